@@ -1,0 +1,84 @@
+"""The forms in which chunks travel: specs say what a chunk is, a Slab holds the bytes of many.
+
+Decoded, a batch is no class: it is an array whose first axis counts chunks, so an array codec is
+one array expression, the same in NumPy and in CuPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 256  # bytes; of every chunk in a fresh slab: enough for vector loads, nvCOMP and GDS
+
+
+@dataclass(frozen=True)
+class ChunkSpec:
+    """What one decoded chunk is, at one place in the codec chain: an array of elements.
+
+    `dtype` is in native byte order. `fill_value` is a scalar of that dtype.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fill_value: Any = None
+
+    @property
+    def nbytes(self) -> int | None:
+        """Bytes of the elements; None where they are Python objects or strings of any length."""
+        return None if self.dtype.hasobject or self.dtype.kind == "T" else prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class BytesSpec:
+    """What one chunk is between two bytes->bytes codecs: `nbytes` bytes, None where that varies."""
+
+    nbytes: int | None
+
+
+@dataclass(frozen=True)
+class Slab:
+    """The bytes of many chunks in one buffer: chunk i is data[starts[i] : starts[i] + sizes[i]].
+
+    `data` is a 1-d uint8 array of the device; `starts` and `sizes` are int64 arrays of the host.
+    `host`, for a slab on a GPU: the same bytes (same starts) in host memory, while they are there;
+    headers are parsed and frames validated from it.
+    """
+
+    data: Any
+    starts: np.ndarray
+    sizes: np.ndarray
+    host: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, i: int) -> Any:
+        start = int(self.starts[i])
+        return self.data[start : start + int(self.sizes[i])]
+
+    def on_host(self, i: int) -> np.ndarray:
+        """Chunk i in host memory. Only for a slab that has its bytes there."""
+        start = int(self.starts[i])
+        data = self.data if self.host is None else self.host
+        return data[start : start + int(self.sizes[i])]
+
+    def take(self, which: np.ndarray | slice) -> Slab:
+        """Some of the chunks; no byte moves."""
+        return Slab(self.data, self.starts[which], self.sizes[which], self.host)
+
+    def part(self, skip: int, trim: int) -> Slab:
+        """Every chunk without its first `skip` and its last `trim` bytes; no byte moves."""
+        return Slab(self.data, self.starts + skip, self.sizes - skip - trim, self.host)
+
+
+def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tuple[np.ndarray, np.ndarray, int]:
+    """Starts and sizes (int64) of chunks laid one after another, each aligned; and the bytes in all."""
+    sizes = np.asarray(sizes, np.int64)
+    ends = np.cumsum((sizes + (alignment - 1)) // alignment * alignment)
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(sizes) else sizes
+    return starts, sizes, int(ends[-1]) if len(sizes) else 0

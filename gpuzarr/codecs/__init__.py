@@ -1,0 +1,108 @@
+"""The codecs, one file each. A file in this folder is found by being here; other packages add theirs
+by the entry point group `gpuzarr.codecs` (name: the codec's name, value: the class).
+
+Each file ends with `CODEC = TheClass`, or `CODECS = (One, Two)`. Heavy imports stand inside functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal, Protocol
+
+from gpuzarr.batch import BytesSpec, ChunkSpec
+from gpuzarr.devices import Device
+from gpuzarr.errors import MetadataError, UnsupportedError
+
+Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
+
+
+class Codec(Protocol):
+    """One step of a chain: a frozen dataclass whose fields are the parsed configuration.
+
+    Chunks come as whole batches: an array with a leading chunk axis on the array side, a `Slab` on
+    the bytes side. `spec` is always the spec on the decoded side of this codec: a ChunkSpec for
+    array->array and array->bytes, a BytesSpec for bytes->bytes.
+
+    decode of bytes->bytes: where spec.nbytes is known, every decoded chunk must have exactly that
+    size (else CodecError with its index). `into`, if given, is the slab to decode into (sizes as
+    spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
+    On the host, decode of array->bytes may return a batch of swapped byte order.
+    A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
+    """
+
+    names: tuple[str, ...]  # Zarr v3 names, the registered one first
+    ids: tuple[str, ...]  # Zarr v2 (numcodecs) ids
+    kind: Kind
+
+    def encoded(self, spec: Any) -> Any:
+        """The spec after this codec. MetadataError where the codec cannot take `spec`."""
+        ...
+
+    def why_host(self, spec: Any) -> str | None:
+        """None where a GPU decodes this step; else, in a few words, why only the host does."""
+        ...
+
+    def decode(self, chunks: Any, spec: Any, device: Device, into: Any = None) -> Any: ...
+
+    def encode(self, chunks: Any, spec: Any, device: Device) -> Any: ...
+
+
+@cache
+def registry() -> dict[tuple[int, str], type]:
+    """(zarr_format, name) -> codec class."""
+    found: dict[tuple[int, str], type] = {}
+    for module in pkgutil.iter_modules(__path__):
+        loaded = importlib.import_module(f"{__name__}.{module.name}")
+        for codec in getattr(loaded, "CODECS", None) or [getattr(loaded, "CODEC", None)]:
+            if codec is not None:
+                found |= {(3, name): codec for name in codec.names} | {(2, name): codec for name in codec.ids}
+    return found
+
+
+@cache
+def _others() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group="gpuzarr.codecs")}
+
+
+def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Codec:
+    """The codec of that name. UnsupportedError if nobody knows it, MetadataError if it does not take the configuration.
+
+    A class may parse its configuration in a classmethod `from_v3(configuration)` or
+    `from_v2(configuration)` (without "id"); else the configuration's members are its fields.
+    """
+    codec = registry().get((zarr_format, name)) or (_others()[name].load() if name in _others() else None)
+    if codec is None:
+        raise UnsupportedError(f"unknown codec {name!r} with configuration {configuration}")
+    try:
+        parse = getattr(codec, f"from_v{zarr_format}", None)
+        return parse(configuration) if parse else codec(**configuration)
+    except MetadataError:
+        raise
+    except (TypeError, ValueError, KeyError) as error:
+        raise MetadataError(f"codec {name!r} does not take the configuration {configuration}: {error}") from error
+
+
+def parse(document: Any) -> tuple[Codec, ...]:
+    """A v3 `codecs` list, where each member is a name or an object with `name` and maybe `configuration`."""
+    if not isinstance(document, list | tuple):
+        raise MetadataError(f"codecs must be a list, not {document!r}")
+    return tuple(_parse_one(member) for member in document)
+
+
+def _parse_one(member: Any) -> Codec:
+    member = {"name": member} if isinstance(member, str) else member
+    if not isinstance(member, dict) or not isinstance(member.get("name"), str):
+        raise MetadataError(f"a codec must be a name or an object with a name, not {member!r}")
+    unknown = set(member) - {"name", "configuration", "must_understand"}
+    if unknown:
+        raise MetadataError(f"codec {member['name']!r} has unknown members {sorted(unknown)}")
+    configuration = member.get("configuration") or {}
+    if not isinstance(configuration, dict):
+        raise MetadataError(f"configuration of codec {member['name']!r} must be an object, not {configuration!r}")
+    return find(member["name"], configuration)
+
+
+__all__ = ["BytesSpec", "ChunkSpec", "Codec", "Kind", "find", "parse", "registry"]

@@ -1,0 +1,83 @@
+"""Where decoding runs. One pipeline, three devices: `Host`, `Cuda`, and in the tests `Emulated`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+
+
+class Kernel(Protocol):
+    """A CUDA kernel: grid and block in threads, then arguments (device arrays, NumPy scalars of the declared width)."""
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None: ...
+
+
+class Device(Protocol):
+    """What the pipeline asks of a device.
+
+    `gpu` is True where kernels and nvCOMP run; `xp` is the array module (numpy or cupy).
+    The last five members are asked for only where `gpu` is True.
+    """
+
+    name: str
+    gpu: bool
+    xp: Any
+
+    def empty(self, nbytes: int) -> Any:
+        """A uint8 array of scratch, not initialised, aligned to 256 bytes; it lives until the wave ends."""
+        ...
+
+    def slab(self, sizes: np.ndarray) -> Slab:
+        """A fresh slab of scratch for chunks of these sizes, each aligned to `batch.ALIGNMENT`."""
+        ...
+
+    def wave(self) -> AbstractContextManager[None]:
+        """Around the work of one wave, in the thread that does it."""
+        ...
+
+    def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
+        """Call work(wave) for each wave, some at once; the first error is raised."""
+        ...
+
+    def upload(self, data: np.ndarray) -> Any:
+        """Copy to the device."""
+        ...
+
+    def download(self, data: Any) -> np.ndarray:
+        """Copy to the host; waits for the stream."""
+        ...
+
+    def address(self, data: Any) -> int:
+        """Where a device array begins, as nvCOMP's pointer tables want it."""
+        ...
+
+    def kernel(self, file: str, name: str) -> Kernel:
+        """Kernel `name` of kernels/`file`, compiled for this device."""
+        ...
+
+    def decompress(
+        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, capacities: np.ndarray, chunk: np.ndarray
+    ) -> None:
+        """One nvCOMP batch: stream i, `sizes[i]` bytes at address `sources[i]`, becomes exactly `capacities[i]` bytes at `targets[i]`.
+
+        `algorithm` is "lz4" (raw block), "zstd" (frame), "deflate" (raw RFC 1951), "gzip" (RFC 1952) or "snappy" (raw).
+        All arrays are of the host (uint64 addresses, int64 sizes). `chunk[i]` is the chunk that stream i belongs to.
+        Nothing is raised here for bad streams: status and actual size of each are compared on the device, and `settle` tells.
+        """
+        ...
+
+    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
+        """Remember a device int32 array of one element: the number of the first bad stream, or a negative number.
+
+        `settle` will turn it into a CodecError for `chunk[bad]` with the text `problem`.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Wait for what was remembered since the last call; CodecError for the first bad chunk."""
+        ...

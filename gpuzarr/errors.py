@@ -1,0 +1,66 @@
+"""What can go wrong, in the words of a user.
+
+Every error that gpuzarr itself raises is a `GpuZarrError` and also the builtin that a user would
+expect. `CodecError` and `NvcompError` are how the lower floors say which chunk of a batch is bad;
+the read and write paths turn them into `ChunkError`, which names the place.
+"""
+
+from __future__ import annotations
+
+
+class GpuZarrError(Exception):
+    """Any error that gpuzarr itself raises."""
+
+
+class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
+    """No array or group at that path."""
+
+    def __str__(self) -> str:  # KeyError would show the repr
+        return str(self.args[0]) if self.args else ""
+
+
+class MetadataError(GpuZarrError, ValueError):
+    """The metadata is there, but wrong; the message names the file and the field."""
+
+
+class UnsupportedError(MetadataError):
+    """The metadata may be right, but it asks for something that nobody here can do."""
+
+
+class SelectionError(GpuZarrError, IndexError):
+    """The selection does not fit the array, or is of a kind that Zarr arrays do not take."""
+
+
+class DeviceError(GpuZarrError, RuntimeError):
+    """The device that was asked for is not there, or cannot do this."""
+
+
+class StoreError(GpuZarrError, OSError):
+    """The store could not be read or written."""
+
+
+class CodecError(GpuZarrError, ValueError):
+    """A codec refused chunk `index` of the batch that it was given (None: not known which)."""
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class ChunkError(GpuZarrError, ValueError):
+    """A chunk could not be decoded. Attributes: `store array chunk key codec`; the cause is chained."""
+
+    def __init__(self, problem: str, *, store: str, array: str, chunk: tuple[int, ...], key: str, codec: str) -> None:
+        super().__init__(problem, store, array, chunk, key, codec)
+        self.problem, self.store, self.array, self.chunk, self.key, self.codec = problem, store, array, chunk, key, codec
+
+    def __str__(self) -> str:
+        where = f"chunk {self.chunk} of array {'/' + self.array!r} in {self.store} (key {self.key!r}"
+        return f"{where}, codec {self.codec}): {self.problem}"
+
+    def __reduce__(self) -> tuple:
+        return _chunk_error, self.args
+
+
+def _chunk_error(problem: str, store: str, array: str, chunk: tuple[int, ...], key: str, codec: str) -> ChunkError:
+    return ChunkError(problem, store=store, array=array, chunk=chunk, key=key, codec=codec)

@@ -1,0 +1,56 @@
+"""Where keys and bytes live. The contract is small: read many ranges at once, get one small object, list names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Many byte ranges: range i is `sizes[i]` bytes at `offsets[i]` of the object `keys[objects[i]]`.
+
+    A size of -1 means to the end of the object; a negative offset counts from its end.
+    """
+
+    keys: Sequence[str]
+    objects: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @classmethod
+    def whole(cls, keys: Sequence[str]) -> Ranges:
+        n = len(keys)
+        return cls(keys, np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64))
+
+
+class Store(Protocol):
+    """A store is picklable, has a `repr` that names it, and may be used by many threads at once."""
+
+    def get(self, key: str) -> bytes | None:
+        """One small object, whole; None where there is none."""
+        ...
+
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
+        """Read all ranges into host memory.
+
+        `place(sizes)` is called once, when the sizes are known (0 for what is missing), and says where
+        the bytes go; ranges of one object may be read together, and then lie as they lay in the object.
+        The slab that is returned has MISSING (-1) as the size of a range whose object does not exist.
+        A range that reaches beyond its object gives StoreError.
+        """
+        ...
+
+    def names(self, prefix: str) -> list[str]:
+        """What lies directly under `prefix` ("" or a path without a slash at its end): names, sorted, files and folders."""
+        ...
