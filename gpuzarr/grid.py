@@ -172,7 +172,7 @@ class Box:
         inside = tuple(s.inside for s in self.segments)
         if not all(isinstance(i, slice) for i in (*inside, *(s.outside for s in self.segments))):
             return self._place_listed(batch, out, xp)
-        region = out[tuple(s.outside for s in self.segments)]
+        region = out[(*(s.outside for s in self.segments), ...)]  # with the ellipsis a view, also of a 0-d array
         if len(batch) == 1:
             region[...] = batch[0][inside]
             return None

@@ -97,8 +97,8 @@ def _target(selection: Outer | Points, out: Any) -> Any:
     """`out` with an axis for each axis of the array, seen so that every range runs forward; points: flat."""
     if isinstance(selection, Points):
         return out.reshape(-1)
-    out = out[tuple(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes)))]
-    return out[tuple(slice(None, None, -1) if _backward(index) else slice(None) for index in selection.axes)]
+    out = out[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
+    return out[(*(slice(None, None, -1) if _backward(index) else slice(None) for index in selection.axes), ...)]
 
 
 def _forward(selection: Outer | Points) -> Outer | Points:
