@@ -219,7 +219,7 @@ ORACLE = {  # shape -> selections
 @pytest.mark.filterwarnings("ignore")
 def test_as_zarr_python(way, beyond):
     """What zarr-python takes has its result; of what it refuses we take `beyond` selections, with NumPy's meaning."""
-    zarr = pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr", minversion="3.4", reason="older ones differ in corners")
     ours = {"basic": basic, "orthogonal": orthogonal, "pointwise": pointwise}[way]
     taken = []
     for shape, selection in [(shape, selection) for shape, some in ORACLE.items() for selection in some]:
@@ -244,7 +244,7 @@ def test_as_zarr_python(way, beyond):
 @given(st.data())
 @pytest.mark.filterwarnings("ignore")
 def test_random_selections_as_zarr_python(data):
-    zarr = pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr", minversion="3.4", reason="older ones differ in corners")
     shape, selection = data.draw(basic_selections() | outer_selections() | one_array_selections() | point_selections())
     array = numbered(shape)
     stored = zarr.array(array, chunks=tuple(max(1, n // 2) for n in shape), store=zarr.storage.MemoryStore())
@@ -280,7 +280,7 @@ def test_blocks_are_the_union_of_their_chunks(data):
 
 
 def test_blocks_as_zarr_python():
-    zarr = pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr", minversion="3.4", reason="older ones differ in corners")
     array = np.arange(70).reshape(10, 7)
     stored = zarr.array(array, chunks=(3, 7), store=zarr.storage.MemoryStore())
     grids = (RegularAxis(10, 3), RegularAxis(7, 7))
