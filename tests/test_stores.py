@@ -6,7 +6,6 @@ import re
 import sys
 import threading
 import time
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -14,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuzarr.batch import Slab, packed
-from gpuzarr.errors import StoreError, StoreKindError
+from gpuzarr.errors import StoreError
 from gpuzarr.stores import MISSING, Ranges, local
-from gpuzarr.stores.choose import store
 from gpuzarr.stores.local import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 
@@ -372,42 +370,6 @@ def test_bad_mappings():
 
     with pytest.raises(StoreError, match=r"'k' of MappingStore.*not for you"):
         MappingStore(Broken(k=b"")).read(Ranges.whole(["k"]), Place())
-
-
-def test_choose(folder, tmp_path, monkeypatch):
-    assert store(str(folder)) == store(folder) == store(f"file://{folder}") == store(f"file://localhost{folder}")
-    assert store(store(folder)) == LocalStore(folder)
-    assert isinstance(store({}), MappingStore)
-    assert store(PurePosixPath("/a")) == LocalStore("/a")
-    assert store("file:///a%20b/%C3%A9#1") == LocalStore("/a b/é#1")
-    assert store("/a%20b") == LocalStore("/a%20b")
-    (tmp_path / "folder.zip").mkdir()
-    assert store(tmp_path / "folder.zip") == LocalStore(tmp_path / "folder.zip")
-
-
-@pytest.mark.parametrize(
-    "thing, words",
-    [
-        (None, "not NoneType"),
-        (3, "not int"),
-        (b"/a", "not bytes"),
-        ([], "not list"),
-        ("s3://bucket/a", "s3://"),
-        ("https://host/a.zarr", "https://"),
-        ("simplecache::s3://bucket/a", "simplecache::s3://"),
-        ("memory://a", "memory://"),
-        ("file://host/a", "another host"),
-        ("file://relative", "absolute"),
-        ("/a/b.zip", "zip"),
-        (Path("b.ZIP"), "zip"),
-        (Path(__file__), "is a file"),
-    ],
-)
-def test_choose_refuses(thing, words):
-    with pytest.raises(StoreKindError, match=words) as caught:
-        store(thing)
-    assert isinstance(caught.value, TypeError | StoreError)
-    assert "pathlib.Path" in str(caught.value) or "file:///path" in str(caught.value)
 
 
 def test_timing(tmp_path):
