@@ -25,14 +25,19 @@ def check_location(location: Any, codec: str) -> None:
         raise MetadataError(f"codec {codec!r}: location must be 'start' or 'end', not {location!r}")
 
 
-def verified(name: str, chunks: Slab, spec: BytesSpec, into: Slab | None, location: str, checksum: Checksum) -> Slab:
-    """The chunks without their checksums, after each was compared; no byte moves unless `into` is given."""
+def payload_of(name: str, chunks: Slab, spec: BytesSpec, location: str) -> Slab:
+    """The chunks without their checksums. CodecError for a chunk of a wrong size."""
     if spec.nbytes is not None:
         check_sizes(name, chunks, spec.nbytes + SIZE)
     elif (short := chunks.sizes < SIZE).any():
         raise CodecError(f"{name}: the chunk is shorter than its checksum", int(np.argmax(short)))
+    return chunks.part(SIZE, 0) if location == "start" else chunks.part(0, SIZE)
+
+
+def verified(name: str, chunks: Slab, spec: BytesSpec, into: Slab | None, location: str, checksum: Checksum) -> Slab:
+    """The chunks without their checksums, after each was compared; no byte moves unless `into` is given."""
     at_start = location == "start"
-    payload = chunks.part(SIZE, 0) if at_start else chunks.part(0, SIZE)
+    payload = payload_of(name, chunks, spec, location)
     for i in range(len(chunks)):
         chunk = chunks[i]
         stored = int.from_bytes((chunk[:SIZE] if at_start else chunk[-SIZE:]).tobytes(), "little")

@@ -14,6 +14,7 @@ from gpuzarr.blosc_snappy import decode_snappy
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.gpu import blosc as gpu
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
@@ -56,9 +57,11 @@ class Blosc:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "not yet"
+        return gpu.why_host(spec)
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return gpu.decode(self, chunks, spec, device, into)
         headers = parse_headers(chunks, spec.nbytes)
         target = into or device.slab(headers.nbytes)
         snappy = np.flatnonzero((headers.codec == SNAPPY) & ~headers.copied)

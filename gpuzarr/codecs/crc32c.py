@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.checksums import appended, check_location, verified, with_checksum
+from gpuzarr.checksums import appended, check_location, payload_of, verified, with_checksum
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
+from gpuzarr.gpu.checksums import verify_crc32c
+from gpuzarr.gpu.tables import moved
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,13 @@ class Crc32c:
         return with_checksum(spec)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "not yet"
+        return None
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            payload = payload_of("crc32c", chunks, spec, self.location)
+            verify_crc32c(chunks, payload, self.location == "end", device)
+            return moved(payload, into, device)
         from google_crc32c import value
 
         return verified("crc32c", chunks, spec, into, self.location, value)

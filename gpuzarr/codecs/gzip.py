@@ -15,6 +15,7 @@ from gpuzarr.codecs import Kind
 from gpuzarr.deflate import GZIP, inflate
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
+from gpuzarr.gpu import streams
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,11 @@ class Gzip:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "not yet"
+        return streams.why_host("gzip", spec)
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("gzip", self, chunks, spec, device, into)
         return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:

@@ -13,6 +13,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.gpu import streams
 
 HEADER = 4
 _LARGEST_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
@@ -34,9 +35,11 @@ class Lz4:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "not yet"
+        return streams.why_host("lz4", spec)
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("lz4", self, chunks, spec, device, into)
         from numcodecs.lz4 import decompress
 
         if spec.nbytes is None:

@@ -14,6 +14,7 @@ from gpuzarr.codecs import Kind
 from gpuzarr.deflate import ZLIB, inflate
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
+from gpuzarr.gpu import streams
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ class Zlib:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "not yet"
+        return streams.why_host("zlib", spec)
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("zlib", self, chunks, spec, device, into)
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:

@@ -12,6 +12,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.gpu import streams
 from gpuzarr.zstd_frame import content_size, walk
 
 
@@ -34,9 +35,11 @@ class Zstd:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "not yet"
+        return streams.why_host("zstd", spec)
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("zstd", self, chunks, spec, device, into)
         from numcodecs.zstd import decompress
 
         if spec.nbytes is None:
