@@ -12,6 +12,7 @@ import numpy as np
 _ZSTD_MAGIC = 0xFD2FB528
 _ZSTD_BLOCK = 128 << 10  # bytes, the most that a block may hold
 _DICTIONARY = np.array([0, 1, 2, 4])  # bytes of the dictionary id
+_EMPTY_BLOCKS = (0x0003, 0x0001)  # of deflate: the first bytes of a last block of no bytes, fixed codes or stored
 _CONTENT = np.array([0, 2, 4, 8])  # bytes of the content size
 
 
@@ -71,7 +72,9 @@ def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.
 def gzip_members(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
     """Whether each has a plain gzip header of 10 bytes, and ends with `nbytes` as its decoded size.
 
-    A stream of several members ends with the size of its last, so it fails here unless the others are empty.
+    A stream of several members ends with the size of its last, so it fails here; unless the ones before are empty,
+    which is why a first member that begins with an empty last block fails too.
     """
     plain = (bytes_at(data, starts, 3) == 0x088B1F) & (bytes_at(data, starts + 3, 1) == 0) & (sizes >= 20)
+    plain &= ~np.isin(bytes_at(data, starts + 10, 2), _EMPTY_BLOCKS)
     return plain & (bytes_at(data, starts + np.maximum(sizes - 4, 0), 4) == nbytes % 2**32)

@@ -17,7 +17,7 @@ from gpuzarr.devices import nvcomp
 from gpuzarr.devices.pending import Pending
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
-from tests.emulator.nvcomp import Library
+from tests.emulator.library import Library
 
 GUARD, POISON, GUARDED = 512, 0xA5, 0x5A
 

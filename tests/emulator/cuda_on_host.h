@@ -1,10 +1,13 @@
 // Just enough CUDA to run a kernel on the CPU: one block at a time, one fiber per thread.
 // The test harness includes this before a .cu file; the .cu file itself knows nothing of it.
 //
+// Fibers begin by ucontext and switch by setjmp, which asks nothing of the kernel; each is used again by the next block.
+//
 // A warp runs ahead until it waits at __syncthreads, then the next warp runs. `seed` picks the
 // order of warps and of lanes (0: forward, -1: backward, else shuffled), so a result that needs
 // a missing barrier changes with the seed.
 #pragma once
+#include <setjmp.h>
 #include <ucontext.h>
 #include <algorithm>
 #include <cmath>
@@ -37,6 +40,8 @@ enum State { ready, at_block_barrier, at_warp_barrier, finished };
 
 struct Thread {
     ucontext_t context;
+    jmp_buf resume;
+    bool started = false;
     std::unique_ptr<char[]> stack{new char[stack_bytes]};
     dim3 index;
     unsigned rank, mask;        // mask: the lanes that this thread waits for
@@ -48,16 +53,29 @@ struct Thread {
 
 inline std::vector<Thread> threads;
 inline Thread* self;
-inline ucontext_t scheduler;
+inline jmp_buf scheduler;
 inline std::function<void()> body;
 
 inline void wait(State state, unsigned mask, int line)
 {
     self->state = state; self->mask = mask; self->line = line;
-    swapcontext(&self->context, &scheduler);
+    if (_setjmp(self->resume) == 0) _longjmp(scheduler, 1);
 }
 
-inline void run_thread() { body(); wait(finished, 0, 0); }
+inline void run_thread() { for (;;) body(), wait(finished, 0, 0); }
+
+// Run a thread until it waits.
+inline void run(Thread& t)
+{
+    self = &t;
+    if (_setjmp(scheduler)) return;
+    if (t.started) _longjmp(t.resume, 1);
+    t.started = true;
+    getcontext(&t.context);
+    t.context.uc_stack = {t.stack.get(), 0, Thread::stack_bytes};
+    makecontext(&t.context, run_thread, 0);
+    setcontext(&t.context);
+}
 
 inline unsigned warp_of(const Thread& t) { return t.rank & ~31u; }
 
@@ -79,8 +97,8 @@ inline void run_warp(unsigned warp, const std::vector<unsigned>& lanes)
             if (warp + lane >= threads.size()) continue;
             Thread& t = threads[warp + lane];
             if (t.state != ready) continue;
-            self = &t; moved = true;
-            swapcontext(&scheduler, &t.context);
+            moved = true;
+            run(t);
         }
         std::vector<Thread*> released;
         for (unsigned i = warp; i < std::min<size_t>(warp + 32, threads.size()); ++i)
@@ -109,12 +127,7 @@ inline std::string pass_block_barrier(bool& done)
 
 inline std::string run_block(const std::vector<unsigned>& warps, const std::vector<unsigned>& lanes)
 {
-    for (Thread& t : threads) {
-        getcontext(&t.context);
-        t.context.uc_stack = {t.stack.get(), 0, Thread::stack_bytes};
-        makecontext(&t.context, run_thread, 0);
-        t.state = ready;
-    }
+    for (Thread& t : threads) t.state = ready;
     for (bool done = false; !done;) {
         for (unsigned w : warps) run_warp(32 * w, lanes);
         std::string wrong = pass_block_barrier(done);
@@ -135,7 +148,10 @@ inline std::vector<unsigned> ordered(unsigned n, int seed)
 inline std::string launch(dim3 grid, dim3 block, int seed)
 {
     gridDim = grid; blockDim = block;
-    threads.resize(block.x * block.y * block.z);
+    if (threads.size() != block.x * block.y * block.z) {
+        threads.clear();
+        threads.resize(block.x * block.y * block.z);
+    }
     for (unsigned i = 0; i < threads.size(); ++i) {
         threads[i].rank = i;
         threads[i].index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
@@ -144,7 +160,9 @@ inline std::string launch(dim3 grid, dim3 block, int seed)
     for (unsigned b : ordered(grid.x * grid.y * grid.z, seed)) {
         blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
         std::string wrong = run_block(warps, lanes);
-        if (!wrong.empty()) return wrong;
+        if (wrong.empty()) continue;
+        threads.clear();  // some wait in the middle of the kernel
+        return wrong;
     }
     return {};
 }
