@@ -39,12 +39,23 @@ class StoreError(GpuZarrError, OSError):
     """The store could not be read or written."""
 
 
-class CodecError(GpuZarrError, ValueError):
-    """A codec refused chunk `index` of the batch that it was given (None: not known which)."""
+class RangeError(StoreError):
+    """Range `index` of those to be read reaches beyond its object."""
 
-    def __init__(self, message: str, index: int | None = None) -> None:
+    def __init__(self, message: str, index: int) -> None:
         super().__init__(message)
         self.index = index
+
+
+class CodecError(GpuZarrError, ValueError):
+    """A codec refused chunk `index` of the batch that it was given (None: not known which).
+
+    `codec` is its name; the chain fills it in where the codec did not.
+    """
+
+    def __init__(self, message: str, index: int | None = None, codec: str = "") -> None:
+        super().__init__(message)
+        self.index, self.codec = index, codec
 
 
 class ChunkError(GpuZarrError, ValueError):

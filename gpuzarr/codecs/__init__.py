@@ -10,44 +10,11 @@ import importlib
 import pkgutil
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
-from gpuzarr.devices import Device
+from gpuzarr.chain import Codec, Kind
 from gpuzarr.errors import MetadataError, UnsupportedError
-
-Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
-
-
-class Codec(Protocol):
-    """One step of a chain: a frozen dataclass whose fields are the parsed configuration.
-
-    Chunks come as whole batches: an array with a leading chunk axis on the array side, a `Slab` on
-    the bytes side. `spec` is always the spec on the decoded side of this codec: a ChunkSpec for
-    array->array and array->bytes, a BytesSpec for bytes->bytes.
-
-    decode of bytes->bytes: where spec.nbytes is known, every decoded chunk must have exactly that
-    size (else CodecError with its index). `into`, if given, is the slab to decode into (sizes as
-    spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
-    On the host, decode of array->bytes may return a batch of swapped byte order.
-    A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
-    """
-
-    names: tuple[str, ...]  # Zarr v3 names, the registered one first
-    ids: tuple[str, ...]  # Zarr v2 (numcodecs) ids
-    kind: Kind
-
-    def encoded(self, spec: Any) -> Any:
-        """The spec after this codec. MetadataError where the codec cannot take `spec`."""
-        ...
-
-    def why_host(self, spec: Any) -> str | None:
-        """None where a GPU decodes this step; else, in a few words, why only the host does."""
-        ...
-
-    def decode(self, chunks: Any, spec: Any, device: Device, into: Any = None) -> Any: ...
-
-    def encode(self, chunks: Any, spec: Any, device: Device) -> Any: ...
 
 
 @cache

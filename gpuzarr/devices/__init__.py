@@ -27,6 +27,8 @@ class Device(Protocol):
     name: str
     gpu: bool
     xp: Any
+    threads: int  # waves at work at once
+    wave_bytes: int  # decoded bytes that one wave should have
 
     def empty(self, nbytes: int) -> Any:
         """A uint8 array of scratch, not initialised, aligned to 256 bytes; it lives until the wave ends."""

@@ -2,17 +2,137 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import ALIGNMENT, Slab, packed
+
+SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
+WAVE = 1 << 20  # decoded bytes of a wave: what fits in a core's cache beside the encoded bytes
+
+
+class _Scratch(threading.local):
+    """One thread's memory: handed out piece by piece within a wave, then all of it again."""
+
+    active = False
+    used = 0
+    wanted = 0
+
+    def __init__(self) -> None:
+        self.data = np.empty(0, np.uint8)
+
+    def begin(self, limit: int) -> None:
+        if len(self.data) < self.wanted <= limit:
+            data = np.empty(self.wanted + ALIGNMENT, np.uint8)
+            self.data = data[-data.ctypes.data % ALIGNMENT :][: self.wanted]
+        self.active, self.used, self.wanted = True, 0, 0
+
+    def empty(self, nbytes: int) -> np.ndarray:
+        if not self.active:
+            return np.empty(nbytes, np.uint8)
+        start = self.used
+        room = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        self.wanted += room
+        if start + room > len(self.data):
+            return np.empty(nbytes, np.uint8)
+        self.used = start + room
+        return self.data[start : start + nbytes]
 
 
 class Host:
-    name, gpu, xp = "cpu", False, np
+    """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
+
+    name, gpu, xp, wave_bytes = "cpu", False, np, WAVE
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._scratch = _Scratch()
+
+    def __reduce__(self) -> tuple:
+        return Host, (self.threads,)
 
     def empty(self, nbytes: int) -> np.ndarray:
-        return np.empty(nbytes, np.uint8)
+        return self._scratch.empty(nbytes)
 
     def slab(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
         return Slab(self.empty(total), starts, sizes)
+
+    @contextmanager
+    def wave(self) -> Iterator[None]:
+        scratch = self._scratch
+        if scratch.active:  # a wave within a wave keeps the outer one's scratch
+            yield
+            return
+        scratch.begin(SCRATCH // self.threads)
+        try:
+            yield
+        finally:
+            scratch.active = False
+
+    def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
+        waves = list(waves)
+        if len(waves) < 2 or self.threads < 2:
+            for wave in waves:
+                work(wave)
+            return
+        shared = _Queue(work, waves)
+        helpers = [self._pool.submit(shared.drain) for _ in range(min(self.threads, len(waves)) - 1)]
+        try:
+            shared.drain()
+        finally:
+            shared.stop(helpers)
+
+    def settle(self) -> None:
+        """Nothing is ever pending: a host codec raises at once."""
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        pools.append(self)
+        return ThreadPoolExecutor(self.threads - 1, "gpuzarr")
+
+
+class _Queue:
+    """Waves that several threads take from; after an error nobody takes another."""
+
+    def __init__(self, work: Callable[[Any], None], waves: list[Any]) -> None:
+        self._work, self._next = work, iter(waves)
+
+    def drain(self) -> None:
+        try:
+            while (wave := next(self._next, None)) is not None:  # next() on a list iterator is atomic
+                self._work(wave)
+        except BaseException:
+            self._next = iter(())
+            raise
+
+    def stop(self, helpers: list[Future[None]]) -> None:
+        """Let nobody take another wave, wait for those at work, and raise their first error."""
+        self._next = iter(())
+        running = [helper for helper in helpers if not helper.cancel()]
+        for error in [helper.exception() for helper in running]:
+            if error is not None:
+                raise error
+
+
+pools: list[Host] = []
+
+
+def _forget_pools() -> None:
+    """A forked child has none of its parent's threads: it starts its own."""
+    for host in pools:
+        host.__dict__.pop("_pool", None)
+    pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pools)
+
+HOST = Host()

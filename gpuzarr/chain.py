@@ -1,0 +1,194 @@
+"""A chain of codecs, run over a whole batch of chunks.
+
+Decoding, bytes cross from the host to the device once: after the last step that only the host can
+do. The steps nearer the store than that run on host threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec, Slab
+from gpuzarr.devices import Device
+from gpuzarr.devices.host import HOST
+from gpuzarr.errors import CodecError, MetadataError
+
+Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
+
+
+class Codec(Protocol):
+    """One step of a chain: a frozen dataclass whose fields are the parsed configuration.
+
+    Chunks come as whole batches: an array with a leading chunk axis on the array side, a `Slab` on
+    the bytes side. `spec` is always the spec on the decoded side of this codec: a ChunkSpec for
+    array->array and array->bytes, a BytesSpec for bytes->bytes.
+
+    decode of bytes->bytes: where spec.nbytes is known, every decoded chunk must have exactly that
+    size (else CodecError with its index). `into`, if given, is the slab to decode into (sizes as
+    spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
+    On the host, decode of array->bytes may return a batch of swapped byte order.
+    A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
+    """
+
+    names: tuple[str, ...]  # Zarr v3 names, the registered one first
+    ids: tuple[str, ...]  # Zarr v2 (numcodecs) ids
+    kind: Kind
+
+    def encoded(self, spec: Any) -> Any:
+        """The spec after this codec. MetadataError where the codec cannot take `spec`."""
+        ...
+
+    def why_host(self, spec: Any) -> str | None:
+        """None where a GPU decodes this step; else, in a few words, why only the host does."""
+        ...
+
+    def decode(self, chunks: Any, spec: Any, device: Device, into: Any = None) -> Any: ...
+
+    def encode(self, chunks: Any, spec: Any, device: Device) -> Any: ...
+
+
+_BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
+_AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
+
+
+@dataclass(frozen=True)
+class Step:
+    codec: Codec
+    spec: Any  # of the decoded side: ChunkSpec, or BytesSpec for bytes->bytes
+
+    @property
+    def name(self) -> str:
+        return self.codec.names[0] if self.codec.names else self.codec.ids[0]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Codecs with the specs between them, in encode order."""
+
+    spec: ChunkSpec
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
+        """MetadataError where the codecs do not follow each other, or do not fit the chunks."""
+        steps, at, side = [], spec, "array"
+        for codec in codecs:
+            step = Step(codec, at)
+            if _BEFORE[codec.kind] != side:
+                raise MetadataError(f"codec {step.name!r} ({codec.kind}) cannot stand where {side} comes in")
+            steps.append(step)
+            at, side = codec.encoded(at), _AFTER[codec.kind]
+        if side != "bytes":
+            raise MetadataError("the codecs have none that makes bytes of an array")
+        return cls(spec, tuple(steps))
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the bytes below `bytes` are the elements of the chunk as NumPy holds them."""
+        codec = self.steps[0].codec
+        return codec.kind == "array->bytes" and bool(getattr(codec, "native", lambda spec: False)(self.spec))
+
+    @cached_property
+    def raw(self) -> bool:
+        """Whether what is stored is the elements of the chunk, as NumPy holds them."""
+        return self.whole and len(self.steps) == 1
+
+    def direct(self, device: Device) -> bool:
+        """Whether `decode` can put the elements straight to where the caller wants them."""
+        last = self.host_steps[0] if device.gpu else len(self.steps)
+        return self.whole and last > 1
+
+    @cached_property
+    def host_steps(self) -> tuple[int, str | None]:
+        """From which step on (in encode order) only the host decodes, and why (None: the device does all)."""
+        for i, step in enumerate(self.steps):
+            if (why := step.codec.why_host(step.spec)) is not None:
+                return i, f"{step.name}: {why}"
+        return len(self.steps), None
+
+    def where(self) -> list[tuple[str, bool]]:
+        """Each step's name, in encode order, and whether a GPU decodes it."""
+        return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
+
+    def decode(self, slab: Slab, device: Device, into: Slab | None = None) -> Any:
+        """The batch (n, *spec.shape) that the slab, in host memory, holds.
+
+        `into`, allowed where `direct`: the slab that gets the elements; then None is returned.
+        CodecError, with the chunk's index and `codec`, for what cannot be decoded.
+        """
+        crossing = self.host_steps[0] if device.gpu else 0
+        if crossing < len(self.steps) and device.gpu:
+            chunks = self._decode_on_threads(slab, self.steps[crossing:])
+            chunks = _upload(chunks, device)
+        elif device.gpu:
+            chunks = _upload(slab, device)
+        else:
+            chunks, crossing = slab, len(self.steps)
+        return _decode(chunks, self.steps[:crossing], device, into)
+
+    def run(self, slab: Slab, device: Device) -> Any:
+        """As `decode`, for a slab that is on the device already."""
+        return _decode(slab, self.steps, device, None)
+
+    def encode(self, batch: Any, device: Device) -> Slab:
+        """The slab that holds the batch (n, *spec.shape), encoded."""
+        chunks = batch
+        for step in self.steps:
+            try:
+                chunks = step.codec.encode(chunks, step.spec, device)
+            except CodecError as error:
+                error.codec = error.codec or step.name
+                raise
+        return chunks
+
+    @staticmethod
+    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> Any:
+        """The steps of a GPU's wave that only the host can do: runs of chunks, on all of its threads."""
+        n = len(slab)
+        runs = [slice(a, min(a + -(-n // (4 * HOST.threads)), n)) for a in range(0, n, -(-n // (4 * HOST.threads)))]
+        done: list[Any] = [None] * len(runs)
+
+        def work(i: int) -> None:
+            try:
+                done[i] = _decode(slab.take(runs[i]), steps, HOST, None)
+            except CodecError as error:
+                error.index = None if error.index is None else error.index + runs[i].start
+                raise
+
+        HOST.run(work, range(len(runs)))
+        return _joined(done) if isinstance(done[0], Slab) else np.concatenate(done)
+
+
+def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | None) -> Any:
+    last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
+    for i in reversed(range(len(steps))):
+        codec, spec = steps[i].codec, steps[i].spec
+        try:
+            if codec.kind == "bytes->bytes":
+                chunks = codec.decode(chunks, spec, device, into if i == last_bytes else None)
+            elif into is not None:
+                return None
+            else:
+                chunks = codec.decode(chunks, spec, device)
+        except CodecError as error:
+            error.codec = error.codec or steps[i].name
+            raise
+    return chunks
+
+
+def _joined(slabs: list[Slab]) -> Slab:
+    """Slabs of the host as one."""
+    bases = np.cumsum([0] + [len(s.data) for s in slabs[:-1]])
+    starts = np.concatenate([s.starts + base for s, base in zip(slabs, bases, strict=True)])
+    return Slab(np.concatenate([s.data for s in slabs]), starts, np.concatenate([s.sizes for s in slabs]))
+
+
+def _upload(chunks: Any, device: Device) -> Any:
+    if isinstance(chunks, Slab):
+        return Slab(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
+    return device.upload(chunks)

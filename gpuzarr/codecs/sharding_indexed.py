@@ -1,0 +1,168 @@
+"""sharding_indexed: many inner chunks, each encoded by itself, and an index of where each lies.
+
+https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
+
+Where this codec is alone in its chain it is a layout: `gpuzarr.layout` uses `inner`, `index_bytes` and
+`entries`, and no whole shard is ever decoded. `decode` and `encode` here serve the other chains: codecs
+around a shard, or a transpose before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+
+from gpuzarr import codecs
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chain import Chain
+from gpuzarr.devices import Device
+from gpuzarr.devices.host import HOST
+from gpuzarr.errors import CodecError, MetadataError
+
+EMPTY = 2**64 - 1  # offset and size of an inner chunk that is not there
+
+
+@dataclass(frozen=True)
+class ShardingIndexed:
+    names = ("sharding_indexed",)
+    ids = ()
+    kind = "array->bytes"
+
+    chunk_shape: tuple[int, ...]
+    codecs: tuple[codecs.Codec, ...]
+    index_codecs: tuple[codecs.Codec, ...]
+    index_location: Literal["start", "end"] = "end"
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> ShardingIndexed:
+        known = {"chunk_shape", "codecs", "index_codecs", "index_location"}
+        if unknown := set(configuration) - known:
+            raise MetadataError(f"sharding_indexed has unknown members {sorted(unknown)}")
+        shape = configuration.get("chunk_shape")
+        if not isinstance(shape, list) or not all(type(n) is int and 0 < n < 2**63 for n in shape):
+            raise MetadataError(f"chunk_shape of sharding_indexed must be a list of positive integers, not {shape!r}")
+        location = configuration.get("index_location", "end")
+        if location not in ("start", "end"):
+            raise MetadataError(f"index_location of sharding_indexed must be 'start' or 'end', not {location!r}")
+        for name in ("codecs", "index_codecs"):
+            if name not in configuration:
+                raise MetadataError(f"sharding_indexed needs {name!r}")
+        inner, index = (codecs.parse(configuration[name]) for name in ("codecs", "index_codecs"))
+        return cls(tuple(shape), inner, index, location)
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        if len(spec.shape) != len(self.chunk_shape):
+            raise MetadataError(f"inner chunk_shape {self.chunk_shape} has not the {len(spec.shape)} axes of the shard")
+        if any(n % c for n, c in zip(spec.shape, self.chunk_shape, strict=True)):
+            raise MetadataError(f"inner chunk_shape {self.chunk_shape} does not divide the shard's shape {spec.shape}")
+        self.inner(spec)
+        self.index_bytes(spec)
+        return BytesSpec(None)
+
+    def counts(self, spec: ChunkSpec) -> tuple[int, ...]:
+        """Inner chunks of a shard, per axis."""
+        return tuple(n // c for n, c in zip(spec.shape, self.chunk_shape, strict=True))
+
+    def inner(self, spec: ChunkSpec) -> Chain:
+        """The chain of the inner chunks."""
+        return Chain.build(self.codecs, ChunkSpec(self.chunk_shape, spec.dtype, spec.fill_value))
+
+    def _index(self, spec: ChunkSpec) -> Chain:
+        return _index_chain(self.index_codecs, self.counts(spec))
+
+    def index_bytes(self, spec: ChunkSpec) -> int:
+        """Bytes of the encoded index. MetadataError where its codecs make that vary, or too large."""
+        chain = self._index(spec)
+        last = chain.steps[-1]
+        nbytes = last.codec.encoded(last.spec).nbytes
+        if nbytes is None:
+            raise MetadataError(f"index_codecs of sharding_indexed must make a fixed size; {last.name!r} does not")
+        if nbytes > 1 << 31:
+            raise MetadataError(f"the index of a shard would take {nbytes} bytes")
+        return int(nbytes)
+
+    def entries(self, slab: Slab, spec: ChunkSpec) -> np.ndarray:
+        """The decoded indexes of many shards: int64 (n, inner chunks, 2), offset and size; -1 where there is none.
+
+        CodecError for an index that is damaged or names impossible places.
+        """
+        batch = self._index(spec).decode(slab, HOST)
+        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), -1, 2)
+        empty = (table == np.uint64(EMPTY)).all(axis=2)
+        table = np.where(empty[..., None], np.uint64(0), table)
+        bad = (table >= np.uint64(1 << 62)).any(axis=2)
+        if bad.any():
+            shard, chunk = (int(i) for i in np.argwhere(bad)[0])
+            raise CodecError(f"the shard index puts inner chunk {chunk} at {table[shard, chunk].tolist()}", shard)
+        entries = table.astype(np.int64)
+        entries[empty] = -1
+        return entries
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return self.inner(spec).host_steps[1]
+
+    def decode(self, shards: Slab, spec: ChunkSpec, device: Device) -> Any:
+        """Whole shards, as a batch (n, *spec.shape)."""
+        counts, inner, place = self.counts(spec), self.inner(spec), self.index_bytes(spec)
+        if shards.host is None and device.gpu:
+            shards = Slab(shards.data, shards.starts, shards.sizes, device.download(shards.data))
+        if (shards.sizes < place).any():
+            raise CodecError("the shard is too short to hold its index", int(np.argmax(shards.sizes < place)))
+        at = shards.starts + (shards.sizes - place if self.index_location == "end" else 0)
+        host = shards.data if shards.host is None else shards.host
+        entries = self.entries(Slab(host, at, np.full(len(shards), place)), spec)
+        outside = entries.sum(axis=2) > shards.sizes[:, None]
+        if outside.any():
+            raise CodecError("the shard index names bytes beyond the shard", int(np.argwhere(outside)[0, 0]))
+        shard, chunk = np.nonzero(entries[..., 0] >= 0)
+        found = entries[shard, chunk]
+        out = device.xp.full((len(shards), *counts, *self.chunk_shape), spec.fill_value, spec.dtype)
+        if len(shard):
+            slab = Slab(shards.data, shards.starts[shard] + found[:, 0], found[:, 1], shards.host)
+            index = (shard, *np.unravel_index(chunk, counts))
+            out[tuple(device.xp.asarray(i) for i in index)] = self._decode_inner(inner, slab, device, shard)
+        ndim = len(counts)
+        order = [0, *(axis for i in range(ndim) for axis in (1 + i, 1 + ndim + i))]
+        return out.transpose(order).reshape((len(shards), *spec.shape))
+
+    @staticmethod
+    def _decode_inner(inner: Chain, slab: Slab, device: Device, shard: np.ndarray) -> Any:
+        try:
+            batch = inner.run(slab, device)
+            device.settle()
+            return batch
+        except CodecError as error:
+            error.index = None if error.index is None else int(shard[error.index])
+            raise
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        """Whole shards of a batch (n, *spec.shape): every inner chunk that is not all fill value, in C order, then the index."""
+        counts, n = self.counts(spec), len(chunks)
+        cells = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
+        ndim = len(counts)
+        cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
+        inner = self.inner(spec).encode(cells.reshape((n * prod(counts), *self.chunk_shape)), device)
+        sizes = inner.sizes.reshape(n, -1)
+        index_bytes = self.index_bytes(spec)
+        head = index_bytes if self.index_location == "start" else 0
+        offsets = head + np.cumsum(sizes, axis=1) - sizes
+        table = np.stack([offsets, sizes], axis=2).astype(np.uint64).reshape(n, *counts, 2)
+        index = self._index(spec).encode(table, HOST)
+        bodies = [np.concatenate([inner[i * prod(counts) + j] for j in range(prod(counts))] or [b""]) for i in range(n)]
+        pieces = [(index[i], body) if head else (body, index[i]) for i, body in enumerate(bodies)]
+        out = HOST.slab(sizes.sum(axis=1) + index_bytes)
+        for i, piece in enumerate(pieces):
+            out[i][...] = np.concatenate(piece)
+        return out
+
+
+@lru_cache(256)
+def _index_chain(steps: tuple[codecs.Codec, ...], counts: tuple[int, ...]) -> Chain:
+    return Chain.build(steps, ChunkSpec((*counts, 2), np.dtype(np.uint64), np.uint64(EMPTY)))
+
+
+CODEC = ShardingIndexed

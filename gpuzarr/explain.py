@@ -1,0 +1,70 @@
+"""What a read would do, in words for people and as a dict for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+from gpuzarr.devices import Device
+from gpuzarr.layout import Layout
+from gpuzarr.read import Source, waves
+from gpuzarr.selection import Outer, Points
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The plan of a read. Bytes are of decoded chunks; `codecs` are in the order in which they decode."""
+
+    device: str
+    result_shape: tuple[int, ...]
+    chunks: int
+    waves: int
+    decoded_bytes: int  # of all chunks touched
+    result_bytes: int
+    codecs: tuple[tuple[str, str], ...]  # name, and "host" or the device's name
+    gpu_decode: str  # "yes", "partly" or "no": how much of the chain a GPU decodes
+    because: str  # why not all of it; "" where it does
+
+    def asdict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
+        reason = f", because {self.because}" if self.because else ""
+        return (
+            f"read {self.result_shape} from {self.chunks} chunks in {self.waves} waves on {self.device}\n"
+            f"decode {self.decoded_bytes} bytes for {self.result_bytes} wanted: {steps}\n"
+            f"GPU decode: {self.gpu_decode}{reason}"
+        )
+
+
+def gpu_decode(layout: Layout) -> tuple[str, str]:
+    """Whether a GPU decodes the chunks: "yes", "partly" or "no", and why."""
+    from gpuzarr.devices.choose import fits_gpu
+
+    if not fits_gpu(layout.spec.dtype):
+        return "no", f"CuPy has no dtype {layout.spec.dtype}"
+    crossing, why = layout.chain(layout.spec.shape).host_steps
+    return ("yes", "") if why is None else ("partly" if crossing > 1 else "no", why)
+
+
+def explain(source: Source, selection: Outer | Points, device: Device) -> Explanation:
+    """What `read` would do. Nothing is read."""
+    layout = source.layout
+    planned = waves(layout, selection, device)
+    itemsize = layout.spec.dtype.itemsize
+    verdict, why = gpu_decode(layout)
+    shape = planned[0].chunk_shape if planned else layout.spec.shape
+    steps = layout.chain(shape).where()
+    return Explanation(
+        device=device.name,
+        result_shape=selection.shape,
+        chunks=sum(len(wave.coords) for wave in planned),
+        waves=len(planned),
+        decoded_bytes=sum(len(wave.coords) * prod(wave.chunk_shape) * itemsize for wave in planned),
+        result_bytes=prod(selection.shape) * itemsize,
+        codecs=tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(steps)),
+        gpu_decode=verdict,
+        because=why,
+    )

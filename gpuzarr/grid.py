@@ -1,0 +1,283 @@
+"""Which chunks a selection touches, and which part of each goes where. Pure arithmetic.
+
+A selection of an axis becomes a few `Segment`s: runs of chunks of which the same part is wanted
+(the first chunk, all the full ones, the last). The product of the axes' segments is a list of
+`Box`es: blocks of chunks that are read alike and placed by one array assignment. `Scatter` is the
+same for a pointwise selection. No Python object is made for a chunk, only for a box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.metadata import Axis, RectilinearAxis
+from gpuzarr.selection import Outer, Points
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Chunks `first` to `first + count - 1` of one axis, `size` elements each.
+
+    Of each, `inside` is wanted: a slice, or an index array where count is 1. They go to `outside`
+    of the result: `each` elements a chunk, one after another.
+    """
+
+    first: int
+    count: int
+    size: int
+    inside: slice | np.ndarray
+    outside: slice | np.ndarray
+    each: int
+
+    def part(self, start: int, stop: int) -> Segment:
+        if start == 0 and stop == self.count:
+            return self
+        assert isinstance(self.outside, slice)
+        begin = self.outside.start
+        outside = slice(begin + start * self.each, begin + stop * self.each)
+        return replace(self, first=self.first + start, count=stop - start, outside=outside)
+
+
+def _starts(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First element and size of these chunks."""
+    if isinstance(axis, RectilinearAxis):
+        edges = np.asarray(axis.edges, np.int64)
+        return edges[chunks], edges[chunks + 1] - edges[chunks]
+    return chunks * axis.size, np.full(len(chunks), axis.size, np.int64)
+
+
+def chunk_of(axis: Axis, index: np.ndarray) -> np.ndarray:
+    """The chunks in which these elements lie."""
+    if isinstance(axis, RectilinearAxis):
+        return np.searchsorted(np.asarray(axis.edges, np.int64), index, side="right") - 1
+    return index // axis.size
+
+
+def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[Segment]:
+    """The segments of one axis. `index`: a range of positive step, or an int64 array; a segment never
+    crosses a multiple of `together` chunks (those of one shard)."""
+    if len(index) == 0:
+        return []
+    return _of_range(axis, index, together) if isinstance(index, range) else _of_array(axis, index)
+
+
+def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
+    first, last = (int(chunk_of(axis, np.int64(i))) for i in (index[0], index[-1]))
+    chunks = np.arange(first, last + 1)
+    starts, sizes = _starts(axis, chunks)
+    step = index.step
+    outside = np.maximum(-((index.start - starts) // step), 0)  # the first element of the range in each chunk
+    ends = np.minimum(-((index.start - starts - sizes) // step), len(index))
+    inside, each = index.start + outside * step - starts, ends - outside
+    wanted = each > 0
+    if not wanted.all():  # a step longer than a chunk leaves some out
+        chunks, sizes, outside, inside, each = (a[wanted] for a in (chunks, sizes, outside, inside, each))
+    alike = (np.diff(chunks) == 1) & (np.diff(sizes) == 0) & (np.diff(inside) == 0) & (np.diff(each) == 0)
+    alike &= chunks[1:] % together != 0
+    cuts = np.concatenate([[0], np.flatnonzero(~alike) + 1, [len(chunks)]]).tolist()
+    found = []
+    for a, b in zip(cuts, cuts[1:], strict=False):
+        n, size, begin, out = int(each[a]), int(sizes[a]), int(inside[a]), int(outside[a])
+        part = slice(begin, begin + (n - 1) * step + 1, step)
+        found.append(Segment(int(chunks[a]), b - a, size, part, slice(out, out + n * (b - a)), n))
+    return found
+
+
+def _of_array(axis: Axis, index: np.ndarray) -> list[Segment]:
+    chunks = chunk_of(axis, index)
+    order = np.argsort(chunks, kind="stable")
+    cuts = np.concatenate([[0], np.flatnonzero(np.diff(chunks[order])) + 1, [len(order)]]).tolist()
+    found = []
+    for a, b in zip(cuts, cuts[1:], strict=False):
+        outside = order[a:b]
+        chunk = chunks[outside[:1]]
+        start, size = (int(x[0]) for x in _starts(axis, chunk))
+        found.append(Segment(int(chunk[0]), 1, size, index[outside] - start, outside, b - a))
+    return found
+
+
+@dataclass(frozen=True)
+class Box:
+    """A block of chunks of which the same part is wanted; the chunks count in C order."""
+
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        return tuple(s.count for s in self.segments)
+
+    @cached_property
+    def chunk_shape(self) -> tuple[int, ...]:
+        return tuple(s.size for s in self.segments)
+
+    def __len__(self) -> int:
+        return prod(self.counts)
+
+    @cached_property
+    def coords(self) -> np.ndarray:
+        """Coordinates of the chunks, int64 (n, ndim)."""
+        if not self.segments:
+            return np.zeros((1, 0), np.int64)
+        spans = np.meshgrid(*(np.arange(s.first, s.first + s.count) for s in self.segments), indexing="ij")
+        return np.stack([span.ravel() for span in spans], axis=1)
+
+    def split(self, most: int) -> Iterator[Box]:
+        """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
+        inner, axis = 1, len(self.segments)
+        while axis and inner * self.counts[axis - 1] <= most:
+            axis -= 1
+            inner *= self.counts[axis]
+        if axis == 0:
+            yield self
+            return
+        step = max(1, most // inner)
+        cut = self.segments[axis - 1]
+        parts = [cut.part(i, min(i + step, cut.count)) for i in range(0, cut.count, step)]
+        for outer in product(*([s.part(i, i + 1) for i in range(s.count)] for s in self.segments[: axis - 1])):
+            for part in parts:
+                yield Box((*outer, part, *self.segments[axis:]))
+
+    def region(self, out: Any, xp: Any) -> Any:
+        """What an assignment to `out` needs as index."""
+        index = tuple(s.outside for s in self.segments)
+        if all(isinstance(i, slice) for i in index):
+            return index
+        return xp.ix_(*(_listed(i, n, xp) for i, n in zip(index, out.shape, strict=True)))
+
+    def destination(self, out: Any) -> np.ndarray | None:
+        """The byte at which each chunk begins in `out`, where every chunk, whole, lies in one piece there."""
+        if not out.flags.c_contiguous:
+            return None
+        one_piece = True  # so far, from the last axis on, the chunk has all of `out`
+        for s, n in zip(reversed(self.segments), reversed(out.shape), strict=True):
+            if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
+                return None
+            one_piece = one_piece and s.size == n
+        starts = np.zeros(1, np.int64)
+        for s, stride in zip(self.segments, out.strides, strict=True):
+            assert isinstance(s.outside, slice)
+            along = (s.outside.start + np.arange(s.count) * s.each) * stride
+            starts = (starts[:, None] + along).ravel()
+        return starts
+
+    def place(self, batch: Any, out: Any, xp: Any) -> None:
+        """Put the wanted part of all the chunks, batch (n, *chunk_shape), to its place in `out`."""
+        inside = tuple(s.inside for s in self.segments)
+        if not all(isinstance(i, slice) for i in (*inside, *(s.outside for s in self.segments))):
+            return self._place_listed(batch, out, xp)
+        region = out[(*(s.outside for s in self.segments), ...)]  # with the ellipsis a view, also of a 0-d array
+        if len(batch) == 1:
+            region[...] = batch[0][inside]
+            return None
+        ndim = len(self.segments)
+        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
+        cells = cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
+        cells[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *inside)]
+        return None
+
+    def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
+        for box, chunk in zip(self.split(1), batch, strict=True):
+            inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))
+            out[box.region(out, xp)] = chunk[inside]
+
+    def present(self, there: np.ndarray) -> list[Box]:
+        """Only the chunks that are there: a box each."""
+        return [box for box, is_there in zip(self.split(1), there, strict=True) if is_there]
+
+    def fill(self, out: Any, value: Any, xp: Any) -> None:
+        out[self.region(out, xp)] = value
+
+
+def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
+    return xp.arange(*index.indices(length)) if isinstance(index, slice) else xp.asarray(index)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Single elements of some chunks: element `inside` of chunk `coords[chunk]` goes to `outside` of the flat result."""
+
+    coords: np.ndarray
+    chunk_shape: tuple[int, ...]
+    chunk: np.ndarray
+    inside: tuple[np.ndarray, ...]
+    outside: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    def split(self, most: int) -> Iterator[Scatter]:
+        if len(self) <= most:
+            yield self
+            return
+        order = np.argsort(self.chunk, kind="stable")
+        for first in range(0, len(self), most):
+            a, b = np.searchsorted(self.chunk, (first, first + most), sorter=order)
+            yield self._some(order[a:b], slice(first, first + most), self.chunk[order[a:b]] - first)
+
+    def _some(self, which: np.ndarray, coords: Any, chunk: np.ndarray) -> Scatter:
+        inside = tuple(i[which] for i in self.inside)
+        return Scatter(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
+
+    def destination(self, out: Any) -> None:
+        return None
+
+    def place(self, batch: Any, out: Any, xp: Any) -> None:
+        flat = out.reshape(-1)
+        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
+        flat[xp.asarray(self.outside)] = batch[tuple(inside)]
+
+    def present(self, there: np.ndarray) -> list[Scatter]:
+        """Only the chunks that are there."""
+        number = np.cumsum(there) - 1
+        which = np.flatnonzero(there[self.chunk])
+        return [self._some(which, there, number[self.chunk[which]])] if len(which) else []
+
+    def fill(self, out: Any, value: Any, xp: Any) -> None:
+        out.reshape(-1)[xp.asarray(self.outside)] = value
+
+
+Part = Box | Scatter
+
+
+def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int, ...]) -> Iterator[Part]:
+    """The boxes or scatters of a selection. Ranges must have positive steps; `together`: chunks a shard, per axis."""
+    if isinstance(selection, Points):
+        yield from _scatters(selection, axes)
+        return
+    for combination in product(*map(segments, axes, selection.axes, together)):
+        yield Box(combination)
+
+
+def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows of `coords` (n, ndim), sorted, and which of them each row is. Rows lie within `counts`."""
+    if len(coords) == 1:
+        return coords, np.zeros(1, np.int64)
+    if prod(counts) >= 1 << 62:  # too many to number
+        rows, which = np.unique(coords, axis=0, return_inverse=True)
+        return rows, which.reshape(-1)
+    if not counts:
+        return coords[:1], np.zeros(len(coords), np.int64)
+    numbers, which = np.unique(np.ravel_multi_index(tuple(coords.T), counts), return_inverse=True)
+    return np.stack(np.unravel_index(numbers, counts), axis=1).astype(np.int64), which
+
+
+def _scatters(points: Points, axes: tuple[Axis, ...]) -> Iterator[Scatter]:
+    """One Scatter for each shape of chunk that is touched."""
+    if not len(points.indices[0]):
+        return
+    chunks = [chunk_of(axis, index) for axis, index in zip(axes, points.indices, strict=True)]
+    located = [_starts(axis, chunk) for axis, chunk in zip(axes, chunks, strict=True)]
+    inside = [index - start for index, (start, _) in zip(points.indices, located, strict=True)]
+    coords, chunk = distinct(np.stack(chunks, axis=1), tuple(axis.count for axis in axes))
+    shapes = np.stack([_starts(axis, c)[1] for axis, c in zip(axes, coords.T, strict=True)], axis=1)
+    everything = Scatter(coords, (), chunk, tuple(inside), np.arange(len(chunk)))
+    for shape in np.unique(shapes, axis=0):
+        for some in everything.present((shapes == shape).all(axis=1)):
+            yield replace(some, chunk_shape=tuple(shape.tolist()))

@@ -1,0 +1,135 @@
+"""Find a node of a store by its metadata, and open it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from gpuzarr import metadata_v2, metadata_v3
+from gpuzarr.array import Array
+from gpuzarr.devices import Device
+from gpuzarr.devices.choose import device_of
+from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.group import Group
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, load_json
+from gpuzarr.stores import Store
+from gpuzarr.stores.choose import store as store_of
+
+Node = ArrayMetadata | GroupMetadata
+
+
+def open(  # as zarr.open
+    store: Any,
+    path: str = "",
+    *,
+    mode: Literal["r"] = "r",
+    device: str | Device = "auto",
+    zarr_format: Literal[2, 3] | None = None,
+    consolidated: bool | None = None,
+) -> Array | Group:
+    """The array or group at `path` of `store`.
+
+    `store`: a path, a file:// URL, or a mapping of keys to bytes.
+    `device`: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1": where arrays are decoded and arrive.
+    `zarr_format`: look only for that one. `consolidated`: True: need the group's consolidated metadata,
+    False: do not use it, None: use it if it is there.
+    NotFoundError where there is no node, MetadataError where its metadata is wrong.
+    """
+    if mode != "r":
+        raise ValueError(f"mode {mode!r}: this version opens stores only for reading, mode 'r'")
+    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated)
+    return opener(_clean(path))
+
+
+def open_array(store: Any, path: str = "", **options: Any) -> Array:
+    """As `open`, for an array only."""
+    node = open(store, path, **options)
+    if not isinstance(node, Array):
+        raise NotFoundError(f"{node!r} is a group, not an array")
+    return node
+
+
+def open_group(store: Any, path: str = "", **options: Any) -> Group:
+    """As `open`, for a group only."""
+    node = open(store, path, **options)
+    if not isinstance(node, Group):
+        raise NotFoundError(f"{node!r} is an array, not a group")
+    return node
+
+
+def load(store: Any, path: str = "", **options: Any) -> Any:
+    """All the data of an array; of a group, a dict of its arrays by name."""
+    node = open(store, path, **options)
+    return node[...] if isinstance(node, Array) else {name: array[...] for name, array in node.arrays()}
+
+
+def _clean(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part)
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens the nodes of one store, all in the same way. `known`: consolidated metadata, by path."""
+
+    store: Store
+    device: Device
+    zarr_format: int | None = None
+    consolidated: bool | None = None
+    known: tuple[str, dict[str, Node]] | None = None  # the path of the group that has it, and the nodes below
+
+    def __call__(self, path: str) -> Array | Group:
+        metadata = self._find(path)
+        if isinstance(metadata, ArrayMetadata):
+            return Array(self.store, path, metadata, self.device)
+        opener = self
+        if metadata.consolidated is not None:
+            opener = replace(self, known=(path, metadata.consolidated))
+        elif self.consolidated and self.known is None:
+            raise MetadataError(f"group {'/' + path!r} of {self.store!r} has no consolidated metadata")
+        return Group(self.store, path, metadata, opener, self.device)
+
+    def _find(self, path: str) -> Node:
+        found = self._consolidated(path) if self.known is not None else self._stored(path)
+        if found is None:
+            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
+            raise NotFoundError(f"no {formats} array or group at {path or '/'!r} in {self.store!r}")
+        return found
+
+    def _consolidated(self, path: str) -> Node | None:
+        assert self.known is not None
+        root, nodes = self.known
+        below = path[len(root) :].strip("/") if path == root or path.startswith(f"{root}/" if root else "") else None
+        node = nodes.get(below) if below is not None else None
+        if not isinstance(node, GroupMetadata) or below is None:
+            return node
+        inner = {name[len(below) + 1 :]: n for name, n in nodes.items() if name.startswith(f"{below}/")}
+        return replace(node, consolidated=inner)
+
+    def _stored(self, path: str) -> Node | None:
+        if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
+            node = metadata_v3.parse_node(*found)
+            return replace(node, consolidated=None) if self._ignores(node) else node
+        return self._stored_v2(path) if self.zarr_format in (None, 2) else None
+
+    def _stored_v2(self, path: str) -> Node | None:
+        if (found := self._json(path, ".zarray")) is not None:
+            return metadata_v2.parse_array(found[0], self._attributes(path), found[1])
+        if (found := self._json(path, ".zgroup")) is None:
+            return None
+        group = metadata_v2.parse_group(found[0], self._attributes(path), found[1])
+        if self.consolidated is not False and (summary := self._json(path, ".zmetadata")) is not None:
+            group = replace(group, consolidated=metadata_v2.parse_consolidated(*summary))
+        return group
+
+    def _ignores(self, node: Node) -> bool:
+        return self.consolidated is False and isinstance(node, GroupMetadata)
+
+    def _attributes(self, path: str) -> dict[str, Any]:
+        found = self._json(path, ".zattrs")
+        return found[0] if found else {}
+
+    def _json(self, path: str, name: str) -> tuple[dict[str, Any], str] | None:
+        key = f"{path}/{name}" if path else name
+        data = self.store.get(key)
+        where = f"{key!r} of {self.store!r}"
+        return None if data is None else (load_json(data, where), where)

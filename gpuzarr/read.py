@@ -1,0 +1,209 @@
+"""The read path: selection -> parts -> waves; and of each wave: locate, read, decode, place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.chain import Chain
+from gpuzarr.devices import Device
+from gpuzarr.devices.host import HOST
+from gpuzarr.errors import ChunkError, CodecError, RangeError
+from gpuzarr.grid import Part, parts
+from gpuzarr.layout import Layout, Located, Locator
+from gpuzarr.selection import Outer, Points
+from gpuzarr.stores import MISSING, Store
+
+ALONE = 1 << 18  # decoded bytes that are not worth a second thread
+
+
+class Source(Protocol):
+    """What the read path needs to know of an array."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def fill_value(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Chunks that are read, decoded and placed together; all of one shape."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        return self.parts[0].chunk_shape
+
+    @cached_property
+    def coords(self) -> np.ndarray:
+        """Coordinates of the innermost chunks, int64 (n, ndim)."""
+        return self.parts[0].coords if len(self.parts) == 1 else np.concatenate([part.coords for part in self.parts])
+
+    def split(self, there: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
+        """Each part, with its share of an array that has an entry a chunk."""
+        first = 0
+        for part in self.parts:
+            yield part, there[first : first + len(part)]
+            first += len(part)
+
+
+def read(source: Source, selection: Outer | Points, out: Any, device: Device) -> None:
+    """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected."""
+    target = _target(selection, out)
+    selection = _forward(selection)
+    reader = Reader(source, target, device)
+    device.run(reader.read, waves(source.layout, selection, device))
+
+
+def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wave]:
+    """The waves of a selection whose ranges run forward: few chunks on a CPU, so that they stay in its cache; many on a GPU."""
+    found = list(parts(selection, layout.axes, layout.per_object))
+    total = sum(map(len, found))
+    packed: list[Wave] = []
+    together: list[Part] = []
+    for part in found:
+        most = _most(layout, part.chunk_shape, total, device)
+        for piece in part.split(most):
+            if together and (together[0].chunk_shape != piece.chunk_shape or sum(map(len, together)) + len(piece) > most):
+                packed.append(Wave(tuple(together)))
+                together = []
+            together.append(piece)
+    return [*packed, Wave(tuple(together))] if together else packed
+
+
+def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
+    """Chunks a wave: within the device's budget, and enough waves to keep its threads busy."""
+    chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
+    most = max(1, device.wave_bytes // max(chunk, 1))
+    if total * chunk <= ALONE:
+        return most
+    return max(1, min(most, -(-total // device.threads)))
+
+
+def _target(selection: Outer | Points, out: Any) -> Any:
+    """`out` with an axis for each axis of the array, seen so that every range runs forward; points: flat."""
+    if isinstance(selection, Points):
+        return out.reshape(-1)
+    out = out[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
+    return out[(*(slice(None, None, -1) if _backward(index) else slice(None) for index in selection.axes), ...)]
+
+
+def _forward(selection: Outer | Points) -> Outer | Points:
+    if isinstance(selection, Points):
+        return selection
+    return Outer(tuple(index[::-1] if _backward(index) else index for index in selection.axes), selection.squeeze)
+
+
+def _backward(index: range | np.ndarray) -> bool:
+    return isinstance(index, range) and index.step < 0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the waves of one selection into `out`."""
+
+    source: Source
+    out: Any
+    device: Device
+
+    @cached_property
+    def _locator(self) -> Locator:
+        return Locator(self.source.layout, self.source.store)
+
+    @cached_property
+    def _bytes(self) -> Any:
+        """The bytes of `out`, if chunks may be decoded straight to where they belong."""
+        spec = self.source.layout.spec
+        fits = self.out.flags.c_contiguous and self.out.dtype == spec.dtype and spec.nbytes is not None
+        return self.out.reshape(-1).view(np.uint8) if fits else None
+
+    def read(self, wave: Wave) -> None:
+        chain = self.source.layout.chain(wave.chunk_shape)
+        with self.device.wave():
+            with self._blame(wave.coords):
+                located = self._locator.locate(wave.coords)
+            slab, there = self._load(wave, located, chain)
+            if not there.all():
+                wave = self._fill(wave, there)
+            if len(slab):
+                with self._blame(wave.coords):
+                    self._decode(wave, slab, chain)
+                    self.device.settle()
+
+    def _decode(self, wave: Wave, slab: Slab, chain: Chain) -> None:
+        """Decode what was loaded and put it to its place; straight there, where that can be."""
+        if slab.data is self._bytes and (slab.sizes == chain.spec.nbytes).all():
+            return
+        starts = self._destinations(wave) if chain.direct(self.device) else None
+        if starts is not None:
+            chain.decode(slab, self.device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
+        else:
+            self._place(wave, chain.decode(slab, self.device))
+
+    def _load(self, wave: Wave, located: Located, chain: Chain) -> tuple[Slab, np.ndarray]:
+        """The encoded bytes of the chunks that are there, and which are; raw ones straight to where they belong."""
+        there = located.there
+        starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
+        if not there.all():
+            located, starts = located.take(np.flatnonzero(there)), None
+
+        def place(sizes: np.ndarray) -> Slab:
+            fits = starts is not None and len(sizes) == len(starts) and ((sizes == chain.spec.nbytes) | (sizes == 0)).all()
+            return Slab(self._bytes, starts, sizes) if fits else HOST.slab(sizes)
+
+        with self._blame(wave.coords[there]):
+            slab = self.source.store.read(located.ranges, place)
+        if (gone := slab.sizes == MISSING).any():
+            there = there.copy()
+            there[np.flatnonzero(there)[gone]] = False
+            slab = slab.take(~gone)
+        return slab, there
+
+    def _destinations(self, wave: Wave) -> np.ndarray | None:
+        """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""
+        if self._bytes is None:
+            return None
+        starts = [part.destination(self.out) for part in wave.parts]
+        return None if any(s is None for s in starts) else np.concatenate(starts)
+
+    def _fill(self, wave: Wave, there: np.ndarray) -> Wave:
+        """Put the fill value where chunks are missing; the wave of the others."""
+        found: list[Part] = []
+        for part, is_there in wave.split(there):
+            if is_there.all():
+                found.append(part)
+            else:
+                part.fill(self.out, self.source.layout.spec.fill_value, self.device.xp)
+                found += part.present(is_there)
+        return Wave(tuple(found))
+
+    def _place(self, wave: Wave, batch: Any) -> None:
+        first = 0
+        for part in wave.parts:
+            part.place(batch[first : first + len(part)], self.out, self.device.xp)
+            first += len(part)
+
+    @contextmanager
+    def _blame(self, coords: np.ndarray) -> Iterator[None]:
+        """What goes wrong inside, with an index into `coords`, is the fault of the chunk there."""
+        try:
+            yield
+        except (CodecError, RangeError) as error:
+            source, index = self.source, error.index
+            chunk = tuple(coords[0 if index is None else index].tolist())
+            codec = getattr(error, "codec", "") or "none"
+            place = {"store": repr(source.store), "array": source.path, "chunk": chunk, "key": source.layout.key(chunk)}
+            raise ChunkError(str(error), codec=codec, **place) from error

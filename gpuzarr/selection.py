@@ -1,0 +1,253 @@
+"""What users write between brackets, brought into two forms. Pure arithmetic: nothing here knows of chunk bytes.
+
+`Outer` is an outer product of indices, one list an axis; `Points` is a list of single elements. The
+meaning is that of zarr-python 3.4.2, which differs from NumPy in this:
+- an index array with ints and slices between keeps its place: a[0, :, [1, 2]] has the axis of the list last;
+- several 1-d masks, or masks with lists, one for each axis, are an outer product, as in `oindex`;
+- several index arrays beside slices are refused: `oindex` or `vindex` says which meaning is meant;
+- index arrays of no dimension, and `vindex` with ints alone, give an axis of length 1, no scalar;
+- True, False, None (newaxis), tuples and ranges inside a selection are refused.
+Beyond zarr-python, with NumPy's meaning: negative steps, empty and nested lists, an ellipsis beside an index
+array, and a 1-d mask alone for the first axis. Every refusal is a SelectionError.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass
+from numbers import Integral
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.errors import SelectionError
+from gpuzarr.metadata import Axis, RegularAxis
+
+Member = int | slice | np.ndarray  # what one axis is given
+
+
+@dataclass(frozen=True, eq=False)
+class Outer:
+    """The outer product of the indices of each axis.
+
+    `axes`: for each axis of the array a range (any step but 0), or an int64 array of indices in any order,
+    repeats allowed, none negative. `squeeze`: the axes that an int selected, of length 1, which the result lacks.
+    """
+
+    axes: tuple[range | np.ndarray, ...]
+    squeeze: tuple[int, ...] = ()
+
+    @property
+    def full_shape(self) -> tuple[int, ...]:
+        return tuple(map(len, self.axes))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(indices) for axis, indices in enumerate(self.axes) if axis not in self.squeeze)
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Single elements. `indices`: for each axis (there is at least one) a flat int64 array, all of equal length,
+    none negative; `shape`: that of the result, whose elements in C order are these points."""
+
+    indices: tuple[np.ndarray, ...]
+    shape: tuple[int, ...]
+
+
+def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
+    """What a[selection] means for an array of `shape`."""
+    members = _members(selection)
+    if _is_pointwise(members, shape):
+        return pointwise(members, shape)
+    arrays = sum(isinstance(member, np.ndarray) for member in members)
+    if arrays > 1 and not arrays == len(members) == len(shape):
+        raise SelectionError(
+            f"{arrays} index arrays for an array of {len(shape)} axes: zarr takes one beside ints and slices, or one "
+            "for each axis; use .oindex for the outer product, .vindex for single points"
+        )
+    return orthogonal(members, shape)
+
+
+def orthogonal(selection: Any, shape: tuple[int, ...]) -> Outer:
+    """What a.oindex[selection] means: ints, slices, 1-d index arrays or lists and 1-d masks, each for its own axis."""
+    members = _fill(_members(selection), len(shape))
+    axes = tuple(_indices(member, axis, shape[axis]) for axis, member in enumerate(members))
+    return Outer(axes, tuple(axis for axis, member in enumerate(members) if isinstance(member, int)))
+
+
+def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
+    """What a.vindex[selection] means: an int or index array for each axis, broadcast together; or a mask of `shape`."""
+    members = _members(selection)
+    mask = _mask(members, shape)
+    if mask is not None:
+        indices = np.nonzero(mask)
+        return Points(indices, indices[0].shape)
+    if not shape or len(members) != len(shape) or not all(map(_is_coordinate, members)):
+        raise SelectionError(
+            f"vindex takes an int or index array for each of {len(shape)} axes, or a mask of shape {shape}; "
+            f"not {_brief(selection)}"
+        )
+    given = [_checked(np.asarray(member), axis, shape[axis]) for axis, member in enumerate(members)]
+    try:
+        arrays = np.broadcast_arrays(*given)
+    except ValueError as error:
+        raise SelectionError(f"index arrays of shapes {[a.shape for a in given]} do not broadcast together") from error
+    return Points(tuple(a.reshape(-1) for a in arrays), arrays[0].shape or (1,))
+
+
+def blocks(selection: Any, axes: tuple[Axis, ...]) -> Outer:
+    """What a.blocks[selection] means: whole chunks, by ints and slices of step 1 in chunk-grid coordinates.
+
+    An int keeps its axis. A slice may end beyond the grid, but must start in it.
+    """
+    members = _fill(_members(selection), len(axes))
+    return Outer(tuple(_block(member, axis, axes[axis]) for axis, member in enumerate(members)))
+
+
+def fields(selection: Any) -> tuple[str | tuple[str, ...] | None, Any]:
+    """Split field names of a structured array from the rest of a selection.
+
+    Returns (fields, rest): None for no names; a str for one, whose own dtype is the result's; a tuple for
+    several (or for a list of names), which make a structured result. `rest` selects elements.
+    """
+    if isinstance(selection, str):
+        return selection, ()
+    if _is_names(selection):
+        return tuple(selection), ()
+    if not isinstance(selection, tuple):
+        return None, selection
+    names = tuple(member for member in selection if isinstance(member, str))
+    rest = tuple(member for member in selection if not isinstance(member, str))
+    return (names[0] if len(names) == 1 else names or None), rest
+
+
+def _is_names(member: Any) -> bool:
+    return isinstance(member, list) and bool(member) and all(isinstance(name, str) for name in member)
+
+
+def _members(selection: Any) -> tuple[Member | EllipsisType, ...]:
+    return tuple(map(_member, selection if isinstance(selection, tuple) else (selection,)))
+
+
+def _member(item: Any) -> Member | EllipsisType:
+    """An int, a slice, the ellipsis, or an array of ints or bools; else SelectionError."""
+    if isinstance(item, slice | EllipsisType):
+        return item
+    if isinstance(item, Integral) and not isinstance(item, bool):
+        return int(item)
+    if isinstance(item, list) or (hasattr(item, "dtype") and not isinstance(item, np.generic)):
+        return _array(item)
+    raise SelectionError(
+        f"cannot select by {_brief(item)}: Zarr arrays take ints, slices, '...', and arrays or lists of ints or bools"
+    )
+
+
+def _array(item: Any) -> np.ndarray:
+    if hasattr(item, "__cuda_array_interface__") and hasattr(item, "get"):
+        item = item.get()  # a CuPy array: NumPy does not convert these unasked
+    try:
+        array = np.asarray(item)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SelectionError(f"cannot select by {_brief(item)}: {error}") from error
+    if isinstance(item, list) and array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iub":
+        raise SelectionError(f"cannot select by an array or list of {array.dtype}: it must be of ints or bools")
+    return array
+
+
+def _fill(members: tuple[Member | EllipsisType, ...], ndim: int) -> list[Member]:
+    """One member an axis: what an ellipsis, or the end of the selection, leaves out is taken whole."""
+    given: list[Member] = [member for member in members if not isinstance(member, EllipsisType)]
+    if len(members) - len(given) > 1:
+        raise SelectionError("an index can only have a single ellipsis ('...')")
+    if len(given) > ndim:
+        raise SelectionError(f"too many indices: the array has {ndim} axes, the selection has {len(given)}")
+    place = next((i for i, member in enumerate(members) if isinstance(member, EllipsisType)), len(given))
+    return given[:place] + [slice(None)] * (ndim - len(given)) + given[place:]
+
+
+def _mask(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> np.ndarray | None:
+    """The one mask for the whole array that this is, or None."""
+    only = members[0] if len(members) == 1 else None
+    return only if isinstance(only, np.ndarray) and only.dtype.kind == "b" and only.shape == shape != () else None
+
+
+def _is_coordinate(member: Member | EllipsisType) -> bool:
+    return isinstance(member, int) or (isinstance(member, np.ndarray) and member.dtype.kind in "iu")
+
+
+def _is_pointwise(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a[...] means what a.vindex[...] means."""
+    if _mask(members, shape) is not None:
+        return True
+    arrays = any(isinstance(member, np.ndarray) for member in members)
+    return arrays and len(members) == len(shape) and all(map(_is_coordinate, members))
+
+
+def _indices(member: Member, axis: int, length: int) -> range | np.ndarray:
+    """What a member selects on its own axis."""
+    if isinstance(member, slice):
+        return range(*_bounds(member, axis, length))
+    if isinstance(member, int):
+        index = _in_range(member, axis, length, "index")
+        return range(index, index + 1)
+    if member.ndim != 1:
+        raise SelectionError(
+            f"an array of shape {member.shape} for axis {axis}: it must have one dimension here (a mask that stands "
+            "alone may have the shape of the whole array)"
+        )
+    if member.dtype.kind != "b":
+        return _checked(member, axis, length)
+    if len(member) != length:
+        raise SelectionError(f"a mask of length {len(member)} for axis {axis} of length {length}")
+    return np.nonzero(member)[0]
+
+
+def _bounds(member: slice, axis: int, length: int) -> tuple[int, int, int]:
+    try:
+        return member.indices(length)
+    except (TypeError, ValueError) as error:
+        raise SelectionError(f"{member} for axis {axis}: {error}") from error
+
+
+def _in_range(value: int, axis: int, length: int, what: str) -> int:
+    """The index that `value` means, counted from the end if negative."""
+    if not -length <= value < length:
+        raise SelectionError(f"{what} {value} is out of range for axis {axis} of length {length}")
+    return value + length if value < 0 else value
+
+
+def _checked(indices: np.ndarray, axis: int, length: int) -> np.ndarray:
+    """As int64, none negative. The caller's array is not changed; uint64 is checked before it is narrowed."""
+    if indices.size == 0:
+        return indices.astype(np.int64)
+    low = int(indices.min())
+    for value in (low, int(indices.max())):
+        _in_range(value, axis, length, "index")
+    indices = indices.astype(np.int64, copy=False)
+    return np.where(indices < 0, indices + length, indices) if low < 0 else indices
+
+
+def _block(member: Member, axis: int, grid: Axis) -> range:
+    """The elements of the chunks that a member selects."""
+    if isinstance(member, int):
+        first = _in_range(member, axis, grid.count, "block")
+        return range(_edge(grid, first), _edge(grid, first + 1))
+    if not isinstance(member, slice) or member.step not in (None, 1):
+        raise SelectionError(f"blocks takes ints and slices of step 1, not {_brief(member)} for axis {axis}")
+    first, last, _ = _bounds(member, axis, grid.count)
+    if member.start is not None and grid.count:
+        _in_range(int(member.start), axis, grid.count, "first block")
+    return range(_edge(grid, first), _edge(grid, max(first, last)))
+
+
+def _edge(grid: Axis, chunk: int) -> int:
+    """Where a chunk begins, or the axis ends."""
+    return min(chunk * grid.size if isinstance(grid, RegularAxis) else grid.edges[chunk], grid.length)
+
+
+def _brief(value: Any) -> str:
+    return f"{type(value).__name__} {reprlib.repr(value)}"

@@ -1,0 +1,88 @@
+"""Placing the chunks of a selection's parts gives what NumPy's indexing gives."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpuzarr.grid import Box, parts
+from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
+from gpuzarr.read import _forward, _target
+from gpuzarr.selection import orthogonal, pointwise
+
+
+@st.composite
+def axes(draw: st.DrawFn) -> Axis:
+    length = draw(st.integers(1, 12))
+    if draw(st.booleans()):
+        return RegularAxis(length, draw(st.integers(1, 14)))
+    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=12).filter(lambda s: sum(s) >= length))
+    return RectilinearAxis(length, tuple(np.concatenate([[0], np.cumsum(sizes)]).tolist()))
+
+
+def index(length: int) -> st.SearchStrategy:
+    lists = st.lists(st.integers(-length, length - 1), max_size=6).map(lambda x: np.array(x, np.int64))
+    return st.one_of(st.integers(-length, length - 1), st.slices(length), lists)
+
+
+def stored(array: np.ndarray, axis: Axis, dimension: int, chunk: int) -> np.ndarray:
+    edges = axis.edges if isinstance(axis, RectilinearAxis) else range(0, axis.length + axis.size, axis.size)
+    size = edges[chunk + 1] - edges[chunk]
+    piece = np.take(array, range(edges[chunk], min(edges[chunk + 1], array.shape[dimension])), dimension)
+    pad = [(0, size - piece.shape[dimension] if d == dimension else 0) for d in range(array.ndim)]
+    return np.pad(piece, pad, constant_values=-1)
+
+
+def chunk_at(array: np.ndarray, grid: list[Axis], coords: list[int]) -> np.ndarray:
+    for dimension, (axis, chunk) in enumerate(zip(grid, coords, strict=True)):
+        array = stored(array, axis, dimension, chunk)
+    return array
+
+
+def place_all(array: np.ndarray, grid: list[Axis], selection, together: tuple[int, ...], most: int) -> np.ndarray:
+    out = np.full(selection.shape, -7)
+    target = _target(selection, out)
+    seen = 0
+    for part in parts(_forward(selection), tuple(grid), together):
+        for piece in part.split(most):
+            assert len(piece) <= most
+            batch = np.stack([chunk_at(array, grid, row) for row in piece.coords.tolist()])
+            starts = piece.destination(target)
+            if starts is None:
+                piece.place(batch, target, np)
+            else:
+                for start, chunk in zip(starts, batch, strict=True):
+                    target.reshape(-1).view("u1")[start : start + chunk.nbytes] = chunk.reshape(-1).view("u1")
+            if isinstance(piece, Box) and prod(together) > 1:
+                assert len(np.unique(piece.coords // np.array(together), axis=0)) == 1
+            seen += len(piece)
+    return out
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_outer(data: st.DataObject) -> None:
+    grid = data.draw(st.lists(axes(), min_size=0, max_size=3))
+    array = np.arange(prod(a.length for a in grid)).reshape([a.length for a in grid])
+    chosen = tuple(data.draw(index(a.length)) for a in grid)
+    together = tuple(data.draw(st.integers(1, 3)) for _ in grid)
+    selection = orthogonal(chosen, array.shape)
+    full = [np.arange(a.length)[i : i + 1 or None] if isinstance(i, int) else np.arange(a.length)[i] for a, i in zip(grid, chosen, strict=True)]
+    want = array[np.ix_(*full)].reshape(selection.shape)
+    got = place_all(array, grid, selection, together, data.draw(st.integers(1, 9)))
+    np.testing.assert_array_equal(got, want)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_points(data: st.DataObject) -> None:
+    grid = data.draw(st.lists(axes(), min_size=1, max_size=3))
+    array = np.arange(prod(a.length for a in grid)).reshape([a.length for a in grid])
+    n = data.draw(st.integers(0, 9))
+    chosen = tuple(np.array(data.draw(st.lists(st.integers(-a.length, a.length - 1), min_size=n, max_size=n)), np.int64) for a in grid)
+    selection = pointwise(chosen, array.shape)
+    got = place_all(array, grid, selection, (1,) * len(grid), data.draw(st.integers(1, 4)))
+    np.testing.assert_array_equal(got, array[chosen])
