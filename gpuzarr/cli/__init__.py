@@ -14,7 +14,7 @@ COMMANDS = (info,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code: 0, or 1 after one line on stderr. Wrong arguments exit with 2, as argparse does."""
+    """Run the command; exit code 0, or 1 after one line on stderr. Wrong arguments exit with 2, as argparse does."""
     import gpuzarr
 
     parser = argparse.ArgumentParser(prog="gpuzarr", description=gpuzarr.__doc__)

@@ -142,7 +142,7 @@ def tree(nodes: list[dict[str, Any]]) -> list[str]:
     lines = [f"/ group, Zarr v{nodes[0]['zarr_format']}"]
     for node in nodes[1:]:
         *parents, name = node["path"].strip("/").split("/")
-        lines.append("    " * len(parents) + f"└── {name}{line(node)}")
+        lines.append("  " * (len(parents) + 1) + name + line(node))
     return lines
 
 
