@@ -161,7 +161,8 @@ def rows(folder: Path, values: np.ndarray, repeats: int) -> Iterator[list[str]]:
         except ValueError as error:
             if layout.options.get("filters") is None:
                 raise
-            yield [layout.name, writer, "-", f"not written: {str(error).split(': ')[-1].split(' [')[0]}", *["-"] * len(choice)]
+            reason = str(error).split(": ")[-1].split(" [")[0]
+            yield [layout.name, writer, "-", f"not written: {reason}", *["-"] * len(choice)]
             continue
         speed = measure(path, values, choice, repeats)
         size = f"{stored(path):,}"
