@@ -86,7 +86,7 @@ class Group:
         return "/".join(parts)
 
     def names(self) -> list[str]:
-        """The names of what may be members: of the consolidated metadata if there is one, else of all that lies below."""
+        """The names of what may be members: of the consolidated metadata, or of all that lies below."""
         known = self.metadata.consolidated
         if known is not None:
             return sorted({path.split("/", 1)[0] for path in known})
