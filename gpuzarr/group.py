@@ -68,7 +68,7 @@ class Group:
 
     def members(self) -> list[tuple[str, Array | Group]]:
         """The members, by name."""
-        found = ((name, self.get(name)) for name in self._names())
+        found = ((name, self.get(name)) for name in self.names())
         return [(name, node) for name, node in found if node is not None]
 
     def arrays(self) -> list[tuple[str, Array]]:
@@ -85,7 +85,8 @@ class Group:
         parts = [part for part in f"{self.path}/{path}".split("/") if part]
         return "/".join(parts)
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """The names of what may be members: of the consolidated metadata, or of all that lies below."""
         known = self.metadata.consolidated
         if known is not None:
             return sorted({path.split("/", 1)[0] for path in known})

@@ -1,0 +1,51 @@
+# Every habit as one command. `make test PYTHON=python3.13` uses another Python, in a virtual environment of its own.
+
+PYTHON ?= python3
+ifeq ($(PYTHON),python3)
+VENV := .venv
+else
+VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+BIN := $(VENV)/bin
+
+# With an NVIDIA driver, `make demo` and `make bench` bring CuPy and show the GPU too (CUDA= turns that off).
+DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
+CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
+
+.PHONY: help test lint demo bench clean
+
+help:
+	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
+	@echo "make lint    ruff and mypy"
+	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
+	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
+	@echo "make clean   remove everything that these made"
+
+# One stamp a set of extras: made again only when pyproject.toml changes.
+$(VENV)/.%.stamp: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing gpuzarr[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+comma := ,
+DEMO := $(VENV)/.demo$(if $(CUDA),$(comma)$(CUDA)).stamp
+
+test: $(VENV)/.test.stamp
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(VENV)/.lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+demo: $(DEMO)
+	$(BIN)/python -m benchmarks.demo $(ARGS)
+
+bench: $(DEMO)
+	$(BIN)/python -m benchmarks.read_local
+	$(BIN)/python -m benchmarks.read_regions
+	$(BIN)/python -m benchmarks.host_cost
+
+clean:
+	rm -rf .venv .venv-* demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

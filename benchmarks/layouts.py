@@ -1,0 +1,154 @@
+"""The nine layouts that people store, written by zarr-python with realistic data, and what decodes each at best.
+
+Data: `f4` is a smooth field plus measurement noise, resolved to 1/64 as most archives do (it compresses about
+twofold); `u2` is a microscope's volume, dim structure with photon noise. Both are the same in every run.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array is stored.
+
+    `compressor()` makes what zarr-python is given, `decoder()` a codec library's bare function (bytes: none is needed).
+    """
+
+    name: str
+    zarr_format: int
+    chunks: tuple[int, int, int]
+    compressor: Callable[[], Any] = lambda: None
+    decoder: Callable[[], Callable[[bytes], Any]] = lambda: bytes
+    shards: tuple[int, int, int] | None = None
+    dtype: str = "f4"
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def numcodec(name: str, **configuration: Any) -> Callable[[], Any]:
+    def make() -> Any:
+        import numcodecs
+
+        return numcodecs.get_codec({"id": name, **configuration})
+
+    return make
+
+
+def zarr_codec(name: str, **configuration: Any) -> Callable[[], Any]:
+    def make() -> Any:
+        import zarr.codecs
+
+        return getattr(zarr.codecs, name)(**configuration)
+
+    return make
+
+
+def numcodecs_decode(name: str) -> Callable[[], Callable[[bytes], Any]]:
+    return lambda: numcodec(name)().decode
+
+
+def isal_decode(module: str) -> Callable[[], Callable[[bytes], Any]]:
+    """ISA-L inflates about twice as fast as zlib: the fairer limit."""
+
+    def load() -> Callable[[bytes], Any]:
+        from isal import igzip, isal_zlib
+
+        return {"gzip": igzip.decompress, "zlib": isal_zlib.decompress}[module]
+
+    return load
+
+
+MIB, SMALL, TINY = (64, 64, 64), (16, 32, 32), (4, 16, 16)  # 1 MiB, 64 KiB and 4 KiB of f4
+NINE = (
+    Layout("v2 blosc-lz4", 2, MIB, numcodec("blosc", cname="lz4"), numcodecs_decode("blosc")),
+    Layout("v2 zlib", 2, MIB, numcodec("zlib", level=1), isal_decode("zlib")),
+    Layout("v2 lz4, 64 KiB files", 2, SMALL, numcodec("lz4"), numcodecs_decode("lz4")),
+    Layout("v3 zstd", 3, MIB, zarr_codec("ZstdCodec"), numcodecs_decode("zstd")),
+    Layout("v3 raw", 3, MIB),
+    Layout("v3 gzip", 3, MIB, zarr_codec("GzipCodec"), isal_decode("gzip")),
+    Layout(
+        "v3 blosc-zstd-bitshuffle u2",
+        3,
+        (64, 64, 128),
+        zarr_codec("BloscCodec", cname="zstd", shuffle="bitshuffle", typesize=2),
+        numcodecs_decode("blosc"),
+        dtype="u2",
+    ),
+    Layout("v3 shards, zstd 64 KiB", 3, SMALL, zarr_codec("ZstdCodec"), numcodecs_decode("zstd"), (128, 128, 128)),
+    Layout("v3 shards, raw 4 KiB", 3, TINY, shards=(128, 128, 128)),
+)
+
+
+def sample(dtype: str, side: int) -> np.ndarray:
+    """The values, (side, side, side) of f4 or (2 side, side, side) of u2: the same number of bytes."""
+    shape = (side, side, side) if dtype == "f4" else (2 * side, side, side)
+    z, y, x = np.ogrid[tuple(slice(0, n, 1.0) for n in shape)]
+    noise = np.random.default_rng(1).standard_normal(shape, dtype="f4")
+    if dtype == "f4":
+        values = 280 + 15 * np.sin(z / 40) * np.cos(y / 55) + 8 * np.sin(x / 30 + y / 90) + 0.05 * noise
+        return (np.round(values * 64) / 64).astype("f4")
+    light = 120 + 900 * np.maximum(0, np.sin(z / 21) * np.sin(y / 17) * np.sin(x / 19)) ** 3
+    return np.clip(light + np.sqrt(light) * noise, 0, 65535).astype("u2")
+
+
+def ldeakin(side: int) -> np.ndarray:
+    """The values of zarr_benchmarks, a cube of u2: (k + j*j/32 + i**3) % 65536."""
+    i, j, k = np.ogrid[:side, :side, :side]
+    return ((k + j * j // 32 + i**3) % 65536).astype("u2")
+
+
+def write(path: Path, layout: Layout, values: np.ndarray) -> None:
+    """Store `values` at `path` as `layout` says, with zarr-python."""
+    import zarr
+
+    chunks, shards = fitted(layout.chunks, values.shape), layout.shards and fitted(layout.shards, values.shape)
+    array = zarr.create_array(
+        str(path),
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=chunks,
+        shards=shards,
+        compressors=layout.compressor(),
+        filters=None,
+        zarr_format=layout.zarr_format,
+        overwrite=True,
+    )
+    array[...] = values
+
+
+def fitted(chunks: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Chunks no longer than the array, so that small arrays of the tests have whole chunks too."""
+    return tuple(map(min, chunks, shape))
+
+
+def stored(path: Path) -> int:
+    """Bytes of all files of the array."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def encoded_chunks(path: Path, layout: Layout, shape: tuple[int, ...]) -> list[bytes]:
+    """The encoded chunks, in memory. Uncompressed shards come whole: no library call is needed for their chunks."""
+    files = (file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file() and file.name not in METADATA)
+    if layout.shards is None:
+        return list(files)
+    count = int(np.prod(fitted(layout.shards, shape))) // int(np.prod(fitted(layout.chunks, shape)))
+    if layout.decoder() is bytes:
+        return [data[: -16 * count - 4] for data in files]
+    return [chunk for data in files for chunk in inner_chunks(data, count)]
+
+
+METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
+
+
+def inner_chunks(data: bytes, count: int) -> Iterator[bytes]:
+    """The chunks of a shard whose index (offset and size of each, u64, then a crc32c) is at its end."""
+    index = struct.unpack(f"<{2 * count}Q", data[-16 * count - 4 : -4])
+    for offset, size in zip(index[::2], index[1::2], strict=True):
+        yield data[offset : offset + size]

@@ -1,0 +1,8 @@
+"""`python -m gpuzarr` is `gpuzarr`."""
+
+import sys
+
+from gpuzarr.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The shape of the house: imports run downwards, files stay short, heavy packages stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import gpuzarr
+
+ROOT = Path(gpuzarr.__file__).parent
+FLOORS = [  # top to bottom; a file may import from its own room and from the floors below
+    ["__main__"],
+    ["cli"],
+    ["__init__"],
+    ["open"],
+    ["group"],
+    ["array"],
+    ["explain"],
+    ["read", "write"],
+    ["layout"],
+    ["grid"],
+    ["selection"],
+    ["metadata_v2", "metadata_v3"],
+    ["chunk_grids"],
+    ["metadata"],
+    ["codecs"],
+    ["chain"],
+    ["dtypes"],
+    ["stores"],
+    ["devices"],
+    ["kernels"],
+    ["batch"],
+    ["checks"],
+    ["errors"],
+]
+FLOOR = {room: depth for depth, rooms in enumerate(FLOORS) for room in rooms}
+GPU_ROOMS = {"devices", "kernels"}
+FILES = sorted(file for file in ROOT.rglob("*.py") if "_kernels" not in file.parts)
+LIGHT_IMPORT = """
+import sys, time, numpy
+before = time.perf_counter()
+import gpuzarr
+seconds = time.perf_counter() - before
+heavy = {"cupy", "kvikio", "numcodecs", "ml_dtypes", "cramjam", "isal", "google_crc32c", "zarr"} & set(sys.modules)
+print(seconds, ",".join(sorted(heavy)))
+"""
+
+
+def room(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Dotted names that a file imports, anywhere in it; of `from a import b` both `a` and `a.b`."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(file) for file in FILES} <= set(FLOOR)
+
+
+def test_imports_run_downwards() -> None:
+    for file in FILES:
+        here = room(file)
+        for name in imported(file):
+            parts = name.split(".")
+            if parts[0] != "gpuzarr" or here == "__main__":
+                continue
+            there = parts[1] if len(parts) > 1 and parts[1] in FLOOR else "__init__"
+            assert there == here or FLOOR[there] > FLOOR[here], f"{file.name} imports {name}, which is not below it"
+
+
+def test_no_file_is_long() -> None:
+    lengths = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in FILES}
+    kernels = ROOT.parent / "kernels"
+    lengths |= {file.name: len(file.read_text().splitlines()) for file in kernels.glob("*.cu*")}
+    assert not {name: length for name, length in lengths.items() if length > 400}
+    in_order = sorted(lengths.values())
+    assert in_order[len(in_order) // 2] <= 120
+    assert in_order[int(len(in_order) * 0.9)] <= 250
+
+
+def test_gpu_packages_stay_in_their_rooms() -> None:
+    for file in FILES:
+        packages = {name.split(".")[0] for name in imported(file)}
+        if room(file) not in GPU_ROOMS:
+            assert not packages & {"cupy", "nvidia"}, f"{file.name} imports a GPU package"
+        if room(file) != "stores":
+            assert "kvikio" not in packages, f"{file.name} imports kvikio"
+
+
+def test_import_is_light() -> None:
+    seconds = []
+    for _ in range(5):  # the best of five: other programs may run beside
+        command = [sys.executable, "-c", LIGHT_IMPORT]
+        output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent).stdout
+        duration, _, heavy = output.strip().partition(" ")
+        assert heavy == ""
+        seconds.append(float(duration))
+    assert min(seconds) < 0.25
