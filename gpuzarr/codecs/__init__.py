@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
 from gpuzarr.devices import Device
@@ -33,9 +33,9 @@ class Codec(Protocol):
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
     """
 
-    names: tuple[str, ...]  # Zarr v3 names, the registered one first
-    ids: tuple[str, ...]  # Zarr v2 (numcodecs) ids
-    kind: Kind
+    names: ClassVar[tuple[str, ...]]  # Zarr v3 names, the registered one first
+    ids: ClassVar[tuple[str, ...]]  # Zarr v2 (numcodecs) ids
+    kind: ClassVar[Kind]
 
     def encoded(self, spec: Any) -> Any:
         """The spec after this codec. MetadataError where the codec cannot take `spec`."""
