@@ -61,8 +61,8 @@ def lengths(value: Any, field: str, ndim: int | None = None) -> tuple[int, ...]:
     """A shape: one integer >= 0 an axis, `ndim` of them if that is given."""
     members = sequence(value, field)
     if len(members) > NDIM_MAX or ndim not in (None, len(members)):
-        wanted = f"at most {NDIM_MAX}" if ndim is None else f"{ndim}"
-        raise MetadataError(f"{field} must have {wanted} members, not {len(members)}")
+        wanted = f"at most {NDIM_MAX} members" if ndim is None else f"{ndim} members, one an axis of the shape"
+        raise MetadataError(f"{field} must have {wanted}, not {len(members)}")
     return tuple(integer(member, f"{field}[{i}]") for i, member in enumerate(members))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,18 @@ def object_codec(codec_members: list[dict[str, Any]]) -> str | None:
 
 
 def chain(
-    codec_members: list[dict[str, Any]], chunk_shape: tuple[int, ...], stored: np.dtype[Any], order: str
+    codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype[Any], order: str
 ) -> tuple[Codec, ...]:
-    """The v3 chain. `stored` is the dtype of the array in the file, with its byte order.
+    """The v3 chain for chunks of `spec`. `stored` is the dtype of the array in the file, with its byte order.
 
     Order F is a transpose in front. Then come the filters that take an array, as long as what they take is what there
     is; then `bytes` (or a filter that makes bytes itself); then the rest, where an array filter works on a flat view.
     """
     found = [(member, _find(member)) for member in codec_members]
-    spec = ChunkSpec(chunk_shape, stored.newbyteorder("="))
     head: list[Codec] = []
-    if order == "F" and len(chunk_shape) > 1:
-        head.append(codecs.find("transpose", {"order": list(range(len(chunk_shape)))[::-1]}))
-        spec = ChunkSpec(chunk_shape[::-1], spec.dtype)
+    if order == "F" and len(spec.shape) > 1:
+        head.append(codecs.find("transpose", {"order": list(range(len(spec.shape)))[::-1]}))
+        spec = replace(spec, shape=spec.shape[::-1])
     while found and found[0][1].kind == "array->array" and _takes(found[0][0]) in (None, stored):
         member, codec = found.pop(0)
         head.append(codec)
@@ -83,6 +83,8 @@ def _takes(member: dict[str, Any]) -> np.dtype[Any] | None:
 def _makes(member: dict[str, Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
     """`dtype`, which an array filter makes, in the byte order in which it is stored."""
     named = _names_made(member)
+    if dtype.hasobject or dtype.kind == "T":
+        return dtype
     return dtype.newbyteorder("<" if named is None else named.byteorder)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr import chunk_grids
+from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import at, lengths, mapping, required, shown
 from gpuzarr.codecs_v2 import chain, members, object_codec
 from gpuzarr.dtypes import parse_v2
@@ -26,13 +27,15 @@ def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
         _check_format(zarray)
         shape = lengths(required(zarray, "shape"), "shape")
         codec_members = members(zarray)
-        data_type, stored = parse_v2(required(zarray, "dtype"), object_codec(codec_members))
+        descr = required(zarray, "dtype")
+        with at("dtype"):
+            data_type, stored = parse_v2(descr, object_codec(codec_members))
         axes = chunk_grids.regular(shape, required(zarray, "chunks"), "chunks")
-        check_chunk_size(axes, data_type)
+        check_chunk_size(axes, data_type, "chunks")
         order = _one_of(zarray, "order", ("C", "F"))
         with at("fill_value"):
             fill_value = data_type.fill_from_json(zarray.get("fill_value"), 2, stored)
-        chunk_shape = tuple(axis.size for axis in axes)
+        spec = ChunkSpec(tuple(axis.size for axis in axes), data_type.dtype, fill_value)
         attributes = mapping(attributes, "attributes")
         return ArrayMetadata(
             zarr_format=2,
@@ -41,7 +44,7 @@ def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
             axes=axes,
             chunk_keys=ChunkKeys("", _one_of(zarray, "dimension_separator", (".", "/")), "0"),
             fill_value=fill_value,
-            codecs=chain(codec_members, chunk_shape, stored, order),
+            codecs=chain(codec_members, spec, stored, order),
             attributes=attributes,
             dimension_names=_dimension_names(attributes, len(shape)),
             order=order,

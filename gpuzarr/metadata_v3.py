@@ -40,7 +40,7 @@ def parse_array(document: Any, where: str) -> ArrayMetadata:
         shape = lengths(required(document, "shape"), "shape")
         data_type = parse_v3(required(document, "data_type"))
         axes = _axes(required(document, "chunk_grid"), shape)
-        check_chunk_size(axes, data_type)
+        check_chunk_size(axes, data_type, "chunk_grid")
         return ArrayMetadata(
             zarr_format=3,
             shape=shape,
@@ -67,11 +67,11 @@ def parse_group(document: Any, where: str) -> GroupMetadata:
     return GroupMetadata(3, attributes, consolidated, document)
 
 
-def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType) -> None:
+def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType, field: str) -> None:
     """MetadataError where a chunk would have more bytes than an int64 can count."""
     sides = [axis.size if isinstance(axis, RegularAxis) else chunk_grids.largest(axis) for axis in axes]
     if prod(sides) * data_type.dtype.itemsize > INT64_MAX:
-        raise MetadataError(f"a chunk of shape {shown(sides)} has more bytes than a machine can address")
+        raise MetadataError(f"{field}: a chunk of shape {shown(sides)} has more bytes than a machine can address")
 
 
 def _node_type(document: Any) -> str:

@@ -36,8 +36,9 @@ _NOT_IN_V3 = ("object", "subarray")
 class DataType:
     """A Zarr v3 data type. `dtype` holds it in memory, in native byte order.
 
-    `configuration` is as a v3 document has it. `fields` are the parts, each with a name and a data type: of a struct
-    its fields; of a complex number `real` and `imag`; of an optional `value`; of a sub-array `element`.
+    `configuration` is as a v3 document has it (None for a record of v2). `fields` are the parts, each with a name and a
+    data type: of a struct its fields; of a complex number `real` and `imag`; of an optional `value`; of a sub-array
+    `element`.
     An optional is a record of a bool `valid` and a `value`, which is zero where `valid` is not set.
     The names `object` (any Python object) and `subarray` (a field of a record) come from v2 only; v3 has none for them.
     """
@@ -66,6 +67,9 @@ class DataType:
         """The `data_type` of a v3 document. UnsupportedError where v3 has no name for it."""
         if self.name in _NOT_IN_V3 or any(part.name in _NOT_IN_V3 for _, part in self.fields):
             raise UnsupportedError(f"Zarr v3 has no data type for {self.dtype}")
+        if self.family == "struct" and self.configuration is None:
+            parts = [{"name": name, "data_type": part.to_json()} for name, part in self.fields]
+            return {"name": self.name, "configuration": {"fields": parts}}
         return {"name": self.name, "configuration": self.configuration} if self.configuration else self.name
 
     def default_fill(self) -> Any:

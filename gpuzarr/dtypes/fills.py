@@ -152,9 +152,8 @@ def _fixed_bytes(name: str, dtype: np.dtype[Any], value: Any, lenient: bool) -> 
 
 
 def _time(name: str, dtype: np.dtype[Any], value: Any, lenient: bool) -> Any:
-    if isinstance(value, str):
-        if value != "NaT" and not lenient:
-            raise TypeError("a time is an integer or NaT")
+    value = np.iinfo(np.int64).min if value == "NaT" else value
+    if isinstance(value, str) and lenient:
         return np.array(value, dtype)[()]
     return np.array(_int("int64", np.dtype(np.int64), value, lenient)).view(dtype)[()]
 

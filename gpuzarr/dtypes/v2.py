@@ -29,7 +29,7 @@ def parse_v2(descr: Any, object_codec: str | None = None) -> tuple[DataType, np.
         return _parse_string(descr, object_codec)
     if isinstance(descr, list | tuple):
         return _parse_record(descr)
-    raise MetadataError(f"dtype must be a type string or a list of fields, not {shown(descr)}")
+    raise MetadataError(f"must be a type string or a list of fields, not {shown(descr)}")
 
 
 def stored_dtype(descr: Any) -> np.dtype[Any] | None:
@@ -45,15 +45,15 @@ def stored_dtype(descr: Any) -> np.dtype[Any] | None:
 def _parse_string(descr: str, object_codec: str | None) -> tuple[DataType, np.dtype[Any]]:
     match = _TYPE_STRING.fullmatch(descr)
     if match is None:
-        raise MetadataError(f"dtype {shown(descr)} is no type string")
+        raise MetadataError(f"{shown(descr)} is no type string")
     order, kind, digits, scale, unit = match.groups()
     if kind == "O":
         data_type = _object(object_codec)
         return data_type, data_type.dtype
     size = int(digits or 0)
     if unit is not None and kind not in _TIMES:
-        raise MetadataError(f"dtype {shown(descr)} has a unit, but is no time")
-    with at(f"dtype {shown(descr)}"):
+        raise MetadataError(f"{shown(descr)} has a unit, but is no time")
+    with at(shown(descr)):
         data_type = _sized(descr, kind, size, unit, int(scale or 1))
     return data_type, data_type.dtype.newbyteorder(">" if order == ">" else "<")
 
@@ -66,12 +66,12 @@ def _sized(descr: str, kind: str, size: int, unit: str | None, scale: int) -> Da
     if kind in _FIXED:
         nbytes = size * 4 if kind == "U" else size
         return parse_v3({"name": _FIXED[kind], "configuration": {"length_bytes": nbytes}})
-    raise UnsupportedError(f"unknown dtype {shown(descr)}")
+    raise UnsupportedError(f"unknown type {shown(descr)}")
 
 
 def _object(object_codec: str | None) -> DataType:
     if object_codec is None:
-        raise MetadataError("dtype '|O' needs a filter that makes bytes of objects, such as vlen-utf8")
+        raise MetadataError("'|O' needs a filter that makes bytes of objects, such as vlen-utf8")
     if object_codec == "vlen-utf8":
         return parse_v3("string")
     return parse_v3("bytes") if object_codec == "vlen-bytes" else DataType("object", np.dtype(object))
@@ -82,17 +82,12 @@ def _parse_record(members: Any) -> tuple[DataType, np.dtype[Any]]:
     fields = tuple((name, part) for name, part, _ in parsed)
     dtype = record_dtype(fields)
     stored = np.dtype([(name, part) for name, _, part in parsed])
-    spelled = {
-        "fields": [
-            {"name": name, "data_type": None if part.name == "subarray" else part.to_json()} for name, part in fields
-        ]
-    }
-    return DataType("struct", dtype, spelled, fields), stored
+    return DataType("struct", dtype, None, fields), stored
 
 
 def _parse_field(member: Any) -> tuple[str, DataType, np.dtype[Any]]:
     if not isinstance(member, list | tuple) or len(member) not in (2, 3):
-        raise MetadataError(f"a field of dtype must be [name, dtype] or [name, dtype, shape], not {shown(member)}")
+        raise MetadataError(f"a field must be [name, dtype] or [name, dtype, shape], not {shown(member)}")
     with at(f"field {shown(member[0])}"):
         part, stored = parse_v2(member[1], "any")  # objects are refused by record_dtype
         if len(member) == 2:

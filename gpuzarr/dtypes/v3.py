@@ -34,7 +34,7 @@ def parse_v3(document: Any) -> DataType:
             return _PARAMETRISED[name](name, configuration)
     data_type = _simple(name)
     if data_type is None:
-        raise UnsupportedError(f"unknown data type {shown(document)}")
+        raise UnsupportedError(f"unknown data_type {shown(document)}")
     known(configuration, f"configuration of data_type {name!r}", ())
     return data_type
 
@@ -49,15 +49,17 @@ def _simple(name: str) -> DataType | None:
         return DataType(name, np.dtype(getattr(ml_dtypes, name)))
     if name in ("string", "bytes", "variable_length_bytes", "binary"):
         return DataType(name, np.dtypes.StringDType() if name == "string" else np.dtype(object))
-    part = _simple(_part_of_complex(name)) if name.startswith("complex") else None
-    if part is not None and part.family == "float":
+    if (part_name := _part_of_complex(name)) is not None:
+        part = parse_v3(part_name)
         return DataType(name, _complex_dtype(part), None, (("real", part), ("imag", part)))
     bits = re.fullmatch("r([0-9]{1,11})", name)
     return None if bits is None else _raw_bits(name, int(bits[1]))
 
 
-def _part_of_complex(name: str) -> str:
-    return {"complex64": "float32", "complex128": "float64"}.get(name, name.removeprefix("complex_"))
+def _part_of_complex(name: str) -> str | None:
+    """The data type of the two parts; None where the name is not that of complex numbers."""
+    part = {"complex64": "float32", "complex128": "float64"}.get(name, name.removeprefix("complex_"))
+    return part if part != name and "float" in part and part in (*_NUMPY, *_ML_DTYPES) else None
 
 
 def _complex_dtype(part: DataType) -> np.dtype[Any]:
@@ -121,10 +123,12 @@ def record_dtype(fields: tuple[tuple[str, DataType], ...]) -> np.dtype[Any]:
     """The packed NumPy dtype of a record. MetadataError for empty or double names, and for parts of no fixed size."""
     names = [name for name, _ in fields]
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
-        raise MetadataError(f"fields must have names, each another, not {shown(names)}")
+        raise MetadataError(f"the fields of a record must have names, each another, not {shown(names)}")
     for name, part in fields:
         if part.variable:
             raise UnsupportedError(f"field {shown(name)} is of data type {part.name!r}, which has no fixed size")
+    if sum(part.dtype.itemsize for _, part in fields) > _ITEMSIZE_MAX:
+        raise UnsupportedError(f"a record of more than {_ITEMSIZE_MAX} bytes")
     try:
         return np.dtype([(name, part.dtype) for name, part in fields])
     except (TypeError, ValueError, OverflowError) as error:
