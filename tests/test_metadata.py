@@ -97,7 +97,7 @@ def agrees(ours, theirs):
     if ours.data_type.variable:
         assert ours.fill_value == fill
     else:
-        assert np.asarray(ours.fill_value).tobytes() == np.asarray(fill).astype(dtype).tobytes()
+        assert np.asarray(ours.fill_value, dtype).tobytes() == np.asarray(fill).astype(dtype).tobytes()
 
 
 def conformance(pattern):
