@@ -1,4 +1,4 @@
-"""categorize: texts as the numbers of their labels, counted from 1; 0 is any other text, and reads as "". Source: numcodecs."""
+"""categorize: texts as the numbers of their labels, from 1; 0 is any other text, and reads as "". Source: numcodecs."""
 
 from __future__ import annotations
 

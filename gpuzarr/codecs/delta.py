@@ -1,4 +1,7 @@
-"""delta: each element less the one before it, in C order. Source: numcodecs."""
+"""delta: each element less the one before it, in C order. Source: numcodecs.
+
+The difference of bools is whether they differ. (numcodecs writes that, and then reads it back as a running "or".)
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Delta:
 
     def __post_init__(self) -> None:
         for dtype in (self.dtype, self.astype):
-            if dtype.kind not in "iufcmM":
+            if dtype.kind not in "biufcmM":
                 raise MetadataError(f"codec 'delta' takes numbers, not {dtype}")
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
@@ -48,7 +51,10 @@ class Delta:
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         shape = reinterpreted(spec, self.dtype, "delta").shape
-        sums = device.xp.cumsum(rows(chunks), axis=1, dtype=self.dtype.newbyteorder("="))
+        if self.dtype.kind == "b":
+            sums = np.logical_xor.accumulate(rows(chunks), axis=1)
+        else:
+            sums = device.xp.cumsum(rows(chunks), axis=1, dtype=self.dtype.newbyteorder("="))
         return viewed(sums.reshape(len(chunks), *shape), spec.dtype, spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:

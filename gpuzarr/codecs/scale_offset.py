@@ -48,9 +48,8 @@ class ScaleOffset:
         if spec.dtype.kind not in "iu":
             with np.errstate(all="ignore"):
                 return (batch / scale + offset).astype(spec.dtype, copy=False)
-        quotients, rest = np.divmod(
-            batch.astype(object) if _wide(batch, offset) else batch.astype(np.int64), int(scale)
-        )
+        wide = object if spec.dtype.itemsize == 8 else np.int64  # no sum overflows in these
+        quotients, rest = np.divmod(batch.astype(wide), int(scale))
         _refuse(rest != 0, f"scale_offset: not a multiple of {scale}")
         return _narrow(quotients + int(offset), spec.dtype)
 
@@ -72,11 +71,6 @@ def _encode(batch: np.ndarray, offset: Any, scale: Any) -> np.ndarray:
             return ((batch - offset) * scale).astype(batch.dtype, copy=False)
     values = batch.astype(object)  # Python's numbers do not overflow
     return _narrow((values - int(offset)) * int(scale), batch.dtype)
-
-
-def _wide(batch: np.ndarray, offset: Any) -> bool:
-    """Whether int64 may overflow between the division and the check."""
-    return batch.dtype.itemsize == 8
 
 
 def _narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

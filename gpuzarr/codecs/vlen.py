@@ -1,4 +1,4 @@
-"""vlen-utf8, vlen-bytes, vlen-array: elements of any length, each behind its length. Source: numcodecs; Zarr extensions.
+"""vlen-utf8, vlen-bytes, vlen-array: elements of any length, each behind it. Source: numcodecs; Zarr extensions.
 
 A chunk is the number of elements, then for each its length in bytes and its bytes; all numbers uint32, little-endian.
 """

@@ -25,8 +25,8 @@ class Zstd:
     checksum: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.level) is not int or not -131072 <= self.level <= 22:
-            raise MetadataError(f"codec 'zstd': level must be -131072 to 22, not {self.level!r}")
+        if type(self.level) is not int:
+            raise MetadataError(f"codec 'zstd': level must be a whole number, not {self.level!r}")
         if type(self.checksum) is not bool:
             raise MetadataError(f"codec 'zstd': checksum must be true or false, not {self.checksum!r}")
 
