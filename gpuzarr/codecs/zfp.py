@@ -159,7 +159,7 @@ def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[s
     """
     if len(data) % _WORD:
         raise CodecError(f"a zfp chunk is whole words of {_WORD} bytes, and this has {len(data)}")
-    if mode == "fixed_rate" and len(data) not in _rate_sizes(spec, options["rate"], header):
+    if mode == "fixed_rate" and len(data) != _rate_size(spec, options["rate"], _header_bits(data) if header else 0):
         raise CodecError(f"{len(data)} bytes are not a zfp chunk of rate {options['rate']}")
     room = _room(spec)
     made = decode(data + bytes(room))
@@ -174,11 +174,16 @@ def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[s
     return made
 
 
-def _rate_sizes(spec: ChunkSpec, rate: float, header: bool) -> list[int]:
-    """The sizes in bytes that a chunk of fixed rate may have; its header, if any, has 96 or 148 bits."""
+def _header_bits(data: bytes) -> int:
+    """Bits of zfp's header: 84, then the mode, which is 12 bits if they are not all set, or else 64."""
+    return 96 if int.from_bytes(data[:12], "little") >> 84 != 0xFFF else 148
+
+
+def _rate_size(spec: ChunkSpec, rate: float, header: int) -> int:
+    """Bytes of a chunk of fixed rate, behind a header of so many bits."""
     axes = max(len(spec.shape), 1)
     bits = max(int(4**axes * rate + 0.5), _LEAST_BITS[spec.dtype.name]) * _blocks(spec)
-    return [-(-(bits + extra) // 64) * _WORD for extra in ((96, 148) if header else (0,))]
+    return -(-(bits + header) // 64) * _WORD
 
 
 def _blocks(spec: ChunkSpec) -> int:
