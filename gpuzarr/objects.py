@@ -33,6 +33,11 @@ def row(document: Any, spec: ChunkSpec) -> np.ndarray:
     return _filled(items, spec.dtype)
 
 
+def flat(batch: np.ndarray) -> np.ndarray:
+    """The elements of a batch in C order, one row a chunk."""
+    return batch.reshape(len(batch), prod(batch.shape[1:]))
+
+
 def stacked(rows: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
     """The batch of these rows, one a chunk."""
     batch = np.empty((len(rows), prod(spec.shape)), spec.dtype)

@@ -14,7 +14,7 @@ from gpuzarr.chunkwise import each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.objects import document, row, stacked
+from gpuzarr.objects import document, flat, row, stacked
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Json2:
         def encode(chunk: np.ndarray) -> bytes:
             return encoder.encode(document(chunk, spec.shape)).encode(self.encoding)
 
-        return pack(each("json2", chunks, encode), device)
+        return pack(each("json2", flat(chunks), encode), device)
 
 
 CODEC = Json2

@@ -12,7 +12,7 @@ from gpuzarr.chunkwise import each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import UnsupportedError
-from gpuzarr.objects import document, row, stacked
+from gpuzarr.objects import document, flat, row, stacked
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,13 @@ class MsgPack2:
         return stacked(each("msgpack2", chunks, decode), spec)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        pack_one = _library().packb
-        options = {"use_bin_type": self.use_bin_type, "use_single_float": self.use_single_float}
-        return pack(each("msgpack2", chunks, lambda chunk: pack_one(document(chunk, spec.shape), **options)), device)
+        packb = _library().packb
+
+        def encode(chunk: np.ndarray) -> Any:
+            made = document(chunk, spec.shape)
+            return packb(made, use_bin_type=self.use_bin_type, use_single_float=self.use_single_float)
+
+        return pack(each("msgpack2", flat(chunks), encode), device)
 
 
 def _library() -> Any:

@@ -68,27 +68,27 @@ class PCodec:
 
 def _decode(data: bytes, out: np.ndarray) -> None:
     """Decode exactly `out`. pco ignores what follows its data; then the last byte is not needed."""
+    if not _filled(data, out):
+        raise CodecError(f"not {len(out)} elements")
+    try:
+        needless = _filled(data[:-1], np.empty_like(out))
+    except CodecError:
+        needless = False
+    if needless:
+        raise CodecError("something follows the data")
+
+
+def _filled(data: bytes, out: np.ndarray) -> bool:
+    """Whether `data` decodes to as many elements as `out` has. CodecError for bad bytes."""
     from pcodec.standalone import simple_decompress_into
 
     try:
         progress = simple_decompress_into(data, out)
-        if progress.n_processed != len(out) or not progress.finished:
-            raise CodecError(f"not {len(out)} elements")
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # what pco raises for some bad bytes is no Exception
-            raise
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise  # a panic of pco is no Exception
         raise CodecError(str(error)) from error
-    if len(out) and _decodes(data[:-1], out):
-        raise CodecError("something follows the data")
-
-
-def _decodes(data: bytes, out: np.ndarray) -> bool:
-    from pcodec.standalone import simple_decompress_into
-
-    try:
-        return bool(simple_decompress_into(data, np.empty_like(out)).finished)
-    except RuntimeError:
-        return False
+    return bool(progress.n_processed == len(out) and progress.finished)
 
 
 def _library() -> Any:

@@ -17,7 +17,7 @@ from gpuzarr.chunkwise import each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, UnsupportedError
-from gpuzarr.objects import stacked
+from gpuzarr.objects import flat, stacked
 
 ALLOW: ContextVar[bool] = ContextVar("gpuzarr.codecs.pickle.ALLOW", default=False)
 
@@ -51,7 +51,10 @@ class Pickle:
         return stacked(each("pickle", chunks, decode), spec)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        return pack(each("pickle", chunks, lambda chunk: _pickle.dumps(chunk, self.protocol)), device)
+        def encode(chunk: np.ndarray) -> bytes:
+            return _pickle.dumps(chunk.reshape(spec.shape), self.protocol)
+
+        return pack(each("pickle", flat(chunks), encode), device)
 
 
 CODEC = Pickle

@@ -38,7 +38,8 @@ def encode_bytes(codec, *chunks: bytes) -> list[bytes]:
 
 
 def spec_of(batch: np.ndarray, fill_value=None) -> ChunkSpec:
-    return ChunkSpec(batch.shape[1:], batch.dtype.newbyteorder("="), fill_value)
+    dtype = batch.dtype if batch.dtype.kind == "T" else batch.dtype.newbyteorder("=")
+    return ChunkSpec(batch.shape[1:], dtype, fill_value)
 
 
 def v2(id: str, **configuration):
