@@ -10,8 +10,8 @@ import numpy as np
 from gpuzarr.errors import CodecError
 
 
-def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int) -> bytes:
-    """The decoded bytes of all streams in `data`. `decompressor()` is one of `bz2` or `lzma`.
+def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int, several: bool = True) -> bytes:
+    """The decoded bytes of all streams in `data`, or of the only one. `decompressor()` is one of `bz2` or `lzma`.
 
     CodecError for a stream that is cut, for more than `nbytes` bytes, and (by the library's error) for junk.
     """
@@ -27,3 +27,5 @@ def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int)
         rest = stream.unused_data
         if not rest:
             return b"".join(parts)
+        if not several:
+            raise CodecError(f"{len(rest)} bytes follow the stream")

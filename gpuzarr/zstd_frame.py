@@ -54,7 +54,7 @@ def walk(data: bytes | memoryview) -> Frames:
 
 
 def _header(data: bytes | memoryview, at: int) -> tuple[int, int | None, bool]:
-    """Where the header that begins at `at` (behind the magic number) ends, the content size, and if a checksum comes."""
+    """Where the header that begins at `at` (behind the magic number) ends, the content size, if a checksum comes."""
     descriptor = data[at]
     single, size_flag = descriptor & 0x20, descriptor >> 6
     if descriptor & 8:

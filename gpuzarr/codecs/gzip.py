@@ -27,8 +27,8 @@ class Gzip:
     level: int = 1
 
     def __post_init__(self) -> None:
-        if type(self.level) is not int or not 0 <= self.level <= 9:
-            raise MetadataError(f"codec 'gzip': level must be 0 to 9, not {self.level!r}")
+        if type(self.level) is not int or not -1 <= self.level <= 9:
+            raise MetadataError(f"codec 'gzip': level must be -1 to 9, not {self.level!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return BytesSpec(None)

@@ -54,7 +54,7 @@ class Lzma:
         return chunkwise.encoded("lzma", chunks, device, self._encode)
 
     def _decode(self, chunk: np.ndarray, nbytes: int) -> bytes:
-        return decompressed(self._decompressor, chunk, nbytes)
+        return decompressed(self._decompressor, chunk, nbytes, several=self.format != _lzma.FORMAT_RAW)
 
     def _decompressor(self) -> _lzma.LZMADecompressor:
         if self.format == _lzma.FORMAT_RAW:  # the others name their filters themselves

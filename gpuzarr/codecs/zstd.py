@@ -26,8 +26,8 @@ class Zstd:
     checksum: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.level) is not int or not -131072 <= self.level <= 22:
-            raise MetadataError(f"codec 'zstd': level must be -131072 to 22, not {self.level!r}")
+        if type(self.level) is not int:
+            raise MetadataError(f"codec 'zstd': level must be a whole number, not {self.level!r}")
         if type(self.checksum) is not bool:
             raise MetadataError(f"codec 'zstd': checksum must be true or false, not {self.checksum!r}")
 
@@ -72,7 +72,9 @@ def _grown(chunk: np.ndarray) -> Any:
     """The decoded bytes of a chunk whose size only its frames say. No memory is taken beyond what they justify."""
     frames = walk(chunk.tobytes())
     if frames.bound > chunkwise.LARGEST:
-        raise CodecError(f"the frames may hold {frames.bound} bytes, which is more than a chunk of unknown size may have")
+        raise CodecError(
+            f"the frames may hold {frames.bound} bytes, which is more than a chunk of unknown size may have"
+        )
     target = np.empty(frames.bound, np.uint8)
     found = _stream(chunk, target)
     if frames.nbytes not in (None, found):

@@ -1,0 +1,154 @@
+"""bytes and transpose: every dtype, both byte orders, chunks that lie anywhere; on the host, and as GPU expressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab, packed
+from gpuzarr.codecs import find
+from gpuzarr.codecs.bytes import Bytes
+from gpuzarr.codecs.transpose import Transpose
+from gpuzarr.errors import CodecError, MetadataError
+from tests.codecs.fixtures import HOST, spec_of
+
+
+@dataclass(frozen=True)
+class ArrayGpu:
+    """As much of a GPU as array expressions ask for."""
+
+    name: str = "array"
+    gpu: bool = True
+    xp: Any = np
+
+    def slab(self, sizes):
+        starts, sizes, total = packed(sizes)
+        return Slab(np.empty(total, np.uint8), starts, sizes)
+
+    def upload(self, data):
+        return data.copy()
+
+
+STRUCT = np.dtype([("a", "<i2"), ("b", [("c", ">f8"), ("d", "S3")]), ("e", "<u4", (2,))])
+NUMBERS = ["b1", "i1", "u1", "i2", "u2", "i4", "u8", "f2", "f4", "f8", "c8", "c16"]
+OTHERS = ["S5", "U3", "V3", "M8[s]", "m8[ns]", ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.int4]
+
+
+def batch_of(dtype: np.dtype, n: int = 5, shape: tuple[int, ...] = (3, 4)) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    if dtype.names:
+        return np.frombuffer(rng.bytes(n * 12 * dtype.itemsize), dtype).reshape(n, *shape)
+    values = rng.integers(0, 7, (n, *shape))
+    return values.astype("U").astype(dtype) if dtype.kind in "SV" and dtype.type is np.void else values.astype(dtype)
+
+
+def placed(batch: np.ndarray, stored: bytes, order: np.ndarray, gap: int, offset: int) -> Slab:
+    """The chunks' bytes (all in `stored`) in another order, `gap` bytes apart."""
+    nbytes = len(stored) // len(batch)
+    data = np.full(offset + len(batch) * (nbytes + gap) + 8, 0xEE, np.uint8)
+    starts = offset + order * (nbytes + gap)
+    for i, start in enumerate(starts):
+        data[start : start + nbytes] = np.frombuffer(stored[i * nbytes : (i + 1) * nbytes], np.uint8)
+    return Slab(data, starts.astype(np.int64), np.full(len(batch), nbytes, np.int64))
+
+
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    native = np.ascontiguousarray(one.astype(other.dtype, copy=False))
+    return native.tobytes() == np.ascontiguousarray(other).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [*map(np.dtype, NUMBERS + OTHERS), STRUCT.newbyteorder("=")], ids=str)
+@pytest.mark.parametrize("endian", ["little", "big"])
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [3, 1, 4, 0, 2], [4, 3, 2, 1, 0]])
+@pytest.mark.parametrize("gap, offset", [(0, 0), (0, 3), (5, 1), (8, 8)])
+def test_round_trip(dtype, endian, order, gap, offset):
+    batch = batch_of(dtype)
+    codec, spec = Bytes(endian), spec_of(batch)
+    swapped = dtype.newbyteorder(">" if endian == "big" else "<")
+    if swapped == dtype and dtype == ml_dtypes.bfloat16 and endian == "big":
+        expected = batch.view("u2").byteswap().tobytes()
+    else:
+        expected = np.ascontiguousarray(batch.astype(swapped)).tobytes()
+    for device in (HOST, ArrayGpu()) if codec.why_host(spec) is None else (HOST,):
+        made = codec.encode(batch, spec, device)
+        stored = b"".join(made[i].tobytes() for i in range(len(made)))
+        assert stored == expected
+        found = codec.decode(placed(batch, stored, np.array(order), gap, offset), spec, device)
+        assert same(found, batch)
+        assert not device.gpu or (found.dtype == spec.dtype and found.flags.aligned)
+
+
+def test_even_chunks_are_a_view_and_rows_of_a_shard_are_taken_at_once():
+    data = np.arange(4096, dtype=np.uint8)
+    even = Slab(data, np.arange(0, 4096, 256), np.full(16, 64))
+    assert np.shares_memory(Bytes("little").decode(even, ChunkSpec((16,), np.dtype("i4")), HOST), data)
+    shuffled = Slab(data, np.random.default_rng(0).permutation(16) * 256, np.full(16, 256))
+    made = Bytes().decode(shuffled, ChunkSpec((256,), np.dtype("u1")), HOST)
+    assert made.base is None or not np.shares_memory(made, data)
+
+
+def test_mixed_byte_orders_of_v2():
+    batch = batch_of(STRUCT)
+    codec, spec = Bytes(stored=STRUCT), spec_of(batch)
+    made = codec.encode(batch.astype(spec.dtype), spec, HOST)
+    assert made[0].tobytes() == batch[0].tobytes()
+    assert same(codec.decode(made, spec, HOST), batch)
+
+
+def test_endian_is_needed_only_where_elements_have_several_bytes():
+    for name in ("u1", "b1", "S4", "V7", ml_dtypes.float8_e5m2, ml_dtypes.uint4, np.dtype([("a", "u1")])):
+        assert Bytes().encoded(ChunkSpec((2,), np.dtype(name))).nbytes == 2 * np.dtype(name).itemsize
+    for name in ("u2", "c8", "U1", "M8[s]", ml_dtypes.bfloat16, np.dtype([("a", "u1"), ("b", "f4")])):
+        with pytest.raises(MetadataError, match="endian"):
+            Bytes().encoded(ChunkSpec((2,), np.dtype(name)))
+    for dtype in (np.dtype(object), np.dtypes.StringDType()):
+        with pytest.raises(MetadataError, match="any length"):
+            Bytes("little").encoded(ChunkSpec((2,), dtype))
+    for bad in ({"endian": "middle"}, {"endian": 1}, {"order": "C"}, {"stored": "u1"}):
+        with pytest.raises(MetadataError, match="bytes"):
+            find("bytes", bad)
+
+
+def test_wrong_size_names_the_chunk():
+    slab = Slab(np.zeros(100, np.uint8), np.array([0, 8, 16]), np.array([8, 8, 7]))
+    with pytest.raises(CodecError, match="7 bytes, where 8") as caught:
+        Bytes("big").decode(slab, ChunkSpec((2,), np.dtype("f4")), HOST)
+    assert caught.value.index == 2
+
+
+def test_empty_chunks_and_batches():
+    for shape, n in (((0, 3), 2), ((2,), 0), ((), 3)):
+        batch = np.zeros((n, *shape), "f4")
+        made = Bytes("little").encode(batch, spec_of(batch), HOST)
+        assert Bytes("little").decode(made, spec_of(batch), HOST).shape == batch.shape
+
+
+@given(st.permutations(range(4)), st.integers(0, 3))
+def test_transpose(order, n):
+    batch = np.arange(n * 120).reshape(n, 2, 3, 4, 5)
+    codec = find("transpose", {"order": list(order)})
+    made = codec.encode(batch, spec_of(batch), HOST)
+    assert made.shape[1:] == codec.encoded(spec_of(batch)).shape
+    assert all((made[i] == batch[i].transpose(order)).all() for i in range(n))
+    assert (codec.decode(made, spec_of(batch), HOST) == batch).all()
+
+
+def test_transpose_orders():
+    spec = ChunkSpec((2, 3, 4), np.dtype("u1"))
+    assert Transpose("F").encoded(spec).shape == (4, 3, 2)
+    assert Transpose("C").encoded(spec).shape == (2, 3, 4)
+    for bad in ([0, 0], [1, 2], [0, -1], "A", [0.0], 3, None, [True, False]):
+        with pytest.raises(MetadataError, match="transpose"):
+            find("transpose", {"order": bad})
+    with pytest.raises(MetadataError, match="3 axes"):
+        Transpose((1, 0)).encoded(spec)
+
+
+def test_sizes_of_bytes_are_known():
+    assert Bytes("little").encoded(ChunkSpec((3, 4), np.dtype("f8"))) == BytesSpec(96)
