@@ -2,10 +2,10 @@
 
 import os
 
+import numpy as np
 import pytest
 
-from gpuzarr.devices.choose import device as choose
-from gpuzarr.devices.choose import why_not_cuda
+from gpuzarr.devices.choose import device_of, why_not_cuda
 
 
 def _emulated(seed=0):
@@ -13,19 +13,25 @@ def _emulated(seed=0):
     from tests.emulator.compiled import compiler
 
     if not compiler():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("the emulated GPU needs g++, which is not here")
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse("the emulated GPU needs g++, which is not here")
     return Emulated(seed)
 
 
 def _cuda():
     if missing := why_not_cuda(0):
         pytest.skip(missing)
-    return choose("cuda")
+    return device_of("cuda")
+
+
+def host_array(array):
+    """The same values as a NumPy array, whatever device the array lies on."""
+    return array.get() if hasattr(array, "get") else np.array(array.view(np.ndarray))
 
 
 @pytest.fixture(params=["cpu", "emulated", "cuda"])
 def device(request):
-    return {"cpu": lambda: choose("cpu"), "emulated": _emulated, "cuda": _cuda}[request.param]()
+    return {"cpu": lambda: device_of("cpu"), "emulated": _emulated, "cuda": _cuda}[request.param]()
 
 
 @pytest.fixture(params=["emulated", "cuda"])

@@ -34,7 +34,7 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
         return into
     chunks = with_host(chunks, device)
     streams = frame.parse(chunks, spec.nbytes)
-    odd = np.unique(streams.chunk[~_known(streams, chunks)])
+    odd = np.unique(streams.chunk[~_known(streams, chunks.host)])
     decode_on_host(codec, chunks, odd, spec, device, into)
     plan = _Plan.of(streams, ~np.isin(streams.chunk, odd), chunks, into, device)
     plan.decompress(device)
@@ -43,15 +43,15 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
     return into
 
 
-def _known(streams: frame.Streams, chunks: Slab) -> np.ndarray:
+def _known(streams: frame.Streams, data: np.ndarray | None) -> np.ndarray:
     """Which streams the GPU may be given: raw ones, and those of a codec that it has whose headers are sound."""
     codec = streams.headers.codec[streams.chunk]
     known = streams.raw | (codec == frame.LZ4) | (codec == frame.SNAPPY)
     for kind, check in ((frame.ZSTD, _zstd), (frame.ZLIB, _zlib)):
         some = np.flatnonzero(~streams.raw & (codec == kind))
-        if len(some):
-            known[some] = check(chunks.host, streams, some)
-    return known
+        if len(some) and data is not None:
+            known[some] = check(data, streams, some)
+    return np.asarray(known)
 
 
 def _zstd(data: np.ndarray, streams: frame.Streams, some: np.ndarray) -> np.ndarray:

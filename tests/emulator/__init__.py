@@ -23,9 +23,11 @@ GUARD, POISON, GUARDED = 512, 0xA5, 0x5A
 
 
 class Emulated:
-    """As devices.cuda.Cuda, on NumPy's memory. `seed` picks the order of threads: 0 forward, -1 backward, else shuffled."""
+    """As devices.cuda.Cuda, on NumPy's memory. `seed`: the order of threads, 0 forward, -1 backward, else shuffled."""
 
     gpu = True
+    threads = 1
+    wave_bytes = 1 << 20
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
@@ -68,6 +70,7 @@ class Emulated:
 
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
+        data = data.astype(data.dtype.newbyteorder("="), copy=False)  # as CuPy does
         there = self.empty(data.nbytes).view(data.dtype)
         there.view(np.ndarray)[...] = data.reshape(-1)
         return there.reshape(data.shape)

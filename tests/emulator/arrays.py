@@ -1,4 +1,4 @@
-"""Arrays of the emulated device, as strict as CuPy's: a NumPy array never meets one in an expression or an assignment."""
+"""Arrays of the emulated device, as strict as CuPy's: no array of NumPy meets one in an expression or assignment."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Xp:
     """The array module of the device: NumPy's functions over arrays of the device."""
 
     ndarray = DeviceArray
+    __name__ = "emulated"
 
     def asarray(self, value: Any, dtype: Any = None) -> DeviceArray:
         return value if isinstance(value, DeviceArray) and dtype in (None, value.dtype) else self.array(value, dtype)
