@@ -24,9 +24,9 @@ def _cuda():
     return device_of("cuda")
 
 
-def host_array(array):
-    """The same values as a NumPy array, whatever device the array lies on."""
-    return array.get() if hasattr(array, "get") else np.array(array.view(np.ndarray))
+def host_array(result):
+    """What was read, as a NumPy array."""
+    return result.get() if hasattr(result, "get") else np.asarray(result)
 
 
 @pytest.fixture(params=["cpu", "emulated", "cuda"])
