@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from gpuzarr.devices.choose import device_of, why_not_cuda
+from gpuzarr.devices.choose import device as device_of
+from gpuzarr.devices.choose import why_not_cuda
 
 
 def _emulated(seed=0):

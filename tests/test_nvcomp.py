@@ -8,7 +8,7 @@ import pytest
 from numcodecs import zstd
 
 from gpuzarr.devices import nvcomp
-from gpuzarr.devices.choose import device_of
+from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import CodecError, DeviceError
 
 FORMATS = sorted(nvcomp.FORMATS)

@@ -18,7 +18,7 @@ _CUPY_DTYPES = "?bBhHiIlLqQefdFD"  # by NumPy's characters
 _INSTALL = "pip install gpuzarr[cuda13] (or gpuzarr[cuda12] for CUDA 12)"
 
 
-def device_of(name: str | Device = "auto") -> Device:
+def device(name: str | Device = "auto") -> Device:
     """The device of that name: "cpu", "cuda", "cuda:1", or "auto", a GPU if one can be used, else the CPU.
 
     A device is returned as it is. There is one object for each device. DeviceError if it is not there

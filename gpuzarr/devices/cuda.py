@@ -21,7 +21,7 @@ from gpuzarr.kernels import cubin
 
 
 class Cuda:
-    """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device_of`, which keeps one of each."""
+    """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device`, which keeps one of each."""
 
     gpu = True
     threads = 1
@@ -40,9 +40,9 @@ class Cuda:
         self._last_batch: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from gpuzarr.devices.choose import device_of
+        from gpuzarr.devices.choose import device
 
-        return device_of, (self.name,)
+        return device, (self.name,)
 
     def __repr__(self) -> str:
         return f"Cuda({self._device.id})"

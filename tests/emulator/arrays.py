@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,29 @@ def run(function: Any, args: Any, kwargs: Any) -> Any:
     return device_array(function(*plain(tuple(args)), **{name: plain(value) for name, value in kwargs.items()}))
 
 
-class Xp:
-    """The array module of the device: NumPy's functions over arrays of the device."""
+class _Module:
+    """A module of NumPy, its functions over arrays of the device."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        if isinstance(found, ModuleType):
+            return _Module(found)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return lambda *args, **kwargs: run(found, args, kwargs)
+
+
+class Xp(_Module):
+    """The array module of the device."""
 
     ndarray = DeviceArray
     __name__ = "emulated"
+
+    def __init__(self) -> None:
+        super().__init__(np)
 
     def asarray(self, value: Any, dtype: Any = None) -> DeviceArray:
         return value if isinstance(value, DeviceArray) and dtype in (None, value.dtype) else self.array(value, dtype)
@@ -56,9 +75,3 @@ class Xp:
 
     def asnumpy(self, value: DeviceArray) -> np.ndarray:
         return np.array(value.view(np.ndarray))
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(np, name)
-        if isinstance(found, type) or not callable(found):
-            return found
-        return lambda *args, **kwargs: run(found, args, kwargs)
