@@ -16,7 +16,9 @@ def decode_snappy(chunks: Slab, target: Slab) -> None:
     _decompress(chunks.data, streams, planes)
     headers = streams.headers
     for i in range(len(chunks)):
-        shuffle, typesize, blocksize = (int(field[i]) for field in (headers.shuffle, headers.typesize, headers.blocksize))
+        shuffle, typesize, blocksize = (
+            int(field[i]) for field in (headers.shuffle, headers.typesize, headers.blocksize)
+        )
         source, out = planes[i], target[i]
         for start in range(0, len(out), blocksize):
             block = slice(start, start + blocksize)

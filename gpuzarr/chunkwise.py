@@ -53,8 +53,8 @@ def encoded(name: str, chunks: Slab, device: Device, encode: Encode) -> Slab:
     return pack(each(name, chunks, encode), device)
 
 
-def each(name: str, chunks: Slab, function: Callable[[np.ndarray], Any]) -> list[Any]:
-    """`function` of every chunk; CodecError with the chunk's index for whatever it raises."""
+def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[Any]:
+    """`function` of every chunk of a slab or batch; CodecError with the chunk's index for whatever it raises."""
     made, i = [], 0
     try:
         for i in range(len(chunks)):

@@ -29,7 +29,9 @@ class Shuffle:
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         if spec.nbytes is not None and spec.nbytes % max(self.elementsize, 1):
-            raise MetadataError(f"codec 'shuffle': {spec.nbytes} bytes are no multiple of elementsize {self.elementsize}")
+            raise MetadataError(
+                f"codec 'shuffle': {spec.nbytes} bytes are no multiple of elementsize {self.elementsize}"
+            )
         return spec
 
     def why_host(self, spec: BytesSpec) -> str | None:

@@ -72,7 +72,9 @@ def _grown(chunk: np.ndarray) -> Any:
     """The decoded bytes of a chunk whose size only its frames say. No memory is taken beyond what they justify."""
     frames = walk(chunk.tobytes())
     if frames.bound > chunkwise.LARGEST:
-        raise CodecError(f"the frames may hold {frames.bound} bytes, which is more than a chunk of unknown size may have")
+        raise CodecError(
+            f"the frames may hold {frames.bound} bytes, which is more than a chunk of unknown size may have"
+        )
     target = np.empty(frames.bound, np.uint8)
     found = _stream(chunk, target)
     if frames.nbytes not in (None, found):

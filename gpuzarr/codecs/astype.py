@@ -1,0 +1,73 @@
+"""astype: elements converted to another dtype, as NumPy converts. Source: numcodecs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.chunkwise import blamed
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.errors import MetadataError
+
+
+@dataclass(frozen=True)
+class AsType:
+    """`encode_dtype` is stored, with its byte order; `decode_dtype` comes out (None: that of the array)."""
+
+    names = ("numcodecs.astype", "astype")
+    ids = ("astype",)
+    kind: ClassVar[Kind] = "array->array"
+
+    encode_dtype: np.dtype
+    decode_dtype: np.dtype | None = None
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> AsType:
+        given = {key: text for key, text in configuration.items() if text is not None}
+        return cls(**{key: numpy_dtype(text, "astype") for key, text in given.items()})
+
+    from_v2 = from_v3
+
+    def __post_init__(self) -> None:
+        if self.encode_dtype.hasobject or (self.decode_dtype is not None and self.decode_dtype.hasobject):
+            raise MetadataError("codec 'astype' does not take Python objects")
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        elements = self._elements(spec)
+        stored = self.encode_dtype.newbyteorder("=")
+        return ChunkSpec(elements.shape, stored, cast_fill(elements.fill_value, stored))
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "astype is not written for the GPU"
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        return viewed(_cast(native(chunks), self._elements(spec).dtype), spec.dtype, spec.shape)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        elements = self._elements(spec)
+        return _cast(viewed(chunks, elements.dtype, elements.shape), self.encode_dtype.newbyteorder("="))
+
+    def _elements(self, spec: ChunkSpec) -> ChunkSpec:
+        if self.decode_dtype is None:
+            return spec
+        return reinterpreted(spec, self.decode_dtype, "astype")
+
+
+def _cast(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The batch as `dtype`; CodecError for the first chunk with an element (a text) that cannot be one."""
+    made, i = np.empty(batch.shape, dtype), 0
+    try:
+        with np.errstate(all="ignore"):
+            for i in range(len(batch)):
+                made[i] = batch[i].real if batch.dtype.kind == "c" and dtype.kind != "c" else batch[i]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise blamed("astype", error, i) from error
+    return made
+
+
+CODEC = AsType

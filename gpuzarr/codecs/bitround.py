@@ -1,0 +1,83 @@
+"""bitround: numbers with only so many of their leading bits. Source: numcodecs; Zarr extension `bitround`.
+
+Decoding changes nothing. Floats keep `keepbits` of their mantissa, whole numbers as many from their highest set bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import native
+from gpuzarr.errors import MetadataError
+
+_MANTISSA = {"float16": 10, "float32": 23, "float64": 52, "bfloat16": 7, "complex64": 23, "complex128": 52}
+
+
+@dataclass(frozen=True)
+class BitRound:
+    names = ("bitround", "numcodecs.bitround")
+    ids = ("bitround",)
+    kind: ClassVar[Kind] = "array->array"
+
+    keepbits: int
+
+    def __post_init__(self) -> None:
+        if type(self.keepbits) is not int or self.keepbits < 0:
+            raise MetadataError(f"codec 'bitround': keepbits must be a number of bits, not {self.keepbits!r}")
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        if spec.dtype.name not in _MANTISSA and spec.dtype.kind not in "iumM":
+            raise MetadataError(f"codec 'bitround' takes numbers, not {spec.dtype}")
+        return spec
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return None
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        return chunks
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        self.encoded(spec)
+        batch = np.array(native(chunks), order="C")
+        mantissa = _MANTISSA.get(spec.dtype.name)
+        width = spec.dtype.itemsize // (2 if spec.dtype.kind == "c" else 1)
+        bits = batch.reshape(-1).view(f"u{width}")
+        if mantissa is not None:
+            if self.keepbits < mantissa:
+                _round(bits, np.array(mantissa - self.keepbits, bits.dtype))
+        else:
+            excess = _bit_length(bits) - self.keepbits
+            _round(bits, np.maximum(excess, 0).astype(bits.dtype))
+        return batch
+
+
+def _round(bits: np.ndarray, drop: np.ndarray) -> None:
+    """Round to the nearest multiple of 2**drop, ties to even, in place; no carry beyond the highest bit."""
+    one = bits.dtype.type(1)
+    some = drop > 0
+    half = np.where(some, (one << np.where(some, drop - one, 0).astype(bits.dtype)) - one, 0).astype(bits.dtype)
+    last = np.where(some, (bits >> drop) & one, 0).astype(bits.dtype)
+    rounded = bits + half + last
+    rounded[rounded < bits] = np.iinfo(bits.dtype).max  # it wrapped
+    bits[...] = rounded >> drop << drop
+
+
+def _bit_length(bits: np.ndarray) -> np.ndarray:
+    """How many bits each number needs; 0 for 0."""
+    length = np.zeros(bits.shape, np.int64)
+    rest = bits.copy()
+    for step in (32, 16, 8, 4, 2, 1):
+        if step < bits.dtype.itemsize * 8:
+            high = rest >= np.array(1, bits.dtype) << np.array(step, bits.dtype)
+            length += high * step
+            rest[high] >>= np.array(step, bits.dtype)
+    return length + (rest > 0)
+
+
+CODEC = BitRound

@@ -1,0 +1,123 @@
+"""cast_value: numbers as numbers of another data type. Source: Zarr extension `cast_value`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.casting import OUT_OF_RANGE, ROUNDINGS, cast
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import native
+from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
+from gpuzarr.scalars import scalar
+
+_WHOLE = tuple(sign + f"int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))
+_FLOATS = ("float16", "float32", "float64", "bfloat16", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
+_FLOATS8 = ("e3m4", "e4m3", "e4m3b11fnuz", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")
+_NAMES = (*_WHOLE, *_FLOATS, *(f"float8_{kind}" for kind in _FLOATS8))
+
+Pairs = tuple[tuple[Any, Any], ...]
+
+
+@dataclass(frozen=True)
+class CastValue:
+    """`scalar_map`: {"encode": [[from, to], ...], "decode": [[from, to], ...]}, which go before all other rules."""
+
+    names = ("cast_value",)
+    ids = ()
+    kind: ClassVar[Kind] = "array->array"
+
+    data_type: str
+    rounding: str = "nearest-even"
+    out_of_range: str | None = None
+    encode_map: Pairs = ()
+    decode_map: Pairs = ()
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> CastValue:
+        given = dict(configuration)
+        maps = given.pop("scalar_map", None) or {}
+        if not isinstance(maps, dict) or set(maps) - {"encode", "decode"}:
+            raise MetadataError(f"codec 'cast_value': scalar_map takes encode and decode, not {maps!r}")
+        return cls(**given, encode_map=_pairs(maps.get("encode")), decode_map=_pairs(maps.get("decode")))
+
+    def __post_init__(self) -> None:
+        name = self.data_type.get("name") if isinstance(self.data_type, dict) else self.data_type
+        object.__setattr__(self, "data_type", name)
+        if name not in _NAMES:
+            raise MetadataError(f"codec 'cast_value': data_type must be a number's, not {name!r}")
+        if self.rounding not in ROUNDINGS:
+            raise MetadataError(f"codec 'cast_value': rounding must be one of {ROUNDINGS}, not {self.rounding!r}")
+        beyond = self.out_of_range or "error"
+        if beyond not in OUT_OF_RANGE:
+            raise MetadataError(f"codec 'cast_value': out_of_range must be one of {OUT_OF_RANGE}, not {beyond!r}")
+        object.__setattr__(self, "out_of_range", beyond)
+        if self.out_of_range == "wrap" and name not in _WHOLE:
+            raise MetadataError(f"codec 'cast_value': only whole numbers wrap, not {name}")
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        if spec.dtype.name not in _NAMES:
+            raise MetadataError(f"codec 'cast_value' takes numbers, not {spec.dtype}")
+        if spec.fill_value is None:
+            return ChunkSpec(spec.shape, self._target())
+        try:
+            fill = self._cast(np.array([spec.fill_value], spec.dtype), self._target(), self.encode_map)[0]
+        except CodecError as error:
+            raise MetadataError(f"codec 'cast_value': fill value {spec.fill_value!r}: {error}") from error
+        return ChunkSpec(spec.shape, self._target(), fill)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "cast_value is not written for the GPU"
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        return self._cast(native(chunks), spec.dtype, self.decode_map)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        if self.data_type not in _WHOLE and self.rounding != "nearest-even":
+            raise UnsupportedError(f"codec 'cast_value': rounding {self.rounding!r} to {self.data_type}")
+        return self._cast(native(chunks), self._target(), self.encode_map)
+
+    def _target(self) -> np.dtype:
+        return dtype_of(self.data_type)
+
+    def _cast(self, batch: np.ndarray, dtype: np.dtype, pairs: Pairs) -> np.ndarray:
+        """Mapped elements become what the map says, all others are cast; CodecError with the first bad chunk."""
+        mapped = np.zeros(batch.shape, bool)
+        places = []
+        for old, new in pairs:
+            found = _equal(batch, scalar(old, batch.dtype, "cast_value")) & ~mapped
+            mapped |= found
+            places.append((found, scalar(new, dtype, "cast_value")))
+        rest = np.where(mapped, np.zeros((), batch.dtype), batch) if pairs else batch
+        made = cast(rest, dtype, self.rounding, self.out_of_range or "error")
+        for found, value in places:
+            made[found] = value
+        return made
+
+
+def dtype_of(name: str) -> np.dtype:
+    """The NumPy dtype of a Zarr data type that is a number."""
+    if name in np.sctypeDict:
+        return np.dtype(name)
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, name))
+
+
+def _equal(batch: np.ndarray, value: Any) -> np.ndarray:
+    return batch != batch if value != value else batch == value  # NaN is found as NaN
+
+
+def _pairs(entries: Any) -> Pairs:
+    if entries is not None and not isinstance(entries, list):
+        raise MetadataError(f"codec 'cast_value': a scalar_map is a list of pairs, not {entries!r}")
+    if any(not isinstance(entry, list) or len(entry) != 2 for entry in entries or ()):
+        raise MetadataError(f"codec 'cast_value': a scalar_map is a list of pairs, not {entries!r}")
+    return tuple((old, new) for old, new in entries or ())
+
+
+CODEC = CastValue

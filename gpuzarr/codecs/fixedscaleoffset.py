@@ -1,0 +1,74 @@
+"""fixedscaleoffset: (x - offset) * scale, rounded to whole numbers. Source: numcodecs, whose arithmetic is followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.errors import MetadataError
+
+
+@dataclass(frozen=True)
+class FixedScaleOffset:
+    """`dtype` of the elements (None: that of the array), `astype` of what is stored (None: `dtype`)."""
+
+    names = ("numcodecs.fixedscaleoffset", "fixedscaleoffset")
+    ids = ("fixedscaleoffset",)
+    kind: ClassVar[Kind] = "array->array"
+
+    offset: float
+    scale: float
+    dtype: np.dtype | None = None
+    astype: np.dtype | None = None
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> FixedScaleOffset:
+        given = {key: configuration[key] for key in ("dtype", "astype") if configuration.get(key) is not None}
+        return cls(**configuration | {key: numpy_dtype(text, "fixedscaleoffset") for key, text in given.items()})
+
+    from_v2 = from_v3
+
+    def __post_init__(self) -> None:
+        for name, number in (("offset", self.offset), ("scale", self.scale)):
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                raise MetadataError(f"codec 'fixedscaleoffset': {name} must be a number, not {number!r}")
+        for dtype in (self.dtype, self.astype):
+            if dtype is not None and dtype.kind not in "biufc":
+                raise MetadataError(f"codec 'fixedscaleoffset' takes numbers, not {dtype}")
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        spec = self._elements(spec)
+        astype = self._astype(spec)
+        return ChunkSpec(spec.shape, astype, cast_fill(spec.fill_value, astype))
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "fixedscaleoffset is not written for the GPU"
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        elements = self._elements(spec)
+        with np.errstate(all="ignore"):
+            values = ((native(chunks) / self.scale) + self.offset).astype(elements.dtype, copy=False)
+        return viewed(values, spec.dtype, spec.shape)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        elements = self._elements(spec)
+        values = viewed(chunks, elements.dtype, elements.shape)
+        with np.errstate(all="ignore"):
+            return np.around((native(values) - self.offset) * self.scale).astype(self._astype(elements), copy=False)
+
+    def _elements(self, spec: ChunkSpec) -> ChunkSpec:
+        if self.dtype is None and spec.dtype.kind not in "biufc":
+            raise MetadataError(f"codec 'fixedscaleoffset' takes numbers, not {spec.dtype}")
+        return spec if self.dtype is None else reinterpreted(spec, self.dtype, "fixedscaleoffset")
+
+    def _astype(self, elements: ChunkSpec) -> np.dtype:
+        return elements.dtype if self.astype is None else self.astype.newbyteorder("=")
+
+
+CODEC = FixedScaleOffset

@@ -1,0 +1,79 @@
+"""json2: Python objects as JSON. Source: numcodecs."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import each, pack
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.objects import document, row, stacked
+
+
+@dataclass(frozen=True)
+class Json2:
+    """The fields are those of Python's json module, and the encoding of the text."""
+
+    names = ("numcodecs.json2", "json2")
+    ids = ("json2",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    encoding: str = "utf-8"
+    skipkeys: bool = False
+    ensure_ascii: bool = True
+    check_circular: bool = True
+    allow_nan: bool = True
+    sort_keys: bool = True
+    indent: int | None = None
+    separators: tuple[str, str] | None = None
+    strict: bool = True
+
+    def __post_init__(self) -> None:
+        try:
+            codecs.lookup(self.encoding)
+        except (LookupError, TypeError) as error:
+            raise MetadataError(f"codec 'json2': unknown encoding {self.encoding!r}") from error
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no Python objects"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        decoder = json.JSONDecoder(strict=self.strict)
+
+        def decode(chunk: np.ndarray) -> np.ndarray:
+            try:
+                return row(decoder.decode(chunk.tobytes().decode(self.encoding)), spec)
+            except RecursionError as error:
+                raise CodecError("the document is nested too deeply") from error
+
+        return stacked(each("json2", chunks, decode), spec)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        item, key = self.separators or ((",", ":") if self.indent is None else (", ", ": "))
+        encoder = json.JSONEncoder(
+            skipkeys=self.skipkeys,
+            ensure_ascii=self.ensure_ascii,
+            check_circular=self.check_circular,
+            allow_nan=self.allow_nan,
+            sort_keys=self.sort_keys,
+            indent=self.indent,
+            separators=(item, key),
+        )
+
+        def encode(chunk: np.ndarray) -> bytes:
+            return encoder.encode(document(chunk, spec.shape)).encode(self.encoding)
+
+        return pack(each("json2", chunks, encode), device)
+
+
+CODEC = Json2

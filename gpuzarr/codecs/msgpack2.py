@@ -1,0 +1,56 @@
+"""msgpack2: Python objects as MessagePack. Source: numcodecs. Needs the package msgpack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import each, pack
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import UnsupportedError
+from gpuzarr.objects import document, row, stacked
+
+
+@dataclass(frozen=True)
+class MsgPack2:
+    names = ("numcodecs.msgpack2", "msgpack2")
+    ids = ("msgpack2",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    use_single_float: bool = False
+    use_bin_type: bool = True
+    raw: bool = False
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no Python objects"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        library = _library()
+
+        def decode(chunk: np.ndarray) -> np.ndarray:
+            return row(library.unpackb(chunk.tobytes(), raw=self.raw), spec)
+
+        return stacked(each("msgpack2", chunks, decode), spec)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        pack_one = _library().packb
+        options = {"use_bin_type": self.use_bin_type, "use_single_float": self.use_single_float}
+        return pack(each("msgpack2", chunks, lambda chunk: pack_one(document(chunk, spec.shape), **options)), device)
+
+
+def _library() -> Any:
+    try:
+        import msgpack
+    except ImportError as error:
+        raise UnsupportedError("codec 'msgpack2' needs the package msgpack: pip install msgpack") from error
+    return msgpack
+
+
+CODEC = MsgPack2

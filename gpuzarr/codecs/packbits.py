@@ -1,0 +1,146 @@
+"""packbits: elements as so many bits each, with no room between them. Source: Zarr extension `packbits`; numcodecs.
+
+The codec of numcodecs is another one: it makes an array of a bool one, and begins with the highest bit of a byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import check_sizes, pack
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import rows
+from gpuzarr.errors import CodecError, MetadataError
+
+_NARROW = {
+    "bool": 1,
+    "int2": 2,
+    "uint2": 2,
+    "int4": 4,
+    "uint4": 4,
+    "float4_e2m1fn": 4,
+    "float6_e2m3fn": 6,
+    "float6_e3m2fn": 6,
+}
+_SIGNED = ("int2", "int4", "int8", "int16", "int32", "int64")
+_PADDINGS = ("none", "first_byte", "last_byte")
+
+
+@dataclass(frozen=True)
+class PackBits:
+    """Bits `first_bit` to `last_bit` of each element, or of each part of a complex one."""
+
+    names = ("packbits",)
+    ids = ()
+    kind: ClassVar[Kind] = "array->bytes"
+
+    padding_encoding: str = "none"
+    first_bit: int | None = None
+    last_bit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.padding_encoding not in _PADDINGS:
+            raise MetadataError(
+                f"codec 'packbits': padding_encoding must be one of {_PADDINGS}, not {self.padding_encoding!r}"
+            )
+        for bit in (self.first_bit, self.last_bit):
+            if bit is not None and (type(bit) is not int or bit < 0):
+                raise MetadataError(f"codec 'packbits': first_bit and last_bit must be numbers of bits, not {bit!r}")
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        first, last, parts = self._bits(spec.dtype)
+        packed = -(-prod(spec.shape) * parts * (last - first + 1) // 8)
+        return BytesSpec(packed + (self.padding_encoding != "none"))
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "packbits is not written for the GPU"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        nbytes = self.encoded(spec).nbytes or 0
+        check_sizes("packbits", chunks, nbytes)
+        first, last, parts = self._bits(spec.dtype)
+        count, width = prod(spec.shape) * parts, last - first + 1
+        stored = np.stack([chunks[i] for i in range(len(chunks))]) if len(chunks) else np.empty((0, nbytes), np.uint8)
+        packed = self._without_padding(stored, -count * width % 8)
+        narrow = np.unpackbits(packed, axis=1, count=count * width, bitorder="little").reshape(-1, count, width)
+        wide = np.zeros((len(chunks), count, spec.dtype.itemsize // parts * 8), np.uint8)
+        wide[..., first : last + 1] = narrow
+        if spec.dtype.name in _SIGNED:
+            wide[..., last + 1 :] = narrow[..., -1:]
+        made = np.packbits(wide.reshape(len(chunks), -1), axis=1, bitorder="little")
+        return (
+            made.view(spec.dtype).reshape(len(chunks), *spec.shape)
+            if count
+            else np.empty((len(chunks), *spec.shape), spec.dtype)
+        )
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        first, last, parts = self._bits(spec.dtype)
+        count = prod(spec.shape) * parts
+        data = np.ascontiguousarray(rows(chunks)).view(np.uint8).reshape(len(chunks), -1)
+        bits = np.unpackbits(data, axis=1, bitorder="little").reshape(len(chunks), count, -1)[..., first : last + 1]
+        packed = np.packbits(bits.reshape(len(chunks), -1), axis=1, bitorder="little")
+        padding = np.full((len(chunks), 1), -count * (last - first + 1) % 8, np.uint8)
+        order = {"none": [packed], "first_byte": [padding, packed], "last_byte": [packed, padding]}
+        return pack(np.ascontiguousarray(np.concatenate(order[self.padding_encoding], axis=1)), device)
+
+    def _without_padding(self, stored: np.ndarray, padding: int) -> np.ndarray:
+        """The packed bits of each chunk, after the number of padding bits was compared."""
+        if self.padding_encoding == "none":
+            return stored
+        at_start = self.padding_encoding == "first_byte"
+        wrong = stored[:, 0 if at_start else -1] != padding
+        if wrong.any():
+            raise CodecError(f"packbits: the padding is not said to be {padding} bits", int(np.argmax(wrong)))
+        return stored[:, 1:] if at_start else stored[:, :-1]
+
+    def _bits(self, dtype: np.dtype) -> tuple[int, int, int]:
+        """First and last bit of a part, and how many parts an element has."""
+        if dtype.kind not in "biufcmM" and dtype.name not in _NARROW and dtype.name != "bfloat16":
+            raise MetadataError(f"codec 'packbits' does not take {dtype}")
+        parts = 2 if dtype.kind == "c" else 1
+        whole = _NARROW.get(dtype.name, dtype.itemsize // parts * 8)
+        first = 0 if self.first_bit is None else self.first_bit
+        last = whole - 1 if self.last_bit is None else self.last_bit
+        if not first <= last < whole:
+            raise MetadataError(f"codec 'packbits': {dtype} has no bits {first} to {last}")
+        return first, last, parts
+
+
+@dataclass(frozen=True)
+class NumcodecsPackBits:
+    """A bool array as uint8: the number of padding bits, then 8 elements a byte."""
+
+    names = ("numcodecs.packbits",)
+    ids = ("packbits",)
+    kind: ClassVar[Kind] = "array->array"
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        if spec.dtype.hasobject or spec.dtype.itemsize != 1:
+            raise MetadataError(f"codec 'numcodecs.packbits' takes bool, not {spec.dtype}")
+        return ChunkSpec((1 + -(-prod(spec.shape) // 8),), np.dtype(np.uint8), np.uint8(0))
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "packbits is not written for the GPU"
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        count = prod(spec.shape)
+        wrong = chunks[:, 0] != -count % 8
+        if wrong.any():
+            raise CodecError(f"packbits: the padding is not said to be {-count % 8} bits", int(np.argmax(wrong)))
+        bits = np.unpackbits(np.ascontiguousarray(chunks[:, 1:]), axis=1, count=count)
+        return bits.view(spec.dtype).reshape(len(chunks), *spec.shape)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        bits = np.packbits(rows(chunks).astype(bool, copy=False), axis=1)
+        padding = np.full((len(chunks), 1), -prod(spec.shape) % 8, np.uint8)
+        return np.concatenate([padding, bits], axis=1)
+
+
+CODECS = (PackBits, NumcodecsPackBits)

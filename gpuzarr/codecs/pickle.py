@@ -1,0 +1,57 @@
+"""pickle: Python objects as pickles, which run any code when they are read. Source: numcodecs.
+
+Reading is refused unless the caller allows it, by `ALLOW`, for the data at hand.
+"""
+
+from __future__ import annotations
+
+import pickle as _pickle
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import each, pack
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import CodecError, UnsupportedError
+from gpuzarr.objects import stacked
+
+ALLOW: ContextVar[bool] = ContextVar("gpuzarr.codecs.pickle.ALLOW", default=False)
+
+
+@dataclass(frozen=True)
+class Pickle:
+    names = ("numcodecs.pickle", "pickle")
+    ids = ("pickle",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    protocol: int = 5
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no Python objects"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        if not ALLOW.get():
+            raise UnsupportedError(
+                "codec 'pickle' runs code that lies in the data; it is read only where that is allowed"
+            )
+
+        def decode(chunk: np.ndarray) -> np.ndarray:
+            elements = _pickle.loads(chunk.tobytes())
+            if not isinstance(elements, np.ndarray) or elements.size != np.prod(spec.shape):
+                raise CodecError(f"the pickle is no array of {spec.shape}")
+            return elements.reshape(-1)
+
+        return stacked(each("pickle", chunks, decode), spec)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        return pack(each("pickle", chunks, lambda chunk: _pickle.dumps(chunk, self.protocol)), device)
+
+
+CODEC = Pickle

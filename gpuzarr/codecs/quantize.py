@@ -1,0 +1,76 @@
+"""quantize: floats rounded to so many decimal digits, by a power of two. Source: numcodecs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.errors import MetadataError
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """`dtype` of the elements (None: that of the array), `astype` of what is stored (None: `dtype`)."""
+
+    names = ("numcodecs.quantize", "quantize")
+    ids = ("quantize",)
+    kind: ClassVar[Kind] = "array->array"
+
+    digits: int
+    dtype: np.dtype | None = None
+    astype: np.dtype | None = None
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> Quantize:
+        given = {key: configuration[key] for key in ("dtype", "astype") if configuration.get(key) is not None}
+        return cls(**configuration | {key: numpy_dtype(text, "quantize") for key, text in given.items()})
+
+    from_v2 = from_v3
+
+    def __post_init__(self) -> None:
+        if type(self.digits) is not int or abs(self.digits) > 300:
+            raise MetadataError(f"codec 'quantize': digits must be a whole number, not {self.digits!r}")
+        for dtype in (self.dtype, self.astype):
+            if dtype is not None and dtype.kind != "f":
+                raise MetadataError(f"codec 'quantize' takes floats, not {dtype}")
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        elements = self._elements(spec)
+        astype = self._astype(elements)
+        return ChunkSpec(elements.shape, astype, cast_fill(elements.fill_value, astype))
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "quantize is not written for the GPU"
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        with np.errstate(all="ignore"):
+            values = native(chunks).astype(self._elements(spec).dtype, copy=False)
+        return viewed(values, spec.dtype, spec.shape)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        elements = self._elements(spec)
+        exponent = math.log10(10.0**-self.digits)
+        exponent = math.floor(exponent) if exponent < 0 else math.ceil(exponent)
+        scale = 2.0 ** math.ceil(math.log2(10.0**-exponent))
+        with np.errstate(all="ignore"):
+            values = np.around(scale * native(viewed(chunks, elements.dtype, elements.shape))) / scale
+            return values.astype(self._astype(elements), copy=False)
+
+    def _elements(self, spec: ChunkSpec) -> ChunkSpec:
+        elements = spec if self.dtype is None else reinterpreted(spec, self.dtype, "quantize")
+        if elements.dtype.kind != "f":
+            raise MetadataError(f"codec 'quantize' takes floats, not {elements.dtype}")
+        return elements
+
+    def _astype(self, elements: ChunkSpec) -> np.dtype:
+        return elements.dtype if self.astype is None else self.astype.newbyteorder("=")
+
+
+CODEC = Quantize

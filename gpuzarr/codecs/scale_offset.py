@@ -1,0 +1,95 @@
+"""scale_offset: (x - offset) * scale, in the arithmetic of the array's dtype. Source: Zarr extension `scale_offset`.
+
+Whole numbers must not overflow, nor be divided with a remainder: that is an error, as the extension says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import native
+from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.scalars import scalar
+
+
+@dataclass(frozen=True)
+class ScaleOffset:
+    """`offset` and `scale` are JSON scalars, spelled like fill values of the array's dtype."""
+
+    names = ("scale_offset",)
+    ids = ()
+    kind: ClassVar[Kind] = "array->array"
+
+    offset: float | str = 0
+    scale: float | str = 1
+
+    def encoded(self, spec: ChunkSpec) -> ChunkSpec:
+        offset, scale = self._scalars(spec.dtype)
+        fill = spec.fill_value
+        if fill is not None:
+            try:
+                fill = _encode(np.array([[fill]], spec.dtype), offset, scale)[0, 0]
+            except CodecError:
+                fill = None
+        return ChunkSpec(spec.shape, spec.dtype, fill)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "scale_offset is not written for the GPU"
+
+    def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        offset, scale = self._scalars(spec.dtype)
+        batch = native(chunks)
+        if spec.dtype.kind not in "iu":
+            with np.errstate(all="ignore"):
+                return (batch / scale + offset).astype(spec.dtype, copy=False)
+        quotients, rest = np.divmod(
+            batch.astype(object) if _wide(batch, offset) else batch.astype(np.int64), int(scale)
+        )
+        _refuse(rest != 0, f"scale_offset: not a multiple of {scale}")
+        return _narrow(quotients + int(offset), spec.dtype)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        return _encode(native(chunks), *self._scalars(spec.dtype))
+
+    def _scalars(self, dtype: np.dtype) -> tuple[Any, Any]:
+        if dtype.kind not in "iuf" and dtype.type is np.void:
+            raise MetadataError(f"codec 'scale_offset' takes numbers, not {dtype}")
+        offset, scale = (scalar(value, dtype, "scale_offset") for value in (self.offset, self.scale))
+        if dtype.kind in "iu" and scale == 0:
+            raise MetadataError("codec 'scale_offset': scale is 0")
+        return offset, scale
+
+
+def _encode(batch: np.ndarray, offset: Any, scale: Any) -> np.ndarray:
+    if batch.dtype.kind not in "iu":
+        with np.errstate(all="ignore"):
+            return ((batch - offset) * scale).astype(batch.dtype, copy=False)
+    values = batch.astype(object)  # Python's numbers do not overflow
+    return _narrow((values - int(offset)) * int(scale), batch.dtype)
+
+
+def _wide(batch: np.ndarray, offset: Any) -> bool:
+    """Whether int64 may overflow between the division and the check."""
+    return batch.dtype.itemsize == 8
+
+
+def _narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    info = np.iinfo(dtype)
+    _refuse((values < int(info.min)) | (values > int(info.max)), f"scale_offset: out of the range of {dtype}")
+    return values.astype(dtype)
+
+
+def _refuse(bad: np.ndarray, message: str) -> None:
+    """CodecError for the first chunk with an element that is bad."""
+    rows = bad.reshape(len(bad), -1).any(axis=1)
+    if rows.any():
+        raise CodecError(message, int(np.argmax(rows)))
+
+
+CODEC = ScaleOffset

@@ -1,0 +1,161 @@
+"""vlen-utf8, vlen-bytes, vlen-array: elements of any length, each behind its length. Source: numcodecs; Zarr extensions.
+
+A chunk is the number of elements, then for each its length in bytes and its bytes; all numbers uint32, little-endian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import blamed, each, pack
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import numpy_dtype
+from gpuzarr.errors import CodecError, MetadataError
+
+_NUMBER = 4  # bytes of the count, and of each length
+
+
+@dataclass(frozen=True)
+class VlenUtf8:
+    """Texts in UTF-8. They come as StringDType where the array is of that, else as `str` objects."""
+
+    names = ("vlen-utf8", "numcodecs.vlen-utf8", "vlen_utf8")
+    ids = ("vlen-utf8",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        if spec.dtype.kind not in "OTU":
+            raise MetadataError(f"codec 'vlen-utf8' takes texts, not {spec.dtype}")
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no texts"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        from numcodecs.vlen import VLenUTF8 as library
+
+        return _decoded("vlen-utf8", chunks, spec, library().decode, lambda items: len("".join(items).encode()))
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        from numcodecs.vlen import VLenUTF8 as library
+
+        return pack(each("vlen-utf8", _objects(chunks), library().encode), device)
+
+
+@dataclass(frozen=True)
+class VlenBytes:
+    names = ("vlen-bytes", "numcodecs.vlen-bytes", "vlen_bytes")
+    ids = ("vlen-bytes",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        if spec.dtype.kind != "O":
+            raise MetadataError(f"codec 'vlen-bytes' takes bytes of any length, not {spec.dtype}")
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no elements of any length"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        from numcodecs.vlen import VLenBytes as library
+
+        return _decoded("vlen-bytes", chunks, spec, library().decode, lambda items: sum(map(len, items)))
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        from numcodecs.vlen import VLenBytes as library
+
+        return pack(each("vlen-bytes", _objects(chunks), library().encode), device)
+
+
+@dataclass(frozen=True)
+class VlenArray:
+    """Each element is a one-dimensional array of `dtype`."""
+
+    names = ("numcodecs.vlen-array", "vlen-array", "zarrs.vlen_array")
+    ids = ("vlen-array",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    dtype: np.dtype
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> VlenArray:
+        return cls(**{key: numpy_dtype(text, "vlen-array") for key, text in configuration.items()})
+
+    from_v2 = from_v3
+
+    def __post_init__(self) -> None:
+        if self.dtype.hasobject or not self.dtype.itemsize:
+            raise MetadataError(f"codec 'vlen-array' does not take elements of {self.dtype}")
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        if spec.dtype.kind != "O":
+            raise MetadataError(f"codec 'vlen-array' takes arrays of any length, not {spec.dtype}")
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no elements of any length"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        from numcodecs.vlen import VLenArray as library
+
+        total = lambda items: sum(item.nbytes for item in items)  # noqa: E731
+        return _decoded("vlen-array", chunks, spec, library(self.dtype).decode, total)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        from numcodecs.vlen import VLenArray as library
+
+        return pack(each("vlen-array", _objects(chunks), library(self.dtype).encode), device)
+
+
+def _decoded(
+    name: str, chunks: Slab, spec: ChunkSpec, decode: Callable[[np.ndarray], Any], nbytes: Callable[[Any], int]
+) -> np.ndarray:
+    """The batch of all elements. `nbytes` says how many bytes the elements of a chunk have."""
+    count = prod(spec.shape)
+    out, i = np.empty((len(chunks), count), spec.dtype), 0
+    try:
+        for i in range(len(chunks)):
+            chunk = chunks[i]
+            _check_count(chunk, count)
+            items = decode(chunk)
+            if _NUMBER * (count + 1) + nbytes(items) != len(chunk):
+                raise CodecError("more bytes than those of the elements")
+            _assign(out[i], items)
+    except Exception as error:
+        raise blamed(name, error, i) from error
+    return out.reshape(len(chunks), *spec.shape)
+
+
+def _check_count(chunk: np.ndarray, count: int) -> None:
+    """Before anything is allocated: the chunk has as many elements as it must, and room for their lengths."""
+    if len(chunk) < _NUMBER:
+        raise CodecError("the chunk is too short to hold the number of its elements")
+    found = int.from_bytes(chunk[:_NUMBER].tobytes(), "little")
+    if found != count:
+        raise CodecError(f"{found} elements, and {count} are due")
+    if len(chunk) < _NUMBER * (count + 1):
+        raise CodecError("the chunk is too short to hold the lengths of its elements")
+
+
+def _assign(row: np.ndarray, items: np.ndarray) -> None:
+    """Put objects into a row; arrays stay objects."""
+    if row.dtype.kind != "O":
+        row[:] = items.astype(row.dtype)
+        return
+    for j, item in enumerate(items.tolist()) if items.dtype != object else enumerate(items):
+        row[j] = item
+
+
+def _objects(chunks: Any) -> Any:
+    """A batch as rows of objects, in C order, with the length that `each` asks for."""
+    return chunks.reshape(len(chunks), -1).astype(object)
+
+
+CODECS = (VlenUtf8, VlenBytes, VlenArray)

@@ -1,0 +1,220 @@
+"""zfp and zfpy: floats and whole numbers in blocks of 4 an axis, lossy or not. Needs the package zfpy.
+
+Source: Zarr extension `zfp` (no header in the chunk); numcodecs `zfpy` (with zfp's header); zfp 1.0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import each, pack
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.elements import native
+from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
+
+_WORD = 8  # bytes; zfp writes whole words
+_PARAMETERS = {
+    "reversible": (),
+    "fixed_accuracy": ("tolerance",),
+    "fixed_rate": ("rate",),
+    "fixed_precision": ("precision",),
+    "expert": ("minbits", "maxbits", "maxprec", "minexp"),
+}
+_HEADER_MODES = {
+    "tolerance": "fixed_accuracy",
+    "rate": "fixed_rate",
+    "precision": "fixed_precision",
+    "reversible": "reversible",
+}
+_LEAST_BITS = {"int32": 1, "int64": 1, "float32": 9, "float64": 12}  # of a block: zfp adds those that are missing
+_MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # zfp's numbers, as numcodecs has them
+
+
+@dataclass(frozen=True)
+class Zfp:
+    names = ("zfp",)
+    ids = ()
+    kind: ClassVar[Kind] = "array->bytes"
+
+    mode: str
+    tolerance: float | None = None
+    rate: float | None = None
+    precision: int | None = None
+    minbits: int | None = None
+    maxbits: int | None = None
+    maxprec: int | None = None
+    minexp: int | None = None
+
+    def __post_init__(self) -> None:
+        wanted = _PARAMETERS.get(self.mode)
+        if wanted is None:
+            raise MetadataError(f"codec 'zfp': mode must be one of {list(_PARAMETERS)}, not {self.mode!r}")
+        for name in wanted:
+            if not isinstance(getattr(self, name), int | float):
+                raise MetadataError(f"codec 'zfp': mode {self.mode!r} needs the number {name!r}")
+        if self.mode == "expert":
+            raise UnsupportedError("codec 'zfp': mode 'expert' is not in the package zfpy")
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        _check(spec, "zfp")
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "zfp has no GPU decoder"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        library, shape = _library(), spec.shape or (1,)
+        kind = library.dtype_to_ztype(spec.dtype)
+
+        def decode(chunk: np.ndarray) -> np.ndarray:
+            def one(data: bytes) -> np.ndarray:
+                return library._decompress(data, kind, shape, None, **self._parameters())
+
+            return _whole(chunk.tobytes(), spec, one, self.mode, self._parameters(), header=False)
+
+        return _stacked(each("zfp", chunks, decode), spec)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _PARAMETERS[self.mode]}
+
+
+@dataclass(frozen=True)
+class Zfpy:
+    """Only writing asks for the fields; `compression_kwargs` repeats one of the others."""
+
+    names = ("numcodecs.zfpy", "zfpy")
+    ids = ("zfpy",)
+    kind: ClassVar[Kind] = "array->bytes"
+
+    mode: int = 4
+    tolerance: float = -1
+    rate: float = -1
+    precision: int = -1
+    compression_kwargs: Any = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in _MODES:
+            raise MetadataError(f"codec 'zfpy': mode must be one of {list(_MODES)}, not {self.mode!r}")
+        if isinstance(self.compression_kwargs, dict):
+            object.__setattr__(self, "compression_kwargs", None)
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        _check(spec, "zfpy")
+        return BytesSpec(None)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "zfp has no GPU decoder"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        library = _library()
+
+        def decode(chunk: np.ndarray) -> np.ndarray:
+            data = chunk.tobytes()
+            mode, options = _header(library, data, spec)
+            return _whole(data, spec, library.decompress_numpy, mode, options, header=True)
+
+        return _stacked(each("zfpy", chunks, decode), spec)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        name = _PARAMETERS[_MODES[self.mode]][0]
+        return _compressed("zfpy", chunks, spec, device, write_header=True, **{name: getattr(self, name)})
+
+
+def _check(spec: ChunkSpec, codec: str) -> None:
+    if spec.dtype.name not in ("int32", "int64", "float32", "float64"):
+        raise MetadataError(f"codec {codec!r} takes int32, int64, float32 and float64, not {spec.dtype}")
+    if len(spec.shape) > 4:
+        raise MetadataError(f"codec {codec!r} takes up to 4 axes, not {len(spec.shape)}")
+
+
+def _header(library: Any, data: bytes, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
+    """Before anything is allocated: the header is there, and says what the array says. The mode and its parameter."""
+    if len(data) < 2 * _WORD:
+        raise CodecError("the chunk is too short for a zfp header")
+    header = library.header(data + bytes(2 * _WORD))
+    count = prod(max(int(header[axis]), 1) for axis in ("nx", "ny", "nz", "nw"))
+    if count != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
+        raise CodecError(f"the zfp header says {dict(header)}, and {spec.dtype} of shape {spec.shape} is due")
+    mode = _HEADER_MODES.get(header["mode"])
+    if mode is None:
+        raise UnsupportedError(f"codec 'zfpy': a chunk of mode {header['mode']!r}")
+    return mode, {name: header["config"][name] for name in _PARAMETERS[mode]}
+
+
+def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[str, Any], header: bool) -> np.ndarray:
+    """Decode, and find out whether the chunk is whole and nothing follows it.
+
+    zfp neither knows where its input ends nor says how much it read. So the chunk is put before bytes that zfp
+    may read without harm; if other such bytes give other elements, the chunk is cut. What was appended is found
+    by the size that such a chunk has, where the mode fixes it, or else by encoding once more.
+    """
+    if len(data) % _WORD:
+        raise CodecError(f"a zfp chunk is whole words of {_WORD} bytes, and this has {len(data)}")
+    if mode == "fixed_rate" and len(data) not in _rate_sizes(spec, options["rate"], header):
+        raise CodecError(f"{len(data)} bytes are not a zfp chunk of rate {options['rate']}")
+    room = _room(spec)
+    made = decode(data + bytes(room))
+    if not _same(made, decode(data + b"\xff" * room)):
+        raise CodecError("the zfp stream is cut short")
+    if mode != "fixed_rate":
+        size = len(_library().compress_numpy(made, write_header=header, **options))
+        cut, word = data[:-_WORD], bytes(_WORD)
+        needless = _same(decode(cut + word + bytes(room)), decode(cut + b"\xff" * (_WORD + room)))
+        if len(data) > size and (needless or mode == "reversible"):
+            raise CodecError(f"{len(data) - size} bytes follow the zfp stream")
+    return made
+
+
+def _rate_sizes(spec: ChunkSpec, rate: float, header: bool) -> list[int]:
+    """The sizes in bytes that a chunk of fixed rate may have; its header, if any, has 96 or 148 bits."""
+    axes = max(len(spec.shape), 1)
+    bits = max(int(4**axes * rate + 0.5), _LEAST_BITS[spec.dtype.name]) * _blocks(spec)
+    return [-(-(bits + extra) // 64) * _WORD for extra in ((96, 148) if header else (0,))]
+
+
+def _blocks(spec: ChunkSpec) -> int:
+    return prod(-(-size // 4) for size in spec.shape)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.tobytes() == other.tobytes()
+
+
+def _room(spec: ChunkSpec) -> int:
+    """Bytes that hold any chunk of this spec: what zfp may read at most."""
+    return _blocks(spec) * (4 ** max(len(spec.shape), 1) * (spec.dtype.itemsize + 1) + 4 * _WORD) + 4 * _WORD
+
+
+def _stacked(parts: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
+    batch = np.empty((len(parts), *spec.shape), spec.dtype)
+    for i, part in enumerate(parts):
+        batch[i] = part.reshape(spec.shape)
+    return batch
+
+
+def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> Slab:
+    compress = _library().compress_numpy
+    if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[spec.dtype.name]:
+        raise MetadataError(f"codec {name!r}: rate {options['rate']} is too low for {spec.dtype}")
+    batch = np.ascontiguousarray(native(chunks)).reshape(len(chunks), *(spec.shape or (1,)))
+    return pack(each(name, batch, lambda chunk: compress(chunk, **options)), device)
+
+
+def _library() -> Any:
+    try:
+        import zfpy
+    except ImportError as error:
+        raise UnsupportedError("codecs 'zfp' and 'zfpy' need the package zfpy: pip install zfpy==1.0.1") from error
+    return zfpy
+
+
+CODECS = (Zfp, Zfpy)

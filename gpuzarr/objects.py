@@ -1,0 +1,63 @@
+"""Chunks that are one document: the elements (a list, nested as the axes are), then their dtype and their shape.
+
+What the codecs of Python objects (json2, msgpack2) share. Source: numcodecs.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.errors import CodecError
+
+
+def row(document: Any, spec: ChunkSpec) -> np.ndarray:
+    """The elements of a document as one row. CodecError where they are not those of a chunk like `spec`."""
+    count = prod(spec.shape)
+    if not isinstance(document, list) or len(document) < 2:
+        raise CodecError("the document is no list of elements, dtype and shape")
+    shape = document[-1]
+    if not isinstance(shape, list | tuple) or not all(type(size) is int and size >= 0 for size in shape):
+        raise CodecError(f"the document has no shape, but {shape!r}")
+    if prod(shape) != count:
+        raise CodecError(f"{prod(shape)} elements, and {count} are due")
+    items = document[:-2]
+    for axis, size in enumerate(shape or [1]):
+        if axis:
+            items = [item for part in items for item in _list(part, size)]
+        elif len(items) != size:
+            raise CodecError(f"{len(items)} elements on the first axis, and the shape says {size}")
+    return _filled(items, spec.dtype)
+
+
+def stacked(rows: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
+    """The batch of these rows, one a chunk."""
+    batch = np.empty((len(rows), prod(spec.shape)), spec.dtype)
+    for i, elements in enumerate(rows):
+        batch[i] = elements
+    return batch.reshape(len(rows), *spec.shape)
+
+
+def document(elements: np.ndarray, shape: tuple[int, ...]) -> list[Any]:
+    """The document of a chunk of objects."""
+    texts = elements.dtype.kind == "T"
+    values = (elements.astype(object) if texts else elements).reshape(shape)
+    return [*np.atleast_1d(values).tolist(), values.dtype.str, list(shape)]
+
+
+def _list(part: Any, size: int) -> list[Any]:
+    if not isinstance(part, list | tuple) or len(part) != size:
+        raise CodecError(f"the elements are not nested as the shape says ({size} here)")
+    return list(part)
+
+
+def _filled(items: list[Any], dtype: np.dtype) -> np.ndarray:
+    if dtype.kind != "O":
+        return np.array(items, dtype=dtype)
+    made = np.empty(len(items), object)
+    for i, item in enumerate(items):
+        made[i] = item
+    return made
