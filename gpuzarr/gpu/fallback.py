@@ -26,7 +26,7 @@ def targets(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Sla
 
 
 def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
-    """Decode chunks `which` (numbers in the batch) by the codec's host lines, on all threads, and copy them into `into`.
+    """Decode chunks `which` (numbers in the batch) by the codec's host lines, on all threads, into `into`.
 
     CodecError with the number in the batch. `chunks` must have its bytes on the host.
     """
