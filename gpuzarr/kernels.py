@@ -29,20 +29,21 @@ def sources() -> list[str]:
 
 @cache
 def cubin(file: str, arch: str) -> bytes:
-    """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now. DeviceError if neither."""
+    """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now."""
     compiler = nvrtc()
     place = _cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
     kept = _read(place)
     if kept.startswith(_ELF):
         return kept
-    made = compiler.compile((KERNELS / file).read_text(), file, _options(arch))
+    made: bytes = compiler.compile((KERNELS / file).read_text(), file, _options(arch))
     _keep(place, made)
     return made
 
 
 def compile_strictly(file: str, arch: str) -> bytes:
     """Compile with warnings as errors, past the cache: what CI does for each GPU that we name."""
-    return nvrtc().compile((KERNELS / file).read_text(), file, (*_options(arch), "-Werror", "all-warnings"))
+    made: bytes = nvrtc().compile((KERNELS / file).read_text(), file, (*_options(arch), "-Werror", "all-warnings"))
+    return made
 
 
 def _options(arch: str) -> tuple[str, ...]:

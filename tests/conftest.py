@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from gpuzarr.devices.choose import device as choose
+from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import why_not_cuda
 
 
@@ -14,14 +14,15 @@ def _emulated(seed=0):
     from tests.emulator.compiled import compiler
 
     if not compiler():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("the emulated GPU needs g++, which is not here")
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse("the emulated GPU needs g++, which is not here")
     return Emulated(seed)
 
 
 def _cuda():
     if missing := why_not_cuda(0):
         pytest.skip(missing)
-    return choose("cuda")
+    return device_of("cuda")
 
 
 def host_array(result):
@@ -31,7 +32,7 @@ def host_array(result):
 
 @pytest.fixture(params=["cpu", "emulated", "cuda"])
 def device(request):
-    return {"cpu": lambda: choose("cpu"), "emulated": _emulated, "cuda": _cuda}[request.param]()
+    return {"cpu": lambda: device_of("cpu"), "emulated": _emulated, "cuda": _cuda}[request.param]()
 
 
 @pytest.fixture(params=["emulated", "cuda"])

@@ -31,7 +31,11 @@ class Device(Protocol):
     wave_bytes: int  # decoded bytes that one wave should have
 
     def empty(self, nbytes: int) -> Any:
-        """A uint8 array of scratch, not initialised, aligned to 256 bytes; it lives until the wave ends."""
+        """A uint8 array of scratch, not initialised, aligned to 256 bytes.
+
+        It lives until the wave ends, and no longer than it is referenced: who took its address holds it until the
+        last launch that uses it (on a GPU, memory is given back in the order of the stream).
+        """
         ...
 
     def slab(self, sizes: np.ndarray) -> Slab:
@@ -63,13 +67,21 @@ class Device(Protocol):
         ...
 
     def decompress(
-        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, capacities: np.ndarray, chunk: np.ndarray
+        self,
+        algorithm: str,
+        sources: np.ndarray,
+        sizes: np.ndarray,
+        targets: np.ndarray,
+        capacities: np.ndarray,
+        chunk: np.ndarray,
     ) -> None:
-        """One nvCOMP batch: stream i, `sizes[i]` bytes at address `sources[i]`, becomes exactly `capacities[i]` bytes at `targets[i]`.
+        """One nvCOMP batch. Stream i, `sizes[i]` bytes at address `sources[i]`, becomes exactly `capacities[i]` bytes
+        at `targets[i]`.
 
         `algorithm` is "lz4" (raw block), "zstd" (frame), "deflate" (raw RFC 1951), "gzip" (RFC 1952) or "snappy" (raw).
         All arrays are of the host (uint64 addresses, int64 sizes). `chunk[i]` is the chunk that stream i belongs to.
-        Nothing is raised here for bad streams: status and actual size of each are compared on the device, and `settle` tells.
+        Nothing is raised here for bad streams: status and actual size of each are compared on the device, and
+        `settle` tells.
         """
         ...
 

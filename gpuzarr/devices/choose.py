@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import DeviceError
 
+_HOST = cast(Device, HOST)  # which has no kernels, as the contract allows
+_CUPY_DTYPES = "?bBhHiIlLqQefdFD"  # by NumPy's characters
 _INSTALL = "pip install gpuzarr[cuda13] (or gpuzarr[cuda12] for CUDA 12)"
 
 
@@ -25,9 +27,9 @@ def device(name: str | Device = "auto") -> Device:
     if not isinstance(name, str):
         return name
     if name == "auto":
-        return HOST if why_not_cuda(0) else _cuda(0)
+        return _HOST if why_not_cuda(0) else _cuda(0)
     if name == "cpu":
-        return HOST
+        return _HOST
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise DeviceError(f"no device {name!r}: the names are 'auto', 'cpu', 'cuda', 'cuda:1' and so on")
@@ -35,6 +37,16 @@ def device(name: str | Device = "auto") -> Device:
     if missing := why_not_cuda(ordinal):
         raise DeviceError(f"device {name!r} is not there: {missing}")
     return _cuda(ordinal)
+
+
+def fits_gpu(dtype: np.dtype) -> bool:
+    """Whether CuPy has this dtype."""
+    return dtype.isbuiltin == 1 and dtype.char in _CUPY_DTYPES
+
+
+def holds(device: Device, dtype: np.dtype) -> bool:
+    """Whether arrays of this dtype can lie on the device."""
+    return not device.gpu or fits_gpu(dtype.newbyteorder("="))
 
 
 @cache
@@ -70,12 +82,7 @@ def _why_not_nvcomp() -> str | None:
 
 
 @cache
-def _cuda(ordinal: int) -> Any:
+def _cuda(ordinal: int) -> Device:
     from gpuzarr.devices.cuda import Cuda
 
     return Cuda(ordinal)
-
-
-def fits_gpu(dtype: np.dtype) -> bool:
-    """Whether CuPy has this dtype: bool, integers, floats and complex numbers that NumPy itself has."""
-    return dtype.kind in "biufc" and dtype.isbuiltin == 1 and dtype.char not in "gG"

@@ -23,7 +23,9 @@ from gpuzarr.kernels import cubin
 class Cuda:
     """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device`, which keeps one of each."""
 
-    gpu, threads, wave_bytes = True, 1, 256 << 20
+    gpu = True
+    threads = 1
+    wave_bytes = 256 << 20
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy
@@ -78,7 +80,7 @@ class Cuda:
                 host: np.ndarray = self.xp.asnumpy(data)
                 return host
         except self.xp.cuda.runtime.CUDARuntimeError as error:
-            raise DeviceError(f"{self.name} stopped: {error}. A damaged stream can do this to nvCOMP; device='cpu' cannot fall") from error
+            raise DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that") from error
 
     def address(self, data: Any) -> int:
         return int(data.data.ptr)
@@ -97,7 +99,13 @@ class Cuda:
             return module.get_function(name)
 
     def decompress(
-        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, capacities: np.ndarray, chunk: np.ndarray
+        self,
+        algorithm: str,
+        sources: np.ndarray,
+        sizes: np.ndarray,
+        targets: np.ndarray,
+        capacities: np.ndarray,
+        chunk: np.ndarray,
     ) -> None:
         """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
         with self._device, self._turn:

@@ -77,8 +77,8 @@ def load() -> Any:
 
 def _open() -> ctypes.CDLL:
     folders = [Path(p) for p in (spec.submodule_search_locations or ())] if (spec := find_spec("nvidia")) else []
-    found = [p for folder in folders for name in ("libnvcomp", "nvcomp") for p in sorted(folder.glob(f"{name}/**/libnvcomp.so*"))]
-    for place in [str(p) for p in found] + ["libnvcomp.so.6"]:
+    found = [str(p) for folder in folders for p in folder.glob("*nvcomp/*/libnvcomp.so.*")]
+    for place in [*found, "libnvcomp.so.6"]:
         try:
             return ctypes.CDLL(place)
         except OSError as error:
@@ -141,13 +141,15 @@ def decompress(
 def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.ndarray, capacities: np.ndarray) -> None:
     need = alignments(library, form)
     if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
-        raise DeviceError(f"nvCOMP {form.name} takes sources at multiples of {need.source} bytes and targets of {need.target}")
+        raise DeviceError(f"nvCOMP {form.name}: sources lie at multiples of {need.source}, targets of {need.target}")
     if capacities.max(initial=0) > form.max_chunk:
         raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
 
 
-def _parts(library: Any, form: Format, capacities: np.ndarray, stream: int, begin: int, end: int) -> list[tuple[slice, int]]:
-    """The batch in halves of halves until each part's scratch is bounded; most often the whole batch. None if empty."""
+def _parts(
+    library: Any, form: Format, capacities: np.ndarray, stream: int, begin: int, end: int
+) -> list[tuple[slice, int]]:
+    """The batch in halves of halves until each part's scratch is bounded; most often the whole batch, none if empty."""
     if begin == end:
         return []
     scratch = scratch_bytes(library, form, capacities[begin:end], stream)

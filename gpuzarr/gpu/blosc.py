@@ -34,7 +34,7 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
         return into
     chunks = with_host(chunks, device)
     streams = frame.parse(chunks, spec.nbytes)
-    odd = np.unique(streams.chunk[~_known(streams, chunks)])
+    odd = np.unique(streams.chunk[~_known(streams, chunks.host)])
     decode_on_host(codec, chunks, odd, spec, device, into)
     plan = _Plan.of(streams, ~np.isin(streams.chunk, odd), chunks, into, device)
     plan.decompress(device)
@@ -43,15 +43,15 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
     return into
 
 
-def _known(streams: frame.Streams, chunks: Slab) -> np.ndarray:
+def _known(streams: frame.Streams, data: np.ndarray | None) -> np.ndarray:
     """Which streams the GPU may be given: raw ones, and those of a codec that it has whose headers are sound."""
     codec = streams.headers.codec[streams.chunk]
     known = streams.raw | (codec == frame.LZ4) | (codec == frame.SNAPPY)
     for kind, check in ((frame.ZSTD, _zstd), (frame.ZLIB, _zlib)):
         some = np.flatnonzero(~streams.raw & (codec == kind))
-        if len(some):
-            known[some] = check(chunks.host, streams, some)
-    return known
+        if len(some) and data is not None:
+            known[some] = check(data, streams, some)
+    return np.asarray(known)
 
 
 def _zstd(data: np.ndarray, streams: frame.Streams, some: np.ndarray) -> np.ndarray:
@@ -64,7 +64,10 @@ def _zlib(data: np.ndarray, streams: frame.Streams, some: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where every stream goes. Arrays with one item a stream, sorted by chunk and place; addresses are uint64."""
+    """Where every stream goes. Arrays with one item a stream, sorted by chunk and place; addresses are uint64.
+
+    `stage` holds what is not unshuffled yet; it must not be let go before the last launch.
+    """
 
     headers: frame.Headers
     chunk: np.ndarray
@@ -77,6 +80,7 @@ class _Plan:
     block: np.ndarray  # where its block begins in the decoded chunk
     block_nbytes: np.ndarray
     final: np.ndarray  # address where its block goes
+    stage: Slab
 
     @classmethod
     def of(cls, streams: frame.Streams, keep: np.ndarray, chunks: Slab, into: Slab, device: Device) -> _Plan:
@@ -91,12 +95,12 @@ class _Plan:
         shuffled = (kind == frame.BYTE_SHUFFLE) | bits
         staged = np.zeros(len(chunks), np.int64)
         staged[chunk[shuffled]] = total[shuffled]
-        stage, end = addresses(device.slab(staged), device), addresses(into, device)
-        target = np.where(shuffled, stage[chunk], end[chunk]) + offset.astype(np.uint64)
+        stage, end = device.slab(staged), addresses(into, device)
+        target = np.where(shuffled, addresses(stage, device)[chunk], end[chunk]) + offset.astype(np.uint64)
         source = np.uint64(device.address(chunks.data)) + streams.source[keep].astype(np.uint64)
         final = end[chunk] + block.astype(np.uint64)
         raw, size, nbytes = streams.raw[keep], streams.size[keep], streams.nbytes[keep]
-        return cls(headers, chunk, raw, source, size, nbytes, target, shuffled, block, block_nbytes, final)
+        return cls(headers, chunk, raw, source, size, nbytes, target, shuffled, block, block_nbytes, final, stage)
 
     def decompress(self, device: Device) -> None:
         codec = self.headers.codec[self.chunk]

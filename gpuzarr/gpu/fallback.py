@@ -8,7 +8,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.devices import Device
-from gpuzarr.devices.host import Host
+from gpuzarr.devices.host import HOST
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
@@ -26,17 +26,23 @@ def targets(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Sla
 
 
 def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
-    """Decode chunks `which` (numbers in the batch) by the codec's host lines and copy them into their places in `into`.
+    """Decode chunks `which` (numbers in the batch) by the codec's host lines, on all threads, into `into`.
 
     CodecError with the number in the batch. `chunks` must have its bytes on the host.
     """
     if not len(which):
         return
-    some = Slab(chunks.host, chunks.starts[which], chunks.sizes[which])
-    try:
-        decoded = codec.decode(some, spec, Host())
-    except CodecError as error:
-        index = None if error.index is None else int(which[error.index])
-        raise CodecError(str(error), index) from error
+    some = Slab(chunks.host, chunks.starts, chunks.sizes).take(which)
+    decoded = HOST.slab(into.sizes[which])
+
+    def work(part: slice) -> None:
+        try:
+            codec.decode(some.take(part), spec, HOST, decoded.take(part))
+        except CodecError as error:
+            index = None if error.index is None else int(which[part.start + error.index])
+            raise CodecError(str(error), index) from error
+
+    each = -(-len(which) // (4 * HOST.threads))
+    HOST.run(work, [slice(first, first + each) for first in range(0, len(which), each)])
     there = Slab(device.upload(decoded.data), decoded.starts, decoded.sizes)
     copy(device, addresses(there, device), addresses(into, device)[which], decoded.sizes)

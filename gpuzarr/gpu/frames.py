@@ -17,11 +17,11 @@ _CONTENT = np.array([0, 2, 4, 8])  # bytes of the content size
 
 
 def bytes_at(data: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
-    """`count` bytes from each place as a little-endian number (int64; 8 bytes wrap). Places beyond the end read as 0."""
+    """`count` bytes from each place as a little-endian number (int64; 8 bytes wrap). Beyond the end there are zeros."""
     where = at[:, None] + np.arange(count)
     found = np.where(where < len(data), data[np.minimum(where, len(data) - 1)], 0).astype(np.uint64)
-    value: np.ndarray = (found << (np.uint64(8) * np.arange(count, dtype=np.uint64))).sum(axis=1, dtype=np.uint64).view(np.int64)
-    return value
+    shifts = np.uint64(8) * np.arange(count, dtype=np.uint64)
+    return np.asarray((found << shifts).sum(axis=1, dtype=np.uint64).view(np.int64))
 
 
 def zstd_frames(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: np.ndarray | int) -> np.ndarray:
@@ -35,7 +35,7 @@ def zstd_frames(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes:
     at = starts + 5 + (1 - single) + _DICTIONARY[flags & 3]
     good = (sizes >= 9) & (bytes_at(data, starts, 4) == _ZSTD_MAGIC) & (flags & 0b1111 == 0)
     good &= _content_size(data, at, content) == nbytes
-    return good & _blocks_fit(data, at + content, starts + sizes, good)
+    return np.asarray(good & _blocks_fit(data, at + content, starts + sizes, good))
 
 
 def _content_size(data: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.
     """Whether each has a zlib header without dictionary, and room for its checksum."""
     method, flags = bytes_at(data, starts, 1), bytes_at(data, starts + 1, 1)
     known = (method & 15 == 8) & (method >> 4 <= 7) & (flags & 0x20 == 0)
-    return known & ((method * 256 + flags) % 31 == 0) & (sizes >= 8)
+    return np.asarray(known & ((method * 256 + flags) % 31 == 0) & (sizes >= 8))
 
 
 def gzip_members(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
@@ -77,4 +77,4 @@ def gzip_members(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes
     """
     plain = (bytes_at(data, starts, 3) == 0x088B1F) & (bytes_at(data, starts + 3, 1) == 0) & (sizes >= 20)
     plain &= ~np.isin(bytes_at(data, starts + 10, 2), _EMPTY_BLOCKS)
-    return plain & (bytes_at(data, starts + np.maximum(sizes - 4, 0), 4) == nbytes % 2**32)
+    return np.asarray(plain & (bytes_at(data, starts + np.maximum(sizes - 4, 0), 4) == nbytes % 2**32))

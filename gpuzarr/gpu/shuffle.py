@@ -34,8 +34,9 @@ class Blocks:
         device.kernel(file, name)(shape, (THREADS,), arguments)
 
     def take(self, which: np.ndarray) -> Blocks:
-        columns = (self.targets, self.sizes, self.widths, self.first, self.own)
-        return Blocks(*(column[which] for column in columns), self.planes)
+        return Blocks(
+            self.targets[which], self.sizes[which], self.widths[which], self.first[which], self.own[which], self.planes
+        )
 
 
 def unshuffle(device: Device, blocks: Blocks) -> None:

@@ -1,11 +1,13 @@
 """A GPU for machines without one. Everything but the hardware and nvCOMP's inside is real: the launch code, the pointer
 tables, grids, the order and types of arguments, the text of the kernels.
 
-Scratch begins poisoned, and lies between guards that are looked at when a wave or a batch of checks ends.
+Scratch begins poisoned, is poisoned again when nobody refers to it any more (as a GPU's pool may give it to others
+then), and lies between guards that are looked at when a wave or a batch of checks ends.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,29 +21,34 @@ from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
 
-GUARD, POISON, GUARDED = 512, 0xA5, 0x5A
+GUARD = 512  # bytes on both sides of scratch
+POISON, GUARDED, GONE = 0xA5, 0x5A, 0xDD
 
 
 class Emulated:
-    """As devices.cuda.Cuda, on NumPy's memory. `seed` picks the order of threads: 0 forward, -1 backward, else shuffled."""
+    """As devices.cuda.Cuda, on NumPy's memory. `seed`: the order of threads, 0 forward, -1 backward, else shuffled."""
 
-    gpu, threads, wave_bytes = True, 1, 1 << 20
+    gpu = True
+    threads = 1
+    wave_bytes = 1 << 20
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
         self._pending, self._library = Pending(), Library()
-        self._guards: list[tuple[np.ndarray, np.ndarray]] = []
+        self._guarded: list[tuple[np.ndarray, int, int, weakref.finalize]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Emulated, (self._seed,)
 
     def empty(self, nbytes: int) -> DeviceArray:
-        whole = np.full(GUARD + 256 + nbytes + GUARD, GUARDED, np.uint8)
-        start = GUARD + -(whole.ctypes.data + GUARD) % 256
-        self._guards.append((whole[:start], whole[start + nbytes :]))
-        inside = whole[start : start + nbytes]
-        inside.fill(POISON)
-        return inside.view(DeviceArray)
+        memory = np.full(GUARD + 256 + nbytes + GUARD, GUARDED, np.uint8)
+        start = GUARD + -(memory.ctypes.data + GUARD) % 256
+        memory[start : start + nbytes] = POISON
+        handle = np.frombuffer(memoryview(memory), np.uint8)  # every view refers to this
+        held = weakref.finalize(handle, memory[start : start + nbytes].fill, GONE)
+        held.atexit = False
+        self._guarded.append((memory, start, start + nbytes, held))
+        return handle[start : start + nbytes].view(DeviceArray)
 
     def slab(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
@@ -58,9 +65,11 @@ class Emulated:
             self.look_at_guards()
 
     def look_at_guards(self) -> None:
-        guards, self._guards = self._guards, []
-        for before, after in guards:
-            assert (before == GUARDED).all() and (after == GUARDED).all(), "something wrote beside its scratch"
+        guarded, self._guarded = self._guarded, []
+        for memory, start, end, held in guarded:
+            beside = (memory[:start], memory[end:])
+            assert all((guard == GUARDED).all() for guard in beside), "something wrote beside its scratch"
+            assert held.alive or (memory[start:end] == GONE).all(), "something wrote to scratch that was let go"
 
     def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
         for wave in waves:
@@ -68,6 +77,7 @@ class Emulated:
 
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
+        data = data.astype(data.dtype.newbyteorder("="), copy=False)  # as CuPy does
         there = self.empty(data.nbytes).view(data.dtype)
         there.view(np.ndarray)[...] = data.reshape(-1)
         return there.reshape(data.shape)

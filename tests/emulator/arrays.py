@@ -1,7 +1,8 @@
-"""Arrays of the emulated device, as strict as CuPy's: a NumPy array never meets one in an expression or an assignment."""
+"""Arrays of the emulated device, as strict as CuPy's: no array of NumPy meets one in an expression or assignment."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,20 +42,29 @@ def run(function: Any, args: Any, kwargs: Any) -> Any:
     return device_array(function(*plain(tuple(args)), **{name: plain(value) for name, value in kwargs.items()}))
 
 
-class _StrideTricks:
-    @staticmethod
-    def as_strided(array: DeviceArray, shape: Any, strides: Any) -> DeviceArray:
-        return np.lib.stride_tricks.as_strided(array, shape, strides, subok=True)
+class _Module:
+    """A module of NumPy, its functions over arrays of the device."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        if isinstance(found, ModuleType):
+            return _Module(found)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return lambda *args, **kwargs: run(found, args, kwargs)
 
 
-class _Lib:
-    stride_tricks = _StrideTricks
+class Xp(_Module):
+    """The array module of the device."""
 
+    ndarray = DeviceArray
+    __name__ = "emulated"
 
-class Xp:
-    """The array module of the device: NumPy's functions over arrays of the device."""
-
-    ndarray, lib = DeviceArray, _Lib
+    def __init__(self) -> None:
+        super().__init__(np)
 
     def asarray(self, value: Any, dtype: Any = None) -> DeviceArray:
         return value if isinstance(value, DeviceArray) and dtype in (None, value.dtype) else self.array(value, dtype)
@@ -65,9 +75,3 @@ class Xp:
 
     def asnumpy(self, value: DeviceArray) -> np.ndarray:
         return np.array(value.view(np.ndarray))
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(np, name)
-        if isinstance(found, type) or not callable(found):
-            return found
-        return lambda *args, **kwargs: run(found, args, kwargs)

@@ -21,7 +21,8 @@ from tests.emulator.arrays import DeviceArray
 
 SHIM = Path(__file__).with_name("cuda_on_host.h")
 FLAGS = (
-    *("-std=c++20", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wno-unknown-pragmas", "-fno-strict-aliasing", "-fno-gnu-unique"),
+    *("-std=c++20", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wno-unknown-pragmas"),
+    *("-fno-strict-aliasing", "-fno-gnu-unique"),
     *("-fsanitize=alignment", "-fno-sanitize-recover", "-static-libubsan"),
 )
 DTYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "i32": "i4", "i64": "i8", "float": "f4", "double": "f8"}
@@ -46,7 +47,8 @@ def _library(file: str) -> ctypes.CDLL:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / "made.so"
-            subprocess.run(["g++", "-x", "c++", "-", *FLAGS, "-I", KERNELS, "-o", made], input=unit, text=True, check=True)
+            command = ["g++", "-x", "c++", "-", *FLAGS, "-I", str(KERNELS), "-o", str(made)]
+            subprocess.run(command, input=unit, text=True, check=True)
             os.replace(made, built)
     return ctypes.CDLL(str(built))
 
@@ -56,7 +58,7 @@ def _parameters(file: str, name: str) -> list[tuple[str, str, bool]]:
     """Name, NumPy type and whether a pointer, of each parameter as the .cu file declares it."""
     declared = re.search(rf"{_DECLARED}{name}\s*\(([^)]*)\)", (KERNELS / file).read_text())
     assert declared, f"no kernel {name} in {file}"
-    words = [p.replace("const", "").replace("__restrict__", "").replace("*", " * ").split() for p in declared[1].split(",")]
+    words = [re.sub(r"\bconst\b|__restrict__", "", p).replace("*", " * ").split() for p in declared[1].split(",")]
     return [(w[-1], DTYPES[w[0]], "*" in w) for w in words]
 
 
@@ -69,7 +71,7 @@ class Kernel:
         self._parameters = _parameters(file, name)
 
     def __call__(self, grid: tuple, block: tuple, args: tuple) -> None:
-        assert len(args) == len(self._parameters), f"{self._name} takes {len(self._parameters)} arguments, not {len(args)}"
+        assert len(args) == len(self._parameters), f"{self._name}: {len(args)} arguments for {len(self._parameters)}"
         for (name, dtype, pointer), arg in zip(self._parameters, args, strict=True):
             if not isinstance(arg, DeviceArray if pointer else np.generic) or arg.dtype != dtype:
                 got = f"{type(arg).__name__} of {getattr(arg, 'dtype', '?')}"

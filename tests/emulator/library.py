@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import zlib
+from functools import partial
 from typing import Any
 
 import cramjam
@@ -19,26 +19,27 @@ def memory(address: int, count: int, dtype: Any = np.uint8) -> np.ndarray:
 
 
 class Library:
-    """What devices/nvcomp.py calls. It asks for the scratch that the real one asks for, and scribbles over all of it."""
+    """What devices/nvcomp.py calls. It asks for as much scratch as the real one, and scribbles over all of it."""
 
     def __getattr__(self, name: str) -> Any:
         for form in NAMES:
             prefix = f"nvcompBatched{form}Decompress"
             if name.startswith(prefix):
-                verb = {"GetRequiredAlignments": self._alignments, "GetTempSize": self._scratch, "Async": self._decompress}[name[len(prefix) :]]
-                return lambda *arguments: verb(form, *arguments)
+                return partial(getattr(self, f"_{name.removeprefix(prefix)}"), form)
         raise AttributeError(name)
 
-    def _alignments(self, form: str, options: Any, answer: Any) -> int:
+    def _GetRequiredAlignments(self, form: str, options: Any, answer: Any) -> int:
         found = answer._obj
         found.source, found.target, found.scratch = {"Deflate": (4, 1, 1), "Zstd": (1, 1, 8)}.get(form, (1, 1, 1))
         return SUCCESS
 
-    def _scratch(self, form: str, count: int, largest: int, options: Any, answer: Any, total: int, stream: int) -> int:
+    def _GetTempSize(
+        self, form: str, count: int, largest: int, options: Any, answer: Any, total: int, stream: int
+    ) -> int:
         answer._obj.value = int(3.05 * min(total, count * largest)) + 6900 * count if form == "Zstd" else 0
         return SUCCESS
 
-    def _decompress(
+    def _Async(
         self, form: str, sources: int, sizes: int, capacities: int, actual: int, count: int,
         scratch: int, scratch_bytes: int, targets: int, options: Any, statuses: int, stream: int,
     ) -> int:  # fmt: skip

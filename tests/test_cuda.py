@@ -1,0 +1,147 @@
+"""devices/cuda.py on a stub of CuPy over the emulator's arrays. It runs without a GPU; a real one has the last word."""
+
+import pickle
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numcodecs
+import numpy as np
+import pytest
+
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import find
+from gpuzarr.devices import choose, nvcomp
+from gpuzarr.devices import cuda as module
+from gpuzarr.errors import CodecError, DeviceError
+from tests.emulator.arrays import Xp
+from tests.emulator.library import Library
+
+
+class FailedError(RuntimeError):
+    """Stands for cupy.cuda.runtime.CUDARuntimeError."""
+
+
+class Device:
+    compute_capability = "90"
+
+    def __init__(self, ordinal):
+        self.id = ordinal
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        return False
+
+
+class Stream:
+    ptr = 0
+
+    def __init__(self):
+        self.waited = []
+
+    def wait_event(self, event):
+        self.waited.append(event)
+
+    def record(self):
+        return f"event {len(self.waited)}"
+
+
+class Module:
+    """Loads a "cubin" that is the name of a file, and finds the emulator's kernels in it."""
+
+    def load(self, cubin):
+        self.file = cubin.decode()
+
+    def get_function(self, name):
+        from tests.emulator.compiled import Kernel
+
+        return Kernel(self.file, name, 0)
+
+
+class StubXp(Xp):
+    __name__ = "cupy"
+
+    def __init__(self):
+        super().__init__()
+        self.stream = Stream()
+        self.cuda = SimpleNamespace(
+            Device=Device,
+            get_current_stream=lambda: self.stream,
+            function=SimpleNamespace(Module=Module),
+            runtime=SimpleNamespace(CUDARuntimeError=FailedError, getDeviceCount=lambda: 1),
+        )
+
+
+@pytest.fixture
+def stub(monkeypatch, gpu):
+    """Cuda(0) on the stub."""
+    if gpu.name != "emulated":
+        pytest.skip("a real GPU is tested by the others")
+    xp = StubXp()
+    cupy = ModuleType("cupy")
+    cupy.__getattr__ = lambda name: getattr(xp, name)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(module, "cubin", lambda file, arch: file.encode())
+    monkeypatch.setattr(nvcomp, "load", Library)
+    monkeypatch.setattr(module.Cuda, "address", lambda self, data: data.ctypes.data)
+    device = module.Cuda(0)
+    device.stream = xp.stream
+    return device
+
+
+def test_a_batch_and_its_errors(stub):
+    plain = [np.random.default_rng(i).integers(0, 5, 4000).astype("<f4") for i in range(4)]
+    chunks = [np.frombuffer(bytes(numcodecs.Blosc("zstd").encode(p)), np.uint8) for p in plain]
+    starts = np.arange(4) * 20000
+    host = np.zeros(80000, np.uint8)
+    for start, chunk in zip(starts, chunks, strict=True):
+        host[start : start + len(chunk)] = chunk
+    slab = Slab(stub.upload(host), starts, np.array([len(c) for c in chunks]), host)
+    codec = find("blosc", {}, 2)
+    for _ in range(2):
+        with stub.wave():
+            out = codec.decode(slab, BytesSpec(16000), stub)
+            stub.settle()
+    for i in range(4):
+        assert stub.download(out[i]).tobytes() == plain[i].tobytes()
+    assert stub.stream.waited == ["event 0"]  # the second batch waits for the first
+
+    with stub.wave():
+        bad = stub.upload(np.full(1, 2, np.int32))
+        stub.check(bad, np.array([5, 6, 7]), "it is bad")
+        with pytest.raises(CodecError, match="it is bad") as caught:
+            stub.settle()
+        assert caught.value.index == 7
+    with pytest.raises(KeyError), stub.wave():
+        stub.check(bad, np.arange(3), "of a wave that failed otherwise")
+        raise KeyError
+    stub.settle()
+
+
+def test_a_gpu_that_stopped(stub, monkeypatch):
+    def fail(data):
+        raise FailedError("an illegal memory access was encountered")
+
+    monkeypatch.setattr(stub.xp, "asnumpy", fail, raising=False)
+    with pytest.raises(DeviceError, match="cuda:0 stopped"):
+        stub.download(stub.empty(4))
+
+
+def test_run_and_pickle(stub, monkeypatch):
+    done = []
+    stub.run(done.append, [1, 2, 3])
+    assert done == [1, 2, 3] and stub.threads == 1 and stub.gpu and repr(stub) == "Cuda(0)"
+    monkeypatch.setattr(choose, "why_not_cuda", lambda ordinal: None)
+    choose._cuda.cache_clear()
+    again = pickle.loads(pickle.dumps(stub))
+    assert isinstance(again, module.Cuda) and again is choose.device("cuda") and again is choose.device("auto")
+    choose._cuda.cache_clear()
+
+
+def test_what_is_missing_is_said():
+    if (missing := choose.why_not_cuda(0)) is None:
+        pytest.skip("a GPU is here")
+    with pytest.raises(DeviceError) as caught:
+        choose.device("cuda")
+    assert missing in str(caught.value)
