@@ -39,6 +39,10 @@ class StoreError(GpuZarrError, OSError):
     """The store could not be read or written."""
 
 
+class StoreKindError(StoreError, TypeError, ValueError):
+    """What was given as a store is of no kind that we know; the message says which we know."""
+
+
 class RangeError(StoreError):
     """Range `index` of those to be read reaches beyond its object."""
 

@@ -44,13 +44,15 @@ class Store(Protocol):
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
         """Read all ranges into host memory.
 
-        `place(sizes)` is called once, when the sizes are known (0 for what is missing), and says where
-        the bytes go; ranges of one object may be read together, and then lie as they lay in the object.
-        The slab that is returned has MISSING (-1) as the size of a range whose object does not exist.
+        Ranges of one object that lie close together may be read as one segment; else each range is a segment.
+        `place(sizes)` is called once, with the size of each segment (0 for what is missing), and says where they
+        go. The slab that is returned has each range in there: if nothing was joined, segment i is range i and
+        its `data` and `starts` are what `place` gave. It has MISSING (-1) as the size of a range whose object
+        does not exist.
         A range that reaches beyond its object gives StoreError.
         """
         ...
 
     def names(self, prefix: str) -> list[str]:
-        """What lies directly under `prefix` ("" or a path without a slash at its end): names, sorted, files and folders."""
+        """The names of files and folders directly under `prefix` ("" or a path without a slash at its end), sorted."""
         ...

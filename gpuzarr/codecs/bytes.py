@@ -1,0 +1,172 @@
+"""bytes: the elements of a chunk one after another in C order, in a given byte order.
+
+Source: Zarr v3 `bytes` codec. Zarr v2 stores its chunks in this way too, in the byte order of their dtype.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.chunkwise import check_sizes
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import MetadataError
+
+_LONG_ROW = 1 << 16  # bytes; from here on a copy a row costs a GPU less than an index a unit
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """`stored`: the dtype as it lies in the chunk, where `endian` cannot say it (v2, mixed orders in a struct)."""
+
+    names = ("bytes",)
+    ids = ()
+    kind: ClassVar[Kind] = "array->bytes"
+
+    endian: str | None = None
+    stored: np.dtype | None = None
+
+    def __post_init__(self) -> None:
+        if self.endian not in (None, "little", "big"):
+            raise MetadataError(f"codec 'bytes': endian must be 'little' or 'big', not {self.endian!r}")
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> Bytes:
+        if unknown := set(configuration) - {"endian"}:
+            raise MetadataError(f"codec 'bytes' does not take {sorted(unknown)}")
+        return cls(**configuration)
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        if spec.nbytes is None:
+            raise MetadataError(f"codec 'bytes' does not take elements of any length ({spec.dtype})")
+        if self.stored is None and self.endian is None and _has_order(spec.dtype):
+            raise MetadataError(f"codec 'bytes' needs `endian` for elements of several bytes ({spec.dtype})")
+        if self.stored is not None and self.stored.itemsize != spec.dtype.itemsize:
+            raise MetadataError(f"codec 'bytes': {self.stored} does not hold elements of {spec.dtype}")
+        return BytesSpec(spec.nbytes)
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return None if spec.dtype.kind in "biufc" else f"the GPU has no {spec.dtype}"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        nbytes = self.encoded(spec).nbytes or 0
+        check_sizes("bytes", chunks, nbytes)
+        if nbytes == 0 or not len(chunks):
+            return device.xp.zeros((len(chunks), *spec.shape), spec.dtype)
+        rows = _rows(chunks, nbytes, device)
+        if device.gpu:
+            return _on_gpu(rows, spec, self._swapped(spec.dtype), device.xp)
+        stored = self._stored(spec.dtype)
+        if stored is None:
+            return rows.view(_unsigned(spec.dtype)).byteswap().view(spec.dtype).reshape(len(chunks), *spec.shape)
+        return rows.view(stored).reshape(len(chunks), *spec.shape)
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        nbytes = self.encoded(spec).nbytes or 0
+        slab = device.slab(np.full(len(chunks), nbytes, np.int64))
+        if nbytes and len(chunks):
+            step = nbytes if len(chunks) == 1 else int(slab.starts[1] - slab.starts[0])
+            rows = _strided(slab.data[int(slab.starts[0]) :], len(chunks), nbytes, step, device.xp)
+            rows[...] = self._row_bytes(chunks, spec, device)
+        return slab
+
+    def _row_bytes(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
+        """The stored bytes of each chunk, one row each."""
+        stored = None if device.gpu else self._stored(spec.dtype)
+        data = device.xp.ascontiguousarray(chunks.astype(spec.dtype if stored is None else stored, copy=False))
+        rows = data.reshape(len(chunks), -1).view(np.uint8)
+        return _reversed(rows, spec.dtype) if stored is None and self._swapped(spec.dtype) else rows
+
+    def _swapped(self, dtype: np.dtype) -> bool:
+        """Whether the stored elements have the other byte order than native ones."""
+        if self.stored is not None:
+            return not self.stored.isnative
+        return self.endian is not None and _has_order(dtype) and (self.endian == "little") != np.little_endian
+
+    def _stored(self, dtype: np.dtype) -> np.dtype | None:
+        """The NumPy dtype of stored elements; None where NumPy has none (swapped bfloat16)."""
+        if self.stored is not None:
+            return self.stored
+        if not self._swapped(dtype):
+            return dtype
+        swapped = dtype.newbyteorder("S")
+        return None if swapped == dtype else swapped
+
+
+def _has_order(dtype: np.dtype) -> bool:
+    """Whether elements have parts of several bytes, whose order must be said."""
+    if dtype.names is not None:
+        return any(_has_order(dtype[name].base) for name in dtype.names)
+    if dtype.kind == "U" or dtype.kind in "iufcMm":
+        return dtype.itemsize > 1
+    return dtype.kind == "V" and dtype.type is not np.void and dtype.itemsize > 1
+
+
+def _unit(dtype: np.dtype) -> int:
+    """Bytes of what has a byte order in an element."""
+    return dtype.itemsize // 2 if dtype.kind == "c" else 4 if dtype.kind == "U" else dtype.itemsize
+
+
+def _unsigned(dtype: np.dtype) -> np.dtype:
+    return np.dtype(f"u{_unit(dtype)}")
+
+
+def _reversed(rows: Any, dtype: np.dtype) -> Any:
+    """The bytes of each unit of each row in the other order."""
+    return rows.reshape(len(rows), -1, _unit(dtype))[..., ::-1].reshape(rows.shape)
+
+
+def _on_gpu(rows: Any, spec: ChunkSpec, swapped: bool, xp: Any) -> Any:
+    """The batch in native order. CuPy knows no other, and a kernel reads elements only where they are aligned."""
+    if swapped:
+        rows = _reversed(rows, spec.dtype)
+    rows = xp.ascontiguousarray(rows)
+    address = rows.data.ptr if hasattr(rows.data, "ptr") else rows.ctypes.data
+    if address % spec.dtype.itemsize:
+        rows = rows.copy()
+    return rows.view(spec.dtype).reshape(len(rows), *spec.shape)
+
+
+def _rows(chunks: Slab, nbytes: int, device: Device) -> Any:
+    """The bytes of each chunk, one row each, shape (n, nbytes): a view where the starts allow it.
+
+    Evenly spaced chunks are a strided view. Chunks at multiples of their size, in any order (a raw shard in
+    Morton order), are rows taken from one view. All else is copied chunk by chunk.
+    """
+    starts, data, xp = chunks.starts, chunks.data, device.xp
+    first, n = int(starts[0]), len(chunks)
+    if n == 1:
+        return data[first : first + nbytes].reshape(1, nbytes)
+    steps = np.diff(starts)
+    step = int(steps[0])
+    if step >= nbytes and (steps == step).all():
+        return _strided(data[first:], n, nbytes, step, xp)
+    low = int(starts.min())
+    places, apart = np.divmod(starts - low, nbytes)
+    if not apart.any():
+        base = data[low : low + (int(places.max()) + 1) * nbytes].reshape(-1, nbytes)
+        return base.take(device.upload(places) if device.gpu else places, axis=0)
+    return _gathered(chunks, nbytes, device)
+
+
+def _gathered(chunks: Slab, nbytes: int, device: Device) -> Any:
+    """Chunks that lie anywhere, copied."""
+    if device.gpu and nbytes < _LONG_ROW:
+        places = device.upload(chunks.starts)[:, None] + device.xp.arange(nbytes)
+        return chunks.data.take(places)
+    out = device.xp.empty((len(chunks), nbytes), np.uint8)
+    for i, start in enumerate(chunks.starts.tolist()):
+        out[i] = chunks.data[start : start + nbytes]
+    return out
+
+
+def _strided(data: Any, n: int, nbytes: int, step: int, xp: Any) -> Any:
+    """Rows of `nbytes` bytes, one every `step` bytes."""
+    return xp.lib.stride_tricks.as_strided(data, (n, nbytes), (step, 1))
+
+
+CODEC = Bytes

@@ -1,0 +1,49 @@
+"""crc32c: a CRC-32C (Castagnoli) of the chunk. Source: Zarr v3 `crc32c` codec; numcodecs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.checksums import appended, check_location, payload_of, verified, with_checksum
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.gpu.checksums import verify_crc32c
+from gpuzarr.gpu.tables import moved
+
+
+@dataclass(frozen=True)
+class Crc32c:
+    names = ("crc32c", "numcodecs.crc32c")
+    ids = ("crc32c",)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    location: str = "end"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "location", self.location or "end")
+        check_location(self.location, "crc32c")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        return with_checksum(spec)
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return None
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            payload = payload_of("crc32c", chunks, spec, self.location)
+            verify_crc32c(chunks, payload, self.location == "end", device)
+            return moved(payload, into, device)
+        from google_crc32c import value
+
+        return verified("crc32c", chunks, spec, into, self.location, value)
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        from google_crc32c import value
+
+        return appended("crc32c", chunks, device, self.location, value)
+
+
+CODEC = Crc32c

@@ -1,0 +1,60 @@
+"""gzip: DEFLATE with the header and checksum of RFC 1952. Source: Zarr v3 `gzip` codec; numcodecs."""
+
+from __future__ import annotations
+
+import struct
+import zlib as _zlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gpuzarr import chunkwise
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import Kind
+from gpuzarr.deflate import GZIP, inflate
+from gpuzarr.devices import Device
+from gpuzarr.errors import MetadataError
+from gpuzarr.gpu import streams
+
+
+@dataclass(frozen=True)
+class Gzip:
+    names = ("gzip", "numcodecs.gzip")
+    ids = ("gzip",)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    level: int = 1
+
+    def __post_init__(self) -> None:
+        if type(self.level) is not int or not 0 <= self.level <= 9:
+            raise MetadataError(f"codec 'gzip': level must be 0 to 9, not {self.level!r}")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return streams.why_host("gzip", spec)
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("gzip", self, chunks, spec, device, into)
+        return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        return chunkwise.encoded("gzip", chunks, device, self._encode)
+
+    def _encode(self, chunk: np.ndarray) -> bytes:
+        """One member, with no name and no time, so that the same chunk always gives the same bytes."""
+        deflate = _zlib.compressobj(self.level, _zlib.DEFLATED, -_zlib.MAX_WBITS, _zlib.DEF_MEM_LEVEL, 0)
+        effort = {9: 2, 1: 4}.get(self.level, 0)
+        header = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, effort, 255))
+        trailer = struct.pack("<II", _zlib.crc32(chunk), len(chunk) & 0xFFFFFFFF)
+        return header + deflate.compress(chunk) + deflate.flush() + trailer
+
+
+def _decode(chunk: np.ndarray, nbytes: int) -> bytes:
+    return inflate(chunk, nbytes, GZIP, members=True)
+
+
+CODEC = Gzip

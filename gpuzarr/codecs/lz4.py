@@ -1,0 +1,77 @@
+"""lz4: an LZ4 block behind its decoded size (int32, little-endian). Source: numcodecs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr import chunkwise
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.gpu import streams
+
+HEADER = 4
+_LARGEST_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
+
+
+@dataclass(frozen=True)
+class Lz4:
+    names = ("numcodecs.lz4", "lz4")
+    ids = ("lz4",)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    acceleration: int = 1
+
+    def __post_init__(self) -> None:
+        if type(self.acceleration) is not int:
+            raise MetadataError(f"codec 'lz4': acceleration must be a whole number, not {self.acceleration!r}")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return streams.why_host("lz4", spec)
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("lz4", self, chunks, spec, device, into)
+        from numcodecs.lz4 import decompress
+
+        if spec.nbytes is None:
+            return chunkwise.pack(chunkwise.each("lz4", chunks, lambda chunk: _grown(chunk, decompress)), device)
+
+        def fill(chunk: np.ndarray, target: np.ndarray) -> None:
+            if _declared(chunk) != len(target):
+                raise CodecError(f"the header says {_declared(chunk)} bytes, and {len(target)} are due")
+            if len(target):
+                decompress(chunk, target)
+
+        return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        from numcodecs.lz4 import compress
+
+        return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))
+
+
+def _declared(chunk: np.ndarray) -> int:
+    """The decoded size that the header declares. CodecError if there is no header, or no block behind it."""
+    if len(chunk) <= HEADER:
+        raise CodecError(f"a chunk of {len(chunk)} bytes has no room for a size and a block")
+    return int.from_bytes(chunk[:HEADER].tobytes(), "little", signed=True)
+
+
+def _grown(chunk: np.ndarray, decompress: Callable[..., Any]) -> Any:
+    """The decoded bytes of a chunk whose size only its header says."""
+    nbytes = _declared(chunk)
+    if not 0 <= nbytes <= _LARGEST_RATIO * len(chunk):
+        raise CodecError(f"the header says {nbytes} bytes, which {len(chunk)} compressed bytes cannot hold")
+    return decompress(chunk) if nbytes else b""
+
+
+CODEC = Lz4

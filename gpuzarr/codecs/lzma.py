@@ -1,0 +1,72 @@
+"""lzma: LZMA and XZ compression. Source: numcodecs."""
+
+from __future__ import annotations
+
+import lzma as _lzma
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr import chunkwise
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import MetadataError
+from gpuzarr.streams import decompressed
+
+_MEMORY = 1 << 30  # bytes; what a stream may ask for its dictionary
+
+
+@dataclass(frozen=True)
+class Lzma:
+    """`format`, `check`, `preset`, `filters` as Python's lzma module has them."""
+
+    names = ("numcodecs.lzma", "lzma")
+    ids = ("lzma",)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    format: int = _lzma.FORMAT_XZ
+    check: int = -1
+    preset: int | None = None
+    filters: tuple[dict[str, Any], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in (_lzma.FORMAT_XZ, _lzma.FORMAT_ALONE, _lzma.FORMAT_RAW):
+            raise MetadataError(f"codec 'lzma': format must be 1, 2 or 3, not {self.format!r}")
+        if self.filters is not None and not all(isinstance(item, dict) and "id" in item for item in self.filters):
+            raise MetadataError(f"codec 'lzma': filters must be a list of objects with an id, not {self.filters!r}")
+        if self.format == _lzma.FORMAT_RAW and not self.filters:
+            raise MetadataError("codec 'lzma': format 3 (raw) needs filters")
+        if any(_number(item.get("dict_size", 0)) > _MEMORY for item in self.filters or ()):
+            raise MetadataError(f"codec 'lzma': a dict_size of more than {_MEMORY} bytes")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return "lzma has no GPU decoder"
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        return chunkwise.produced("lzma", chunks, spec.nbytes, device, into, self._decode)
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        return chunkwise.encoded("lzma", chunks, device, self._encode)
+
+    def _decode(self, chunk: np.ndarray, nbytes: int) -> bytes:
+        return decompressed(self._decompressor, chunk, nbytes)
+
+    def _decompressor(self) -> _lzma.LZMADecompressor:
+        if self.format == _lzma.FORMAT_RAW:  # the others name their filters themselves
+            return _lzma.LZMADecompressor(self.format, filters=self.filters)
+        return _lzma.LZMADecompressor(self.format, memlimit=_MEMORY)
+
+    def _encode(self, chunk: np.ndarray) -> bytes:
+        return _lzma.compress(chunk, self.format, self.check, self.preset, self.filters)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else _MEMORY + 1
+
+
+CODEC = Lzma

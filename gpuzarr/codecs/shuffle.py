@@ -1,0 +1,67 @@
+"""shuffle: the first bytes of all elements, then the second ones, and so on. Source: numcodecs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gpuzarr import chunkwise
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.gpu import shuffle as gpu
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    names = ("numcodecs.shuffle", "shuffle")
+    ids = ("shuffle",)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    elementsize: int = 4
+
+    def __post_init__(self) -> None:
+        if type(self.elementsize) is not int or self.elementsize < 0:
+            raise MetadataError(f"codec 'shuffle': elementsize must be a number of bytes, not {self.elementsize!r}")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        if spec.nbytes is not None and spec.nbytes % max(self.elementsize, 1):
+            raise MetadataError(f"codec 'shuffle': {spec.nbytes} bytes are no multiple of elementsize {self.elementsize}")
+        return spec
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return None
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if spec.nbytes is not None:
+            chunkwise.check_sizes("shuffle", chunks, spec.nbytes)
+        self._check_even(chunks)
+        if device.gpu:
+            return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, into, "unshuffle")
+        if self.elementsize <= 1:
+            return chunkwise.moved(chunks, into)
+        return self._moved(chunks, into or device.slab(chunks.sizes), "decode")
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        self._check_even(chunks)
+        if device.gpu:
+            return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, None, "shuffle")
+        return self._moved(chunks, device.slab(chunks.sizes), "encode") if self.elementsize > 1 else chunks
+
+    def _check_even(self, chunks: Slab) -> None:
+        if (uneven := chunks.sizes % max(self.elementsize, 1) != 0).any():
+            raise CodecError(f"shuffle: no multiple of {self.elementsize} bytes", int(np.argmax(uneven)))
+
+    def _moved(self, chunks: Slab, into: Slab, direction: str) -> Slab:
+        from numcodecs.shuffle import Shuffle as library
+
+        move = getattr(library(self.elementsize), direction)
+        for i in np.flatnonzero(chunks.sizes).tolist():
+            move(chunks[i], out=into[i])
+        return into
+
+
+CODEC = Shuffle

@@ -1,0 +1,51 @@
+"""zlib: DEFLATE with the header and checksum of RFC 1950. Source: numcodecs."""
+
+from __future__ import annotations
+
+import zlib as _zlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gpuzarr import chunkwise
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import Kind
+from gpuzarr.deflate import ZLIB, inflate
+from gpuzarr.devices import Device
+from gpuzarr.errors import MetadataError
+from gpuzarr.gpu import streams
+
+
+@dataclass(frozen=True)
+class Zlib:
+    names = ("numcodecs.zlib", "zlib")
+    ids = ("zlib",)
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    level: int = 1
+
+    def __post_init__(self) -> None:
+        if type(self.level) is not int or not -1 <= self.level <= 9:
+            raise MetadataError(f"codec 'zlib': level must be -1 to 9, not {self.level!r}")
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        return BytesSpec(None)
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return streams.why_host("zlib", spec)
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        if device.gpu:
+            return streams.decode("zlib", self, chunks, spec, device, into)
+        return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        return chunkwise.encoded("zlib", chunks, device, lambda chunk: _zlib.compress(chunk, self.level))
+
+
+def _decode(chunk: np.ndarray, nbytes: int) -> bytes:
+    return inflate(chunk, nbytes, ZLIB, members=False)
+
+
+CODEC = Zlib

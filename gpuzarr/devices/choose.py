@@ -1,0 +1,79 @@
+"""Which device a name means. Nothing here imports CuPy unless a driver is there and a GPU may be meant."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from gpuzarr.devices import Device
+from gpuzarr.devices.host import Host
+from gpuzarr.errors import DeviceError
+
+_INSTALL = "pip install gpuzarr[cuda13] (or gpuzarr[cuda12] for CUDA 12)"
+
+
+def device(name: str | Device = "auto") -> Device:
+    """The device of that name: "cpu", "cuda", "cuda:1", or "auto", a GPU if one can be used, else the CPU.
+
+    A device is returned as it is. There is one object for each device. DeviceError if it is not there
+    (the message says what is missing), or the name is none of these.
+    """
+    if not isinstance(name, str):
+        return name
+    if name == "auto":
+        return _host() if why_not_cuda(0) else _cuda(0)
+    if name == "cpu":
+        return _host()
+    kind, colon, number = name.partition(":")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise DeviceError(f"no device {name!r}: the names are 'auto', 'cpu', 'cuda', 'cuda:1' and so on")
+    ordinal = int(number or 0)
+    if missing := why_not_cuda(ordinal):
+        raise DeviceError(f"device {name!r} is not there: {missing}")
+    return _cuda(ordinal)
+
+
+@cache
+def why_not_cuda(ordinal: int) -> str | None:
+    """None if GPU `ordinal` can be used; else what is missing, and how to get it. Makes no CUDA context."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver (libcuda.so.1) was found"
+    if not find_spec("cupy"):
+        return f"CuPy is not installed: {_INSTALL}"
+    return _why_not_cupy(ordinal) or _why_not_nvcomp()
+
+
+def _why_not_cupy(ordinal: int) -> str | None:
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy raises ImportError, its own CUDA errors, and others by version
+        return f"CuPy finds no GPU ({error}): is the driver new enough? {_INSTALL}"
+    return None if ordinal < count else f"this machine has {count} GPUs, the first is cuda:0"
+
+
+def _why_not_nvcomp() -> str | None:
+    from gpuzarr.devices import nvcomp
+
+    try:
+        nvcomp.load()
+    except DeviceError as error:
+        return str(error)
+    return None
+
+
+@cache
+def _host() -> Device:
+    return Host()  # type: ignore[return-value]
+
+
+@cache
+def _cuda(ordinal: int) -> Any:
+    from gpuzarr.devices.cuda import Cuda
+
+    return Cuda(ordinal)

@@ -1,0 +1,184 @@
+"""nvCOMP 6.0's batch API by ctypes: decompression of many streams in one call.
+
+Signatures, struct sizes and limits are those of the 6.0 headers (nvcomp/{lz4,snappy,deflate,gzip,zstd}.h). The API
+changed between 5 and 6, so any other version is refused. The functions here take the library as an
+argument: the tests answer the same calls with CPU codecs. Not yet run on a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_int, c_size_t, c_void_p
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.errors import DeviceError
+
+VERSION = 6000
+BACKEND_CUDA = 2  # the decompression engine of newer GPUs reports no error for a corrupt stream
+GUARD = 64 << 10  # bytes after nvCOMP's scratch that belong to nobody
+MAX_SCRATCH = 1 << 30  # bytes; a batch that wants more is done in parts (zstd takes 3 times the decoded size)
+
+
+class Options(ctypes.Structure):
+    """Any format's decompression options: 64 bytes, `backend` first; zeros elsewhere are each format's default."""
+
+    _fields_ = (("backend", c_int), ("rest", ctypes.c_char * 60))
+
+
+class Alignments(ctypes.Structure):
+    _fields_ = (("source", c_size_t), ("target", c_size_t), ("scratch", c_size_t))
+
+
+class Properties(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("cudart_version", ctypes.c_uint32))
+
+
+@dataclass(frozen=True)
+class Format:
+    """One of nvCOMP's formats: its name in the functions, and the most bytes that a decoded stream may have."""
+
+    name: str
+    max_chunk: int
+
+    def function(self, library: Any, verb: str) -> Any:
+        return getattr(library, f"nvcompBatched{self.name}Decompress{verb}")
+
+
+FORMATS = {
+    "lz4": Format("LZ4", 2**32 - 1),
+    "snappy": Format("Snappy", 2**31 - 1),
+    "deflate": Format("Deflate", 2**32 - 1),
+    "gzip": Format("Gzip", 2**32 - 1),
+    "zstd": Format("Zstd", 2**31 - 1),
+}
+
+
+@cache
+def load() -> Any:
+    """nvCOMP's library with its argument types declared. DeviceError that says what is missing."""
+    library = _open()
+    properties = Properties()
+    status = library.nvcompGetProperties(ctypes.byref(properties))
+    if status or properties.version != VERSION:
+        raise DeviceError(
+            f"nvCOMP {VERSION // 1000}.{VERSION % 1000 // 100} is needed, found version number {properties.version}: "
+            "pip install 'nvidia-libnvcomp-cu13==6.0.*' (CUDA 12: nvidia-libnvcomp-cu12)"
+        )
+    for form in FORMATS.values():
+        _declare(library, form)
+    return library
+
+
+def _open() -> ctypes.CDLL:
+    folders = [Path(p) for p in (spec.submodule_search_locations or ())] if (spec := find_spec("nvidia")) else []
+    found = [p for folder in folders for name in ("libnvcomp", "nvcomp") for p in sorted(folder.glob(f"{name}/**/libnvcomp.so*"))]
+    for place in [str(p) for p in found] + ["libnvcomp.so.6"]:
+        try:
+            return ctypes.CDLL(place)
+        except OSError as error:
+            problem = error
+    raise DeviceError(f"no nvCOMP ({problem}): pip install gpuzarr[cuda13], or gpuzarr[cuda12] for CUDA 12")
+
+
+def _declare(library: Any, form: Format) -> None:
+    arguments = {
+        "GetRequiredAlignments": (Options, POINTER(Alignments)),
+        "GetTempSize": (c_size_t, c_size_t, Options, POINTER(c_size_t), c_size_t, c_void_p),
+        "Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p),
+    }
+    for verb, types in arguments.items():
+        function = form.function(library, verb)
+        function.argtypes, function.restype = types, c_int
+
+
+def options() -> Options:
+    return Options(backend=BACKEND_CUDA)
+
+
+def alignments(library: Any, form: Format) -> Alignments:
+    """What sources, targets and scratch must be aligned to."""
+    answer = Alignments()
+    _require(form.function(library, "GetRequiredAlignments")(options(), ctypes.byref(answer)), form, "alignment query")
+    return answer
+
+
+def scratch_bytes(library: Any, form: Format, capacities: np.ndarray, stream: int) -> int:
+    """Scratch for one batch. The exact sum is passed: zstd asks for 3 times that."""
+    answer = c_size_t()
+    count, largest, total = len(capacities), int(capacities.max(initial=0)), int(capacities.sum())
+    query = form.function(library, "GetTempSize")
+    _require(query(count, largest, options(), ctypes.byref(answer), total, stream), form, "scratch query")
+    return answer.value
+
+
+def decompress(
+    device: Any,
+    library: Any,
+    stream: int,
+    algorithm: str,
+    sources: np.ndarray,
+    sizes: np.ndarray,
+    targets: np.ndarray,
+    capacities: np.ndarray,
+    chunk: np.ndarray,
+) -> None:
+    """See devices.Device.decompress. `stream` is the CUDA stream as an integer; nothing here waits for it."""
+    form = FORMATS[algorithm]
+    _check_places(library, form, sources, targets, capacities)
+    for part, scratch in _parts(library, form, capacities, stream, 0, len(capacities)):
+        columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
+        bad = _launch(device, library, stream, form, columns, scratch)
+        problem = f"nvCOMP {algorithm}: the stream is damaged, or does not decode to its expected size"
+        device.check(bad, chunk[part], problem)
+
+
+def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.ndarray, capacities: np.ndarray) -> None:
+    need = alignments(library, form)
+    if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
+        raise DeviceError(f"nvCOMP {form.name} takes sources at multiples of {need.source} bytes and targets of {need.target}")
+    if capacities.max(initial=0) > form.max_chunk:
+        raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
+
+
+def _parts(library: Any, form: Format, capacities: np.ndarray, stream: int, begin: int, end: int) -> list[tuple[slice, int]]:
+    """The batch in halves of halves until each part's scratch is bounded; most often the whole batch. None if empty."""
+    if begin == end:
+        return []
+    scratch = scratch_bytes(library, form, capacities[begin:end], stream)
+    if scratch <= MAX_SCRATCH or end - begin == 1:
+        return [(slice(begin, end), scratch)]
+    middle = (begin + end) // 2
+    halves = (begin, middle), (middle, end)
+    return [part for half in halves for part in _parts(library, form, capacities, stream, *half)]
+
+
+def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], scratch: int) -> Any:
+    """One call, and the search for its first bad stream: a device int32 array of one element."""
+    count = len(columns[0])
+    table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
+    place = device.address(table)
+    actual, status, bad = device.empty(8 * count), device.empty(4 * count), device.empty(4)
+    actual.fill(255)  # a stream that nvCOMP does not answer for must not pass
+    status.fill(255)
+    bad.fill(255)
+    room = device.empty(scratch + GUARD)
+    answer = form.function(library, "Async")(
+        place, place + 8 * count, place + 16 * count, device.address(actual), count,
+        device.address(room), scratch, place + 24 * count, options(), device.address(status), stream,
+    )  # fmt: skip
+    _require(answer, form, "decompression")
+    expected = table[2 * count : 3 * count]
+    arguments = (status.view(np.int32), actual.view(np.uint64), expected, np.uint32(count), bad.view(np.uint32))
+    device.kernel("check.cu", "bad_status")((-(-count // 256),), (256,), arguments)
+    return bad.view(np.int32)
+
+
+def _require(status: int, form: Format, what: str) -> None:
+    if status:
+        raise DeviceError(f"nvCOMP {form.name}: {what} failed with status {status}")

@@ -1,0 +1,61 @@
+"""Batches of decoded chunks in the form that array codecs compute with, and the dtypes in their configurations."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.errors import MetadataError
+
+
+def native(batch: Any) -> Any:
+    """The batch in native byte order; itself where it is that already."""
+    return batch if batch.dtype.isnative else batch.astype(batch.dtype.newbyteorder("="))
+
+
+def rows(batch: Any) -> Any:
+    """One row a chunk, its elements in C order, in native byte order; a view where that is possible."""
+    return native(batch).reshape(len(batch), prod(batch.shape[1:]))
+
+
+def viewed(batch: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """The bytes of each chunk as elements of another dtype."""
+    if batch.dtype == dtype and batch.shape[1:] == shape:
+        return batch
+    flat = np.ascontiguousarray(rows(batch))
+    if not flat.size:
+        return np.empty((len(batch), *shape), dtype)
+    return flat.view(dtype).reshape(len(batch), *shape)
+
+
+def numpy_dtype(text: Any, codec: str) -> np.dtype:
+    """The dtype that a configuration names as "<i4" or "int32", with its byte order. MetadataError if none is meant."""
+    if not isinstance(text, str | np.dtype):
+        raise MetadataError(f"codec {codec!r}: {text!r} is not a dtype")
+    try:
+        dtype = np.dtype(text)
+    except TypeError as error:
+        raise MetadataError(f"codec {codec!r}: {text!r} is not a dtype") from error
+    return dtype
+
+
+def reinterpreted(spec: ChunkSpec, dtype: np.dtype, codec: str) -> ChunkSpec:
+    """`spec` with its bytes taken as elements of `dtype` (native). The shape is kept where the item size is."""
+    dtype = dtype.newbyteorder("=")
+    if dtype == spec.dtype:
+        return spec
+    if spec.nbytes is None or dtype.hasobject or not dtype.itemsize or spec.nbytes % dtype.itemsize:
+        raise MetadataError(f"codec {codec!r} takes elements of {dtype}, not {spec.dtype} of shape {spec.shape}")
+    shape = spec.shape if dtype.itemsize == spec.dtype.itemsize else (spec.nbytes // dtype.itemsize,)
+    return ChunkSpec(shape, dtype, cast_fill(spec.fill_value, dtype))
+
+
+def cast_fill(fill_value: Any, dtype: np.dtype) -> Any:
+    """The fill value as a scalar of `dtype`; None where there is none, or it does not fit."""
+    try:
+        return None if fill_value is None else np.array(fill_value).astype(dtype)[()]
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,128 @@
+"""Blosc chunks on the GPU: all streams of a batch in one nvCOMP call for each inner codec, then one unshuffle.
+
+Streams that are stored raw are not copied before the unshuffle, which reads them where they lie. A chunk that
+was not shuffled is decoded to its place at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuzarr import blosc_frame as frame
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.devices import Device
+from gpuzarr.gpu.fallback import decode_on_host, targets, with_host
+from gpuzarr.gpu.frames import zlib_streams, zstd_frames
+from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
+from gpuzarr.gpu.streams import inflate_zlib
+from gpuzarr.gpu.tables import addresses, copy
+
+_NVCOMP = {frame.LZ4: "lz4", frame.SNAPPY: "snappy", frame.ZSTD: "zstd"}
+
+
+def why_host(spec: BytesSpec) -> str | None:
+    return "decoded size is not known from metadata" if spec.nbytes is None else None
+
+
+def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None) -> Slab:
+    """Decode a batch whose decoded size `spec.nbytes` is known. Chunks with blosclz inside are decoded on the host."""
+    into = targets(chunks, spec.nbytes or 0, device, into)
+    if not len(chunks):
+        return into
+    chunks = with_host(chunks, device)
+    streams = frame.parse(chunks, spec.nbytes)
+    odd = np.unique(streams.chunk[~_known(streams, chunks)])
+    decode_on_host(codec, chunks, odd, spec, device, into)
+    plan = _Plan.of(streams, ~np.isin(streams.chunk, odd), chunks, into, device)
+    plan.decompress(device)
+    plan.copy_raw(device)
+    plan.unshuffle(device)
+    return into
+
+
+def _known(streams: frame.Streams, chunks: Slab) -> np.ndarray:
+    """Which streams the GPU may be given: raw ones, and those of a codec that it has whose headers are sound."""
+    codec = streams.headers.codec[streams.chunk]
+    known = streams.raw | (codec == frame.LZ4) | (codec == frame.SNAPPY)
+    for kind, check in ((frame.ZSTD, _zstd), (frame.ZLIB, _zlib)):
+        some = np.flatnonzero(~streams.raw & (codec == kind))
+        if len(some):
+            known[some] = check(chunks.host, streams, some)
+    return known
+
+
+def _zstd(data: np.ndarray, streams: frame.Streams, some: np.ndarray) -> np.ndarray:
+    return zstd_frames(data, streams.source[some], streams.size[some], streams.nbytes[some])
+
+
+def _zlib(data: np.ndarray, streams: frame.Streams, some: np.ndarray) -> np.ndarray:
+    return zlib_streams(data, streams.source[some], streams.size[some])
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where every stream goes. Arrays with one item a stream, sorted by chunk and place; addresses are uint64."""
+
+    headers: frame.Headers
+    chunk: np.ndarray
+    raw: np.ndarray
+    source: np.ndarray  # address
+    size: np.ndarray
+    nbytes: np.ndarray
+    target: np.ndarray  # address: its final place, or a stage from which its block is unshuffled
+    shuffled: np.ndarray  # whether its block is shuffled
+    block: np.ndarray  # where its block begins in the decoded chunk
+    block_nbytes: np.ndarray
+    final: np.ndarray  # address where its block goes
+
+    @classmethod
+    def of(cls, streams: frame.Streams, keep: np.ndarray, chunks: Slab, into: Slab, device: Device) -> _Plan:
+        headers, chunk = streams.headers, streams.chunk[keep]
+        offset = streams.target[keep]
+        width, blocksize, total = headers.typesize[chunk], headers.blocksize[chunk], headers.nbytes[chunk]
+        blocksize = np.where(headers.copied[chunk], total, blocksize)
+        block = offset // np.maximum(blocksize, 1) * blocksize
+        block_nbytes = np.minimum(blocksize, total - block)
+        kind = headers.shuffle[chunk]
+        bits = (kind == frame.BIT_SHUFFLE) & (block_nbytes >= width) & (block_nbytes // width % 8 == 0)
+        shuffled = (kind == frame.BYTE_SHUFFLE) | bits
+        staged = np.zeros(len(chunks), np.int64)
+        staged[chunk[shuffled]] = total[shuffled]
+        stage, end = addresses(device.slab(staged), device), addresses(into, device)
+        target = np.where(shuffled, stage[chunk], end[chunk]) + offset.astype(np.uint64)
+        source = np.uint64(device.address(chunks.data)) + streams.source[keep].astype(np.uint64)
+        final = end[chunk] + block.astype(np.uint64)
+        raw, size, nbytes = streams.raw[keep], streams.size[keep], streams.nbytes[keep]
+        return cls(headers, chunk, raw, source, size, nbytes, target, shuffled, block, block_nbytes, final)
+
+    def decompress(self, device: Device) -> None:
+        codec = self.headers.codec[self.chunk]
+        columns = (self.source, self.size, self.target, self.nbytes, self.chunk)
+        for kind, algorithm in _NVCOMP.items():
+            if (some := ~self.raw & (codec == kind)).any():
+                device.decompress(algorithm, *(column[some] for column in columns))
+        some = ~self.raw & (codec == frame.ZLIB)
+        inflate_zlib(device, *(column[some] for column in columns))
+
+    def copy_raw(self, device: Device) -> None:
+        """Raw streams of blocks that were not shuffled."""
+        some = self.raw & ~self.shuffled
+        copy(device, self.source[some], self.target[some], self.nbytes[some])
+
+    def unshuffle(self, device: Device) -> None:
+        """Every block that was shuffled, from its streams: raw ones in the compressed chunk, others in the stage."""
+        some = np.flatnonzero(self.shuffled)
+        planes = np.where(self.raw, self.source, self.target)[some]
+        chunk, block = self.chunk[some], self.block[some]
+        begins = np.ones(len(some), bool)
+        begins[1:] = (chunk[1:] != chunk[:-1]) | (block[1:] != block[:-1])
+        first = np.flatnonzero(begins)
+        own = np.diff(first, append=len(some)) > 1
+        at = some[first]
+        width, bits = self.headers.typesize[chunk[first]], self.headers.shuffle[chunk[first]] == frame.BIT_SHUFFLE
+        blocks = Blocks(self.final[at], self.block_nbytes[at], width, first, own, planes)
+        unshuffle(device, blocks.take(~bits))
+        bitunshuffle(device, blocks.take(bits))

@@ -1,0 +1,89 @@
+"""CRC-32 (gzip's), CRC-32C and Adler-32 of many ranges on the GPU, and their comparison with what is stored."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.devices import Device
+from gpuzarr.gpu.tables import THREADS, addresses, grid, table, threads_for, zeros
+
+CRC32 = 0xEDB88320  # polynomials, reflected
+CRC32C = 0x82F63B78
+LITTLE, BIG = 0x3210, 0x0123  # byte order of a stored checksum, as PRMT selects it
+_LANES = 256
+_SEGMENT = 64 << 10  # bytes a block of threads
+
+
+def crc32(device: Device, places: np.ndarray, sizes: np.ndarray, polynomial: int) -> Any:
+    """The CRC of each range, a uint32 array of the device."""
+    count = len(sizes)
+    crc = zeros(device, 4 * count).view(np.uint32)
+    powers = device.upload(_powers(polynomial))
+    arguments = (table(device, places, sizes), powers, np.uint64(_segment(sizes)), crc, np.uint32(count))
+    device.kernel("crc32.cu", "crc32")(grid(sizes, _segment(sizes)), (_LANES,), arguments)
+    return crc
+
+
+def adler32(device: Device, places: np.ndarray, sizes: np.ndarray) -> Any:
+    """The Adler-32 of each range, a uint32 array of the device. A range has less than 4 GiB."""
+    count = len(sizes)
+    where, sums = table(device, places, sizes), zeros(device, 16 * count).view(np.uint64)
+    adler = device.empty(4 * count).view(np.uint32)
+    arguments = (where, np.uint64(_SEGMENT), sums, np.uint32(count))
+    device.kernel("adler32.cu", "adler32_sums")(grid(sizes, _SEGMENT), (THREADS,), arguments)
+    device.kernel("adler32.cu", "adler32_join")(threads_for(count), (THREADS,), (where, sums, adler, np.uint32(count)))
+    return adler
+
+
+def compare(device: Device, values: Any, stored: np.ndarray, order: int, chunk: np.ndarray, problem: str) -> None:
+    """Remember the first of `values` that is not the four bytes at its address in `stored`."""
+    bad = zeros(device, 4, 255)
+    count = len(stored)
+    arguments = (values, table(device, stored), np.uint32(order), np.uint32(count), bad.view(np.uint32))
+    device.kernel("check.cu", "bad_checksum")(threads_for(count), (THREADS,), arguments)
+    device.check(bad.view(np.int32), chunk, problem)
+
+
+def verify_crc32c(chunks: Slab, payload: Slab, at_end: bool, device: Device) -> None:
+    """Compare the CRC-32C of each payload with the 4 bytes (little-endian) before or behind it in its chunk."""
+    if not len(chunks):
+        return
+    stored = addresses(chunks, device)
+    if at_end:
+        stored = stored + payload.sizes.astype(np.uint64)
+    values = crc32(device, addresses(payload, device), payload.sizes, CRC32C)
+    compare(device, values, stored, LITTLE, np.arange(len(chunks)), "crc32c: the checksum does not match")
+
+
+def _segment(sizes: np.ndarray) -> int:
+    """Bytes a block of threads: 64 KiB, or more where a range would need more blocks than a grid has rows."""
+    need = -(-int(sizes.max(initial=0)) // 65535)
+    return max(_SEGMENT, -(-need // 1024) * 1024)
+
+
+def _multiply(a: int, b: int, polynomial: int) -> int:
+    """Product of two polynomials modulo `polynomial`, reflected: bit 31 is x^0."""
+    product = 0
+    for i in range(32):
+        if a & (0x80000000 >> i):
+            product ^= b
+        b = (b >> 1) ^ (polynomial if b & 1 else 0)
+    return product
+
+
+@cache
+def _powers(polynomial: int) -> np.ndarray:
+    """The table that kernels/crc32.cu describes, uint32."""
+    squares = [0x00800000]  # x^8
+    for _ in range(63):
+        squares.append(_multiply(squares[-1], squares[-1], polynomial))
+    step = squares[10]  # x^8192
+    steps = [_multiply(value << (8 * v), step, polynomial) for v in range(4) for value in range(256)]
+    lanes = [squares[2]]  # x^32
+    for _ in range(_LANES - 1):
+        lanes.append(_multiply(lanes[-1], squares[2], polynomial))
+    return np.array([*steps, *lanes[::-1], polynomial, *squares], np.uint32)

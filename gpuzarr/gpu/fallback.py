@@ -1,0 +1,42 @@
+"""Some chunks of a batch on the host, the rest on the GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.devices import Device
+from gpuzarr.devices.host import Host
+from gpuzarr.errors import CodecError
+from gpuzarr.gpu.tables import addresses, copy
+
+
+def with_host(chunks: Slab, device: Device) -> Slab:
+    """The same slab, with its bytes in host memory too; downloaded if an earlier step made them on the device."""
+    if chunks.host is not None:
+        return chunks
+    return Slab(chunks.data, chunks.starts, chunks.sizes, device.download(chunks.data))
+
+
+def targets(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Slab:
+    """`into`, or a fresh slab for as many chunks of `nbytes` bytes."""
+    return device.slab(np.full(len(chunks), nbytes, np.int64)) if into is None else into
+
+
+def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
+    """Decode chunks `which` (numbers in the batch) by the codec's host lines and copy them into their places in `into`.
+
+    CodecError with the number in the batch. `chunks` must have its bytes on the host.
+    """
+    if not len(which):
+        return
+    some = Slab(chunks.host, chunks.starts[which], chunks.sizes[which])
+    try:
+        decoded = codec.decode(some, spec, Host())
+    except CodecError as error:
+        index = None if error.index is None else int(which[error.index])
+        raise CodecError(str(error), index) from error
+    there = Slab(device.upload(decoded.data), decoded.starts, decoded.sizes)
+    copy(device, addresses(there, device), addresses(into, device)[which], decoded.sizes)

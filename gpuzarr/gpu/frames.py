@@ -1,0 +1,80 @@
+"""Which zstd, zlib and gzip streams nvCOMP may be given: looked at on the host, all streams of a batch at once.
+
+nvCOMP promises nothing for damaged input, so what can be seen cheaply is seen here: headers, declared sizes, the
+chain of zstd's blocks. False does not say that a stream is bad, only that a CPU library shall judge it.
+Sources: RFC 8878 (zstd), RFC 1950 (zlib), RFC 1952 (gzip).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_ZSTD_MAGIC = 0xFD2FB528
+_ZSTD_BLOCK = 128 << 10  # bytes, the most that a block may hold
+_DICTIONARY = np.array([0, 1, 2, 4])  # bytes of the dictionary id
+_EMPTY_BLOCKS = (0x0003, 0x0001)  # of deflate: the first bytes of a last block of no bytes, fixed codes or stored
+_CONTENT = np.array([0, 2, 4, 8])  # bytes of the content size
+
+
+def bytes_at(data: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
+    """`count` bytes from each place as a little-endian number (int64; 8 bytes wrap). Places beyond the end read as 0."""
+    where = at[:, None] + np.arange(count)
+    found = np.where(where < len(data), data[np.minimum(where, len(data) - 1)], 0).astype(np.uint64)
+    value: np.ndarray = (found << (np.uint64(8) * np.arange(count, dtype=np.uint64))).sum(axis=1, dtype=np.uint64).view(np.int64)
+    return value
+
+
+def zstd_frames(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: np.ndarray | int) -> np.ndarray:
+    """Whether each stream is exactly one frame that says that it holds `nbytes` bytes, without dictionary or checksum.
+
+    (A frame's checksum is not known to be verified by nvCOMP; so those frames are for the host.)
+    """
+    flags = bytes_at(data, starts + 4, 1)
+    single = flags >> 5 & 1
+    content = np.where((flags >> 6 == 0) & (single == 1), 1, _CONTENT[flags >> 6])
+    at = starts + 5 + (1 - single) + _DICTIONARY[flags & 3]
+    good = (sizes >= 9) & (bytes_at(data, starts, 4) == _ZSTD_MAGIC) & (flags & 0b1111 == 0)
+    good &= _content_size(data, at, content) == nbytes
+    return good & _blocks_fit(data, at + content, starts + sizes, good)
+
+
+def _content_size(data: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The content size that a zstd frame header declares; -1 where it declares none."""
+    said = np.full(len(at), -1, np.int64)
+    for count in (1, 2, 4, 8):
+        said = np.where(width == count, bytes_at(data, at, count) + (256 if count == 2 else 0), said)
+    return said
+
+
+def _blocks_fit(data: np.ndarray, at: np.ndarray, ends: np.ndarray, walk: np.ndarray) -> np.ndarray:
+    """Whether the blocks from `at` follow each other up to the last one, which ends where the stream does."""
+    fit = np.zeros(len(at), bool)
+    live = np.flatnonzero(walk)
+    place = at[live]
+    while len(live):
+        header = bytes_at(data, place, 3)
+        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        after = place + 3 + np.where(kind == 1, 1, size)
+        sound = (kind != 3) & (size <= _ZSTD_BLOCK) & (after <= ends[live])
+        fit[live] = sound & (last == 1) & (after == ends[live])
+        more = sound & (last == 0)
+        live, place = live[more], after[more]
+    return fit
+
+
+def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Whether each has a zlib header without dictionary, and room for its checksum."""
+    method, flags = bytes_at(data, starts, 1), bytes_at(data, starts + 1, 1)
+    known = (method & 15 == 8) & (method >> 4 <= 7) & (flags & 0x20 == 0)
+    return known & ((method * 256 + flags) % 31 == 0) & (sizes >= 8)
+
+
+def gzip_members(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
+    """Whether each has a plain gzip header of 10 bytes, and ends with `nbytes` as its decoded size.
+
+    A stream of several members ends with the size of its last, so it fails here; unless the ones before are empty,
+    which is why a first member that begins with an empty last block fails too.
+    """
+    plain = (bytes_at(data, starts, 3) == 0x088B1F) & (bytes_at(data, starts + 3, 1) == 0) & (sizes >= 20)
+    plain &= ~np.isin(bytes_at(data, starts + 10, 2), _EMPTY_BLOCKS)
+    return plain & (bytes_at(data, starts + np.maximum(sizes - 4, 0), 4) == nbytes % 2**32)

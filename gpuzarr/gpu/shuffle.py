@@ -1,0 +1,61 @@
+"""Byte and bit shuffles of many blocks at once (kernels/shuffle.cu, kernels/bitshuffle.cu)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.devices import Device
+from gpuzarr.gpu.tables import THREADS, addresses, grid, table
+
+_TILE = 8192  # bytes, about, that a block of threads of bitunshuffle does at once
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks, each shuffled by itself. Arrays with one item a block, but for `planes`.
+
+    Block i becomes `sizes[i]` bytes at address `targets[i]`, elements of `widths[i]` bytes. Its source is at address
+    `planes[first[i]]`; where `own[i]`, byte j of its elements is apart, at `planes[first[i] + j]`.
+    """
+
+    targets: np.ndarray
+    sizes: np.ndarray
+    widths: np.ndarray
+    first: np.ndarray
+    own: np.ndarray
+    planes: np.ndarray
+
+    def launch(self, device: Device, file: str, name: str, shape: tuple[int, int]) -> None:
+        places = table(device, self.targets, self.sizes, self.widths, self.first, self.own)
+        arguments = (places, table(device, self.planes), np.uint32(len(self.sizes)))
+        device.kernel(file, name)(shape, (THREADS,), arguments)
+
+    def take(self, which: np.ndarray) -> Blocks:
+        columns = (self.targets, self.sizes, self.widths, self.first, self.own)
+        return Blocks(*(column[which] for column in columns), self.planes)
+
+
+def unshuffle(device: Device, blocks: Blocks) -> None:
+    if len(blocks.sizes):
+        blocks.launch(device, "shuffle.cu", "unshuffle", grid(blocks.sizes))
+
+
+def bitunshuffle(device: Device, blocks: Blocks) -> None:
+    """Each block must have a multiple of 8 elements of at most 256 bytes."""
+    if len(blocks.sizes):
+        blocks.launch(device, "bitshuffle.cu", "bitunshuffle", grid(blocks.sizes, _TILE))
+
+
+def shuffle_chunks(chunks: Slab, width: int, device: Device, into: Slab | None, verb: str) -> Slab:
+    """Whole chunks, by verb "unshuffle" or "shuffle"; elements of `width` bytes."""
+    into = device.slab(chunks.sizes) if into is None else into
+    count = len(chunks)
+    if count and chunks.sizes.any():
+        each = np.full(count, width)
+        targets, planes = addresses(into, device), addresses(chunks, device)
+        blocks = Blocks(targets, chunks.sizes, each, np.arange(count), np.zeros(count, bool), planes)
+        blocks.launch(device, "shuffle.cu", verb, grid(chunks.sizes))
+    return into

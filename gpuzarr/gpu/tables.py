@@ -1,0 +1,56 @@
+"""Tables that kernels read: columns of addresses and sizes, uploaded as one; and their grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.devices import Device
+
+THREADS = 256
+_PIECES = 4  # of 16 bytes, that a thread moves before a row of the grid is long enough
+_MAX_ROWS = 65535  # of a grid in y
+
+
+def addresses(slab: Slab, device: Device) -> np.ndarray:
+    """Where each chunk begins on the device, uint64."""
+    return np.uint64(device.address(slab.data)) + slab.starts.astype(np.uint64)
+
+
+def table(device: Device, *columns: np.ndarray) -> Any:
+    """The columns one after another on the device, as uint64."""
+    return device.upload(np.concatenate([np.asarray(column).astype(np.uint64) for column in columns]))
+
+
+def grid(sizes: np.ndarray, each: int = THREADS * 16 * _PIECES) -> tuple[int, int]:
+    """x: one for each row of the work; y: enough that a block of threads has about `each` bytes of the longest."""
+    return len(sizes), int(np.clip(-(-int(sizes.max(initial=1)) // each), 1, _MAX_ROWS))
+
+
+def threads_for(count: int) -> tuple[int]:
+    """A grid of one thread for each of `count`."""
+    return (-(-count // THREADS),)
+
+
+def zeros(device: Device, nbytes: int, fill: int = 0) -> Any:
+    """Scratch of which every byte is `fill`."""
+    made = device.empty(nbytes)
+    made.fill(fill)
+    return made
+
+
+def moved(chunks: Slab, into: Slab | None, device: Device) -> Slab:
+    """`chunks`, or `into` with their bytes, where the caller says where they shall lie."""
+    if into is None:
+        return chunks
+    copy(device, addresses(chunks, device), addresses(into, device), chunks.sizes)
+    return into
+
+
+def copy(device: Device, sources: np.ndarray, targets: np.ndarray, sizes: np.ndarray) -> None:
+    """Copy ranges of bytes; addresses of the device, uint64."""
+    if len(sizes):
+        places = table(device, sources, targets, sizes)
+        device.kernel("copy.cu", "copy")(grid(sizes), (THREADS,), (places, np.uint32(len(sizes))))

@@ -1,0 +1,184 @@
+"""A folder of files."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from stat import S_ISREG
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.errors import StoreError
+from gpuzarr.stores import MISSING, Ranges
+from gpuzarr.stores.segments import segments, used
+
+OPEN_FILES = 256  # that all reads together may hold open at once; beyond, each read holds one
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not make us wait
+FOLDER = 2**31 - 1  # some file systems seek to here, or farther, for the end of a folder
+NO_FILE = (FileNotFoundError, NotADirectoryError)  # "a/b" where "a" is a file is missing too
+Files = list[int] | Mapping[int, int]  # number of the object -> open file
+Row = tuple[int, int, int, int]
+
+
+class Permits:
+    """A count of open files that never waits, and survives a fork."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        self.free, self.lock = self.number, threading.Lock()
+
+    def take(self, n: int) -> bool:
+        with self.lock:
+            enough = n <= self.free
+            self.free -= n if enough else 0
+        return enough
+
+    def give(self, n: int) -> None:
+        with self.lock:
+            self.free += n
+
+
+PERMITS = Permits(OPEN_FILES)
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """The folder `root`; keys are paths below it.
+
+    Ranges of one file with at most `coalesce_gap` bytes between them are read as one, so long as they begin within
+    `coalesce_size` bytes. Keys that would leave the folder are refused; symbolic links are followed.
+    """
+
+    root: str
+    coalesce_gap: int = 16 << 10
+    coalesce_size: int = 16 << 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", os.path.abspath(os.fspath(self.root)))
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self.root!r})"
+
+    def get(self, key: str) -> bytes | None:
+        slab = self.read(Ranges.whole([key]), lambda sizes: Slab(np.empty(sizes[0], np.uint8), np.zeros(1, int), sizes))
+        return None if slab.sizes[0] == MISSING else slab.data.tobytes()
+
+    def names(self, prefix: str) -> list[str]:
+        try:
+            return sorted(os.listdir(self._path(prefix)))
+        except NO_FILE:
+            return []
+        except (OSError, ValueError) as error:
+            raise self._error(prefix, error) from error
+
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
+        keys, objects = used(ranges)
+        paths = [self._path(key) for key in keys]
+        at_once = PERMITS.take(len(keys))
+        files: list[int] = []
+        try:
+            if at_once:
+                lengths = [self._open(key, path, files) for key, path in zip(keys, paths, strict=True)]
+            else:
+                lengths = [self._length(key, path) for key, path in zip(keys, paths, strict=True)]
+            plan = segments(self, ranges, keys, objects, lengths, self.coalesce_gap, self.coalesce_size)
+            slab = place(plan.sizes)
+            into = memoryview(slab.data if slab.host is None else slab.host)
+            rows = zip(*(a.tolist() for a in (plan.objects, slab.starts, plan.offsets, plan.sizes)), strict=True)
+            if at_once:
+                self._fill(files, keys, rows, into)
+            else:
+                self._fill_one_by_one(keys, paths, lengths, rows, into)
+        finally:
+            _close(files)
+            PERMITS.give(len(keys) if at_once else 0)
+        return plan.ranges(slab)
+
+    def _fill(self, files: Files, keys: Sequence[str], rows: Iterable[Row], into: memoryview) -> None:
+        """Read (object, start in `into`, offset in the file, bytes) for each row."""
+        number = 0
+        try:
+            for number, start, offset, size in rows:
+                if size:
+                    done = os.preadv(files[number], (into[start : start + size],), offset)
+                    if done != size:
+                        self._rest(files[number], keys[number], into[start : start + size], offset, done)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise self._error(keys[number], error) from error
+
+    def _rest(self, file: int, key: str, into: memoryview, offset: int, done: int) -> None:
+        """What a short read left; one system call reads less than 2 GiB."""
+        while done < len(into):
+            more = os.preadv(file, (into[done:],), offset + done)
+            if not more:
+                raise StoreError(
+                    f"{key!r} of {self!r} became shorter while it was read: it ends at byte {offset + done}"
+                )
+            done += more
+
+    def _fill_one_by_one(
+        self, keys: Sequence[str], paths: list[str], lengths: list[int], rows: Iterable[Row], into: memoryview
+    ) -> None:
+        """`_fill` for more files than may be open."""
+        for number, some in groupby(sorted(rows), key=itemgetter(0)):
+            files: list[int] = []
+            try:
+                if self._open(keys[number], paths[number], files) != lengths[number]:
+                    raise StoreError(f"{keys[number]!r} of {self!r} was changed while it was read")
+                self._fill({number: files[0]}, keys, some, into)
+            finally:
+                _close(files)
+
+    def _open(self, key: str, path: str, files: list[int]) -> int:
+        """Append the open file (MISSING if there is none) to `files`, and give its length."""
+        try:
+            file = os.open(path, FLAGS)
+        except NO_FILE:
+            files.append(MISSING)
+            return MISSING
+        except (OSError, ValueError) as error:
+            raise self._error(key, error) from error
+        files.append(file)
+        try:
+            length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond less than fstat
+            if length < FOLDER or S_ISREG(os.fstat(file).st_mode):
+                return length
+        except OSError as error:
+            raise self._error(key, error) from error
+        raise StoreError(f"{key!r} of {self!r} is no file")
+
+    def _length(self, key: str, path: str) -> int:
+        try:
+            status = os.stat(path)
+        except NO_FILE:
+            return MISSING
+        except (OSError, ValueError) as error:
+            raise self._error(key, error) from error
+        if not S_ISREG(status.st_mode):
+            raise StoreError(f"{key!r} of {self!r} is no file")
+        return status.st_size
+
+    def _path(self, key: str) -> str:
+        if key[:1] == "/" or (".." in key and ".." in key.split("/")):
+            raise StoreError(f"the key {key!r} leads out of {self!r}")
+        return f"{self.root}/{key}"
+
+    def _error(self, key: str, error: Exception) -> StoreError:
+        return StoreError(f"cannot read {key!r} of {self!r}: {getattr(error, 'strerror', None) or error}")
+
+
+def _close(files: list[int]) -> None:
+    for file in files:
+        if file != MISSING:
+            os.close(file)

@@ -1,0 +1,29 @@
+"""Streams that Python's own decompressor objects read: one or more, to the last byte, and no more than was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.errors import CodecError
+
+
+def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int) -> bytes:
+    """The decoded bytes of all streams in `data`. `decompressor()` is one of `bz2` or `lzma`.
+
+    CodecError for a stream that is cut, for more than `nbytes` bytes, and (by the library's error) for junk.
+    """
+    parts, size, rest = [], 0, data.tobytes()
+    while True:
+        stream = decompressor()
+        parts.append(stream.decompress(rest, nbytes - size + 1))
+        size += len(parts[-1])
+        if size > nbytes:
+            raise CodecError(f"decodes to more than {nbytes} bytes")
+        if not stream.eof:
+            raise CodecError("the stream is cut short")
+        rest = stream.unused_data
+        if not rest:
+            return b"".join(parts)

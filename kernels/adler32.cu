@@ -1,0 +1,43 @@
+// The Adler-32 (RFC 1950) of many ranges of bytes: 1 + the sum of the bytes, and the sum of all sums on the way.
+//
+// blockIdx.x: the range; blockIdx.y: its segment of `segment` bytes (at most 65536, so that no sum overflows).
+// A thread takes every 256th byte. The sums of a segment are moved to its place in the range and added.
+//   table   rows of `count`: address, bytes
+//   sums    2 * count zeros before; after, both sums of each range, not yet reduced
+//   adler32_join, one thread a range, makes the checksum of them: 65536 * second + first.
+#include "common.cuh"
+
+#define THREADS 256
+#define MODULUS 65521
+
+extern "C" __global__ void __launch_bounds__(THREADS) adler32_sums(const u64* table, u64 segment, u64* sums, u32 count)
+{
+    __shared__ u64 first[THREADS];
+    __shared__ u64 second[THREADS];
+    if (blockIdx.x >= count) return;
+    u64 size = table[(u64)count + blockIdx.x], begin = blockIdx.y * segment;
+    if (begin >= size) return;
+    u64 length = size - begin < segment ? size - begin : segment;
+    const u8* from = (const u8*)table[blockIdx.x] + begin;
+    u32 t = threadIdx.x;
+    u64 a = 0, b = 0;
+    for (u64 i = t; i < length; i += THREADS) a += from[i], b += (length - i) * from[i];
+    first[t] = a, second[t] = b;
+    for (u32 half = THREADS / 2; half; half /= 2) {
+        __syncthreads();
+        if (t < half) first[t] += first[t + half], second[t] += second[t + half];
+    }
+    if (t) return;
+    u64 after = size - begin - length;
+    atomicAdd(sums + 2ull * blockIdx.x, first[0] % MODULUS);
+    atomicAdd(sums + 2ull * blockIdx.x + 1, (second[0] + first[0] * (after % MODULUS)) % MODULUS);
+}
+
+extern "C" __global__ void adler32_join(const u64* table, const u64* sums, u32* adler, u32 count)
+{
+    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    u64 size = table[(u64)count + i];
+    u64 a = (1 + sums[2ull * i]) % MODULUS, b = (size % MODULUS + sums[2ull * i + 1]) % MODULUS;
+    adler[i] = (u32)(b << 16 | a);
+}

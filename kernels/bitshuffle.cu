@@ -1,0 +1,88 @@
+// Undo Blosc's bit shuffle, block by block. Of n elements (n a multiple of 8) of `width` bytes, bit k of byte j
+// of all elements is plane 8 * j + k, n / 8 bytes, element e in bit e % 8 of byte e / 8; what is left after
+// whole elements is not moved. Source: c-blosc 1.21 bitshuffle-generic.h. A block whose n is no multiple of 8
+// was not shuffled, and is for copy.cu.
+//
+// blockIdx.x: the block; its rows share its tiles. A tile is as many groups of 32 elements as let each thread
+// have one (byte, group): it loads 4 bytes of each of the 8 bit planes, transposes bits, and lays 32 bytes
+// into shared memory, from where the tile goes out in order. Needs 256 threads, and width <= 256.
+//   table, planes   as in shuffle.cu; a plane of its own is a byte's 8 bit planes, n bytes
+#include "common.cuh"
+
+#define THREADS 256
+#define GROUP 32  // elements
+
+// 8 x 8 bits: byte k of x holds bit k of 8 elements; byte e of the answer is element e.
+__device__ __forceinline__ u64 transpose8x8(u64 x)
+{
+    u64 t = (x ^ (x >> 7)) & 0x00AA00AA00AA00AAull;
+    x = x ^ t ^ (t << 7);
+    t = (x ^ (x >> 14)) & 0x0000CCCC0000CCCCull;
+    x = x ^ t ^ (t << 14);
+    t = (x ^ (x >> 28)) & 0x00000000F0F0F0F0ull;
+    return x ^ t ^ (t << 28);
+}
+
+// Up to four bytes at p of which `there` may be read.
+__device__ __forceinline__ u32 load_up_to4(const u8* p, u64 there)
+{
+    if (there >= 4) return load4(p);
+    u32 v = 0;
+    for (u64 i = 0; i < there; ++i) v |= (u32)p[i] << (8 * i);
+    return v;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* table, const u64* planes, u32 count)
+{
+    // A group takes 32 * width bytes and 4 more, so that lanes of a warp meet different banks.
+    __shared__ u32 tile[THREADS * GROUP / 4 + THREADS];
+    if (blockIdx.x >= count) return;
+    u64 row = count, i = blockIdx.x;
+    u8* target = (u8*)table[i];
+    u64 size = table[row + i];
+    u32 width = (u32)table[2 * row + i];
+    const u64* plane = planes + table[3 * row + i];
+    bool own = table[4 * row + i] != 0;
+    const u8* base = (const u8*)plane[0];
+    if (width == 0 || width > THREADS) return;
+
+    u64 elements = size / width, bit_plane = elements / 8;
+    u32 groups = THREADS / width, group_bytes = GROUP * width;
+    u32 q = threadIdx.x % groups, j = threadIdx.x / groups;  // this thread's group and byte
+    const u8* from = j < width ? (own ? (const u8*)plane[j] : base + j * elements) : base;
+    u8* bytes = (u8*)tile;
+
+    u64 tile_elements = (u64)groups * GROUP;
+    for (u64 first = blockIdx.y * tile_elements; first < elements; first += gridDim.y * tile_elements) {
+        u64 at = first / 8 + 4 * q;  // in a bit plane
+        if (j < width && at < bit_plane) {
+            u32 word[8];
+#pragma unroll
+            for (u32 k = 0; k < 8; ++k) word[k] = load_up_to4(from + k * bit_plane + at, bit_plane - at);
+#pragma unroll
+            for (u32 s = 0; s < 4; ++s) {
+                u64 x = 0;
+#pragma unroll
+                for (u32 k = 0; k < 8; ++k) x |= (u64)(word[k] >> (8 * s) & 255) << (8 * k);
+                x = transpose8x8(x);
+#pragma unroll
+                for (u32 e = 0; e < 8; ++e) bytes[q * (group_bytes + 4) + (8 * s + e) * width + j] = (u8)(x >> (8 * e));
+            }
+        }
+        __syncthreads();
+        u64 left = (elements - first) * width;
+        u32 there = left < groups * group_bytes ? (u32)left : groups * group_bytes;
+        for (u32 o = threadIdx.x * PIECE; o < there; o += THREADS * PIECE) {
+            const u32* w = tile + (o + 4 * (o / group_bytes)) / 4;
+            u8* to = target + first * width + o;
+            if (o + PIECE <= there) {
+                uint4 v;
+                v.x = w[0], v.y = w[1], v.z = w[2], v.w = w[3];
+                store16(to, v);
+            } else for (u32 b = 0; o + b < there; ++b) to[b] = ((const u8*)w)[b];
+        }
+        __syncthreads();
+    }
+    if (blockIdx.y == 0)
+        for (u64 at = elements * width + threadIdx.x; at < size; at += THREADS) target[at] = base[at];
+}

@@ -1,0 +1,41 @@
+"""The devices that tests run on: the CPU, a GPU if there is one, and one emulated by g++ and CPU codecs."""
+
+import os
+
+import pytest
+
+from gpuzarr.devices.choose import device as choose
+from gpuzarr.devices.choose import why_not_cuda
+
+
+def _emulated(seed=0):
+    from tests.emulator import Emulated
+    from tests.emulator.compiled import compiler
+
+    if not compiler():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("the emulated GPU needs g++, which is not here")
+    return Emulated(seed)
+
+
+def _cuda():
+    if missing := why_not_cuda(0):
+        pytest.skip(missing)
+    return choose("cuda")
+
+
+@pytest.fixture(params=["cpu", "emulated", "cuda"])
+def device(request):
+    return {"cpu": lambda: choose("cpu"), "emulated": _emulated, "cuda": _cuda}[request.param]()
+
+
+@pytest.fixture(params=["emulated", "cuda"])
+def gpu(request):
+    """A device that runs kernels and nvCOMP."""
+    return {"emulated": _emulated, "cuda": _cuda}[request.param]()
+
+
+@pytest.fixture(params=["forward", "backward", "shuffled", "cuda"])
+def threads(request):
+    """A device that runs kernels, with its threads in three orders."""
+    seeds = {"forward": 0, "backward": -1, "shuffled": 7}
+    return _emulated(seeds[request.param]) if request.param in seeds else _cuda()

@@ -1,0 +1,95 @@
+"""Our .cu files, unmodified, compiled by g++ behind `cuda_on_host.h`, and their launch."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.kernels import KERNELS
+from tests.emulator.arrays import DeviceArray
+
+SHIM = Path(__file__).with_name("cuda_on_host.h")
+FLAGS = (
+    *("-std=c++20", "-O1", "-g", "-shared", "-fPIC", "-Wall", "-Wno-unknown-pragmas", "-fno-strict-aliasing", "-fno-gnu-unique"),
+    *("-fsanitize=alignment", "-fno-sanitize-recover", "-static-libubsan"),
+)
+DTYPES = {"u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8", "i32": "i4", "i64": "i8", "float": "f4", "double": "f8"}
+_DECLARED = r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?"
+_one_at_a_time = threading.Lock()
+
+
+def compiler() -> str | None:
+    return shutil.which("g++")
+
+
+@cache
+def _library(file: str) -> ctypes.CDLL:
+    text = (KERNELS / file).read_text()
+    kernels = re.findall(_DECLARED + r"(\w+)\s*\(", text)
+    unit = f'#include "{SHIM}"\n#include "{KERNELS / file}"\n' + "".join(f"HOST_EXPORT({k})\n" for k in kernels)
+    headers = [p.read_text() for p in sorted(KERNELS.glob("*.cuh"))]
+    key = hashlib.sha256("".join([unit, text, SHIM.read_text(), *FLAGS, *headers]).encode()).hexdigest()[:16]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpuzarr-tests"
+    built = folder / f"{file}-{key}.so"
+    if not built.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            made = Path(scratch) / "made.so"
+            subprocess.run(["g++", "-x", "c++", "-", *FLAGS, "-I", KERNELS, "-o", made], input=unit, text=True, check=True)
+            os.replace(made, built)
+    return ctypes.CDLL(str(built))
+
+
+@cache
+def _parameters(file: str, name: str) -> list[tuple[str, str, bool]]:
+    """Name, NumPy type and whether a pointer, of each parameter as the .cu file declares it."""
+    declared = re.search(rf"{_DECLARED}{name}\s*\(([^)]*)\)", (KERNELS / file).read_text())
+    assert declared, f"no kernel {name} in {file}"
+    words = [p.replace("const", "").replace("__restrict__", "").replace("*", " * ").split() for p in declared[1].split(",")]
+    return [(w[-1], DTYPES[w[0]], "*" in w) for w in words]
+
+
+class Kernel:
+    """One kernel; `seed` picks the order of blocks, warps and lanes."""
+
+    def __init__(self, file: str, name: str, seed: int) -> None:
+        self._launch, self._seed, self._name = getattr(_library(file), f"host_{name}"), seed, name
+        self._launch.restype = ctypes.c_char_p
+        self._parameters = _parameters(file, name)
+
+    def __call__(self, grid: tuple, block: tuple, args: tuple) -> None:
+        assert len(args) == len(self._parameters), f"{self._name} takes {len(self._parameters)} arguments, not {len(args)}"
+        for (name, dtype, pointer), arg in zip(self._parameters, args, strict=True):
+            if not isinstance(arg, DeviceArray if pointer else np.generic) or arg.dtype != dtype:
+                got = f"{type(arg).__name__} of {getattr(arg, 'dtype', '?')}"
+                raise TypeError(f"{self._name}: parameter {name} takes {dtype}{'[]' if pointer else ''}, not {got}")
+        self._check_sizes(grid, block)
+        sizes = [(ctypes.c_uint * 3)(*d, *[1] * (3 - len(d))) for d in (grid, block)]
+        cells = [self._cell(a) for a in args]
+        pointers = (ctypes.c_void_p * len(cells))(*map(ctypes.addressof, cells))
+        with _one_at_a_time:
+            wrong = self._launch(*sizes, pointers, self._seed)
+        if wrong:
+            raise RuntimeError(f"{self._name}: {wrong.decode()}")
+
+    def _check_sizes(self, grid: tuple, block: tuple) -> None:
+        limits = (2**31 - 1, 65535, 65535)
+        assert all(0 < g <= limit for g, limit in zip(grid, limits, strict=False)), f"{self._name}: no such grid {grid}"
+        assert 0 < np.prod(block) <= 1024, f"{self._name}: no such block {block}"
+
+    @staticmethod
+    def _cell(arg: Any) -> Any:
+        if isinstance(arg, np.ndarray):
+            return ctypes.c_void_p(arg.ctypes.data)
+        return np.ctypeslib.as_ctypes_type(arg.dtype)(arg.item())

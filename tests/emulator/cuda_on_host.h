@@ -1,0 +1,246 @@
+// Just enough CUDA to run a kernel on the CPU: one block at a time, one fiber per thread.
+// The test harness includes this before a .cu file; the .cu file itself knows nothing of it.
+//
+// Fibers begin by ucontext and switch by setjmp, which asks nothing of the kernel; each is used again by the next block.
+//
+// A warp runs ahead until it waits at __syncthreads, then the next warp runs. `seed` picks the
+// order of warps and of lanes (0: forward, -1: backward, else shuffled), so a result that needs
+// a missing barrier changes with the seed.
+#pragma once
+#include <setjmp.h>
+#include <ucontext.h>
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __constant__ static
+#define __shared__ static
+
+struct dim3 { unsigned x, y, z; };
+struct alignas(8) uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+inline dim3 blockIdx, blockDim, gridDim;
+
+namespace host {
+
+enum State { ready, at_block_barrier, at_warp_barrier, finished };
+
+struct Thread {
+    ucontext_t context;
+    jmp_buf resume;
+    bool started = false;
+    std::unique_ptr<char[]> stack{new char[stack_bytes]};
+    dim3 index;
+    unsigned rank, mask;        // mask: the lanes that this thread waits for
+    unsigned long long shown;   // what this lane shows its warp
+    State state;
+    int line;
+    static constexpr size_t stack_bytes = 64 << 10;
+};
+
+inline std::vector<Thread> threads;
+inline Thread* self;
+inline jmp_buf scheduler;
+inline std::function<void()> body;
+
+inline void wait(State state, unsigned mask, int line)
+{
+    self->state = state; self->mask = mask; self->line = line;
+    if (_setjmp(self->resume) == 0) _longjmp(scheduler, 1);
+}
+
+inline void run_thread() { for (;;) body(), wait(finished, 0, 0); }
+
+// Run a thread until it waits.
+inline void run(Thread& t)
+{
+    self = &t;
+    if (_setjmp(scheduler)) return;
+    if (t.started) _longjmp(t.resume, 1);
+    t.started = true;
+    getcontext(&t.context);
+    t.context.uc_stack = {t.stack.get(), 0, Thread::stack_bytes};
+    makecontext(&t.context, run_thread, 0);
+    setcontext(&t.context);
+}
+
+inline unsigned warp_of(const Thread& t) { return t.rank & ~31u; }
+
+// The lanes of `mask` in this warp all wait for each other (a finished lane counts as there).
+inline bool together(unsigned warp, unsigned mask)
+{
+    for (unsigned i = warp; i < std::min<size_t>(warp + 32, threads.size()); ++i)
+        if (mask >> (i - warp) & 1 && threads[i].state != finished
+            && !(threads[i].state == at_warp_barrier && threads[i].mask == mask)) return false;
+    return true;
+}
+
+// Run one warp as far as it goes.
+inline void run_warp(unsigned warp, const std::vector<unsigned>& lanes)
+{
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (unsigned lane : lanes) {
+            if (warp + lane >= threads.size()) continue;
+            Thread& t = threads[warp + lane];
+            if (t.state != ready) continue;
+            moved = true;
+            run(t);
+        }
+        std::vector<Thread*> released;
+        for (unsigned i = warp; i < std::min<size_t>(warp + 32, threads.size()); ++i)
+            if (threads[i].state == at_warp_barrier && together(warp, threads[i].mask)) released.push_back(&threads[i]);
+        for (Thread* t : released) t->state = ready, moved = true;
+    }
+}
+
+// Let the block pass __syncthreads; the answer names what is wrong, or is empty.
+inline std::string pass_block_barrier(bool& done)
+{
+    const Thread* first = nullptr;
+    done = true;
+    for (Thread& t : threads) {
+        if (t.state == finished) continue;
+        done = false;
+        if (t.state == at_warp_barrier)
+            return "thread " + std::to_string(t.rank) + " waits for lanes of its warp that never come";
+        if (!first) first = &t;
+        else if (first->line != t.line)
+            return "threads wait at two __syncthreads, in lines " + std::to_string(first->line) + " and " + std::to_string(t.line);
+    }
+    for (Thread& t : threads) if (t.state == at_block_barrier) t.state = ready;
+    return {};
+}
+
+inline std::string run_block(const std::vector<unsigned>& warps, const std::vector<unsigned>& lanes)
+{
+    for (Thread& t : threads) t.state = ready;
+    for (bool done = false; !done;) {
+        for (unsigned w : warps) run_warp(32 * w, lanes);
+        std::string wrong = pass_block_barrier(done);
+        if (!wrong.empty()) return wrong;
+    }
+    return {};
+}
+
+inline std::vector<unsigned> ordered(unsigned n, int seed)
+{
+    std::vector<unsigned> order(n);
+    std::iota(order.begin(), order.end(), 0);
+    if (seed < 0) std::reverse(order.begin(), order.end());
+    if (seed > 0) std::shuffle(order.begin(), order.end(), std::mt19937(seed));
+    return order;
+}
+
+inline std::string launch(dim3 grid, dim3 block, int seed)
+{
+    gridDim = grid; blockDim = block;
+    if (threads.size() != block.x * block.y * block.z) {
+        threads.clear();
+        threads.resize(block.x * block.y * block.z);
+    }
+    for (unsigned i = 0; i < threads.size(); ++i) {
+        threads[i].rank = i;
+        threads[i].index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
+    }
+    auto warps = ordered((threads.size() + 31) / 32, seed), lanes = ordered(32, seed);
+    for (unsigned b : ordered(grid.x * grid.y * grid.z, seed)) {
+        blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
+        std::string wrong = run_block(warps, lanes);
+        if (wrong.empty()) continue;
+        threads.clear();  // some wait in the middle of the kernel
+        return wrong;
+    }
+    return {};
+}
+
+// Bind `args`, pointers to the arguments as cuLaunchKernel takes them, to the kernel's own types.
+template <class... A, size_t... I>
+std::function<void()> with_arguments(void (*kernel)(A...), void** args, std::index_sequence<I...>)
+{
+    return [=] { kernel(*static_cast<std::remove_reference_t<A>*>(args[I])...); };
+}
+template <class... A>
+const char* run(void (*kernel)(A...), const unsigned* g, const unsigned* b, void** args, int seed)
+{
+    static std::string wrong;
+    body = with_arguments(kernel, args, std::index_sequence_for<A...>{});
+    wrong = launch({g[0], g[1], g[2]}, {b[0], b[1], b[2]}, seed);
+    return wrong.empty() ? nullptr : wrong.c_str();
+}
+
+inline unsigned lane() { return self->rank & 31; }
+
+template <class T> T read_lane(unsigned mask, T value, unsigned from)
+{
+    static_assert(sizeof(T) <= 8, "a lane shows at most 8 bytes");
+    T out = value;
+    std::memcpy(&self->shown, &value, sizeof value);
+    wait(at_warp_barrier, mask, 0);
+    if (from < 32 && warp_of(*self) + from < threads.size()) std::memcpy(&out, &threads[warp_of(*self) + from].shown, sizeof out);
+    wait(at_warp_barrier, mask, 0);
+    return out;
+}
+inline unsigned ballot(unsigned mask, bool yes)
+{
+    unsigned out = 0;
+    self->shown = yes;
+    wait(at_warp_barrier, mask, 0);
+    for (unsigned i = 0; i < 32 && warp_of(*self) + i < threads.size(); ++i)
+        if (mask >> i & 1 && threads[warp_of(*self) + i].shown) out |= 1u << i;
+    wait(at_warp_barrier, mask, 0);
+    return out;
+}
+
+}  // namespace host
+
+#define threadIdx (host::self->index)
+#define __syncthreads() host::wait(host::at_block_barrier, 0, __LINE__)
+inline void __syncwarp(unsigned mask = ~0u) { host::wait(host::at_warp_barrier, mask, 0); }
+template <class T> T __shfl_sync(unsigned m, T v, int from) { return host::read_lane(m, v, from & 31); }
+template <class T> T __shfl_up_sync(unsigned m, T v, unsigned d) { return host::read_lane(m, v, host::lane() - d); }
+template <class T> T __shfl_down_sync(unsigned m, T v, unsigned d) { return host::read_lane(m, v, host::lane() + d); }
+template <class T> T __shfl_xor_sync(unsigned m, T v, unsigned x) { return host::read_lane(m, v, host::lane() ^ x); }
+inline unsigned __ballot_sync(unsigned m, int p) { return host::ballot(m, p); }
+inline int __any_sync(unsigned m, int p) { return host::ballot(m, p) != 0; }
+inline int __all_sync(unsigned m, int p) { return host::ballot(m, !p) == 0; }
+inline int __popc(unsigned v) { return __builtin_popcount(v); }
+inline int __clz(int v) { return v ? __builtin_clz(v) : 32; }
+inline int __ffs(int v) { return __builtin_ffs(v); }
+template <class T> T __ldg(const T* p) { return *p; }
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by)
+{
+    return (unsigned)(((unsigned long long)high << 32 | low) >> (by & 31));
+}
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector)
+{
+    unsigned long long both = (unsigned long long)y << 32 | x;
+    unsigned out = 0;
+    for (int i = 0; i < 4; ++i) out |= (unsigned)(both >> 8 * (selector >> 4 * i & 7) & 255) << 8 * i;
+    return out;
+}
+template <class T> T atomicAdd(T* p, std::type_identity_t<T> v) { T old = *p; *p += v; return old; }
+template <class T> T atomicMin(T* p, std::type_identity_t<T> v) { T old = *p; if (v < old) *p = v; return old; }
+template <class T> T atomicXor(T* p, std::type_identity_t<T> v) { T old = *p; *p ^= v; return old; }
+template <class T> T atomicOr(T* p, std::type_identity_t<T> v) { T old = *p; *p |= v; return old; }
+template <class T> T atomicCAS(T* p, std::type_identity_t<T> want, std::type_identity_t<T> v) { T old = *p; if (old == want) *p = v; return old; }
+using std::max; using std::min;
+
+#define HOST_EXPORT(kernel)                                                                            \
+    extern "C" const char* host_##kernel(const unsigned* g, const unsigned* b, void** args, int seed)  \
+    {                                                                                                  \
+        return host::run(kernel, g, b, args, seed);                                                    \
+    }

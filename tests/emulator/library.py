@@ -1,0 +1,98 @@
+"""nvCOMP's functions, answered by CPU codecs through the same pointer tables, statuses and sizes."""
+
+from __future__ import annotations
+
+import ctypes
+import zlib
+from typing import Any
+
+import cramjam
+import numpy as np
+
+SUCCESS, INVALID_VALUE, CANNOT_DECOMPRESS, ALIGNMENT = 0, 10, 12, 17
+NAMES = ("LZ4", "Snappy", "Deflate", "Gzip", "Zstd")
+
+
+def memory(address: int, count: int, dtype: Any = np.uint8) -> np.ndarray:
+    kind = np.ctypeslib.as_ctypes_type(dtype)
+    return np.ctypeslib.as_array((kind * count).from_address(address)) if count else np.empty(0, dtype)
+
+
+class Library:
+    """What devices/nvcomp.py calls. It asks for the scratch that the real one asks for, and scribbles over all of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        for form in NAMES:
+            prefix = f"nvcompBatched{form}Decompress"
+            if name.startswith(prefix):
+                verb = {"GetRequiredAlignments": self._alignments, "GetTempSize": self._scratch, "Async": self._decompress}[name[len(prefix) :]]
+                return lambda *arguments: verb(form, *arguments)
+        raise AttributeError(name)
+
+    def _alignments(self, form: str, options: Any, answer: Any) -> int:
+        found = answer._obj
+        found.source, found.target, found.scratch = {"Deflate": (4, 1, 1), "Zstd": (1, 1, 8)}.get(form, (1, 1, 1))
+        return SUCCESS
+
+    def _scratch(self, form: str, count: int, largest: int, options: Any, answer: Any, total: int, stream: int) -> int:
+        answer._obj.value = int(3.05 * min(total, count * largest)) + 6900 * count if form == "Zstd" else 0
+        return SUCCESS
+
+    def _decompress(
+        self, form: str, sources: int, sizes: int, capacities: int, actual: int, count: int,
+        scratch: int, scratch_bytes: int, targets: int, options: Any, statuses: int, stream: int,
+    ) -> int:  # fmt: skip
+        if not (sources and sizes and capacities and actual and targets and statuses):
+            return INVALID_VALUE
+        if form == "Zstd" and scratch % 8:
+            return ALIGNMENT
+        memory(scratch, scratch_bytes).fill(0x77)
+        table = [memory(place, count, np.uint64) for place in (sources, sizes, capacities, targets)]
+        found, status = memory(actual, count, np.uint64), memory(statuses, count, np.int32)
+        for i, (source, size, capacity, target) in enumerate(np.stack(table, axis=1).tolist()):
+            if form == "Deflate" and source % 4:
+                return ALIGNMENT
+            status[i], found[i] = self._one(form, memory(source, size), memory(target, capacity))
+        return SUCCESS
+
+    def _one(self, form: str, source: np.ndarray, target: np.ndarray) -> tuple[int, int]:
+        target.fill(0x66)
+        try:
+            decoded = DECODERS[form](source.tobytes(), len(target))
+        except Exception:  # every library has its own; a corrupt stream is a status here
+            return CANNOT_DECOMPRESS, 0
+        if len(decoded) > len(target):
+            return CANNOT_DECOMPRESS, 0
+        target[: len(decoded)] = np.frombuffer(decoded, np.uint8)
+        return SUCCESS, len(decoded)
+
+
+def _inflate(source: bytes, capacity: int, window: int) -> bytes:
+    stream = zlib.decompressobj(window)
+    decoded = stream.decompress(source, capacity + 1)
+    if not stream.eof and len(decoded) <= capacity:
+        raise ValueError("the stream does not end")
+    return decoded
+
+
+def _zstd(source: bytes, capacity: int) -> bytes:
+    target = bytearray(capacity)
+    return bytes(target[: cramjam.zstd.decompress_into(source, target)])
+
+
+def _lz4(source: bytes, capacity: int) -> bytes:
+    return bytes(cramjam.lz4.decompress_block(source, output_len=capacity))
+
+
+def _snappy(source: bytes, capacity: int) -> bytes:
+    target = bytearray(capacity)
+    return bytes(target[: cramjam.snappy.decompress_raw_into(source, target)])
+
+
+DECODERS = {
+    "LZ4": _lz4,
+    "Snappy": _snappy,
+    "Zstd": _zstd,
+    "Deflate": lambda source, capacity: _inflate(source, capacity, -15),
+    "Gzip": lambda source, capacity: _inflate(source, capacity, 31),
+}

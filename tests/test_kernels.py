@@ -1,0 +1,147 @@
+"""Our kernels, one by one: against the host's answer, in three orders of threads, with no byte beside their targets."""
+
+import zlib
+
+import google_crc32c
+import numpy as np
+import pytest
+
+from gpuzarr.batch import Slab, packed
+from gpuzarr.gpu import checksums
+from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, shuffle_chunks, unshuffle
+from gpuzarr.gpu.tables import copy
+
+
+def crowded(device, chunks):
+    """The chunks at every alignment, a few bytes apart."""
+    sizes = np.array([len(c) for c in chunks], np.int64)
+    starts = np.cumsum(sizes + 3) - sizes
+    data = np.full(int(starts[-1] + sizes[-1] + 5), 0xEE, np.uint8)
+    for start, chunk in zip(starts, chunks, strict=True):
+        data[start : start + len(chunk)] = chunk
+    return Slab(device.upload(data), starts, sizes, data)
+
+
+def places(device, slab):
+    return np.uint64(device.address(slab.data)) + slab.starts.astype(np.uint64)
+
+
+def expect(device, slab, chunks):
+    """`slab` holds the chunks, and every other byte is as `crowded` left it."""
+    want = np.full(len(slab.data), 0xEE, np.uint8)
+    for start, chunk in zip(slab.starts, chunks, strict=True):
+        want[start : start + len(chunk)] = chunk
+    np.testing.assert_array_equal(device.download(slab.data), want)
+
+
+def blank(device, sizes):
+    return crowded(device, [np.zeros(n, np.uint8) for n in sizes])
+
+
+def random(rng, sizes):
+    return [rng.integers(0, 256, n, dtype=np.uint8) for n in sizes]
+
+
+def unshuffled(chunk, width):
+    n = len(chunk) // width
+    return np.concatenate([chunk[: n * width].reshape(width, n).T.reshape(-1), chunk[n * width :]])
+
+
+def bitunshuffled(chunk, width):
+    n = len(chunk) // width
+    bits = np.unpackbits(chunk[: n * width].reshape(width * 8, n // 8), axis=1, bitorder="little")
+    elements = bits.reshape(width, 8, n).transpose(2, 0, 1)
+    return np.concatenate([np.packbits(elements, axis=2, bitorder="little").reshape(-1), chunk[n * width :]])
+
+
+def test_copy(threads):
+    chunks = random(np.random.default_rng(0), (1, 15, 16, 17, 64, 5000, 70000, 0, 33))
+    source, target = crowded(threads, chunks), blank(threads, [len(c) for c in chunks])
+    copy(threads, places(threads, source), places(threads, target), source.sizes)
+    expect(threads, target, chunks)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 255, 300])
+@pytest.mark.parametrize("verb", ["unshuffle", "shuffle"])
+def test_shuffle(threads, width, verb):
+    sizes = [width * n for n in (1, 2, 15, 16, 17, 63, 1000)] + [width * 40 + width // 2, 0]
+    chunks = random(np.random.default_rng(width), sizes)
+    shuffled = [unshuffled(c, len(c) // width) if len(c) >= width else c for c in chunks]
+    if width > 1:  # the inverse by its own definition
+        shuffled = [np.concatenate([c[: len(c) // width * width].reshape(-1, width).T.reshape(-1), c[len(c) // width * width :]]) for c in chunks]
+    given, want = (shuffled, chunks) if verb == "unshuffle" else (chunks, shuffled)
+    target = blank(threads, sizes)
+    shuffle_chunks(crowded(threads, given), width, threads, target, verb)
+    expect(threads, target, want)
+
+
+@pytest.mark.parametrize("width", [2, 4, 8, 16])
+def test_unshuffle_of_planes_apart(threads, width):
+    """Blocks whose planes lie anywhere, beside blocks that lie whole, in one launch."""
+    rng = np.random.default_rng(width)
+    planes = random(rng, [200] * width * 3)
+    whole = random(rng, [width * 111 + 1, width * 64])
+    source = crowded(threads, planes + whole)
+    want = [np.stack(planes[i * width : (i + 1) * width], axis=1).reshape(-1) for i in range(3)] + [unshuffled(c, width) for c in whole]
+    target = blank(threads, [len(c) for c in want])
+    first = np.array([0, width, 2 * width, 3 * width, 3 * width + 1])
+    own = np.array([True, True, True, False, False])
+    unshuffle(threads, Blocks(places(threads, target), target.sizes, np.full(5, width), first, own, places(threads, source)))
+    expect(threads, target, want)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 8, 16, 31, 129, 255])
+def test_bitunshuffle(threads, width):
+    rng = np.random.default_rng(width)
+    sizes = [width * n for n in (8, 16, 32, 40, 248, 1024)] + [width * 96 + width - 1]
+    chunks = random(rng, sizes)
+    source, target = crowded(threads, chunks), blank(threads, sizes)
+    count = len(sizes)
+    blocks = Blocks(
+        places(threads, target), target.sizes, np.full(count, width), np.arange(count), np.zeros(count, bool), places(threads, source)
+    )
+    bitunshuffle(threads, blocks)
+    expect(threads, target, [bitunshuffled(c, width) for c in chunks])
+
+
+def test_bitunshuffle_of_planes_apart(threads):
+    planes = random(np.random.default_rng(5), [136] * 4)
+    source, target = crowded(threads, planes), blank(threads, [136 * 4])
+    blocks = Blocks(places(threads, target), target.sizes, np.array([4]), np.array([0]), np.array([True]), places(threads, source))
+    bitunshuffle(threads, blocks)
+    expect(threads, target, [bitunshuffled(np.concatenate(planes), 4)])
+
+
+CHECKSUM_SIZES = (0, 1, 3, 4, 5, 1023, 1024, 1025, 65535, 65536, 65537, 200001)
+
+
+@pytest.mark.parametrize("polynomial, reference", [(checksums.CRC32C, google_crc32c.value), (checksums.CRC32, zlib.crc32)])
+def test_crc32(threads, polynomial, reference):
+    chunks = random(np.random.default_rng(1), CHECKSUM_SIZES)
+    slab = crowded(threads, chunks)
+    got = threads.download(checksums.crc32(threads, places(threads, slab), slab.sizes, polynomial))
+    assert got.tolist() == [reference(c.tobytes()) for c in chunks]
+
+
+def test_adler32(threads):
+    chunks = [*random(np.random.default_rng(1), CHECKSUM_SIZES), np.full(150000, 255, np.uint8)]
+    slab = crowded(threads, chunks)
+    got = threads.download(checksums.adler32(threads, places(threads, slab), slab.sizes))
+    assert got.tolist() == [zlib.adler32(c.tobytes()) for c in chunks]
+
+
+@pytest.mark.parametrize("wrong, first", [((), -1), ((700,), 700), ((999, 3, 500), 3)])
+def test_the_first_bad_one_is_found(threads, wrong, first):
+    status, actual = np.zeros(1000, np.int32), np.arange(1000, dtype=np.uint64)
+    expected = actual.copy()
+    for i in wrong:
+        status[i], expected[i] = (12, expected[i]) if i % 2 else (0, expected[i] + np.uint64(1))
+    bad = threads.upload(np.full(1, 2**32 - 1, np.uint32))
+    tables = [threads.upload(a) for a in (status, actual, expected)]
+    threads.kernel("check.cu", "bad_status")((4,), (256,), (*tables, np.uint32(1000), bad))
+    assert threads.download(bad).view(np.int32)[0] == first
+
+
+def test_packed_starts_are_aligned():
+    starts, _, total = packed([1, 0, 257], 256)
+    assert starts.tolist() == [0, 256, 256] and total == 768

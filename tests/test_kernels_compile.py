@@ -1,0 +1,37 @@
+"""Every kernel compiles, without a warning, for every GPU that we name. Needs NVRTC, no GPU."""
+
+import pytest
+
+from gpuzarr import kernels
+from gpuzarr.errors import DeviceError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_nvrtc():
+    try:
+        kernels.nvrtc()
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize("file", kernels.sources())
+def test_compiles(file, arch):
+    assert kernels.compile_strictly(file, arch)[:4] == b"\x7fELF"
+
+
+def test_what_was_compiled_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels.cubin.cache_clear()
+    first = kernels.cubin("check.cu", "sm_90")
+    kernels.cubin.cache_clear()
+    monkeypatch.setattr(type(kernels.nvrtc()), "compile", None)  # must not be asked again
+    assert kernels.cubin("check.cu", "sm_90") == first
+    (kept,) = (tmp_path / "gpuzarr").iterdir()
+    assert kept.name.startswith("check-sm_90-")
+    kernels.cubin.cache_clear()
+
+
+def test_a_kernel_that_does_not_compile_says_why():
+    with pytest.raises(DeviceError, match="undefined"):
+        kernels.nvrtc().compile("__global__ void f() { nonsense(); }", "f.cu", ("--gpu-architecture=sm_90",))

@@ -1,0 +1,128 @@
+"""The binding of nvCOMP: sizes, symbols, queries and argument checks of the real library without a GPU; batches on `gpu`."""
+
+import ctypes
+import zlib
+
+import numpy as np
+import pytest
+from numcodecs import zstd
+
+from gpuzarr.devices import nvcomp
+from gpuzarr.devices.choose import device as choose
+from gpuzarr.errors import CodecError, DeviceError
+
+FORMATS = sorted(nvcomp.FORMATS)
+
+
+@pytest.fixture(scope="module")
+def library():
+    try:
+        return nvcomp.load()
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+def test_struct_sizes():
+    sizes = [ctypes.sizeof(s) for s in (nvcomp.Options, nvcomp.Alignments, nvcomp.Properties)]
+    assert sizes == [64, 24, 8]
+
+
+@pytest.mark.parametrize("form, need", [("lz4", (1, 1, 1)), ("snappy", (1, 1, 1)), ("deflate", (4, 1, 1)), ("gzip", (1, 1, 1)), ("zstd", (1, 1, 8))])
+def test_alignments_are_those_that_the_code_relies_on(library, form, need):
+    found = nvcomp.alignments(library, nvcomp.FORMATS[form])
+    assert (found.source, found.target, found.scratch) == need
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_scratch_query(library, form):
+    scratch = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.array([1 << 20, 1 << 16]), 0)
+    assert (scratch > 3 * (1 << 20)) if form == "zstd" else scratch < 1 << 20
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_null_arguments_are_refused_and_not_followed(library, form):
+    call = nvcomp.FORMATS[form].function(library, "Async")
+    assert call(None, None, None, None, 1, None, 0, None, nvcomp.options(), None, None) == 10  # nvcompErrorInvalidValue
+
+
+def test_another_version_is_refused(monkeypatch):
+    class Old:
+        def nvcompGetProperties(self, answer):
+            answer._obj.version = 5100
+            return 0
+
+    monkeypatch.setattr(nvcomp, "_open", Old)
+    nvcomp.load.cache_clear()
+    with pytest.raises(DeviceError, match=r"nvCOMP 6\.0 is needed, found version number 5100: pip install"):
+        nvcomp.load()
+    nvcomp.load.cache_clear()
+
+
+def batch(gpu, streams, nbytes, spoil=()):
+    """Decode streams of one algorithm; what was decoded."""
+    source = gpu.slab(np.array([len(s) for s in streams], np.int64))
+    data = np.zeros(len(source.data), np.uint8)
+    for start, stream in zip(source.starts, streams, strict=True):
+        data[start : start + len(stream)] = np.frombuffer(stream, np.uint8)
+    for i in spoil:
+        data[source.starts[i] + source.sizes[i] // 2 :][:8] ^= 0x5A
+    there, target = gpu.upload(data), gpu.slab(np.full(len(streams), nbytes, np.int64))
+    base, end = gpu.address(there), gpu.address(target.data)
+    return (base + source.starts).astype(np.uint64), source.sizes, (end + target.starts).astype(np.uint64), target.sizes, target, there
+
+
+@pytest.fixture
+def zstd_streams():
+    rng = np.random.default_rng(0)
+    chunks = [rng.integers(0, 9, 5000, dtype=np.uint8).tobytes() for _ in range(9)]
+    return chunks, [zstd.compress(c, 3) for c in chunks]
+
+
+@pytest.mark.parametrize("most", [nvcomp.MAX_SCRATCH, 40000])
+def test_a_batch(gpu, zstd_streams, monkeypatch, most):
+    monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)  # the second: in parts
+    chunks, streams = zstd_streams
+    *columns, target, _kept = batch(gpu, streams, 5000)
+    with gpu.wave():
+        gpu.decompress("zstd", *columns, np.arange(9))
+        gpu.settle()
+    out = gpu.download(target.data)
+    assert [out[s : s + 5000].tobytes() for s in target.starts] == chunks
+
+
+@pytest.mark.parametrize("most", [nvcomp.MAX_SCRATCH, 40000])
+def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, monkeypatch, most):
+    monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)
+    *columns, _target, _kept = batch(gpu, zstd_streams[1], 5000)
+    columns[3] = columns[3] + np.where(np.isin(np.arange(9), [5, 7]), 1, 0)  # a size that is not met
+    gpu.decompress("zstd", *columns, np.arange(9) * 10)
+    with pytest.raises(CodecError, match="nvCOMP zstd") as caught:
+        gpu.settle()
+    assert caught.value.index == 50
+    gpu.settle()  # it was told once
+
+
+def test_an_empty_batch_is_nothing(gpu):
+    none = np.zeros(0, np.uint64)
+    gpu.decompress("lz4", none, none, none, none, none)
+    gpu.settle()
+
+
+def test_deflate_wants_aligned_streams(gpu):
+    stream = zlib.compress(b"abc")
+    *columns, _target, _kept = batch(gpu, [stream], 3)
+    columns[0] = columns[0] + np.uint64(2)
+    with pytest.raises(DeviceError, match="multiples of 4"):
+        gpu.decompress("deflate", *columns, np.zeros(1, np.int64))
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", "cuda:-1"])
+def test_unknown_names_of_devices(name):
+    with pytest.raises(DeviceError, match="no device"):
+        choose(name)
+
+
+def test_names_of_devices():
+    assert choose("cpu") is choose("cpu") and choose("cpu").name == "cpu"
+    assert choose("auto").name in ("cpu", "cuda:0")
+    assert choose(choose("cpu")) is choose("cpu")
