@@ -13,7 +13,8 @@ import numpy as np
 
 from gpuzarr import selection as select
 from gpuzarr.devices import Device
-from gpuzarr.devices.choose import device_of, holds
+from gpuzarr.devices.choose import device as device_of
+from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import DeviceError, SelectionError
 from gpuzarr.explain import Explanation, explain
@@ -68,7 +69,7 @@ class Array:
     def __init__(self, store: Store, path: str, metadata: ArrayMetadata, device: str | Device = "auto") -> None:
         self.store, self.path, self.metadata = store, path, metadata
         chosen = device_of(device)
-        self.device: Device = chosen if holds(chosen, metadata.data_type.dtype) else HOST
+        self.device: Device = chosen if fits_gpu(metadata.data_type.dtype) else HOST
 
     def __reduce__(self) -> tuple:
         return Array, (self.store, self.path, self.metadata, self.device)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -35,9 +35,9 @@ class Codec(Protocol):
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
     """
 
-    names: tuple[str, ...]  # Zarr v3 names, the registered one first
-    ids: tuple[str, ...]  # Zarr v2 (numcodecs) ids
-    kind: Kind
+    names: ClassVar[tuple[str, ...]]  # Zarr v3 names, the registered one first
+    ids: ClassVar[tuple[str, ...]]  # Zarr v2 (numcodecs) ids
+    kind: ClassVar[Kind]
 
     def encoded(self, spec: Any) -> Any:
         """The spec after this codec. MetadataError where the codec cannot take `spec`."""

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from gpuzarr.devices import Device
+from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.layout import Layout
 from gpuzarr.read import Source, waves
 from gpuzarr.selection import Outer, Points
@@ -41,8 +42,6 @@ class Explanation:
 
 def gpu_decode(layout: Layout) -> tuple[str, str]:
     """Whether a GPU decodes the chunks: "yes", "partly" or "no", and why."""
-    from gpuzarr.devices.choose import fits_gpu
-
     if not fits_gpu(layout.spec.dtype):
         return "no", f"CuPy has no dtype {layout.spec.dtype}"
     crossing, why = layout.chain(layout.spec.shape).host_steps

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.checks import mapping
 from gpuzarr.codecs import Codec
 from gpuzarr.dtypes import DataType
+from gpuzarr.errors import MetadataError
 
 
 @dataclass(frozen=True)
@@ -89,5 +93,50 @@ class ArrayMetadata:
 class GroupMetadata:
     zarr_format: int
     attributes: dict[str, Any] = field(default_factory=dict)
-    consolidated: dict[str, ArrayMetadata | GroupMetadata] | None = None  # path below this group -> node
+    consolidated: Mapping[str, ArrayMetadata | GroupMetadata] | None = None  # path below this group -> node
     document: dict[str, Any] = field(default_factory=dict)
+
+
+Node = ArrayMetadata | GroupMetadata
+
+
+class Nodes(Mapping[str, Node]):
+    """Path -> node, each parsed when it is first asked for: one broken node hides no other, and many cost little."""
+
+    def __init__(self, parsers: Mapping[str, Callable[[], Node]]) -> None:
+        self._parsers = dict(parsers)
+        self._parsed: dict[str, Node] = {}
+
+    def __getitem__(self, path: str) -> Node:
+        """The node at that path. KeyError where there is none, MetadataError where it is wrong."""
+        if path not in self._parsed:
+            self._parsed[path] = self._parsers[path]()
+        return self._parsed[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._parsers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parsers)
+
+    def __len__(self) -> int:
+        return len(self._parsers)
+
+
+def node_path(path: str, where: str) -> str:
+    """A path of a consolidated document without slashes at its ends. MetadataError where it leads out of the store."""
+    parts = path.strip("/").split("/") if path.strip("/") else []
+    if any(part in ("", ".", "..") for part in parts):
+        raise MetadataError(f"{where}: {path!r} is no path of a node")
+    return "/".join(parts)
+
+
+def load_json(data: bytes, where: str) -> dict[str, Any]:
+    """The JSON object in a metadata file. The bare words NaN and Infinity, which zarr-python writes, are accepted."""
+    try:
+        document = json.loads(bytes(data).decode("utf-8-sig"))
+    except RecursionError as error:
+        raise MetadataError(f"{where}: nested too deeply") from error
+    except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
+        raise MetadataError(f"{where}: not JSON in UTF-8: {error}") from error
+    return mapping(document, f"{where}: the document")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from gpuzarr import metadata_v2, metadata_v3
 from gpuzarr.array import Array
 from gpuzarr.devices import Device
-from gpuzarr.devices.choose import device_of
+from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.group import Group
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, load_json

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from gpuzarr.devices.choose import device as choose
@@ -21,6 +22,11 @@ def _cuda():
     if missing := why_not_cuda(0):
         pytest.skip(missing)
     return choose("cuda")
+
+
+def host_array(result):
+    """What was read, as a NumPy array."""
+    return result.get() if hasattr(result, "get") else np.asarray(result)
 
 
 @pytest.fixture(params=["cpu", "emulated", "cuda"])

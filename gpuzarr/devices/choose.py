@@ -7,8 +7,10 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
 from gpuzarr.devices import Device
-from gpuzarr.devices.host import Host
+from gpuzarr.devices.host import HOST
 from gpuzarr.errors import DeviceError
 
 _INSTALL = "pip install gpuzarr[cuda13] (or gpuzarr[cuda12] for CUDA 12)"
@@ -23,9 +25,9 @@ def device(name: str | Device = "auto") -> Device:
     if not isinstance(name, str):
         return name
     if name == "auto":
-        return _host() if why_not_cuda(0) else _cuda(0)
+        return HOST if why_not_cuda(0) else _cuda(0)
     if name == "cpu":
-        return _host()
+        return HOST
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise DeviceError(f"no device {name!r}: the names are 'auto', 'cpu', 'cuda', 'cuda:1' and so on")
@@ -68,12 +70,12 @@ def _why_not_nvcomp() -> str | None:
 
 
 @cache
-def _host() -> Device:
-    return Host()  # type: ignore[return-value]
-
-
-@cache
 def _cuda(ordinal: int) -> Any:
     from gpuzarr.devices.cuda import Cuda
 
     return Cuda(ordinal)
+
+
+def fits_gpu(dtype: np.dtype) -> bool:
+    """Whether CuPy has this dtype: bool, integers, floats and complex numbers that NumPy itself has."""
+    return dtype.kind in "biufc" and dtype.isbuiltin == 1 and dtype.char not in "gG"

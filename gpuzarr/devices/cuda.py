@@ -23,7 +23,7 @@ from gpuzarr.kernels import cubin
 class Cuda:
     """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device`, which keeps one of each."""
 
-    gpu = True
+    gpu, threads, wave_bytes = True, 1, 256 << 20
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy

@@ -25,7 +25,7 @@ GUARD, POISON, GUARDED = 512, 0xA5, 0x5A
 class Emulated:
     """As devices.cuda.Cuda, on NumPy's memory. `seed` picks the order of threads: 0 forward, -1 backward, else shuffled."""
 
-    gpu = True
+    gpu, threads, wave_bytes = True, 1, 1 << 20
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed

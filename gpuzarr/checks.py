@@ -1,0 +1,90 @@
+"""What a JSON value must be: each function returns the value checked, or raises MetadataError naming the field."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gpuzarr.errors import MetadataError, UnsupportedError
+
+INT64_MAX = 2**63 - 1
+NDIM_MAX = 64  # NumPy's
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 80
+_short.maxlist = _short.maxdict = 8
+_short.maxlevel = 4
+
+
+def shown(value: Any) -> str:
+    """A short repr for messages, of whatever a document holds."""
+    try:
+        return _short.repr(value)
+    except (ValueError, RecursionError):  # an int of thousands of digits; the stack is nearly used up already
+        return f"a value of type {type(value).__name__}"
+
+
+@contextmanager
+def at(where: str) -> Iterator[None]:
+    """Put the name of a file or field in front of the message of a MetadataError."""
+    try:
+        yield
+    except RecursionError as error:
+        raise MetadataError(f"{where}: nested too deeply") from error
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{where}: {error}") from error
+    except MetadataError as error:
+        raise MetadataError(f"{where}: {error}") from error
+
+
+def mapping(value: Any, field: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise MetadataError(f"{field} must be a JSON object, not {shown(value)}")
+    return value
+
+
+def sequence(value: Any, field: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise MetadataError(f"{field} must be a list, not {shown(value)}")
+    return list(value)
+
+
+def integer(value: Any, field: str, low: int = 0, high: int = INT64_MAX) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise MetadataError(f"{field} must be an integer from {low} to {high}, not {shown(value)}")
+    return value
+
+
+def lengths(value: Any, field: str, ndim: int | None = None) -> tuple[int, ...]:
+    """A shape: one integer >= 0 an axis, `ndim` of them if that is given."""
+    members = sequence(value, field)
+    if len(members) > NDIM_MAX or ndim not in (None, len(members)):
+        wanted = f"at most {NDIM_MAX} members" if ndim is None else f"{ndim} members, one an axis of the shape"
+        raise MetadataError(f"{field} must have {wanted}, not {len(members)}")
+    return tuple(integer(member, f"{field}[{i}]") for i, member in enumerate(members))
+
+
+def required(document: dict[str, Any], field: str) -> Any:
+    if field not in document:
+        raise MetadataError(f"{field} is missing")
+    return document[field]
+
+
+def named(value: Any, field: str) -> tuple[str, dict[str, Any]]:
+    """Name and configuration of a v3 extension point: an object, or its name alone (short-hand of spec 3.1)."""
+    value = {"name": value} if isinstance(value, str) else mapping(value, field)
+    name = required(value, "name") if "name" in value else None
+    if not isinstance(name, str):
+        raise MetadataError(f"{field} must be a name or an object with a name, not {shown(value)}")
+    known(value, f"{field} {name!r}", ("name", "configuration", "must_understand"))
+    return name, mapping(value.get("configuration", {}), f"configuration of {field} {name!r}")
+
+
+def known(value: dict[str, Any], field: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """`value`, if it has no other members than `names`."""
+    unknown = sorted(set(value) - set(names))
+    if unknown:
+        raise MetadataError(f"{field} has unknown members {shown(unknown)}")
+    return value

@@ -1,0 +1,64 @@
+"""Chunk grids: from the JSON of a grid to one axis after another."""
+
+from __future__ import annotations
+
+from itertools import accumulate, chain, pairwise, repeat
+from typing import Any
+
+from gpuzarr.checks import INT64_MAX, integer, lengths, sequence, shown
+from gpuzarr.errors import MetadataError, UnsupportedError
+from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
+
+EDGES_MAX = 2**20  # chunks along an axis of chunks that differ; a few bytes of JSON could ask for any number
+
+
+def regular(shape: tuple[int, ...], sizes: Any, field: str) -> tuple[RegularAxis, ...]:
+    """Chunks of one size an axis. Size 0, which old zarr-python wrote for axes of length 0, is read as 1."""
+    sizes = lengths(sizes, field, len(shape))
+    return tuple(RegularAxis(length, max(size, 1)) for length, size in zip(shape, sizes, strict=True))
+
+
+def rectilinear(shape: tuple[int, ...], chunk_shapes: Any) -> tuple[Axis, ...]:
+    """An axis: one size for all its chunks, or a list of sizes, in which [size, count] stands for a run of them."""
+    members = sequence(chunk_shapes, "chunk_shapes")
+    if len(members) != len(shape):
+        raise MetadataError(f"chunk_shapes must have {len(shape)} members, not {len(members)}")
+    return tuple(
+        _axis(length, member, f"chunk_shapes[{i}]")
+        for i, (length, member) in enumerate(zip(shape, members, strict=True))
+    )
+
+
+def largest(axis: RectilinearAxis) -> int:
+    """The length of the longest chunk."""
+    return max((end - start for start, end in pairwise(axis.edges)), default=0)
+
+
+def _axis(length: int, member: Any, field: str) -> Axis:
+    if isinstance(member, int):
+        return RegularAxis(length, integer(member, field, 1))
+    runs = [_run(one, f"{field}[{i}]") for i, one in enumerate(sequence(member, field))]
+    total = sum(size * count for size, count in runs)
+    if not length <= total <= INT64_MAX:
+        raise MetadataError(f"{field}: chunks of {total} elements in all, where the axis has {length}")
+    if sum(count for _, count in runs) > EDGES_MAX:
+        raise UnsupportedError(f"{field}: more than {EDGES_MAX} chunks along one axis of a rectilinear grid")
+    edges = accumulate(chain.from_iterable(repeat(size, count) for size, count in runs), initial=0)
+    return RectilinearAxis(length, _up_to(length, edges))
+
+
+def _up_to(length: int, edges: Any) -> tuple[int, ...]:
+    """The edges without those of chunks that begin at or beyond the end of the array (it may have shrunk)."""
+    kept = []
+    for edge in edges:
+        kept.append(edge)
+        if edge >= length:
+            break
+    return tuple(kept)
+
+
+def _run(one: Any, field: str) -> tuple[int, int]:
+    size, count = one if isinstance(one, list | tuple) and len(one) == 2 else (one, 1)
+    if isinstance(size, list | tuple):
+        raise MetadataError(f"{field} must be a size or [size, count], not {shown(one)}")
+    return integer(size, field, 1), integer(count, f"count of {field}", 1)

@@ -1,0 +1,84 @@
+"""An array filter of Zarr v2 that stands after a filter that made bytes: it works on those bytes as a flat array.
+
+numcodecs lets any filter follow any other, and views what it is given as its own `dtype`. It has no name of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.codecs import Codec, Kind
+from gpuzarr.devices import Device
+from gpuzarr.errors import CodecError, MetadataError
+
+
+@dataclass(frozen=True)
+class FlatFilter:
+    """`codec` is array->array; `before` and `after` are the dtypes, with byte order, of the bytes on its two sides."""
+
+    names: ClassVar[tuple[str, ...]] = ()
+    ids: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[Kind] = "bytes->bytes"
+
+    codec: Codec
+    before: np.dtype[Any]
+    after: np.dtype[Any]
+
+    def encoded(self, spec: BytesSpec) -> BytesSpec:
+        if spec.nbytes is None:
+            return spec
+        if spec.nbytes % self.before.itemsize:
+            raise MetadataError(f"a filter takes {self.before}, which {spec.nbytes} bytes are not a multiple of")
+        return BytesSpec(self.codec.encoded(self._flat(spec.nbytes)).nbytes)
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        return "it filters bytes as an array"
+
+    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+        decoded = [self._decode_one(chunks, i, spec, device) for i in range(len(chunks))]
+        return _filled(decoded, device, into)
+
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        return _filled([self._encode_one(chunks, i, device) for i in range(len(chunks))], device, None)
+
+    def _flat(self, nbytes: int) -> ChunkSpec:
+        return ChunkSpec((nbytes // self.before.itemsize,), self.before.newbyteorder("="))
+
+    def _decode_one(self, chunks: Slab, i: int, spec: BytesSpec, device: Device) -> np.ndarray[Any, Any]:
+        elements = _elements(chunks, i, self.after)
+        nbytes = elements.size * self.before.itemsize if spec.nbytes is None else spec.nbytes
+        flat = self._flat(nbytes)
+        if spec.nbytes is not None and elements.size != self.codec.encoded(flat).shape[0]:
+            raise CodecError(f"{elements.nbytes} bytes do not become {nbytes}", i)
+        try:
+            decoded = self.codec.decode(elements[None], flat, device)
+        except CodecError as error:
+            raise CodecError(str(error), i) from error
+        return _raw(decoded[0], self.before)
+
+    def _encode_one(self, chunks: Slab, i: int, device: Device) -> np.ndarray[Any, Any]:
+        elements = _elements(chunks, i, self.before)
+        return _raw(self.codec.encode(elements[None], self._flat(elements.nbytes), device)[0], self.after)
+
+
+def _elements(chunks: Slab, i: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Chunk i as a 1-d array in native byte order."""
+    raw = np.ascontiguousarray(chunks.on_host(i))
+    if raw.size % dtype.itemsize:
+        raise CodecError(f"{raw.size} bytes are no multiple of {dtype}", i)
+    return raw.view(dtype).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _raw(elements: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(elements.astype(dtype, copy=False)).reshape(-1).view(np.uint8)
+
+
+def _filled(pieces: list[np.ndarray[Any, Any]], device: Device, into: Slab | None) -> Slab:
+    slab = device.slab(np.array([piece.size for piece in pieces], np.int64)) if into is None else into
+    for i, piece in enumerate(pieces):
+        slab.on_host(i)[:] = piece
+    return slab

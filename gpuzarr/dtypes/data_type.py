@@ -1,0 +1,148 @@
+"""A data type: its Zarr name, the NumPy dtype that holds it, and its fill values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import shown
+from gpuzarr.dtypes import fills
+from gpuzarr.errors import MetadataError, UnsupportedError
+
+_FAMILIES = {
+    "bool": "bool",
+    "string": "string",
+    "bytes": "bytes",
+    "variable_length_bytes": "bytes",
+    "binary": "bytes",
+    "raw_bytes": "void",
+    "null_terminated_bytes": "fixed_bytes",
+    "fixed_length_utf32": "utf32",
+    "numpy.datetime64": "time",
+    "numpy.timedelta64": "time",
+    "struct": "struct",
+    "structured": "struct",
+    "optional": "optional",
+    "zarrs.optional": "optional",
+    "object": "object",
+    "subarray": "subarray",
+}
+_NOT_IN_V3 = ("object", "subarray")
+
+
+@dataclass(frozen=True)
+class DataType:
+    """A Zarr v3 data type. `dtype` holds it in memory, in native byte order.
+
+    `configuration` is as a v3 document has it (None for a record of v2). `fields` are the parts, each with a name and a
+    data type: of a struct its fields; of a complex number `real` and `imag`; of an optional `value`; of a sub-array
+    `element`.
+    An optional is a record of a bool `valid` and a `value`, which is zero where `valid` is not set.
+    The names `object` (any Python object) and `subarray` (a field of a record) come from v2 only; v3 has none for them.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    configuration: Any = field(default=None, hash=False)
+    fields: tuple[tuple[str, DataType], ...] = ()
+
+    @property
+    def family(self) -> str:
+        """Which kind of values it has, and so which fill values: bool, int, float, complex, string, ..."""
+        if self.name in _FAMILIES:
+            return _FAMILIES[self.name]
+        head = self.name.rstrip("0123456789")
+        return {"int": "int", "uint": "int", "r": "void", "complex": "complex"}.get(
+            head, "complex" if self.name.startswith("complex_") else "float"
+        )
+
+    @property
+    def variable(self) -> bool:
+        """Whether elements have no fixed size."""
+        return self.dtype.hasobject or self.dtype.kind == "T"
+
+    def to_json(self) -> str | dict[str, Any]:
+        """The `data_type` of a v3 document. UnsupportedError where v3 has no name for it."""
+        if self.name in _NOT_IN_V3 or any(part.name in _NOT_IN_V3 for _, part in self.fields):
+            raise UnsupportedError(f"Zarr v3 has no data type for {self.dtype}")
+        if self.family == "struct" and self.configuration is None:
+            parts = [{"name": name, "data_type": part.to_json()} for name, part in self.fields]
+            return {"name": self.name, "configuration": {"fields": parts}}
+        return {"name": self.name, "configuration": self.configuration} if self.configuration else self.name
+
+    def default_fill(self) -> Any:
+        """What v2's `null` stands for: zero, "", b"", NaT, None for objects and optionals."""
+        if self.family in ("string", "bytes", "object"):
+            return {"string": "", "bytes": b"", "object": None}[self.family]
+        if self.family == "time":
+            return np.array(np.iinfo(np.int64).min).view(self.dtype)[()]
+        return np.zeros(1, self.dtype)[0]
+
+    def fill_from_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
+        """The fill value that JSON `value` spells: a NumPy scalar of `dtype`, a str, bytes, or a Python object.
+
+        `stored` is the dtype in a v2 file, with its byte orders; base64 of a record is in that form.
+        MetadataError for what is not a value of this type. Version 2 files are read with more tolerance.
+        """
+        if value is None and zarr_format == 2:
+            return self.default_fill()
+        try:
+            return self._from_json(value, zarr_format, stored)
+        except MetadataError:
+            raise
+        except (TypeError, ValueError, OverflowError, KeyError, IndexError) as error:
+            raise MetadataError(f"fill value {shown(value)} is none of data type {self.name!r}: {error}") from error
+
+    def fill_to_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
+        """JSON (never NaN or Infinity as bare words) that `fill_from_json` reads back to the same bytes."""
+        if self.family == "complex":
+            parts = np.asarray(value, self.dtype).reshape(1).view(self.fields[0][1].dtype)
+            return [self.fields[0][1].fill_to_json(part) for part in parts]
+        if self.family == "optional":
+            return [self.fields[0][1].fill_to_json(value["value"])] if value["valid"] else None
+        if self.family == "struct" and zarr_format == 2:
+            return fills.base64_of(np.asarray(value, self.dtype).astype(stored or self.dtype).tobytes())
+        if self.family == "struct":
+            return {name: part.fill_to_json(value[name]) for name, part in self.fields}
+        return fills.to_json(self.family, self.name, self.dtype, value)
+
+    def _from_json(self, value: Any, zarr_format: int, stored: np.dtype[Any] | None) -> Any:
+        if self.family == "complex":
+            return self._complex(value, zarr_format)
+        if self.family == "optional":
+            return self._optional(value)
+        if self.family == "struct":
+            return self._struct(value, zarr_format, stored)
+        if self.family == "subarray":
+            return np.full(self.dtype.shape, self.fields[0][1].fill_from_json(value, zarr_format), self.dtype.base)
+        return fills.from_json(self.family, self.name, self.dtype, value, zarr_format)
+
+    def _complex(self, value: Any, zarr_format: int) -> Any:
+        pair = [value, 0] if zarr_format == 2 and isinstance(value, int | float) else value
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise TypeError("a complex number is a list of two")
+        parts = [part.fill_from_json(half, zarr_format) for (_, part), half in zip(self.fields, pair, strict=True)]
+        return np.frombuffer(b"".join(part.tobytes() for part in parts), self.dtype)[0]
+
+    def _optional(self, value: Any) -> Any:
+        result = np.zeros(1, self.dtype)
+        if value is not None:
+            if not isinstance(value, list | tuple) or len(value) != 1:
+                raise TypeError("an optional is null, or a list of one")
+            result["value"][0], result["valid"][0] = self.fields[0][1].fill_from_json(value[0]), True
+        return result[0]
+
+    def _struct(self, value: Any, zarr_format: int, stored: np.dtype[Any] | None) -> Any:
+        if isinstance(value, str):
+            stored = self.dtype.newbyteorder("<") if stored is None else stored
+            return np.frombuffer(fills.from_base64(value, stored.itemsize), stored).astype(self.dtype)[0]
+        if zarr_format == 2 and value == 0:
+            return self.default_fill()
+        if not isinstance(value, dict) or not set(value) <= {name for name, _ in self.fields}:
+            raise TypeError("a record is an object with a value for each field")
+        result = np.zeros(1, self.dtype)
+        for name, part in self.fields:
+            result[name][0] = part.fill_from_json(value[name], zarr_format) if name in value else part.default_fill()
+        return result[0]

@@ -1,0 +1,109 @@
+"""Metadata of Zarr v2 (`.zarray .zgroup .zattrs .zmetadata`), translated to the model of v3.
+
+Source: the Zarr storage specification version 2; where it is silent, what zarr-python does. In v2 a chunk goes through
+the `filters`, which may want an array or bytes, then through the `compressor`; `codecs_v2` makes a v3 chain of them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from gpuzarr import chunk_grids
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.checks import at, lengths, mapping, required, shown
+from gpuzarr.codecs_v2 import chain, members, object_codec
+from gpuzarr.dtypes import parse_v2
+from gpuzarr.errors import MetadataError
+from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, node_path
+from gpuzarr.metadata_v3 import check_chunk_size
+
+_FILES = (".zarray", ".zgroup", ".zattrs")
+
+
+def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
+    """The array that `.zarray`, which is file `where`, and `.zattrs` describe. MetadataError, naming file and field."""
+    with at(where):
+        _check_format(zarray)
+        shape = lengths(required(zarray, "shape"), "shape")
+        codec_members = members(zarray)
+        descr = required(zarray, "dtype")
+        with at("dtype"):
+            data_type, stored = parse_v2(descr, object_codec(codec_members))
+        axes = chunk_grids.regular(shape, required(zarray, "chunks"), "chunks")
+        check_chunk_size(axes, data_type, "chunks")
+        order = _one_of(zarray, "order", ("C", "F"))
+        with at("fill_value"):
+            fill_value = data_type.fill_from_json(zarray.get("fill_value"), 2, stored)
+        spec = ChunkSpec(tuple(axis.size for axis in axes), data_type.dtype, fill_value)
+        attributes = mapping(attributes, "attributes")
+        return ArrayMetadata(
+            zarr_format=2,
+            shape=shape,
+            data_type=data_type,
+            axes=axes,
+            chunk_keys=ChunkKeys("", _one_of(zarray, "dimension_separator", (".", "/")), "0"),
+            fill_value=fill_value,
+            codecs=chain(codec_members, spec, stored, order),
+            attributes=attributes,
+            dimension_names=_dimension_names(attributes, len(shape)),
+            order=order,
+            document=zarray,
+        )
+
+
+def parse_group(zgroup: Any, attributes: Any, where: str) -> GroupMetadata:
+    """The group that `.zgroup`, which is file `where`, and `.zattrs` describe. MetadataError, naming file and field."""
+    with at(where):
+        _check_format(zgroup)
+        return GroupMetadata(2, mapping(attributes, "attributes"), None, zgroup)
+
+
+def parse_consolidated(zmetadata: Any, where: str) -> Nodes:
+    """Path -> node for all nodes of a `.zmetadata`, the root's path being "". Each is parsed when asked for."""
+    with at(where):
+        version = required(mapping(zmetadata, "the document"), "zarr_consolidated_format")
+        if version != 1 or isinstance(version, bool):
+            raise MetadataError(f"zarr_consolidated_format must be 1, not {shown(version)}")
+        files = mapping(required(zmetadata, "metadata"), "metadata")
+    nodes: dict[str, dict[str, Any]] = {}
+    for key, document in files.items():
+        folder, _, name = key.rpartition("/")
+        if name in _FILES:
+            nodes.setdefault(node_path(folder, where), {})[name] = document
+    return Nodes(
+        {
+            path: partial(_parse_node, documents, f"{where}: {path + '/' if path else ''}")
+            for path, documents in nodes.items()
+            if ".zarray" in documents or ".zgroup" in documents
+        }
+    )
+
+
+def _parse_node(documents: dict[str, Any], where: str) -> Node:
+    attributes = documents.get(".zattrs", {})
+    if ".zarray" in documents:
+        return parse_array(documents[".zarray"], attributes, where + ".zarray")
+    return parse_group(documents[".zgroup"], attributes, where + ".zgroup")
+
+
+def _check_format(document: Any) -> None:
+    zarr_format = required(mapping(document, "the document"), "zarr_format")
+    if type(zarr_format) is not int or zarr_format != 2:
+        raise MetadataError(f"zarr_format must be the integer 2, not {shown(zarr_format)}")
+
+
+def _one_of(document: dict[str, Any], field: str, values: tuple[str, ...]) -> str:
+    """The field's value; the first of `values` where it is not there."""
+    value = document.get(field, values[0])
+    if value not in values:
+        raise MetadataError(f"{field} must be one of {', '.join(values)}, not {shown(value)}")
+    return value
+
+
+def _dimension_names(attributes: dict[str, Any], ndim: int) -> tuple[str, ...] | None:
+    """xarray's names. They are a custom of writers, so what does not fit is no error."""
+    names = attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, list) or len(names) != ndim or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)

@@ -1,0 +1,190 @@
+"""Metadata documents of Zarr v3 (`zarr.json`) and the model of them.
+
+Source: the Zarr core specification 3.1, and the registry of extensions (github.com/zarr-developers/zarr-extensions).
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from importlib.metadata import entry_points
+from math import prod
+from typing import Any
+
+from gpuzarr import chunk_grids, codecs
+from gpuzarr.checks import INT64_MAX, at, known, lengths, mapping, named, required, sequence, shown
+from gpuzarr.dtypes import DataType, parse_v3
+from gpuzarr.errors import MetadataError, UnsupportedError
+from gpuzarr.metadata import ArrayMetadata, Axis, ChunkKeys, GroupMetadata, Node, Nodes, RegularAxis, node_path
+
+_ARRAY_MEMBERS = (
+    *("zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value"),
+    *("codecs", "attributes", "dimension_names", "storage_transformers"),
+)
+_GROUP_MEMBERS = ("zarr_format", "node_type", "attributes", "consolidated_metadata")
+
+
+def parse_node(document: Any, where: str) -> Node:
+    """The array or group that the document of file `where` describes. MetadataError, naming file and field."""
+    with at(where):
+        kind = _node_type(document)
+    return parse_array(document, where) if kind == "array" else parse_group(document, where)
+
+
+def parse_array(document: Any, where: str) -> ArrayMetadata:
+    """The array that the document of file `where` describes. MetadataError, naming file and field."""
+    with at(where):
+        if _node_type(document) != "array":
+            raise MetadataError("node_type is 'group', where an array is wanted")
+        _check_members(document, _ARRAY_MEMBERS)
+        _check_storage_transformers(document.get("storage_transformers", []))
+        shape = lengths(required(document, "shape"), "shape")
+        data_type = parse_v3(required(document, "data_type"))
+        axes = _axes(required(document, "chunk_grid"), shape)
+        check_chunk_size(axes, data_type, "chunk_grid")
+        return ArrayMetadata(
+            zarr_format=3,
+            shape=shape,
+            data_type=data_type,
+            axes=axes,
+            chunk_keys=_chunk_keys(required(document, "chunk_key_encoding")),
+            fill_value=_fill_value(document, data_type),
+            codecs=_codecs(required(document, "codecs")),
+            attributes=mapping(document.get("attributes", {}), "attributes"),
+            dimension_names=_dimension_names(document.get("dimension_names"), len(shape)),
+            order=_order(document["codecs"], len(shape)),
+            document=document,
+        )
+
+
+def parse_group(document: Any, where: str) -> GroupMetadata:
+    """The group that the document of file `where` describes. MetadataError, naming file and field."""
+    with at(where):
+        if _node_type(document) != "group":
+            raise MetadataError("node_type is 'array', where a group is wanted")
+        _check_members(document, _GROUP_MEMBERS)
+        attributes = mapping(document.get("attributes", {}), "attributes")
+    consolidated = _consolidated(document.get("consolidated_metadata"), f"{where}: consolidated_metadata")
+    return GroupMetadata(3, attributes, consolidated, document)
+
+
+def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType, field: str) -> None:
+    """MetadataError where a chunk would have more bytes than an int64 can count."""
+    sides = [axis.size if isinstance(axis, RegularAxis) else chunk_grids.largest(axis) for axis in axes]
+    if prod(sides) * data_type.dtype.itemsize > INT64_MAX:
+        raise MetadataError(f"{field}: a chunk of shape {shown(sides)} has more bytes than a machine can address")
+
+
+def _node_type(document: Any) -> str:
+    zarr_format = required(mapping(document, "the document"), "zarr_format")
+    if type(zarr_format) is not int or zarr_format != 3:
+        raise MetadataError(f"zarr_format must be the integer 3, not {shown(zarr_format)}")
+    kind = document.get("node_type")
+    if kind is None:
+        raise MetadataError("node_type is missing (a pre-release of Zarr v3?)")
+    if kind not in ("array", "group"):
+        raise MetadataError(f"node_type must be 'array' or 'group', not {shown(kind)}")
+    return kind
+
+
+def _check_members(document: dict[str, Any], names: tuple[str, ...]) -> None:
+    """The spec lets a reader pass over an unknown member only where it says `must_understand: false`."""
+    for name in document.keys() - set(names):
+        member = document[name]
+        if not isinstance(member, dict) or member.get("must_understand") is not False:
+            raise MetadataError(f"unknown member {shown(name)}, which does not say must_understand: false")
+
+
+def _check_storage_transformers(value: Any) -> None:
+    if sequence(value, "storage_transformers"):
+        names = [member.get("name", member) if isinstance(member, dict) else member for member in value]
+        raise UnsupportedError(f"unknown storage_transformers {shown(names)}")
+
+
+def _axes(document: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    name, configuration = named(document, "chunk_grid")
+    with at("chunk_grid"):
+        if name == "regular":
+            known(configuration, "configuration", ("chunk_shape",))
+            return chunk_grids.regular(shape, required(configuration, "chunk_shape"), "chunk_shape")
+        if name == "rectilinear":
+            known(configuration, "configuration", ("kind", "chunk_shapes"))
+            if configuration.get("kind") != "inline":
+                raise UnsupportedError(f"unknown kind {shown(configuration.get('kind'))} of a rectilinear grid")
+            return chunk_grids.rectilinear(shape, required(configuration, "chunk_shapes"))
+    raise UnsupportedError(f"unknown chunk_grid {shown(name)} with configuration {shown(configuration)}")
+
+
+@cache
+def _other_encodings() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group="gpuzarr.chunk_key_encodings")}
+
+
+def _chunk_keys(document: Any) -> Any:
+    name, configuration = named(document, "chunk_key_encoding")
+    field = f"chunk_key_encoding {name!r}"
+    if name in _other_encodings():
+        return _foreign(field, lambda: _other_encodings()[name].load()(configuration))
+    if name not in ("default", "v2"):
+        raise UnsupportedError(f"unknown {field} with configuration {shown(configuration)}")
+    known(configuration, f"configuration of {field}", ("separator",))
+    separator = configuration.get("separator", "/" if name == "default" else ".")
+    if separator not in ("/", "."):
+        raise MetadataError(f"separator of {field} must be '/' or '.', not {shown(separator)}")
+    return ChunkKeys("c", separator, "c") if name == "default" else ChunkKeys("", separator, "0")
+
+
+def _foreign(field: str, parse: Any) -> Any:
+    """What `parse` returns. It may be code of another package: whatever it raises becomes a MetadataError."""
+    try:
+        return parse()
+    except (MetadataError, RecursionError):
+        raise
+    except Exception as error:
+        raise MetadataError(f"{field}: {type(error).__name__}: {error}") from error
+
+
+def _codecs(document: Any) -> tuple[codecs.Codec, ...]:
+    with at("codecs"):
+        if not sequence(document, "codecs"):
+            raise MetadataError("a codec that makes bytes of the array is needed, the list is empty")
+        return tuple(_foreign("codecs", lambda: codecs.parse(document)))
+
+
+def _fill_value(document: dict[str, Any], data_type: DataType) -> Any:
+    value = required(document, "fill_value")
+    if value is None and data_type.family != "optional":
+        raise MetadataError("fill_value must not be null")
+    with at("fill_value"):
+        return data_type.fill_from_json(value)
+
+
+def _dimension_names(value: Any, ndim: int) -> tuple[str | None, ...] | None:
+    if value is None:
+        return None
+    names = sequence(value, "dimension_names")
+    if len(names) != ndim or not all(name is None or isinstance(name, str) for name in names):
+        raise MetadataError(f"dimension_names must be {ndim} strings or nulls, not {shown(value)}")
+    return tuple(names)
+
+
+def _order(document: list[Any], ndim: int) -> str:
+    """F where the first codec reverses all axes, so that the elements lie in a chunk as Fortran has them."""
+    first = document[0]
+    if ndim < 2 or not isinstance(first, dict) or first.get("name") != "transpose":
+        return "C"
+    order = first.get("configuration", {}).get("order")
+    return "F" if order == "F" or order == list(range(ndim))[::-1] else "C"
+
+
+def _consolidated(document: Any, where: str) -> Nodes | None:
+    """The nodes below a group, inline in its document as zarr-python writes them. Each is parsed when asked for."""
+    if document is None:
+        return None
+    with at(where):
+        kind = mapping(document, "it").get("kind")
+        if kind != "inline":
+            raise UnsupportedError(f"unknown kind {shown(kind)}")
+        members = mapping(required(document, "metadata"), "metadata")
+    return Nodes(
+        {node_path(path, where): partial(parse_node, member, f"{where}: {path}") for path, member in members.items()}
+    )

@@ -1,0 +1,72 @@
+"""The corpus: real stores by other implementations, beside the repository; tests that want it skip where it is not.
+
+Its README says how `expected.json` was made; `digest` is the digest described there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(os.environ.get("GPUZARR_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
+
+needed = pytest.mark.skipif(not ROOT.is_dir(), reason=f"no corpus at {ROOT}")
+
+METADATA = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
+
+
+@cache
+def rows() -> list[dict[str, Any]]:
+    """The rows of expected.json, one an array; none where the corpus is absent."""
+    return json.loads((ROOT / "expected.json").read_text()) if ROOT.is_dir() else []
+
+
+def zarr_rows(container: str | None = None) -> list[dict[str, Any]]:
+    """The rows of v2 and v3 arrays, perhaps only those in a "directory" or a "zip"."""
+    return [row for row in rows() if row["format"] in ("v2", "v3") and container in (None, row["container"])]
+
+
+def read(path: str) -> bytes | None:
+    """The bytes at `path` of the corpus, a part of which may be a zip file; None where there is nothing."""
+    if (ROOT / path).is_file():
+        return (ROOT / path).read_bytes()
+    parts = path.split("/")
+    for i, part in enumerate(parts):
+        archive = ROOT.joinpath(*parts[: i + 1])
+        if part.endswith(".zip") and archive.is_file():
+            inside = _contents(archive)
+            return inside.get("/".join(parts[i + 1 :]))
+    return None
+
+
+@cache
+def _contents(archive: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as opened:
+        return {name.strip("/"): opened.read(name) for name in opened.namelist() if not name.endswith("/")}
+
+
+def digest(array: Any) -> str:
+    """SHA-256 over the C-order little-endian bytes of a decoded array.
+
+    Strings and bytes of any length: of each element its length as little-endian int32 (-1: missing) and its bytes.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind in "OT":
+        return hashlib.sha256(b"".join(_element(element) for element in array.reshape(-1).tolist())).hexdigest()
+    little = array.dtype.newbyteorder("<")
+    return hashlib.sha256(np.ascontiguousarray(array.astype(little, copy=False)).tobytes()).hexdigest()
+
+
+def _element(element: Any) -> bytes:
+    if element is None:
+        return np.int32(-1).astype("<i4").tobytes()
+    raw = element if isinstance(element, bytes) else str(element).encode()
+    return np.array(len(raw), "<i4").tobytes() + raw
