@@ -20,7 +20,7 @@ from gpuzarr.batch import ChunkSpec, Slab
 from gpuzarr.chain import Chain
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.host import HOST
-from gpuzarr.errors import CodecError
+from gpuzarr.errors import CodecError, RangeError
 from gpuzarr.grid import distinct
 from gpuzarr.metadata import ArrayMetadata, Axis, RegularAxis
 from gpuzarr.stores import MISSING, Ranges, Store
@@ -178,9 +178,9 @@ class Locator:
             slab = slab.take(slab.sizes != MISSING)
             for i, entries in zip(some, level.codec.entries(slab, level.spec) if len(slab) else [], strict=True):
                 found[i] = entries
-        except CodecError as error:
-            error.index = None if error.index is None else int(which[some[error.index]])
-            raise
+        except (CodecError, RangeError) as error:
+            index = None if error.index is None else int(which[some[error.index]])
+            raise CodecError(str(error), index) from error
         return found
 
     @staticmethod

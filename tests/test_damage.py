@@ -70,9 +70,8 @@ def test_chunk(chain: str, how: str, device: Device, tmp_path: Path) -> None:
     damage(tmp_path / "a" / ("1.1" if "v2" in chain else "c/1/1"), DAMAGES[how])
     a = gpuzarr.open_array(tmp_path / "a", device=device)
     np.testing.assert_array_equal(host_array(a[:8]), want[:8])
-    silent = chain == "raw" or (chain == "v2 lz4" and how == "flipped")
-    if how == "zeros" and silent and chain == "raw":
-        return
+    if how == "zeros" and chain in ("raw", "v2 fletcher32"):
+        return  # zeros are right: the sum of zeros is zero
     if how == "flipped" and not sees_flips:
         try:  # an error or a value, but nothing worse
             a[...]

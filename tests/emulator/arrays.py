@@ -41,10 +41,20 @@ def run(function: Any, args: Any, kwargs: Any) -> Any:
     return device_array(function(*plain(tuple(args)), **{name: plain(value) for name, value in kwargs.items()}))
 
 
+class _StrideTricks:
+    @staticmethod
+    def as_strided(array: DeviceArray, shape: Any, strides: Any) -> DeviceArray:
+        return np.lib.stride_tricks.as_strided(array, shape, strides, subok=True)
+
+
+class _Lib:
+    stride_tricks = _StrideTricks
+
+
 class Xp:
     """The array module of the device: NumPy's functions over arrays of the device."""
 
-    ndarray = DeviceArray
+    ndarray, lib = DeviceArray, _Lib
 
     def asarray(self, value: Any, dtype: Any = None) -> DeviceArray:
         return value if isinstance(value, DeviceArray) and dtype in (None, value.dtype) else self.array(value, dtype)
