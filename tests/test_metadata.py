@@ -1,11 +1,13 @@
 """What is common to the metadata of both formats, and the documents of the corpus."""
 
+import json
 import pickle
 
 import numpy as np
 import pytest
 
 from gpuzarr import metadata, metadata_v2, metadata_v3
+from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import MetadataError
 from tests import corpus
 
@@ -95,4 +97,47 @@ def agrees(ours, theirs):
     if ours.data_type.variable:
         assert ours.fill_value == fill
     else:
-        assert np.asarray(ours.fill_value).tobytes() == np.asarray(fill).astype(dtype).tobytes()
+        assert np.asarray(ours.fill_value, dtype).tobytes() == np.asarray(fill).astype(dtype).tobytes()
+
+
+def conformance(pattern):
+    return sorted((corpus.ROOT / "zarr_python_metadata/metadata").glob(pattern))
+
+
+def json_of(file):
+    return json.loads(file.read_text())
+
+
+@corpus.needed
+@pytest.mark.parametrize("file", conformance("v*/array/*.json"), ids=lambda file: file.stem)
+def test_array_documents_of_zarr_python(file):
+    document = json_of(file)
+    parsed = (
+        metadata_v3.parse_array(document, "x")
+        if document["zarr_format"] == 3
+        else metadata_v2.parse_array(document, {}, "x")
+    )
+    assert list(parsed.shape) == document["shape"]
+    if "rectilinear" in file.stem:
+        assert not parsed.regular
+        assert all(
+            axis.count == -(-axis.length // 50) for axis in parsed.axes if isinstance(axis, metadata.RegularAxis)
+        )
+
+
+@corpus.needed
+@pytest.mark.parametrize("file", conformance("v3/data_type/*/fill_values.json"), ids=lambda file: file.parent.name)
+def test_fill_values_of_zarr_python(file):
+    document = file.parent / "data_type.json"
+    name = {"raw": "r32"}.get(file.parent.name, file.parent.name)
+    data_type = parse_v3(json_of(document) if document.exists() else name)
+    for spelling in json_of(file).values():
+        value = data_type.fill_from_json(spelling)
+        again = data_type.fill_from_json(data_type.fill_to_json(value))
+        assert again == value or np.asarray(again).tobytes() == np.asarray(value).tobytes()
+
+
+@corpus.needed
+@pytest.mark.parametrize("file", conformance("v3/group/*.json"), ids=lambda file: file.stem)
+def test_group_documents_of_zarr_python(file):
+    metadata_v3.parse_group(json_of(file), "x")

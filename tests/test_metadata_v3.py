@@ -1,6 +1,7 @@
 """Documents of Zarr v3: the good are read as the spec says, the bad are refused by file and field."""
 
 import copy
+import pickle
 from contextlib import suppress
 
 import numpy as np
@@ -323,3 +324,8 @@ def test_any_change_gives_an_array_or_a_metadata_error(place, value, remove):
         target[place[-1]] = value
     with suppress(MetadataError):
         metadata_v3.parse_node(document, "x")
+
+
+def test_groups_pickle_with_their_nodes():
+    nodes = pickle.loads(pickle.dumps(consolidated({"a": ARRAY}))).consolidated
+    assert nodes["a"].shape == (10, 20)

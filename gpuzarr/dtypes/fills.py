@@ -92,7 +92,7 @@ def _float_of_hex(name: str, dtype: np.dtype[Any], digits: str) -> Any:
     """The bits of a float as the spec wants them: big-endian, all digits there."""
     if len(digits) != 2 * dtype.itemsize or not re.fullmatch("[0-9a-fA-F]+", digits):
         raise ValueError(f"{2 * dtype.itemsize} hexadecimal digits are needed")
-    if name.startswith(("float4", "float6")) and int(digits, 16) >= 2 ** int(name[5]):
+    if name.startswith(("float4_", "float6_")) and int(digits, 16) >= 2 ** int(name[5]):
         raise ValueError(f"more than {name[5]} bits")
     return np.array(int(digits, 16), f"u{dtype.itemsize}").view(dtype)[()]
 
