@@ -62,7 +62,7 @@ def chunk_of(axis: Axis, index: np.ndarray) -> np.ndarray:
 
 def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[Segment]:
     """The segments of one axis. `index`: a range of positive step, or an int64 array; a segment never
-    crosses a multiple of `together` chunks (those of one shard)."""
+    crosses a multiple of `together` chunks (those of one shard; 0: there are no shards)."""
     if len(index) == 0:
         return []
     return _of_range(axis, index, together) if isinstance(index, range) else _of_array(axis, index)
@@ -80,7 +80,8 @@ def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
     if not wanted.all():  # a step longer than a chunk leaves some out
         chunks, sizes, outside, inside, each = (a[wanted] for a in (chunks, sizes, outside, inside, each))
     alike = (np.diff(chunks) == 1) & (np.diff(sizes) == 0) & (np.diff(inside) == 0) & (np.diff(each) == 0)
-    alike &= chunks[1:] % together != 0
+    if together:
+        alike &= chunks[1:] % together != 0
     cuts = np.concatenate([[0], np.flatnonzero(~alike) + 1, [len(chunks)]]).tolist()
     found = []
     for a, b in zip(cuts, cuts[1:], strict=False):
@@ -123,10 +124,11 @@ class Box:
     @cached_property
     def coords(self) -> np.ndarray:
         """Coordinates of the chunks, int64 (n, ndim)."""
-        if not self.segments:
-            return np.zeros((1, 0), np.int64)
-        spans = np.meshgrid(*(np.arange(s.first, s.first + s.count) for s in self.segments), indexing="ij")
-        return np.stack([span.ravel() for span in spans], axis=1)
+        ndim = len(self.segments)
+        grid = np.empty((*self.counts, ndim), np.int64)
+        for axis, s in enumerate(self.segments):
+            grid[..., axis] = np.arange(s.first, s.first + s.count).reshape([-1] + [1] * (ndim - 1 - axis))
+        return grid.reshape(-1, ndim) if ndim else np.zeros((1, 0), np.int64)
 
     def split(self, most: int) -> Iterator[Box]:
         """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
@@ -247,7 +249,7 @@ Part = Box | Scatter
 
 
 def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int, ...]) -> Iterator[Part]:
-    """The boxes or scatters of a selection. Ranges must have positive steps; `together`: chunks a shard, per axis."""
+    """The boxes or scatters of a selection. Ranges must have positive steps; `together`: chunks a shard, per axis, or 0."""
     if isinstance(selection, Points):
         yield from _scatters(selection, axes)
         return

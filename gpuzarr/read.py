@@ -70,18 +70,19 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device) ->
 
 def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wave]:
     """The waves of a selection whose ranges run forward: few chunks on a CPU, so that they stay in its cache; many on a GPU."""
-    found = list(parts(selection, layout.axes, layout.per_object))
+    together = layout.per_object if layout.levels else (0,) * len(layout.axes)
+    found = list(parts(selection, layout.axes, together))
     total = sum(map(len, found))
     packed: list[Wave] = []
-    together: list[Part] = []
+    small: list[Part] = []  # parts that share a wave
     for part in found:
         most = _most(layout, part.chunk_shape, total, device)
         for piece in part.split(most):
-            if together and (together[0].chunk_shape != piece.chunk_shape or sum(map(len, together)) + len(piece) > most):
-                packed.append(Wave(tuple(together)))
-                together = []
-            together.append(piece)
-    return [*packed, Wave(tuple(together))] if together else packed
+            if small and (small[0].chunk_shape != piece.chunk_shape or sum(map(len, small)) + len(piece) > most):
+                packed.append(Wave(tuple(small)))
+                small = []
+            small.append(piece)
+    return [*packed, Wave(tuple(small))] if small else packed
 
 
 def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
