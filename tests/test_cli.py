@@ -118,3 +118,10 @@ def test_python_m_gpuzarr(store: Path) -> None:
     missing = subprocess.run([*command, "info", str(store / "none")], capture_output=True, text=True, cwd=root)
     assert missing.returncode == 1 and "none" in missing.stderr and missing.stderr.count("\n") == 1
     assert subprocess.run(command, capture_output=True, cwd=root).returncode == 2
+
+
+def test_consolidated_v2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = zarr.create_group(tmp_path, zarr_format=2)
+    root.create_array("a/b", shape=(4,), chunks=(2,), dtype="i4", compressors=None)
+    zarr.consolidate_metadata(tmp_path, zarr_format=2)
+    assert list(nodes(tmp_path, capsys)) == ["/", "/a", "/a/b"]

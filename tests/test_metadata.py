@@ -72,7 +72,7 @@ def test_every_document_of_the_corpus_parses(row):
 @corpus.needed
 def test_zarr_python_agrees_on_the_corpus():
     """Its dtype, fill value, chunk shape, attributes and chunk keys, of each array that it reads."""
-    zarr = pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr", "3.4")  # older ones know fewer codecs and types
     count = 0
     with zarr.config.set({"array.rectilinear_chunks": True}):
         for row in corpus.zarr_rows("directory"):

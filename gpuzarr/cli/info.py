@@ -63,7 +63,7 @@ def below(node: gpuzarr.Array | gpuzarr.Group, root: Path, path: str) -> Iterato
 
 
 def describe(node: gpuzarr.Array | gpuzarr.Group, root: Path, path: str) -> dict[str, Any]:
-    """One node. Sizes are bytes; `stored_bytes` is of chunks, None where the store is no local folder."""
+    """One node. Sizes are bytes; `stored_bytes` is of chunks; `nbytes` is None for strings and objects."""
     common = {"path": path or "/", "zarr_format": node.zarr_format, "attributes": plain(node.attrs.asdict())}
     if isinstance(node, gpuzarr.Group):
         return {"kind": "group", **common}
@@ -81,7 +81,7 @@ def describe(node: gpuzarr.Array | gpuzarr.Group, root: Path, path: str) -> dict
         "fill_value": plain(node.metadata.document.get("fill_value")),
         "codecs": [codec(c) for c in node.metadata.codecs],
         "dimension_names": plain(node.dimension_names),
-        "nbytes": node.nbytes,
+        "nbytes": None if node.dtype.hasobject or node.dtype.kind == "T" else node.nbytes,
         "stored_bytes": size,
         "stored_objects": objects,
         "gpu_decode": verdict,
@@ -174,7 +174,9 @@ def codec_text(value: dict[str, Any]) -> str:
 def stored_text(node: dict[str, Any]) -> str:
     if node["stored_bytes"] is None:
         return "stored size not known"
-    return f"{node['stored_bytes']} bytes in {node['stored_objects']} files, of {node['nbytes']} decoded"
+    files = "1 file" if node["stored_objects"] == 1 else f"{node['stored_objects']} files"
+    decoded = "" if node["nbytes"] is None else f", of {node['nbytes']:,} decoded"
+    return f"{node['stored_bytes']:,} bytes in {files}{decoded}"
 
 
 def decode_text(node: dict[str, Any]) -> str:
