@@ -69,15 +69,16 @@ class Array:
     def __init__(self, store: Store, path: str, metadata: ArrayMetadata, device: str | Device = "auto") -> None:
         self.store, self.path, self.metadata = store, path, metadata
         chosen = device_of(device)
-        self.device: Device = chosen if fits_gpu(metadata.data_type.dtype) else HOST
+        self.device: Device = chosen if fits_gpu(self.dtype) else HOST
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Array, (self.store, self.path, self.metadata, self.device)
 
     def __repr__(self) -> str:
         shards = "" if self.shards is None else f" shards={self.shards}"
         place = f"{self.store!r}" + (f" {self.path!r}" if self.path else "")
-        return f"<gpuzarr.Array {place} shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards} on {self.device.name}>"
+        what = f"shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
+        return f"<gpuzarr.Array {place} {what} on {self.device.name}>"
 
     # what it is
 
@@ -143,7 +144,8 @@ class Array:
         Of a rectilinear grid, the sizes along each axis.
         """
         if not self.metadata.regular:
-            return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in self.layout.axes)
+            axes = self.layout.axes
+            return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in axes)
         return self.layout.spec.shape
 
     @cached_property
@@ -208,7 +210,8 @@ class Array:
             kind = f"{self.device.xp.__name__}.ndarray"
             raise DeviceError(f"`out` must be a {kind} for an array on {self.device.name}, not a {type(out).__name__}")
         if out.shape != shape or out.dtype.newbyteorder("=") != self.dtype:
-            raise SelectionError(f"`out` must have shape {shape} and dtype {self.dtype}, not {out.shape} and {out.dtype}")
+            found = f"{out.shape} and {out.dtype}"
+            raise SelectionError(f"`out` must have shape {shape} and dtype {self.dtype}, not {found}")
         return out
 
     def _fields(self, result: Any, fields: Any) -> Any:

@@ -160,7 +160,7 @@ class Chain:
                 error.index = None if error.index is None else error.index + runs[i].start
                 raise
 
-        HOST.run(work, range(len(runs)))
+        HOST.each(work, range(len(runs)))
         return _joined(done) if isinstance(done[0], Slab) else np.concatenate(done)
 
 

@@ -7,6 +7,8 @@ the read and write paths turn them into `ChunkError`, which names the place.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class GpuZarrError(Exception):
     """Any error that gpuzarr itself raises."""
@@ -67,13 +69,14 @@ class ChunkError(GpuZarrError, ValueError):
 
     def __init__(self, problem: str, *, store: str, array: str, chunk: tuple[int, ...], key: str, codec: str) -> None:
         super().__init__(problem, store, array, chunk, key, codec)
-        self.problem, self.store, self.array, self.chunk, self.key, self.codec = problem, store, array, chunk, key, codec
+        self.problem, self.store, self.array = problem, store, array
+        self.chunk, self.key, self.codec = chunk, key, codec
 
     def __str__(self) -> str:
         where = f"chunk {self.chunk} of array {'/' + self.array!r} in {self.store} (key {self.key!r}"
         return f"{where}, codec {self.codec}): {self.problem}"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return _chunk_error, self.args
 
 

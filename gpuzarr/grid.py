@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any
 
@@ -69,7 +69,7 @@ def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[Segme
 
 
 def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
-    first, last = (int(chunk_of(axis, np.int64(i))) for i in (index[0], index[-1]))
+    first, last = chunk_of(axis, np.array([index[0], index[-1]])).tolist()
     chunks = np.arange(first, last + 1)
     starts, sizes = _starts(axis, chunks)
     step = index.step
@@ -84,7 +84,7 @@ def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
         alike &= chunks[1:] % together != 0
     cuts = np.concatenate([[0], np.flatnonzero(~alike) + 1, [len(chunks)]]).tolist()
     found = []
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in pairwise(cuts):
         n, size, begin, out = int(each[a]), int(sizes[a]), int(inside[a]), int(outside[a])
         part = slice(begin, begin + (n - 1) * step + 1, step)
         found.append(Segment(int(chunks[a]), b - a, size, part, slice(out, out + n * (b - a)), n))
@@ -96,7 +96,7 @@ def _of_array(axis: Axis, index: np.ndarray) -> list[Segment]:
     order = np.argsort(chunks, kind="stable")
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(chunks[order])) + 1, [len(order)]]).tolist()
     found = []
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in pairwise(cuts):
         outside = order[a:b]
         chunk = chunks[outside[:1]]
         start, size = (int(x[0]) for x in _starts(axis, chunk))
@@ -203,7 +203,7 @@ def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Single elements of some chunks: element `inside` of chunk `coords[chunk]` goes to `outside` of the flat result."""
+    """Single elements of chunks: element `inside` of chunk `coords[chunk]` goes to `outside` of the flat result."""
 
     coords: np.ndarray
     chunk_shape: tuple[int, ...]
@@ -249,7 +249,7 @@ Part = Box | Scatter
 
 
 def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int, ...]) -> Iterator[Part]:
-    """The boxes or scatters of a selection. Ranges must have positive steps; `together`: chunks a shard, per axis, or 0."""
+    """The boxes or scatters of a selection whose ranges run forward. `together`: chunks a shard, per axis, or 0."""
     if isinstance(selection, Points):
         yield from _scatters(selection, axes)
         return

@@ -21,7 +21,7 @@ class Group:
         self.store, self.path, self.metadata = store, path, metadata
         self._open, self._device = opener, device
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Group, (self.store, self.path, self.metadata, self._open, self._device)
 
     def __repr__(self) -> str:

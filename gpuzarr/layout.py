@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, Slab
+from gpuzarr.batch import ChunkSpec
 from gpuzarr.chain import Chain
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.host import HOST
@@ -92,7 +92,8 @@ def layout(metadata: ArrayMetadata, path: str) -> Layout:
         return [prefix + name for name in names] if prefix else names
 
     spec = ChunkSpec(metadata.chunk_shape, metadata.data_type.dtype, metadata.fill_value)
-    axes, codecs, levels = metadata.axes, metadata.codecs, []
+    axes, codecs = metadata.axes, metadata.codecs
+    levels: list[Level] = []
     while metadata.regular and len(codecs) == 1 and isinstance(codecs[0], ShardingIndexed):
         levels.append(Level(codecs[0], spec))
         codecs[0].encoded(spec)
@@ -122,7 +123,7 @@ class Locator:
         self._lock = threading.Lock()
 
     def locate(self, coords: np.ndarray) -> Located:
-        """Where the innermost chunks at `coords`, (n, ndim), lie. CodecError with a chunk's index for a bad shard index."""
+        """Where the innermost chunks at `coords`, (n, ndim), lie. CodecError (with index) for a bad shard index."""
         return self._locate(coords, len(self.layout.levels))
 
     def _locate(self, coords: np.ndarray, depth: int) -> Located:
@@ -144,7 +145,8 @@ class Locator:
         base = shard.take(which)
         size = np.where(base.ranges.sizes < 0, 1 << 62, base.ranges.sizes)
         if (beyond := found.sum(axis=1) > size).any():
-            raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), ShardingIndexed.names[0])
+            index = int(np.argmax(beyond))
+            raise CodecError("the shard index names bytes beyond the shard", index, ShardingIndexed.names[0])
         ranges = Ranges(base.ranges.keys, base.ranges.objects, base.ranges.offsets + found[:, 0], found[:, 1])
         return Located(ranges, found[:, 0] >= 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,11 +12,9 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.group import Group
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, load_json
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, load_json
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
-
-Node = ArrayMetadata | GroupMetadata
 
 
 def open(  # as zarr.open
@@ -75,7 +74,7 @@ class Opener:
     device: Device
     zarr_format: int | None = None
     consolidated: bool | None = None
-    known: tuple[str, dict[str, Node]] | None = None  # the path of the group that has it, and the nodes below
+    known: tuple[str, Mapping[str, Node]] | None = None  # the path of the group that has it, and the nodes below
 
     def __call__(self, path: str) -> Array | Group:
         metadata = self._find(path)
@@ -108,7 +107,7 @@ class Opener:
     def _stored(self, path: str) -> Node | None:
         if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
             node = metadata_v3.parse_node(*found)
-            return replace(node, consolidated=None) if self._ignores(node) else node
+            return self._without_consolidated(node)
         return self._stored_v2(path) if self.zarr_format in (None, 2) else None
 
     def _stored_v2(self, path: str) -> Node | None:
@@ -121,8 +120,9 @@ class Opener:
             group = replace(group, consolidated=metadata_v2.parse_consolidated(*summary))
         return group
 
-    def _ignores(self, node: Node) -> bool:
-        return self.consolidated is False and isinstance(node, GroupMetadata)
+    def _without_consolidated(self, node: Node) -> Node:
+        ignored = self.consolidated is False and isinstance(node, GroupMetadata)
+        return replace(node, consolidated=None) if ignored and isinstance(node, GroupMetadata) else node
 
     def _attributes(self, path: str) -> dict[str, Any]:
         found = self._json(path, ".zattrs")

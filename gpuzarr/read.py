@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any, Protocol
 
@@ -14,10 +14,10 @@ import numpy as np
 from gpuzarr.batch import Slab
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
-from gpuzarr.devices.host import HOST
+from gpuzarr.devices.waves import Settle
 from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.grid import Part, parts
-from gpuzarr.layout import Layout, Located, Locator
+from gpuzarr.layout import Layout, Locator
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 
@@ -65,11 +65,14 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device) ->
     target = _target(selection, out)
     selection = _forward(selection)
     reader = Reader(source, target, device)
-    device.run(reader.read, waves(source.layout, selection, device))
+    device.run(reader.load, reader.finish, waves(source.layout, selection, device))
 
 
 def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wave]:
-    """The waves of a selection whose ranges run forward: few chunks on a CPU, so that they stay in its cache; many on a GPU."""
+    """The waves of a selection whose ranges run forward.
+
+    On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many.
+    """
     together = layout.per_object if layout.levels else (0,) * len(layout.axes)
     found = list(parts(selection, layout.axes, together))
     total = sum(map(len, found))
@@ -113,6 +116,16 @@ def _backward(index: range | np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """A wave with its encoded bytes. `slab` has the chunks that are there."""
+
+    wave: Wave
+    chain: Chain
+    slab: Slab
+    there: np.ndarray
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads the waves of one selection into `out`."""
 
@@ -131,18 +144,46 @@ class Reader:
         fits = self.out.flags.c_contiguous and self.out.dtype == spec.dtype and spec.nbytes is not None
         return self.out.reshape(-1).view(np.uint8) if fits else None
 
-    def read(self, wave: Wave) -> None:
+    def load(self, wave: Wave) -> Loaded:
+        """The encoded chunks of a wave, in host memory."""
         chain = self.source.layout.chain(wave.chunk_shape)
-        with self.device.wave():
-            with self._blame(wave.coords):
-                located = self._locator.locate(wave.coords)
-            slab, there = self._load(wave, located, chain)
-            if not there.all():
-                wave = self._fill(wave, there)
-            if len(slab):
-                with self._blame(wave.coords):
-                    self._decode(wave, slab, chain)
-                    self.device.settle()
+        with self._blame(wave.coords):
+            located = self._locator.locate(wave.coords)
+        there = located.there
+        starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
+        if not there.all():
+            located, starts = located.take(np.flatnonzero(there)), None
+
+        def place(sizes: np.ndarray) -> Slab:
+            fits = ((sizes == chain.spec.nbytes) | (sizes == 0)).all()
+            if starts is not None and fits and len(sizes) == len(starts):
+                return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
+            return self.device.stage(sizes)
+
+        with self._blame(wave.coords[there]):
+            slab = self.source.store.read(located.ranges, place, self.device.readers)
+        if (gone := slab.sizes == MISSING).any():
+            there = there.copy()
+            there[np.flatnonzero(there)[gone]] = False
+            slab = slab.take(~gone)
+        return Loaded(wave, chain, slab, there)
+
+    def finish(self, loaded: Loaded) -> Settle | None:
+        """Put the chunks of a wave, decoded, to their place in `out`; what is returned tells whether that went well."""
+        wave, slab = loaded.wave, loaded.slab
+        if not loaded.there.all():
+            wave = self._fill(wave, loaded.there)
+        if not len(slab):
+            return None
+        with self._blame(wave.coords):
+            self._decode(wave, slab, loaded.chain)
+        settle = self.device.checked()
+        return partial(self._settle, loaded, wave.coords, settle) if settle else None
+
+    def _settle(self, loaded: Loaded, coords: np.ndarray, settle: Settle) -> None:
+        """`loaded` is only held: the device may still read it."""
+        with self._blame(coords):
+            settle()
 
     def _decode(self, wave: Wave, slab: Slab, chain: Chain) -> None:
         """Decode what was loaded and put it to its place; straight there, where that can be."""
@@ -154,31 +195,16 @@ class Reader:
         else:
             self._place(wave, chain.decode(slab, self.device))
 
-    def _load(self, wave: Wave, located: Located, chain: Chain) -> tuple[Slab, np.ndarray]:
-        """The encoded bytes of the chunks that are there, and which are; raw ones straight to where they belong."""
-        there = located.there
-        starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
-        if not there.all():
-            located, starts = located.take(np.flatnonzero(there)), None
-
-        def place(sizes: np.ndarray) -> Slab:
-            fits = starts is not None and len(sizes) == len(starts) and ((sizes == chain.spec.nbytes) | (sizes == 0)).all()
-            return Slab(self._bytes, starts, sizes) if fits else HOST.slab(sizes)
-
-        with self._blame(wave.coords[there]):
-            slab = self.source.store.read(located.ranges, place)
-        if (gone := slab.sizes == MISSING).any():
-            there = there.copy()
-            there[np.flatnonzero(there)[gone]] = False
-            slab = slab.take(~gone)
-        return slab, there
-
     def _destinations(self, wave: Wave) -> np.ndarray | None:
         """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""
         if self._bytes is None:
             return None
-        starts = [part.destination(self.out) for part in wave.parts]
-        return None if any(s is None for s in starts) else np.concatenate(starts)
+        starts: list[np.ndarray] = []
+        for part in wave.parts:
+            if (begins := part.destination(self.out)) is None:
+                return None
+            starts.append(begins)
+        return starts[0] if len(starts) == 1 else np.concatenate(starts)
 
     def _fill(self, wave: Wave, there: np.ndarray) -> Wave:
         """Put the fill value where chunks are missing; the wave of the others."""
@@ -206,5 +232,5 @@ class Reader:
             source, index = self.source, error.index
             chunk = tuple(coords[0 if index is None else index].tolist())
             codec = getattr(error, "codec", "") or "none"
-            place = {"store": repr(source.store), "array": source.path, "chunk": chunk, "key": source.layout.key(chunk)}
-            raise ChunkError(str(error), codec=codec, **place) from error
+            key, store = source.layout.key(chunk), repr(source.store)
+            raise ChunkError(str(error), store=store, array=source.path, chunk=chunk, key=key, codec=codec) from error

@@ -30,6 +30,12 @@ def host_array(result):
     return result.get() if hasattr(result, "get") else np.asarray(result)
 
 
+def settle(device):
+    """Look at what the device has to tell of what was launched."""
+    if look := device.checked():
+        look()
+
+
 @pytest.fixture(params=["cpu", "emulated", "cuda"])
 def device(request):
     return {"cpu": lambda: device_of("cpu"), "emulated": _emulated, "cuda": _cuda}[request.param]()

@@ -1,4 +1,4 @@
-"""Every array of the corpus that lies in a directory and is Zarr v2 or v3 meets its digest, or is refused by a typed error."""
+"""Every v2 and v3 array of the corpus that lies in a directory meets its digest, or is refused by a typed error."""
 
 from __future__ import annotations
 

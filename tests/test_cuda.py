@@ -13,6 +13,7 @@ from gpuzarr.codecs import find
 from gpuzarr.devices import choose, nvcomp
 from gpuzarr.devices import cuda as module
 from gpuzarr.errors import CodecError, DeviceError
+from tests.conftest import settle
 from tests.emulator.arrays import Xp
 from tests.emulator.library import Library
 
@@ -34,6 +35,14 @@ class Device:
         return False
 
 
+class Event:
+    def __init__(self, name):
+        self.name = name
+
+    def synchronize(self):
+        """What is done is done."""
+
+
 class Stream:
     ptr = 0
 
@@ -41,10 +50,10 @@ class Stream:
         self.waited = []
 
     def wait_event(self, event):
-        self.waited.append(event)
+        self.waited.append(event.name)
 
     def record(self):
-        return f"event {len(self.waited)}"
+        return Event(f"event {len(self.waited)}")
 
 
 class Module:
@@ -68,6 +77,7 @@ class StubXp(Xp):
         self.cuda = SimpleNamespace(
             Device=Device,
             get_current_stream=lambda: self.stream,
+            alloc_pinned_memory=bytearray,
             function=SimpleNamespace(Module=Module),
             runtime=SimpleNamespace(CUDARuntimeError=FailedError, getDeviceCount=lambda: 1),
         )
@@ -100,23 +110,25 @@ def test_a_batch_and_its_errors(stub):
     slab = Slab(stub.upload(host), starts, np.array([len(c) for c in chunks]), host)
     codec = find("blosc", {}, 2)
     for _ in range(2):
-        with stub.wave():
-            out = codec.decode(slab, BytesSpec(16000), stub)
-            stub.settle()
+        out = codec.decode(slab, BytesSpec(16000), stub)
+        settle(stub)
     for i in range(4):
         assert stub.download(out[i]).tobytes() == plain[i].tobytes()
     assert stub.stream.waited == ["event 0"]  # the second batch waits for the first
 
-    with stub.wave():
-        bad = stub.upload(np.full(1, 2, np.int32))
-        stub.check(bad, np.array([5, 6, 7]), "it is bad")
-        with pytest.raises(CodecError, match="it is bad") as caught:
-            stub.settle()
-        assert caught.value.index == 7
-    with pytest.raises(KeyError), stub.wave():
+    bad = stub.upload(np.full(1, 2, np.int32))
+    stub.check(bad, np.array([5, 6, 7]), "it is bad")
+    with pytest.raises(CodecError, match="it is bad") as caught:
+        settle(stub)
+    assert caught.value.index == 7
+
+    def fail(wave):
         stub.check(bad, np.arange(3), "of a wave that failed otherwise")
         raise KeyError
-    stub.settle()
+
+    with pytest.raises(KeyError):
+        stub.run(lambda wave: wave, fail, [1])
+    settle(stub)
 
 
 def test_a_gpu_that_stopped(stub, monkeypatch):

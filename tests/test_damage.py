@@ -90,7 +90,8 @@ def test_chunk(chain: str, how: str, device: Device, tmp_path: Path) -> None:
 def test_shard(location: str, how: str, device: Device, tmp_path: Path) -> None:
     sharding = c.ShardingCodec(chunk_shape=(4, 10), codecs=[c.BytesCodec(), c.ZstdCodec()], index_location=location)
     want = np.random.default_rng(1).integers(0, 30, (24, 40)).astype("i4")
-    z = zarr.create_array(tmp_path / "a", shape=want.shape, dtype="i4", chunks=(8, 20), serializer=sharding, compressors=None)
+    options = {"serializer": sharding, "compressors": None}
+    z = zarr.create_array(tmp_path / "a", shape=want.shape, dtype="i4", chunks=(8, 20), **options)
     z[...] = want
     damage(tmp_path / "a/c/1/1", DAMAGES[how])
     a = gpuzarr.open_array(tmp_path / "a", device=device)

@@ -70,8 +70,8 @@ def test_outer(data: st.DataObject) -> None:
     chosen = tuple(data.draw(index(a.length)) for a in grid)
     together = tuple(data.draw(st.integers(1, 3)) for _ in grid)
     selection = orthogonal(chosen, array.shape)
-    full = [np.arange(a.length)[i : i + 1 or None] if isinstance(i, int) else np.arange(a.length)[i] for a, i in zip(grid, chosen, strict=True)]
-    want = array[np.ix_(*full)].reshape(selection.shape)
+    want = array[np.ix_(*(np.atleast_1d(np.arange(a.length)[i]) for a, i in zip(grid, chosen, strict=True)))]
+    want = want.reshape(selection.shape)
     got = place_all(array, grid, selection, together, data.draw(st.integers(1, 9)))
     np.testing.assert_array_equal(got, want)
 
@@ -82,7 +82,8 @@ def test_points(data: st.DataObject) -> None:
     grid = data.draw(st.lists(axes(), min_size=1, max_size=3))
     array = np.arange(prod(a.length for a in grid)).reshape([a.length for a in grid])
     n = data.draw(st.integers(0, 9))
-    chosen = tuple(np.array(data.draw(st.lists(st.integers(-a.length, a.length - 1), min_size=n, max_size=n)), np.int64) for a in grid)
+    lists = [st.lists(st.integers(-a.length, a.length - 1), min_size=n, max_size=n) for a in grid]
+    chosen = tuple(np.array(data.draw(some), np.int64) for some in lists)
     selection = pointwise(chosen, array.shape)
     got = place_all(array, grid, selection, (1,) * len(grid), data.draw(st.integers(1, 4)))
     np.testing.assert_array_equal(got, array[chosen])

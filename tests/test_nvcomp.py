@@ -10,6 +10,7 @@ from numcodecs import zstd
 from gpuzarr.devices import nvcomp
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import CodecError, DeviceError
+from tests.conftest import settle
 
 FORMATS = sorted(nvcomp.FORMATS)
 
@@ -85,9 +86,8 @@ def test_a_batch(gpu, zstd_streams, monkeypatch, most):
     monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)  # the second: in parts
     chunks, streams = zstd_streams
     *columns, target, _kept = batch(gpu, streams, 5000)
-    with gpu.wave():
-        gpu.decompress("zstd", *columns, np.arange(9))
-        gpu.settle()
+    gpu.decompress("zstd", *columns, np.arange(9))
+    settle(gpu)
     out = gpu.download(target.data)
     assert [out[s : s + 5000].tobytes() for s in target.starts] == chunks
 
@@ -99,15 +99,15 @@ def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, monkeypatch, mo
     columns[3] = columns[3] + np.where(np.isin(np.arange(9), [5, 7]), 1, 0)  # a size that is not met
     gpu.decompress("zstd", *columns, np.arange(9) * 10)
     with pytest.raises(CodecError, match="nvCOMP zstd") as caught:
-        gpu.settle()
+        settle(gpu)
     assert caught.value.index == 50
-    gpu.settle()  # it was told once
+    settle(gpu)  # it was told once
 
 
 def test_an_empty_batch_is_nothing(gpu):
     none = np.zeros(0, np.uint64)
     gpu.decompress("lz4", none, none, none, none, none)
-    gpu.settle()
+    settle(gpu)
 
 
 def test_deflate_wants_aligned_streams(gpu):

@@ -1,4 +1,4 @@
-"""Arrays that zarr-python and tensorstore wrote read back with the values that were written, by every kind of selection."""
+"""Arrays that zarr-python wrote read back with the values that were written, by every kind of selection."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def test_selections(stored: tuple[Path, np.ndarray], device: Device) -> None:
     path, want = stored
     a = gpuzarr.open_array(path, device=device)
     assert (a.shape, a.chunks, a.dtype, a.fill_value) == (SHAPE, CHUNKS, want.dtype.newbyteorder("="), 7)
-    for key in [..., 3, (slice(2, 9), slice(None), -1), (slice(None, None, -2), 3, slice(1, 16, 5)), (slice(5, 5),), (12, 10, 16)]:
+    every, some = slice(None), slice(1, 16, 5)
+    for key in [..., 3, (slice(2, 9), every, -1), (slice(None, None, -2), 3, some), (slice(5, 5),), (12, 10, 16)]:
         np.testing.assert_array_equal(host_array(a[key]), want[key])
     rows = np.array([0, 12, 5, 5])
     np.testing.assert_array_equal(host_array(a.oindex[rows, :, [1, 0]]), want[np.ix_(rows, range(11), [1, 0])])
@@ -91,7 +92,8 @@ def test_any_selection_of_any_layout(tmp_path_factory: pytest.TempPathFactory, d
     shards = None if per_shard is None else tuple(c * n for c, n in zip(chunks, per_shard, strict=True))
     path = tmp_path_factory.mktemp("any") / "a"
     zstd = data.draw(st.sampled_from([None, "auto"]))
-    z = zarr.create_array(path, shape=shape, dtype="i2", chunks=chunks or "auto", shards=shards, compressors=zstd, fill_value=-1)
+    options = {"chunks": chunks or "auto", "shards": shards, "compressors": zstd}
+    z = zarr.create_array(path, shape=shape, dtype="i2", fill_value=-1, **options)
     want = np.arange(np.prod(shape, dtype=int), dtype="i2").reshape(shape)
     z[...] = want
     key = tuple(data.draw(st.one_of(st.slices(n), st.integers(-n, n - 1)) if n else st.slices(n)) for n in shape)

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr import codecs
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.chain import Chain
+from gpuzarr.codecs import Codec, parse
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import CodecError, MetadataError
@@ -33,8 +33,8 @@ class ShardingIndexed:
     kind = "array->bytes"
 
     chunk_shape: tuple[int, ...]
-    codecs: tuple[codecs.Codec, ...]
-    index_codecs: tuple[codecs.Codec, ...]
+    codecs: tuple[Codec, ...]
+    index_codecs: tuple[Codec, ...]
     index_location: Literal["start", "end"] = "end"
 
     @classmethod
@@ -51,7 +51,7 @@ class ShardingIndexed:
         for name in ("codecs", "index_codecs"):
             if name not in configuration:
                 raise MetadataError(f"sharding_indexed needs {name!r}")
-        inner, index = (codecs.parse(configuration[name]) for name in ("codecs", "index_codecs"))
+        inner, index = (parse(configuration[name]) for name in ("codecs", "index_codecs"))
         return cls(tuple(shape), inner, index, location)
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
@@ -133,14 +133,15 @@ class ShardingIndexed:
     def _decode_inner(inner: Chain, slab: Slab, device: Device, shard: np.ndarray) -> Any:
         try:
             batch = inner.run(slab, device)
-            device.settle()
+            if settle := device.checked():
+                settle()  # now, while the numbers of the inner chunks mean something
             return batch
         except CodecError as error:
             error.index = None if error.index is None else int(shard[error.index])
             raise
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        """Whole shards of a batch (n, *spec.shape): every inner chunk that is not all fill value, in C order, then the index."""
+        """Whole shards of a batch (n, *spec.shape): all inner chunks in C order, and the index."""
         counts, n = self.counts(spec), len(chunks)
         cells = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
         ndim = len(counts)
@@ -161,7 +162,7 @@ class ShardingIndexed:
 
 
 @lru_cache(256)
-def _index_chain(steps: tuple[codecs.Codec, ...], counts: tuple[int, ...]) -> Chain:
+def _index_chain(steps: tuple[Codec, ...], counts: tuple[int, ...]) -> Chain:
     return Chain.build(steps, ChunkSpec((*counts, 2), np.dtype(np.uint64), np.uint64(EMPTY)))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 
 from gpuzarr.batch import Slab
+from gpuzarr.devices.waves import Finish, Load, Settle
 
 
 class Kernel(Protocol):
@@ -28,6 +28,7 @@ class Device(Protocol):
     gpu: bool
     xp: Any
     threads: int  # waves at work at once
+    readers: int  # threads that one wave's read from the store may use
     wave_bytes: int  # decoded bytes that one wave should have
 
     def empty(self, nbytes: int) -> Any:
@@ -42,12 +43,12 @@ class Device(Protocol):
         """A fresh slab of scratch for chunks of these sizes, each aligned to `batch.ALIGNMENT`."""
         ...
 
-    def wave(self) -> AbstractContextManager[None]:
-        """Around the work of one wave, in the thread that does it."""
+    def stage(self, sizes: np.ndarray) -> Slab:
+        """Host memory for the encoded chunks of one wave; pinned where that makes the copy to the device faster."""
         ...
 
-    def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
-        """Call work(wave) for each wave, some at once; the first error is raised."""
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
+        """finish(load(wave)) for each wave, some at once, each in what order suits; the first error is raised."""
         ...
 
     def upload(self, data: np.ndarray) -> Any:
@@ -56,6 +57,10 @@ class Device(Protocol):
 
     def download(self, data: Any) -> np.ndarray:
         """Copy to the host; waits for the stream."""
+        ...
+
+    def fetch(self, data: Any) -> Callable[[], np.ndarray]:
+        """`download` in two: the copy is ordered on the stream now; the function that is returned waits for it."""
         ...
 
     def address(self, data: Any) -> int:
@@ -81,17 +86,20 @@ class Device(Protocol):
         `algorithm` is "lz4" (raw block), "zstd" (frame), "deflate" (raw RFC 1951), "gzip" (RFC 1952) or "snappy" (raw).
         All arrays are of the host (uint64 addresses, int64 sizes). `chunk[i]` is the chunk that stream i belongs to.
         Nothing is raised here for bad streams: status and actual size of each are compared on the device, and
-        `settle` tells.
+        what `checked` returns tells.
         """
         ...
 
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         """Remember a device int32 array of one element: the number of the first bad stream, or a negative number.
 
-        `settle` will turn it into a CodecError for `chunk[bad]` with the text `problem`.
+        What `checked` returns will turn it into a CodecError for `chunk[bad]` with the text `problem`.
         """
         ...
 
-    def settle(self) -> None:
-        """Wait for what was remembered since the last call; CodecError for the first bad chunk."""
+    def checked(self) -> Settle | None:
+        """What this thread remembered since the last call, as a function that waits for it and raises CodecError.
+
+        None if there is nothing to wait for.
+        """
         ...

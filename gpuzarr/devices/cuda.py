@@ -6,9 +6,11 @@ Everything is ordered on the current CuPy stream of the calling thread; nothing 
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,16 +18,18 @@ import numpy as np
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp
 from gpuzarr.devices.pending import Pending
+from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
 from gpuzarr.errors import DeviceError
 from gpuzarr.kernels import cubin
+
+AHEAD = 3  # waves that are being loaded beside the one that is decoded
 
 
 class Cuda:
     """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device`, which keeps one of each."""
 
-    gpu = True
-    threads = 1
-    wave_bytes = 256 << 20
+    gpu, threads, wave_bytes = True, 1, 256 << 20
+    readers = min(32, 4 * (os.cpu_count() or 1))
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy
@@ -38,6 +42,7 @@ class Cuda:
         self._compiling = threading.Lock()
         self._turn = threading.Lock()
         self._last_batch: Any = None
+        self._process = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         from gpuzarr.devices.choose import device
@@ -56,31 +61,55 @@ class Cuda:
         starts, sizes, total = packed(sizes)
         return Slab(self.empty(total), starts, sizes)
 
-    @contextmanager
-    def wave(self) -> Iterator[None]:
+    def stage(self, sizes: np.ndarray) -> Slab:
+        """Pinned, so that the copy to the device runs beside all else. CuPy's pool keeps it for the next wave."""
+        starts, sizes, total = packed(sizes)
+        memory = self.xp.cuda.alloc_pinned_memory(max(total, 1))
+        return Slab(np.frombuffer(memory, np.uint8, total), starts, sizes)
+
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
+        if os.getpid() != self._process:
+            raise DeviceError(f"{self.name} was used before the fork: start processes that use it with 'spawn'")
         with self._device:
             try:
-                yield
-            except BaseException:
+                pipelined(load, finish, waves, self._pool, AHEAD)
+            finally:
                 self._pending.forget()
-                raise
 
-    def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
-        for wave in waves:
-            work(wave)
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(AHEAD, f"gpuzarr {self.name}")
 
     def upload(self, data: np.ndarray) -> Any:
-        """Through pinned memory that CuPy keeps until the copy is done; `data` may change after the call."""
+        """A copy on the device, in the order of the stream; from memory of `stage` the host does not wait for it.
+
+        Whoever staged the memory keeps it until the wave is settled.
+        """
         with self._device:
-            return self.xp.array(np.ascontiguousarray(data))
+            data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
+            there = self.xp.empty(data.shape, data.dtype)
+            there.set(data, self.xp.cuda.get_current_stream())
+            return there
 
     def download(self, data: Any) -> np.ndarray:
-        try:
-            with self._device:
-                host: np.ndarray = self.xp.asnumpy(data)
-                return host
-        except self.xp.cuda.runtime.CUDARuntimeError as error:
-            raise DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that") from error
+        return self.fetch(data)()
+
+    def fetch(self, data: Any) -> Callable[[], np.ndarray]:
+        with self._device:
+            memory = self.xp.cuda.alloc_pinned_memory(max(data.nbytes, 1))
+            host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
+            stream = self.xp.cuda.get_current_stream()
+            self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
+            event = stream.record()
+
+        def wait() -> np.ndarray:
+            try:
+                event.synchronize()
+            except self.xp.cuda.runtime.CUDARuntimeError as error:
+                raise DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that") from error
+            return host
+
+        return wait
 
     def address(self, data: Any) -> int:
         return int(data.data.ptr)
@@ -118,5 +147,8 @@ class Cuda:
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         self._pending.add(bad, chunk, problem)
 
-    def settle(self) -> None:
-        self._pending.settle(self)
+    def checked(self) -> Settle:
+        """There is always something to wait for: the copy from the stage."""
+        with self._device:
+            settle = self._pending.take(self)
+            return settle or self.xp.cuda.get_current_stream().record().synchronize

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, Slab, packed
+from gpuzarr.devices.waves import Finish, Load, Settle
 
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
 WAVE = 1 << 20  # decoded bytes of a wave: what fits in a core's cache beside the encoded bytes
@@ -49,13 +49,13 @@ class _Scratch(threading.local):
 class Host:
     """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
 
-    name, gpu, xp, wave_bytes = "cpu", False, np, WAVE
+    name, gpu, xp, wave_bytes, readers = "cpu", False, np, WAVE, 1
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or len(os.sched_getaffinity(0))
         self._scratch = _Scratch()
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Host, (self.threads,)
 
     def empty(self, nbytes: int) -> np.ndarray:
@@ -65,33 +65,40 @@ class Host:
         starts, sizes, total = packed(sizes)
         return Slab(self.empty(total), starts, sizes)
 
-    @contextmanager
-    def wave(self) -> Iterator[None]:
+    stage = slab
+
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
+        self.each(partial(self._wave, load, finish), waves)
+
+    def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
+        """One wave, with this thread's scratch; a wave within a wave keeps the outer one's."""
         scratch = self._scratch
-        if scratch.active:  # a wave within a wave keeps the outer one's scratch
-            yield
+        if scratch.active:
+            finish(load(wave))
             return
         scratch.begin(SCRATCH // self.threads)
         try:
-            yield
+            finish(load(wave))
         finally:
             scratch.active = False
 
-    def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
-        waves = list(waves)
-        if len(waves) < 2 or self.threads < 2:
-            for wave in waves:
-                work(wave)
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> None:
+        """Call work(item) for each, on all threads; the first error is raised."""
+        items = list(items)
+        if len(items) < 2 or self.threads < 2:
+            for item in items:
+                work(item)
             return
-        shared = _Queue(work, waves)
-        helpers = [self._pool.submit(shared.drain) for _ in range(min(self.threads, len(waves)) - 1)]
+        shared = _Queue(work, items)
+        helpers = [self._pool.submit(shared.drain) for _ in range(min(self.threads, len(items)) - 1)]
         try:
             shared.drain()
         finally:
             shared.stop(helpers)
 
-    def settle(self) -> None:
-        """Nothing is ever pending: a host codec raises at once."""
+    def checked(self) -> Settle | None:
+        """Nothing is ever left to check: a host codec raises at once."""
+        return None
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -100,21 +107,21 @@ class Host:
 
 
 class _Queue:
-    """Waves that several threads take from; after an error nobody takes another."""
+    """Items that several threads take from; after an error nobody takes another."""
 
-    def __init__(self, work: Callable[[Any], None], waves: list[Any]) -> None:
-        self._work, self._next = work, iter(waves)
+    def __init__(self, work: Callable[[Any], None], items: list[Any]) -> None:
+        self._work, self._next = work, iter(items)
 
     def drain(self) -> None:
         try:
-            while (wave := next(self._next, None)) is not None:  # next() on a list iterator is atomic
-                self._work(wave)
+            while (item := next(self._next, None)) is not None:  # next() on a list iterator is atomic
+                self._work(item)
         except BaseException:
             self._next = iter(())
             raise
 
     def stop(self, helpers: list[Future[None]]) -> None:
-        """Let nobody take another wave, wait for those at work, and raise their first error."""
+        """Let nobody take another item, wait for those at work, and raise their first error."""
         self._next = iter(())
         running = [helper for helper in helpers if not helper.cancel()]
         for error in [helper.exception() for helper in running]:
@@ -135,4 +142,4 @@ def _forget_pools() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pools)
 
-HOST = Host()
+HOST: Any = Host()  # Any: a Device but for the members that only a GPU has

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,22 @@ class Pending(threading.local):
         """`bad`: device int32 array of one element, the number of the first bad stream, or negative."""
         self.checks.append((bad, chunk, problem))
 
-    def settle(self, device: Any) -> None:
-        """Read all of them with one copy; CodecError for the first that found something. Forgets them either way."""
+    def take(self, device: Any) -> Callable[[], None] | None:
+        """All open checks as one function, which waits for them; CodecError for the first that found something.
+
+        They are open no more. None if there are none.
+        """
         checks, self.checks = self.checks, []
         if not checks:
-            return
-        found = device.download(device.xp.concatenate([bad for bad, _, _ in checks]))
-        for number, (_, chunk, problem) in zip(found, checks, strict=True):
-            if number >= 0:
-                raise CodecError(problem, int(chunk[number]))
+            return None
+        found = device.fetch(device.xp.concatenate([bad for bad, _, _ in checks]))
+
+        def settle() -> None:
+            for number, (_, chunk, problem) in zip(found(), checks, strict=True):
+                if number >= 0:
+                    raise CodecError(problem, int(chunk[number]))
+
+        return settle
 
     def forget(self) -> None:
         self.checks = []

@@ -43,6 +43,6 @@ def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec,
             raise CodecError(str(error), index) from error
 
     each = -(-len(which) // (4 * HOST.threads))
-    HOST.run(work, [slice(first, first + each) for first in range(0, len(which), each)])
+    HOST.each(work, [slice(first, first + each) for first in range(0, len(which), each)])
     there = Slab(device.upload(decoded.data), decoded.starts, decoded.sizes)
     copy(device, addresses(there, device), addresses(into, device)[which], decoded.sizes)

@@ -41,8 +41,8 @@ class Store(Protocol):
         """One small object, whole; None where there is none."""
         ...
 
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
-        """Read all ranges into host memory.
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
+        """Read all ranges into host memory, on at most so many threads.
 
         Ranges of one object that lie close together may be read as one segment; else each range is a segment.
         `place(sizes)` is called once, with the size of each segment (0 for what is missing), and says where they

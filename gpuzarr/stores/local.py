@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from stat import S_ISREG
@@ -18,6 +20,7 @@ from gpuzarr.stores import MISSING, Ranges
 from gpuzarr.stores.segments import segments, used
 
 OPEN_FILES = 256  # that all reads together may hold open at once; beyond, each read holds one
+LEAST = 4  # files or ranges that are worth a thread
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not make us wait
 FOLDER = 2**31 - 1  # some file systems seek to here, or farther, for the end of a folder
 NO_FILE = (FileNotFoundError, NotADirectoryError)  # "a/b" where "a" is a file is missing too
@@ -80,24 +83,32 @@ class LocalStore:
         except (OSError, ValueError) as error:
             raise self._error(prefix, error) from error
 
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
         paths = [self._path(key) for key in keys]
         at_once = PERMITS.take(len(keys))
-        files: list[int] = []
+        files = [MISSING] * len(keys)
+        lengths = [MISSING] * len(keys)
+
+        def look(some: range) -> None:
+            for i in some:
+                lengths[i] = self._open(i, keys[i], paths[i], files) if at_once else self._length(keys[i], paths[i])
+
         try:
-            if at_once:
-                lengths = [self._open(key, path, files) for key, path in zip(keys, paths, strict=True)]
-            else:
-                lengths = [self._length(key, path) for key, path in zip(keys, paths, strict=True)]
+            spread(look, len(keys), threads)
             plan = segments(self, ranges, keys, objects, lengths, self.coalesce_gap, self.coalesce_size)
             slab = place(plan.sizes)
             into = memoryview(slab.data if slab.host is None else slab.host)
-            rows = zip(*(a.tolist() for a in (plan.objects, slab.starts, plan.offsets, plan.sizes)), strict=True)
+            rows = list(zip(*(a.tolist() for a in (plan.objects, slab.starts, plan.offsets, plan.sizes)), strict=True))
             if at_once:
-                self._fill(files, keys, rows, into)
+                spread(lambda some: self._fill(files, keys, rows[some.start : some.stop], into), len(rows), threads)
             else:
-                self._fill_one_by_one(keys, paths, lengths, rows, into)
+                rows.sort()
+                spread(
+                    lambda some: self._fill_one_by_one(keys, paths, lengths, rows[some.start : some.stop], into),
+                    len(rows),
+                    threads,
+                )
         finally:
             _close(files)
             PERMITS.give(len(keys) if at_once else 0)
@@ -131,25 +142,23 @@ class LocalStore:
         self, keys: Sequence[str], paths: list[str], lengths: list[int], rows: Iterable[Row], into: memoryview
     ) -> None:
         """`_fill` for more files than may be open."""
-        for number, some in groupby(sorted(rows), key=itemgetter(0)):
-            files: list[int] = []
+        for number, some in groupby(rows, key=itemgetter(0)):
+            files = [MISSING]
             try:
-                if self._open(keys[number], paths[number], files) != lengths[number]:
+                if self._open(0, keys[number], paths[number], files) != lengths[number]:
                     raise StoreError(f"{keys[number]!r} of {self!r} was changed while it was read")
                 self._fill({number: files[0]}, keys, some, into)
             finally:
                 _close(files)
 
-    def _open(self, key: str, path: str, files: list[int]) -> int:
-        """Append the open file (MISSING if there is none) to `files`, and give its length."""
+    def _open(self, i: int, key: str, path: str, files: list[int]) -> int:
+        """Put the open file to `files[i]` (MISSING stays if there is none), and give its length."""
         try:
-            file = os.open(path, FLAGS)
+            files[i] = file = os.open(path, FLAGS)
         except NO_FILE:
-            files.append(MISSING)
             return MISSING
         except (OSError, ValueError) as error:
             raise self._error(key, error) from error
-        files.append(file)
         try:
             length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond less than fstat
             if length < FOLDER or S_ISREG(os.fstat(file).st_mode):
@@ -176,6 +185,29 @@ class LocalStore:
 
     def _error(self, key: str, error: Exception) -> StoreError:
         return StoreError(f"cannot read {key!r} of {self!r}: {getattr(error, 'strerror', None) or error}")
+
+
+def spread(work: Callable[[range], None], n: int, threads: int) -> None:
+    """work(part) for parts of range(n), at most `threads` at once."""
+    threads = min(threads, n // LEAST)
+    if threads < 2:
+        work(range(n))
+        return
+    each = -(-n // threads)
+    futures = [_pool().submit(work, range(i, min(i + each, n))) for i in range(0, n, each)]
+    try:
+        for error in [future.exception() for future in futures]:
+            if error is not None:
+                raise error
+    finally:
+        for future in futures:
+            future.exception()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+    return ThreadPoolExecutor(64, "gpuzarr read")
 
 
 def _close(files: list[int]) -> None:

@@ -35,7 +35,7 @@ class MappingStore:
         keys = [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]
         return sorted({key[len(start) :].partition("/")[0] for key in keys} - {""})
 
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
         values = [self._value(key) for key in keys]
         lengths = [MISSING if value is None else len(value) for value in values]

@@ -83,6 +83,7 @@ def segments(
     if joined is None:
         return Segments(objects, offsets, np.where(missing, 0, wanted), wanted)
     within, skip = np.zeros((2, len(objects)), np.int64)
+    assert joined.within is not None and joined.skip is not None
     within[found], skip[found] = joined.within, joined.skip
     return Segments(joined.objects, joined.offsets, joined.sizes, wanted, within, skip)
 

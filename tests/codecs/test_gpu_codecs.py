@@ -13,6 +13,7 @@ from gpuzarr.batch import BytesSpec, Slab, packed
 from gpuzarr.codecs import find
 from gpuzarr.devices.host import Host
 from gpuzarr.errors import CodecError
+from tests.conftest import settle
 
 RNG = np.random.default_rng(11)
 
@@ -43,10 +44,9 @@ def decode(device, codec, chunks, nbytes, into=None):
     if not device.gpu:
         out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device)
         return [out[i].tobytes() for i in range(len(out))]
-    with device.wave():
-        out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device, into)
-        device.settle()
-        data = device.download(out.data)
+    out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device, into)
+    settle(device)
+    data = device.download(out.data)
     return [data[s : s + n].tobytes() for s, n in zip(out.starts, out.sizes, strict=True)]
 
 

@@ -8,8 +8,9 @@ then), and lies between guards that are looked at when a wave or a batch of chec
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp
 from gpuzarr.devices.pending import Pending
+from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
@@ -30,6 +32,7 @@ class Emulated:
 
     gpu = True
     threads = 1
+    readers = 2
     wave_bytes = 1 << 20
 
     def __init__(self, seed: int = 0) -> None:
@@ -54,15 +57,9 @@ class Emulated:
         starts, sizes, total = packed(sizes)
         return Slab(self.empty(total), starts, sizes)
 
-    @contextmanager
-    def wave(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._pending.forget()
-            raise
-        finally:
-            self.look_at_guards()
+    def stage(self, sizes: np.ndarray) -> Slab:
+        starts, sizes, total = packed(sizes)
+        return Slab(np.full(total, POISON, np.uint8), starts, sizes)
 
     def look_at_guards(self) -> None:
         guarded, self._guarded = self._guarded, []
@@ -71,9 +68,13 @@ class Emulated:
             assert all((guard == GUARDED).all() for guard in beside), "something wrote beside its scratch"
             assert held.alive or (memory[start:end] == GONE).all(), "something wrote to scratch that was let go"
 
-    def run(self, work: Callable[[Any], None], waves: Iterable[Any]) -> None:
-        for wave in waves:
-            work(wave)
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                pipelined(load, finish, waves, pool, ahead=2)
+        finally:
+            self._pending.forget()
+            self.look_at_guards()
 
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
@@ -85,6 +86,9 @@ class Emulated:
     def download(self, data: DeviceArray) -> np.ndarray:
         assert isinstance(data, DeviceArray), "download takes an array of the device"
         return self.xp.asnumpy(data)
+
+    def fetch(self, data: DeviceArray) -> Callable[[], np.ndarray]:
+        return partial(self.download, data)
 
     def address(self, data: DeviceArray) -> int:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
@@ -100,6 +104,6 @@ class Emulated:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
         self._pending.add(bad, chunk, problem)
 
-    def settle(self) -> None:
+    def checked(self) -> Settle | None:
         self.look_at_guards()
-        self._pending.settle(self)
+        return self._pending.take(self)

@@ -17,6 +17,17 @@ class DeviceArray(np.ndarray):
     def __array_function__(self, function, types, args, kwargs):
         return run(function, args, kwargs)
 
+    def set(self, data, stream=None):
+        """As CuPy: from host memory of the same dtype."""
+        assert not isinstance(data, DeviceArray) and data.dtype == self.dtype and data.flags.c_contiguous
+        self.view(np.ndarray)[...] = data
+
+    def get(self, stream=None, out=None, blocking=True):
+        """As CuPy: to host memory."""
+        out = np.empty(self.shape, self.dtype) if out is None else out
+        out[...] = self.view(np.ndarray)
+        return out
+
     def __setitem__(self, where, value):
         super().__setitem__(where, plain(value))
 
