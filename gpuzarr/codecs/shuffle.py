@@ -41,7 +41,7 @@ class Shuffle:
             chunkwise.check_sizes("shuffle", chunks, spec.nbytes)
         if self.elementsize <= 1:
             return chunkwise.moved(chunks, into)
-        return self._moved(chunks, into or device.slab(chunks.sizes), "decode")
+        return self._moved(chunks, device.slab(chunks.sizes) if into is None else into, "decode")
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         return self._moved(chunks, device.slab(chunks.sizes), "encode") if self.elementsize > 1 else chunks
