@@ -23,7 +23,7 @@ def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | No
 
     CodecError with the chunk's index for whatever `fill` raises.
     """
-    target = into or device.slab(np.full(len(chunks), nbytes, np.int64))
+    target = room(chunks, nbytes, device, into)
     source, out, i = chunks.data, target.data, 0
     begins, ends = target.starts.tolist(), (target.starts + nbytes).tolist()
     try:
@@ -32,6 +32,11 @@ def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | No
     except Exception as error:
         raise blamed(name, error, i) from error
     return target
+
+
+def room(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Slab:
+    """Where chunks of `nbytes` bytes are decoded to: `into`, or a fresh slab."""
+    return device.slab(np.full(len(chunks), nbytes, np.int64)) if into is None else into
 
 
 def produced(name: str, chunks: Slab, nbytes: int | None, device: Device, into: Slab | None, produce: Produce) -> Slab:

@@ -42,6 +42,23 @@ def numpy_dtype(text: Any, codec: str) -> np.dtype:
     return dtype
 
 
+def part(dtype: np.dtype) -> tuple[np.dtype, int]:
+    """What an element is made of, and of how many: a complex number of two floats, any other of itself.
+
+    The complex numbers of ml_dtypes have two parts too, which NumPy does not know; those of other narrow floats are
+    records of `real` and `imag`.
+    """
+    if dtype.names == ("real", "imag"):
+        return dtype["real"], 2
+    if dtype.kind == "c":
+        return np.dtype(f"f{dtype.itemsize // 2}"), 2
+    if dtype.name in ("complex32", "bcomplex32"):
+        import ml_dtypes
+
+        return np.dtype(np.float16 if dtype.name == "complex32" else ml_dtypes.bfloat16), 2
+    return dtype, 1
+
+
 def reinterpreted(spec: ChunkSpec, dtype: np.dtype, codec: str) -> ChunkSpec:
     """`spec` with its bytes taken as elements of `dtype` (native). The shape is kept where the item size is."""
     dtype = dtype.newbyteorder("=")

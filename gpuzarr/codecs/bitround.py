@@ -13,10 +13,10 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import native
+from gpuzarr.elements import native, part
 from gpuzarr.errors import MetadataError
 
-_MANTISSA = {"float16": 10, "float32": 23, "float64": 52, "bfloat16": 7, "complex64": 23, "complex128": 52}
+_MANTISSA = {"float16": 10, "float32": 23, "float64": 52, "bfloat16": 7}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BitRound:
             raise MetadataError(f"codec 'bitround': keepbits must be a number of bits, not {self.keepbits!r}")
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
-        if spec.dtype.name not in _MANTISSA and spec.dtype.kind not in "iumM":
+        if part(spec.dtype)[0].name not in _MANTISSA and spec.dtype.kind not in "iumM":
             raise MetadataError(f"codec 'bitround' takes numbers, not {spec.dtype}")
         return spec
 
@@ -45,9 +45,9 @@ class BitRound:
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
         self.encoded(spec)
         batch = np.array(native(chunks), order="C")
-        mantissa = _MANTISSA.get(spec.dtype.name)
-        width = spec.dtype.itemsize // (2 if spec.dtype.kind == "c" else 1)
-        bits = batch.reshape(-1).view(f"u{width}")
+        of = part(spec.dtype)[0]
+        mantissa = _MANTISSA.get(of.name)
+        bits = batch.reshape(-1).view(f"u{of.itemsize}")
         if mantissa is not None:
             if self.keepbits < mantissa:
                 _round(bits, np.array(mantissa - self.keepbits, bits.dtype))

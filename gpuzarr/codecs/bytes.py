@@ -14,7 +14,8 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.chunkwise import check_sizes
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.errors import MetadataError
+from gpuzarr.elements import part
+from gpuzarr.errors import MetadataError, UnsupportedError
 
 _LONG_ROW = 1 << 16  # bytes; from here on a copy a row costs a GPU less than an index a unit
 
@@ -45,12 +46,14 @@ class Bytes:
             raise MetadataError(f"codec 'bytes' does not take elements of any length ({spec.dtype})")
         if self.stored is None and self.endian is None and _has_order(spec.dtype):
             raise MetadataError(f"codec 'bytes' needs `endian` for elements of several bytes ({spec.dtype})")
+        if self._swapped(spec.dtype) and _has_swapped_parts(spec.dtype):
+            raise UnsupportedError(f"codec 'bytes': {spec.dtype} in the other byte order")
         if self.stored is not None and self.stored.itemsize != spec.dtype.itemsize:
             raise MetadataError(f"codec 'bytes': {self.stored} does not hold elements of {spec.dtype}")
         return BytesSpec(spec.nbytes)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return None if spec.dtype.kind in "biufc" else f"the GPU has no {spec.dtype}"
+        return None if spec.dtype.kind in "biufc" and spec.dtype.isbuiltin == 1 else f"the GPU has no {spec.dtype}"
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = self.encoded(spec).nbytes or 0
@@ -88,27 +91,34 @@ class Bytes:
         return self.endian is not None and _has_order(dtype) and (self.endian == "little") != np.little_endian
 
     def _stored(self, dtype: np.dtype) -> np.dtype | None:
-        """The NumPy dtype of stored elements; None where NumPy has none (swapped bfloat16)."""
+        """The NumPy dtype of stored elements; None where NumPy has none that is right (swapped ml_dtypes)."""
         if self.stored is not None:
             return self.stored
         if not self._swapped(dtype):
             return dtype
-        swapped = dtype.newbyteorder("S")
-        return None if swapped == dtype else swapped
+        return dtype.newbyteorder("S") if dtype.isbuiltin != 2 else None
 
 
 def _has_order(dtype: np.dtype) -> bool:
     """Whether elements have parts of several bytes, whose order must be said."""
     if dtype.names is not None:
         return any(_has_order(dtype[name].base) for name in dtype.names)
-    if dtype.kind == "U" or dtype.kind in "iufcMm":
-        return dtype.itemsize > 1
-    return dtype.kind == "V" and dtype.type is not np.void and dtype.itemsize > 1
+    if dtype.subdtype is not None:
+        return _has_order(dtype.base)
+    return dtype.itemsize > 1 and dtype.type is not np.void and dtype.kind != "S"
+
+
+def _has_swapped_parts(dtype: np.dtype) -> bool:
+    """Whether a field is a complex number of ml_dtypes, which NumPy would swap as a whole."""
+    if dtype.names is None:
+        return False
+    fields = [dtype[name].base for name in dtype.names]
+    return any(_has_swapped_parts(field) or (field.isbuiltin == 2 and part(field)[1] > 1) for field in fields)
 
 
 def _unit(dtype: np.dtype) -> int:
     """Bytes of what has a byte order in an element."""
-    return dtype.itemsize // 2 if dtype.kind == "c" else 4 if dtype.kind == "U" else dtype.itemsize
+    return 4 if dtype.kind == "U" else part(dtype)[0].itemsize
 
 
 def _unsigned(dtype: np.dtype) -> np.dtype:

@@ -1,6 +1,6 @@
 """optional: a mask of the elements that are there, and the values of those alone. An experiment of zarrs.
 
-Source: https://codec.zarrs.dev/array_to_bytes/optional. A chunk is: the sizes of the mask and of the data in bytes, each
+Source: https://codec.zarrs.dev/array_to_bytes/optional. A chunk is: the sizes of mask and data in bytes, each
 a little-endian uint64; the mask, a bool array of the chunk's shape through `mask_codecs`; the data, a 1-d array of the
 values that are there, in C order, through `data_codecs`.
 """

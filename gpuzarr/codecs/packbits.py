@@ -15,7 +15,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.chunkwise import check_sizes, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import rows
+from gpuzarr.elements import part, rows
 from gpuzarr.errors import CodecError, MetadataError
 
 _NARROW = {
@@ -102,10 +102,10 @@ class PackBits:
 
     def _bits(self, dtype: np.dtype) -> tuple[int, int, int]:
         """First and last bit of a part, and how many parts an element has."""
-        if dtype.kind not in "biufcmM" and dtype.name not in _NARROW and dtype.name != "bfloat16":
+        of, parts = part(dtype)
+        if of.kind not in "biufmM" and of.name not in _NARROW and of.name != "bfloat16":
             raise MetadataError(f"codec 'packbits' does not take {dtype}")
-        parts = 2 if dtype.kind == "c" else 1
-        whole = _NARROW.get(dtype.name, dtype.itemsize // parts * 8)
+        whole = _NARROW.get(of.name, of.itemsize * 8)
         first = 0 if self.first_bit is None else self.first_bit
         last = whole - 1 if self.last_bit is None else self.last_bit
         if not first <= last < whole:

@@ -45,7 +45,7 @@ class Shuffle:
             return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, into, "unshuffle")
         if self.elementsize <= 1:
             return chunkwise.moved(chunks, into)
-        return self._moved(chunks, into or device.slab(chunks.sizes), "decode")
+        return self._moved(chunks, device.slab(chunks.sizes) if into is None else into, "decode")
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         self._check_even(chunks)

@@ -54,7 +54,10 @@ def zstd_chunks() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", zstd_chunks())
 @pytest.mark.parametrize("nbytes", [len(TEXT), None])
-def test_zstd(name, nbytes):
+@pytest.mark.parametrize("own", [True, False])
+def test_zstd(name, nbytes, own, monkeypatch):
+    if not own:  # where numcodecs does not show libzstd
+        monkeypatch.setattr("gpuzarr.codecs.zstd.decoder", lambda: None)
     chunk, codec = zstd_chunks()[name], find("zstd", {"level": 3, "checksum": False})
     assert decode_bytes(codec, chunk, nbytes=nbytes) == [TEXT]
     for bad in (chunk[:-1], chunk + b"\0", chunk + b"\0\0\0\0", chunk + chunk[:9], chunk[:20], b""):
@@ -68,7 +71,7 @@ def test_zstd_declared_size_is_not_believed():
     assert frame[4] >> 5 == 0b011  # two bytes of content size, single segment
     lie = struct.pack("<IBQ", 0xFD2FB528, 0xE0, 1 << 40) + bytes(frame[7:])
     for nbytes in (None, 300, 1 << 40):
-        with pytest.raises(CodecError, match="frame says"):
+        with pytest.raises(CodecError, match=r"frame says|zstd"):
             if nbytes != 1 << 40:
                 decode_bytes(v2("zstd"), lie, nbytes=nbytes)
             else:

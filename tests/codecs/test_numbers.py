@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from fractions import Fraction
 
 import ml_dtypes
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from tests.codecs.fixtures import HOST, spec_of, v2, whole
+from tests.codecs.fixtures import HOST, slab, spec_of, v2, whole
 
 RNG = np.random.default_rng(5)
 CASES = [
@@ -27,6 +28,7 @@ CASES = [
     ({"id": "delta", "dtype": "int16"}, "i2"),
     ({"id": "fixedscaleoffset", "offset": 10, "scale": 100, "dtype": "<f8", "astype": "<i2"}, "f8"),
     ({"id": "fixedscaleoffset", "offset": 10, "scale": 100, "dtype": "<f4", "astype": "u1"}, "f4"),
+    ({"id": "fixedscaleoffset", "offset": 1000, "scale": 10, "dtype": "<f8", "astype": "<f4"}, "f8"),
     ({"id": "fixedscaleoffset", "offset": 10.5, "scale": 0.1, "dtype": ">f4"}, ">f4"),
     ({"id": "quantize", "digits": 2, "dtype": "<f4"}, "f4"),
     ({"id": "quantize", "digits": -1, "dtype": "<f8", "astype": "<f2"}, "f8"),
@@ -120,9 +122,27 @@ def test_packbits_is_least_bit_first_as_zarrs_writes_it():
 
 @pytest.mark.parametrize("padding", ["none", "first_byte", "last_byte"])
 @pytest.mark.parametrize(
-    "dtype", ["b1", "i1", "u2", "i4", "f4", "f8", "c8", "int2", "uint2", "int4", "uint4", "float6_e2m3fn", "bfloat16"]
+    "dtype",
+    [
+        "b1",
+        "i1",
+        "u2",
+        "i4",
+        "f4",
+        "f8",
+        "c8",
+        "int2",
+        "uint2",
+        "int4",
+        "uint4",
+        "float6_e2m3fn",
+        "bfloat16",
+        "complex32",
+    ],
 )
 def test_packbits_round_trip(dtype, padding):
+    if dtype == "complex32" and not hasattr(ml_dtypes, dtype):
+        pytest.skip("ml_dtypes before 0.6 has no complex32")
     dtype = np.dtype(getattr(ml_dtypes, dtype)) if hasattr(ml_dtypes, dtype) else np.dtype(dtype)
     batch = RNG.integers(0, 2, (3, 11)).astype(dtype)
     batch = -batch if dtype.name.startswith("int") else batch
@@ -224,6 +244,38 @@ def test_scale_offset():
     for bad in ({"offset": 0.5}, {"scale": 0}, {"offset": -1}, {"offset": "x"}):
         with pytest.raises(MetadataError, match="scale_offset"):
             find("scale_offset", bad).encoded(whole_spec)
+
+
+def n5_block(array: np.ndarray, mode: int = 0, ndim: int = 2) -> bytes:
+    header = struct.pack(">HH", mode, ndim) + struct.pack(">2I", *array.shape)
+    return header + array.T.astype(">u2").tobytes()
+
+
+def test_n5_blocks_may_be_cut_or_padded():
+    inner = [
+        {"name": "transpose", "configuration": {"order": [1, 0]}},
+        {"name": "bytes", "configuration": {"endian": "big"}},
+    ]
+    codec, spec = find("n5_default", {"codecs": inner}), ChunkSpec((3, 4), np.dtype("u2"), np.uint16(9))
+    array = np.arange(30, dtype="u2").reshape(5, 6)
+    assert whole(codec.encode(array[None, :3, :4], spec, HOST)) == [n5_block(array[:3, :4])]
+    full, cut, padded = codec.decode(slab(*map(n5_block, (array[:3, :4], array[:2, :4], array))), spec, HOST)
+    assert (full == array[:3, :4]).all() and (padded == array[:3, :4]).all()
+    assert (cut[:2] == array[:2, :4]).all() and (cut[2] == 9).all()
+    huge = struct.pack(">HHII", 0, 2, 2**32 - 1, 2**32 - 1)
+    for bad in (n5_block(array, mode=1), n5_block(array, ndim=3), huge, n5_block(array)[:11], b""):
+        with pytest.raises(CodecError, match="n5_default") as caught:
+            codec.decode(slab(n5_block(array), bad), spec, HOST)
+        assert caught.value.index == 1
+    for wrong in (
+        [],
+        ["bytes"],
+        inner[:1],
+        [*inner, "crc32c", "crc32c"],
+        [inner[0], {"name": "bytes", "configuration": {"endian": "little"}}],
+    ):
+        with pytest.raises(MetadataError, match="n5_default"):
+            find("n5_default", {"codecs": wrong})
 
 
 def test_astype_of_texts_names_the_bad_chunk():
