@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gpuzarr import metadata_v2, metadata_v3
 from gpuzarr.array import Array
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.group import Group
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, load_json
+from gpuzarr.metadata import v2 as metadata_v2
+from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
 

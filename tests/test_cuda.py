@@ -132,18 +132,18 @@ def test_a_batch_and_its_errors(stub):
 
 
 def test_a_gpu_that_stopped(stub, monkeypatch):
-    def fail(data):
+    def fail(event):
         raise FailedError("an illegal memory access was encountered")
 
-    monkeypatch.setattr(stub.xp, "asnumpy", fail, raising=False)
+    monkeypatch.setattr(Event, "synchronize", fail)
     with pytest.raises(DeviceError, match="cuda:0 stopped"):
         stub.download(stub.empty(4))
 
 
 def test_run_and_pickle(stub, monkeypatch):
     done = []
-    stub.run(done.append, [1, 2, 3])
-    assert done == [1, 2, 3] and stub.threads == 1 and stub.gpu and repr(stub) == "Cuda(0)"
+    stub.run(lambda wave: -wave, done.append, [1, 2, 3])
+    assert done == [-1, -2, -3] and stub.threads == 1 and stub.gpu and repr(stub) == "Cuda(0)"
     monkeypatch.setattr(choose, "why_not_cuda", lambda ordinal: None)
     choose._cuda.cache_clear()
     again = pickle.loads(pickle.dumps(stub))

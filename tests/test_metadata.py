@@ -6,9 +6,11 @@ import pickle
 import numpy as np
 import pytest
 
-from gpuzarr import metadata, metadata_v2, metadata_v3
+from gpuzarr import metadata
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import MetadataError
+from gpuzarr.metadata import v2 as metadata_v2
+from gpuzarr.metadata import v3 as metadata_v3
 from tests import corpus
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuzarr import metadata_v2
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.metadata import ChunkKeys, RegularAxis
+from gpuzarr.metadata import v2 as metadata_v2
 from tests.test_metadata_v3 import JSON, places
 
 ARRAY = {

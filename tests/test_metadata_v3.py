@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuzarr import metadata_v3
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.metadata import ChunkKeys, RectilinearAxis, RegularAxis
+from gpuzarr.metadata import v3 as metadata_v3
 
 ARRAY = {
     "zarr_format": 3,

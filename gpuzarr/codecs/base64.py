@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
+from gpuzarr.host import chunkwise
 
 
 @dataclass(frozen=True)

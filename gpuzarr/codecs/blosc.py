@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.blosc_frame import HEADER, SNAPPY, parse_headers
-from gpuzarr.blosc_snappy import decode_snappy
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
 from gpuzarr.gpu import blosc as gpu
+from gpuzarr.host import chunkwise
+from gpuzarr.host.blosc_snappy import decode_snappy
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1

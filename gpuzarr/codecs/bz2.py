@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.streams import decompressed
+from gpuzarr.host import chunkwise
+from gpuzarr.host.streams import decompressed
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import native, numpy_dtype
 from gpuzarr.errors import MetadataError
+from gpuzarr.host.elements import native, numpy_dtype
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.checksums import Checksum, appended, check_location, verified, with_checksum
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
+from gpuzarr.host.checksums import Checksum, appended, check_location, verified, with_checksum
 
 
 @dataclass(frozen=True)

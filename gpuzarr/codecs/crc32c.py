@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.checksums import appended, check_location, payload_of, verified, with_checksum
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.gpu.checksums import verify_crc32c
 from gpuzarr.gpu.tables import moved
+from gpuzarr.host.checksums import appended, check_location, payload_of, verified, with_checksum
 
 
 @dataclass(frozen=True)

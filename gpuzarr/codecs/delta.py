@@ -13,8 +13,8 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import cast_fill, numpy_dtype, reinterpreted, rows, viewed
 from gpuzarr.errors import MetadataError
+from gpuzarr.host.elements import cast_fill, numpy_dtype, reinterpreted, rows, viewed
 
 
 @dataclass(frozen=True)

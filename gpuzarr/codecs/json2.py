@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.objects import document, flat, row, stacked
+from gpuzarr.host.chunkwise import each, pack
+from gpuzarr.host.objects import document, flat, row, stacked
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import streams
+from gpuzarr.host import chunkwise
 
 HEADER = 4
 _LARGEST_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import LARGEST, each, pack
 from gpuzarr.codecs import Codec, Kind, parse
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.host.chunkwise import LARGEST, each, pack
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import check_sizes, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import part, rows
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.host.chunkwise import check_sizes, pack
+from gpuzarr.host.elements import part, rows
 
 _NARROW = {
     "bool": 1,

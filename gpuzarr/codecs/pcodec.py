@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import blamed, each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import rows
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
+from gpuzarr.host.chunkwise import blamed, each, pack
+from gpuzarr.host.elements import rows
 
 _TAKES = ("uint8", "int8", "uint16", "int16", "float16", "uint32", "int32", "float32", "uint64", "int64", "float64")
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, UnsupportedError
-from gpuzarr.objects import flat, stacked
+from gpuzarr.host.chunkwise import each, pack
+from gpuzarr.host.objects import flat, stacked
 
 ALLOW: ContextVar[bool] = ContextVar("gpuzarr.codecs.pickle.ALLOW", default=False)
 

@@ -13,9 +13,9 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import native
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.scalars import scalar
+from gpuzarr.host.elements import native
+from gpuzarr.host.scalars import scalar
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import shuffle as gpu
+from gpuzarr.host import chunkwise
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import blamed, each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import numpy_dtype
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.host.chunkwise import blamed, each, pack
+from gpuzarr.host.elements import numpy_dtype
 
 _NUMBER = 4  # bytes of the count, and of each length
 

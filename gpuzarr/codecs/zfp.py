@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chunkwise import each, pack
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
-from gpuzarr.elements import native
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
+from gpuzarr.host.chunkwise import each, pack
+from gpuzarr.host.elements import native
 
 _WORD = 8  # bytes; zfp writes whole words
 _PARAMETERS = {

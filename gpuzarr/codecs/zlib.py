@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.deflate import ZLIB, inflate
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import streams
+from gpuzarr.host import chunkwise
+from gpuzarr.host.deflate import ZLIB, inflate
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr import chunkwise
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import streams
-from gpuzarr.zstd_frame import content_size, walk
-from gpuzarr.zstd_library import Decode, decoder
+from gpuzarr.host import chunkwise
+from gpuzarr.host.zstd_library import Decode, decoder
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr import blosc_frame as frame
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.devices import Device
+from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.fallback import decode_on_host, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle

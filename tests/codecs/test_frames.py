@@ -17,7 +17,7 @@ import pytest
 from gpuzarr.batch import BytesSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.zstd_frame import walk
+from gpuzarr.formats.zstd_frame import walk
 from tests.codecs.fixtures import HOST, decode_bytes, encode_bytes, slab, v2
 
 TEXT = bytes(np.random.default_rng(0).integers(0, 9, 300_000, dtype=np.uint8))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpuzarr.batch import Slab
-from gpuzarr.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, Streams, parse
 from gpuzarr.errors import CodecError
+from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, Streams, parse
 
 
 def decode_snappy(chunks: Slab, target: Slab) -> None:

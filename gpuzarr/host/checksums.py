@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.chunkwise import check_sizes, encoded, moved
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.host.chunkwise import check_sizes, encoded, moved
 
 SIZE = 4
 

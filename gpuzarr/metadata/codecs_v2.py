@@ -33,9 +33,7 @@ def object_codec(codec_members: list[dict[str, Any]]) -> str | None:
     return next((name for name in ids if name in (*_OBJECT_CODECS, "categorize")), None)
 
 
-def chain(
-    codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype[Any], order: str
-) -> tuple[Codec, ...]:
+def chain(codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype[Any], order: str) -> tuple[Codec, ...]:
     """The v3 chain for chunks of `spec`. `stored` is the dtype of the array in the file, with its byte order.
 
     Order F is a transpose in front. Then come the filters that take an array, as long as what they take is what there

@@ -10,11 +10,21 @@ from importlib.metadata import entry_points
 from math import prod
 from typing import Any
 
-from gpuzarr import chunk_grids, codecs
+from gpuzarr import codecs
 from gpuzarr.checks import INT64_MAX, at, known, lengths, mapping, named, required, sequence, shown
 from gpuzarr.dtypes import DataType, parse_v3
 from gpuzarr.errors import MetadataError, UnsupportedError
-from gpuzarr.metadata import ArrayMetadata, Axis, ChunkKeys, GroupMetadata, Node, Nodes, RegularAxis, node_path
+from gpuzarr.metadata import (
+    ArrayMetadata,
+    Axis,
+    ChunkKeys,
+    GroupMetadata,
+    Node,
+    Nodes,
+    RegularAxis,
+    chunk_grids,
+    node_path,
+)
 
 _ARRAY_MEMBERS = (
     *("zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value"),

@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from gpuzarr import chunk_grids
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import at, lengths, mapping, required, shown
-from gpuzarr.codecs_v2 import chain, members, object_codec
 from gpuzarr.dtypes import parse_v2
 from gpuzarr.errors import MetadataError
-from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, node_path
-from gpuzarr.metadata_v3 import check_chunk_size
+from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, chunk_grids, node_path
+from gpuzarr.metadata.codecs_v2 import chain, members, object_codec
+from gpuzarr.metadata.v3 import check_chunk_size
 
 _FILES = (".zarray", ".zgroup", ".zattrs")
 
