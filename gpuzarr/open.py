@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from gpuzarr import metadata_v2, metadata_v3
@@ -12,7 +13,7 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.group import Group
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, load_json
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, load_json
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
 
@@ -101,7 +102,8 @@ class Opener:
         node = nodes.get(below) if below is not None else None
         if not isinstance(node, GroupMetadata) or below is None:
             return node
-        inner = {name[len(below) + 1 :]: n for name, n in nodes.items() if name.startswith(f"{below}/")}
+        inside = [name for name in nodes if name.startswith(f"{below}/")]
+        inner = Nodes({name[len(below) + 1 :]: partial(nodes.__getitem__, name) for name in inside})
         return replace(node, consolidated=inner)
 
     def _stored(self, path: str) -> Node | None:

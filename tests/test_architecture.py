@@ -31,7 +31,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["checksums"],
     ["chain", "chunkwise", "gpu"],
     ["blosc_snappy", "dtypes"],
-    ["blosc_frame", "casting", "deflate", "elements", "objects", "scalars", "streams", "zstd_frame"],
+    ["blosc_frame", "casting", "deflate", "elements", "objects", "scalars", "streams", "zstd_frame", "zstd_library"],
     ["devices"],
     ["kernels", "stores"],
     ["checks", "batch"],

@@ -24,8 +24,8 @@ _LONG_ROW = 1 << 16  # bytes; from here on a copy a row costs a GPU less than an
 class Bytes:
     """`stored`: the dtype as it lies in the chunk, where `endian` cannot say it (v2, mixed orders in a struct)."""
 
-    names = ("bytes",)
-    ids = ()
+    names: ClassVar[tuple[str, ...]] = ("bytes",)
+    ids: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[Kind] = "array->bytes"
 
     endian: str | None = None
