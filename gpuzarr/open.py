@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from gpuzarr.array import Array
@@ -11,7 +12,7 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.group import Group
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, load_json
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, load_json
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores import Store
@@ -102,7 +103,8 @@ class Opener:
         node = nodes.get(below) if below is not None else None
         if not isinstance(node, GroupMetadata) or below is None:
             return node
-        inner = {name[len(below) + 1 :]: n for name, n in nodes.items() if name.startswith(f"{below}/")}
+        inside = [name for name in nodes if name.startswith(f"{below}/")]
+        inner = Nodes({name[len(below) + 1 :]: partial(nodes.__getitem__, name) for name in inside})
         return replace(node, consolidated=inner)
 
     def _stored(self, path: str) -> Node | None:

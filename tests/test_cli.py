@@ -125,3 +125,17 @@ def test_consolidated_v2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     root.create_array("a/b", shape=(4,), chunks=(2,), dtype="i4", compressors=None)
     zarr.consolidate_metadata(tmp_path, zarr_format=2)
     assert list(nodes(tmp_path, capsys)) == ["/", "/a", "/a/b"]
+
+
+def test_a_broken_node_of_consolidated_metadata_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = zarr.create_group(tmp_path, zarr_format=2)
+    for name in ("a/bad", "a/good"):
+        root.create_array(name, shape=(4,), chunks=(2,), dtype="i4", compressors=None)
+    zarr.consolidate_metadata(tmp_path, zarr_format=2)
+    summary = json.loads((tmp_path / ".zmetadata").read_text())
+    summary["metadata"]["a/bad/.zarray"]["shape"] = "four"
+    (tmp_path / ".zmetadata").write_text(json.dumps(summary))
+    found = nodes(tmp_path, capsys)
+    assert found["/a/bad"]["kind"] == "error" and found["/a/good"]["kind"] == "array"
