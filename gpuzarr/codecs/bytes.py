@@ -55,6 +55,10 @@ class Bytes:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return None if spec.dtype.kind in "biufc" and spec.dtype.isbuiltin == 1 else f"the GPU has no {spec.dtype}"
 
+    def native(self, spec: ChunkSpec) -> bool:
+        """Whether the stored bytes are the elements as NumPy holds them."""
+        return self._stored(spec.dtype) == spec.dtype
+
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = self.encoded(spec).nbytes or 0
         check_sizes("bytes", chunks, nbytes)
