@@ -19,6 +19,7 @@ from gpuzarr.devices.host import HOST
 from gpuzarr.errors import DeviceError, SelectionError
 from gpuzarr.explain import Explanation, explain
 from gpuzarr.layout import Layout, layout
+from gpuzarr.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
 from gpuzarr.read import read
 from gpuzarr.stores import Store
@@ -136,6 +137,10 @@ class Array:
     @cached_property
     def layout(self) -> Layout:
         return layout(self.metadata, self.path)
+
+    @cached_property
+    def locator(self) -> Locator:
+        return Locator(self.layout, self.store)
 
     @cached_property
     def chunks(self) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.metadata import Axis, RectilinearAxis
+from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 from gpuzarr.selection import Outer, Points
 
 
@@ -65,7 +65,31 @@ def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[Segme
     crosses a multiple of `together` chunks (those of one shard; 0: there are no shards)."""
     if len(index) == 0:
         return []
-    return _of_range(axis, index, together) if isinstance(index, range) else _of_array(axis, index)
+    if not isinstance(index, range):
+        return _of_array(axis, index)
+    if index.step == 1 and isinstance(axis, RegularAxis):
+        return _of_run(axis.size, index.start, index.stop, together)
+    return _of_range(axis, index, together)
+
+
+def _of_run(size: int, start: int, stop: int, together: int) -> list[Segment]:
+    """Elements `start` to `stop` of equal chunks, which is what is asked for most: no array is made."""
+    (first, head), (last, tail) = divmod(start, size), divmod(stop - 1, size)
+    if first == last:
+        return [Segment(first, 1, size, slice(head, tail + 1, 1), slice(0, stop - start), stop - start)]
+    found = []
+    if head:
+        found.append(Segment(first, 1, size, slice(head, size, 1), slice(0, size - head), size - head))
+        first += 1
+    full = last + (tail == size - 1)  # the first chunk that is not wanted whole
+    while first < full:
+        end = min(full, (first // together + 1) * together) if together else full
+        outside = slice(first * size - start, end * size - start)
+        found.append(Segment(first, end - first, size, slice(0, size, 1), outside, size))
+        first = end
+    if full == last:
+        found.append(Segment(last, 1, size, slice(0, tail + 1, 1), slice(last * size - start, stop - start), tail + 1))
+    return found
 
 
 def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:

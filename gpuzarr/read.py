@@ -15,12 +15,14 @@ from gpuzarr.batch import Slab
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.waves import Settle
-from gpuzarr.errors import ChunkError, CodecError, RangeError
+from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.grid import Part, parts
-from gpuzarr.layout import Layout, Locator
+from gpuzarr.layout import Layout
+from gpuzarr.locate import Indexes, Located, Locator
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 
+TRIES = 5  # to read shards that somebody replaces meanwhile
 ALONE = 1 << 18  # decoded bytes that are not worth a second thread
 
 
@@ -33,6 +35,8 @@ class Source(Protocol):
     def path(self) -> str: ...
     @property
     def layout(self) -> Layout: ...
+    @property
+    def locator(self) -> Locator: ...
     @property
     def fill_value(self) -> Any: ...
 
@@ -134,8 +138,8 @@ class Reader:
     device: Device
 
     @cached_property
-    def _locator(self) -> Locator:
-        return Locator(self.source.layout, self.source.store)
+    def _memo(self) -> Indexes:
+        return {}
 
     @cached_property
     def _bytes(self) -> Any:
@@ -146,9 +150,16 @@ class Reader:
 
     def load(self, wave: Wave) -> Loaded:
         """The encoded chunks of a wave, in host memory."""
+        for _ in range(TRIES):
+            with self._blame(wave.coords):
+                located = self.source.locator.locate(wave.coords, self._memo)
+            loaded = self._load(wave, located)
+            if not self.source.locator.moved(located):
+                return loaded
+        raise StoreError(f"{located.ranges.keys[0]!r} of {self.source.store!r} is replaced faster than it can be read")
+
+    def _load(self, wave: Wave, located: Located) -> Loaded:
         chain = self.source.layout.chain(wave.chunk_shape)
-        with self._blame(wave.coords):
-            located = self._locator.locate(wave.coords)
         there = located.there
         starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
         if not there.all():

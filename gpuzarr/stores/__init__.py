@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class Store(Protocol):
         does not exist.
         A range that reaches beyond its object gives StoreError.
         """
+        ...
+
+    def version(self, key: str) -> Any:
+        """What is another one when the object is: compared with `==`. None where the store cannot tell."""
         ...
 
     def names(self, prefix: str) -> list[str]:

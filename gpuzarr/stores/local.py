@@ -75,6 +75,14 @@ class LocalStore:
         slab = self.read(Ranges.whole([key]), lambda sizes: Slab(np.empty(sizes[0], np.uint8), np.zeros(1, int), sizes))
         return None if slab.sizes[0] == MISSING else slab.data.tobytes()
 
+    def version(self, key: str) -> tuple[int, int, int] | str:
+        """Which file it is, how long, and when it was written."""
+        try:
+            status = os.stat(self._path(key))
+        except (OSError, ValueError):
+            return "not there"
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
     def names(self, prefix: str) -> list[str]:
         try:
             return sorted(os.listdir(self._path(prefix)))

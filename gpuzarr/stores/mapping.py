@@ -30,6 +30,10 @@ class MappingStore:
         value = self._value(key)
         return None if value is None else value.tobytes()
 
+    def version(self, key: str) -> None:
+        """A mapping cannot tell."""
+        return None
+
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
         keys = [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]

@@ -1,0 +1,139 @@
+"""Where the bytes of chunks lie: chunk -> range of an object, through any depth of shards.
+
+Shard indexes are kept from read to read, as long as the store says that their object is the same: a
+training loader that reads here and there decodes no index twice. A shard that is replaced while it is
+read is noticed (`moved`), and located again.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.codecs.sharding_indexed import ShardingIndexed
+from gpuzarr.devices.host import HOST
+from gpuzarr.errors import CodecError, RangeError
+from gpuzarr.grid import distinct
+from gpuzarr.layout import Layout, Level
+from gpuzarr.stores import MISSING, Ranges, Store
+
+KEPT = 1 << 20  # entries of shard indexes that an array keeps, 16 bytes each
+_NAME = ShardingIndexed.names[0]
+
+Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # depth and shard -> version of its object, entries
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where chunks lie: range i is that of chunk i where `there[i]`, else meaningless.
+
+    `versions`: of the objects in `ranges.keys`, when their indexes were read; empty where no index was.
+    """
+
+    ranges: Ranges
+    there: np.ndarray
+    versions: tuple[Any, ...] = ()
+
+    def take(self, which: np.ndarray) -> Located:
+        r = self.ranges
+        ranges = Ranges(r.keys, r.objects[which], r.offsets[which], r.sizes[which])
+        return Located(ranges, self.there[which], self.versions)
+
+
+class Locator:
+    """Finds the chunks of one array."""
+
+    def __init__(self, layout: Layout, store: Store) -> None:
+        self.layout, self._store = layout, store
+        self._kept: Indexes = {}  # oldest first
+        self._lock = threading.Lock()
+
+    def locate(self, coords: np.ndarray, memo: Indexes) -> Located:
+        """Where the innermost chunks at `coords`, (n, ndim), lie. CodecError (with index) for a bad shard index.
+
+        `memo`, of one read, has the indexes of objects whose version the store cannot tell.
+        """
+        return self._locate(coords, len(self.layout.levels), memo)
+
+    def moved(self, located: Located) -> bool:
+        """Whether an object is another one since its index was read: then what was read from it means nothing."""
+        return any(self._store.version(key) != v for key, v in zip(located.ranges.keys, located.versions, strict=False))
+
+    def _locate(self, coords: np.ndarray, depth: int, memo: Indexes) -> Located:
+        """`locate` for the units of one depth: 0 is whole objects, 1 the inner chunks of the outermost shards."""
+        if depth == 0:
+            keys = self.layout.keys(coords)
+            versions = tuple(map(self._store.version, keys)) if self.layout.levels else ()
+            return Located(Ranges.whole(keys), np.ones(len(coords), bool), versions)
+        level = self.layout.levels[depth - 1]
+        counts = np.asarray(level.counts, np.int64)
+        shards, which = distinct(coords // counts, self.layout.grid(depth - 1))
+        try:
+            shard = self._locate(shards, depth - 1, memo)
+            entries = self._entries(shards, shard, depth - 1, memo)
+        except CodecError as error:
+            error.index = None if error.index is None else int(np.argmax(which == error.index))
+            error.codec = _NAME
+            raise
+        number = np.ravel_multi_index(tuple((coords % counts).T), level.counts) if len(counts) else which
+        found = entries[0][number] if len(entries) == 1 else np.stack(entries)[which, number]
+        base = shard.take(which)
+        size = np.where(base.ranges.sizes < 0, 1 << 62, base.ranges.sizes)
+        if (beyond := found.sum(axis=1) > size).any():
+            raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), _NAME)
+        ranges = Ranges(base.ranges.keys, base.ranges.objects, base.ranges.offsets + found[:, 0], found[:, 1])
+        return Located(ranges, found[:, 0] >= 0, base.versions)
+
+    def _entries(self, coords: np.ndarray, shard: Located, depth: int, memo: Indexes) -> list[np.ndarray]:
+        """The index of each shard, int64 (inner chunks, 2): offset in the shard and size; -1 for what is not there."""
+        names = [(depth, *row) for row in coords.tolist()]
+        versions = [shard.versions[i] for i in shard.ranges.objects.tolist()]
+        found: list[np.ndarray | None] = []
+        for name, version in zip(names, versions, strict=True):
+            kept = (memo if version is None else self._kept).get(name)
+            found.append(kept[1] if kept is not None and kept[0] == version else None)
+        if missing := [i for i, index in enumerate(found) if index is None]:
+            for i, index in zip(missing, self._read(shard, np.array(missing), depth), strict=True):
+                found[i] = index
+                self._keep(memo if versions[i] is None else self._kept, names[i], (versions[i], index))
+        return [index for index in found if index is not None]
+
+    def _keep(self, where: Indexes, name: tuple[int, ...], index: tuple[Any, np.ndarray]) -> None:
+        with self._lock:
+            where.pop(name, None)
+            where[name] = index
+            entries = sum(len(entries) for _, entries in where.values()) if len(index[1]) * len(where) > KEPT else 0
+            while entries > KEPT and len(where) > 1:
+                entries -= len(where.pop(next(iter(where)))[1])
+
+    def _read(self, shards: Located, which: np.ndarray, depth: int) -> list[np.ndarray]:
+        level = self.layout.levels[depth]
+        found: dict[int, np.ndarray] = {}
+        some = np.flatnonzero(shards.there[which])
+        try:
+            if len(some):
+                slab = self._store.read(_index_ranges(shards.take(which[some]).ranges, level), HOST.slab)
+                some, slab = some[slab.sizes != MISSING], slab.take(slab.sizes != MISSING)
+            if len(some):
+                found = dict(zip(some.tolist(), level.codec.entries(slab, level.spec), strict=True))
+        except (CodecError, RangeError) as error:
+            index = None if error.index is None else int(which[some[error.index]])
+            raise CodecError(str(error), index) from error
+        if len(found) == len(which):
+            return list(found.values())
+        nothing = np.full((prod(level.counts), 2), MISSING, np.int64)
+        return [found.get(i, nothing) for i in range(len(which))]
+
+
+def _index_ranges(shards: Ranges, level: Level) -> Ranges:
+    """Where the indexes of these shards lie."""
+    place = level.index_bytes
+    if (short := (shards.sizes >= 0) & (shards.sizes < place)).any():
+        raise CodecError("the shard is too short to hold its index", int(np.argmax(short)))
+    end = np.where(shards.sizes < 0, -place, shards.offsets + shards.sizes - place)
+    offsets = end if level.codec.index_location == "end" else shards.offsets
+    return Ranges(shards.keys, shards.objects, offsets, np.full(len(shards), place, np.int64))
