@@ -15,7 +15,7 @@ from gpuzarr.batch import ALIGNMENT, Slab, packed
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
-WAVE = 1 << 20  # decoded bytes of a wave: what fits in a core's cache beside the encoded bytes
+WAVE = 4 << 20  # decoded bytes of a wave: measured on all layouts of benchmarks/read_local.py; 1 MiB is half as fast
 
 
 class _Scratch(threading.local):
