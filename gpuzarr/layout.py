@@ -1,8 +1,8 @@
 """How an array is stored: the grid of its smallest chunks, their codecs, and the shards they lie in.
 
 Where `sharding_indexed` is alone in its chain, its inner chunks are the chunks of the array and the
-shards only say where they lie (`gpuzarr.locate` finds them); so the inner chunks of all shards join one batch. Any other chain with
-a shard in it treats it as a codec.
+shards only say where they lie (`gpuzarr.locate` finds them); so the inner chunks of all shards join one
+batch. Any other chain with a shard in it treats it as a codec.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.chain import Chain
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.metadata import ArrayMetadata, Axis, RegularAxis
+
 
 @dataclass(frozen=True)
 class Level:

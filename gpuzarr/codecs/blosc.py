@@ -16,6 +16,7 @@ from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.host import chunkwise
+from gpuzarr.host.blosc_library import decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
@@ -67,6 +68,8 @@ class Blosc:
             return gpu.decode(self, chunks, spec, device, into)
         if spec.nbytes is not None and _all_plain(chunks, spec.nbytes):
             target = chunkwise.room(chunks, spec.nbytes, device, into)
+            if (decode := decoder()) is not None:
+                return chunkwise.by_address("blosc", chunks, target, spec.nbytes, decode)
             _decode_others(chunks, target, range(len(chunks)))
             return target
         headers = parse_headers(chunks, spec.nbytes)

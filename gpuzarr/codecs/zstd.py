@@ -14,7 +14,7 @@ from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.zstd_library import Decode, decoder
+from gpuzarr.host.zstd_library import decoder
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,13 @@ class Zstd:
             return chunkwise.pack(chunkwise.each("zstd", chunks, _grown), device)
         if (decode := decoder()) is None:
             return chunkwise.filled("zstd", chunks, spec.nbytes, device, into, _fill)
-        return _decoded(chunks, chunkwise.room(chunks, spec.nbytes, device, into), spec.nbytes, decode)
+        target = chunkwise.room(chunks, spec.nbytes, device, into)
+        return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         from numcodecs.zstd import compress
 
         return chunkwise.encoded("zstd", chunks, device, lambda chunk: compress(chunk, self.level, self.checksum))
-
-
-def _decoded(chunks: Slab, target: Slab, nbytes: int, decode: Decode) -> Slab:
-    """Decode every chunk to its place, by addresses: for small chunks their arithmetic is what takes the time."""
-    sources = (chunks.data.ctypes.data + chunks.starts).tolist()
-    places = (target.data.ctypes.data + target.starts).tolist()
-    i = 0
-    try:
-        for i, size in enumerate(chunks.sizes.tolist()):
-            decode(places[i], nbytes, sources[i], size)
-    except Exception as error:
-        raise chunkwise.blamed("zstd", error, i) from error
-    return target
 
 
 def _fill(chunk: np.ndarray, target: np.ndarray) -> None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from gpuzarr.errors import CodecError
-
-Decode = Callable[[int, int, int, int], None]
+from gpuzarr.host.chunkwise import Decode
 
 _local = threading.local()
 
