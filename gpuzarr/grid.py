@@ -163,8 +163,8 @@ class Box:
         if axis == 0:
             yield self
             return
-        step = max(1, most // inner)
         cut = self.segments[axis - 1]
+        step = -(-cut.count // -(-cut.count // max(1, most // inner)))  # parts as equal as they can be
         parts = [cut.part(i, min(i + step, cut.count)) for i in range(0, cut.count, step)]
         for outer in product(*([s.part(i, i + 1) for i in range(s.count)] for s in self.segments[: axis - 1])):
             for part in parts:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from gpuzarr.batch import ALIGNMENT, Slab, packed
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
-WAVE = 4 << 20  # decoded bytes of a wave: measured on all layouts of benchmarks/read_local.py; 1 MiB is half as fast
+WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows that are placed
 
 
 class _Scratch(threading.local):
@@ -28,11 +29,20 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self.data = np.empty(0, np.uint8)
 
-    def begin(self, limit: int) -> None:
+    @contextmanager
+    def held(self, limit: int) -> Iterator[None]:
+        """What is taken within stays as it is to the end. Within another `held`, to the end of that."""
+        if self.active:
+            yield
+            return
         if len(self.data) < self.wanted <= limit:
             data = np.empty(self.wanted + ALIGNMENT, np.uint8)
             self.data = data[-data.ctypes.data % ALIGNMENT :][: self.wanted]
         self.active, self.used, self.wanted = True, 0, 0
+        try:
+            yield
+        finally:
+            self.active = False
 
     def empty(self, nbytes: int) -> np.ndarray:
         if not self.active:
@@ -49,10 +59,11 @@ class _Scratch(threading.local):
 class Host:
     """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
 
-    name, gpu, xp, wave_bytes, readers = "cpu", False, np, WAVE, 1
+    name, gpu, xp, readers = "cpu", False, np, 1
 
     def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or cores()
+        self.wave_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
         self._scratch = _Scratch()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -68,19 +79,35 @@ class Host:
     stage = slab
 
     def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
-        self.each(partial(self._wave, load, finish), waves)
+        waves = list(waves)
+        if 1 < len(waves) <= self.threads:
+            self._few(load, finish, waves)
+        else:
+            self.each(partial(self._wave, load, finish), waves)
 
     def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
-        """One wave, with this thread's scratch; a wave within a wave keeps the outer one's."""
-        scratch = self._scratch
-        if scratch.active:
+        with self._scratch.held(SCRATCH // self.threads):
             finish(load(wave))
-            return
-        scratch.begin(SCRATCH // self.threads)
-        try:
-            finish(load(wave))
-        finally:
-            scratch.active = False
+
+    def _few(self, load: Load, finish: Finish, waves: list[Any]) -> None:
+        """A wave or less for each thread: this one loads them all, while the others decode.
+
+        Loading is many short system calls; two threads at it wait more for each other than for storage.
+        """
+        others: list[tuple[Future[None], Any]] = []
+        with self._scratch.held(SCRATCH // self.threads):  # of all that is loaded here
+            try:
+                for wave in waves[:-1]:
+                    loaded = load(wave)
+                    others.append((self._pool.submit(self._wave, lambda loaded: loaded, finish, loaded), loaded))
+                finish(load(waves[-1]))
+                for loaded in [loaded for future, loaded in others if future.cancel()]:
+                    finish(loaded)  # nobody had time for it
+            finally:
+                problems = [future.exception() for future, _ in others if not future.cancel()]
+        for problem in problems:
+            if problem is not None:
+                raise problem
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> None:
         """Call work(item) for each, on all threads; the first error is raised."""
@@ -127,6 +154,11 @@ class _Queue:
         for error in [helper.exception() for helper in running]:
             if error is not None:
                 raise error
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 pools: list[Host] = []
