@@ -32,14 +32,13 @@ class Segment:
     first: int
     count: int
     size: int
-    inside: slice | np.ndarray
-    outside: slice | np.ndarray
+    inside: Any
+    outside: Any
     each: int
 
     def part(self, start: int, stop: int) -> Segment:
         if start == 0 and stop == self.count:
             return self
-        assert isinstance(self.outside, slice)
         begin = self.outside.start
         outside = slice(begin + start * self.each, begin + stop * self.each)
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
@@ -149,10 +148,12 @@ class Box:
     def coords(self) -> np.ndarray:
         """Coordinates of the chunks, int64 (n, ndim)."""
         ndim = len(self.segments)
+        if len(self) == 1:
+            return np.array([[s.first for s in self.segments]], np.int64)
         grid = np.empty((*self.counts, ndim), np.int64)
         for axis, s in enumerate(self.segments):
             grid[..., axis] = np.arange(s.first, s.first + s.count).reshape([-1] + [1] * (ndim - 1 - axis))
-        return grid.reshape(-1, ndim) if ndim else np.zeros((1, 0), np.int64)
+        return grid.reshape(-1, ndim)
 
     def split(self, most: int) -> Iterator[Box]:
         """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
@@ -186,11 +187,10 @@ class Box:
             if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
                 return None
             one_piece = one_piece and s.size == n
-        starts = np.zeros(1, np.int64)
-        for s, stride in zip(self.segments, out.strides, strict=True):
-            assert isinstance(s.outside, slice)
-            along = (s.outside.start + np.arange(s.count) * s.each) * stride
-            starts = (starts[:, None] + along).ravel()
+        starts = np.array([sum(s.outside.start * step for s, step in zip(self.segments, out.strides, strict=True))])
+        for s, step in zip(self.segments, out.strides, strict=True):
+            if s.count > 1:
+                starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
         return starts
 
     def place(self, batch: Any, out: Any, xp: Any) -> None:
