@@ -67,6 +67,11 @@ class Wave:
 
 def read(source: Source, selection: Outer | Points, out: Any, device: Device) -> None:
     """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected."""
+    if isinstance(selection, Points) and not out.flags.c_contiguous:  # its elements have no flat view
+        flat = device.xp.empty(selection.shape, out.dtype)
+        read(source, selection, flat, device)
+        out[...] = flat
+        return
     target = _target(selection, out)
     selection = _forward(selection)
     reader = Reader(source, target, device)
