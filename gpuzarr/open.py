@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from gpuzarr.array import Array
+from gpuzarr.checks import at
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
@@ -81,7 +82,10 @@ class Opener:
     def __call__(self, path: str) -> Array | Group:
         metadata = self._find(path)
         if isinstance(metadata, ArrayMetadata):
-            return Array(self.store, path, metadata, self.device)
+            array = Array(self.store, path, metadata, self.device)
+            with at(f"codecs of {'/' + path!r} in {self.store!r}"):
+                array.layout.check()
+            return array
         opener = self
         if metadata.consolidated is not None:
             opener = replace(self, known=(path, metadata.consolidated))
