@@ -92,10 +92,13 @@ def _of_run(size: int, start: int, stop: int, together: int) -> list[Segment]:
 
 
 def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
-    first, last = chunk_of(axis, np.array([index[0], index[-1]])).tolist()
-    chunks = np.arange(first, last + 1)
-    starts, sizes = _starts(axis, chunks)
     step = index.step
+    if isinstance(axis, RegularAxis) and step >= axis.size:  # one element a chunk, at most
+        chunks = chunk_of(axis, np.arange(index.start, index.stop, step))
+    else:
+        first, last = chunk_of(axis, np.array([index[0], index[-1]])).tolist()
+        chunks = np.arange(first, last + 1)
+    starts, sizes = _starts(axis, chunks)
     outside = np.maximum(-((index.start - starts) // step), 0)  # the first element of the range in each chunk
     ends = np.minimum(-((index.start - starts - sizes) // step), len(index))
     inside, each = index.start + outside * step - starts, ends - outside
