@@ -103,7 +103,7 @@ class PackBits:
     def _bits(self, dtype: np.dtype) -> tuple[int, int, int]:
         """First and last bit of a part, and how many parts an element has."""
         of, parts = part(dtype)
-        if of.kind not in "biufmM" and of.name not in _NARROW and of.name != "bfloat16":
+        if of.kind not in "biufmM" and (of.kind != "V" or of.type is np.void):
             raise MetadataError(f"codec 'packbits' does not take {dtype}")
         whole = _NARROW.get(of.name, of.itemsize * 8)
         first = 0 if self.first_bit is None else self.first_bit

@@ -1,0 +1,25 @@
+"""Elements of any length inside records, where NumPy takes no StringDType: objects that the dtype says to be `str`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+TEXT: np.dtype[Any] = np.dtype("O", metadata={"vlen": str})  # as h5py marks them; other objects here are `bytes`
+
+
+def is_text(dtype: np.dtype[Any]) -> bool:
+    """Whether elements are texts of any length: StringDType, or objects marked as `str`."""
+    return dtype.kind == "T" or (dtype.metadata or {}).get("vlen") is str
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Like np.zeros, but the objects in records are empty texts or empty bytes, not the number 0."""
+    result = np.zeros(shape, dtype)
+    if dtype.names is not None and dtype.hasobject:
+        for name in dtype.names:
+            result[name] = zeros(shape, dtype[name])
+    elif dtype.hasobject:
+        result[...] = "" if is_text(dtype) else b""
+    return result
