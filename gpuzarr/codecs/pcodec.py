@@ -63,7 +63,9 @@ class PCodec:
             delta_encoding_order=self.delta_encoding_order,
             equal_pages_up_to=self.equal_pages_up_to,
         )
-        return pack(each("pcodec", np.ascontiguousarray(rows(chunks)).view(_numbers(spec.dtype)[0]), codec.encode), device)
+        return pack(
+            each("pcodec", np.ascontiguousarray(rows(chunks)).view(_numbers(spec.dtype)[0]), codec.encode), device
+        )
 
 
 def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:

@@ -91,7 +91,7 @@ class ShardingIndexed:
         CodecError for an index that is damaged or names impossible places.
         """
         batch = self._index(spec).decode(slab, HOST)
-        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), -1, 2)
+        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), prod(self.counts(spec)), 2)
         empty = (table == np.uint64(EMPTY)).all(axis=2)
         table = np.where(empty[..., None], np.uint64(0), table)
         bad = (table >= np.uint64(1 << 62)).any(axis=2)
@@ -147,7 +147,7 @@ class ShardingIndexed:
         ndim = len(counts)
         cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
         inner = self.inner(spec).encode(cells.reshape((n * prod(counts), *self.chunk_shape)), device)
-        sizes = inner.sizes.reshape(n, -1)
+        sizes = inner.sizes.reshape(n, prod(counts))
         index_bytes = self.index_bytes(spec)
         head = index_bytes if self.index_location == "start" else 0
         offsets = head + np.cumsum(sizes, axis=1) - sizes

@@ -21,6 +21,7 @@ from gpuzarr.dtypes.objects import is_text
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.host.chunkwise import blamed, each, pack
 from gpuzarr.host.elements import numpy_dtype
+from gpuzarr.host.objects import flat
 
 _NUMBER = 4  # bytes of the count, and of each length
 
@@ -225,7 +226,7 @@ def _assign(row: np.ndarray, items: np.ndarray) -> None:
 
 def _objects(chunks: Any) -> Any:
     """A batch as rows of objects, in C order, with the length that `each` asks for."""
-    return chunks.reshape(len(chunks), -1).astype(object)
+    return flat(chunks).astype(object)
 
 
 CODECS = (VlenUtf8, VlenBytes, VlenV2, VlenArray)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +25,7 @@ from gpuzarr.devices.host import HOST
 from gpuzarr.dtypes.objects import is_text
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.host.chunkwise import LARGEST, each, pack
+from gpuzarr.host.objects import flat
 
 _SIZE = 8  # bytes of the size of the index
 _FIELDS = ("index_codecs", "data_codecs", "index_data_type", "index_location")
@@ -72,7 +74,7 @@ class Vlen:
         return out.reshape(len(chunks), *spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        index, rows = self._index(spec), chunks.reshape(len(chunks), -1).astype(object)
+        index, rows = self._index(spec), flat(chunks).astype(object)
         return pack(each("zarrs.vlen", rows, lambda row: self._encode_one(row.tolist(), index)), device)
 
     def _index(self, spec: ChunkSpec) -> Chain:
@@ -90,8 +92,7 @@ class Vlen:
         if nbytes > LARGEST or (nbytes == 0) != (raw_data.size == 0):
             raise CodecError(f"the elements have {nbytes} bytes, and {raw_data.size} bytes hold them")
         data = _decoded(self._data(nbytes), raw_data).tobytes() if nbytes else b""
-        bounds = offsets.tolist()
-        pieces = (data[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+        pieces = (data[begin:end] for begin, end in pairwise(offsets.tolist()))
         return [str(piece, "utf-8") for piece in pieces] if text else list(pieces)
 
     def _parts(self, chunk: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ TEXT: np.dtype[Any] = np.dtype("O", metadata={"vlen": str})  # as h5py marks the
 
 def is_text(dtype: np.dtype[Any]) -> bool:
     """Whether elements are texts of any length: StringDType, or objects marked as `str`."""
-    return dtype.kind == "T" or (dtype.metadata or {}).get("vlen") is str
+    marks: Mapping[str, Any] = dtype.metadata or {}
+    return dtype.kind == "T" or marks.get("vlen") is str
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
