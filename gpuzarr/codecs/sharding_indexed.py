@@ -92,7 +92,7 @@ class ShardingIndexed:
         CodecError for an index that is damaged or names impossible places.
         """
         batch = self._index(spec).decode(slab, HOST)
-        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), -1, 2)
+        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), prod(self.counts(spec)), 2)
         empty = (table == np.uint64(EMPTY)).all(axis=2)
         table = np.where(empty[..., None], np.uint64(0), table)
         bad = (table >= np.uint64(1 << 62)).any(axis=2)
