@@ -235,7 +235,7 @@ class Box:
             return
         region = value[(*(s.outside for s in self.segments), ...)]
         if len(batch) == 1:
-            batch[0][(*inside, ...)] = region
+            batch[(0, *inside, ...)] = region
             return
         cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
         ndim = len(self.segments)

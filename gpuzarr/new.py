@@ -46,7 +46,7 @@ def create_array(
     `compressors`: "auto" is zstd of level 0; None for none; one or a list of codecs: names, dicts, objects of
     zarr-python, numcodecs or gpuzarr. `filters` and `serializer` stand before them.
     `order`: of the elements in a chunk of Zarr v2. (v3 has `transpose` for that: there it means nothing.)
-    `config`: {"write_empty_chunks": True} stores also chunks of nothing but the fill value.
+    `config`: {"write_empty_chunks": True} stores also chunks of nothing but the fill value; "safe": as in `open`.
     An array that is there already is fine if its metadata is the same (two workers may both create it): it keeps its
     data. ExistsError if it is another one, unless `overwrite`.
     """

@@ -32,6 +32,7 @@ def open(  # as zarr.open
     device: str | Device = "auto",
     zarr_format: Literal[2, 3] | None = None,
     consolidated: bool | None = None,
+    config: dict[str, Any] | None = None,
 ) -> Array | Group:
     """The array or group at `path` of `store`.
 
@@ -42,11 +43,13 @@ def open(  # as zarr.open
     `mode`: "r" to read, "r+" to read and write what is there; "a" makes a group where nothing is, "w" makes one in
     place of whatever is there, "w-" makes one where nothing may be. (Arrays are made by `create_array`.) What is
     opened to be written is found by its own metadata, not by consolidated metadata, unless that is asked for.
+    `config`: how arrays are written: {"write_empty_chunks": True} stores also chunks of nothing but the fill value;
+    {"safe": False} takes no locks, where no two processes ever write parts of the same chunk or shard.
     NotFoundError where there is no node, MetadataError where its metadata is wrong.
     """
     if mode not in ("r", "r+", "a", "w", "w-"):
         raise ValueError(f"mode must be 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
-    writable = Writable() if mode != "r" else None
+    writable = Writable(**(config or {})) if mode != "r" else None
     if writable and consolidated is None:
         consolidated = False
     opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, writable=writable)

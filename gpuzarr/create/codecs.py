@@ -35,7 +35,10 @@ def v3(codec: Any, itemsize: int) -> Json:
     else:
         name, configuration = found["name"], dict(found.get("configuration") or {})
     complete = {"blosc": _blosc, "zstd": _zstd, "gzip": _gzip}.get(name)
-    configuration = complete(configuration, itemsize) if complete else configuration
+    configuration = complete(configuration, itemsize) if complete else dict(configuration)
+    for part in ("codecs", "index_codecs"):  # of a shard
+        if isinstance(configuration.get(part), list | tuple):
+            configuration[part] = [v3(member, itemsize) for member in configuration[part]]
     return {"name": name, "configuration": configuration} if configuration else {"name": name}
 
 

@@ -23,8 +23,8 @@ def key(path: str, name: str) -> str:
 
 
 def lock(path: str) -> str:
-    """The key whose lock is that of a node's metadata."""
-    return key(path, "zarr.json")
+    """The key whose lock is that of a node's metadata. It lies beside the node, which may be deleted meanwhile."""
+    return path or "zarr.json"
 
 
 def read(store: Store, path: str, name: str) -> Document | None:
