@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuzarr.array import Array
+from gpuzarr.devices.choose import release
 from gpuzarr.errors import (
     ChunkError,
     DeviceError,
@@ -15,6 +16,7 @@ from gpuzarr.errors import (
 )
 from gpuzarr.group import Group
 from gpuzarr.open import load, open, open_array, open_group
+from gpuzarr.warmup import warmup
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,4 +34,6 @@ __all__ = [
     "open",
     "open_array",
     "open_group",
+    "release",
+    "warmup",
 ]

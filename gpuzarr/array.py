@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,13 +16,18 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.devices.host import HOST
+from gpuzarr.devices.record import Record
 from gpuzarr.errors import DeviceError, SelectionError
 from gpuzarr.explain import Explanation, explain
 from gpuzarr.layout import Layout, layout
 from gpuzarr.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
+from gpuzarr.plan import Options
 from gpuzarr.read import read
+from gpuzarr.report import ReadReport
 from gpuzarr.stores import Store
+
+DEFAULT = Options()
 
 
 class Attributes(Mapping[str, Any]):
@@ -67,13 +72,21 @@ class Array:
     to use from many threads.
     """
 
-    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, device: str | Device = "auto") -> None:
-        self.store, self.path, self.metadata = store, path, metadata
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        metadata: ArrayMetadata,
+        device: str | Device = "auto",
+        options: Options = DEFAULT,
+    ) -> None:
+        self.store, self.path, self.metadata, self.options = store, path, metadata, options
+        self.last_read: ReadReport | None = None  # by any thread
         chosen = device_of(device)
         self.device: Device = chosen if fits_gpu(self.dtype) else HOST
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array, (self.store, self.path, self.metadata, self.device)
+        return Array, (self.store, self.path, self.metadata, self.device, self.options)
 
     def __repr__(self) -> str:
         shards = "" if self.shards is None else f" shards={self.shards}"
@@ -188,27 +201,51 @@ class Array:
         """Selection of whole chunks (shards, if there are some) by their place in the grid. `a.blocks[2, :]`"""
         return _Indexer(self, lambda selection: select.blocks(selection, self.metadata.axes))
 
-    def get(self, selection: Any = ..., *, out: Any = None, stream: Any = None) -> Any:
+    def get(
+        self,
+        selection: Any = ...,
+        *,
+        out: Any = None,
+        stream: Any = None,
+        memory_limit: int | str | None = None,
+        validate: Literal["auto", "host"] | None = None,
+    ) -> Any:
         """Read a selection, as `a[selection]` means it.
 
         `out`: an array of the device, of the selection's shape and this dtype, that is filled and returned.
-        `stream`: the CuPy stream that the work is ordered on; default: the current one.
+        `stream`: the CuPy stream that the work is ordered on; default: the current one of the device.
+        `memory_limit`, `validate`: as of `gpuzarr.open`, for this read.
         """
         fields, rest = select.fields(selection)
-        with stream if stream is not None else nullcontext():
-            return self._get(select.basic(rest, self.shape), fields, out)
+        options = self.options.changed(memory_limit=memory_limit, validate=validate)
+        return self._get(select.basic(rest, self.shape), fields, out, stream, options)
 
-    def _get(self, selection: select.Outer | select.Points, fields: Any = None, out: Any = None) -> Any:
+    def _get(
+        self,
+        selection: select.Outer | select.Points,
+        fields: Any = None,
+        out: Any = None,
+        stream: Any = None,
+        options: Options | None = None,
+    ) -> Any:
         if fields is not None and out is not None:
             raise SelectionError("fields of a structured array cannot be read into `out`")
-        result = self._result(selection.shape) if out is None else self._checked(out, selection.shape)
-        read(self, selection, result, self.device)
+        with self.device.on(stream):
+            result = self._result(selection.shape) if out is None else self._checked(out, selection.shape)
+            self._read(selection, result, options or self.options)
         if fields is not None:
             result = self._fields(result, fields)
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
+    def _read(self, selection: select.Outer | select.Points, result: Any, options: Options) -> None:
+        record, begin = Record(), time.perf_counter()
+        try:
+            read(self, selection, result, self.device, options, record)
+        finally:
+            self.last_read = ReadReport(self.device, record, result.nbytes, time.perf_counter() - begin)
+
     def _result(self, shape: tuple[int, ...]) -> Any:
-        return self.device.xp.empty(shape, self.dtype)
+        return self.device.array(shape, self.dtype)
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Any:
         if not isinstance(out, self.device.xp.ndarray):
@@ -227,7 +264,7 @@ class Array:
 
     def explain(self, selection: Any = ...) -> Explanation:
         """What reading the selection would do: chunks, waves, which codec runs where, and why."""
-        return explain(self, select.basic(selection, self.shape), self.device)
+        return explain(self, select.basic(selection, self.shape), self.device, self.options)
 
     # as others know arrays
 

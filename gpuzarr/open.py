@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from gpuzarr.array import Array
+from gpuzarr.array import DEFAULT, Array
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
@@ -15,6 +15,7 @@ from gpuzarr.group import Group
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, load_json
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.plan import Options
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
 
@@ -27,6 +28,8 @@ def open(  # as zarr.open
     device: str | Device = "auto",
     zarr_format: Literal[2, 3] | None = None,
     consolidated: bool | None = None,
+    memory_limit: int | str | None = None,
+    validate: Literal["auto", "host"] = "auto",
 ) -> Array | Group:
     """The array or group at `path` of `store`.
 
@@ -34,11 +37,17 @@ def open(  # as zarr.open
     `device`: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1": where arrays are decoded and arrive.
     `zarr_format`: look only for that one. `consolidated`: True: need the group's consolidated metadata,
     False: do not use it, None: use it if it is there.
+    `memory_limit`: bytes, or as "256MiB", that a read may hold beyond its result, in pinned and device memory together;
+    default: 1 GiB, or a quarter of the free device memory if that is less. Where a single chunk needs more, chunks are
+    read one by one.
+    `validate`: "host": decode on the CPU what is not to be trusted (nvCOMP promises little for damaged streams); the
+    values go to the device decoded.
     NotFoundError where there is no node, MetadataError where its metadata is wrong.
     """
     if mode != "r":
         raise ValueError(f"mode {mode!r}: this version opens stores only for reading, mode 'r'")
-    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated)
+    options = Options().changed(memory_limit=memory_limit, validate=validate)
+    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, options=options)
     return opener(_clean(path))
 
 
@@ -77,11 +86,12 @@ class Opener:
     zarr_format: int | None = None
     consolidated: bool | None = None
     known: tuple[str, Mapping[str, Node]] | None = None  # the path of the group that has it, and the nodes below
+    options: Options = DEFAULT
 
     def __call__(self, path: str) -> Array | Group:
         metadata = self._find(path)
         if isinstance(metadata, ArrayMetadata):
-            return Array(self.store, path, metadata, self.device)
+            return Array(self.store, path, metadata, self.device, self.options)
         opener = self
         if metadata.consolidated is not None:
             opener = replace(self, known=(path, metadata.consolidated))

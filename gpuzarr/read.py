@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import Slab, packed
+from gpuzarr.budget import Share
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
+from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Settle
 from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
-from gpuzarr.grid import Part, parts
+from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
+from gpuzarr.plan import Options, Wave, backward, forward, plan
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 
 TRIES = 5  # to read shards that somebody replaces meanwhile
-ALONE = 1 << 18  # decoded bytes that are not worth a second thread
 
 
 class Source(Protocol):
@@ -41,64 +43,14 @@ class Source(Protocol):
     def fill_value(self) -> Any: ...
 
 
-@dataclass(frozen=True)
-class Wave:
-    """Chunks that are read, decoded and placed together; all of one shape."""
-
-    parts: tuple[Part, ...]
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        return self.parts[0].chunk_shape
-
-    @cached_property
-    def coords(self) -> np.ndarray:
-        """Coordinates of the innermost chunks, int64 (n, ndim)."""
-        return self.parts[0].coords if len(self.parts) == 1 else np.concatenate([part.coords for part in self.parts])
-
-    def split(self, there: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
-        """Each part, with its share of an array that has an entry a chunk."""
-        first = 0
-        for part in self.parts:
-            yield part, there[first : first + len(part)]
-            first += len(part)
-
-
-def read(source: Source, selection: Outer | Points, out: Any, device: Device) -> None:
+def read(source: Source, selection: Outer | Points, out: Any, device: Device, options: Options, record: Record) -> None:
     """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected."""
     target = _target(selection, out)
-    selection = _forward(selection)
-    reader = Reader(source, target, device)
-    device.run(reader.load, reader.finish, waves(source.layout, selection, device))
-
-
-def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wave]:
-    """The waves of a selection whose ranges run forward.
-
-    On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many.
-    """
-    together = layout.per_object if layout.levels else (0,) * len(layout.axes)
-    found = list(parts(selection, layout.axes, together))
-    total = sum(map(len, found))
-    packed: list[Wave] = []
-    small: list[Part] = []  # parts that share a wave
-    for part in found:
-        most = _most(layout, part.chunk_shape, total, device)
-        for piece in part.split(most):
-            if small and (small[0].chunk_shape != piece.chunk_shape or sum(map(len, small)) + len(piece) > most):
-                packed.append(Wave(tuple(small)))
-                small = []
-            small.append(piece)
-    return [*packed, Wave(tuple(small))] if small else packed
-
-
-def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
-    """Chunks a wave: within the device's budget, and enough waves to keep its threads busy."""
-    chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
-    most = max(1, device.wave_bytes // max(chunk, 1))
-    if total * chunk <= ALONE:
-        return most
-    return max(1, min(most, -(-total // device.threads)))
+    planned = plan(source.layout, forward(selection), device, options)
+    record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
+    record.codecs, record.io = planned.codecs(device), "POSIX"
+    reader = Reader(source, target, device, options, planned.shares, record)
+    device.run(reader.load, reader.finish, planned.waves, record)
 
 
 def _target(selection: Outer | Points, out: Any) -> Any:
@@ -106,17 +58,7 @@ def _target(selection: Outer | Points, out: Any) -> Any:
     if isinstance(selection, Points):
         return out.reshape(-1)
     out = out[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
-    return out[(*(slice(None, None, -1) if _backward(index) else slice(None) for index in selection.axes), ...)]
-
-
-def _forward(selection: Outer | Points) -> Outer | Points:
-    if isinstance(selection, Points):
-        return selection
-    return Outer(tuple(index[::-1] if _backward(index) else index for index in selection.axes), selection.squeeze)
-
-
-def _backward(index: range | np.ndarray) -> bool:
-    return isinstance(index, range) and index.step < 0
+    return out[(*(slice(None, None, -1) if backward(index) else slice(None) for index in selection.axes), ...)]
 
 
 @dataclass(frozen=True)
@@ -129,6 +71,10 @@ class Loaded:
     there: np.ndarray
 
 
+class TooLargeError(Exception):
+    """The chunks of a wave are stored in more bytes than it may load; it has several, so it can be read in parts."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads the waves of one selection into `out`."""
@@ -136,6 +82,9 @@ class Reader:
     source: Source
     out: Any
     device: Device
+    options: Options
+    shares: dict[tuple[int, ...], Share]
+    record: Record
 
     @cached_property
     def _memo(self) -> Indexes:
@@ -148,8 +97,17 @@ class Reader:
         fits = self.out.flags.c_contiguous and self.out.dtype == spec.dtype and spec.nbytes is not None
         return self.out.reshape(-1).view(np.uint8) if fits else None
 
-    def load(self, wave: Wave) -> Loaded:
-        """The encoded chunks of a wave, in host memory."""
+    def load(self, wave: Wave) -> Loaded | Wave:
+        """The encoded chunks of a wave, in host memory; the wave itself, where they are too large to come at once."""
+        begin = time.perf_counter()
+        try:
+            return self._read(wave)
+        except TooLargeError:
+            return wave
+        finally:
+            self.record.mark("storage", begin, time.perf_counter())
+
+    def _read(self, wave: Wave) -> Loaded:
         for _ in range(TRIES):
             with self._blame(wave.coords):
                 located = self.source.locator.locate(wave.coords, self._memo)
@@ -159,7 +117,7 @@ class Reader:
         raise StoreError(f"{located.ranges.keys[0]!r} of {self.source.store!r} is replaced faster than it can be read")
 
     def _load(self, wave: Wave, located: Located) -> Loaded:
-        chain = self.source.layout.chain(wave.chunk_shape)
+        chain = self.shares[wave.chunk_shape].chain
         there = located.there
         starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
         if not there.all():
@@ -169,6 +127,7 @@ class Reader:
             fits = ((sizes == chain.spec.nbytes) | (sizes == 0)).all()
             if starts is not None and fits and len(sizes) == len(starts):
                 return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
+            self._check_size(wave, sizes)
             return self.device.stage(sizes)
 
         with self._blame(wave.coords[there]):
@@ -177,10 +136,30 @@ class Reader:
             there = there.copy()
             there[np.flatnonzero(there)[gone]] = False
             slab = slab.take(~gone)
+        self.record.count(chunks=len(slab), stored=int(slab.sizes.sum()))
+        if self.device.gpu:
+            with self._blame(wave.coords[there]):
+                chain, slab = chain.verified(slab)
         return Loaded(wave, chain, slab, there)
 
-    def finish(self, loaded: Loaded) -> Settle | None:
+    def _check_size(self, wave: Wave, sizes: np.ndarray) -> None:
+        if self.device.gpu and len(wave.coords) > 1 and packed(sizes)[2] > self.shares[wave.chunk_shape].stored:
+            raise TooLargeError
+
+    def _in_parts(self, wave: Wave) -> None:
+        """A wave whose chunks are too large to come at once: half of it after the other, by this thread alone."""
+        for half in wave.halves():
+            again = self.load(half)
+            settle = self.finish(again)
+            if settle:
+                settle()
+            self.device.settled()
+
+    def finish(self, loaded: Loaded | Wave) -> Settle | None:
         """Put the chunks of a wave, decoded, to their place in `out`; what is returned tells whether that went well."""
+        if isinstance(loaded, Wave):
+            self._in_parts(loaded)
+            return None
         wave, slab = loaded.wave, loaded.slab
         if not loaded.there.all():
             wave = self._fill(wave, loaded.there)
@@ -200,11 +179,16 @@ class Reader:
         """Decode what was loaded and put it to its place; straight there, where that can be."""
         if slab.data is self._bytes and (slab.sizes == chain.spec.nbytes).all():
             return
-        starts = self._destinations(wave) if chain.direct(self.device) else None
+        device, begin = self.device, self.device.mark()
+        starts = self._destinations(wave) if chain.direct(device) else None
         if starts is not None:
-            chain.decode(slab, self.device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
-        else:
-            self._place(wave, chain.decode(slab, self.device))
+            chain.decode(slab, device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
+            self.record.mark("decode", begin, device.mark())
+            return
+        batch = chain.decode(slab, device)
+        self.record.mark("decode", begin, decoded := device.mark())
+        self._place(wave, batch)
+        self.record.mark("place", decoded, device.mark())
 
     def _destinations(self, wave: Wave) -> np.ndarray | None:
         """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""
