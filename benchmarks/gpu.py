@@ -35,7 +35,7 @@ def device(name: str) -> Device:
 
 
 def seconds(device: Device, run: Callable[[], Any], repeats: int) -> float:
-    """Median of the device's own clock, after one run that is not counted; what was launched is checked between runs."""
+    """Median of the device's own clock, after one run that does not count; errors are looked for between runs."""
     times = []
     for _ in range(repeats + 1):
         begin = device.mark()

@@ -209,15 +209,16 @@ class Array:
         stream: Any = None,
         memory_limit: int | str | None = None,
         validate: Literal["auto", "host"] | None = None,
+        io: Literal["auto", "gds", "posix"] | None = None,
     ) -> Any:
         """Read a selection, as `a[selection]` means it.
 
         `out`: an array of the device, of the selection's shape and this dtype, that is filled and returned.
         `stream`: the CuPy stream that the work is ordered on; default: the current one of the device.
-        `memory_limit`, `validate`: as of `gpuzarr.open`, for this read.
+        `memory_limit`, `validate`, `io`: as of `gpuzarr.open`, for this read.
         """
         fields, rest = select.fields(selection)
-        options = self.options.changed(memory_limit=memory_limit, validate=validate)
+        options = self.options.changed(memory_limit=memory_limit, validate=validate, io=io)
         return self._get(select.basic(rest, self.shape), fields, out, stream, options)
 
     def _get(

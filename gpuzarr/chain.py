@@ -204,5 +204,7 @@ def _joined(slabs: list[Slab]) -> Slab:
 
 def _upload(chunks: Any, device: Device) -> Any:
     if isinstance(chunks, Slab):
+        if isinstance(chunks.data, device.xp.ndarray):  # it came there by GDS
+            return chunks
         return Slab(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
     return device.upload(chunks)

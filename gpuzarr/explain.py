@@ -9,6 +9,7 @@ from typing import Any
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import fits_gpu
+from gpuzarr.direct import choose
 from gpuzarr.layout import Layout
 from gpuzarr.plan import Options, forward, plan
 from gpuzarr.read import Source
@@ -72,7 +73,7 @@ def explain(source: Source, selection: Outer | Points, device: Device, options: 
         result_bytes=prod(selection.shape) * itemsize,
         memory_limit=planned.limit,
         planned_bytes=max((planned.held(wave, device) for wave in waves), default=0),
-        io="POSIX",
+        io=choose(source.store, device, planned, options)[1],
         codecs=planned.codecs(device),
         gpu_decode=verdict,
         because=why,

@@ -30,6 +30,7 @@ def open(  # as zarr.open
     consolidated: bool | None = None,
     memory_limit: int | str | None = None,
     validate: Literal["auto", "host"] = "auto",
+    io: Literal["auto", "gds", "posix"] = "auto",
 ) -> Array | Group:
     """The array or group at `path` of `store`.
 
@@ -42,11 +43,14 @@ def open(  # as zarr.open
     read one by one.
     `validate`: "host": decode on the CPU what is not to be trusted (nvCOMP promises little for damaged streams); the
     values go to the device decoded.
+    `io`: "posix" reads files into pinned memory, "gds" straight into device memory (GPUDirect Storage, by kvikio;
+    DeviceError at the first read where it cannot be), "auto" takes GDS where it is there and the host needs no byte of
+    the chunks.
     NotFoundError where there is no node, MetadataError where its metadata is wrong.
     """
     if mode != "r":
         raise ValueError(f"mode {mode!r}: this version opens stores only for reading, mode 'r'")
-    options = Options().changed(memory_limit=memory_limit, validate=validate)
+    options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)
     opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, options=options)
     return opener(_clean(path))
 

@@ -25,11 +25,13 @@ class Options:
     """How arrays are read.
 
     `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right). `validate`:
-    "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders.
+    "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders. `io`: how
+    bytes come from files to a GPU (`gpuzarr.direct`).
     """
 
     memory_limit: int | None = None
     validate: Literal["auto", "host"] = "auto"
+    io: Literal["auto", "gds", "posix"] = "auto"
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ValueError for a value that means nothing."""
@@ -38,6 +40,8 @@ class Options:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
         if (validate := given.get("validate", "auto")) not in ("auto", "host"):
             raise ValueError(f"validate is 'auto' or 'host', not {validate!r}")
+        if (io := given.get("io", "auto")) not in ("auto", "gds", "posix"):
+            raise ValueError(f"io is 'auto', 'gds' or 'posix', not {io!r}")
         return replace(self, **given)
 
 

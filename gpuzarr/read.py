@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Settle
+from gpuzarr.direct import choose
 from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
@@ -24,6 +25,8 @@ from gpuzarr.locate import Indexes, Located, Locator
 from gpuzarr.plan import Options, Wave, backward, forward, plan
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
+from gpuzarr.stores.gds import read as gds_read
+from gpuzarr.stores.local import LocalStore
 
 TRIES = 5  # to read shards that somebody replaces meanwhile
 
@@ -48,8 +51,9 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
     target = _target(selection, out)
     planned = plan(source.layout, forward(selection), device, options)
     record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
-    record.codecs, record.io = planned.codecs(device), "POSIX"
-    reader = Reader(source, target, device, options, planned.shares, record)
+    gds, record.io = choose(source.store, device, planned, options)
+    record.codecs = planned.codecs(device)
+    reader = Reader(source, target, device, gds, planned.shares, record)
     device.run(reader.load, reader.finish, planned.waves, record)
 
 
@@ -82,7 +86,7 @@ class Reader:
     source: Source
     out: Any
     device: Device
-    options: Options
+    gds: bool
     shares: dict[tuple[int, ...], Share]
     record: Record
 
@@ -131,13 +135,16 @@ class Reader:
             return self.device.stage(sizes)
 
         with self._blame(wave.coords[there]):
-            slab = self.source.store.read(located.ranges, place, self.device.readers)
+            if self.gds:
+                slab = gds_read(cast(LocalStore, self.source.store), located.ranges, partial(self._land, wave))
+            else:
+                slab = self.source.store.read(located.ranges, place, self.device.readers)
         if (gone := slab.sizes == MISSING).any():
             there = there.copy()
             there[np.flatnonzero(there)[gone]] = False
             slab = slab.take(~gone)
         self.record.count(chunks=len(slab), stored=int(slab.sizes.sum()))
-        if self.device.gpu:
+        if self.device.gpu and not self.gds:
             with self._blame(wave.coords[there]):
                 chain, slab = chain.verified(slab)
         return Loaded(wave, chain, slab, there)
@@ -145,6 +152,10 @@ class Reader:
     def _check_size(self, wave: Wave, sizes: np.ndarray) -> None:
         if self.device.gpu and len(wave.coords) > 1 and packed(sizes)[2] > self.shares[wave.chunk_shape].stored:
             raise TooLargeError
+
+    def _land(self, wave: Wave, sizes: np.ndarray) -> Slab:
+        self._check_size(wave, sizes)
+        return self.device.land(sizes)
 
     def _in_parts(self, wave: Wave) -> None:
         """A wave whose chunks are too large to come at once: half of it after the other, by this thread alone."""

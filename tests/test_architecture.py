@@ -20,6 +20,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["array"],
     ["explain"],
     ["read", "write", "report", "warmup"],
+    ["direct"],
     ["plan"],
     ["budget"],
     ["locate"],

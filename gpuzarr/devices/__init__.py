@@ -75,6 +75,10 @@ class Device(Protocol):
         """Host memory for the encoded chunks of one wave; pinned where that makes the copy to the device faster."""
         ...
 
+    def land(self, sizes: np.ndarray) -> Slab:
+        """Device memory for the encoded chunks of one wave, which something else than a stream may write to at once."""
+        ...
+
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         """finish(load(wave)) for each wave, some at once, each in what order suits; the first error is raised.
 

@@ -12,6 +12,7 @@ import numpy as np
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import DeviceError
+from gpuzarr.stores import gds
 
 _HOST = cast(Device, HOST)  # which has no kernels, as the contract allows
 opened: list[Device] = [_HOST]  # all that were asked for
@@ -104,3 +105,4 @@ def release() -> None:
     """
     for each in opened:
         each.release()
+    gds.FILES.clear()

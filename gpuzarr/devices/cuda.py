@@ -103,6 +103,16 @@ class Cuda:
         with self.on():
             return Slab(self._pin(total)[:total], starts, sizes)
 
+    def land(self, sizes: np.ndarray) -> Slab:
+        """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""
+        starts, sizes, total = packed(sizes)
+        with self.on(), self._copying:
+            there = self.xp.empty(total, np.uint8)
+            self._copying.synchronize()
+        if self.tabs.tab is not None:
+            self.tabs.tab.keep(there, total)
+        return Slab(there, starts, sizes)
+
     def _pin(self, nbytes: int) -> np.ndarray:
         """A pinned buffer of the wave; outside of waves one that nobody uses again."""
         if (tab := self.tabs.tab) is None:

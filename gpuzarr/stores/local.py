@@ -78,14 +78,14 @@ class LocalStore:
     def version(self, key: str) -> tuple[int, int, int] | str:
         """Which file it is, how long, and when it was written."""
         try:
-            status = os.stat(self._path(key))
+            status = os.stat(self.path(key))
         except (OSError, ValueError):
             return "not there"
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def names(self, prefix: str) -> list[str]:
         try:
-            return sorted(os.listdir(self._path(prefix)))
+            return sorted(os.listdir(self.path(prefix)))
         except NO_FILE:
             return []
         except (OSError, ValueError) as error:
@@ -93,14 +93,14 @@ class LocalStore:
 
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
-        paths = [self._path(key) for key in keys]
+        paths = [self.path(key) for key in keys]
         at_once = PERMITS.take(len(keys))
         files = [MISSING] * len(keys)
         lengths = [MISSING] * len(keys)
 
         def look(some: range) -> None:
             for i in some:
-                lengths[i] = self._open(i, keys[i], paths[i], files) if at_once else self._length(keys[i], paths[i])
+                lengths[i] = self._open(i, keys[i], paths[i], files) if at_once else self.length(keys[i], paths[i])
 
         try:
             spread(look, len(keys), threads)
@@ -175,7 +175,7 @@ class LocalStore:
             raise self._error(key, error) from error
         raise StoreError(f"{key!r} of {self!r} is no file")
 
-    def _length(self, key: str, path: str) -> int:
+    def length(self, key: str, path: str) -> int:
         try:
             status = os.stat(path)
         except NO_FILE:
@@ -186,7 +186,7 @@ class LocalStore:
             raise StoreError(f"{key!r} of {self!r} is no file")
         return status.st_size
 
-    def _path(self, key: str) -> str:
+    def path(self, key: str) -> str:
         if key[:1] == "/" or (".." in key and ".." in key.split("/")):
             raise StoreError(f"the key {key!r} leads out of {self!r}")
         return f"{self.root}/{key}"

@@ -95,6 +95,13 @@ class Emulated:
         starts, sizes, total = packed(sizes)
         return Slab(self._pin(total)[:total], starts, sizes)
 
+    def land(self, sizes: np.ndarray) -> Slab:
+        starts, sizes, total = packed(sizes)
+        there = self._memory(total)
+        if self.tabs.tab is not None:
+            self.tabs.tab.keep(there, total)
+        return Slab(there, starts, sizes)
+
     def _pin(self, nbytes: int) -> np.ndarray:
         if self.tabs.tab is None:
             return np.full(nbytes, POISON, np.uint8)
