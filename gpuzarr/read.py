@@ -52,7 +52,7 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
     planned = plan(source.layout, forward(selection), device, options)
     record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
     gds, record.io = choose(source.store, device, planned, options)
-    record.codecs = planned.codecs(device)
+    record.codecs = partial(planned.codecs, device)
     reader = Reader(source, target, device, gds, planned.shares, record)
     device.run(reader.load, reader.finish, planned.waves, record)
 

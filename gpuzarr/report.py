@@ -51,7 +51,7 @@ class ReadReport:
             "chunks": counts["chunks"],
             "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
             "host_chunks": counts["host_chunks"],
-            "codecs": list(record.codecs),
+            "codecs": list(record.codecs()),
             "io": record.io,
             "stored_bytes": counts["stored"],
             "sent_bytes": counts["sent"],

@@ -54,7 +54,7 @@ def test_copies_run_beside_and_results_on_the_callers_stream(cuda, path):
     memory = [name for name, _ in cuda.xp.made]
     assert memory[0] == "mine" and memory.count("copying") == waves and set(memory) == {"mine", "copying"}
     assert report["seconds"]["copy"] == pytest.approx(waves * 2e-3) and report["peak_bytes"] <= 400 << 10
-    assert cuda.held.now.total() == 0 and cuda._pins.kept > 0
+    assert cuda.held.total == 0 and cuda._pins.kept > 0
     gpuzarr.release()
     assert cuda._pins.kept == 0 and "_copying" not in vars(cuda) and "_pool" not in vars(cuda)
     assert np.array_equal(cuda.download(a[...]), VALUES)
@@ -96,7 +96,7 @@ def test_after_an_error_the_host_waits_before_buffers_are_used_again(cuda, path,
         with pytest.raises(KeyboardInterrupt):
             a[...]
     assert waited[:2] == ["copying", "caller's"] and "given" in waited[2:]
-    assert cuda.held.now.total() == 0 and not cuda._turn.locked()
+    assert cuda.held.total == 0 and not cuda._turn.locked()
     assert np.array_equal(cuda.download(a[...]), VALUES)
 
 
@@ -110,7 +110,7 @@ def test_a_gpu_that_stopped_gives_no_buffers_back(cuda, path, monkeypatch):
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             a[...]
-    assert cuda.held.now.total() == 0 and cuda._pins.kept == 0
+    assert cuda.held.total == 0 and cuda._pins.kept == 0
 
 
 def test_the_current_gpu_is_meant(cuda, path):

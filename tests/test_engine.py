@@ -53,7 +53,7 @@ def small(tmp_path: Path) -> Path:
 
 def held(device: Device) -> int:
     """Bytes that the device thinks are held by reads."""
-    return device.held.now.total()
+    return device.held.total
 
 
 @pytest.mark.parametrize("noise", [False, True])

@@ -115,7 +115,7 @@ def test_values(name: str, tmp_path: Path, gpu: Device, kvikio: Any) -> None:
         a = gpuzarr.open_array(path, device=gpu, io="gds", memory_limit=limit)
         np.testing.assert_array_equal(host_array(a[...]), want)
         assert a.last_read.asdict()["io"] == a.explain().io == "GDS"
-        assert gpu.held.now.total() == 0
+        assert gpu.held.total == 0
     auto = gpuzarr.open_array(path, device=gpu)
     np.testing.assert_array_equal(host_array(auto[...]), want)
     assert ("GDS" if name != "zstd" else "POSIX: the host looks at the frames of zstd") == auto.explain().io
@@ -155,7 +155,7 @@ def test_files_that_end_too_soon(tmp_path: Path, gpu: Device, kvikio: Any, monke
     monkeypatch.setattr(CuFile, "at_most", 100)
     with pytest.raises(StoreError, match="became shorter"):
         a[...]
-    assert gpu.held.now.total() == 0
+    assert gpu.held.total == 0
 
 
 def test_open_files_are_kept_and_bounded(tmp_path: Path, kvikio: Any) -> None:

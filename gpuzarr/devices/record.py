@@ -7,7 +7,7 @@ that nothing on the way has to pass it on.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,19 +16,27 @@ from typing import Any
 import numpy as np
 
 
+def _counts() -> dict[str, int]:
+    return defaultdict(int)
+
+
 @dataclass
 class Held:
     """Bytes held now, and the most that were held at once. Used by many threads."""
 
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    now: Counter[str] = field(default_factory=Counter)  # "pinned" and "device"
-    peak: Counter[str] = field(default_factory=Counter)  # and "total"
+    now: dict[str, int] = field(default_factory=_counts)  # "pinned" and "device"
+    peak: dict[str, int] = field(default_factory=_counts)  # and "total"
+
+    @property
+    def total(self) -> int:
+        return sum(self.now.values())
 
     def add(self, kind: str, nbytes: int) -> None:
         with self.lock:
             self.now[kind] += nbytes
             self.peak[kind] = max(self.peak[kind], self.now[kind])
-            self.peak["total"] = max(self.peak["total"], self.now.total())
+            self.peak["total"] = max(self.peak["total"], self.total)
 
 
 @dataclass
@@ -41,17 +49,18 @@ class Record:
     limit: int | None = None
     share: int | None = None  # bytes of `limit` that are meant for the scratch of one wave
     ahead: int | None = None  # waves that may be loaded beside the one that is decoded; None: as the device likes
-    codecs: tuple[tuple[str, str], ...] = ()  # name and where it ran, in the order in which they decode
+    codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order of decoding
     io: str = ""  # how bytes came from the store
     held: Held = field(default_factory=Held)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=_counts)
     marks: list[tuple[str, Any, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count(self, **numbers: int) -> None:
         """Add to what is counted: waves, bytes that were stored, sent or fetched, streams of nvCOMP."""
         with self.lock:
-            self.counts.update(numbers)
+            for name, number in numbers.items():
+                self.counts[name] += number
 
     def mark(self, stage: str, begin: Any, end: Any) -> None:
         self.marks.append((stage, begin, end))  # which is atomic
@@ -69,7 +78,7 @@ class Tab:
 
     def __init__(self, record: Record, total: Held, give: Callable[[np.ndarray], None] | None = None) -> None:
         self.record, self._total, self._give = record, total, give
-        self._held: Counter[str] = Counter()
+        self._held = _counts()
         self._pinned: list[np.ndarray] = []
         self._kept: list[Any] = []
 
