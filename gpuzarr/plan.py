@@ -103,8 +103,12 @@ class Plan:
 
     def codecs(self, device: Device) -> tuple[tuple[str, str], ...]:
         """Each codec's name and where it decodes, in that order."""
-        steps = next((share.chain.where() for share in self.shares.values()), [])
-        return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(steps))
+        return next((places(share.chain, device) for share in self.shares.values()), ())
+
+
+def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
+    """Each codec's name and where it decodes, in that order."""
+    return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(chain.where()))
 
 
 def plan(layout: Layout, selection: Outer | Points, device: Device, options: Options) -> Plan:

@@ -22,7 +22,7 @@ from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
-from gpuzarr.plan import Options, Wave, backward, forward, plan
+from gpuzarr.plan import Options, Wave, backward, forward, places, plan
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 from gpuzarr.stores.gds import read as gds_read
@@ -52,7 +52,8 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
     planned = plan(source.layout, forward(selection), device, options)
     record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
     gds, record.io = choose(source.store, device, planned, options)
-    record.codecs = partial(planned.codecs, device)
+    if planned.waves:  # the record is kept longer than the waves
+        record.codecs = partial(places, planned.shares[planned.waves[0].chunk_shape].chain, device)
     reader = Reader(source, target, device, gds, planned.shares, record)
     device.run(reader.load, reader.finish, planned.waves, record)
 
@@ -143,7 +144,9 @@ class Reader:
             there = there.copy()
             there[np.flatnonzero(there)[gone]] = False
             slab = slab.take(~gone)
-        self.record.count(chunks=len(slab), stored=int(slab.sizes.sum()))
+        self.record.count(
+            chunks=len(slab), stored=sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
+        )
         if self.device.gpu and not self.gds:
             with self._blame(wave.coords[there]):
                 chain, slab = chain.verified(slab)
