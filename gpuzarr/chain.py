@@ -7,7 +7,7 @@ do. The steps nearer the store than that run on host threads.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -72,6 +72,7 @@ class Chain:
 
     spec: ChunkSpec
     steps: tuple[Step, ...]
+    all_on_host: str | None = None  # why no GPU shall decode, if none shall
 
     @classmethod
     def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
@@ -106,6 +107,8 @@ class Chain:
     @cached_property
     def host_steps(self) -> tuple[int, str | None]:
         """From which step on (in encode order) only the host decodes, and why (None: the device does all)."""
+        if self.all_on_host:
+            return 0, self.all_on_host
         for i, step in enumerate(self.steps):
             if (why := step.codec.why_host(step.spec)) is not None:
                 return i, f"{step.name}: {why}"
@@ -123,8 +126,8 @@ class Chain:
         """
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
-            chunks = self._decode_on_threads(slab, self.steps[crossing:])
-            chunks = _upload(chunks, device)
+            done = _on_threads(slab, self.steps[crossing:])
+            chunks = _upload(_joined(done) if isinstance(done[0], Slab) else np.concatenate(done), device)
         elif device.gpu:
             chunks = _upload(slab, device)
         else:
@@ -153,22 +156,33 @@ class Chain:
                 raise
         return chunks
 
-    @staticmethod
-    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> Any:
-        """The steps of a GPU's wave that only the host can do: runs of chunks, on all of its threads."""
-        n = len(slab)
-        runs = [slice(a, min(a + -(-n // (4 * HOST.threads)), n)) for a in range(0, n, -(-n // (4 * HOST.threads)))]
-        done: list[Any] = [None] * len(runs)
+    def verified(self, slab: Slab) -> tuple[Chain, Slab]:
+        """This chain without the crc32c nearest the store, and the slab without it, where there is one.
 
-        def work(i: int) -> None:
-            try:
-                done[i] = _decode(slab.take(runs[i]), steps, HOST, None)
-            except CodecError as error:
-                error.index = None if error.index is None else error.index + runs[i].start
-                raise
+        Host threads compare it before anything is launched: nvCOMP must not see damage that can be known.
+        """
+        if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(slab):
+            return self, slab
+        done = _on_threads(slab, self.steps[-1:])
+        starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
+        return replace(self, steps=self.steps[:-1]), Slab(slab.data, starts, sizes, slab.host)
 
-        HOST.each(work, range(len(runs)))
-        return _joined(done) if isinstance(done[0], Slab) else np.concatenate(done)
+
+def _on_threads(slab: Slab, steps: tuple[Step, ...]) -> list[Any]:
+    """Steps of a GPU's wave that the host does: runs of chunks, on all of its threads."""
+    n = len(slab)
+    runs = [slice(a, min(a + -(-n // (4 * HOST.threads)), n)) for a in range(0, n, -(-n // (4 * HOST.threads)))]
+    done: list[Any] = [None] * len(runs)
+
+    def work(i: int) -> None:
+        try:
+            done[i] = _decode(slab.take(runs[i]), steps, HOST, None)
+        except CodecError as error:
+            error.index = None if error.index is None else error.index + runs[i].start
+            raise
+
+    HOST.each(work, range(len(runs)))
+    return done
 
 
 def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | None) -> Any:
@@ -203,5 +217,7 @@ def _joined(slabs: list[Slab]) -> Slab:
 
 def _upload(chunks: Any, device: Device) -> Any:
     if isinstance(chunks, Slab):
+        if isinstance(chunks.data, device.xp.ndarray):  # it came there by GDS
+            return chunks
         return Slab(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
     return device.upload(chunks)

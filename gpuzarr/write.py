@@ -107,7 +107,7 @@ class Loaded:
     slab: Slab | None = None
     there: np.ndarray | None = None
 
-    def split(self, n: int) -> list[Loaded]:
+    def pieces(self, n: int) -> list[Loaded]:
         """Whole: a write has its waves for all threads made before."""
         return [self]
 

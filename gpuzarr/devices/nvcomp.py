@@ -127,11 +127,16 @@ def decompress(
     targets: np.ndarray,
     capacities: np.ndarray,
     chunk: np.ndarray,
+    most: int | None = None,
 ) -> None:
-    """See devices.Device.decompress. `stream` is the CUDA stream as an integer; nothing here waits for it."""
+    """See devices.Device.decompress. `stream` is the CUDA stream as an integer; nothing here waits for it.
+
+    `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
+    """
     form = FORMATS[algorithm]
     _check_places(library, form, sources, targets, capacities)
-    for part, scratch in _parts(library, form, capacities, stream, 0, len(capacities)):
+    most = MAX_SCRATCH if most is None else min(most, MAX_SCRATCH)
+    for part, scratch in _parts(library, form, capacities, stream, most, 0, len(capacities)):
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
         bad = _launch(device, library, stream, form, columns, scratch)
         problem = f"nvCOMP {algorithm}: the stream is damaged, or does not decode to its expected size"
@@ -147,17 +152,17 @@ def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.n
 
 
 def _parts(
-    library: Any, form: Format, capacities: np.ndarray, stream: int, begin: int, end: int
+    library: Any, form: Format, capacities: np.ndarray, stream: int, most: int, begin: int, end: int
 ) -> list[tuple[slice, int]]:
     """The batch in halves of halves until each part's scratch is bounded; most often the whole batch, none if empty."""
     if begin == end:
         return []
     scratch = scratch_bytes(library, form, capacities[begin:end], stream)
-    if scratch <= MAX_SCRATCH or end - begin == 1:
+    if scratch <= most or end - begin == 1:
         return [(slice(begin, end), scratch)]
     middle = (begin + end) // 2
     halves = (begin, middle), (middle, end)
-    return [part for half in halves for part in _parts(library, form, capacities, stream, *half)]
+    return [part for half in halves for part in _parts(library, form, capacities, stream, most, *half)]
 
 
 def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], scratch: int) -> Any:
