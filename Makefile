@@ -45,6 +45,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.read_local
 	$(BIN)/python -m benchmarks.read_regions
 	$(BIN)/python -m benchmarks.host_cost
+	$(BIN)/python -m benchmarks.write_local
 
 clean:
 	rm -rf .venv .venv-* demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
