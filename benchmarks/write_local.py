@@ -37,20 +37,19 @@ def writer(peer: Reader, path: Path) -> Callable[[np.ndarray], Any]:
         return lambda values: theirs.write(values).result()
     import zarr
 
-    array = zarr.open_array(str(path), mode="r+")
+    with peer.around():
+        array = zarr.open_array(str(path), mode="r+")
 
     def assign(values: np.ndarray) -> None:
         with peer.around():
             array[...] = values
 
-    with peer.around():
-        array = zarr.open_array(str(path), mode="r+")
     return assign
 
 
 def measure(layout: Layout, folder: Path, side: int, repeats: int, choice: list[Reader]) -> dict[str, Any]:
     """One row: seconds of each writer, or why not."""
-    values, runs, left_out = sample(layout.dtype, side), {}, {}
+    values, runs, left_out, size = sample(layout.dtype, side), {}, {}, 0
     for peer in choice:
         path = folder / "".join(c if c.isalnum() else "-" for c in f"{layout.name} {peer.name}")
         write(path, layout, np.zeros_like(values) + 1)
@@ -63,11 +62,12 @@ def measure(layout: Layout, folder: Path, side: int, repeats: int, choice: list[
         if not right(path, values):
             left_out[peer.name] = "WRONG VALUES"
             continue
+        size = size or stored(path)
         runs[peer.name] = lambda run=run: run(values)
     return {
         "layout": layout.name,
         "nbytes": values.nbytes,
-        "stored": stored(path),
+        "stored": size,
         "seconds": timing.medians(runs, repeats),
         "left_out": left_out,
     }
