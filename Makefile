@@ -46,6 +46,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.read_local
 	$(BIN)/python -m benchmarks.read_regions
 	$(BIN)/python -m benchmarks.host_cost
+	$(BIN)/python -m benchmarks.write_local
 
 bench-gpu: $(DEMO)
 	$(BIN)/python -m benchmarks.gpu_decode $(ARGS)

@@ -17,6 +17,7 @@ TINY = {
     "read_local": ["--side", "32"],
     "read_regions": ["--side", "128", "--count", "4"],
     "host_cost": ["--scale", "32"],
+    "write_local": ["--side", "32"],
 }
 
 TINY_GPU = {
@@ -35,7 +36,7 @@ def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     results = json.loads(output.read_text())
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
-    assert len(measured) == {"read_local": 9, "read_regions": 2, "host_cost": 3}[name]
+    assert len(measured) == {"read_local": 9, "read_regions": 2, "host_cost": 3, "write_local": 9}[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
 
 

@@ -16,11 +16,12 @@ from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.host import chunkwise
-from gpuzarr.host.blosc_library import decoder
+from gpuzarr.host.blosc_library import compressor, decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
+_LARGEST = 2**31 - 17  # bytes of a chunk
 _HEADER = struct.Struct("<BBBBiii")
 _CNAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
 
@@ -86,6 +87,12 @@ class Blosc:
 
         typesize = self.typesize or 1
         shuffle = self.shuffle if self.shuffle != _AUTO else 2 if typesize == 1 else 1
+        if (run := compressor()) is not None and typesize < 256 and (chunks.sizes < _LARGEST).all():
+
+            def fill(target: int, room: int, source: int, nbytes: int) -> int:
+                return run(target, room, source, nbytes, typesize, self.cname, self.clevel, shuffle, self.blocksize)
+
+            return chunkwise.encoded_by_address("blosc", chunks, chunks.sizes + HEADER, device, fill)
 
         def encode(chunk: np.ndarray) -> Any:
             element = np.dtype(f"V{typesize}") if len(chunk) % typesize == 0 and len(chunk) else np.dtype(np.uint8)

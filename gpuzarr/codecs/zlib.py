@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib as _zlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.deflate import ZLIB, inflate
+from gpuzarr.host.deflate import ZLIB, deflate, inflate
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Zlib:
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
-        return chunkwise.encoded("zlib", chunks, device, lambda chunk: _zlib.compress(chunk, self.level))
+        return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))
 
 
 def _decode(chunk: np.ndarray, nbytes: int) -> bytes:

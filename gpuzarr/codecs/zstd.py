@@ -14,7 +14,7 @@ from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.zstd_library import decoder
+from gpuzarr.host.zstd_library import bound, decoder, encoder
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Zstd:
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if (encode := encoder(self.level, self.checksum)) is not None:
+            return chunkwise.encoded_by_address("zstd", chunks, bound(chunks.sizes), device, encode)
         from numcodecs.zstd import compress
 
         return chunkwise.encoded("zstd", chunks, device, lambda chunk: compress(chunk, self.level, self.checksum))
