@@ -20,6 +20,7 @@ from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.grid import Part, parts
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
+from gpuzarr.placement import decode_and_place, fill_missing, placeable
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 
@@ -207,15 +208,30 @@ class Reader:
 
     def finish(self, loaded: Loaded) -> Settle | None:
         """Put the chunks of a wave, decoded, to their place in `out`; what is returned tells whether that went well."""
-        wave, slab = loaded.wave, loaded.slab
-        if not loaded.there.all():
-            wave = self._fill(wave, loaded.there)
-        if not len(slab):
-            return None
-        with self._blame(wave.coords):
-            self._decode(wave, slab, loaded.chain)
+        coords = loaded.wave.coords if loaded.there.all() else loaded.wave.coords[loaded.there]
+        with self._blame(coords):
+            if placeable(loaded.wave.parts, loaded.chain, self.out, self.device):
+                self._finish_on_gpu(loaded)
+            else:
+                self._finish_by_assignment(loaded)
         settle = self.device.checked()
-        return partial(self._settle, loaded, wave.coords, settle) if settle else None
+        return partial(self._settle, loaded, coords, settle) if settle else None
+
+    def _finish_on_gpu(self, loaded: Loaded) -> None:
+        """One launch places and fills; where chunks are decoded straight to their place, it only fills."""
+        parts, there, slab, chain = loaded.wave.parts, loaded.there, loaded.slab, loaded.chain
+        starts = self._destinations(loaded.wave) if len(slab) and chain.direct(self.device) else None
+        if starts is None:
+            decode_and_place(parts, there, slab, chain, self.device, self.out)
+            return
+        chain.decode(slab, self.device, Slab(self._bytes, starts[there], np.full(len(slab), chain.spec.nbytes)))
+        if not there.all():
+            fill_missing(parts, there, chain, self.device, self.out)
+
+    def _finish_by_assignment(self, loaded: Loaded) -> None:
+        wave = loaded.wave if loaded.there.all() else self._fill(loaded.wave, loaded.there)
+        if len(loaded.slab):
+            self._decode(wave, loaded.slab, loaded.chain)
 
     def _settle(self, loaded: Loaded, coords: np.ndarray, settle: Settle) -> None:
         """`loaded` is only held: the device may still read it."""

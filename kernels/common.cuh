@@ -4,6 +4,7 @@
 // and none need be aligned.
 #pragma once
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef int i32;
 typedef unsigned int u32;
 typedef long long i64;

@@ -20,7 +20,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["array"],
     ["explain"],
     ["read", "write"],
-    ["locate"],
+    ["locate", "placement"],
     ["grid", "layout"],
     ["selection"],
     ["metadata"],

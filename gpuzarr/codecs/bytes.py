@@ -59,6 +59,10 @@ class Bytes:
         """Whether the stored bytes are the elements as NumPy holds them."""
         return self._stored(spec.dtype) == spec.dtype
 
+    def plain(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
+        """See `Chain.plain`."""
+        return tuple(range(len(spec.shape))), _unit(spec.dtype) if self._swapped(spec.dtype) else 1
+
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = self.encoded(spec).nbytes or 0
         check_sizes("bytes", chunks, nbytes)
