@@ -250,7 +250,7 @@ __device__ __forceinline__ void one_by_one(const Form& f, u8* target, const u8* 
     else tiles<T>(f, target, source, swap, fill, (T*)tile);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 4)
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
 place(const u64* table, const u64* forms, u64 low, u64 high, u32 swap, u32 count)
 {
     __shared__ Form f;

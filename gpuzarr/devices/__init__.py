@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.batch import Slab
+from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 
@@ -21,7 +22,7 @@ class Device(Protocol):
     """What the pipeline asks of a device.
 
     `gpu` is True where kernels and nvCOMP run; `xp` is the array module (numpy or cupy).
-    The last five members are asked for only where `gpu` is True.
+    `cost` and the last five members are asked for only where `gpu` is True.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Device(Protocol):
     threads: int  # waves at work at once
     readers: int  # threads that one wave's read from the store may use
     wave_bytes: int  # decoded bytes that one wave should have
+    cost: Costs  # what decides which chunks the host decodes instead
 
     def empty(self, nbytes: int) -> Any:
         """A uint8 array of scratch, not initialised, aligned to 256 bytes.

@@ -17,6 +17,7 @@ import numpy as np
 
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp
+from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
 from gpuzarr.errors import DeviceError
@@ -36,6 +37,7 @@ class Cuda:
 
         self.xp: Any = cupy
         self.name = f"cuda:{ordinal}"
+        self.cost = kept()
         self._device = cupy.cuda.Device(ordinal)
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}

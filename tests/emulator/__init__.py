@@ -17,6 +17,7 @@ import numpy as np
 
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp
+from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
 from tests.emulator.arrays import DeviceArray, Xp
@@ -34,6 +35,7 @@ class Emulated:
     threads = 1
     readers = 2
     wave_bytes = 1 << 20
+    cost = Costs(where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
