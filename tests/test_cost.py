@@ -123,3 +123,13 @@ def test_constants_are_kept(tmp_path, monkeypatch):
     ):
         place.write_text(wrong)
         assert cost.kept() == Costs()
+
+
+def test_calibration_runs(tmp_path):
+    from benchmarks import calibrate
+    from tests.conftest import _emulated
+
+    measured = calibrate.measure(_emulated(), stream=4000, many=3, repeats=1)
+    assert set(measured.rates) == set(cost.RATES) and measured.rates["zstd"] != cost.RATES["zstd"]
+    assert "one core" in calibrate.shown(measured)
+    assert cost.loads(cost.keep(measured, tmp_path / "costs.json").read_text()) == measured
