@@ -84,7 +84,7 @@ def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wav
 
     On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many.
     """
-    found = list(parts(selection, layout.axes, layout.per_object if layout.levels else (0,) * len(layout.axes)))
+    found = list(parts(selection, layout.axes, layout.together(device)))
     total = sum(map(len, found))
     packed: list[Wave] = []
     for shape, alike in groupby(found, key=lambda part: part.chunk_shape):
