@@ -168,9 +168,16 @@ class Chain:
         return _decode(slab, self.steps, device, None)
 
     def encode(self, batch: Any, device: Device) -> Slab:
-        """The slab that holds the batch (n, *spec.shape), encoded."""
-        chunks = batch
-        for step in self.steps:
+        """The slab, in host memory, that holds the batch (n, *spec.shape) of the device, encoded.
+
+        It may be the batch's own memory. CodecError, with the chunk's index and `codec`, for what cannot be encoded.
+        """
+        if device.gpu:
+            batch, device = device.download(batch), HOST
+        chunks, first = batch, 0
+        if self.whole and batch.flags.c_contiguous and batch.dtype == self.spec.dtype and self.spec.nbytes:
+            chunks, first = _as_stored(batch, self.spec.nbytes), 1
+        for step in self.steps[first:]:
             try:
                 chunks = step.codec.encode(chunks, step.spec, device)
             except CodecError as error:
@@ -211,6 +218,12 @@ def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | N
             error.codec = error.codec or steps[i].name
             raise
     return chunks
+
+
+def _as_stored(batch: Any, nbytes: int) -> Slab:
+    """A batch whose elements lie as they are stored, seen as the slab of their bytes."""
+    n = len(batch)
+    return Slab(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
 
 
 def _joined(slabs: list[Slab]) -> Slab:

@@ -87,6 +87,15 @@ class Layout:
         """MetadataError where the codecs do not follow each other, or do not fit the (first) chunk."""
         self.chain(tuple([*a.edges[1:2], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes))
 
+    @cached_property
+    def outer(self) -> Layout:
+        """The same array with its outermost chunks as units: their shards are a codec."""
+        if not self.levels:
+            return self
+        level = self.levels[0]
+        axes = tuple(RegularAxis(a.length, n) for a, n in zip(self.axes, level.spec.shape, strict=True))
+        return Layout(axes, (), self.keys, (level.codec,), level.spec)
+
     def key(self, coords: Sequence[int]) -> str:
         """The object in which one innermost chunk lies."""
         return self.keys(np.asarray([coords], np.int64).reshape(1, -1) // np.asarray(self.per_object, np.int64))[0]

@@ -148,7 +148,7 @@ def test_errors_are_those_that_users_expect(tmp_path: Path) -> None:
         with pytest.raises(IndexError):
             a[wrong]
     with pytest.raises(ValueError, match="mode"):
-        gpuzarr.open(tmp_path / "a", mode="w")  # type: ignore[arg-type]
+        gpuzarr.open(tmp_path / "a", mode="x")  # type: ignore[arg-type]
     group = zarr.create_group(tmp_path / "g")
     group.create_array("x/y", shape=(2,), dtype="u1")
     g = gpuzarr.open_group(tmp_path / "g", device="cpu")
