@@ -24,7 +24,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["create"],
     ["read", "write"],
     ["shards"],
-    ["locate", "placement"],
+    ["locate", "placement", "expected"],
     ["grid", "layout"],
     ["selection"],
     ["metadata"],

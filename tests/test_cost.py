@@ -8,11 +8,13 @@ import numcodecs
 import numpy as np
 import pytest
 
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.chain import Chain
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
 from gpuzarr.devices.cost import Costs, Rate
 from gpuzarr.errors import CodecError
-from gpuzarr.gpu import blosc, streams
+from gpuzarr.expected import expected
 from tests.codecs.test_gpu_codecs import decode, plain
 
 H200 = Costs(cores=16)
@@ -102,11 +104,18 @@ def test_half_is_half(gpu, monkeypatch):
 
 def test_what_would_be_decided(gpu, monkeypatch):
     monkeypatch.setattr(gpu, "cost", H200)
-    assert "on the host, expected" in streams.expected("zstd", 64 * MIB, 2, gpu).text
-    assert len(streams.expected("zlib", MIB // 16, 10_000, gpu).host) < 4000
-    few = blosc.expected(find("blosc", {"cname": "lz4"}, 2), 64 * MIB, 64, gpu)
-    assert few is not None and few.algorithm == "lz4"
-    assert blosc.expected(find("blosc", {"cname": "blosclz"}, 2), MIB, 4, gpu) is None
+
+    def text(count, nbytes, *codecs):
+        spec = ChunkSpec((nbytes,), np.dtype("u1"), 0)
+        chain = Chain.build([find("bytes", {}, 3), *(find(name, how, 2) for name, how in codecs)], spec)
+        return [decision.text for decision in expected(chain, count, gpu)]
+
+    (few,) = text(2, 64 * MIB, ("zstd", {}), ("crc32c", {}))
+    assert few.startswith("zstd: 2 chunks on the host, expected ")
+    (many,) = text(10_000, MIB // 16, ("zlib", {}))
+    assert many.startswith("deflate: 10000 chunks on ")
+    assert text(64, 64 * MIB, ("blosc", {"cname": "lz4hc"}))[0].startswith("lz4: 64 chunks on ")
+    assert text(4, MIB, ("blosc", {"cname": "blosclz"})) == text(4, MIB) == text(4, MIB, ("bz2", {})) == []
 
 
 def test_constants_are_kept(tmp_path, monkeypatch):
