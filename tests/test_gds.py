@@ -119,8 +119,9 @@ def test_values(name: str, tmp_path: Path, gpu: Device, kvikio: Any) -> None:
     auto = gpuzarr.open_array(path, device=gpu)
     np.testing.assert_array_equal(host_array(auto[...]), want)
     assert ("GDS" if name != "zstd" else "POSIX: the host looks at the frames of zstd") == auto.explain().io
-    if name == "raw":
-        assert auto.last_read.asdict()["peak_pinned_bytes"] < 1000
+    if name == "raw":  # nothing of the chunks crosses the bus: only the tables that say where each goes
+        said = auto.last_read.asdict()
+        assert said["sent_bytes"] < want.nbytes // 4 and said["peak_pinned_bytes"] <= 2 * 4096
 
 
 def test_why_not(tmp_path: Path, gpu: Device, kvikio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
