@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab, packed
-from gpuzarr.devices import nvcomp
+from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
 from tests.emulator.arrays import DeviceArray, Xp
@@ -99,6 +99,12 @@ class Emulated:
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
         nvcomp.decompress(self, self._library, 0, algorithm, sources, sizes, targets, capacities, chunk)
+
+    def compressed_room(self, algorithm, nbytes) -> int:
+        return nvcomp_compress.room(self._library, algorithm, nbytes)
+
+    def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
+        return nvcomp_compress.compress(self, self._library, 0, algorithm, sources, sizes, targets, effort)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
