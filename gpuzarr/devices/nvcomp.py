@@ -91,11 +91,11 @@ def _open() -> ctypes.CDLL:
 
 
 def _declare(library: Any, form: Format) -> None:
-    both = {
+    both: dict[str, tuple[Any, ...]] = {
         "GetRequiredAlignments": (Options, POINTER(Alignments)),
         "GetTempSize": (c_size_t, c_size_t, Options, POINTER(c_size_t), c_size_t, c_void_p),
     }
-    ways = {
+    ways: dict[str, dict[str, tuple[Any, ...]]] = {
         "Decompress": {
             "Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p),
         },
