@@ -150,7 +150,7 @@ class ShardingIndexed:
         ndim = len(counts)
         cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
         inner = self.inner(spec).encode(cells.reshape((n * prod(counts), *self.chunk_shape)), device)
-        sizes = inner.sizes.reshape(n, -1)
+        sizes = inner.sizes.reshape(n, prod(counts))
         index_bytes = self.index_bytes(spec)
         head = index_bytes if self.index_location == "start" else 0
         offsets = head + np.cumsum(sizes, axis=1) - sizes

@@ -58,7 +58,7 @@ class FrameShape:
         """The first four bytes of the header, as a little-endian number."""
         flags = self.codec << 5 | (0, _SHUFFLED, _BITSHUFFLED)[self.shuffle]
         flags |= _COPIED if self.copied else 0
-        flags |= 0 if _can_split(self.codec) else _WHOLE
+        flags |= 0 if _splits(self.codec, self.typesize, self.blocksize) else _WHOLE
         return _FORMAT | _CODEC_FORMAT << 8 | flags << 16 | self.typesize << 24
 
 
@@ -70,12 +70,8 @@ def frame_shape(cname: str, clevel: int, shuffle: int, typesize: int, nbytes: in
     return FrameShape(codec, shuffle, typesize, nbytes, size, clevel == 0 or nbytes < _SMALLEST)
 
 
-def _can_split(codec: int) -> bool:
-    return codec != ZSTD
-
-
 def _splits(codec: int, typesize: int, blocksize: int) -> bool:
-    return _can_split(codec) and typesize <= _MAX_SPLITS and blocksize // typesize >= _SMALLEST
+    return codec != ZSTD and typesize <= _MAX_SPLITS and blocksize // typesize >= _SMALLEST
 
 
 def _blocksize(codec: int, clevel: int, typesize: int, nbytes: int, forced: int) -> int:

@@ -24,7 +24,7 @@ def room(form: str, nbytes: int) -> int:
     return {
         "LZ4": -(-(nbytes + nbytes // 255 + 1) // 8) * 8 + 16,
         "Zstd": nbytes + nbytes // 4096 + 64,
-        "Deflate": -(-nbytes * 226 // 800) * 8 + 64,
+        "Deflate": -(-nbytes * 2264 // 8000) * 8 + 256,
         "Gzip": 74176 * max(1, -(-nbytes // 32768)),
     }[form]
 
