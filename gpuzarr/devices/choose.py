@@ -40,7 +40,7 @@ def device(name: str | Device = "auto") -> Device:
 
 
 def fits_gpu(dtype: np.dtype) -> bool:
-    """Whether CuPy has this dtype. (`isbuiltin` is 2 for those of other packages, and 0 for a copy of a builtin one.)"""
+    """Whether CuPy has this dtype. (`isbuiltin`: 2 for other packages' ones, 0 for copies.)"""
     return dtype.isbuiltin != 2 and dtype.isnative and dtype.char in _CUPY_DTYPES
 
 

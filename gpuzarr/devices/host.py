@@ -16,10 +16,7 @@ from gpuzarr.batch import ALIGNMENT, Slab, packed
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
-WAVE = (
-    12 << 20,
-    2 << 20,
-)  # decoded bytes of a wave, at most and at least: the larger, the longer the rows that are placed
+WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows that are placed
 
 
 class _Scratch(threading.local):
