@@ -53,10 +53,20 @@ template <u32 WORDS> __device__ __forceinline__ void planes4(const u8* from, u8*
     }
 }
 
-__device__ __forceinline__ void planes_any(const u8* from, u8* to, u64 elements, u64 width, u32 there)
+__device__ __forceinline__ u32 column(const u8* from, u64 width)
 {
-    for (u64 j = 0; j < width; ++j)
-        for (u32 e = 0; e < there; ++e) to[j * elements + e] = from[e * width + j];
+    return from[0] | (u32)from[width] << 8 | (u32)from[2 * width] << 16 | (u32)from[3 * width] << 24;
+}
+
+// A group of elements of any width, of which only `there` are left.
+__device__ __forceinline__ void planes_any(const u8* from, u8* to, u64 elements, u64 width, u64 there)
+{
+    for (u64 j = 0; j < width; ++j, to += elements, ++from) {
+        if (there >= GROUP)
+            store_words(to, column(from, width), column(from + 4 * width, width),
+                        column(from + 8 * width, width), column(from + 12 * width, width));
+        else for (u64 e = 0; e < there; ++e) to[e] = from[e * width];
+    }
 }
 
 extern "C" __global__ void shuffle(const u64* table, const u64* planes, u32 count)
@@ -70,7 +80,7 @@ extern "C" __global__ void shuffle(const u64* table, const u64* planes, u32 coun
     for (u64 e = thread * GROUP; e < elements; e += (u64)gridDim.y * blockDim.x * GROUP) {
         const u8* from = base + e * width;
         u8* to = target + e;
-        if (e + GROUP > elements) planes_any(from, to, elements, width, (u32)(elements - e));
+        if (e + GROUP > elements) planes_any(from, to, elements, width, elements - e);
         else if (width == 1) store16(to, load16(from));
         else if (width == 2) planes2(from, to, elements);
         else if (width == 4) planes4<1>(from, to, elements);
