@@ -5,31 +5,46 @@ from __future__ import annotations
 from gpuzarr.array import Array
 from gpuzarr.errors import (
     ChunkError,
+    ClosedError,
     DeviceError,
+    ExistsError,
     GpuZarrError,
     MetadataError,
     NotFoundError,
+    ReadOnlyError,
     SelectionError,
     StoreError,
     UnsupportedError,
+    ValueKindError,
 )
 from gpuzarr.group import Group
+from gpuzarr.new import create_array
 from gpuzarr.open import load, open, open_array, open_group
+from gpuzarr.save import consolidate_metadata, create_group, save, save_array
 
 __version__ = "0.1.0"
 __all__ = [
     "Array",
     "ChunkError",
+    "ClosedError",
     "DeviceError",
+    "ExistsError",
     "GpuZarrError",
     "Group",
     "MetadataError",
     "NotFoundError",
+    "ReadOnlyError",
     "SelectionError",
     "StoreError",
     "UnsupportedError",
+    "ValueKindError",
+    "consolidate_metadata",
+    "create_array",
+    "create_group",
     "load",
     "open",
     "open_array",
     "open_group",
+    "save",
+    "save_array",
 ]

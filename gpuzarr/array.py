@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from gpuzarr import selection as select
+from gpuzarr.attributes import Attributes
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.devices.host import HOST
-from gpuzarr.errors import DeviceError, SelectionError
+from gpuzarr.errors import DeviceError, ReadOnlyError, SelectionError, ValueKindError
 from gpuzarr.explain import Explanation, explain
 from gpuzarr.layout import Layout, layout
 from gpuzarr.locate import Locator
-from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
+from gpuzarr.metadata import ArrayMetadata, RectilinearAxis, files
 from gpuzarr.read import read
+from gpuzarr.resize import change_shape, regions
 from gpuzarr.stores import Store
+from gpuzarr.value import as_value
+from gpuzarr.write import Target, write
+from gpuzarr.writer import Writer, nbytes
 
 
-class Attributes(Mapping[str, Any]):
-    """The attributes of an array or a group."""
+@dataclass(frozen=True)
+class Writable:
+    """How an array is written. `write_empty_chunks`: also store chunks of nothing but the fill value.
 
-    def __init__(self, attributes: dict[str, Any]) -> None:
-        self._attributes = attributes
+    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
+    that several processes may write parts of the same one.
+    """
 
-    def __getitem__(self, name: str) -> Any:
-        return self._attributes[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._attributes)
-
-    def __len__(self) -> int:
-        return len(self._attributes)
-
-    def __repr__(self) -> str:
-        return f"Attributes({self._attributes!r})"
-
-    def asdict(self) -> dict[str, Any]:
-        return dict(self._attributes)
+    write_empty_chunks: bool = False
+    safe: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,9 @@ class _Indexer:
         fields, rest = select.fields(selection)
         return self.array._get(self.normalize(rest), fields)
 
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        self.array._put(self.normalize(selection), value)
+
 
 class Array:
     """A Zarr array. `a[...]` reads: a `cupy.ndarray` where the device is a GPU, else a `numpy.ndarray`.
@@ -67,13 +65,20 @@ class Array:
     to use from many threads.
     """
 
-    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, device: str | Device = "auto") -> None:
-        self.store, self.path, self.metadata = store, path, metadata
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        metadata: ArrayMetadata,
+        device: str | Device = "auto",
+        writable: Writable | None = None,
+    ) -> None:
+        self.store, self.path, self.metadata, self.writable = store, path, metadata, writable
         chosen = device_of(device)
         self.device: Device = chosen if fits_gpu(self.dtype) else HOST
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array, (self.store, self.path, self.metadata, self.device)
+        return Array, (self.store, self.path, self.metadata, self.device, self.writable)
 
     def __repr__(self) -> str:
         shards = "" if self.shards is None else f" shards={self.shards}"
@@ -132,7 +137,12 @@ class Array:
 
     @property
     def attrs(self) -> Attributes:
-        return Attributes(self.metadata.attributes)
+        save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
+        return Attributes(self.metadata.attributes, save if self.writable else None)
+
+    @property
+    def read_only(self) -> bool:
+        return self.writable is None
 
     @cached_property
     def layout(self) -> Layout:
@@ -228,6 +238,88 @@ class Array:
     def explain(self, selection: Any = ...) -> Explanation:
         """What reading the selection would do: chunks, waves, which codec runs where, and why."""
         return explain(self, select.basic(selection, self.shape), self.device)
+
+    # writing
+
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        fields, rest = select.fields(selection)
+        if fields is None:
+            self._put(select.basic(rest, self.shape), value)
+        else:
+            whole = np.atleast_1d(self[rest])
+            whole[fields] = value
+            self._put(select.basic(rest, self.shape), whole.reshape(np.shape(self[rest])))
+
+    def set(self, selection: Any, value: Any, *, stream: Any = None) -> None:
+        """Write a selection, as `a[selection] = value` means it; `stream`: the CuPy stream that has made the value."""
+        with stream if stream is not None else nullcontext():
+            self[selection] = value
+
+    def writer(self, max_inflight: str | int = "1GiB") -> Writer:
+        """`with a.writer() as w: w[region] = batch`: writes while the caller computes the next batch.
+
+        The values are copied at once, so their memory may be used again, and are written in the order of the calls.
+        No more than `max_inflight` bytes of copies wait at any time (a larger value is not copied: the call returns
+        when it is written). An error is raised by the next call, or at the end; nothing is written after it.
+        """
+        return Writer(self._accept, self._write, nbytes(max_inflight))
+
+    def _put(self, selection: select.Outer | select.Points, value: Any) -> None:
+        self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()))
+
+    def _accept(self, selection: Any, value: Any) -> tuple[select.Outer | select.Points, Any]:
+        where = select.basic(selection, self.shape)
+        return where, as_value(value, self.dtype, where.shape, self._device_to_write())
+
+    def _write(self, selection: select.Outer | select.Points, value: Any) -> None:
+        how = self.writable or Writable()
+        target = Target(self.store, self.path, self.layout, how.safe, how.write_empty_chunks)
+        try:
+            write(target, selection, value, self.device)
+        finally:
+            self.locator.forget()
+
+    def _device_to_write(self) -> Device:
+        if self.writable is None:
+            raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
+        return self.device
+
+    def resize(self, shape: int | Iterable[int]) -> None:
+        """Change the shape. Chunks (shards) that lie outside of it then are deleted; new ones are the fill value."""
+        self._device_to_write()
+        wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+        self._renew(change_shape(self.store, self.path, self.metadata, lambda old: wanted))
+
+    def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
+        """Make the array longer along `axis` by `data`, and write that there. The new shape.
+
+        Two processes that append at the same time both get a place.
+        """
+        self._device_to_write()
+        data = data if hasattr(data, "shape") else np.asarray(data, self.dtype)
+        axis = axis + self.ndim if axis < 0 else axis
+        if len(data.shape) != self.ndim or any(
+            n != m for i, (n, m) in enumerate(zip(data.shape, self.shape, strict=True)) if i != axis
+        ):
+            raise ValueKindError(f"data of shape {tuple(data.shape)} does not fit {self.shape} but along axis {axis}")
+        longer = data.shape[axis]
+        grow = lambda old: (*old[:axis], old[axis] + longer, *old[axis + 1 :])  # noqa: E731
+        self._renew(change_shape(self.store, self.path, self.metadata, grow))
+        end = self.shape[axis]
+        self[(slice(None),) * axis + (slice(end - longer, end),)] = data
+        return self.shape
+
+    def _renew(self, metadata: ArrayMetadata) -> None:
+        self.metadata = metadata
+        for name in ("layout", "locator", "chunks", "shards"):
+            self.__dict__.pop(name, None)
+
+    def shard_slices(self, rank: int, world_size: int) -> list[tuple[slice, ...]]:
+        """The regions that worker `rank` of `world_size` writes, so that no two share a chunk or a shard.
+
+        Each is a run of whole shards (chunks, where there are none) of the last axis; together they are the array.
+        """
+        return regions(self.layout, self.shape, rank, world_size)
 
     # as others know arrays
 

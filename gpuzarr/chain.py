@@ -151,16 +151,19 @@ class Chain:
     def encode(self, batch: Any, device: Device) -> Slab:
         """The slab, in host memory, that holds the batch (n, *spec.shape), encoded.
 
-        For a GPU the batch may lie there or in host memory. Bytes cross once; the steps behind that run on host
-        threads. CodecError, with the chunk's index and `codec`, for what cannot be encoded.
+        It may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once, and
+        the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
+        encoded.
         """
-        if not device.gpu:
-            return _encode(batch, self.steps, device)
-        crossing = self.host_steps_to_encode[0]
-        if crossing:
-            batch = batch if isinstance(batch, device.xp.ndarray) else device.upload(batch)
-        chunks = _download(_encode(batch, self.steps[:crossing], device), device)
-        return self._encode_on_threads(chunks, self.steps[crossing:])
+        crossing = self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+        if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
+            batch = device.upload(batch)
+        chunks, first, nbytes = batch, 0, self.spec.nbytes
+        stored = self.whole and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
+        if stored and crossing and nbytes:
+            chunks, first = _as_stored(batch, nbytes), 1
+        chunks = _encode(chunks, self.steps[first:crossing], device)
+        return self._encode_on_threads(_download(chunks, device), self.steps[crossing:]) if device.gpu else chunks
 
     @staticmethod
     def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:
@@ -221,6 +224,12 @@ def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | N
             error.codec = error.codec or steps[i].name
             raise
     return chunks
+
+
+def _as_stored(batch: Any, nbytes: int) -> Slab:
+    """A batch whose elements lie as they are stored, seen as the slab of their bytes."""
+    n = len(batch)
+    return Slab(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
 
 
 def _joined(slabs: list[Slab]) -> Slab:

@@ -21,6 +21,22 @@ class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class ExistsError(GpuZarrError, FileExistsError):
+    """There is an array or group at that path already, another one than was asked for."""
+
+
+class ReadOnlyError(GpuZarrError, PermissionError, ValueError):
+    """What was opened for reading was to be written."""
+
+
+class ClosedError(GpuZarrError, ValueError):
+    """A writer that was closed was to write."""
+
+
+class ValueKindError(GpuZarrError, ValueError):
+    """The value that was to be written has another shape, or elements that the array cannot hold."""
+
+
 class MetadataError(GpuZarrError, ValueError):
     """The metadata is there, but wrong; the message names the file and the field."""
 

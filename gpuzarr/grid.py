@@ -32,17 +32,22 @@ class Segment:
     first: int
     count: int
     size: int
-    inside: slice | np.ndarray
-    outside: slice | np.ndarray
+    inside: Any
+    outside: Any
     each: int
 
     def part(self, start: int, stop: int) -> Segment:
         if start == 0 and stop == self.count:
             return self
-        assert isinstance(self.outside, slice)
         begin = self.outside.start
         outside = slice(begin + start * self.each, begin + stop * self.each)
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
+
+    def covers(self, axis: Axis) -> bool:
+        """Whether all that the chunks have within the array is wanted."""
+        starts, sizes = _starts(axis, np.array([self.first + self.count - 1]))
+        within = min(int(sizes[0]), axis.length - int(starts[0]))
+        return (self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))) == within
 
 
 def _starts(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,10 +98,13 @@ def _of_run(size: int, start: int, stop: int, together: int) -> list[Segment]:
 
 
 def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
-    first, last = chunk_of(axis, np.array([index[0], index[-1]])).tolist()
-    chunks = np.arange(first, last + 1)
-    starts, sizes = _starts(axis, chunks)
     step = index.step
+    if isinstance(axis, RegularAxis) and step >= axis.size:  # one element a chunk, at most
+        chunks = chunk_of(axis, np.arange(index.start, index.stop, step))
+    else:
+        first, last = chunk_of(axis, np.array([index[0], index[-1]])).tolist()
+        chunks = np.arange(first, last + 1)
+    starts, sizes = _starts(axis, chunks)
     outside = np.maximum(-((index.start - starts) // step), 0)  # the first element of the range in each chunk
     ends = np.minimum(-((index.start - starts - sizes) // step), len(index))
     inside, each = index.start + outside * step - starts, ends - outside
@@ -149,10 +157,12 @@ class Box:
     def coords(self) -> np.ndarray:
         """Coordinates of the chunks, int64 (n, ndim)."""
         ndim = len(self.segments)
+        if len(self) == 1:
+            return np.array([[s.first for s in self.segments]], np.int64)
         grid = np.empty((*self.counts, ndim), np.int64)
         for axis, s in enumerate(self.segments):
             grid[..., axis] = np.arange(s.first, s.first + s.count).reshape([-1] + [1] * (ndim - 1 - axis))
-        return grid.reshape(-1, ndim) if ndim else np.zeros((1, 0), np.int64)
+        return grid.reshape(-1, ndim)
 
     def split(self, most: int) -> Iterator[Box]:
         """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
@@ -186,11 +196,10 @@ class Box:
             if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
                 return None
             one_piece = one_piece and s.size == n
-        starts = np.zeros(1, np.int64)
-        for s, stride in zip(self.segments, out.strides, strict=True):
-            assert isinstance(s.outside, slice)
-            along = (s.outside.start + np.arange(s.count) * s.each) * stride
-            starts = (starts[:, None] + along).ravel()
+        starts = np.array([sum(s.outside.start * step for s, step in zip(self.segments, out.strides, strict=True))])
+        for s, step in zip(self.segments, out.strides, strict=True):
+            if s.count > 1:
+                starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
         return starts
 
     def place(self, batch: Any, out: Any, xp: Any) -> None:
@@ -207,6 +216,31 @@ class Box:
         cells = cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
         cells[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *inside)]
         return None
+
+    def covers(self, axes: tuple[Axis, ...]) -> bool:
+        """Whether all that the chunks have within the array is wanted."""
+        return all(s.covers(axis) for s, axis in zip(self.segments, axes, strict=True))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every element of the chunks is wanted, once; also beyond the end of the array."""
+        return all(s.each == s.size and isinstance(s.inside, slice) for s in self.segments)
+
+    def gather(self, value: Any, batch: Any, xp: Any) -> None:
+        """Put what `value` has for the chunks into batch (n, *chunk_shape): `place` backward."""
+        inside = tuple(s.inside for s in self.segments)
+        if not all(isinstance(i, slice) for i in (*inside, *(s.outside for s in self.segments))):
+            for box, chunk in zip(self.split(1), batch, strict=True):
+                chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))] = value[box.region(value, xp)]
+            return
+        region = value[(*(s.outside for s in self.segments), ...)]
+        if len(batch) == 1:
+            batch[(0, *inside, ...)] = region
+            return
+        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
+        ndim = len(self.segments)
+        cells = cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
+        batch.reshape((*self.counts, *batch.shape[1:]))[(..., *inside)] = cells
 
     def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
         for box, chunk in zip(self.split(1), batch, strict=True):
@@ -258,6 +292,19 @@ class Scatter:
         flat = out.reshape(-1)
         inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
         flat[xp.asarray(self.outside)] = batch[tuple(inside)]
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+    def covers(self, axes: tuple[Axis, ...]) -> bool:
+        """Never said of points, though a mask might."""
+        return False
+
+    def gather(self, value: Any, batch: Any, xp: Any) -> None:
+        """Put what the flat `value` has for the chunks into batch (n, *chunk_shape); of a point's values the last."""
+        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
+        batch[tuple(inside)] = value[xp.asarray(self.outside)]
 
     def present(self, there: np.ndarray) -> list[Scatter]:
         """Only the chunks that are there."""

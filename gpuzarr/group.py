@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from gpuzarr.array import Array, Attributes
+import numpy as np
+
+from gpuzarr.array import Array
+from gpuzarr.attributes import Attributes
+from gpuzarr.create import delete, new_group
 from gpuzarr.devices import Device
-from gpuzarr.errors import NotFoundError
-from gpuzarr.metadata import GroupMetadata
+from gpuzarr.errors import ExistsError, NotFoundError, ReadOnlyError
+from gpuzarr.metadata import GroupMetadata, files
+from gpuzarr.new import create_array
 from gpuzarr.stores import Store
 
 Open = Callable[[str], "Array | Group"]  # a path of the store -> the node there; NotFoundError if none
@@ -42,7 +48,12 @@ class Group:
 
     @property
     def attrs(self) -> Attributes:
-        return Attributes(self.metadata.attributes)
+        save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
+        return Attributes(self.metadata.attributes, None if self.read_only else save)
+
+    @property
+    def read_only(self) -> bool:
+        return getattr(self._open, "writable", None) is None
 
     def __getitem__(self, path: str) -> Array | Group:
         return self._open(self._below(path))
@@ -80,6 +91,55 @@ class Group:
     def tree(self) -> str:
         """All that is below, a line each."""
         return "\n".join([self.name, *_lines(self, "")])
+
+    # writing
+
+    def create_group(self, name: str, *, attributes: dict[str, Any] | None = None, overwrite: bool = False) -> Group:
+        """A new group; one that is there already is fine if it has the same attributes."""
+        self._check_writable()
+        new_group(self.store, self._below(name), self.zarr_format, attributes, overwrite)
+        made = self[name]
+        assert isinstance(made, Group)
+        return made
+
+    def create_array(self, name: str, **options: Any) -> Array:
+        """A new array; `options` are those of `gpuzarr.create_array`."""
+        self._check_writable()
+        options = {"zarr_format": self.zarr_format, "device": self._device} | options
+        return create_array(self.store, name=self._below(name), **options)
+
+    def require_group(self, name: str) -> Group:
+        """The group of that name, made if nothing is there. ExistsError where an array is."""
+        found = self.get(name)
+        if isinstance(found, Array):
+            raise ExistsError(f"{found!r} is where a group was wanted")
+        return self.create_group(name) if found is None else found
+
+    def require_array(self, name: str, *, shape: Any, **options: Any) -> Array:
+        """The array of that name, made if nothing is there. ExistsError where it has another shape or dtype."""
+        found = self.get(name)
+        if found is None:
+            return self.create_array(name, shape=shape, **options)
+        wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+        dtype = options.get("dtype")
+        if not isinstance(found, Array) or found.shape != wanted:
+            raise ExistsError(f"{found!r} is where an array of shape {wanted} was wanted")
+        if dtype is not None and not np.can_cast(dtype, found.dtype):
+            raise ExistsError(f"{found!r} cannot hold {dtype}")
+        return found
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """An array of these values, instead of what is there."""
+        self.create_array(name, data=value, overwrite=True)
+
+    def __delitem__(self, name: str) -> None:
+        """Delete a member with all below it. NotFoundError where there is none."""
+        self._check_writable()
+        delete(self.store, self._below(name))
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
 
     def _below(self, path: str) -> str:
         parts = [part for part in f"{self.path}/{path}".split("/") if part]

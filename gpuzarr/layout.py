@@ -18,7 +18,7 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.chain import Chain
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
-from gpuzarr.metadata import ArrayMetadata, Axis, RegularAxis
+from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,19 @@ class Layout:
         if found is None:
             found = self._chains[chunk_shape] = Chain.build(self.codecs, replace(self.spec, shape=chunk_shape))
         return found
+
+    def check(self) -> None:
+        """MetadataError where the codecs do not follow each other, or do not fit the (first) chunk."""
+        self.chain(tuple([*a.edges[1:2], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes))
+
+    @cached_property
+    def outer(self) -> Layout:
+        """The same array with its outermost chunks as units: their shards are a codec."""
+        if not self.levels:
+            return self
+        level = self.levels[0]
+        axes = tuple(RegularAxis(a.length, n) for a, n in zip(self.axes, level.spec.shape, strict=True))
+        return Layout(axes, (), self.keys, (level.codec,), level.spec)
 
     def key(self, coords: Sequence[int]) -> str:
         """The object in which one innermost chunk lies."""

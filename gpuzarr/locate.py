@@ -59,6 +59,11 @@ class Locator:
         """
         return self._locate(coords, len(self.layout.levels), memo)
 
+    def forget(self) -> None:
+        """Keep no index: objects were written. (A new file may have number, size and time of an old one.)"""
+        with self._lock:
+            self._kept.clear()
+
     def moved(self, located: Located) -> bool:
         """Whether an object is another one since its index was read: then what was read from it means nothing."""
         return any(self._store.version(key) != v for key, v in zip(located.ranges.keys, located.versions, strict=False))

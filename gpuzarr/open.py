@@ -7,26 +7,32 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from gpuzarr.array import Array
+from gpuzarr.array import Array, Writable
+from gpuzarr.checks import at
+from gpuzarr.create import new_group
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
-from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.errors import ExistsError, MetadataError, NotFoundError
 from gpuzarr.group import Group
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, load_json
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.new import clean
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
+
+Mode = Literal["r", "r+", "a", "w", "w-"]
 
 
 def open(  # as zarr.open
     store: Any,
     path: str = "",
     *,
-    mode: Literal["r"] = "r",
+    mode: Mode = "r",
     device: str | Device = "auto",
     zarr_format: Literal[2, 3] | None = None,
     consolidated: bool | None = None,
+    config: dict[str, Any] | None = None,
 ) -> Array | Group:
     """The array or group at `path` of `store`.
 
@@ -34,12 +40,25 @@ def open(  # as zarr.open
     `device`: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1": where arrays are decoded and arrive.
     `zarr_format`: look only for that one. `consolidated`: True: need the group's consolidated metadata,
     False: do not use it, None: use it if it is there.
+    `mode`: "r" to read, "r+" to read and write what is there; "a" makes a group where nothing is, "w" makes one in
+    place of whatever is there, "w-" makes one where nothing may be. (Arrays are made by `create_array`.) What is
+    opened to be written is found by its own metadata, not by consolidated metadata, unless that is asked for.
+    `config`: how arrays are written: {"write_empty_chunks": True} stores also chunks of nothing but the fill value;
+    {"safe": False} takes no locks, where no two processes ever write parts of the same chunk or shard.
     NotFoundError where there is no node, MetadataError where its metadata is wrong.
     """
-    if mode != "r":
-        raise ValueError(f"mode {mode!r}: this version opens stores only for reading, mode 'r'")
-    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated)
-    return opener(_clean(path))
+    if mode not in ("r", "r+", "a", "w", "w-"):
+        raise ValueError(f"mode must be 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
+    writable = Writable(**(config or {})) if mode != "r" else None
+    if writable and consolidated is None:
+        consolidated = False
+    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, writable=writable)
+    path = clean(path)
+    if mode == "w-" and opener.exists(path):
+        raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
+    if mode in ("w", "w-") or (mode == "a" and not opener.exists(path)):
+        new_group(opener.store, path, zarr_format or 3, None, overwrite=mode == "w")
+    return opener(path)
 
 
 def open_array(store: Any, path: str = "", **options: Any) -> Array:
@@ -64,10 +83,6 @@ def load(store: Any, path: str = "", **options: Any) -> Any:
     return node[...] if isinstance(node, Array) else {name: array[...] for name, array in node.arrays()}
 
 
-def _clean(path: str) -> str:
-    return "/".join(part for part in path.split("/") if part)
-
-
 @dataclass(frozen=True)
 class Opener:
     """Opens the nodes of one store, all in the same way. `known`: consolidated metadata, by path."""
@@ -77,17 +92,27 @@ class Opener:
     zarr_format: int | None = None
     consolidated: bool | None = None
     known: tuple[str, Mapping[str, Node]] | None = None  # the path of the group that has it, and the nodes below
+    writable: Writable | None = None
 
     def __call__(self, path: str) -> Array | Group:
         metadata = self._find(path)
         if isinstance(metadata, ArrayMetadata):
-            return Array(self.store, path, metadata, self.device)
+            array = Array(self.store, path, metadata, self.device, self.writable)
+            with at(f"codecs of {'/' + path!r} in {self.store!r}"):
+                array.layout.check()
+            return array
         opener = self
         if metadata.consolidated is not None:
             opener = replace(self, known=(path, metadata.consolidated))
         elif self.consolidated and self.known is None:
             raise MetadataError(f"group {'/' + path!r} of {self.store!r} has no consolidated metadata")
         return Group(self.store, path, metadata, opener, self.device)
+
+    def exists(self, path: str) -> bool:
+        try:
+            return self._find(path) is not None
+        except NotFoundError:
+            return False
 
     def _find(self, path: str) -> Node:
         found = self._consolidated(path) if self.known is not None else self._stored(path)

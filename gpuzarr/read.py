@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby
 from math import prod
 from typing import Any, Protocol
 
@@ -66,6 +67,11 @@ class Wave:
 
 def read(source: Source, selection: Outer | Points, out: Any, device: Device) -> None:
     """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected."""
+    if isinstance(selection, Points) and not out.flags.c_contiguous:  # its elements have no flat view
+        flat = device.xp.empty(selection.shape, out.dtype)
+        read(source, selection, flat, device)
+        out[...] = flat
+        return
     target = _target(selection, out)
     selection = _forward(selection)
     reader = Reader(source, target, device)
@@ -77,28 +83,34 @@ def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wav
 
     On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many.
     """
-    together = layout.per_object if layout.levels else (0,) * len(layout.axes)
-    found = list(parts(selection, layout.axes, together))
+    found = list(parts(selection, layout.axes, layout.per_object if layout.levels else (0,) * len(layout.axes)))
     total = sum(map(len, found))
     packed: list[Wave] = []
-    small: list[Part] = []  # parts that share a wave
-    for part in found:
-        most = _most(layout, part.chunk_shape, total, device)
-        for piece in part.split(most):
-            if small and (small[0].chunk_shape != piece.chunk_shape or sum(map(len, small)) + len(piece) > most):
-                packed.append(Wave(tuple(small)))
-                small = []
-            small.append(piece)
-    return [*packed, Wave(tuple(small))] if small else packed
+    for shape, alike in groupby(found, key=lambda part: part.chunk_shape):
+        most = _most(layout, shape, total, device)
+        packed += together((piece for part in alike for piece in part.split(most)), most)
+    return packed
+
+
+def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
+    """Waves of at most `most` chunks, in order. No piece has more."""
+    wave: list[Part] = []
+    chunks = 0
+    for piece in pieces:
+        if wave and chunks + len(piece) > most:
+            yield Wave(tuple(wave))
+            wave, chunks = [], 0
+        wave.append(piece)
+        chunks += len(piece)
+    if wave:
+        yield Wave(tuple(wave))
 
 
 def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
-    """Chunks a wave: within the device's budget, and enough waves to keep its threads busy."""
+    """Chunks a wave: within the device's budget, and for a longer read enough waves to keep its threads busy."""
     chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
     most = max(1, device.wave_bytes // max(chunk, 1))
-    if total * chunk <= ALONE:
-        return most
-    return max(1, min(most, -(-total // device.threads)))
+    return most if total <= most else max(1, min(most, -(-total // device.threads)))
 
 
 def _target(selection: Outer | Points, out: Any) -> Any:
@@ -127,6 +139,20 @@ class Loaded:
     chain: Chain
     slab: Slab
     there: np.ndarray
+
+    def split(self, n: int) -> list[Loaded]:
+        """The same in about `n` pieces; whole, if it is too little for more than one thread."""
+        count = len(self.there)
+        if n < 2 or count < 2 or count * (self.chain.spec.nbytes or ALONE) <= ALONE:
+            return [self]
+        most = -(-count // n)
+        pieces, first, read = [], 0, 0
+        for wave in together((piece for part in self.wave.parts for piece in part.split(most)), most):
+            there = self.there[first : first + len(wave.coords)]
+            present = int(there.sum())
+            pieces.append(Loaded(wave, self.chain, self.slab.take(slice(read, read + present)), there))
+            first, read = first + len(there), read + present
+        return pieces
 
 
 @dataclass(frozen=True)

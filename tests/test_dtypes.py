@@ -170,7 +170,6 @@ def test_wrong_fill_values_are_refused(document, wrong):
         {"name": "struct", "configuration": {"fields": [[3, "int8"]]}},
         {"name": "struct", "configuration": {"fields": [["a", "string"]]}},
         {"name": "struct", "configuration": {"fields": [[f"f{i}", "r8589934560"] for i in range(4)]}},
-        {"name": "optional", "configuration": {"name": "string"}},
         {"name": "data-type-of-the-old-draft", "fallback": None},
     ],
     ids=str,

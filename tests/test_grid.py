@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.grid import Box, parts
+from gpuzarr.grid import Box, parts, segments
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 from gpuzarr.read import _forward, _target
 from gpuzarr.selection import orthogonal, pointwise
@@ -87,3 +87,10 @@ def test_points(data: st.DataObject) -> None:
     selection = pointwise(chosen, array.shape)
     got = place_all(array, grid, selection, (1,) * len(grid), data.draw(st.integers(1, 4)))
     np.testing.assert_array_equal(got, array[chosen])
+
+
+def test_a_few_elements_of_a_huge_axis_are_found_at_once() -> None:
+    axis = RegularAxis(2**62, 1000)
+    (first, second) = segments(axis, range(5, 2**62, 2**61), 0)
+    assert (first.first, first.count, first.inside) == (0, 1, slice(5, 6, 2**61))
+    assert second.first == (5 + 2**61) // 1000 and second.outside == slice(1, 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.devices import Device
+from gpuzarr.devices.host import Host
+from gpuzarr.locate import Locator
 from tests.conftest import host_array
 
 V3 = {
@@ -82,6 +86,15 @@ def test_out(stored: tuple[Path, np.ndarray], device: Device) -> None:
         a.get(..., out=device.xp.zeros(SHAPE, "f8"))
 
 
+def test_points_into_strided_memory(stored: tuple[Path, np.ndarray], device: Device) -> None:
+    path, want = stored
+    a = gpuzarr.open_array(path, device=device)
+    mask = want > 100
+    out = device.xp.zeros((int(mask.sum()), 2), a.dtype)[:, 1]
+    a.get(mask, out=out)
+    np.testing.assert_array_equal(host_array(out), want[mask])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_selection_of_any_layout(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -135,7 +148,7 @@ def test_errors_are_those_that_users_expect(tmp_path: Path) -> None:
         with pytest.raises(IndexError):
             a[wrong]
     with pytest.raises(ValueError, match="mode"):
-        gpuzarr.open(tmp_path / "a", mode="w")  # type: ignore[arg-type]
+        gpuzarr.open(tmp_path / "a", mode="x")  # type: ignore[arg-type]
     group = zarr.create_group(tmp_path / "g")
     group.create_array("x/y", shape=(2,), dtype="u1")
     g = gpuzarr.open_group(tmp_path / "g", device="cpu")
@@ -158,3 +171,73 @@ def test_consolidated_metadata_is_used(tmp_path: Path) -> None:
             gpuzarr.open(path, "a/b/c", device="cpu")
         with pytest.raises(gpuzarr.NotFoundError):
             gpuzarr.open_group(path, consolidated=False, device="cpu")["a/b/c"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_reads(stored: tuple[Path, np.ndarray]) -> None:
+    path, want = stored
+    a = gpuzarr.open_array(path, device=Host(4))
+    a.device.wave_bytes = 600
+    np.testing.assert_array_equal(a[...], want)  # the threads of the pool run
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if np.array_equal(a[...], want) else 3)
+        finally:
+            os._exit(4)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    assert done and os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_shard_that_is_replaced_is_read_as_it_is_now(tmp_path: Path) -> None:
+    z = zarr.create_array(tmp_path / "a", shape=(64,), dtype="i4", chunks=(4,), shards=(64,), fill_value=0)
+    a = gpuzarr.open_array(tmp_path / "a", device="cpu")
+    for value in (3, 100000, 7):  # every time the inner chunks lie elsewhere
+        z[...] = np.arange(64) * value
+        np.testing.assert_array_equal(a[...], np.arange(64) * value)
+    z[:] = 0  # the shard is deleted
+    np.testing.assert_array_equal(a[...], 0)
+
+
+def test_a_shard_replaced_between_index_and_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    z = zarr.create_array(tmp_path / "a", shape=(64,), dtype="i4", chunks=(4,), shards=(64,), fill_value=0)
+    z[...] = 1
+    a = gpuzarr.open_array(tmp_path / "a", device="cpu")
+    locate = Locator.locate
+    replaced = []
+
+    def slow(self: Locator, coords: np.ndarray, memo: Any) -> Any:
+        located = locate(self, coords, memo)
+        if not replaced:
+            z[...] = np.random.default_rng(0).integers(0, 9, 64)
+            replaced.append(z[...])
+        return located
+
+    monkeypatch.setattr(Locator, "locate", slow)
+    got = a[...]
+    np.testing.assert_array_equal(got, replaced[0])
+    np.testing.assert_array_equal(a[...], z[...])
+
+
+def test_an_error_stops_the_read_and_leaves_all_in_order(stored: tuple[Path, np.ndarray], device: Device) -> None:
+    path, want = stored
+    a = gpuzarr.open_array(path, device=device)
+
+    class InterruptedStore:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(a.store, name)
+
+        def read(self, *arguments: Any) -> Any:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gpuzarr.Array(InterruptedStore(), a.path, a.metadata, device)[...]
+    np.testing.assert_array_equal(host_array(a[...]), want)

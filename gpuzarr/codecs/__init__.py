@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from gpuzarr.batch import BytesSpec, ChunkSpec
 from gpuzarr.chain import Codec, Kind
 from gpuzarr.errors import MetadataError, UnsupportedError
+
+_ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_to_bytes|bytes_to_bytes)/)")
 
 
 @cache
@@ -41,6 +44,8 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
     `from_v2(configuration)` (without "id"); else the configuration's members are its fields.
     """
     codec = registry().get((zarr_format, name)) or (_others()[name].load() if name in _others() else None)
+    if codec is None and zarr_format == 3:
+        codec = _of_zarrs(name)
     if codec is None:
         raise UnsupportedError(f"unknown codec {name!r} with configuration {configuration}")
     try:
@@ -50,6 +55,12 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
         raise
     except (TypeError, ValueError, KeyError) as error:
         raise MetadataError(f"codec {name!r} does not take the configuration {configuration}: {error}") from error
+
+
+def _of_zarrs(name: str) -> type | None:
+    """The codec of a name that the library zarrs wrote before one was registered: zarrs.<name>, or an address."""
+    plain = _ZARRS.sub("", name)
+    return None if plain == name else registry().get((3, plain)) or registry().get((3, f"zarrs.{plain}"))
 
 
 def parse(document: Any) -> tuple[Codec, ...]:

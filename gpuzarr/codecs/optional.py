@@ -19,7 +19,8 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.devices import Device
-from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.dtypes.objects import zeros
+from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
 _HEADER = 16  # bytes
 
@@ -53,11 +54,13 @@ class Optional:
         return "optional elements are put together on the host"
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        result = np.zeros((len(chunks), *spec.shape), spec.dtype)
+        result = zeros((len(chunks), *spec.shape), spec.dtype)
         for i in range(len(chunks)):
             try:
                 self._decode_one(np.asarray(chunks.on_host(i)), result[i], device)
-            except CodecError as error:
+            except UnsupportedError:
+                raise
+            except (CodecError, MetadataError) as error:
                 raise CodecError(str(error), i) from error
         return result
 

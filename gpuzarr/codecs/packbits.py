@@ -68,24 +68,31 @@ class PackBits:
         count, width = prod(spec.shape) * parts, last - first + 1
         stored = np.stack([chunks[i] for i in range(len(chunks))]) if len(chunks) else np.empty((0, nbytes), np.uint8)
         packed = self._without_padding(stored, -count * width % 8)
-        narrow = np.unpackbits(packed, axis=1, count=count * width, bitorder="little").reshape(-1, count, width)
+        narrow = np.unpackbits(packed, axis=1, count=count * width, bitorder="little").reshape(
+            len(chunks), count, width
+        )
         wide = np.zeros((len(chunks), count, spec.dtype.itemsize // parts * 8), np.uint8)
         wide[..., first : last + 1] = narrow
         if spec.dtype.name in _SIGNED:
             wide[..., last + 1 :] = narrow[..., -1:]
-        made = np.packbits(wide.reshape(len(chunks), -1), axis=1, bitorder="little")
+        made = np.packbits(wide.reshape(len(chunks), count * wide.shape[2]), axis=1, bitorder="little")
         return (
             made.view(spec.dtype).reshape(len(chunks), *spec.shape)
-            if count
+            if made.size
             else np.empty((len(chunks), *spec.shape), spec.dtype)
         )
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
         first, last, parts = self._bits(spec.dtype)
         count = prod(spec.shape) * parts
-        data = np.ascontiguousarray(rows(chunks)).view(np.uint8).reshape(len(chunks), -1)
-        bits = np.unpackbits(data, axis=1, bitorder="little").reshape(len(chunks), count, -1)[..., first : last + 1]
-        packed = np.packbits(bits.reshape(len(chunks), -1), axis=1, bitorder="little")
+        data = (
+            np.ascontiguousarray(rows(chunks))
+            .view(np.uint8)
+            .reshape(len(chunks), prod(spec.shape) * spec.dtype.itemsize)
+        )
+        bits = np.unpackbits(data, axis=1, bitorder="little")
+        bits = bits.reshape(len(chunks), count, spec.dtype.itemsize // parts * 8)[..., first : last + 1]
+        packed = np.packbits(bits.reshape(len(chunks), count * bits.shape[2]), axis=1, bitorder="little")
         padding = np.full((len(chunks), 1), -count * (last - first + 1) % 8, np.uint8)
         order = {"none": [packed], "first_byte": [padding, packed], "last_byte": [packed, padding]}
         return pack(np.ascontiguousarray(np.concatenate(order[self.padding_encoding], axis=1)), device)
@@ -103,7 +110,7 @@ class PackBits:
     def _bits(self, dtype: np.dtype) -> tuple[int, int, int]:
         """First and last bit of a part, and how many parts an element has."""
         of, parts = part(dtype)
-        if of.kind not in "biufmM" and of.name not in _NARROW and of.name != "bfloat16":
+        if of.kind not in "biufmM" and (of.kind != "V" or of.type is np.void):
             raise MetadataError(f"codec 'packbits' does not take {dtype}")
         whole = _NARROW.get(of.name, of.itemsize * 8)
         first = 0 if self.first_bit is None else self.first_bit
@@ -122,7 +129,7 @@ class NumcodecsPackBits:
     kind: ClassVar[Kind] = "array->array"
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
-        if spec.dtype.hasobject or spec.dtype.itemsize != 1:
+        if spec.dtype.kind not in "biu" or spec.dtype.itemsize != 1:
             raise MetadataError(f"codec 'numcodecs.packbits' takes bool, not {spec.dtype}")
         return ChunkSpec((1 + -(-prod(spec.shape) // 8),), np.dtype(np.uint8), np.uint8(0))
 

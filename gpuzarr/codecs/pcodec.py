@@ -13,9 +13,9 @@ from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 from gpuzarr.host.chunkwise import blamed, each, pack
-from gpuzarr.host.elements import rows
+from gpuzarr.host.elements import part, rows
 
-_TAKES = ("uint8", "int8", "uint16", "int16", "float16", "uint32", "int32", "float32", "uint64", "int64", "float64")
+_TAKES = ("uint16", "int16", "float16", "uint32", "int32", "float32", "uint64", "int64", "float64")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class PCodec:
     equal_pages_up_to: int = 1 << 18
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        if spec.dtype.name not in _TAKES:
-            raise MetadataError(f"codec 'pcodec' does not take {spec.dtype}")
+        _numbers(spec.dtype)
         return BytesSpec(None)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
@@ -43,13 +42,14 @@ class PCodec:
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         _library()
-        out, i = np.empty((len(chunks), prod(spec.shape)), spec.dtype), 0
+        of, parts = _numbers(spec.dtype)
+        out, i = np.empty((len(chunks), prod(spec.shape) * parts), of), 0
         try:
             for i in range(len(chunks)):
                 _decode(chunks[i].tobytes(), out[i])
         except Exception as error:
             raise blamed("pcodec", error, i) from error
-        return out.reshape(len(chunks), *spec.shape)
+        return out.view(spec.dtype).reshape(len(chunks), *spec.shape)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
         _library()
@@ -63,7 +63,18 @@ class PCodec:
             delta_encoding_order=self.delta_encoding_order,
             equal_pages_up_to=self.equal_pages_up_to,
         )
-        return pack(each("pcodec", np.ascontiguousarray(rows(chunks)), codec.encode), device)
+        return pack(
+            each("pcodec", np.ascontiguousarray(rows(chunks)).view(_numbers(spec.dtype)[0]), codec.encode), device
+        )
+
+
+def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:
+    """What pco compresses for an element, and how many of them: two floats of a complex number, int64 of a time."""
+    of, parts = part(dtype)
+    of = np.dtype(np.int64) if of.kind in "mM" else of
+    if of.name not in _TAKES:
+        raise MetadataError(f"codec 'pcodec' does not take {dtype}")
+    return of, parts
 
 
 def _decode(data: bytes, out: np.ndarray) -> None:

@@ -6,6 +6,7 @@ Whole numbers must not overflow, nor be divided with a remainder: that is an err
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,15 +50,15 @@ class ScaleOffset:
             with np.errstate(all="ignore"):
                 return (batch / scale + offset).astype(spec.dtype, copy=False)
         wide = object if spec.dtype.itemsize == 8 else np.int64  # no sum overflows in these
-        quotients, rest = np.divmod(batch.astype(wide), int(scale))
-        _refuse(rest != 0, f"scale_offset: not a multiple of {scale}")
-        return _narrow(quotients + int(offset), spec.dtype)
+        values = batch.astype(wide)  # np.divmod takes no objects
+        _refuse(values % int(scale) != 0, f"scale_offset: not a multiple of {scale}")
+        return _narrow(values // int(scale) + int(offset), spec.dtype)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
         return _encode(native(chunks), *self._scalars(spec.dtype))
 
     def _scalars(self, dtype: np.dtype) -> tuple[Any, Any]:
-        if dtype.kind not in "iuf" and dtype.type is np.void:
+        if dtype.kind not in "iufc" and (dtype.kind != "V" or dtype.type is np.void):
             raise MetadataError(f"codec 'scale_offset' takes numbers, not {dtype}")
         offset, scale = (scalar(value, dtype, "scale_offset") for value in (self.offset, self.scale))
         if dtype.kind in "iu" and scale == 0:
@@ -81,7 +82,7 @@ def _narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _refuse(bad: np.ndarray, message: str) -> None:
     """CodecError for the first chunk with an element that is bad."""
-    rows = bad.reshape(len(bad), -1).any(axis=1)
+    rows = bad.reshape(len(bad), prod(bad.shape[1:])).any(axis=1)
     if rows.any():
         raise CodecError(message, int(np.argmax(rows)))
 

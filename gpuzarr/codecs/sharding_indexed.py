@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.blank import blank
 from gpuzarr.chain import Chain
 from gpuzarr.codecs import Codec, parse
 from gpuzarr.devices import Device
@@ -91,7 +92,7 @@ class ShardingIndexed:
         CodecError for an index that is damaged or names impossible places.
         """
         batch = self._index(spec).decode(slab, HOST)
-        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), -1, 2)
+        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), prod(self.counts(spec)), 2)
         empty = (table == np.uint64(EMPTY)).all(axis=2)
         table = np.where(empty[..., None], np.uint64(0), table)
         bad = (table >= np.uint64(1 << 62)).any(axis=2)
@@ -143,25 +144,37 @@ class ShardingIndexed:
             error.index = None if error.index is None else int(shard[error.index])
             raise
 
+    def index(self, table: np.ndarray, spec: ChunkSpec) -> np.ndarray:
+        """The encoded index of one shard; `table` is uint64 (inner chunks, 2), offset and size, or EMPTY twice."""
+        slab = self._index(spec).encode(table.reshape(1, *self.counts(spec), 2), HOST)
+        encoded: np.ndarray = slab[0]
+        return encoded
+
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        """Whole shards of a batch (n, *spec.shape): all inner chunks in C order, and the index."""
+        """Whole shards of a batch (n, *spec.shape): inner chunks in C order, without the blank; and the index."""
         counts, n = self.counts(spec), len(chunks)
         cells = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
         ndim = len(counts)
         cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
-        inner = self.inner(spec).encode(cells.reshape((n * prod(counts), *self.chunk_shape)), device)
-        sizes = inner.sizes.reshape(n, prod(counts))
-        index_bytes = self.index_bytes(spec)
-        head = index_bytes if self.index_location == "start" else 0
-        offsets = head + np.cumsum(sizes, axis=1) - sizes
-        table = np.stack([offsets, sizes], axis=2).astype(np.uint64).reshape(n, *counts, 2)
-        index = self._index(spec).encode(table, HOST)
-        bodies = [np.concatenate([inner[i * prod(counts) + j] for j in range(prod(counts))] or [b""]) for i in range(n)]
-        pieces = [(index[i], body) if head else (body, index[i]) for i, body in enumerate(bodies)]
-        out = HOST.slab(sizes.sum(axis=1) + index_bytes)
+        cells = cells.reshape((n * prod(counts), *self.chunk_shape))
+        there = np.flatnonzero(~blank(cells, spec.fill_value, device.xp))
+        inner = self.inner(spec).encode(cells[device.xp.asarray(there)], device)
+        shard = there // prod(counts)
+        pieces = [self._shard(inner.take(shard == i), there[shard == i] % prod(counts), spec) for i in range(n)]
+        out = HOST.slab(np.array([sum(map(len, piece)) for piece in pieces], np.int64))
         for i, piece in enumerate(pieces):
             out[i][...] = np.concatenate(piece)
         return out
+
+    def _shard(self, inner: Slab, numbers: np.ndarray, spec: ChunkSpec) -> list[np.ndarray]:
+        """What a shard consists of, piece by piece."""
+        at_start = self.index_location == "start"
+        table = np.full((prod(self.counts(spec)), 2), EMPTY, np.uint64)
+        table[numbers, 0] = np.cumsum(inner.sizes) - inner.sizes + (self.index_bytes(spec) if at_start else 0)
+        table[numbers, 1] = inner.sizes
+        body = [inner.on_host(i) for i in range(len(inner))]
+        index = self.index(table, spec)
+        return [index, *body] if at_start else [*body, index]
 
 
 @lru_cache(256)

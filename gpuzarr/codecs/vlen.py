@@ -1,6 +1,7 @@
 """vlen-utf8, vlen-bytes, vlen-array: elements of any length, each behind it. Source: numcodecs; Zarr extensions.
 
 A chunk is the number of elements, then for each its length in bytes and its bytes; all numbers uint32, little-endian.
+In Zarr v2 the codec says what the elements are. In v3 the data type does, and zarrs puts any of them in any of these.
 """
 
 from __future__ import annotations
@@ -13,91 +14,132 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.checks import known
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
+from gpuzarr.dtypes.objects import is_text
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.host.chunkwise import blamed, each, pack
 from gpuzarr.host.elements import numpy_dtype
+from gpuzarr.host.objects import flat
 
 _NUMBER = 4  # bytes of the count, and of each length
 
 
 @dataclass(frozen=True)
 class VlenUtf8:
-    """Texts in UTF-8. They come as StringDType where the array is of that, else as `str` objects."""
+    """Texts in UTF-8. They come as StringDType where the array is of that, else as `str` objects.
+
+    `typed`: objects that are not marked as texts are bytes.
+    """
 
     names = ("vlen-utf8", "numcodecs.vlen-utf8", "vlen_utf8")
     ids = ("vlen-utf8",)
     kind: ClassVar[Kind] = "array->bytes"
 
+    typed: bool = False
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> VlenUtf8:
+        known(configuration, "configuration of codec 'vlen-utf8'", ())
+        return cls(typed=True)
+
+    @classmethod
+    def from_v2(cls, configuration: dict[str, Any]) -> VlenUtf8:
+        known(configuration, "configuration of codec 'vlen-utf8'", ())
+        return cls()
+
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        if spec.dtype.kind not in "OTU":
-            raise MetadataError(f"codec 'vlen-utf8' takes texts, not {spec.dtype}")
-        return BytesSpec(None)
+        return _any_length("vlen-utf8", spec, "OTU")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no texts"
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        from numcodecs.vlen import VLenUTF8 as library
-
-        return _decoded("vlen-utf8", chunks, spec, library().decode, lambda items: len("".join(items).encode()))
+        return _read("vlen-utf8", chunks, spec, not self.typed or _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        from numcodecs.vlen import VLenUTF8 as library
-
-        return pack(each("vlen-utf8", _objects(chunks), library().encode), device)
+        return _written("vlen-utf8", chunks, device, not self.typed or _is_text(spec))
 
 
 @dataclass(frozen=True)
 class VlenBytes:
+    """Bytes, or texts where `typed` and the array is of them."""
+
     names = ("vlen-bytes", "numcodecs.vlen-bytes", "vlen_bytes")
     ids = ("vlen-bytes",)
     kind: ClassVar[Kind] = "array->bytes"
 
+    typed: bool = False
+
+    @classmethod
+    def from_v3(cls, configuration: dict[str, Any]) -> VlenBytes:
+        known(configuration, "configuration of codec 'vlen-bytes'", ())
+        return cls(typed=True)
+
+    @classmethod
+    def from_v2(cls, configuration: dict[str, Any]) -> VlenBytes:
+        known(configuration, "configuration of codec 'vlen-bytes'", ())
+        return cls()
+
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        if spec.dtype.kind != "O":
-            raise MetadataError(f"codec 'vlen-bytes' takes bytes of any length, not {spec.dtype}")
-        return BytesSpec(None)
+        return _any_length("vlen-bytes", spec, "OT" if self.typed else "O")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of any length"
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        from numcodecs.vlen import VLenBytes as library
-
-        return _decoded("vlen-bytes", chunks, spec, library().decode, lambda items: sum(map(len, items)))
+        return _read("vlen-bytes", chunks, spec, self.typed and _is_text(spec))
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        from numcodecs.vlen import VLenBytes as library
+        return _written("vlen-bytes", chunks, device, self.typed and _is_text(spec))
 
-        return pack(each("vlen-bytes", _objects(chunks), library().encode), device)
+
+@dataclass(frozen=True)
+class VlenV2:
+    """The same, for texts and bytes, by the name that zarrs has for it."""
+
+    names = ("zarrs.vlen_v2", "vlen_v2", "zarrs.vlen_v3")
+    ids = ()
+    kind: ClassVar[Kind] = "array->bytes"
+
+    def encoded(self, spec: ChunkSpec) -> BytesSpec:
+        return _any_length("zarrs.vlen_v2", spec, "OT")
+
+    def why_host(self, spec: ChunkSpec) -> str | None:
+        return "a GPU has no elements of any length"
+
+    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        return _read("zarrs.vlen_v2", chunks, spec, _is_text(spec))
+
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+        return _written("zarrs.vlen_v2", chunks, device, _is_text(spec))
 
 
 @dataclass(frozen=True)
 class VlenArray:
-    """Each element is a one-dimensional array of `dtype`."""
+    """Each element is a one-dimensional array of `dtype`; without one, which v3 allows, a text or bytes."""
 
     names = ("numcodecs.vlen-array", "vlen-array", "zarrs.vlen_array")
     ids = ("vlen-array",)
     kind: ClassVar[Kind] = "array->bytes"
 
-    dtype: np.dtype
+    dtype: np.dtype | None
 
     @classmethod
     def from_v3(cls, configuration: dict[str, Any]) -> VlenArray:
+        return cls.from_v2(configuration) if configuration else cls(None)
+
+    @classmethod
+    def from_v2(cls, configuration: dict[str, Any]) -> VlenArray:
         return cls(**{key: numpy_dtype(text, "vlen-array") for key, text in configuration.items()})
 
-    from_v2 = from_v3
-
     def __post_init__(self) -> None:
-        if self.dtype.hasobject or not self.dtype.itemsize:
+        if self.dtype is not None and (self.dtype.hasobject or not self.dtype.itemsize):
             raise MetadataError(f"codec 'vlen-array' does not take elements of {self.dtype}")
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        if spec.dtype.kind != "O":
-            raise MetadataError(f"codec 'vlen-array' takes arrays of any length, not {spec.dtype}")
-        return BytesSpec(None)
+        return _any_length("vlen-array", spec, "OT" if self.dtype is None else "O")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of any length"
@@ -105,13 +147,42 @@ class VlenArray:
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         from numcodecs.vlen import VLenArray as library
 
+        if self.dtype is None:
+            return _read("vlen-array", chunks, spec, _is_text(spec))
         total = lambda items: sum(item.nbytes for item in items)  # noqa: E731
         return _decoded("vlen-array", chunks, spec, library(self.dtype).decode, total)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
         from numcodecs.vlen import VLenArray as library
 
+        if self.dtype is None:
+            return _written("vlen-array", chunks, device, _is_text(spec))
         return pack(each("vlen-array", _objects(chunks), library(self.dtype).encode), device)
+
+
+def _any_length(name: str, spec: ChunkSpec, kinds: str) -> BytesSpec:
+    if spec.dtype.kind not in kinds:
+        raise MetadataError(f"codec {name!r} takes elements of any length, not {spec.dtype}")
+    return BytesSpec(None)
+
+
+def _is_text(spec: ChunkSpec) -> bool:
+    return spec.dtype.kind == "U" or is_text(spec.dtype)
+
+
+def _read(name: str, chunks: Slab, spec: ChunkSpec, text: bool) -> np.ndarray:
+    """The batch of all elements, which are texts or else bytes."""
+    from numcodecs.vlen import VLenBytes, VLenUTF8
+
+    if text:
+        return _decoded(name, chunks, spec, VLenUTF8().decode, lambda items: len("".join(items).encode()))
+    return _decoded(name, chunks, spec, VLenBytes().decode, lambda items: sum(map(len, items)))
+
+
+def _written(name: str, chunks: Any, device: Device, text: bool) -> Slab:
+    from numcodecs.vlen import VLenBytes, VLenUTF8
+
+    return pack(each(name, _objects(chunks), (VLenUTF8 if text else VLenBytes)().encode), device)
 
 
 def _decoded(
@@ -155,7 +226,7 @@ def _assign(row: np.ndarray, items: np.ndarray) -> None:
 
 def _objects(chunks: Any) -> Any:
     """A batch as rows of objects, in C order, with the length that `each` asks for."""
-    return chunks.reshape(len(chunks), -1).astype(object)
+    return flat(chunks).astype(object)
 
 
-CODECS = (VlenUtf8, VlenBytes, VlenArray)
+CODECS = (VlenUtf8, VlenBytes, VlenV2, VlenArray)

@@ -1,6 +1,8 @@
 """zfp and zfpy: floats and whole numbers in blocks of 4 an axis, lossy or not. Needs the package zfpy.
 
 Source: Zarr extension `zfp` (no header in the chunk); numcodecs `zfpy` (with zfp's header); zfp 1.0.
+Elements that zfp does not take are promoted as zarrs does it: 8 and 16 bits to the upper ones of int32 (zfp's utility
+functions); uint32 and uint64 to the signed ones, which hold their lower half; times as int64.
 """
 
 from __future__ import annotations
@@ -33,12 +35,13 @@ _HEADER_MODES = {
     "reversible": "reversible",
 }
 _LEAST_BITS = {"int32": 1, "int64": 1, "float32": 9, "float64": 12}  # of a block: zfp adds those that are missing
+_SHIFTS = {"int8": (23, 0), "uint8": (23, 0x80), "int16": (15, 0), "uint16": (15, 0x8000)}  # bits, and what is 0
 _MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # zfp's numbers, as numcodecs has them
 
 
 @dataclass(frozen=True)
 class Zfp:
-    names = ("zfp",)
+    names = ("zfp", "zarrs.zfp")
     ids = ()
     kind: ClassVar[Kind] = "array->bytes"
 
@@ -70,6 +73,7 @@ class Zfp:
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         library, shape = _library(), spec.shape or (1,)
+        spec, whole = _promoted(spec), spec
         kind = library.dtype_to_ztype(spec.dtype)
 
         def decode(chunk: np.ndarray) -> np.ndarray:
@@ -78,7 +82,7 @@ class Zfp:
 
             return _whole(chunk.tobytes(), spec, one, self.mode, self._parameters(), header=False)
 
-        return _stacked(each("zfp", chunks, decode), spec)
+        return _demoted(_stacked(each("zfp", chunks, decode), spec), whole.dtype)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
         return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
@@ -116,13 +120,14 @@ class Zfpy:
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         library = _library()
+        spec, whole = _promoted(spec), spec
 
         def decode(chunk: np.ndarray) -> np.ndarray:
             data = chunk.tobytes()
             mode, options = _header(library, data, spec)
             return _whole(data, spec, library.decompress_numpy, mode, options, header=True)
 
-        return _stacked(each("zfpy", chunks, decode), spec)
+        return _demoted(_stacked(each("zfpy", chunks, decode), spec), whole.dtype)
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
         name = _PARAMETERS[_MODES[self.mode]][0]
@@ -130,10 +135,43 @@ class Zfpy:
 
 
 def _check(spec: ChunkSpec, codec: str) -> None:
-    if spec.dtype.name not in ("int32", "int64", "float32", "float64"):
-        raise MetadataError(f"codec {codec!r} takes int32, int64, float32 and float64, not {spec.dtype}")
+    if spec.dtype.kind not in "mM" and spec.dtype.name not in (*_LEAST_BITS, *_SHIFTS, "uint32", "uint64"):
+        raise MetadataError(f"codec {codec!r} takes whole numbers, float32 and float64, not {spec.dtype}")
     if len(spec.shape) > 4:
         raise MetadataError(f"codec {codec!r} takes up to 4 axes, not {len(spec.shape)}")
+
+
+def _promoted(spec: ChunkSpec) -> ChunkSpec:
+    """The chunk as zfp has it."""
+    if spec.dtype.name in _LEAST_BITS:
+        return spec
+    return ChunkSpec(spec.shape, np.dtype(np.int32 if spec.dtype.itemsize <= 4 else np.int64))
+
+
+def _demoted(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Elements of `dtype` from those that zfp made; what lossy compression put beyond their range is cut to it."""
+    if dtype.kind in "mM":
+        return batch.view(dtype)
+    if dtype.name in _SHIFTS:
+        shift, middle = _SHIFTS[dtype.name]
+        return ((batch >> shift) + middle).astype(dtype)
+    return np.maximum(batch, 0).astype(dtype) if dtype.kind == "u" else batch
+
+
+def _raised(batch: np.ndarray) -> np.ndarray:
+    """The opposite. CodecError for whole numbers above those that zfp has."""
+    dtype = batch.dtype
+    if dtype.kind in "mM":
+        return batch.view(np.int64)
+    if dtype.name in _SHIFTS:
+        shift, middle = _SHIFTS[dtype.name]
+        return (batch.astype(np.int32) - middle) << shift
+    if dtype.kind != "u":
+        return batch
+    signed = np.dtype(f"i{dtype.itemsize}")
+    if batch.size and batch.max() > np.iinfo(signed).max:
+        raise CodecError(f"{batch.max()} is more than the {np.iinfo(signed).max} that zfp has")
+    return batch.astype(signed)
 
 
 def _header(library: Any, data: bytes, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
@@ -208,10 +246,10 @@ def _stacked(parts: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
 
 def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> Slab:
     compress = _library().compress_numpy
-    if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[spec.dtype.name]:
+    if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[_promoted(spec).dtype.name]:
         raise MetadataError(f"codec {name!r}: rate {options['rate']} is too low for {spec.dtype}")
     batch = np.ascontiguousarray(native(chunks)).reshape(len(chunks), *(spec.shape or (1,)))
-    return pack(each(name, batch, lambda chunk: compress(chunk, **options)), device)
+    return pack(each(name, batch, lambda chunk: compress(_raised(chunk), **options)), device)
 
 
 def _library() -> Any:

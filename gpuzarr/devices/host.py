@@ -16,7 +16,7 @@ from gpuzarr.batch import ALIGNMENT, Slab, packed
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
-WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows that are placed
+WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows placed
 
 
 class _Scratch(threading.local):
@@ -36,8 +36,9 @@ class _Scratch(threading.local):
             yield
             return
         if len(self.data) < self.wanted <= limit:
-            data = np.empty(self.wanted + ALIGNMENT, np.uint8)
-            self.data = data[-data.ctypes.data % ALIGNMENT :][: self.wanted]
+            room = min(limit, self.wanted + self.wanted // 4)  # the next wave may want a little more
+            data = np.empty(room + ALIGNMENT, np.uint8)
+            self.data = data[-data.ctypes.data % ALIGNMENT :][:room]
         self.active, self.used, self.wanted = True, 0, 0
         try:
             yield
@@ -80,34 +81,26 @@ class Host:
 
     def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
         waves = list(waves)
-        if 1 < len(waves) <= self.threads:
-            self._few(load, finish, waves)
+        if len(waves) == 1:
+            self._one(load, finish, waves[0])
         else:
             self.each(partial(self._wave, load, finish), waves)
+
+    def _one(self, load: Load, finish: Finish, wave: Any) -> None:
+        """This thread loads, all decode.
+
+        Loading a little is many short system calls: two threads at it wait more for each other than for storage.
+        """
+        with self._scratch.held(SCRATCH // self.threads):
+            self.each(partial(self._finish, finish), load(wave).split(self.threads))
+
+    def _finish(self, finish: Finish, loaded: Any) -> None:
+        with self._scratch.held(SCRATCH // self.threads):
+            finish(loaded)
 
     def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
         with self._scratch.held(SCRATCH // self.threads):
             finish(load(wave))
-
-    def _few(self, load: Load, finish: Finish, waves: list[Any]) -> None:
-        """A wave or less for each thread: this one loads them all, while the others decode.
-
-        Loading is many short system calls; two threads at it wait more for each other than for storage.
-        """
-        others: list[tuple[Future[None], Any]] = []
-        with self._scratch.held(SCRATCH // self.threads):  # of all that is loaded here
-            try:
-                for wave in waves[:-1]:
-                    loaded = load(wave)
-                    others.append((self._pool.submit(self._wave, lambda loaded: loaded, finish, loaded), loaded))
-                finish(load(waves[-1]))
-                for loaded in [loaded for future, loaded in others if future.cancel()]:
-                    finish(loaded)  # nobody had time for it
-            finally:
-                problems = [future.exception() for future, _ in others if not future.cancel()]
-        for problem in problems:
-            if problem is not None:
-                raise problem
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> None:
         """Call work(item) for each, on all threads; the first error is raised."""

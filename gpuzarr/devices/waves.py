@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any
 
-Load = Callable[[Any], Any]  # a wave -> what `Finish` needs; waits for storage
+Load = Callable[[Any], Any]  # a wave -> what `Finish` needs, with a method split(n); waits for storage
 Finish = Callable[[Any], "Settle | None"]  # launches; what it returns raises for the wave's first bad chunk
 Settle = Callable[[], None]
 

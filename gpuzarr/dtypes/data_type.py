@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
-from gpuzarr.dtypes import fills
+from gpuzarr.dtypes import fills, objects
 from gpuzarr.errors import MetadataError, UnsupportedError
 
 _FAMILIES = {
@@ -39,7 +39,7 @@ class DataType:
     `configuration` is as a v3 document has it (None for a record of v2). `fields` are the parts, each with a name and a
     data type: of a struct its fields; of a complex number `real` and `imag`; of an optional `value`; of a sub-array
     `element`.
-    An optional is a record of a bool `valid` and a `value`, which is zero where `valid` is not set.
+    An optional is a record of a bool `valid` and a `value`, which is zero (or empty) where `valid` is not set.
     The names `object` (any Python object) and `subarray` (a field of a record) come from v2 only; v3 has none for them.
     """
 
@@ -78,7 +78,7 @@ class DataType:
             return {"string": "", "bytes": b"", "object": None}[self.family]
         if self.family == "time":
             return np.array(np.iinfo(np.int64).min).view(self.dtype)[()]
-        return np.zeros(1, self.dtype)[0]
+        return objects.zeros((1,), self.dtype)[0]
 
     def fill_from_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
         """The fill value that JSON `value` spells: a NumPy scalar of `dtype`, a str, bytes, or a Python object.
@@ -127,7 +127,7 @@ class DataType:
         return np.frombuffer(b"".join(part.tobytes() for part in parts), self.dtype)[0]
 
     def _optional(self, value: Any) -> Any:
-        result = np.zeros(1, self.dtype)
+        result = objects.zeros((1,), self.dtype)
         if value is not None:
             if not isinstance(value, list | tuple) or len(value) != 1:
                 raise TypeError("an optional is null, or a list of one")

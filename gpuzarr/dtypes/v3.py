@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuzarr.checks import at, integer, known, mapping, named, required, sequence, shown
 from gpuzarr.dtypes.data_type import DataType
+from gpuzarr.dtypes.objects import TEXT
 from gpuzarr.errors import MetadataError, UnsupportedError
 
 _NUMPY = {
@@ -137,9 +138,8 @@ def record_dtype(fields: tuple[tuple[str, DataType], ...]) -> np.dtype[Any]:
 
 def _optional(name: str, configuration: dict[str, Any]) -> DataType:
     inner = parse_v3(configuration)
-    if inner.variable:
-        raise UnsupportedError(f"an optional of data type {inner.name!r}, which has no fixed size")
-    return DataType(name, np.dtype([("valid", "?"), ("value", inner.dtype)]), configuration, (("value", inner),))
+    value = TEXT if inner.dtype.kind == "T" else inner.dtype
+    return DataType(name, np.dtype([("valid", "?"), ("value", value)]), configuration, (("value", inner),))
 
 
 _PARAMETRISED: dict[str, Callable[[str, dict[str, Any]], DataType]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,6 @@ def _largest(dtype: np.dtype) -> float:
 
 def _refuse(bad: np.ndarray, message: str) -> None:
     """CodecError for the first chunk with an element that is bad."""
-    rows = bad.reshape(len(bad), -1).any(axis=1)
+    rows = bad.reshape(len(bad), prod(bad.shape[1:])).any(axis=1)
     if rows.any():
         raise CodecError(f"cast_value: {message}", int(np.argmax(rows)))

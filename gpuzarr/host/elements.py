@@ -64,7 +64,8 @@ def reinterpreted(spec: ChunkSpec, dtype: np.dtype, codec: str) -> ChunkSpec:
     dtype = dtype.newbyteorder("=")
     if dtype == spec.dtype:
         return spec
-    if spec.nbytes is None or dtype.hasobject or not dtype.itemsize or spec.nbytes % dtype.itemsize:
+    sizes = sorted((spec.dtype.itemsize, dtype.itemsize))
+    if spec.nbytes is None or dtype.hasobject or not sizes[0] or sizes[1] % sizes[0] or spec.nbytes % dtype.itemsize:
         raise MetadataError(f"codec {codec!r} takes elements of {dtype}, not {spec.dtype} of shape {spec.shape}")
     shape = spec.shape if dtype.itemsize == spec.dtype.itemsize else (spec.nbytes // dtype.itemsize,)
     return ChunkSpec(shape, dtype, cast_fill(spec.fill_value, dtype))
@@ -72,7 +73,10 @@ def reinterpreted(spec: ChunkSpec, dtype: np.dtype, codec: str) -> ChunkSpec:
 
 def cast_fill(fill_value: Any, dtype: np.dtype) -> Any:
     """The fill value as a scalar of `dtype`; None where there is none, or it does not fit."""
+    fill = np.array(fill_value)
+    if fill_value is None or part(fill.dtype)[1] > part(dtype)[1]:
+        return None
     try:
-        return None if fill_value is None else np.array(fill_value).astype(dtype)[()]
+        return fill.astype(dtype)[()]
     except (TypeError, ValueError, OverflowError):
         return None

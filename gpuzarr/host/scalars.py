@@ -25,7 +25,7 @@ def scalar(value: Any, dtype: np.dtype, codec: str) -> Any:
         made = np.array(int(value) if whole else float(value)).astype(dtype)[()]
     except (OverflowError, ValueError) as error:
         raise MetadataError(problem) from error
-    if whole and int(made) != value:
+    if (whole and int(made) != value) or (not whole and np.isnan(made) and value == value):
         raise MetadataError(problem)
     return made
 

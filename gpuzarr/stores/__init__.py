@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,8 +35,24 @@ class Ranges:
         return cls(keys, np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64))
 
 
+class Sink(Protocol):
+    """A new object that nobody sees until `commit`; after `abort` nothing of it is left. StoreError where it cannot."""
+
+    def write(self, data: Any, offset: int) -> None:
+        """Put bytes (a 1-d uint8 array of the host, or bytes) at `offset`."""
+        ...
+
+    def commit(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
 class Store(Protocol):
-    """A store is picklable, has a `repr` that names it, and may be used by many threads at once."""
+    """A store is picklable, has a `repr` that names it, and may be used by many threads at once.
+
+    What writes, an object at a time, leaves the old object or the new one, whatever happens meanwhile. StoreError,
+    naming the key, where the store cannot be written.
+    """
 
     def get(self, key: str) -> bytes | None:
         """One small object, whole; None where there is none."""
@@ -59,4 +76,28 @@ class Store(Protocol):
 
     def names(self, prefix: str) -> list[str]:
         """The names of files and folders directly under `prefix` ("" or a path without a slash at its end), sorted."""
+        ...
+
+    def set(self, key: str, data: bytes) -> None:
+        """Write one small object."""
+        ...
+
+    def write(self, keys: Sequence[str], slab: Slab) -> None:
+        """Write objects: key i gets chunk i of the slab, which is in host memory."""
+        ...
+
+    def create(self, key: str) -> Sink:
+        """An object that is written piece by piece."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is not there is no error."""
+        ...
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Delete all objects under `prefix` ("" or a path without a slash at its end)."""
+        ...
+
+    def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        """Hold the locks of these keys: nobody else who asks for one of them has it meanwhile."""
         ...

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from stat import S_ISREG
+from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import Slab
 from gpuzarr.errors import StoreError
-from gpuzarr.stores import MISSING, Ranges
+from gpuzarr.stores import MISSING, Ranges, files, locks
 from gpuzarr.stores.segments import segments, used
 
 OPEN_FILES = 256  # that all reads together may hold open at once; beyond, each read holds one
@@ -59,11 +61,13 @@ class LocalStore:
 
     Ranges of one file with at most `coalesce_gap` bytes between them are read as one, so long as they begin within
     `coalesce_size` bytes. Keys that would leave the folder are refused; symbolic links are followed.
+    `fsync`: what is written is on the disk, not only with the operating system, before it takes its place.
     """
 
     root: str
     coalesce_gap: int = 16 << 10
     coalesce_size: int = 16 << 20
+    fsync: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", os.path.abspath(os.fspath(self.root)))
@@ -85,7 +89,7 @@ class LocalStore:
 
     def names(self, prefix: str) -> list[str]:
         try:
-            return sorted(os.listdir(self._path(prefix)))
+            return sorted(name for name in os.listdir(self._path(prefix)) if not files.hidden(name))
         except NO_FILE:
             return []
         except (OSError, ValueError) as error:
@@ -121,6 +125,48 @@ class LocalStore:
             _close(files)
             PERMITS.give(len(keys) if at_once else 0)
         return plan.ranges(slab)
+
+    def set(self, key: str, data: bytes) -> None:
+        with self._writing(key):
+            files.write(self._path(key), [data], self.fsync)
+
+    def write(self, keys: Sequence[str], slab: Slab) -> None:
+        for i, key in enumerate(keys):
+            with self._writing(key):
+                files.write(self._path(key), [slab.on_host(i)], self.fsync)
+
+    def create(self, key: str) -> LocalSink:
+        with self._writing(key):
+            return LocalSink(self, key, files.PartialFile(self._path(key)))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            with self._writing(key):
+                files.remove([self._path(key)])
+
+    def delete_prefix(self, prefix: str) -> None:
+        with self._writing(prefix):
+            files.remove_tree(self._path(prefix).rstrip("/"))
+
+    @contextmanager
+    def locked(self, keys: Sequence[str]) -> Iterator[None]:
+        with self._writing(keys[0] if keys else ""):
+            held = locks.locked([self._path(key) for key in keys])
+            held.__enter__()
+        try:
+            yield
+        finally:
+            held.__exit__(None, None, None)
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[None]:
+        """What the operating system refuses inside is a StoreError that names the key."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            raise self._error(key, error, "write") from error
 
     def _fill(self, files: Files, keys: Sequence[str], rows: Iterable[Row], into: memoryview) -> None:
         """Read (object, start in `into`, offset in the file, bytes) for each row."""
@@ -191,8 +237,30 @@ class LocalStore:
             raise StoreError(f"the key {key!r} leads out of {self!r}")
         return f"{self.root}/{key}"
 
-    def _error(self, key: str, error: Exception) -> StoreError:
-        return StoreError(f"cannot read {key!r} of {self!r}: {getattr(error, 'strerror', None) or error}")
+    def _error(self, key: str, error: Exception, what: str = "read") -> StoreError:
+        problem = StoreError(f"cannot {what} {key!r} of {self!r}: {getattr(error, 'strerror', None) or error}")
+        problem.errno = getattr(error, "errno", None)
+        return problem
+
+
+@dataclass(frozen=True)
+class LocalSink:
+    """A file of a LocalStore that is being written."""
+
+    store: LocalStore
+    key: str
+    file: files.PartialFile
+
+    def write(self, data: Any, offset: int) -> None:
+        with self.store._writing(self.key):
+            self.file.write(data, offset)
+
+    def commit(self) -> None:
+        with self.store._writing(self.key):
+            self.file.commit(self.store.fsync)
+
+    def abort(self) -> None:
+        self.file.abort()
 
 
 def spread(work: Callable[[range], None], n: int, threads: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,8 @@ from gpuzarr.batch import Slab
 from gpuzarr.errors import StoreError
 from gpuzarr.stores import MISSING, Ranges
 from gpuzarr.stores.segments import segments, used
+
+_LOCK = threading.RLock()  # of all mappings: a mapping belongs to one process, and its locks are held shortly
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,35 @@ class MappingStore:
                 into[start : start + size] = value[offset : offset + size]
         return plan.ranges(slab)
 
+    def set(self, key: str, data: bytes) -> None:
+        self._writable(key)[key] = bytes(data)
+
+    def write(self, keys: Sequence[str], slab: Slab) -> None:
+        for i, key in enumerate(keys):
+            self.set(key, slab.on_host(i).tobytes())
+
+    def create(self, key: str) -> MappingSink:
+        self._writable(key)
+        return MappingSink(self, key, bytearray())
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._writable(key).pop(key, None)
+
+    def delete_prefix(self, prefix: str) -> None:
+        start = f"{prefix}/" if prefix else ""
+        self.delete([key for key in self.mapping if isinstance(key, str) and (key.startswith(start) or key == prefix)])
+
+    @contextmanager
+    def locked(self, keys: Sequence[str]) -> Iterator[None]:
+        with _LOCK:
+            yield
+
+    def _writable(self, key: str) -> MutableMapping[str, Any]:
+        if not isinstance(self.mapping, MutableMapping):
+            raise StoreError(f"cannot write {key!r} of {self!r}: a {type(self.mapping).__name__} cannot be changed")
+        return self.mapping
+
     def _value(self, key: str) -> memoryview | None:
         try:
             value = self.mapping[key]
@@ -66,3 +99,23 @@ class MappingStore:
             return memoryview(value).cast("B")
         except (TypeError, ValueError) as error:
             raise StoreError(f"the value of {key!r} of {self!r} is {type(value).__name__}, not bytes") from error
+
+
+@dataclass(frozen=True)
+class MappingSink:
+    """A value of a mapping that is being put together."""
+
+    store: MappingStore
+    key: str
+    data: bytearray
+
+    def write(self, data: Any, offset: int) -> None:
+        data = memoryview(data)
+        self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
+        self.data[offset : offset + len(data)] = data
+
+    def commit(self) -> None:
+        self.store.set(self.key, bytes(self.data))
+
+    def abort(self) -> None:
+        self.data.clear()

@@ -40,6 +40,8 @@ class Segments:
 def used(ranges: Ranges) -> tuple[Sequence[str], np.ndarray]:
     """The keys that are asked for, and for each range which of them it means."""
     objects = np.asarray(ranges.objects)
+    if len(ranges.keys) == 1:
+        return ranges.keys, objects
     if len(objects) == len(ranges.keys) and np.array_equal(objects, np.arange(len(objects))):
         return ranges.keys, objects
     numbers, objects = np.unique(objects, return_inverse=True)

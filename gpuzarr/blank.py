@@ -1,0 +1,44 @@
+"""Which chunks hold nothing but the fill value, bit for bit: they need not be stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+PIECE = 1 << 12  # elements that are compared before the next are looked at
+
+
+def blank(batch: Any, fill_value: Any, xp: Any) -> np.ndarray:
+    """For each chunk of a batch whether all its elements are the fill value: NaN is the same NaN, -0.0 is not 0.0."""
+    n, dtype = len(batch), batch.dtype
+    if fill_value is None and dtype.kind != "O":
+        return np.zeros(n, bool)
+    if dtype.hasobject or dtype.kind == "T":
+        return np.array([_all_same(chunk.reshape(-1), fill_value) for chunk in batch], bool)
+    rows, fill = _bits(batch), _bits(np.full((1, 1), fill_value, dtype))[0, 0]
+    if not rows.size:
+        return np.zeros(n, bool)
+    if xp is not np:
+        same = (rows == xp.asarray(fill)).reshape(n, -1).all(axis=1)
+        return np.asarray(same.get() if hasattr(same, "get") else same)
+    found = ((rows[:, 0] == fill) & (rows[:, -1] == fill)).reshape(n, -1).all(axis=1)
+    for i in np.flatnonzero(found):
+        found[i] = all((rows[i, a : a + PIECE] == fill).all() for a in range(0, rows.shape[1], PIECE))
+    return found
+
+
+def _bits(batch: Any) -> Any:
+    """Elements as whole numbers, (n, elements); as bytes with one axis more where they have another size."""
+    size = batch.dtype.itemsize
+    rows = batch.reshape(len(batch), -1)
+    if not rows.flags.c_contiguous:
+        rows = rows.copy()
+    if size in (1, 2, 4, 8):
+        return rows.view(f"u{size}")
+    return rows.view(np.uint8).reshape(*rows.shape, size)
+
+
+def _all_same(chunk: Any, fill_value: Any) -> bool:
+    kind = type(fill_value)
+    return all(type(value) is kind and np.array_equal(value, fill_value) for value in chunk.tolist())

@@ -1,0 +1,6 @@
+"""New nodes of a store: their metadata is written, as one of several who may do so at the same time."""
+
+from gpuzarr.create.documents import DEFAULT, Wanted, metadata
+from gpuzarr.create.nodes import delete, new_array, new_group
+
+__all__ = ["DEFAULT", "Wanted", "delete", "metadata", "new_array", "new_group"]

@@ -1,0 +1,54 @@
+"""The shapes of chunks and shards that nobody named: what a reader on a GPU likes.
+
+A GPU decodes thousands of chunks at once, each by a few of its cores: so chunks of 256 KiB to 1 MiB, which are also
+read well from object storage and from disks if they lie in shards. Files of some hundred MiB are few enough to
+list and copy, and each still holds enough chunks for one batch of a GPU.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from gpuzarr.checks import shown
+from gpuzarr.errors import MetadataError
+
+CHUNK = 1 << 20  # bytes at most; halving leaves no less than half of it
+SHARD = 256 << 20
+
+
+def chunk_shape(chunks: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """A shape as given (an int counts for every axis, -1 for all of an axis), or of "auto"."""
+    if isinstance(chunks, str):
+        if chunks != "auto":
+            raise MetadataError(f"chunks must be 'auto', an integer or a shape, not {shown(chunks)}")
+        return _halved(shape, CHUNK // max(itemsize, 1))
+    given = (chunks,) * len(shape) if isinstance(chunks, int) else tuple(chunks)
+    if len(given) != len(shape) or not all(type(int(n)) is int and (n > 0 or n == -1) for n in given):
+        raise MetadataError(f"chunks {shown(chunks)} are no shape for an array of shape {shape}")
+    return tuple(max(length, 1) if n == -1 else int(n) for n, length in zip(given, shape, strict=True))
+
+
+def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...] | None:
+    """A shape as given, None for no shards, or of "auto": whole chunks, no longer than the array."""
+    if shards is None:
+        return None
+    if isinstance(shards, dict):
+        raise MetadataError("shards must be None, 'auto' or a shape; where the index lies is part of the serializer")
+    if shards != "auto":
+        given = (shards,) * len(shape) if isinstance(shards, int) else tuple(int(n) for n in shards)
+        if len(given) != len(chunks) or any(n < 1 or n % c for n, c in zip(given, chunks, strict=True)):
+            raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {chunks}")
+        return given
+    counts = tuple(max(1, -(-length // n)) for length, n in zip(shape, chunks, strict=True))
+    kept = _halved(counts, SHARD // max(1, prod(chunks) * itemsize))
+    return tuple(n * c for n, c in zip(kept, chunks, strict=True))
+
+
+def _halved(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """The longest side halved until no more than `most` elements are left."""
+    sides = [max(n, 1) for n in shape]
+    while prod(sides) > max(most, 1):
+        longest = max(range(len(sides)), key=sides.__getitem__)
+        sides[longest] = -(-sides[longest] // 2)
+    return tuple(sides)

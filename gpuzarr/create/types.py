@@ -1,0 +1,69 @@
+"""The data type that a user names, and how each version of Zarr spells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import shown
+from gpuzarr.dtypes import DataType, parse_v2, parse_v3
+from gpuzarr.errors import MetadataError
+
+
+def data_type(given: Any) -> tuple[DataType, np.dtype[Any]]:
+    """The data type, and the dtype as it was given (with its byte order).
+
+    Taken are NumPy's dtypes and what makes them (also ml_dtypes, StringDType, records), `str`, `bytes`, and what a v3
+    document may have: "bfloat16", "string", {"name": ...}.
+    """
+    if given is str or given is bytes:
+        given = "string" if given is str else "variable_length_bytes"
+    if isinstance(given, dict) or (isinstance(given, str) and _is_name(given)):
+        found = parse_v3(given)
+        return found, found.dtype
+    if hasattr(given, "to_native_dtype"):
+        given = given.to_native_dtype()
+    try:
+        dtype = np.dtype(given)
+    except TypeError as error:
+        raise MetadataError(f"{shown(given)} is no dtype") from error
+    return _of_numpy(dtype), dtype
+
+
+def v2_descr(found: DataType, dtype: np.dtype[Any]) -> Any:
+    """The `dtype` of a v2 document: a type string, or a list of fields."""
+    if found.variable:
+        return "|O"
+    if dtype.names is not None:
+        return [_v2_field(name, dtype[name]) for name in dtype.names]
+    if dtype.isbuiltin == 2:
+        raise MetadataError(f"Zarr v2 has no data type for {dtype}")
+    return dtype.str
+
+
+def _v2_field(name: str, dtype: np.dtype[Any]) -> list[Any]:
+    if dtype.subdtype is not None:
+        return [name, dtype.base.str, list(dtype.shape)]
+    return [name, dtype.str if dtype.names is None else [_v2_field(part, dtype[part]) for part in dtype.names]]
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is a v3 name; "bytes" and "string" are, and what NumPy calls by another meaning is not."""
+    try:
+        parse_v3(text)
+    except MetadataError:
+        return False
+    return True
+
+
+def _of_numpy(dtype: np.dtype[Any]) -> DataType:
+    if dtype.kind == "T" or (dtype.kind == "U" and not dtype.itemsize):
+        return parse_v3("string")
+    if dtype.kind == "O" or (dtype.kind == "S" and not dtype.itemsize):
+        return parse_v3("variable_length_bytes") if dtype.kind == "S" else DataType("object", np.dtype(object))
+    if dtype.isbuiltin == 2:
+        return parse_v3(dtype.name)
+    descr = dtype.newbyteorder("<").descr if dtype.names is not None else dtype.str
+    found, _ = parse_v2(descr)
+    return found

@@ -1,0 +1,81 @@
+"""What a user assigns, as an array of the device that NumPy's rules of assignment allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices import Device
+from gpuzarr.errors import ValueKindError
+
+
+def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device) -> Any:
+    """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
+
+    Its dtype may still be another one, whose elements `dtype` can hold. ValueKindError where the shape does not
+    broadcast, and for what an integer cannot be (NaN, infinity, a float out of range).
+    """
+    try:
+        array = _array(value, dtype, device)
+        _check_elements(array, dtype)
+        while array.ndim > len(shape) and array.shape[0] == 1:
+            array = array[0]
+        device.xp.broadcast_to(array, shape)
+        return array
+    except ValueKindError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
+
+
+def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
+    if device.gpu and not isinstance(value, np.ndarray | np.generic):
+        if isinstance(value, device.xp.ndarray):
+            return value
+        if hasattr(value, "__dlpack__"):
+            return device.xp.from_dlpack(value)
+    array = _host_array(value, dtype)
+    return device.upload(array) if device.gpu else array
+
+
+def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
+    if hasattr(value, "__cuda_array_interface__"):
+        value = value.get() if hasattr(value, "get") else value.cpu()
+    if dtype.kind == "O":
+        return _objects(value)
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "dtype"):
+        return np.asarray(value)
+    if hasattr(value, "__dlpack__"):
+        return np.from_dlpack(value)
+    if dtype.names is None and isinstance(value, list):
+        made = np.asarray(value)
+        return np.asarray(value, dtype) if made.dtype.kind in "OUSiu" else made
+    return np.asarray(value, dtype)
+
+
+def _objects(value: Any) -> np.ndarray:
+    """An array of Python objects; a single bytes, str or list is one of them."""
+    if isinstance(value, np.ndarray):
+        return value.astype(object)
+    if isinstance(value, list):
+        return np.array(value, object)
+    made = np.empty((), object)
+    made[()] = value
+    return made
+
+
+def _check_elements(array: Any, dtype: np.dtype) -> None:
+    """An integer can be no NaN and no infinity, and a float beyond its range would become anything."""
+    if dtype.kind not in "iu" or array.dtype.kind not in "fc" or not array.size:
+        return
+    if array.dtype.kind == "c":
+        raise ValueKindError(f"complex numbers cannot be written as {dtype}")
+    limits, low, high = np.iinfo(dtype), float(array.min()), float(array.max())
+    if not (limits.min - 1 < low and high < limits.max + 1):
+        raise ValueKindError(f"floats from {low} to {high} cannot be written as {dtype} ({limits.min} to {limits.max})")
+
+
+def _brief(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"

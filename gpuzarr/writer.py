@@ -1,0 +1,100 @@
+"""Writing that does not wait: values are copied, and written in their order while the caller goes on."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from gpuzarr.errors import ClosedError
+
+UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+Accept = Callable[[Any, Any], tuple[Any, Any]]
+Put = Callable[[Any, Any], None]
+
+
+def nbytes(amount: str | int) -> int:
+    """Bytes: 1000, "64MiB", "2GB". ValueError for what is neither."""
+    if not isinstance(amount, str):
+        return int(amount)
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", amount.upper())
+    if found is None:
+        raise ValueError(f"{amount!r} is no number of bytes: write 1000, '64MiB' or '2GB'")
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** (UNITS[unit] if unit else 0))
+
+
+class Writer:
+    """`w[region] = batch` writes on another thread, in the order of the calls; see `Array.writer`.
+
+    `accept(selection, value)` says where, and gives an array that broadcasts to that, or raises; `put` writes it.
+    """
+
+    def __init__(self, accept: Accept, put: Put, most: int) -> None:
+        self._accept, self._put, self._most = accept, put, most
+        self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
+        self._broken = False
+
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        if self._thread is None:
+            raise ClosedError("this writer is closed")
+        while self._waiting and self._waiting[0][0].done():
+            self._oldest()
+        place, values = self._accept(selection, value)
+        while self._waiting and sum(size for _, size in self._waiting) + values.nbytes > self._most:
+            self._oldest()
+        if values.nbytes > self._most:
+            self._put(place, values)
+        else:
+            self._waiting.append((self._thread.submit(self._work, place, values.copy()), values.nbytes))
+
+    def flush(self) -> None:
+        """Wait until all is written; raises the first error."""
+        while self._waiting:
+            self._oldest()
+
+    def close(self) -> None:
+        """`flush`, after which nothing can be written."""
+        thread, self._thread = self._thread, None
+        try:
+            self.flush()
+        finally:
+            if thread is not None:
+                thread.shutdown()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise
+
+    def _oldest(self) -> None:
+        """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
+        future, _ = self._waiting.popleft()
+        try:
+            future.result()
+        except BaseException:
+            for other, _ in self._waiting:
+                other.cancel()
+            self._waiting.clear()
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                thread.shutdown()
+            raise
+
+    def _work(self, place: Any, values: Any) -> None:
+        if self._broken:
+            return
+        try:
+            self._put(place, values)
+        except BaseException:
+            self._broken = True
+            raise
