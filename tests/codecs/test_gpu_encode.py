@@ -252,9 +252,33 @@ def test_chains(device, name):
         assert len(chain.encode(batch[:0], device)) == 0
 
 
-@pytest.mark.parametrize("name", CHAINS)
-def test_zarr_python_reads_it(gpu, name, tmp_path):
+def by_zarr_python(path):
     zarr = pytest.importorskip("zarr", minversion="3")
+    return zarr.open_array(path, mode="r")[...]
+
+
+def by_zarrs(path):
+    zarr = pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("zarrs")
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True}):
+        return zarr.open_array(path, mode="r")[...]
+
+
+def by_tensorstore(path):
+    ts = pytest.importorskip("tensorstore")
+    store = {"driver": "file", "path": f"{path}/"}
+    return ts.open({"driver": "zarr3", "kvstore": store}, read=True).result().read().result()
+
+
+REGISTERED = {"bytes", "blosc", "gzip", "zstd", "crc32c", "transpose"}  # what tensorstore has, besides shards
+
+
+@pytest.mark.parametrize("reader", [by_zarr_python, by_zarrs, by_tensorstore])
+@pytest.mark.parametrize("name", CHAINS)
+def test_others_read_it(gpu, name, reader, tmp_path):
+    names = {codec if isinstance(codec, str) else codec["name"] for codec in CHAINS[name][0]}
+    if reader is not by_zarr_python and not names <= REGISTERED:
+        pytest.skip("zarr-python has all of the codecs")
     batch = batch_of(6)
     batch = batch.astype(np.float32) if name == "host first" else batch
     chain = chain_of(name, batch)
@@ -271,7 +295,7 @@ def test_zarr_python_reads_it(gpu, name, tmp_path):
         folder.mkdir(parents=True)
         (folder / "0").write_bytes(made[i].tobytes())
     wanted = host_array(chain.decode(made, HOST)).reshape(240, 30)
-    assert np.array_equal(zarr.open_array(tmp_path, mode="r")[...], wanted)
+    assert np.array_equal(reader(tmp_path), wanted)
 
 
 @pytest.mark.parametrize("name", ["lz4", "zlib", "gzip", "transpose", "shuffled"])
