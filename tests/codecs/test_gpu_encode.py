@@ -74,6 +74,18 @@ def test_streams(gpu, name, configuration, nbytes):
     assert nbytes < 1000 or len(made[-1]) < nbytes / 50
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    stream=st.sampled_from(STREAMS), nbytes=st.integers(1, 20_000), kinds=st.lists(st.sampled_from(KINDS), min_size=1)
+)
+def test_streams_of_any_size(stream, nbytes, kinds):
+    from tests.conftest import _emulated
+
+    chunks = [plain(nbytes, kind) for kind in kinds]
+    made = encoded(_emulated(), find(*stream, 2), chunks, "crowded")
+    assert decoded(*stream, made, nbytes) == chunks
+
+
 @pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip"])
 def test_batches_in_parts(gpu, name, monkeypatch):
     """In parts for nvCOMP's scratch, and in parts for the room of their slots."""
