@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuzarr.array import Array
+from gpuzarr.devices.choose import release
 from gpuzarr.errors import (
     ChunkError,
     ClosedError,
@@ -21,6 +22,7 @@ from gpuzarr.group import Group
 from gpuzarr.new import create_array
 from gpuzarr.open import load, open, open_array, open_group
 from gpuzarr.save import consolidate_metadata, create_group, save, save_array
+from gpuzarr.warmup import warmup
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,6 +47,8 @@ __all__ = [
     "open",
     "open_array",
     "open_group",
+    "release",
     "save",
     "save_array",
+    "warmup",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,17 +17,22 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.devices.host import HOST
+from gpuzarr.devices.record import Record
 from gpuzarr.errors import DeviceError, ReadOnlyError, SelectionError, ValueKindError
 from gpuzarr.explain import Explanation, explain
 from gpuzarr.layout import Layout, layout
 from gpuzarr.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis, files
+from gpuzarr.plan import Options
 from gpuzarr.read import read
+from gpuzarr.report import ReadReport
 from gpuzarr.resize import change_shape, regions
 from gpuzarr.stores import Store
 from gpuzarr.value import as_value
 from gpuzarr.write import Target, write
 from gpuzarr.writer import Writer, nbytes
+
+DEFAULT = Options()
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,16 @@ class Array:
         metadata: ArrayMetadata,
         device: str | Device = "auto",
         writable: Writable | None = None,
+        options: Options = DEFAULT,
     ) -> None:
         self.store, self.path, self.metadata, self.writable = store, path, metadata, writable
+        self.options = options
+        self.last_read: ReadReport | None = None  # by any thread
         chosen = device_of(device)
         self.device: Device = chosen if fits_gpu(self.dtype) else HOST
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array, (self.store, self.path, self.metadata, self.device, self.writable)
+        return Array, (self.store, self.path, self.metadata, self.device, self.writable, self.options)
 
     def __repr__(self) -> str:
         shards = "" if self.shards is None else f" shards={self.shards}"
@@ -198,27 +206,52 @@ class Array:
         """Selection of whole chunks (shards, if there are some) by their place in the grid. `a.blocks[2, :]`"""
         return _Indexer(self, lambda selection: select.blocks(selection, self.metadata.axes))
 
-    def get(self, selection: Any = ..., *, out: Any = None, stream: Any = None) -> Any:
+    def get(
+        self,
+        selection: Any = ...,
+        *,
+        out: Any = None,
+        stream: Any = None,
+        memory_limit: int | str | None = None,
+        validate: Literal["auto", "host"] | None = None,
+        io: Literal["auto", "gds", "posix"] | None = None,
+    ) -> Any:
         """Read a selection, as `a[selection]` means it.
 
         `out`: an array of the device, of the selection's shape and this dtype, that is filled and returned.
-        `stream`: the CuPy stream that the work is ordered on; default: the current one.
+        `stream`: the CuPy stream that the work is ordered on; default: the current one of the device.
+        `memory_limit`, `validate`, `io`: as of `gpuzarr.open`, for this read.
         """
         fields, rest = select.fields(selection)
-        with stream if stream is not None else nullcontext():
-            return self._get(select.basic(rest, self.shape), fields, out)
+        options = self.options.changed(memory_limit=memory_limit, validate=validate, io=io)
+        return self._get(select.basic(rest, self.shape), fields, out, stream, options)
 
-    def _get(self, selection: select.Outer | select.Points, fields: Any = None, out: Any = None) -> Any:
+    def _get(
+        self,
+        selection: select.Outer | select.Points,
+        fields: Any = None,
+        out: Any = None,
+        stream: Any = None,
+        options: Options | None = None,
+    ) -> Any:
         if fields is not None and out is not None:
             raise SelectionError("fields of a structured array cannot be read into `out`")
-        result = self._result(selection.shape) if out is None else self._checked(out, selection.shape)
-        read(self, selection, result, self.device)
+        with self.device.on(stream):
+            result = self._result(selection.shape) if out is None else self._checked(out, selection.shape)
+            self._read(selection, result, options or self.options)
         if fields is not None:
             result = self._fields(result, fields)
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
+    def _read(self, selection: select.Outer | select.Points, result: Any, options: Options) -> None:
+        record, begin = Record(), time.perf_counter()
+        try:
+            read(self, selection, result, self.device, options, record)
+        finally:
+            self.last_read = ReadReport(self.device, record, result.nbytes, time.perf_counter() - begin)
+
     def _result(self, shape: tuple[int, ...]) -> Any:
-        return self.device.xp.empty(shape, self.dtype)
+        return self.device.array(shape, self.dtype)
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Any:
         if not isinstance(out, self.device.xp.ndarray):
@@ -237,7 +270,7 @@ class Array:
 
     def explain(self, selection: Any = ...) -> Explanation:
         """What reading the selection would do: chunks, waves, which codec runs where, and why."""
-        return explain(self, select.basic(selection, self.shape), self.device)
+        return explain(self, select.basic(selection, self.shape), self.device, self.options)
 
     # writing
 
@@ -252,7 +285,7 @@ class Array:
 
     def set(self, selection: Any, value: Any, *, stream: Any = None) -> None:
         """Write a selection, as `a[selection] = value` means it; `stream`: the CuPy stream that has made the value."""
-        with stream if stream is not None else nullcontext():
+        with self.device.on(stream):
             self[selection] = value
 
     def writer(self, max_inflight: str | int = "1GiB") -> Writer:

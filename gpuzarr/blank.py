@@ -12,13 +12,11 @@ PIECE = 1 << 12  # elements that are compared before the next are looked at
 def blank(batch: Any, fill_value: Any, xp: Any) -> np.ndarray:
     """For each chunk of a batch whether all its elements are the fill value: NaN is the same NaN, -0.0 is not 0.0."""
     n, dtype = len(batch), batch.dtype
-    if fill_value is None and dtype.kind != "O":
+    if not batch.size or (fill_value is None and dtype.kind != "O"):
         return np.zeros(n, bool)
     if dtype.hasobject or dtype.kind == "T":
         return np.array([_all_same(chunk.reshape(-1), fill_value) for chunk in batch], bool)
     rows, fill = _bits(batch), _bits(np.full((1, 1), fill_value, dtype))[0, 0]
-    if not rows.size:
-        return np.zeros(n, bool)
     if xp is not np:
         same = (rows == xp.asarray(fill)).reshape(n, -1).all(axis=1)
         return np.asarray(same.get() if hasattr(same, "get") else same)

@@ -8,7 +8,7 @@ before the first step that only the host can do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -76,6 +76,7 @@ class Chain:
 
     spec: ChunkSpec
     steps: tuple[Step, ...]
+    all_on_host: str | None = None  # why no GPU shall decode, if none shall
 
     @classmethod
     def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
@@ -110,6 +111,8 @@ class Chain:
     @cached_property
     def host_steps(self) -> tuple[int, str | None]:
         """From which step on (in encode order) only the host decodes, and why (None: the device does all)."""
+        if self.all_on_host:
+            return 0, self.all_on_host
         for i, step in enumerate(self.steps):
             if (why := step.codec.why_host(step.spec)) is not None:
                 return i, f"{step.name}: {why}"
@@ -127,8 +130,8 @@ class Chain:
         """
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
-            chunks = self._decode_on_threads(slab, self.steps[crossing:])
-            chunks = _upload(chunks, device)
+            done = self._decode_on_threads(slab, self.steps[crossing:])
+            chunks = _upload(_joined(done) if isinstance(done[0], Slab) else np.concatenate(done), device)
         elif device.gpu:
             chunks = _upload(slab, device)
         else:
@@ -173,10 +176,20 @@ class Chain:
         return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, HOST)))
 
     @staticmethod
-    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> Any:
-        """The steps of a GPU's wave that only the host can do."""
-        done = _on_threads(len(slab), lambda run: _decode(slab.take(run), steps, HOST, None))
-        return _joined(done) if isinstance(done[0], Slab) else np.concatenate(done)
+    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> list[Any]:
+        """Steps of a GPU's wave that the host does, run by run."""
+        return _on_threads(len(slab), lambda run: _decode(slab.take(run), steps, HOST, None))
+
+    def verified(self, slab: Slab) -> tuple[Chain, Slab]:
+        """This chain without the crc32c nearest the store, and the slab without it, where there is one.
+
+        Host threads compare it before anything is launched: nvCOMP must not see damage that can be known.
+        """
+        if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(slab):
+            return self, slab
+        done = self._decode_on_threads(slab, self.steps[-1:])
+        starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
+        return replace(self, steps=self.steps[:-1]), Slab(slab.data, starts, sizes, slab.host)
 
 
 def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
@@ -248,5 +261,7 @@ def _download(chunks: Any, device: Device) -> Any:
 
 def _upload(chunks: Any, device: Device) -> Any:
     if isinstance(chunks, Slab):
+        if isinstance(chunks.data, device.xp.ndarray):  # it came there by GDS
+            return chunks
         return Slab(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
     return device.upload(chunks)

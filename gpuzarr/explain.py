@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
+from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import fits_gpu
+from gpuzarr.direct import choose
 from gpuzarr.layout import Layout
-from gpuzarr.read import Source, waves
+from gpuzarr.plan import Options, forward, plan
+from gpuzarr.read import Source
 from gpuzarr.selection import Outer, Points
 
 
@@ -21,8 +24,12 @@ class Explanation:
     result_shape: tuple[int, ...]
     chunks: int
     waves: int
+    waves_ahead: int  # that are loaded beside the one that is decoded
     decoded_bytes: int  # of all chunks touched
     result_bytes: int
+    memory_limit: int  # bytes beyond the result
+    planned_bytes: int  # the most that the waves are expected to hold; more than the limit where one chunk needs it
+    io: str  # how bytes come from the store, and why
     codecs: tuple[tuple[str, str], ...]  # name, and "host" or the device's name
     gpu_decode: str  # "yes", "partly" or "no": how much of the chain a GPU decodes
     because: str  # why not all of it; "" where it does
@@ -34,36 +41,40 @@ class Explanation:
         steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
         reason = f", because {self.because}" if self.because else ""
         return (
-            f"read {self.result_shape} from {self.chunks} chunks in {self.waves} waves on {self.device}\n"
+            f"read {self.result_shape} from {self.chunks} chunks in {self.waves} waves on {self.device}, {self.io}\n"
             f"decode {self.decoded_bytes} bytes for {self.result_bytes} wanted: {steps}\n"
+            f"hold at most {self.planned_bytes} bytes beyond the result (limit {self.memory_limit})\n"
             f"GPU decode: {self.gpu_decode}{reason}"
         )
 
 
-def gpu_decode(layout: Layout) -> tuple[str, str]:
+def gpu_decode(layout: Layout, chain: Chain | None = None) -> tuple[str, str]:
     """Whether a GPU decodes the chunks: "yes", "partly" or "no", and why."""
     if not fits_gpu(layout.spec.dtype):
         return "no", f"CuPy has no dtype {layout.spec.dtype}"
-    crossing, why = layout.chain(layout.spec.shape).host_steps
+    crossing, why = (chain or layout.chain(layout.spec.shape)).host_steps
     return ("yes", "") if why is None else ("partly" if crossing > 1 else "no", why)
 
 
-def explain(source: Source, selection: Outer | Points, device: Device) -> Explanation:
+def explain(source: Source, selection: Outer | Points, device: Device, options: Options) -> Explanation:
     """What `read` would do. Nothing is read."""
     layout = source.layout
-    planned = waves(layout, selection, device)
+    planned = plan(layout, forward(selection), device, options)
+    waves, shares = planned.waves, list(planned.shares.values())
     itemsize = layout.spec.dtype.itemsize
-    verdict, why = gpu_decode(layout)
-    shape = planned[0].chunk_shape if planned else layout.spec.shape
-    steps = layout.chain(shape).where()
+    verdict, why = gpu_decode(layout, shares[0].chain if shares else None)
     return Explanation(
         device=device.name,
         result_shape=selection.shape,
-        chunks=sum(len(wave.coords) for wave in planned),
-        waves=len(planned),
-        decoded_bytes=sum(len(wave.coords) * prod(wave.chunk_shape) * itemsize for wave in planned),
+        chunks=sum(len(wave.coords) for wave in waves),
+        waves=len(waves),
+        waves_ahead=planned.ahead,
+        decoded_bytes=sum(len(wave.coords) * prod(wave.chunk_shape) * itemsize for wave in waves),
         result_bytes=prod(selection.shape) * itemsize,
-        codecs=tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(steps)),
+        memory_limit=planned.limit,
+        planned_bytes=max((planned.held(wave, device) for wave in waves), default=0),
+        io=choose(source.store, device, planned, options)[1],
+        codecs=planned.codecs(device),
         gpu_decode=verdict,
         because=why,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from gpuzarr.array import Array, Writable
+from gpuzarr.array import DEFAULT, Array, Writable
 from gpuzarr.checks import at
 from gpuzarr.create import new_group
 from gpuzarr.devices import Device
@@ -18,6 +18,7 @@ from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, load_jso
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.new import clean
+from gpuzarr.plan import Options
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
 
@@ -33,6 +34,9 @@ def open(  # as zarr.open
     zarr_format: Literal[2, 3] | None = None,
     consolidated: bool | None = None,
     config: dict[str, Any] | None = None,
+    memory_limit: int | str | None = None,
+    validate: Literal["auto", "host"] = "auto",
+    io: Literal["auto", "gds", "posix"] = "auto",
 ) -> Array | Group:
     """The array or group at `path` of `store`.
 
@@ -45,6 +49,14 @@ def open(  # as zarr.open
     opened to be written is found by its own metadata, not by consolidated metadata, unless that is asked for.
     `config`: how arrays are written: {"write_empty_chunks": True} stores also chunks of nothing but the fill value;
     {"safe": False} takes no locks, where no two processes ever write parts of the same chunk or shard.
+    `memory_limit`: bytes, or as "256MiB", that a read may hold beyond its result, in pinned and device memory together;
+    default: 1 GiB, or a quarter of the free device memory if that is less. Where a single chunk needs more, chunks are
+    read one by one.
+    `validate`: "host": decode on the CPU what is not to be trusted (nvCOMP promises little for damaged streams); the
+    values go to the device decoded.
+    `io`: "posix" reads files into pinned memory, "gds" straight into device memory (GPUDirect Storage, by kvikio;
+    DeviceError at the first read where it cannot be), "auto" takes GDS where it is there and the host needs no byte of
+    the chunks.
     NotFoundError where there is no node, MetadataError where its metadata is wrong.
     """
     if mode not in ("r", "r+", "a", "w", "w-"):
@@ -52,7 +64,8 @@ def open(  # as zarr.open
     writable = Writable(**(config or {})) if mode != "r" else None
     if writable and consolidated is None:
         consolidated = False
-    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, writable=writable)
+    options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)
+    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, None, writable, options)
     path = clean(path)
     if mode == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
@@ -93,11 +106,12 @@ class Opener:
     consolidated: bool | None = None
     known: tuple[str, Mapping[str, Node]] | None = None  # the path of the group that has it, and the nodes below
     writable: Writable | None = None
+    options: Options = DEFAULT
 
     def __call__(self, path: str) -> Array | Group:
         metadata = self._find(path)
         if isinstance(metadata, ArrayMetadata):
-            array = Array(self.store, path, metadata, self.device, self.writable)
+            array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
                 array.layout.check()
             return array

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
-from math import prod
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import Slab, packed
+from gpuzarr.budget import Share
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
+from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Settle
+from gpuzarr.direct import choose
 from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
-from gpuzarr.grid import Part, parts
+from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
+from gpuzarr.plan import ALONE, Options, Wave, backward, forward, places, plan, together
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
+from gpuzarr.stores.gds import read as gds_read
+from gpuzarr.stores.local import LocalStore
 
 TRIES = 5  # to read shards that somebody replaces meanwhile
-ALONE = 1 << 18  # decoded bytes that are not worth a second thread
 
 
 class Source(Protocol):
@@ -42,75 +46,21 @@ class Source(Protocol):
     def fill_value(self) -> Any: ...
 
 
-@dataclass(frozen=True)
-class Wave:
-    """Chunks that are read, decoded and placed together; all of one shape."""
-
-    parts: tuple[Part, ...]
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        return self.parts[0].chunk_shape
-
-    @cached_property
-    def coords(self) -> np.ndarray:
-        """Coordinates of the innermost chunks, int64 (n, ndim)."""
-        return self.parts[0].coords if len(self.parts) == 1 else np.concatenate([part.coords for part in self.parts])
-
-    def split(self, there: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
-        """Each part, with its share of an array that has an entry a chunk."""
-        first = 0
-        for part in self.parts:
-            yield part, there[first : first + len(part)]
-            first += len(part)
-
-
-def read(source: Source, selection: Outer | Points, out: Any, device: Device) -> None:
+def read(source: Source, selection: Outer | Points, out: Any, device: Device, options: Options, record: Record) -> None:
     """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected."""
     if isinstance(selection, Points) and not out.flags.c_contiguous:  # its elements have no flat view
-        flat = device.xp.empty(selection.shape, out.dtype)
-        read(source, selection, flat, device)
+        flat = device.array(selection.shape, out.dtype)
+        read(source, selection, flat, device, options, record)
         out[...] = flat
         return
     target = _target(selection, out)
-    selection = _forward(selection)
-    reader = Reader(source, target, device)
-    device.run(reader.load, reader.finish, waves(source.layout, selection, device))
-
-
-def waves(layout: Layout, selection: Outer | Points, device: Device) -> list[Wave]:
-    """The waves of a selection whose ranges run forward.
-
-    On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many.
-    """
-    found = list(parts(selection, layout.axes, layout.per_object if layout.levels else (0,) * len(layout.axes)))
-    total = sum(map(len, found))
-    packed: list[Wave] = []
-    for shape, alike in groupby(found, key=lambda part: part.chunk_shape):
-        most = _most(layout, shape, total, device)
-        packed += together((piece for part in alike for piece in part.split(most)), most)
-    return packed
-
-
-def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
-    """Waves of at most `most` chunks, in order. No piece has more."""
-    wave: list[Part] = []
-    chunks = 0
-    for piece in pieces:
-        if wave and chunks + len(piece) > most:
-            yield Wave(tuple(wave))
-            wave, chunks = [], 0
-        wave.append(piece)
-        chunks += len(piece)
-    if wave:
-        yield Wave(tuple(wave))
-
-
-def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
-    """Chunks a wave: within the device's budget, and for a longer read enough waves to keep its threads busy."""
-    chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
-    most = max(1, device.wave_bytes // max(chunk, 1))
-    return most if total <= most else max(1, min(most, -(-total // device.threads)))
+    planned = plan(source.layout, forward(selection), device, options)
+    record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
+    gds, record.io = choose(source.store, device, planned, options)
+    if planned.waves:  # the record is kept longer than the waves
+        record.codecs = partial(places, planned.shares[planned.waves[0].chunk_shape].chain, device)
+    reader = Reader(source, target, device, gds, planned.shares, record)
+    device.run(reader.load, reader.finish, planned.waves, record)
 
 
 def _target(selection: Outer | Points, out: Any) -> Any:
@@ -118,17 +68,7 @@ def _target(selection: Outer | Points, out: Any) -> Any:
     if isinstance(selection, Points):
         return out.reshape(-1)
     out = out[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
-    return out[(*(slice(None, None, -1) if _backward(index) else slice(None) for index in selection.axes), ...)]
-
-
-def _forward(selection: Outer | Points) -> Outer | Points:
-    if isinstance(selection, Points):
-        return selection
-    return Outer(tuple(index[::-1] if _backward(index) else index for index in selection.axes), selection.squeeze)
-
-
-def _backward(index: range | np.ndarray) -> bool:
-    return isinstance(index, range) and index.step < 0
+    return out[(*(slice(None, None, -1) if backward(index) else slice(None) for index in selection.axes), ...)]
 
 
 @dataclass(frozen=True)
@@ -140,7 +80,7 @@ class Loaded:
     slab: Slab
     there: np.ndarray
 
-    def split(self, n: int) -> list[Loaded]:
+    def pieces(self, n: int) -> list[Loaded]:
         """The same in about `n` pieces; whole, if it is too little for more than one thread."""
         count = len(self.there)
         if n < 2 or count < 2 or count * (self.chain.spec.nbytes or ALONE) <= ALONE:
@@ -155,6 +95,10 @@ class Loaded:
         return pieces
 
 
+class TooLargeError(Exception):
+    """The chunks of a wave are stored in more bytes than it may load; it has several, so it can be read in parts."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads the waves of one selection into `out`."""
@@ -162,6 +106,9 @@ class Reader:
     source: Source
     out: Any
     device: Device
+    gds: bool
+    shares: dict[tuple[int, ...], Share]
+    record: Record
 
     @cached_property
     def _memo(self) -> Indexes:
@@ -174,8 +121,17 @@ class Reader:
         fits = self.out.flags.c_contiguous and self.out.dtype == spec.dtype and spec.nbytes is not None
         return self.out.reshape(-1).view(np.uint8) if fits else None
 
-    def load(self, wave: Wave) -> Loaded:
-        """The encoded chunks of a wave, in host memory."""
+    def load(self, wave: Wave) -> Loaded | Wave:
+        """The encoded chunks of a wave, in host memory; the wave itself, where they are too large to come at once."""
+        begin = time.perf_counter()
+        try:
+            return self._read(wave)
+        except TooLargeError:
+            return wave
+        finally:
+            self.record.mark("storage", begin, time.perf_counter())
+
+    def _read(self, wave: Wave) -> Loaded:
         for _ in range(TRIES):
             with self._blame(wave.coords):
                 located = self.source.locator.locate(wave.coords, self._memo)
@@ -185,7 +141,7 @@ class Reader:
         raise StoreError(f"{located.ranges.keys[0]!r} of {self.source.store!r} is replaced faster than it can be read")
 
     def _load(self, wave: Wave, located: Located) -> Loaded:
-        chain = self.source.layout.chain(wave.chunk_shape)
+        chain = self.shares[wave.chunk_shape].chain
         there = located.there
         starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
         if not there.all():
@@ -195,18 +151,48 @@ class Reader:
             fits = ((sizes == chain.spec.nbytes) | (sizes == 0)).all()
             if starts is not None and fits and len(sizes) == len(starts):
                 return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
+            self._check_size(wave, sizes)
             return self.device.stage(sizes)
 
         with self._blame(wave.coords[there]):
-            slab = self.source.store.read(located.ranges, place, self.device.readers)
+            if self.gds:
+                slab = gds_read(cast(LocalStore, self.source.store), located.ranges, partial(self._land, wave))
+            else:
+                slab = self.source.store.read(located.ranges, place, self.device.readers)
         if (gone := slab.sizes == MISSING).any():
             there = there.copy()
             there[np.flatnonzero(there)[gone]] = False
             slab = slab.take(~gone)
+        self.record.count(
+            chunks=len(slab), stored=sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
+        )
+        if self.device.gpu and not self.gds:
+            with self._blame(wave.coords[there]):
+                chain, slab = chain.verified(slab)
         return Loaded(wave, chain, slab, there)
 
-    def finish(self, loaded: Loaded) -> Settle | None:
+    def _check_size(self, wave: Wave, sizes: np.ndarray) -> None:
+        if self.device.gpu and len(wave.coords) > 1 and packed(sizes)[2] > self.shares[wave.chunk_shape].stored:
+            raise TooLargeError
+
+    def _land(self, wave: Wave, sizes: np.ndarray) -> Slab:
+        self._check_size(wave, sizes)
+        return self.device.land(sizes)
+
+    def _in_parts(self, wave: Wave) -> None:
+        """A wave whose chunks are too large to come at once: half of it after the other, by this thread alone."""
+        for half in wave.halves():
+            again = self.load(half)
+            settle = self.finish(again)
+            if settle:
+                settle()
+            self.device.settled()
+
+    def finish(self, loaded: Loaded | Wave) -> Settle | None:
         """Put the chunks of a wave, decoded, to their place in `out`; what is returned tells whether that went well."""
+        if isinstance(loaded, Wave):
+            self._in_parts(loaded)
+            return None
         wave, slab = loaded.wave, loaded.slab
         if not loaded.there.all():
             wave = self._fill(wave, loaded.there)
@@ -226,11 +212,16 @@ class Reader:
         """Decode what was loaded and put it to its place; straight there, where that can be."""
         if slab.data is self._bytes and (slab.sizes == chain.spec.nbytes).all():
             return
-        starts = self._destinations(wave) if chain.direct(self.device) else None
+        device, begin = self.device, self.device.mark()
+        starts = self._destinations(wave) if chain.direct(device) else None
         if starts is not None:
-            chain.decode(slab, self.device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
-        else:
-            self._place(wave, chain.decode(slab, self.device))
+            chain.decode(slab, device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
+            self.record.mark("decode", begin, device.mark())
+            return
+        batch = chain.decode(slab, device)
+        self.record.mark("decode", begin, decoded := device.mark())
+        self._place(wave, batch)
+        self.record.mark("place", decoded, device.mark())
 
     def _destinations(self, wave: Wave) -> np.ndarray | None:
         """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""

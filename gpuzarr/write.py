@@ -29,6 +29,7 @@ from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING, Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
+CACHED = 1 << 20  # bytes of a wave on a CPU
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -108,7 +109,7 @@ class Loaded:
     slab: Slab | None = None
     there: np.ndarray | None = None
 
-    def split(self, n: int) -> list[Loaded]:
+    def pieces(self, n: int) -> list[Loaded]:
         """Whole: a write has its waves for all threads made before."""
         return [self]
 
@@ -202,13 +203,18 @@ class Writing:
         small: list[tuple[Part, Shard | None]] = []
         for part, shard in pairs:
             chunk = prod(part.chunk_shape) * max(self.layout.spec.dtype.itemsize, 1)
-            most = max(1, min(self.device.wave_bytes // max(chunk, 1), -(-total // self.device.threads)))
+            most = max(1, min(self._budget // max(chunk, 1), -(-total // self.device.threads)))
             for piece in part.split(most):
                 if small and (small[0][0].chunk_shape != piece.chunk_shape or _count(small) + len(piece) > most):
                     packed.append(_wave(small, covered))
                     small = []
                 small.append((piece, shard))
         return [*packed, _wave(small, covered)] if small else packed
+
+    @property
+    def _budget(self) -> int:
+        """Bytes of a wave. On a CPU what is gathered is encoded and written while it is in the core's cache."""
+        return self.device.wave_bytes if self.device.gpu else min(self.device.wave_bytes, CACHED)
 
     def _run(self, waves: Sequence[Wave]) -> None:
         self.device.run(self.load, self.finish, waves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,13 @@ TINY = {
     "read_local": ["--side", "32"],
     "read_regions": ["--side", "128", "--count", "4"],
     "host_cost": ["--scale", "32"],
+    "write_local": ["--side", "32"],
+}
+
+TINY_GPU = {
+    "gpu_decode": ["--mib", "0.125", "--kib", "64"],
+    "gpu_kernels": ["--mib", "0.125"],
+    "gpu_read": ["--mib", "0.25", "--rows", "KiB"],
 }
 
 
@@ -28,13 +36,31 @@ def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     results = json.loads(output.read_text())
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
-    assert len(measured) == {"read_local": 9, "read_regions": 2, "host_cost": 3}[name]
+    assert len(measured) == {"read_local": 9, "read_regions": 2, "host_cost": 3, "write_local": 9}[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
+@pytest.mark.parametrize("name", TINY_GPU)
+def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
+    from benchmarks import plot
+
+    output = tmp_path / "results.json"
+    options = ["--device", "emulated", "--repeats", "1", "--output", str(output), *TINY_GPU[name]]
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *options], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(output.read_text())
+    assert results["ceilings"]["device copy"] > 0 and results["settings"]["device"] == "emulated"
+    assert len(results.get("rows") or results["rates"]) == {"gpu_decode": 7, "gpu_kernels": 12, "gpu_read": 8}[name]
+    plot.main([str(output)])
+    assert "<rect" in output.with_suffix(".svg").read_text()
 
 
 def test_every_benchmark_is_run_here() -> None:
     files = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "timing.finish(" in path.read_text()}
-    assert files == set(TINY)
+    assert files == set(TINY) | set(TINY_GPU)
 
 
 def test_committed_results_name_their_machine() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gpuzarr.grid import Box, parts, segments
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
-from gpuzarr.read import _forward, _target
+from gpuzarr.plan import forward
+from gpuzarr.read import _target
 from gpuzarr.selection import orthogonal, pointwise
 
 
@@ -46,7 +47,7 @@ def place_all(array: np.ndarray, grid: list[Axis], selection, together: tuple[in
     out = np.full(selection.shape, -7)
     target = _target(selection, out)
     seen = 0
-    for part in parts(_forward(selection), tuple(grid), together):
+    for part in parts(forward(selection), tuple(grid), together):
         for piece in part.split(most):
             assert len(piece) <= most
             batch = np.stack([chunk_at(array, grid, row) for row in piece.coords.tolist()])

@@ -10,7 +10,6 @@ import importlib
 import pkgutil
 import re
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
@@ -34,6 +33,8 @@ def registry() -> dict[tuple[int, str], type]:
 
 @cache
 def _others() -> dict[str, Any]:
+    from importlib.metadata import entry_points  # slow to import
+
     return {point.name: point for point in entry_points(group="gpuzarr.codecs")}
 
 

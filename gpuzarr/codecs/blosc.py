@@ -18,11 +18,12 @@ from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.gpu import blosc_encode as gpu_encode
 from gpuzarr.host import chunkwise
-from gpuzarr.host.blosc_library import decoder
+from gpuzarr.host.blosc_library import compressor, decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
+_LARGEST = 2**31 - 17  # bytes of a chunk
 _HEADER = struct.Struct("<BBBBiii")
 _CNAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
 
@@ -91,6 +92,14 @@ class Blosc:
         if device.gpu:
             return gpu_encode.encode(self, self._shape(spec.nbytes or 0), chunks, spec, device)
         from numcodecs.blosc import compress
+
+        if (run := compressor()) is not None and (self.typesize or 1) < 256 and (chunks.sizes < _LARGEST).all():
+
+            def fill(target: int, room: int, source: int, nbytes: int) -> int:
+                element, shuffle = self._element(nbytes), self._shuffle()
+                return run(target, room, source, nbytes, element, self.cname, self.clevel, shuffle, self.blocksize)
+
+            return chunkwise.encoded_by_address("blosc", chunks, chunks.sizes + HEADER, device, fill)
 
         def encode(chunk: np.ndarray) -> Any:
             element = np.dtype(f"V{self._element(len(chunk))}")

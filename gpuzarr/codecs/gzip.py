@@ -16,7 +16,7 @@ from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.deflate import GZIP, inflate
+from gpuzarr.host.deflate import GZIP, RAW, deflate, inflate
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ class Gzip:
 
     def _encode(self, chunk: np.ndarray) -> bytes:
         """One member, with no name and no time, so that the same chunk always gives the same bytes."""
-        deflate = _zlib.compressobj(self.level, _zlib.DEFLATED, -_zlib.MAX_WBITS, _zlib.DEF_MEM_LEVEL, 0)
         effort = {9: 2, 1: 4}.get(self.level, 0)
         header = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, effort, 255))
         trailer = struct.pack("<II", _zlib.crc32(chunk), len(chunk) & 0xFFFFFFFF)
-        return header + deflate.compress(chunk) + deflate.flush() + trailer
+        return header + deflate(chunk, self.level, RAW) + trailer
 
 
 def _decode(chunk: np.ndarray, nbytes: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib as _zlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +14,7 @@ from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.deflate import ZLIB, inflate
+from gpuzarr.host.deflate import ZLIB, deflate, inflate
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Zlib:
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         if device.gpu:
             return gpu_compress.encode("zlib", self, chunks, spec, device, gpu_compress.effort(self.level))
-        return chunkwise.encoded("zlib", chunks, device, lambda chunk: _zlib.compress(chunk, self.level))
+        return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))
 
 
 def _decode(chunk: np.ndarray, nbytes: int) -> bytes:

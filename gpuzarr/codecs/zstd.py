@@ -15,7 +15,7 @@ from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.zstd_library import decoder
+from gpuzarr.host.zstd_library import bound, decoder, encoder
 
 _MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
 
@@ -59,6 +59,8 @@ class Zstd:
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         if device.gpu:
             return gpu_compress.encode("zstd", self, chunks, spec, device)
+        if (encode := encoder(self.level, self.checksum)) is not None:
+            return chunkwise.encoded_by_address("zstd", chunks, bound(chunks.sizes), device, encode)
         from numcodecs.zstd import compress
 
         return chunkwise.encoded("zstd", chunks, device, lambda chunk: compress(chunk, self.level, self.checksum))

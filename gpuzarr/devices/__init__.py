@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 
 from gpuzarr.batch import Slab
+from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 
@@ -21,7 +23,7 @@ class Device(Protocol):
     """What the pipeline asks of a device.
 
     `gpu` is True where kernels and nvCOMP run; `xp` is the array module (numpy or cupy).
-    The last seven members are asked for only where `gpu` is True.
+    The last members, from `address` on, are asked for only where `gpu` is True.
     """
 
     name: str
@@ -30,6 +32,32 @@ class Device(Protocol):
     threads: int  # waves at work at once
     readers: int  # threads that one wave's read from the store may use
     wave_bytes: int  # decoded bytes that one wave should have
+    ahead: int  # waves that are loaded beside the one that is decoded, where memory allows
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that a read may hold beyond its result, if nobody says how many."""
+        ...
+
+    def on(self, stream: Any = None) -> AbstractContextManager[None]:
+        """Within, this device is the current one, and `stream` (of CuPy; None: as it is) the current stream."""
+        ...
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        """A result, not initialised."""
+        ...
+
+    def mark(self) -> Any:
+        """A point in time: of the host's clock (a float), or of the current stream."""
+        ...
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """Between two marks; waits until the second is reached."""
+        ...
+
+    def release(self) -> None:
+        """Let go of all that is kept for the next read."""
+        ...
 
     def empty(self, nbytes: int) -> Any:
         """A uint8 array of scratch, not initialised, aligned to 256 bytes.
@@ -47,8 +75,23 @@ class Device(Protocol):
         """Host memory for the encoded chunks of one wave; pinned where that makes the copy to the device faster."""
         ...
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
-        """finish(load(wave)) for each wave, some at once, each in what order suits; the first error is raised."""
+    def land(self, sizes: np.ndarray) -> Slab:
+        """Device memory for the encoded chunks of one wave, which something else than a stream may write to at once."""
+        ...
+
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
+        """finish(load(wave)) for each wave, some at once, each in what order suits; the first error is raised.
+
+        `record` is told what the waves hold, move and take.
+        """
+        ...
+
+    def count(self, **numbers: int) -> None:
+        """Add to the counts of the read that the calling thread works for: `host_chunks` and others of `ReadReport`."""
+        ...
+
+    def settled(self) -> None:
+        """The calling thread's wave is settled before its end, and what it held can be used again."""
         ...
 
     def upload(self, data: np.ndarray) -> Any:

@@ -12,14 +12,16 @@ import numpy as np
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import DeviceError
+from gpuzarr.stores import gds
 
 _HOST = cast(Device, HOST)  # which has no kernels, as the contract allows
+opened: list[Device] = [_HOST]  # all that were asked for
 _CUPY_DTYPES = "?bBhHiIlLqQefdFD"  # by NumPy's characters
 _INSTALL = "pip install gpuzarr[cuda13] (or gpuzarr[cuda12] for CUDA 12)"
 
 
 def device(name: str | Device = "auto") -> Device:
-    """The device of that name: "cpu", "cuda", "cuda:1", or "auto", a GPU if one can be used, else the CPU.
+    """The device of that name: "cpu", "cuda:1", "cuda" (CuPy's current GPU), or "auto" (that, or the CPU).
 
     A device is returned as it is. There is one object for each device. DeviceError if it is not there
     (the message says what is missing), or the name is none of these.
@@ -27,13 +29,13 @@ def device(name: str | Device = "auto") -> Device:
     if not isinstance(name, str):
         return name
     if name == "auto":
-        return _HOST if why_not_cuda(0) else _cuda(0)
+        return _HOST if why_not_cuda(0) else _cuda(_current())
     if name == "cpu":
         return _HOST
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise DeviceError(f"no device {name!r}: the names are 'auto', 'cpu', 'cuda', 'cuda:1' and so on")
-    ordinal = int(number or 0)
+    ordinal = int(number) if number else 0 if why_not_cuda(0) else _current()
     if missing := why_not_cuda(ordinal):
         raise DeviceError(f"device {name!r} is not there: {missing}")
     return _cuda(ordinal)
@@ -81,8 +83,26 @@ def _why_not_nvcomp() -> str | None:
     return None
 
 
+def _current() -> int:
+    import cupy
+
+    return int(cupy.cuda.runtime.getDevice())
+
+
 @cache
 def _cuda(ordinal: int) -> Device:
     from gpuzarr.devices.cuda import Cuda
 
-    return Cuda(ordinal)
+    made = Cuda(ordinal)
+    opened.append(made)
+    return made
+
+
+def release() -> None:
+    """Let go of what the devices keep for the next read: pinned buffers, scratch, threads and streams.
+
+    Reads that are at work keep what they have.
+    """
+    for each in opened:
+        each.release()
+    gds.FILES.clear()

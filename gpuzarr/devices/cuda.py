@@ -1,16 +1,18 @@
 """An NVIDIA GPU: CuPy's arrays, streams and memory pool; our kernels; nvCOMP. Not yet run on a GPU.
 
-Everything is ordered on the current CuPy stream of the calling thread; nothing waits for the device but
-`download` and `settle`.
+Everything is ordered on the current CuPy stream of the calling thread, but for the copies of what was staged: those
+run on a stream of their own, beside the decoding of the wave before. Nothing waits for the device but `download` and
+`settle`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,14 @@ import numpy as np
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.pending import Pending
-from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
+from gpuzarr.devices.pinned import Pinned
+from gpuzarr.devices.record import Held, Record, Tab, Tabs
+from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
 from gpuzarr.kernels import cubin
 
-AHEAD = 3  # waves that are being loaded beside the one that is decoded
+LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
+LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
 
 
 class Cuda:
@@ -30,19 +35,22 @@ class Cuda:
 
     gpu, threads, wave_bytes = True, 1, 256 << 20
     readers = min(32, 4 * (os.cpu_count() or 1))
+    ahead = AHEAD
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy
 
         self.xp: Any = cupy
         self.name = f"cuda:{ordinal}"
-        self._device = cupy.cuda.Device(ordinal)
+        self._ordinal = ordinal
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}
         self._compiling = threading.Lock()
         self._turn = threading.Lock()
         self._last_batch: Any = None
         self._process = os.getpid()
+        self._pins = Pinned(self._lock_pages)
+        self.tabs, self.held = Tabs(), Held()
 
     def __reduce__(self) -> tuple[Any, ...]:
         from gpuzarr.devices.choose import device
@@ -50,11 +58,39 @@ class Cuda:
         return device, (self.name,)
 
     def __repr__(self) -> str:
-        return f"Cuda({self._device.id})"
+        return f"Cuda({self._ordinal})"
+
+    @contextmanager
+    def on(self, stream: Any = None) -> Iterator[None]:
+        """This GPU and `stream` (None: the thread's current one of this GPU) are the current ones within.
+
+        (CuPy's Device object keeps the GPU that was current before in itself, not for each thread.)
+        """
+        self._check_process()
+        runtime = self.xp.cuda.runtime
+        if (before := runtime.getDevice()) != self._ordinal:
+            runtime.setDevice(self._ordinal)
+        try:
+            with nullcontext() if stream is None else stream:
+                yield
+        finally:
+            if before != self._ordinal:
+                runtime.setDevice(before)
+
+    def _check_process(self) -> None:
+        """CUDA does not survive a fork: calls would fail or hang."""
+        if os.getpid() != self._process:
+            raise DeviceError(f"{self.name} was used before the fork: start processes that use it with 'spawn'")
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        """From CuPy's current allocator, in the order of the current stream."""
+        with self.on():
+            return self.xp.empty(shape, dtype)
 
     def empty(self, nbytes: int) -> Any:
-        """From CuPy's pool, which aligns to 512 bytes and gives memory back in the order of the stream."""
-        with self._device:
+        """From CuPy's allocator; its pool aligns to 512 bytes and gives memory back in the order of the stream."""
+        with self.on():
+            self.tabs.scratch(nbytes)
             return self.xp.empty(nbytes, np.uint8)
 
     def slab(self, sizes: np.ndarray) -> Slab:
@@ -62,40 +98,130 @@ class Cuda:
         return Slab(self.empty(total), starts, sizes)
 
     def stage(self, sizes: np.ndarray) -> Slab:
-        """Pinned, so that the copy to the device runs beside all else. CuPy's pool keeps it for the next wave."""
+        """Pinned, so that the copy to the device runs beside all else; kept for later waves."""
         starts, sizes, total = packed(sizes)
-        memory = self.xp.cuda.alloc_pinned_memory(max(total, 1))
-        return Slab(np.frombuffer(memory, np.uint8, total), starts, sizes)
+        with self.on():
+            return Slab(self._pin(total)[:total], starts, sizes)
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
-        if os.getpid() != self._process:
-            raise DeviceError(f"{self.name} was used before the fork: start processes that use it with 'spawn'")
-        with self._device:
+    def land(self, sizes: np.ndarray) -> Slab:
+        """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""
+        starts, sizes, total = packed(sizes)
+        with self.on(), self._copying:
+            there = self.xp.empty(total, np.uint8)
+            self._copying.synchronize()
+        if self.tabs.tab is not None:
+            self.tabs.tab.keep(there, total)
+        return Slab(there, starts, sizes)
+
+    def _pin(self, nbytes: int) -> np.ndarray:
+        """A pinned buffer of the wave; outside of waves one that nobody uses again."""
+        if (tab := self.tabs.tab) is None:
+            return self._lock_pages(max(nbytes, 1))
+        buffer = self._pins.take(nbytes)
+        tab.pin(buffer)
+        return buffer
+
+    def _lock_pages(self, nbytes: int) -> np.ndarray:
+        cuda = self.xp.cuda  # not its pool, which keeps memory by its exact size
+        return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
+
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
+        record = record or Record()
+        with self.on():
+            ahead = self.ahead if record.ahead is None else record.ahead
+            tab = partial(Tab, record, self.held, self._pins.give)
             try:
-                pipelined(load, finish, waves, self._pool, AHEAD)
+                Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain).run(waves)
             finally:
                 self._pending.forget()
 
+    def count(self, **numbers: int) -> None:
+        self.tabs.count(**numbers)
+
+    def settled(self) -> None:
+        self.tabs.settled()
+
+    def _drain(self) -> None:
+        """Wait for all that was launched by this thread, and for copies that others launched."""
+        self._copying.synchronize()
+        self.xp.cuda.get_current_stream().synchronize()
+
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(AHEAD, f"gpuzarr {self.name}")
+        return ThreadPoolExecutor(LOADERS, f"gpuzarr {self.name}")
+
+    @cached_property
+    def _copying(self) -> Any:
+        """The stream of the copies; it does not wait for the null stream."""
+        with self.on():
+            return self.xp.cuda.Stream(non_blocking=True)
+
+    def release(self) -> None:
+        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs."""
+        self._pins.clear()
+        for kept in ("_pool", "_copying", "memory_limit"):
+            self.__dict__.pop(kept, None)
+
+    @cached_property
+    def memory_limit(self) -> int:
+        """Bytes that a read may hold beyond its result, if nobody says how many."""
+        with self.on():
+            return int(min(LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+
+    def mark(self) -> Any:
+        """The point that the current stream has reached when it comes here."""
+        return self.xp.cuda.get_current_stream().record()
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """Between two marks; waits for the second. Of the host's clock, or of the device's."""
+        if isinstance(begin, float):
+            return float(end - begin)
+        with self.on():
+            end.synchronize()
+            return float(self.xp.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def upload(self, data: np.ndarray) -> Any:
-        """A copy on the device, in the order of the stream; from memory of `stage` the host does not wait for it.
-
-        Whoever staged the memory keeps it until the wave is settled.
-        """
-        with self._device:
+        """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it."""
+        with self.on():
             data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
+            tab = self.tabs.tab
+            self.tabs.count(sent=data.nbytes)
+            if tab is not None and tab.pinned(data):
+                return self._copy_beside(data, tab)
+            self.tabs.scratch(data.nbytes)
             there = self.xp.empty(data.shape, data.dtype)
-            there.set(data, self.xp.cuda.get_current_stream())
+            there.set(data if tab is None else self._pinned_copy(data), self.xp.cuda.get_current_stream())
             return there
+
+    def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
+        """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
+        pinned = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
+        pinned[...] = data
+        return pinned
+
+    def _copy_beside(self, data: np.ndarray, tab: Tab) -> Any:
+        """On the copying stream; the current one waits for it.
+
+        The memory is that stream's, so the wave keeps it until it is settled: else the next copy could overwrite it
+        while it is still read.
+        """
+        copying = self._copying
+        with copying:
+            there = self.xp.empty(data.shape, data.dtype)
+            begin = copying.record()
+            there.set(data, copying)
+            end = copying.record()
+        tab.keep(there, data.nbytes)
+        tab.record.mark("copy", begin, end)
+        self.xp.cuda.get_current_stream().wait_event(end)
+        return there
 
     def download(self, data: Any) -> np.ndarray:
         return self.fetch(data)()
 
     def fetch(self, data: Any) -> Callable[[], np.ndarray]:
-        with self._device:
+        with self.on():
+            self.tabs.count(fetched=data.nbytes)
             memory = self.xp.cuda.alloc_pinned_memory(max(data.nbytes, 1))
             host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
             stream = self.xp.cuda.get_current_stream()
@@ -122,9 +248,9 @@ class Cuda:
         return self._functions[key]
 
     def _load(self, file: str, name: str) -> Any:
-        with self._device:
+        with self.on():
             module = self.xp.cuda.function.Module()
-            module.load(cubin(file, f"sm_{self._device.compute_capability}"))
+            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}"))
             return module.get_function(name)
 
     def decompress(
@@ -137,11 +263,13 @@ class Cuda:
         chunk: np.ndarray,
     ) -> None:
         """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
-        with self._device, self._turn:
+        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
+        with self.on(), self._turn:
             stream = self.xp.cuda.get_current_stream()
             if self._last_batch is not None:
                 stream.wait_event(self._last_batch)
-            nvcomp.decompress(self, nvcomp.load(), stream.ptr, algorithm, sources, sizes, targets, capacities, chunk)
+            streams = algorithm, sources, sizes, targets, capacities, chunk
+            nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
             self._last_batch = stream.record()
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:
@@ -151,12 +279,12 @@ class Cuda:
         self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """As `decompress`: one batch at a time."""
-        with self._device, self._turn:
+        with self.on(), self._turn:
             stream = self.xp.cuda.get_current_stream()
             if self._last_batch is not None:
                 stream.wait_event(self._last_batch)
-            columns = (sources, sizes, targets, effort)
-            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, algorithm, *columns)
+            streams = algorithm, sources, sizes, targets, effort
+            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
             self._last_batch = stream.record()
             return made
 
@@ -165,6 +293,6 @@ class Cuda:
 
     def checked(self) -> Settle:
         """There is always something to wait for: the copy from the stage."""
-        with self._device:
+        with self.on():
             settle = self._pending.take(self)
             return settle or self.xp.cuda.get_current_stream().record().synchronize

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, Slab, packed
+from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Finish, Load, Settle
 
+LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
 WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows placed
 
@@ -60,7 +63,7 @@ class _Scratch(threading.local):
 class Host:
     """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
 
-    name, gpu, xp, readers = "cpu", False, np, 1
+    name, gpu, xp, readers, ahead = "cpu", False, np, 1, 0
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or cores()
@@ -79,8 +82,37 @@ class Host:
 
     stage = slab
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
+    @property
+    def memory_limit(self) -> int:
+        return LIMIT
+
+    def on(self, stream: Any = None) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return np.empty(shape, dtype)
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin
+
+    def count(self, **numbers: int) -> None:
+        """Nothing here has more to say than the read path counts itself."""
+
+    def settled(self) -> None:
+        """Nothing is held for a wave."""
+
+    def release(self) -> None:
+        """The scratch of all threads goes with them; reads at work keep theirs."""
+        self._scratch = _Scratch()
+        self.__dict__.pop("_pool", None)
+
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         waves = list(waves)
+        if record is not None:
+            record.count(waves=len(waves))
         if len(waves) == 1:
             self._one(load, finish, waves[0])
         else:
@@ -92,7 +124,7 @@ class Host:
         Loading a little is many short system calls: two threads at it wait more for each other than for storage.
         """
         with self._scratch.held(SCRATCH // self.threads):
-            self.each(partial(self._finish, finish), load(wave).split(self.threads))
+            self.each(partial(self._finish, finish), load(wave).pieces(self.threads))
 
     def _finish(self, finish: Finish, loaded: Any) -> None:
         with self._scratch.held(SCRATCH // self.threads):

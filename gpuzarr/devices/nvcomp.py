@@ -143,15 +143,19 @@ def decompress(
     targets: np.ndarray,
     capacities: np.ndarray,
     chunk: np.ndarray,
+    most: int | None = None,
 ) -> None:
-    """See devices.Device.decompress. `stream` is the CUDA stream as an integer; nothing here waits for it."""
+    """See devices.Device.decompress. `stream` is the CUDA stream as an integer; nothing here waits for it.
+
+    `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
+    """
     form = FORMATS[algorithm]
     _check_places(library, form, sources, targets, capacities)
 
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, form, sizes, stream)
 
-    for part, scratch in parts(query, capacities, 0, len(capacities)):
+    for part, scratch in parts(query, capacities, most, 0, len(capacities)):
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
         bad = _launch(device, library, stream, form, columns, scratch)
         problem = f"nvCOMP {algorithm}: the stream is damaged, or does not decode to its expected size"
@@ -166,18 +170,22 @@ def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.n
         raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
 
 
-def parts(query: Callable[[np.ndarray], int], sizes: np.ndarray, begin: int, end: int) -> list[tuple[slice, int]]:
+def parts(
+    query: Callable[[np.ndarray], int], sizes: np.ndarray, most: int | None, begin: int, end: int
+) -> list[tuple[slice, int]]:
     """The batch in halves of halves until each part's scratch is bounded; most often the whole batch, none if empty.
 
-    `query(sizes)`: bytes of scratch for a batch of these decoded sizes. Parts whose halves want as much stay whole.
+    `query(sizes)`: bytes of scratch for a batch of these decoded sizes; `most`: as of `decompress`. Parts whose
+    halves want as much stay whole.
     """
     if begin == end:
         return []
+    most = MAX_SCRATCH if most is None else min(most, MAX_SCRATCH)
     scratch, middle = query(sizes[begin:end]), (begin + end) // 2
-    if scratch <= MAX_SCRATCH or end - begin == 1 or query(sizes[middle:end]) >= scratch:
+    if scratch <= most or end - begin == 1 or query(sizes[middle:end]) >= scratch:
         return [(slice(begin, end), scratch)]
     halves = (begin, middle), (middle, end)
-    return [part for half in halves for part in parts(query, sizes, *half)]
+    return [part for half in halves for part in parts(query, sizes, most, *half)]
 
 
 def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], scratch: int) -> Any:

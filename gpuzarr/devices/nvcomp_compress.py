@@ -52,8 +52,12 @@ def compress(
     sizes: np.ndarray,
     targets: np.ndarray,
     effort: int,
+    most: int | None = None,
 ) -> Any:
-    """See devices.Device.compress. `stream` is the CUDA stream as an integer; nothing here waits for it."""
+    """See devices.Device.compress. `stream` is the CUDA stream as an integer; nothing here waits for it.
+
+    `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
+    """
     form = FORMATS[algorithm]
     _check_places(library, form, sources, sizes, targets, effort)
     made = device.empty(8 * len(sizes)).view(np.uint64)
@@ -61,10 +65,10 @@ def compress(
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, form, sizes, effort, stream)
 
-    for part, scratch in parts(query, sizes, 0, len(sizes)):
+    for part, scratch in parts(query, sizes, most, 0, len(sizes)):
         columns = [np.asarray(column[part]) for column in (sources, sizes, targets)]
-        most = room(library, algorithm, int(sizes[part].max()))
-        _launch(device, library, stream, form, columns, made[part], most, scratch, effort)
+        capacity = room(library, algorithm, int(sizes[part].max()))
+        _launch(device, library, stream, form, columns, made[part], capacity, scratch, effort)
     return made
 
 
@@ -85,7 +89,7 @@ def _launch(
     form: Format,
     columns: list[np.ndarray],
     made: Any,
-    most: int,
+    capacity: int,
     scratch: int,
     effort: int,
 ) -> None:
@@ -101,5 +105,5 @@ def _launch(
         place + 16 * count, device.address(made), Options(first=effort), device.address(status), stream,
     )  # fmt: skip
     require(answer, form, "compression")
-    arguments = (status.view(np.int32), np.uint64(most), made, np.uint32(count))
+    arguments = (status.view(np.int32), np.uint64(capacity), made, np.uint32(count))
     device.kernel("check.cu", "drop_failed")((-(-count // 256),), (256,), arguments)

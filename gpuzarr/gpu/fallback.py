@@ -32,6 +32,7 @@ def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec,
     """
     if not len(which):
         return
+    device.count(host_chunks=len(which))
     some = Slab(chunks.host, chunks.starts, chunks.sizes).take(which)
     decoded = HOST.slab(into.sizes[which])
 

@@ -8,10 +8,13 @@ module does not show c-blosc's functions, there is no `decoder`, and numcodecs' 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 
 from gpuzarr.errors import CodecError
 from gpuzarr.host.chunkwise import Decode
+
+Compress = Callable[[int, int, int, int, int, str, int, int, int], int]
 
 
 @cache
@@ -34,3 +37,38 @@ def decoder() -> Decode | None:
             raise CodecError(f"the chunk is damaged (c-blosc gives {found}, where {nbytes} bytes are due)")
 
     return decode
+
+
+@cache
+def compressor() -> Compress | None:
+    """compress(target, room, source, nbytes, typesize, cname, clevel, shuffle, blocksize): the bytes of the frame.
+
+    `room` is nbytes + 16, in which every frame fits.
+    """
+    import numcodecs.blosc
+
+    address, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    try:
+        run = ctypes.CDLL(numcodecs.blosc.__file__).blosc_compress_ctx
+    except (OSError, AttributeError):
+        return None
+    run.restype = number
+    run.argtypes = [number, number, size, size, address, address, size, ctypes.c_char_p, size, number]
+
+    def compress(
+        target: int,
+        room: int,
+        source: int,
+        nbytes: int,
+        typesize: int,
+        cname: str,
+        clevel: int,
+        shuffle: int,
+        block: int,
+    ) -> int:
+        made: int = run(clevel, shuffle, typesize, nbytes, source, target, room, cname.encode(), block, 1)
+        if made <= 0:
+            raise CodecError(f"c-blosc cannot compress {nbytes} bytes by {cname!r} (it gives {made})")
+        return made
+
+    return compress

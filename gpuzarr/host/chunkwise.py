@@ -17,6 +17,7 @@ Fill = Callable[[np.ndarray, np.ndarray], None]  # decode the first into the sec
 Produce = Callable[[np.ndarray, int], Any]  # decode; no more than so many bytes may come out
 Decode = Callable[[int, int, int, int], None]  # to this address, so many bytes, from that address, of so many
 Encode = Callable[[np.ndarray], Any]
+EncodeTo = Callable[[int, int, int, int], int]  # to this address, at most so many bytes, from that, so many
 
 
 def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | None, fill: Fill) -> Slab:
@@ -70,6 +71,20 @@ def produced(name: str, chunks: Slab, nbytes: int | None, device: Device, into: 
 def encoded(name: str, chunks: Slab, device: Device, encode: Encode) -> Slab:
     """Encode every chunk by a function from bytes to bytes."""
     return pack(each(name, chunks, encode), device)
+
+
+def encoded_by_address(name: str, chunks: Slab, rooms: np.ndarray, device: Device, encode: EncodeTo) -> Slab:
+    """As `encoded`, by a library that takes addresses, and needs at most `rooms` bytes for each chunk."""
+    target = device.slab(rooms)
+    sources, places = chunks.data.ctypes.data + chunks.starts, target.data.ctypes.data + target.starts
+    rows = zip(*(a.tolist() for a in (places, rooms, sources, chunks.sizes)), strict=True)
+    made, i = np.zeros(len(chunks), np.int64), 0
+    try:
+        for i, (place, room, source, size) in enumerate(rows):
+            made[i] = encode(place, room, source, size)
+    except Exception as error:
+        raise blamed(name, error, i) from error
+    return Slab(target.data, target.starts, made)
 
 
 def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[Any]:

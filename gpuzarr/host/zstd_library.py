@@ -12,9 +12,12 @@ import threading
 from functools import cache
 from typing import Any
 
-from gpuzarr.errors import CodecError
-from gpuzarr.host.chunkwise import Decode
+import numpy as np
 
+from gpuzarr.errors import CodecError
+from gpuzarr.host.chunkwise import Decode, EncodeTo
+
+_LEVEL, _CHECKSUM = 100, 201  # of ZSTD_cParameter
 _local = threading.local()
 
 
@@ -54,6 +57,47 @@ class _Decoder:
         raise CodecError(f"decoded to {found} bytes, not {nbytes}")
 
 
+def encoder(level: int, checksum: bool) -> EncodeTo | None:
+    """encode(target, room, source, size): the bytes of one frame that says its size; by this thread's encoder."""
+    library = _library()
+    if library is None:
+        return None
+    if not hasattr(_local, "encoder"):
+        _local.encoder = _Encoder(library)
+    kept: _Encoder = _local.encoder
+    kept.set(_LEVEL, level)
+    kept.set(_CHECKSUM, int(checksum))
+    return kept.encode
+
+
+def bound(sizes: np.ndarray) -> np.ndarray:
+    """Room that always is enough for frames of so many bytes: more than ZSTD_COMPRESSBOUND."""
+    return sizes + (sizes >> 7) + 512
+
+
+class _Encoder:
+    """A compression context of libzstd, freed with its thread."""
+
+    def __init__(self, library: Any) -> None:
+        self.library, self.context = library, library.ZSTD_createCCtx()
+        if not self.context:
+            raise MemoryError("libzstd has no memory for an encoder")
+
+    def __del__(self) -> None:
+        self.library.ZSTD_freeCCtx(self.context)
+
+    def set(self, parameter: int, value: int) -> None:
+        self._checked(self.library.ZSTD_CCtx_setParameter(self.context, parameter, value))
+
+    def encode(self, target: int, room: int, source: int, size: int) -> int:
+        return self._checked(self.library.ZSTD_compress2(self.context, target, room, source, size))
+
+    def _checked(self, found: int) -> int:
+        if self.library.ZSTD_isError(found):
+            raise CodecError(self.library.ZSTD_getErrorName(found).decode())
+        return found
+
+
 @cache
 def _library() -> Any:
     """libzstd with the types of what is called; None where numcodecs does not show it."""
@@ -66,6 +110,12 @@ def _library() -> Any:
         library.ZSTD_freeDCtx.restype, library.ZSTD_freeDCtx.argtypes = size, [address]
         library.ZSTD_decompressDCtx.restype = size
         library.ZSTD_decompressDCtx.argtypes = [address, address, size, address, size]
+        library.ZSTD_createCCtx.restype, library.ZSTD_createCCtx.argtypes = address, []
+        library.ZSTD_freeCCtx.restype, library.ZSTD_freeCCtx.argtypes = size, [address]
+        library.ZSTD_CCtx_setParameter.restype = size
+        library.ZSTD_CCtx_setParameter.argtypes = [address, ctypes.c_int, ctypes.c_int]
+        library.ZSTD_compress2.restype = size
+        library.ZSTD_compress2.argtypes = [address, address, size, address, size]
         library.ZSTD_isError.restype, library.ZSTD_isError.argtypes = ctypes.c_uint, [size]
         library.ZSTD_getErrorName.restype, library.ZSTD_getErrorName.argtypes = ctypes.c_char_p, [size]
     except (OSError, AttributeError):

@@ -38,6 +38,7 @@ def chain(codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype
 
     Order F is a transpose in front. Then come the filters that take an array, as long as what they take is what there
     is; then `bytes` (or a filter that makes bytes itself); then the rest, where an array filter works on a flat view.
+    A blosc right behind `bytes` shuffles by the elements' size, as numcodecs does.
     """
     found = [(member, _find(member)) for member in codec_members]
     head: list[Codec] = []
@@ -54,7 +55,14 @@ def chain(codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype
         head.append(found.pop(0)[1])
     else:
         head.append(_to_bytes(stored))
+    if len(found) == 1 and found[0][0]["id"] == "blosc":
+        found = [(found[0][0], _sized(found[0][1], stored.itemsize))]
     return (*head, *(_flat(member, codec) for member, codec in found))
+
+
+def _sized(codec: Any, itemsize: int) -> Codec:
+    """A blosc that shuffles by the size of the elements, where it does not say another."""
+    return codec if codec.typesize or not 0 < itemsize < 256 else replace(codec, typesize=itemsize)
 
 
 def _member(value: Any, field: str) -> dict[str, Any]:

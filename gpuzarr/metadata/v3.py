@@ -6,7 +6,6 @@ Source: the Zarr core specification 3.1, and the registry of extensions (github.
 from __future__ import annotations
 
 from functools import cache, partial
-from importlib.metadata import entry_points
 from math import prod
 from typing import Any
 
@@ -126,6 +125,8 @@ def _axes(document: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
 
 @cache
 def _other_encodings() -> dict[str, Any]:
+    from importlib.metadata import entry_points  # slow to import
+
     return {point.name: point for point in entry_points(group="gpuzarr.chunk_key_encodings")}
 
 

@@ -7,7 +7,6 @@ process left is removed by the next one that writes to the folder.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -167,4 +166,4 @@ def _host() -> str:
         space = os.readlink("/proc/self/ns/pid")
     except OSError:
         space = ""
-    return f"{crc32((socket.gethostname() + space).encode()):08x}"
+    return f"{crc32((os.uname().nodename + space).encode()):08x}"

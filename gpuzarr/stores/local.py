@@ -82,14 +82,14 @@ class LocalStore:
     def version(self, key: str) -> tuple[int, int, int] | str:
         """Which file it is, how long, and when it was written."""
         try:
-            status = os.stat(self._path(key))
+            status = os.stat(self.path(key))
         except (OSError, ValueError):
             return "not there"
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def names(self, prefix: str) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self._path(prefix)) if not files.hidden(name))
+            return sorted(name for name in os.listdir(self.path(prefix)) if not files.hidden(name))
         except NO_FILE:
             return []
         except (OSError, ValueError) as error:
@@ -97,14 +97,14 @@ class LocalStore:
 
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
-        paths = [self._path(key) for key in keys]
+        paths = [self.path(key) for key in keys]
         at_once = PERMITS.take(len(keys))
         files = [MISSING] * len(keys)
         lengths = [MISSING] * len(keys)
 
         def look(some: range) -> None:
             for i in some:
-                lengths[i] = self._open(i, keys[i], paths[i], files) if at_once else self._length(keys[i], paths[i])
+                lengths[i] = self._open(i, keys[i], paths[i], files) if at_once else self.length(keys[i], paths[i])
 
         try:
             spread(look, len(keys), threads)
@@ -128,30 +128,30 @@ class LocalStore:
 
     def set(self, key: str, data: bytes) -> None:
         with self._writing(key):
-            files.write(self._path(key), [data], self.fsync)
+            files.write(self.path(key), [data], self.fsync)
 
     def write(self, keys: Sequence[str], slab: Slab) -> None:
         for i, key in enumerate(keys):
             with self._writing(key):
-                files.write(self._path(key), [slab.on_host(i)], self.fsync)
+                files.write(self.path(key), [slab.on_host(i)], self.fsync)
 
     def create(self, key: str) -> LocalSink:
         with self._writing(key):
-            return LocalSink(self, key, files.PartialFile(self._path(key)))
+            return LocalSink(self, key, files.PartialFile(self.path(key)))
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             with self._writing(key):
-                files.remove([self._path(key)])
+                files.remove([self.path(key)])
 
     def delete_prefix(self, prefix: str) -> None:
         with self._writing(prefix):
-            files.remove_tree(self._path(prefix).rstrip("/"))
+            files.remove_tree(self.path(prefix).rstrip("/"))
 
     @contextmanager
     def locked(self, keys: Sequence[str]) -> Iterator[None]:
         with self._writing(keys[0] if keys else ""):
-            held = locks.locked([self._path(key) for key in keys])
+            held = locks.locked([self.path(key) for key in keys])
             held.__enter__()
         try:
             yield
@@ -221,7 +221,7 @@ class LocalStore:
             raise self._error(key, error) from error
         raise StoreError(f"{key!r} of {self!r} is no file")
 
-    def _length(self, key: str, path: str) -> int:
+    def length(self, key: str, path: str) -> int:
         try:
             status = os.stat(path)
         except NO_FILE:
@@ -232,7 +232,7 @@ class LocalStore:
             raise StoreError(f"{key!r} of {self!r} is no file")
         return status.st_size
 
-    def _path(self, key: str) -> str:
+    def path(self, key: str) -> str:
         if key[:1] == "/" or (".." in key and ".." in key.split("/")):
             raise StoreError(f"the key {key!r} leads out of {self!r}")
         return f"{self.root}/{key}"

@@ -15,7 +15,8 @@ from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
 from tests.codecs.fixtures import CORPUS, HOST, needs_corpus, slab
 
-OTHER_BYTES = {"gzip", "zfpy", "pcodec", "blosc", "zstd", "lz4", "json2", "msgpack2"}  # a time, or another version
+# a time, another version, another library
+OTHER_BYTES = {"zlib", "gzip", "zfpy", "pcodec", "blosc", "zstd", "lz4", "json2", "msgpack2"}
 UNKNOWN = {"json"}  # a codec of numcodecs before 0.6
 pytestmark = needs_corpus
 

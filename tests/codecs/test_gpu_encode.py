@@ -110,7 +110,7 @@ def test_what_nvcomp_fails_at_is_encoded_all_the_same(gpu, name, monkeypatch):
 
     monkeypatch.setattr(Library.compressor, "one", fail)
     chunks = [plain(3000, KINDS[i % 3]) for i in range(7)]
-    assert decoded(name, {}, encoded(gpu, find(name, {}, 2), chunks, gap=256), 3000) == chunks
+    assert decoded(name, {}, encoded(gpu, find(name, {}, 2), chunks, gap=1 << 20), 3000) == chunks
 
 
 def test_lz4_says_the_size_first(gpu):

@@ -7,9 +7,11 @@ then), and lies between guards that are looked at when a wave or a batch of chec
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,7 +20,9 @@ import numpy as np
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.pending import Pending
-from gpuzarr.devices.waves import Finish, Load, Settle, pipelined
+from gpuzarr.devices.pinned import Pinned
+from gpuzarr.devices.record import Held, Record, Tab, Tabs
+from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
@@ -34,16 +38,46 @@ class Emulated:
     threads = 1
     readers = 2
     wave_bytes = 1 << 20
+    ahead = AHEAD
+    memory_limit = 64 << 20
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
         self._pending, self._library = Pending(), Library()
+        self.tabs, self.held = Tabs(), Held()
+        self._pins = Pinned(lambda nbytes: np.full(nbytes, POISON, np.uint8))
         self._guarded: list[tuple[np.ndarray, int, int, weakref.finalize]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Emulated, (self._seed,)
 
+    def on(self, stream: Any = None) -> AbstractContextManager[None]:
+        assert stream is None, "the emulated device has no streams"
+        return nullcontext()
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
+        return np.full(shape, POISON, np.uint8).astype(dtype).view(DeviceArray)
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin
+
+    def release(self) -> None:
+        self._pins.clear()
+
+    def count(self, **numbers: int) -> None:
+        self.tabs.count(**numbers)
+
+    def settled(self) -> None:
+        self.tabs.settled()
+
     def empty(self, nbytes: int) -> DeviceArray:
+        self.tabs.scratch(nbytes)
+        return self._memory(nbytes)
+
+    def _memory(self, nbytes: int) -> DeviceArray:
         memory = np.full(GUARD + 256 + nbytes + GUARD, GUARDED, np.uint8)
         start = GUARD + -(memory.ctypes.data + GUARD) % 256
         memory[start : start + nbytes] = POISON
@@ -59,7 +93,25 @@ class Emulated:
 
     def stage(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
-        return Slab(np.full(total, POISON, np.uint8), starts, sizes)
+        return Slab(self._pin(total)[:total], starts, sizes)
+
+    def land(self, sizes: np.ndarray) -> Slab:
+        starts, sizes, total = packed(sizes)
+        there = self._memory(total)
+        if self.tabs.tab is not None:
+            self.tabs.tab.keep(there, total)
+        return Slab(there, starts, sizes)
+
+    def _pin(self, nbytes: int) -> np.ndarray:
+        if self.tabs.tab is None:
+            return np.full(nbytes, POISON, np.uint8)
+        buffer = self._pins.take(nbytes)
+        self.tabs.tab.pin(buffer)
+        return buffer
+
+    def _give(self, buffer: np.ndarray) -> None:
+        buffer.fill(POISON)  # who still reads it shall notice
+        self._pins.give(buffer)
 
     def look_at_guards(self) -> None:
         guarded, self._guarded = self._guarded, []
@@ -68,23 +120,35 @@ class Emulated:
             assert all((guard == GUARDED).all() for guard in beside), "something wrote beside its scratch"
             assert held.alive or (memory[start:end] == GONE).all(), "something wrote to scratch that was let go"
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any]) -> None:
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
+        record = record or Record()
+        ahead = self.ahead if record.ahead is None else record.ahead
+        tab = partial(Tab, record, self.held, self._give)
         try:
             with ThreadPoolExecutor(2) as pool:
-                pipelined(load, finish, waves, pool, ahead=2)
+                Pipeline(load, finish, pool, ahead, self.tabs, tab, drain=lambda: None).run(waves)
         finally:
             self._pending.forget()
             self.look_at_guards()
 
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
-        data = data.astype(data.dtype.newbyteorder("="), copy=False)  # as CuPy does
-        there = self.empty(data.nbytes).view(data.dtype)
+        data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))  # as CuPy does
+        begin, tab = self.mark(), self.tabs.tab
+        self.tabs.count(sent=data.nbytes)
+        there = self._memory(data.nbytes).view(data.dtype)
         there.view(np.ndarray)[...] = data.reshape(-1)
+        if tab is not None and tab.pinned(data):
+            tab.keep(there, data.nbytes)
+            tab.record.mark("copy", begin, self.mark())
+        elif tab is not None:
+            self._pin(data.nbytes)
+            self.tabs.scratch(data.nbytes)
         return there.reshape(data.shape)
 
     def download(self, data: DeviceArray) -> np.ndarray:
         assert isinstance(data, DeviceArray), "download takes an array of the device"
+        self.tabs.count(fetched=data.nbytes)
         return self.xp.asnumpy(data)
 
     def fetch(self, data: DeviceArray) -> Callable[[], np.ndarray]:
@@ -98,13 +162,16 @@ class Emulated:
         return Kernel(file, name, self._seed)
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
-        nvcomp.decompress(self, self._library, 0, algorithm, sources, sizes, targets, capacities, chunk)
+        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
+        streams = algorithm, sources, sizes, targets, capacities, chunk
+        nvcomp.decompress(self, self._library, 0, *streams, most=self.tabs.share)
 
     def compressed_room(self, algorithm, nbytes) -> int:
         return nvcomp_compress.room(self._library, algorithm, nbytes)
 
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
-        return nvcomp_compress.compress(self, self._library, 0, algorithm, sources, sizes, targets, effort)
+        streams = algorithm, sources, sizes, targets, effort
+        return nvcomp_compress.compress(self, self._library, 0, *streams, most=self.tabs.share)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)

@@ -1,0 +1,92 @@
+"""What the GPU benchmarks share: the device, its clock, and the ceilings that every number is judged by."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import timing
+from gpuzarr.devices import Device
+from gpuzarr.devices.choose import device as device_of
+
+
+def parser(name: str, doc: str | None, mib: int) -> argparse.ArgumentParser:
+    """As timing.parser, with the device and how much is decoded."""
+    made = timing.parser(name, doc)
+    made.add_argument("--device", default="cuda", help="cuda (default), or emulated: slow, to see that all of it runs")
+    made.add_argument("--mib", type=float, default=mib, help=f"MiB of decoded data in a row (default {mib})")
+    return made
+
+
+def device(name: str) -> Device:
+    if name == "emulated":
+        from tests.emulator import Emulated
+
+        return Emulated()
+    return device_of(name)
+
+
+def seconds(device: Device, run: Callable[[], Any], repeats: int) -> float:
+    """Median of the device's own clock, after one run that does not count; errors are looked for between runs."""
+    times = []
+    for _ in range(repeats + 1):
+        begin = device.mark()
+        result = run()
+        times.append((begin, device.mark()))
+        if settle := device.checked():
+            settle()
+        del result
+    return statistics.median(device.seconds(*pair) for pair in times[1:])
+
+
+def wall(device: Device, run: Callable[[], Any], repeats: int) -> float:
+    """Median of the host's clock, until all is done."""
+    times = []
+    for _ in range(repeats + 1):
+        before = time.perf_counter()
+        result = run()
+        device.seconds(*(device.mark(),) * 2)  # waits for the stream
+        times.append(time.perf_counter() - before)
+        del result
+    return statistics.median(times[1:])
+
+
+def device_copy(device: Device, nbytes: int, repeats: int) -> float:
+    """GB/s of a copy on the device, counted as bytes copied."""
+    source, target = device.empty(nbytes), device.empty(nbytes)
+    source.fill(1)
+    return nbytes / seconds(device, lambda: target.__setitem__(slice(None), source), repeats) / 1e9
+
+
+def pinned_copy(device: Device, nbytes: int, repeats: int) -> float:
+    """GB/s from pinned memory to the device."""
+    staged = device.stage(np.array([nbytes])).data
+    return nbytes / wall(device, lambda: device.upload(staged), repeats) / 1e9
+
+
+def page_cache(path: Path, repeats: int) -> float:
+    """GB/s of reading all files below `path` into memory that is there already, with all cores."""
+    files = [file for file in path.rglob("*") if file.is_file()]
+    sizes = [file.stat().st_size for file in files]
+    rooms = [memoryview(bytearray(size)) for size in sizes]
+    threads = len(os.sched_getaffinity(0))
+
+    def one(i: int) -> None:
+        with open(files[i], "rb", buffering=0) as file:
+            file.readinto(rooms[i])
+
+    with ThreadPoolExecutor(threads) as pool:
+        times = []
+        for _ in range(repeats + 1):
+            before = time.perf_counter()
+            list(pool.map(one, range(len(files)), chunksize=max(1, len(files) // (8 * threads))))
+            times.append(time.perf_counter() - before)
+    return sum(sizes) / statistics.median(times[1:]) / 1e9

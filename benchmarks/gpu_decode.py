@@ -1,0 +1,140 @@
+"""How fast are slabs that lie on the GPU already decoded, beside nvCOMP's own rate on the same streams?
+
+Goals: 0.9 of nvCOMP's own batch rate; blosc-lz4 of 4-byte floats in chunks of 16 MiB at 100 GB/s decoded. nvCOMP's
+rate is that of the very calls that the codec made, made again alone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks import gpu, timing
+from benchmarks.layouts import sample
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import find
+from gpuzarr.devices import Device
+from gpuzarr.devices.choose import device as device_of
+
+KIB = 1 << 10
+CODECS: dict[str, tuple[str, dict[str, Any]]] = {
+    "zstd": ("zstd", {"level": 3}),
+    "lz4": ("lz4", {}),
+    "zlib": ("zlib", {"level": 4}),
+    "gzip": ("gzip", {"level": 4}),
+    "blosc-lz4": ("blosc", {"cname": "lz4", "typesize": 4}),
+    "blosc-zstd": ("blosc", {"cname": "zstd", "typesize": 4}),
+    "blosc-zstd-bits": ("blosc", {"cname": "zstd", "typesize": 4, "shuffle": 2}),
+}
+
+
+class Kept:
+    """A device that keeps its scratch, and remembers the batches that it was given."""
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._memory, self.batches = device, [], []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    def empty(self, nbytes: int) -> Any:
+        self._memory.append(self._device.empty(nbytes))
+        return self._memory[-1]
+
+    def slab(self, sizes: np.ndarray) -> Slab:
+        made = self._device.slab(sizes)
+        self._memory.append(made.data)
+        return made
+
+    def decompress(self, *streams: Any) -> None:
+        self.batches.append(streams)
+        self._device.decompress(*streams)
+
+    @classmethod
+    def of(cls, device: Device, codec: Any, slab: Slab, spec: BytesSpec, into: Slab) -> Kept:
+        """One that was used for this batch."""
+        made: Any = cls(device)
+        codec.decode(slab, spec, made, into)
+        if settle := device.checked():
+            settle()
+        return made
+
+    def alone(self, repeats: int) -> float:
+        """Seconds that nvCOMP's calls take alone; NaN if there were none."""
+        return gpu.seconds(self._device, self.again, repeats) if self.batches else float("nan")
+
+    def again(self) -> None:
+        for streams in self.batches:
+            self._device.decompress(*streams)
+
+
+def encoded(codec: Any, nbytes: int, chunk: int) -> Slab:
+    """Chunks of realistic floats, encoded, in host memory. A few are encoded, and repeated."""
+    count = max(1, nbytes // chunk)
+    distinct = min(count, max(1, (16 << 20) // chunk))
+    side = max(8, round((distinct * chunk / 4) ** (1 / 3)) + 1)
+    values = np.resize(sample("f4", side).reshape(-1), distinct * chunk // 4).view(np.uint8)
+    plain = Slab(values, np.arange(distinct) * chunk, np.full(distinct, chunk))
+    some = codec.encode(plain, BytesSpec(chunk), device_of("cpu"))
+    which = np.arange(count) % distinct
+    whole = device_of("cpu").slab(some.sizes[which])
+    for i, j in enumerate(which.tolist()):
+        whole[i][:] = some[j]
+    return whole
+
+
+def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int) -> dict[str, Any]:
+    identifier, configuration = CODECS[name]
+    codec, spec = find(identifier, configuration, 2), BytesSpec(chunk)
+    host = encoded(codec, nbytes, chunk)
+    slab = Slab(device.upload(host.data), host.starts, host.sizes, host.data)
+    into = device.slab(np.full(len(slab), chunk))
+    kept = Kept.of(device, codec, slab, spec, into)
+    ours = gpu.seconds(device, partial(codec.decode, slab, spec, device, into), repeats)
+    alone = kept.alone(repeats)
+    decoded = chunk * len(slab)
+    return {
+        "codec": name,
+        "chunk": chunk,
+        "chunks": len(slab),
+        "streams": sum(len(streams[1]) for streams in kept.batches),
+        "ratio": decoded / int(host.sizes.sum()),
+        "GB/s": decoded / ours / 1e9,
+        "of nvCOMP": alone / ours,
+    }
+
+
+def missed(rows: list[dict[str, Any]]) -> list[str]:
+    found = [
+        f"{r['codec']}, {r['chunk'] >> 10} KiB: {r['of nvCOMP']:.2f} of nvCOMP" for r in rows if r["of nvCOMP"] < 0.9
+    ]
+    large = [r for r in rows if r["codec"] == "blosc-lz4" and r["chunk"] == 16 << 20]
+    return found + [f"blosc-lz4, 16 MiB: {r['GB/s']:.0f} GB/s" for r in large if r["GB/s"] < 100]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = gpu.parser("gpu_decode", __doc__, 1024)
+    parser.add_argument("--kib", default="64,256,1024,16384", help="sizes of chunks (64,256,1024,16384)")
+    options = parser.parse_args(arguments)
+    device = gpu.device(options.device)
+    nbytes, rows = int(options.mib * 2**20), []
+    with device.on():
+        copy = gpu.device_copy(device, nbytes, options.repeats)
+        for name in CODECS:
+            sizes = map(int, options.kib.split(","))
+            rows += [measure(device, name, nbytes, kib * KIB, options.repeats) for kib in sizes]
+    heads = ["codec", "KiB a chunk", "chunks", "streams", "ratio", "GB/s", "of nvCOMP"]
+    lines = [
+        [r["codec"], str(r["chunk"] >> 10), str(r["chunks"]), str(r["streams"])]
+        + [f"{r[key]:.2f}" for key in ("ratio", "GB/s", "of nvCOMP")]
+        for r in rows
+    ]
+    print(timing.table(heads, lines))
+    print(f"a copy on the device: {copy:.1f} GB/s")
+    timing.finish("gpu_decode", options, missed(rows), rows=rows, ceilings={"device copy": copy})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Everything else that brings a Zarr array to a GPU from Python: by itself, or read on the CPU and copied there."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.peers import Reader
+from gpuzarr.devices import Device
+
+
+def ours(device: Device, name: str = "") -> Reader:
+    import gpuzarr
+
+    def read(array: Any, key: Any) -> Any:
+        values = array[key]
+        device.seconds(*(device.mark(),) * 2)  # waits for the stream
+        return values
+
+    name = name or f"gpuzarr {device.name.partition(':')[0]}"
+    return Reader(name, lambda path: gpuzarr.open_array(path, device=device), read, device.download)
+
+
+def copied(reader: Reader, device: Device) -> Reader:
+    """A CPU reader, and a copy of its result to the device."""
+
+    def read(array: Any, key: Any) -> Any:
+        values = device.upload(np.asarray(reader.read(array, key)))
+        device.seconds(*(device.mark(),) * 2)
+        return values
+
+    return replace(reader, name=f"{reader.name} + copy", read=read, host=device.download)
+
+
+def enable_gpu(device: Device) -> Reader | None:
+    """zarr-python with its buffers on the GPU. None without CuPy."""
+    if importlib.util.find_spec("cupy") is None:
+        return None
+    return _on_gpu("zarr enable_gpu", lambda path: str(path), device)
+
+
+def gds_store(device: Device) -> Reader | None:
+    """kvikio's store for zarr-python. None without CuPy or kvikio."""
+    if importlib.util.find_spec("cupy") is None or importlib.util.find_spec("kvikio") is None:
+        return None
+    from kvikio.zarr import GDSStore
+
+    return _on_gpu("kvikio GDSStore", GDSStore, device)
+
+
+def _on_gpu(name: str, store: Callable[[Path], Any], device: Device) -> Reader:
+    import zarr
+
+    def read(array: Any, key: Any) -> Any:
+        values = array[key]
+        device.seconds(*(device.mark(),) * 2)
+        return values
+
+    def around() -> Any:
+        return zarr.config.set({"buffer": "zarr.buffer.gpu.Buffer", "ndbuffer": "zarr.buffer.gpu.NDBuffer"})
+
+    return Reader(name, lambda path: zarr.open_array(store(path), mode="r"), read, device.xp.asnumpy, around)
+
+
+def readers(device: Device) -> list[Reader]:
+    """Ours first; then those that can run here."""
+    hosts = (peers.zarr_fused(), peers.zarrs(), peers.tensorstore())
+    on_gpu = (enable_gpu(device), gds_store(device))
+    found = [*on_gpu, *(copied(reader, device) for reader in (peers.gpuzarr_cpu(), *hosts) if reader is not None)]
+    return [ours(device), *(reader for reader in found if reader is not None)]

@@ -1,0 +1,158 @@
+"""What one read holds, moves and takes: the engine's own account, kept while it works and looked at later.
+
+A `Record` belongs to one read, a `Tab` to one wave of it. The device finds the tab of the calling thread by `Tabs`, so
+that nothing on the way has to pass it on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+def _counts() -> dict[str, int]:
+    return defaultdict(int)
+
+
+@dataclass
+class Held:
+    """Bytes held now, and the most that were held at once. Used by many threads."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    now: dict[str, int] = field(default_factory=_counts)  # "pinned" and "device"
+    peak: dict[str, int] = field(default_factory=_counts)  # and "total"
+
+    @property
+    def total(self) -> int:
+        return sum(self.now.values())
+
+    def add(self, kind: str, nbytes: int) -> None:
+        with self.lock:
+            self.now[kind] += nbytes
+            self.peak[kind] = max(self.peak[kind], self.now[kind])
+            self.peak["total"] = max(self.peak["total"], self.total)
+
+
+@dataclass
+class Record:
+    """One read. `limit`: bytes that it may hold beyond its result; None: as much as its waves need.
+
+    `marks` are (stage, begin, end), points in time of the device; stages are "storage", "copy", "decode", "place".
+    """
+
+    limit: int | None = None
+    share: int | None = None  # bytes of `limit` that are meant for the scratch of one wave
+    ahead: int | None = None  # waves that may be loaded beside the one that is decoded; None: as the device likes
+    codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order of decoding
+    io: str = ""  # how bytes came from the store
+    held: Held = field(default_factory=Held)
+    counts: dict[str, int] = field(default_factory=_counts)
+    marks: list[tuple[str, Any, Any]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count(self, **numbers: int) -> None:
+        """Add to what is counted: waves, bytes that were stored, sent or fetched, streams of nvCOMP."""
+        with self.lock:
+            for name, number in numbers.items():
+                self.counts[name] += number
+
+    def mark(self, stage: str, begin: Any, end: Any) -> None:
+        self.marks.append((stage, begin, end))  # which is atomic
+
+
+KINDS = {"pinned": "pinned", "upload": "device", "scratch": "device"}
+
+
+class Tab:
+    """What one wave holds: of `record`, and of all reads of the device (`total`).
+
+    Scratch goes back when the wave's launches are done, for the next ones come later in the order of the stream; pinned
+    memory and what was uploaded only when the wave is settled, for other streams use them.
+    """
+
+    def __init__(self, record: Record, total: Held, give: Callable[[np.ndarray], None] | None = None) -> None:
+        self.record, self._total, self._give = record, total, give
+        self._held = _counts()
+        self._pinned: list[np.ndarray] = []
+        self._kept: list[Any] = []
+
+    def add(self, kind: str, nbytes: int) -> None:
+        """`kind`: "pinned", "upload" or "scratch"."""
+        self._held[kind] += nbytes
+        for held in (self.record.held, self._total):
+            held.add(KINDS[kind], nbytes)
+
+    def pin(self, buffer: np.ndarray) -> None:
+        """A pinned buffer, which goes back when the wave is settled."""
+        self._pinned.append(buffer)
+        self.add("pinned", len(buffer))
+
+    def pinned(self, data: np.ndarray) -> bool:
+        """Whether `data` lies in a buffer of this wave."""
+        at = data.ctypes.data
+        return any(b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b) for b in self._pinned)
+
+    def keep(self, memory: Any, nbytes: int) -> None:
+        """Uploaded memory, which must not be let go before the wave is settled."""
+        self._kept.append(memory)
+        self.add("upload", nbytes)
+
+    def launched(self) -> None:
+        self._back("scratch")
+
+    def close(self, reuse: bool = True) -> None:
+        """All of it back; `reuse`: the device is known to be done with the pinned buffers."""
+        self._kept.clear()
+        while self._pinned:
+            buffer = self._pinned.pop()
+            if reuse and self._give:
+                self._give(buffer)
+        for kind in KINDS:
+            self._back(kind)
+
+    def _back(self, kind: str) -> None:
+        nbytes, self._held[kind] = self._held[kind], 0
+        for held in (self.record.held, self._total):
+            held.add(KINDS[kind], -nbytes)
+
+
+class Tabs(threading.local):
+    """The tab of each thread: of the wave that it works for, None outside of reads."""
+
+    tab: Tab | None = None
+
+    @contextmanager
+    def of(self, tab: Tab) -> Iterator[None]:
+        before, self.tab = self.tab, tab
+        try:
+            yield
+        finally:
+            self.tab = before
+
+    @property
+    def share(self) -> int | None:
+        """Bytes of scratch that one batch of nvCOMP may take; None: as many as it likes."""
+        return None if self.tab is None else self.tab.record.share
+
+    def settled(self) -> None:
+        """The thread's wave has waited for all that it launched, and goes on with nothing held."""
+        if self.tab is not None:
+            self.tab.close()
+
+    def scratch(self, nbytes: int) -> None:
+        if self.tab is not None:
+            self.tab.add("scratch", nbytes)
+
+    def count(self, **numbers: int) -> None:
+        if self.tab is not None:
+            self.tab.record.count(**numbers)
+
+    def mark(self, stage: str, begin: Any, end: Any) -> None:
+        if self.tab is not None:
+            self.tab.record.mark(stage, begin, end)

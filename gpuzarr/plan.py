@@ -1,0 +1,170 @@
+"""From a selection to waves of chunks, as large as the memory limit and the device's liking allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+
+from gpuzarr.budget import FIXED, Share, parse_bytes, share
+from gpuzarr.chain import Chain
+from gpuzarr.devices import Device
+from gpuzarr.grid import Part, parts
+from gpuzarr.layout import Layout
+from gpuzarr.selection import Outer, Points
+
+ALONE = 1 << 18  # decoded bytes that are not worth a second thread
+
+
+@dataclass(frozen=True)
+class Options:
+    """How arrays are read.
+
+    `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right). `validate`:
+    "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders. `io`: how
+    bytes come from files to a GPU (`gpuzarr.direct`).
+    """
+
+    memory_limit: int | None = None
+    validate: Literal["auto", "host"] = "auto"
+    io: Literal["auto", "gds", "posix"] = "auto"
+
+    def changed(self, **options: Any) -> Options:
+        """With those of `options` that are not None. ValueError for a value that means nothing."""
+        given = {name: value for name, value in options.items() if value is not None}
+        if "memory_limit" in given:
+            given["memory_limit"] = parse_bytes(given["memory_limit"])
+        if (validate := given.get("validate", "auto")) not in ("auto", "host"):
+            raise ValueError(f"validate is 'auto' or 'host', not {validate!r}")
+        if (io := given.get("io", "auto")) not in ("auto", "gds", "posix"):
+            raise ValueError(f"io is 'auto', 'gds' or 'posix', not {io!r}")
+        return replace(self, **given)
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Chunks that are read, decoded and placed together; all of one shape."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        return self.parts[0].chunk_shape
+
+    @cached_property
+    def coords(self) -> np.ndarray:
+        """Coordinates of the innermost chunks, int64 (n, ndim)."""
+        return self.parts[0].coords if len(self.parts) == 1 else np.concatenate([part.coords for part in self.parts])
+
+    def pieces(self, n: int) -> list[Wave]:
+        """Whole: what could not be loaded at once is read in halves, one after the other."""
+        return [self]
+
+    def halves(self) -> Iterator[Wave]:
+        """The same chunks in two waves or a few."""
+        most = -(-len(self.coords) // 2)
+        for part in self.parts:
+            for piece in part.split(most):
+                yield Wave((piece,))
+
+    def split(self, there: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
+        """Each part, with its share of an array that has an entry a chunk."""
+        first = 0
+        for part in self.parts:
+            yield part, there[first : first + len(part)]
+            first += len(part)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The waves of a read. `ahead`: how many may be loaded beside the one that is decoded. `shares`: by chunk shape."""
+
+    waves: list[Wave]
+    limit: int
+    shares: dict[tuple[int, ...], Share]
+
+    @property
+    def ahead(self) -> int:
+        return min((share.ahead for share in self.shares.values()), default=0)
+
+    @property
+    def scratch(self) -> int:
+        return max((share.scratch for share in self.shares.values()), default=0)
+
+    def held(self, wave: Wave, device: Device) -> int:
+        """Bytes beyond the result, at most, while waves like this one follow each other."""
+        cost = self.shares[wave.chunk_shape].cost
+        at_once = min(device.threads, len(self.waves))
+        return (
+            len(wave.coords) * cost.wave(self.ahead) + FIXED
+            if device.gpu
+            else len(wave.coords) * cost.wave(0) * at_once
+        )
+
+    def codecs(self, device: Device) -> tuple[tuple[str, str], ...]:
+        """Each codec's name and where it decodes, in that order."""
+        return next((places(share.chain, device) for share in self.shares.values()), ())
+
+
+def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
+    """Each codec's name and where it decodes, in that order."""
+    return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(chain.where()))
+
+
+def plan(layout: Layout, selection: Outer | Points, device: Device, options: Options) -> Plan:
+    """The waves of a selection whose ranges run forward.
+
+    On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many; within the memory limit on both.
+    """
+    limit = device.memory_limit if options.memory_limit is None else options.memory_limit
+    shares: dict[tuple[int, ...], Share] = {}
+    found = list(parts(selection, layout.axes, layout.per_object if layout.levels else (0,) * len(layout.axes)))
+    total = sum(map(len, found))
+    packed: list[Wave] = []
+    for shape, alike in groupby(found, key=lambda part: part.chunk_shape):
+        if shape not in shares:
+            shares[shape] = share(_chain(layout, shape, options), device, limit)
+        most = min(_most(layout, shape, total, device), shares[shape].chunks)
+        packed += together((piece for part in alike for piece in part.split(most)), most)
+    return Plan(packed, limit, shares)
+
+
+def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
+    """Waves of at most `most` chunks, in order. No piece has more."""
+    wave: list[Part] = []
+    chunks = 0
+    for piece in pieces:
+        if wave and chunks + len(piece) > most:
+            yield Wave(tuple(wave))
+            wave, chunks = [], 0
+        wave.append(piece)
+        chunks += len(piece)
+    if wave:
+        yield Wave(tuple(wave))
+
+
+def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
+    """Chunks a wave: within the device's budget, and for a longer read enough waves to keep its threads busy."""
+    chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
+    most = max(1, device.wave_bytes // max(chunk, 1))
+    return most if total <= most else max(1, min(most, -(-total // device.threads)))
+
+
+def _chain(layout: Layout, shape: tuple[int, ...], options: Options) -> Chain:
+    chain = layout.chain(shape)
+    return replace(chain, all_on_host="validate='host' was asked for") if options.validate == "host" else chain
+
+
+def forward(selection: Outer | Points) -> Outer | Points:
+    if isinstance(selection, Points):
+        return selection
+    return Outer(tuple(index[::-1] if backward(index) else index for index in selection.axes), selection.squeeze)
+
+
+def backward(index: range | np.ndarray) -> bool:
+    return isinstance(index, range) and index.step < 0

@@ -1,0 +1,84 @@
+"""What a read did: waves, bytes, memory, and where its time went; in words for people and as a dict for programs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gpuzarr.devices import Device
+from gpuzarr.devices.record import Record
+
+STAGES = ("storage", "copy", "decode", "place")
+ALGORITHMS = ("lz4", "snappy", "deflate", "gzip", "zstd")
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """`seconds`: until the call returned. The device's times are asked for when somebody looks at them."""
+
+    device: Device
+    record: Record
+    result_bytes: int
+    seconds: float
+
+    @cached_property
+    def stages(self) -> dict[str, float]:
+        """Seconds in each stage, of all waves and threads together; a stage that was not there is left out.
+
+        On a CPU stages are times of threads; on a GPU "copy", "decode" and "place" are times of its streams, and
+        "decode" begins when the stream comes to it, so it holds what it waits for a copy.
+        """
+        found: dict[str, float] = defaultdict(float)
+        for stage, begin, end in list(self.record.marks):
+            found[stage] += self.device.seconds(begin, end)
+        return {stage: found[stage] for stage in STAGES if stage in found}
+
+    @property
+    def limited_by(self) -> str:
+        """The stage that was busy for the longest, by the number of waves that can be in it at once."""
+        loading = (self.record.ahead or 0) + 1 if self.device.gpu else 1
+        busy = {stage: seconds / (loading if stage == "storage" else 1) for stage, seconds in self.stages.items()}
+        return max(busy, key=lambda stage: busy[stage], default="nothing")
+
+    def asdict(self) -> dict[str, Any]:
+        record, counts, peak = self.record, self.record.counts, self.record.held.peak
+        return {
+            "device": self.device.name,
+            "waves": counts["waves"],
+            "waves_ahead": record.ahead,
+            "chunks": counts["chunks"],
+            "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
+            "host_chunks": counts["host_chunks"],
+            "codecs": list(record.codecs()),
+            "io": record.io,
+            "stored_bytes": counts["stored"],
+            "sent_bytes": counts["sent"],
+            "fetched_bytes": counts["fetched"],
+            "result_bytes": self.result_bytes,
+            "memory_limit": record.limit,
+            "peak_pinned_bytes": peak["pinned"],
+            "peak_device_bytes": peak["device"],
+            "peak_bytes": peak["total"],
+            "seconds": {"call": self.seconds, **self.stages},
+            "limited_by": self.limited_by,
+        }
+
+    def __str__(self) -> str:
+        said = self.asdict()
+        steps = ", ".join(f"{name} on {where}" for name, where in said["codecs"]) or "nothing"
+        streams = ", ".join(f"{count} {name}" for name, count in said["streams"].items())
+        times = ", ".join(f"{stage} {seconds * 1e3:.3g}" for stage, seconds in said["seconds"].items())
+        lines = [
+            f"read {said['chunks']} chunks in {said['waves']} waves on {said['device']}, {said['io']}",
+            f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps}",
+        ]
+        if self.device.gpu:
+            lines += [
+                f"over the bus {said['sent_bytes']} bytes in and {said['fetched_bytes']} out; held at most "
+                f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device "
+                f"(limit {said['memory_limit']})",
+                f"nvCOMP streams: {streams or 'none'}; unusual chunks, decoded on the host: {said['host_chunks']}",
+            ]
+        return "\n".join([*lines, f"milliseconds: {times}; limited by {said['limited_by']}"])
