@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help test lint demo bench bench-gpu clean
+.PHONY: help test lint demo bench bench-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
@@ -20,6 +20,7 @@ help:
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
 	@echo "make bench-gpu   the same on a GPU: decoding, kernels, whole reads; with plots"
+	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"
 
 # One stamp a set of extras: made again only when pyproject.toml changes.
@@ -53,6 +54,9 @@ bench-gpu: $(DEMO)
 	$(BIN)/python -m benchmarks.gpu_kernels $(ARGS)
 	$(BIN)/python -m benchmarks.gpu_read $(ARGS)
 	$(BIN)/python -m benchmarks.plot benchmarks/results/gpu_*.json
+
+calibrate: $(DEMO)
+	$(BIN)/python -m benchmarks.calibrate $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -71,6 +72,19 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """Decoded but for byte order and the order of axes: what a chunk is before its first `steps` steps are undone.
+
+    Its elements follow each other with strides of `strides` elements, along each axis of the decoded chunk;
+    `swap` is the bytes of what is in the other byte order (1: nothing).
+    """
+
+    steps: int
+    strides: tuple[int, ...]
+    swap: int
+
+
+@dataclass(frozen=True)
 class Chain:
     """Codecs with the specs between them, in encode order."""
 
@@ -103,6 +117,23 @@ class Chain:
         """Whether what is stored is the elements of the chunk, as NumPy holds them."""
         return self.whole and len(self.steps) == 1
 
+    @cached_property
+    def plain(self) -> Plain | None:
+        """None where more than `transpose` and `bytes` stands between the stored bytes and the elements.
+
+        Those codecs have a method `plain(spec)`: the decoded axis of each encoded one, and the bytes that are swapped.
+        """
+        axes, swap = tuple(range(len(self.spec.shape))), 1
+        for number, step in enumerate(self.steps, 1):
+            if (told := getattr(step.codec, "plain", None)) is None:
+                return None
+            order, unit = told(step.spec)
+            axes, swap = tuple(axes[i] for i in order), max(swap, unit)
+            if step.codec.kind == "array->bytes":
+                strides = {axis: prod(self.spec.shape[a] for a in axes[i + 1 :]) for i, axis in enumerate(axes)}
+                return Plain(number, tuple(strides[axis] for axis in range(len(axes))), swap)
+        return None
+
     def direct(self, device: Device) -> bool:
         """Whether `decode` can put the elements straight to where the caller wants them."""
         last = self.host_steps[0] if device.gpu else len(self.steps)
@@ -122,10 +153,11 @@ class Chain:
         """Each step's name, in encode order, and whether a GPU decodes it."""
         return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
 
-    def decode(self, slab: Slab, device: Device, into: Slab | None = None) -> Any:
+    def decode(self, slab: Slab, device: Device, into: Slab | None = None, stop: int = 0) -> Any:
         """The batch (n, *spec.shape) that the slab, in host memory, holds.
 
         `into`, allowed where `direct`: the slab that gets the elements; then None is returned.
+        `stop`: the first so many steps, all of which the device can do, are not undone.
         CodecError, with the chunk's index and `codec`, for what cannot be decoded.
         """
         crossing = self.host_steps[0] if device.gpu else 0
@@ -136,7 +168,7 @@ class Chain:
             chunks = _upload(slab, device)
         else:
             chunks, crossing = slab, len(self.steps)
-        return _decode(chunks, self.steps[:crossing], device, into)
+        return _decode(chunks, self.steps[stop:crossing], device, into)
 
     def run(self, slab: Slab, device: Device) -> Any:
         """As `decode`, for a slab that is on the device already."""

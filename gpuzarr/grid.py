@@ -196,25 +196,41 @@ class Box:
             if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
                 return None
             one_piece = one_piece and s.size == n
-        starts = np.array([sum(s.outside.start * step for s, step in zip(self.segments, out.strides, strict=True))])
-        for s, step in zip(self.segments, out.strides, strict=True):
+        return self.begins(out.strides)
+
+    def begins(self, strides: tuple[int, ...]) -> np.ndarray:
+        """Where the wanted part of each chunk begins in a result of these strides, in bytes. Only of a `sliced` box."""
+        starts = np.array([sum(s.outside.start * step for s, step in zip(self.segments, strides, strict=True))])
+        for s, step in zip(self.segments, strides, strict=True):
             if s.count > 1:
                 starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
         return starts
 
+    @property
+    def sliced(self) -> bool:
+        """Whether no index array is needed, inside or outside."""
+        return all(isinstance(i, slice) for s in self.segments for i in (s.inside, s.outside))
+
+    @property
+    def each(self) -> tuple[int, ...]:
+        return tuple(s.each for s in self.segments)
+
+    @property
+    def inside(self) -> tuple[Any, ...]:
+        return tuple(s.inside for s in self.segments)
+
     def place(self, batch: Any, out: Any, xp: Any) -> None:
         """Put the wanted part of all the chunks, batch (n, *chunk_shape), to its place in `out`."""
-        inside = tuple(s.inside for s in self.segments)
-        if not all(isinstance(i, slice) for i in (*inside, *(s.outside for s in self.segments))):
+        if not self.sliced:
             return self._place_listed(batch, out, xp)
         region = out[(*(s.outside for s in self.segments), ...)]  # with the ellipsis a view, also of a 0-d array
         if len(batch) == 1:
-            region[...] = batch[0][inside]
+            region[...] = batch[0][self.inside]
             return None
         ndim = len(self.segments)
         cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
         cells = cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
-        cells[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *inside)]
+        cells[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
         return None
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:

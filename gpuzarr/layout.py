@@ -18,7 +18,10 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.chain import Chain
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
+from gpuzarr.devices import Device
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis
+
+_SHARDS = 64  # to a wave of a GPU; of larger ones each has waves of its own
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,15 @@ class Layout:
         """Innermost chunks per object of the store, per axis."""
         counts = [level.counts for level in self.levels]
         return tuple(prod(c) for c in zip(*counts, strict=True)) if counts else (1,) * len(self.axes)
+
+    def together(self, device: Device) -> tuple[int, ...]:
+        """Chunks, per axis, that a wave should not mix with others: those of a shard; 0 where it may mix them all.
+
+        A GPU's wave holds many small shards, and costs no more planning than without shards.
+        """
+        shard = prod(self.per_object) * (self.spec.nbytes or 0)
+        mixed = not self.levels or (device.gpu and shard * _SHARDS < device.wave_bytes)
+        return (0,) * len(self.axes) if mixed else self.per_object
 
     def grid(self, depth: int) -> tuple[int, ...]:
         """How many units of one depth (0: objects) the array has, per axis."""

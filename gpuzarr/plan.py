@@ -123,7 +123,7 @@ def plan(layout: Layout, selection: Outer | Points, device: Device, options: Opt
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
     shares: dict[tuple[int, ...], Share] = {}
-    found = list(parts(selection, layout.axes, layout.per_object if layout.levels else (0,) * len(layout.axes)))
+    found = list(parts(selection, layout.axes, layout.together(device)))
     total = sum(map(len, found))
     packed: list[Wave] = []
     for shape, alike in groupby(found, key=lambda part: part.chunk_shape):

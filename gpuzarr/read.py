@@ -19,9 +19,11 @@ from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Settle
 from gpuzarr.direct import choose
 from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.gpu.place import place
 from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
+from gpuzarr.placement import decoded, placeable
 from gpuzarr.plan import ALONE, Options, Wave, backward, forward, places, plan, together
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
@@ -193,15 +195,34 @@ class Reader:
         if isinstance(loaded, Wave):
             self._in_parts(loaded)
             return None
-        wave, slab = loaded.wave, loaded.slab
-        if not loaded.there.all():
-            wave = self._fill(wave, loaded.there)
-        if not len(slab):
-            return None
-        with self._blame(wave.coords):
-            self._decode(wave, slab, loaded.chain)
+        coords = loaded.wave.coords if loaded.there.all() else loaded.wave.coords[loaded.there]
+        with self._blame(coords):
+            if placeable(loaded.wave.parts, loaded.chain, self.out, self.device):
+                self._finish_on_gpu(loaded)
+            else:
+                self._finish_by_assignment(loaded)
         settle = self.device.checked()
-        return partial(self._settle, loaded, wave.coords, settle) if settle else None
+        return partial(self._settle, loaded, coords, settle) if settle else None
+
+    def _finish_on_gpu(self, loaded: Loaded) -> None:
+        """One launch places and fills; where chunks are decoded straight to their place, it only fills."""
+        parts, there, slab, chain = loaded.wave.parts, loaded.there, loaded.slab, loaded.chain
+        device, begin = self.device, self.device.mark()
+        starts = self._destinations(loaded.wave) if len(slab) and chain.direct(device) else None
+        if starts is None:
+            chunks = decoded(slab, chain, device) if len(slab) else None
+        else:
+            chunks = None
+            chain.decode(slab, device, Slab(self._bytes, starts[there], np.full(len(slab), chain.spec.nbytes)))
+        self.record.mark("decode", begin, done := device.mark())
+        if starts is None or not there.all():
+            place(device, cast(Any, parts), there, chunks, self.out, chain.spec.fill_value)
+            self.record.mark("place", done, device.mark())
+
+    def _finish_by_assignment(self, loaded: Loaded) -> None:
+        wave = loaded.wave if loaded.there.all() else self._fill(loaded.wave, loaded.there)
+        if len(loaded.slab):
+            self._decode(wave, loaded.slab, loaded.chain)
 
     def _settle(self, loaded: Loaded, coords: np.ndarray, settle: Settle) -> None:
         """`loaded` is only held: the device may still read it."""

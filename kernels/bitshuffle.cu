@@ -12,6 +12,13 @@
 #define THREADS 256
 #define GROUP 32  // elements
 
+// Byte s of four words.
+__device__ __forceinline__ u32 byte_of_each(const u32* word, u32 s)
+{
+    u32 selector = s | (4 + s) << 4;
+    return __byte_perm(__byte_perm(word[0], word[1], selector), __byte_perm(word[2], word[3], selector), 0x5410);
+}
+
 // Up to four bytes at p of which `there` may be read.
 __device__ __forceinline__ u32 load_up_to4(const u8* p, u64 there)
 {
@@ -50,10 +57,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* ta
             for (u32 k = 0; k < 8; ++k) word[k] = load_up_to4(from + k * bit_plane + at, bit_plane - at);
 #pragma unroll
             for (u32 s = 0; s < 4; ++s) {
-                u64 x = 0;
-#pragma unroll
-                for (u32 k = 0; k < 8; ++k) x |= (u64)(word[k] >> (8 * s) & 255) << (8 * k);
-                x = transpose8x8(x);
+                u64 x = transpose8x8((u64)byte_of_each(word + 4, s) << 32 | byte_of_each(word, s));
 #pragma unroll
                 for (u32 e = 0; e < 8; ++e) bytes[q * (group_bytes + 4) + (8 * s + e) * width + j] = (u8)(x >> (8 * e));
             }

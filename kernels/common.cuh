@@ -4,6 +4,7 @@
 // and none need be aligned.
 #pragma once
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef int i32;
 typedef unsigned int u32;
 typedef long long i64;
@@ -20,7 +21,13 @@ __device__ __forceinline__ u32 load4(const u8* p)
     return shift ? __funnelshift_r(word[0], word[1], shift) : word[0];
 }
 
-__device__ __forceinline__ u32 load2(const u8* p) { return p[0] | (u32)p[1] << 8; }
+// Two bytes from any address, by the aligned words that hold them.
+__device__ __forceinline__ u32 load2(const u8* p)
+{
+    const u32* word = (const u32*)((u64)p & ~3ull);
+    u32 shift = 8 * (u32)((u64)p & 3);
+    return (shift == 24 ? __funnelshift_r(word[0], word[1], shift) : word[0] >> shift) & 0xffff;
+}
 
 // Eight bytes from any address, as two words.
 __device__ __forceinline__ uint2 load8(const u8* p)

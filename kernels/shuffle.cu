@@ -2,7 +2,7 @@
 // `width` bytes, byte j of all elements is plane j, n bytes; what is left after whole elements is not moved.
 // Source of the layout: c-blosc 1.21 shuffle-generic.h; numcodecs' shuffle is the same with one block a chunk.
 //
-// blockIdx.x: the block; the threads of its rows share its pieces of 16 bytes of output.
+// blockIdx.x: the block; the threads of its rows (at most 256 each) share its pieces of 16 bytes of output.
 //   table    rows of `count`: target address, bytes, width, first, planes of its own (0 or 1)
 //   planes   addresses of sources. A block with planes of its own finds plane j at planes[first + j] (such a
 //            block has whole elements only); any other block lies at planes[first], plane after plane.
@@ -44,47 +44,64 @@ __device__ __forceinline__ uint4 words(u32 x, u32 y, u32 z, u32 w)
     return v;
 }
 
-// 16 bytes of output that begin with element e of the block; e + 16 / width <= elements.
-__device__ __forceinline__ uint4 elements2(const Block& b, u64 e)
-{
-    uint2 p = load8(b.plane(0) + e), q = load8(b.plane(1) + e);
-    return words(__byte_perm(p.x, q.x, 0x5140), __byte_perm(p.x, q.x, 0x7362),
-                 __byte_perm(p.y, q.y, 0x5140), __byte_perm(p.y, q.y, 0x7362));
-}
+// 16 bytes of output, of elements of `WIDTH` bytes; plane[j] is where byte j of the first element is. How many of them a
+// thread should have on their way at once: what hides the latency of memory, and fits in registers.
+template <u32 WIDTH> struct Elements;
 
-__device__ __forceinline__ uint4 elements4(const Block& b, u64 e)
-{
-    u32 p0 = load4(b.plane(0) + e), p1 = load4(b.plane(1) + e), p2 = load4(b.plane(2) + e), p3 = load4(b.plane(3) + e);
-    u32 low01 = __byte_perm(p0, p1, 0x5140), low23 = __byte_perm(p2, p3, 0x5140);
-    u32 high01 = __byte_perm(p0, p1, 0x7362), high23 = __byte_perm(p2, p3, 0x7362);
-    return words(__byte_perm(low01, low23, 0x5410), __byte_perm(low01, low23, 0x7632),
-                 __byte_perm(high01, high23, 0x5410), __byte_perm(high01, high23, 0x7632));
-}
-
-__device__ __forceinline__ uint4 elements8(const Block& b, u64 e)
-{
-    u32 pair[4];
-#pragma unroll
-    for (u32 j = 0; j < 4; ++j) pair[j] = load2(b.plane(2 * j) + e) | load2(b.plane(2 * j + 1) + e) << 16;
-    return words(__byte_perm(pair[0], pair[1], 0x6420), __byte_perm(pair[2], pair[3], 0x6420),
-                 __byte_perm(pair[0], pair[1], 0x7531), __byte_perm(pair[2], pair[3], 0x7531));
-}
-
-__device__ __forceinline__ uint4 elements16(const Block& b, u64 e)
-{
-    u32 w[4];
-#pragma unroll
-    for (u32 j = 0; j < 4; ++j) {
-        w[j] = b.plane(4 * j)[e] | (u32)b.plane(4 * j + 1)[e] << 8;
-        w[j] |= (u32)b.plane(4 * j + 2)[e] << 16 | (u32)b.plane(4 * j + 3)[e] << 24;
+template <> struct Elements<2> {
+    enum { AT_ONCE = 4 };
+    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    {
+        uint2 p = load8(plane[0] + e), q = load8(plane[1] + e);
+        return words(__byte_perm(p.x, q.x, 0x5140), __byte_perm(p.x, q.x, 0x7362),
+                     __byte_perm(p.y, q.y, 0x5140), __byte_perm(p.y, q.y, 0x7362));
     }
-    return words(w[0], w[1], w[2], w[3]);
-}
+};
+
+template <> struct Elements<4> {
+    enum { AT_ONCE = 4 };
+    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    {
+        u32 p0 = load4(plane[0] + e), p1 = load4(plane[1] + e), p2 = load4(plane[2] + e), p3 = load4(plane[3] + e);
+        u32 low01 = __byte_perm(p0, p1, 0x5140), low23 = __byte_perm(p2, p3, 0x5140);
+        u32 high01 = __byte_perm(p0, p1, 0x7362), high23 = __byte_perm(p2, p3, 0x7362);
+        return words(__byte_perm(low01, low23, 0x5410), __byte_perm(low01, low23, 0x7632),
+                     __byte_perm(high01, high23, 0x5410), __byte_perm(high01, high23, 0x7632));
+    }
+};
+
+template <> struct Elements<8> {
+    enum { AT_ONCE = 4 };
+    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    {
+        u32 half[8], pair[4];
+#pragma unroll
+        for (u32 j = 0; j < 8; ++j) half[j] = load2(plane[j] + e);
+#pragma unroll
+        for (u32 j = 0; j < 4; ++j) pair[j] = half[2 * j] | half[2 * j + 1] << 16;
+        return words(__byte_perm(pair[0], pair[1], 0x6420), __byte_perm(pair[2], pair[3], 0x6420),
+                     __byte_perm(pair[0], pair[1], 0x7531), __byte_perm(pair[2], pair[3], 0x7531));
+    }
+};
+
+template <> struct Elements<16> {
+    enum { AT_ONCE = 1 };
+    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
+    {
+        u32 w[4];
+#pragma unroll
+        for (u32 j = 0; j < 4; ++j) {
+            w[j] = plane[4 * j][e] | (u32)plane[4 * j + 1][e] << 8;
+            w[j] |= (u32)plane[4 * j + 2][e] << 16 | (u32)plane[4 * j + 3][e] << 24;
+        }
+        return words(w[0], w[1], w[2], w[3]);
+    }
+};
 
 // Bytes [at, end) of the block, one by one.
 __device__ __forceinline__ void unshuffle_bytes(const Block& b, u64 at, u64 end)
 {
-    u64 whole = b.elements * b.width, e = at / b.width;
+    u64 whole = b.elements * b.width, e = at >> 32 ? at / b.width : (u32)at / b.width;
     u32 j = (u32)(at - e * b.width);
     for (; at < end && at < whole; ++at) {
         b.target[at] = b.plane(j)[e];
@@ -93,19 +110,43 @@ __device__ __forceinline__ void unshuffle_bytes(const Block& b, u64 at, u64 end)
     for (; at < end; ++at) b.target[at] = b.base[at];
 }
 
-extern "C" __global__ void unshuffle(const u64* table, const u64* planes, u32 count)
+template <u32 WIDTH>
+__device__ __forceinline__ void unshuffle_as(const Block& b)
+{
+    enum { AT_ONCE = Elements<WIDTH>::AT_ONCE };
+    const u8* plane[WIDTH];
+#pragma unroll
+    for (u32 j = 0; j < WIDTH; ++j) plane[j] = b.plane(j);
+    u64 whole = b.elements * WIDTH, stride = piece_stride(), at = first_piece();
+    for (; at + (AT_ONCE - 1) * stride + PIECE <= whole; at += AT_ONCE * stride) {
+        uint4 v[AT_ONCE];
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) v[k] = Elements<WIDTH>::at(plane, (at + k * stride) / WIDTH);
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) store16(b.target + at + k * stride, v[k]);
+    }
+    for (; at + PIECE <= whole; at += stride) store16(b.target + at, Elements<WIDTH>::at(plane, at / WIDTH));
+    if (at < b.size) unshuffle_bytes(b, at, at + PIECE < b.size ? at + PIECE : b.size);
+}
+
+// Any other width. Of width 1 the planes are the elements.
+__device__ __forceinline__ void unshuffle_odd(const Block& b)
+{
+    u64 whole = b.elements * b.width;
+    for (u64 at = first_piece(); at < b.size; at += piece_stride()) {
+        if (b.width == 1 && at + PIECE <= whole) store16(b.target + at, load16(b.base + at));
+        else unshuffle_bytes(b, at, at + PIECE < b.size ? at + PIECE : b.size);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256, 3)
+unshuffle(const u64* table, const u64* planes, u32 count)
 {
     if (blockIdx.x >= count) return;
     Block b = block_of(table, planes, count);
-    u64 whole = b.elements * b.width;
-    for (u64 at = first_piece(); at < b.size; at += piece_stride()) {
-        u8* to = b.target + at;
-        if (at + PIECE > whole) unshuffle_bytes(b, at, at + PIECE < b.size ? at + PIECE : b.size);
-        else if (b.width == 4) store16(to, elements4(b, at / 4));
-        else if (b.width == 2) store16(to, elements2(b, at / 2));
-        else if (b.width == 8) store16(to, elements8(b, at / 8));
-        else if (b.width == 16) store16(to, elements16(b, at / 16));
-        else if (b.width == 1) store16(to, load16(b.base + at));
-        else unshuffle_bytes(b, at, at + PIECE);
-    }
+    if (b.width == 4) unshuffle_as<4>(b);
+    else if (b.width == 2) unshuffle_as<2>(b);
+    else if (b.width == 8) unshuffle_as<8>(b);
+    else if (b.width == 16) unshuffle_as<16>(b);
+    else unshuffle_odd(b);
 }

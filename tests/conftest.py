@@ -7,6 +7,7 @@ import pytest
 
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import why_not_cuda
+from gpuzarr.devices.cost import Costs
 
 
 def _emulated(seed=0):
@@ -22,7 +23,9 @@ def _emulated(seed=0):
 def _cuda():
     if missing := why_not_cuda(0):
         pytest.skip(missing)
-    return device_of("cuda")
+    device = device_of("cuda")
+    device.cost = Costs(where="gpu")  # which would leave to the host what is as small as most tests
+    return device
 
 
 def host_array(result):

@@ -26,7 +26,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["direct", "shards"],
     ["plan"],
     ["budget"],
-    ["locate"],
+    ["locate", "placement", "expected"],
     ["grid", "layout"],
     ["selection"],
     ["metadata"],

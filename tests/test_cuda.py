@@ -12,6 +12,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import find
 from gpuzarr.devices import choose, nvcomp
 from gpuzarr.devices import cuda as module
+from gpuzarr.devices.cost import Costs
 from gpuzarr.errors import CodecError, DeviceError
 from tests.conftest import settle
 from tests.emulator.arrays import DeviceArray, Xp
@@ -137,6 +138,7 @@ def stub(monkeypatch, gpu):
     monkeypatch.setattr(module.Cuda, "address", lambda self, data: data.ctypes.data)
     device = module.Cuda(0)
     device.stream = xp.stream
+    device.cost = Costs(where="gpu")
     return device
 
 

@@ -15,10 +15,9 @@ from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.errors import MetadataError, UnsupportedError
+from gpuzarr.gpu.tables import addresses, copy
 from gpuzarr.host.chunkwise import check_sizes
 from gpuzarr.host.elements import part
-
-_LONG_ROW = 1 << 16  # bytes; from here on a copy a row costs a GPU less than an index a unit
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,10 @@ class Bytes:
     def native(self, spec: ChunkSpec) -> bool:
         """Whether the stored bytes are the elements as NumPy holds them."""
         return self._stored(spec.dtype) == spec.dtype
+
+    def plain(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
+        """See `Chain.plain`."""
+        return tuple(range(len(spec.shape))), _unit(spec.dtype) if self._swapped(spec.dtype) else 1
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = self.encoded(spec).nbytes or 0
@@ -170,10 +173,11 @@ def _rows(chunks: Slab, nbytes: int, device: Device) -> Any:
 
 def _gathered(chunks: Slab, nbytes: int, device: Device) -> Any:
     """Chunks that lie anywhere, copied."""
-    if device.gpu and nbytes < _LONG_ROW:
-        places = device.upload(chunks.starts)[:, None] + device.xp.arange(nbytes)
-        return chunks.data.take(places)
-    out = device.xp.empty((len(chunks), nbytes), np.uint8)
+    if device.gpu:
+        made = device.slab(np.full(len(chunks), nbytes, np.int64))
+        copy(device, addresses(chunks, device), addresses(made, device), made.sizes)
+        return _strided(made.data, len(chunks), nbytes, int(made.starts[1]), device.xp)
+    out = np.empty((len(chunks), nbytes), np.uint8)
     for i, start in enumerate(chunks.starts.tolist()):
         out[i] = chunks.data[start : start + nbytes]
     return out

@@ -44,6 +44,10 @@ class Transpose:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return None
 
+    def plain(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
+        """See `Chain.plain`."""
+        return self.axes(len(spec.shape)), 1
+
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         order = self.axes(len(spec.shape))
         back = sorted(range(len(order)), key=order.__getitem__)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.batch import Slab
+from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Finish, Load, Settle
 
@@ -23,7 +24,7 @@ class Device(Protocol):
     """What the pipeline asks of a device.
 
     `gpu` is True where kernels and nvCOMP run; `xp` is the array module (numpy or cupy).
-    The last members, from `address` on, are asked for only where `gpu` is True.
+    `cost` and the last members, from `address` on, are asked for only where `gpu` is True.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Device(Protocol):
     threads: int  # waves at work at once
     readers: int  # threads that one wave's read from the store may use
     wave_bytes: int  # decoded bytes that one wave should have
+    cost: Costs  # what decides which chunks the host decodes instead
     ahead: int  # waves that are loaded beside the one that is decoded, where memory allows
 
     @property

@@ -19,6 +19,7 @@ import numpy as np
 
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
+from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned
 from gpuzarr.devices.record import Held, Record, Tab, Tabs
@@ -43,6 +44,7 @@ class Cuda:
         self.xp: Any = cupy
         self.name = f"cuda:{ordinal}"
         self._ordinal = ordinal
+        self.cost = kept()
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}
         self._compiling = threading.Lock()
@@ -159,8 +161,8 @@ class Cuda:
     def release(self) -> None:
         """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs."""
         self._pins.clear()
-        for kept in ("_pool", "_copying", "memory_limit"):
-            self.__dict__.pop(kept, None)
+        for name in ("_pool", "_copying", "memory_limit"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def memory_limit(self) -> int:
@@ -183,7 +185,7 @@ class Cuda:
     def upload(self, data: np.ndarray) -> Any:
         """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it."""
         with self.on():
-            data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
+            data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
             tab = self.tabs.tab
             self.tabs.count(sent=data.nbytes)
             if tab is not None and tab.pinned(data):

@@ -13,6 +13,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.devices import Device
+from gpuzarr.devices.cost import Decision
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.fallback import decode_on_host, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
@@ -21,6 +22,9 @@ from gpuzarr.gpu.streams import inflate_zlib
 from gpuzarr.gpu.tables import addresses, copy
 
 _NVCOMP = {frame.LZ4: "lz4", frame.SNAPPY: "snappy", frame.ZSTD: "zstd"}
+ALGORITHMS = _NVCOMP | {frame.ZLIB: "deflate"}
+_BY_NAME = {"lz4": "lz4", "lz4hc": "lz4", "snappy": "snappy", "zstd": "zstd", "zlib": "deflate"}
+_USUAL_STREAM = 256 << 10  # bytes, about the most of a stream that c-blosc makes by itself
 
 
 def why_host(spec: BytesSpec) -> str | None:
@@ -34,13 +38,38 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
         return into
     chunks = with_host(chunks, device)
     streams = frame.parse(chunks, spec.nbytes)
-    odd = np.unique(streams.chunk[~_known(streams, chunks.host)])
-    decode_on_host(codec, chunks, odd, spec, device, into)
-    plan = _Plan.of(streams, ~np.isin(streams.chunk, odd), chunks, into, device)
+    on_host = np.zeros(len(chunks), bool)
+    on_host[streams.chunk[~_known(streams, chunks.host)]] = True
+    on_host |= _slower(streams, ~on_host, device)
+    plan = _Plan.of(streams, ~on_host[streams.chunk], chunks, into, device)
     plan.decompress(device)
     plan.copy_raw(device)
     plan.unshuffle(device)
+    decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)  # while the GPU is at work
     return into
+
+
+def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.ndarray:
+    """Which of the chunks that are `known` the host decodes sooner."""
+    headers, slower = streams.headers, np.zeros(len(known), bool)
+    nbytes = np.where(streams.raw, 0, streams.nbytes)
+    total, largest = np.zeros((2, len(known)), np.int64)
+    np.add.at(total, streams.chunk, nbytes)
+    np.maximum.at(largest, streams.chunk, nbytes)
+    for kind, algorithm in ALGORITHMS.items():
+        some = np.flatnonzero(known & (headers.codec == kind) & (total > 0))
+        if len(some):
+            decision = device.cost.decide(algorithm, total[some], largest[some], headers.nbytes[some])
+            slower[some[decision.host]] = True
+    return slower
+
+
+def expected(codec: Any, nbytes: int, count: int, device: Device) -> Decision | None:
+    """What would be decided for `count` chunks of which nothing is read yet; None where the GPU has no such codec."""
+    if (algorithm := _BY_NAME.get(codec.cname)) is None:
+        return None
+    largest = np.full(count, min(nbytes, _USUAL_STREAM))
+    return device.cost.decide(algorithm, np.full(count, nbytes), largest)
 
 
 def _known(streams: frame.Streams, data: np.ndarray | None) -> np.ndarray:

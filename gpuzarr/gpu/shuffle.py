@@ -8,7 +8,7 @@ import numpy as np
 
 from gpuzarr.batch import Slab
 from gpuzarr.devices import Device
-from gpuzarr.gpu.tables import THREADS, addresses, grid, table
+from gpuzarr.gpu.tables import THREADS, addresses, enough, grid, table
 
 _TILE = 8192  # bytes, about, that a block of threads of bitunshuffle does at once
 
@@ -28,10 +28,12 @@ class Blocks:
     own: np.ndarray
     planes: np.ndarray
 
-    def launch(self, device: Device, file: str, name: str, shape: tuple[int, int]) -> None:
+    def launch(
+        self, device: Device, file: str, name: str, shape: tuple[int, int], threads: tuple[int] = (THREADS,)
+    ) -> None:
         places = table(device, self.targets, self.sizes, self.widths, self.first, self.own)
         arguments = (places, table(device, self.planes), np.uint32(len(self.sizes)))
-        device.kernel(file, name)(shape, (THREADS,), arguments)
+        device.kernel(file, name)(shape, threads, arguments)
 
     def take(self, which: np.ndarray) -> Blocks:
         return Blocks(
@@ -41,7 +43,7 @@ class Blocks:
 
 def unshuffle(device: Device, blocks: Blocks) -> None:
     if len(blocks.sizes):
-        blocks.launch(device, "shuffle.cu", "unshuffle", grid(blocks.sizes))
+        blocks.launch(device, "shuffle.cu", "unshuffle", grid(blocks.sizes), enough(blocks.sizes))
 
 
 def bitunshuffle(device: Device, blocks: Blocks) -> None:
@@ -53,7 +55,7 @@ def bitunshuffle(device: Device, blocks: Blocks) -> None:
 def shuffle(device: Device, blocks: Blocks) -> None:
     """The way back of `unshuffle`; no block has planes of its own."""
     if len(blocks.sizes):
-        blocks.launch(device, "shuffle_write.cu", "shuffle", grid(blocks.sizes))
+        blocks.launch(device, "shuffle_write.cu", "shuffle", grid(blocks.sizes), enough(blocks.sizes))
 
 
 def bitshuffle(device: Device, blocks: Blocks) -> None:

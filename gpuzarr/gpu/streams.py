@@ -8,11 +8,13 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, packed
 from gpuzarr.devices import Device
+from gpuzarr.devices.cost import Decision
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.fallback import decode_on_host, targets, with_host
 from gpuzarr.gpu.frames import bytes_at, gzip_members, zlib_streams, zstd_frames
 from gpuzarr.gpu.tables import addresses, copy
 
+ALGORITHMS = {"zstd": "zstd", "lz4": "lz4", "zlib": "deflate", "gzip": "gzip"}  # codec -> nvCOMP's
 _MAX_CHUNK = {"zstd": 2**31 - 1}  # bytes; nvCOMP's others take up to:
 _MAX_OTHERS = 2**32 - 1
 
@@ -25,6 +27,11 @@ def why_host(algorithm: str, spec: BytesSpec) -> str | None:
     return f"nvCOMP decodes at most {largest} bytes a chunk" if spec.nbytes > largest else None
 
 
+def expected(algorithm: str, nbytes: int, count: int, device: Device) -> Decision:
+    """What would be decided for `count` chunks of which nothing is read yet."""
+    return device.cost.decide(ALGORITHMS[algorithm], np.full(count, nbytes))
+
+
 def decode(algorithm: str, codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None) -> Slab:
     """Decode a batch whose decoded size `spec.nbytes` is known. `algorithm` is "zstd", "lz4", "zlib" or "gzip"."""
     nbytes = spec.nbytes or 0
@@ -32,11 +39,12 @@ def decode(algorithm: str, codec: Any, chunks: Slab, spec: BytesSpec, device: De
     if not len(chunks):
         return into
     chunks = with_host(chunks, device)
-    known = _known(algorithm, chunks, nbytes) if nbytes else np.zeros(len(chunks), bool)
-    decode_on_host(codec, chunks, np.flatnonzero(~known), spec, device, into)
-    which = np.flatnonzero(known)
-    if len(which):
-        _launch(algorithm, chunks, into, which, device)
+    on_gpu = _known(algorithm, chunks, nbytes) if nbytes else np.zeros(len(chunks), bool)
+    known = np.flatnonzero(on_gpu)
+    on_gpu[known[device.cost.decide(ALGORITHMS[algorithm], into.sizes[known]).host]] = False
+    if on_gpu.any():
+        _launch(algorithm, chunks, into, np.flatnonzero(on_gpu), device)
+    decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)  # while the GPU is at work
     return into
 
 

@@ -29,6 +29,12 @@ def grid(sizes: np.ndarray, each: int = THREADS * 16 * _PIECES) -> tuple[int, in
     return len(sizes), int(np.clip(-(-int(sizes.max(initial=1)) // each), 1, _MAX_ROWS))
 
 
+def enough(sizes: np.ndarray) -> tuple[int]:
+    """Threads a block, a power of two from a warp to `THREADS`: as many as the longest row of the work keeps busy."""
+    each = -(-int(sizes.max(initial=1)) // (16 * _PIECES))
+    return (min(THREADS, max(32, 1 << (each - 1).bit_length())),)
+
+
 def threads_for(count: int) -> tuple[int]:
     """A grid of one thread for each of `count`."""
     return (-(-count // THREADS),)
@@ -53,4 +59,4 @@ def copy(device: Device, sources: np.ndarray, targets: np.ndarray, sizes: np.nda
     """Copy ranges of bytes; addresses of the device, uint64."""
     if len(sizes):
         places = table(device, sources, targets, sizes)
-        device.kernel("copy.cu", "copy")(grid(sizes), (THREADS,), (places, np.uint32(len(sizes))))
+        device.kernel("copy.cu", "copy")(grid(sizes), enough(sizes), (places, np.uint32(len(sizes))))

@@ -56,7 +56,7 @@ class ChunkKeys:
         if coords.shape[1] == 0:
             return [self.scalar] * len(coords)
         template = self.separator.join(([self.prefix] if self.prefix else []) + ["%d"] * coords.shape[1])
-        return [template % tuple(row) for row in coords.tolist()]
+        return [template % row for row in zip(*coords.T.tolist(), strict=True)]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
+from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned
 from gpuzarr.devices.record import Held, Record, Tab, Tabs
@@ -40,6 +41,7 @@ class Emulated:
     wave_bytes = 1 << 20
     ahead = AHEAD
     memory_limit = 64 << 20
+    cost = Costs(where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
@@ -133,7 +135,7 @@ class Emulated:
 
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
-        data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))  # as CuPy does
+        data = np.asarray(data, data.dtype.newbyteorder("="), order="C")  # as CuPy does
         begin, tab = self.mark(), self.tabs.tab
         self.tabs.count(sent=data.nbytes)
         there = self._memory(data.nbytes).view(data.dtype)

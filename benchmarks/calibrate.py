@@ -1,0 +1,128 @@
+"""How fast does this machine decode each algorithm: one stream on the GPU, a GPU full of them, one core of the host?
+
+Also the rate of the bus to the GPU, and what a batch of nvCOMP costs however small it is. The numbers are kept in the
+user's cache folder, where gpuzarr's cost model finds them (devices/cost.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import timing
+from gpuzarr.batch import ALIGNMENT, BytesSpec, Slab, packed
+from gpuzarr.codecs import find
+from gpuzarr.devices import cost
+from gpuzarr.devices.choose import device as device_of
+from gpuzarr.devices.cost import Costs, Rate
+from gpuzarr.devices.host import HOST
+
+CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip"}  # nvCOMP's algorithm -> codec
+FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0)}  # bytes around what nvCOMP is given
+STREAM = 256 << 10  # decoded bytes
+MANY = 4096  # streams that fill a GPU
+FEW = 64  # different streams among them
+TINY = 64  # decoded bytes of a stream that costs nothing but its launch
+
+
+def sample(nbytes: int, seed: int) -> np.ndarray:
+    """Floats of a smooth curve with noise in their lowest bits, as measurements are."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(size=nbytes // 4).cumsum() + 100
+    return (np.round(steps * 64) / 64).astype("<f4").view(np.uint8)
+
+
+def encoded(algorithm: str, nbytes: int, count: int) -> Slab:
+    """Streams on the host, as the codec stores them."""
+    codec = find(CODECS[algorithm], {}, 2)
+    data = np.concatenate([sample(nbytes, seed) for seed in range(count)])
+    return codec.encode(Slab(data, np.arange(count) * nbytes, np.full(count, nbytes)), BytesSpec(nbytes), HOST)
+
+
+def seconds(run: Callable[[], Any], repeats: int) -> float:
+    run()
+    found = []
+    for _ in range(repeats):
+        before = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - before)
+    return median(found)
+
+
+def gpu_seconds(device: Any, algorithm: str, slab: Slab, nbytes: int, count: int, repeats: int) -> float:
+    """Seconds of one batch of `count` streams, those of `slab` again and again, to where each has its own room."""
+    skip, trim = FRAME[algorithm]
+    which = np.arange(count) % len(slab)
+    sizes = slab.sizes[which] - skip - trim
+    starts, _, total = packed(slab.sizes - skip - trim, ALIGNMENT)
+    host = np.zeros(total, np.uint8)
+    for i, start in enumerate(starts.tolist()):
+        piece = slab[i][skip : len(slab[i]) - trim]
+        host[start : start + len(piece)] = piece
+    source, target = device.upload(host), device.slab(np.full(count, nbytes))
+    sources = np.uint64(device.address(source)) + starts[which].astype(np.uint64)
+    targets = np.uint64(device.address(target.data)) + target.starts.astype(np.uint64)
+
+    def run() -> None:
+        device.decompress(algorithm, sources, sizes, targets, target.sizes, np.arange(count))
+        device.checked()()
+
+    return seconds(run, repeats)
+
+
+def core_rate(algorithm: str, slab: Slab, nbytes: int, repeats: int) -> float:
+    codec, target = find(CODECS[algorithm], {}, 2), HOST.slab(np.full(len(slab), nbytes))
+    return len(slab) * nbytes / seconds(lambda: codec.decode(slab, BytesSpec(nbytes), HOST, target), repeats)
+
+
+def bus_rate(device: Any, nbytes: int, repeats: int) -> float:
+    staged = device.stage(np.full(1, nbytes)).data
+    staged[:] = 1
+
+    def run() -> None:
+        device.download(device.upload(staged)[-1:])
+
+    return nbytes / seconds(run, repeats)
+
+
+def measure(device: Any, *, stream: int = STREAM, many: int = MANY, repeats: int = 5) -> Costs:
+    """The constants of this machine; `stream` and `many` as above."""
+    tiny = encoded("lz4", TINY, 1)
+    launch = gpu_seconds(device, "lz4", tiny, TINY, 1, repeats)
+    rates = {}
+    for algorithm in CODECS:
+        slab = encoded(algorithm, stream, min(FEW, many))
+        one = gpu_seconds(device, algorithm, slab, stream, 1, repeats) - launch
+        full = gpu_seconds(device, algorithm, slab, stream, many, repeats) - launch
+        core = core_rate(algorithm, slab, stream, repeats)
+        rates[algorithm] = Rate(stream / max(one, 1e-9), many * stream / max(full, 1e-9), core)
+    return Costs({**cost.RATES, **rates}, bus_rate(device, 64 * stream, repeats), launch)
+
+
+def shown(costs: Costs) -> str:
+    rows = [
+        [name, f"{r.stream / 1e6:.0f} MB/s", f"{r.full / 1e9:.1f} GB/s", f"{r.core / 1e9:.2f} GB/s"]
+        for name, r in costs.rates.items()
+    ]
+    table = timing.table(["decoded", "one stream", "full GPU", "one core"], rows)
+    return f"{table}\nbus {costs.bus / 1e9:.1f} GB/s, {costs.launch * 1e6:.0f} microseconds a batch"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, help="where the JSON goes (default: the user's cache folder)")
+    options = parser.parse_args(arguments)
+    costs = measure(device_of(options.device), repeats=options.repeats)
+    print(f"{shown(costs)}\nkept in {cost.keep(costs, options.output)}")
+
+
+if __name__ == "__main__":
+    main()

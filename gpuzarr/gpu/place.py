@@ -1,0 +1,191 @@
+"""Decoded chunks to their place in the result: one launch for all chunks of a wave (kernels/place.cu)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpuzarr.devices import Device
+from gpuzarr.gpu.tables import THREADS, table
+
+AXES = 8
+SIZES = (1, 2, 4, 8, 16)  # bytes of an element
+MOST = 2**31 - 2**16  # bytes of a chunk
+_ROWS, _ELEMENTS, _TILES = range(3)
+_LONG = 64  # bytes; a row that is as long is moved by pieces of 16 bytes
+_PIECE = 16
+_SIDE = 32  # elements of a tile
+_FEW = 8  # elements; along a shorter axis a tile would be mostly empty
+_AT_ONCE = 4  # pieces or elements that a thread has on their way
+_BLOCKS = 2112  # of threads that a large launch should at least have: four times what 132 multiprocessors hold
+_EACH = [("source", "<i8"), ("target", "<i8"), ("extent", "<u4"), ("multiplier", "<u4"), ("shift", "<u4")]
+_FORM = np.dtype([*((*each, AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))])
+Strides = tuple[int, ...]  # bytes
+
+
+class Region(Protocol):
+    """Chunks of which the same part is wanted: what `grid.Box` says of itself."""
+
+    def __len__(self) -> int: ...
+    @property
+    def each(self) -> tuple[int, ...]:
+        """Elements wanted of each chunk, along each axis."""
+        ...
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """Which elements of the chunk they are."""
+        ...
+
+    def begins(self, strides: Strides) -> np.ndarray:
+        """Where the part of each chunk begins in the result, in bytes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Decoded chunks on the device. `strides`: bytes from element to element in a chunk, along each axis.
+
+    `swap`: bytes of what lies there in the other byte order, 1 if nothing does. `held`: what owns the memory.
+    """
+
+    addresses: np.ndarray
+    strides: Strides
+    swap: int
+    held: Any
+
+
+@dataclass(frozen=True)
+class _Axis:
+    extent: int
+    source: int
+    target: int
+
+
+def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
+    """Whether the kernel can place chunks of that shape in `out`."""
+    item = out.dtype.itemsize
+    aligned = item in SIZES and device.address(out) % item == 0 and not any(step % item for step in out.strides)
+    return aligned and len(chunk_shape) <= AXES and prod(chunk_shape) * item < MOST
+
+
+def place(
+    device: Device, regions: Sequence[Region], there: np.ndarray, chunks: Chunks | None, out: Any, fill: Any
+) -> None:
+    """Put the wanted part of each chunk to its place in `out`, and `fill` where `there` says that a chunk is missing.
+
+    `there` has an entry for each chunk of the regions; `chunks` has those that are there, in the same order.
+    None: they have their place already. `fits` must hold for them.
+    """
+    counts = [len(region) for region in regions]
+    begins = [region.begins(out.strides) for region in regions]
+    target = np.uint64(device.address(out)) + np.concatenate(begins).astype(np.uint64)
+    source = np.zeros(len(there), np.uint64)
+    strides, swap = (chunks.strides, chunks.swap) if chunks else (tuple(out.strides), 1)
+    if chunks and len(chunks.addresses):
+        first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
+        source[there] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[there]
+    forms, units, which = _forms(regions, strides, out, _bits(source), _bits(target))
+    number = np.repeat(which, counts)
+    if not chunks:
+        target, source, number = target[~there], source[~there], number[~there]
+    pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
+    grid, block = _shape(forms, units, number)
+    tables = table(device, target, source, number), device.upload(forms.view(np.uint64))
+    device.kernel("place.cu", "place")(grid, block, (*tables, *pattern, np.uint32(swap), np.uint32(len(number))))
+
+
+def _bits(addresses: np.ndarray) -> int:
+    return int(np.bitwise_or.reduce(addresses, initial=0))
+
+
+def _forms(
+    regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The different forms of the regions, the units of work of each, and which one each region has.
+
+    `sources` and `targets` are the bits that any address has.
+    """
+    numbers: dict[tuple[Any, ...], int] = {}
+    keys = [(region.each, tuple(i.step for i in region.inside)) for region in regions]
+    which = [numbers.setdefault(key, len(numbers)) for key in keys]
+    made = np.zeros(len(numbers), _FORM)
+    units = np.zeros(len(numbers), np.int64)
+    for (each, steps), number in numbers.items():
+        source = [step * stride for step, stride in zip(steps, strides, strict=True)]
+        axes = _collapsed(each, source, out.strides, out.itemsize)
+        made[number], units[number] = _form(axes, out.itemsize, sources, targets)
+    return made, units, which
+
+
+def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence[int], item: int) -> list[_Axis]:
+    """The axes in the order of the result, without those of one element; neighbours on both sides are one axis."""
+    axes = [_Axis(*axis) for axis in zip(extents, sources, targets, strict=True) if axis[0] != 1]
+    axes.sort(key=lambda axis: -abs(axis.target))
+    made: list[_Axis] = []
+    for axis in axes:
+        outer = made[-1] if made else None
+        if outer and (outer.source, outer.target) == (axis.source * axis.extent, axis.target * axis.extent):
+            made[-1] = _Axis(outer.extent * axis.extent, axis.source, axis.target)
+        else:
+            made.append(axis)
+    return made or [_Axis(1, item, item)]
+
+
+def _form(axes: list[_Axis], item: int, sources: int, targets: int) -> tuple[Any, int]:
+    """One row of the table of forms, and its units of work: pieces, elements, or the threads of its tiles."""
+    last, mode, run = axes[-1], _ELEMENTS, 0
+    for axis in axes[:-1]:
+        sources, targets = sources | axis.source, targets | axis.target
+    if last.source == last.target == item:
+        run = last.extent * item
+        if run >= _LONG:
+            whole = (run | targets) % _PIECE == 0
+            mode, axes = _ROWS, [*axes[:-1], _Axis(run // _PIECE if whole else (run + 30) // _PIECE, 0, 0)]
+        elif (width := min(_lowest_bit(run | sources | targets), _PIECE)) > item:
+            item, axes = width, [*axes[:-1], _Axis(run // width, width, width)]
+    elif (found := _tiled(axes)) is not None:
+        mode, axes = _TILES, found
+    units = prod(axis.extent for axis in axes)
+    if mode == _TILES:
+        tiles = prod(-(-axis.extent // _SIDE) for axis in axes[-2:]) * prod(axis.extent for axis in axes[:-2])
+        units = tiles * THREADS * _AT_ONCE
+    return _row(axes, mode, item, run), units
+
+
+def _tiled(axes: list[_Axis]) -> list[_Axis] | None:
+    """The axes with that which is innermost in the chunk last but one; None where tiles would not help."""
+    last, down = axes[-1], min(axes, key=lambda axis: abs(axis.source))
+    worth = abs(down.source) < min(_SIDE, abs(last.source)) and abs(last.target) < _SIDE
+    if down is last or not worth or min(down.extent, last.extent) < _FEW:
+        return None
+    return [*(axis for axis in axes if axis is not down and axis is not last), down, last]
+
+
+def _row(axes: list[_Axis], mode: int, width: int, run: int) -> tuple[Any, ...]:
+    """Division by an extent as a multiplication; source as in the kernel."""
+    extents = [axis.extent for axis in axes]
+    powers = [31 + (extent - 1).bit_length() for extent in extents]
+    multipliers = [-(-(1 << power) // extent) for power, extent in zip(powers, extents, strict=True)]
+    columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, multipliers, powers
+    rows = [np.array([*column, *[0] * (AXES - len(axes))], np.int64) for column in columns]
+    rows[3][rows[2] <= 1] = 0  # nothing is divided by 1; its multiplier would not fit
+    rows[4] = np.maximum(rows[4] - 32, 0)
+    return *rows, len(axes), mode, width, run
+
+
+def _lowest_bit(number: int) -> int:
+    return number & -number
+
+
+def _shape(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tuple[int, int], tuple[int]]:
+    """Grid and block: enough blocks for the whole GPU, and where there are more than enough, more work for each."""
+    most, total = int(units.max()), int(units[number].sum())
+    small = 1 << max(5, (-(-most // _AT_ONCE) - 1).bit_length())
+    threads = THREADS if (forms["mode"] == _TILES).any() else min(THREADS, small)
+    each = int(np.clip(total // _BLOCKS, threads * _AT_ONCE, threads * _AT_ONCE * 4))
+    return (len(number), min(-(-most // each), 65535)), (threads,)

@@ -1,0 +1,44 @@
+"""A wave on a GPU: decoded chunks, and fill values for those that are missing, go to their place in one launch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.chain import Chain, Plain
+from gpuzarr.devices import Device
+from gpuzarr.errors import CodecError
+from gpuzarr.gpu.place import Chunks, fits
+from gpuzarr.gpu.tables import addresses
+from gpuzarr.grid import Box, Part
+
+
+def placeable(parts: Sequence[Part], chain: Chain, out: Any, device: Device) -> bool:
+    """Whether one launch can place these parts of a wave; index arrays and odd elements are for array assignments."""
+    if not device.gpu or out.dtype != chain.spec.dtype:
+        return False
+    return all(isinstance(part, Box) and part.sliced for part in parts) and fits(chain.spec.shape, out, device)
+
+
+def decoded(slab: Slab, chain: Chain, device: Device) -> Chunks:
+    """The chunks on the device, as far decoded as the kernel needs them. CodecError with the index in `slab`."""
+    plain = chain.plain
+    if plain is not None and chain.host_steps[0] >= plain.steps:
+        return _as_stored(slab, chain, plain, device)
+    batch = chain.decode(slab, device)
+    first, *strides = batch.strides
+    places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
+    return Chunks(places, tuple(strides), 1, batch)
+
+
+def _as_stored(slab: Slab, chain: Chain, plain: Plain, device: Device) -> Chunks:
+    stored = chain.decode(slab, device, stop=plain.steps)
+    if (bad := stored.sizes != chain.spec.nbytes).any():
+        index, codec = int(np.argmax(bad)), chain.steps[plain.steps - 1].name
+        problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, where {chain.spec.nbytes} are due"
+        raise CodecError(problem, index, codec)
+    strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
+    return Chunks(addresses(stored, device), strides, plain.swap, stored.data)
