@@ -1,12 +1,13 @@
 """A chain of codecs, run over a whole batch of chunks.
 
 Decoding, bytes cross from the host to the device once: after the last step that only the host can
-do. The steps nearer the store than that run on host threads.
+do. The steps nearer the store than that run on host threads. Encoding is the mirror image: bytes cross
+before the first step that only the host can do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -34,6 +35,9 @@ class Codec(Protocol):
     spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
     On the host, decode of array->bytes may return a batch of swapped byte order.
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
+
+    encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
+    encodes where it decodes. Its result is on the device, the sizes of a slab are on the host.
     """
 
     names: ClassVar[tuple[str, ...]]  # Zarr v3 names, the registered one first
@@ -158,7 +162,7 @@ class Chain:
         """
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
-            done = _on_threads(slab, self.steps[crossing:])
+            done = self._decode_on_threads(slab, self.steps[crossing:])
             chunks = _upload(_joined(done) if isinstance(done[0], Slab) else np.concatenate(done), device)
         elif device.gpu:
             chunks = _upload(slab, device)
@@ -170,23 +174,43 @@ class Chain:
         """As `decode`, for a slab that is on the device already."""
         return _decode(slab, self.steps, device, None)
 
-    def encode(self, batch: Any, device: Device) -> Slab:
-        """The slab, in host memory, that holds the batch (n, *spec.shape) of the device, encoded.
+    @cached_property
+    def host_steps_to_encode(self) -> tuple[int, str | None]:
+        """From which step on only the host encodes, and why (None: the device does all)."""
+        for i, step in enumerate(self.steps):
+            ask = getattr(step.codec, "why_host_to_encode", step.codec.why_host)
+            if (why := ask(step.spec)) is not None:
+                return i, f"{step.name}: {why}"
+        return len(self.steps), None
 
-        It may be the batch's own memory. CodecError, with the chunk's index and `codec`, for what cannot be encoded.
+    def encode(self, batch: Any, device: Device) -> Slab:
+        """The slab, in host memory, that holds the batch (n, *spec.shape), encoded.
+
+        It may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once, and
+        the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
+        encoded.
         """
-        if device.gpu:
-            batch, device = device.download(batch), HOST
-        chunks, first = batch, 0
-        if self.whole and batch.flags.c_contiguous and batch.dtype == self.spec.dtype and self.spec.nbytes:
-            chunks, first = _as_stored(batch, self.spec.nbytes), 1
-        for step in self.steps[first:]:
-            try:
-                chunks = step.codec.encode(chunks, step.spec, device)
-            except CodecError as error:
-                error.codec = error.codec or step.name
-                raise
-        return chunks
+        crossing = self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+        if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
+            batch = device.upload(batch)
+        chunks, first, nbytes = batch, 0, self.spec.nbytes
+        stored = self.whole and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
+        if stored and crossing and nbytes:
+            chunks, first = _as_stored(batch, nbytes), 1
+        chunks = _encode(chunks, self.steps[first:crossing], device)
+        return self._encode_on_threads(_download(chunks, device), self.steps[crossing:]) if device.gpu else chunks
+
+    @staticmethod
+    def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:
+        if not steps or not len(chunks):
+            return _encode(chunks, steps, HOST)
+        take = chunks.take if isinstance(chunks, Slab) else chunks.__getitem__
+        return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, HOST)))
+
+    @staticmethod
+    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> list[Any]:
+        """Steps of a GPU's wave that the host does, run by run."""
+        return _on_threads(len(slab), lambda run: _decode(slab.take(run), steps, HOST, None))
 
     def verified(self, slab: Slab) -> tuple[Chain, Slab]:
         """This chain without the crc32c nearest the store, and the slab without it, where there is one.
@@ -195,26 +219,39 @@ class Chain:
         """
         if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(slab):
             return self, slab
-        done = _on_threads(slab, self.steps[-1:])
+        done = self._decode_on_threads(slab, self.steps[-1:])
         starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
         return replace(self, steps=self.steps[:-1]), Slab(slab.data, starts, sizes, slab.host)
 
 
-def _on_threads(slab: Slab, steps: tuple[Step, ...]) -> list[Any]:
-    """Steps of a GPU's wave that the host does: runs of chunks, on all of its threads."""
-    n = len(slab)
-    runs = [slice(a, min(a + -(-n // (4 * HOST.threads)), n)) for a in range(0, n, -(-n // (4 * HOST.threads)))]
+def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
+    """What `function` makes of runs of `count` > 0 chunks, on all threads of the host.
+
+    CodecError with the index in all of them.
+    """
+    each = -(-count // (4 * HOST.threads))
+    runs = [slice(first, min(first + each, count)) for first in range(0, count, each)]
     done: list[Any] = [None] * len(runs)
 
     def work(i: int) -> None:
         try:
-            done[i] = _decode(slab.take(runs[i]), steps, HOST, None)
+            done[i] = function(runs[i])
         except CodecError as error:
             error.index = None if error.index is None else error.index + runs[i].start
             raise
 
     HOST.each(work, range(len(runs)))
     return done
+
+
+def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
+    for step in steps:
+        try:
+            chunks = step.codec.encode(chunks, step.spec, device)
+        except CodecError as error:
+            error.codec = error.codec or step.name
+            raise
+    return chunks
 
 
 def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | None) -> Any:
@@ -245,6 +282,13 @@ def _joined(slabs: list[Slab]) -> Slab:
     bases = np.cumsum([0] + [len(s.data) for s in slabs[:-1]])
     starts = np.concatenate([s.starts + base for s, base in zip(slabs, bases, strict=True)])
     return Slab(np.concatenate([s.data for s in slabs]), starts, np.concatenate([s.sizes for s in slabs]))
+
+
+def _download(chunks: Any, device: Device) -> Any:
+    """The chunks in host memory, in one copy; as they are, if they lie there."""
+    if isinstance(chunks, Slab):
+        return Slab(device.download(chunks.data), chunks.starts, chunks.sizes)
+    return device.download(chunks) if isinstance(chunks, device.xp.ndarray) else chunks
 
 
 def _upload(chunks: Any, device: Device) -> Any:

@@ -20,6 +20,7 @@ from gpuzarr.batch import Slab
 from gpuzarr.blank import blank
 from gpuzarr.devices import Device
 from gpuzarr.errors import ChunkError, CodecError, RangeError
+from gpuzarr.gpu.empty import only_fill
 from gpuzarr.grid import Part, distinct, parts
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Locator
@@ -267,7 +268,10 @@ class Writing:
     def _blank(self, batch: Any) -> np.ndarray:
         if self.target.empty:
             return np.zeros(len(batch), bool)
-        return blank(batch, self.layout.spec.fill_value, self.device.xp)
+        fill = self.layout.spec.fill_value
+        if self.device.gpu and fill is not None:
+            return only_fill(batch, fill, self.device)
+        return blank(batch, fill, self.device.xp)
 
     def _store(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
         """`slab` has the chunks of the wave that are `stored`; the others are deleted."""

@@ -7,21 +7,10 @@
 // have one (byte, group): it loads 4 bytes of each of the 8 bit planes, transposes bits, and lays 32 bytes
 // into shared memory, from where the tile goes out in order. Needs 256 threads, and width <= 256.
 //   table, planes   as in shuffle.cu; a plane of its own is a byte's 8 bit planes, n bytes
-#include "common.cuh"
+#include "bits.cuh"
 
 #define THREADS 256
 #define GROUP 32  // elements
-
-// 8 x 8 bits: byte k of x holds bit k of 8 elements; byte e of the answer is element e.
-__device__ __forceinline__ u64 transpose8x8(u64 x)
-{
-    u64 t = (x ^ (x >> 7)) & 0x00AA00AA00AA00AAull;
-    x = x ^ t ^ (t << 7);
-    t = (x ^ (x >> 14)) & 0x0000CCCC0000CCCCull;
-    x = x ^ t ^ (t << 14);
-    t = (x ^ (x >> 28)) & 0x00000000F0F0F0F0ull;
-    return x ^ t ^ (t << 28);
-}
 
 // Byte s of four words.
 __device__ __forceinline__ u32 byte_of_each(const u32* word, u32 s)

@@ -1,4 +1,4 @@
-// Byte shuffle and back, block by block (a block: what was shuffled at once). Of a block of n elements of
+// Undo a byte shuffle, block by block (a block: what was shuffled at once; the way there: shuffle_write.cu). Of a block of n elements of
 // `width` bytes, byte j of all elements is plane j, n bytes; what is left after whole elements is not moved.
 // Source of the layout: c-blosc 1.21 shuffle-generic.h; numcodecs' shuffle is the same with one block a chunk.
 //
@@ -149,21 +149,4 @@ unshuffle(const u64* table, const u64* planes, u32 count)
     else if (b.width == 8) unshuffle_as<8>(b);
     else if (b.width == 16) unshuffle_as<16>(b);
     else unshuffle_odd(b);
-}
-
-// The way back, from elements at planes[first] to planes at the target; a block never has planes of its own.
-extern "C" __global__ void shuffle(const u64* table, const u64* planes, u32 count)
-{
-    if (blockIdx.x >= count) return;
-    Block b = block_of(table, planes, count);
-    u64 whole = b.elements * b.width;
-    for (u64 at = first_piece(); at < b.size; at += piece_stride()) {
-        u64 end = at + PIECE < b.size ? at + PIECE : b.size, i = at;
-        u64 j = i < whole ? i / b.elements : 0, e = i - j * b.elements;
-        for (; i < end && i < whole; ++i) {
-            b.target[i] = b.base[e * b.width + j];
-            if (++e == b.elements) e = 0, ++j;
-        }
-        for (; i < end; ++i) b.target[i] = b.base[i];
-    }
 }

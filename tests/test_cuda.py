@@ -173,6 +173,19 @@ def test_a_batch_and_its_errors(stub):
     settle(stub)
 
 
+def test_encoding(stub):
+    plain = np.random.default_rng(0).integers(0, 5, (4, 1000)).astype("<f4")
+    chunks = Slab(stub.upload(plain.reshape(-1).view(np.uint8)), np.arange(4) * 4000, np.full(4, 4000))
+    for codec in (numcodecs.Zstd(), numcodecs.Zlib(), numcodecs.Blosc("lz4", shuffle=2)):
+        made = find(codec.codec_id, {"cname": "lz4"} if codec.codec_id == "blosc" else {}, 2).encode(
+            chunks, BytesSpec(4000), stub
+        )
+        data = stub.download(made.data)
+        streams = [data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)]
+        assert [bytes(codec.decode(stream)) for stream in streams] == [p.tobytes() for p in plain]
+    assert len(stub.stream.waited) == 2  # each batch waits for the one before
+
+
 def test_a_gpu_that_stopped(stub, monkeypatch):
     def fail(event):
         raise FailedError("an illegal memory access was encountered")

@@ -39,6 +39,9 @@ class BitRound:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return None
 
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return "bitround is not written for the GPU"
+
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return chunks
 

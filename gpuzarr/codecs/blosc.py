@@ -14,7 +14,9 @@ from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
+from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
+from gpuzarr.gpu import blosc_encode as gpu_encode
 from gpuzarr.host import chunkwise
 from gpuzarr.host.blosc_library import compressor, decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
@@ -64,6 +66,10 @@ class Blosc:
     def why_host(self, spec: BytesSpec) -> str | None:
         return gpu.why_host(spec)
 
+    def why_host_to_encode(self, spec: BytesSpec) -> str | None:
+        why = gpu_encode.why_host(self.cname, self.clevel, spec)
+        return why or gpu_encode.too_large(self._shape(spec.nbytes or 0))
+
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
         if device.gpu:
             return gpu.decode(self, chunks, spec, device, into)
@@ -83,22 +89,35 @@ class Blosc:
         return target
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if device.gpu:
+            return gpu_encode.encode(self, self._shape(spec.nbytes or 0), chunks, spec, device)
         from numcodecs.blosc import compress
 
-        typesize = self.typesize or 1
-        shuffle = self.shuffle if self.shuffle != _AUTO else 2 if typesize == 1 else 1
-        if (run := compressor()) is not None and typesize < 256 and (chunks.sizes < _LARGEST).all():
+        if (run := compressor()) is not None and (self.typesize or 1) < 256 and (chunks.sizes < _LARGEST).all():
 
             def fill(target: int, room: int, source: int, nbytes: int) -> int:
-                return run(target, room, source, nbytes, typesize, self.cname, self.clevel, shuffle, self.blocksize)
+                element, shuffle = self._element(nbytes), self._shuffle()
+                return run(target, room, source, nbytes, element, self.cname, self.clevel, shuffle, self.blocksize)
 
             return chunkwise.encoded_by_address("blosc", chunks, chunks.sizes + HEADER, device, fill)
 
         def encode(chunk: np.ndarray) -> Any:
-            element = np.dtype(f"V{typesize}") if len(chunk) % typesize == 0 and len(chunk) else np.dtype(np.uint8)
-            return compress(chunk.view(element), self.cname.encode(), self.clevel, shuffle, self.blocksize)
+            element = np.dtype(f"V{self._element(len(chunk))}")
+            return compress(chunk.view(element), self.cname.encode(), self.clevel, self._shuffle(), self.blocksize)
 
         return chunkwise.encoded("blosc", chunks, device, encode)
+
+    def _shape(self, nbytes: int) -> FrameShape:
+        element, shuffle = self._element(nbytes), self._shuffle()
+        return frame_shape(self.cname, self.clevel, shuffle, element, nbytes, self.blocksize)
+
+    def _element(self, nbytes: int) -> int:
+        """Bytes of an element of a chunk of `nbytes` bytes."""
+        typesize = self.typesize or 1
+        return typesize if nbytes and nbytes % typesize == 0 else 1
+
+    def _shuffle(self) -> int:
+        return self.shuffle if self.shuffle != _AUTO else 2 if (self.typesize or 1) == 1 else 1
 
 
 def _room(sizes: np.ndarray, device: Device) -> Slab:

@@ -13,6 +13,7 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
+from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.gpu.tables import addresses, copy
 from gpuzarr.host.chunkwise import check_sizes
@@ -52,7 +53,7 @@ class Bytes:
         return BytesSpec(spec.nbytes)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return None if spec.dtype.kind in "biufc" and spec.dtype.isbuiltin == 1 else f"the GPU has no {spec.dtype}"
+        return None if fits_gpu(spec.dtype) else f"the GPU has no {spec.dtype}"
 
     def native(self, spec: ChunkSpec) -> bool:
         """Whether the stored bytes are the elements as NumPy holds them."""

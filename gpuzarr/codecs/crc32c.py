@@ -8,6 +8,7 @@ from typing import ClassVar
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
+from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import verify_crc32c
 from gpuzarr.gpu.tables import moved
 from gpuzarr.host.checksums import appended, check_location, payload_of, verified, with_checksum
@@ -41,6 +42,8 @@ class Crc32c:
         return verified("crc32c", chunks, spec, into, self.location, value)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if device.gpu:
+            return append_crc32c(chunks, self.location == "end", device)
         from google_crc32c import value
 
         return appended("crc32c", chunks, device, self.location, value)

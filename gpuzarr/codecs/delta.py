@@ -60,10 +60,10 @@ class Delta:
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
         elements = reinterpreted(spec, self.dtype, "delta")
         values = rows(viewed(chunks, elements.dtype, elements.shape))
-        made = np.empty(values.shape, self.astype.newbyteorder("="))
+        made = device.xp.empty(values.shape, self.astype.newbyteorder("="))
         with np.errstate(all="ignore"):
             made[:, :1] = values[:, :1]
-            made[:, 1:] = np.diff(values, axis=1)
+            made[:, 1:] = device.xp.diff(values, axis=1)
         return made.reshape(len(chunks), *elements.shape)
 
 

@@ -13,6 +13,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
+from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
 from gpuzarr.host.deflate import GZIP, RAW, deflate, inflate
@@ -36,12 +37,17 @@ class Gzip:
     def why_host(self, spec: BytesSpec) -> str | None:
         return streams.why_host("gzip", spec)
 
+    def why_host_to_encode(self, spec: BytesSpec) -> str | None:
+        return "level 0 does not compress" if self.level == 0 else gpu_compress.why_host(spec)
+
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
         if device.gpu:
             return streams.decode("gzip", self, chunks, spec, device, into)
         return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if device.gpu:
+            return gpu_compress.encode("gzip", self, chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("gzip", chunks, device, self._encode)
 
     def _encode(self, chunk: np.ndarray) -> bytes:

@@ -12,6 +12,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
 
@@ -37,6 +38,9 @@ class Lz4:
     def why_host(self, spec: BytesSpec) -> str | None:
         return streams.why_host("lz4", spec)
 
+    def why_host_to_encode(self, spec: BytesSpec) -> str | None:
+        return gpu_compress.why_host(spec)
+
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
         if device.gpu:
             return streams.decode("lz4", self, chunks, spec, device, into)
@@ -54,6 +58,8 @@ class Lz4:
         return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if device.gpu:
+            return gpu_compress.encode("lz4", self, chunks, spec, device)
         from numcodecs.lz4 import compress
 
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))

@@ -106,6 +106,9 @@ class ShardingIndexed:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return self.inner(spec).host_steps[1]
 
+    def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
+        return "shards inside of other codecs are put together on the host"
+
     def decode(self, shards: Slab, spec: ChunkSpec, device: Device) -> Any:
         """Whole shards, as a batch (n, *spec.shape)."""
         counts, inner, place = self.counts(spec), self.inner(spec), self.index_bytes(spec)

@@ -11,6 +11,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
+from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
 from gpuzarr.host.deflate import ZLIB, deflate, inflate
@@ -34,12 +35,17 @@ class Zlib:
     def why_host(self, spec: BytesSpec) -> str | None:
         return streams.why_host("zlib", spec)
 
+    def why_host_to_encode(self, spec: BytesSpec) -> str | None:
+        return "level 0 does not compress" if self.level == 0 else gpu_compress.why_host(spec)
+
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
         if device.gpu:
             return streams.decode("zlib", self, chunks, spec, device, into)
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if device.gpu:
+            return gpu_compress.encode("zlib", self, chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))
 
 

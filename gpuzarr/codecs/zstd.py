@@ -12,9 +12,12 @@ from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import content_size, walk
+from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
 from gpuzarr.host.zstd_library import bound, decoder, encoder
+
+_MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Zstd:
     def why_host(self, spec: BytesSpec) -> str | None:
         return streams.why_host("zstd", spec)
 
+    def why_host_to_encode(self, spec: BytesSpec) -> str | None:
+        if self.level > _MOST_LEVEL or self.checksum:
+            return "nvCOMP's zstd has one level, a low one, and no checksum"
+        return gpu_compress.why_host(spec)
+
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
         if device.gpu:
             return streams.decode("zstd", self, chunks, spec, device, into)
@@ -49,6 +57,8 @@ class Zstd:
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+        if device.gpu:
+            return gpu_compress.encode("zstd", self, chunks, spec, device)
         if (encode := encoder(self.level, self.checksum)) is not None:
             return chunkwise.encoded_by_address("zstd", chunks, bound(chunks.sizes), device, encode)
         from numcodecs.zstd import compress

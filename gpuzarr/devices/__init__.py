@@ -1,4 +1,4 @@
-"""Where decoding runs. One pipeline, three devices: `Host`, `Cuda`, and in the tests `Emulated`."""
+"""Where decoding and encoding run. One pipeline, three devices: `Host`, `Cuda`, and in the tests `Emulated`."""
 
 from __future__ import annotations
 
@@ -132,6 +132,22 @@ class Device(Protocol):
         All arrays are of the host (uint64 addresses, int64 sizes). `chunk[i]` is the chunk that stream i belongs to.
         Nothing is raised here for bad streams: status and actual size of each are compared on the device, and
         what `checked` returns tells.
+        """
+        ...
+
+    def compressed_room(self, algorithm: str, nbytes: int) -> int:
+        """Bytes that every target of a `compress` needs whose largest source has `nbytes` (at most 16 MiB)."""
+        ...
+
+    def compress(
+        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
+    ) -> Any:
+        """One nvCOMP batch. `sizes[i]` bytes at `sources[i]` (1 byte to 16 MiB) become a stream at `targets[i]`.
+
+        `algorithm` is "lz4", "zstd", "deflate" or "gzip", as for `decompress`; sources of zstd lie at multiples of 4,
+        targets of deflate and gzip of 8. Each target has `compressed_room` of the largest size. `effort`: of deflate
+        and gzip, 0 (fast) to 5. What is returned is a uint64 array of the device: the bytes of each stream, 0
+        where nvCOMP failed.
         """
         ...
 

@@ -42,8 +42,8 @@ def device(name: str | Device = "auto") -> Device:
 
 
 def fits_gpu(dtype: np.dtype) -> bool:
-    """Whether CuPy has this dtype."""
-    return dtype.isbuiltin == 1 and dtype.char in _CUPY_DTYPES
+    """Whether CuPy has this dtype. (`isbuiltin`: 2 for other packages' ones, 0 for copies.)"""
+    return dtype.isbuiltin != 2 and dtype.isnative and dtype.char in _CUPY_DTYPES
 
 
 def holds(device: Device, dtype: np.dtype) -> bool:

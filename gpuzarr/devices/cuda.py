@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab, packed
-from gpuzarr.devices import nvcomp
+from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned
@@ -273,6 +273,22 @@ class Cuda:
             streams = algorithm, sources, sizes, targets, capacities, chunk
             nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
             self._last_batch = stream.record()
+
+    def compressed_room(self, algorithm: str, nbytes: int) -> int:
+        return nvcomp_compress.room(nvcomp.load(), algorithm, nbytes)
+
+    def compress(
+        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
+    ) -> Any:
+        """As `decompress`: one batch at a time."""
+        with self.on(), self._turn:
+            stream = self.xp.cuda.get_current_stream()
+            if self._last_batch is not None:
+                stream.wait_event(self._last_batch)
+            streams = algorithm, sources, sizes, targets, effort
+            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
+            self._last_batch = stream.record()
+            return made
 
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         self._pending.add(bad, chunk, problem)

@@ -1,4 +1,4 @@
-"""nvCOMP 6.0's batch API by ctypes: decompression of many streams in one call.
+"""nvCOMP 6.0's batch API by ctypes: decompression of many streams in one call (`nvcomp_compress`: the way back).
 
 Signatures, struct sizes and limits are those of the 6.0 headers (nvcomp/{lz4,snappy,deflate,gzip,zstd}.h). The API
 changed between 5 and 6, so any other version is refused. The functions here take the library as an
@@ -8,6 +8,7 @@ argument: the tests answer the same calls with CPU codecs. Not yet run on a GPU.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from ctypes import POINTER, c_int, c_size_t, c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -26,9 +27,12 @@ MAX_SCRATCH = 1 << 30  # bytes; a batch that wants more is done in parts (zstd t
 
 
 class Options(ctypes.Structure):
-    """Any format's decompression options: 64 bytes, `backend` first; zeros elsewhere are each format's default."""
+    """Any format's options: 64 bytes; zeros after the first word are each format's default.
 
-    _fields_ = (("backend", c_int), ("rest", ctypes.c_char * 60))
+    `first`: to decompress the backend; to compress the algorithm of deflate and gzip, and 0 for the others.
+    """
+
+    _fields_ = (("first", c_int), ("rest", ctypes.c_char * 60))
 
 
 class Alignments(ctypes.Structure):
@@ -46,8 +50,8 @@ class Format:
     name: str
     max_chunk: int
 
-    def function(self, library: Any, verb: str) -> Any:
-        return getattr(library, f"nvcompBatched{self.name}Decompress{verb}")
+    def function(self, library: Any, verb: str, direction: str = "Decompress") -> Any:
+        return getattr(library, f"nvcompBatched{self.name}{direction}{verb}")
 
 
 FORMATS = {
@@ -87,24 +91,36 @@ def _open() -> ctypes.CDLL:
 
 
 def _declare(library: Any, form: Format) -> None:
-    arguments = {
+    both: dict[str, tuple[Any, ...]] = {
         "GetRequiredAlignments": (Options, POINTER(Alignments)),
         "GetTempSize": (c_size_t, c_size_t, Options, POINTER(c_size_t), c_size_t, c_void_p),
-        "Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p),
     }
-    for verb, types in arguments.items():
-        function = form.function(library, verb)
-        function.argtypes, function.restype = types, c_int
+    ways: dict[str, dict[str, tuple[Any, ...]]] = {
+        "Decompress": {
+            "Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p),
+        },
+        "Compress": {
+            "GetMaxOutputChunkSize": (c_size_t, Options, POINTER(c_size_t)),
+            "Async": (
+                *(c_void_p, c_void_p, c_size_t, c_size_t, c_void_p, c_size_t),
+                *(c_void_p, c_void_p, Options, c_void_p, c_void_p),
+            ),
+        },
+    }
+    for direction, more in ways.items():
+        for verb, types in (both | more).items():
+            function = form.function(library, verb, direction)
+            function.argtypes, function.restype = types, c_int
 
 
 def options() -> Options:
-    return Options(backend=BACKEND_CUDA)
+    return Options(first=BACKEND_CUDA)
 
 
 def alignments(library: Any, form: Format) -> Alignments:
     """What sources, targets and scratch must be aligned to."""
     answer = Alignments()
-    _require(form.function(library, "GetRequiredAlignments")(options(), ctypes.byref(answer)), form, "alignment query")
+    require(form.function(library, "GetRequiredAlignments")(options(), ctypes.byref(answer)), form, "alignment query")
     return answer
 
 
@@ -113,7 +129,7 @@ def scratch_bytes(library: Any, form: Format, capacities: np.ndarray, stream: in
     answer = c_size_t()
     count, largest, total = len(capacities), int(capacities.max(initial=0)), int(capacities.sum())
     query = form.function(library, "GetTempSize")
-    _require(query(count, largest, options(), ctypes.byref(answer), total, stream), form, "scratch query")
+    require(query(count, largest, options(), ctypes.byref(answer), total, stream), form, "scratch query")
     return answer.value
 
 
@@ -135,8 +151,11 @@ def decompress(
     """
     form = FORMATS[algorithm]
     _check_places(library, form, sources, targets, capacities)
-    most = MAX_SCRATCH if most is None else min(most, MAX_SCRATCH)
-    for part, scratch in _parts(library, form, capacities, stream, most, 0, len(capacities)):
+
+    def query(sizes: np.ndarray) -> int:
+        return scratch_bytes(library, form, sizes, stream)
+
+    for part, scratch in parts(query, capacities, most, 0, len(capacities)):
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
         bad = _launch(device, library, stream, form, columns, scratch)
         problem = f"nvCOMP {algorithm}: the stream is damaged, or does not decode to its expected size"
@@ -151,18 +170,22 @@ def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.n
         raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
 
 
-def _parts(
-    library: Any, form: Format, capacities: np.ndarray, stream: int, most: int, begin: int, end: int
+def parts(
+    query: Callable[[np.ndarray], int], sizes: np.ndarray, most: int | None, begin: int, end: int
 ) -> list[tuple[slice, int]]:
-    """The batch in halves of halves until each part's scratch is bounded; most often the whole batch, none if empty."""
+    """The batch in halves of halves until each part's scratch is bounded; most often the whole batch, none if empty.
+
+    `query(sizes)`: bytes of scratch for a batch of these decoded sizes; `most`: as of `decompress`. Parts whose
+    halves want as much stay whole.
+    """
     if begin == end:
         return []
-    scratch = scratch_bytes(library, form, capacities[begin:end], stream)
-    if scratch <= most or end - begin == 1:
+    most = MAX_SCRATCH if most is None else min(most, MAX_SCRATCH)
+    scratch, middle = query(sizes[begin:end]), (begin + end) // 2
+    if scratch <= most or end - begin == 1 or query(sizes[middle:end]) >= scratch:
         return [(slice(begin, end), scratch)]
-    middle = (begin + end) // 2
     halves = (begin, middle), (middle, end)
-    return [part for half in halves for part in _parts(library, form, capacities, stream, most, *half)]
+    return [part for half in halves for part in parts(query, sizes, most, *half)]
 
 
 def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], scratch: int) -> Any:
@@ -179,13 +202,13 @@ def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[
         place, place + 8 * count, place + 16 * count, device.address(actual), count,
         device.address(room), scratch, place + 24 * count, options(), device.address(status), stream,
     )  # fmt: skip
-    _require(answer, form, "decompression")
+    require(answer, form, "decompression")
     expected = table[2 * count : 3 * count]
     arguments = (status.view(np.int32), actual.view(np.uint64), expected, np.uint32(count), bad.view(np.uint32))
     device.kernel("check.cu", "bad_status")((-(-count // 256),), (256,), arguments)
     return bad.view(np.int32)
 
 
-def _require(status: int, form: Format, what: str) -> None:
+def require(status: int, form: Format, what: str) -> None:
     if status:
         raise DeviceError(f"nvCOMP {form.name}: {what} failed with status {status}")

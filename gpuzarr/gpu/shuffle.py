@@ -1,4 +1,4 @@
-"""Byte and bit shuffles of many blocks at once (kernels/shuffle.cu, kernels/bitshuffle.cu)."""
+"""Byte and bit shuffles of many blocks at once (kernels/shuffle.cu, kernels/bitshuffle.cu, and their _write)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,18 @@ def bitunshuffle(device: Device, blocks: Blocks) -> None:
         blocks.launch(device, "bitshuffle.cu", "bitunshuffle", grid(blocks.sizes, _TILE))
 
 
+def shuffle(device: Device, blocks: Blocks) -> None:
+    """The way back of `unshuffle`; no block has planes of its own."""
+    if len(blocks.sizes):
+        blocks.launch(device, "shuffle_write.cu", "shuffle", grid(blocks.sizes), enough(blocks.sizes))
+
+
+def bitshuffle(device: Device, blocks: Blocks) -> None:
+    """The way back of `bitunshuffle`, for such blocks; none has planes of its own."""
+    if len(blocks.sizes):
+        blocks.launch(device, "bitshuffle_write.cu", "bitshuffle", grid(blocks.sizes, _TILE))
+
+
 def shuffle_chunks(chunks: Slab, width: int, device: Device, into: Slab | None, verb: str) -> Slab:
     """Whole chunks, by verb "unshuffle" or "shuffle"; elements of `width` bytes."""
     into = device.slab(chunks.sizes) if into is None else into
@@ -60,5 +72,5 @@ def shuffle_chunks(chunks: Slab, width: int, device: Device, into: Slab | None, 
         each = np.full(count, width)
         targets, planes = addresses(into, device), addresses(chunks, device)
         blocks = Blocks(targets, chunks.sizes, each, np.arange(count), np.zeros(count, bool), planes)
-        blocks.launch(device, "shuffle.cu", verb, grid(chunks.sizes), enough(chunks.sizes))
+        (shuffle if verb == "shuffle" else unshuffle)(device, blocks)
     return into

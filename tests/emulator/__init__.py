@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab, packed
-from gpuzarr.devices import nvcomp
+from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned
@@ -167,6 +167,13 @@ class Emulated:
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, capacities, chunk
         nvcomp.decompress(self, self._library, 0, *streams, most=self.tabs.share)
+
+    def compressed_room(self, algorithm, nbytes) -> int:
+        return nvcomp_compress.room(self._library, algorithm, nbytes)
+
+    def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
+        streams = algorithm, sources, sizes, targets, effort
+        return nvcomp_compress.compress(self, self._library, 0, *streams, most=self.tabs.share)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)

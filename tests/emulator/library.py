@@ -9,23 +9,22 @@ from typing import Any
 import cramjam
 import numpy as np
 
-SUCCESS, INVALID_VALUE, CANNOT_DECOMPRESS, ALIGNMENT = 0, 10, 12, 17
-NAMES = ("LZ4", "Snappy", "Deflate", "Gzip", "Zstd")
+from tests.emulator.compressor import ALIGNMENT, INVALID_VALUE, NAMES, SUCCESS, Compressor, memory
 
-
-def memory(address: int, count: int, dtype: Any = np.uint8) -> np.ndarray:
-    kind = np.ctypeslib.as_ctypes_type(dtype)
-    return np.ctypeslib.as_array((kind * count).from_address(address)) if count else np.empty(0, dtype)
+CANNOT_DECOMPRESS = 12
 
 
 class Library:
     """What devices/nvcomp.py calls. It asks for as much scratch as the real one, and scribbles over all of it."""
 
+    compressor = Compressor()
+
     def __getattr__(self, name: str) -> Any:
         for form in NAMES:
-            prefix = f"nvcompBatched{form}Decompress"
-            if name.startswith(prefix):
-                return partial(getattr(self, f"_{name.removeprefix(prefix)}"), form)
+            for way, answers in (("Decompress", self), ("Compress", self.compressor)):
+                prefix = f"nvcompBatched{form}{way}"
+                if name.startswith(prefix):
+                    return partial(getattr(answers, f"_{name.removeprefix(prefix)}"), form)
         raise AttributeError(name)
 
     def _GetRequiredAlignments(self, form: str, options: Any, answer: Any) -> int:

@@ -1,0 +1,109 @@
+"""nvCOMP 6.0's batch API by ctypes: compression of many streams in one call. Not yet run on a GPU.
+
+Everything that it writes is a standard stream. As in `nvcomp`, functions take the library as an argument.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices.nvcomp import FORMATS, GUARD, Alignments, Format, Options, parts, require
+from gpuzarr.errors import DeviceError
+
+MAX_INPUT = 16 << 20  # bytes of a stream; lz4 takes no more, zstd should not, deflate and gzip want 30 times as scratch
+_WAY = "Compress"
+
+
+def room(library: Any, algorithm: str, nbytes: int) -> int:
+    """Bytes that every target of a batch must have, of which the largest source has `nbytes`."""
+    form, answer = FORMATS[algorithm], ctypes.c_size_t()
+    query = form.function(library, "GetMaxOutputChunkSize", _WAY)
+    require(query(nbytes, Options(), ctypes.byref(answer)), form, "query of the largest output")
+    return answer.value
+
+
+def alignments(library: Any, form: Format, effort: int) -> Alignments:
+    """What sources, targets and scratch must be aligned to."""
+    answer = Alignments()
+    query = form.function(library, "GetRequiredAlignments", _WAY)
+    require(query(Options(first=effort), ctypes.byref(answer)), form, "alignment query")
+    return answer
+
+
+def scratch_bytes(library: Any, form: Format, sizes: np.ndarray, effort: int, stream: int) -> int:
+    """Scratch for one batch. zstd asks the device for it."""
+    answer = ctypes.c_size_t()
+    count, largest, total = len(sizes), int(sizes.max(initial=0)), int(sizes.sum())
+    query = form.function(library, "GetTempSize", _WAY)
+    options = Options(first=effort)
+    require(query(count, largest, options, ctypes.byref(answer), total, stream), form, "scratch query")
+    return answer.value
+
+
+def compress(
+    device: Any,
+    library: Any,
+    stream: int,
+    algorithm: str,
+    sources: np.ndarray,
+    sizes: np.ndarray,
+    targets: np.ndarray,
+    effort: int,
+    most: int | None = None,
+) -> Any:
+    """See devices.Device.compress. `stream` is the CUDA stream as an integer; nothing here waits for it.
+
+    `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
+    """
+    form = FORMATS[algorithm]
+    _check_places(library, form, sources, sizes, targets, effort)
+    made = device.empty(8 * len(sizes)).view(np.uint64)
+
+    def query(sizes: np.ndarray) -> int:
+        return scratch_bytes(library, form, sizes, effort, stream)
+
+    for part, scratch in parts(query, sizes, most, 0, len(sizes)):
+        columns = [np.asarray(column[part]) for column in (sources, sizes, targets)]
+        capacity = room(library, algorithm, int(sizes[part].max()))
+        _launch(device, library, stream, form, columns, made[part], capacity, scratch, effort)
+    return made
+
+
+def _check_places(
+    library: Any, form: Format, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int
+) -> None:
+    need = alignments(library, form, effort)
+    if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
+        raise DeviceError(f"nvCOMP {form.name}: sources lie at multiples of {need.source}, targets of {need.target}")
+    if not 0 < sizes.min(initial=1) <= sizes.max(initial=1) <= MAX_INPUT:
+        raise DeviceError(f"nvCOMP {form.name} compresses 1 to {MAX_INPUT} bytes a stream, not {sizes.max()}")
+
+
+def _launch(
+    device: Any,
+    library: Any,
+    stream: int,
+    form: Format,
+    columns: list[np.ndarray],
+    made: Any,
+    capacity: int,
+    scratch: int,
+    effort: int,
+) -> None:
+    """One call; `made` gets the sizes of its streams, 0 for those that failed."""
+    count, largest = len(columns[0]), int(columns[1].max())
+    table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
+    place = device.address(table)
+    status, temporary = device.empty(4 * count), device.empty(scratch + GUARD)
+    status.fill(255)  # a stream that nvCOMP does not answer for must not pass
+    made.fill(0)
+    answer = form.function(library, "Async", _WAY)(
+        place, place + 8 * count, largest, count, device.address(temporary), scratch,
+        place + 16 * count, device.address(made), Options(first=effort), device.address(status), stream,
+    )  # fmt: skip
+    require(answer, form, "compression")
+    arguments = (status.view(np.int32), np.uint64(capacity), made, np.uint32(count))
+    device.kernel("check.cu", "drop_failed")((-(-count // 256),), (256,), arguments)

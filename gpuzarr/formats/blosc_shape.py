@@ -1,0 +1,88 @@
+"""How c-blosc would cut a chunk into blocks and streams: what a Blosc frame looks like before anything is compressed.
+
+Source: c-blosc 1.21, observed through numcodecs (tests compare every header with it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuzarr.formats.blosc_frame import CODECS, HEADER, ZSTD
+
+LARGEST = 2**31 - 1 - HEADER  # bytes of a chunk
+_FORMAT, _CODEC_FORMAT = 2, 1  # versions
+_SHUFFLED, _COPIED, _BITSHUFFLED, _WHOLE = 1, 2, 4, 16  # flag bits
+_L1 = 32 << 10
+_FACTORS = (0.25, 0.5, 1, 2, 4, 4, 8, 8, 8, 8)  # of L1, by compression level; zstd's are of twice that, its last is 16
+_SMALLEST = 128  # bytes of a chunk, or elements of a block that is split
+_MAX_SPLITS = 16
+
+
+@dataclass(frozen=True)
+class FrameShape:
+    """One chunk of `nbytes` > 0 bytes as a frame. `copied`: it is never compressed."""
+
+    codec: int  # LZ4 or ZSTD
+    shuffle: int  # NO_SHUFFLE, BYTE_SHUFFLE or BIT_SHUFFLE
+    typesize: int
+    nbytes: int
+    blocksize: int
+    copied: bool
+
+    @property
+    def full(self) -> int:
+        """Blocks of `blocksize`."""
+        return self.nbytes // self.blocksize
+
+    @property
+    def last(self) -> int:
+        """Bytes of the shorter block behind them; 0 where there is none."""
+        return self.nbytes % self.blocksize
+
+    @property
+    def splits(self) -> int:
+        """Streams of a full block."""
+        return self.typesize if _splits(self.codec, self.typesize, self.blocksize) else 1
+
+    @property
+    def part(self) -> int:
+        """Bytes of a stream of a full block."""
+        return self.blocksize // self.splits
+
+    @property
+    def streams(self) -> int:
+        return self.full * self.splits + (self.last > 0)
+
+    @property
+    def first_word(self) -> int:
+        """The first four bytes of the header, as a little-endian number."""
+        flags = self.codec << 5 | (0, _SHUFFLED, _BITSHUFFLED)[self.shuffle]
+        flags |= _COPIED if self.copied else 0
+        flags |= 0 if _splits(self.codec, self.typesize, self.blocksize) else _WHOLE
+        return _FORMAT | _CODEC_FORMAT << 8 | flags << 16 | self.typesize << 24
+
+
+def frame_shape(cname: str, clevel: int, shuffle: int, typesize: int, nbytes: int, blocksize: int) -> FrameShape:
+    """The frame of a chunk of `nbytes` > 0 bytes. `blocksize`: what the user asked for, 0 for nothing."""
+    typesize = typesize if typesize <= 255 else 1
+    codec = CODECS.index(cname)
+    size = _blocksize(codec, clevel, typesize, nbytes, blocksize)
+    return FrameShape(codec, shuffle, typesize, nbytes, size, clevel == 0 or nbytes < _SMALLEST)
+
+
+def _splits(codec: int, typesize: int, blocksize: int) -> bool:
+    return codec != ZSTD and typesize <= _MAX_SPLITS and blocksize // typesize >= _SMALLEST
+
+
+def _blocksize(codec: int, clevel: int, typesize: int, nbytes: int, forced: int) -> int:
+    if nbytes < typesize:
+        return 1
+    size = nbytes
+    if forced:
+        size = max(forced, _SMALLEST)
+    elif nbytes >= _L1:
+        size = int((2 * _L1 if codec == ZSTD else _L1) * (16 if codec == ZSTD and clevel == 9 else _FACTORS[clevel]))
+    if clevel > 0 and _splits(codec, typesize, size):
+        size = min(max(min(size, 256 << 10) * typesize, 64 << 10), 1 << 20)
+    size = min(size, nbytes)
+    return size // typesize * typesize if size > typesize else size

@@ -1,0 +1,146 @@
+"""Standard Blosc frames made on the GPU: shuffle block by block, all streams of a batch in one nvCOMP call, assembly.
+
+What compresses to nothing smaller is stored as it is, a stream or the whole chunk, as c-blosc does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, Slab, packed
+from gpuzarr.devices import Device
+from gpuzarr.devices.nvcomp_compress import MAX_INPUT
+from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, CODECS, HEADER, ZSTD
+from gpuzarr.formats.blosc_shape import LARGEST, FrameShape
+from gpuzarr.gpu.compact import ALIGNED, aligned, places, slab_of
+from gpuzarr.gpu.compress import in_parts
+from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
+from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
+
+
+def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
+    """None where a GPU encodes chunks of this spec (whose streams `too_large` may still refuse); else why not."""
+    if cname not in ("lz4", "zstd"):
+        return f"nvCOMP does not compress {cname} streams"
+    if cname == "zstd" and clevel > 5:
+        return f"nvCOMP's zstd has one level, which is less than clevel {clevel} asks for"
+    if spec.nbytes is None:
+        return "the size of what is to be compressed is not known from metadata"
+    if spec.nbytes == 0:
+        return "there is nothing to compress"
+    return f"Blosc takes at most {LARGEST} bytes" if spec.nbytes > LARGEST else None
+
+
+def too_large(shape: FrameShape) -> str | None:
+    largest = max(shape.part, shape.last)
+    return None if shape.copied or largest <= MAX_INPUT else f"nvCOMP compresses at most {MAX_INPUT} bytes a stream"
+
+
+def encode(codec: Any, shape: FrameShape, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    """Encode a batch of chunks of `shape.nbytes` bytes. Waits for the device, to know the sizes."""
+    frame = aligned(shape.nbytes + HEADER)
+    if shape.copied:
+        return in_parts(partial(_copied, shape, device), codec, chunks, spec, device, frame)
+    room = aligned(device.compressed_room(CODECS[shape.codec], max(shape.part, shape.last)))
+    each = _Stage.row(shape) + shape.streams * room + frame
+    return in_parts(partial(_compressed, shape, room, device), codec, chunks, spec, device, each)
+
+
+def _copied(shape: FrameShape, device: Device, chunks: Slab) -> Slab:
+    """Frames that are a header and the chunk as it is."""
+    starts, sizes, total = packed(chunks.sizes + HEADER, ALIGNED)
+    made = Slab(device.empty(total), starts, sizes)
+    words = np.array([shape.first_word, shape.nbytes, shape.blocksize, shape.nbytes + HEADER], np.uint32)
+    header, where = device.upload(words), addresses(made, device)
+    copy(device, np.full(len(chunks), device.address(header), np.uint64), where, np.full(len(chunks), HEADER))
+    copy(device, addresses(chunks, device), where + np.uint64(HEADER), chunks.sizes)
+    return made
+
+
+def _compressed(shape: FrameShape, room: int, device: Device, chunks: Slab) -> Slab:
+    count, stage = len(chunks), _Stage.of(shape, chunks, device)
+    plain = stage.streams(shape)
+    nbytes = np.full((count, shape.streams), shape.part)
+    if shape.last:
+        nbytes[:, -1] = shape.last
+    slots = device.empty(plain.size * room)
+    where = np.uint64(device.address(slots)) + np.arange(plain.size, dtype=np.uint64) * np.uint64(room)
+    sizes = device.compress(CODECS[shape.codec], plain, nbytes.reshape(-1), where)
+    return _assembled(shape, device, chunks, plain, slots, room, sizes)
+
+
+def _assembled(
+    shape: FrameShape, device: Device, chunks: Slab, plain: np.ndarray, slots: Any, room: int, sizes: Any
+) -> Slab:
+    """Frames of streams that lie in `slots`, or, where that is not smaller, at `plain`."""
+    count = len(chunks)
+    cut = tuple(np.uint64(n) for n in (shape.full, shape.splits, shape.part, shape.last))
+    offset, total = device.empty(4 * plain.size).view(np.uint32), device.empty(8 * count).view(np.uint64)
+    layout = device.kernel("blosc_write.cu", "blosc_layout")
+    layout((count,), (THREADS,), (sizes, *cut, offset, total, np.uint32(count)))
+    starts, target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
+    arguments = (
+        *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(room), sizes, offset),
+        *(total, starts, *cut, np.uint32(shape.first_word), np.uint32(shape.blocksize), target),
+        *(np.uint64(len(target)), np.uint32(count)),
+    )
+    write = device.kernel("blosc_write.cu", "blosc_write")
+    write(grid(np.full(plain.size, shape.part)), (THREADS,), arguments)
+    return slab_of(target, device.download(total).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Where each block lies, ready to be compressed: addresses (count, blocks). `held` must live until then."""
+
+    blocks: np.ndarray
+    held: Any
+
+    @staticmethod
+    def row(shape: FrameShape) -> int:
+        """Bytes of the stage for one chunk."""
+        return (shape.full + (shape.last > 0)) * aligned(shape.blocksize)
+
+    @classmethod
+    def of(cls, shape: FrameShape, chunks: Slab, device: Device) -> _Stage:
+        """Shuffled; or where they are, if there is no shuffle and nvCOMP takes them there."""
+        number = np.arange(shape.full + (shape.last > 0), dtype=np.uint64)
+        source = addresses(chunks, device)[:, None] + number * np.uint64(shape.blocksize)
+        sizes = np.full(len(number), shape.blocksize)
+        sizes[shape.full :] = shape.last
+        moved = _shuffled(shape, sizes)
+        if not moved.any() and not (shape.codec == ZSTD and (source % np.uint64(4)).any()):
+            return cls(source, chunks.data)
+        stage = device.empty(len(chunks) * cls.row(shape))
+        first = np.uint64(device.address(stage)) + np.arange(len(chunks), dtype=np.uint64)[:, None] * np.uint64(
+            cls.row(shape)
+        )
+        target = first + number * np.uint64(aligned(shape.blocksize))
+        sizes, moved = (np.broadcast_to(of_block, source.shape) for of_block in (sizes, moved))
+        copy(device, source[~moved], target[~moved], sizes[~moved])
+        _shuffle(shape, device, source[moved], target[moved], sizes[moved])
+        return cls(target, stage)
+
+    def streams(self, shape: FrameShape) -> np.ndarray:
+        """Addresses of all streams, chunk after chunk."""
+        parts = np.arange(shape.splits, dtype=np.uint64) * np.uint64(shape.part)
+        full = (self.blocks[:, : shape.full, None] + parts).reshape(len(self.blocks), -1)
+        return np.concatenate([full, self.blocks[:, shape.full :]], axis=1).reshape(-1)
+
+
+def _shuffled(shape: FrameShape, sizes: np.ndarray) -> np.ndarray:
+    """Which blocks are moved by the shuffle."""
+    if shape.shuffle == BIT_SHUFFLE:
+        return np.asarray((sizes >= shape.typesize) & (sizes // shape.typesize % 8 == 0))
+    return np.full(len(sizes), shape.shuffle == BYTE_SHUFFLE and shape.typesize > 1)
+
+
+def _shuffle(shape: FrameShape, device: Device, source: np.ndarray, target: np.ndarray, sizes: np.ndarray) -> None:
+    count = len(source)
+    each, number = np.full(count, shape.typesize), np.arange(count)
+    blocks = Blocks(target, sizes, each, number, np.zeros(count, bool), source)
+    (bitshuffle if shape.shuffle == BIT_SHUFFLE else shuffle)(device, blocks)

@@ -1,0 +1,94 @@
+// Blosc 1 frames put together from streams that were compressed into slots. All chunks have one shape.
+// Source of the format: gpuzarr/formats/blosc_frame.py.
+//
+// A chunk has `full` blocks of `splits` streams of `part` bytes, then, where `last` is not 0, one block of one stream of
+// `last` bytes; streams are numbered in this order, chunk after chunk.
+//   sizes    compressed bytes of each stream; 0 or not less than its own bytes: it is stored as it is
+//   offset   where each stream begins in its frame, behind its size
+//   total    bytes of each frame; HEADER + `nbytes` of the chunk for one that is a plain copy
+#include "copy.cuh"
+
+#define THREADS 256
+#define HEADER 16
+#define COPIED 2
+
+struct Shape {
+    u64 full, splits, part, last;
+    __device__ __forceinline__ u64 streams() const { return full * splits + (last ? 1 : 0); }
+    __device__ __forceinline__ u64 blocks() const { return full + (last ? 1 : 0); }
+    __device__ __forceinline__ u64 nbytes() const { return full * splits * part + last; }
+    __device__ __forceinline__ u64 bytes(u64 s) const { return s < full * splits ? part : last; }
+    __device__ __forceinline__ u64 stored(u64 s, u64 size) const { return size && size < bytes(s) ? size : bytes(s); }
+};
+
+__device__ __forceinline__ Shape shape_of(u64 full, u64 splits, u64 part, u64 last)
+{
+    Shape shape;
+    shape.full = full, shape.splits = splits, shape.part = part, shape.last = last;
+    return shape;
+}
+
+// A block of threads for each chunk: an exclusive sum over its streams, THREADS of them in a round.
+extern "C" __global__ void __launch_bounds__(THREADS)
+blosc_layout(const u64* sizes, u64 full, u64 splits, u64 part, u64 last, u32* offset, u64* total, u32 count)
+{
+    __shared__ u64 sums[THREADS];
+    if (blockIdx.x >= count) return;
+    Shape shape = shape_of(full, splits, part, last);
+    u64 streams = shape.streams(), begin = blockIdx.x * streams, end = HEADER + 4 * shape.blocks();
+    u32 t = threadIdx.x;
+    for (u64 first = 0; first < streams; first += THREADS) {
+        u64 s = first + t, room = s < streams ? 4 + shape.stored(s, sizes[begin + s]) : 0, sum = room;
+        sums[t] = room;
+        for (u32 step = 1; step < THREADS; step *= 2) {
+            __syncthreads();
+            u64 before = t >= step ? sums[t - step] : 0;
+            __syncthreads();
+            sums[t] = sum += before;
+        }
+        __syncthreads();
+        if (s < streams) offset[begin + s] = (u32)(end + sum - room + 4);
+        end += sums[THREADS - 1];
+        __syncthreads();
+    }
+    u64 copy = HEADER + shape.nbytes();
+    if (t == 0) total[blockIdx.x] = end < copy ? end : copy;
+}
+
+__device__ __forceinline__ void write_header(u8* frame, u32 first_word, u64 nbytes, u32 blocksize, u64 total)
+{
+    store4(frame, first_word), store4(frame + 4, (u32)nbytes), store4(frame + 8, blocksize), store4(frame + 12, (u32)total);
+}
+
+// blockIdx.x: the stream; its blocks share its pieces. The first stream of a chunk writes its header and block starts.
+//   first_word   version, version of the codec, flags, typesize
+//   chunks       address of each chunk, for those that are copied
+//   plain        address of each stream before it was compressed
+//   slots, room  where stream i was compressed to: slots + i * room
+//   starts, target, capacity   where each frame goes; as in compact.cu
+extern "C" __global__ void
+blosc_write(const u64* chunks, const u64* plain, const u8* slots, u64 room, const u64* sizes, const u32* offset,
+            const u64* total, const u64* starts, u64 full, u64 splits, u64 part, u64 last, u32 first_word,
+            u32 blocksize, u8* target, u64 capacity, u32 count)
+{
+    Shape shape = shape_of(full, splits, part, last);
+    u64 streams = shape.streams(), i = blockIdx.x;
+    if (i >= count * streams) return;
+    u64 chunk = i / streams, s = i % streams, at = starts[chunk], bytes = total[chunk];
+    if (at > capacity || bytes > capacity - at) return;
+    u8* frame = target + at;
+    bool copied = bytes == HEADER + shape.nbytes();
+    bool leads = blockIdx.y == 0 && threadIdx.x == 0;
+    if (leads && s == 0) write_header(frame, first_word | (copied ? COPIED << 16 : 0), shape.nbytes(), blocksize, bytes);
+    if (copied) {
+        u64 begin = s * part;  // the last stream begins where the full ones end
+        copy_row(frame + HEADER + begin, (const u8*)chunks[chunk] + begin, shape.bytes(s));
+        return;
+    }
+    u64 size = sizes[i], stored = shape.stored(s, size);
+    if (leads) store4(frame + offset[i] - 4, (u32)stored);
+    if (s == 0 && blockIdx.y == 0)
+        for (u64 b = threadIdx.x; b < shape.blocks(); b += blockDim.x)
+            store4(frame + HEADER + 4 * b, offset[chunk * streams + b * splits] - 4);
+    copy_row(frame + offset[i], stored == shape.bytes(s) ? (const u8*)plain[i] : slots + i * room, stored);
+}

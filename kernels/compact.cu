@@ -1,0 +1,60 @@
+// Streams of sizes that only the device knows are put together: `place` says where each goes, `compact` copies it,
+// `ends` writes what a format has before and behind it.
+//
+//   sizes    bytes of each stream; 0 for one that failed, which takes no place
+//   starts   where each begins in the target, counted in bytes; multiples of ALIGNED
+//   extra    bytes of a stream's ends (place); head: those before it (compact)
+//   target, capacity   where they go, and how many bytes are there; nothing is written beyond
+#include "copy.cuh"
+
+#define THREADS 256
+#define ALIGNED 16
+
+// An exclusive sum, by one block: THREADS streams in a round, thread t has one; `carry` is the sum of the rounds before.
+extern "C" __global__ void __launch_bounds__(THREADS) place(const u64* sizes, u64 extra, u64* starts, u32 count)
+{
+    __shared__ u64 sums[THREADS];
+    u32 t = threadIdx.x;
+    u64 carry = 0;
+    for (u64 first = 0; first < count; first += THREADS) {
+        u64 i = first + t, size = i < count ? sizes[i] : 0;
+        u64 room = size ? (size + extra + ALIGNED - 1) / ALIGNED * ALIGNED : 0, sum = room;
+        sums[t] = room;
+        for (u32 step = 1; step < THREADS; step *= 2) {
+            __syncthreads();
+            u64 before = t >= step ? sums[t - step] : 0;
+            __syncthreads();
+            sums[t] = sum += before;
+        }
+        __syncthreads();
+        if (i < count) starts[i] = carry + sum - room;
+        carry += sums[THREADS - 1];
+        __syncthreads();
+    }
+}
+
+// blockIdx.x: the stream; its blocks share its pieces.
+//   slots   address of each stream
+extern "C" __global__ void
+compact(const u64* slots, const u64* sizes, const u64* starts, u64 head, u8* target, u64 capacity, u32 count)
+{
+    if (blockIdx.x >= count) return;
+    u64 size = sizes[blockIdx.x], at = starts[blockIdx.x] + head;
+    if (at > capacity || size > capacity - at) return;
+    copy_row(target + at, (const u8*)slots[blockIdx.x], size);
+}
+
+// A thread writes the ends of one stream: the first `head_bytes` of its word in `heads` before it, and the first
+// `tail_bytes` of its word in `tails` behind it, whose bytes `selector` puts in order (0x3210 little-endian, 0x0123 big).
+extern "C" __global__ void
+ends(const u64* sizes, const u64* starts, const u32* heads, u32 head_bytes, const u32* tails, u32 tail_bytes,
+     u32 selector, u8* target, u64 capacity, u32 count)
+{
+    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    u64 at = starts[i], behind = at + head_bytes + sizes[i];
+    if (head_bytes > 4 || tail_bytes > 4 || behind + tail_bytes > capacity) return;
+    for (u32 b = 0; b < head_bytes; ++b) target[at + b] = (u8)(heads[i] >> (8 * b));
+    u32 tail = tail_bytes ? __byte_perm(tails[i], 0, selector) : 0;
+    for (u32 b = 0; b < tail_bytes; ++b) target[behind + b] = (u8)(tail >> (8 * b));
+}

@@ -1,0 +1,104 @@
+"""The binding of nvCOMP's compressors: what the real library answers without a GPU; batches on every device."""
+
+import zlib
+
+import cramjam
+import numcodecs
+import numpy as np
+import pytest
+
+from gpuzarr.devices import nvcomp, nvcomp_compress
+from gpuzarr.errors import DeviceError
+from tests.emulator.compressor import ALIGNMENTS, room
+
+FORMATS = ("deflate", "gzip", "lz4", "zstd")
+
+
+@pytest.fixture(scope="module")
+def library():
+    try:
+        return nvcomp.load()
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("effort", [0, 2, 5])
+def test_alignments_are_those_of_the_emulator(library, form, effort):
+    need = nvcomp.FORMATS[form]
+    found = nvcomp_compress.alignments(library, need, effort if form in ("deflate", "gzip") else 0)
+    assert (found.source, found.target, found.scratch) == ALIGNMENTS[need.name]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_room(library, form):
+    for nbytes in (1, 100, 65536, 1 << 20, nvcomp_compress.MAX_INPUT):
+        most = nvcomp_compress.room(library, form, nbytes)
+        assert nbytes < most <= room(nvcomp.FORMATS[form].name, nbytes)
+        assert most < 3 * nbytes + 80_000
+
+
+def test_lz4_takes_no_more_than_we_say(library):
+    with pytest.raises(DeviceError, match="status 18"):
+        nvcomp_compress.room(library, "lz4", nvcomp_compress.MAX_INPUT + 1)
+
+
+@pytest.mark.parametrize("form", ["deflate", "gzip", "lz4"])
+def test_scratch_query(library, form):
+    sizes = np.array([1 << 20, 1 << 16])
+    effort = 0 if form == "lz4" else 1
+    assert 0 < nvcomp_compress.scratch_bytes(library, nvcomp.FORMATS[form], sizes, effort, 0) < 64 << 20
+
+
+def test_scratch_of_zstd_wants_a_gpu(library):
+    try:
+        assert nvcomp_compress.scratch_bytes(library, nvcomp.FORMATS["zstd"], np.array([1 << 16]), 0, 0) > 0
+    except DeviceError as error:
+        assert "zstd" in str(error).lower() and "status 1000" in str(error)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_null_arguments_are_refused_and_not_followed(library, form):
+    call = nvcomp.FORMATS[form].function(library, "Async", "Compress")
+    assert call(None, None, 100, 1, None, 0, None, None, nvcomp.Options(), None, None) == 10  # nvcompErrorInvalidValue
+
+
+DECODERS = {
+    "lz4": lambda s, n: bytes(cramjam.lz4.decompress_block(s, output_len=n)),
+    "zstd": lambda s, n: bytes(numcodecs.zstd.decompress(s)),
+    "deflate": lambda s, n: zlib.decompress(s, -15),
+    "gzip": lambda s, n: zlib.decompress(s, 31),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("most", [nvcomp.MAX_SCRATCH, 50_000])
+def test_a_batch(gpu, form, most, monkeypatch):
+    monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)  # the second: in parts
+    rng = np.random.default_rng(0)
+    plain = [rng.integers(0, 9, n, dtype=np.uint8).tobytes() for n in (1, 77, 5000, 5000, 4096, 1, 300)]
+    source = gpu.slab(np.array([len(p) for p in plain]))
+    data = np.zeros(len(source.data), np.uint8)
+    for start, chunk in zip(source.starts, plain, strict=True):
+        data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
+    there, target = gpu.upload(data), gpu.slab(np.full(7, gpu.compressed_room(form, 5000)))
+    sources, targets = (gpu.address(a) + s for a, s in ((there, source.starts), (target.data, target.starts)))
+    made = gpu.compress(form, sources.astype(np.uint64), source.sizes, targets.astype(np.uint64))
+    sizes, out = gpu.download(made).tolist(), gpu.download(target.data)
+    assert all(sizes)
+    streams = [out[s : s + n].tobytes() for s, n in zip(target.starts, sizes, strict=True)]
+    assert [DECODERS[form](s, len(p)) for s, p in zip(streams, plain, strict=True)] == plain
+
+
+def test_places_and_sizes_are_checked(gpu):
+    room = gpu.empty(100_000)
+    at = np.array([gpu.address(room)], np.uint64)
+    bad = (("zstd", 1, 0, 10), ("deflate", 0, 4, 10), ("lz4", 0, 0, 0), ("lz4", 0, 0, 1 << 25))
+    for form, source, target, size in bad:
+        with pytest.raises(DeviceError, match="nvCOMP"):
+            gpu.compress(form, at + np.uint64(source), np.array([size]), at + np.uint64(1024 + target))
+
+
+def test_an_empty_batch_is_nothing(gpu):
+    none = np.zeros(0, np.uint64)
+    assert len(gpu.compress("lz4", none, none.astype(np.int64), none)) == 0
