@@ -240,7 +240,7 @@ class Array:
             result = self._result(selection.shape) if out is None else self._checked(out, selection.shape)
             self._read(selection, result, options or self.options)
         if fields is not None:
-            result = self._fields(result, fields)
+            result = result[self._fields(fields)]
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
     def _read(self, selection: select.Outer | select.Points, result: Any, options: Options) -> None:
@@ -262,11 +262,12 @@ class Array:
             raise SelectionError(f"`out` must have shape {shape} and dtype {self.dtype}, not {found}")
         return out
 
-    def _fields(self, result: Any, fields: Any) -> Any:
+    def _fields(self, fields: str | tuple[str, ...]) -> Any:
+        """What NumPy takes for these fields. SelectionError for one that the dtype has not."""
         known = self.dtype.names or ()
         if unknown := [f for f in ([fields] if isinstance(fields, str) else fields) if f not in known]:
             raise SelectionError(f"no field {unknown[0]!r} in dtype {self.dtype}")
-        return result[fields]
+        return fields if isinstance(fields, str) else list(fields)
 
     def explain(self, selection: Any = ...) -> Explanation:
         """What reading the selection would do: chunks, waves, which codec runs where, and why."""
@@ -279,9 +280,10 @@ class Array:
         if fields is None:
             self._put(select.basic(rest, self.shape), value)
         else:
-            whole = np.atleast_1d(self[rest])
-            whole[fields] = value
-            self._put(select.basic(rest, self.shape), whole.reshape(np.shape(self[rest])))
+            old = np.asarray(self[rest])
+            new = np.atleast_1d(old)
+            new[self._fields(fields)] = value
+            self._put(select.basic(rest, self.shape), new.reshape(old.shape))
 
     def set(self, selection: Any, value: Any, *, stream: Any = None) -> None:
         """Write a selection, as `a[selection] = value` means it; `stream`: the CuPy stream that has made the value."""

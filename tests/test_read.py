@@ -241,3 +241,19 @@ def test_an_error_stops_the_read_and_leaves_all_in_order(stored: tuple[Path, np.
     with pytest.raises(KeyboardInterrupt):
         gpuzarr.Array(InterruptedStore(), a.path, a.metadata, device)[...]
     np.testing.assert_array_equal(host_array(a[...]), want)
+
+
+def test_fields(tmp_path: Path) -> None:
+    kind = np.dtype([("a", "<i4"), ("b", "<f8"), ("c", "<u2")])
+    want = np.zeros(7, kind)
+    want["a"], want["b"] = range(7), np.linspace(0, 1, 7)
+    z = zarr.create_array(tmp_path / "a", shape=7, chunks=3, dtype=kind, zarr_format=2)
+    z[...] = want
+    a = gpuzarr.open_array(tmp_path / "a", device="cpu", mode="r+")
+    np.testing.assert_array_equal(a["b"], want["b"])
+    np.testing.assert_array_equal(a["a", "b", 2:5], want[["a", "b"]][2:5])
+    a["c", 1:3] = 9
+    want["c"][1:3] = 9
+    np.testing.assert_array_equal(a[...], want)
+    with pytest.raises(gpuzarr.SelectionError, match="no field 'd'"):
+        a["d"]
