@@ -37,6 +37,7 @@ V2: dict[str, dict[str, Any]] = {
     "v2-delta": {"filters": [{"id": "delta", "dtype": "<i4"}]},
 }
 ALL = CHAINS | {f"{name}, shards": chain | {"shards": SHARDS} for name, chain in CHAINS.items()} | V2
+ZARR = tuple(map(int, zarr.__version__.split(".")[:2]))
 DTYPES = [
     "?",
     "i1",
@@ -112,7 +113,7 @@ def test_dtypes(dtype: Any, layout: str, tmp_path: Path) -> None:
     a = gpuzarr.create_array(tmp_path, data=want, chunks=CHUNKS, device="cpu", **options)
     a[2:5, 1] = want[2:5, 1]
     np.testing.assert_array_equal(gpuzarr.open_array(tmp_path, device="cpu")[...], want)
-    if dtype != "bfloat16":
+    if dtype != "bfloat16" and (ZARR >= (3, 4) or np.dtype(dtype).kind != "V"):  # older ones stumble over records
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], want)
