@@ -161,9 +161,21 @@ def _chain(layout: Layout, shape: tuple[int, ...], options: Options) -> Chain:
 
 
 def forward(selection: Outer | Points) -> Outer | Points:
+    """The selection with every range running forward."""
     if isinstance(selection, Points):
         return selection
     return Outer(tuple(index[::-1] if backward(index) else index for index in selection.axes), selection.squeeze)
+
+
+def facing(selection: Outer | Points, array: Any) -> Any:
+    """`array`, of the selection's shape, as `forward` fills or reads it: all axes, every range running forward.
+
+    For points it is flat.
+    """
+    if isinstance(selection, Points):
+        return array.reshape(-1)
+    array = array[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
+    return array[(*(slice(None, None, -1) if backward(index) else slice(None) for index in selection.axes), ...)]
 
 
 def backward(index: range | np.ndarray) -> bool:

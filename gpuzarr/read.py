@@ -24,7 +24,7 @@ from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
 from gpuzarr.placement import decoded, placeable
-from gpuzarr.plan import ALONE, Options, Wave, backward, forward, places, plan, together
+from gpuzarr.plan import ALONE, Options, Wave, facing, forward, places, plan, together
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 from gpuzarr.stores.gds import read as gds_read
@@ -55,7 +55,7 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         read(source, selection, flat, device, options, record)
         out[...] = flat
         return
-    target = _target(selection, out)
+    target = facing(selection, out)
     planned = plan(source.layout, forward(selection), device, options)
     record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
     gds, record.io = choose(source.store, device, planned, options)
@@ -63,14 +63,6 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         record.codecs = partial(places, planned.shares[planned.waves[0].chunk_shape].chain, device)
     reader = Reader(source, target, device, gds, planned.shares, record)
     device.run(reader.load, reader.finish, planned.waves, record)
-
-
-def _target(selection: Outer | Points, out: Any) -> Any:
-    """`out` with an axis for each axis of the array, seen so that every range runs forward; points: flat."""
-    if isinstance(selection, Points):
-        return out.reshape(-1)
-    out = out[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
-    return out[(*(slice(None, None, -1) if backward(index) else slice(None) for index in selection.axes), ...)]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from gpuzarr.gpu.empty import only_fill
 from gpuzarr.grid import Part, distinct, parts
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Locator
+from gpuzarr.plan import facing, forward
 from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING, Store
@@ -72,8 +73,8 @@ class Wave:
 def write(target: Target, selection: Outer | Points, value: Any, device: Device) -> None:
     """Write `value`, an array of the device that broadcasts to `selection.shape`, to the elements selected."""
     layout = target.layout if len(target.layout.levels) < 2 else target.layout.outer
-    value = _source(selection, device.xp.broadcast_to(value, selection.shape))
-    selection = _forward(selection)
+    value = facing(selection, device.xp.broadcast_to(value, selection.shape))
+    selection = forward(selection)
     together = layout.per_object if layout.levels else (0,) * len(layout.axes)
     found = list(parts(selection, layout.axes, together))
     writing = Writing(target, layout, value, device)
@@ -81,24 +82,6 @@ def write(target: Target, selection: Outer | Points, value: Any, device: Device)
         writing.shards(found)
     else:
         writing.chunks(found)
-
-
-def _source(selection: Outer | Points, value: Any) -> Any:
-    """`value` with an axis for each axis of the array, seen so that every range runs forward; points: flat."""
-    if isinstance(selection, Points):
-        return value.reshape(-1)
-    value = value[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
-    return value[(*(slice(None, None, -1) if _backward(index) else slice(None) for index in selection.axes), ...)]
-
-
-def _forward(selection: Outer | Points) -> Outer | Points:
-    if isinstance(selection, Points):
-        return selection
-    return Outer(tuple(index[::-1] if _backward(index) else index for index in selection.axes), selection.squeeze)
-
-
-def _backward(index: range | np.ndarray) -> bool:
-    return isinstance(index, range) and index.step < 0
 
 
 @dataclass(frozen=True)

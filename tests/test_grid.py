@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from gpuzarr.grid import Box, parts, segments
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
-from gpuzarr.plan import forward
-from gpuzarr.read import _target
+from gpuzarr.plan import facing, forward
 from gpuzarr.selection import orthogonal, pointwise
 
 
@@ -45,7 +44,7 @@ def chunk_at(array: np.ndarray, grid: list[Axis], coords: list[int]) -> np.ndarr
 
 def place_all(array: np.ndarray, grid: list[Axis], selection, together: tuple[int, ...], most: int) -> np.ndarray:
     out = np.full(selection.shape, -7)
-    target = _target(selection, out)
+    target = facing(selection, out)
     seen = 0
     for part in parts(forward(selection), tuple(grid), together):
         for piece in part.split(most):

@@ -18,8 +18,7 @@ from gpuzarr.gpu.place import AXES, Chunks, fits, place
 from gpuzarr.grid import Box, parts
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.placement import placeable
-from gpuzarr.plan import forward
-from gpuzarr.read import _target
+from gpuzarr.plan import facing, forward
 from gpuzarr.selection import orthogonal
 from tests.conftest import host_array
 from tests.test_grid import axes, chunk_at
@@ -51,7 +50,7 @@ def check(device, array, grid, selection, *, permutation, swapped=False, offset=
     order = tuple(range(len(shape)))[:: -1 if transposed else 1]
     out = device.upload(np.full([shape[i] for i in order], -7).astype(kind)).transpose(order)
     want = np.full(shape, -7).astype(kind)
-    target, wanted = _target(selection, out), _target(selection, want)
+    target, wanted = facing(selection, out), facing(selection, want)
     found = list(parts(forward(selection), tuple(grid), (0,) * len(grid)))
     for chunk_shape in {box.chunk_shape for box in found}:
         boxes = [box for box in found if box.chunk_shape == chunk_shape]
