@@ -9,7 +9,7 @@ import numpy as np
 PIECE = 1 << 12  # elements that are compared before the next are looked at
 
 
-def blank(batch: Any, fill_value: Any, xp: Any) -> np.ndarray:
+def blank(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     """For each chunk of a batch whether all its elements are the fill value: NaN is the same NaN, -0.0 is not 0.0."""
     n, dtype = len(batch), batch.dtype
     if not batch.size or (fill_value is None and dtype.kind != "O"):
@@ -17,9 +17,6 @@ def blank(batch: Any, fill_value: Any, xp: Any) -> np.ndarray:
     if dtype.hasobject or dtype.kind == "T":
         return np.array([_all_same(chunk.reshape(-1), fill_value) for chunk in batch], bool)
     rows, fill = _bits(batch), _bits(np.full((1, 1), fill_value, dtype))[0, 0]
-    if xp is not np:
-        same = (rows == xp.asarray(fill)).reshape(n, -1).all(axis=1)
-        return np.asarray(same.get() if hasattr(same, "get") else same)
     found = ((rows[:, 0] == fill) & (rows[:, -1] == fill)).reshape(n, -1).all(axis=1)
     for i in np.flatnonzero(found):
         found[i] = all((rows[i, a : a + PIECE] == fill).all() for a in range(0, rows.shape[1], PIECE))

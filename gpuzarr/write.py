@@ -254,7 +254,7 @@ class Writing:
         fill = self.layout.spec.fill_value
         if self.device.gpu and fill is not None:
             return only_fill(batch, fill, self.device)
-        return blank(batch, fill, self.device.xp)
+        return blank(batch, fill)
 
     def _store(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
         """`slab` has the chunks of the wave that are `stored`; the others are deleted."""

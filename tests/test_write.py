@@ -216,7 +216,7 @@ def test_blank(dtype: Any) -> None:
     fill = {"O": 0, "T": ""}.get(dtype, batch[0, 0, 0]) if isinstance(dtype, str) else batch[0, 0, 0]
     other = np.ones(1, dtype)[0] if dtype != "T" else "x"
     batch[1, 2, 2] = other
-    assert blank(batch, fill, np).tolist() == [True, False, True]
+    assert blank(batch, fill).tolist() == [True, False, True]
 
 
 def test_shards_keep_what_is_not_touched(tmp_path: Path) -> None:

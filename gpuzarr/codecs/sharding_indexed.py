@@ -157,7 +157,7 @@ class ShardingIndexed:
         ndim = len(counts)
         cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
         cells = cells.reshape((n * prod(counts), *self.chunk_shape))
-        there = np.flatnonzero(~blank(cells, spec.fill_value, device.xp))
+        there = np.flatnonzero(~blank(cells, spec.fill_value))
         inner = self.inner(spec).encode(cells[device.xp.asarray(there)], device)
         shard = there // prod(counts)
         pieces = [self._shard(inner.take(shard == i), there[shard == i] % prod(counts), spec) for i in range(n)]

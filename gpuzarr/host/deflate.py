@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import CodecError
+from gpuzarr.host.streams import decompressed
 
 ZLIB, GZIP, RAW = 15, 31, -15  # zlib's words for the two containers, and for none
 FAST_LEVELS, _BEST = 5, 3  # levels that ISA-L stands for, and its own level for them
@@ -56,17 +57,4 @@ def _fast() -> tuple[Any, Any]:
 
 
 def _inflate(library: Any, data: np.ndarray, nbytes: int, container: int, members: bool) -> bytes:
-    parts, size, rest = [], 0, data
-    while True:
-        stream = library.decompressobj(container)
-        parts.append(stream.decompress(rest, nbytes - size + 1))
-        size += len(parts[-1])
-        if size > nbytes:
-            raise CodecError(f"decodes to more than {nbytes} bytes")
-        if not stream.eof:
-            raise CodecError("the stream is cut short")
-        rest = stream.unused_data
-        if not rest:
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-        if not members:
-            raise CodecError(f"{len(rest)} bytes follow the stream")
+    return decompressed(lambda: library.decompressobj(container), data, nbytes, members)
