@@ -60,6 +60,8 @@ CASES: dict[str, Json] = {
     },
 }
 
+CHANGED = ("one length for all axes", "struct")
+
 
 def documents(path: Path) -> dict[str, Json]:
     found = {file: path / file for file in ("zarr.json", ".zarray", ".zattrs")}
@@ -79,6 +81,8 @@ def plain(document: Any) -> Any:
 @pytest.mark.filterwarnings("ignore")  # zarr-python: data types that are not in the specification
 @pytest.mark.parametrize("case", CASES)
 def test_as_zarr_python(case: str, tmp_path: Path) -> None:
+    if case in CHANGED and tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 2):
+        pytest.skip("this zarr-python says it as it did before")
     zarr.create_array(tmp_path / "theirs", **CASES[case])
     gpuzarr.create_array(tmp_path / "ours", **CASES[case], device="cpu")
     assert documents(tmp_path / "ours") == documents(tmp_path / "theirs")
