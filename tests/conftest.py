@@ -8,6 +8,12 @@ import pytest
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import why_not_cuda
 from gpuzarr.devices.cost import Costs
+from tests.isolation import (  # noqa: F401 (hooks of pytest)
+    pytest_configure,
+    pytest_pyfunc_call,
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+)
 
 
 def _emulated(seed=0):
