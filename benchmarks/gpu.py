@@ -35,16 +35,29 @@ def device(name: str) -> Device:
 
 
 def seconds(device: Device, run: Callable[[], Any], repeats: int) -> float:
-    """Median of the device's own clock, after one run that does not count; errors are looked for between runs."""
-    times = []
-    for _ in range(repeats + 1):
+    """Median of `times`."""
+    return statistics.median(times(device, run, repeats))
+
+
+def times(device: Device, run: Callable[[], Any], repeats: int, limit: float = float("inf")) -> list[float]:
+    """Seconds by the device's own clock, after one run that does not count; errors are looked for between runs.
+
+    After `limit` seconds by the host's clock it is not run again; one run counts at least.
+    """
+    found: list[float] = []
+    end = time.perf_counter() + limit
+    for i in range(repeats + 1):
         begin = device.mark()
         result = run()
-        times.append((begin, device.mark()))
+        done = device.mark()
         if settle := device.checked():
             settle()
         del result
-    return statistics.median(device.seconds(*pair) for pair in times[1:])
+        if i:
+            found.append(device.seconds(begin, done))
+        if found and time.perf_counter() > end:
+            break
+    return found
 
 
 def wall(device: Device, run: Callable[[], Any], repeats: int) -> float:
@@ -72,12 +85,12 @@ def pinned_copy(device: Device, nbytes: int, repeats: int) -> float:
     return nbytes / wall(device, lambda: device.upload(staged), repeats) / 1e9
 
 
-def page_cache(path: Path, repeats: int) -> float:
-    """GB/s of reading all files below `path` into memory that is there already, with all cores."""
+def page_cache(path: Path, repeats: int, threads: int = 0) -> float:
+    """GB/s of reading all files below `path` into memory that is there already, with all cores or so many threads."""
     files = [file for file in path.rglob("*") if file.is_file()]
     sizes = [file.stat().st_size for file in files]
     rooms = [memoryview(bytearray(size)) for size in sizes]
-    threads = len(os.sched_getaffinity(0))
+    threads = threads or len(os.sched_getaffinity(0))
 
     def one(i: int) -> None:
         with open(files[i], "rb", buffering=0) as file:
