@@ -18,11 +18,13 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 
 
-def parser(name: str, doc: str | None, mib: int) -> argparse.ArgumentParser:
-    """As timing.parser, with the device and how much is decoded."""
+def parser(name: str, doc: str | None, mib: int, seconds: int) -> argparse.ArgumentParser:
+    """As timing.parser, with the device, how much is decoded, and how long it may take."""
     made = timing.parser(name, doc)
     made.add_argument("--device", default="cuda", help="cuda (default), or emulated: slow, to see that all of it runs")
     made.add_argument("--mib", type=float, default=mib, help=f"MiB of decoded data in a row (default {mib})")
+    more = f"about what all may take: then fewer repeats, and at last fewer rows (default {seconds})"
+    made.add_argument("--seconds", type=float, default=seconds, help=more)
     return made
 
 

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,32 +34,45 @@ def compare(
     **others: Callable[[], Any],
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Median seconds in which each reader (and each of `others`) reads all `keys`; and why a reader is left out."""
-    runs, left_out = right(choice, path, keys, truth)
+    runs, left_out, _ = right(choice, path, keys, truth)
     return medians(runs | others, repeats), left_out
 
 
 def right(
     choice: Sequence[Reader], path: Path, keys: Sequence[Any], truth: np.ndarray
-) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
-    """What is timed of each reader that reads the right values; and why another is left out."""
-    opened = {reader.name: (reader, *checked(reader, path, keys, truth)) for reader in choice}
-    runs = {name: reading(reader, array, keys) for name, (reader, array, why) in opened.items() if not why}
-    return runs, {name: why for name, (_, _, why) in opened.items() if why}
+) -> tuple[dict[str, Callable[[], Any]], dict[str, str], dict[str, float]]:
+    """What is timed of each reader that reads the right values; why others are left out; seconds of the first read."""
+    runs, left_out, first = {}, {}, {}
+    for reader in choice:
+        array, why, seconds = checked(reader, path, keys, truth)
+        if why:
+            left_out[reader.name] = why
+        else:
+            runs[reader.name], first[reader.name] = reading(reader, array, keys), seconds
+    return runs, left_out, first
 
 
-def checked(reader: Reader, path: Path, keys: Sequence[Any], truth: np.ndarray) -> tuple[Any, str]:
-    """The open array, and "" where its values are right, else why the reader is left out. Ours must be right."""
+def checked(reader: Reader, path: Path, keys: Sequence[Any], truth: np.ndarray) -> tuple[Any, str, float]:
+    """The open array; "" where its values are right, else why the reader is left out; and the seconds of these reads.
+
+    Ours must be right.
+    """
+    right, seconds = True, 0.0
     with reader.around():
         try:
             array = reader.open(path)
-            right = all(same(reader.host(reader.read(array, key)), truth[key]) for key in keys)
+            for key in keys:
+                before = time.perf_counter()
+                values = reader.read(array, key)
+                seconds += time.perf_counter() - before
+                right = right and same(reader.host(values), truth[key])
         except Exception as error:
             if reader.ours:
                 raise
-            return None, f"cannot ({type(error).__name__})"
+            return None, f"cannot ({type(error).__name__})", 0.0
     if reader.ours and not right:
         raise SystemExit(f"{reader.name} reads wrong values from {path.name}")
-    return array, "" if right else "WRONG VALUES"
+    return array, "" if right else "WRONG VALUES", seconds
 
 
 def same(values: np.ndarray, truth: np.ndarray) -> bool:
@@ -96,6 +110,21 @@ def reading(reader: Reader, array: Any, keys: Sequence[Any]) -> Callable[[], Any
             return values
 
     return run
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds that a benchmark may take, shared by what is still to be measured."""
+
+    end: float
+
+    @classmethod
+    def of(cls, seconds: float) -> Budget:
+        return cls(time.monotonic() + seconds)
+
+    def share(self, waiting: int) -> float:
+        """Seconds for the next one of so many."""
+        return max(0.0, self.end - time.monotonic()) / max(1, waiting)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
