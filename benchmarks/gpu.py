@@ -18,7 +18,7 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 
 
-def parser(name: str, doc: str | None, mib: int, seconds: int) -> argparse.ArgumentParser:
+def parser(name: str, doc: str | None, mib: int, seconds: int = 120) -> argparse.ArgumentParser:
     """As timing.parser, with the device, how much is decoded, and how long it may take."""
     made = timing.parser(name, doc)
     made.add_argument("--device", default="cuda", help="cuda (default), or emulated: slow, to see that all of it runs")

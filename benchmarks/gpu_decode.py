@@ -62,8 +62,12 @@ class Kept:
             settle()
         return made
 
-    def alone(self, repeats: int, limit: float = float("inf")) -> list[float]:
-        """Seconds that nvCOMP's calls take alone, of each run; NaN if there were none."""
+    def alone(self, repeats: int) -> float:
+        """Seconds that nvCOMP's calls take alone; NaN if there were none."""
+        return median(self.times(repeats))
+
+    def times(self, repeats: int, limit: float = float("inf")) -> list[float]:
+        """The same of each run."""
         return gpu.times(self._device, self.again, repeats, limit) if self.batches else [float("nan")]
 
     def again(self) -> None:
@@ -95,7 +99,7 @@ def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int, li
     kept = Kept.of(device, codec, slab, spec, into)
     seconds = {
         "ours": gpu.times(device, partial(codec.decode, slab, spec, device, into), repeats, limit / 2),
-        "nvCOMP": kept.alone(repeats, limit / 2),
+        "nvCOMP": kept.times(repeats, limit / 2),
     }
     ours, alone = map(median, seconds.values())
     decoded = chunk * len(slab)

@@ -42,6 +42,7 @@ PROBES = {  # seconds that each may take
     "two_streams": 200,
 }
 BENCHMARKS = {"gpu_decode": 160, "gpu_kernels": 90, "gpu_read": 260, "gpu_write": 150}
+SMALLER = {"gpu_write": ["--mib", "256", "--repeats", "3"]}  # peers write slowly
 TINY = {"gpu_decode": ["--kib", "64"], "gpu_read": ["--rows", "zstd, 256"]}
 
 
@@ -67,7 +68,13 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False) -> list[Step]:
     for name, seconds in BENCHMARKS.items():
         if (ROOT / f"benchmarks/{name}.py").exists():
             command = *python, f"benchmarks.{name}", *how, "--output", f"{into}/{name}.json"
-            made.append(Step(f"bench-{name}", (*command, *(small + TINY.get(name, []) if tiny else [])), seconds))
+            made.append(
+                Step(
+                    f"bench-{name}",
+                    (*command, *(small + TINY.get(name, []) if tiny else SMALLER.get(name, []))),
+                    seconds,
+                )
+            )
     return made
 
 
