@@ -22,13 +22,12 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from benchmarks import plot, timing
+from benchmarks.suite import PYTEST, ROOT
 from gpuzarr.devices import cost
 
-ROOT = Path(__file__).parents[1]
-KERNEL_TESTS = ("tests/test_kernels.py", "tests/test_place.py")
+KERNEL_TESTS = ("test_kernels.py", "test_kernels_encode.py", "test_place.py", "test_planes.py")  # those that are there
 PROBES = {  # seconds that each may take
     "smoke": 120,
     "copies": 60,
@@ -58,7 +57,7 @@ class Step:
 
 def steps(into: Path, device: str = "cuda", tiny: bool = False) -> list[Step]:
     python, how = (sys.executable, "-m"), ("--device", device)
-    made = [Step("suite", (*_pytest(), "-k", "cuda", f"--junit-xml={into}/suite.xml", "--durations=20"), 500)]
+    made = [Step("suite", (*python, "benchmarks.suite", "--output", f"{into}/suite.json"), 540)]
     made += [sanitizer(tool) for tool in ("memcheck", "racecheck")]
     for name, seconds in PROBES.items():
         command = *python, f"benchmarks.probes.{name}", *how, "--output", f"{into}/probe_{name}.json"
@@ -68,18 +67,9 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False) -> list[Step]:
     for name, seconds in BENCHMARKS.items():
         if (ROOT / f"benchmarks/{name}.py").exists():
             command = *python, f"benchmarks.{name}", *how, "--output", f"{into}/{name}.json"
-            made.append(
-                Step(
-                    f"bench-{name}",
-                    (*command, *(small + TINY.get(name, []) if tiny else SMALLER.get(name, []))),
-                    seconds,
-                )
-            )
+            size = small + TINY.get(name, []) if tiny else SMALLER.get(name, [])
+            made.append(Step(f"bench-{name}", (*command, *size), seconds))
     return made
-
-
-def _pytest() -> tuple[str, ...]:
-    return sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"
 
 
 def sanitizer(tool: str) -> Step:
@@ -91,8 +81,10 @@ def sanitizer(tool: str) -> Step:
     found = next((place for place in [*places, *packaged] if place), None)
     if found is None:
         return Step(f"sanitizer-{tool}", (), 0, "compute-sanitizer was not found: it comes with the CUDA toolkit")
+    bounds = "env", "GPUZARR_NO_POOL=1"  # every array is an allocation, whose bounds the tool knows
     options = "--tool", tool, "--error-exitcode", "9", "--print-limit", "20"
-    return Step(f"sanitizer-{tool}", (found, *options, *_pytest(), "-x", "-k", "cuda", *KERNEL_TESTS), 280)
+    tests = [f"tests/{name}" for name in KERNEL_TESTS if (ROOT / "tests" / name).exists()]
+    return Step(f"sanitizer-{tool}", (*bounds, found, *options, *PYTEST, "-x", "-k", "cuda", *tests), 280)
 
 
 def run(step: Step, into: Path, seconds: float) -> dict[str, Any]:
@@ -102,8 +94,8 @@ def run(step: Step, into: Path, seconds: float) -> dict[str, Any]:
         return {"step": step.name, "status": step.why or "no time was left", "seconds": 0.0}
     begin = time.monotonic()
     for word in step.command:
-        if word.endswith((".json", ".xml")):
-            Path(word.rpartition("=")[2]).unlink(missing_ok=True)  # what an earlier session left there
+        if word.endswith(".json"):
+            Path(word).unlink(missing_ok=True)  # what an earlier session left there
     with (into / f"{step.name}.log").open("wb") as log:
         process = subprocess.Popen(
             step.command,
@@ -141,32 +133,16 @@ def run_all(chosen: Sequence[Step], into: Path, seconds: float) -> list[dict[str
     return done
 
 
-def outcomes(xml: Path) -> dict[str, Any]:
-    """What a suite's JUnit file says: numbers, and of each failure its name and words."""
-    cases = list(ElementTree.parse(xml).iter("testcase"))
-    found: dict[str, Any] = {"tests": len(cases), "failure": 0, "error": 0, "skipped": 0, "failed": []}
-    for case in cases:
-        for child in case:
-            if child.tag in ("failure", "error", "skipped"):
-                found[child.tag] += 1
-            if child.tag in ("failure", "error"):
-                name = f"{case.get('classname')}::{case.get('name')}"
-                found["failed"].append({"test": name, "said": (child.get("message") or "")[:1000]})
-    return found
-
-
 def gathered(into: Path, done: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
     """The session as one document: the machine, the steps, and every JSON that they left."""
     parts = {path.stem: path for path in sorted(into.glob("*.json")) if path.stem in parts_of_a_session()}
     results = {name: json.loads(path.read_text()) for name, path in parts.items()}
-    suite = into / "suite.xml"
-    about = {"suite": outcomes(suite)} if suite.exists() else {}
     document = {"benchmark": "session", **timing.machine(), "settings": settings, "steps": done}
-    return document | about | {"results": results}
+    return document | {"results": results}
 
 
 def parts_of_a_session() -> set[str]:
-    return {f"probe_{name}" for name in PROBES} | set(BENCHMARKS) | {"costs"}
+    return {f"probe_{name}" for name in PROBES} | set(BENCHMARKS) | {"costs", "suite"}
 
 
 def name_of(document: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ def _cuda():
     if missing := why_not_cuda(0):
         pytest.skip(missing)
     device = device_of("cuda")
+    if os.environ.get("GPUZARR_NO_POOL"):  # compute-sanitizer sees the bounds of CUDA's own allocations only
+        device.xp.cuda.set_allocator(None)
     device.cost = Costs(where="gpu")  # which would leave to the host what is as small as most tests
     return device
 

@@ -13,12 +13,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks import prove
+from benchmarks import prove, suite
 from benchmarks.prove import Step
-
-XML = """<testsuites><testsuite><testcase classname="tests.a" name="one" time="0"/>
-<testcase classname="tests.a" name="two[cuda]"><failure message="it is 3">long</failure></testcase>
-<testcase classname="tests.b" name="three"><skipped message="no"/></testcase></testsuite></testsuites>"""
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -59,7 +55,7 @@ def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
     benchmarks = {path.stem for path in (prove.ROOT / "benchmarks").glob("gpu_*.py")} - {"gpu_peers"}
     assert {f"benchmarks.{name}" for name in benchmarks} <= set(modules)
     assert sum(step.seconds for step in steps if step.name.startswith("bench-")) <= 700
-    assert all((prove.ROOT / file).exists() for file in prove.KERNEL_TESTS)
+    assert "tests/test_place.py" in steps[1].command or not steps[1].command
 
 
 def test_steps_are_chosen_by_how_their_names_begin(tmp_path: Path) -> None:
@@ -74,17 +70,34 @@ def test_steps_are_chosen_by_how_their_names_begin(tmp_path: Path) -> None:
 def test_the_sanitizer_is_found_or_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prove.shutil, "which", lambda name, path=None: f"{path}/{name}" if path else None)
     step = prove.sanitizer("racecheck")
-    assert step.command[0].endswith("compute-sanitizer") and "racecheck" in step.command
+    assert "/usr/local/cuda/bin/compute-sanitizer" in step.command and "racecheck" in step.command
     monkeypatch.setattr(prove.shutil, "which", lambda name, path=None: None)
     monkeypatch.setattr(prove, "find_spec", lambda name: None)
     assert prove.sanitizer("memcheck").command == () and "not found" in prove.sanitizer("memcheck").why
 
 
-def test_outcomes_of_a_suite(tmp_path: Path) -> None:
-    (tmp_path / "suite.xml").write_text(XML)
-    found = prove.outcomes(tmp_path / "suite.xml")
-    assert [found[key] for key in ("tests", "failure", "error", "skipped")] == [3, 1, 0, 1]
-    assert found["failed"] == [{"test": "tests.a::two[cuda]", "said": "it is 3"}]
+def test_a_suite_is_a_process_for_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "test_dies.py").write_text("import os\ndef test_gpu_dies(): os.abort()\n")
+    (folder / "test_fails.py").write_text("def test_gpu_fails(): assert 1 == 2\ndef test_gpu(): pass\n")
+    (folder / "test_works.py").write_text("def test_gpu(): pass\n" * 2 + "def test_other(): assert False\n")
+    (folder / "test_other.py").write_text("def test_other(): assert False\n")
+    output = tmp_path / "suite.json"
+    with pytest.raises(SystemExit):
+        suite.main(["--which", "gpu", "--tests", "tests", "--jobs", "2", "--output", str(output)])
+    found = {Path(each["file"]).name: each for each in json.loads(output.read_text())["files"]}
+    assert {name: each["status"] for name, each in found.items()} == {
+        "test_dies.py": -6,
+        "test_fails.py": 1,
+        "test_works.py": 0,
+    }
+    assert "Fatal Python error: Aborted" in found["test_dies.py"]["failed"][0]["said"]
+    assert found["test_fails.py"]["tests"] == 2 and "assert 1 == 2" in found["test_fails.py"]["failed"][0]["said"]
+    assert found["test_works.py"]["tests"] == 1 and not found["test_works.py"]["failed"]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
