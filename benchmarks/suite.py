@@ -25,10 +25,11 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
 def files(which: str, folder: str) -> list[str]:
-    """Test files that have a test which `-k which` chooses; those with most of them first."""
+    """Test files with a test that `-k which` chooses, those with most of them first; and those that do not load."""
     command = [*PYTEST, "--collect-only", "-k", which, folder]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
-    found = [line.partition("::")[0] for line in lines if "::" in line]
+    words = [line.removeprefix("ERROR ").split()[0] for line in lines if line.startswith("ERROR ") or "::" in line]
+    found = [file for word in words if (ROOT / (file := word.partition("::")[0])).is_file()]
     return sorted(set(found), key=lambda file: -found.count(file))
 
 

@@ -86,6 +86,7 @@ def test_a_suite_is_a_process_for_each_file(tmp_path: Path, monkeypatch: pytest.
     (folder / "test_fails.py").write_text("def test_gpu_fails(): assert 1 == 2\ndef test_gpu(): pass\n")
     (folder / "test_works.py").write_text("def test_gpu(): pass\n" * 2 + "def test_other(): assert False\n")
     (folder / "test_other.py").write_text("def test_other(): assert False\n")
+    (folder / "test_broken.py").write_text("import there_is_no_such_thing\n")
     output = tmp_path / "suite.json"
     with pytest.raises(SystemExit):
         suite.main(["--which", "gpu", "--tests", "tests", "--jobs", "2", "--output", str(output)])
@@ -93,6 +94,7 @@ def test_a_suite_is_a_process_for_each_file(tmp_path: Path, monkeypatch: pytest.
     assert {name: each["status"] for name, each in found.items()} == {
         "test_dies.py": -6,
         "test_fails.py": 1,
+        "test_broken.py": 2,
         "test_works.py": 0,
     }
     assert "Fatal Python error: Aborted" in found["test_dies.py"]["failed"][0]["said"]
