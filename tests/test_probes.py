@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.probes import batch, child, rates
+from benchmarks.probes import batch, child, crc32c, rates
+from gpuzarr.devices import nvcomp
+from gpuzarr.errors import DeviceError
 
 PROBES = Path(child.__file__).parent
 SHARED = {"__init__", "batch", "child", "report"}
@@ -84,3 +87,17 @@ def test_a_batch_tells_what_happened() -> None:
     assert result.verdict(0, value[:-1] + b"?") == "wrong bytes, no error"
     made.target[int(made.starts[1]) - 1] = 0
     assert made.look().verdict(0, value) == "wrote beside its target"
+
+
+def test_what_the_real_library_says_without_a_gpu() -> None:
+    """Structs have the sizes of the headers, and gzip's algorithm lies where nvCOMP looks for it."""
+    assert [ctypes.sizeof(each) for each in (crc32c.Spec, crc32c.Kernel, crc32c.Options)] == [32, 32, 128]
+    try:
+        library = nvcomp.load()
+    except DeviceError as error:
+        pytest.skip(str(error))
+    found = nvcomp.Alignments()
+    query = nvcomp.FORMATS["gzip"].function(library, "GetRequiredAlignments")
+    for algorithm, need in ((0, (1, 1, 1)), (1, (4, 1, 8))):
+        assert query(nvcomp.Options(nvcomp.BACKEND_CUDA, bytes([algorithm])), ctypes.byref(found)) == 0
+        assert (found.source, found.target, found.scratch) == need
