@@ -87,12 +87,12 @@ def pinned_copy(device: Device, nbytes: int, repeats: int) -> float:
     return nbytes / wall(device, lambda: device.upload(staged), repeats) / 1e9
 
 
-def page_cache(path: Path, repeats: int, threads: int = 0) -> float:
-    """GB/s of reading all files below `path` into memory that is there already, with all cores or so many threads."""
+def page_cache(path: Path, repeats: int) -> float:
+    """GB/s of reading all files below `path` into memory that is there already, with all cores."""
     files = [file for file in path.rglob("*") if file.is_file()]
     sizes = [file.stat().st_size for file in files]
     rooms = [memoryview(bytearray(size)) for size in sizes]
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = len(os.sched_getaffinity(0))
 
     def one(i: int) -> None:
         with open(files[i], "rb", buffering=0) as file:

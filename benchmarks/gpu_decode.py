@@ -40,6 +40,10 @@ class Kept:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._device, name)
 
+    def times(self, repeats: int, limit: float) -> list[float]:
+        """Seconds of each run of nvCOMP's calls alone; NaN if there were none."""
+        return gpu.times(self._device, self.again, repeats, limit) if self.batches else [float("nan")]
+
     def empty(self, nbytes: int) -> Any:
         self._memory.append(self._device.empty(nbytes))
         return self._memory[-1]
@@ -64,11 +68,7 @@ class Kept:
 
     def alone(self, repeats: int) -> float:
         """Seconds that nvCOMP's calls take alone; NaN if there were none."""
-        return median(self.times(repeats))
-
-    def times(self, repeats: int, limit: float = float("inf")) -> list[float]:
-        """The same of each run."""
-        return gpu.times(self._device, self.again, repeats, limit) if self.batches else [float("nan")]
+        return gpu.seconds(self._device, self.again, repeats) if self.batches else float("nan")
 
     def again(self) -> None:
         for streams in self.batches:

@@ -87,7 +87,7 @@ def measure(row: Row, folder: Path, device: Device, options: Any, bus: float, li
     most = limit / 2 / len(choice)
     fast = {name: run for name, run in runs.items() if first[name] < most or name == choice[0].name}
     repeats = {name: [seconds] for name, seconds in first.items()}
-    repeats |= timing.rounds(fast, options.repeats, most)
+    repeats |= timing.rounds(fast, options.repeats, enough=most)
     seconds = {name: median(each) for name, each in repeats.items()}
     files, nbytes = stored(path), values.nbytes
     ceilings = {"page cache": files / (gpu.page_cache(path, options.repeats) * 1e9), "bus": files / (bus * 1e9)}

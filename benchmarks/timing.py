@@ -79,24 +79,37 @@ def same(values: np.ndarray, truth: np.ndarray) -> bool:
     return values.dtype == truth.dtype and np.array_equal(values, truth)
 
 
-def medians(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each."""
-    return {name: statistics.median(seconds) for name, seconds in rounds(runs, repeats).items()}
+def medians(
+    runs: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    prepare: Callable[[str], None] | None = None,
+    enough: float = float("inf"),
+) -> dict[str, float]:
+    """Median seconds of each: see `rounds`."""
+    return {name: statistics.median(seconds) for name, seconds in rounds(runs, repeats, prepare, enough).items()}
 
 
-def rounds(runs: Mapping[str, Callable[[], Any]], repeats: int, limit: float = float("inf")) -> dict[str, list[float]]:
+def rounds(
+    runs: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    prepare: Callable[[str], None] | None = None,
+    enough: float = float("inf"),
+) -> dict[str, list[float]]:
     """Seconds of every run. Every round runs each once, so that what else the machine does hits all alike.
 
-    What has taken `limit` seconds in all is not run again; each runs once at least.
+    `prepare(name)` is called before each run, untimed. Who ran twice, and for `enough` seconds in all, runs no more.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            if sum(seconds[name]) < limit:
-                before = time.perf_counter()
-                result = run()
-                seconds[name].append(time.perf_counter() - before)
-                del result
+            if len(seconds[name]) >= 2 and sum(seconds[name]) > enough:
+                continue
+            if prepare is not None:
+                prepare(name)
+            before = time.perf_counter()
+            result = run()
+            seconds[name].append(time.perf_counter() - before)
+            del result
     return seconds
 
 
