@@ -5,7 +5,10 @@ Goals: 0.8 of it for unshuffle of 2, 4 and 8 bytes, and for the placement of chu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -21,24 +24,23 @@ BLOCK = 128 << 10  # bytes of a shuffled block
 ROWS = (32, 128, 512, 4096)  # bytes of the rows that are placed
 
 
-def shuffles(device: Device, nbytes: int, repeats: int) -> dict[str, float]:
-    """GB/s of decoded bytes."""
+def shuffles(device: Device, nbytes: int, repeats: int, limit: float) -> dict[str, list[float]]:
+    """GB/s of decoded bytes, of each run."""
     count = max(1, nbytes // BLOCK)
     source, target = (device.slab(np.full(count, BLOCK)) for _ in range(2))
     source.data.fill(3)
     found = {}
+
+    def rate(run: Callable[[], Any]) -> list[float]:
+        return [count * BLOCK / seconds / 1e9 for seconds in gpu.times(device, run, repeats, limit)]
+
     for width in (2, 4, 8):
         for name, launch in (("unshuffle", unshuffle), ("bitunshuffle", bitunshuffle)):
             blocks = _blocks(device, source, target, width)
-            found[f"{name} {width}"] = (
-                count * BLOCK / gpu.seconds(device, partial(launch, device, blocks), repeats) / 1e9
-            )
+            found[f"{name} {width}"] = rate(partial(launch, device, blocks))
     where, to = addresses(source, device), addresses(target, device)
-    found["copy of ranges"] = (
-        count * BLOCK / gpu.seconds(device, partial(copy, device, where, to, source.sizes), repeats) / 1e9
-    )
-    check = partial(crc32, device, where, source.sizes, CRC32C)
-    return found | {"crc32c": count * BLOCK / gpu.seconds(device, check, repeats) / 1e9}
+    found["copy of ranges"] = rate(partial(copy, device, where, to, source.sizes))
+    return found | {"crc32c": rate(partial(crc32, device, where, source.sizes, CRC32C))}
 
 
 def _blocks(device: Device, source: Slab, target: Slab, width: int) -> Blocks:
@@ -48,7 +50,7 @@ def _blocks(device: Device, source: Slab, target: Slab, width: int) -> Blocks:
     return Blocks(*places, each, first, np.zeros(count, bool), addresses(source, device))
 
 
-def placement(device: Device, nbytes: int, row: int, repeats: int) -> float:
+def placement(device: Device, nbytes: int, row: int, repeats: int, limit: float) -> list[float]:
     """GB/s at which chunks with rows of so many bytes come to their place, as a read of raw chunks reports it."""
     chunk = (16, 16, row // 4)
     edge = max(1, round(nbytes / (1024 * row)))
@@ -57,11 +59,12 @@ def placement(device: Device, nbytes: int, row: int, repeats: int) -> float:
     data = bytes(16 * 16 * row)
     stored |= {f"c/{i}/{j}/{k}": data for i in range(edge) for j in range(2) for k in range(2)}
     array = gpuzarr.open_array(stored, device=device, memory_limit="4GiB")
-    rates = []
-    for _ in range(repeats + 1):
+    rates: list[float] = []
+    budget = timing.Budget.of(limit)
+    while len(rates) < 2 or (len(rates) <= repeats and budget.share(1)):
         array[...]
         rates.append(array.nbytes / array.last_read.stages["place"] / 1e9)
-    return float(np.median(rates[1:]))
+    return rates[1:]
 
 
 def metadata(shape: tuple[int, ...], chunk: tuple[int, ...]) -> bytes:
@@ -87,18 +90,22 @@ def missed(rates: dict[str, float], ceiling: float) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = gpu.parser("gpu_kernels", __doc__, 1024).parse_args(arguments)
+    options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes = int(options.mib * 2**20)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
-        rates = shuffles(device, nbytes, options.repeats)
-        rates |= {f"place {row}": placement(device, nbytes, row, options.repeats) for row in ROWS}
+        runs = shuffles(device, nbytes, options.repeats, options.seconds / 16)
+        for row in ROWS:
+            runs[f"place {row}"] = placement(device, nbytes, row, options.repeats, options.seconds / 8)
+    rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])
     )
     print(f"a copy on the device: {ceiling:.1f} GB/s")
-    timing.finish("gpu_kernels", options, missed(rates, ceiling), rates=rates, ceilings={"device copy": ceiling})
+    timing.finish(
+        "gpu_kernels", options, missed(rates, ceiling), rates=rates, runs=runs, ceilings={"device copy": ceiling}
+    )
 
 
 if __name__ == "__main__":
