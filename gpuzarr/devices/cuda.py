@@ -21,7 +21,7 @@ from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
-from gpuzarr.devices.pinned import Pinned
+from gpuzarr.devices.pinned import Pinned, rounded
 from gpuzarr.devices.record import Held, Record, Tab, Tabs
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
@@ -109,18 +109,18 @@ class Cuda:
         """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""
         starts, sizes, total = packed(sizes)
         with self.on(), self._copying:
-            there = self.xp.empty(total, np.uint8)
+            there = self.xp.empty(rounded(total), np.uint8)
             self._copying.synchronize()
         if self.tabs.tab is not None:
-            self.tabs.tab.keep(there, total)
-        return Slab(there, starts, sizes)
+            self.tabs.tab.keep(there, len(there))
+        return Slab(there[:total], starts, sizes)
 
-    def _pin(self, nbytes: int) -> np.ndarray:
+    def _pin(self, nbytes: int, kind: str = "pinned") -> np.ndarray:
         """A pinned buffer of the wave; outside of waves one that nobody uses again."""
         if (tab := self.tabs.tab) is None:
             return self._lock_pages(max(nbytes, 1))
         buffer = self._pins.take(nbytes)
-        tab.pin(buffer)
+        tab.pin(buffer, kind)
         return buffer
 
     def _lock_pages(self, nbytes: int) -> np.ndarray:
@@ -142,6 +142,24 @@ class Cuda:
 
     def settled(self) -> None:
         self.tabs.settled()
+
+    @property
+    def room(self) -> int | None:
+        return self.tabs.room
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        if (tab := self.tabs.tab) is None:
+            yield
+            return
+        inner, done = tab.inner(), False
+        try:
+            with self.tabs.of(inner):
+                yield
+                self.xp.cuda.get_current_stream().synchronize()
+                done = True
+        finally:
+            inner.close(reuse=done)
 
     def _drain(self) -> None:
         """Wait for all that was launched by this thread, and for copies that others launched."""
@@ -197,7 +215,7 @@ class Cuda:
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
         """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
-        pinned = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
+        pinned = self._pin(data.nbytes, "tables")[: data.nbytes].view(data.dtype).reshape(data.shape)
         pinned[...] = data
         return pinned
 
@@ -205,15 +223,16 @@ class Cuda:
         """On the copying stream; the current one waits for it.
 
         The memory is that stream's, so the wave keeps it until it is settled: else the next copy could overwrite it
-        while it is still read.
+        while it is still read. Its size is rounded, so that CuPy's pool has the next wave's without asking CUDA.
         """
         copying = self._copying
         with copying:
-            there = self.xp.empty(data.shape, data.dtype)
+            memory = self.xp.empty(rounded(data.nbytes), np.uint8)
+            there = memory[: data.nbytes].view(data.dtype).reshape(data.shape)
             begin = copying.record()
             there.set(data, copying)
             end = copying.record()
-        tab.keep(there, data.nbytes)
+        tab.keep(memory, len(memory))
         tab.record.mark("copy", begin, end)
         self.xp.cuda.get_current_stream().wait_event(end)
         return there
@@ -271,7 +290,7 @@ class Cuda:
             if self._last_batch is not None:
                 stream.wait_event(self._last_batch)
             streams = algorithm, sources, sizes, targets, capacities, chunk
-            nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
+            nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
             self._last_batch = stream.record()
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:
@@ -286,7 +305,9 @@ class Cuda:
             if self._last_batch is not None:
                 stream.wait_event(self._last_batch)
             streams = algorithm, sources, sizes, targets, effort
-            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
+            made = nvcomp_compress.compress(
+                self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes))
+            )
             self._last_batch = stream.record()
             return made
 
