@@ -134,8 +134,19 @@ class Cuda:
             tab = partial(Tab, record, self.held, self._pins.give)
             try:
                 Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain).run(waves)
+            except self._cuda_errors as error:
+                raise self._stopped(error) from error
             finally:
                 self._pending.forget()
+
+    @property
+    def _cuda_errors(self) -> tuple[type[Exception], ...]:
+        """What CuPy raises where CUDA refuses: after a kernel has failed, by any call that comes next."""
+        cuda = self.xp.cuda
+        return cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
+
+    def _stopped(self, error: Exception) -> DeviceError:
+        return DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that")
 
     def count(self, **numbers: int) -> None:
         self.tabs.count(**numbers)
@@ -177,10 +188,17 @@ class Cuda:
             return self.xp.cuda.Stream(non_blocking=True)
 
     def release(self) -> None:
-        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs."""
+        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs.
+
+        CuPy's pool keeps memory by stream: what is kept for that of the copies, nobody else could use.
+        """
         self._pins.clear()
-        for name in ("_pool", "_copying", "memory_limit"):
+        for name in ("_pool", "memory_limit"):
             self.__dict__.pop(name, None)
+        copying = self.__dict__.pop("_copying", None)
+        if copying is not None and os.getpid() == self._process:
+            with self.on():
+                self.xp.get_default_memory_pool().free_all_blocks(copying)
 
     @cached_property
     def memory_limit(self) -> int:
@@ -252,13 +270,15 @@ class Cuda:
         def wait() -> np.ndarray:
             try:
                 event.synchronize()
-            except self.xp.cuda.runtime.CUDARuntimeError as error:
-                raise DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that") from error
+            except self._cuda_errors as error:
+                raise self._stopped(error) from error
             return host
 
         return wait
 
     def address(self, data: Any) -> int:
+        if data.data.device_id != self._ordinal:
+            raise DeviceError(f"an array of cuda:{data.data.device_id} cannot be used by {self.name}")
         return int(data.data.ptr)
 
     def kernel(self, file: str, name: str) -> Any:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.devices.pinned import rounded
 from gpuzarr.errors import DeviceError
 
 VERSION = 6000
@@ -157,7 +158,7 @@ def decompress(
         return scratch_bytes(library, form, sizes, stream)
 
     done = parts(query, capacities, most, 0, len(capacities))
-    room = device.empty(max(scratch for _, scratch in done) + GUARD) if done else None  # for one after the other
+    room = device.empty(_grown(max(scratch for _, scratch in done), most) + GUARD) if done else None  # for all in turn
     for part, scratch in done:
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
         bad = _launch(device, library, stream, form, columns, room, scratch)
@@ -168,6 +169,11 @@ def decompress(
 def spare(room: int | None, count: int) -> int | None:
     """Of `room` bytes those that a batch of `count` streams may have as scratch; None: as many as it likes."""
     return None if room is None else max(room - GUARD - TABLES * count, 0)
+
+
+def _grown(scratch: int, most: int | None) -> int:
+    """A round size, if there is room: CuPy's pool asks CUDA for more whenever a wave wants more than those before."""
+    return max(scratch, min(rounded(scratch), MAX_SCRATCH if most is None else most))
 
 
 def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.ndarray, capacities: np.ndarray) -> None:

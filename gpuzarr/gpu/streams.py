@@ -15,7 +15,7 @@ from gpuzarr.gpu.frames import bytes_at, gzip_members, zlib_streams, zstd_frames
 from gpuzarr.gpu.tables import addresses, copy
 
 ALGORITHMS = {"zstd": "zstd", "lz4": "lz4", "zlib": "deflate", "gzip": "gzip"}  # codec -> nvCOMP's
-_MAX_CHUNK = {"zstd": 2**31 - 1}  # bytes; nvCOMP's others take up to:
+_MAX_CHUNK = {"zstd": 2**31 - 1, "zlib": 65535 << 16}  # bytes, of nvCOMP and of a grid of adler32; the others:
 _MAX_OTHERS = 2**32 - 1
 
 
