@@ -15,8 +15,8 @@ from gpuzarr.batch import ALIGNMENT
 from gpuzarr.chain import Chain, Step
 from gpuzarr.devices import Device
 
-ZSTD = 3.06  # bytes of nvCOMP's scratch for a decoded byte, and for each stream:
-ZSTD_STREAM = 7 << 10
+ZSTD = 3.25  # bytes for a decoded byte: nvCOMP's scratch (3.06), or if the host decodes it what it is sent from and to
+ZSTD_STREAM = 7 << 10  # bytes of nvCOMP's scratch a stream
 TABLE = 1 << 10  # bytes of tables a chunk, on the device and pinned
 FIXED = 128 << 10  # bytes a wave: the guard behind nvCOMP's scratch, flags, and the least that a table takes
 CLASS = 9 / 8  # a pinned buffer, and its copy on the device, may be so much larger than what it holds

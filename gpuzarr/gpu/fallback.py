@@ -13,6 +13,7 @@ from gpuzarr.devices.host import HOST
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
+ZSTD_SCRATCH = 3.06  # bytes of nvCOMP's scratch for a decoded byte
 _COPIES = 13 / 4  # of a decoded chunk: two pinned ones, each an eighth larger at most, and one on the device
 _TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, a chunk and in all
 
@@ -41,6 +42,16 @@ def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec,
         last = first + each >= len(which)
         with nullcontext() if last else device.apart():
             _decode_on_host(codec, chunks, which[first : first + each], spec, device, into)
+
+
+def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
+    """Of `nbytes` decoded bytes, how many the host can decode while a GPU decodes the rest; None: any number.
+
+    `scratch`: bytes that the GPU needs for a decoded byte.
+    """
+    if device.room is None or (device.room >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
+        return None
+    return max(0.0, (device.room - _FIXED - scratch * nbytes) / (_COPIES - scratch))
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
