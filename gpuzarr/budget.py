@@ -128,9 +128,15 @@ class Share:
 
 
 def share(
-    chain: Chain, device: Device, limit: int, wanted: int, whole: bool, foreseen: Callable[[], int | None]
+    chain: Chain,
+    device: Device,
+    limit: int,
+    wanted: int,
+    several: bool,
+    whole: bool,
+    foreseen: Callable[[], int | None],
 ) -> Share:
-    """Waves of `wanted` chunks, if they fit; smaller ones if not, or if not even one wave can be loaded beside others.
+    """Waves of `wanted` chunks, if they fit; smaller ones if not. `several`: whether the read has more chunks.
 
     `foreseen`, as of `cost`, is asked for where it matters. One chunk at a time, whatever it needs, where not even one
     fits.
@@ -139,7 +145,7 @@ def share(
     if not device.gpu:
         each = limit // device.threads // max(need.wave(1, 0), 1)
         return Share(chain, limit, need, max(1, min(wanted, each)), 0)
-    if need.fit(limit, device.ahead) < wanted and (stored := foreseen()) is not None:
+    if (several or need.fit(limit, device.ahead) < wanted) and (stored := foreseen()) is not None:
         need = cost(chain, device, whole, stored)
     for ahead in range(device.ahead, -1, -1):
         if need.fit(limit, ahead) >= (wanted if ahead > 1 else 1):

@@ -111,10 +111,20 @@ class Plan:
         alone = max((share.cost.decoding(1, 0) for share in self.shares.values()), default=0)
         return max(self.limit - self._staging, alone)
 
+    @property
+    def stage(self) -> int:
+        """Bytes of encoded chunks that waves have, about, if there are several (else 0): all take as much pinned
+        memory, so that each can use what another gave back."""
+        if len(self.waves) < 2:
+            return 0
+        return max(len(wave.coords) * self.shares[wave.chunk_shape].cost.stored for wave in self.waves)
+
     def held(self, wave: Wave, device: Device) -> int:
         """Bytes beyond the result, at most, while waves like this one follow each other."""
-        cost = self.shares[wave.chunk_shape].cost
-        return cost.wave(len(wave.coords), self.ahead) * (1 if device.gpu else min(device.threads, len(self.waves)))
+        share, chunks = self.shares[wave.chunk_shape], len(wave.coords)
+        if device.gpu:
+            return share.cost.staging(share.chunks, self.ahead) + share.cost.decoding(chunks, self.ahead)
+        return share.cost.wave(chunks, 0) * min(device.threads, len(self.waves))
 
     def codecs(self, device: Device) -> tuple[tuple[str, str], ...]:
         """Each codec's name and where it decodes, in that order."""
@@ -154,7 +164,7 @@ def plan(
             whole = contiguous and (not device.gpu or all(part.in_one_piece(extents) for part in alike))
             wanted = min(_most(layout, shape, total, device), sum(map(len, alike)))
             seen = partial(foreseen, alike, sizes) if sizes else nothing
-            made[shape] = share(_chain(layout, shape, options), device, limit, wanted, whole, seen)
+            made[shape] = share(_chain(layout, shape, options), device, limit, wanted, total > wanted, whole, seen)
         return made
 
     planned = Plan([], limit, shares(limit))

@@ -2,6 +2,8 @@
 
 import pickle
 import sys
+import threading
+import weakref
 from types import ModuleType, SimpleNamespace
 
 import numcodecs
@@ -108,7 +110,7 @@ class StubXp(Xp):
 
     def __init__(self):
         super().__init__()
-        self.made = []
+        self.made, self.live, self.most, self.pinned, self.lock = [], 0, 0, 0, threading.Lock()
         self.stream = Stream(self)
         self.cuda = SimpleNamespace(
             Device=Device,
@@ -116,7 +118,7 @@ class StubXp(Xp):
             get_current_stream=lambda: self.stream,
             get_elapsed_time=lambda begin, end: 2.0,
             alloc_pinned_memory=bytearray,
-            PinnedMemory=bytearray,
+            PinnedMemory=self.locked,
             PinnedMemoryPointer=lambda memory, offset: memory,
             function=SimpleNamespace(Module=Module),
             runtime=Runtime(),
@@ -127,9 +129,22 @@ class StubXp(Xp):
         self.get_default_memory_pool = lambda: pool
 
     def empty(self, shape, dtype):
-        """Knows the stream whose memory it is, and the GPU."""
+        """Knows the stream whose memory it is, and the GPU; counts what lives, in CuPy's units of 512 bytes."""
         self.made.append((self.stream.name, self.cuda.runtime.current))
-        return np.empty(shape, dtype).view(DeviceArray)
+        memory = np.empty(shape, dtype)
+        self._live(nbytes := -(-memory.nbytes // 512) * 512)
+        weakref.finalize(memory, self._live, -nbytes).atexit = False
+        return memory.view(DeviceArray)
+
+    def _live(self, nbytes):
+        with self.lock:
+            self.live += nbytes
+            self.most = max(self.most, self.live)
+
+    def locked(self, nbytes):
+        """Pinned memory, which lives as long as the process here."""
+        self.pinned += nbytes
+        return bytearray(nbytes)
 
 
 @pytest.fixture

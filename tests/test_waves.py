@@ -55,7 +55,7 @@ def chain(codec: str, nbytes: int) -> Chain:
 
 
 def shared(codec: str, nbytes: int, ratio: float, limit: int, wanted: int = STREAMS) -> Share:
-    return share(chain(codec, nbytes), GPU, limit, wanted, True, lambda: int(nbytes / ratio * stored.MARGIN))
+    return share(chain(codec, nbytes), GPU, limit, wanted, True, True, lambda: int(nbytes / ratio * stored.MARGIN))
 
 
 @pytest.mark.parametrize("limit, codec", BEFORE)

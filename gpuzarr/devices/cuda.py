@@ -103,7 +103,7 @@ class Cuda:
         """Pinned, so that the copy to the device runs beside all else; kept for later waves."""
         starts, sizes, total = packed(sizes)
         with self.on():
-            return Slab(self._pin(total)[:total], starts, sizes)
+            return Slab(self._pin(self.tabs.staged(total))[:total], starts, sizes)
 
     def land(self, sizes: np.ndarray) -> Slab:
         """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""

@@ -48,6 +48,7 @@ class Record:
 
     limit: int | None = None
     share: int | None = None  # bytes of `limit` that are meant for one wave while it is decoded
+    stage: int = 0  # bytes that each wave's pinned buffer should have at least
     ahead: int | None = None  # waves that may be loaded beside the one that is decoded; None: as the device likes
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order of decoding
     io: str = ""  # how bytes came from the store
@@ -151,6 +152,10 @@ class Tabs(threading.local):
     def room(self) -> int | None:
         """Bytes that the thread's wave may still take; None: as many as it likes."""
         return None if self.tab is None else self.tab.room
+
+    def staged(self, nbytes: int) -> int:
+        """The size of a pinned buffer for the encoded chunks of the thread's wave."""
+        return nbytes if self.tab is None else max(nbytes, self.tab.record.stage)
 
     def settled(self) -> None:
         """The thread's wave has waited for all that it launched, and goes on with nothing held."""

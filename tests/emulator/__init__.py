@@ -111,7 +111,7 @@ class Emulated:
 
     def stage(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
-        return Slab(self._pin(total)[:total], starts, sizes)
+        return Slab(self._pin(self.tabs.staged(total))[:total], starts, sizes)
 
     def land(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
