@@ -143,7 +143,7 @@ def share(
     """
     need = cost(chain, device, whole)
     if not device.gpu:
-        each = limit // device.threads // max(need.wave(1, 0), 1)
+        each = limit // device.threads // max(need.stored + need.scratch, 1)
         return Share(chain, limit, need, max(1, min(wanted, each)), 0)
     if (several or need.fit(limit, device.ahead) < wanted) and (stored := foreseen()) is not None:
         need = cost(chain, device, whole, stored)

@@ -161,7 +161,7 @@ def plan(
     def shares(limit: int) -> dict[tuple[int, ...], Share]:
         made: dict[tuple[int, ...], Share] = {}
         for shape, alike in of_shape.items():
-            whole = contiguous and (not device.gpu or all(part.in_one_piece(extents) for part in alike))
+            whole = device.gpu and contiguous and all(part.in_one_piece(extents) for part in alike)
             wanted = min(_most(layout, shape, total, device), sum(map(len, alike)))
             seen = partial(foreseen, alike, sizes) if sizes else nothing
             made[shape] = share(_chain(layout, shape, options), device, limit, wanted, total > wanted, whole, seen)

@@ -57,10 +57,11 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         out[...] = flat
         return
     target = facing(selection, out)
-    sizes, contiguous = stored.sizes(source.locator, source.store), target.flags.c_contiguous
-    planned = plan(source.layout, forward(selection), device, options, sizes, contiguous)
-    record.limit, record.share, record.ahead = planned.limit, planned.room, planned.ahead
-    record.stage = planned.stage if device.gpu else 0
+    sizes = stored.sizes(source.locator, source.store) if device.gpu else None
+    planned = plan(source.layout, forward(selection), device, options, sizes, target.flags.c_contiguous)
+    record.limit, record.ahead = planned.limit, planned.ahead
+    if device.gpu:
+        record.share, record.stage = planned.room, planned.stage
     gds, record.io = choose(source.store, device, planned, options)
     if planned.waves:  # the record is kept longer than the waves
         record.codecs = partial(places, planned.shares[planned.waves[0].chunk_shape].chain, device)
