@@ -325,9 +325,7 @@ class Cuda:
             if self._last_batch is not None:
                 stream.wait_event(self._last_batch)
             streams = algorithm, sources, sizes, targets, effort
-            made = nvcomp_compress.compress(
-                self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes))
-            )
+            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
             self._last_batch = stream.record()
             return made
 

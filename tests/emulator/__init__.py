@@ -189,7 +189,7 @@ class Emulated:
 
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
         streams = algorithm, sources, sizes, targets, effort
-        return nvcomp_compress.compress(self, self._library, 0, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
+        return nvcomp_compress.compress(self, self._library, 0, *streams, most=self.tabs.share)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
