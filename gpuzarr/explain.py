@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
+from gpuzarr import stored
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import fits_gpu
 from gpuzarr.direct import choose
 from gpuzarr.layout import Layout
-from gpuzarr.plan import Options, forward, plan
+from gpuzarr.plan import Options, backward, forward, plan
 from gpuzarr.read import Source
 from gpuzarr.selection import Outer, Points
 
@@ -57,9 +58,11 @@ def gpu_decode(layout: Layout, chain: Chain | None = None) -> tuple[str, str]:
 
 
 def explain(source: Source, selection: Outer | Points, device: Device, options: Options) -> Explanation:
-    """What `read` would do. Nothing is read."""
+    """What `read` would do. No chunk is read, at most indexes of shards and the sizes of some files."""
     layout = source.layout
-    planned = plan(layout, forward(selection), device, options)
+    sizes = stored.sizes(source.locator, source.store)
+    turned = isinstance(selection, Outer) and any(map(backward, selection.axes))
+    planned = plan(layout, forward(selection), device, options, sizes, contiguous=not turned)
     waves, shares = planned.waves, list(planned.shares.values())
     itemsize = layout.spec.dtype.itemsize
     verdict, why = gpu_decode(layout, shares[0].chain if shares else None)

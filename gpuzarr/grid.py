@@ -189,14 +189,21 @@ class Box:
 
     def destination(self, out: Any) -> np.ndarray | None:
         """The byte at which each chunk begins in `out`, where every chunk, whole, lies in one piece there."""
-        if not out.flags.c_contiguous:
-            return None
-        one_piece = True  # so far, from the last axis on, the chunk has all of `out`
-        for s, n in zip(reversed(self.segments), reversed(out.shape), strict=True):
+        return self.begins(out.strides) if out.flags.c_contiguous and self.in_one_piece(out.shape) else None
+
+    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
+        """Whether every chunk, whole, lies in one piece in a contiguous result of that shape."""
+        one_piece = True  # so far, from the last axis on, the chunk has all of the result
+        for s, n in zip(reversed(self.segments), reversed(shape), strict=True):
             if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
-                return None
+                return False
             one_piece = one_piece and s.size == n
-        return self.begins(out.strides)
+        return True
+
+    def some(self, numbers: np.ndarray) -> np.ndarray:
+        """Coordinates of some of the chunks, (n, ndim)."""
+        first = np.array([s.first for s in self.segments], np.int64)
+        return first + np.stack(np.unravel_index(numbers, self.counts), axis=1) if len(first) else self.coords[numbers]
 
     def begins(self, strides: tuple[int, ...]) -> np.ndarray:
         """Where the wanted part of each chunk begins in a result of these strides, in bytes. Only of a `sliced` box."""
@@ -303,6 +310,12 @@ class Scatter:
 
     def destination(self, out: Any) -> None:
         return None
+
+    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
+        return False
+
+    def some(self, numbers: np.ndarray) -> np.ndarray:
+        return self.coords[numbers]
 
     def place(self, batch: Any, out: Any, xp: Any) -> None:
         flat = out.reshape(-1)

@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from gpuzarr.errors import DeviceError
 
 _HERE = Path(__file__).parent
 KERNELS = next((p for p in (_HERE / "_kernels", _HERE.parent / "kernels") if p.is_dir()), _HERE / "_kernels")
-_ELF = b"\x7fELF"
+_KINDS = b"\x7fELF", b"//"  # how a cubin begins, and PTX
 
 
 def sources() -> list[str]:
@@ -29,15 +30,26 @@ def sources() -> list[str]:
 
 @cache
 def cubin(file: str, arch: str) -> bytes:
-    """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now."""
+    """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now.
+
+    For a GPU that is newer than the compiler it is PTX, of which the driver makes what the GPU needs.
+    """
     compiler = nvrtc()
+    arch = known(arch, compiler.archs())
     place = _cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
     kept = _read(place)
-    if kept.startswith(_ELF):
+    if kept.startswith(_KINDS):
         return kept
     made: bytes = compiler.compile((KERNELS / file).read_text(), file, _options(arch))
     _keep(place, made)
     return made
+
+
+def known(arch: str, archs: Sequence[int]) -> str:
+    """`arch`, or the newest virtual architecture ("compute_120") of a compiler that knows only older `archs`."""
+    number = int(arch.removeprefix("sm_"))
+    older = [a for a in archs if a < number]
+    return f"compute_{max(older)}" if older and number not in archs else arch
 
 
 def compile_strictly(file: str, arch: str) -> bytes:
@@ -48,6 +60,10 @@ def compile_strictly(file: str, arch: str) -> bytes:
 
 def _options(arch: str) -> tuple[str, ...]:
     return (f"--gpu-architecture={arch}", "--std=c++17", f"--include-path={KERNELS}")
+
+
+def _virtual(options: tuple[str, ...]) -> bool:
+    return "compute_" in options[0]
 
 
 def _key(file: str, arch: str, version: tuple[int, int]) -> str:
@@ -83,7 +99,10 @@ def _keep(place: Path, made: bytes) -> None:
 
 @cache
 def nvrtc() -> Any:
-    """The compiler, with `version()` and `compile(source, name, options) -> cubin`. DeviceError if there is none."""
+    """The compiler: `version()`, `archs()`, and `compile(source, name, options)` -> cubin or PTX.
+
+    DeviceError if there is none.
+    """
     return _CupyNvrtc() if find_spec("cupy") else _PackagedNvrtc()
 
 
@@ -99,11 +118,17 @@ class _CupyNvrtc:
         major, minor = self._nvrtc.getVersion()
         return major, minor
 
+    def archs(self) -> tuple[int, ...]:
+        return tuple(self._nvrtc.getSupportedArchs())
+
     def compile(self, source: str, name: str, options: tuple[str, ...]) -> bytes:
         program = self._nvrtc.createProgram(source, name, (), ())
         try:
             self._nvrtc.compileProgram(program, options)
-            return bytes(self._nvrtc.getCUBIN(program))
+            if not _virtual(options):
+                return bytes(self._nvrtc.getCUBIN(program))
+            text = self._nvrtc.getPTX(program)
+            return text.encode() if isinstance(text, str) else bytes(text)
         except self._nvrtc.NVRTCError as error:
             raise DeviceError(f"{name} does not compile ({options}):\n{self._nvrtc.getProgramLog(program)}") from error
         finally:
@@ -126,6 +151,13 @@ class _PackagedNvrtc:
         self._library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
         return major.value, minor.value
 
+    def archs(self) -> tuple[int, ...]:
+        count = ctypes.c_int()
+        self._call("GetNumSupportedArchs", ctypes.byref(count))
+        found = (ctypes.c_int * count.value)()
+        self._call("GetSupportedArchs", found)
+        return tuple(found)
+
     def compile(self, source: str, name: str, options: tuple[str, ...]) -> bytes:
         program = ctypes.c_void_p()
         self._call("CreateProgram", ctypes.byref(program), source.encode(), name.encode(), 0, None, None)
@@ -134,7 +166,7 @@ class _PackagedNvrtc:
             if self._library.nvrtcCompileProgram(program, len(options), words):
                 log = self._get("ProgramLog", program).rstrip(b"\0").decode(errors="replace")
                 raise DeviceError(f"{name} does not compile ({options}):\n{log}")
-            return self._get("CUBIN", program)
+            return self._get("PTX" if _virtual(options) else "CUBIN", program)
         finally:
             self._library.nvrtcDestroyProgram(ctypes.byref(program))
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr.budget import FIXED, Share, parse_bytes, share
+from gpuzarr.budget import Share, parse_bytes, share
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.grid import Part, parts
 from gpuzarr.layout import Layout
 from gpuzarr.selection import Outer, Points
+from gpuzarr.stored import Sizes, foreseen, nothing
 
 ALONE = 1 << 18  # decoded bytes that are not worth a second thread
+STREAMS = 4096  # that fill a GPU; a stream of zstd has some 30 MB/s, a full GPU some 60 GB/s
+WAVES = 8  # of a read, that storage, bus and GPU be busy at once
 
 
 @dataclass(frozen=True)
@@ -93,18 +97,34 @@ class Plan:
         return min((share.ahead for share in self.shares.values()), default=0)
 
     @property
-    def scratch(self) -> int:
-        return max((share.scratch for share in self.shares.values()), default=0)
+    def _staging(self) -> int:
+        return max((share.cost.staging(share.chunks, self.ahead) for share in self.shares.values()), default=0)
+
+    @property
+    def at_once(self) -> int:
+        """Bytes beyond the result, at most, while waves of all kinds follow each other."""
+        return self._staging + max((share.decoding(self.ahead) for share in self.shares.values()), default=0)
+
+    @property
+    def room(self) -> int:
+        """Bytes of the limit that a wave has while it is decoded; of a chunk that is read alone, what it needs."""
+        alone = max((share.cost.decoding(1, 0) for share in self.shares.values()), default=0)
+        return max(self.limit - self._staging, alone)
+
+    @property
+    def stage(self) -> int:
+        """Bytes of encoded chunks that waves have, about, if there are several (else 0): all take as much pinned
+        memory, so that each can use what another gave back."""
+        if len(self.waves) < 2:
+            return 0
+        return max(len(wave.coords) * self.shares[wave.chunk_shape].cost.stored for wave in self.waves)
 
     def held(self, wave: Wave, device: Device) -> int:
         """Bytes beyond the result, at most, while waves like this one follow each other."""
-        cost = self.shares[wave.chunk_shape].cost
-        at_once = min(device.threads, len(self.waves))
-        return (
-            len(wave.coords) * cost.wave(self.ahead) + FIXED
-            if device.gpu
-            else len(wave.coords) * cost.wave(0) * at_once
-        )
+        share, chunks = self.shares[wave.chunk_shape], len(wave.coords)
+        if device.gpu:
+            return share.cost.staging(share.chunks, self.ahead) + share.cost.decoding(chunks, self.ahead)
+        return share.cost.wave(chunks, 0) * min(device.threads, len(self.waves))
 
     def codecs(self, device: Device) -> tuple[tuple[str, str], ...]:
         """Each codec's name and where it decodes, in that order."""
@@ -116,22 +136,44 @@ def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
     return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(chain.where()))
 
 
-def plan(layout: Layout, selection: Outer | Points, device: Device, options: Options) -> Plan:
+def plan(
+    layout: Layout,
+    selection: Outer | Points,
+    device: Device,
+    options: Options,
+    sizes: Sizes | None = None,
+    contiguous: bool = True,
+) -> Plan:
     """The waves of a selection whose ranges run forward.
 
     On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many; within the memory limit on both.
+    `sizes` tells how large chunks are as they are stored; without it a GPU's waves expect the worst.
+    `contiguous`: whether the result is, so that chunks may be decoded straight to their place.
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
-    shares: dict[tuple[int, ...], Share] = {}
     found = list(parts(selection, layout.axes, layout.together(device)))
+    of_shape: dict[tuple[int, ...], list[Part]] = defaultdict(list)
+    for part in found:
+        of_shape[part.chunk_shape].append(part)
     total = sum(map(len, found))
-    packed: list[Wave] = []
-    for shape, alike in groupby(found, key=lambda part: part.chunk_shape):
-        if shape not in shares:
-            shares[shape] = share(_chain(layout, shape, options), device, limit)
-        most = min(_most(layout, shape, total, device), shares[shape].chunks)
-        packed += together((piece for part in alike for piece in part.split(most)), most)
-    return Plan(packed, limit, shares)
+    extents = () if isinstance(selection, Points) else selection.full_shape
+
+    def shares(limit: int) -> dict[tuple[int, ...], Share]:
+        made: dict[tuple[int, ...], Share] = {}
+        for shape, alike in of_shape.items():
+            whole = device.gpu and contiguous and all(part.in_one_piece(extents) for part in alike)
+            wanted = min(_most(layout, shape, total, device), sum(map(len, alike)))
+            seen = partial(foreseen, alike, sizes) if sizes else nothing
+            made[shape] = share(_chain(layout, shape, options), device, limit, wanted, total > wanted, whole, seen)
+        return made
+
+    planned = Plan([], limit, shares(limit))
+    if device.gpu and len(of_shape) > 1 and planned.at_once > limit:  # one kind is loaded while another is decoded
+        planned = replace(planned, shares=shares(limit // 2))
+    for shape, some in groupby(found, key=lambda part: part.chunk_shape):
+        most = planned.shares[shape].chunks
+        planned.waves.extend(together((piece for part in some for piece in part.split(most)), most))
+    return planned
 
 
 def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
@@ -149,9 +191,14 @@ def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
 
 
 def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
-    """Chunks a wave: within the device's budget, and for a longer read enough waves to keep its threads busy."""
+    """Chunks a wave: within the device's budget, and for a longer read enough waves to keep its threads busy.
+
+    A GPU needs many streams at once: of large chunks a wave has more bytes, if the read has `WAVES` such waves.
+    """
     chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
     most = max(1, device.wave_bytes // max(chunk, 1))
+    if device.gpu:
+        return max(most, min(STREAMS, total // WAVES))
     return most if total <= most else max(1, min(most, -(-total // device.threads)))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from gpuzarr import stored
 from gpuzarr.batch import Slab, packed
 from gpuzarr.budget import Share
 from gpuzarr.chain import Chain
@@ -56,8 +57,11 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         out[...] = flat
         return
     target = facing(selection, out)
-    planned = plan(source.layout, forward(selection), device, options)
-    record.limit, record.share, record.ahead = planned.limit, planned.scratch, planned.ahead
+    sizes = stored.sizes(source.locator, source.store) if device.gpu else None
+    planned = plan(source.layout, forward(selection), device, options, sizes, target.flags.c_contiguous)
+    record.limit, record.ahead = planned.limit, planned.ahead
+    if device.gpu:
+        record.share, record.stage = planned.room, planned.stage
     gds, record.io = choose(source.store, device, planned, options)
     if planned.waves:  # the record is kept longer than the waves
         record.codecs = partial(places, planned.shares[planned.waves[0].chunk_shape].chain, device)

@@ -25,7 +25,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["read", "write", "report", "warmup"],
     ["direct", "shards"],
     ["plan"],
-    ["budget"],
+    ["budget", "stored"],
     ["locate", "placement", "expected"],
     ["grid", "layout"],
     ["selection"],

@@ -7,8 +7,10 @@ import json
 import numcodecs
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gpuzarr.batch import ChunkSpec
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.chain import Chain
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
@@ -55,6 +57,65 @@ def test_never_worse_than_either_alone():
         kept_by_gpu = np.setdiff1d(np.arange(len(largest)), decision.host)
         if len(decision.host) and len(kept_by_gpu):
             assert largest[decision.host].min() >= largest[kept_by_gpu].max()
+
+
+RATE = st.builds(Rate, *[st.floats(1e6, 1e12)] * 3)
+CHUNKS = st.lists(st.tuples(st.integers(1, 1 << 26), st.integers(1, 64), st.integers(1, 4)), min_size=1, max_size=9)
+
+
+def modelled(costs, chunks, host):
+    """Seconds of the model, chunk by chunk: `host` decodes some, the GPU the others at the same time."""
+    rate, gpu = costs.rates["a"], 0.0
+    theirs = [chunk for chunk, on_host in zip(chunks, host, strict=True) if on_host]
+    ours = [chunk for chunk, on_host in zip(chunks, host, strict=True) if not on_host]
+    if ours:
+        decoded = sum(largest * streams for largest, streams, _ in ours)
+        gpu = costs.launch + max(max(largest for largest, _, _ in ours) / rate.stream, decoded / rate.full)
+    each = [largest * streams / rate.core for largest, streams, _ in theirs]
+    sent = sum(largest * streams * factor for largest, streams, factor in theirs)
+    return max(gpu, sum(each) / costs.cores, *each) + sent / costs.bus
+
+
+@settings(deadline=None)
+@given(RATE, CHUNKS, st.floats(1e8, 1e12), st.floats(0, 1e-2), st.integers(1, 64), st.none() | st.floats(0, 1e9))
+def test_never_slower_than_the_better_of_the_two(rate, chunks, bus, launch, cores, room):
+    """By an independent reckoning of the model, for streams of any number and size, and any machine."""
+    costs = Costs({"a": rate}, bus, launch, cores)
+    largest, streams, factor = (np.array(column) for column in zip(*chunks, strict=True))
+    totals = largest * streams
+    decision = costs.decide("a", totals, largest, totals * factor, room)
+    host = np.isin(np.arange(len(chunks)), decision.host)
+    taken = modelled(costs, chunks, host)
+    alone = [modelled(costs, chunks, [where] * len(chunks)) for where in (False, True)]
+    assert taken <= 1.1 * min(alone)
+    assert [taken, *alone] == pytest.approx([decision.seconds, decision.seconds_gpu, decision.seconds_host])
+    assert room is None or host.all() or (totals * factor)[host].sum() <= room
+
+
+@pytest.mark.parametrize("name", ["zstd", "lz4", "blosc"])
+def test_host_and_gpu_decode_at_the_same_time(gpu, monkeypatch, name):
+    """The GPU's part is launched before the host begins with its own, and nobody waits between."""
+    happened = []
+    encoder, codec = numcodecs.get_codec({"id": name}), find(name, {}, 2)
+    monkeypatch.setattr(gpu, "cost", HALF)
+    right, host_lines = gpu.decompress, type(codec).decode
+
+    def decode_(self, chunks, spec, device, into=None):
+        if device is not gpu:
+            happened.append("host")
+        return host_lines(self, chunks, spec, device, into)
+
+    monkeypatch.setattr(gpu, "decompress", lambda *streams: (happened.append("launched"), right(*streams)))
+    monkeypatch.setattr(gpu, "download", lambda data: happened.append("waited"))
+    monkeypatch.setattr(type(codec), "decode", decode_)
+    chunks = [bytes(encoder.encode(np.frombuffer(plain(20_000, "mixed"), "<f4"))) for _ in range(8)]
+    starts = np.arange(8) * 32768
+    host = np.zeros(8 * 32768, np.uint8)
+    for start, chunk in zip(starts, chunks, strict=True):
+        host[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
+    slab = Slab(gpu.upload(host), starts, np.array([len(c) for c in chunks]), host)
+    codec.decode(slab, BytesSpec(20_000), gpu)
+    assert happened[0] == "launched" and set(happened) == {"launched", "host"} and happened[-1] == "host"
 
 
 def test_a_part_goes_to_the_host_where_that_wins():

@@ -2,6 +2,8 @@
 
 import pickle
 import sys
+import threading
+import weakref
 from types import ModuleType, SimpleNamespace
 
 import numcodecs
@@ -21,6 +23,10 @@ from tests.emulator.library import Library
 
 class FailedError(RuntimeError):
     """Stands for cupy.cuda.runtime.CUDARuntimeError."""
+
+
+class LaunchError(RuntimeError):
+    """Stands for cupy.cuda.driver.CUDADriverError."""
 
 
 class Device:
@@ -104,7 +110,7 @@ class StubXp(Xp):
 
     def __init__(self):
         super().__init__()
-        self.made = []
+        self.made, self.live, self.most, self.pinned, self.lock = [], 0, 0, 0, threading.Lock()
         self.stream = Stream(self)
         self.cuda = SimpleNamespace(
             Device=Device,
@@ -112,16 +118,33 @@ class StubXp(Xp):
             get_current_stream=lambda: self.stream,
             get_elapsed_time=lambda begin, end: 2.0,
             alloc_pinned_memory=bytearray,
-            PinnedMemory=bytearray,
+            PinnedMemory=self.locked,
             PinnedMemoryPointer=lambda memory, offset: memory,
             function=SimpleNamespace(Module=Module),
             runtime=Runtime(),
+            driver=SimpleNamespace(CUDADriverError=LaunchError),
         )
+        self.freed = []
+        pool = SimpleNamespace(free_all_blocks=lambda stream: self.freed.append(stream.name))
+        self.get_default_memory_pool = lambda: pool
 
     def empty(self, shape, dtype):
-        """Knows the stream whose memory it is, and the GPU."""
+        """Knows the stream whose memory it is, and the GPU; counts what lives, in CuPy's units of 512 bytes."""
         self.made.append((self.stream.name, self.cuda.runtime.current))
-        return np.empty(shape, dtype).view(DeviceArray)
+        memory = np.empty(shape, dtype)
+        self._live(nbytes := -(-memory.nbytes // 512) * 512)
+        weakref.finalize(memory, self._live, -nbytes).atexit = False
+        return memory.view(DeviceArray)
+
+    def _live(self, nbytes):
+        with self.lock:
+            self.live += nbytes
+            self.most = max(self.most, self.live)
+
+    def locked(self, nbytes):
+        """Pinned memory, which lives as long as the process here."""
+        self.pinned += nbytes
+        return bytearray(nbytes)
 
 
 @pytest.fixture
@@ -193,6 +216,44 @@ def test_a_gpu_that_stopped(stub, monkeypatch):
     monkeypatch.setattr(Event, "synchronize", fail)
     with pytest.raises(DeviceError, match="cuda:0 stopped"):
         stub.download(stub.empty(4))
+
+
+@pytest.mark.parametrize("kind", [FailedError, LaunchError])
+def test_a_gpu_that_stopped_between_waves(stub, kind):
+    """What a wave has damaged may be noticed by any call of a later one."""
+
+    def finish(wave):
+        if wave == 2:
+            raise kind("an illegal memory access was encountered")
+
+    with pytest.raises(DeviceError, match="cuda:0 stopped"):
+        stub.run(lambda wave: wave, finish, [1, 2, 3])
+
+
+def test_an_array_of_another_gpu(stub, monkeypatch):
+    monkeypatch.undo()
+    array = SimpleNamespace(data=SimpleNamespace(ptr=4096, device_id=0))
+    assert module.Cuda.address(stub, array) == 4096
+    array.data.device_id = 1
+    with pytest.raises(DeviceError, match="an array of cuda:1 cannot be used by cuda:0"):
+        module.Cuda.address(stub, array)
+
+
+def test_memory_of_the_copies_goes_back(stub):
+    stub.release()
+    assert stub.xp.freed == []
+    stub._copying.synchronize()
+    stub.release()
+    assert stub.xp.freed == ["copying"]
+
+
+def test_memory_that_is_asked_for_again_has_round_sizes(stub):
+    """Waves differ a little; CuPy's pool would keep a block for each of them."""
+    sizes = set()
+    for nbytes in range(3_000_000, 3_100_000, 10_000):
+        sizes.add(nvcomp._grown(nbytes, 1 << 30))
+        assert nbytes <= nvcomp._grown(nbytes, nbytes + 5) <= nbytes + 5
+    assert len(sizes) <= 2 and nvcomp._grown(5000, 0) == 5000
 
 
 def test_run_and_pickle(stub, monkeypatch):

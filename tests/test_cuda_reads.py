@@ -13,6 +13,7 @@ import zarr
 import gpuzarr
 from gpuzarr.devices import choose
 from gpuzarr.devices import cuda as module
+from gpuzarr.devices.cost import Costs
 from gpuzarr.errors import DeviceError
 from tests.test_cuda import Stream, stub  # noqa: F401
 
@@ -58,6 +59,27 @@ def test_copies_run_beside_and_results_on_the_callers_stream(cuda, path):
     gpuzarr.release()
     assert cuda._pins.kept == 0 and "_copying" not in vars(cuda) and "_pool" not in vars(cuda)
     assert np.array_equal(cuda.download(a[...]), VALUES)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "gzip", "blosc", "bz2"])
+@pytest.mark.parametrize("where", ["gpu", "host"])
+def test_memory_that_is_really_taken_stays_within_the_limit(cuda, tmp_path, codec, where):
+    """Counted where it is allocated: device memory that lives, and all pinned memory that was ever locked."""
+    values = np.random.default_rng(0).normal(size=(192, 4096)).round(1).astype("f4")
+    compressors = {
+        "zstd": zarr.codecs.ZstdCodec(),
+        "gzip": zarr.codecs.GzipCodec(level=1),
+        "blosc": zarr.codecs.BloscCodec(cname="zstd", shuffle="shuffle", typesize=4),
+        "bz2": zarr.codecs.numcodecs.BZ2(level=1),
+    }[codec]
+    path, limit, cuda.cost = tmp_path / codec, 2 << 20, Costs(where=where)
+    zarr.create_array(path, shape=values.shape, dtype="f4", chunks=(8, 1024), compressors=compressors)[...] = values
+    a, xp = gpuzarr.open_array(path, device="cuda", memory_limit=limit), cuda.stream.xp
+    out = xp.empty(values.shape, "f4")
+    before, xp.most, xp.pinned = xp.live, 0, 0
+    assert np.array_equal(cuda.download(a.get(..., out=out)), values)
+    assert a.last_read.asdict()["waves"] > 3
+    assert 0.3 * limit < xp.most - before + xp.pinned <= limit
 
 
 def test_pinned_buffers_wait_for_their_wave(cuda, path, monkeypatch):

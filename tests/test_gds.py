@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -69,8 +71,10 @@ class CuFile:
 @contextmanager
 def _set(settings: dict[str, str]) -> Any:
     before, CuFile.mode = CuFile.mode, settings["compat_mode"]
-    yield
-    CuFile.mode = before
+    try:
+        yield
+    finally:
+        CuFile.mode = before
 
 
 @pytest.fixture
@@ -179,3 +183,27 @@ def test_open_files_are_kept_and_bounded(tmp_path: Path, kvikio: Any) -> None:
     with pytest.raises(FileNotFoundError):
         files.open(str(tmp_path / "none")).__enter__()
     files.clear()
+
+
+def test_threads_that_open_files_at_once_leave_the_settings_of_others(
+    tmp_path: Path, kvikio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting of the whole process is changed while a file is opened."""
+    right = CuFile.__init__
+
+    def slow(self: CuFile, path: str, flags: str) -> None:
+        time.sleep(0.002)
+        right(self, path, flags)
+
+    monkeypatch.setattr(CuFile, "__init__", slow)
+    paths = [tmp_path / f"{i}" for i in range(16)]
+    for path in paths:
+        path.write_bytes(b"abc")
+
+    def open_(path: Path) -> None:
+        with gds.FILES.open(str(path)):
+            pass
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_, paths))
+    assert CuFile.mode == "auto"

@@ -35,3 +35,15 @@ def test_what_was_compiled_is_kept(tmp_path, monkeypatch):
 def test_a_kernel_that_does_not_compile_says_why():
     with pytest.raises(DeviceError, match="undefined"):
         kernels.nvrtc().compile("__global__ void f() { nonsense(); }", "f.cu", ("--gpu-architecture=sm_90",))
+
+
+def test_a_gpu_that_is_newer_than_the_compiler_gets_ptx(tmp_path, monkeypatch):
+    assert kernels.known("sm_90", (80, 90, 100)) == "sm_90"
+    assert kernels.known("sm_75", (80, 90)) == "sm_75"  # which will not compile, and says so
+    archs = kernels.nvrtc().archs()
+    assert {80, 90, 100} <= set(archs) and kernels.known("sm_999", archs) == f"compute_{max(archs)}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        made = kernels.cubin("place.cu", "sm_999")
+        assert made.startswith(b"//") and b".visible .entry place(" in made
+        kernels.cubin.cache_clear()

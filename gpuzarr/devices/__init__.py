@@ -96,6 +96,15 @@ class Device(Protocol):
         """The calling thread's wave is settled before its end, and what it held can be used again."""
         ...
 
+    @property
+    def room(self) -> int | None:
+        """Bytes that the calling thread's wave may still take while it is decoded; None: as many as it likes."""
+        ...
+
+    def apart(self) -> AbstractContextManager[None]:
+        """What is taken within goes back at its end, for which the host waits: for what is too large to do at once."""
+        ...
+
     def upload(self, data: np.ndarray) -> Any:
         """Copy to the device."""
         ...

@@ -82,12 +82,19 @@ class Costs:
     where: Where = "auto"
 
     def decide(
-        self, algorithm: str, totals: np.ndarray, largest: np.ndarray | None = None, moved: np.ndarray | None = None
+        self,
+        algorithm: str,
+        totals: np.ndarray,
+        largest: np.ndarray | None = None,
+        moved: np.ndarray | None = None,
+        room: float | None = None,
     ) -> Decision:
         """Where chunks of one wave are best decoded.
 
         Of each: the decoded bytes of all its streams, those of the largest stream, and those that cross the bus if
-        the host decodes it. The last two are `totals` if not given.
+        the host decodes it. The last two are `totals` if not given. `room`: as many of those bytes have a place beside
+        what the GPU needs for the rest; with more, the host would have to wait for the GPU, so it gets more only if it
+        gets all.
 
         `algorithm` is one of `rates`.
         """
@@ -100,8 +107,10 @@ class Costs:
             return Decision(algorithm, count, host, 0.0, 0.0, 0.0, self.where)
         order = np.argsort(-largest, kind="stable")  # the host takes those with the largest streams
         gpu, host = self._gpu(algorithm, totals[order], largest[order]), self._host(algorithm, totals[order])
-        upload = np.concatenate([[0.0], np.cumsum(moved[order])]) / self.bus
-        seconds = np.maximum(gpu, host) + upload
+        sent = np.concatenate([[0.0], np.cumsum(moved[order])])
+        seconds = np.maximum(gpu, host) + sent / self.bus
+        if room is not None:
+            seconds[:-1][sent[:-1] > room] = np.inf
         best = int(np.argmin(seconds))
         expected, gpu_alone, host_alone = float(seconds[best]), float(seconds[0]), float(seconds[-1])
         return Decision(algorithm, count, np.sort(order[:best]), expected, gpu_alone, host_alone)

@@ -21,7 +21,7 @@ from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
-from gpuzarr.devices.pinned import Pinned
+from gpuzarr.devices.pinned import Pinned, rounded
 from gpuzarr.devices.record import Held, Record, Tab, Tabs
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
@@ -103,24 +103,24 @@ class Cuda:
         """Pinned, so that the copy to the device runs beside all else; kept for later waves."""
         starts, sizes, total = packed(sizes)
         with self.on():
-            return Slab(self._pin(total)[:total], starts, sizes)
+            return Slab(self._pin(self.tabs.staged(total))[:total], starts, sizes)
 
     def land(self, sizes: np.ndarray) -> Slab:
         """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""
         starts, sizes, total = packed(sizes)
         with self.on(), self._copying:
-            there = self.xp.empty(total, np.uint8)
+            there = self.xp.empty(rounded(total), np.uint8)
             self._copying.synchronize()
         if self.tabs.tab is not None:
-            self.tabs.tab.keep(there, total)
-        return Slab(there, starts, sizes)
+            self.tabs.tab.keep(there, len(there))
+        return Slab(there[:total], starts, sizes)
 
-    def _pin(self, nbytes: int) -> np.ndarray:
+    def _pin(self, nbytes: int, kind: str = "pinned") -> np.ndarray:
         """A pinned buffer of the wave; outside of waves one that nobody uses again."""
         if (tab := self.tabs.tab) is None:
             return self._lock_pages(max(nbytes, 1))
         buffer = self._pins.take(nbytes)
-        tab.pin(buffer)
+        tab.pin(buffer, kind)
         return buffer
 
     def _lock_pages(self, nbytes: int) -> np.ndarray:
@@ -134,14 +134,43 @@ class Cuda:
             tab = partial(Tab, record, self.held, self._pins.give)
             try:
                 Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain).run(waves)
+            except self._cuda_errors as error:
+                raise self._stopped(error) from error
             finally:
                 self._pending.forget()
+
+    @property
+    def _cuda_errors(self) -> tuple[type[Exception], ...]:
+        """What CuPy raises where CUDA refuses: after a kernel has failed, by any call that comes next."""
+        cuda = self.xp.cuda
+        return cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
+
+    def _stopped(self, error: Exception) -> DeviceError:
+        return DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that")
 
     def count(self, **numbers: int) -> None:
         self.tabs.count(**numbers)
 
     def settled(self) -> None:
         self.tabs.settled()
+
+    @property
+    def room(self) -> int | None:
+        return self.tabs.room
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        if (tab := self.tabs.tab) is None:
+            yield
+            return
+        inner, done = tab.inner(), False
+        try:
+            with self.tabs.of(inner):
+                yield
+                self.xp.cuda.get_current_stream().synchronize()
+                done = True
+        finally:
+            inner.close(reuse=done)
 
     def _drain(self) -> None:
         """Wait for all that was launched by this thread, and for copies that others launched."""
@@ -159,10 +188,17 @@ class Cuda:
             return self.xp.cuda.Stream(non_blocking=True)
 
     def release(self) -> None:
-        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs."""
+        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs.
+
+        CuPy's pool keeps memory by stream: what is kept for that of the copies, nobody else could use.
+        """
         self._pins.clear()
-        for name in ("_pool", "_copying", "memory_limit"):
+        for name in ("_pool", "memory_limit"):
             self.__dict__.pop(name, None)
+        copying = self.__dict__.pop("_copying", None)
+        if copying is not None and os.getpid() == self._process:
+            with self.on():
+                self.xp.get_default_memory_pool().free_all_blocks(copying)
 
     @cached_property
     def memory_limit(self) -> int:
@@ -197,7 +233,7 @@ class Cuda:
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
         """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
-        pinned = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
+        pinned = self._pin(data.nbytes, "tables")[: data.nbytes].view(data.dtype).reshape(data.shape)
         pinned[...] = data
         return pinned
 
@@ -205,15 +241,16 @@ class Cuda:
         """On the copying stream; the current one waits for it.
 
         The memory is that stream's, so the wave keeps it until it is settled: else the next copy could overwrite it
-        while it is still read.
+        while it is still read. Its size is rounded, so that CuPy's pool has the next wave's without asking CUDA.
         """
         copying = self._copying
         with copying:
-            there = self.xp.empty(data.shape, data.dtype)
+            memory = self.xp.empty(rounded(data.nbytes), np.uint8)
+            there = memory[: data.nbytes].view(data.dtype).reshape(data.shape)
             begin = copying.record()
             there.set(data, copying)
             end = copying.record()
-        tab.keep(there, data.nbytes)
+        tab.keep(memory, len(memory))
         tab.record.mark("copy", begin, end)
         self.xp.cuda.get_current_stream().wait_event(end)
         return there
@@ -233,13 +270,15 @@ class Cuda:
         def wait() -> np.ndarray:
             try:
                 event.synchronize()
-            except self.xp.cuda.runtime.CUDARuntimeError as error:
-                raise DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that") from error
+            except self._cuda_errors as error:
+                raise self._stopped(error) from error
             return host
 
         return wait
 
     def address(self, data: Any) -> int:
+        if data.data.device_id != self._ordinal:
+            raise DeviceError(f"an array of cuda:{data.data.device_id} cannot be used by {self.name}")
         return int(data.data.ptr)
 
     def kernel(self, file: str, name: str) -> Any:
@@ -271,7 +310,7 @@ class Cuda:
             if self._last_batch is not None:
                 stream.wait_event(self._last_batch)
             streams = algorithm, sources, sizes, targets, capacities, chunk
-            nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
+            nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
             self._last_batch = stream.record()
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.devices.pinned import rounded
 from gpuzarr.errors import DeviceError
 
 VERSION = 6000
 BACKEND_CUDA = 2  # the decompression engine of newer GPUs reports no error for a corrupt stream
 GUARD = 64 << 10  # bytes after nvCOMP's scratch that belong to nobody
-MAX_SCRATCH = 1 << 30  # bytes; a batch that wants more is done in parts (zstd takes 3 times the decoded size)
+MAX_SCRATCH = 1 << 30  # bytes, if nobody says how many; a batch that wants more is done in parts (zstd: 3 x decoded)
+TABLES = 128  # bytes of the tables of a stream, on the device and pinned
 
 
 class Options(ctypes.Structure):
@@ -155,11 +157,23 @@ def decompress(
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, form, sizes, stream)
 
-    for part, scratch in parts(query, capacities, most, 0, len(capacities)):
+    done = parts(query, capacities, most, 0, len(capacities))
+    room = device.empty(_grown(max(scratch for _, scratch in done), most) + GUARD) if done else None  # for all in turn
+    for part, scratch in done:
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
-        bad = _launch(device, library, stream, form, columns, scratch)
+        bad = _launch(device, library, stream, form, columns, room, scratch)
         problem = f"nvCOMP {algorithm}: the stream is damaged, or does not decode to its expected size"
         device.check(bad, chunk[part], problem)
+
+
+def spare(room: int | None, count: int) -> int | None:
+    """Of `room` bytes those that a batch of `count` streams may have as scratch; None: as many as it likes."""
+    return None if room is None else max(room - GUARD - TABLES * count, 0)
+
+
+def _grown(scratch: int, most: int | None) -> int:
+    """A round size, if there is room: CuPy's pool asks CUDA for more whenever a wave wants more than those before."""
+    return max(scratch, min(rounded(scratch), MAX_SCRATCH if most is None else most))
 
 
 def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.ndarray, capacities: np.ndarray) -> None:
@@ -180,7 +194,7 @@ def parts(
     """
     if begin == end:
         return []
-    most = MAX_SCRATCH if most is None else min(most, MAX_SCRATCH)
+    most = MAX_SCRATCH if most is None else most
     scratch, middle = query(sizes[begin:end]), (begin + end) // 2
     if scratch <= most or end - begin == 1 or query(sizes[middle:end]) >= scratch:
         return [(slice(begin, end), scratch)]
@@ -188,7 +202,9 @@ def parts(
     return [part for half in halves for part in parts(query, sizes, most, *half)]
 
 
-def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], scratch: int) -> Any:
+def _launch(
+    device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], room: Any, scratch: int
+) -> Any:
     """One call, and the search for its first bad stream: a device int32 array of one element."""
     count = len(columns[0])
     table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
@@ -197,7 +213,6 @@ def _launch(device: Any, library: Any, stream: int, form: Format, columns: list[
     actual.fill(255)  # a stream that nvCOMP does not answer for must not pass
     status.fill(255)
     bad.fill(255)
-    room = device.empty(scratch + GUARD)
     answer = form.function(library, "Async")(
         place, place + 8 * count, place + 16 * count, device.address(actual), count,
         device.address(room), scratch, place + 24 * count, options(), device.address(status), stream,

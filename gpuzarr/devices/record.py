@@ -47,7 +47,8 @@ class Record:
     """
 
     limit: int | None = None
-    share: int | None = None  # bytes of `limit` that are meant for the scratch of one wave
+    share: int | None = None  # bytes of `limit` that are meant for one wave while it is decoded
+    stage: int = 0  # bytes that each wave's pinned buffer should have at least
     ahead: int | None = None  # waves that may be loaded beside the one that is decoded; None: as the device likes
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order of decoding
     io: str = ""  # how bytes came from the store
@@ -66,7 +67,7 @@ class Record:
         self.marks.append((stage, begin, end))  # which is atomic
 
 
-KINDS = {"pinned": "pinned", "upload": "device", "scratch": "device"}
+KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
 
 
 class Tab:
@@ -83,15 +84,27 @@ class Tab:
         self._kept: list[Any] = []
 
     def add(self, kind: str, nbytes: int) -> None:
-        """`kind`: "pinned", "upload" or "scratch"."""
+        """`kind`: one of `KINDS`."""
         self._held[kind] += nbytes
         for held in (self.record.held, self._total):
             held.add(KINDS[kind], nbytes)
 
-    def pin(self, buffer: np.ndarray) -> None:
-        """A pinned buffer, which goes back when the wave is settled."""
+    def pin(self, buffer: np.ndarray, kind: str = "pinned") -> None:
+        """A pinned buffer, which goes back when the wave is settled; `kind` "tables": what decoding needs of it."""
         self._pinned.append(buffer)
-        self.add("pinned", len(buffer))
+        self.add(kind, len(buffer))
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that decoding may still take; None: as many as it likes. Pinned ones wait for the wave before, too."""
+        if self.record.share is None:
+            return None
+        waves = 1 if self.record.ahead == 0 else 2
+        return max(self.record.share - self._held["scratch"] - waves * self._held["tables"], 0)
+
+    def inner(self) -> Tab:
+        """A tab for some of the wave's work, which is closed before the wave's own."""
+        return Tab(self.record, self._total, self._give)
 
     def pinned(self, data: np.ndarray) -> bool:
         """Whether `data` lies in a buffer of this wave."""
@@ -137,8 +150,17 @@ class Tabs(threading.local):
 
     @property
     def share(self) -> int | None:
-        """Bytes of scratch that one batch of nvCOMP may take; None: as many as it likes."""
+        """Bytes that are meant for the thread's wave; None: as many as it likes."""
         return None if self.tab is None else self.tab.record.share
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that the thread's wave may still take; None: as many as it likes."""
+        return None if self.tab is None else self.tab.room
+
+    def staged(self, nbytes: int) -> int:
+        """The size of a pinned buffer for the encoded chunks of the thread's wave."""
+        return nbytes if self.tab is None else max(nbytes, self.tab.record.stage)
 
     def settled(self) -> None:
         """The thread's wave has waited for all that it launched, and goes on with nothing held."""

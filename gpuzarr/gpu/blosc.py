@@ -15,7 +15,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.devices import Device
 from gpuzarr.devices.cost import Decision
 from gpuzarr.formats import blosc_frame as frame
-from gpuzarr.gpu.fallback import decode_on_host, targets, with_host
+from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.streams import inflate_zlib
@@ -59,7 +59,10 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
     for kind, algorithm in ALGORITHMS.items():
         some = np.flatnonzero(known & (headers.codec == kind) & (total > 0))
         if len(some):
-            decision = device.cost.decide(algorithm, total[some], largest[some], headers.nbytes[some])
+            moved = headers.nbytes[some]
+            scratch = 1.0 + (ZSTD_SCRATCH if algorithm == "zstd" else 0.0)
+            room = room_beside(int(moved.sum()), scratch, device)
+            decision = device.cost.decide(algorithm, total[some], largest[some], moved, room)
             slower[some[decision.host]] = True
     return slower
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
+
+ZSTD_SCRATCH = 3.06  # bytes of nvCOMP's scratch for a decoded byte
+_COPIES = 13 / 4  # of a decoded chunk: two pinned ones, each an eighth larger at most, and one on the device
+_TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, a chunk and in all
 
 
 def with_host(chunks: Slab, device: Device) -> Slab:
@@ -28,11 +33,36 @@ def targets(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Sla
 def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
     """Decode chunks `which` (numbers in the batch) by the codec's host lines, on all threads, into `into`.
 
-    CodecError with the number in the batch. `chunks` must have its bytes on the host.
+    CodecError with the number in the batch. `chunks` must have its bytes on the host. What has no room in the wave's
+    memory all at once is decoded in parts, and the host waits for each but the last.
     """
-    if not len(which):
-        return
     device.count(host_chunks=len(which))
+    each = _at_once(int(into.sizes[which].max(initial=1)), len(which), device)
+    for first in range(0, len(which), each):
+        last = first + each >= len(which)
+        with nullcontext() if last else device.apart():
+            _decode_on_host(codec, chunks, which[first : first + each], spec, device, into)
+
+
+def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
+    """Of `nbytes` decoded bytes, how many the host can decode while a GPU decodes the rest; None: any number.
+
+    `scratch`: bytes that the GPU needs for a decoded byte.
+    """
+    if device.room is None or (device.room >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
+        return None
+    return max(0.0, (device.room - _FIXED - scratch * nbytes) / (_COPIES - scratch))
+
+
+def _at_once(nbytes: int, count: int, device: Device) -> int:
+    """How many chunks of `nbytes` the wave has room for, as a pinned copy (kept while the next wave is decoded) and one
+    on the device."""
+    if device.room is None:
+        return max(count, 1)
+    return max(1, min(count, int((device.room - _FIXED) / (_COPIES * nbytes + _TABLES))))
+
+
+def _decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
     some = Slab(chunks.host, chunks.starts, chunks.sizes).take(which)
     decoded = HOST.slab(into.sizes[which])
 

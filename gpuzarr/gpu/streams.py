@@ -10,13 +10,14 @@ from gpuzarr.batch import BytesSpec, Slab, packed
 from gpuzarr.devices import Device
 from gpuzarr.devices.cost import Decision
 from gpuzarr.gpu import checksums
-from gpuzarr.gpu.fallback import decode_on_host, targets, with_host
+from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
 from gpuzarr.gpu.frames import bytes_at, gzip_members, zlib_streams, zstd_frames
 from gpuzarr.gpu.tables import addresses, copy
 
 ALGORITHMS = {"zstd": "zstd", "lz4": "lz4", "zlib": "deflate", "gzip": "gzip"}  # codec -> nvCOMP's
-_MAX_CHUNK = {"zstd": 2**31 - 1}  # bytes; nvCOMP's others take up to:
+_MAX_CHUNK = {"zstd": 2**31 - 1, "zlib": 65535 << 16}  # bytes, of nvCOMP and of a grid of adler32; the others:
 _MAX_OTHERS = 2**32 - 1
+_SCRATCH = {"zstd": ZSTD_SCRATCH, "zlib": 1.0}  # bytes for a decoded byte, at most
 
 
 def why_host(algorithm: str, spec: BytesSpec) -> str | None:
@@ -41,7 +42,8 @@ def decode(algorithm: str, codec: Any, chunks: Slab, spec: BytesSpec, device: De
     chunks = with_host(chunks, device)
     on_gpu = _known(algorithm, chunks, nbytes) if nbytes else np.zeros(len(chunks), bool)
     known = np.flatnonzero(on_gpu)
-    on_gpu[known[device.cost.decide(ALGORITHMS[algorithm], into.sizes[known]).host]] = False
+    room = room_beside(nbytes * len(known), _SCRATCH.get(algorithm, 0.0), device)
+    on_gpu[known[device.cost.decide(ALGORITHMS[algorithm], into.sizes[known], room=room).host]] = False
     if on_gpu.any():
         _launch(algorithm, chunks, into, np.flatnonzero(on_gpu), device)
     decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)  # while the GPU is at work

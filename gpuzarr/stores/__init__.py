@@ -74,6 +74,10 @@ class Store(Protocol):
         """What is another one when the object is: compared with `==`. None where the store cannot tell."""
         ...
 
+    def size(self, key: str) -> int | None:
+        """Bytes of an object, MISSING if it is not there; None where only reading tells. A store need not have it."""
+        ...
+
     def names(self, prefix: str) -> list[str]:
         """The names of files and folders directly under `prefix` ("" or a path without a slash at its end), sorted."""
         ...

@@ -94,14 +94,19 @@ class Files:
 
 
 FILES = Files()
+_OPENING = threading.Lock()
 
 
 def _registered(path: str) -> Any:
-    """With kvikio's POSIX mode off (for the whole process, while this opens), so that it fails or is direct."""
+    """With kvikio's POSIX mode off, so that it fails or is direct.
+
+    That is a setting of the process: one thread at a time, or the one that is done first would put it back too early,
+    and the last one put it back to what the others had set.
+    """
     import kvikio
     import kvikio.defaults
 
-    with kvikio.defaults.set({"compat_mode": kvikio.CompatMode.OFF}):
+    with _OPENING, kvikio.defaults.set({"compat_mode": kvikio.CompatMode.OFF}):
         return kvikio.CuFile(path, "r")
 
 

@@ -87,6 +87,9 @@ class LocalStore:
             return "not there"
         return status.st_ino, status.st_size, status.st_mtime_ns
 
+    def size(self, key: str) -> int:
+        return self.length(key, self.path(key))
+
     def names(self, prefix: str) -> list[str]:
         try:
             return sorted(name for name in os.listdir(self.path(prefix)) if not files.hidden(name))

@@ -38,6 +38,13 @@ class MappingStore:
         """A mapping cannot tell."""
         return None
 
+    def size(self, key: str) -> int | None:
+        """Of a dict: other mappings may have to fetch the value."""
+        if not isinstance(self.mapping, dict):
+            return None
+        value = self._value(key)
+        return MISSING if value is None else len(value)
+
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
         keys = [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
-from gpuzarr.devices.pinned import Pinned
+from gpuzarr.devices.pinned import Pinned, rounded
 from gpuzarr.devices.record import Held, Record, Tab, Tabs
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from tests.emulator.arrays import DeviceArray, Xp
@@ -75,6 +75,22 @@ class Emulated:
     def settled(self) -> None:
         self.tabs.settled()
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        if (tab := self.tabs.tab) is None:
+            yield
+            return
+        inner = tab.inner()
+        try:
+            with self.tabs.of(inner):
+                yield
+        finally:
+            inner.close()
+
+    @property
+    def room(self) -> int | None:
+        return self.tabs.room
+
     def empty(self, nbytes: int) -> DeviceArray:
         self.tabs.scratch(nbytes)
         return self._memory(nbytes)
@@ -95,20 +111,20 @@ class Emulated:
 
     def stage(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
-        return Slab(self._pin(total)[:total], starts, sizes)
+        return Slab(self._pin(self.tabs.staged(total))[:total], starts, sizes)
 
     def land(self, sizes: np.ndarray) -> Slab:
         starts, sizes, total = packed(sizes)
         there = self._memory(total)
         if self.tabs.tab is not None:
-            self.tabs.tab.keep(there, total)
+            self.tabs.tab.keep(there, rounded(total))
         return Slab(there, starts, sizes)
 
-    def _pin(self, nbytes: int) -> np.ndarray:
+    def _pin(self, nbytes: int, kind: str = "pinned") -> np.ndarray:
         if self.tabs.tab is None:
             return np.full(nbytes, POISON, np.uint8)
         buffer = self._pins.take(nbytes)
-        self.tabs.tab.pin(buffer)
+        self.tabs.tab.pin(buffer, kind)
         return buffer
 
     def _give(self, buffer: np.ndarray) -> None:
@@ -141,10 +157,10 @@ class Emulated:
         there = self._memory(data.nbytes).view(data.dtype)
         there.view(np.ndarray)[...] = data.reshape(-1)
         if tab is not None and tab.pinned(data):
-            tab.keep(there, data.nbytes)
+            tab.keep(there, rounded(data.nbytes))
             tab.record.mark("copy", begin, self.mark())
         elif tab is not None:
-            self._pin(data.nbytes)
+            self._pin(data.nbytes, "tables")
             self.tabs.scratch(data.nbytes)
         return there.reshape(data.shape)
 
@@ -166,7 +182,7 @@ class Emulated:
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, capacities, chunk
-        nvcomp.decompress(self, self._library, 0, *streams, most=self.tabs.share)
+        nvcomp.decompress(self, self._library, 0, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
 
     def compressed_room(self, algorithm, nbytes) -> int:
         return nvcomp_compress.room(self._library, algorithm, nbytes)
