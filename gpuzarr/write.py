@@ -33,7 +33,7 @@ from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING
 from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
-from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, wave_of
+from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, places, wave_of
 
 CACHED = 1 << 20  # bytes of a wave on a CPU
 
@@ -53,6 +53,8 @@ def write(
     value = facing(selection, device.xp.broadcast_to(value, selection.shape))
     writing = Writing.of(target, value, device, limit, record)
     found = writing.parts(selection)
+    if found:
+        writing.record.codecs = partial(places, writing.layout.chain(found[0].chunk_shape), device)
     if writing.layout.levels:
         writing.shards(found)
     else:
@@ -89,20 +91,20 @@ class Writing:
         covered = [(part, None) for part in found if part.covers(self.layout.axes)]
         partly = [part for part in found if not part.covers(self.layout.axes)]
         self._count_units(sum(len(part) for part, _ in covered), sum(map(len, partly)))
-        self._run(self._waves(covered, True))
+        self._run(self.waves(covered, True))
         for bundle in bundles(partly):
             keys = self.layout.keys(np.concatenate([part.coords for part in bundle]))
             with self._locked(keys):
-                self._run(self._waves([(part, None) for part in bundle], False))
+                self._run(self.waves([(part, None) for part in bundle], False))
 
     def shards(self, found: Sequence[Part]) -> None:
         """Every shard is an object; its inner chunks go into it as they are encoded."""
-        units = self._units(found)
-        covered = [self._covered(coords, some) for coords, some in units.items()]
+        units = self.units(found)
+        covered = [self.covered(coords, some) for coords, some in units.items()]
         self._count_units(sum(covered), len(covered) - sum(covered))
         whole = [self._open(some) for some, is_whole in zip(units.values(), covered, strict=True) if is_whole]
         try:
-            self._run(self._waves([(part, shard) for some, shard in whole for part in some], True))
+            self._run(self.waves([(part, shard) for some, shard in whole for part in some], True))
         finally:
             for _, shard in whole:
                 shard.abort()  # does nothing where it is closed
@@ -113,7 +115,7 @@ class Writing:
     def _count_units(self, whole: int, partly: int) -> None:
         self.record.count(whole=whole, partly=partly, locks=partly if self.target.safe else 0)
 
-    def _units(self, found: Iterable[Part]) -> dict[tuple[int, ...], list[Part]]:
+    def units(self, found: Iterable[Part]) -> dict[tuple[int, ...], list[Part]]:
         """The parts of each shard."""
         units: dict[tuple[int, ...], list[Part]] = {}
         per_object = np.asarray(self.layout.per_object, np.int64)
@@ -123,7 +125,7 @@ class Writing:
                 units.setdefault(tuple(shard), []).extend([part] if len(shards) == 1 else part.present(which == i))
         return units
 
-    def _covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
+    def covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
         """Whether all that a shard has within the array is covered."""
         sides = zip(self.layout.axes, self.layout.per_object, coords, strict=True)
         within = prod(min(n, axis.count - i * n) for axis, n, i in sides)
@@ -141,7 +143,7 @@ class Writing:
                 self._keep(shard, np.concatenate([part.coords for part in some]))
                 for is_covered in (True, False):
                     pairs = [(part, shard) for part in some if part.covers(self.layout.axes) == is_covered]
-                    self._run(self._waves(pairs, is_covered))
+                    self._run(self.waves(pairs, is_covered))
             finally:
                 shard.abort()
 
@@ -160,7 +162,7 @@ class Writing:
 
     # the waves
 
-    def _waves(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> list[Wave]:
+    def waves(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> list[Wave]:
         """Waves within the device's budget, and enough of them to keep its threads busy."""
         total = sum(len(part) for part, _ in pairs)
         packed: list[Wave] = []

@@ -25,15 +25,19 @@ LEAST = 8  # but none that is smaller than this part of what the device likes
 
 @dataclass(frozen=True)
 class WriteCost:
-    """Bytes that one chunk needs at most: while it is encoded, on the device until it is copied, and pinned.
+    """Bytes that one chunk needs at most: while it is encoded, on the device until it is copied, and of the copy.
 
     `loaded`: pinned and on the device for the old chunk, where that is read first.
     """
 
     scratch: int
     made: int
-    pinned: int
+    sent: int
     loaded: int
+
+    @property
+    def pinned(self) -> int:
+        return int(CLASS * self.sent)
 
     def wave(self, behind: int) -> int:
         """Of a pipeline in which `behind` waves are stored beside the one that is encoded."""
@@ -68,12 +72,10 @@ def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
     for step in chain.steps[:crossing]:
         taken, made = _taken(step, nbytes, made, chain.whole, device)
         scratch += taken
-    pinned = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
+    sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
     old = None if covered else cost(chain, device)
     loaded = 0 if old is None else old.staged + old.uploaded
-    return WriteCost(
-        scratch + TABLES + (0 if old is None else old.scratch), made + ALIGNMENT, int(CLASS * pinned), loaded
-    )
+    return WriteCost(scratch + TABLES + (0 if old is None else old.scratch), made + ALIGNMENT, sent, loaded)
 
 
 def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from gpuzarr.batch import Slab
+from gpuzarr.chain import Chain
+from gpuzarr.devices import Device
 from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.shards import Shard
@@ -27,6 +29,18 @@ class Target:
     layout: Layout
     safe: bool = True
     empty: bool = False
+
+
+@dataclass(frozen=True)
+class Writable:
+    """How an array is written. `write_empty_chunks`: also store chunks of nothing but the fill value.
+
+    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
+    that several processes may write parts of the same one.
+    """
+
+    write_empty_chunks: bool = False
+    safe: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,3 +108,8 @@ def wave_of(pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Wave:
 
 def count(pairs: Sequence[tuple[Part, Shard | None]]) -> int:
     return sum(len(part) for part, _ in pairs)
+
+
+def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
+    """Each codec's name and where it encodes, in that order."""
+    return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in chain.where_encoded())

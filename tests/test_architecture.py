@@ -20,7 +20,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["group"],
     ["new"],
     ["array"],
-    ["explain", "resize", "attributes", "value", "writer"],
+    ["explain", "write_explain", "write_report", "resize", "attributes", "value", "writer"],
     ["create"],
     ["read", "write", "report", "warmup"],
     ["write_waves"],

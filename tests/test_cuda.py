@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from threading import local
 from types import ModuleType, SimpleNamespace
 
 import numcodecs
@@ -104,8 +105,8 @@ class StubXp(Xp):
 
     def __init__(self):
         super().__init__()
-        self.made = []
-        self.stream = Stream(self)
+        self.made, self._mine = [], local()
+        self._callers = self.stream = Stream(self)
         self.cuda = SimpleNamespace(
             Device=Device,
             Stream=lambda non_blocking: Stream(self, "copying"),
@@ -117,6 +118,15 @@ class StubXp(Xp):
             function=SimpleNamespace(Module=Module),
             runtime=Runtime(),
         )
+
+    @property
+    def stream(self):
+        """The calling thread's current one."""
+        return getattr(self._mine, "stream", None) or self._callers
+
+    @stream.setter
+    def stream(self, stream):
+        self._mine.stream = stream
 
     def empty(self, shape, dtype):
         """Knows the stream whose memory it is, and the GPU."""

@@ -167,10 +167,16 @@ class Cuda:
         with self.on():
             return self.xp.cuda.Stream(non_blocking=True)
 
+    @cached_property
+    def _writing(self) -> Any:
+        """The stream of writers that do not wait."""
+        with self.on():
+            return self.xp.cuda.Stream(non_blocking=True)
+
     def release(self) -> None:
         """Let go of the pinned buffers, the threads and the streams that are kept; reads at work keep theirs."""
         self._pins.clear()
-        for name in ("_pool", "_copying", "_leaving", "memory_limit", "write_limit"):
+        for name in ("_pool", "_copying", "_leaving", "_writing", "memory_limit", "write_limit"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -188,6 +194,13 @@ class Cuda:
     def mark(self) -> Any:
         """The point that the current stream has reached when it comes here."""
         return self.xp.cuda.get_current_stream().record()
+
+    @contextmanager
+    def after(self, mark: Any) -> Iterator[None]:
+        """The stream of writers, of all threads; what they use is kept until the host has waited for it."""
+        with self.on(self._writing):
+            self._writing.wait_event(mark)
+            yield
 
     def seconds(self, begin: Any, end: Any) -> float:
         """Between two marks; waits for the second. Of the host's clock, or of the device's."""

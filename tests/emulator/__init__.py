@@ -63,6 +63,9 @@ class Emulated:
     def mark(self) -> float:
         return time.perf_counter()
 
+    def after(self, mark: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def seconds(self, begin: float, end: float) -> float:
         return end - begin
 
