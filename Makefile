@@ -19,7 +19,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
-	@echo "make bench-gpu   the same on a GPU: decoding, kernels, whole reads; with plots"
+	@echo "make bench-gpu   the same on a GPU: decoding, kernels, whole reads and writes; with plots"
 	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"
 
@@ -53,6 +53,7 @@ bench-gpu: $(DEMO)
 	$(BIN)/python -m benchmarks.gpu_decode $(ARGS)
 	$(BIN)/python -m benchmarks.gpu_kernels $(ARGS)
 	$(BIN)/python -m benchmarks.gpu_read $(ARGS)
+	$(BIN)/python -m benchmarks.gpu_write $(ARGS)
 	$(BIN)/python -m benchmarks.plot benchmarks/results/gpu_*.json
 
 calibrate: $(DEMO)
