@@ -11,12 +11,14 @@ from math import prod
 from typing import Any
 
 from gpuzarr.batch import ALIGNMENT
-from gpuzarr.budget import CLASS, TABLES, cost
+from gpuzarr.budget import CLASS
 from gpuzarr.chain import Chain, Step
 from gpuzarr.devices import Device
 from gpuzarr.formats.blosc_frame import CODECS
 
 SCRATCH = {"zstd": 9, "deflate": 9.1, "gzip": 6.1}  # of nvCOMP, bytes a byte
+DECODING = {"zstd": 3.3, "blosc": 4.3, "zlib": 1.3}  # bytes a byte, for a chunk that is read first
+TABLES = 8 << 10  # bytes of tables a chunk
 STREAM = {"zstd": 64 << 10, "lz4": 32 << 10}  # and bytes a stream
 FIXED = 192 << 10  # bytes a wave: flags, guards, small tables in buffers of their own
 WAVES = 4  # that a write has at least, so that encoding and storing overlap,
@@ -73,9 +75,16 @@ def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
         taken, made = _taken(step, nbytes, made, chain.whole, device)
         scratch += taken
     sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
-    old = None if covered else cost(chain, device)
-    loaded = 0 if old is None else old.staged + old.uploaded
-    return WriteCost(scratch + TABLES + (0 if old is None else old.scratch), made + ALIGNMENT, sent, loaded)
+    if covered:
+        return WriteCost(scratch + TABLES, made + ALIGNMENT, sent, 0)
+    loaded = 2 * (sent + (nbytes if crossing < len(chain.steps) else 0))  # pinned, and on the device
+    return WriteCost(scratch + TABLES + _decoding(chain, nbytes), made + ALIGNMENT, sent, int(CLASS * loaded))
+
+
+def _decoding(chain: Chain, nbytes: int) -> int:
+    """Bytes that the old chunk takes while it is decoded: results of the steps, and scratch."""
+    names = [step.name.removeprefix("numcodecs.") for step in chain.steps]
+    return int(nbytes * sum(1 + DECODING.get(name, 0.1) for name in names)) + TABLES
 
 
 def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) -> tuple[int, int]:
