@@ -88,10 +88,12 @@ class Writing:
 
     def chunks(self, found: Sequence[Part]) -> None:
         """Every chunk is an object."""
-        covered = [(part, None) for part in found if part.covers(self.layout.axes)]
-        partly = [part for part in found if not part.covers(self.layout.axes)]
-        self._count_units(sum(len(part) for part, _ in covered), sum(map(len, partly)))
-        self._run(self.waves(covered, True))
+        is_covered = [part.covers(self.layout.axes) for part in found]
+        covered = [part for part, yes in zip(found, is_covered, strict=True) if yes]
+        partly = [part for part, yes in zip(found, is_covered, strict=True) if not yes]
+        self._count_units(sum(map(len, covered)), sum(map(len, partly)))
+        if covered:
+            self._run(self.waves([(part, None) for part in covered], True))
         for bundle in bundles(partly):
             keys = self.layout.keys(np.concatenate([part.coords for part in bundle]))
             with self._locked(keys):
@@ -240,15 +242,16 @@ class Writing:
         return settle if self.device.gpu else settle()
 
     def _settle(self, wave: Wave, encoding: Callable[[], Slab], stored: np.ndarray) -> None:
-        chain, begin = self.layout.chain(wave.chunk_shape), time.perf_counter()
+        begin = time.perf_counter()
         with self._blame(wave.coords[stored]):
             slab = encoding()
         encoded = time.perf_counter()
-        if self.device.gpu and chain.host_steps_to_encode[1]:
+        if self.device.gpu and self.layout.chain(wave.chunk_shape).host_steps_to_encode[1]:
             self.record.mark("encode", begin, encoded)
         self._store_on_threads(wave, slab, stored)
         self.record.mark("store", encoded, time.perf_counter())
-        self.record.count(chunks=len(stored), blank=len(stored) - len(slab), stored=int(slab.sizes.sum()))
+        nbytes = sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
+        self.record.count(chunks=len(stored), blank=len(stored) - len(slab), stored=nbytes)
 
     def _store_on_threads(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
         """On a CPU each thread stores its own waves; a GPU's wave is stored by all threads of the host."""
