@@ -19,7 +19,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
-	@echo "make bench-gpu   the same on a GPU in under 9 minutes: decoding, kernels, whole reads; with plots (gpu-session/)"
+	@echo "make bench-gpu   the same on a GPU in under 9 minutes: decoding, kernels, whole reads and writes; with plots (gpu-session/)"
 	@echo "make prove-gpu   all that is to be shown on a GPU: tests, compute-sanitizer, probes, benchmarks (ARGS='--steps suite,probe')"
 	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"

@@ -35,14 +35,15 @@ class Kept:
     """A device that keeps its scratch, and remembers the batches that it was given."""
 
     def __init__(self, device: Device) -> None:
-        self._device, self._memory, self.batches = device, [], []
+        self._device, self._memory, self.batches, self.compressed = device, [], [], []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._device, name)
 
     def times(self, repeats: int, limit: float) -> list[float]:
         """Seconds of each run of nvCOMP's calls alone; NaN if there were none."""
-        return gpu.times(self._device, self.again, repeats, limit) if self.batches else [float("nan")]
+        work = self.batches or self.compressed
+        return gpu.times(self._device, self.again, repeats, limit) if work else [float("nan")]
 
     def empty(self, nbytes: int) -> Any:
         self._memory.append(self._device.empty(nbytes))
@@ -57,6 +58,17 @@ class Kept:
         self.batches.append(streams)
         self._device.decompress(*streams)
 
+    def compress(self, *streams: Any) -> Any:
+        self.compressed.append(streams)
+        return self._device.compress(*streams)
+
+    @classmethod
+    def encoding(cls, device: Device, codec: Any, slab: Slab, spec: BytesSpec) -> Kept:
+        """One that was used to encode this batch."""
+        made: Any = cls(device)
+        codec.encode(slab, spec, made)
+        return made
+
     @classmethod
     def of(cls, device: Device, codec: Any, slab: Slab, spec: BytesSpec, into: Slab) -> Kept:
         """One that was used for this batch."""
@@ -68,11 +80,13 @@ class Kept:
 
     def alone(self, repeats: int) -> float:
         """Seconds that nvCOMP's calls take alone; NaN if there were none."""
-        return gpu.seconds(self._device, self.again, repeats) if self.batches else float("nan")
+        return median(self.times(repeats, float("inf")))
 
     def again(self) -> None:
         for streams in self.batches:
             self._device.decompress(*streams)
+        for streams in self.compressed:
+            self._device.compress(*streams)
 
 
 def encoded(codec: Any, nbytes: int, chunk: int) -> Slab:

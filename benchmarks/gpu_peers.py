@@ -1,16 +1,20 @@
-"""Everything else that brings a Zarr array to a GPU from Python: by itself, or read on the CPU and copied there."""
+"""Everything else that brings a Zarr array to a GPU from Python, or from there to files: by itself, or on the CPU.
+
+What runs on the CPU has a copy between it and the GPU, which counts.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import peers
+from benchmarks import peers, write_local
 from benchmarks.peers import Reader
 from gpuzarr.devices import Device
 
@@ -74,3 +78,21 @@ def readers(device: Device) -> list[Reader]:
     on_gpu = (enable_gpu(device), gds_store(device))
     found = [*on_gpu, *(copied(reader, device) for reader in (peers.gpuzarr_cpu(), *hosts) if reader is not None)]
     return [ours(device), *(reader for reader in found if reader is not None)]
+
+
+def writers(device: Device) -> dict[str, Callable[[Path], Callable[[Any], Any]]]:
+    """By name: of the path of an array that is there, what writes a value of the device to all of it. Ours first."""
+    hosts = (peers.gpuzarr_cpu(), peers.zarr_fused() or peers.zarr_default(), peers.zarrs(), peers.tensorstore())
+    found = {f"gpuzarr {device.name.partition(':')[0]}": lambda path: _write(path, device)}
+    return found | {f"{peer.name} + copy": partial(_copied_write, peer, device) for peer in hosts if peer is not None}
+
+
+def _write(path: Path, device: Device) -> Callable[[Any], Any]:
+    import gpuzarr
+
+    return partial(gpuzarr.open_array(path, mode="r+", device=device).set, ...)
+
+
+def _copied_write(peer: Reader, device: Device, path: Path) -> Callable[[Any], Any]:
+    write = write_local.writer(peer, path)
+    return lambda value: write(device.download(value))

@@ -41,7 +41,6 @@ PROBES = {  # seconds that each may take
     "two_streams": 200,
 }
 BENCHMARKS = {"gpu_decode": 160, "gpu_kernels": 90, "gpu_read": 260, "gpu_write": 150}
-SMALLER = {"gpu_write": ["--mib", "256", "--repeats", "3"]}  # peers write slowly
 TINY = {"gpu_decode": ["--kib", "64"], "gpu_read": ["--rows", "zstd, 256"]}
 
 
@@ -67,7 +66,7 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False) -> list[Step]:
     for name, seconds in BENCHMARKS.items():
         if (ROOT / f"benchmarks/{name}.py").exists():
             command = *python, f"benchmarks.{name}", *how, "--output", f"{into}/{name}.json"
-            size = small + TINY.get(name, []) if tiny else SMALLER.get(name, [])
+            size = small + TINY.get(name, []) if tiny else []
             made.append(Step(f"bench-{name}", (*command, *size), seconds))
     return made
 

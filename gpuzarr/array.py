@@ -29,22 +29,13 @@ from gpuzarr.report import ReadReport
 from gpuzarr.resize import change_shape, regions
 from gpuzarr.stores import Store
 from gpuzarr.value import as_value
-from gpuzarr.write import Target, write
+from gpuzarr.write import write
+from gpuzarr.write_explain import WriteExplanation, explain_write
+from gpuzarr.write_report import WriteReport
+from gpuzarr.write_waves import Target, Writable
 from gpuzarr.writer import Writer, nbytes
 
 DEFAULT = Options()
-
-
-@dataclass(frozen=True)
-class Writable:
-    """How an array is written. `write_empty_chunks`: also store chunks of nothing but the fill value.
-
-    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
-    that several processes may write parts of the same one.
-    """
-
-    write_empty_chunks: bool = False
-    safe: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class _Indexer:
         return self.array._get(self.normalize(rest), fields)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        self.array._put(self.normalize(selection), value)
+        self.array._put(self.normalize(selection), value, self.array.options.memory_limit)
 
 
 class Array:
@@ -82,6 +73,7 @@ class Array:
         self.store, self.path, self.metadata, self.writable = store, path, metadata, writable
         self.options = options
         self.last_read: ReadReport | None = None  # by any thread
+        self.last_write: WriteReport | None = None
         chosen = device_of(device)
         self.device: Device = chosen if fits_gpu(self.dtype) else HOST
 
@@ -273,46 +265,66 @@ class Array:
         """What reading the selection would do: chunks, waves, which codec runs where, and why."""
         return explain(self, select.basic(selection, self.shape), self.device, self.options)
 
+    def explain_write(self, selection: Any = ...) -> WriteExplanation:
+        """What writing the selection would do: the same, and what must be read and locked for it."""
+        where = select.basic(selection, self.shape)
+        return explain_write(self._target, where, self.device, self.options.memory_limit)
+
     # writing
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        fields, rest = select.fields(selection)
-        if fields is None:
-            self._put(select.basic(rest, self.shape), value)
-        else:
-            old = np.asarray(self[rest])
-            new = np.atleast_1d(old)
-            new[self._fields(fields)] = value
-            self._put(select.basic(rest, self.shape), new.reshape(old.shape))
+        self.set(selection, value)
 
-    def set(self, selection: Any, value: Any, *, stream: Any = None) -> None:
-        """Write a selection, as `a[selection] = value` means it; `stream`: the CuPy stream that has made the value."""
+    def set(self, selection: Any, value: Any, *, stream: Any = None, memory_limit: int | str | None = None) -> None:
+        """Write a selection, as `a[selection] = value` means it.
+
+        `stream`: the CuPy stream that has made the value. `memory_limit`: what a GPU may hold beyond the value, pinned
+        and device memory together; default: that of `gpuzarr.open`, else 4 GiB or a quarter of the free device memory.
+        """
+        fields, rest = select.fields(selection)
+        options = self.options if memory_limit is None else self.options.changed(memory_limit=memory_limit)
         with self.device.on(stream):
-            self[selection] = value
+            if fields is not None:
+                value = self._with_fields(fields, np.asarray(self[rest]), value)
+            self._put(select.basic(rest, self.shape), value, options.memory_limit)
+
+    def _with_fields(self, fields: str | tuple[str, ...], old: np.ndarray, value: Any) -> np.ndarray:
+        new = np.atleast_1d(old)
+        new[self._fields(fields)] = value
+        return new.reshape(old.shape)
 
     def writer(self, max_inflight: str | int = "1GiB") -> Writer:
         """`with a.writer() as w: w[region] = batch`: writes while the caller computes the next batch.
 
         The values are copied at once, so their memory may be used again, and are written in the order of the calls.
         No more than `max_inflight` bytes of copies wait at any time (a larger value is not copied: the call returns
-        when it is written). An error is raised by the next call, or at the end; nothing is written after it.
+        when it is written), and the write at work holds no more than that beside, or `memory_limit`. An error is
+        raised by the next call, or at the end; nothing is written after it.
         """
-        return Writer(self._accept, self._write, nbytes(max_inflight))
+        most = nbytes(max_inflight)
+        limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
+        return Writer(self._accept, partial(self._write, limit=limit), most, self.device)
 
-    def _put(self, selection: select.Outer | select.Points, value: Any) -> None:
-        self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()))
+    def _put(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
+        self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()), limit)
 
     def _accept(self, selection: Any, value: Any) -> tuple[select.Outer | select.Points, Any]:
         where = select.basic(selection, self.shape)
         return where, as_value(value, self.dtype, where.shape, self._device_to_write())
 
-    def _write(self, selection: select.Outer | select.Points, value: Any) -> None:
-        how = self.writable or Writable()
-        target = Target(self.store, self.path, self.layout, how.safe, how.write_empty_chunks)
+    def _write(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
+        record, begin = Record(), time.perf_counter()
         try:
-            write(target, selection, value, self.device)
+            write(self._target, selection, value, self.device, limit, record)
         finally:
             self.locator.forget()
+            nbytes = prod(selection.shape) * self.dtype.itemsize
+            self.last_write = WriteReport(self.device, record, nbytes, time.perf_counter() - begin)
+
+    @property
+    def _target(self) -> Target:
+        how = self.writable or Writable()
+        return Target(self.store, self.path, self.layout, how.safe, how.write_empty_chunks)
 
     def _device_to_write(self) -> Device:
         if self.writable is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 
@@ -183,12 +183,23 @@ class Chain:
                 return i, f"{step.name}: {why}"
         return len(self.steps), None
 
+    def where_encoded(self) -> list[tuple[str, bool]]:
+        """Each step's name, in encode order, and whether a GPU encodes it."""
+        return [(step.name, i < self.host_steps_to_encode[0]) for i, step in enumerate(self.steps)]
+
     def encode(self, batch: Any, device: Device) -> Slab:
         """The slab, in host memory, that holds the batch (n, *spec.shape), encoded.
 
         It may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once, and
         the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
         encoded.
+        """
+        return self.encoding(batch, device)()
+
+    def encoding(self, batch: Any, device: Device) -> Callable[[], Slab]:
+        """`encode` in two: what the device does is done now, and the copy to the host begun.
+
+        The function that is returned waits for the copy and does the steps of the host; any thread may call it, once.
         """
         crossing = self.host_steps_to_encode[0] if device.gpu else len(self.steps)
         if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
@@ -198,7 +209,10 @@ class Chain:
         if stored and crossing and nbytes:
             chunks, first = _as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        return self._encode_on_threads(_download(chunks, device), self.steps[crossing:]) if device.gpu else chunks
+        if not device.gpu:
+            return lambda: cast(Slab, chunks)
+        brought, last = _bring(chunks, device), self.steps[crossing:]
+        return lambda: self._encode_on_threads(brought(), last)
 
     @staticmethod
     def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:
@@ -284,11 +298,12 @@ def _joined(slabs: list[Slab]) -> Slab:
     return Slab(np.concatenate([s.data for s in slabs]), starts, np.concatenate([s.sizes for s in slabs]))
 
 
-def _download(chunks: Any, device: Device) -> Any:
-    """The chunks in host memory, in one copy; as they are, if they lie there."""
+def _bring(chunks: Any, device: Device) -> Callable[[], Any]:
+    """The chunks in host memory, in one copy that is begun now; as they are, if they lie there."""
     if isinstance(chunks, Slab):
-        return Slab(device.download(chunks.data), chunks.starts, chunks.sizes)
-    return device.download(chunks) if isinstance(chunks, device.xp.ndarray) else chunks
+        data, starts, sizes = device.bring(chunks.data), chunks.starts, chunks.sizes
+        return lambda: Slab(data(), starts, sizes)
+    return device.bring(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
 
 
 def _upload(chunks: Any, device: Device) -> Any:

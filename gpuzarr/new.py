@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr.array import Array, Writable
+from gpuzarr.array import Array
 from gpuzarr.create import DEFAULT, Wanted, metadata, new_array
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.stores.choose import store as store_of
+from gpuzarr.write_waves import Writable
 
 
 def create_array(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from gpuzarr.array import DEFAULT, Array, Writable
+from gpuzarr.array import DEFAULT, Array
 from gpuzarr.checks import at
 from gpuzarr.create import new_group
 from gpuzarr.devices import Device
@@ -21,6 +21,7 @@ from gpuzarr.new import clean
 from gpuzarr.plan import Options
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
+from gpuzarr.write_waves import Writable
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,14 @@ from gpuzarr.devices.record import Record
 
 STAGES = ("storage", "copy", "decode", "place")
 ALGORITHMS = ("lz4", "snappy", "deflate", "gzip", "zstd")
+
+
+def stage_seconds(device: Device, record: Record, stages: Sequence[str]) -> dict[str, float]:
+    """Seconds in each stage that was there, of all waves and threads together."""
+    found: dict[str, float] = defaultdict(float)
+    for stage, begin, end in list(record.marks):
+        found[stage] += device.seconds(begin, end)
+    return {stage: found[stage] for stage in stages if stage in found}
 
 
 @dataclass(frozen=True)
@@ -30,10 +39,7 @@ class ReadReport:
         On a CPU stages are times of threads; on a GPU "copy", "decode" and "place" are times of its streams, and
         "decode" begins when the stream comes to it, so it holds what it waits for a copy.
         """
-        found: dict[str, float] = defaultdict(float)
-        for stage, begin, end in list(self.record.marks):
-            found[stage] += self.device.seconds(begin, end)
-        return {stage: found[stage] for stage in STAGES if stage in found}
+        return stage_seconds(self.device, self.record, STAGES)
 
     @property
     def limited_by(self) -> str:

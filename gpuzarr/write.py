@@ -7,10 +7,11 @@ their locks: the single place where writing reads, and there, of a shard, only w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -19,6 +20,9 @@ import numpy as np
 from gpuzarr.batch import Slab
 from gpuzarr.blank import blank
 from gpuzarr.devices import Device
+from gpuzarr.devices.host import HOST
+from gpuzarr.devices.record import Record
+from gpuzarr.devices.waves import Settle
 from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.gpu.empty import only_fill
 from gpuzarr.grid import Part, distinct, parts
@@ -27,104 +31,82 @@ from gpuzarr.locate import Locator
 from gpuzarr.plan import facing, forward
 from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
-from gpuzarr.stores import MISSING, Store
+from gpuzarr.stores import MISSING
+from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
+from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, places, wave_of
 
-BUNDLE = 64  # partly covered chunks whose locks are held at once
 CACHED = 1 << 20  # bytes of a wave on a CPU
-NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where is written. `safe`: lock what is covered in part. `empty`: also store chunks of nothing but fill value."""
+def write(
+    target: Target,
+    selection: Outer | Points,
+    value: Any,
+    device: Device,
+    limit: int | None = None,
+    record: Record | None = None,
+) -> None:
+    """Write `value`, an array of the device that broadcasts to `selection.shape`, to the elements selected.
 
-    store: Store
-    path: str
-    layout: Layout
-    safe: bool = True
-    empty: bool = False
-
-
-@dataclass(frozen=True)
-class Wave:
-    """Chunks of one shape that are gathered, encoded and stored together. `shards`: of each part, if there are any."""
-
-    parts: tuple[Part, ...]
-    shards: tuple[Shard | None, ...]
-    covered: bool
-
-    @cached_property
-    def coords(self) -> np.ndarray:
-        """Coordinates of the innermost chunks, int64 (n, ndim)."""
-        return np.concatenate([part.coords for part in self.parts])
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        return self.parts[0].chunk_shape
-
-    def rows(self) -> Iterator[tuple[Part, Shard | None, slice]]:
-        """Each part, its shard, and its chunks' place in the wave."""
-        first = 0
-        for part, shard in zip(self.parts, self.shards, strict=True):
-            yield part, shard, slice(first, first + len(part))
-            first += len(part)
-
-
-def write(target: Target, selection: Outer | Points, value: Any, device: Device) -> None:
-    """Write `value`, an array of the device that broadcasts to `selection.shape`, to the elements selected."""
-    layout = target.layout if len(target.layout.levels) < 2 else target.layout.outer
+    `limit`: bytes that may be held beyond the value, of a GPU; None: as many as the device thinks right.
+    """
     value = facing(selection, device.xp.broadcast_to(value, selection.shape))
-    selection = forward(selection)
-    together = layout.per_object if layout.levels else (0,) * len(layout.axes)
-    found = list(parts(selection, layout.axes, together))
-    writing = Writing(target, layout, value, device)
-    if layout.levels:
+    writing = Writing.of(target, value, device, limit, record)
+    found = writing.parts(selection)
+    if found:
+        writing.record.codecs = partial(places, writing.layout.chain(found[0].chunk_shape), device)
+    if writing.layout.levels:
         writing.shards(found)
     else:
         writing.chunks(found)
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A wave; where chunks are covered in part, with the old ones, encoded: `slab` has those that are there."""
-
-    wave: Wave
-    slab: Slab | None = None
-    there: np.ndarray | None = None
-
-    def pieces(self, n: int) -> list[Loaded]:
-        """Whole: a write has its waves for all threads made before."""
-        return [self]
-
-
-@dataclass(frozen=True)
 class Writing:
-    """Writes one value to one selection."""
+    """Writes one value to one selection. `limit`: see `write`."""
 
     target: Target
     layout: Layout
     value: Any
     device: Device
+    limit: int
+    record: Record = field(default_factory=Record)
+
+    @classmethod
+    def of(cls, target: Target, value: Any, device: Device, limit: int | None, record: Record | None = None) -> Writing:
+        """Shards within shards are a codec."""
+        layout = target.layout if len(target.layout.levels) < 2 else target.layout.outer
+        if limit is None:
+            limit = device.write_limit if device.gpu else device.memory_limit
+        return cls(target, layout, value, device, limit, record or Record())
+
+    def parts(self, selection: Outer | Points) -> list[Part]:
+        together = self.layout.per_object if self.layout.levels else (0,) * len(self.layout.axes)
+        return list(parts(forward(selection), self.layout.axes, together))
 
     # the units
 
     def chunks(self, found: Sequence[Part]) -> None:
         """Every chunk is an object."""
-        covered = [(part, None) for part in found if part.covers(self.layout.axes)]
-        self._run(self._waves(covered, True))
-        partly = [part for part in found if not part.covers(self.layout.axes)]
-        for bundle in _bundles(partly):
+        is_covered = [part.covers(self.layout.axes) for part in found]
+        covered = [part for part, yes in zip(found, is_covered, strict=True) if yes]
+        partly = [part for part, yes in zip(found, is_covered, strict=True) if not yes]
+        self._count_units(sum(map(len, covered)), sum(map(len, partly)))
+        if covered:
+            self._run(self.waves([(part, None) for part in covered], True))
+        for bundle in bundles(partly):
             keys = self.layout.keys(np.concatenate([part.coords for part in bundle]))
             with self._locked(keys):
-                self._run(self._waves([(part, None) for part in bundle], False))
+                self._run(self.waves([(part, None) for part in bundle], False))
 
     def shards(self, found: Sequence[Part]) -> None:
         """Every shard is an object; its inner chunks go into it as they are encoded."""
-        units = self._units(found)
-        covered = [self._covered(coords, some) for coords, some in units.items()]
+        units = self.units(found)
+        covered = [self.covered(coords, some) for coords, some in units.items()]
+        self._count_units(sum(covered), len(covered) - sum(covered))
         whole = [self._open(some) for some, is_whole in zip(units.values(), covered, strict=True) if is_whole]
         try:
-            self._run(self._waves([(part, shard) for some, shard in whole for part in some], True))
+            self._run(self.waves([(part, shard) for some, shard in whole for part in some], True))
         finally:
             for _, shard in whole:
                 shard.abort()  # does nothing where it is closed
@@ -132,7 +114,10 @@ class Writing:
             if not is_whole:
                 self._change(some)
 
-    def _units(self, found: Iterable[Part]) -> dict[tuple[int, ...], list[Part]]:
+    def _count_units(self, whole: int, partly: int) -> None:
+        self.record.count(whole=whole, partly=partly, locks=partly if self.target.safe else 0)
+
+    def units(self, found: Iterable[Part]) -> dict[tuple[int, ...], list[Part]]:
         """The parts of each shard."""
         units: dict[tuple[int, ...], list[Part]] = {}
         per_object = np.asarray(self.layout.per_object, np.int64)
@@ -142,7 +127,7 @@ class Writing:
                 units.setdefault(tuple(shard), []).extend([part] if len(shards) == 1 else part.present(which == i))
         return units
 
-    def _covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
+    def covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
         """Whether all that a shard has within the array is covered."""
         sides = zip(self.layout.axes, self.layout.per_object, coords, strict=True)
         within = prod(min(n, axis.count - i * n) for axis, n, i in sides)
@@ -160,7 +145,7 @@ class Writing:
                 self._keep(shard, np.concatenate([part.coords for part in some]))
                 for is_covered in (True, False):
                     pairs = [(part, shard) for part in some if part.covers(self.layout.axes) == is_covered]
-                    self._run(self._waves(pairs, is_covered))
+                    self._run(self.waves(pairs, is_covered))
             finally:
                 shard.abort()
 
@@ -179,52 +164,106 @@ class Writing:
 
     # the waves
 
-    def _waves(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> list[Wave]:
+    def waves(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> list[Wave]:
         """Waves within the device's budget, and enough of them to keep its threads busy."""
         total = sum(len(part) for part, _ in pairs)
         packed: list[Wave] = []
         small: list[tuple[Part, Shard | None]] = []
         for part, shard in pairs:
-            chunk = prod(part.chunk_shape) * max(self.layout.spec.dtype.itemsize, 1)
-            most = max(1, min(self._budget // max(chunk, 1), -(-total // self.device.threads)))
+            most = self._most(part.chunk_shape, covered, total)
             for piece in part.split(most):
-                if small and (small[0][0].chunk_shape != piece.chunk_shape or _count(small) + len(piece) > most):
-                    packed.append(_wave(small, covered))
+                if small and (small[0][0].chunk_shape != piece.chunk_shape or count(small) + len(piece) > most):
+                    packed.append(wave_of(small, covered))
                     small = []
                 small.append((piece, shard))
-        return [*packed, _wave(small, covered)] if small else packed
+        return [*packed, wave_of(small, covered)] if small else packed
 
-    @property
-    def _budget(self) -> int:
-        """Bytes of a wave. On a CPU what is gathered is encoded and written while it is in the core's cache."""
-        return self.device.wave_bytes if self.device.gpu else min(self.device.wave_bytes, CACHED)
+    def _most(self, chunk_shape: tuple[int, ...], covered: bool, total: int) -> int:
+        """Chunks of a wave. On a CPU what is gathered is encoded and written while it is in the core's cache."""
+        if self.device.gpu:
+            chain = self.layout.chain(chunk_shape)
+            return chunks_a_wave(self.share(chunk_shape, covered), chain, total, self.device)
+        chunk = prod(chunk_shape) * max(self.layout.spec.dtype.itemsize, 1)
+        return max(1, min(min(self.device.wave_bytes, CACHED) // max(chunk, 1), -(-total // self.device.threads)))
+
+    def share(self, chunk_shape: tuple[int, ...], covered: bool) -> WriteShare:
+        """What a GPU's memory allows for these chunks."""
+        key = chunk_shape, covered
+        if key not in self._shares:
+            self._shares[key] = write_share(self.layout.chain(chunk_shape), covered, self.device, self.limit)
+        return self._shares[key]
+
+    @cached_property
+    def _shares(self) -> dict[tuple[tuple[int, ...], bool], WriteShare]:
+        return {}
 
     def _run(self, waves: Sequence[Wave]) -> None:
-        self.device.run(self.load, self.finish, waves)
+        record = self.record
+        if self.device.gpu and waves:
+            shares = [self.share(wave.chunk_shape, wave.covered) for wave in waves]
+            record.limit, record.share = self.limit, max(share.scratch for share in shares)
+            record.behind = min(share.behind for share in shares)
+            record.ahead = 1 if record.behind else 0
+        self.device.run(self.load, self.finish, waves, record)
 
     def load(self, wave: Wave) -> Loaded:
         """The old chunks of a wave that covers them in part, in host memory."""
         if wave.covered:
             return Loaded(wave)
+        begin = time.perf_counter()
         with self._blame(wave.coords):
             located = Locator(self.layout, self.target.store).locate(wave.coords, {})
             there = located.there.copy()
             slab = self.target.store.read(located.take(np.flatnonzero(there)).ranges, self.device.stage)
         there[np.flatnonzero(there)[slab.sizes == MISSING]] = False
-        return Loaded(wave, slab.take(slab.sizes != MISSING), there)
+        slab = slab.take(slab.sizes != MISSING)
+        self.record.count(old=int(slab.sizes.sum()))
+        self.record.mark("load", begin, time.perf_counter())
+        return Loaded(wave, slab, there)
 
-    def finish(self, loaded: Loaded) -> None:
-        """Put the new elements into the chunks of a wave, encode and store them."""
+    def finish(self, loaded: Loaded) -> Settle | None:
+        """Put the new elements into the chunks of a wave, encode and store them.
+
+        A GPU has only begun to copy what it encoded: what is returned waits for that, and stores.
+        """
         wave, chain = loaded.wave, self.layout.chain(loaded.wave.chunk_shape)
+        begin = self.device.mark()
         with self._blame(wave.coords):
             batch = self._batch(loaded)
             for part, _, rows in wave.rows():
                 part.gather(self.value, batch[rows], self.device.xp)
         stored = ~self._blank(batch)
         kept = batch if stored.all() else batch[self.device.xp.asarray(np.flatnonzero(stored))]
+        self.record.mark("gather", begin, gathered := self.device.mark())
         with self._blame(wave.coords[stored]):
-            slab = chain.encode(kept, self.device) if len(kept) else NOTHING
-        self._store(wave, slab, stored)
+            encoding = chain.encoding(kept, self.device) if len(kept) else lambda: NOTHING
+        self.record.mark("encode", gathered, self.device.mark())
+        settle = partial(self._settle, wave, encoding, stored)
+        return settle if self.device.gpu else settle()
+
+    def _settle(self, wave: Wave, encoding: Callable[[], Slab], stored: np.ndarray) -> None:
+        begin = time.perf_counter()
+        with self._blame(wave.coords[stored]):
+            slab = encoding()
+        encoded = time.perf_counter()
+        if self.device.gpu and self.layout.chain(wave.chunk_shape).host_steps_to_encode[1]:
+            self.record.mark("encode", begin, encoded)
+        self._store_on_threads(wave, slab, stored)
+        self.record.mark("store", encoded, time.perf_counter())
+        nbytes = sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
+        self.record.count(chunks=len(stored), blank=len(stored) - len(slab), stored=nbytes)
+
+    def _store_on_threads(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
+        """On a CPU each thread stores its own waves; a GPU's wave is stored by all threads of the host."""
+        if not self.device.gpu:
+            return self._store(wave, slab, stored)
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(stored)])
+
+        def store(piece: tuple[Wave, slice]) -> None:
+            some, rows = piece
+            self._store(some, slab.take(slice(ends[rows.start], ends[rows.stop])), stored[rows])
+
+        return HOST.each(store, wave.pieces(-(-len(stored) // (4 * HOST.threads))))
 
     def _batch(self, loaded: Loaded) -> Any:
         """Memory for the chunks of a wave, with what the value will not fill."""
@@ -280,24 +319,3 @@ class Writing:
             codec, store = getattr(error, "codec", "") or "none", repr(self.target.store)
             array, key = self.target.path, self.layout.key(chunk)
             raise ChunkError(str(error), store=store, array=array, chunk=chunk, key=key, codec=codec) from error
-
-
-def _bundles(partly: Iterable[Part]) -> Iterator[list[Part]]:
-    """Parts with few chunks together."""
-    bundle: list[Part] = []
-    for part in partly:
-        for piece in part.split(BUNDLE):
-            if bundle and sum(map(len, bundle)) + len(piece) > BUNDLE:
-                yield bundle
-                bundle = []
-            bundle.append(piece)
-    if bundle:
-        yield bundle
-
-
-def _wave(pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Wave:
-    return Wave(tuple(part for part, _ in pairs), tuple(shard for _, shard in pairs), covered)
-
-
-def _count(pairs: Sequence[tuple[Part, Shard | None]]) -> int:
-    return sum(len(part) for part, _ in pairs)

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
+from gpuzarr.devices import Device
 from gpuzarr.errors import ClosedError
 
 UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -30,11 +31,12 @@ def nbytes(amount: str | int) -> int:
 class Writer:
     """`w[region] = batch` writes on another thread, in the order of the calls; see `Array.writer`.
 
-    `accept(selection, value)` says where, and gives an array that broadcasts to that, or raises; `put` writes it.
+    `accept(selection, value)` says where, and gives an array of the device that broadcasts to that, or raises; `put`
+    writes it. On a GPU that runs on a stream of its own, behind the copy and beside what the caller launches next.
     """
 
-    def __init__(self, accept: Accept, put: Put, most: int) -> None:
-        self._accept, self._put, self._most = accept, put, most
+    def __init__(self, accept: Accept, put: Put, most: int, device: Device) -> None:
+        self._accept, self._put, self._most, self._device = accept, put, most, device
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
         self._broken = False
@@ -50,7 +52,9 @@ class Writer:
         if values.nbytes > self._most:
             self._put(place, values)
         else:
-            self._waiting.append((self._thread.submit(self._work, place, values.copy()), values.nbytes))
+            with self._device.on():
+                copied, mark = values.copy(), self._device.mark()
+            self._waiting.append((self._thread.submit(self._work, place, copied, mark), values.nbytes))
 
     def flush(self) -> None:
         """Wait until all is written; raises the first error."""
@@ -90,11 +94,12 @@ class Writer:
                 thread.shutdown()
             raise
 
-    def _work(self, place: Any, values: Any) -> None:
+    def _work(self, place: Any, values: Any, mark: Any) -> None:
         if self._broken:
             return
         try:
-            self._put(place, values)
+            with self._device.after(mark):
+                self._put(place, values)
         except BaseException:
             self._broken = True
             raise

@@ -24,6 +24,7 @@ TINY_GPU = {
     "gpu_decode": ["--mib", "0.125", "--kib", "64"],
     "gpu_kernels": ["--mib", "0.125"],
     "gpu_read": ["--mib", "0.25", "--rows", "KiB"],
+    "gpu_write": ["--mib", "0.25"],
 }
 
 
@@ -52,8 +53,16 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(output.read_text())
-    assert results["ceilings"]["device copy"] > 0 and results["settings"]["device"] == "emulated"
-    assert len(results.get("rows") or results["rates"]) == {"gpu_decode": 7, "gpu_kernels": 12, "gpu_read": 8}[name]
+    assert all(rate > 0 for rate in results["ceilings"].values()) and results["settings"]["device"] == "emulated"
+    assert (
+        len(results.get("rows") or results["rates"])
+        == {
+            "gpu_decode": 7,
+            "gpu_kernels": 12,
+            "gpu_read": 8,
+            "gpu_write": 10,
+        }[name]
+    )
     plot.main([str(output)])
     assert "<rect" in output.with_suffix(".svg").read_text()
 

@@ -110,8 +110,9 @@ class StubXp(Xp):
 
     def __init__(self):
         super().__init__()
+        self._mine = threading.local()
         self.made, self.live, self.most, self.pinned, self.lock = [], 0, 0, 0, threading.Lock()
-        self.stream = Stream(self)
+        self._callers = self.stream = Stream(self)
         self.cuda = SimpleNamespace(
             Device=Device,
             Stream=lambda non_blocking: Stream(self, "copying"),
@@ -127,6 +128,15 @@ class StubXp(Xp):
         self.freed = []
         pool = SimpleNamespace(free_all_blocks=lambda stream: self.freed.append(stream.name))
         self.get_default_memory_pool = lambda: pool
+
+    @property
+    def stream(self):
+        """The calling thread's current one."""
+        return getattr(self._mine, "stream", None) or self._callers
+
+    @stream.setter
+    def stream(self, stream):
+        self._mine.stream = stream
 
     def empty(self, shape, dtype):
         """Knows the stream whose memory it is, and the GPU; counts what lives, in CuPy's units of 512 bytes."""

@@ -68,7 +68,7 @@ class Blosc:
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         why = gpu_encode.why_host(self.cname, self.clevel, spec)
-        return why or gpu_encode.too_large(self._shape(spec.nbytes or 0))
+        return why or gpu_encode.too_large(self.frame(spec.nbytes or 0))
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
         if device.gpu:
@@ -90,7 +90,7 @@ class Blosc:
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         if device.gpu:
-            return gpu_encode.encode(self, self._shape(spec.nbytes or 0), chunks, spec, device)
+            return gpu_encode.encode(self, self.frame(spec.nbytes or 0), chunks, spec, device)
         from numcodecs.blosc import compress
 
         if (run := compressor()) is not None and (self.typesize or 1) < 256 and (chunks.sizes < _LARGEST).all():
@@ -107,7 +107,8 @@ class Blosc:
 
         return chunkwise.encoded("blosc", chunks, device, encode)
 
-    def _shape(self, nbytes: int) -> FrameShape:
+    def frame(self, nbytes: int) -> FrameShape:
+        """What a frame of a chunk of `nbytes` bytes looks like, as a GPU makes it."""
         element, shuffle = self._element(nbytes), self._shuffle()
         return frame_shape(self.cname, self.clevel, shuffle, element, nbytes, self.blocksize)
 

@@ -41,6 +41,11 @@ class Device(Protocol):
         """Bytes that a read may hold beyond its result, if nobody says how many."""
         ...
 
+    @property
+    def write_limit(self) -> int:
+        """Bytes that a write may hold beyond its value, if nobody says how many. Only asked for on a GPU."""
+        ...
+
     def on(self, stream: Any = None) -> AbstractContextManager[None]:
         """Within, this device is the current one, and `stream` (of CuPy; None: as it is) the current stream."""
         ...
@@ -51,6 +56,10 @@ class Device(Protocol):
 
     def mark(self) -> Any:
         """A point in time: of the host's clock (a float), or of the current stream."""
+        ...
+
+    def after(self, mark: Any) -> AbstractContextManager[None]:
+        """Within, the current stream is one that is kept for writers; it goes on when `mark` is reached."""
         ...
 
     def seconds(self, begin: Any, end: Any) -> float:
@@ -84,12 +93,13 @@ class Device(Protocol):
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         """finish(load(wave)) for each wave, some at once, each in what order suits; the first error is raised.
 
+        On a GPU what `finish` returns is called when the wave shall end: see `devices.waves`.
         `record` is told what the waves hold, move and take.
         """
         ...
 
     def count(self, **numbers: int) -> None:
-        """Add to the counts of the read that the calling thread works for: `host_chunks` and others of `ReadReport`."""
+        """Add to the counts of the read or write that the calling thread works for, of which reports tell."""
         ...
 
     def settled(self) -> None:
@@ -115,6 +125,13 @@ class Device(Protocol):
 
     def fetch(self, data: Any) -> Callable[[], np.ndarray]:
         """`download` in two: the copy is ordered on the stream now; the function that is returned waits for it."""
+        ...
+
+    def bring(self, data: Any) -> Callable[[], np.ndarray]:
+        """`fetch` of what a wave has encoded: into pinned memory of the wave, beside all that is launched later.
+
+        `data` must not be changed any more; any thread may wait for it.
+        """
         ...
 
     def address(self, data: Any) -> int:

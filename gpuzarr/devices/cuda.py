@@ -22,12 +22,13 @@ from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
-from gpuzarr.devices.record import Held, Record, Tab, Tabs
+from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
 from gpuzarr.kernels import cubin
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
+WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 9 times what they compress
 LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
 
 
@@ -133,7 +134,7 @@ class Cuda:
             ahead = self.ahead if record.ahead is None else record.ahead
             tab = partial(Tab, record, self.held, self._pins.give)
             try:
-                Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain).run(waves)
+                Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain, record.behind).run(waves)
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
             finally:
@@ -174,7 +175,9 @@ class Cuda:
 
     def _drain(self) -> None:
         """Wait for all that was launched by this thread, and for copies that others launched."""
-        self._copying.synchronize()
+        for name in ("_copying", "_leaving"):
+            if stream := self.__dict__.get(name):
+                stream.synchronize()
         self.xp.cuda.get_current_stream().synchronize()
 
     @cached_property
@@ -187,13 +190,25 @@ class Cuda:
         with self.on():
             return self.xp.cuda.Stream(non_blocking=True)
 
+    @cached_property
+    def _leaving(self) -> Any:
+        """The stream of the copies to the host, so that both directions of the bus are used at once."""
+        with self.on():
+            return self.xp.cuda.Stream(non_blocking=True)
+
+    @cached_property
+    def _writing(self) -> Any:
+        """The stream of writers that do not wait."""
+        with self.on():
+            return self.xp.cuda.Stream(non_blocking=True)
+
     def release(self) -> None:
         """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs.
 
         CuPy's pool keeps memory by stream: what is kept for that of the copies, nobody else could use.
         """
         self._pins.clear()
-        for name in ("_pool", "memory_limit"):
+        for name in ("_pool", "_leaving", "_writing", "memory_limit", "write_limit"):
             self.__dict__.pop(name, None)
         copying = self.__dict__.pop("_copying", None)
         if copying is not None and os.getpid() == self._process:
@@ -206,9 +221,22 @@ class Cuda:
         with self.on():
             return int(min(LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
+    @cached_property
+    def write_limit(self) -> int:
+        """Bytes that a write may hold beyond its value, if nobody says how many."""
+        with self.on():
+            return int(min(WRITE_LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+
     def mark(self) -> Any:
         """The point that the current stream has reached when it comes here."""
         return self.xp.cuda.get_current_stream().record()
+
+    @contextmanager
+    def after(self, mark: Any) -> Iterator[None]:
+        """The stream of writers, of all threads; what they use is kept until the host has waited for it."""
+        with self.on(self._writing):
+            self._writing.wait_event(mark)
+            yield
 
     def seconds(self, begin: Any, end: Any) -> float:
         """Between two marks; waits for the second. Of the host's clock, or of the device's."""
@@ -265,16 +293,36 @@ class Cuda:
             host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
             stream = self.xp.cuda.get_current_stream()
             self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
-            event = stream.record()
+            return partial(self._waited, stream.record(), host)
 
-        def wait() -> np.ndarray:
-            try:
-                event.synchronize()
-            except self._cuda_errors as error:
-                raise self._stopped(error) from error
-            return host
+    def bring(self, data: Any) -> Callable[[], np.ndarray]:
+        """On the leaving stream, which begins when the current one has come here.
 
-        return wait
+        The wave keeps `data` until it is settled: its memory is the current stream's, which could use it again while
+        it is still copied.
+        """
+        tab = self.tabs.tab
+        if tab is None or not data.nbytes:
+            return self.fetch(data)
+        with self.on():
+            self.tabs.count(fetched=data.nbytes)
+            data = self.xp.ascontiguousarray(data)
+            host = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
+            tab.keep(data, behind_view(data))
+            self._leaving.wait_event(self.xp.cuda.get_current_stream().record())
+            begin = self._leaving.record()
+            data.get(stream=self._leaving, out=host, blocking=False)
+            end = self._leaving.record()
+            tab.record.mark("copy", begin, end)
+            return partial(self._waited, end, host)
+
+    def _waited(self, event: Any, host: np.ndarray) -> np.ndarray:
+        """What the copy that ends with `event` has filled."""
+        try:
+            event.synchronize()
+        except self._cuda_errors as error:
+            raise self._stopped(error) from error
+        return host
 
     def address(self, data: Any) -> int:
         if data.data.device_id != self._ordinal:
@@ -320,6 +368,7 @@ class Cuda:
         self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """As `decompress`: one batch at a time."""
+        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
         with self.on(), self._turn:
             stream = self.xp.cuda.get_current_stream()
             if self._last_batch is not None:

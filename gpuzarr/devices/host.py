@@ -95,6 +95,9 @@ class Host:
     def mark(self) -> float:
         return time.perf_counter()
 
+    def after(self, mark: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def seconds(self, begin: float, end: float) -> float:
         return end - begin
 

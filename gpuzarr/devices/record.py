@@ -1,7 +1,7 @@
-"""What one read holds, moves and takes: the engine's own account, kept while it works and looked at later.
+"""What one read or write holds, moves and takes: the engine's own account, kept while it works and looked at later.
 
-A `Record` belongs to one read, a `Tab` to one wave of it. The device finds the tab of the calling thread by `Tabs`, so
-that nothing on the way has to pass it on.
+A `Record` belongs to one read or write, a `Tab` to one wave of it. The device finds the tab of the calling thread
+by `Tabs`, so that nothing on the way has to pass it on.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ class Held:
 
 @dataclass
 class Record:
-    """One read. `limit`: bytes that it may hold beyond its result; None: as much as its waves need.
+    """One read or write. `limit`: bytes that it may hold beyond its result (value); None: as much as its waves need.
 
-    `marks` are (stage, begin, end), points in time of the device; stages are "storage", "copy", "decode", "place".
+    `marks` are (stage, begin, end), points in time of the device or of the host's clock; stages are those of `report`.
     """
 
     limit: int | None = None
     share: int | None = None  # bytes of `limit` that are meant for one wave while it is decoded
     stage: int = 0  # bytes that each wave's pinned buffer should have at least
     ahead: int | None = None  # waves that may be loaded beside the one that is decoded; None: as the device likes
-    codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order of decoding
+    behind: int = 0  # waves that threads settle while the next one is finished
+    codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order in which they run
     io: str = ""  # how bytes came from the store
     held: Held = field(default_factory=Held)
     counts: dict[str, int] = field(default_factory=_counts)
@@ -74,7 +75,7 @@ class Tab:
     """What one wave holds: of `record`, and of all reads of the device (`total`).
 
     Scratch goes back when the wave's launches are done, for the next ones come later in the order of the stream; pinned
-    memory and what was uploaded only when the wave is settled, for other streams use them.
+    memory and what other streams copy to or from only when the wave is settled.
     """
 
     def __init__(self, record: Record, total: Held, give: Callable[[np.ndarray], None] | None = None) -> None:
@@ -112,7 +113,7 @@ class Tab:
         return any(b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b) for b in self._pinned)
 
     def keep(self, memory: Any, nbytes: int) -> None:
-        """Uploaded memory, which must not be let go before the wave is settled."""
+        """Memory of the device that another stream uses too, which must not be let go before the wave is settled."""
         self._kept.append(memory)
         self.add("upload", nbytes)
 
@@ -178,3 +179,11 @@ class Tabs(threading.local):
     def mark(self, stage: str, begin: Any, end: Any) -> None:
         if self.tab is not None:
             self.tab.record.mark(stage, begin, end)
+
+
+def behind_view(data: Any) -> int:
+    """Bytes of the memory that a view of an array keeps from being used again."""
+    root = data
+    while isinstance(root.base, type(data)):
+        root = root.base
+    return int(root.nbytes)

@@ -1,8 +1,9 @@
-"""How the waves of a read follow each other on a GPU: some are loaded while one is decoded and one is checked.
+"""How the waves of a read or a write follow each other on a GPU.
 
-Loading (storage into pinned memory) runs on threads, up to `ahead` waves before. Finishing (copy, decode,
-place) only launches, in the caller's thread and in order. What the launches found is looked at one wave
-later, so that the GPU always has the next wave's work before the host waits for anything.
+Loading (storage into pinned memory) runs on threads, up to `ahead` waves before. Finishing (of a read: copy, decode,
+place) launches, in the caller's thread and in order. What a read launched is looked at one wave later, so that the GPU
+always has the next wave's work before the host waits for anything. A write is the mirror image: finishing gathers
+and encodes, settling (wait for the copy into pinned memory, store) runs on threads, up to `behind` waves after.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from typing import Any
 from gpuzarr.devices.record import Tab, Tabs
 
 Load = Callable[[Any], Any]  # a wave -> what `Finish` needs, with a method pieces(n); waits for storage
-Finish = Callable[[Any], "Settle | None"]  # launches; what it returns raises for the wave's first bad chunk
+Finish = Callable[[Any], "Settle | None"]  # launches; what it returns ends the wave, raises for its first bad chunk
 Settle = Callable[[], None]
-AHEAD = 2  # waves that are loaded beside the one that is decoded, where memory allows
+AHEAD = 2  # waves that are loaded (stored) beside the one that is decoded (encoded), where memory allows
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The waves of one read. `tab()` makes the tab of a wave; `drain()` waits for all that was launched.
+    """The waves of one read or write. `tab()` makes the tab of a wave; `drain()` waits for all that was launched.
 
-    The first error is raised, and then nothing of this read runs any more, and nothing is held.
+    `behind`: so many waves are settled on threads while later ones are finished; 0: the caller settles them.
+    The first error is raised, and then nothing of this read or write runs any more, and nothing is held.
     """
 
     load: Load
@@ -35,6 +37,7 @@ class Pipeline:
     tabs: Tabs
     tab: Callable[[], Tab]
     drain: Callable[[], None]
+    behind: int = 0
 
     def run(self, waves: Iterable[Any]) -> None:
         """Load, finish and settle all waves."""
@@ -59,16 +62,34 @@ class Pipeline:
 
     def _run(self, waves: Iterable[Any], opened: list[Tab]) -> None:
         unsettled: deque[tuple[Settle | None, Tab]] = deque()
-        for loaded, tab in self._loaded(waves, opened):
-            with self.tabs.of(tab):
-                settle = self.finish(loaded)
-            del loaded
-            tab.launched()
-            unsettled.append((settle, tab))
-            while len(unsettled) > (1 if self.ahead else 0):
+        running: list[Future[None]] = []
+        most = self.behind or (1 if self.ahead else 0)
+        try:
+            for loaded, tab in self._loaded(waves, opened):
+                with self.tabs.of(tab):
+                    settle = self.finish(loaded)
+                del loaded
+                tab.launched()
+                unsettled.append((self._on_thread(settle, tab, running), tab))
+                del settle
+                while len(unsettled) > most:
+                    self._settle(*unsettled.popleft(), opened)
+            while unsettled:
                 self._settle(*unsettled.popleft(), opened)
-        while unsettled:
-            self._settle(*unsettled.popleft(), opened)
+        finally:
+            _stop(running)
+
+    def _on_thread(self, settle: Settle | None, tab: Tab, running: list[Future[None]]) -> Settle | None:
+        """The same, begun on a thread, where waves are settled there."""
+        if settle is None or not self.behind:
+            return settle
+        running[:] = [future for future in running if not future.done()]
+        running.append(future := self.pool.submit(self._settle_for, settle, tab))
+        return future.result
+
+    def _settle_for(self, settle: Settle, tab: Tab) -> None:
+        with self.tabs.of(tab):
+            settle()
 
     @staticmethod
     def _settle(settle: Settle | None, tab: Tab, opened: list[Tab]) -> None:
@@ -89,10 +110,15 @@ class Pipeline:
             while coming:
                 yield coming[0][0].result(), coming.popleft()[1]
         finally:
-            for future in [future for future, _ in coming if not future.cancel()]:
-                future.exception()  # wait for it: it writes to memory that this read owns
+            _stop([future for future, _ in coming])
 
     def _load(self, wave: Any, tab: Tab) -> Any:
         tab.record.count(waves=1)
         with self.tabs.of(tab):
             return self.load(wave)
+
+
+def _stop(futures: list[Future[Any]]) -> None:
+    """Begin none of them any more, and wait for those at work: they use memory that this read or write owns."""
+    for future in [future for future in futures if not future.cancel()]:
+        future.exception()

@@ -22,7 +22,7 @@ from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
-from gpuzarr.devices.record import Held, Record, Tab, Tabs
+from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
@@ -40,7 +40,7 @@ class Emulated:
     readers = 2
     wave_bytes = 1 << 20
     ahead = AHEAD
-    memory_limit = 64 << 20
+    memory_limit = write_limit = 64 << 20
     cost = Costs(where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
@@ -62,6 +62,9 @@ class Emulated:
 
     def mark(self) -> float:
         return time.perf_counter()
+
+    def after(self, mark: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def seconds(self, begin: float, end: float) -> float:
         return end - begin
@@ -143,8 +146,8 @@ class Emulated:
         ahead = self.ahead if record.ahead is None else record.ahead
         tab = partial(Tab, record, self.held, self._give)
         try:
-            with ThreadPoolExecutor(2) as pool:
-                Pipeline(load, finish, pool, ahead, self.tabs, tab, drain=lambda: None).run(waves)
+            with ThreadPoolExecutor(4) as pool:
+                Pipeline(load, finish, pool, ahead, self.tabs, tab, lambda: None, record.behind).run(waves)
         finally:
             self._pending.forget()
             self.look_at_guards()
@@ -172,6 +175,22 @@ class Emulated:
     def fetch(self, data: DeviceArray) -> Callable[[], np.ndarray]:
         return partial(self.download, data)
 
+    def bring(self, data: DeviceArray) -> Callable[[], np.ndarray]:
+        """The copy is made as late as it can be: what overwrites `data` meanwhile is noticed."""
+        if (tab := self.tabs.tab) is None or not data.nbytes:
+            return self.fetch(data)
+        data = self.xp.ascontiguousarray(data)
+        host = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
+        tab.keep(data, behind_view(data))
+
+        def wait() -> np.ndarray:
+            begin = self.mark()
+            host[...] = self.download(data)
+            tab.record.mark("copy", begin, self.mark())
+            return host
+
+        return wait
+
     def address(self, data: DeviceArray) -> int:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
         return data.ctypes.data
@@ -188,6 +207,7 @@ class Emulated:
         return nvcomp_compress.room(self._library, algorithm, nbytes)
 
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
+        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, effort
         return nvcomp_compress.compress(self, self._library, 0, *streams, most=self.tabs.share)
 

@@ -1,0 +1,115 @@
+"""What is written together: waves of chunks, and the target they go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.chain import Chain
+from gpuzarr.devices import Device
+from gpuzarr.grid import Part
+from gpuzarr.layout import Layout
+from gpuzarr.shards import Shard
+from gpuzarr.stores import Store
+
+BUNDLE = 64  # partly covered chunks whose locks are held at once
+NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where is written. `safe`: lock what is covered in part. `empty`: also store chunks of nothing but fill value."""
+
+    store: Store
+    path: str
+    layout: Layout
+    safe: bool = True
+    empty: bool = False
+
+
+@dataclass(frozen=True)
+class Writable:
+    """How an array is written. `write_empty_chunks`: also store chunks of nothing but the fill value.
+
+    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
+    that several processes may write parts of the same one.
+    """
+
+    write_empty_chunks: bool = False
+    safe: bool = True
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Chunks of one shape that are gathered, encoded and stored together. `shards`: of each part, if there are any."""
+
+    parts: tuple[Part, ...]
+    shards: tuple[Shard | None, ...]
+    covered: bool
+
+    @cached_property
+    def coords(self) -> np.ndarray:
+        """Coordinates of the innermost chunks, int64 (n, ndim)."""
+        return np.concatenate([part.coords for part in self.parts])
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        return self.parts[0].chunk_shape
+
+    def rows(self) -> Iterator[tuple[Part, Shard | None, slice]]:
+        """Each part, its shard, and its chunks' place in the wave."""
+        first = 0
+        for part, shard in zip(self.parts, self.shards, strict=True):
+            yield part, shard, slice(first, first + len(part))
+            first += len(part)
+
+    def pieces(self, most: int) -> Iterator[tuple[Wave, slice]]:
+        """Waves of at most `most` chunks, all of one part each, and their place in this one."""
+        first = 0
+        for part, shard in zip(self.parts, self.shards, strict=True):
+            for piece in part.split(most):
+                yield Wave((piece,), (shard,), self.covered), slice(first, first + len(piece))
+                first += len(piece)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A wave; where chunks are covered in part, with the old ones, encoded: `slab` has those that are there."""
+
+    wave: Wave
+    slab: Slab | None = None
+    there: np.ndarray | None = None
+
+    def pieces(self, n: int) -> list[Loaded]:
+        """Whole: a write has its waves for all threads made before."""
+        return [self]
+
+
+def bundles(partly: Iterable[Part]) -> Iterator[list[Part]]:
+    """Parts with few chunks together."""
+    bundle: list[Part] = []
+    for part in partly:
+        for piece in part.split(BUNDLE):
+            if bundle and sum(map(len, bundle)) + len(piece) > BUNDLE:
+                yield bundle
+                bundle = []
+            bundle.append(piece)
+    if bundle:
+        yield bundle
+
+
+def wave_of(pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Wave:
+    return Wave(tuple(part for part, _ in pairs), tuple(shard for _, shard in pairs), covered)
+
+
+def count(pairs: Sequence[tuple[Part, Shard | None]]) -> int:
+    return sum(len(part) for part, _ in pairs)
+
+
+def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
+    """Each codec's name and where it encodes, in that order."""
+    return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in chain.where_encoded())
