@@ -1,4 +1,7 @@
-"""Decoded chunks to their place in the result: one launch for all chunks of a wave (kernels/place.cu)."""
+"""Decoded chunks to their place in the result: one launch for all chunks of a wave.
+
+kernels/place.cu; kernels/place_planes.cu where the byte shuffle of some is still to be undone.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.devices import Device
+from gpuzarr.gpu.planes import Planes, divisor
 from gpuzarr.gpu.tables import THREADS, table
 
 AXES = 8
@@ -51,12 +55,14 @@ class Chunks:
     """Decoded chunks on the device. `strides`: bytes from element to element in a chunk, along each axis.
 
     `swap`: bytes of what lies there in the other byte order, 1 if nothing does. `held`: what owns the memory.
+    `shuffled`: of what chunks have no address (0), where their bytes are instead.
     """
 
     addresses: np.ndarray
     strides: Strides
     swap: int
     held: Any
+    shuffled: Planes | None = None
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,36 @@ def place(
     if chunks and len(chunks.addresses):
         first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
         source[there] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[there]
-    forms, units, which = _forms(regions, strides, out, _bits(source), _bits(target))
+    shuffled = chunks.shuffled if chunks else None
+    forms, units, which = _forms(regions, strides, out, out.itemsize if shuffled else _bits(source), _bits(target))
     number = np.repeat(which, counts)
     if not chunks:
         target, source, number = target[~there], source[~there], number[~there]
     pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
-    grid, block = _shape(forms, units, number)
-    tables = table(device, target, source, number), device.upload(forms.view(np.uint64))
-    device.kernel("place.cu", "place")(grid, block, (*tables, *pattern, np.uint32(swap), np.uint32(len(number))))
+    shape, columns = _shape(forms, units, number), (target, source, number)
+    last = *pattern, np.uint32(swap), np.uint32(len(number))
+    if shuffled is None:
+        tables = table(device, *columns), device.upload(forms.view(np.uint64))
+        device.kernel("place.cu", "place")(*shape, (*tables, *last))
+    else:
+        _place_planes(device, shuffled, there, columns, forms, shape, last)
+
+
+def _place_planes(
+    device: Device,
+    shuffled: Planes,
+    there: np.ndarray,
+    columns: tuple[np.ndarray, ...],
+    forms: np.ndarray,
+    shape: tuple[Any, Any],
+    last: tuple[Any, ...],
+) -> None:
+    cuts, which = shuffled.cuts()
+    cut, first = np.zeros((2, len(there)), np.int64)
+    cut[there], first[there] = which, shuffled.first
+    tables = [table(device, *columns, cut, first)]
+    tables += [device.upload(each.reshape(-1).view(np.uint64)) for each in (forms, cuts, shuffled.planes)]
+    device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")(*shape, (*tables, *last))
 
 
 def _bits(addresses: np.ndarray) -> int:
@@ -167,14 +195,10 @@ def _tiled(axes: list[_Axis]) -> list[_Axis] | None:
 
 
 def _row(axes: list[_Axis], mode: int, width: int, run: int) -> tuple[Any, ...]:
-    """Division by an extent as a multiplication; source as in the kernel."""
     extents = [axis.extent for axis in axes]
-    powers = [31 + (extent - 1).bit_length() for extent in extents]
-    multipliers = [-(-(1 << power) // extent) for power, extent in zip(powers, extents, strict=True)]
-    columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, multipliers, powers
+    divisors = [divisor(extent) if extent > 1 else (0, 0) for extent in extents]  # nothing is divided by 1
+    columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, *zip(*divisors, strict=True)
     rows = [np.array([*column, *[0] * (AXES - len(axes))], np.int64) for column in columns]
-    rows[3][rows[2] <= 1] = 0  # nothing is divided by 1; its multiplier would not fit
-    rows[4] = np.maximum(rows[4] - 32, 0)
     return *rows, len(axes), mode, width, run
 
 
