@@ -53,7 +53,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(output.read_text())
     assert results["ceilings"]["device copy"] > 0 and results["settings"]["device"] == "emulated"
-    assert len(results.get("rows") or results["rates"]) == {"gpu_decode": 7, "gpu_kernels": 12, "gpu_read": 8}[name]
+    assert len(results.get("rows") or results["rates"]) == {"gpu_decode": 7, "gpu_kernels": 24, "gpu_read": 8}[name]
     plot.main([str(output)])
     assert "<rect" in output.with_suffix(".svg").read_text()
 
