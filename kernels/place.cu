@@ -10,7 +10,7 @@
 template <class Source>
 __device__ __forceinline__ void any(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
 {
-    if (f.mode == ROWS) rows(f, target, source, swap);
+    if (f.mode == ROWS) rows(f, target, source, swap, f.width);
     else if (f.width == 4) box<u32>(f, target, source, swap, tile);
     else if (f.width == 8) box<uint2>(f, target, source, swap, tile);
     else if (f.width == 2) box<u16>(f, target, source, swap, tile);

@@ -6,13 +6,11 @@
 //   ELEMENTS  a thread moves one element of `width` bytes, several at once.
 //   TILES     the last axis but one is innermost in the chunk: 32 x 32 elements through shared memory. Needs 256
 //             threads a block.
-// Elements come from a Source: `Plain`, `Filler`, or `Planes` (planes.cuh). Each says, `at` bytes into the chunk's box,
-//   AT_ONCE        how many pieces a thread should have on their way
-//   whole(at)      whether the 16 bytes there can be loaded at once (always at 0, if a row is as long)
-//   load(at)       what holds these bytes, maybe bytes of elsewhere if they are not whole; made(...): the bytes themselves
-//   element(at, v) the element there
-//   part(to, at, low, high, swap)   bytes [low, high) of a piece, whole elements, to `to`, a multiple of 16
-// Bytes of a row, and elements or pieces of a chunk, are fewer than 2^31.
+// Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu). Each has
+//   AT_ONCE          how many pieces a thread should have on their way
+//   load(at)         what 16 bytes of a row are made of, `at` bytes into the chunk's box; made(piece, at): these bytes
+//   element(at, v)   the element there
+// Rows have 64 bytes at least. Bytes of a row, and elements or pieces of a chunk, are fewer than 2^31.
 #pragma once
 #include "common.cuh"
 
@@ -94,24 +92,18 @@ struct Filler {
     typedef uint4 Piece;
     u64 low, high;
 
-    __device__ __forceinline__ bool whole(i64) const { return true; }
     __device__ __forceinline__ Piece load(i64) const
     {
         uint4 v;
         v.x = (u32)low, v.y = (u32)(low >> 32), v.z = (u32)high, v.w = (u32)(high >> 32);
         return v;
     }
-    __device__ __forceinline__ uint4 made(const Piece& v) const { return v; }
+    __device__ __forceinline__ uint4 made(const Piece& v, i64) const { return v; }
     __device__ __forceinline__ void element(i64, u8& v) const { v = (u8)low; }
     __device__ __forceinline__ void element(i64, u16& v) const { v = (u16)low; }
     __device__ __forceinline__ void element(i64, u32& v) const { v = (u32)low; }
     __device__ __forceinline__ void element(i64, uint2& v) const { v.x = (u32)low, v.y = (u32)(low >> 32); }
     __device__ __forceinline__ void element(i64, uint4& v) const { v = load(0); }
-    __device__ __forceinline__ void part(u8* to, i64, u32 begin, u32 end, u32) const
-    {
-#pragma unroll 1
-        for (u32 i = begin; i < end; ++i) to[i] = (u8)((i < 8 ? low : high) >> (8 * (i & 7)));
-    }
 };
 
 // A chunk that lies as it is; `base` is where its box begins.
@@ -120,7 +112,6 @@ struct Plain {
     struct Piece { u32 w[5], shift; };  // four words and a fifth, of which the bytes begin at bit `shift` of the first
     const u8* base;
 
-    __device__ __forceinline__ bool whole(i64) const { return true; }
     __device__ __forceinline__ Piece load(i64 at) const
     {
         const u8* p = base + at;
@@ -137,7 +128,7 @@ struct Plain {
         v.w[4] = v.shift ? word[4] : 0;
         return v;
     }
-    __device__ __forceinline__ uint4 made(const Piece& v) const
+    __device__ __forceinline__ uint4 made(const Piece& v, i64) const
     {
         uint4 q;
         q.x = __funnelshift_r(v.w[0], v.w[1], v.shift), q.y = __funnelshift_r(v.w[1], v.w[2], v.shift);
@@ -145,26 +136,14 @@ struct Plain {
         return q;
     }
     template <class T> __device__ __forceinline__ void element(i64 at, T& v) const { ::load(base + at, v); }
-    __device__ __forceinline__ void part(u8* to, i64 at, u32 begin, u32 end, u32 swap) const
-    {
-        const u8* source = base + at;
-        if (swap == 1 && ((begin | end) & 3) == 0) {
-#pragma unroll 1
-            for (u32 i = begin; i < end; i += 4) *(u32*)(to + i) = load4(source + i);
-            return;
-        }
-#pragma unroll 1
-        for (u32 i = begin; i < end; ++i) to[i] = source[i ^ (swap - 1)];
-    }
 };
 
-// A piece of a row: 16 bytes at `to`, a multiple of 16, of which [begin, end) are of the row; `at` bytes into the box.
+// 16 bytes of a row, at `to` in the result and `at` in the box, of which a thread stores [begin, end). At the ends of a
+// row these are the first or the last 16 bytes there are; all others lie at a multiple of 16 in the result.
 struct Spot {
     u8* to;
     i64 at;
     i32 begin, end;
-
-    __device__ __forceinline__ bool whole() const { return begin == 0 && end == PIECE; }
 };
 
 __device__ __forceinline__ Spot spot_of(const Form& f, u8* target, u32 n)
@@ -173,16 +152,36 @@ __device__ __forceinline__ Spot spot_of(const Form& f, u8* target, u32 n)
     i64 from, there;
     locate(f, last, row, from, there);
     u8* start = target + there;
-    i32 offset = (i32)(piece * PIECE) - (i32)((u64)start & (PIECE - 1)), left = (i32)f.run - offset;
+    i32 first = (i32)(piece * PIECE) - (i32)((u64)start & (PIECE - 1)), behind = first + PIECE, run = (i32)f.run;
+    i32 offset = first < 0 ? 0 : first < run - PIECE ? first : run - PIECE;
     Spot s;
     s.to = start + offset, s.at = from + offset;
-    s.begin = offset < 0 ? -offset : 0, s.end = left < PIECE ? left : PIECE;
+    s.begin = first < 0 ? 0 : first - offset, s.end = (behind < run ? behind : run) - offset;
     return s;
+}
+
+// Some elements of 16 bytes, of `width` bytes each.
+__device__ __forceinline__ void store_part(u8* to, uint4 v, i32 begin, i32 end, u32 width)
+{
+    u32 word[4] = {v.x, v.y, v.z, v.w};
+    if (width >= 4) {
+#pragma unroll
+        for (i32 i = 0; i < 16; i += 4)
+            if (i >= begin && i < end) *(u32*)(to + i) = word[i / 4];
+    } else if (width == 2) {
+#pragma unroll
+        for (i32 i = 0; i < 16; i += 2)
+            if (i >= begin && i < end) *(u16*)(to + i) = (u16)(word[i / 4] >> (8 * (i & 2)));
+    } else {
+#pragma unroll
+        for (i32 i = 0; i < 16; ++i)
+            if (i >= begin && i < end) to[i] = (u8)(word[i / 4] >> (8 * (i & 3)));
+    }
 }
 
 // Loads come first and have no branches between, for all pieces of a turn; pieces of nothing load what the last one does.
 template <class Source>
-__device__ __forceinline__ void rows(const Form& f, u8* target, const Source& source, u32 swap)
+__device__ __forceinline__ void rows(const Form& f, u8* target, const Source& source, u32 swap, u32 width)
 {
     enum { AT_ONCE = Source::AT_ONCE };
     u32 units = 1, stride = gridDim.y * blockDim.x;
@@ -197,13 +196,14 @@ __device__ __forceinline__ void rows(const Form& f, u8* target, const Source& so
             spot[k] = spot_of(f, target, n < units ? n : units - 1);
         }
 #pragma unroll
-        for (u32 k = 0; k < AT_ONCE; ++k) piece[k] = source.load(spot[k].whole() ? spot[k].at : 0);
+        for (u32 k = 0; k < AT_ONCE; ++k) piece[k] = source.load(spot[k].at);
 #pragma unroll
         for (u32 k = 0; k < AT_ONCE; ++k) {
             const Spot& s = spot[k];
             if (first + k * stride >= units) break;
-            if (s.whole() && source.whole(s.at)) *(uint4*)s.to = in_order(source.made(piece[k]), swap);
-            else if (s.begin < s.end) source.part(s.to, s.at, (u32)s.begin, (u32)s.end, swap);
+            uint4 v = in_order(source.made(piece[k], s.at), swap);
+            if (s.begin == 0 && s.end == PIECE) *(uint4*)s.to = v;
+            else store_part(s.to, v, s.begin, s.end, width);
         }
     }
 }

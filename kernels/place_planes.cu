@@ -18,7 +18,13 @@ struct Cut {
     u32 block, multiplier, shift, unused;
 };
 
-// The source that a shuffled chunk is. Where two blocks share a piece, it loads another one of the first of them.
+__device__ __forceinline__ u64 bits_of(u16 v) { return v; }
+__device__ __forceinline__ u64 bits_of(u32 v) { return v; }
+__device__ __forceinline__ u64 bits_of(uint2 v) { return (u64)v.y << 32 | v.x; }
+__device__ __forceinline__ u64 bits_of(uint4) { return 0; }  // an element that is a piece lies in one block
+
+// The source that a shuffled chunk is. Where two blocks share a piece, the first one of the block is loaded instead, and
+// elements are gathered later.
 template <class T>
 struct Planes {
     enum { WIDTH = sizeof(T), AT_ONCE = WIDTH == 16 ? 1 : WIDTH == 8 ? 2 : 4 };
@@ -44,12 +50,6 @@ struct Planes {
             plane[2 * j + 1] = (const u8*)((u64)two.w << 32 | two.z);
         }
     }
-    __device__ __forceinline__ bool whole(i64 at) const
-    {
-        u32 inside;
-        block_of(at, inside);
-        return inside + PIECE <= cut.block;
-    }
     __device__ __forceinline__ Piece load(i64 at) const
     {
         u32 inside;
@@ -57,7 +57,24 @@ struct Planes {
         planes_of(block_of(at, inside), plane);
         return Elements<WIDTH>::at(plane, inside + PIECE <= cut.block ? inside / WIDTH : 0);
     }
-    __device__ __forceinline__ uint4 made(const Piece& v) const { return v; }
+    __device__ __forceinline__ uint4 made(const Piece& v, i64 at) const
+    {
+        u32 inside;
+        block_of(at, inside);
+        return inside + PIECE <= cut.block ? v : gathered(at);
+    }
+    __device__ __forceinline__ uint4 gathered(i64 at) const
+    {
+        u64 half[2] = {0, 0};
+#pragma unroll 1
+        for (u32 i = 0; i < PIECE; i += WIDTH) {
+            T v;
+            element(at + i, v);
+            u64 bits = (u64)bits_of(v) << (8 * (i & 7));
+            half[0] |= i < 8 ? bits : 0, half[1] |= i < 8 ? 0 : bits;
+        }
+        return words((u32)half[0], (u32)(half[0] >> 32), (u32)half[1], (u32)(half[1] >> 32));
+    }
     __device__ __forceinline__ void element(i64 at, T& v) const
     {
         u32 inside;
@@ -65,21 +82,12 @@ struct Planes {
         planes_of(block_of(at, inside), plane);
         gather(plane, inside / WIDTH, v);
     }
-    __device__ __forceinline__ void part(u8* to, i64 at, u32 begin, u32 end, u32 swap) const
-    {
-#pragma unroll 1
-        for (u32 i = begin; i < end; i += WIDTH) {
-            T v;
-            element(at + i, v);
-            *(T*)(to + i) = in_order(v, swap);
-        }
-    }
 };
 
 template <class T, class Source>
 __device__ __forceinline__ void put(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
 {
-    if (f.mode == ROWS) rows(f, target, source, swap);
+    if (f.mode == ROWS) rows(f, target, source, swap, (u32)sizeof(T));
     else box<T>(f, target, source, swap, tile);
 }
 
