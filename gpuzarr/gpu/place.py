@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.devices import Device
-from gpuzarr.gpu.planes import Planes, divisor
-from gpuzarr.gpu.tables import THREADS, table
+from gpuzarr.gpu.planes import WIDTHS, Planes, divisor
+from gpuzarr.gpu.tables import THREADS, stacked, together
 
 AXES = 8
 SIZES = (1, 2, 4, 8, 16)  # bytes of an element
@@ -29,6 +29,7 @@ _BLOCKS = 2112  # of threads that a large launch should at least have: four time
 _EACH = [("source", "<i8"), ("target", "<i8"), ("extent", "<u4"), ("multiplier", "<u4"), ("shift", "<u4")]
 _FORM = np.dtype([*((*each, AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))])
 Strides = tuple[int, ...]  # bytes
+KERNELS = (("place.cu", "place"), *(("place_planes.cu", f"place_planes_{width}") for width in WIDTHS))
 
 
 class Region(Protocol):
@@ -104,27 +105,20 @@ def place(
     shape, columns = _shape(forms, units, number), (target, source, number)
     last = *pattern, np.uint32(swap), np.uint32(len(number))
     if shuffled is None:
-        tables = table(device, *columns), device.upload(forms.view(np.uint64))
+        tables = together(device, stacked(*columns), forms)
         device.kernel("place.cu", "place")(*shape, (*tables, *last))
     else:
-        _place_planes(device, shuffled, there, columns, forms, shape, last)
+        cuts, cut, plane = _cut(shuffled, there)
+        planes, *tables = together(device, shuffled.planes, stacked(*columns, cut, plane), forms, cuts)
+        device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")(*shape, (*tables, planes, *last))
 
 
-def _place_planes(
-    device: Device,
-    shuffled: Planes,
-    there: np.ndarray,
-    columns: tuple[np.ndarray, ...],
-    forms: np.ndarray,
-    shape: tuple[Any, Any],
-    last: tuple[Any, ...],
-) -> None:
+def _cut(shuffled: Planes, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ways in which chunks are cut, and of every chunk the one that it has and its first plane."""
     cuts, which = shuffled.cuts()
     cut, first = np.zeros((2, len(there)), np.int64)
     cut[there], first[there] = which, shuffled.first
-    tables = [table(device, *columns, cut, first)]
-    tables += [device.upload(each.reshape(-1).view(np.uint64)) for each in (forms, cuts, shuffled.planes)]
-    device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")(*shape, (*tables, *last))
+    return cuts, cut, first
 
 
 def _bits(addresses: np.ndarray) -> int:
