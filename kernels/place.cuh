@@ -10,7 +10,7 @@
 //   AT_ONCE          how many pieces a thread should have on their way
 //   load(at)         what 16 bytes of a row are made of, `at` bytes into the chunk's box; made(piece, at): these bytes
 //   element(at, v)   the element there
-// Rows have 64 bytes at least. Bytes of a row, and elements or pieces of a chunk, are fewer than 2^31.
+// Rows have 16 bytes at least. Bytes of a row, and elements or pieces of a chunk, are fewer than 2^31.
 #pragma once
 #include "common.cuh"
 

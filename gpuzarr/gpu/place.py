@@ -20,7 +20,7 @@ AXES = 8
 SIZES = (1, 2, 4, 8, 16)  # bytes of an element
 MOST = 2**31 - 2**16  # bytes of a chunk
 _ROWS, _ELEMENTS, _TILES = range(3)
-_LONG = 64  # bytes; a row that is as long is moved by pieces of 16 bytes
+_LONG = 64  # bytes; a row that is as long is moved by pieces of 16 bytes; of planes, any that has one
 _PIECE = 16
 _SIDE = 32  # elements of a tile
 _FEW = 8  # elements; along a shorter axis a tile would be mostly empty
@@ -97,7 +97,8 @@ def place(
         first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
         source[there] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[there]
     shuffled = chunks.shuffled if chunks else None
-    forms, units, which = _forms(regions, strides, out, out.itemsize if shuffled else _bits(source), _bits(target))
+    sources, long = (out.itemsize, _PIECE) if shuffled else (_bits(source), _LONG)  # planes give no wider elements
+    forms, units, which = _forms(regions, strides, out, sources, _bits(target), long)
     number = np.repeat(which, counts)
     if not chunks:
         target, source, number = target[~there], source[~there], number[~there]
@@ -126,11 +127,11 @@ def _bits(addresses: np.ndarray) -> int:
 
 
 def _forms(
-    regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int
+    regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int, long: int
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """The different forms of the regions, the units of work of each, and which one each region has.
 
-    `sources` and `targets` are the bits that any address has.
+    `sources` and `targets` are the bits that any address has; rows of `long` bytes are moved by pieces.
     """
     numbers: dict[tuple[Any, ...], int] = {}
     keys = [(region.each, tuple(i.step for i in region.inside)) for region in regions]
@@ -140,7 +141,7 @@ def _forms(
     for (each, steps), number in numbers.items():
         source = [step * stride for step, stride in zip(steps, strides, strict=True)]
         axes = _collapsed(each, source, out.strides, out.itemsize)
-        made[number], units[number] = _form(axes, out.itemsize, sources, targets)
+        made[number], units[number] = _form(axes, out.itemsize, sources, targets, long)
     return made, units, which
 
 
@@ -158,14 +159,14 @@ def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence
     return made or [_Axis(1, item, item)]
 
 
-def _form(axes: list[_Axis], item: int, sources: int, targets: int) -> tuple[Any, int]:
+def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -> tuple[Any, int]:
     """One row of the table of forms, and its units of work: pieces, elements, or the threads of its tiles."""
     last, mode, run = axes[-1], _ELEMENTS, 0
     for axis in axes[:-1]:
         sources, targets = sources | axis.source, targets | axis.target
     if last.source == last.target == item:
         run = last.extent * item
-        if run >= _LONG:
+        if run >= long:
             whole = (run | targets) % _PIECE == 0
             mode, axes = _ROWS, [*axes[:-1], _Axis(run // _PIECE if whole else (run + 30) // _PIECE, 0, 0)]
         elif (width := min(_lowest_bit(run | sources | targets), _PIECE)) > item:

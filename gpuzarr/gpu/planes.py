@@ -1,4 +1,8 @@
-"""Chunks whose byte shuffle is left for placement to undo (kernels/place_planes.cu)."""
+"""Chunks whose byte shuffle is left for placement to undo (kernels/place_planes.cu).
+
+Bit shuffles have a pass of their own: 16 bytes need 8 words of every byte's bit planes, where the transposition of a
+tile in shared memory uses each word whole; and next to it the second pass costs little.
+"""
 
 from __future__ import annotations
 
