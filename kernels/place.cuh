@@ -122,7 +122,7 @@ struct Plain {
             v.w[0] = q.x, v.w[1] = q.y, v.w[2] = q.z, v.w[3] = q.w, v.w[4] = 0;
             return v;
         }
-        const u32* word = (const u32*)((u64)p & ~3ull);
+        const u32* word = (const u32*)(p - ((u64)p & 3));
 #pragma unroll
         for (u32 i = 0; i < 4; ++i) v.w[i] = word[i];
         v.w[4] = v.shift ? word[4] : 0;

@@ -46,8 +46,8 @@ struct Planes {
 #pragma unroll
         for (u32 j = 0; j < WIDTH / 2; ++j) {
             uint4 two = pairs[j];
-            plane[2 * j] = (const u8*)((u64)two.y << 32 | two.x);
-            plane[2 * j + 1] = (const u8*)((u64)two.w << 32 | two.z);
+            plane[2 * j] = global<const u8>((u64)two.y << 32 | two.x);
+            plane[2 * j + 1] = global<const u8>((u64)two.w << 32 | two.z);
         }
     }
     __device__ __forceinline__ Piece load(i64 at) const
@@ -99,7 +99,7 @@ place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* p
     __shared__ T tile[SIDE * (SIDE + 1)];
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;
-    u8* target = (u8*)table[i];
+    u8* target = global<u8>(table[i]);
     u64 source = table[row + i];
     const u64* form = forms + table[2 * row + i] * (sizeof(Form) / 8);
     Cut cut = ((const Cut*)cuts)[table[3 * row + i]];
@@ -111,7 +111,7 @@ place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* p
         put<T>(f, target, chunk, swap, tile);
     } else if (source) {
         Plain chunk;
-        chunk.base = (const u8*)source;
+        chunk.base = global<const u8>(source);
         put<T>(f, target, chunk, swap, tile);
     } else {
         Filler fill;

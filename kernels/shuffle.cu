@@ -18,7 +18,7 @@ struct Block {
 
     __device__ __forceinline__ const u8* plane(u32 j) const
     {
-        return own ? (const u8*)plane_table[j] : base + j * elements;
+        return own ? global<const u8>(plane_table[j]) : base + j * elements;
     }
 };
 
@@ -26,12 +26,12 @@ __device__ __forceinline__ Block block_of(const u64* table, const u64* planes, u
 {
     Block b;
     u64 row = count, i = blockIdx.x;
-    b.target = (u8*)table[i];
+    b.target = global<u8>(table[i]);
     b.size = table[row + i];
     b.width = table[2 * row + i] ? (u32)table[2 * row + i] : 1;
     b.plane_table = planes + table[3 * row + i];
     b.own = table[4 * row + i] != 0;
-    b.base = (const u8*)b.plane_table[0];
+    b.base = global<const u8>(b.plane_table[0]);
     b.elements = b.size / b.width;
     return b;
 }
