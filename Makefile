@@ -12,14 +12,15 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help test lint demo bench bench-gpu calibrate clean
+.PHONY: help test lint demo bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
-	@echo "make bench-gpu   the same on a GPU: decoding, kernels, whole reads; with plots"
+	@echo "make bench-gpu   the same on a GPU in under 9 minutes: decoding, kernels, whole reads; with plots (gpu-session/)"
+	@echo "make prove-gpu   all that is to be shown on a GPU: tests, compute-sanitizer, probes, benchmarks (ARGS='--steps suite,probe')"
 	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"
 
@@ -50,14 +51,14 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.write_local
 
 bench-gpu: $(DEMO)
-	$(BIN)/python -m benchmarks.gpu_decode $(ARGS)
-	$(BIN)/python -m benchmarks.gpu_kernels $(ARGS)
-	$(BIN)/python -m benchmarks.gpu_read $(ARGS)
-	$(BIN)/python -m benchmarks.plot benchmarks/results/gpu_*.json
+	$(BIN)/python -m benchmarks.prove --steps bench --seconds 530 $(ARGS)
+
+prove-gpu: $(VENV)/.test.stamp $(DEMO)
+	$(BIN)/python -m benchmarks.prove $(ARGS)
 
 calibrate: $(DEMO)
 	$(BIN)/python -m benchmarks.calibrate $(ARGS)
 
 clean:
-	rm -rf .venv .venv-* demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* demo-output gpu-session dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

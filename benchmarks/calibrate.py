@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import timing
+from benchmarks import gpu, timing
 from gpuzarr.batch import ALIGNMENT, BytesSpec, Slab, packed
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
-from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.cost import Costs, Rate
 from gpuzarr.devices.host import HOST
 
@@ -120,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, help="where the JSON goes (default: the user's cache folder)")
     options = parser.parse_args(arguments)
-    costs = measure(device_of(options.device), repeats=options.repeats)
+    costs = measure(gpu.device(options.device), repeats=options.repeats)
     print(f"{shown(costs)}\nkept in {cost.keep(costs, options.output)}")
 
 

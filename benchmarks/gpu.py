@@ -18,11 +18,13 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 
 
-def parser(name: str, doc: str | None, mib: int) -> argparse.ArgumentParser:
-    """As timing.parser, with the device and how much is decoded."""
+def parser(name: str, doc: str | None, mib: int, seconds: int = 120) -> argparse.ArgumentParser:
+    """As timing.parser, with the device, how much is decoded, and how long it may take."""
     made = timing.parser(name, doc)
     made.add_argument("--device", default="cuda", help="cuda (default), or emulated: slow, to see that all of it runs")
     made.add_argument("--mib", type=float, default=mib, help=f"MiB of decoded data in a row (default {mib})")
+    more = f"about what all may take: then fewer repeats, and at last fewer rows (default {seconds})"
+    made.add_argument("--seconds", type=float, default=seconds, help=more)
     return made
 
 
@@ -35,16 +37,29 @@ def device(name: str) -> Device:
 
 
 def seconds(device: Device, run: Callable[[], Any], repeats: int) -> float:
-    """Median of the device's own clock, after one run that does not count; errors are looked for between runs."""
-    times = []
-    for _ in range(repeats + 1):
+    """Median of `times`."""
+    return statistics.median(times(device, run, repeats))
+
+
+def times(device: Device, run: Callable[[], Any], repeats: int, limit: float = float("inf")) -> list[float]:
+    """Seconds by the device's own clock, after one run that does not count; errors are looked for between runs.
+
+    After `limit` seconds by the host's clock it is not run again; one run counts at least.
+    """
+    found: list[float] = []
+    end = time.perf_counter() + limit
+    for i in range(repeats + 1):
         begin = device.mark()
         result = run()
-        times.append((begin, device.mark()))
+        done = device.mark()
         if settle := device.checked():
             settle()
         del result
-    return statistics.median(device.seconds(*pair) for pair in times[1:])
+        if i:
+            found.append(device.seconds(begin, done))
+        if found and time.perf_counter() > end:
+            break
+    return found
 
 
 def wall(device: Device, run: Callable[[], Any], repeats: int) -> float:

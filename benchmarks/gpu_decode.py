@@ -7,6 +7,7 @@ rate is that of the very calls that the codec made, made again alone.
 from __future__ import annotations
 
 from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,10 @@ class Kept:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._device, name)
+
+    def times(self, repeats: int, limit: float) -> list[float]:
+        """Seconds of each run of nvCOMP's calls alone; NaN if there were none."""
+        return gpu.times(self._device, self.again, repeats, limit) if self.batches else [float("nan")]
 
     def empty(self, nbytes: int) -> Any:
         self._memory.append(self._device.empty(nbytes))
@@ -85,15 +90,18 @@ def encoded(codec: Any, nbytes: int, chunk: int) -> Slab:
     return whole
 
 
-def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int) -> dict[str, Any]:
+def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int, limit: float) -> dict[str, Any]:
     identifier, configuration = CODECS[name]
     codec, spec = find(identifier, configuration, 2), BytesSpec(chunk)
     host = encoded(codec, nbytes, chunk)
     slab = Slab(device.upload(host.data), host.starts, host.sizes, host.data)
     into = device.slab(np.full(len(slab), chunk))
     kept = Kept.of(device, codec, slab, spec, into)
-    ours = gpu.seconds(device, partial(codec.decode, slab, spec, device, into), repeats)
-    alone = kept.alone(repeats)
+    seconds = {
+        "ours": gpu.times(device, partial(codec.decode, slab, spec, device, into), repeats, limit / 2),
+        "nvCOMP": kept.times(repeats, limit / 2),
+    }
+    ours, alone = map(median, seconds.values())
     decoded = chunk * len(slab)
     return {
         "codec": name,
@@ -103,6 +111,7 @@ def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int) ->
         "ratio": decoded / int(host.sizes.sum()),
         "GB/s": decoded / ours / 1e9,
         "of nvCOMP": alone / ours,
+        "seconds": seconds,
     }
 
 
@@ -115,16 +124,19 @@ def missed(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = gpu.parser("gpu_decode", __doc__, 1024)
+    parser = gpu.parser("gpu_decode", __doc__, 1024, 120)
     parser.add_argument("--kib", default="64,256,1024,16384", help="sizes of chunks (64,256,1024,16384)")
     options = parser.parse_args(arguments)
     device = gpu.device(options.device)
     nbytes, rows = int(options.mib * 2**20), []
+    points = [(name, int(kib) * KIB) for kib in options.kib.split(",") for name in CODECS]
+    budget = timing.Budget.of(options.seconds)
     with device.on():
         copy = gpu.device_copy(device, nbytes, options.repeats)
-        for name in CODECS:
-            sizes = map(int, options.kib.split(","))
-            rows += [measure(device, name, nbytes, kib * KIB, options.repeats) for kib in sizes]
+        for i, (name, chunk) in enumerate(points):
+            if limit := budget.share(len(points) - i):
+                rows.append(measure(device, name, nbytes, chunk, options.repeats, limit))
+    left_out = [f"{name}, {chunk >> 10} KiB: no time was left" for name, chunk in points[len(rows) :]]
     heads = ["codec", "KiB a chunk", "chunks", "streams", "ratio", "GB/s", "of nvCOMP"]
     lines = [
         [r["codec"], str(r["chunk"] >> 10), str(r["chunks"]), str(r["streams"])]
@@ -133,7 +145,9 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     print(timing.table(heads, lines))
     print(f"a copy on the device: {copy:.1f} GB/s")
-    timing.finish("gpu_decode", options, missed(rows), rows=rows, ceilings={"device copy": copy})
+    timing.finish(
+        "gpu_decode", options, missed(rows) + left_out, rows=rows, left_out=left_out, ceilings={"device copy": copy}
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -54,21 +55,30 @@ class Launches:
             kernel(grid, block, args)
 
 
-def rate(device: Device, nbytes: int, repeats: int, *runs: Any) -> float:
-    """GB/s of the kernels that the functions `runs` launch on the device that they are given."""
-    launches = Launches(device)
-    held = [run(launches) for run in runs]
-    seconds = gpu.seconds(device, launches.again, repeats)
-    del held
-    return nbytes / seconds / 1e9
+@dataclass(frozen=True)
+class Clock:
+    """How often a row is measured, for at most so many seconds."""
+
+    device: Device
+    repeats: int
+    limit: float
+
+    def rates(self, nbytes: int, *runs: Any) -> list[float]:
+        """GB/s of the kernels that the functions `runs` launch on the device that they are given, of each time."""
+        launches = Launches(self.device)
+        held = [run(launches) for run in runs]
+        found = [nbytes / seconds / 1e9 for seconds in gpu.times(self.device, launches.again, self.repeats, self.limit)]
+        del held
+        return found
 
 
-def shuffles(device: Device, nbytes: int, repeats: int) -> dict[str, float]:
-    """GB/s of decoded bytes."""
+def shuffles(clock: Clock, nbytes: int) -> dict[str, list[float]]:
+    """GB/s of decoded bytes, of each run."""
+    device = clock.device
     count = max(1, nbytes // BLOCK)
     source, target = (device.slab(np.full(count, BLOCK)) for _ in range(2))
     source.data.fill(3)
-    measure = partial(rate, device, count * BLOCK, repeats)
+    measure = partial(clock.rates, count * BLOCK)
     found = {}
     for width in WIDTHS:
         blocks = _blocks(device, source, target, width)
@@ -123,23 +133,25 @@ class Grid:
         return Chunks(addresses(slab, device), (16 * self.row, self.row, self.width), 1, slab.data)
 
 
-def placement(device: Device, nbytes: int, row: int, repeats: int) -> float:
+def placement(clock: Clock, nbytes: int, row: int) -> list[float]:
     """GB/s at which decoded chunks with rows of so many bytes come to their place."""
+    device = clock.device
     grid = Grid.of(nbytes, row, 4)
     slab, out = device.slab(grid.sizes), grid.result(device)
     slab.data.fill(3)
-    return rate(device, out.nbytes, repeats, partial(grid.place, chunks=grid.lying(device, slab), out=out))
+    return clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, slab), out=out))
 
 
-def shuffled_placement(device: Device, nbytes: int, row: int, width: int, repeats: int) -> dict[str, float]:
+def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int) -> dict[str, list[float]]:
     """GB/s at which shuffled chunks come to their place: in one pass, and in two. The lower half of the planes of each
     block lies at odd addresses, as raw streams do."""
+    device = clock.device
     grid = Grid.of(nbytes, row, width)
     source, slab, out = device.slab(grid.sizes + 256), device.slab(grid.sizes), grid.result(device)
     source.data[...] = device.xp.arange(len(source.data) // 4, dtype=np.uint32).view(np.uint8)
     left, blocks = _shuffled(device, grid, source, slab)
     fused = Chunks(left.addresses, (16 * row, row, width), 1, source.data, left)
-    measure = partial(rate, device, out.nbytes, repeats)
+    measure = partial(clock.rates, out.nbytes)
     placed = partial(grid.place, chunks=grid.lying(device, slab), out=out)
     two = measure(partial(unshuffle, blocks=blocks), placed)
     want = out.copy()
@@ -170,21 +182,26 @@ def missed(rates: dict[str, float], ceiling: float) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = gpu.parser("gpu_kernels", __doc__, 1024).parse_args(arguments)
+    options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes = int(options.mib * 2**20)
+    clock = Clock(device, options.repeats, options.seconds / 32)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
-        rates = shuffles(device, nbytes, options.repeats)
-        rates |= {f"place {row}": placement(device, nbytes, row, options.repeats) for row in ROWS}
+        runs = shuffles(clock, nbytes)
+        for row in ROWS:
+            runs[f"place {row}"] = placement(clock, nbytes, row)
         for width in WIDTHS:
             for row in SHUFFLED_ROWS:
-                rates |= shuffled_placement(device, nbytes, row, width, options.repeats)
+                runs |= shuffled_placement(clock, nbytes, row, width)
+    rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])
     )
     print(f"a copy on the device: {ceiling:.1f} GB/s")
-    timing.finish("gpu_kernels", options, missed(rates, ceiling), rates=rates, ceilings={"device copy": ceiling})
+    timing.finish(
+        "gpu_kernels", options, missed(rates, ceiling), rates=rates, runs=runs, ceilings={"device copy": ceiling}
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("gpuzarr", "numpy", "zarr", "numcodecs", "zarrs", "tensorstore", "cupy-cuda13x", "cupy-cuda12x")
+PACKAGES = (
+    *("gpuzarr", "numpy", "zarr", "numcodecs", "zarrs", "tensorstore", "cupy-cuda13x", "cupy-cuda12x"),
+    *("nvidia-libnvcomp-cu13", "nvidia-libnvcomp-cu12", "kvikio-cu13", "kvikio-cu12"),
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -10,6 +11,8 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,41 +34,83 @@ def compare(
     **others: Callable[[], Any],
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Median seconds in which each reader (and each of `others`) reads all `keys`; and why a reader is left out."""
-    opened = {reader.name: (reader, *checked(reader, path, keys, truth)) for reader in choice}
-    runs = {name: reading(reader, array, keys) for name, (reader, array, why) in opened.items() if not why}
-    left_out = {name: why for name, (_, _, why) in opened.items() if why}
+    runs, left_out, _ = right(choice, path, keys, truth)
     return medians(runs | others, repeats), left_out
 
 
-def checked(reader: Reader, path: Path, keys: Sequence[Any], truth: np.ndarray) -> tuple[Any, str]:
-    """The open array, and "" where its values are right, else why the reader is left out. Ours must be right."""
+def right(
+    choice: Sequence[Reader], path: Path, keys: Sequence[Any], truth: np.ndarray
+) -> tuple[dict[str, Callable[[], Any]], dict[str, str], dict[str, float]]:
+    """What is timed of each reader that reads the right values; why others are left out; seconds of the first read."""
+    runs, left_out, first = {}, {}, {}
+    for reader in choice:
+        array, why, seconds = checked(reader, path, keys, truth)
+        if why:
+            left_out[reader.name] = why
+        else:
+            runs[reader.name], first[reader.name] = reading(reader, array, keys), seconds
+    return runs, left_out, first
+
+
+def checked(reader: Reader, path: Path, keys: Sequence[Any], truth: np.ndarray) -> tuple[Any, str, float]:
+    """The open array; "" where its values are right, else why the reader is left out; and the seconds of these reads.
+
+    Ours must be right.
+    """
+    right, seconds = True, 0.0
     with reader.around():
         try:
             array = reader.open(path)
-            right = all(same(reader.host(reader.read(array, key)), truth[key]) for key in keys)
+            for key in keys:
+                before = time.perf_counter()
+                values = reader.read(array, key)
+                seconds += time.perf_counter() - before
+                right = right and same(reader.host(values), truth[key])
         except Exception as error:
             if reader.ours:
                 raise
-            return None, f"cannot ({type(error).__name__})"
+            return None, f"cannot ({type(error).__name__})", 0.0
     if reader.ours and not right:
         raise SystemExit(f"{reader.name} reads wrong values from {path.name}")
-    return array, "" if right else "WRONG VALUES"
+    return array, "" if right else "WRONG VALUES", seconds
 
 
 def same(values: np.ndarray, truth: np.ndarray) -> bool:
     return values.dtype == truth.dtype and np.array_equal(values, truth)
 
 
-def medians(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each. Every round runs each once, so that what else the machine does hits all alike."""
+def medians(
+    runs: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    prepare: Callable[[str], None] | None = None,
+    enough: float = float("inf"),
+) -> dict[str, float]:
+    """Median seconds of each: see `rounds`."""
+    return {name: statistics.median(seconds) for name, seconds in rounds(runs, repeats, prepare, enough).items()}
+
+
+def rounds(
+    runs: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    prepare: Callable[[str], None] | None = None,
+    enough: float = float("inf"),
+) -> dict[str, list[float]]:
+    """Seconds of every run. Every round runs each once, so that what else the machine does hits all alike.
+
+    `prepare(name)` is called before each run, untimed. Who ran twice, and for `enough` seconds in all, runs no more.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
+            if len(seconds[name]) >= 2 and sum(seconds[name]) > enough:
+                continue
+            if prepare is not None:
+                prepare(name)
             before = time.perf_counter()
             result = run()
             seconds[name].append(time.perf_counter() - before)
             del result
-    return {name: statistics.median(all_seconds) for name, all_seconds in seconds.items()}
+    return seconds
 
 
 def reading(reader: Reader, array: Any, keys: Sequence[Any]) -> Callable[[], Any]:
@@ -78,6 +123,21 @@ def reading(reader: Reader, array: Any, keys: Sequence[Any]) -> Callable[[], Any
             return values
 
     return run
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds that a benchmark may take, shared by what is still to be measured."""
+
+    end: float
+
+    @classmethod
+    def of(cls, seconds: float) -> Budget:
+        return cls(time.monotonic() + seconds)
+
+    def share(self, waiting: int) -> float:
+        """Seconds for the next one of so many."""
+        return max(0.0, self.end - time.monotonic()) / max(1, waiting)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -103,26 +163,55 @@ def machine() -> dict[str, Any]:
         "commit": commit(),
         "cpu": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "gpu": gpu(),
+        **graphics(),
         "python": platform.python_version(),
         "versions": versions(),
     }
 
 
 def commit() -> str | None:
-    """The commit, with a + where files differ from it; None outside a repository."""
+    """The commit, with a + where files differ from it; None where nothing says it.
+
+    In a copy without its repository, the environment variable GPUZARR_COMMIT can say it.
+    """
+    if said := os.environ.get("GPUZARR_COMMIT"):
+        return said
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
-    return done.stdout.strip() or None
+    return (_said(command, Path(__file__).parent) or [None])[0]
 
 
-def gpu() -> str | None:
-    """Name of the first GPU; None without a driver."""
+def graphics() -> dict[str, Any]:
+    """Name of the first GPU, its driver, and the versions of CUDA and nvCOMP. `gpu` is None without a driver."""
+    said = _said(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"])
+    if not said:
+        return {"gpu": None}
+    name, driver, memory = [*said[0].split(", "), "", ""][:3]
+    return {"gpu": name, "driver": driver, "gpu_memory": memory, **libraries()}
+
+
+def libraries() -> dict[str, Any]:
+    """CUDA's version as CuPy's runtime says it (13000 is 13.0), and nvCOMP's (6000 is 6.0); None where missing."""
+    from gpuzarr.devices import nvcomp
+    from gpuzarr.errors import DeviceError
+
+    found: dict[str, Any] = {"cuda": None, "nvcomp": None}
+    with suppress(Exception):  # CuPy raises others by version
+        import cupy
+
+        found["cuda"] = cupy.cuda.runtime.runtimeGetVersion()
+    with suppress(DeviceError):
+        properties = nvcomp.Properties()
+        nvcomp.load().nvcompGetProperties(ctypes.byref(properties))
+        found["nvcomp"] = properties.version
+    return found
+
+
+def _said(command: list[str], folder: Path | None = None) -> list[str]:
+    """The lines that a program prints; none where it is not there or fails."""
     try:
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError):
-        return None
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
 
 
 def record(name: str, output: Path | None, **results: Any) -> None:

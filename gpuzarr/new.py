@@ -42,7 +42,8 @@ def create_array(
     `data`: an array with which it is filled; else `shape` and `dtype` say what it is.
     `chunks`, `shards`: shapes, an int for every axis (-1: all of it), or "auto", which suits readers on a GPU: chunks
     of 256 KiB to 1 MiB, of which a GPU decodes thousands at once, in shards of up to 256 MiB, so that files are few
-    and one file fills a batch. Without `shards` every chunk is a file.
+    and one file fills a batch. Without `shards` every chunk is a file. `shards` may also be a dict of "shape" and
+    "index_location" ("start" or "end").
     `compressors`: "auto" is zstd of level 0; None for none; one or a list of codecs: names, dicts, objects of
     zarr-python, numcodecs or gpuzarr. `filters` and `serializer` stand before them.
     `order`: of the elements in a chunk of Zarr v2. (v3 has `transpose` for that: there it means nothing.)

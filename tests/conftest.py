@@ -8,6 +8,12 @@ import pytest
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import why_not_cuda
 from gpuzarr.devices.cost import Costs
+from tests.isolation import (  # noqa: F401 (hooks of pytest)
+    pytest_configure,
+    pytest_pyfunc_call,
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+)
 
 
 def _emulated(seed=0):
@@ -24,6 +30,8 @@ def _cuda():
     if missing := why_not_cuda(0):
         pytest.skip(missing)
     device = device_of("cuda")
+    if os.environ.get("GPUZARR_NO_POOL"):  # compute-sanitizer sees the bounds of CUDA's own allocations only
+        device.xp.cuda.set_allocator(None)
     device.cost = Costs(where="gpu")  # which would leave to the host what is as small as most tests
     return device
 

@@ -76,6 +76,7 @@ def test_nothing_to_decide():
 HALF = Costs(dict.fromkeys(cost.RATES, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
 
 
+@pytest.mark.damaging
 @pytest.mark.parametrize("costs", [Costs(where="gpu"), Costs(where="host"), HALF, Costs()])
 @pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip", "blosc lz4", "blosc zstd", "blosc zlib"])
 def test_values_do_not_depend_on_it(gpu, monkeypatch, costs, name):

@@ -16,6 +16,7 @@ import gpuzarr
 from gpuzarr.devices import Device
 from tests.conftest import host_array
 
+pytestmark = pytest.mark.damaging
 Damage = Callable[[bytes], bytes]
 
 

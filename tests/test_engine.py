@@ -179,6 +179,7 @@ def test_reports(small: Path, device: Device) -> None:
     assert pickle.loads(pickle.dumps(gpuzarr.open_array(small, device="cpu"))).last_read is None
 
 
+@pytest.mark.damaging
 def test_validate_on_the_host(small: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(gpu), "decompress", None)  # a call would be an error
     a = gpuzarr.open_array(small, device=gpu, validate="host")
@@ -191,6 +192,7 @@ def test_validate_on_the_host(small: Path, gpu: Device, monkeypatch: pytest.Monk
     assert held(gpu) == 0
 
 
+@pytest.mark.damaging
 def test_crc32c_is_compared_before_anything_is_decoded(
     tmp_path: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_batch(gpu, zstd_streams, monkeypatch, most):
     assert [out[s : s + 5000].tobytes() for s in target.starts] == chunks
 
 
+@pytest.mark.damaging
 @pytest.mark.parametrize("most", [nvcomp.MAX_SCRATCH, 40000])
 def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, monkeypatch, most):
     monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)

@@ -55,14 +55,15 @@ def _v3(wanted: Wanted) -> Json:
     found, _ = types.data_type(wanted.dtype)
     itemsize = found.dtype.itemsize
     chunks = shapes.chunk_shape(wanted.chunks, wanted.shape, itemsize)
-    shards = shapes.shard_shape(wanted.shards, chunks, wanted.shape, itemsize)
+    given, index_location = shapes.index_location(wanted.shards)
+    shards = shapes.shard_shape(given, chunks, wanted.shape, itemsize)
     chain = _chain(wanted, found, itemsize)
     if shards is not None:
         inside = {
             "chunk_shape": list(chunks),
             "codecs": chain,
             "index_codecs": [LITTLE, CRC32C],
-            "index_location": "end",
+            "index_location": index_location,
         }
         chain = [{"name": "sharding_indexed", "configuration": inside}]
     document = {

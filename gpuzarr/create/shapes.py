@@ -29,12 +29,19 @@ def chunk_shape(chunks: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int
     return tuple(max(length, 1) if n == -1 else int(n) for n, length in zip(given, shape, strict=True))
 
 
+def index_location(shards: Any) -> tuple[Any, str]:
+    """`shards` as a shape, and where in a shard its index lies: zarr-python's {"shape": ..., "index_location": ...}."""
+    if not isinstance(shards, dict):
+        return shards, "end"
+    if "shape" not in shards or shards.keys() - {"shape", "index_location"}:
+        raise MetadataError(f"shards as a dict have 'shape' and 'index_location', not {shown(shards)}")
+    return shards["shape"], shards.get("index_location") or "end"
+
+
 def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...] | None:
     """A shape as given, None for no shards, or of "auto": whole chunks, no longer than the array."""
     if shards is None:
         return None
-    if isinstance(shards, dict):
-        raise MetadataError("shards must be None, 'auto' or a shape; where the index lies is part of the serializer")
     if shards != "auto":
         given = (shards,) * len(shape) if isinstance(shards, int) else tuple(int(n) for n in shards)
         if len(given) != len(chunks) or any(n < 1 or n % c for n, c in zip(given, chunks, strict=True)):

@@ -103,6 +103,7 @@ def test_unknown_sizes_are_for_the_host():
         assert find(name, {}, 2).why_host(BytesSpec(None)) == "decoded size is not known from metadata"
 
 
+@pytest.mark.damaging
 @pytest.mark.parametrize("location", ["start", "end"])
 def test_crc32c(device, location):
     codec = find("crc32c", {"location": location}, 2)
@@ -182,6 +183,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.damaging
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip", "crc32c", "blosc lz4", "blosc zstd", "blosc zlib"])
 def test_damage_names_its_chunk(device, name, damage):
@@ -197,6 +199,7 @@ def test_damage_names_its_chunk(device, name, damage):
     assert decode(device, find(kind, configuration, 2), chunks[:3], nbytes)  # and the device goes on
 
 
+@pytest.mark.damaging
 @pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip", "blosc"])
 def test_flipped_bits_never_raise_anything_else(gpu, name):
     encoder = numcodecs.get_codec({"id": name})
@@ -221,6 +224,7 @@ def zlib_tolerates(name, spoiled):
         return False
 
 
+@pytest.mark.damaging
 def test_both_devices_say_the_same_of_a_wrong_size(gpu):
     for name in ("zstd", "lz4", "zlib", "gzip", "blosc"):
         chunk = bytes(numcodecs.get_codec({"id": name}).encode(bytes(1000)))

@@ -1,0 +1,123 @@
+"""The README's tables, made from committed results: `python -m benchmarks.tables` writes them where its markers stand.
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`. Those of the GPU come from the newest session of
+`benchmarks.prove` in benchmarks/results/ that has the benchmark in question.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import RESULTS
+
+README = Path(__file__).parents[1] / "README.md"
+NOT_YET = "**Not yet run on a GPU**: the kernels and nvCOMP's calls were only run on an emulator.\n"
+
+
+def read_local(folder: Path) -> str:
+    """Readers on the CPU; of zarr-python's pipelines the better one."""
+    result = json.loads((folder / "read_local.json").read_text())
+    version = result["versions"]
+    peers = [("zarr-python", ("zarr-python", "zarr fused")), ("zarrs", ("zarrs",)), ("tensorstore", ("tensorstore",))]
+    columns = [("gpuzarr", ("gpuzarr cpu",)), *peers, ("limit", ("limit",))]
+    heads = [f"{head} {version.get(head.removesuffix('-python'), '')}".strip() for head, _ in columns]
+    rows = [[row["layout"], *(rate(row, names) for _, names in columns)] for row in result["rows"]]
+    return table(["layout", *heads], rows)
+
+
+def rate(row: dict[str, Any], names: Sequence[str]) -> str:
+    """GB/s of the fastest of these; "-" where none was measured."""
+    seconds = [row["seconds"][name] for name in names if name in row["seconds"]]
+    return f"{row['nbytes'] / min(seconds) / 1e9:.2f}" if seconds else "-"
+
+
+def gpu(folder: Path) -> str:
+    """What was measured on a GPU, or that nothing was."""
+    parts = [made(session) for name, made in MADE.items() if (session := newest(folder, name))]
+    return "\n".join(parts) or NOT_YET
+
+
+def newest(folder: Path, name: str) -> dict[str, Any] | None:
+    """The last session on a GPU that has this benchmark."""
+    sessions = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    having = [each for each in sessions if each.get("results", {}).get(name, {}).get("gpu")]
+    return max(having, key=lambda each: each["results"][name]["date"], default=None)
+
+
+def whole(session: dict[str, Any], name: str, what: str) -> str:
+    """Readers or writers of whole arrays."""
+    result = session["results"][name]
+    names = list(dict.fromkeys(peer for row in result["rows"] for peer in row["seconds"]))
+    rows = [[row["row"], *(rate(row, [peer]) for peer in names), ceiling(row)] for row in result["rows"]]
+    return f"{what}, GB/s of the array; {where(result)}:\n\n" + table(["", *names, "tightest ceiling"], rows)
+
+
+def ceiling(row: dict[str, Any]) -> str:
+    """GB/s, and which it is: the greatest of the seconds below which a row cannot come."""
+    found = {name: seconds for name, seconds in row.get("ceilings", {}).items() if seconds == seconds}
+    if not found:
+        return "-"
+    name = max(found, key=lambda each: found[each])
+    return f"{row['nbytes'] / found[name] / 1e9:.2f} ({name})"
+
+
+def decode(session: dict[str, Any]) -> str:
+    """Codecs over sizes of chunks."""
+    result = session["results"]["gpu_decode"]
+    sizes = sorted({row["chunk"] for row in result["rows"]})
+    cells = {(r["codec"], r["chunk"]): f"{r['GB/s']:.1f} ({r['of nvCOMP']:.2f})" for r in result["rows"]}
+    codecs = dict.fromkeys(row["codec"] for row in result["rows"])
+    rows = [[codec, *(cells.get((codec, size), "-") for size in sizes)] for codec in codecs]
+    what = "Decoding what lies on the GPU, GB/s decoded, and as a part of nvCOMP's own rate"
+    return f"{what}; {where(result)}:\n\n" + table(["", *(f"{size >> 10} KiB chunks" for size in sizes)], rows)
+
+
+def kernels(session: dict[str, Any]) -> str:
+    result = session["results"]["gpu_kernels"]
+    copy = result["ceilings"]["device copy"]
+    rows = [[name, f"{rate:.0f}", f"{rate / copy:.2f}"] for name, rate in result["rates"].items()]
+    what = f"Kernels, beside a copy on the device at {copy:.0f} GB/s"
+    return f"{what}; {where(result)}:\n\n" + table(["", "GB/s", "of a copy"], rows)
+
+
+def where(result: dict[str, Any]) -> str:
+    """Machine, date and commit."""
+    return (
+        f"{result['gpu']}, driver {result['driver']}, CUDA {result['cuda']}, nvCOMP {result['nvcomp']}, "
+        f"{result['cores']} cores, {result['date'][:10]}, commit {result['commit']}"
+    )
+
+
+MADE: dict[str, Callable[[dict[str, Any]], str]] = {
+    "gpu_read": lambda session: whole(session, "gpu_read", "From files in the page cache to an array on the GPU"),
+    "gpu_write": lambda session: whole(session, "gpu_write", "From an array on the GPU to files in the page cache"),
+    "gpu_decode": decode,
+    "gpu_kernels": kernels,
+}
+TABLES: dict[str, Callable[[Path], str]] = {"read_local": read_local, "gpu": gpu}
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def filled(text: str, folder: Path = RESULTS) -> str:
+    """The README with every table as the results make it."""
+
+    def made(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{TABLES[found[2]](folder)}{found[3]}"
+
+    return re.sub(r"(<!-- table (\w+) -->)\n.*?(<!-- end -->)", made, text, flags=re.S)
+
+
+def main() -> None:
+    README.write_text(filled(README.read_text()))
+
+
+if __name__ == "__main__":
+    main()
