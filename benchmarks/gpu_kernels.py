@@ -1,46 +1,92 @@
 """How near do our kernels come to the rate of a copy on the device?
 
-Goals: 0.8 of it for unshuffle of 2, 4 and 8 bytes, and for the placement of chunks whose rows have 128 bytes or more.
+Goals: 0.8 of it for unshuffle of 2, 4 and 8 bytes, and for the placement of chunks whose rows have 128 bytes or more,
+shuffled ones too. Launches alone are timed, with their tables made before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-import gpuzarr
 from benchmarks import gpu, timing
 from gpuzarr.batch import Slab
-from gpuzarr.devices import Device
+from gpuzarr.devices import Device, Kernel
+from gpuzarr.gpu import planes
 from gpuzarr.gpu.checksums import CRC32C, crc32
+from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
+from gpuzarr.grid import Box, parts
+from gpuzarr.metadata import RegularAxis
+from gpuzarr.selection import orthogonal
 
 BLOCK = 128 << 10  # bytes of a shuffled block
 ROWS = (32, 128, 512, 4096)  # bytes of the rows that are placed
+SHUFFLED_ROWS = (128, 1000)  # the last one with ends that are no whole pieces
+WIDTHS = (2, 4, 8)
 
 
-def shuffles(device: Device, nbytes: int, repeats: int, limit: float) -> dict[str, list[float]]:
+@dataclass
+class Launches:
+    """A device that remembers what was launched, to launch it again."""
+
+    device: Any
+    done: list[tuple[Kernel, Any, Any, Any]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.device, name)
+
+    def kernel(self, file: str, name: str) -> Kernel:
+        found = self.device.kernel(file, name)
+
+        def launch(grid: Any, block: Any, args: Any) -> None:
+            self.done.append((found, grid, block, args))
+            found(grid, block, args)
+
+        return launch
+
+    def again(self) -> None:
+        for kernel, grid, block, args in self.done:
+            kernel(grid, block, args)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How often a row is measured, for at most so many seconds."""
+
+    device: Device
+    repeats: int
+    limit: float
+
+    def rates(self, nbytes: int, *runs: Any) -> list[float]:
+        """GB/s of the kernels that the functions `runs` launch on the device that they are given, of each time."""
+        launches = Launches(self.device)
+        held = [run(launches) for run in runs]
+        found = [nbytes / seconds / 1e9 for seconds in gpu.times(self.device, launches.again, self.repeats, self.limit)]
+        del held
+        return found
+
+
+def shuffles(clock: Clock, nbytes: int) -> dict[str, list[float]]:
     """GB/s of decoded bytes, of each run."""
+    device = clock.device
     count = max(1, nbytes // BLOCK)
     source, target = (device.slab(np.full(count, BLOCK)) for _ in range(2))
     source.data.fill(3)
+    measure = partial(clock.rates, count * BLOCK)
     found = {}
-
-    def rate(run: Callable[[], Any]) -> list[float]:
-        return [count * BLOCK / seconds / 1e9 for seconds in gpu.times(device, run, repeats, limit)]
-
-    for width in (2, 4, 8):
-        for name, launch in (("unshuffle", unshuffle), ("bitunshuffle", bitunshuffle)):
-            blocks = _blocks(device, source, target, width)
-            found[f"{name} {width}"] = rate(partial(launch, device, blocks))
+    for width in WIDTHS:
+        blocks = _blocks(device, source, target, width)
+        found[f"unshuffle {width}"] = measure(partial(unshuffle, blocks=blocks))
+        found[f"bitunshuffle {width}"] = measure(partial(bitunshuffle, blocks=blocks))
     where, to = addresses(source, device), addresses(target, device)
-    found["copy of ranges"] = rate(partial(copy, device, where, to, source.sizes))
-    return found | {"crc32c": rate(partial(crc32, device, where, source.sizes, CRC32C))}
+    found["copy of ranges"] = measure(partial(copy, sources=where, targets=to, sizes=source.sizes))
+    return found | {"crc32c": measure(partial(crc32, places=where, sizes=source.sizes, polynomial=CRC32C))}
 
 
 def _blocks(device: Device, source: Slab, target: Slab, width: int) -> Blocks:
@@ -50,42 +96,88 @@ def _blocks(device: Device, source: Slab, target: Slab, width: int) -> Blocks:
     return Blocks(*places, each, first, np.zeros(count, bool), addresses(source, device))
 
 
-def placement(device: Device, nbytes: int, row: int, repeats: int, limit: float) -> list[float]:
-    """GB/s at which chunks with rows of so many bytes come to their place, as a read of raw chunks reports it."""
-    chunk = (16, 16, row // 4)
-    edge = max(1, round(nbytes / (1024 * row)))
-    shape = (16 * edge, 32, 2 * row // 4)
-    stored = {"zarr.json": metadata(shape, chunk)}
-    data = bytes(16 * 16 * row)
-    stored |= {f"c/{i}/{j}/{k}": data for i in range(edge) for j in range(2) for k in range(2)}
-    array = gpuzarr.open_array(stored, device=device, memory_limit="4GiB")
-    rates: list[float] = []
-    budget = timing.Budget.of(limit)
-    while len(rates) < 2 or (len(rates) <= repeats and budget.share(1)):
-        array[...]
-        rates.append(array.nbytes / array.last_read.stages["place"] / 1e9)
-    return rates[1:]
+@dataclass(frozen=True)
+class Grid:
+    """Chunks of 16 x 16 rows of `row` bytes, side by side along every axis of a result."""
+
+    row: int
+    width: int  # bytes of an element
+    edge: int  # chunks along the first axis; two along the others
+
+    @classmethod
+    def of(cls, nbytes: int, row: int, width: int) -> Grid:
+        return cls(row, width, max(1, round(nbytes / (1024 * row))))
+
+    @property
+    def chunks(self) -> tuple[int, int, int]:
+        return 16, 16, self.row // self.width
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return 16 * self.edge, 32, 2 * self.chunks[2]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.full(4 * self.edge, 256 * self.row)
+
+    def place(self, device: Device, chunks: Chunks, out: Any) -> None:
+        axes = tuple(RegularAxis(n, m) for n, m in zip(self.shape, self.chunks, strict=True))
+        found = parts(orthogonal((...,), self.shape), axes, (0,) * 3)
+        boxes = [box for box in found if isinstance(box, Box)]
+        place(device, boxes, np.ones(len(self.sizes), bool), chunks, out, 0)
+
+    def result(self, device: Device) -> Any:
+        return device.array(self.shape, np.dtype(f"u{self.width}"))
+
+    def lying(self, device: Device, slab: Slab) -> Chunks:
+        return Chunks(addresses(slab, device), (16 * self.row, self.row, self.width), 1, slab.data)
 
 
-def metadata(shape: tuple[int, ...], chunk: tuple[int, ...]) -> bytes:
-    """zarr.json of an uncompressed array of floats."""
-    import json
+def placement(clock: Clock, nbytes: int, row: int) -> list[float]:
+    """GB/s at which decoded chunks with rows of so many bytes come to their place."""
+    device = clock.device
+    grid = Grid.of(nbytes, row, 4)
+    slab, out = device.slab(grid.sizes), grid.result(device)
+    slab.data.fill(3)
+    return clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, slab), out=out))
 
-    document = {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": shape,
-        "data_type": "float32",
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
-        "chunk_key_encoding": {"name": "default"},
-        "fill_value": 0,
-        "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
-    }
-    return json.dumps(document).encode()
+
+def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int) -> dict[str, list[float]]:
+    """GB/s at which shuffled chunks come to their place: in one pass, and in two. The lower half of the planes of each
+    block lies at odd addresses, as raw streams do."""
+    device = clock.device
+    grid = Grid.of(nbytes, row, width)
+    source, slab, out = device.slab(grid.sizes + 256), device.slab(grid.sizes), grid.result(device)
+    source.data[...] = device.xp.arange(len(source.data) // 4, dtype=np.uint32).view(np.uint8)
+    left, blocks = _shuffled(device, grid, source, slab)
+    fused = Chunks(left.addresses, (16 * row, row, width), 1, source.data, left)
+    measure = partial(clock.rates, out.nbytes)
+    placed = partial(grid.place, chunks=grid.lying(device, slab), out=out)
+    two = measure(partial(unshuffle, blocks=blocks), placed)
+    want = out.copy()
+    one = measure(partial(grid.place, chunks=fused, out=out))
+    assert bool((out == want).all()), "one pass and two do not give the same"
+    return {f"shuffled {width}, place {row}": one, f"the same in two passes: {width}, {row}": two}
+
+
+def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab) -> tuple[planes.Planes, Blocks]:
+    width, nbytes, count = grid.width, int(grid.sizes[0]), len(grid.sizes)
+    begins = np.arange(0, nbytes, BLOCK)
+    size = np.minimum(nbytes - begins, BLOCK)
+    lane = np.arange(width)
+    offset = (begins[:, None] + lane * (size[:, None] // width) + (lane < width // 2)).reshape(-1)
+    streams = (addresses(source, device)[:, None] + offset.astype(np.uint64)).reshape(-1)
+    first = np.arange(count) * len(offset)
+    left = planes.Planes(width, np.zeros(count, np.uint64), np.full(count, BLOCK), first, streams, source.data)
+    targets = (addresses(slab, device)[:, None] + begins.astype(np.uint64)).reshape(-1)
+    blocks = len(targets)
+    own = np.ones(blocks, bool)
+    return left, Blocks(targets, np.tile(size, count), np.full(blocks, width), np.arange(blocks) * width, own, streams)
 
 
 def missed(rates: dict[str, float], ceiling: float) -> list[str]:
-    judged = [f"unshuffle {width}" for width in (2, 4, 8)] + [f"place {row}" for row in ROWS if row >= 128]
+    judged = [f"unshuffle {width}" for width in WIDTHS] + [f"place {row}" for row in ROWS if row >= 128]
+    judged += [f"shuffled {width}, place {row}" for width in WIDTHS for row in SHUFFLED_ROWS]
     return [f"{name}: {rates[name] / ceiling:.2f} of a copy" for name in judged if rates[name] < 0.8 * ceiling]
 
 
@@ -93,11 +185,15 @@ def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes = int(options.mib * 2**20)
+    clock = Clock(device, options.repeats, options.seconds / 32)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
-        runs = shuffles(device, nbytes, options.repeats, options.seconds / 16)
+        runs = shuffles(clock, nbytes)
         for row in ROWS:
-            runs[f"place {row}"] = placement(device, nbytes, row, options.repeats, options.seconds / 8)
+            runs[f"place {row}"] = placement(clock, nbytes, row)
+        for width in WIDTHS:
+            for row in SHUFFLED_ROWS:
+                runs |= shuffled_placement(clock, nbytes, row, width)
     rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])

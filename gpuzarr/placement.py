@@ -12,6 +12,7 @@ from gpuzarr.chain import Chain, Plain
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.place import Chunks, fits
+from gpuzarr.gpu.planes import Planes
 from gpuzarr.gpu.tables import addresses
 from gpuzarr.grid import Box, Part
 
@@ -35,10 +36,13 @@ def decoded(slab: Slab, chain: Chain, device: Device) -> Chunks:
 
 
 def _as_stored(slab: Slab, chain: Chain, plain: Plain, device: Device) -> Chunks:
-    stored = chain.decode(slab, device, stop=plain.steps)
+    stored = chain.decode(slab, device, stop=plain.steps, shuffled=chain.spec.dtype.itemsize)
+    strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
+    if isinstance(stored, Planes):
+        left = stored if stored.blocks.any() else None
+        return Chunks(stored.addresses, strides, plain.swap, stored.held, left)
     if (bad := stored.sizes != chain.spec.nbytes).any():
         index, codec = int(np.argmax(bad)), chain.steps[plain.steps - 1].name
         problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, where {chain.spec.nbytes} are due"
         raise CodecError(problem, index, codec)
-    strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
     return Chunks(addresses(stored, device), strides, plain.swap, stored.data)

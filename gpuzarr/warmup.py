@@ -11,6 +11,7 @@ from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import find
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
+from gpuzarr.gpu.place import KERNELS
 
 _CODECS: tuple[
     tuple[str, dict[str, Any]], ...
@@ -46,3 +47,6 @@ def warmup(device: str | Device = "auto") -> None:
             codec.decode(chunks, BytesSpec(_SHAPE[1]), chosen)
             if settle := chosen.checked():
                 settle()
+        if chosen.gpu:
+            for file, name in KERNELS:
+                chosen.kernel(file, name)

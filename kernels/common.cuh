@@ -12,11 +12,19 @@ typedef unsigned long long u64;
 
 #define PIECE 16  // bytes that a thread moves at once
 
+// An address out of a table, which the compiler cannot know to be one of global memory.
+template <class T> __device__ __forceinline__ T* global(u64 address)
+{
+    T* p = (T*)address;
+    __builtin_assume(__isGlobal(p));
+    return p;
+}
+
 // Four bytes from any address: the aligned words that hold them, shifted together. A word that holds none
 // of the four bytes is not read, so no read leaves the 4 bytes around a byte that belongs to the source.
 __device__ __forceinline__ u32 load4(const u8* p)
 {
-    const u32* word = (const u32*)((u64)p & ~3ull);
+    const u32* word = (const u32*)(p - ((u64)p & 3));
     u32 shift = 8 * (u32)((u64)p & 3);
     return shift ? __funnelshift_r(word[0], word[1], shift) : word[0];
 }
@@ -24,7 +32,7 @@ __device__ __forceinline__ u32 load4(const u8* p)
 // Two bytes from any address, by the aligned words that hold them.
 __device__ __forceinline__ u32 load2(const u8* p)
 {
-    const u32* word = (const u32*)((u64)p & ~3ull);
+    const u32* word = (const u32*)(p - ((u64)p & 3));
     u32 shift = 8 * (u32)((u64)p & 3);
     return (shift == 24 ? __funnelshift_r(word[0], word[1], shift) : word[0] >> shift) & 0xffff;
 }
@@ -32,7 +40,7 @@ __device__ __forceinline__ u32 load2(const u8* p)
 // Eight bytes from any address, as two words.
 __device__ __forceinline__ uint2 load8(const u8* p)
 {
-    const u32* word = (const u32*)((u64)p & ~3ull);
+    const u32* word = (const u32*)(p - ((u64)p & 3));
     u32 shift = 8 * (u32)((u64)p & 3);
     uint2 v;
     v.x = word[0], v.y = word[1];
@@ -47,7 +55,7 @@ __device__ __forceinline__ uint2 load8(const u8* p)
 __device__ __forceinline__ uint4 load16(const u8* p)
 {
     if (((u64)p & 15) == 0) return *(const uint4*)p;
-    const u32* word = (const u32*)((u64)p & ~3ull);
+    const u32* word = (const u32*)(p - ((u64)p & 3));
     u32 shift = 8 * (u32)((u64)p & 3);
     uint4 v;
     v.x = word[0], v.y = word[1], v.z = word[2], v.w = word[3];

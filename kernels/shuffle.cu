@@ -6,8 +6,7 @@
 //   table    rows of `count`: target address, bytes, width, first, planes of its own (0 or 1)
 //   planes   addresses of sources. A block with planes of its own finds plane j at planes[first + j] (such a
 //            block has whole elements only); any other block lies at planes[first], plane after plane.
-// The byte transposes by PRMT: facts are checked by tests/test_kernels.py against NumPy.
-#include "common.cuh"
+#include "planes.cuh"
 
 struct Block {
     u8* target;
@@ -19,7 +18,7 @@ struct Block {
 
     __device__ __forceinline__ const u8* plane(u32 j) const
     {
-        return own ? (const u8*)plane_table[j] : base + j * elements;
+        return own ? global<const u8>(plane_table[j]) : base + j * elements;
     }
 };
 
@@ -27,76 +26,15 @@ __device__ __forceinline__ Block block_of(const u64* table, const u64* planes, u
 {
     Block b;
     u64 row = count, i = blockIdx.x;
-    b.target = (u8*)table[i];
+    b.target = global<u8>(table[i]);
     b.size = table[row + i];
     b.width = table[2 * row + i] ? (u32)table[2 * row + i] : 1;
     b.plane_table = planes + table[3 * row + i];
     b.own = table[4 * row + i] != 0;
-    b.base = (const u8*)b.plane_table[0];
+    b.base = global<const u8>(b.plane_table[0]);
     b.elements = b.size / b.width;
     return b;
 }
-
-__device__ __forceinline__ uint4 words(u32 x, u32 y, u32 z, u32 w)
-{
-    uint4 v;
-    v.x = x, v.y = y, v.z = z, v.w = w;
-    return v;
-}
-
-// 16 bytes of output, of elements of `WIDTH` bytes; plane[j] is where byte j of the first element is. How many of them a
-// thread should have on their way at once: what hides the latency of memory, and fits in registers.
-template <u32 WIDTH> struct Elements;
-
-template <> struct Elements<2> {
-    enum { AT_ONCE = 4 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
-    {
-        uint2 p = load8(plane[0] + e), q = load8(plane[1] + e);
-        return words(__byte_perm(p.x, q.x, 0x5140), __byte_perm(p.x, q.x, 0x7362),
-                     __byte_perm(p.y, q.y, 0x5140), __byte_perm(p.y, q.y, 0x7362));
-    }
-};
-
-template <> struct Elements<4> {
-    enum { AT_ONCE = 4 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
-    {
-        u32 p0 = load4(plane[0] + e), p1 = load4(plane[1] + e), p2 = load4(plane[2] + e), p3 = load4(plane[3] + e);
-        u32 low01 = __byte_perm(p0, p1, 0x5140), low23 = __byte_perm(p2, p3, 0x5140);
-        u32 high01 = __byte_perm(p0, p1, 0x7362), high23 = __byte_perm(p2, p3, 0x7362);
-        return words(__byte_perm(low01, low23, 0x5410), __byte_perm(low01, low23, 0x7632),
-                     __byte_perm(high01, high23, 0x5410), __byte_perm(high01, high23, 0x7632));
-    }
-};
-
-template <> struct Elements<8> {
-    enum { AT_ONCE = 4 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
-    {
-        u32 half[8], pair[4];
-#pragma unroll
-        for (u32 j = 0; j < 8; ++j) half[j] = load2(plane[j] + e);
-#pragma unroll
-        for (u32 j = 0; j < 4; ++j) pair[j] = half[2 * j] | half[2 * j + 1] << 16;
-        return words(__byte_perm(pair[0], pair[1], 0x6420), __byte_perm(pair[2], pair[3], 0x6420),
-                     __byte_perm(pair[0], pair[1], 0x7531), __byte_perm(pair[2], pair[3], 0x7531));
-    }
-};
-
-template <> struct Elements<16> {
-    enum { AT_ONCE = 1 };
-    static __device__ __forceinline__ uint4 at(const u8* const* plane, u64 e)
-    {
-        u32 w[4];
-#pragma unroll
-        for (u32 j = 0; j < 4; ++j) {
-            w[j] = plane[4 * j][e] | (u32)plane[4 * j + 1][e] << 8;
-            w[j] |= (u32)plane[4 * j + 2][e] << 16 | (u32)plane[4 * j + 3][e] << 24;
-        }
-        return words(w[0], w[1], w[2], w[3]);
-    }
-};
 
 // Bytes [at, end) of the block, one by one.
 __device__ __forceinline__ void unshuffle_bytes(const Block& b, u64 at, u64 end)

@@ -196,4 +196,5 @@ def test_warmup(cuda, monkeypatch):
     gpuzarr.warmup("cpu")
     gpuzarr.warmup(cuda)
     names = {name for _, name in cuda._functions}
+    assert {"place", "place_planes_4"} < names
     assert {"unshuffle", "bitunshuffle", "crc32", "adler32_sums", "copy", "bad_status", "bad_checksum"} <= names

@@ -4,6 +4,7 @@ import pytest
 
 from gpuzarr import kernels
 from gpuzarr.errors import DeviceError
+from tests.cubins import local_memory, registers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,6 +19,16 @@ def _needs_nvrtc():
 @pytest.mark.parametrize("file", kernels.sources())
 def test_compiles(file, arch):
     assert kernels.compile_strictly(file, arch)[:4] == b"\x7fELF"
+
+
+@pytest.mark.parametrize("file", kernels.sources())
+def test_registers_hold_all(file):
+    """On the GPUs that we name first, no kernel spills; those that move most let three blocks of 256 run at once."""
+    for arch in ("sm_80", "sm_90"):
+        made = kernels.cubin(file, arch)
+        frames, used = local_memory(made), registers(made)
+        assert used and not any(frames.values()), frames
+        assert file not in ("place.cu", "place_planes.cu", "shuffle.cu") or max(used.values()) <= 80
 
 
 def test_what_was_compiled_is_kept(tmp_path, monkeypatch):

@@ -43,7 +43,10 @@ def stored(device, pieces, permutation, swapped, offset):
     return Chunks(addresses, tuple(strides.tolist()), unit if swapped else 1, there)
 
 
-def check(device, array, grid, selection, *, permutation, swapped=False, offset=0, missing=None, transposed=False):
+def check(
+    device, array, grid, selection, *,
+    permutation, swapped=False, offset=0, missing=None, transposed=False, store=stored,
+):  # fmt: skip
     """Place all parts of a selection by the kernel, and compare with NumPy's assignments of the same parts."""
     kind = array.dtype
     shape = selection.shape
@@ -58,7 +61,7 @@ def check(device, array, grid, selection, *, permutation, swapped=False, offset=
         there = np.ones(len(pieces), bool) if missing is None else missing(len(pieces))
         assert fits(chunk_shape, target, device)
         some = [piece for piece, is_there in zip(pieces, there, strict=True) if is_there]
-        chunks = stored(device, some, permutation, swapped, offset) if some else None
+        chunks = store(device, some, permutation, swapped, offset) if some else None
         place(device, boxes, there, chunks, target, 3)
         first = 0
         for box in boxes:

@@ -17,6 +17,7 @@ from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.gpu import blosc_encode as gpu_encode
+from gpuzarr.gpu.planes import Planes
 from gpuzarr.host import chunkwise
 from gpuzarr.host.blosc_library import compressor, decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
@@ -106,6 +107,10 @@ class Blosc:
             return compress(chunk.view(element), self.cname.encode(), self.clevel, self._shuffle(), self.blocksize)
 
         return chunkwise.encoded("blosc", chunks, device, encode)
+
+    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Slab | Planes:
+        """As `decode` on a GPU, but what placement can undo is left to it, and chunks stored plain are not copied."""
+        return gpu.planes(self, chunks, spec, device, width)
 
     def frame(self, nbytes: int) -> FrameShape:
         """What a frame of a chunk of `nbytes` bytes looks like, as a GPU makes it."""

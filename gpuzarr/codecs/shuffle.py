@@ -12,6 +12,7 @@ from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import shuffle as gpu
+from gpuzarr.gpu.planes import Planes, placeable, whole
 from gpuzarr.host import chunkwise
 
 
@@ -46,6 +47,14 @@ class Shuffle:
         if self.elementsize <= 1:
             return chunkwise.moved(chunks, into)
         return self._moved(chunks, device.slab(chunks.sizes) if into is None else into, "decode")
+
+    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Slab | Planes:
+        """As `decode` on a GPU, but what placement can undo is left to it."""
+        nbytes = spec.nbytes or 0
+        if self.elementsize != width or not placeable(width, np.array(nbytes), np.array(nbytes)):
+            return self.decode(chunks, spec, device)
+        chunkwise.check_sizes("shuffle", chunks, nbytes)
+        return whole(chunks, width, device)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
         self._check_even(chunks)

@@ -1,7 +1,7 @@
 """Blosc chunks on the GPU: all streams of a batch in one nvCOMP call for each inner codec, then one unshuffle.
 
 Streams that are stored raw are not copied before the unshuffle, which reads them where they lie. A chunk that
-was not shuffled is decoded to its place at once.
+was not shuffled is decoded to its place at once. `planes` leaves the unshuffle to the kernel that places chunks.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gpuzarr.devices.cost import Decision
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
+from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.streams import inflate_zlib
 from gpuzarr.gpu.tables import addresses, copy
@@ -37,16 +38,36 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
     if not len(chunks):
         return into
     chunks = with_host(chunks, device)
+    streams, on_host = _parsed(chunks, spec, device)
+    plan = _Plan.of(streams, ~on_host[streams.chunk], chunks, into, device)
+    plan.launch(device, np.zeros(len(chunks), bool))
+    decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)  # while the GPU is at work
+    return into
+
+
+def planes(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Planes:
+    """As `decode`, but byte shuffles of elements of `width` bytes are left, and plain copies stay where they lie."""
+    chunks = with_host(chunks, device)
+    streams, on_host = _parsed(chunks, spec, device)
+    headers, plain = streams.headers, streams.headers.copied & ~on_host
+    left = ~on_host & (headers.shuffle == frame.BYTE_SHUFFLE) & (headers.typesize == width)
+    left &= placeable(width, headers.blocksize, headers.nbytes)
+    into = device.slab(np.where(plain | left, 0, headers.nbytes))
+    plan = _Plan.of(streams, ~(on_host | plain)[streams.chunk], chunks, into, device)
+    plan.launch(device, left)
+    decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)
+    places = np.where(plain, addresses(chunks, device) + np.uint64(frame.HEADER), addresses(into, device))
+    held = chunks.data, plan.stage.data, into.data
+    blocks = np.where(left, headers.blocksize, 0)
+    return Planes(width, np.where(left, np.uint64(0), places), blocks, *plan.planes(left, width), held)
+
+
+def _parsed(chunks: Slab, spec: BytesSpec, device: Device) -> tuple[frame.Streams, np.ndarray]:
+    """The streams, and which chunks the host decodes."""
     streams = frame.parse(chunks, spec.nbytes)
     on_host = np.zeros(len(chunks), bool)
     on_host[streams.chunk[~_known(streams, chunks.host)]] = True
-    on_host |= _slower(streams, ~on_host, device)
-    plan = _Plan.of(streams, ~on_host[streams.chunk], chunks, into, device)
-    plan.decompress(device)
-    plan.copy_raw(device)
-    plan.unshuffle(device)
-    decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)  # while the GPU is at work
-    return into
+    return streams, on_host | _slower(streams, ~on_host, device)
 
 
 def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.ndarray:
@@ -134,7 +155,19 @@ class _Plan:
         raw, size, nbytes = streams.raw[keep], streams.size[keep], streams.nbytes[keep]
         return cls(headers, chunk, raw, source, size, nbytes, target, shuffled, block, block_nbytes, final, stage)
 
-    def decompress(self, device: Device) -> None:
+    def launch(self, device: Device, left: np.ndarray) -> None:
+        """All of it, but for the shuffles of chunks `left`."""
+        self._decompress(device)
+        self._copy_raw(device)
+        self._unshuffle(device, ~left[self.chunk])
+
+    def planes(self, left: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """`first` and `planes` of all chunks; only those `left` have any."""
+        some = np.flatnonzero(left[self.chunk])
+        starts = np.where(self.raw, self.source, self.target)[some]
+        return table(starts, self.nbytes[some], self.block_nbytes[some], self.chunk[some], len(left), width)
+
+    def _decompress(self, device: Device) -> None:
         codec = self.headers.codec[self.chunk]
         columns = (self.source, self.size, self.target, self.nbytes, self.chunk)
         for kind, algorithm in _NVCOMP.items():
@@ -143,14 +176,14 @@ class _Plan:
         some = ~self.raw & (codec == frame.ZLIB)
         inflate_zlib(device, *(column[some] for column in columns))
 
-    def copy_raw(self, device: Device) -> None:
+    def _copy_raw(self, device: Device) -> None:
         """Raw streams of blocks that were not shuffled."""
         some = self.raw & ~self.shuffled
         copy(device, self.source[some], self.target[some], self.nbytes[some])
 
-    def unshuffle(self, device: Device) -> None:
-        """Every block that was shuffled, from its streams: raw ones in the compressed chunk, others in the stage."""
-        some = np.flatnonzero(self.shuffled)
+    def _unshuffle(self, device: Device, which: np.ndarray) -> None:
+        """Blocks that were shuffled, from their streams: raw ones in the compressed chunk, others in the stage."""
+        some = np.flatnonzero(self.shuffled & which)
         planes = np.where(self.raw, self.source, self.target)[some]
         chunk, block = self.chunk[some], self.block[some]
         begins = np.ones(len(some), bool)

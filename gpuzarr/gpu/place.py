@@ -1,4 +1,7 @@
-"""Decoded chunks to their place in the result: one launch for all chunks of a wave (kernels/place.cu)."""
+"""Decoded chunks to their place in the result: one launch for all chunks of a wave.
+
+kernels/place.cu; kernels/place_planes.cu where the byte shuffle of some is still to be undone.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.devices import Device
-from gpuzarr.gpu.tables import THREADS, table
+from gpuzarr.gpu.planes import WIDTHS, Planes, divisor
+from gpuzarr.gpu.tables import THREADS, stacked, together
 
 AXES = 8
 SIZES = (1, 2, 4, 8, 16)  # bytes of an element
 MOST = 2**31 - 2**16  # bytes of a chunk
 _ROWS, _ELEMENTS, _TILES = range(3)
-_LONG = 64  # bytes; a row that is as long is moved by pieces of 16 bytes
+_LONG = 64  # bytes; a row that is as long is moved by pieces of 16 bytes; of planes, any that has one
 _PIECE = 16
 _SIDE = 32  # elements of a tile
 _FEW = 8  # elements; along a shorter axis a tile would be mostly empty
@@ -25,6 +29,7 @@ _BLOCKS = 2112  # of threads that a large launch should at least have: four time
 _EACH = [("source", "<i8"), ("target", "<i8"), ("extent", "<u4"), ("multiplier", "<u4"), ("shift", "<u4")]
 _FORM = np.dtype([*((*each, AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))])
 Strides = tuple[int, ...]  # bytes
+KERNELS = (("place.cu", "place"), *(("place_planes.cu", f"place_planes_{width}") for width in WIDTHS))
 
 
 class Region(Protocol):
@@ -51,12 +56,14 @@ class Chunks:
     """Decoded chunks on the device. `strides`: bytes from element to element in a chunk, along each axis.
 
     `swap`: bytes of what lies there in the other byte order, 1 if nothing does. `held`: what owns the memory.
+    `shuffled`: of what chunks have no address (0), where their bytes are instead.
     """
 
     addresses: np.ndarray
     strides: Strides
     swap: int
     held: Any
+    shuffled: Planes | None = None
 
 
 @dataclass(frozen=True)
@@ -89,14 +96,30 @@ def place(
     if chunks and len(chunks.addresses):
         first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
         source[there] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[there]
-    forms, units, which = _forms(regions, strides, out, _bits(source), _bits(target))
+    shuffled = chunks.shuffled if chunks else None
+    sources, long = (out.itemsize, _PIECE) if shuffled else (_bits(source), _LONG)  # planes give no wider elements
+    forms, units, which = _forms(regions, strides, out, sources, _bits(target), long)
     number = np.repeat(which, counts)
     if not chunks:
         target, source, number = target[~there], source[~there], number[~there]
     pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
-    grid, block = _shape(forms, units, number)
-    tables = table(device, target, source, number), device.upload(forms.view(np.uint64))
-    device.kernel("place.cu", "place")(grid, block, (*tables, *pattern, np.uint32(swap), np.uint32(len(number))))
+    shape, columns = _shape(forms, units, number), (target, source, number)
+    last = *pattern, np.uint32(swap), np.uint32(len(number))
+    if shuffled is None:
+        tables = together(device, stacked(*columns), forms)
+        device.kernel("place.cu", "place")(*shape, (*tables, *last))
+    else:
+        cuts, cut, plane = _cut(shuffled, there)
+        planes, *tables = together(device, shuffled.planes, stacked(*columns, cut, plane), forms, cuts)
+        device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")(*shape, (*tables, planes, *last))
+
+
+def _cut(shuffled: Planes, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ways in which chunks are cut, and of every chunk the one that it has and its first plane."""
+    cuts, which = shuffled.cuts()
+    cut, first = np.zeros((2, len(there)), np.int64)
+    cut[there], first[there] = which, shuffled.first
+    return cuts, cut, first
 
 
 def _bits(addresses: np.ndarray) -> int:
@@ -104,11 +127,11 @@ def _bits(addresses: np.ndarray) -> int:
 
 
 def _forms(
-    regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int
+    regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int, long: int
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """The different forms of the regions, the units of work of each, and which one each region has.
 
-    `sources` and `targets` are the bits that any address has.
+    `sources` and `targets` are the bits that any address has; rows of `long` bytes are moved by pieces.
     """
     numbers: dict[tuple[Any, ...], int] = {}
     keys = [(region.each, tuple(i.step for i in region.inside)) for region in regions]
@@ -118,7 +141,7 @@ def _forms(
     for (each, steps), number in numbers.items():
         source = [step * stride for step, stride in zip(steps, strides, strict=True)]
         axes = _collapsed(each, source, out.strides, out.itemsize)
-        made[number], units[number] = _form(axes, out.itemsize, sources, targets)
+        made[number], units[number] = _form(axes, out.itemsize, sources, targets, long)
     return made, units, which
 
 
@@ -136,14 +159,14 @@ def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence
     return made or [_Axis(1, item, item)]
 
 
-def _form(axes: list[_Axis], item: int, sources: int, targets: int) -> tuple[Any, int]:
+def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -> tuple[Any, int]:
     """One row of the table of forms, and its units of work: pieces, elements, or the threads of its tiles."""
     last, mode, run = axes[-1], _ELEMENTS, 0
     for axis in axes[:-1]:
         sources, targets = sources | axis.source, targets | axis.target
     if last.source == last.target == item:
         run = last.extent * item
-        if run >= _LONG:
+        if run >= long:
             whole = (run | targets) % _PIECE == 0
             mode, axes = _ROWS, [*axes[:-1], _Axis(run // _PIECE if whole else (run + 30) // _PIECE, 0, 0)]
         elif (width := min(_lowest_bit(run | sources | targets), _PIECE)) > item:
@@ -167,14 +190,10 @@ def _tiled(axes: list[_Axis]) -> list[_Axis] | None:
 
 
 def _row(axes: list[_Axis], mode: int, width: int, run: int) -> tuple[Any, ...]:
-    """Division by an extent as a multiplication; source as in the kernel."""
     extents = [axis.extent for axis in axes]
-    powers = [31 + (extent - 1).bit_length() for extent in extents]
-    multipliers = [-(-(1 << power) // extent) for power, extent in zip(powers, extents, strict=True)]
-    columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, multipliers, powers
+    divisors = [divisor(extent) if extent > 1 else (0, 0) for extent in extents]  # nothing is divided by 1
+    columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, *zip(*divisors, strict=True)
     rows = [np.array([*column, *[0] * (AXES - len(axes))], np.int64) for column in columns]
-    rows[3][rows[2] <= 1] = 0  # nothing is divided by 1; its multiplier would not fit
-    rows[4] = np.maximum(rows[4] - 32, 0)
     return *rows, len(axes), mode, width, run
 
 

@@ -21,7 +21,19 @@ def addresses(slab: Slab, device: Device) -> np.ndarray:
 
 def table(device: Device, *columns: np.ndarray) -> Any:
     """The columns one after another on the device, as uint64."""
-    return device.upload(np.concatenate([np.asarray(column).astype(np.uint64) for column in columns]))
+    return device.upload(stacked(*columns))
+
+
+def stacked(*columns: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.asarray(column).astype(np.uint64) for column in columns])
+
+
+def together(device: Device, *arrays: np.ndarray) -> list[Any]:
+    """Contiguous arrays of whole u64 on the device, as uint64, by one upload; the first at a multiple of 256 bytes."""
+    words = [array.reshape(-1).view(np.uint64) for array in arrays]
+    there = device.upload(np.concatenate(words))
+    ends = np.cumsum([len(each) for each in words]).tolist()
+    return [there[end - len(each) : end] for end, each in zip(ends, words, strict=True)]
 
 
 def grid(sizes: np.ndarray, each: int = THREADS * 16 * _PIECES) -> tuple[int, int]:

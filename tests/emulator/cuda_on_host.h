@@ -220,6 +220,8 @@ inline int __all_sync(unsigned m, int p) { return host::ballot(m, !p) == 0; }
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __clz(int v) { return v ? __builtin_clz(v) : 32; }
 inline int __ffs(int v) { return __builtin_ffs(v); }
+inline bool __isGlobal(const void*) { return true; }
+#define __builtin_assume(what) ((void)(what))
 template <class T> T __ldg(const T* p) { return *p; }
 inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by)
 {

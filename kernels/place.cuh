@@ -1,0 +1,281 @@
+// What place.cu and place_planes.cu share: the box that is wanted of a chunk, and how its elements come to their place.
+//
+// What is wanted of a chunk is a box of up to 8 axes, the last one innermost in the result, its `Form`.
+//   ROWS      the last axis lies in one piece on both sides: a thread moves 16 bytes that are aligned in the result
+//             (less at the ends of a row), several at once, so that as many loads are on their way.
+//   ELEMENTS  a thread moves one element of `width` bytes, several at once.
+//   TILES     the last axis but one is innermost in the chunk: 32 x 32 elements through shared memory. Needs 256
+//             threads a block.
+// Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu). Each has
+//   AT_ONCE          how many pieces a thread should have on their way
+//   load(at)         what 16 bytes of a row are made of, `at` bytes into the chunk's box; made(piece, at): these bytes
+//   element(at, v)   the element there
+// Rows have 16 bytes at least. Bytes of a row, and elements or pieces of a chunk, are fewer than 2^31.
+#pragma once
+#include "common.cuh"
+
+#define THREADS 256
+#define AXES 8
+#define SIDE 32
+enum { ROWS, ELEMENTS, TILES };
+
+struct Form {
+    i64 source[AXES], target[AXES];  // bytes from one to the next, along each axis
+    u32 extent[AXES];                // of ROWS the last one is the pieces of a row
+    u32 multiplier[AXES], shift[AXES];  // to divide by the extent
+    u32 axes, mode, width, run;      // width: bytes of an element; run: bytes of a row
+};
+
+// n / d, for n < 2^31 and d > 1. Source: Granlund and Montgomery 1994, as in CUTLASS' FastDivmod.
+__device__ __forceinline__ u32 quotient(u32 n, u32 multiplier, u32 shift)
+{
+    return (u32)((u64)n * multiplier >> 32) >> shift;
+}
+
+__device__ __forceinline__ u32 divide(const Form& f, u32 axis, u32 n)
+{
+    return f.extent[axis] == 1 ? n : quotient(n, f.multiplier[axis], f.shift[axis]);
+}
+
+// Bytes from the first element of the box to element n, counted along the first `axes` axes.
+__device__ __forceinline__ void locate(const Form& f, u32 axes, u32 n, i64& source, i64& target)
+{
+    source = target = 0;
+#pragma unroll 1
+    for (u32 axis = axes; axis-- > 0;) {
+        u32 rest = axis ? divide(f, axis, n) : 0, i = n - rest * f.extent[axis];
+        source += i * f.source[axis], target += i * f.target[axis];
+        n = rest;
+    }
+}
+
+// An element of each width, how it is loaded from any address, and how its bytes are brought in order.
+__device__ __forceinline__ void load(const u8* p, u8& v) { v = *p; }
+__device__ __forceinline__ void load(const u8* p, u16& v) { v = (u64)p & 1 ? (u16)load2(p) : *(const u16*)p; }
+__device__ __forceinline__ void load(const u8* p, u32& v) { v = load4(p); }
+__device__ __forceinline__ void load(const u8* p, uint2& v) { v = (u64)p & 7 ? load8(p) : *(const uint2*)p; }
+__device__ __forceinline__ void load(const u8* p, uint4& v) { v = load16(p); }
+
+__device__ __forceinline__ u8 in_order(u8 v, u32) { return v; }
+__device__ __forceinline__ u16 in_order(u16 v, u32 unit) { return unit == 1 ? v : (u16)(v << 8 | v >> 8); }
+__device__ __forceinline__ u32 in_order(u32 v, u32 unit)
+{
+    return unit == 1 ? v : __byte_perm(v, 0, unit == 2 ? 0x2301 : 0x0123);
+}
+__device__ __forceinline__ uint2 in_order(uint2 v, u32 unit)
+{
+    uint2 s;
+    s.x = in_order(v.x, unit), s.y = in_order(v.y, unit);
+    if (unit == 8) {
+        u32 x = s.x;
+        s.x = s.y, s.y = x;
+    }
+    return s;
+}
+__device__ __forceinline__ uint4 in_order(uint4 v, u32 unit)
+{
+    if (unit == 1) return v;
+    u32 selector = unit == 2 ? 0x2301 : 0x0123;
+    uint4 s;
+    s.x = __byte_perm(v.x, 0, selector), s.y = __byte_perm(v.y, 0, selector);
+    s.z = __byte_perm(v.z, 0, selector), s.w = __byte_perm(v.w, 0, selector);
+    if (unit == 8) {
+        u32 x = s.x, z = s.z;
+        s.x = s.y, s.y = x, s.z = s.w, s.w = z;
+    }
+    return s;
+}
+
+// A chunk that is missing: 16 bytes of fill values, again and again.
+struct Filler {
+    enum { AT_ONCE = 4 };
+    typedef uint4 Piece;
+    u64 low, high;
+
+    __device__ __forceinline__ Piece load(i64) const
+    {
+        uint4 v;
+        v.x = (u32)low, v.y = (u32)(low >> 32), v.z = (u32)high, v.w = (u32)(high >> 32);
+        return v;
+    }
+    __device__ __forceinline__ uint4 made(const Piece& v, i64) const { return v; }
+    __device__ __forceinline__ void element(i64, u8& v) const { v = (u8)low; }
+    __device__ __forceinline__ void element(i64, u16& v) const { v = (u16)low; }
+    __device__ __forceinline__ void element(i64, u32& v) const { v = (u32)low; }
+    __device__ __forceinline__ void element(i64, uint2& v) const { v.x = (u32)low, v.y = (u32)(low >> 32); }
+    __device__ __forceinline__ void element(i64, uint4& v) const { v = load(0); }
+};
+
+// A chunk that lies as it is; `base` is where its box begins.
+struct Plain {
+    enum { AT_ONCE = 4 };
+    struct Piece { u32 w[5], shift; };  // four words and a fifth, of which the bytes begin at bit `shift` of the first
+    const u8* base;
+
+    __device__ __forceinline__ Piece load(i64 at) const
+    {
+        const u8* p = base + at;
+        Piece v;
+        v.shift = 8 * (u32)((u64)p & 3);
+        if (((u64)p & 15) == 0) {
+            uint4 q = *(const uint4*)p;
+            v.w[0] = q.x, v.w[1] = q.y, v.w[2] = q.z, v.w[3] = q.w, v.w[4] = 0;
+            return v;
+        }
+        const u32* word = (const u32*)(p - ((u64)p & 3));
+#pragma unroll
+        for (u32 i = 0; i < 4; ++i) v.w[i] = word[i];
+        v.w[4] = v.shift ? word[4] : 0;
+        return v;
+    }
+    __device__ __forceinline__ uint4 made(const Piece& v, i64) const
+    {
+        uint4 q;
+        q.x = __funnelshift_r(v.w[0], v.w[1], v.shift), q.y = __funnelshift_r(v.w[1], v.w[2], v.shift);
+        q.z = __funnelshift_r(v.w[2], v.w[3], v.shift), q.w = __funnelshift_r(v.w[3], v.w[4], v.shift);
+        return q;
+    }
+    template <class T> __device__ __forceinline__ void element(i64 at, T& v) const { ::load(base + at, v); }
+};
+
+// 16 bytes of a row, at `to` in the result and `at` in the box, of which a thread stores [begin, end). At the ends of a
+// row these are the first or the last 16 bytes there are; all others lie at a multiple of 16 in the result.
+struct Spot {
+    u8* to;
+    i64 at;
+    i32 begin, end;
+};
+
+__device__ __forceinline__ Spot spot_of(const Form& f, u8* target, u32 n)
+{
+    u32 last = f.axes - 1, row = divide(f, last, n), piece = n - row * f.extent[last];
+    i64 from, there;
+    locate(f, last, row, from, there);
+    u8* start = target + there;
+    i32 first = (i32)(piece * PIECE) - (i32)((u64)start & (PIECE - 1)), behind = first + PIECE, run = (i32)f.run;
+    i32 offset = first < 0 ? 0 : first < run - PIECE ? first : run - PIECE;
+    Spot s;
+    s.to = start + offset, s.at = from + offset;
+    s.begin = first < 0 ? 0 : first - offset, s.end = (behind < run ? behind : run) - offset;
+    return s;
+}
+
+// Some elements of 16 bytes, of `width` bytes each.
+__device__ __forceinline__ void store_part(u8* to, uint4 v, i32 begin, i32 end, u32 width)
+{
+    u32 word[4] = {v.x, v.y, v.z, v.w};
+    if (width >= 4) {
+#pragma unroll
+        for (i32 i = 0; i < 16; i += 4)
+            if (i >= begin && i < end) *(u32*)(to + i) = word[i / 4];
+    } else if (width == 2) {
+#pragma unroll
+        for (i32 i = 0; i < 16; i += 2)
+            if (i >= begin && i < end) *(u16*)(to + i) = (u16)(word[i / 4] >> (8 * (i & 2)));
+    } else {
+#pragma unroll
+        for (i32 i = 0; i < 16; ++i)
+            if (i >= begin && i < end) to[i] = (u8)(word[i / 4] >> (8 * (i & 3)));
+    }
+}
+
+// Loads come first and have no branches between, for all pieces of a turn; pieces of nothing load what the last one does.
+template <class Source>
+__device__ __forceinline__ void rows(const Form& f, u8* target, const Source& source, u32 swap, u32 width)
+{
+    enum { AT_ONCE = Source::AT_ONCE };
+    u32 units = 1, stride = gridDim.y * blockDim.x;
+    for (u32 axis = 0; axis < f.axes; ++axis) units *= f.extent[axis];
+#pragma unroll 1
+    for (u32 first = blockIdx.y * blockDim.x + threadIdx.x; first < units; first += AT_ONCE * stride) {
+        Spot spot[AT_ONCE];
+        typename Source::Piece piece[AT_ONCE];
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) {
+            u32 n = first + k * stride;
+            spot[k] = spot_of(f, target, n < units ? n : units - 1);
+        }
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) piece[k] = source.load(spot[k].at);
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) {
+            const Spot& s = spot[k];
+            if (first + k * stride >= units) break;
+            uint4 v = in_order(source.made(piece[k], s.at), swap);
+            if (s.begin == 0 && s.end == PIECE) *(uint4*)s.to = v;
+            else store_part(s.to, v, s.begin, s.end, width);
+        }
+    }
+}
+
+template <class T, class Source>
+__device__ __forceinline__ void elements(const Form& f, u8* target, const Source& source, u32 swap)
+{
+    enum { AT_ONCE = 4 };
+    u32 units = 1, stride = gridDim.y * blockDim.x;
+    for (u32 axis = 0; axis < f.axes; ++axis) units *= f.extent[axis];
+#pragma unroll 1
+    for (u32 first = blockIdx.y * blockDim.x + threadIdx.x; first < units; first += AT_ONCE * stride) {
+        T value[AT_ONCE];
+        i64 to[AT_ONCE];
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k) {
+            u32 n = first + k * stride;
+            i64 at;
+            locate(f, f.axes, n < units ? n : units - 1, at, to[k]);
+            source.element(at, value[k]);
+        }
+#pragma unroll
+        for (u32 k = 0; k < AT_ONCE; ++k)
+            if (first + k * stride < units) *(T*)(target + to[k]) = in_order(value[k], swap);
+    }
+}
+
+template <class T, class Source>
+__device__ __forceinline__ void tiles(const Form& f, u8* target, const Source& source, u32 swap, T* tile)
+{
+    u32 across = f.axes - 1, down = f.axes - 2;  // innermost in the result, innermost in the chunk
+    u32 wide = (f.extent[across] + SIDE - 1) / SIDE, high = (f.extent[down] + SIDE - 1) / SIDE;
+    u32 count = wide * high, x = threadIdx.x % SIDE, y = threadIdx.x / SIDE;
+    for (u32 axis = 0; axis < down; ++axis) count *= f.extent[axis];
+#pragma unroll 1
+    for (u32 t = blockIdx.y; t < count; t += gridDim.y) {
+        u32 row = t / wide, b = (t - row * wide) * SIDE, box = row / high, a = (row - box * high) * SIDE;
+        i64 from, to;
+        locate(f, down, box, from, to);
+        T value[SIDE / 8];
+#pragma unroll
+        for (u32 k = 0; k < SIDE / 8; ++k) {
+            u32 i = a + x, j = b + y + 8 * k;
+            if (i >= f.extent[down] || j >= f.extent[across]) continue;
+            source.element(from + i * f.source[down] + j * f.source[across], value[k]);
+        }
+#pragma unroll
+        for (u32 k = 0; k < SIDE / 8; ++k)
+            if (a + x < f.extent[down] && b + y + 8 * k < f.extent[across])
+                tile[(y + 8 * k) * (SIDE + 1) + x] = in_order(value[k], swap);
+        __syncthreads();
+#pragma unroll
+        for (u32 k = 0; k < SIDE / 8; ++k) {
+            u32 i = a + y + 8 * k, j = b + x;
+            if (i < f.extent[down] && j < f.extent[across])
+                *(T*)(target + to + i * f.target[down] + j * f.target[across]) = tile[x * (SIDE + 1) + y + 8 * k];
+        }
+        __syncthreads();
+    }
+}
+
+// All of a box whose elements are of type T, or of rows.
+template <class T, class Source>
+__device__ __forceinline__ void box(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
+{
+    if (f.mode == TILES) tiles<T>(f, target, source, swap, (T*)tile);
+    else elements<T>(f, target, source, swap);
+}
+
+// A missing chunk has no order of its own: elements follow each other as in the result.
+template <class T>
+__device__ __forceinline__ void box(const Form& f, u8* target, const Filler& fill, u32, void*)
+{
+    elements<T>(f, target, fill, 1);
+}

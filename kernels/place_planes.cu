@@ -1,0 +1,145 @@
+// As place.cu, of chunks whose byte shuffle is not undone yet: planes are read where they lie, in what was compressed or
+// in what was decoded, and their elements go straight to their place. One kernel for each width of an element.
+//
+// A chunk is cut into blocks (the last may be shorter), each of whole elements and shuffled by itself; byte j of the
+// elements of a block is its plane j, at any address. Or it lies as it is, or is missing, as in place.cu.
+//   table      rows of `count`: address in the result, where the box begins (in bytes of the decoded chunk; an address
+//              if the chunk lies as it is, 0 if it is missing), number of the form, of the cut, and of the chunk's
+//              first plane
+//   forms      as in place.cu; elements are of `WIDTH` bytes
+//   cuts       the ways in which chunks are cut: bytes of a block and how to divide by it, 4 words each. At least 32
+//              elements; 0 for chunks that lie as they are or are missing
+//   planes     addresses: of a chunk's first block, then of the second ...; each chunk's begin at a multiple of WIDTH
+//   low, high, swap   as in place.cu
+#include "place.cuh"
+#include "planes.cuh"
+
+struct Cut {
+    u32 block, multiplier, shift, unused;
+};
+
+__device__ __forceinline__ u64 bits_of(u16 v) { return v; }
+__device__ __forceinline__ u64 bits_of(u32 v) { return v; }
+__device__ __forceinline__ u64 bits_of(uint2 v) { return (u64)v.y << 32 | v.x; }
+__device__ __forceinline__ u64 bits_of(uint4) { return 0; }  // an element that is a piece lies in one block
+
+// The source that a shuffled chunk is. Where two blocks share a piece, the first one of the block is loaded instead, and
+// elements are gathered later.
+template <class T>
+struct Planes {
+    enum { WIDTH = sizeof(T), AT_ONCE = WIDTH == 16 ? 1 : WIDTH == 8 ? 2 : 4 };
+    typedef uint4 Piece;
+    const u64* table;  // the planes of the first block
+    u32 begin;         // where the box begins in the chunk
+    Cut cut;
+
+    // Where a byte of the box lies: its block, and how many bytes into that.
+    __device__ __forceinline__ u32 block_of(i64 at, u32& inside) const
+    {
+        u32 byte = begin + (u32)at, block = quotient(byte, cut.multiplier, cut.shift);
+        inside = byte - block * cut.block;
+        return block;
+    }
+    __device__ __forceinline__ void planes_of(u32 block, const u8** plane) const
+    {
+        const uint4* pairs = (const uint4*)(table + (u64)block * WIDTH);
+#pragma unroll
+        for (u32 j = 0; j < WIDTH / 2; ++j) {
+            uint4 two = pairs[j];
+            plane[2 * j] = global<const u8>((u64)two.y << 32 | two.x);
+            plane[2 * j + 1] = global<const u8>((u64)two.w << 32 | two.z);
+        }
+    }
+    __device__ __forceinline__ Piece load(i64 at) const
+    {
+        u32 inside;
+        const u8* plane[WIDTH];
+        planes_of(block_of(at, inside), plane);
+        return Elements<WIDTH>::at(plane, inside + PIECE <= cut.block ? inside / WIDTH : 0);
+    }
+    __device__ __forceinline__ uint4 made(const Piece& v, i64 at) const
+    {
+        u32 inside;
+        block_of(at, inside);
+        return inside + PIECE <= cut.block ? v : gathered(at);
+    }
+    __device__ __forceinline__ uint4 gathered(i64 at) const
+    {
+        u64 half[2] = {0, 0};
+#pragma unroll 1
+        for (u32 i = 0; i < PIECE; i += WIDTH) {
+            T v;
+            element(at + i, v);
+            u64 bits = (u64)bits_of(v) << (8 * (i & 7));
+            half[0] |= i < 8 ? bits : 0, half[1] |= i < 8 ? 0 : bits;
+        }
+        return words((u32)half[0], (u32)(half[0] >> 32), (u32)half[1], (u32)(half[1] >> 32));
+    }
+    __device__ __forceinline__ void element(i64 at, T& v) const
+    {
+        u32 inside;
+        const u8* plane[WIDTH];
+        planes_of(block_of(at, inside), plane);
+        gather(plane, inside / WIDTH, v);
+    }
+};
+
+template <class T, class Source>
+__device__ __forceinline__ void put(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
+{
+    if (f.mode == ROWS) rows(f, target, source, swap, (u32)sizeof(T));
+    else box<T>(f, target, source, swap, tile);
+}
+
+template <class T>
+__device__ __forceinline__ void
+place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
+{
+    __shared__ Form f;
+    __shared__ T tile[SIDE * (SIDE + 1)];
+    if (blockIdx.x >= count) return;
+    u64 row = count, i = blockIdx.x;
+    u8* target = global<u8>(table[i]);
+    u64 source = table[row + i];
+    const u64* form = forms + table[2 * row + i] * (sizeof(Form) / 8);
+    Cut cut = ((const Cut*)cuts)[table[3 * row + i]];
+    for (u32 k = threadIdx.x; k < sizeof(Form) / 8; k += blockDim.x) ((u64*)&f)[k] = form[k];
+    __syncthreads();
+    if (cut.block) {
+        Planes<T> chunk;
+        chunk.table = planes + table[4 * row + i], chunk.begin = (u32)source, chunk.cut = cut;
+        put<T>(f, target, chunk, swap, tile);
+    } else if (source) {
+        Plain chunk;
+        chunk.base = global<const u8>(source);
+        put<T>(f, target, chunk, swap, tile);
+    } else {
+        Filler fill;
+        fill.low = low, fill.high = high;
+        put<T>(f, target, fill, 1, tile);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
+place_planes_2(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
+{
+    place_elements<u16>(table, forms, cuts, planes, low, high, swap, count);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
+place_planes_4(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
+{
+    place_elements<u32>(table, forms, cuts, planes, low, high, swap, count);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
+place_planes_8(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
+{
+    place_elements<uint2>(table, forms, cuts, planes, low, high, swap, count);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
+place_planes_16(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
+{
+    place_elements<uint4>(table, forms, cuts, planes, low, high, swap, count);
+}
