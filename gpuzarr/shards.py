@@ -21,10 +21,13 @@ COPY = 8 << 20  # bytes of untouched inner chunks that are copied at once
 
 
 class Shard:
-    """One shard of an array with one level of shards. `left`: inner chunks that are still to come."""
+    """One shard of an array with one level of shards.
 
-    def __init__(self, store: Store, layout: Layout, key: str, left: int) -> None:
-        self.key = key
+    `left`: inner chunks that are still to come. `changed`: it is the old shard with changes (see `Store.write`).
+    """
+
+    def __init__(self, store: Store, layout: Layout, key: str, left: int, changed: bool) -> None:
+        self.key, self._changed = key, changed
         self._store, self._level, self._left = store, layout.levels[0], left
         self._table = np.full((prod(self._level.counts), 2), EMPTY, np.uint64)
         self._end = self._level.index_bytes if self._level.codec.index_location == "start" else 0
@@ -65,7 +68,7 @@ class Shard:
             return
         total = int(slab.sizes.sum())
         with self._lock:
-            sink = self._sink = self._sink or self._store.create(self.key)
+            sink = self._sink = self._sink or self._store.create(self.key, self._changed)
             start, self._end = self._end, self._end + total
         offsets = start + np.cumsum(slab.sizes) - slab.sizes
         if total <= len(slab) * SMALL or (np.diff(slab.starts) == slab.sizes[:-1]).all():

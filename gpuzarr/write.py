@@ -122,7 +122,7 @@ class Writing:
         """Every shard is an object; its inner chunks go into it as they are encoded."""
         units = self._units(found)
         covered = [self._covered(coords, some) for coords, some in units.items()]
-        whole = [self._open(some) for some, is_whole in zip(units.values(), covered, strict=True) if is_whole]
+        whole = [self._open(some, False) for some, is_whole in zip(units.values(), covered, strict=True) if is_whole]
         try:
             self._run(self._waves([(part, shard) for some, shard in whole for part in some], True))
         finally:
@@ -148,13 +148,13 @@ class Writing:
         within = prod(min(n, axis.count - i * n) for axis, n, i in sides)
         return sum(map(len, some)) == within and all(part.covers(self.layout.axes) for part in some)
 
-    def _open(self, some: Sequence[Part]) -> tuple[Sequence[Part], Shard]:
+    def _open(self, some: Sequence[Part], changed: bool) -> tuple[Sequence[Part], Shard]:
         key = self.layout.key(some[0].coords[0].tolist())
-        return some, Shard(self.target.store, self.layout, key, sum(map(len, some)))
+        return some, Shard(self.target.store, self.layout, key, sum(map(len, some)), changed)
 
     def _change(self, some: Sequence[Part]) -> None:
         """A shard that is covered in part: what is not touched is copied as it is stored."""
-        some, shard = self._open(some)
+        some, shard = self._open(some, True)
         with self._locked([shard.key]):
             try:
                 self._keep(shard, np.concatenate([part.coords for part in some]))
@@ -260,7 +260,7 @@ class Writing:
         """`slab` has the chunks of the wave that are `stored`; the others are deleted."""
         if wave.shards[0] is None:
             keys = np.array(self.layout.keys(wave.coords), object)
-            self.target.store.write(keys[stored].tolist(), slab)
+            self.target.store.write(keys[stored].tolist(), slab, not wave.covered)
             self.target.store.delete(keys[~stored].tolist())
             return
         place = np.cumsum(stored) - stored

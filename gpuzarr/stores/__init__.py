@@ -82,12 +82,15 @@ class Store(Protocol):
         """Write one small object."""
         ...
 
-    def write(self, keys: Sequence[str], slab: Slab) -> None:
-        """Write objects: key i gets chunk i of the slab, which is in host memory."""
+    def write(self, keys: Sequence[str], slab: Slab, changed: bool = False) -> None:
+        """Write objects: key i gets chunk i of the slab, which is in host memory.
+
+        `changed`: they are the old ones with changes; what is safe from a power cut today must not be lost by one.
+        """
         ...
 
-    def create(self, key: str) -> Sink:
-        """An object that is written piece by piece."""
+    def create(self, key: str, changed: bool = False) -> Sink:
+        """An object that is written piece by piece; `changed` as for `write`."""
         ...
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -2,16 +2,23 @@
 
 The other name is `.NAME.HOST-PID-COUNT.partial`. No key of Zarr begins with a dot and ends so. What a killed
 process left is removed by the next one that writes to the folder.
+
+When the computer loses its power, files that were written in the last seconds without `fsync` may be found empty. A file
+that takes the place of another is safer: ext4 and btrfs then send its bytes to the disk, and the writer waits; on ext4
+that takes three quarters of the time of writing 1 MiB (measured: 1.1 GB/s on 2 threads). A file whose bytes are all new
+therefore changes names with the old one, which is then removed (6.7 GB/s): that is as atomic, and nobody waits.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import time
 from collections.abc import Sequence
 from functools import cache
 from itertools import count
+from stat import S_ISREG
 from typing import Any
 from zlib import crc32
 
@@ -20,6 +27,7 @@ LOCK = ".lock"
 OLD = 24 * 3600  # seconds after which a partial file of another machine is nobody's any more
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 SEEN_MOST = 1 << 16  # folders remembered
+_HERE, _EXCHANGE = -100, 2  # of renameat2(2): paths are as for open(2); both files stay, each with the other's name
 _counter = count()
 _seen: set[str] = set()
 _cleaning = threading.Lock()
@@ -50,14 +58,17 @@ class PartialFile:
             done = os.pwrite(self._file, data, offset)
             data, offset = data[done:], offset + done
 
-    def commit(self, fsync: bool) -> None:
-        """Let the file take its place; with `fsync` it is on the disk before that, and the new name after it."""
+    def commit(self, fsync: bool, changed: bool) -> None:
+        """Let the file take its place; with `fsync` it is on the disk before that, and the new name after it.
+
+        `changed`: it is the old file with changes, and a power cut must not take what was safe before.
+        """
         try:
             if fsync:
                 os.fsync(self._file)
             file, self._file = self._file, -1
             os.close(file)
-            os.replace(self._partial, self.path)
+            (os.replace if fsync or changed else replace_at_once)(self._partial, self.path)
         except BaseException:
             self.abort()
             raise
@@ -72,8 +83,8 @@ class PartialFile:
         remove([self._partial])
 
 
-def write(path: str, pieces: Sequence[Any], fsync: bool = False) -> None:
-    """The pieces, one after another, as the new file at `path`."""
+def write(path: str, pieces: Sequence[Any], fsync: bool, changed: bool) -> None:
+    """The pieces, one after another, as the new file at `path`; see `PartialFile.commit`."""
     file, offset = PartialFile(path), 0
     try:
         for piece in pieces:
@@ -82,7 +93,37 @@ def write(path: str, pieces: Sequence[Any], fsync: bool = False) -> None:
     except BaseException:
         file.abort()
         raise
-    file.commit(fsync)
+    file.commit(fsync, changed)
+
+
+def replace_at_once(new: str, path: str) -> None:
+    """As `os.replace`, but no file system begins to write to the disk because of it."""
+    try:
+        regular = S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        regular = False
+    if regular and _exchanged(new, path):
+        os.unlink(new)  # it is the old file now
+    else:
+        os.replace(new, path)
+
+
+def _exchanged(one: str, other: str) -> bool:
+    """Whether two files changed names, which happens in one moment, or not at all."""
+    exchange = _renameat2()
+    return exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+
+
+@cache
+def _renameat2() -> Any:
+    """Linux' system call, as the C library has it; None where it does not."""
+    try:
+        function = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):
+        return None
+    number, name = ctypes.c_int, ctypes.c_char_p
+    function.restype, function.argtypes = number, [number, name, number, name, ctypes.c_uint]
+    return function
 
 
 def remove(paths: Sequence[str]) -> None:

@@ -128,16 +128,16 @@ class LocalStore:
 
     def set(self, key: str, data: bytes) -> None:
         with self._writing(key):
-            files.write(self.path(key), [data], self.fsync)
+            files.write(self.path(key), [data], self.fsync, True)
 
-    def write(self, keys: Sequence[str], slab: Slab) -> None:
+    def write(self, keys: Sequence[str], slab: Slab, changed: bool = False) -> None:
         for i, key in enumerate(keys):
             with self._writing(key):
-                files.write(self.path(key), [slab.on_host(i)], self.fsync)
+                files.write(self.path(key), [slab.on_host(i)], self.fsync, changed)
 
-    def create(self, key: str) -> LocalSink:
+    def create(self, key: str, changed: bool = False) -> LocalSink:
         with self._writing(key):
-            return LocalSink(self, key, files.PartialFile(self.path(key)))
+            return LocalSink(self, key, files.PartialFile(self.path(key)), changed)
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -250,6 +250,7 @@ class LocalSink:
     store: LocalStore
     key: str
     file: files.PartialFile
+    changed: bool
 
     def write(self, data: Any, offset: int) -> None:
         with self.store._writing(self.key):
@@ -257,7 +258,7 @@ class LocalSink:
 
     def commit(self) -> None:
         with self.store._writing(self.key):
-            self.file.commit(self.store.fsync)
+            self.file.commit(self.store.fsync, self.changed)
 
     def abort(self) -> None:
         self.file.abort()

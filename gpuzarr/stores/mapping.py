@@ -60,11 +60,11 @@ class MappingStore:
     def set(self, key: str, data: bytes) -> None:
         self._writable(key)[key] = bytes(data)
 
-    def write(self, keys: Sequence[str], slab: Slab) -> None:
+    def write(self, keys: Sequence[str], slab: Slab, changed: bool = False) -> None:
         for i, key in enumerate(keys):
             self.set(key, slab.on_host(i).tobytes())
 
-    def create(self, key: str) -> MappingSink:
+    def create(self, key: str, changed: bool = False) -> MappingSink:
         self._writable(key)
         return MappingSink(self, key, bytearray())
 
