@@ -56,11 +56,23 @@ def same(values: np.ndarray, truth: np.ndarray) -> bool:
     return values.dtype == truth.dtype and np.array_equal(values, truth)
 
 
-def medians(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each. Every round runs each once, so that what else the machine does hits all alike."""
+def medians(
+    runs: Mapping[str, Callable[[], Any]],
+    repeats: int,
+    prepare: Callable[[str], None] | None = None,
+    enough: float = float("inf"),
+) -> dict[str, float]:
+    """Median seconds of each. Every round runs each once, so that what else the machine does hits all alike.
+
+    `prepare(name)` is called before each run, untimed. Who ran 3 times, and for `enough` seconds in all, runs no more.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
+            if len(seconds[name]) >= 3 and sum(seconds[name]) > enough:
+                continue
+            if prepare is not None:
+                prepare(name)
             before = time.perf_counter()
             result = run()
             seconds[name].append(time.perf_counter() - before)

@@ -30,7 +30,7 @@ from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING, Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
-CACHED = 1 << 20  # bytes of a wave on a CPU
+CACHED = 8 << 20  # bytes of a wave on a CPU: larger ones need more memory, smaller ones more Python
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -196,7 +196,7 @@ class Writing:
 
     @property
     def _budget(self) -> int:
-        """Bytes of a wave. On a CPU what is gathered is encoded and written while it is in the core's cache."""
+        """Bytes of a wave. On a CPU what is gathered is encoded and written while it is in a cache."""
         return self.device.wave_bytes if self.device.gpu else min(self.device.wave_bytes, CACHED)
 
     def _run(self, waves: Sequence[Wave]) -> None:
