@@ -64,12 +64,12 @@ def medians(
 ) -> dict[str, float]:
     """Median seconds of each. Every round runs each once, so that what else the machine does hits all alike.
 
-    `prepare(name)` is called before each run, untimed. Who ran 3 times, and for `enough` seconds in all, runs no more.
+    `prepare(name)` is called before each run, untimed. Who ran twice, and for `enough` seconds in all, runs no more.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            if len(seconds[name]) >= 3 and sum(seconds[name]) > enough:
+            if len(seconds[name]) >= 2 and sum(seconds[name]) > enough:
                 continue
             if prepare is not None:
                 prepare(name)

@@ -1,4 +1,4 @@
-"""Writing that does not wait: values are copied, and written in their order while the caller goes on."""
+"""Writing that does not wait: values are copied, joined to whole shards, and written while the caller goes on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from gpuzarr.errors import ClosedError
+from gpuzarr.joined import Joined
 
 UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 Accept = Callable[[Any, Any], tuple[Any, Any]]
@@ -28,13 +29,14 @@ def nbytes(amount: str | int) -> int:
 
 
 class Writer:
-    """`w[region] = batch` writes on another thread, in the order of the calls; see `Array.writer`.
+    """`w[region] = batch` writes on another thread, as if in the order of the calls; see `Array.writer`.
 
     `accept(selection, value)` says where, and gives an array that broadcasts to that, or raises; `put` writes it.
+    `joined` keeps what waits for its neighbours.
     """
 
-    def __init__(self, accept: Accept, put: Put, most: int) -> None:
-        self._accept, self._put, self._most = accept, put, most
+    def __init__(self, accept: Accept, put: Put, most: int, joined: Joined) -> None:
+        self._accept, self._put, self._most, self._joined = accept, put, most, joined
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
         self._broken = False
@@ -45,24 +47,31 @@ class Writer:
         while self._waiting and self._waiting[0][0].done():
             self._oldest()
         place, values = self._accept(selection, value)
-        while self._waiting and sum(size for _, size in self._waiting) + values.nbytes > self._most:
-            self._oldest()
         if values.nbytes > self._most:
+            self.flush()
             self._put(place, values)
+            return
+        while self._waiting and self._held + values.nbytes > self._most:
+            self._oldest()
+        if (box := self._joined.box(place, values := values.copy())) is None:
+            self._submit_joined()
+            self._submit(place, values)
         else:
-            self._waiting.append((self._thread.submit(self._work, place, values.copy()), values.nbytes))
+            for ready in self._joined.add(box):
+                self._submit(ready.place, self._joined.values(ready))
 
     def flush(self) -> None:
         """Wait until all is written; raises the first error."""
+        self._submit_joined()
         while self._waiting:
             self._oldest()
 
     def close(self) -> None:
         """`flush`, after which nothing can be written."""
-        thread, self._thread = self._thread, None
         try:
             self.flush()
         finally:
+            thread, self._thread = self._thread, None
             if thread is not None:
                 thread.shutdown()
 
@@ -76,6 +85,19 @@ class Writer:
             if error is None:
                 raise
 
+    @property
+    def _held(self) -> int:
+        """Bytes of all copies; what is joined is copied once more then."""
+        return sum(size for _, size in self._waiting) + 2 * self._joined.nbytes
+
+    def _submit(self, place: Any, values: Any) -> None:
+        if self._thread is not None:
+            self._waiting.append((self._thread.submit(self._work, place, values), values.nbytes))
+
+    def _submit_joined(self) -> None:
+        for box in self._joined.take():
+            self._submit(box.place, self._joined.values(box))
+
     def _oldest(self) -> None:
         """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
         future, _ = self._waiting.popleft()
@@ -85,6 +107,7 @@ class Writer:
             for other, _ in self._waiting:
                 other.cancel()
             self._waiting.clear()
+            self._joined.take()
             thread, self._thread = self._thread, None
             if thread is not None:
                 thread.shutdown()

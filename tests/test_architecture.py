@@ -23,7 +23,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["explain", "resize", "attributes", "value", "writer"],
     ["create"],
     ["read", "write", "report", "warmup"],
-    ["direct", "shards"],
+    ["direct", "joined", "shards"],
     ["plan"],
     ["budget"],
     ["locate", "placement", "expected"],
