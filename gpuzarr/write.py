@@ -30,7 +30,7 @@ from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING, Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
-CACHED = 8 << 20  # bytes of a wave on a CPU: larger ones need more memory, smaller ones more Python
+CACHED = 4 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave the cache
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 

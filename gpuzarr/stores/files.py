@@ -27,7 +27,8 @@ LOCK = ".lock"
 OLD = 24 * 3600  # seconds after which a partial file of another machine is nobody's any more
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 SEEN_MOST = 1 << 16  # folders remembered
-_HERE, _EXCHANGE = -100, 2  # of renameat2(2): paths are as for open(2); both files stay, each with the other's name
+_HERE = -100  # of renameat2(2): paths are as for open(2)
+_ONLY_NEW, _EXCHANGE = 1, 2  # nothing is replaced; both files stay, each with the other's name
 _counter = count()
 _seen: set[str] = set()
 _cleaning = threading.Lock()
@@ -48,7 +49,7 @@ class PartialFile:
         try:
             self._file = os.open(self._partial, FLAGS, 0o666)
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
+            _make(folder)
             self._file = os.open(self._partial, FLAGS, 0o666)
 
     def write(self, data: Any, offset: int) -> None:
@@ -98,20 +99,35 @@ def write(path: str, pieces: Sequence[Any], fsync: bool, changed: bool) -> None:
 
 def replace_at_once(new: str, path: str) -> None:
     """As `os.replace`, but no file system begins to write to the disk because of it."""
-    try:
-        regular = S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        regular = False
-    if regular and _exchanged(new, path):
+    if _renamed(new, path, _ONLY_NEW):
+        return
+    if _is_file(path) and _renamed(new, path, _EXCHANGE):
         os.unlink(new)  # it is the old file now
     else:
         os.replace(new, path)
 
 
-def _exchanged(one: str, other: str) -> bool:
-    """Whether two files changed names, which happens in one moment, or not at all."""
-    exchange = _renameat2()
-    return exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+def _renamed(one: str, other: str, how: int) -> bool:
+    """Whether renameat2(2) did it, in one moment; else nothing has changed."""
+    rename = _renameat2()
+    return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), how) == 0
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _make(folder: str) -> None:
+    """Make a folder; mostly the one above is there."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
 
 
 @cache
