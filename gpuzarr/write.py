@@ -19,6 +19,7 @@ import numpy as np
 from gpuzarr.batch import Slab
 from gpuzarr.blank import blank
 from gpuzarr.devices import Device
+from gpuzarr.devices.host import HOST
 from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.gpu.empty import only_fill
 from gpuzarr.grid import Part, distinct, parts
@@ -30,7 +31,8 @@ from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING, Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
-CACHED = 4 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave the cache
+SHARDS = 8  # the same of shards
+CACHED = 8 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -128,9 +130,9 @@ class Writing:
         finally:
             for _, shard in whole:
                 shard.abort()  # does nothing where it is closed
-        for some, is_whole in zip(units.values(), covered, strict=True):
-            if not is_whole:
-                self._change(some)
+        partly = [some for some, is_whole in zip(units.values(), covered, strict=True) if not is_whole]
+        for first in range(0, len(partly), SHARDS):
+            self._change(partly[first : first + SHARDS])
 
     def _units(self, found: Iterable[Part]) -> dict[tuple[int, ...], list[Part]]:
         """The parts of each shard."""
@@ -152,19 +154,24 @@ class Writing:
         key = self.layout.key(some[0].coords[0].tolist())
         return some, Shard(self.target.store, self.layout, key, sum(map(len, some)), changed)
 
-    def _change(self, some: Sequence[Part]) -> None:
-        """A shard that is covered in part: what is not touched is copied as it is stored."""
-        some, shard = self._open(some, True)
-        with self._locked([shard.key]):
+    def _change(self, units: Sequence[Sequence[Part]]) -> None:
+        """Shards that are covered in part: what is not touched is copied as it is stored."""
+        opened = [self._open(some, True) for some in units]
+        with self._locked([shard.key for _, shard in opened]):
             try:
-                self._keep(shard, np.concatenate([part.coords for part in some]))
+                HOST.each(self._keep, opened)
                 for is_covered in (True, False):
-                    pairs = [(part, shard) for part in some if part.covers(self.layout.axes) == is_covered]
-                    self._run(self._waves(pairs, is_covered))
+                    pairs = [(part, shard) for some, shard in opened for part in some]
+                    right = [pair for pair in pairs if pair[0].covers(self.layout.axes) == is_covered]
+                    self._run(self._waves(right, is_covered))
             finally:
-                shard.abort()
+                for _, shard in opened:
+                    shard.abort()
 
-    def _keep(self, shard: Shard, touched: np.ndarray) -> None:
+    def _keep(self, opened: tuple[Sequence[Part], Shard]) -> None:
+        """Take over the chunks of a shard that its parts do not touch."""
+        some, shard = opened
+        touched = np.concatenate([part.coords for part in some])
         per_object = np.asarray(self.layout.per_object, np.int64)
         inside = np.stack(np.unravel_index(np.arange(prod(per_object.tolist())), self.layout.per_object), axis=1)
         coords = touched[0] // per_object * per_object + np.delete(inside, shard.numbers(touched), axis=0)
