@@ -37,6 +37,7 @@ V2: dict[str, dict[str, Any]] = {
     "v2-delta": {"filters": [{"id": "delta", "dtype": "<i4"}]},
 }
 ALL = CHAINS | {f"{name}, shards": chain | {"shards": SHARDS} for name, chain in CHAINS.items()} | V2
+NOT_OF_ZARRS = {"v2-raw-F", "v2-delta"}  # no order "F" of v2, and no filters
 ZARR = tuple(map(int, zarr.__version__.split(".")[:2]))
 DTYPES = [
     "?",

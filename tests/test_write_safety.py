@@ -18,6 +18,7 @@ import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.stores import files
 from gpuzarr.stores.local import LocalStore
 
 FORK = multiprocessing.get_context("fork")
@@ -105,6 +106,23 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
     sink.write(b"3", 0)
     sink.commit()
     assert store.get("b/x") == b"3" and not partial(tmp_path)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("fsync", [True, False])
+def test_how_files_take_their_place(known: bool, fsync: bool, tmp_path: Path, monkeypatch: Any) -> None:
+    """New ones, over old ones, never over a folder; also where the system has no renameat2."""
+    if not known:
+        monkeypatch.setattr(files, "_renameat2", lambda: None)
+    for changed in (True, False):
+        path = tmp_path / f"{changed}"
+        for text in (b"one", b"two"):
+            files.write(str(path), [text[:1], text[1:]], fsync, changed)
+            assert path.read_bytes() == text
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        with pytest.raises(IsADirectoryError):
+            files.write(str(tmp_path / "folder"), [b"three"], fsync, changed)
+    assert sorted(os.listdir(tmp_path)) == ["False", "True", "folder"]
 
 
 def write_rows(path: str, rank: int, workers: int, safe: bool) -> None:
