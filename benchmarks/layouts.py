@@ -106,10 +106,15 @@ def ldeakin(side: int) -> np.ndarray:
 
 def write(path: Path, layout: Layout, values: np.ndarray) -> None:
     """Store `values` at `path` as `layout` says, with zarr-python."""
+    create(path, layout, values)[...] = values
+
+
+def create(path: Path, layout: Layout, values: np.ndarray) -> Any:
+    """zarr-python's array at `path`, as `layout` says, for such values: nothing is in it yet."""
     import zarr
 
     chunks, shards = fitted(layout.chunks, values.shape), layout.shards and fitted(layout.shards, values.shape)
-    array = zarr.create_array(
+    return zarr.create_array(
         str(path),
         shape=values.shape,
         dtype=values.dtype,
@@ -120,7 +125,6 @@ def write(path: Path, layout: Layout, values: np.ndarray) -> None:
         zarr_format=layout.zarr_format,
         overwrite=True,
     )
-    array[...] = values
 
 
 def fitted(chunks: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

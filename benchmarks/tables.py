@@ -8,25 +8,41 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import RESULTS
 
 README = Path(__file__).parents[1] / "README.md"
+PEERS = {"zarr-python": ("zarr-python", "zarr fused"), "zarrs": ("zarrs",), "tensorstore": ("tensorstore",)}
 NOT_YET = "**Not yet run on a GPU**: the kernels and nvCOMP's calls were only run on an emulator.\n"
 
 
 def read_local(folder: Path) -> str:
     """Readers on the CPU; of zarr-python's pipelines the better one."""
     result = json.loads((folder / "read_local.json").read_text())
-    version = result["versions"]
-    peers = [("zarr-python", ("zarr-python", "zarr fused")), ("zarrs", ("zarrs",)), ("tensorstore", ("tensorstore",))]
-    columns = [("gpuzarr", ("gpuzarr cpu",)), *peers, ("limit", ("limit",))]
-    heads = [f"{head} {version.get(head.removesuffix('-python'), '')}".strip() for head, _ in columns]
-    rows = [[row["layout"], *(rate(row, names) for _, names in columns)] for row in result["rows"]]
-    return table(["layout", *heads], rows)
+    columns = {"gpuzarr": ("gpuzarr cpu",), **PEERS, "limit": ("limit",)}
+    rows = [[row["layout"], *(rate(row, names) for names in columns.values())] for row in result["rows"]]
+    return table(["layout", *named(columns, result)], rows)
+
+
+def write_local(folder: Path) -> str:
+    """Writers on the CPU, into new files; over old ones ours and the best of the others."""
+    result = json.loads((folder / "write_local.json").read_text())
+    columns = {"gpuzarr": ("gpuzarr cpu",), **PEERS}
+    others = [name for names in PEERS.values() for name in names]
+    rows = []
+    for row in result["rows"]:
+        over = row | {"seconds": row["seconds_over"]}
+        both = f"{rate(over, columns['gpuzarr'])} / {rate(over, others)}"
+        rows.append([row["layout"], *(rate(row, names) for names in columns.values()), both])
+    return table(["layout", *named(columns, result), "over old files: gpuzarr / best peer"], rows)
+
+
+def named(columns: Iterable[str], result: dict[str, Any]) -> list[str]:
+    """The heads of columns, with versions."""
+    return [f"{head} {result['versions'].get(head.removesuffix('-python'), '')}".strip() for head in columns]
 
 
 def rate(row: dict[str, Any], names: Sequence[str]) -> str:
@@ -98,7 +114,7 @@ MADE: dict[str, Callable[[dict[str, Any]], str]] = {
     "gpu_decode": decode,
     "gpu_kernels": kernels,
 }
-TABLES: dict[str, Callable[[Path], str]] = {"read_local": read_local, "gpu": gpu}
+TABLES: dict[str, Callable[[Path], str]] = {"read_local": read_local, "write_local": write_local, "gpu": gpu}
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -20,6 +20,7 @@ from gpuzarr.devices.host import HOST
 from gpuzarr.devices.record import Record
 from gpuzarr.errors import DeviceError, ReadOnlyError, SelectionError, ValueKindError
 from gpuzarr.explain import Explanation, explain
+from gpuzarr.joined import Joined
 from gpuzarr.layout import Layout, layout
 from gpuzarr.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis, files
@@ -296,14 +297,18 @@ class Array:
     def writer(self, max_inflight: str | int = "1GiB") -> Writer:
         """`with a.writer() as w: w[region] = batch`: writes while the caller computes the next batch.
 
-        The values are copied at once, so their memory may be used again, and are written in the order of the calls.
-        No more than `max_inflight` bytes of copies wait at any time (a larger value is not copied: the call returns
-        when it is written), and the write at work holds no more than that beside, or `memory_limit`. An error is
-        raised by the next call, or at the end; nothing is written after it.
+        The values are copied at once, so their memory may be used again; what is stored in the end is what writing
+        them in the order of the calls would store. Regions that cover a shard (without shards: a chunk) in part wait
+        for their neighbours, to be written together when it is full, when a quarter of `max_inflight` waits, or by
+        `w.flush()` and at the end: only then is everything in the store. No more than `max_inflight` bytes of copies
+        are held at any time (a larger value is not copied: the call returns when it is written), and the write at
+        work holds no more than that beside, or `memory_limit`. An error is raised by the next call, or at the end;
+        nothing is written after it.
         """
         most = nbytes(max_inflight)
         limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
-        return Writer(self._accept, partial(self._write, limit=limit), most, self.device)
+        joined = Joined(self.layout, most // 4, self.device)
+        return Writer(self._accept, partial(self._write, limit=limit), most, joined, self.device)
 
     def _put(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
         self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()), limit)

@@ -35,7 +35,8 @@ from gpuzarr.stores import MISSING
 from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
 from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, places, wave_of
 
-CACHED = 1 << 20  # bytes of a wave on a CPU
+SHARDS = 8  # partly covered shards whose locks are held at once
+CACHED = 8 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
 
 
 def write(
@@ -110,9 +111,9 @@ class Writing:
         finally:
             for _, shard in whole:
                 shard.abort()  # does nothing where it is closed
-        for some, is_whole in zip(units.values(), covered, strict=True):
-            if not is_whole:
-                self._change(some)
+        partly = [some for some, is_whole in zip(units.values(), covered, strict=True) if not is_whole]
+        for first in range(0, len(partly), SHARDS):
+            self._change(partly[first : first + SHARDS])
 
     def _count_units(self, whole: int, partly: int) -> None:
         self.record.count(whole=whole, partly=partly, locks=partly if self.target.safe else 0)
@@ -137,19 +138,24 @@ class Writing:
         key = self.layout.key(some[0].coords[0].tolist())
         return some, Shard(self.target.store, self.layout, key, sum(map(len, some)))
 
-    def _change(self, some: Sequence[Part]) -> None:
-        """A shard that is covered in part: what is not touched is copied as it is stored."""
-        some, shard = self._open(some)
-        with self._locked([shard.key]):
+    def _change(self, units: Sequence[Sequence[Part]]) -> None:
+        """Shards that are covered in part: what is not touched is copied as it is stored."""
+        opened = [self._open(some) for some in units]
+        with self._locked([shard.key for _, shard in opened]):
             try:
-                self._keep(shard, np.concatenate([part.coords for part in some]))
+                HOST.each(self._keep, opened)
                 for is_covered in (True, False):
-                    pairs = [(part, shard) for part in some if part.covers(self.layout.axes) == is_covered]
-                    self._run(self.waves(pairs, is_covered))
+                    pairs = [(part, shard) for some, shard in opened for part in some]
+                    right = [pair for pair in pairs if pair[0].covers(self.layout.axes) == is_covered]
+                    self._run(self.waves(right, is_covered))
             finally:
-                shard.abort()
+                for _, shard in opened:
+                    shard.abort()
 
-    def _keep(self, shard: Shard, touched: np.ndarray) -> None:
+    def _keep(self, opened: tuple[Sequence[Part], Shard]) -> None:
+        """Take over the chunks of a shard that its parts do not touch."""
+        some, shard = opened
+        touched = np.concatenate([part.coords for part in some])
         per_object = np.asarray(self.layout.per_object, np.int64)
         inside = np.stack(np.unravel_index(np.arange(prod(per_object.tolist())), self.layout.per_object), axis=1)
         coords = touched[0] // per_object * per_object + np.delete(inside, shard.numbers(touched), axis=0)
@@ -179,7 +185,7 @@ class Writing:
         return [*packed, wave_of(small, covered)] if small else packed
 
     def _most(self, chunk_shape: tuple[int, ...], covered: bool, total: int) -> int:
-        """Chunks of a wave. On a CPU what is gathered is encoded and written while it is in the core's cache."""
+        """Chunks of a wave. On a CPU what is gathered is encoded and written while it is in a cache."""
         if self.device.gpu:
             chain = self.layout.chain(chunk_shape)
             return chunks_a_wave(self.share(chunk_shape, covered), chain, total, self.device)

@@ -1,4 +1,4 @@
-"""Writing that does not wait: values are copied, and written in their order while the caller goes on."""
+"""Writing that does not wait: values are copied, joined to whole shards, and written while the caller goes on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from gpuzarr.devices import Device
 from gpuzarr.errors import ClosedError
+from gpuzarr.joined import Box, Joined
 
 UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 Accept = Callable[[Any, Any], tuple[Any, Any]]
@@ -29,14 +30,15 @@ def nbytes(amount: str | int) -> int:
 
 
 class Writer:
-    """`w[region] = batch` writes on another thread, in the order of the calls; see `Array.writer`.
+    """`w[region] = batch` writes on another thread, as if in the order of the calls; see `Array.writer`.
 
     `accept(selection, value)` says where, and gives an array of the device that broadcasts to that, or raises; `put`
-    writes it. On a GPU that runs on a stream of its own, behind the copy and beside what the caller launches next.
+    writes it. `joined` keeps what waits for its neighbours. On a GPU a write runs on a stream of its own, behind the
+    copies and beside what the caller launches next.
     """
 
-    def __init__(self, accept: Accept, put: Put, most: int, device: Device) -> None:
-        self._accept, self._put, self._most, self._device = accept, put, most, device
+    def __init__(self, accept: Accept, put: Put, most: int, joined: Joined, device: Device) -> None:
+        self._accept, self._put, self._most, self._joined, self._device = accept, put, most, joined, device
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
         self._broken = False
@@ -47,26 +49,32 @@ class Writer:
         while self._waiting and self._waiting[0][0].done():
             self._oldest()
         place, values = self._accept(selection, value)
-        while self._waiting and sum(size for _, size in self._waiting) + values.nbytes > self._most:
-            self._oldest()
         if values.nbytes > self._most:
+            self.flush()
             self._put(place, values)
+            return
+        while self._waiting and self._held + values.nbytes > self._most:
+            self._oldest()
+        values = self._copied(values)
+        if (box := self._joined.box(place, values)) is None:
+            self._submit_joined()
+            self._submit(place, values.nbytes, lambda: values)
         else:
-            with self._device.on():
-                copied, mark = values.copy(), self._device.mark()
-            self._waiting.append((self._thread.submit(self._work, place, copied, mark), values.nbytes))
+            for ready in self._joined.add(box):
+                self._submit_box(ready)
 
     def flush(self) -> None:
         """Wait until all is written; raises the first error."""
+        self._submit_joined()
         while self._waiting:
             self._oldest()
 
     def close(self) -> None:
         """`flush`, after which nothing can be written."""
-        thread, self._thread = self._thread, None
         try:
             self.flush()
         finally:
+            thread, self._thread = self._thread, None
             if thread is not None:
                 thread.shutdown()
 
@@ -80,6 +88,30 @@ class Writer:
             if error is None:
                 raise
 
+    @property
+    def _held(self) -> int:
+        """Bytes of all copies; those that are joined are copied once more then."""
+        return sum(size for _, size in self._waiting) + 2 * self._joined.nbytes
+
+    def _copied(self, values: Any) -> Any:
+        """A copy in the order of the caller's stream, for which the stream of writers waits."""
+        with self._device.on():
+            copy, mark = values.copy(), self._device.mark()
+        with self._device.after(mark):
+            return copy
+
+    def _submit(self, place: Any, nbytes: int, values: Callable[[], Any]) -> None:
+        if self._thread is not None:
+            self._waiting.append((self._thread.submit(self._work, place, values), nbytes))
+
+    def _submit_box(self, box: Box) -> None:
+        """Its pieces are held until it is written: their memory is of the callers' streams."""
+        self._submit(box.place, self._joined.bytes_of(box), lambda: self._joined.values(box))
+
+    def _submit_joined(self) -> None:
+        for box in self._joined.take():
+            self._submit_box(box)
+
     def _oldest(self) -> None:
         """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
         future, _ = self._waiting.popleft()
@@ -89,17 +121,18 @@ class Writer:
             for other, _ in self._waiting:
                 other.cancel()
             self._waiting.clear()
+            self._joined.take()
             thread, self._thread = self._thread, None
             if thread is not None:
                 thread.shutdown()
             raise
 
-    def _work(self, place: Any, values: Any, mark: Any) -> None:
+    def _work(self, place: Any, values: Callable[[], Any]) -> None:
         if self._broken:
             return
         try:
-            with self._device.after(mark):
-                self._put(place, values)
+            with self._device.after():
+                self._put(place, values())
         except BaseException:
             self._broken = True
             raise

@@ -24,7 +24,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["create"],
     ["read", "write", "report", "warmup"],
     ["write_waves"],
-    ["direct", "shards"],
+    ["direct", "joined", "shards"],
     ["plan"],
     ["write_budget"],
     ["budget", "stored"],

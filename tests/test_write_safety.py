@@ -18,45 +18,51 @@ import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.stores import files
 from gpuzarr.stores.local import LocalStore
 
 FORK = multiprocessing.get_context("fork")
-WRITE_FOREVER = """
-import sys, numpy as np, gpuzarr
-a = gpuzarr.open_array(sys.argv[1], mode="r+", device="cpu")
-print("ready", flush=True)
-i = 1
-while True:
-    a[...] = np.full(a.shape, i, a.dtype)
-    a[3:-3, 5:-5] = i + 1
-    a.attrs["last"] = i
-    i += 2
-"""
+KILLS = 100  # of each of two layouts
+
+
+def write_forever(path: str, i: int) -> None:
+    """Whole, in part, region by region, and the metadata: until somebody kills us."""
+    a = gpuzarr.open_array(path, mode="r+", device="cpu")
+    while True:
+        i += 4
+        a[...] = np.full(a.shape, i, a.dtype)
+        a[3:-3, 5:-5] = i + 1
+        a.attrs["last"] = i
+        with a.writer() as w:
+            for row in range(0, 80, 10):
+                w[row : row + 10] = i + 2
 
 
 @pytest.mark.parametrize("layout", ["plain", "shards"])
 def test_killed_at_any_moment(layout: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"shards": (40, 40)} if layout == "shards" else {}
     path = tmp_path / "a"
-    gpuzarr.create_array(path, shape=(80, 80), dtype="i4", chunks=(20, 20), attributes={"kept": 1}, **options)
+    a = gpuzarr.create_array(path, shape=(80, 80), dtype="i4", chunks=(20, 20), attributes={"kept": 1}, **options)
     moments = random.Random(1)
     left = 0
-    for _ in range(10):
-        child = subprocess.Popen(
-            [sys.executable, "-c", WRITE_FOREVER, str(path)], stdout=subprocess.PIPE, env=environ()
-        )
-        assert child.stdout is not None and child.stdout.readline() == b"ready\n"
-        time.sleep(moments.uniform(0.001, 0.08))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+    for number in range(KILLS):
+        child = FORK.Process(target=write_forever, args=(str(path), number << 12))
+        child.start()
+        time.sleep(moments.uniform(0.002, 0.04))
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
         a = gpuzarr.open_array(path, device="cpu")
         assert a.attrs["kept"] == 1
+        values = a[...]
         for i in range(0, 80, 20):
             for j in range(0, 80, 20):
-                inner = a[max(i, 3) : min(i + 20, 77), max(j, 5) : min(j + 20, 75)]
-                assert len(np.unique(inner)) == 1, "a chunk is half old and half new"
-        np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], a[...])
-        left += len(partial(path))
+                inner = values[max(i, 3) : min(i + 20, 77), max(j, 5) : min(j + 20, 75)]
+                assert inner.min() == inner.max(), "a chunk is half old and half new"
+        if number % 10 == 0:
+            np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], values)
+        left = max(left, len(partial(path)))
+    assert left and a.attrs["last"] > KILLS, "those killed were at work"
     b = gpuzarr.open_array(path, mode="r+", device="cpu")
     subprocess.run([sys.executable, "-c", WRITE_ONCE, str(path)], check=True, env=environ())
     assert (b[...] == -1).all() and not partial(path), f"{left} were left by those killed"
@@ -100,6 +106,18 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
     sink.write(b"3", 0)
     sink.commit()
     assert store.get("b/x") == b"3" and not partial(tmp_path)
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_how_files_take_their_place(fsync: bool, tmp_path: Path) -> None:
+    """New ones, over old ones, never over a folder."""
+    for text in (b"one", b"two"):
+        files.write(str(tmp_path / "file"), [text[:1], text[1:]], fsync)
+        assert (tmp_path / "file").read_bytes() == text
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        files.write(str(tmp_path / "folder"), [b"three"], fsync)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def write_rows(path: str, rank: int, workers: int, safe: bool) -> None:
@@ -196,6 +214,37 @@ else:
 """
     subprocess.run([sys.executable, "-c", script], check=True, env=environ())
     assert (a[...] == 1).all() and not partial(tmp_path)
+
+
+FILL_THE_DISK = """
+import errno, sys, numpy as np, gpuzarr
+from pathlib import Path
+disk = Path(sys.argv[1])
+layout = {"chunks": (40000,), "compressors": None, "device": "cpu"}
+kept = gpuzarr.create_array(disk, name="kept", data=np.ones(160000, "i4"), **layout)
+for shards in (None, (160000,)):
+    more = gpuzarr.create_array(disk, name=f"more{shards}", shape=(160000,), dtype="i4", shards=shards, **layout)
+    try:
+        more[...] = 2
+    except gpuzarr.StoreError as error:
+        assert error.errno == errno.ENOSPC and "more" in str(error), error
+    else:
+        raise SystemExit("no error")
+    assert set(np.unique(more[...])) <= {0, 2} and (kept[...] == 1).all()
+    assert not [file for file in disk.rglob(".*") if file.name.endswith(".partial")]
+    del gpuzarr.open_group(disk, mode="r+")[f"more{shards}"]
+kept[...] = 3
+assert (kept[...] == 3).all()
+"""
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """A file system of 1 MiB, which only the child sees."""
+    mount = f"mount -t tmpfs -o size=1m none {tmp_path}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    command = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$0" "$@"', sys.executable, "-c", FILL_THE_DISK]
+    subprocess.run([*command, str(tmp_path)], check=True, env=environ())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

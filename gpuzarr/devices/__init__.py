@@ -58,8 +58,8 @@ class Device(Protocol):
         """A point in time: of the host's clock (a float), or of the current stream."""
         ...
 
-    def after(self, mark: Any) -> AbstractContextManager[None]:
-        """Within, the current stream is one that is kept for writers; it goes on when `mark` is reached."""
+    def after(self, mark: Any = None) -> AbstractContextManager[None]:
+        """Within, the current stream is one that is kept for writers; it goes on when `mark`, if any, is reached."""
         ...
 
     def seconds(self, begin: Any, end: Any) -> float:

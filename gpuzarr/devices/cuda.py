@@ -232,10 +232,11 @@ class Cuda:
         return self.xp.cuda.get_current_stream().record()
 
     @contextmanager
-    def after(self, mark: Any) -> Iterator[None]:
+    def after(self, mark: Any = None) -> Iterator[None]:
         """The stream of writers, of all threads; what they use is kept until the host has waited for it."""
         with self.on(self._writing):
-            self._writing.wait_event(mark)
+            if mark is not None:
+                self._writing.wait_event(mark)
             yield
 
     def seconds(self, begin: Any, end: Any) -> float:

@@ -95,7 +95,7 @@ class Host:
     def mark(self) -> float:
         return time.perf_counter()
 
-    def after(self, mark: float) -> AbstractContextManager[None]:
+    def after(self, mark: float = 0) -> AbstractContextManager[None]:
         return nullcontext()
 
     def seconds(self, begin: float, end: float) -> float:
