@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr.budget import FIXED, Share, parse_bytes, share
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
-from gpuzarr.grid import Part, parts
+from gpuzarr.grid import Part, coords_of, parts
 from gpuzarr.layout import Layout
 from gpuzarr.selection import Outer, Points
 
@@ -59,7 +59,7 @@ class Wave:
     @cached_property
     def coords(self) -> np.ndarray:
         """Coordinates of the innermost chunks, int64 (n, ndim)."""
-        return self.parts[0].coords if len(self.parts) == 1 else np.concatenate([part.coords for part in self.parts])
+        return coords_of(self.parts)
 
     def pieces(self, n: int) -> list[Wave]:
         """Whole: what could not be loaded at once is read in halves, one after the other."""
@@ -126,12 +126,19 @@ def plan(layout: Layout, selection: Outer | Points, device: Device, options: Opt
     found = list(parts(selection, layout.axes, layout.together(device)))
     total = sum(map(len, found))
     packed: list[Wave] = []
-    for shape, alike in groupby(found, key=lambda part: part.chunk_shape):
+    for shape, group in groupby(found, key=_chunk_shape):
         if shape not in shares:
             shares[shape] = share(_chain(layout, shape, options), device, limit)
-        most = min(_most(layout, shape, total, device), shares[shape].chunks)
-        packed += together((piece for part in alike for piece in part.split(most)), most)
+        most, alike = min(_most(layout, shape, total, device), shares[shape].chunks), tuple(group)
+        if sum(map(len, alike)) <= most:
+            packed.append(Wave(alike))
+        else:
+            packed += together((piece for part in alike for piece in part.split(most)), most)
     return Plan(packed, limit, shares)
+
+
+def _chunk_shape(part: Part) -> tuple[int, ...]:
+    return part.chunk_shape
 
 
 def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
@@ -162,7 +169,7 @@ def _chain(layout: Layout, shape: tuple[int, ...], options: Options) -> Chain:
 
 def forward(selection: Outer | Points) -> Outer | Points:
     """The selection with every range running forward."""
-    if isinstance(selection, Points):
+    if isinstance(selection, Points) or not any(map(backward, selection.axes)):
         return selection
     return Outer(tuple(index[::-1] if backward(index) else index for index in selection.axes), selection.squeeze)
 
@@ -174,8 +181,12 @@ def facing(selection: Outer | Points, array: Any) -> Any:
     """
     if isinstance(selection, Points):
         return array.reshape(-1)
-    array = array[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
-    return array[(*(slice(None, None, -1) if backward(index) else slice(None) for index in selection.axes), ...)]
+    if selection.squeeze:
+        axes = range(len(selection.axes))
+        array = array[(*[None if axis in selection.squeeze else slice(None) for axis in axes], ...)]
+    if any(map(backward, selection.axes)):
+        array = array[(*[slice(None, None, -1 if backward(index) else None) for index in selection.axes], ...)]
+    return array
 
 
 def backward(index: range | np.ndarray) -> bool:

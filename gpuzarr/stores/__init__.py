@@ -32,7 +32,8 @@ class Ranges:
     @classmethod
     def whole(cls, keys: Sequence[str]) -> Ranges:
         n = len(keys)
-        return cls(keys, np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64))
+        offsets = np.zeros(n, np.int64)
+        return cls(keys, np.arange(n), offsets, offsets - 1)
 
 
 class Sink(Protocol):

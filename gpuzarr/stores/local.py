@@ -97,7 +97,7 @@ class LocalStore:
 
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
-        paths = [self.path(key) for key in keys]
+        paths = list(map(self.path, keys))
         at_once = PERMITS.take(len(keys))
         files = [MISSING] * len(keys)
         lengths = [MISSING] * len(keys)
