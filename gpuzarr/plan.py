@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from math import prod
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +56,9 @@ class Wave:
     @property
     def chunk_shape(self) -> tuple[int, ...]:
         return self.parts[0].chunk_shape
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
     @cached_property
     def coords(self) -> np.ndarray:
@@ -126,31 +130,25 @@ def plan(layout: Layout, selection: Outer | Points, device: Device, options: Opt
     found = list(parts(selection, layout.axes, layout.together(device)))
     total = sum(map(len, found))
     packed: list[Wave] = []
-    for shape, group in groupby(found, key=_chunk_shape):
+    for shape, alike in groupby(found, key=attrgetter("chunk_shape")):
         if shape not in shares:
             shares[shape] = share(_chain(layout, shape, options), device, limit)
-        most, alike = min(_most(layout, shape, total, device), shares[shape].chunks), tuple(group)
-        if sum(map(len, alike)) <= most:
-            packed.append(Wave(alike))
-        else:
-            packed += together((piece for part in alike for piece in part.split(most)), most)
+        packed += together(alike, min(_most(layout, shape, total, device), shares[shape].chunks))
     return Plan(packed, limit, shares)
 
 
-def _chunk_shape(part: Part) -> tuple[int, ...]:
-    return part.chunk_shape
-
-
-def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
-    """Waves of at most `most` chunks, in order. No piece has more."""
+def together(parts: Iterable[Part], most: int) -> Iterator[Wave]:
+    """Waves of at most `most` chunks, in order; parts with more are split."""
     wave: list[Part] = []
     chunks = 0
-    for piece in pieces:
-        if wave and chunks + len(piece) > most:
-            yield Wave(tuple(wave))
-            wave, chunks = [], 0
-        wave.append(piece)
-        chunks += len(piece)
+    for part in parts:
+        for piece in (part,) if len(part) <= most else part.split(most):
+            size = len(piece)
+            if wave and chunks + size > most:
+                yield Wave(tuple(wave))
+                wave, chunks = [], 0
+            wave.append(piece)
+            chunks += size
     if wave:
         yield Wave(tuple(wave))
 

@@ -90,9 +90,9 @@ class Loaded:
             return [self]
         most = -(-count // n)
         pieces, first, read = [], 0, 0
-        for wave in together((piece for part in self.wave.parts for piece in part.split(most)), most):
-            there = self.there[first : first + len(wave.coords)]
-            present = int(there.sum())
+        for wave in together(self.wave.parts, most):
+            there = self.there[first : first + len(wave)]
+            present = np.count_nonzero(there)
             pieces.append(Loaded(wave, self.chain, self.slab.take(slice(read, read + present)), there))
             first, read = first + len(there), read + present
         return pieces

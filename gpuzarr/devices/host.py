@@ -135,7 +135,11 @@ class Host:
         Loading a little is many short system calls: two threads at it wait more for each other than for storage.
         """
         with self._held():
-            self.each(partial(self._finish, finish), load(wave).pieces(self.threads))
+            pieces = load(wave).pieces(self.threads)
+            if len(pieces) == 1:
+                finish(pieces[0])
+            else:
+                self.each(partial(self._finish, finish), pieces)
 
     def _finish(self, finish: Finish, loaded: Any) -> None:
         with self._held():
