@@ -20,7 +20,6 @@ import numpy as np
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 from gpuzarr.selection import Outer, Points
 
-
 FEW = 32  # rows up to which Python's own lists are faster than NumPy's functions
 
 
@@ -216,7 +215,7 @@ class Box:
     @property
     def sliced(self) -> bool:
         """Whether no index array is needed, inside or outside."""
-        return all([isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.segments])
+        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.segments)
 
     @property
     def each(self) -> tuple[int, ...]:

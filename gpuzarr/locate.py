@@ -22,6 +22,7 @@ from gpuzarr.layout import Layout, Level
 from gpuzarr.stores import MISSING, Ranges, Store
 
 KEPT = 1 << 20  # entries of shard indexes that an array keeps, 16 bytes each
+UNBOUNDED = 1 << 62  # bytes: more than any object has
 _NAME = ShardingIndexed.names[0]
 
 Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # depth and shard -> version of its object, entries
@@ -42,7 +43,7 @@ class Located:
     def room(self) -> np.ndarray:
         """The bytes of each range; of a whole object more than any has."""
         sizes = self.ranges.sizes
-        return np.where(sizes < 0, 1 << 62, sizes)
+        return np.where(sizes < 0, UNBOUNDED, sizes)
 
     def take(self, which: np.ndarray) -> Located:
         r = self.ranges
@@ -93,7 +94,8 @@ class Locator:
             raise
         found = _chosen(entries, which, (coords - of * counts) @ strides)
         begins, sizes = found[:, 0], found[:, 1]
-        outer, room = shard.ranges, shard.room[which]
+        outer = shard.ranges
+        room: Any = shard.room[which] if depth > 1 else UNBOUNDED
         if np.count_nonzero(beyond := begins + sizes > room):
             raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), _NAME)
         ranges = Ranges(outer.keys, outer.objects[which], outer.offsets[which] + begins, sizes)

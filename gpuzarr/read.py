@@ -29,6 +29,7 @@ from gpuzarr.stores.gds import read as gds_read
 from gpuzarr.stores.local import LocalStore
 
 BAD = (CodecError, RangeError)  # what is blamed on a chunk
+LARGE = 1 << 18  # decoded bytes of chunks that are better placed one by one, while each is in its core's cache
 TRIES = 5  # to read shards that somebody replaces meanwhile
 
 
@@ -92,7 +93,7 @@ class Loaded:
         pieces, first, read = [], 0, 0
         for wave in together(self.wave.parts, most):
             there = self.there[first : first + len(wave)]
-            present = np.count_nonzero(there)
+            present = int(np.count_nonzero(there))
             pieces.append(Loaded(wave, self.chain, self.slab.take(slice(read, read + present)), there))
             first, read = first + len(there), read + present
         return pieces
@@ -153,9 +154,10 @@ class Reader:
             located, starts = located.take(np.flatnonzero(there)), None
 
         def place(sizes: np.ndarray) -> Slab:
-            fits = starts is not None and len(sizes) == len(starts)
-            if fits and np.count_nonzero((sizes == chain.spec.nbytes) | (sizes == 0)) == len(sizes):
-                return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
+            if starts is not None and len(sizes) == len(starts):
+                fits = (sizes == chain.spec.nbytes) | (sizes == 0)
+                if np.count_nonzero(fits) == len(sizes):
+                    return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
             self._check_size(wave, sizes)
             return self.device.stage(sizes)
 
@@ -247,10 +249,28 @@ class Reader:
             chain.decode(slab, device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
             self.record.mark("decode", begin, device.mark())
             return
+        if not device.gpu and len(wave.parts) == len(slab) > 1 and _large(chain, device):
+            self._decode_one_by_one(wave, slab, chain)
+            return
         batch = chain.decode(slab, device)
         self.record.mark("decode", begin, decoded := device.mark())
         self._place(wave, batch)
         self.record.mark("place", decoded, device.mark())
+
+    def _decode_one_by_one(self, wave: Wave, slab: Slab, chain: Chain) -> None:
+        """Large chunks of which each goes elsewhere, all through the same memory. "place" is not told from "decode"."""
+        nbytes, begin, i = chain.spec.nbytes or 0, time.perf_counter(), 0
+        memory = self.device.empty(nbytes)
+        into = Slab(memory, np.zeros(1, np.int64), np.array([nbytes]))
+        batch = memory.view(chain.spec.dtype).reshape(1, *chain.spec.shape)
+        try:
+            for i, part in enumerate(wave.parts):
+                chain.decode(slab.take(slice(i, i + 1)), self.device, into)
+                part.place(batch, self.out, np)
+        except BAD as error:
+            error.index = i
+            raise
+        self.record.mark("decode", begin, time.perf_counter())
 
     def _destinations(self, wave: Wave) -> np.ndarray | None:
         """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""
@@ -287,6 +307,10 @@ class Reader:
         codec = getattr(error, "codec", "") or "none"
         key, store = source.layout.key(chunk), repr(source.store)
         return ChunkError(str(error), store=store, array=source.path, chunk=chunk, key=key, codec=codec)
+
+
+def _large(chain: Chain, device: Device) -> bool:
+    return chain.direct(device) and (chain.spec.nbytes or 0) >= LARGE
 
 
 def _each(sizes: np.ndarray, nbytes: int | None) -> bool:

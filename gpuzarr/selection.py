@@ -140,7 +140,7 @@ def _members(selection: Any) -> tuple[Member | EllipsisType, ...]:
 
 def _member(item: Any) -> Member | EllipsisType:
     """An int, a slice, the ellipsis, or an array of ints or bools; else SelectionError."""
-    if isinstance(item, (slice, EllipsisType)):  # noqa: UP038 (making a union takes longer than all the rest)
+    if isinstance(item, (slice, EllipsisType)):  # making a union takes longer than all the rest
         return item
     if isinstance(item, Integral) and not isinstance(item, bool):
         return int(item)
