@@ -79,6 +79,6 @@ class Slab:
 def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tuple[np.ndarray, np.ndarray, int]:
     """Starts and sizes (int64) of chunks laid one after another, each aligned; and the bytes in all."""
     sizes = np.asarray(sizes, np.int64)
-    ends = np.cumsum((sizes + (alignment - 1)) // alignment * alignment)
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(sizes) else sizes
-    return starts, sizes, int(ends[-1]) if len(sizes) else 0
+    room = (sizes + (alignment - 1)) // alignment * alignment
+    ends = room.cumsum()
+    return ends - room, sizes, int(ends[-1]) if len(sizes) else 0

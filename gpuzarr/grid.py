@@ -20,6 +20,8 @@ import numpy as np
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 from gpuzarr.selection import Outer, Points
 
+FEW = 32  # rows up to which Python's own lists are faster than NumPy's functions
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -144,14 +146,18 @@ class Box:
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
-        return tuple(s.count for s in self.segments)
+        return tuple([s.count for s in self.segments])
 
     @cached_property
     def chunk_shape(self) -> tuple[int, ...]:
-        return tuple(s.size for s in self.segments)
+        return tuple([s.size for s in self.segments])
+
+    @cached_property
+    def _length(self) -> int:
+        return prod([s.count for s in self.segments])
 
     def __len__(self) -> int:
-        return prod(self.counts)
+        return self._length
 
     @cached_property
     def coords(self) -> np.ndarray:
@@ -167,12 +173,12 @@ class Box:
     def split(self, most: int) -> Iterator[Box]:
         """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
         inner, axis = 1, len(self.segments)
-        while axis and inner * self.counts[axis - 1] <= most:
-            axis -= 1
-            inner *= self.counts[axis]
-        if axis == 0:
+        if len(self) <= most:
             yield self
             return
+        while inner * self.counts[axis - 1] <= most:
+            axis -= 1
+            inner *= self.counts[axis]
         cut = self.segments[axis - 1]
         step = -(-cut.count // -(-cut.count // max(1, most // inner)))  # parts as equal as they can be
         parts = [cut.part(i, min(i + step, cut.count)) for i in range(0, cut.count, step)]
@@ -207,7 +213,7 @@ class Box:
 
     def begins(self, strides: tuple[int, ...]) -> np.ndarray:
         """Where the wanted part of each chunk begins in a result of these strides, in bytes. Only of a `sliced` box."""
-        starts = np.array([sum(s.outside.start * step for s, step in zip(self.segments, strides, strict=True))])
+        starts = np.array([sum([s.outside.start * step for s, step in zip(self.segments, strides, strict=True)])])
         for s, step in zip(self.segments, strides, strict=True):
             if s.count > 1:
                 starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
@@ -216,23 +222,23 @@ class Box:
     @property
     def sliced(self) -> bool:
         """Whether no index array is needed, inside or outside."""
-        return all(isinstance(i, slice) for s in self.segments for i in (s.inside, s.outside))
+        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.segments)
 
     @property
     def each(self) -> tuple[int, ...]:
-        return tuple(s.each for s in self.segments)
+        return tuple([s.each for s in self.segments])
 
     @property
     def inside(self) -> tuple[Any, ...]:
-        return tuple(s.inside for s in self.segments)
+        return tuple([s.inside for s in self.segments])
 
     def place(self, batch: Any, out: Any, xp: Any) -> None:
         """Put the wanted part of all the chunks, batch (n, *chunk_shape), to its place in `out`."""
         if not self.sliced:
             return self._place_listed(batch, out, xp)
-        region = out[(*(s.outside for s in self.segments), ...)]  # with the ellipsis a view, also of a 0-d array
+        region = out[(*[s.outside for s in self.segments], ...)]  # with the ellipsis a view, also of a 0-d array
         if len(batch) == 1:
-            region[...] = batch[0][self.inside]
+            region[...] = batch[(0, *self.inside)]
             return None
         ndim = len(self.segments)
         cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
@@ -348,6 +354,14 @@ class Scatter:
 Part = Box | Scatter
 
 
+def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
+    """Coordinates of the chunks of all parts, int64 (n, ndim), part after part."""
+    if len(parts) == 1:
+        return parts[0].coords
+    single = [[s.first for s in part.segments] for part in parts if isinstance(part, Box) and len(part) == 1]
+    return np.array(single, np.int64) if len(single) == len(parts) else np.concatenate([part.coords for part in parts])
+
+
 def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int, ...]) -> Iterator[Part]:
     """The boxes or scatters of a selection whose ranges run forward. `together`: chunks a shard, per axis, or 0."""
     if isinstance(selection, Points):
@@ -361,6 +375,10 @@ def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, n
     """The distinct rows of `coords` (n, ndim), sorted, and which of them each row is. Rows lie within `counts`."""
     if len(coords) == 1:
         return coords, np.zeros(1, np.int64)
+    if len(coords) <= FEW:
+        all_rows = list(map(tuple, coords.tolist()))
+        number = {row: i for i, row in enumerate(sorted(set(all_rows)))}
+        return np.array(list(number), np.int64), np.array([number[row] for row in all_rows])
     if prod(counts) >= 1 << 62:  # too many to number
         rows, which = np.unique(coords, axis=0, return_inverse=True)
         return rows, which.reshape(-1)

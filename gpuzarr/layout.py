@@ -36,6 +36,12 @@ class Level:
         return self.codec.counts(self.spec)
 
     @cached_property
+    def steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """`counts`, and by how much the number of an inner chunk (in C order) grows along each axis."""
+        strides = [prod(self.counts[axis + 1 :]) for axis in range(len(self.counts))]
+        return np.array(self.counts, np.int64), np.array(strides, np.int64)
+
+    @cached_property
     def index_bytes(self) -> int:
         return self.codec.index_bytes(self.spec)
 
@@ -71,6 +77,11 @@ class Layout:
         for level in self.levels[depth:]:
             inner = [i * n for i, n in zip(inner, level.counts, strict=True)]
         return tuple(-(-axis.count // n) for axis, n in zip(self.axes, inner, strict=True))
+
+    @cached_property
+    def grids(self) -> tuple[tuple[int, ...], ...]:
+        """`grid` of each depth."""
+        return tuple(map(self.grid, range(len(self.levels) + 1)))
 
     @cached_property
     def _chains(self) -> dict[tuple[int, ...], Chain]:

@@ -17,11 +17,12 @@ import numpy as np
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import CodecError, RangeError
-from gpuzarr.grid import distinct
+from gpuzarr.grid import FEW, distinct
 from gpuzarr.layout import Layout, Level
 from gpuzarr.stores import MISSING, Ranges, Store
 
 KEPT = 1 << 20  # entries of shard indexes that an array keeps, 16 bytes each
+UNBOUNDED = 1 << 62  # bytes: more than any object has
 _NAME = ShardingIndexed.names[0]
 
 Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # depth and shard -> version of its object, entries
@@ -37,6 +38,12 @@ class Located:
     ranges: Ranges
     there: np.ndarray
     versions: tuple[Any, ...] = ()
+
+    @property
+    def room(self) -> np.ndarray:
+        """The bytes of each range; of a whole object more than any has."""
+        sizes = self.ranges.sizes
+        return np.where(sizes < 0, UNBOUNDED, sizes)
 
     def take(self, which: np.ndarray) -> Located:
         r = self.ranges
@@ -75,8 +82,9 @@ class Locator:
             versions = tuple(map(self._store.version, keys)) if self.layout.levels else ()
             return Located(Ranges.whole(keys), np.ones(len(coords), bool), versions)
         level = self.layout.levels[depth - 1]
-        counts = np.asarray(level.counts, np.int64)
-        shards, which = distinct(coords // counts, self.layout.grid(depth - 1))
+        counts, strides = level.steps
+        of = coords // counts
+        shards, which = distinct(of, self.layout.grids[depth - 1])
         try:
             shard = self._locate(shards, depth - 1, memo)
             entries = self._entries(shards, shard, depth - 1, memo)
@@ -84,19 +92,19 @@ class Locator:
             error.index = None if error.index is None else int(np.argmax(which == error.index))
             error.codec = _NAME
             raise
-        number = np.ravel_multi_index(tuple((coords % counts).T), level.counts) if len(counts) else which
-        found = entries[0][number] if len(entries) == 1 else np.stack(entries)[which, number]
-        base = shard.take(which)
-        size = np.where(base.ranges.sizes < 0, 1 << 62, base.ranges.sizes)
-        if (beyond := found.sum(axis=1) > size).any():
+        found = _chosen(entries, which, (coords - of * counts) @ strides)
+        begins, sizes = found[:, 0], found[:, 1]
+        outer = shard.ranges
+        room: Any = shard.room[which] if depth > 1 else UNBOUNDED
+        if np.count_nonzero(beyond := begins + sizes > room):
             raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), _NAME)
-        ranges = Ranges(base.ranges.keys, base.ranges.objects, base.ranges.offsets + found[:, 0], found[:, 1])
-        return Located(ranges, found[:, 0] >= 0, base.versions)
+        ranges = Ranges(outer.keys, outer.objects[which], outer.offsets[which] + begins, sizes)
+        return Located(ranges, begins >= 0, shard.versions)
 
     def _entries(self, coords: np.ndarray, shard: Located, depth: int, memo: Indexes) -> list[np.ndarray]:
         """The index of each shard, int64 (inner chunks, 2): offset in the shard and size; -1 for what is not there."""
         names = [(depth, *row) for row in coords.tolist()]
-        versions = [shard.versions[i] for i in shard.ranges.objects.tolist()]
+        versions = [shard.versions[i] for i in shard.ranges.objects.tolist()] if depth else shard.versions
         found: list[np.ndarray | None] = []
         for name, version in zip(names, versions, strict=True):
             kept = (memo if version is None else self._kept).get(name)
@@ -132,6 +140,15 @@ class Locator:
             return list(found.values())
         nothing = np.full((prod(level.counts), 2), MISSING, np.int64)
         return [found.get(i, nothing) for i in range(len(which))]
+
+
+def _chosen(entries: list[np.ndarray], which: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Row `number` of entry `which`, of each."""
+    if len(entries) == 1:
+        return entries[0][number]
+    if len(which) > FEW:
+        return np.stack(entries)[which, number]
+    return np.concatenate([entries[i][n : n + 1] for i, n in zip(which.tolist(), number.tolist(), strict=True)])
 
 
 def _index_ranges(shards: Ranges, level: Level) -> Ranges:

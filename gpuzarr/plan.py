@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import groupby
 from math import prod
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from gpuzarr.budget import Share, parse_bytes, share
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
-from gpuzarr.grid import Part, parts
+from gpuzarr.grid import Part, coords_of, parts
 from gpuzarr.layout import Layout
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stored import Sizes, foreseen, nothing
@@ -60,10 +61,13 @@ class Wave:
     def chunk_shape(self) -> tuple[int, ...]:
         return self.parts[0].chunk_shape
 
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
     @cached_property
     def coords(self) -> np.ndarray:
         """Coordinates of the innermost chunks, int64 (n, ndim)."""
-        return self.parts[0].coords if len(self.parts) == 1 else np.concatenate([part.coords for part in self.parts])
+        return coords_of(self.parts)
 
     def pieces(self, n: int) -> list[Wave]:
         """Whole: what could not be loaded at once is read in halves, one after the other."""
@@ -170,22 +174,23 @@ def plan(
     planned = Plan([], limit, shares(limit))
     if device.gpu and len(of_shape) > 1 and planned.at_once > limit:  # one kind is loaded while another is decoded
         planned = replace(planned, shares=shares(limit // 2))
-    for shape, some in groupby(found, key=lambda part: part.chunk_shape):
-        most = planned.shares[shape].chunks
-        planned.waves.extend(together((piece for part in some for piece in part.split(most)), most))
+    for shape, some in groupby(found, key=attrgetter("chunk_shape")):
+        planned.waves.extend(together(some, planned.shares[shape].chunks))
     return planned
 
 
-def together(pieces: Iterable[Part], most: int) -> Iterator[Wave]:
-    """Waves of at most `most` chunks, in order. No piece has more."""
+def together(parts: Iterable[Part], most: int) -> Iterator[Wave]:
+    """Waves of at most `most` chunks, in order; parts with more are split."""
     wave: list[Part] = []
     chunks = 0
-    for piece in pieces:
-        if wave and chunks + len(piece) > most:
-            yield Wave(tuple(wave))
-            wave, chunks = [], 0
-        wave.append(piece)
-        chunks += len(piece)
+    for part in parts:
+        for piece in (part,) if len(part) <= most else part.split(most):
+            size = len(piece)
+            if wave and chunks + size > most:
+                yield Wave(tuple(wave))
+                wave, chunks = [], 0
+            wave.append(piece)
+            chunks += size
     if wave:
         yield Wave(tuple(wave))
 
@@ -209,7 +214,7 @@ def _chain(layout: Layout, shape: tuple[int, ...], options: Options) -> Chain:
 
 def forward(selection: Outer | Points) -> Outer | Points:
     """The selection with every range running forward."""
-    if isinstance(selection, Points):
+    if isinstance(selection, Points) or not any(map(backward, selection.axes)):
         return selection
     return Outer(tuple(index[::-1] if backward(index) else index for index in selection.axes), selection.squeeze)
 
@@ -221,8 +226,12 @@ def facing(selection: Outer | Points, array: Any) -> Any:
     """
     if isinstance(selection, Points):
         return array.reshape(-1)
-    array = array[(*(None if axis in selection.squeeze else slice(None) for axis in range(len(selection.axes))), ...)]
-    return array[(*(slice(None, None, -1) if backward(index) else slice(None) for index in selection.axes), ...)]
+    if selection.squeeze:
+        axes = range(len(selection.axes))
+        array = array[(*[None if axis in selection.squeeze else slice(None) for axis in axes], ...)]
+    if any(map(backward, selection.axes)):
+        array = array[(*[slice(None, None, -1 if backward(index) else None) for index in selection.axes], ...)]
+    return array
 
 
 def backward(index: range | np.ndarray) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol, cast
@@ -31,6 +29,8 @@ from gpuzarr.stores import MISSING, Store
 from gpuzarr.stores.gds import read as gds_read
 from gpuzarr.stores.local import LocalStore
 
+BAD = (CodecError, RangeError)  # what is blamed on a chunk
+LARGE = 1 << 18  # decoded bytes of chunks that are better placed one by one, while each is in its core's cache
 TRIES = 5  # to read shards that somebody replaces meanwhile
 
 
@@ -78,6 +78,16 @@ class Loaded:
     slab: Slab
     there: np.ndarray
 
+    @property
+    def complete(self) -> bool:
+        """Whether no chunk is missing."""
+        return np.count_nonzero(self.there) == len(self.there)
+
+    @property
+    def coords(self) -> np.ndarray:
+        """Of the chunks that are there."""
+        return self.wave.coords[self.there]
+
     def pieces(self, n: int) -> list[Loaded]:
         """The same in about `n` pieces; whole, if it is too little for more than one thread."""
         count = len(self.there)
@@ -85,9 +95,9 @@ class Loaded:
             return [self]
         most = -(-count // n)
         pieces, first, read = [], 0, 0
-        for wave in together((piece for part in self.wave.parts for piece in part.split(most)), most):
-            there = self.there[first : first + len(wave.coords)]
-            present = int(there.sum())
+        for wave in together(self.wave.parts, most):
+            there = self.there[first : first + len(wave)]
+            present = int(np.count_nonzero(there))
             pieces.append(Loaded(wave, self.chain, self.slab.take(slice(read, read + present)), there))
             first, read = first + len(there), read + present
         return pieces
@@ -131,8 +141,10 @@ class Reader:
 
     def _read(self, wave: Wave) -> Loaded:
         for _ in range(TRIES):
-            with self._blame(wave.coords):
+            try:
                 located = self.source.locator.locate(wave.coords, self._memo)
+            except BAD as error:
+                raise self._blamed(error, wave.coords) from error
             loaded = self._load(wave, located)
             if not self.source.locator.moved(located):
                 return loaded
@@ -142,31 +154,34 @@ class Reader:
         chain = self.shares[wave.chunk_shape].chain
         there = located.there
         starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
-        if not there.all():
+        if np.count_nonzero(there) < len(there):
             located, starts = located.take(np.flatnonzero(there)), None
 
         def place(sizes: np.ndarray) -> Slab:
-            fits = ((sizes == chain.spec.nbytes) | (sizes == 0)).all()
-            if starts is not None and fits and len(sizes) == len(starts):
-                return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
+            if starts is not None and len(sizes) == len(starts):
+                fits = (sizes == chain.spec.nbytes) | (sizes == 0)
+                if np.count_nonzero(fits) == len(sizes):
+                    return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
             self._check_size(wave, sizes)
             return self.device.stage(sizes)
 
-        with self._blame(wave.coords[there]):
+        try:
             if self.gds:
                 slab = gds_read(cast(LocalStore, self.source.store), located.ranges, partial(self._land, wave))
             else:
                 slab = self.source.store.read(located.ranges, place, self.device.readers)
-        if (gone := slab.sizes == MISSING).any():
+        except BAD as error:
+            raise self._blamed(error, wave.coords[there]) from error
+        if np.count_nonzero(gone := slab.sizes == MISSING):
             there = there.copy()
             there[np.flatnonzero(there)[gone]] = False
             slab = slab.take(~gone)
-        self.record.count(
-            chunks=len(slab), stored=sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
-        )
+        self.record.count(chunks=len(slab), stored=int(slab.sizes.sum()))
         if self.device.gpu and not self.gds:
-            with self._blame(wave.coords[there]):
+            try:
                 chain, slab = chain.verified(slab)
+            except BAD as error:
+                raise self._blamed(error, wave.coords[there]) from error
         return Loaded(wave, chain, slab, there)
 
     def _check_size(self, wave: Wave, sizes: np.ndarray) -> None:
@@ -191,14 +206,15 @@ class Reader:
         if isinstance(loaded, Wave):
             self._in_parts(loaded)
             return None
-        coords = loaded.wave.coords if loaded.there.all() else loaded.wave.coords[loaded.there]
-        with self._blame(coords):
+        try:
             if placeable(loaded.wave.parts, loaded.chain, self.out, self.device):
                 self._finish_on_gpu(loaded)
             else:
                 self._finish_by_assignment(loaded)
+        except BAD as error:
+            raise self._blamed(error, loaded.coords) from error
         settle = self.device.checked()
-        return partial(self._settle, loaded, coords, settle) if settle else None
+        return partial(self._settle, loaded, settle) if settle else None
 
     def _finish_on_gpu(self, loaded: Loaded) -> None:
         """One launch places and fills; where chunks are decoded straight to their place, it only fills."""
@@ -211,23 +227,25 @@ class Reader:
             chunks = None
             chain.decode(slab, device, Slab(self._bytes, starts[there], np.full(len(slab), chain.spec.nbytes)))
         self.record.mark("decode", begin, done := device.mark())
-        if starts is None or not there.all():
+        if starts is None or not loaded.complete:
             place(device, cast(Any, parts), there, chunks, self.out, chain.spec.fill_value)
             self.record.mark("place", done, device.mark())
 
     def _finish_by_assignment(self, loaded: Loaded) -> None:
-        wave = loaded.wave if loaded.there.all() else self._fill(loaded.wave, loaded.there)
+        wave = loaded.wave if loaded.complete else self._fill(loaded.wave, loaded.there)
         if len(loaded.slab):
             self._decode(wave, loaded.slab, loaded.chain)
 
-    def _settle(self, loaded: Loaded, coords: np.ndarray, settle: Settle) -> None:
-        """`loaded` is only held: the device may still read it."""
-        with self._blame(coords):
+    def _settle(self, loaded: Loaded, settle: Settle) -> None:
+        """`loaded` is held until now: the device may still read it."""
+        try:
             settle()
+        except BAD as error:
+            raise self._blamed(error, loaded.coords) from error
 
     def _decode(self, wave: Wave, slab: Slab, chain: Chain) -> None:
         """Decode what was loaded and put it to its place; straight there, where that can be."""
-        if slab.data is self._bytes and (slab.sizes == chain.spec.nbytes).all():
+        if slab.data is self._bytes and _each(slab.sizes, chain.spec.nbytes):
             return
         device, begin = self.device, self.device.mark()
         starts = self._destinations(wave) if chain.direct(device) else None
@@ -235,10 +253,28 @@ class Reader:
             chain.decode(slab, device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
             self.record.mark("decode", begin, device.mark())
             return
+        if not device.gpu and len(wave.parts) == len(slab) > 1 and _large(chain, device):
+            self._decode_one_by_one(wave, slab, chain)
+            return
         batch = chain.decode(slab, device)
         self.record.mark("decode", begin, decoded := device.mark())
         self._place(wave, batch)
         self.record.mark("place", decoded, device.mark())
+
+    def _decode_one_by_one(self, wave: Wave, slab: Slab, chain: Chain) -> None:
+        """Large chunks of which each goes elsewhere, all through the same memory. "place" is not told from "decode"."""
+        nbytes, begin, i = chain.spec.nbytes or 0, time.perf_counter(), 0
+        memory = self.device.empty(nbytes)
+        into = Slab(memory, np.zeros(1, np.int64), np.array([nbytes]))
+        batch = memory.view(chain.spec.dtype).reshape(1, *chain.spec.shape)
+        try:
+            for i, part in enumerate(wave.parts):
+                chain.decode(slab.take(slice(i, i + 1)), self.device, into)
+                part.place(batch, self.out, np)
+        except BAD as error:
+            error.index = i
+            raise
+        self.record.mark("decode", begin, time.perf_counter())
 
     def _destinations(self, wave: Wave) -> np.ndarray | None:
         """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""
@@ -268,14 +304,19 @@ class Reader:
             part.place(batch[first : first + len(part)], self.out, self.device.xp)
             first += len(part)
 
-    @contextmanager
-    def _blame(self, coords: np.ndarray) -> Iterator[None]:
-        """What goes wrong inside, with an index into `coords`, is the fault of the chunk there."""
-        try:
-            yield
-        except (CodecError, RangeError) as error:
-            source, index = self.source, error.index
-            chunk = tuple(coords[0 if index is None else index].tolist())
-            codec = getattr(error, "codec", "") or "none"
-            key, store = source.layout.key(chunk), repr(source.store)
-            raise ChunkError(str(error), store=store, array=source.path, chunk=chunk, key=key, codec=codec) from error
+    def _blamed(self, error: CodecError | RangeError, coords: np.ndarray) -> ChunkError:
+        """What to raise for an error with an index into `coords`: it is the fault of the chunk there."""
+        source, index = self.source, error.index
+        chunk = tuple(coords[0 if index is None else index].tolist())
+        codec = getattr(error, "codec", "") or "none"
+        key, store = source.layout.key(chunk), repr(source.store)
+        return ChunkError(str(error), store=store, array=source.path, chunk=chunk, key=key, codec=codec)
+
+
+def _large(chain: Chain, device: Device) -> bool:
+    return chain.direct(device) and (chain.spec.nbytes or 0) >= LARGE
+
+
+def _each(sizes: np.ndarray, nbytes: int | None) -> bool:
+    """Whether all chunks have so many bytes."""
+    return np.count_nonzero(sizes == nbytes) == len(sizes)

@@ -44,7 +44,8 @@ class Outer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(len(indices) for axis, indices in enumerate(self.axes) if axis not in self.squeeze)
+        squeeze = self.squeeze
+        return tuple([len(indices) for axis, indices in enumerate(self.axes) if axis not in squeeze])
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,22 +60,26 @@ class Points:
 def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
     """What a[selection] means for an array of `shape`."""
     members = _members(selection)
-    if _is_pointwise(members, shape):
+    arrays = sum([isinstance(member, np.ndarray) for member in members])
+    if arrays and _is_pointwise(members, shape):
         return pointwise(members, shape)
-    arrays = sum(isinstance(member, np.ndarray) for member in members)
     if arrays > 1 and not arrays == len(members) == len(shape):
         raise SelectionError(
             f"{arrays} index arrays for an array of {len(shape)} axes: zarr takes one beside ints and slices, or one "
             "for each axis; use .oindex for the outer product, .vindex for single points"
         )
-    return orthogonal(members, shape)
+    return _outer(members, shape)
 
 
 def orthogonal(selection: Any, shape: tuple[int, ...]) -> Outer:
     """What a.oindex[selection] means: ints, slices, 1-d index arrays or lists and 1-d masks, each for its own axis."""
-    members = _fill(_members(selection), len(shape))
-    axes = tuple(_indices(member, axis, shape[axis]) for axis, member in enumerate(members))
-    return Outer(axes, tuple(axis for axis, member in enumerate(members) if isinstance(member, int)))
+    return _outer(_members(selection), shape)
+
+
+def _outer(given: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> Outer:
+    members = _fill(given, len(shape))
+    axes = tuple([_indices(member, axis, shape[axis]) for axis, member in enumerate(members)])
+    return Outer(axes, tuple([axis for axis, member in enumerate(members) if isinstance(member, int)]))
 
 
 def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
@@ -118,9 +123,11 @@ def fields(selection: Any) -> tuple[str | tuple[str, ...] | None, Any]:
         return tuple(selection), ()
     if not isinstance(selection, tuple):
         return None, selection
-    names = tuple(member for member in selection if isinstance(member, str))
-    rest = tuple(member for member in selection if not isinstance(member, str))
-    return (names[0] if len(names) == 1 else names or None), rest
+    names = tuple([member for member in selection if isinstance(member, str)])
+    if not names:
+        return None, selection
+    rest = tuple([member for member in selection if not isinstance(member, str)])
+    return (names[0] if len(names) == 1 else names), rest
 
 
 def _is_names(member: Any) -> bool:
@@ -133,7 +140,7 @@ def _members(selection: Any) -> tuple[Member | EllipsisType, ...]:
 
 def _member(item: Any) -> Member | EllipsisType:
     """An int, a slice, the ellipsis, or an array of ints or bools; else SelectionError."""
-    if isinstance(item, slice | EllipsisType):
+    if isinstance(item, (slice, EllipsisType)):  # making a union takes longer than all the rest
         return item
     if isinstance(item, Integral) and not isinstance(item, bool):
         return int(item)
@@ -161,6 +168,8 @@ def _array(item: Any) -> np.ndarray:
 def _fill(members: tuple[Member | EllipsisType, ...], ndim: int) -> list[Member]:
     """One member an axis: what an ellipsis, or the end of the selection, leaves out is taken whole."""
     given: list[Member] = [member for member in members if not isinstance(member, EllipsisType)]
+    if len(given) == len(members) == ndim:
+        return given
     if len(members) - len(given) > 1:
         raise SelectionError("an index can only have a single ellipsis ('...')")
     if len(given) > ndim:

@@ -64,7 +64,7 @@ class Bytes:
         return tuple(range(len(spec.shape))), _unit(spec.dtype) if self._swapped(spec.dtype) else 1
 
     def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
-        nbytes = self.encoded(spec).nbytes or 0
+        nbytes = spec.nbytes or 0
         check_sizes("bytes", chunks, nbytes)
         if nbytes == 0 or not len(chunks):
             return device.xp.zeros((len(chunks), *spec.shape), spec.dtype)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from typing import Any
 
@@ -32,21 +32,16 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self.data = np.empty(0, np.uint8)
 
-    @contextmanager
-    def held(self, limit: int) -> Iterator[None]:
-        """What is taken within stays as it is to the end. Within another `held`, to the end of that."""
+    def begin(self, limit: int) -> bool:
+        """Whether a wave begins now: not within another."""
         if self.active:
-            yield
-            return
+            return False
         if len(self.data) < self.wanted <= limit:
             room = min(limit, self.wanted + self.wanted // 4)  # the next wave may want a little more
             data = np.empty(room + ALIGNMENT, np.uint8)
             self.data = data[-data.ctypes.data % ALIGNMENT :][:room]
         self.active, self.used, self.wanted = True, 0, 0
-        try:
-            yield
-        finally:
-            self.active = False
+        return True
 
     def empty(self, nbytes: int) -> np.ndarray:
         if not self.active:
@@ -58,6 +53,22 @@ class _Scratch(threading.local):
             return np.empty(nbytes, np.uint8)
         self.used = start + room
         return self.data[start : start + nbytes]
+
+
+class _Held:
+    """`with`: what is taken within stays as it is to the end. Within another one, to the end of that."""
+
+    __slots__ = ("_begun", "_limit", "_scratch")
+
+    def __init__(self, scratch: _Scratch, limit: int) -> None:
+        self._scratch, self._limit = scratch, limit
+
+    def __enter__(self) -> None:
+        self._begun = self._scratch.begin(self._limit)
+
+    def __exit__(self, *_: object) -> None:
+        if self._begun:
+            self._scratch.active = False
 
 
 class Host:
@@ -126,16 +137,23 @@ class Host:
 
         Loading a little is many short system calls: two threads at it wait more for each other than for storage.
         """
-        with self._scratch.held(SCRATCH // self.threads):
-            self.each(partial(self._finish, finish), load(wave).pieces(self.threads))
+        with self._held():
+            pieces = load(wave).pieces(self.threads)
+            if len(pieces) == 1:
+                finish(pieces[0])
+            else:
+                self.each(partial(self._finish, finish), pieces)
 
     def _finish(self, finish: Finish, loaded: Any) -> None:
-        with self._scratch.held(SCRATCH // self.threads):
+        with self._held():
             finish(loaded)
 
     def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
-        with self._scratch.held(SCRATCH // self.threads):
+        with self._held():
             finish(load(wave))
+
+    def _held(self) -> _Held:
+        return _Held(self._scratch, SCRATCH // self.threads)
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> None:
         """Call work(item) for each, on all threads; the first error is raised."""

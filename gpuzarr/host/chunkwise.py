@@ -126,6 +126,6 @@ def blamed(name: str, error: Exception, index: int) -> Exception:
 
 def check_sizes(name: str, chunks: Slab, nbytes: int) -> None:
     """CodecError for the first chunk that has not exactly `nbytes` bytes."""
-    if (bad := chunks.sizes != nbytes).any():
+    if np.count_nonzero(bad := chunks.sizes != nbytes):
         index = int(np.argmax(bad))
         raise CodecError(f"{name}: a chunk of {chunks.sizes[index]} bytes, where {nbytes} are due", index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -43,6 +44,12 @@ class RectilinearAxis:
 Axis = RegularAxis | RectilinearAxis
 
 
+@lru_cache
+def _template(prefix: str, separator: str, ndim: int) -> str:
+    """What a key is made of by `%` and coordinates."""
+    return separator.join(([prefix] if prefix else []) + ["%d"] * ndim)
+
+
 @dataclass(frozen=True)
 class ChunkKeys:
     """How chunk coordinates become a key: `default` "c/1/2", `v2` "1.2"."""
@@ -55,7 +62,7 @@ class ChunkKeys:
         """The keys (without the array's path) of chunks at int `coords`, shape (n, ndim)."""
         if coords.shape[1] == 0:
             return [self.scalar] * len(coords)
-        template = self.separator.join(([self.prefix] if self.prefix else []) + ["%d"] * coords.shape[1])
+        template = _template(self.prefix, self.separator, coords.shape[1])
         return [template % row for row in zip(*coords.T.tolist(), strict=True)]
 
 

@@ -32,7 +32,17 @@ class Ranges:
     @classmethod
     def whole(cls, keys: Sequence[str]) -> Ranges:
         n = len(keys)
-        return cls(keys, np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64))
+        return cls(keys, *(_ONE if n == 1 else _all(n)))
+
+
+def _all(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers, offsets and sizes of the ranges that are `n` whole objects."""
+    return np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
+
+
+_ONE = _all(1)  # what is asked for most
+for _array in _ONE:
+    _array.flags.writeable = False
 
 
 class Sink(Protocol):

@@ -100,7 +100,7 @@ class LocalStore:
 
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
-        paths = [self.path(key) for key in keys]
+        paths = list(map(self.path, keys))
         at_once = PERMITS.take(len(keys))
         files = [MISSING] * len(keys)
         lengths = [MISSING] * len(keys)
@@ -114,7 +114,8 @@ class LocalStore:
             plan = segments(self, ranges, keys, objects, lengths, self.coalesce_gap, self.coalesce_size)
             slab = place(plan.sizes)
             into = memoryview(slab.data if slab.host is None else slab.host)
-            rows = list(zip(*(a.tolist() for a in (plan.objects, slab.starts, plan.offsets, plan.sizes)), strict=True))
+            columns = plan.objects, slab.starts, plan.offsets, plan.sizes
+            rows = list(zip(*[column.tolist() for column in columns], strict=True))
             if at_once:
                 spread(lambda some: self._fill(files, keys, rows[some.start : some.stop], into), len(rows), threads)
             else:

@@ -64,8 +64,10 @@ def segments(
     """
     length = np.array(lengths, np.int64)[objects]
     offsets, sizes = np.asarray(ranges.offsets, np.int64), np.asarray(ranges.sizes, np.int64)
-    if not offsets.any() and len(lengths) == len(objects) and (sizes == -1).all():  # whole objects: nothing to settle
-        return Segments(objects, offsets, np.maximum(length, 0) if MISSING in lengths else length, length)
+    if not np.count_nonzero(offsets) and len(lengths) == len(objects) and np.count_nonzero(sizes == -1) == len(sizes):
+        return Segments(objects, offsets, np.maximum(length, 0) if MISSING in lengths else length, length)  # all whole
+    if not np.count_nonzero((offsets < 0) | (sizes < 0) | (offsets > length - sizes)):  # within objects that are there
+        return _joined(objects, offsets, sizes, lengths, gap, most) or Segments(objects, offsets, sizes, sizes)
     missing = length == MISSING
     offsets = np.where(offsets < 0, offsets + length, offsets)
     wanted = np.where(sizes == -1, length - offsets, sizes)
@@ -97,9 +99,11 @@ def _joined(
     if len(objects) < 2 or len(lengths) == len(objects):
         return None
     room = np.maximum(np.array(lengths, np.int64), 0) + gap + 1
-    at = offsets + (np.cumsum(room) - room)[objects]
-    order = np.argsort(at, kind="stable")
+    at = offsets + (room.cumsum() - room)[objects]
+    order = at.argsort(kind="stable")
     at, ends = at[order], (at + sizes)[order]
+    if not np.count_nonzero(at[1:] - ends[:-1] <= gap):
+        return None
     first = np.ones(len(at), bool)  # of its segment
     first[1:] = at[1:] - np.maximum.accumulate(ends)[:-1] > gap
     begins = at[np.maximum.accumulate(np.where(first, np.arange(len(at)), 0))]
