@@ -33,9 +33,8 @@ from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING
 from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
-from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, places, wave_of
+from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, groups, places, wave_of
 
-SHARDS = 8  # partly covered shards whose locks are held at once
 CACHED = 8 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
 
 
@@ -112,8 +111,8 @@ class Writing:
             for _, shard in whole:
                 shard.abort()  # does nothing where it is closed
         partly = [some for some, is_whole in zip(units.values(), covered, strict=True) if not is_whole]
-        for first in range(0, len(partly), SHARDS):
-            self._change(partly[first : first + SHARDS])
+        for some in groups(partly):
+            self._change(some)
 
     def _count_units(self, whole: int, partly: int) -> None:
         self.record.count(whole=whole, partly=partly, locks=partly if self.target.safe else 0)

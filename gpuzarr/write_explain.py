@@ -14,7 +14,7 @@ from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.selection import Outer, Points
 from gpuzarr.write import Writing
-from gpuzarr.write_waves import Target, Wave, bundles, places
+from gpuzarr.write_waves import Target, Wave, bundles, groups, places
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ def planned(writing: Writing, found: Sequence[Part]) -> tuple[list[Wave], int, i
         units = list(writing.units(found).items())
         is_whole = [writing.covered(coords, some) for coords, some in units]
         whole = [part for (_, some), yes in zip(units, is_whole, strict=True) if yes for part in some]
-        changed = [some for (_, some), yes in zip(units, is_whole, strict=True) if not yes]
-        counts = sum(is_whole), len(changed)
+        partly = [some for (_, some), yes in zip(units, is_whole, strict=True) if not yes]
+        changed = [[part for some in group for part in some] for group in groups(partly)]
+        counts = sum(is_whole), len(partly)
     else:
         whole = [part for part, yes in zip(found, covers, strict=True) if yes]
         changed = list(bundles(part for part, yes in zip(found, covers, strict=True) if not yes))

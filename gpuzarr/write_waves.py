@@ -17,6 +17,7 @@ from gpuzarr.shards import Shard
 from gpuzarr.stores import Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
+SHARDS = 8  # the same of shards
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -100,6 +101,12 @@ def bundles(partly: Iterable[Part]) -> Iterator[list[Part]]:
             bundle.append(piece)
     if bundle:
         yield bundle
+
+
+def groups(partly: Sequence[Sequence[Part]]) -> Iterator[Sequence[Sequence[Part]]]:
+    """The parts of a few shards together."""
+    for first in range(0, len(partly), SHARDS):
+        yield partly[first : first + SHARDS]
 
 
 def wave_of(pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Wave:

@@ -30,7 +30,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["budget", "stored"],
     ["locate", "placement", "expected"],
     ["grid", "layout"],
-    ["selection"],
+    ["axis", "selection"],
     ["metadata"],
     ["codecs"],
     ["chain", "gpu", "host"],

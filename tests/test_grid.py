@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.grid import Box, parts, segments
+from gpuzarr.axis import segments
+from gpuzarr.grid import Box, parts
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 from gpuzarr.plan import facing, forward
 from gpuzarr.selection import orthogonal, pointwise

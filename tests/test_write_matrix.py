@@ -105,7 +105,7 @@ def test_v2(chain: str, device: Device, tmp_path: Path) -> None:
     for dtype in DTYPES:
         want = written(tmp_path / dtype, dtype, device, v2(chain, np.dtype(dtype).itemsize))
         np.testing.assert_array_equal(zarr.open_array(tmp_path / dtype, mode="r")[...], want)
-        if np.dtype(dtype).isnative and "F" not in chain:  # it refuses others; and hands lz4 to zarr-python
+        if np.dtype(dtype).isnative and "F" not in chain and chain != "lz4":  # it refuses others
             np.testing.assert_array_equal(zarrs_reads(tmp_path / dtype), want)
         if chain not in NOT_IN_TENSORSTORE and "shuffle" not in chain:
             np.testing.assert_array_equal(tensorstore_reads(tmp_path / dtype), want)
