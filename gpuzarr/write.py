@@ -207,9 +207,18 @@ class Writing:
         if self.device.gpu and waves:
             shares = [self.share(wave.chunk_shape, wave.covered) for wave in waves]
             record.limit, record.share = self.limit, max(share.scratch for share in shares)
-            record.behind = min(share.behind for share in shares)
-            record.ahead = 1 if record.behind else 0
+            record.ahead = 1 if min(share.behind for share in shares) else 0
+        record.behind = self.behind(waves)
         self.device.run(self.load, self.finish, waves, record)
+
+    def behind(self, waves: Sequence[Wave]) -> int:
+        """How many waves are stored while others are gathered and encoded.
+
+        On a CPU it is one: a thread more than cores, for threads that store wait for the system.
+        """
+        if not self.device.gpu:
+            return 1
+        return min((self.share(wave.chunk_shape, wave.covered).behind for wave in waves), default=0)
 
     def load(self, wave: Wave) -> Loaded:
         """The old chunks of a wave that covers them in part, in host memory."""

@@ -106,7 +106,7 @@ def explain_write(
         value_bytes=prod(selection.shape) * itemsize,
         chunks=sum(counts),
         waves=len(waves),
-        waves_behind=min((share.behind for share in shares), default=0),
+        waves_behind=writing.behind(waves),
         gathered_bytes=sum(n * prod(wave.chunk_shape) * itemsize for n, wave in zip(counts, waves, strict=True)),
         whole_units=whole,
         partly_units=partly,

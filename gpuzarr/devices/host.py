@@ -130,7 +130,7 @@ class Host:
         if len(waves) == 1:
             self._one(load, finish, waves[0])
         else:
-            self.each(partial(self._wave, load, finish), waves)
+            self.each(partial(self._wave, load, finish), waves, self.threads + (record.behind if record else 0))
 
     def _one(self, load: Load, finish: Finish, wave: Any) -> None:
         """This thread loads, all decode.
@@ -155,15 +155,15 @@ class Host:
     def _held(self) -> _Held:
         return _Held(self._scratch, SCRATCH // self.threads)
 
-    def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> None:
-        """Call work(item) for each, on all threads; the first error is raised."""
-        items = list(items)
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
+        """Call work(item) for each, on `threads` threads (default: one a core); the first error is raised."""
+        items, threads = list(items), threads or self.threads
         if len(items) < 2 or self.threads < 2:
             for item in items:
                 work(item)
             return
         shared = _Queue(work, items)
-        helpers = [self._pool.submit(shared.drain) for _ in range(min(self.threads, len(items)) - 1)]
+        helpers = [self._pool.submit(shared.drain) for _ in range(min(threads, len(items)) - 1)]
         try:
             shared.drain()
         finally:
@@ -176,7 +176,7 @@ class Host:
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         pools.append(self)
-        return ThreadPoolExecutor(self.threads - 1, "gpuzarr")
+        return ThreadPoolExecutor(self.threads, "gpuzarr")
 
 
 class _Queue:

@@ -50,7 +50,7 @@ class Record:
     share: int | None = None  # bytes of `limit` that are meant for one wave while it is decoded
     stage: int = 0  # bytes that each wave's pinned buffer should have at least
     ahead: int | None = None  # waves that may be loaded beside the one that is decoded; None: as the device likes
-    behind: int = 0  # waves that threads settle while the next one is finished
+    behind: int = 0  # waves that are settled on threads, or stored, while others are finished
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order in which they run
     io: str = ""  # how bytes came from the store
     held: Held = field(default_factory=Held)
