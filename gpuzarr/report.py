@@ -23,6 +23,44 @@ def stage_seconds(device: Device, record: Record, stages: Sequence[str]) -> dict
     return {stage: found[stage] for stage in stages if stage in found}
 
 
+def counted(device: Device, record: Record) -> dict[str, Any]:
+    """What is said of every read and write."""
+    counts, peak = record.counts, record.held.peak
+    return {
+        "device": device.name,
+        "waves": counts["waves"],
+        "chunks": counts["chunks"],
+        "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
+        "host_chunks": counts["host_chunks"],
+        "codecs": list(record.codecs()),
+        "stored_bytes": counts["stored"],
+        "sent_bytes": counts["sent"],
+        "fetched_bytes": counts["fetched"],
+        "memory_limit": record.limit,
+        "peak_pinned_bytes": peak["pinned"],
+        "peak_device_bytes": peak["device"],
+        "peak_bytes": peak["total"],
+    }
+
+
+def steps(said: dict[str, Any]) -> str:
+    """Which codec ran where."""
+    return ", ".join(f"{name} on {where}" for name, where in said["codecs"]) or "nothing"
+
+
+def told(head: list[str], device: Device, said: dict[str, Any], bus: str, host: str) -> str:
+    """The lines of a report. `host`: why the host worked for a GPU."""
+    streams = ", ".join(f"{count} {name}" for name, count in said["streams"].items()) or "none"
+    times = ", ".join(f"{stage} {seconds * 1e3:.3g}" for stage, seconds in said["seconds"].items())
+    held = f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device"
+    on_gpu = [
+        f"over the bus {bus}; held at most {held} (limit {said['memory_limit']})",
+        f"nvCOMP streams: {streams}; {host}: {said['host_chunks']}",
+    ]
+    last = f"milliseconds: {times}; limited by {said['limited_by']}"
+    return "\n".join([*head, *(on_gpu if device.gpu else []), last])
+
+
 @dataclass(frozen=True)
 class ReadReport:
     """`seconds`: until the call returned. The device's times are asked for when somebody looks at them."""
@@ -49,42 +87,21 @@ class ReadReport:
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
     def asdict(self) -> dict[str, Any]:
-        record, counts, peak = self.record, self.record.counts, self.record.held.peak
+        record = self.record
         return {
-            "device": self.device.name,
-            "waves": counts["waves"],
+            **counted(self.device, record),
             "waves_ahead": record.ahead,
-            "chunks": counts["chunks"],
-            "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
-            "host_chunks": counts["host_chunks"],
-            "codecs": list(record.codecs()),
             "io": record.io,
-            "stored_bytes": counts["stored"],
-            "sent_bytes": counts["sent"],
-            "fetched_bytes": counts["fetched"],
             "result_bytes": self.result_bytes,
-            "memory_limit": record.limit,
-            "peak_pinned_bytes": peak["pinned"],
-            "peak_device_bytes": peak["device"],
-            "peak_bytes": peak["total"],
             "seconds": {"call": self.seconds, **self.stages},
             "limited_by": self.limited_by,
         }
 
     def __str__(self) -> str:
         said = self.asdict()
-        steps = ", ".join(f"{name} on {where}" for name, where in said["codecs"]) or "nothing"
-        streams = ", ".join(f"{count} {name}" for name, count in said["streams"].items())
-        times = ", ".join(f"{stage} {seconds * 1e3:.3g}" for stage, seconds in said["seconds"].items())
-        lines = [
+        head = [
             f"read {said['chunks']} chunks in {said['waves']} waves on {said['device']}, {said['io']}",
-            f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps}",
+            f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
         ]
-        if self.device.gpu:
-            lines += [
-                f"over the bus {said['sent_bytes']} bytes in and {said['fetched_bytes']} out; held at most "
-                f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device "
-                f"(limit {said['memory_limit']})",
-                f"nvCOMP streams: {streams or 'none'}; unusual chunks, decoded on the host: {said['host_chunks']}",
-            ]
-        return "\n".join([*lines, f"milliseconds: {times}; limited by {said['limited_by']}"])
+        bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"
+        return told(head, self.device, said, bus, "unusual chunks, decoded on the host")

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpuzarr.devices import Device
 from gpuzarr.devices.record import Record
-from gpuzarr.report import ALGORITHMS, stage_seconds
+from gpuzarr.report import counted, stage_seconds, steps, told
 
 STAGES = ("load", "gather", "encode", "copy", "store")
 
@@ -40,50 +40,28 @@ class WriteReport:
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
     def asdict(self) -> dict[str, Any]:
-        record, counts, peak = self.record, self.record.counts, self.record.held.peak
+        record, counts = self.record, self.record.counts
         return {
-            "device": self.device.name,
-            "waves": counts["waves"],
+            **counted(self.device, record),
             "waves_behind": record.behind,
-            "chunks": counts["chunks"],
             "blank_chunks": counts["blank"],
             "whole_units": counts["whole"],
             "partly_units": counts["partly"],
             "locks": counts["locks"],
-            "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
-            "host_chunks": counts["host_chunks"],
-            "codecs": list(record.codecs()),
             "value_bytes": self.value_bytes,
             "old_bytes": counts["old"],
-            "stored_bytes": counts["stored"],
-            "sent_bytes": counts["sent"],
-            "fetched_bytes": counts["fetched"],
-            "memory_limit": record.limit,
-            "peak_pinned_bytes": peak["pinned"],
-            "peak_device_bytes": peak["device"],
-            "peak_bytes": peak["total"],
             "seconds": {"call": self.seconds, **self.stages},
             "limited_by": self.limited_by,
         }
 
     def __str__(self) -> str:
         said = self.asdict()
-        steps = ", ".join(f"{name} on {where}" for name, where in said["codecs"]) or "nothing"
-        streams = ", ".join(f"{count} {name}" for name, count in said["streams"].items())
-        times = ", ".join(f"{stage} {seconds * 1e3:.3g}" for stage, seconds in said["seconds"].items())
-        lines = [
+        head = [
             f"wrote {said['chunks']} chunks in {said['waves']} waves on {said['device']}; {said['blank_chunks']} hold "
             "only the fill value, and are not stored",
-            f"given {said['value_bytes']} bytes, stored {said['stored_bytes']}; encoded: {steps}",
+            f"given {said['value_bytes']} bytes, stored {said['stored_bytes']}; encoded: {steps(said)}",
             f"{said['whole_units']} units whole, {said['partly_units']} covered in part under {said['locks']} locks, "
             f"for which {said['old_bytes']} bytes were read",
         ]
-        if self.device.gpu:
-            lines += [
-                f"over the bus {said['fetched_bytes']} bytes out and {said['sent_bytes']} in; held at most "
-                f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device "
-                f"(limit {said['memory_limit']})",
-                f"nvCOMP streams: {streams or 'none'}; chunks that it refused, encoded on the host: "
-                f"{said['host_chunks']}",
-            ]
-        return "\n".join([*lines, f"milliseconds: {times}; limited by {said['limited_by']}"])
+        bus = f"{said['fetched_bytes']} bytes out and {said['sent_bytes']} in"
+        return told(head, self.device, said, bus, "chunks that it refused, encoded on the host")
