@@ -23,6 +23,7 @@ from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
 from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
+from gpuzarr.devices.streams import Streams
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
 from gpuzarr.kernels import cubin
@@ -53,6 +54,7 @@ class Cuda:
         self._last_batch: Any = None
         self._process = os.getpid()
         self._pins = Pinned(self._lock_pages)
+        self._streams = Streams(self._stream)
         self.tabs, self.held = Tabs(), Held()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -175,45 +177,45 @@ class Cuda:
 
     def _drain(self) -> None:
         """Wait for all that was launched by this thread, and for copies that others launched."""
-        for name in ("_copying", "_leaving"):
-            if stream := self.__dict__.get(name):
-                stream.synchronize()
+        for stream in self._streams.made:
+            stream.synchronize()
         self.xp.cuda.get_current_stream().synchronize()
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(LOADERS, f"gpuzarr {self.name}")
 
-    @cached_property
+    @property
     def _copying(self) -> Any:
         """The stream of the copies; it does not wait for the null stream."""
-        with self.on():
-            return self.xp.cuda.Stream(non_blocking=True)
+        return self._streams["copying"]
 
-    @cached_property
+    @property
     def _leaving(self) -> Any:
         """The stream of the copies to the host, so that both directions of the bus are used at once."""
-        with self.on():
-            return self.xp.cuda.Stream(non_blocking=True)
+        return self._streams["leaving"]
 
-    @cached_property
+    @property
     def _writing(self) -> Any:
         """The stream of writers that do not wait."""
+        return self._streams["writing"]
+
+    def _stream(self) -> Any:
         with self.on():
             return self.xp.cuda.Stream(non_blocking=True)
 
     def release(self) -> None:
-        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs.
+        """Let go of the pinned buffers, the threads and the scratch that are kept; reads at work keep theirs.
 
-        CuPy's pool keeps memory by stream: what is kept for that of the copies, nobody else could use.
+        CuPy's pool keeps memory by stream: what is kept for those of this device, nobody else could use.
         """
         self._pins.clear()
-        for name in ("_pool", "_leaving", "_writing", "memory_limit", "write_limit"):
+        for name in ("_pool", "memory_limit", "write_limit"):
             self.__dict__.pop(name, None)
-        copying = self.__dict__.pop("_copying", None)
-        if copying is not None and os.getpid() == self._process:
+        if (made := self._streams.made) and os.getpid() == self._process:
             with self.on():
-                self.xp.get_default_memory_pool().free_all_blocks(copying)
+                for stream in made:
+                    self.xp.get_default_memory_pool().free_all_blocks(stream)
 
     @cached_property
     def memory_limit(self) -> int:
@@ -248,7 +250,10 @@ class Cuda:
             return float(self.xp.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def upload(self, data: np.ndarray) -> Any:
-        """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it."""
+        """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it.
+
+        Outside of waves it does: `data` may be pinned, of somebody who writes to it when this returns.
+        """
         with self.on():
             data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
             tab = self.tabs.tab
@@ -256,9 +261,9 @@ class Cuda:
             if tab is not None and tab.pinned(data):
                 return self._copy_beside(data, tab)
             self.tabs.scratch(data.nbytes)
-            there = self.xp.empty(data.shape, data.dtype)
-            there.set(data if tab is None else self._pinned_copy(data), self.xp.cuda.get_current_stream())
-            return there
+            there, stream = self.xp.empty(data.shape, data.dtype), self.xp.cuda.get_current_stream()
+            there.set(data if tab is None else self._pinned_copy(data), stream)
+            return self._waited(stream, there) if tab is None else there
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
         """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
@@ -310,20 +315,21 @@ class Cuda:
             data = self.xp.ascontiguousarray(data)
             host = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
             tab.keep(data, behind_view(data))
-            self._leaving.wait_event(self.xp.cuda.get_current_stream().record())
-            begin = self._leaving.record()
-            data.get(stream=self._leaving, out=host, blocking=False)
-            end = self._leaving.record()
+            leaving = self._leaving
+            leaving.wait_event(self.xp.cuda.get_current_stream().record())
+            begin = leaving.record()
+            data.get(stream=leaving, out=host, blocking=False)
+            end = leaving.record()
             tab.record.mark("copy", begin, end)
             return partial(self._waited, end, host)
 
-    def _waited(self, event: Any, host: np.ndarray) -> np.ndarray:
-        """What the copy that ends with `event` has filled."""
+    def _waited(self, event: Any, filled: Any) -> Any:
+        """What the copy that ends with `event` (or as the last of a stream) has filled."""
         try:
             event.synchronize()
         except self._cuda_errors as error:
             raise self._stopped(error) from error
-        return host
+        return filled
 
     def address(self, data: Any) -> int:
         if data.data.device_id != self._ordinal:
