@@ -54,6 +54,10 @@ class Device(Protocol):
         """A result, not initialised."""
         ...
 
+    def holds(self, dtype: np.dtype) -> bool:
+        """Whether arrays of a dtype of another package can lie on the device. Only asked for on a GPU."""
+        ...
+
     def mark(self) -> Any:
         """A point in time: of the host's clock (a float), or of the current stream."""
         ...

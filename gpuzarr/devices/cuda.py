@@ -22,6 +22,7 @@ from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
+from gpuzarr.devices.probe import holds
 from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
 from gpuzarr.devices.streams import Streams
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
@@ -228,6 +229,10 @@ class Cuda:
         """Bytes that a write may hold beyond its value, if nobody says how many."""
         with self.on():
             return int(min(WRITE_LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+
+    def holds(self, dtype: np.dtype) -> bool:
+        with self.on():
+            return holds(self.xp, dtype)
 
     def mark(self) -> Any:
         """The point that the current stream has reached when it comes here."""

@@ -22,6 +22,7 @@ from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
+from gpuzarr.devices.probe import holds
 from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from tests.emulator.arrays import DeviceArray, Xp
@@ -59,6 +60,9 @@ class Emulated:
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
         return np.full(shape, POISON, np.uint8).astype(dtype).view(DeviceArray)
+
+    def holds(self, dtype: np.dtype) -> bool:
+        return holds(self.xp, dtype)
 
     def mark(self) -> float:
         return time.perf_counter()
