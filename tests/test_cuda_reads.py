@@ -118,7 +118,7 @@ def test_after_an_error_the_host_waits_before_buffers_are_used_again(cuda, path,
         with pytest.raises(KeyboardInterrupt):
             a[...]
     assert waited[:2] == ["copying", "caller's"] and "given" in waited[2:]
-    assert cuda.held.total == 0 and not cuda._turn.locked()
+    assert cuda.held.total == 0 and not cuda._turn._lock.locked()
     assert np.array_equal(cuda.download(a[...]), VALUES)
 
 

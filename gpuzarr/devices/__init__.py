@@ -169,6 +169,10 @@ class Device(Protocol):
         """Bytes that every target of a `compress` needs whose largest source has `nbytes` (at most 16 MiB)."""
         ...
 
+    def compression_scratch(self, algorithm: str, nbytes: int, effort: int = 0) -> int:
+        """Bytes of nvCOMP's scratch that a `compress` takes for each source of `nbytes`, about."""
+        ...
+
     def compress(
         self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:

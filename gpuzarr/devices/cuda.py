@@ -24,13 +24,13 @@ from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
 from gpuzarr.devices.probe import holds
 from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
-from gpuzarr.devices.streams import Streams
+from gpuzarr.devices.streams import Streams, Turn
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
 from gpuzarr.kernels import cubin
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
-WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 9 times what they compress
+WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 34 times what they compress
 LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
 
 
@@ -51,8 +51,7 @@ class Cuda:
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}
         self._compiling = threading.Lock()
-        self._turn = threading.Lock()
-        self._last_batch: Any = None
+        self._turn = Turn()
         self._process = os.getpid()
         self._pins = Pinned(self._lock_pages)
         self._streams = Streams(self._stream)
@@ -365,30 +364,25 @@ class Cuda:
     ) -> None:
         """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
-        with self.on(), self._turn:
-            stream = self.xp.cuda.get_current_stream()
-            if self._last_batch is not None:
-                stream.wait_event(self._last_batch)
+        with self.on(), self._turn.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, capacities, chunk
             nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
-            self._last_batch = stream.record()
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:
         return nvcomp_compress.room(nvcomp.load(), algorithm, nbytes)
+
+    def compression_scratch(self, algorithm: str, nbytes: int, effort: int = 0) -> int:
+        return nvcomp_compress.scratch_each(nvcomp.load(), algorithm, nbytes, effort)
 
     def compress(
         self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """As `decompress`: one batch at a time."""
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
-        with self.on(), self._turn:
-            stream = self.xp.cuda.get_current_stream()
-            if self._last_batch is not None:
-                stream.wait_event(self._last_batch)
+        with self.on(), self._turn.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, effort
-            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
-            self._last_batch = stream.record()
-            return made
+            most = nvcomp.spare(self.tabs.room, len(sizes))
+            return nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=most)
 
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         self._pending.add(bad, chunk, problem)

@@ -1,12 +1,14 @@
-"""The streams of one GPU that are nobody's: made when they are first asked for, and kept as long as the process.
+"""The streams of one GPU that are nobody's, and whose turn it is among all.
 
-To make them anew would not do: what one thread has ordered on a stream, another would wait for on its successor.
+Streams are made when they are first asked for, and kept as long as the process. To make them anew would not do: what
+one thread has ordered on a stream, another would wait for on its successor.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -27,3 +29,21 @@ class Streams:
     def made(self) -> list[Any]:
         with self._lock:
             return list(self._made.values())
+
+
+class Turn:
+    """What runs once at a time on a device, whatever streams it is launched on."""
+
+    def __init__(self) -> None:
+        self._lock, self._last = threading.Lock(), None
+
+    @contextmanager
+    def of(self, stream: Any) -> Iterator[Any]:
+        """`stream`, behind what had its turn before; what fails half way was launched in part, so it had its turn."""
+        with self._lock:
+            if self._last is not None:
+                stream.wait_event(self._last)
+            try:
+                yield stream
+            finally:
+                self._last = stream.record()

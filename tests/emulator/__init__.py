@@ -210,10 +210,14 @@ class Emulated:
     def compressed_room(self, algorithm, nbytes) -> int:
         return nvcomp_compress.room(self._library, algorithm, nbytes)
 
+    def compression_scratch(self, algorithm, nbytes, effort=0) -> int:
+        return nvcomp_compress.scratch_each(self._library, algorithm, nbytes, effort)
+
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, effort
-        return nvcomp_compress.compress(self, self._library, 0, *streams, most=self.tabs.share)
+        most = nvcomp.spare(self.tabs.room, len(sizes))
+        return nvcomp_compress.compress(self, self._library, 0, *streams, most=most)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
