@@ -31,6 +31,7 @@ from gpuzarr.kernels import cubin
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 34 times what they compress
+FEW = 1 << 20  # bytes; what is fetched and is more lies in pinned memory that can be let go
 LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
 
 
@@ -127,8 +128,12 @@ class Cuda:
         return buffer
 
     def _lock_pages(self, nbytes: int) -> np.ndarray:
-        cuda = self.xp.cuda  # not its pool, which keeps memory by its exact size
+        cuda = self.xp.cuda
         return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
+
+    def _few(self, nbytes: int) -> Any:
+        """Pinned memory of CuPy's pool, which never lets go of any, and uses it again only for the same size."""
+        return self.xp.cuda.alloc_pinned_memory(rounded(nbytes))
 
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         record = record or Record()
@@ -299,7 +304,7 @@ class Cuda:
     def fetch(self, data: Any) -> Callable[[], np.ndarray]:
         with self.on():
             self.tabs.count(fetched=data.nbytes)
-            memory = self.xp.cuda.alloc_pinned_memory(max(data.nbytes, 1))
+            memory = self._few(data.nbytes) if data.nbytes <= FEW else self._pin(data.nbytes)
             host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
             stream = self.xp.cuda.get_current_stream()
             self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
