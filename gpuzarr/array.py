@@ -15,7 +15,7 @@ from gpuzarr import selection as select
 from gpuzarr.attributes import Attributes
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
-from gpuzarr.devices.choose import fits_gpu
+from gpuzarr.devices.choose import holds
 from gpuzarr.devices.host import HOST
 from gpuzarr.devices.record import Record
 from gpuzarr.errors import DeviceError, ReadOnlyError, SelectionError, ValueKindError
@@ -76,7 +76,7 @@ class Array:
         self.last_read: ReadReport | None = None  # by any thread
         self.last_write: WriteReport | None = None
         chosen = device_of(device)
-        self.device: Device = chosen if fits_gpu(self.dtype) else HOST
+        self.device: Device = chosen if holds(chosen, self.dtype) else HOST
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Array, (self.store, self.path, self.metadata, self.device, self.writable, self.options)

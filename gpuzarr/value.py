@@ -9,6 +9,8 @@ import numpy as np
 from gpuzarr.devices import Device
 from gpuzarr.errors import ValueKindError
 
+_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
+
 
 def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device) -> Any:
     """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
@@ -30,13 +32,17 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
 
 
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
-    if device.gpu and not isinstance(value, np.ndarray | np.generic):
-        if isinstance(value, device.xp.ndarray):
-            return value
-        if hasattr(value, "__dlpack__"):
-            return device.xp.from_dlpack(value)
+    if device.gpu and isinstance(value, device.xp.ndarray):
+        return value
+    if device.gpu and _is_cuda(value):
+        return device.xp.from_dlpack(value)
     array = _host_array(value, dtype)
     return device.upload(array) if device.gpu else array
+
+
+def _is_cuda(value: Any) -> bool:
+    """Whether DLPack says that it lies on a GPU: CuPy takes nothing else from it."""
+    return hasattr(value, "__dlpack__") and int(value.__dlpack_device__()[0]) in _CUDA
 
 
 def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:

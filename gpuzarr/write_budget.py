@@ -1,7 +1,8 @@
 """How large the waves of a write may be on a GPU: what a chunk needs beyond the value, and how many fit the limit.
 
 nvCOMP's compressors want far more than its decompressors: slots of 2.26 times the chunk for deflate and gzip, scratch
-of 9 times it for deflate, and as much, at most, for zstd. (nvCOMP 6.0's queries; that of zstd needs a GPU.)
+of 17 times it for gzip at zlib's level 6, and for deflate of 17 up to 64 KiB and of 33 beyond. nvCOMP is asked; that of
+zstd needs a GPU to tell, and is assumed.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from gpuzarr.budget import CLASS
 from gpuzarr.chain import Chain, Step
 from gpuzarr.devices import Device
 from gpuzarr.formats.blosc_frame import CODECS
+from gpuzarr.gpu.compress import effort
 
-SCRATCH = {"zstd": 9, "deflate": 9.1, "gzip": 6.1}  # of nvCOMP, bytes a byte
 DECODING = {"zstd": 3.3, "blosc": 4.3, "zlib": 1.3}  # bytes a byte, for a chunk that is read first
 TABLES = 8 << 10  # bytes of tables a chunk
-STREAM = {"zstd": 64 << 10, "lz4": 32 << 10}  # and bytes a stream
 FIXED = 192 << 10  # bytes a wave: flags, guards, small tables in buffers of their own
 WAVES = 4  # that a write has at least, so that encoding and storing overlap,
 LEAST = 8  # but none that is smaller than this part of what the device likes
@@ -59,7 +59,7 @@ class WriteShare:
     @property
     def scratch(self) -> int:
         """Bytes of one wave's scratch."""
-        return self.chunks * self.cost.scratch
+        return self.chunks * self.cost.scratch + FIXED
 
     def held(self, chunks: int) -> int:
         """Bytes beyond the value, at most, while waves of so many chunks follow each other."""
@@ -98,19 +98,15 @@ def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) ->
         if shape.copied:
             return nbytes + ALIGNMENT, nbytes + ALIGNMENT
         algorithm = CODECS[shape.codec]
-        slots = shape.streams * (device.compressed_room(algorithm, max(shape.part, shape.last)) + ALIGNMENT)
-        frame = nbytes + ALIGNMENT
-        table = 64 * shape.streams
-        return nbytes + slots + frame + table + _nvcomp(algorithm, nbytes, shape.streams), frame
+        largest, frame = max(shape.part, shape.last), nbytes + ALIGNMENT
+        each = device.compressed_room(algorithm, largest) + device.compression_scratch(algorithm, largest)
+        return nbytes + frame + shape.streams * (each + ALIGNMENT + 64), frame
     if name in ("zstd", "lz4", "zlib", "gzip"):
         algorithm = "deflate" if name == "zlib" else name
         room = device.compressed_room(algorithm, nbytes) + ALIGNMENT
-        return before + 2 * room + _nvcomp(algorithm, nbytes, 1), room
+        best = effort(codec.level) if name in ("zlib", "gzip") else 0
+        return before + 2 * room + device.compression_scratch(algorithm, nbytes, best), room
     return before + ALIGNMENT, before + ALIGNMENT
-
-
-def _nvcomp(algorithm: str, nbytes: int, streams: int) -> int:
-    return int(SCRATCH.get(algorithm, 0) * nbytes) + streams * STREAM.get(algorithm, 32 << 10)
 
 
 def write_share(chain: Chain, covered: bool, device: Device, limit: int) -> WriteShare:

@@ -48,7 +48,8 @@ class Writer:
             raise ClosedError("this writer is closed")
         while self._waiting and self._waiting[0][0].done():
             self._oldest()
-        place, values = self._accept(selection, value)
+        with self._device.on():
+            place, values = self._accept(selection, value)
         if values.nbytes > self._most:
             self.flush()
             self._put(place, values)

@@ -15,6 +15,7 @@ from gpuzarr.codecs import find
 from gpuzarr.devices import choose, nvcomp
 from gpuzarr.devices import cuda as module
 from gpuzarr.devices.cost import Costs
+from gpuzarr.devices.record import Record, Tab
 from gpuzarr.errors import CodecError, DeviceError
 from tests.conftest import settle
 from tests.emulator.arrays import DeviceArray, Xp
@@ -283,3 +284,20 @@ def test_what_is_missing_is_said():
     with pytest.raises(DeviceError) as caught:
         choose.device("cuda")
     assert missing in str(caught.value)
+
+
+def test_what_is_fetched_does_not_fill_a_pool_that_lets_nothing_go(stub, monkeypatch):
+    """CuPy's pool of pinned memory uses it again for the same size only."""
+    sizes = []
+    monkeypatch.setattr(
+        stub.xp.cuda, "alloc_pinned_memory", lambda nbytes: (sizes.append(nbytes), bytearray(nbytes))[1]
+    )
+    for nbytes in (0, 1, 100, 4000, 5_000_000, 5_000_001):
+        found = stub.download(stub.empty(nbytes))
+        assert found.shape == (nbytes,)
+    assert set(sizes) == {4096}
+    with stub.tabs.of(Tab(Record(), stub.held, stub._pins.give)):
+        for nbytes in (5_000_000, 5_000_001):
+            assert len(stub.download(stub.empty(nbytes))) == nbytes
+            stub.settled()
+        assert stub._pins.kept < 6_000_000 and set(sizes) == {4096}  # the second used the memory of the first

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.devices.streams import Streams
 from gpuzarr.errors import DeviceError
+from gpuzarr.value import as_value
 from gpuzarr.write import Writing
+from tests.emulator.arrays import DeviceArray, Tensor
 from tests.test_cuda import Stream, stub  # noqa: F401
 from tests.test_cuda_reads import VALUES, cuda  # noqa: F401
 
@@ -37,7 +43,7 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     assert report["seconds"]["copy"] == pytest.approx(report["waves"] * 2e-3)
     assert cuda.held.total == 0 and cuda._pins.kept > 0
     gpuzarr.release()
-    assert not {"_leaving", "_writing", "write_limit"} & set(vars(cuda))
+    assert "write_limit" not in vars(cuda)
 
 
 def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):  # noqa: F811
@@ -80,3 +86,47 @@ def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):  # noqa: F8
     assert np.array_equal(stored(array), VALUES)
     waited = [event for event in writing.waited if event.startswith("caller's")]
     assert len(waited) == 4 and waited == sorted(set(waited), key=waited.index) and writing.recorded
+
+
+def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):  # noqa: F811
+    """Else a writer would wait for a copy on one stream, and write on another."""
+    before = cuda._copying, cuda._leaving, cuda._writing
+    cuda.xp.freed.clear()
+    gpuzarr.release()
+    assert (cuda._copying, cuda._leaving, cuda._writing) == before
+    assert len(cuda.xp.freed) == 3  # what CuPy keeps for them, nobody else could use
+    with ThreadPoolExecutor(8) as pool:
+        made = Streams(lambda: (time.sleep(0.01), object()))
+        assert len(set(pool.map(lambda _: id(made["copying"]), range(8)))) == 1
+
+
+def test_a_value_of_the_host_may_be_changed_when_the_call_returns(cuda, monkeypatch):  # noqa: F811
+    """From pinned memory a copy to the device is not done when CUDA returns."""
+    events, put = [], DeviceArray.set
+    monkeypatch.setattr(DeviceArray, "set", lambda *args: (events.append("begun"), put(*args)))
+    monkeypatch.setattr(Stream, "synchronize", lambda stream: events.append("waited"))
+    as_value(VALUES, VALUES.dtype, VALUES.shape, cuda)
+    assert events == ["begun", "waited"]
+
+
+def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):  # noqa: F811
+    seen, runtime = [], cuda.xp.cuda.runtime
+    monkeypatch.setattr(runtime, "current", 1)
+    look = lambda self, *args: (seen.append(runtime.current), accept(self, *args))[1]  # noqa: E731
+    accept = gpuzarr.Array._accept
+    monkeypatch.setattr(gpuzarr.Array, "_accept", look)
+    with array.writer() as w:
+        w[...] = VALUES
+    assert seen == [0] and runtime.current == 1
+    assert np.array_equal(stored(array), VALUES)
+
+
+@pytest.mark.parametrize("where", [1, 3, 2])
+def test_arrays_of_others_by_dlpack(tmp_path, gpu, where):
+    """Of host memory (1), of pinned memory (3), of a GPU (2): CuPy itself takes only the last."""
+    if gpu.name != "emulated" and where == 2:
+        pytest.skip("the memory is not on a GPU")
+    a = gpuzarr.create_array(tmp_path / "a", shape=(6, 5), dtype="f4", chunks=(4, 4), device=gpu)
+    values = np.arange(30, dtype="f4").reshape(6, 5)
+    a[...] = Tensor(values, where)
+    assert np.array_equal(zarr.open_array(tmp_path / "a", mode="r")[...], values)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numcodecs import zstd
 
+from gpuzarr import budget
 from gpuzarr.devices import nvcomp
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.errors import CodecError, DeviceError
@@ -39,6 +40,15 @@ def test_alignments_are_those_that_the_code_relies_on(library, form):
 def test_scratch_query(library, form):
     scratch = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.array([1 << 20, 1 << 16]), 0)
     assert (scratch > 3 * (1 << 20)) if form == "zstd" else scratch < 1 << 20
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("nbytes", [1, 4096, 65536, 100_000, 1 << 20, 1 << 24])
+def test_waves_of_a_read_know_what_scratch_is_asked_for(library, form, nbytes):
+    for count in (1, 64, 4096):
+        asked = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.full(count, nbytes), 0)
+        planned = count * (int(budget.ZSTD * nbytes) + budget.ZSTD_STREAM) if form == "zstd" else 0
+        assert asked <= planned
 
 
 @pytest.mark.parametrize("form", FORMATS)

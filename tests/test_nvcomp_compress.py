@@ -1,14 +1,22 @@
 """The binding of nvCOMP's compressors: what the real library answers without a GPU; batches on every device."""
 
 import zlib
+from functools import partial
+from types import SimpleNamespace
 
 import cramjam
 import numcodecs
 import numpy as np
 import pytest
 
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.chain import Chain
+from gpuzarr.codecs import find
 from gpuzarr.devices import nvcomp, nvcomp_compress
+from gpuzarr.devices.record import Record, Tab
 from gpuzarr.errors import DeviceError
+from gpuzarr.gpu.compress import effort
+from gpuzarr.write_budget import write_cost
 from tests.emulator.compressor import ALIGNMENTS, room
 
 FORMATS = ("deflate", "gzip", "lz4", "zstd")
@@ -102,3 +110,34 @@ def test_places_and_sizes_are_checked(gpu):
 def test_an_empty_batch_is_nothing(gpu):
     none = np.zeros(0, np.uint64)
     assert len(gpu.compress("lz4", none, none.astype(np.int64), none)) == 0
+
+
+@pytest.mark.parametrize("name, level, ratio", [("gzip", 6, 17), ("zlib", 6, 33), ("zlib", 1, 9), ("gzip", 9, 18)])
+def test_waves_of_a_write_know_what_scratch_is_asked_for(library, name, level, ratio):
+    """By the real library: the memory that is planned for a chunk holds its share of a batch's scratch."""
+    chunk = 1 << 20
+    gpu = SimpleNamespace(
+        compressed_room=partial(nvcomp_compress.room, library),
+        compression_scratch=partial(nvcomp_compress.scratch_each, library),
+    )
+    chain = Chain.build([find("bytes", {}, 3), find(name, {"level": level}, 2)], ChunkSpec((chunk,), np.dtype("u1"), 0))
+    cost = write_cost(chain, True, gpu)
+    form = nvcomp.FORMATS["deflate" if name == "zlib" else name]
+    for count in (1, 64):
+        asked = nvcomp_compress.scratch_bytes(library, form, np.full(count, chunk), effort(level), 0)
+        assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_room(form.name.lower(), chunk)
+
+
+def test_scratch_is_what_the_wave_has_left(gpu, monkeypatch):
+    """A batch that wants more goes in parts, which all use the same memory."""
+    taken, empty = [], type(gpu).empty
+    monkeypatch.setattr(type(gpu), "empty", lambda self, nbytes: (taken.append(nbytes), empty(self, nbytes))[1])
+    with gpu.tabs.of(Tab(Record(share=1 << 20), gpu.held)):
+        source, target = gpu.slab(np.full(64, 4096)), gpu.slab(np.full(64, gpu.compressed_room("lz4", 4096)))
+        source.data.fill(1)
+        at, to = (np.uint64(gpu.address(s.data)) + s.starts.astype(np.uint64) for s in (source, target))
+        taken.clear()
+        made = gpu.download(gpu.compress("lz4", at, source.sizes, to))
+        room = gpu.tabs.room
+    assert made.all() and sum(taken) < 1 << 20 and room > 0
+    assert len([nbytes for nbytes in taken if nbytes > nvcomp.GUARD]) == 1

@@ -54,6 +54,10 @@ class Device(Protocol):
         """A result, not initialised."""
         ...
 
+    def holds(self, dtype: np.dtype) -> bool:
+        """Whether arrays of a dtype of another package can lie on the device. Only asked for on a GPU."""
+        ...
+
     def mark(self) -> Any:
         """A point in time: of the host's clock (a float), or of the current stream."""
         ...
@@ -163,6 +167,10 @@ class Device(Protocol):
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:
         """Bytes that every target of a `compress` needs whose largest source has `nbytes` (at most 16 MiB)."""
+        ...
+
+    def compression_scratch(self, algorithm: str, nbytes: int, effort: int = 0) -> int:
+        """Bytes of nvCOMP's scratch that a `compress` takes for each source of `nbytes`, about."""
         ...
 
     def compress(

@@ -42,13 +42,16 @@ def device(name: str | Device = "auto") -> Device:
 
 
 def fits_gpu(dtype: np.dtype) -> bool:
-    """Whether CuPy has this dtype. (`isbuiltin`: 2 for other packages' ones, 0 for copies.)"""
-    return dtype.isbuiltin != 2 and dtype.isnative and dtype.char in _CUPY_DTYPES
+    """Whether CuPy has this dtype; bfloat16 only newer ones, see `holds`.
+
+    (`isbuiltin`: 2 for other packages' ones, 0 for copies.)
+    """
+    return dtype.name == "bfloat16" or (dtype.isbuiltin != 2 and dtype.isnative and dtype.char in _CUPY_DTYPES)
 
 
 def holds(device: Device, dtype: np.dtype) -> bool:
     """Whether arrays of this dtype can lie on the device."""
-    return not device.gpu or fits_gpu(dtype.newbyteorder("="))
+    return not device.gpu or (fits_gpu(dtype) and (dtype.isbuiltin == 1 or device.holds(dtype)))
 
 
 @cache

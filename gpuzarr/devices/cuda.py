@@ -22,13 +22,16 @@ from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
+from gpuzarr.devices.probe import holds
 from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
+from gpuzarr.devices.streams import Streams, Turn
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
 from gpuzarr.kernels import cubin
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
-WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 9 times what they compress
+WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 34 times what they compress
+FEW = 1 << 20  # bytes; what is fetched and is more lies in pinned memory that can be let go
 LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
 
 
@@ -49,10 +52,10 @@ class Cuda:
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}
         self._compiling = threading.Lock()
-        self._turn = threading.Lock()
-        self._last_batch: Any = None
+        self._turn = Turn()
         self._process = os.getpid()
         self._pins = Pinned(self._lock_pages)
+        self._streams = Streams(self._stream)
         self.tabs, self.held = Tabs(), Held()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -125,8 +128,12 @@ class Cuda:
         return buffer
 
     def _lock_pages(self, nbytes: int) -> np.ndarray:
-        cuda = self.xp.cuda  # not its pool, which keeps memory by its exact size
+        cuda = self.xp.cuda
         return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
+
+    def _few(self, nbytes: int) -> Any:
+        """Pinned memory of CuPy's pool, which never lets go of any, and uses it again only for the same size."""
+        return self.xp.cuda.alloc_pinned_memory(rounded(nbytes))
 
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         record = record or Record()
@@ -175,45 +182,45 @@ class Cuda:
 
     def _drain(self) -> None:
         """Wait for all that was launched by this thread, and for copies that others launched."""
-        for name in ("_copying", "_leaving"):
-            if stream := self.__dict__.get(name):
-                stream.synchronize()
+        for stream in self._streams.made:
+            stream.synchronize()
         self.xp.cuda.get_current_stream().synchronize()
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(LOADERS, f"gpuzarr {self.name}")
 
-    @cached_property
+    @property
     def _copying(self) -> Any:
         """The stream of the copies; it does not wait for the null stream."""
-        with self.on():
-            return self.xp.cuda.Stream(non_blocking=True)
+        return self._streams["copying"]
 
-    @cached_property
+    @property
     def _leaving(self) -> Any:
         """The stream of the copies to the host, so that both directions of the bus are used at once."""
-        with self.on():
-            return self.xp.cuda.Stream(non_blocking=True)
+        return self._streams["leaving"]
 
-    @cached_property
+    @property
     def _writing(self) -> Any:
         """The stream of writers that do not wait."""
+        return self._streams["writing"]
+
+    def _stream(self) -> Any:
         with self.on():
             return self.xp.cuda.Stream(non_blocking=True)
 
     def release(self) -> None:
-        """Let go of the pinned buffers, the threads and the stream that are kept; reads at work keep theirs.
+        """Let go of the pinned buffers, the threads and the scratch that are kept; reads at work keep theirs.
 
-        CuPy's pool keeps memory by stream: what is kept for that of the copies, nobody else could use.
+        CuPy's pool keeps memory by stream: what is kept for those of this device, nobody else could use.
         """
         self._pins.clear()
-        for name in ("_pool", "_leaving", "_writing", "memory_limit", "write_limit"):
+        for name in ("_pool", "memory_limit", "write_limit"):
             self.__dict__.pop(name, None)
-        copying = self.__dict__.pop("_copying", None)
-        if copying is not None and os.getpid() == self._process:
+        if (made := self._streams.made) and os.getpid() == self._process:
             with self.on():
-                self.xp.get_default_memory_pool().free_all_blocks(copying)
+                for stream in made:
+                    self.xp.get_default_memory_pool().free_all_blocks(stream)
 
     @cached_property
     def memory_limit(self) -> int:
@@ -226,6 +233,10 @@ class Cuda:
         """Bytes that a write may hold beyond its value, if nobody says how many."""
         with self.on():
             return int(min(WRITE_LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+
+    def holds(self, dtype: np.dtype) -> bool:
+        with self.on():
+            return holds(self.xp, dtype)
 
     def mark(self) -> Any:
         """The point that the current stream has reached when it comes here."""
@@ -248,7 +259,10 @@ class Cuda:
             return float(self.xp.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def upload(self, data: np.ndarray) -> Any:
-        """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it."""
+        """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it.
+
+        Outside of waves it does: `data` may be pinned, of somebody who writes to it when this returns.
+        """
         with self.on():
             data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
             tab = self.tabs.tab
@@ -256,9 +270,9 @@ class Cuda:
             if tab is not None and tab.pinned(data):
                 return self._copy_beside(data, tab)
             self.tabs.scratch(data.nbytes)
-            there = self.xp.empty(data.shape, data.dtype)
-            there.set(data if tab is None else self._pinned_copy(data), self.xp.cuda.get_current_stream())
-            return there
+            there, stream = self.xp.empty(data.shape, data.dtype), self.xp.cuda.get_current_stream()
+            there.set(data if tab is None else self._pinned_copy(data), stream)
+            return self._waited(stream, there) if tab is None else there
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
         """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
@@ -290,7 +304,7 @@ class Cuda:
     def fetch(self, data: Any) -> Callable[[], np.ndarray]:
         with self.on():
             self.tabs.count(fetched=data.nbytes)
-            memory = self.xp.cuda.alloc_pinned_memory(max(data.nbytes, 1))
+            memory = self._few(data.nbytes) if data.nbytes <= FEW else self._pin(data.nbytes)
             host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
             stream = self.xp.cuda.get_current_stream()
             self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
@@ -310,20 +324,21 @@ class Cuda:
             data = self.xp.ascontiguousarray(data)
             host = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
             tab.keep(data, behind_view(data))
-            self._leaving.wait_event(self.xp.cuda.get_current_stream().record())
-            begin = self._leaving.record()
-            data.get(stream=self._leaving, out=host, blocking=False)
-            end = self._leaving.record()
+            leaving = self._leaving
+            leaving.wait_event(self.xp.cuda.get_current_stream().record())
+            begin = leaving.record()
+            data.get(stream=leaving, out=host, blocking=False)
+            end = leaving.record()
             tab.record.mark("copy", begin, end)
             return partial(self._waited, end, host)
 
-    def _waited(self, event: Any, host: np.ndarray) -> np.ndarray:
-        """What the copy that ends with `event` has filled."""
+    def _waited(self, event: Any, filled: Any) -> Any:
+        """What the copy that ends with `event` (or as the last of a stream) has filled."""
         try:
             event.synchronize()
         except self._cuda_errors as error:
             raise self._stopped(error) from error
-        return host
+        return filled
 
     def address(self, data: Any) -> int:
         if data.data.device_id != self._ordinal:
@@ -354,30 +369,25 @@ class Cuda:
     ) -> None:
         """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
-        with self.on(), self._turn:
-            stream = self.xp.cuda.get_current_stream()
-            if self._last_batch is not None:
-                stream.wait_event(self._last_batch)
+        with self.on(), self._turn.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, capacities, chunk
             nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
-            self._last_batch = stream.record()
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:
         return nvcomp_compress.room(nvcomp.load(), algorithm, nbytes)
+
+    def compression_scratch(self, algorithm: str, nbytes: int, effort: int = 0) -> int:
+        return nvcomp_compress.scratch_each(nvcomp.load(), algorithm, nbytes, effort)
 
     def compress(
         self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """As `decompress`: one batch at a time."""
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
-        with self.on(), self._turn:
-            stream = self.xp.cuda.get_current_stream()
-            if self._last_batch is not None:
-                stream.wait_event(self._last_batch)
+        with self.on(), self._turn.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, effort
-            made = nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=self.tabs.share)
-            self._last_batch = stream.record()
-            return made
+            most = nvcomp.spare(self.tabs.room, len(sizes))
+            return nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=most)
 
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         self._pending.add(bad, chunk, problem)

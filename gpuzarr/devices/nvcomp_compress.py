@@ -14,6 +14,8 @@ from gpuzarr.devices.nvcomp import FORMATS, GUARD, Alignments, Format, Options, 
 from gpuzarr.errors import DeviceError
 
 MAX_INPUT = 16 << 20  # bytes of a stream; lz4 takes no more, zstd should not, deflate and gzip want 30 times as scratch
+ZSTD, ZSTD_STREAM = 9, 64 << 10  # bytes of scratch a byte, and a stream
+_MANY = 16
 _WAY = "Compress"
 
 
@@ -43,6 +45,13 @@ def scratch_bytes(library: Any, form: Format, sizes: np.ndarray, effort: int, st
     return answer.value
 
 
+def scratch_each(library: Any, algorithm: str, nbytes: int, effort: int) -> int:
+    """Scratch for a stream of `nbytes` in a batch of many such. That of zstd, which asks the device, is assumed."""
+    if algorithm == "zstd":
+        return ZSTD * nbytes + ZSTD_STREAM
+    return -(-scratch_bytes(library, FORMATS[algorithm], np.full(_MANY, nbytes), effort, 0) // _MANY)
+
+
 def compress(
     device: Any,
     library: Any,
@@ -65,10 +74,12 @@ def compress(
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, form, sizes, effort, stream)
 
-    for part, scratch in parts(query, sizes, most, 0, len(sizes)):
+    done = parts(query, sizes, most, 0, len(sizes))
+    temporary = device.empty(max(scratch for _, scratch in done) + GUARD) if done else None  # for all in turn
+    for part, scratch in done:
         columns = [np.asarray(column[part]) for column in (sources, sizes, targets)]
         capacity = room(library, algorithm, int(sizes[part].max()))
-        _launch(device, library, stream, form, columns, made[part], capacity, scratch, effort)
+        _launch(device, library, stream, form, columns, made[part], capacity, temporary, scratch, effort)
     return made
 
 
@@ -90,6 +101,7 @@ def _launch(
     columns: list[np.ndarray],
     made: Any,
     capacity: int,
+    temporary: Any,
     scratch: int,
     effort: int,
 ) -> None:
@@ -97,7 +109,7 @@ def _launch(
     count, largest = len(columns[0]), int(columns[1].max())
     table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
     place = device.address(table)
-    status, temporary = device.empty(4 * count), device.empty(scratch + GUARD)
+    status = device.empty(4 * count)
     status.fill(255)  # a stream that nvCOMP does not answer for must not pass
     made.fill(0)
     answer = form.function(library, "Async", _WAY)(

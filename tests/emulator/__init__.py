@@ -22,6 +22,7 @@ from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
+from gpuzarr.devices.probe import holds
 from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from tests.emulator.arrays import DeviceArray, Xp
@@ -59,6 +60,9 @@ class Emulated:
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
         return np.full(shape, POISON, np.uint8).astype(dtype).view(DeviceArray)
+
+    def holds(self, dtype: np.dtype) -> bool:
+        return holds(self.xp, dtype)
 
     def mark(self) -> float:
         return time.perf_counter()
@@ -206,10 +210,14 @@ class Emulated:
     def compressed_room(self, algorithm, nbytes) -> int:
         return nvcomp_compress.room(self._library, algorithm, nbytes)
 
+    def compression_scratch(self, algorithm, nbytes, effort=0) -> int:
+        return nvcomp_compress.scratch_each(self._library, algorithm, nbytes, effort)
+
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
         self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, effort
-        return nvcomp_compress.compress(self, self._library, 0, *streams, most=self.tabs.share)
+        most = nvcomp.spare(self.tabs.room, len(sizes))
+        return nvcomp_compress.compress(self, self._library, 0, *streams, most=most)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)

@@ -7,6 +7,21 @@ from typing import Any
 
 import numpy as np
 
+CUDA = 2  # as DLPack says it
+
+
+class Tensor:
+    """An array of somebody else, in host memory or as if on a GPU."""
+
+    def __init__(self, memory: np.ndarray, where: int) -> None:
+        self.memory, self.where = memory, where
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.where, 0
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.memory.__dlpack__(**options)
+
 
 class DeviceArray(np.ndarray):
     """NumPy memory that plays the memory of a device."""
@@ -83,6 +98,12 @@ class Xp(_Module):
     def array(self, value: Any, dtype: Any = None) -> DeviceArray:
         """CuPy copies an array of the host to the device here, and nowhere else."""
         return np.array(value, dtype).view(DeviceArray)
+
+    def from_dlpack(self, value: Any) -> DeviceArray:
+        """CuPy takes nothing that DLPack says to lie in host memory."""
+        if value.__dlpack_device__()[0] != CUDA:
+            raise TypeError("CPU arrays cannot be directly imported to CuPy")
+        return np.from_dlpack(value.memory).view(DeviceArray)
 
     def asnumpy(self, value: DeviceArray) -> np.ndarray:
         return np.array(value.view(np.ndarray))
