@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, Slab, packed
 from gpuzarr.devices.record import Record
+from gpuzarr.devices.threads import Helpers, Loop
 from gpuzarr.devices.waves import Finish, Load, Settle
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
@@ -121,7 +121,7 @@ class Host:
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
-        self.__dict__.pop("_pool", None)
+        self.__dict__.pop("_helpers", None)
 
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         waves = list(waves)
@@ -162,44 +162,19 @@ class Host:
             for item in items:
                 work(item)
             return
-        shared = _Queue(work, items)
-        helpers = [self._pool.submit(shared.drain) for _ in range(min(self.threads, len(items)) - 1)]
-        try:
-            shared.drain()
-        finally:
-            shared.stop(helpers)
+        shared = Loop(work, items)
+        for _ in range(min(self.threads, len(items)) - 1):
+            self._helpers.submit(shared.help)
+        shared.run()
 
     def checked(self) -> Settle | None:
         """Nothing is ever left to check: a host codec raises at once."""
         return None
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
+    def _helpers(self) -> Helpers:
         pools.append(self)
-        return ThreadPoolExecutor(self.threads - 1, "gpuzarr")
-
-
-class _Queue:
-    """Items that several threads take from; after an error nobody takes another."""
-
-    def __init__(self, work: Callable[[Any], None], items: list[Any]) -> None:
-        self._work, self._next = work, iter(items)
-
-    def drain(self) -> None:
-        try:
-            while (item := next(self._next, None)) is not None:  # next() on a list iterator is atomic
-                self._work(item)
-        except BaseException:
-            self._next = iter(())
-            raise
-
-    def stop(self, helpers: list[Future[None]]) -> None:
-        """Let nobody take another item, wait for those at work, and raise their first error."""
-        self._next = iter(())
-        running = [helper for helper in helpers if not helper.cancel()]
-        for error in [helper.exception() for helper in running]:
-            if error is not None:
-                raise error
+        return Helpers(self.threads - 1)
 
 
 def cores() -> int:
@@ -213,7 +188,7 @@ pools: list[Host] = []
 def _forget_pools() -> None:
     """A forked child has none of its parent's threads: it starts its own."""
     for host in pools:
-        host.__dict__.pop("_pool", None)
+        host.__dict__.pop("_helpers", None)
     pools.clear()
 
 
