@@ -74,7 +74,8 @@ class Locator:
 
     def moved(self, located: Located) -> bool:
         """Whether an object is another one since its index was read: then what was read from it means nothing."""
-        return any(self._store.version(key) != v for key, v in zip(located.ranges.keys, located.versions, strict=False))
+        versions = located.versions
+        return bool(versions) and tuple(map(self._store.version, located.ranges.keys)) != versions
 
     def _locate(self, coords: np.ndarray, depth: int, memo: Indexes) -> Located:
         """`locate` for the units of one depth: 0 is whole objects, 1 the inner chunks of the outermost shards."""
