@@ -1,7 +1,6 @@
 """Threads that share the items of a loop with the thread that asks: made for reads that take less than a millisecond.
 
-The executors of `concurrent.futures` take some 100 microseconds from `submit` to the result of a job that does nothing
-beside a busy caller (measured, on 2 virtual cores), most of it Python; here a job is a function in a queue.
+`submit` of an executor of `concurrent.futures` takes 16 microseconds alone (measured, on 2 virtual cores); here a job is a function in a queue. A read of eight chunks of 512 KiB takes 1 to 2% less so.
 """
 
 from __future__ import annotations
