@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.axis import Segment, chunk_of, segments, starts_of
+from gpuzarr.batch import FEW
 from gpuzarr.metadata import Axis
 from gpuzarr.selection import Outer, Points
-
-FEW = 32  # rows up to which Python's own lists are faster than NumPy's functions
 
 
 @dataclass(frozen=True)
@@ -237,6 +236,8 @@ class Scatter:
 
 
 Part = Box | Scatter
+_FIRST = np.zeros(1, np.int64)
+_FIRST.flags.writeable = False
 
 
 def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
@@ -259,7 +260,7 @@ def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int
 def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The distinct rows of `coords` (n, ndim), sorted, and which of them each row is. Rows lie within `counts`."""
     if len(coords) == 1:
-        return coords, np.zeros(1, np.int64)
+        return coords, _FIRST
     if len(coords) <= FEW:
         all_rows = list(map(tuple, coords.tolist()))
         number = {row: i for i, row in enumerate(sorted(set(all_rows)))}

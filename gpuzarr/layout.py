@@ -87,6 +87,11 @@ class Layout:
     def _chains(self) -> dict[tuple[int, ...], Chain]:
         return {}
 
+    @cached_property
+    def shares(self) -> dict[Any, Any]:
+        """What `gpuzarr.plan` keeps for the next read."""
+        return {}
+
     def chain(self, chunk_shape: tuple[int, ...]) -> Chain:
         """The codecs for innermost chunks of that shape."""
         found = self._chains.get(chunk_shape)

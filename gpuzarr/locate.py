@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.batch import FEW
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import CodecError, RangeError
-from gpuzarr.grid import FEW, distinct
+from gpuzarr.grid import distinct
 from gpuzarr.layout import Layout, Level
 from gpuzarr.stores import MISSING, Ranges, Store
 
@@ -73,7 +74,8 @@ class Locator:
 
     def moved(self, located: Located) -> bool:
         """Whether an object is another one since its index was read: then what was read from it means nothing."""
-        return any(self._store.version(key) != v for key, v in zip(located.ranges.keys, located.versions, strict=False))
+        versions = located.versions
+        return bool(versions) and tuple(map(self._store.version, located.ranges.keys)) != versions
 
     def _locate(self, coords: np.ndarray, depth: int, memo: Indexes) -> Located:
         """`locate` for the units of one depth: 0 is whole objects, 1 the inner chunks of the outermost shards."""
@@ -83,7 +85,7 @@ class Locator:
             return Located(Ranges.whole(keys), np.ones(len(coords), bool), versions)
         level = self.layout.levels[depth - 1]
         counts, strides = level.steps
-        of = coords // counts
+        of, within = np.divmod(coords, counts)
         shards, which = distinct(of, self.layout.grids[depth - 1])
         try:
             shard = self._locate(shards, depth - 1, memo)
@@ -92,14 +94,15 @@ class Locator:
             error.index = None if error.index is None else int(np.argmax(which == error.index))
             error.codec = _NAME
             raise
-        found = _chosen(entries, which, (coords - of * counts) @ strides)
+        found = _chosen(entries, which, within @ strides)
         begins, sizes = found[:, 0], found[:, 1]
-        outer = shard.ranges
-        room: Any = shard.room[which] if depth > 1 else UNBOUNDED
-        if np.count_nonzero(beyond := begins + sizes > room):
+        outer, there = shard.ranges, begins >= 0
+        if depth == 1:  # shards that are whole objects: the store knows their lengths
+            return Located(Ranges(outer.keys, which, begins, sizes), there, shard.versions)
+        if np.count_nonzero(beyond := begins + sizes > shard.room[which]):
             raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), _NAME)
         ranges = Ranges(outer.keys, outer.objects[which], outer.offsets[which] + begins, sizes)
-        return Located(ranges, begins >= 0, shard.versions)
+        return Located(ranges, there, shard.versions)
 
     def _entries(self, coords: np.ndarray, shard: Located, depth: int, memo: Indexes) -> list[np.ndarray]:
         """The index of each shard, int64 (inner chunks, 2): offset in the shard and size; -1 for what is not there."""

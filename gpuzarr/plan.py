@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,6 +22,7 @@ from gpuzarr.stored import Sizes, foreseen, nothing
 
 ALONE = 1 << 18  # decoded bytes that are not worth a second thread
 STREAMS = 4096  # that fill a GPU; a stream of zstd has some 30 MB/s, a full GPU some 60 GB/s
+SHARES = 64  # that are kept for an array
 WAVES = 8  # of a read, that storage, bus and GPU be busy at once
 
 
@@ -156,19 +156,23 @@ def plan(
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
     found = list(parts(selection, layout.axes, layout.together(device)))
-    of_shape: dict[tuple[int, ...], list[Part]] = defaultdict(list)
+    of_shape: dict[tuple[int, ...], list[Part]] = {}
     for part in found:
-        of_shape[part.chunk_shape].append(part)
+        of_shape.setdefault(part.chunk_shape, []).append(part)
     total = sum(map(len, found))
-    extents = () if isinstance(selection, Points) else selection.full_shape
 
     def shares(limit: int) -> dict[tuple[int, ...], Share]:
         made: dict[tuple[int, ...], Share] = {}
         for shape, alike in of_shape.items():
-            whole = device.gpu and contiguous and all(part.in_one_piece(extents) for part in alike)
-            wanted = min(_most(layout, shape, total, device), sum(map(len, alike)))
-            seen = partial(foreseen, alike, sizes) if sizes else nothing
-            made[shape] = share(_chain(layout, shape, options), device, limit, wanted, total > wanted, whole, seen)
+            chunks = total if len(of_shape) == 1 else sum(map(len, alike))
+            wanted = min(_most(layout, shape, total, device), chunks)
+            if device.gpu:
+                extents = () if isinstance(selection, Points) else selection.full_shape
+                whole = contiguous and all(part.in_one_piece(extents) for part in alike)
+                seen = partial(foreseen, alike, sizes) if sizes else nothing
+                made[shape] = share(_chain(layout, shape, options), device, limit, wanted, total > wanted, whole, seen)
+            else:
+                made[shape] = _kept_share(layout, shape, options, device, limit, wanted)
         return made
 
     planned = Plan([], limit, shares(limit))
@@ -177,6 +181,20 @@ def plan(
     for shape, some in groupby(found, key=attrgetter("chunk_shape")):
         planned.waves.extend(together(some, planned.shares[shape].chunks))
     return planned
+
+
+def _kept_share(
+    layout: Layout, shape: tuple[int, ...], options: Options, device: Device, limit: int, wanted: int
+) -> Share:
+    """On a CPU nothing that is stored counts: the share of one read is that of the next one like it."""
+    asked = shape, options.validate, device, limit, wanted
+    found: Share | None = layout.shares.get(asked)
+    if found is None:
+        found = share(_chain(layout, shape, options), device, limit, wanted, False, False, nothing)
+        if len(layout.shares) >= SHARES:
+            layout.shares.clear()
+        layout.shares[asked] = found
+    return found
 
 
 def together(parts: Iterable[Part], most: int) -> Iterator[Wave]:

@@ -176,7 +176,7 @@ class Reader:
             there = there.copy()
             there[np.flatnonzero(there)[gone]] = False
             slab = slab.take(~gone)
-        self.record.count(chunks=len(slab), stored=int(slab.sizes.sum()))
+        self.record.count(chunks=len(slab), stored=int(np.add.reduce(slab.sizes)))
         if self.device.gpu and not self.gds:
             try:
                 chain, slab = chain.verified(slab)

@@ -159,6 +159,26 @@ def test_neighbours_are_joined(folder):
     assert placed.sizes.max() <= 1000 + 10
 
 
+def test_a_few_large_neighbours_are_read_one_by_one(tmp_path):
+    data = rng.integers(0, 256, 100_000, np.uint8)
+    (tmp_path / "large").write_bytes(data.tobytes())
+    for size, count in [(30_000, 3), (1000, 3), (1000, 50)]:
+        asked = ranges_of([(0, i * size, size) for i in range(count)], ["large"])
+        _, placed, slab = read(LocalStore(str(tmp_path)), asked)
+        assert len(placed) == (count if size > 16384 else 1)
+        assert all(slab[i].tobytes() == data[i * size :][:size].tobytes() for i in range(count))
+
+
+def test_few_and_many_chunks_are_packed_alike():
+    sizes = rng.integers(0, 2000, 100)
+    starts, _, total = packed(sizes)
+    for n in (0, 1, 2, 32):
+        few, same, end = packed(sizes[:n])
+        assert few.tolist() == starts[:n].tolist()
+        assert same.tolist() == sizes[:n].tolist()
+        assert end == ([*starts.tolist(), total])[n]
+
+
 def test_objects_are_not_joined(folder):
     """The end of one file is no neighbour of the next file's beginning."""
     two = ranges_of([(0, -1, 1), (1, 0, 1), (0, 0, 1), (1, -1, 1)], ["c/2", "c/3"])

@@ -38,9 +38,7 @@ def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | No
 
 def by_address(name: str, chunks: Slab, target: Slab, nbytes: int, decode: Decode) -> Slab:
     """As `filled`, by a library that takes addresses: for small chunks their arithmetic is what takes the time."""
-    sources = (chunks.data.ctypes.data + chunks.starts).tolist()
-    places = (target.data.ctypes.data + target.starts).tolist()
-    i = 0
+    sources, places, i = chunks.addresses, target.addresses, 0
     try:
         for i, size in enumerate(chunks.sizes.tolist()):
             decode(places[i], nbytes, sources[i], size)

@@ -26,13 +26,10 @@ def decoder() -> Decode | None:
 
     It decodes all frames of the source to exactly `nbytes` bytes, or raises CodecError.
     """
-    library = _library()
-    if library is None:
-        return None
-    if not hasattr(_local, "decoder"):
-        _local.decoder = _Decoder(library)
-    decode: Decode = _local.decoder.decode
-    return decode
+    found: Decode | None = getattr(_local, "decode", None)
+    if found is None and (library := _library()) is not None:
+        found = _local.decode = _Decoder(library).decode
+    return found
 
 
 class _Decoder:

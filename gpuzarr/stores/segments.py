@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import FEW, Slab
 from gpuzarr.errors import RangeError
 from gpuzarr.stores import MISSING, Ranges, Store
+
+LARGE = 16 << 10  # bytes of ranges of which each, where there are few, is sooner read than joined with its neighbours
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def segments(
     offsets, sizes = np.asarray(ranges.offsets, np.int64), np.asarray(ranges.sizes, np.int64)
     if not np.count_nonzero(offsets) and len(lengths) == len(objects) and np.count_nonzero(sizes == -1) == len(sizes):
         return Segments(objects, offsets, np.maximum(length, 0) if MISSING in lengths else length, length)  # all whole
-    if not np.count_nonzero((offsets < 0) | (sizes < 0) | (offsets > length - sizes)):  # within objects that are there
+    if _within(offsets, sizes, length):
         return _joined(objects, offsets, sizes, lengths, gap, most) or Segments(objects, offsets, sizes, sizes)
     missing = length == MISSING
     offsets = np.where(offsets < 0, offsets + length, offsets)
@@ -92,11 +94,19 @@ def segments(
     return Segments(joined.objects, joined.offsets, joined.sizes, wanted, within, skip)
 
 
+def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
+    """Whether every range says where it begins and ends, within an object that is there."""
+    if len(sizes) > FEW:
+        return not np.count_nonzero((offsets < 0) | (sizes < 0) | (offsets > length - sizes))
+    rows = zip(offsets.tolist(), sizes.tolist(), length.tolist(), strict=True)
+    return all(0 <= offset <= end - size <= end for offset, size, end in rows)
+
+
 def _joined(
     objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, lengths: Sequence[int], gap: int, most: int
 ) -> Segments | None:
     """Neighbours as one; None where there are none. The objects are laid end to end, farther apart than `gap`."""
-    if len(objects) < 2 or len(lengths) == len(objects):
+    if len(objects) < 2 or len(lengths) == len(objects) or (len(objects) <= FEW and min(sizes.tolist()) > LARGE):
         return None
     room = np.maximum(np.array(lengths, np.int64), 0) + gap + 1
     at = offsets + (room.cumsum() - room)[objects]
