@@ -38,7 +38,7 @@ class Segment:
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
     def covers(self, axis: Axis) -> bool:
-        """Whether all that the chunks have within the array is wanted. Only the last may have less than its size there."""
+        """Whether all that the chunks have within the array, where only the last may be cut off, is wanted."""
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
         wanted = self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))

@@ -31,7 +31,7 @@ from gpuzarr.stores.local import LocalStore
 
 BAD = (CodecError, RangeError)  # what is blamed on a chunk
 LARGE = 1 << 18  # decoded bytes of chunks that are better placed one by one, while each is in its core's cache
-TRIES = 5  # to read shards that somebody replaces meanwhile
+TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 
 
 class Source(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -71,7 +72,8 @@ class History(RuleBasedStateMachine):
     def value(self, shape: tuple[int, ...], random: Random) -> Any:
         """Sometimes what makes chunks empty, sometimes a scalar."""
         self.values += 1
-        return random.choice((self.fill, self.values, np.full(shape, self.fill), np.arange(np.prod(shape)).reshape(shape)))
+        many = np.arange(np.prod(shape)).reshape(shape)
+        return random.choice((self.fill, self.values, np.full(shape, self.fill), many))
 
     @rule(random=randoms)
     def basic(self, random: Random) -> None:
@@ -94,7 +96,8 @@ class History(RuleBasedStateMachine):
     def points(self, random: Random) -> None:
         if not self.model.size:
             return
-        place: Any = tuple(map(np.array, zip(*{tuple(map(random.randrange, self.model.shape)) for _ in range(4)}, strict=True)))
+        some = {tuple(map(random.randrange, self.model.shape)) for _ in range(4)}
+        place: Any = tuple(map(np.array, zip(*some, strict=True)))
         if random.random() < 0.4:
             place = np.array([random.random() < 0.4 for _ in range(self.model.size)]).reshape(self.model.shape)
         value = self.value(self.model[place].shape, random)
@@ -105,7 +108,9 @@ class History(RuleBasedStateMachine):
     def blocks(self, random: Random) -> None:
         if self.model.size:
             units = self.array.shards or self.array.chunks
-            block = tuple(map(random.randrange, tuple(-(-n // u) for n, u in zip(self.model.shape, units, strict=True))))
+            block = tuple(
+                map(random.randrange, tuple(-(-n // u) for n, u in zip(self.model.shape, units, strict=True)))
+            )
             sides = zip(block, units, strict=True)
             place = tuple(slice(i * n, (i + 1) * n) for i, n in sides)
             self.model[place] = self.array.blocks[block] = self.value(self.model[place].shape, random)
@@ -186,5 +191,34 @@ class History(RuleBasedStateMachine):
 def test_any_history(device: Device) -> None:
     machine = type("Of", (History,), {"device": device})
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    quick = settings(max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=checks, database=None)
+    quick = settings(
+        max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=checks, database=None
+    )
     run_state_machine_as_test(machine, settings=quick)
+
+
+@pytest.mark.parametrize("options", LAYOUTS[:5], ids=str)
+def test_readers_beside_a_writer(options: dict[str, Any], device: Device, tmp_path: Path) -> None:
+    """What each object of the store holds is of one write, the old one or a newer one, and nothing is an error."""
+    made: dict[str, Any] = {"shape": (12, 18), "dtype": "i4", **options, "device": device}
+    a = gpuzarr.create_array(tmp_path, fill_value=0, **made)
+    units, problems, done = a.shards or a.chunks, [], threading.Event()
+
+    def look() -> None:
+        reader = gpuzarr.open_array(tmp_path, device="cpu" if device.gpu else device)
+        while not done.is_set():
+            found = host_array(reader[...])
+            for y in range(0, 12, units[0]):
+                for x in range(0, 18, units[1]):
+                    unit = found[y : y + units[0], x : x + units[1]]
+                    if (unit != unit[0, 0]).any():
+                        problems.append(unit)
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(look) for _ in range(3)]
+        for i in range(1, 20):
+            a[...] = i
+        done.set()
+        for each in readers:
+            each.result()
+    assert not problems and (host_array(a[...]) == 19).all()
