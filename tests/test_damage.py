@@ -194,3 +194,14 @@ def test_a_chunk_of_too_many_bytes_is_never_allocated(tmp_path: Path, device: De
     path.write_bytes(bomb)
     with pytest.raises(gpuzarr.ChunkError):
         gpuzarr.open_array(tmp_path / "a", device=device)[...]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.5])
+def test_a_scale_that_is_no_whole_number(value: float, tmp_path: Path) -> None:
+    written(tmp_path / "a")
+    path = tmp_path / "a/zarr.json"
+    document = json.loads(path.read_text())
+    document["codecs"].insert(0, {"name": "scale_offset", "configuration": {"scale": value, "offset": 0}})
+    path.write_text(json.dumps(document))
+    with pytest.raises(gpuzarr.MetadataError, match="scale_offset"):
+        gpuzarr.open_array(tmp_path / "a", device="cpu")
