@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gpuzarr import memory
 from gpuzarr import selection as select
 from gpuzarr.attributes import Attributes
 from gpuzarr.devices import Device
@@ -219,6 +220,7 @@ class Array:
         options = self.options.changed(memory_limit=memory_limit, validate=validate, io=io)
         return self._get(select.basic(rest, self.shape), fields, out, stream, options)
 
+    @memory.named
     def _get(
         self,
         selection: select.Outer | select.Points,
@@ -230,7 +232,8 @@ class Array:
         if fields is not None and out is not None:
             raise SelectionError("fields of a structured array cannot be read into `out`")
         with self.device.on(stream):
-            result = self._result(selection.shape) if out is None else self._checked(out, selection.shape)
+            shape = selection.shape
+            result = self.device.array(shape, self.dtype) if out is None else self._checked(out, shape)
             self._read(selection, result, options or self.options)
         if fields is not None:
             result = result[self._fields(fields)]
@@ -242,9 +245,6 @@ class Array:
             read(self, selection, result, self.device, options, record)
         finally:
             self.last_read = ReadReport(self.device, record, result.nbytes, time.perf_counter() - begin)
-
-    def _result(self, shape: tuple[int, ...]) -> Any:
-        return self.device.array(shape, self.dtype)
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Any:
         if not isinstance(out, self.device.xp.ndarray):
@@ -317,6 +317,7 @@ class Array:
         where = select.basic(selection, self.shape)
         return where, as_value(value, self.dtype, where.shape, self._device_to_write())
 
+    @memory.named
     def _write(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
         record, begin = Record(), time.perf_counter()
         try:

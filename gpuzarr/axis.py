@@ -38,10 +38,11 @@ class Segment:
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
     def covers(self, axis: Axis) -> bool:
-        """Whether all that the chunks have within the array is wanted."""
+        """Whether all that the chunks have within the array, where only the last may be cut off, is wanted."""
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
-        return (self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))) == within
+        wanted = self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))
+        return wanted == within and (self.count == 1 or wanted == self.size)
 
 
 def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,8 @@ def at(where: str) -> Iterator[None]:
         yield
     except RecursionError as error:
         raise MetadataError(f"{where}: nested too deeply") from error
+    except MemoryError as error:  # elements of gigabytes
+        raise MetadataError(f"{where}: {error}") from error
     except UnsupportedError as error:
         raise UnsupportedError(f"{where}: {error}") from error
     except MetadataError as error:

@@ -49,6 +49,10 @@ class SelectionError(GpuZarrError, IndexError):
     """The selection does not fit the array, or is of a kind that Zarr arrays do not take."""
 
 
+class NoMemoryError(GpuZarrError, MemoryError):
+    """The memory that a read or a write needs is not there; the message names the array."""
+
+
 class DeviceError(GpuZarrError, RuntimeError):
     """The device that was asked for is not there, or cannot do this."""
 

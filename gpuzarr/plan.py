@@ -118,10 +118,11 @@ class Plan:
     @property
     def stage(self) -> int:
         """Bytes of encoded chunks that waves have, about, if there are several (else 0): all take as much pinned
-        memory, so that each can use what another gave back."""
+        memory, so that each can use what another gave back. Within the limit, whatever a damaged index foresees."""
         if len(self.waves) < 2:
             return 0
-        return max(len(wave.coords) * self.shares[wave.chunk_shape].cost.stored for wave in self.waves)
+        foreseen = max(len(wave.coords) * self.shares[wave.chunk_shape].cost.stored for wave in self.waves)
+        return min(foreseen, self.limit)
 
     def held(self, wave: Wave, device: Device) -> int:
         """Bytes beyond the result, at most, while waves like this one follow each other."""

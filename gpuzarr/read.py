@@ -31,7 +31,7 @@ from gpuzarr.stores.local import LocalStore
 
 BAD = (CodecError, RangeError)  # what is blamed on a chunk
 LARGE = 1 << 18  # decoded bytes of chunks that are better placed one by one, while each is in its core's cache
-TRIES = 5  # to read shards that somebody replaces meanwhile
+TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 
 
 class Source(Protocol):
@@ -232,6 +232,8 @@ class Reader:
             self.record.mark("place", done, device.mark())
 
     def _finish_by_assignment(self, loaded: Loaded) -> None:
+        if self._read_to_place(loaded.slab, loaded.chain) and not loaded.complete:
+            return self._fill_missing(loaded)
         wave = loaded.wave if loaded.complete else self._fill(loaded.wave, loaded.there)
         if len(loaded.slab):
             self._decode(wave, loaded.slab, loaded.chain)
@@ -245,7 +247,7 @@ class Reader:
 
     def _decode(self, wave: Wave, slab: Slab, chain: Chain) -> None:
         """Decode what was loaded and put it to its place; straight there, where that can be."""
-        if slab.data is self._bytes and _each(slab.sizes, chain.spec.nbytes):
+        if self._read_to_place(slab, chain):
             return
         device, begin = self.device, self.device.mark()
         starts = self._destinations(wave) if chain.direct(device) else None
@@ -297,6 +299,16 @@ class Reader:
                 part.fill(self.out, self.source.layout.spec.fill_value, self.device.xp)
                 found += part.present(is_there)
         return Wave(tuple(found))
+
+    def _read_to_place(self, slab: Slab, chain: Chain) -> bool:
+        """Whether the chunks were read straight to where they belong, and are whole."""
+        return slab.data is self._bytes and _each(slab.sizes, chain.spec.nbytes)
+
+    def _fill_missing(self, loaded: Loaded) -> None:
+        """Put the fill value where chunks are missing, and nowhere else: the others are there already."""
+        for part, there in loaded.wave.split(loaded.there):
+            for missing in part.present(~there):
+                missing.fill(self.out, self.source.layout.spec.fill_value, self.device.xp)
 
     def _place(self, wave: Wave, batch: Any) -> None:
         first = 0

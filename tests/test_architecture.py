@@ -37,7 +37,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["dtypes", "formats"],
     ["devices"],
     ["kernels", "stores"],
-    ["checks", "batch", "blank"],
+    ["checks", "batch", "blank", "memory"],
     ["errors"],
 ]
 FLOOR = {room: depth for depth, rooms in enumerate(FLOORS) for room in rooms}

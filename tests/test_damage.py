@@ -135,6 +135,50 @@ def test_metadata(name: str, how: str, tmp_path: Path) -> None:
         assert name in str(error)
 
 
+def test_a_blosc_block_is_no_larger_than_its_chunk(tmp_path: Path, device: Device) -> None:
+    """As c-blosc has it: not on one device, and yes on another."""
+    for level in (0, 5):  # a copy, and what is compressed
+        path = tmp_path / str(level)
+        written(path, zarr_format=2, compressors=numcodecs.Blosc("lz4", level))
+        damage(path / "1.1", lambda data: data[:8] + (8 * 20 * 4 + 4).to_bytes(4, "little") + data[12:])
+        with pytest.raises(gpuzarr.ChunkError, match="block size"):
+            gpuzarr.open_array(path, device=device)[...]
+
+
+def test_a_filter_behind_one_that_makes_bytes(tmp_path: Path, device: Device) -> None:
+    written(tmp_path / "a", zarr_format=2, compressors=None, filters=[numcodecs.CRC32(), numcodecs.Delta("u1")])
+    damage(tmp_path / "a/1.1", lambda data: data[:-1])
+    with pytest.raises(gpuzarr.ChunkError) as caught:
+        gpuzarr.open_array(tmp_path / "a", device=device)[...]
+    assert caught.value.chunk == (1, 1) and caught.value.codec.endswith("delta")
+
+
+def test_sizes_that_an_index_lies_about_are_not_allocated(tmp_path: Path, device: Device) -> None:
+    index = [c.BytesCodec()]
+    sharding = c.ShardingCodec(chunk_shape=(1024,), codecs=[c.BytesCodec(), c.ZstdCodec()], index_codecs=index)
+    options = {"chunks": (4096,), "serializer": sharding, "compressors": None}
+    zarr.create_array(tmp_path / "a", shape=(1 << 15,), dtype="i4", **options)[...] = np.arange(1 << 15)
+    for size in (1 << 46, 1 << 61):
+        for shard in range(8):
+            damage(tmp_path / f"a/c/{shard}", lambda data, size=size: data[:-8] + size.to_bytes(8, "little"))
+        with pytest.raises(gpuzarr.ChunkError):
+            gpuzarr.open_array(tmp_path / "a", device=device).get(memory_limit="1MiB")
+
+
+def test_more_memory_than_there_is(tmp_path: Path, device: Device) -> None:
+    document = tmp_path / "a/zarr.json"
+    for change in ({"shape": [1 << 50, 40]}, {"chunk_grid": chunk_grid(1 << 50, 20)}):
+        written(tmp_path / "a", overwrite=True)
+        document.write_text(json.dumps(json.loads(document.read_text()) | change))
+        with pytest.raises(gpuzarr.GpuZarrError, match=r"a'") as caught:
+            gpuzarr.open_array(tmp_path / "a", device=device)[...]
+        assert isinstance(caught.value, MemoryError | ValueError)
+
+
+def chunk_grid(*shape: int) -> dict[str, Any]:
+    return {"name": "regular", "configuration": {"chunk_shape": shape}}
+
+
 def test_a_chunk_of_too_many_bytes_is_never_allocated(tmp_path: Path, device: Device) -> None:
     """Declared sizes that no chunk of this array can have."""
     written(tmp_path / "a", zarr_format=2, compressors=numcodecs.Blosc("lz4"))
@@ -150,3 +194,14 @@ def test_a_chunk_of_too_many_bytes_is_never_allocated(tmp_path: Path, device: De
     path.write_bytes(bomb)
     with pytest.raises(gpuzarr.ChunkError):
         gpuzarr.open_array(tmp_path / "a", device=device)[...]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.5])
+def test_a_scale_that_is_no_whole_number(value: float, tmp_path: Path) -> None:
+    written(tmp_path / "a")
+    path = tmp_path / "a/zarr.json"
+    document = json.loads(path.read_text())
+    document["codecs"].insert(0, {"name": "scale_offset", "configuration": {"scale": value, "offset": 0}})
+    path.write_text(json.dumps(document))
+    with pytest.raises(gpuzarr.MetadataError, match="scale_offset"):
+        gpuzarr.open_array(tmp_path / "a", device="cpu")

@@ -95,3 +95,11 @@ def test_a_few_elements_of_a_huge_axis_are_found_at_once() -> None:
     (first, second) = segments(axis, range(5, 2**62, 2**61), 0)
     assert (first.first, first.count, first.inside) == (0, 1, slice(5, 6, 2**61))
     assert second.first == (5 + 2**61) // 1000 and second.outside == slice(1, 2)
+
+
+def test_a_step_that_covers_only_the_cut_off_chunk_at_the_end() -> None:
+    """One element of each chunk: all that the last one has, but not all of the first."""
+    axis = RegularAxis(4, 3)
+    (segment,) = segments(axis, range(0, 4, 3), 0)
+    assert segment.count == 2 and not segment.covers(axis)
+    assert all(s.covers(axis) for s in segments(axis, range(4), 0))

@@ -257,3 +257,14 @@ def test_fields(tmp_path: Path) -> None:
     np.testing.assert_array_equal(a[...], want)
     with pytest.raises(gpuzarr.SelectionError, match="no field 'd'"):
         a["d"]
+
+
+@pytest.mark.parametrize("shards", [None, (4, 4)])
+def test_raw_chunks_beside_missing_ones(shards: tuple[int, ...] | None, device: Device, tmp_path: Path) -> None:
+    """Chunks that are read straight to their place stay there when others are filled."""
+    want = np.full((8, 4), 7, "f4")
+    options = {"shards": shards, "compressors": None, "fill_value": 7, "device": device}
+    a = gpuzarr.create_array(tmp_path / "a", shape=want.shape, dtype="f4", chunks=(1, 4), **options)
+    a[::3] = want[::3] = np.arange(12).reshape(3, 4)
+    for n in range(9):
+        np.testing.assert_array_equal(host_array(a[:n]), want[:n])

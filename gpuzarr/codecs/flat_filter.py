@@ -1,6 +1,7 @@
 """An array filter of Zarr v2 that stands after a filter that made bytes: it works on those bytes as a flat array.
 
-numcodecs lets any filter follow any other, and views what it is given as its own `dtype`. It has no name of its own.
+numcodecs lets any filter follow any other, and views what it is given as its own `dtype`. Its name is one that
+no document has; errors have that of the filter.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gpuzarr.errors import CodecError, MetadataError
 class FlatFilter:
     """`codec` is array->array; `before` and `after` are the dtypes, with byte order, of the bytes on its two sides."""
 
-    names: ClassVar[tuple[str, ...]] = ()
+    names: ClassVar[tuple[str, ...]] = ("filter of bytes",)
     ids: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[Kind] = "bytes->bytes"
 
@@ -39,7 +40,11 @@ class FlatFilter:
         return "it filters bytes as an array"
 
     def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
-        decoded = [self._decode_one(chunks, i, spec, device) for i in range(len(chunks))]
+        try:
+            decoded = [self._decode_one(chunks, i, spec, device) for i in range(len(chunks))]
+        except CodecError as error:
+            error.codec = (self.codec.names or self.codec.ids)[0]
+            raise
         return _filled(decoded, device, into)
 
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:

@@ -120,7 +120,8 @@ def parse_headers(slab: Slab, expected_nbytes: int | None) -> Headers:
     empty = nbytes == 0
     copied = (flags & _COPIED != 0) | empty
     _refuse((nbytes < 0) | ((typesize == 0) & ~empty), "blosc: bad decoded size or typesize")
-    _refuse(((blocksize <= 0) | (blocksize > _MAX_BLOCK)) & ~empty, "blosc: bad block size")
+    most = np.minimum(nbytes, _MAX_BLOCK)
+    _refuse(((blocksize <= 0) | (blocksize > most)) & ~empty, "blosc: bad block size")
     _refuse(copied & ~empty & (stored != nbytes + HEADER), "blosc: a copied chunk of a wrong size")
     codec = flags >> 5
     _refuse(~copied & ((codec > ZSTD) | (version_codec != 1)), "blosc: unknown inner codec")

@@ -19,7 +19,11 @@ def scalar(value: Any, dtype: np.dtype, codec: str) -> Any:
         if whole:
             raise MetadataError(problem)
         return _text(value, dtype, problem)
-    if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value)):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (whole and isinstance(value, float) and not value.is_integer())
+    ):
         raise MetadataError(problem)
     try:
         made = np.array(int(value) if whole else float(value)).astype(dtype)[()]

@@ -107,7 +107,7 @@ def test_random_chunks(seed):
 
 def snappy_chunk(data: bytes, typesize: int, blocksize: int, shuffle: int) -> bytes:
     """As c-blosc with snappy writes it; `shuffle` 0, 1 (byte) or 2 (bit)."""
-    flags = 2 << 5 | {0: 0, 1: 1, 2: 4}[shuffle]
+    flags, blocksize = 2 << 5 | {0: 0, 1: 1, 2: 4}[shuffle], min(blocksize, len(data))
     body, starts = b"", []
     count = -(-len(data) // blocksize)
     for start in range(0, len(data), blocksize):

@@ -81,7 +81,8 @@ def _zstd(source: bytes, capacity: int) -> bytes:
 
 
 def _lz4(source: bytes, capacity: int) -> bytes:
-    return bytes(cramjam.lz4.decompress_block(source, output_len=capacity))
+    target = bytearray(capacity)
+    return bytes(target[: cramjam.lz4.decompress_block_into(source, target)])
 
 
 def _snappy(source: bytes, capacity: int) -> bytes:
