@@ -18,9 +18,10 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec, Slab
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
-from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.errors import CodecError, GpuZarrError, MetadataError
 
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
+BAD = CodecError, ArithmeticError, TypeError, ValueError  # what codecs may raise for bytes or numbers that do not fit
 
 
 class Codec(Protocol):
@@ -265,8 +266,8 @@ def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
     for step in steps:
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
-        except CodecError as error:
-            error.codec = error.codec or step.name
+        except BAD as error:
+            _blame(step, error)
             raise
     return chunks
 
@@ -284,10 +285,18 @@ def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | N
                 return None
             else:
                 chunks = codec.decode(chunks, spec, device)
-        except CodecError as error:
-            error.codec = error.codec or steps[i].name
+        except BAD as error:
+            _blame(steps[i], error)
             raise
     return chunks
+
+
+def _blame(step: Step, error: Exception) -> None:
+    """Give an error the codec's name; what NumPy says of numbers that do not fit is an error of the codec too."""
+    if isinstance(error, CodecError):
+        error.codec = error.codec or step.name
+    elif not isinstance(error, GpuZarrError):
+        raise CodecError(f"{type(error).__name__}: {error}", None, step.name) from error
 
 
 def _as_stored(batch: Any, nbytes: int) -> Slab:

@@ -205,3 +205,19 @@ def test_a_scale_that_is_no_whole_number(value: float, tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     with pytest.raises(gpuzarr.MetadataError, match="scale_offset"):
         gpuzarr.open_array(tmp_path / "a", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        {"id": "fixedscaleoffset", "offset": 10**400, "scale": 1, "dtype": "<f4", "astype": "<f4"},
+        {"id": "delta", "dtype": "<M8[s]"},
+    ],
+    ids=["fixedscaleoffset", "delta"],
+)
+def test_filters_whose_numbers_do_not_fit(codec: dict[str, Any], device: Device, tmp_path: Path) -> None:
+    written(tmp_path / "a", zarr_format=2, compressors=None)
+    document = json.loads((tmp_path / "a" / ".zarray").read_text())
+    (tmp_path / "a" / ".zarray").write_text(json.dumps(document | {"filters": [codec], "dtype": "<i4"}))
+    with pytest.raises((gpuzarr.ChunkError, gpuzarr.MetadataError), match=codec["id"]):
+        gpuzarr.open_array(tmp_path / "a", device=device)[...]
