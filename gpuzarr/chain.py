@@ -18,10 +18,9 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec, Slab
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
-from gpuzarr.errors import CodecError, GpuZarrError, MetadataError
+from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
 
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
-BAD = CodecError, ArithmeticError, TypeError, ValueError  # what codecs may raise for bytes or numbers that do not fit
 
 
 class Codec(Protocol):
@@ -266,7 +265,7 @@ def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
     for step in steps:
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
-        except BAD as error:
+        except MISFITS as error:
             _blame(step, error)
             raise
     return chunks
@@ -285,7 +284,7 @@ def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | N
                 return None
             else:
                 chunks = codec.decode(chunks, spec, device)
-        except BAD as error:
+        except MISFITS as error:
             _blame(steps[i], error)
             raise
     return chunks

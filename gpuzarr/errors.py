@@ -84,6 +84,9 @@ class CodecError(GpuZarrError, ValueError):
         self.index, self.codec = index, codec
 
 
+MISFITS = CodecError, ArithmeticError, TypeError, ValueError  # what codecs raise for bytes and numbers that do not fit
+
+
 class ChunkError(GpuZarrError, ValueError):
     """A chunk could not be decoded. Attributes: `store array chunk key codec`; the cause is chained."""
 

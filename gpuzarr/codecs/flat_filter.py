@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.devices import Device
-from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.errors import MISFITS, CodecError, MetadataError
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FlatFilter:
             raise CodecError(f"{elements.nbytes} bytes do not become {nbytes}", i)
         try:
             decoded = self.codec.decode(elements[None], flat, device)
-        except CodecError as error:
+        except MISFITS as error:
             raise CodecError(str(error), i) from error
         return _raw(decoded[0], self.before)
 
