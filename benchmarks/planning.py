@@ -28,6 +28,7 @@ from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library
 
 WAVE = 64 << 20
+LIMIT = 1 << 30  # as a GPU has it; the emulated one has little memory, and so a hundred times the waves
 PLANS = {  # shape in chunks, chunk, chunks of a shard
     "1-d": ((1_000_000,), (16384,), None),
     "3-d, cut": ((100, 100, 100), (16, 32, 32), None),
@@ -44,7 +45,7 @@ READS = {
 def idle() -> Any:
     """The emulated device, with nothing that takes time."""
     device: Any = Emulated()
-    device.wave_bytes = WAVE
+    device.wave_bytes, device.memory_limit = WAVE, LIMIT
     device._library = Library()
     device._library._Async = lambda *arguments: 0
     ring = cycle([np.empty(WAVE + WAVE // 8, np.uint8) for _ in range(5)])  # pinned memory is used again too
@@ -54,6 +55,7 @@ def idle() -> Any:
         return Slab(next(ring)[:total], starts, sizes)
 
     device.stage = stage
+    device.array = lambda shape, dtype: np.empty(shape, dtype).view(DeviceArray)
     device.empty = lambda nbytes: np.empty(nbytes, np.uint8).view(DeviceArray)
     device.upload = lambda data: np.ascontiguousarray(data).view(DeviceArray)
     device.kernel = lambda file, name: lambda grid, block, arguments: None
