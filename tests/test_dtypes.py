@@ -316,3 +316,13 @@ def test_filters_name_plain_dtypes(descr):
 @pytest.mark.parametrize("descr", [None, 3, "i4,f8", "(2)i4", "x", "[", [["a", "<i4"]], "a" * 100])
 def test_what_is_no_plain_dtype_is_none(descr):
     assert stored_dtype(descr) is None
+
+
+def test_elements_of_gigabytes_are_refused() -> None:
+    """Before a fill value is made of them."""
+    with pytest.raises(UnsupportedError, match="2000000000"):
+        parse_v2("|S2000000000")
+    with pytest.raises(UnsupportedError, match="1073741824"):
+        parse_v3({"name": "null_terminated_bytes", "configuration": {"length_bytes": 1 << 30}})
+    with pytest.raises(UnsupportedError, match="134217728"):
+        parse_v3("r1073741824")

@@ -29,6 +29,7 @@ _FAMILIES = {
     "object": "object",
     "subarray": "subarray",
 }
+LARGEST = 64 << 20  # bytes of an element: a fill value is made of each type that a document names
 _NOT_IN_V3 = ("object", "subarray")
 
 
@@ -41,12 +42,17 @@ class DataType:
     `element`.
     An optional is a record of a bool `valid` and a `value`, which is zero (or empty) where `valid` is not set.
     The names `object` (any Python object) and `subarray` (a field of a record) come from v2 only; v3 has none for them.
+    UnsupportedError for elements of more than `LARGEST` bytes.
     """
 
     name: str
     dtype: np.dtype[Any]
     configuration: Any = field(default=None, hash=False)
     fields: tuple[tuple[str, DataType], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.dtype.itemsize > LARGEST:
+            raise UnsupportedError(f"elements of {self.dtype.itemsize} bytes ({self.name}): more than {LARGEST}")
 
     @property
     def family(self) -> str:
