@@ -14,6 +14,7 @@ import numpy as np
 from gpuzarr import memory
 from gpuzarr import selection as select
 from gpuzarr.attributes import Attributes
+from gpuzarr.budget import parse_bytes
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import holds
@@ -35,7 +36,7 @@ from gpuzarr.write import write
 from gpuzarr.write_explain import WriteExplanation, explain_write
 from gpuzarr.write_report import WriteReport
 from gpuzarr.write_waves import Target, Writable
-from gpuzarr.writer import Writer, nbytes
+from gpuzarr.writer import Writer
 
 DEFAULT = Options()
 
@@ -305,7 +306,7 @@ class Array:
         work holds no more than that beside, or `memory_limit`. An error is raised by the next call, or at the end;
         nothing is written after it.
         """
-        most = nbytes(max_inflight)
+        most = parse_bytes(max_inflight, "max_inflight")
         limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
         joined = Joined(self.layout, most // 4, self.device)
         return Writer(self._accept, partial(self._write, limit=limit), most, joined, self.device)

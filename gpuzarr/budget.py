@@ -20,16 +20,20 @@ ZSTD_STREAM = 7 << 10  # bytes of nvCOMP's scratch a stream
 TABLE = 1 << 10  # bytes of tables a chunk, on the device and pinned
 FIXED = 128 << 10  # bytes a wave: the guard behind nvCOMP's scratch, flags, and the least that a table takes
 CLASS = 9 / 8  # a pinned buffer, and its copy on the device, may be so much larger than what it holds
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_UNITS = {"": 1, "b": 1} | {
+    prefix + unit: base**power
+    for power, prefix in enumerate("kmgt", 1)
+    for unit, base in (("", 1000), ("b", 1000), ("ib", 1024))
+}
 
 
-def parse_bytes(value: int | str) -> int:
-    """A number of bytes from an int, or a str as "256MiB". ValueError if it is none, or not positive."""
+def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
+    """A number of bytes from an int, or a str as "256MiB". ValueError, with the argument's name, if it is none."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value) if isinstance(value, str) else None
     if found and found[2].lower() in _UNITS:
         value = int(float(found[1]) * _UNITS[found[2].lower()])
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"memory_limit must be a number of bytes, or as '256MiB', not {value!r}")
+        raise ValueError(f"{name} must be a number of bytes, or as '256MiB', not {value!r}")
     return value
 
 

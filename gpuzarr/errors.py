@@ -86,6 +86,8 @@ class CodecError(GpuZarrError, ValueError):
 
 MISFITS = CodecError, ArithmeticError, TypeError, ValueError  # what codecs raise for bytes and numbers that do not fit
 
+BAD = CodecError, RangeError  # what is blamed on the chunk that they tell by `index`
+
 
 class ChunkError(GpuZarrError, ValueError):
     """A chunk could not be decoded. Attributes: `store array chunk key codec`; the cause is chained."""

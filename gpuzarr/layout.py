@@ -19,6 +19,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.chain import Chain
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices import Device
+from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis
 
 _SHARDS = 64  # to a wave of a GPU; of larger ones each has waves of its own
@@ -111,6 +112,12 @@ class Layout:
         level = self.levels[0]
         axes = tuple(RegularAxis(a.length, n) for a, n in zip(self.axes, level.spec.shape, strict=True))
         return Layout(axes, (), self.keys, (level.codec,), level.spec)
+
+    def chunk_error(self, error: CodecError | RangeError, coords: np.ndarray, store: Any, path: str) -> ChunkError:
+        """What to raise for an error of the array at `path`, with an index into `coords`: it is that chunk's fault."""
+        chunk = tuple(coords[0 if error.index is None else error.index].tolist())
+        codec = getattr(error, "codec", "") or "none"
+        return ChunkError(str(error), store=repr(store), array=path, chunk=chunk, key=self.key(chunk), codec=codec)
 
     def key(self, coords: Sequence[int]) -> str:
         """The object in which one innermost chunk lies."""

@@ -17,7 +17,7 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Settle
 from gpuzarr.direct import choose
-from gpuzarr.errors import ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.errors import BAD, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.gpu.place import place
 from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
@@ -29,7 +29,6 @@ from gpuzarr.stores import MISSING, Store
 from gpuzarr.stores.gds import read as gds_read
 from gpuzarr.stores.local import LocalStore
 
-BAD = (CodecError, RangeError)  # what is blamed on a chunk
 LARGE = 1 << 18  # decoded bytes of chunks that are better placed one by one, while each is in its core's cache
 TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 
@@ -318,11 +317,8 @@ class Reader:
 
     def _blamed(self, error: CodecError | RangeError, coords: np.ndarray) -> ChunkError:
         """What to raise for an error with an index into `coords`: it is the fault of the chunk there."""
-        source, index = self.source, error.index
-        chunk = tuple(coords[0 if index is None else index].tolist())
-        codec = getattr(error, "codec", "") or "none"
-        key, store = source.layout.key(chunk), repr(source.store)
-        return ChunkError(str(error), store=store, array=source.path, chunk=chunk, key=key, codec=codec)
+        source = self.source
+        return source.layout.chunk_error(error, coords, source.store, source.path)
 
 
 def _large(chain: Chain, device: Device) -> bool:

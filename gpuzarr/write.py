@@ -23,7 +23,7 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Settle
-from gpuzarr.errors import ChunkError, CodecError, RangeError
+from gpuzarr.errors import BAD
 from gpuzarr.gpu.empty import only_fill
 from gpuzarr.grid import Part, distinct, parts
 from gpuzarr.layout import Layout
@@ -159,7 +159,7 @@ class Writing:
         inside = np.stack(np.unravel_index(np.arange(prod(per_object.tolist())), self.layout.per_object), axis=1)
         coords = touched[0] // per_object * per_object + np.delete(inside, shard.numbers(touched), axis=0)
         with self._blame(coords if len(coords) else touched):
-            located = Locator(self.layout, self.target.store).locate(coords, {}) if len(coords) else None
+            located = self._locator.locate(coords, {}) if len(coords) else None
             if located is not None and located.there.any():
                 there = np.flatnonzero(located.there)
                 shard.keep(located.take(there), shard.numbers(coords[there]))
@@ -199,6 +199,11 @@ class Writing:
         return self._shares[key]
 
     @cached_property
+    def _locator(self) -> Locator:
+        """A shard's index is read once: each shard is replaced only after its old chunks were located."""
+        return Locator(self.layout, self.target.store)
+
+    @cached_property
     def _shares(self) -> dict[tuple[tuple[int, ...], bool], WriteShare]:
         return {}
 
@@ -226,7 +231,7 @@ class Writing:
             return Loaded(wave)
         begin = time.perf_counter()
         with self._blame(wave.coords):
-            located = Locator(self.layout, self.target.store).locate(wave.coords, {})
+            located = self._locator.locate(wave.coords, {})
             there = located.there.copy()
             slab = self.target.store.read(located.take(np.flatnonzero(there)).ranges, self.device.stage)
         there[np.flatnonzero(there)[slab.sizes == MISSING]] = False
@@ -328,8 +333,5 @@ class Writing:
         """What goes wrong inside, with an index into `coords`, is the fault of the chunk there."""
         try:
             yield
-        except (CodecError, RangeError) as error:
-            chunk = tuple(coords[0 if error.index is None else error.index].tolist())
-            codec, store = getattr(error, "codec", "") or "none", repr(self.target.store)
-            array, key = self.target.path, self.layout.key(chunk)
-            raise ChunkError(str(error), store=store, array=array, chunk=chunk, key=key, codec=codec) from error
+        except BAD as error:
+            raise self.layout.chunk_error(error, coords, self.target.store, self.target.path) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,20 +12,8 @@ from gpuzarr.devices import Device
 from gpuzarr.errors import ClosedError
 from gpuzarr.joined import Box, Joined
 
-UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 Accept = Callable[[Any, Any], tuple[Any, Any]]
 Put = Callable[[Any, Any], None]
-
-
-def nbytes(amount: str | int) -> int:
-    """Bytes: 1000, "64MiB", "2GB". ValueError for what is neither."""
-    if not isinstance(amount, str):
-        return int(amount)
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(I?)B?\s*", amount.upper())
-    if found is None:
-        raise ValueError(f"{amount!r} is no number of bytes: write 1000, '64MiB' or '2GB'")
-    number, unit, binary = found.groups()
-    return int(float(number) * (1024 if binary else 1000) ** (UNITS[unit] if unit else 0))
 
 
 class Writer:

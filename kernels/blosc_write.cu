@@ -7,6 +7,7 @@
 //   offset   where each stream begins in its frame, behind its size
 //   total    bytes of each frame; HEADER + `nbytes` of the chunk for one that is a plain copy
 #include "copy.cuh"
+#include "scan.cuh"
 
 #define THREADS 256
 #define HEADER 16
@@ -38,18 +39,10 @@ blosc_layout(const u64* sizes, u64 full, u64 splits, u64 part, u64 last, u32* of
     u64 streams = shape.streams(), begin = blockIdx.x * streams, end = HEADER + 4 * shape.blocks();
     u32 t = threadIdx.x;
     for (u64 first = 0; first < streams; first += THREADS) {
-        u64 s = first + t, room = s < streams ? 4 + shape.stored(s, sizes[begin + s]) : 0, sum = room;
-        sums[t] = room;
-        for (u32 step = 1; step < THREADS; step *= 2) {
-            __syncthreads();
-            u64 before = t >= step ? sums[t - step] : 0;
-            __syncthreads();
-            sums[t] = sum += before;
-        }
-        __syncthreads();
-        if (s < streams) offset[begin + s] = (u32)(end + sum - room + 4);
-        end += sums[THREADS - 1];
-        __syncthreads();
+        u64 s = first + t, all;
+        u64 room = s < streams ? 4 + shape.stored(s, sizes[begin + s]) : 0, before = sum_before(room, sums, all);
+        if (s < streams) offset[begin + s] = (u32)(end + before + 4);
+        end += all;
     }
     u64 copy = HEADER + shape.nbytes();
     if (t == 0) total[blockIdx.x] = end < copy ? end : copy;

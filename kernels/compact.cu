@@ -6,6 +6,7 @@
 //   extra    bytes of a stream's ends (place); head: those before it (compact)
 //   target, capacity   where they go, and how many bytes are there; nothing is written beyond
 #include "copy.cuh"
+#include "scan.cuh"
 
 #define THREADS 256
 #define ALIGNED 16
@@ -17,19 +18,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) place(const u64* sizes, u6
     u32 t = threadIdx.x;
     u64 carry = 0;
     for (u64 first = 0; first < count; first += THREADS) {
-        u64 i = first + t, size = i < count ? sizes[i] : 0;
-        u64 room = size ? (size + extra + ALIGNED - 1) / ALIGNED * ALIGNED : 0, sum = room;
-        sums[t] = room;
-        for (u32 step = 1; step < THREADS; step *= 2) {
-            __syncthreads();
-            u64 before = t >= step ? sums[t - step] : 0;
-            __syncthreads();
-            sums[t] = sum += before;
-        }
-        __syncthreads();
-        if (i < count) starts[i] = carry + sum - room;
-        carry += sums[THREADS - 1];
-        __syncthreads();
+        u64 i = first + t, size = i < count ? sizes[i] : 0, all;
+        u64 room = size ? (size + extra + ALIGNED - 1) / ALIGNED * ALIGNED : 0, before = sum_before(room, sums, all);
+        if (i < count) starts[i] = carry + before;
+        carry += all;
     }
 }
 

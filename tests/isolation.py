@@ -11,11 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from benchmarks.watch import hung
 
 VARIABLE = "GPUZARR_DAMAGING"  # in the child: the file that it tells to
 SECONDS = float(os.environ.get("GPUZARR_DAMAGING_SECONDS", 90))  # for one test; CUDA's start is among the first one's
@@ -87,26 +88,15 @@ def child(root: Path, nodes: list[str]) -> dict[str, Found]:
             process = subprocess.Popen(
                 command, cwd=root, env={**os.environ, VARIABLE: str(told)}, stdout=output, stderr=subprocess.STDOUT
             )
-            hung = _wait(process, told)
+            is_hung = hung(process, told, SECONDS)
         tail = log.read_text(errors="replace")[-3000:]
         found, begun = _read(told)
     if begun is None and not found:
         begun = nodes[0]
     if begun is not None:
-        how = f"did nothing for {SECONDS:.0f} seconds" if hung else f"ended with status {process.returncode}"
+        how = f"did nothing for {SECONDS:.0f} seconds" if is_hung else f"ended with status {process.returncode}"
         found[begun] = ("failed", f"the process of this test {how}; cases before it there: {len(found)}\n{tail}")
     return found
-
-
-def _wait(process: subprocess.Popen[bytes], told: Path) -> bool:
-    """Whether it hung, and was killed."""
-    while process.poll() is None:
-        if time.time() - told.stat().st_mtime > SECONDS:
-            process.kill()
-            process.wait()
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def _read(told: Path) -> tuple[dict[str, Found], str | None]:

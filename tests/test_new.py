@@ -12,9 +12,9 @@ import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.budget import parse_bytes
 from gpuzarr.codecs.zstd import Zstd
 from gpuzarr.create.shapes import chunk_shape, shard_shape
-from gpuzarr.writer import nbytes
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -170,9 +170,9 @@ def test_errors_of_a_writer_surface(tmp_path: Path) -> None:
 
 
 def test_amounts_of_bytes() -> None:
-    assert [nbytes(x) for x in (7, "7", "2GiB", "1.5 kB", "3M")] == [7, 7, 2 << 30, 1500, 3_000_000]
-    with pytest.raises(ValueError, match="number of bytes"):
-        nbytes("many")
+    assert [parse_bytes(x) for x in (7, "7", "2GiB", "1.5 kB", "3M")] == [7, 7, 2 << 30, 1500, 3_000_000]
+    with pytest.raises(ValueError, match="max_inflight must be a number of bytes"):
+        parse_bytes("many", "max_inflight")
 
 
 def test_automatic_shapes() -> None:

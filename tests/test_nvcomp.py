@@ -32,13 +32,13 @@ def test_struct_sizes():
 @pytest.mark.parametrize("form", FORMATS)
 def test_alignments_are_those_that_the_code_relies_on(library, form):
     need = {"deflate": (4, 1, 1), "zstd": (1, 1, 8)}.get(form, (1, 1, 1))
-    found = nvcomp.alignments(library, nvcomp.FORMATS[form])
+    found = nvcomp.alignments(library, nvcomp.FORMATS[form], nvcomp.options())
     assert (found.source, found.target, found.scratch) == need
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_scratch_query(library, form):
-    scratch = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.array([1 << 20, 1 << 16]), 0)
+    scratch = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.array([1 << 20, 1 << 16]), nvcomp.options(), 0)
     assert (scratch > 3 * (1 << 20)) if form == "zstd" else scratch < 1 << 20
 
 
@@ -46,7 +46,7 @@ def test_scratch_query(library, form):
 @pytest.mark.parametrize("nbytes", [1, 4096, 65536, 100_000, 1 << 20, 1 << 24])
 def test_waves_of_a_read_know_what_scratch_is_asked_for(library, form, nbytes):
     for count in (1, 64, 4096):
-        asked = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.full(count, nbytes), 0)
+        asked = nvcomp.scratch_bytes(library, nvcomp.FORMATS[form], np.full(count, nbytes), nvcomp.options(), 0)
         planned = count * (int(budget.ZSTD * nbytes) + budget.ZSTD_STREAM) if form == "zstd" else 0
         assert asked <= planned
 

@@ -30,11 +30,16 @@ def library():
         pytest.skip(str(error))
 
 
+def scratch(library, form, sizes, effort):
+    return nvcomp.scratch_bytes(library, form, sizes, nvcomp.Options(first=effort), 0, nvcomp_compress.WAY)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("effort", [0, 2, 5])
 def test_alignments_are_those_of_the_emulator(library, form, effort):
     need = nvcomp.FORMATS[form]
-    found = nvcomp_compress.alignments(library, need, effort if form in ("deflate", "gzip") else 0)
+    options = nvcomp.Options(first=effort if form in ("deflate", "gzip") else 0)
+    found = nvcomp.alignments(library, need, options, nvcomp_compress.WAY)
     assert (found.source, found.target, found.scratch) == ALIGNMENTS[need.name]
 
 
@@ -54,13 +59,12 @@ def test_lz4_takes_no_more_than_we_say(library):
 @pytest.mark.parametrize("form", ["deflate", "gzip", "lz4"])
 def test_scratch_query(library, form):
     sizes = np.array([1 << 20, 1 << 16])
-    effort = 0 if form == "lz4" else 1
-    assert 0 < nvcomp_compress.scratch_bytes(library, nvcomp.FORMATS[form], sizes, effort, 0) < 64 << 20
+    assert 0 < scratch(library, nvcomp.FORMATS[form], sizes, 0 if form == "lz4" else 1) < 64 << 20
 
 
 def test_scratch_of_zstd_wants_a_gpu(library):
     try:
-        assert nvcomp_compress.scratch_bytes(library, nvcomp.FORMATS["zstd"], np.array([1 << 16]), 0, 0) > 0
+        assert scratch(library, nvcomp.FORMATS["zstd"], np.array([1 << 16]), 0) > 0
     except DeviceError as error:
         assert "zstd" in str(error).lower() and "status 1000" in str(error)
 
@@ -124,7 +128,7 @@ def test_waves_of_a_write_know_what_scratch_is_asked_for(library, name, level, r
     cost = write_cost(chain, True, gpu)
     form = nvcomp.FORMATS["deflate" if name == "zlib" else name]
     for count in (1, 64):
-        asked = nvcomp_compress.scratch_bytes(library, form, np.full(count, chunk), effort(level), 0)
+        asked = scratch(library, form, np.full(count, chunk), effort(level))
         assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_room(form.name.lower(), chunk)
 
 

@@ -84,7 +84,7 @@ def test_scratch_of_zstd_is_what_nvcomp_asks_for() -> None:
     except DeviceError as error:
         pytest.skip(str(error))
     for nbytes in (1000, 64 * KIB, 100_000, 128 * KIB, 200_000, MIB, 5 * MIB):
-        asked = nvcomp.scratch_bytes(library, nvcomp.FORMATS["zstd"], np.full(100, nbytes), 0) / 100
+        asked = nvcomp.scratch_bytes(library, nvcomp.FORMATS["zstd"], np.full(100, nbytes), nvcomp.options(), 0) / 100
         planned = shared("zstd", nbytes - nbytes % 4, 1, GIB).cost.scratch
         assert asked <= planned <= 1.09 * asked + 2000, nbytes
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.blank import blank
+from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices import Device
 from tests.conftest import host_array
 
@@ -286,3 +287,23 @@ def test_documents_are_those_of_zarr_python(tmp_path: Path) -> None:
             if ours.exists():
                 want = {k: v for k, v in json.loads(theirs.read_text()).items() if k != "storage_transformers"}
                 assert json.loads(ours.read_text()) == want
+
+
+def test_the_index_of_a_changed_shard_is_read_once(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the chunks that stay as they are, and for those that are covered in part."""
+    a = gpuzarr.create_array(tmp_path, shape=(16, 8), dtype="i4", chunks=(2, 4), shards=(8, 8), device=device)
+    want = np.arange(1, 129, dtype="i4").reshape(16, 8)
+    a[...] = want
+    right, decoded = ShardingIndexed.entries, []
+
+    def counting(self: ShardingIndexed, shards: Any, spec: Any) -> Any:
+        decoded.append(len(shards))
+        return right(self, shards, spec)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardingIndexed, "entries", counting)
+        want[3:13, 1:7] = a[3:13, 1:7] = -1
+    assert sum(decoded) == 2
+    np.testing.assert_array_equal(host_array(a[...]), want)

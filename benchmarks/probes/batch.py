@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gzip
 import zlib
 from collections.abc import Callable, Sequence
@@ -142,7 +141,7 @@ def prepare(
     targets = device.address(target) + starts + GUARD
     columns = [sources, (sizes - skew)[which], rooms, targets]
     table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
-    scratch_bytes = _scratch_bytes(device, form, options, rooms)
+    scratch_bytes = nvcomp.scratch_bytes(library(device), form, rooms, options, stream(device))
     count = len(which)
     made = device.empty(8 * count), device.empty(4 * count)
     for each in made:
@@ -151,11 +150,3 @@ def prepare(
     return Batch(
         device, form, options, table, count, scratch, scratch_bytes, *made, target, starts + GUARD, rooms, source
     )
-
-
-def _scratch_bytes(device: Device, form: Format, options: Options, rooms: np.ndarray) -> int:
-    answer = ctypes.c_size_t()
-    query = form.function(library(device), "GetTempSize")
-    sizes = len(rooms), int(rooms.max(initial=0)), options, ctypes.byref(answer), int(rooms.sum()), stream(device)
-    nvcomp.require(query(*sizes), form, "scratch query")
-    return answer.value

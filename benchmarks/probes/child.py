@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gpu
+from benchmarks.watch import hung
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # without a word, and a process counts as hung; CUDA's start is among the first case's
@@ -42,24 +43,13 @@ def _child(module: str, cases: list[str], device: str, tiny: bool, seconds: floa
         command = [sys.executable, "-m", "benchmarks.probes.child", module, device, str(int(tiny)), str(told), *cases]
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-            hung = _wait(process, told, seconds)
+            is_hung = hung(process, told, seconds)
         found = dict(json.loads(line) for line in told.read_text().splitlines())
         if len(found) == len(cases) or any("exception" in answer for answer in found.values()):
             return found
         said = log.read_text(errors="replace")[-600:]
-        how = {"hung": seconds} if hung else {"died": process.returncode}
+        how = {"hung": seconds} if is_hung else {"died": process.returncode}
         return found | {cases[len(found)]: how | {"said": said}}
-
-
-def _wait(process: subprocess.Popen[bytes], told: Path, seconds: float) -> bool:
-    """Whether it hung, and was killed."""
-    while process.poll() is None:
-        if time.time() - told.stat().st_mtime > seconds:
-            process.kill()
-            process.wait()
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def main(module: str, name: str, tiny: str, told: str, *cases: str) -> None:

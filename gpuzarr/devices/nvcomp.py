@@ -119,19 +119,22 @@ def options() -> Options:
     return Options(first=BACKEND_CUDA)
 
 
-def alignments(library: Any, form: Format) -> Alignments:
+def alignments(library: Any, form: Format, options: Options, direction: str = "Decompress") -> Alignments:
     """What sources, targets and scratch must be aligned to."""
     answer = Alignments()
-    require(form.function(library, "GetRequiredAlignments")(options(), ctypes.byref(answer)), form, "alignment query")
+    query = form.function(library, "GetRequiredAlignments", direction)
+    require(query(options, ctypes.byref(answer)), form, "alignment query")
     return answer
 
 
-def scratch_bytes(library: Any, form: Format, capacities: np.ndarray, stream: int) -> int:
-    """Scratch for one batch. The exact sum is passed: zstd asks for 3 times that."""
+def scratch_bytes(
+    library: Any, form: Format, sizes: np.ndarray, options: Options, stream: int, direction: str = "Decompress"
+) -> int:
+    """Scratch for one batch of these decoded sizes. The exact sum is passed: zstd asks for 3 times that."""
     answer = c_size_t()
-    count, largest, total = len(capacities), int(capacities.max(initial=0)), int(capacities.sum())
-    query = form.function(library, "GetTempSize")
-    require(query(count, largest, options(), ctypes.byref(answer), total, stream), form, "scratch query")
+    count, largest, total = len(sizes), int(sizes.max(initial=0)), int(sizes.sum())
+    query = form.function(library, "GetTempSize", direction)
+    require(query(count, largest, options, ctypes.byref(answer), total, stream), form, "scratch query")
     return answer.value
 
 
@@ -152,10 +155,12 @@ def decompress(
     `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
     """
     form = FORMATS[algorithm]
-    _check_places(library, form, sources, targets, capacities)
+    check_places(form, alignments(library, form, options()), sources, targets)
+    if capacities.max(initial=0) > form.max_chunk:
+        raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
 
     def query(sizes: np.ndarray) -> int:
-        return scratch_bytes(library, form, sizes, stream)
+        return scratch_bytes(library, form, sizes, options(), stream)
 
     done = parts(query, capacities, most, 0, len(capacities))
     room = device.empty(_grown(max(scratch for _, scratch in done), most) + GUARD) if done else None  # for all in turn
@@ -176,12 +181,10 @@ def _grown(scratch: int, most: int | None) -> int:
     return max(scratch, min(rounded(scratch), MAX_SCRATCH if most is None else most))
 
 
-def _check_places(library: Any, form: Format, sources: np.ndarray, targets: np.ndarray, capacities: np.ndarray) -> None:
-    need = alignments(library, form)
+def check_places(form: Format, need: Alignments, sources: np.ndarray, targets: np.ndarray) -> None:
+    """DeviceError where a stream does not lie as nvCOMP wants it."""
     if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
         raise DeviceError(f"nvCOMP {form.name}: sources lie at multiples of {need.source}, targets of {need.target}")
-    if capacities.max(initial=0) > form.max_chunk:
-        raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
 
 
 def parts(

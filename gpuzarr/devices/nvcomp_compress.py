@@ -10,38 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.devices.nvcomp import FORMATS, GUARD, Alignments, Format, Options, parts, require
+from gpuzarr.devices.nvcomp import (
+    FORMATS,
+    GUARD,
+    Format,
+    Options,
+    alignments,
+    check_places,
+    parts,
+    require,
+    scratch_bytes,
+)
 from gpuzarr.errors import DeviceError
 
 MAX_INPUT = 16 << 20  # bytes of a stream; lz4 takes no more, zstd should not, deflate and gzip want 30 times as scratch
 ZSTD, ZSTD_STREAM = 9, 64 << 10  # bytes of scratch a byte, and a stream
 _MANY = 16
-_WAY = "Compress"
+WAY = "Compress"
 
 
 def room(library: Any, algorithm: str, nbytes: int) -> int:
     """Bytes that every target of a batch must have, of which the largest source has `nbytes`."""
     form, answer = FORMATS[algorithm], ctypes.c_size_t()
-    query = form.function(library, "GetMaxOutputChunkSize", _WAY)
+    query = form.function(library, "GetMaxOutputChunkSize", WAY)
     require(query(nbytes, Options(), ctypes.byref(answer)), form, "query of the largest output")
-    return answer.value
-
-
-def alignments(library: Any, form: Format, effort: int) -> Alignments:
-    """What sources, targets and scratch must be aligned to."""
-    answer = Alignments()
-    query = form.function(library, "GetRequiredAlignments", _WAY)
-    require(query(Options(first=effort), ctypes.byref(answer)), form, "alignment query")
-    return answer
-
-
-def scratch_bytes(library: Any, form: Format, sizes: np.ndarray, effort: int, stream: int) -> int:
-    """Scratch for one batch. zstd asks the device for it."""
-    answer = ctypes.c_size_t()
-    count, largest, total = len(sizes), int(sizes.max(initial=0)), int(sizes.sum())
-    query = form.function(library, "GetTempSize", _WAY)
-    options = Options(first=effort)
-    require(query(count, largest, options, ctypes.byref(answer), total, stream), form, "scratch query")
     return answer.value
 
 
@@ -49,7 +41,8 @@ def scratch_each(library: Any, algorithm: str, nbytes: int, effort: int) -> int:
     """Scratch for a stream of `nbytes` in a batch of many such. That of zstd, which asks the device, is assumed."""
     if algorithm == "zstd":
         return ZSTD * nbytes + ZSTD_STREAM
-    return -(-scratch_bytes(library, FORMATS[algorithm], np.full(_MANY, nbytes), effort, 0) // _MANY)
+    sizes, options = np.full(_MANY, nbytes), Options(first=effort)
+    return -(-scratch_bytes(library, FORMATS[algorithm], sizes, options, 0, WAY) // _MANY)
 
 
 def compress(
@@ -67,30 +60,22 @@ def compress(
 
     `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
     """
-    form = FORMATS[algorithm]
-    _check_places(library, form, sources, sizes, targets, effort)
+    form, options = FORMATS[algorithm], Options(first=effort)
+    check_places(form, alignments(library, form, options, WAY), sources, targets)
+    if not 0 < sizes.min(initial=1) <= sizes.max(initial=1) <= MAX_INPUT:
+        raise DeviceError(f"nvCOMP {form.name} compresses 1 to {MAX_INPUT} bytes a stream, not {sizes.max()}")
     made = device.empty(8 * len(sizes)).view(np.uint64)
 
     def query(sizes: np.ndarray) -> int:
-        return scratch_bytes(library, form, sizes, effort, stream)
+        return scratch_bytes(library, form, sizes, options, stream, WAY)
 
     done = parts(query, sizes, most, 0, len(sizes))
     temporary = device.empty(max(scratch for _, scratch in done) + GUARD) if done else None  # for all in turn
     for part, scratch in done:
         columns = [np.asarray(column[part]) for column in (sources, sizes, targets)]
         capacity = room(library, algorithm, int(sizes[part].max()))
-        _launch(device, library, stream, form, columns, made[part], capacity, temporary, scratch, effort)
+        _launch(device, library, stream, form, columns, made[part], capacity, temporary, scratch, options)
     return made
-
-
-def _check_places(
-    library: Any, form: Format, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int
-) -> None:
-    need = alignments(library, form, effort)
-    if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
-        raise DeviceError(f"nvCOMP {form.name}: sources lie at multiples of {need.source}, targets of {need.target}")
-    if not 0 < sizes.min(initial=1) <= sizes.max(initial=1) <= MAX_INPUT:
-        raise DeviceError(f"nvCOMP {form.name} compresses 1 to {MAX_INPUT} bytes a stream, not {sizes.max()}")
 
 
 def _launch(
@@ -103,7 +88,7 @@ def _launch(
     capacity: int,
     temporary: Any,
     scratch: int,
-    effort: int,
+    options: Options,
 ) -> None:
     """One call; `made` gets the sizes of its streams, 0 for those that failed."""
     count, largest = len(columns[0]), int(columns[1].max())
@@ -112,9 +97,9 @@ def _launch(
     status = device.empty(4 * count)
     status.fill(255)  # a stream that nvCOMP does not answer for must not pass
     made.fill(0)
-    answer = form.function(library, "Async", _WAY)(
+    answer = form.function(library, "Async", WAY)(
         place, place + 8 * count, largest, count, device.address(temporary), scratch,
-        place + 16 * count, device.address(made), Options(first=effort), device.address(status), stream,
+        place + 16 * count, device.address(made), options, device.address(status), stream,
     )  # fmt: skip
     require(answer, form, "compression")
     arguments = (status.view(np.int32), np.uint64(capacity), made, np.uint32(count))

@@ -150,11 +150,6 @@ class Tabs(threading.local):
             self.tab = before
 
     @property
-    def share(self) -> int | None:
-        """Bytes that are meant for the thread's wave; None: as many as it likes."""
-        return None if self.tab is None else self.tab.record.share
-
-    @property
     def room(self) -> int | None:
         """Bytes that the thread's wave may still take; None: as many as it likes."""
         return None if self.tab is None else self.tab.room
