@@ -26,7 +26,7 @@ def test_a_million_chunks_are_planned(planning, tmp_path: Path) -> None:
 
 def test_small_chunks_cost_little(planning, tmp_path: Path) -> None:
     for case in planning.READS:
-        assert planning.read(tmp_path, case, 256, 3) < 150, case
+        assert planning.read(tmp_path, case, 256, 9) < 150, case  # the least of nine: the machine has other work
 
 
 def test_the_benchmark_runs(planning, tmp_path: Path) -> None:
