@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -32,7 +32,11 @@ def decoded(slab: Slab, chain: Chain, device: Device, parts: Sequence[Part], the
     plain = chain.plain
     if plain is not None and chain.host_steps[0] >= plain.steps:
         strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
-        return _as_stored(slab, chain, plain, device, strides, in_rows(cast(Any, parts), strides, out)[there])
+
+        def rows() -> np.ndarray:
+            return in_rows(cast(Any, parts), strides, out)[there]
+
+        return _as_stored(slab, chain, plain, device, strides, rows)
     batch = chain.decode(slab, device)
     first, *strides = batch.strides
     places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
@@ -40,10 +44,12 @@ def decoded(slab: Slab, chain: Chain, device: Device, parts: Sequence[Part], the
 
 
 def _as_stored(
-    slab: Slab, chain: Chain, plain: Plain, device: Device, strides: tuple[int, ...], rows: np.ndarray
+    slab: Slab, chain: Chain, plain: Plain, device: Device, strides: tuple[int, ...], rows: Callable[[], np.ndarray]
 ) -> Chunks:
-    """`rows`: of which chunks a bit shuffle may be left."""
-    stored = chain.decode(slab, device, stop=plain.steps, shuffled=(chain.spec.dtype.itemsize, rows))
+    """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know."""
+    leaves = plain.steps < len(chain.steps) and hasattr(chain.steps[plain.steps].codec, "planes")
+    shuffled = (chain.spec.dtype.itemsize, rows()) if leaves else None
+    stored = chain.decode(slab, device, stop=plain.steps, shuffled=shuffled)
     if isinstance(stored, Planes):
         left = stored if stored.blocks.any() else None
         return Chunks(stored.addresses, strides, plain.swap, stored.held, left)

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.gpu.place import in_rows
 from gpuzarr.gpu.planes import placeable
+from gpuzarr.gpu.shuffle import Blocks, bitunshuffle
+from gpuzarr.gpu.tables import addresses
 from gpuzarr.grid import parts
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.plan import facing, forward
 from gpuzarr.selection import orthogonal
 from tests.conftest import host_array
+from tests.test_kernels import bitunshuffled
 from tests.test_place import check
-from tests.test_planes import array_of, blosc, names, shuffling, smooth  # noqa: F401 (a fixture)
+from tests.test_planes import array_of, blosc, lay, names, shuffling, smooth  # noqa: F401 (a fixture)
 
 RNG = np.random.default_rng(12)
 KINDS = ["u1", "i2", "f4", "f8", "c8", "c16"]
@@ -133,6 +136,18 @@ def test_a_last_block_that_is_not_shuffled(gpu, tmp_path, names):  # noqa: F811
         got = gpuzarr.open_array(tmp_path / f"{number}", device=gpu)[1:, 3:]
         np.testing.assert_array_equal(host_array(got), want[1:, 3:])
         assert "place_planes_2" not in seen
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_the_pass_of_its_own_reads_nothing_beside_planes(gpu, offset):
+    widths = np.array([1, 2, 3, 4, 8, 17])
+    chunks = [RNG.integers(0, 256, width * 8 * (2 * width + offset), np.uint8) for width in widths]
+    sizes, count = np.array([len(chunk) for chunk in chunks]), len(chunks)
+    (places, held), target = lay(gpu, chunks, offset), gpu.slab(sizes)
+    bitunshuffle(gpu, Blocks(addresses(target, gpu), sizes, widths, np.arange(count), np.zeros(count, bool), places))
+    for number, (chunk, width) in enumerate(zip(chunks, widths, strict=True)):
+        np.testing.assert_array_equal(gpu.download(target[number]), bitunshuffled(chunk, width))
+    del held
 
 
 def test_what_can_be_placed():

@@ -82,8 +82,9 @@ def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
 
 def in_rows(regions: Sequence[Region], strides: Strides, out: Any) -> np.ndarray:
     """Of which chunks of the regions rows of `STRIP` elements or more are wanted: bit shuffles of these can be left."""
-    forms, _, which = _forms(regions, strides, out, 0, 0, STRIP * out.itemsize)
-    return np.repeat((forms["mode"] == _ROWS)[which], [len(region) for region in regions])
+    last = [_axes(region.each, _steps(region), strides, out)[-1] for region in regions]
+    found = [axis.source == axis.target == out.itemsize and axis.extent >= STRIP for axis in last]
+    return np.repeat(np.array(found, bool), [len(region) for region in regions])
 
 
 def place(
@@ -154,20 +155,23 @@ def _forms(
     `sources` and `targets` are the bits that any address has; rows of `long` bytes are moved by pieces.
     """
     numbers: dict[tuple[Any, ...], int] = {}
-    keys = [(region.each, tuple(i.step for i in region.inside)) for region in regions]
+    keys = [(region.each, _steps(region)) for region in regions]
     which = [numbers.setdefault(key, len(numbers)) for key in keys]
     made = np.zeros(len(numbers), _FORM)
     units = np.zeros(len(numbers), np.int64)
     for (each, steps), number in numbers.items():
-        source = [step * stride for step, stride in zip(steps, strides, strict=True)]
-        axes = _collapsed(each, source, out.strides, out.itemsize)
-        made[number], units[number] = _form(axes, out.itemsize, sources, targets, long)
+        made[number], units[number] = _form(_axes(each, steps, strides, out), out.itemsize, sources, targets, long)
     return made, units, which
 
 
-def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence[int], item: int) -> list[_Axis]:
+def _steps(region: Region) -> Strides:
+    return tuple(i.step for i in region.inside)
+
+
+def _axes(extents: Sequence[int], steps: Strides, strides: Strides, out: Any) -> list[_Axis]:
     """The axes in the order of the result, without those of one element; neighbours on both sides are one axis."""
-    axes = [_Axis(*axis) for axis in zip(extents, sources, targets, strict=True) if axis[0] != 1]
+    several = zip(extents, steps, strides, out.strides, strict=True)
+    axes = [_Axis(extent, step * stride, target) for extent, step, stride, target in several if extent != 1]
     axes.sort(key=lambda axis: -abs(axis.target))
     made: list[_Axis] = []
     for axis in axes:
@@ -176,7 +180,7 @@ def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence
             made[-1] = _Axis(outer.extent * axis.extent, axis.source, axis.target)
         else:
             made.append(axis)
-    return made or [_Axis(1, item, item)]
+    return made or [_Axis(1, out.itemsize, out.itemsize)]
 
 
 def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -> tuple[Any, int]:
