@@ -83,6 +83,31 @@ def test_reads_of_blosc(gpu, tmp_path, names, cname, dtype):  # noqa: F811
         assert "bitunshuffle" in seen and kernel not in seen
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_regions_of_any_chunks(gpu, tmp_path_factory, data):
+    """Against c-blosc: any element, block, inner codec and order of bytes; regions that begin and end anywhere."""
+    kind = np.dtype(data.draw(st.sampled_from(["|u1", "<i2", ">u2", ">f4", "<f4", "<f8", ">f8", "<c16"])))
+    shape = data.draw(st.tuples(st.integers(1, 40), st.integers(32, 300)))
+    chunks = data.draw(st.tuples(st.integers(1, 20), st.integers(4, 20).map(lambda n: 8 * n)))
+    ways = st.builds(
+        blosc,
+        st.sampled_from(["lz4", "zstd", "blosclz"]),
+        st.sampled_from([2, 2, 2, 1, 0]),
+        st.sampled_from([kind.itemsize] * 3 + [4]),
+        st.sampled_from([0, 256, 8 * 33 * kind.itemsize, 1000, 4096]),
+        st.sampled_from([5, 5, 0]),
+    )
+    each = data.draw(st.lists(ways, min_size=1, max_size=3))
+    values = smooth(shape, "i2").astype(kind.newbyteorder("="))
+    folder = tmp_path_factory.mktemp("bits") / "a"
+    want = array_of(
+        folder, values, chunks, lambda number, data: each[number % len(each)](data), dtype=kind.str, missing=(1,)
+    )
+    key = data.draw(st.slices(shape[0])), slice(data.draw(st.integers(0, 20)), shape[1] - data.draw(st.integers(0, 11)))
+    np.testing.assert_array_equal(host_array(gpuzarr.open_array(folder, device=gpu)[key]), want[key])
+
+
 def test_reads_of_version_3(gpu, tmp_path, names):  # noqa: F811
     """Shards of what zarr-python wrote, big-endian, clipped on both axes."""
     zarr = pytest.importorskip("zarr")
