@@ -34,8 +34,9 @@ class Codec(Protocol):
     size (else CodecError with its index). `into`, if given, is the slab to decode into (sizes as
     spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
     On the host, decode of array->bytes may return a batch of swapped byte order.
-    A codec that shuffles may have `planes(chunks, spec, device, width)`: as decode on a GPU, without `into`, but chunks
-    shuffled by elements of `width` bytes may be left so; then gpu.planes.Planes is returned. `spec.nbytes` is known.
+    A codec that shuffles may have `planes(chunks, spec, device, width, bits)`: as decode on a GPU, without `into`, but
+    chunks whose bytes (or bits, where `bits` says so) are shuffled by elements of `width` bytes may be left so; then
+    gpu.planes.Planes is returned. `spec.nbytes` is known.
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
@@ -158,12 +159,19 @@ class Chain:
         """Each step's name, in encode order, and whether a GPU decodes it."""
         return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
 
-    def decode(self, slab: Slab, device: Device, into: Slab | None = None, stop: int = 0, shuffled: int = 0) -> Any:
+    def decode(
+        self,
+        slab: Slab,
+        device: Device,
+        into: Slab | None = None,
+        stop: int = 0,
+        shuffled: tuple[int, np.ndarray] | None = None,
+    ) -> Any:
         """The batch (n, *spec.shape) that the slab, in host memory, holds.
 
         `into`, allowed where `direct`: the slab that gets the elements; then None is returned.
         `stop`: the first so many steps, all of which the device can do, are not undone. With `shuffled`, the bytes of
-        an element, the last byte shuffle may also be left: then what is returned is gpu.planes.Planes.
+        an element and of which chunks bits too, the last shuffle may also be left: then gpu.planes.Planes is returned.
         CodecError, with the chunk's index and `codec`, for what cannot be decoded.
         """
         crossing = self.host_steps[0] if device.gpu else 0
@@ -299,13 +307,19 @@ def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
     return chunks
 
 
-def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | None, shuffled: int = 0) -> Any:
+def _decode(
+    chunks: Any,
+    steps: tuple[Step, ...],
+    device: Device,
+    into: Slab | None,
+    shuffled: tuple[int, np.ndarray] | None = None,
+) -> Any:
     last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
     for i in reversed(range(len(steps))):
         codec, spec = steps[i].codec, steps[i].spec
         try:
             if shuffled and not i and spec.nbytes is not None and (leave := getattr(codec, "planes", None)) is not None:
-                chunks = leave(chunks, spec, device, shuffled)
+                chunks = leave(chunks, spec, device, *shuffled)
             elif codec.kind == "bytes->bytes":
                 chunks = codec.decode(chunks, spec, device, into if i == last_bytes else None)
             elif into is not None:

@@ -115,9 +115,9 @@ class Blosc:
 
         return Encoder(lambda nbytes: nbytes + HEADER, encode)
 
-    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Slab | Planes:
+    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Slab | Planes:
         """As `decode` on a GPU, but what placement can undo is left to it, and chunks stored plain are not copied."""
-        return gpu.planes(self, chunks, spec, device, width)
+        return gpu.planes(self, chunks, spec, device, width, bits)
 
     def frame(self, nbytes: int) -> FrameShape:
         """What a frame of a chunk of `nbytes` bytes looks like, as a GPU makes it."""
