@@ -30,7 +30,7 @@ def stored(array):
 
 
 def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):  # noqa: F811
-    mine, leaving = Stream(cuda.stream.xp, "mine"), cuda._leaving
+    mine, leaving = Stream(cuda.stream.xp, "mine"), cuda._streams["leaving"]
     value = cuda.upload(VALUES)
     array.set(..., value, stream=mine)
     assert np.array_equal(stored(array), VALUES)
@@ -90,10 +90,10 @@ def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):  # noqa: F8
 
 def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):  # noqa: F811
     """Else a writer would wait for a copy on one stream, and write on another."""
-    before = cuda._copying, cuda._leaving, cuda._writing
+    before = cuda._copying, cuda._streams["leaving"], cuda._writing
     cuda.xp.freed.clear()
     gpuzarr.release()
-    assert (cuda._copying, cuda._leaving, cuda._writing) == before
+    assert (cuda._copying, cuda._streams["leaving"], cuda._writing) == before
     assert len(cuda.xp.freed) == 3  # what CuPy keeps for them, nobody else could use
     with ThreadPoolExecutor(8) as pool:
         made = Streams(lambda: (time.sleep(0.01), object()))

@@ -17,6 +17,7 @@ from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.gpu import blosc_encode as gpu_encode
+from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.gpu.planes import Planes
 from gpuzarr.host import chunkwise
 from gpuzarr.host.blosc_library import compressor, decoder
@@ -89,9 +90,9 @@ class Blosc:
         _decode_others(chunks, target, others.tolist())
         return target
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_encode.encode(self, self.frame(spec.nbytes or 0), chunks, spec, device)
+            return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
         from numcodecs.blosc import compress
 
         if (run := compressor()) is not None and (self.typesize or 1) < 256 and (chunks.sizes < _LARGEST).all():

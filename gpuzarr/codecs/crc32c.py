@@ -10,6 +10,7 @@ from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import verify_crc32c
+from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.gpu.tables import moved
 from gpuzarr.host.checksums import appended, check_location, payload_of, verified, with_checksum
 
@@ -19,6 +20,7 @@ class Crc32c:
     names = ("crc32c", "numcodecs.crc32c")
     ids = ("crc32c",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    unmeasured = True
 
     location: str = "end"
 
@@ -41,8 +43,8 @@ class Crc32c:
 
         return verified("crc32c", chunks, spec, into, self.location, value)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
-        if device.gpu:
+    def encode(self, chunks: Slab | Unmeasured, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+        if device.gpu or isinstance(chunks, Unmeasured):
             return append_crc32c(chunks, self.location == "end", device)
         from google_crc32c import value
 

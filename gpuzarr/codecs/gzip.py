@@ -15,6 +15,7 @@ from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
+from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.host import chunkwise
 from gpuzarr.host.deflate import GZIP, RAW, deflate, inflate
 
@@ -45,9 +46,9 @@ class Gzip:
             return streams.decode("gzip", self, chunks, spec, device, into)
         return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("gzip", self, chunks, spec, device, gpu_compress.effort(self.level))
+            return gpu_compress.encode("gzip", chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("gzip", chunks, device, self._encode)
 
     def _encode(self, chunk: np.ndarray) -> bytes:

@@ -14,6 +14,7 @@ from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
+from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.host import chunkwise
 
 HEADER = 4
@@ -57,9 +58,9 @@ class Lz4:
 
         return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("lz4", self, chunks, spec, device)
+            return gpu_compress.encode("lz4", chunks, spec, device)
         from numcodecs.lz4 import compress
 
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))

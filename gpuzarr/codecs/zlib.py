@@ -13,6 +13,7 @@ from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
+from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.host import chunkwise
 from gpuzarr.host.deflate import ZLIB, deflate, inflate
 
@@ -43,9 +44,9 @@ class Zlib:
             return streams.decode("zlib", self, chunks, spec, device, into)
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("zlib", self, chunks, spec, device, gpu_compress.effort(self.level))
+            return gpu_compress.encode("zlib", chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))
 
 

@@ -14,6 +14,7 @@ from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
+from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.host import chunkwise
 from gpuzarr.host.zstd_library import bound, decoder, encoder
 
@@ -56,9 +57,9 @@ class Zstd:
         target = chunkwise.room(chunks, spec.nbytes, device, into)
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("zstd", self, chunks, spec, device)
+            return gpu_compress.encode("zstd", chunks, spec, device)
         if (encode := encoder(self.level, self.checksum)) is not None:
             return chunkwise.encoded_by_address("zstd", chunks, bound(chunks.sizes), device, encode)
         from numcodecs.zstd import compress

@@ -1,10 +1,12 @@
 """Streams that nvCOMP made in slots of their own, put together: so that one copy to the host fetches them all.
 
-The device itself says where each goes (kernels/compact.cu), so nothing waits before all is launched.
+The device itself says where each goes (kernels/compact.cu), and nothing here waits: the sizes come to the host when
+somebody asks for them, who has launched what comes next before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import Device
 from gpuzarr.gpu.checksums import LITTLE
-from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table, threads_for
+from gpuzarr.gpu.tables import THREADS, grid, threads_for
 
 ALIGNED = 16  # bytes; what every packed stream begins at a multiple of
 
@@ -47,6 +49,12 @@ def aligned(nbytes: int) -> int:
     return -(-nbytes // ALIGNED) * ALIGNED
 
 
+def in_slots(count: int, room: int, device: Device) -> tuple[Any, np.ndarray]:
+    """Memory for `count` streams of at most `room` bytes, and the address of each one's slot."""
+    slots = device.empty(count * room)
+    return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(room)
+
+
 def places(device: Device, sizes: Any, extra: int) -> Any:
     """Where each stream and its ends begin, uint64 of the device. `sizes`: uint64 of the device."""
     count = len(sizes)
@@ -55,32 +63,51 @@ def places(device: Device, sizes: Any, extra: int) -> Any:
     return starts
 
 
-def compacted(device: Device, slots: np.ndarray, sizes: Any, room: int, ends: Ends) -> Slab | None:
-    """The streams at addresses `slots` with their ends. None if one failed (its size is 0).
+@dataclass(frozen=True)
+class Unmeasured:
+    """A Slab of a GPU of which only the device knows the sizes yet: `starts` and `sizes` are uint64 arrays there.
 
-    `sizes`: uint64 of the device; none is more than `room`. Waits for the device.
+    Chunk i begins at data[starts[i]], as `place` says, and has sizes[i] bytes, at most `most`; 0: it was refused.
     """
-    count = len(slots)
-    starts, target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room + ends.nbytes))
-    where, capacity = table(device, slots), np.uint64(len(target))
-    arguments = (where, sizes, starts, np.uint64(ends.head_bytes), target, capacity, np.uint32(count))
-    device.kernel("compact.cu", "compact")(grid(np.full(count, room)), (THREADS,), arguments)
+
+    data: Any
+    starts: Any
+    sizes: Any
+    most: int
+
+    def addresses(self, device: Device) -> Any:
+        """Where each chunk begins, uint64 of the device."""
+        return self.starts + np.uint64(device.address(self.data))
+
+    def measuring(self, device: Device) -> Callable[[], Slab | None]:
+        """The sizes are fetched, behind all that is launched so far; the function that is returned waits for them.
+
+        It returns the slab, or None where a chunk was refused.
+        """
+        data, fetched = self.data, device.fetch(self.sizes)
+
+        def measured() -> Slab | None:
+            starts, sizes, total = packed(fetched().astype(np.int64), ALIGNED)
+            return Slab(data[:total], starts, sizes) if sizes.all() else None
+
+        return measured
+
+
+def measured(chunks: Any, device: Device) -> Any:
+    """A batch as it is, but for an Unmeasured, whose sizes are waited for: its slab, or None."""
+    return chunks.measuring(device)() if isinstance(chunks, Unmeasured) else chunks
+
+
+def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> Unmeasured:
+    """The streams at addresses `slots` with their ends. `slots` and `sizes`: uint64 of the device.
+
+    None has more than `most` bytes; those of 0 bytes take no place.
+    """
+    count, room = len(sizes), most + ends.nbytes
+    starts, target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room))
+    arguments = (slots, sizes, starts, np.uint64(ends.head_bytes), target, np.uint64(len(target)), np.uint32(count))
+    device.kernel("compact.cu", "compact")(grid(np.full(count, most)), (THREADS,), arguments)
     ends.write(device, sizes, starts, target, count)
-    found = device.download(sizes).astype(np.int64)
-    return slab_of(target, found + ends.nbytes) if found.all() else None
-
-
-def slab_of(target: Any, sizes: np.ndarray) -> Slab:
-    """What `place` put to `target`, after the host knows the sizes."""
-    starts, sizes, total = packed(sizes, ALIGNED)
-    return Slab(target[:total], starts, sizes)
-
-
-def joined(device: Device, slabs: list[Slab]) -> Slab:
-    """Several slabs as one."""
-    if len(slabs) == 1:
-        return slabs[0]
-    starts, sizes, total = packed(np.concatenate([slab.sizes for slab in slabs]), ALIGNED)
-    whole = Slab(device.empty(total), starts, sizes)
-    copy(device, np.concatenate([addresses(slab, device) for slab in slabs]), addresses(whole, device), sizes)
-    return whole
+    if ends.nbytes:
+        sizes = device.xp.where(sizes > 0, sizes + np.uint64(ends.nbytes), sizes)
+    return Unmeasured(target, starts, sizes, room)
