@@ -15,11 +15,10 @@ from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, Slab
+from gpuzarr.batch import ChunkSpec, Slab, Unmeasured, measured
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
-from gpuzarr.gpu.compact import Unmeasured, measured
 
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
@@ -41,7 +40,7 @@ class Codec(Protocol):
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
     encodes where it decodes. Its result is on the device: an array, or a Slab, whose sizes are on the host; or, so that
-    it waits for nothing where only the device knows the sizes yet, a gpu.compact.Unmeasured. A codec with
+    it waits for nothing where only the device knows the sizes yet, a batch.Unmeasured. A codec with
     `unmeasured = True` takes one, too.
     """
 

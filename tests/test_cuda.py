@@ -10,14 +10,13 @@ import numcodecs
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, measured
 from gpuzarr.codecs import find
 from gpuzarr.devices import choose, nvcomp
 from gpuzarr.devices import cuda as module
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.record import Record, Tab
 from gpuzarr.errors import CodecError, DeviceError
-from gpuzarr.gpu.compact import measured
 from tests.conftest import settle
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.library import Library

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec
+from gpuzarr.batch import BytesSpec, measured
 from gpuzarr.codecs import find
 from gpuzarr.devices.host import HOST
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import BIG, LITTLE
-from gpuzarr.gpu.compact import Ends, compacted, measured, places
+from gpuzarr.gpu.compact import Ends, compacted, places
 from gpuzarr.gpu.empty import only_fill
 from gpuzarr.gpu.shuffle import bitshuffle
 from tests.codecs.fixtures import slab, whole

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -17,7 +17,6 @@ from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.gpu import blosc_encode as gpu_encode
-from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.gpu.planes import Planes
 from gpuzarr.host import chunkwise
 from gpuzarr.host.blosc_library import compressor, decoder

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import verify_crc32c
-from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.gpu.tables import moved
 from gpuzarr.host.checksums import appended, check_location, payload_of, verified, with_checksum
 

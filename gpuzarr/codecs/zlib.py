@@ -7,13 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
-from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.host import chunkwise
 from gpuzarr.host.deflate import ZLIB, deflate, inflate
 

@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
-from gpuzarr.gpu.compact import Unmeasured
 from gpuzarr.host import chunkwise
 from gpuzarr.host.zstd_library import bound, decoder, encoder
 

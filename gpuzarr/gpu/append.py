@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import PACKED, Slab, Unmeasured, packed
 from gpuzarr.devices import Device
 from gpuzarr.gpu.checksums import CRC32C, crc32, crc32_of
-from gpuzarr.gpu.compact import ALIGNED, Ends, Unmeasured, compacted
+from gpuzarr.gpu.compact import Ends, compacted
 from gpuzarr.gpu.tables import addresses, copy
 
 _SIZE = 4
@@ -22,7 +22,7 @@ def append_crc32c(chunks: Slab | Unmeasured, at_end: bool, device: Device) -> Sl
         ranges = device.xp.concatenate([where, chunks.sizes])
         ends = _ends(crc32_of(device, ranges, chunks.most, CRC32C), at_end)
         return compacted(device, where, chunks.sizes, chunks.most, ends)
-    starts, sizes, total = packed(chunks.sizes + _SIZE, ALIGNED)
+    starts, sizes, total = packed(chunks.sizes + _SIZE, PACKED)
     made = Slab(device.empty(total), starts, sizes)
     if not len(chunks):
         return made

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, packed
+from gpuzarr.batch import PACKED, BytesSpec, Slab, Unmeasured, packed
 from gpuzarr.devices import Device
 from gpuzarr.devices.nvcomp_compress import MAX_INPUT
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, CODECS, HEADER, ZSTD
 from gpuzarr.formats.blosc_shape import LARGEST, FrameShape
-from gpuzarr.gpu.compact import ALIGNED, Unmeasured, aligned, in_slots, places
+from gpuzarr.gpu.compact import aligned, in_slots, places
 from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
 from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
 
@@ -47,7 +47,7 @@ def encode(shape: FrameShape, chunks: Slab, device: Device) -> Slab | Unmeasured
 
 def _copied(shape: FrameShape, device: Device, chunks: Slab) -> Slab:
     """Frames that are a header and the chunk as it is."""
-    starts, sizes, total = packed(chunks.sizes + HEADER, ALIGNED)
+    starts, sizes, total = packed(chunks.sizes + HEADER, PACKED)
     made = Slab(device.empty(total), starts, sizes)
     words = np.array([shape.first_word, shape.nbytes, shape.blocksize, shape.nbytes + HEADER], np.uint32)
     header, where = device.upload(words), addresses(made, device)

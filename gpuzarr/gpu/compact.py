@@ -6,18 +6,15 @@ somebody asks for them, who has launched what comes next before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import PACKED, Unmeasured
 from gpuzarr.devices import Device
 from gpuzarr.gpu.checksums import LITTLE
 from gpuzarr.gpu.tables import THREADS, grid, threads_for
-
-ALIGNED = 16  # bytes; what every packed stream begins at a multiple of
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Ends:
 
 
 def aligned(nbytes: int) -> int:
-    return -(-nbytes // ALIGNED) * ALIGNED
+    return -(-nbytes // PACKED) * PACKED
 
 
 def in_slots(count: int, room: int, device: Device) -> tuple[Any, np.ndarray]:
@@ -61,41 +58,6 @@ def places(device: Device, sizes: Any, extra: int) -> Any:
     starts = device.empty(8 * count).view(np.uint64)
     device.kernel("compact.cu", "place")((1,), (THREADS,), (sizes, np.uint64(extra), starts, np.uint32(count)))
     return starts
-
-
-@dataclass(frozen=True)
-class Unmeasured:
-    """A Slab of a GPU of which only the device knows the sizes yet: `starts` and `sizes` are uint64 arrays there.
-
-    Chunk i begins at data[starts[i]], as `place` says, and has sizes[i] bytes, at most `most`; 0: it was refused.
-    """
-
-    data: Any
-    starts: Any
-    sizes: Any
-    most: int
-
-    def addresses(self, device: Device) -> Any:
-        """Where each chunk begins, uint64 of the device."""
-        return self.starts + np.uint64(device.address(self.data))
-
-    def measuring(self, device: Device) -> Callable[[], Slab | None]:
-        """The sizes are fetched, behind all that is launched so far; the function that is returned waits for them.
-
-        It returns the slab, or None where a chunk was refused.
-        """
-        data, fetched = self.data, device.fetch(self.sizes)
-
-        def measured() -> Slab | None:
-            starts, sizes, total = packed(fetched().astype(np.int64), ALIGNED)
-            return Slab(data[:total], starts, sizes) if sizes.all() else None
-
-        return measured
-
-
-def measured(chunks: Any, device: Device) -> Any:
-    """A batch as it is, but for an Unmeasured, whose sizes are waited for: its slab, or None."""
-    return chunks.measuring(device)() if isinstance(chunks, Unmeasured) else chunks
 
 
 def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> Unmeasured:

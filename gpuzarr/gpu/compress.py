@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.devices import Device
 from gpuzarr.devices.nvcomp_compress import MAX_INPUT
 from gpuzarr.gpu.checksums import BIG, adler32
-from gpuzarr.gpu.compact import Ends, Unmeasured, aligned, compacted, in_slots
+from gpuzarr.gpu.compact import Ends, aligned, compacted, in_slots
 from gpuzarr.gpu.tables import addresses, copy, table
 
 _ZLIB_HEADER = 0x9C78  # 78 9c

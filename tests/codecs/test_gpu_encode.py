@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, Slab, measured
 from gpuzarr.chain import Chain
 from gpuzarr.codecs import find, parse, registry
 from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.host import HOST
 from gpuzarr.gpu import compress
-from gpuzarr.gpu.compact import measured
 from gpuzarr.gpu.empty import only_fill
 from tests.codecs.fixtures import whole
 from tests.codecs.test_gpu_codecs import KINDS, plain, slab_of
