@@ -31,9 +31,10 @@ def test_bitshuffle(threads, width):
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 1000])
 def test_place(threads, count):
     sizes = np.random.default_rng(count).integers(0, 5000, count).astype(np.uint64)
-    found = threads.download(places(threads, threads.upload(sizes), 6))
+    found, totals = map(threads.download, places(threads, threads.upload(sizes), 6))
     room = np.where(sizes > 0, (sizes + 6 + 15) // 16 * 16, 0)
     assert found.tolist() == (np.cumsum(room) - room).tolist()
+    assert totals.tolist() == np.where(sizes > 0, sizes + 6, 0).tolist()
 
 
 @pytest.mark.parametrize("ends", ["none", "four before", "two before, four behind"])

@@ -77,7 +77,7 @@ def _assembled(
     offset, total = device.empty(4 * plain.size).view(np.uint32), device.empty(8 * count).view(np.uint64)
     layout = device.kernel("blosc_write.cu", "blosc_layout")
     layout((count,), (THREADS,), (sizes, *cut, offset, total, np.uint32(count)))
-    starts, target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
+    (starts, total), target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
     arguments = (
         *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(room), sizes, offset),
         *(total, starts, *cut, np.uint32(shape.first_word), np.uint32(shape.blocksize), target),

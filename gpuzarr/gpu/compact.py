@@ -52,12 +52,13 @@ def in_slots(count: int, room: int, device: Device) -> tuple[Any, np.ndarray]:
     return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(room)
 
 
-def places(device: Device, sizes: Any, extra: int) -> Any:
-    """Where each stream and its ends begin, uint64 of the device. `sizes`: uint64 of the device."""
+def places(device: Device, sizes: Any, extra: int) -> tuple[Any, Any]:
+    """Where each stream and its ends begin, and their bytes; all, as `sizes`, are uint64 of the device."""
     count = len(sizes)
-    starts = device.empty(8 * count).view(np.uint64)
-    device.kernel("compact.cu", "place")((1,), (THREADS,), (sizes, np.uint64(extra), starts, np.uint32(count)))
-    return starts
+    starts, totals = device.empty(8 * count).view(np.uint64), device.empty(8 * count).view(np.uint64)
+    arguments = (sizes, np.uint64(extra), starts, totals, np.uint32(count))
+    device.kernel("compact.cu", "place")((1,), (THREADS,), arguments)
+    return starts, totals
 
 
 def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> Unmeasured:
@@ -66,10 +67,8 @@ def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> 
     None has more than `most` bytes; those of 0 bytes take no place.
     """
     count, room = len(sizes), most + ends.nbytes
-    starts, target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room))
+    (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room))
     arguments = (slots, sizes, starts, np.uint64(ends.head_bytes), target, np.uint64(len(target)), np.uint32(count))
     device.kernel("compact.cu", "compact")(grid(np.full(count, most)), (THREADS,), arguments)
     ends.write(device, sizes, starts, target, count)
-    if ends.nbytes:
-        sizes = device.xp.where(sizes > 0, sizes + np.uint64(ends.nbytes), sizes)
-    return Unmeasured(target, starts, sizes, room)
+    return Unmeasured(target, starts, totals, room)
