@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -199,16 +199,16 @@ class Chain:
         the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
         encoded.
         """
-        slab = self.encoding(batch, device)()
-        return self.encode_on_host(batch, device) if slab is None else slab
+        brought = self.encoding(batch, device)()
+        return self.encode_on_host(batch, device) if brought is None else self.encode_rest(brought, device)
 
-    def encoding(self, batch: Any, device: Device) -> Callable[[], Slab | None]:
-        """`encode` in two: what the device does is launched now, and nothing waits for it.
+    def encoding(self, batch: Any, device: Device) -> Callable[[], Any]:
+        """The first part of `encode`: what the device does is launched now, and nothing waits for it.
 
-        The function that is returned waits, brings the bytes to the host and does the steps of the host; any thread
-        may call it, once. It returns None where the GPU refused a chunk: then the host must encode the batch.
+        The function that is returned waits for it, and gives the chunks in host memory, for `encode_rest`; None where
+        the GPU refused some, so that `encode_on_host` must encode the batch. Any thread may call it, once.
         """
-        crossing = self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+        crossing = self._crossing(device)
         if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
             batch = device.upload(batch)
         chunks, first, nbytes = batch, 0, self.spec.nbytes
@@ -216,21 +216,21 @@ class Chain:
         if stored and crossing and nbytes:
             chunks, first = _as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        if not device.gpu:
-            return lambda: cast(Slab, chunks)
-        brought, last = _bring(chunks, device), self.steps[crossing:]
+        return _bring(chunks, device) if device.gpu else lambda: chunks
 
-        def encoded() -> Slab | None:
-            chunks = brought()
-            return None if chunks is None else self._encode_on_threads(chunks, last)
-
-        return encoded
+    def encode_rest(self, chunks: Any, device: Device) -> Slab:
+        """The steps that only the host does, on its threads."""
+        return self._encode_on_threads(chunks, self.steps[self._crossing(device) :])
 
     def encode_on_host(self, batch: Any, device: Device) -> Slab:
         """All steps, by the host. What nvCOMP refused, so hardly ever."""
         device.count(host_chunks=len(batch))
         there = isinstance(batch, device.xp.ndarray)
         return self._encode_on_threads(device.download(batch) if there else batch, self.steps)
+
+    def _crossing(self, device: Device) -> int:
+        """From which step on the host encodes for the device."""
+        return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
 
     @staticmethod
     def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:

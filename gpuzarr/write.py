@@ -233,7 +233,8 @@ class Writing:
         begin = time.perf_counter()
         with self._blame(wave.coords):
             located = self._locator.locate(wave.coords, {})
-            there = located.there.copy()
+        there = located.there.copy()
+        with self._blame(wave.coords[there]):
             slab = self.target.store.read(located.take(np.flatnonzero(there)).ranges, self.device.stage)
         there[np.flatnonzero(there)[slab.sizes == MISSING]] = False
         slab = slab.take(slab.sizes != MISSING)
@@ -264,30 +265,36 @@ class Writing:
         settle = partial(self._settle, gathered.loaded, gathered.check, encoding, stored)
         return settle if self.device.gpu else settle()
 
-    def _settle(
-        self, loaded: Loaded, check: Settle | None, encoding: Callable[[], Slab | None], stored: np.ndarray
-    ) -> None:
+    def _settle(self, loaded: Loaded, check: Settle | None, encoding: Callable[[], Any], stored: np.ndarray) -> None:
         """The end of a wave; `check` raises for the first old chunk that could not be decoded."""
-        wave, begin = loaded.wave, time.perf_counter()
+        wave = loaded.wave
         if check:
             with self._blame(wave.coords[loaded.there]):
                 check()
         with self._blame(wave.coords[stored]):
-            slab = encoding()
-            if slab is None:
-                slab = self._encode_on_host(loaded, stored)
-        encoded = time.perf_counter()
-        if self.device.gpu and self._chain(loaded).host_steps_to_encode[1]:
-            self.record.mark("encode", begin, encoded)
+            slab = self._encoded(loaded, encoding(), stored)
+        begin = time.perf_counter()
         self._store_on_threads(wave, slab, stored)
-        self.record.mark("store", encoded, time.perf_counter())
+        self.record.mark("store", begin, time.perf_counter())
         nbytes = sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
         self.record.count(chunks=len(stored), blank=len(stored) - len(slab), stored=nbytes)
+
+    def _encoded(self, loaded: Loaded, chunks: Any, stored: np.ndarray) -> Slab:
+        """What the device made, after the steps of the host."""
+        chain, begin = self._chain(loaded), time.perf_counter()
+        if chunks is None:
+            return self._encode_on_host(loaded, stored)
+        slab = chain.encode_rest(chunks, self.device) if len(chunks) else NOTHING
+        if self.device.gpu and chain.host_steps_to_encode[1]:
+            self.record.mark("encode", begin, time.perf_counter())
+        return slab
 
     def _encode_on_host(self, loaded: Loaded, stored: np.ndarray) -> Slab:
         """A wave that nvCOMP refused, which hardly ever is: its chunks are gathered once more."""
         with self.device.on():
             batch = self._kept(self._gathered(loaded), stored)
+            if check := self.device.checked():
+                check()
             return self._chain(loaded).encode_on_host(batch, self.device)
 
     def _chain(self, loaded: Loaded) -> Chain:

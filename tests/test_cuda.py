@@ -44,8 +44,10 @@ class Device:
 
 
 class Event:
-    def __init__(self, name):
-        self.name = name
+    name = ""
+
+    def __init__(self, block=False):
+        self.block = block
 
     def synchronize(self):
         """What is done is done."""
@@ -67,9 +69,11 @@ class Stream:
     def wait_event(self, event):
         self.waited.append(event.name)
 
-    def record(self):
+    def record(self, event=None):
         self.recorded += 1
-        return Event(f"{self.name} {self.recorded}")
+        event = event or Event()
+        event.name = f"{self.name} {self.recorded}"
+        return event
 
     def synchronize(self):
         """What is done is done."""
@@ -116,6 +120,7 @@ class StubXp(Xp):
         self._callers = self.stream = Stream(self)
         self.cuda = SimpleNamespace(
             Device=Device,
+            Event=Event,
             Stream=lambda non_blocking: Stream(self, "copying"),
             get_current_stream=lambda: self.stream,
             get_elapsed_time=lambda begin, end: 2.0,

@@ -81,7 +81,7 @@ class Copies:
         host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
         stream = self._current()
         self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
-        return partial(self.waited, stream.record(), host)
+        return partial(self.waited, self._end(stream), host)
 
     def _few(self, nbytes: int) -> Any:
         """Pinned memory of CuPy's pool, which never lets go of any, and uses it again only for the same size."""
@@ -111,10 +111,15 @@ class Copies:
             leaving.wait_event(launched)
             begin = leaving.record()
             some.get(stream=leaving, out=host, blocking=False)
-            end = leaving.record()
+            end = self._end(leaving)
             tab.record.mark("copy", begin, end)
             there: np.ndarray = self.waited(end, host)
             return there
+
+    def _end(self, stream: Any) -> Any:
+        """An event. Where waves are settled on threads, who waits for it sleeps: the others need the cores."""
+        tab = self.tabs.tab
+        return stream.record(self.xp.cuda.Event(block=tab is not None and tab.record.behind > 0))
 
     def _current(self) -> Any:
         return self.xp.cuda.get_current_stream()

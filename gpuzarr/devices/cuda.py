@@ -1,8 +1,8 @@
 """An NVIDIA GPU: CuPy's arrays, streams and memory pool; our kernels; nvCOMP. Not yet run on a GPU.
 
-Everything is ordered on the current CuPy stream of the calling thread, but for the copies of what was staged: those
-run on a stream of their own, beside the decoding of the wave before. Nothing waits for the device but `download` and
-`settle`.
+Everything is ordered on the current CuPy stream of the calling thread, but for the copies of what was staged, and of
+what was encoded: those run on streams of their own (devices/copies.py). Nothing waits for the device but `download`,
+what `fetch` and `bring` return, and `settle`.
 """
 
 from __future__ import annotations
