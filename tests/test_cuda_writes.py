@@ -46,6 +46,18 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     assert "write_limit" not in vars(cuda)
 
 
+def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
+    """CUDA would have them look again and again, on cores that others store with."""
+    waited = []
+    monkeypatch.setattr("tests.test_cuda.Event.synchronize", lambda event: waited.append(event.block))
+    array[...] = cuda.upload(VALUES)
+    written, waves = waited[:], array.last_write.asdict()["waves"]  # which waits for the last copies' times
+    assert written == 3 * waves * [True]  # flags, sizes and the copy of each wave
+    waited.clear()
+    array[...]
+    assert waited and not any(waited)
+
+
 def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):  # noqa: F811
     events, give, store = [], cuda._pins.give, Writing._store_on_threads
 

@@ -7,9 +7,9 @@ and encodes, settling (wait for the sizes, copy into pinned memory, store) runs 
 Encoding must know which chunks are blank, so it is the second of two halves: the first one of the next wave, which
 gathers, is launched before the host waits for that.
 
-    stream    gather 0, gather 1, encode 0, gather 2, encode 1, gather 3, encode 2, ...
-    threads                            wait for the sizes of 0, copy, store
-                                                            the same of 1 ...
+    stream     gather 0 | gather 1, encode 0 | gather 2, encode 1 | gather 3, encode 2 | ...
+    a thread                                   wait for the sizes of 0, copy, store
+    another                                                         the same of 1
 """
 
 from __future__ import annotations

@@ -228,6 +228,7 @@ CHAINS = {  # the codecs, and how many of them a GPU encodes
     "blosc zlib": ([BYTES, blosc(cname="zlib")], 1),
     "strong zstd": ([BYTES, {"name": "zstd", "configuration": {"level": 12, "checksum": True}}], 1),
     "shuffled": ([BYTES, {"name": "numcodecs.shuffle", "configuration": {"elementsize": 4}}, ZSTD], 3),
+    "shuffle behind": ([BYTES, ZSTD, {"name": "numcodecs.shuffle", "configuration": {"elementsize": 1}}], 3),
     "lz4": ([BYTES, {"name": "numcodecs.lz4", "configuration": {"acceleration": 1}}], 2),
     "zlib": ([BYTES, {"name": "numcodecs.zlib", "configuration": {"level": 5}}], 2),
     "delta": ([{"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}, BYTES, ZSTD], 3),
