@@ -1,4 +1,4 @@
-"""The write path: selection -> parts -> units -> waves; and of each wave: gather, encode, store.
+"""The write path: selection -> parts -> units -> waves; and of each wave: load, gather, encode, settle, store.
 
 A unit is an object of the store: a chunk, or a shard. Units that the selection covers (up to the end of the array)
 are written without a look at what was there. Those that it covers in part are read, changed and written, under
@@ -350,6 +350,7 @@ class Writing:
         return lambda: found
 
     def _kept(self, batch: Any, stored: np.ndarray) -> Any:
+        """The chunks that are stored; no byte moves where these are all."""
         return batch if stored.all() else batch[self.device.xp.asarray(np.flatnonzero(stored))]
 
     def _store(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
