@@ -65,6 +65,9 @@ _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "by
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
 
 
+_MOST = 1 << 30  # bytes of a chunk that a codec encodes by address
+
+
 @dataclass(frozen=True)
 class Step:
     codec: Codec
@@ -231,6 +234,31 @@ class Chain:
     def _crossing(self, device: Device) -> int:
         """From which step on the host encodes for the device."""
         return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+
+    def encoder(self, chunk: np.ndarray) -> Callable[[], Any]:
+        """What encodes, on this thread of the host, what lies in `chunk` (spec.shape, contiguous) when it is called.
+
+        What it returns, bytes of the host, is good until the next call. CodecError as of `encode`.
+        """
+        batch = chunk[None]
+        if self.raw:
+            data = memoryview(chunk.reshape(-1).view(np.uint8))
+            return lambda: data
+        make = getattr(self.steps[-1].codec, "encoder", None) if self.whole and len(self.steps) == 2 else None
+        encoder = make() if make and 0 < chunk.nbytes <= _MOST else None
+        if encoder is None:
+            return lambda: self.encode(batch, HOST).on_host(0)
+        encode, room, source, nbytes = encoder.encode, encoder.room(chunk.nbytes), chunk.ctypes.data, chunk.nbytes
+        made = HOST.empty(room)
+        place, view = made.ctypes.data, memoryview(made)
+
+        def encoded() -> Any:
+            try:
+                return view[: encode(place, room, source, nbytes)]
+            except MISFITS:
+                return self.encode(batch, HOST).on_host(0)  # which knows how to say it
+
+        return encoded
 
     @staticmethod
     def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:

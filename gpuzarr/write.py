@@ -34,9 +34,10 @@ from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING
 from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
+from gpuzarr.write_cached import fits, write_cached
 from gpuzarr.write_waves import NOTHING, Gathered, Loaded, Target, Wave, bundles, count, groups, places, wave_of
 
-CACHED = 8 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
+WAVE = 4 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
 
 
 def write(
@@ -190,7 +191,7 @@ class Writing:
             chain = self.layout.chain(chunk_shape)
             return chunks_a_wave(self.share(chunk_shape, covered), chain, total, self.device)
         chunk = prod(chunk_shape) * max(self.layout.spec.dtype.itemsize, 1)
-        return max(1, min(min(self.device.wave_bytes, CACHED) // max(chunk, 1), -(-total // self.device.threads)))
+        return max(1, min(min(self.device.wave_bytes, WAVE) // max(chunk, 1), -(-total // self.device.threads)))
 
     def share(self, chunk_shape: tuple[int, ...], covered: bool) -> WriteShare:
         """What a GPU's memory allows for these chunks."""
@@ -215,7 +216,9 @@ class Writing:
             record.limit, record.share = self.limit, max(share.scratch for share in shares)
             record.ahead = 1 if min(share.behind for share in shares) else 0
         record.behind = self.behind(waves)
-        self.device.run(self.load, Halves(self.gather, self.encode), waves, record)
+        if not self.device.gpu and all(fits(wave, self.layout.chain(wave.chunk_shape).spec) for wave in waves):
+            return write_cached(self.target, self.layout, waves, self.value, self.device, record)
+        return self.device.run(self.load, Halves(self.gather, self.encode), waves, record)
 
     def behind(self, waves: Sequence[Wave]) -> int:
         """How many waves are stored while others are gathered and encoded.

@@ -72,13 +72,11 @@ class PartialFile:
         remove([self._partial])
 
 
-def write(path: str, pieces: Sequence[Any], fsync: bool = False) -> None:
-    """The pieces, one after another, as the new file at `path`."""
-    file, offset = PartialFile(path), 0
+def write(path: str, data: Any, fsync: bool = False) -> None:
+    """The new file at `path`, of these bytes."""
+    file = PartialFile(path)
     try:
-        for piece in pieces:
-            file.write(piece, offset)
-            offset += len(piece)
+        file.write(data, 0)
     except BaseException:
         file.abort()
         raise
