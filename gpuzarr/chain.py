@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, Slab
+from gpuzarr.batch import ChunkSpec, Slab, Unmeasured, measured
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
@@ -40,7 +40,9 @@ class Codec(Protocol):
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
-    encodes where it decodes. Its result is on the device, the sizes of a slab are on the host.
+    encodes where it decodes. Its result is on the device: an array, or a Slab, whose sizes are on the host; or, so that
+    it waits for nothing where only the device knows the sizes yet, a batch.Unmeasured. A codec with
+    `unmeasured = True` takes one, too.
     """
 
     names: ClassVar[tuple[str, ...]]  # Zarr v3 names, the registered one first
@@ -208,14 +210,16 @@ class Chain:
         the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
         encoded.
         """
-        return self.encoding(batch, device)()
+        brought = self.encoding(batch, device)()
+        return self.encode_on_host(batch, device) if brought is None else self.encode_rest(brought, device)
 
-    def encoding(self, batch: Any, device: Device) -> Callable[[], Slab]:
-        """`encode` in two: what the device does is done now, and the copy to the host begun.
+    def encoding(self, batch: Any, device: Device) -> Callable[[], Any]:
+        """The first part of `encode`: what the device does is launched now, and nothing waits for it.
 
-        The function that is returned waits for the copy and does the steps of the host; any thread may call it, once.
+        The function that is returned waits for it, and gives the chunks in host memory, for `encode_rest`; None where
+        the GPU refused some, so that `encode_on_host` must encode the batch. Any thread may call it, once.
         """
-        crossing = self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+        crossing = self._crossing(device)
         if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
             batch = device.upload(batch)
         chunks, first, nbytes = batch, 0, self.spec.nbytes
@@ -223,10 +227,21 @@ class Chain:
         if stored and crossing and nbytes:
             chunks, first = _as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        if not device.gpu:
-            return lambda: cast(Slab, chunks)
-        brought, last = _bring(chunks, device), self.steps[crossing:]
-        return lambda: self._encode_on_threads(brought(), last)
+        return _bring(chunks, device) if device.gpu else lambda: chunks
+
+    def encode_rest(self, chunks: Any, device: Device) -> Slab:
+        """The steps that only the host does, on its threads."""
+        return self._encode_on_threads(chunks, self.steps[self._crossing(device) :])
+
+    def encode_on_host(self, batch: Any, device: Device) -> Slab:
+        """All steps, by the host. What nvCOMP refused, so hardly ever."""
+        device.count(host_chunks=len(batch))
+        there = isinstance(batch, device.xp.ndarray)
+        return self._encode_on_threads(device.download(batch) if there else batch, self.steps)
+
+    def _crossing(self, device: Device) -> int:
+        """From which step on the host encodes for the device."""
+        return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
 
     def encoder(self, chunk: np.ndarray) -> Callable[[], Any]:
         """What encodes, on this thread of the host, what lies in `chunk` (spec.shape, contiguous) when it is called.
@@ -298,7 +313,10 @@ def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
 
 
 def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
+    """None where the GPU refused a chunk, and a step had to wait for the sizes."""
     for step in steps:
+        if not getattr(step.codec, "unmeasured", False) and (chunks := measured(chunks, device)) is None:
+            return None
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
         except MISFITS as error:
@@ -354,11 +372,19 @@ def _joined(slabs: list[Slab]) -> Slab:
 
 
 def _bring(chunks: Any, device: Device) -> Callable[[], Any]:
-    """The chunks in host memory, in one copy that is begun now; as they are, if they lie there."""
+    """The chunks in host memory, by one copy that begins when their sizes are known; None where some were refused."""
+    if isinstance(chunks, Unmeasured):
+        measure, bring = chunks.measuring(device), device.bring(chunks.data)
+        return lambda: None if (slab := measure()) is None else _there(slab, bring(len(slab.data)))
     if isinstance(chunks, Slab):
-        data, starts, sizes = device.bring(chunks.data), chunks.starts, chunks.sizes
-        return lambda: Slab(data(), starts, sizes)
+        bring = device.bring(chunks.data)
+        return lambda: _there(chunks, bring())
     return device.bring(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
+
+
+def _there(slab: Slab, data: np.ndarray) -> Slab:
+    """The same chunks in other memory."""
+    return Slab(data, slab.starts, slab.sizes)
 
 
 def _upload(chunks: Any, device: Device) -> Any:

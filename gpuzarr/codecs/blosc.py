@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -90,9 +90,9 @@ class Blosc:
         _decode_others(chunks, target, others.tolist())
         return target
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_encode.encode(self, self.frame(spec.nbytes or 0), chunks, spec, device)
+            return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
         if (chunks.sizes < _LARGEST).all() and (encoder := self.encoder()) is not None:
             return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -57,9 +57,9 @@ class Zstd:
         target = chunkwise.room(chunks, spec.nbytes, device, into)
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("zstd", self, chunks, spec, device)
+            return gpu_compress.encode("zstd", chunks, spec, device)
         if (encoder := self.encoder()) is not None:
             return chunkwise.encoded_by_address("zstd", chunks, device, encoder)
         from numcodecs.zstd import compress
