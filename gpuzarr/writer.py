@@ -43,7 +43,7 @@ class Writer:
             return
         while self._waiting and self._held + values.nbytes > self._most:
             self._oldest()
-        values = self._copied(values)
+        values = self._copied(values, value)
         if (box := self._joined.box(place, values)) is None:
             self._submit_joined()
             self._submit(place, values.nbytes, lambda: values)
@@ -81,10 +81,15 @@ class Writer:
         """Bytes of all copies; those that are joined are copied once more then."""
         return sum(size for _, size in self._waiting) + 2 * self._joined.nbytes
 
-    def _copied(self, values: Any) -> Any:
-        """A copy in the order of the caller's stream, for which the stream of writers waits."""
+    def _copied(self, values: Any, value: Any) -> Any:
+        """A copy in the order of the caller's stream, for which the stream of writers waits.
+
+        Other libraries know nothing of that stream, and may use their memory again at once: so the host waits for these.
+        """
         with self._device.on():
             copy, mark = values.copy(), self._device.mark()
+            if self._device.gpu and not isinstance(value, self._device.xp.ndarray):
+                self._device.seconds(mark, mark)
         with self._device.after(mark):
             return copy
 

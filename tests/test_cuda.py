@@ -54,7 +54,10 @@ class Event:
 
 
 class Stream:
-    ptr = 0
+    ptr, capturing = 0, False
+
+    def is_capturing(self):
+        return self.capturing
 
     def __init__(self, xp, name="caller's"):
         self.waited, self.recorded, self.xp, self.name = [], 0, xp, name
@@ -243,6 +246,17 @@ def test_a_gpu_that_stopped_between_waves(stub, kind):
 
     with pytest.raises(DeviceError, match="cuda:0 stopped"):
         stub.run(lambda wave: wave, finish, [1, 2, 3])
+
+
+def test_what_a_graph_cannot_hold_is_refused_and_leaves_no_trace(stub):
+    """An event of a captured stream would be waited for by every batch that follows."""
+    stub.stream.capturing = True
+    for use in (lambda: stub.run(lambda wave: wave, lambda wave: None, [1]), lambda: stub.upload(np.zeros(3))):
+        with pytest.raises(DeviceError, match="captured into a CUDA graph"):
+            use()
+    stub.stream.capturing = False
+    assert stub.stream.recorded == 0 and stub._turn._last is None
+    stub.run(lambda wave: wave, lambda wave: None, [1])
 
 
 def test_an_array_of_another_gpu(stub, monkeypatch):

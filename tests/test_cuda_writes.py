@@ -133,6 +133,20 @@ def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):  # noq
     assert np.array_equal(stored(array), VALUES)
 
 
+def test_a_writer_is_done_with_the_memory_of_others_when_it_returns(cuda, array, monkeypatch):  # noqa: F811
+    """torch or JAX may use it again at once, on streams of theirs; what is CuPy's is in the order of the stream."""
+    waited = []
+    monkeypatch.setattr(cuda, "seconds", lambda begin, end: waited.append(end.name))
+    with array.writer() as w:
+        w[:16] = Tensor(VALUES[:16], 2)
+        w[16:32] = cuda.upload(VALUES[16:32])
+        assert len(waited) == 1
+        w[32:] = VALUES[32:]
+    assert len(waited) == 2
+    assert all(event.startswith("caller's") for event in waited)
+    assert np.array_equal(stored(array), VALUES)
+
+
 @pytest.mark.parametrize("where", [1, 3, 2])
 def test_arrays_of_others_by_dlpack(tmp_path, gpu, where):
     """Of host memory (1), of pinned memory (3), of a GPU (2): CuPy itself takes only the last."""

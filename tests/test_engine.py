@@ -217,6 +217,10 @@ def test_pinned_buffers_are_used_again() -> None:
     for buffer in [pins.take(60_000) for _ in range(3)]:
         pins.give(buffer)
     assert pins.kept <= 100_000
+    pins.give(last := pins.take(50_000))
+    assert pins.kept <= 100_000 and pins.take(50_000) is last  # the sizes of reads long past make room
+    pins.give(pins.take(200_000))
+    assert pins.kept <= 100_000
     pins.clear()
     assert pins.kept == 0
     for nbytes in range(1, 100_000, 77):

@@ -136,13 +136,22 @@ class Cuda:
         record = record or Record()
         with self.on():
             ahead = self.ahead if record.ahead is None else record.ahead
+            self._pins.keep = max(self._pins.keep, record.limit or 0)  # who may hold more finds it again
             tab = partial(Tab, record, self.held, self._pins.give)
             try:
+                self._check_capture()
                 Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain, record.behind).run(waves)
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
             finally:
                 self._pending.forget()
+
+    def _check_capture(self) -> None:
+        """A CUDA graph cannot hold what the host waits for; and an event of one would be waited for by all that follow."""
+        if self.xp.cuda.get_current_stream().is_capturing():
+            raise DeviceError(
+                f"the current stream of {self.name} is captured into a CUDA graph: read and write outside it"
+            )
 
     @property
     def _cuda_errors(self) -> tuple[type[Exception], ...]:
@@ -252,6 +261,8 @@ class Cuda:
 
     def upload(self, data: np.ndarray) -> Any:
         with self.on():
+            if self.tabs.tab is None:  # then the host waits for it
+                self._check_capture()
             return self._copies.upload(data)
 
     def download(self, data: Any) -> np.ndarray:

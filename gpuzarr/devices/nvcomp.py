@@ -8,11 +8,11 @@ argument: the tests answer the same calls with CPU codecs. Not yet run on a GPU.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from ctypes import POINTER, c_int, c_size_t, c_void_p
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ def load() -> Any:
 
 
 def _open() -> ctypes.CDLL:
-    folders = [Path(p) for p in (spec.submodule_search_locations or ())] if (spec := find_spec("nvidia")) else []
+    """In the folders `nvidia` of Python's path, all of them: any package with an `__init__.py` in one hides the others."""
+    folders = [Path(p or ".", "nvidia") for p in sys.path]
     found = [str(p) for folder in folders for p in folder.glob("*nvcomp/*/libnvcomp.so.*")]
     for place in [*found, "libnvcomp.so.6"]:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -21,11 +21,15 @@ def rounded(nbytes: int) -> int:
 
 class Pinned:
     """The free buffers of one device. `allocate(nbytes)` gives a new one; who takes one gives it back when no
-    copy reads or writes it any more. Used by many threads."""
+    copy reads or writes it any more. Used by many threads.
+
+    At most `keep` bytes are kept, of the sizes that were used last: else those of reads long past would leave the next
+    one none to keep, and to give memory back waits for all that the device does.
+    """
 
     def __init__(self, allocate: Callable[[int], np.ndarray], keep: int = 1 << 30) -> None:
-        self._allocate, self._keep = allocate, keep
-        self._free: dict[int, list[np.ndarray]] = defaultdict(list)
+        self._allocate, self.keep = allocate, keep
+        self._free: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size, what was used last at the end
         self._lock = threading.Lock()
         self.kept = 0  # bytes that are free
 
@@ -33,16 +37,30 @@ class Pinned:
         """A buffer of at least so many bytes, not initialised."""
         size = rounded(nbytes)
         with self._lock:
-            if self._free[size]:
-                self.kept -= size
-                return self._free[size].pop()
+            if size in self._free:
+                self._free.move_to_end(size)
+                return self._taken(size)
         return self._allocate(size)
 
     def give(self, buffer: np.ndarray) -> None:
+        if (size := len(buffer)) > self.keep:
+            return
+        gone = []
         with self._lock:
-            if self.kept + len(buffer) <= self._keep:
-                self.kept += len(buffer)
-                self._free[len(buffer)].append(buffer)
+            self._free.setdefault(size, []).append(buffer)
+            self._free.move_to_end(size)
+            self.kept += size
+            while self.kept > self.keep:
+                gone.append(self._taken(next(iter(self._free))))
+        del gone  # which takes its time, and nobody shall wait for that
+
+    def _taken(self, size: int) -> np.ndarray:
+        free = self._free[size]
+        buffer = free.pop()
+        if not free:
+            del self._free[size]
+        self.kept -= size
+        return buffer
 
     def clear(self) -> None:
         with self._lock:
