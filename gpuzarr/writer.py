@@ -84,7 +84,7 @@ class Writer:
     def _copied(self, values: Any, value: Any) -> Any:
         """A copy in the order of the caller's stream, for which the stream of writers waits.
 
-        Other libraries know nothing of that stream, and may use their memory again at once: so the host waits for these.
+        Other libraries know nothing of that stream, and may use their memory again at once: the host waits for these.
         """
         with self._device.on():
             copy, mark = values.copy(), self._device.mark()

@@ -147,7 +147,7 @@ class Cuda:
                 self._pending.forget()
 
     def _check_capture(self) -> None:
-        """A CUDA graph cannot hold what the host waits for; and an event of one would be waited for by all that follow."""
+        """A CUDA graph cannot hold what the host waits for; and later batches would wait for an event of one."""
         if self.xp.cuda.get_current_stream().is_capturing():
             raise DeviceError(
                 f"the current stream of {self.name} is captured into a CUDA graph: read and write outside it"

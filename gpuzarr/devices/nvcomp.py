@@ -82,7 +82,7 @@ def load() -> Any:
 
 
 def _open() -> ctypes.CDLL:
-    """In the folders `nvidia` of Python's path, all of them: any package with an `__init__.py` in one hides the others."""
+    """In all folders `nvidia` of Python's path: a package that has an `__init__.py` in one hides the others."""
     folders = [Path(p or ".", "nvidia") for p in sys.path]
     found = [str(p) for folder in folders for p in folder.glob("*nvcomp/*/libnvcomp.so.*")]
     for place in [*found, "libnvcomp.so.6"]:
