@@ -89,8 +89,8 @@ class Kept:
             self._device.compress(*streams)
 
 
-def encoded(codec: Any, nbytes: int, chunk: int) -> Slab:
-    """Chunks of realistic floats, encoded, in host memory. A few are encoded, and repeated."""
+def encoded(codec: Any, nbytes: int, chunk: int) -> tuple[Slab, np.ndarray]:
+    """Chunks of realistic floats, encoded, in host memory. A few, which are returned too, are encoded, and repeated."""
     count = max(1, nbytes // chunk)
     distinct = min(count, max(1, (16 << 20) // chunk))
     side = max(8, round((distinct * chunk / 4) ** (1 / 3)) + 1)
@@ -101,16 +101,26 @@ def encoded(codec: Any, nbytes: int, chunk: int) -> Slab:
     whole = device_of("cpu").slab(some.sizes[which])
     for i, j in enumerate(which.tolist()):
         whole[i][:] = some[j]
-    return whole
+    return whole, values
+
+
+def check(device: Device, name: str, into: Slab, values: np.ndarray) -> None:
+    """SystemExit where what was decoded is not `values`, again and again. Chunks are a multiple of 256 bytes."""
+    truth = device.upload(values)
+    for begin in range(0, len(into.data), len(truth)):
+        some = into.data[begin : begin + len(truth)]
+        if not bool((some == truth[: len(some)]).all()):
+            raise SystemExit(f"{name} is decoded to wrong values")
 
 
 def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int, limit: float) -> dict[str, Any]:
     identifier, configuration = CODECS[name]
     codec, spec = find(identifier, configuration, 2), BytesSpec(chunk)
-    host = encoded(codec, nbytes, chunk)
+    host, values = encoded(codec, nbytes, chunk)
     slab = Slab(device.upload(host.data), host.starts, host.sizes, host.data)
     into = device.slab(np.full(len(slab), chunk))
     kept = Kept.of(device, codec, slab, spec, into)
+    check(device, name, into, values)
     seconds = {
         "ours": gpu.times(device, partial(codec.decode, slab, spec, device, into), repeats, limit / 2),
         "nvCOMP": kept.times(repeats, limit / 2),
@@ -142,15 +152,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kib", default="64,256,1024,16384", help="sizes of chunks (64,256,1024,16384)")
     options = parser.parse_args(arguments)
     device = gpu.device(options.device)
-    nbytes, rows = int(options.mib * 2**20), []
+    nbytes, rows, failed, begun = int(options.mib * 2**20), [], [], 0
     points = [(name, int(kib) * KIB) for kib in options.kib.split(",") for name in CODECS]
     budget = timing.Budget.of(options.seconds)
     with device.on():
         copy = gpu.device_copy(device, nbytes, options.repeats)
         for i, (name, chunk) in enumerate(points):
             if limit := budget.share(len(points) - i):
-                rows.append(measure(device, name, nbytes, chunk, options.repeats, limit))
-    left_out = [f"{name}, {chunk >> 10} KiB: no time was left" for name, chunk in points[len(rows) :]]
+                begun, one = i + 1, partial(measure, device, name, nbytes, chunk, options.repeats, limit)
+                rows += filter(None, [timing.tried(f"{name}, {chunk >> 10} KiB", failed, one)])
+                timing.record("gpu_decode", options.output, settings={"unfinished": True}, rows=rows)
+    left_out = [f"{name}, {chunk >> 10} KiB: no time was left" for name, chunk in points[begun:]]
     heads = ["codec", "KiB a chunk", "chunks", "streams", "ratio", "GB/s", "of nvCOMP"]
     lines = [
         [r["codec"], str(r["chunk"] >> 10), str(r["chunks"]), str(r["streams"])]
@@ -159,9 +171,8 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     print(timing.table(heads, lines))
     print(f"a copy on the device: {copy:.1f} GB/s")
-    timing.finish(
-        "gpu_decode", options, missed(rows) + left_out, rows=rows, left_out=left_out, ceilings={"device copy": copy}
-    )
+    goals, ceilings = missed(rows) + left_out, {"device copy": copy}
+    timing.finish("gpu_decode", options, goals, failed, rows=rows, left_out=left_out, ceilings=ceilings)
 
 
 if __name__ == "__main__":

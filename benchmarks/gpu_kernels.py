@@ -7,8 +7,11 @@ before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -135,13 +138,13 @@ class Grid:
         return Chunks(addresses(slab, device), (16 * self.row, self.row, self.width), 1, slab.data)
 
 
-def placement(clock: Clock, nbytes: int, row: int) -> list[float]:
+def placement(clock: Clock, nbytes: int, row: int) -> dict[str, list[float]]:
     """GB/s at which decoded chunks with rows of so many bytes come to their place."""
     device = clock.device
     grid = Grid.of(nbytes, row, 4)
     slab, out = device.slab(grid.sizes), grid.result(device)
     slab.data.fill(3)
-    return clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, slab), out=out))
+    return {f"place {row}": clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, slab), out=out))}
 
 
 def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int, kind: str) -> dict[str, list[float]]:
@@ -179,40 +182,48 @@ def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab, bits: bool) 
 
 
 def missed(rates: dict[str, float], ceiling: float) -> list[str]:
+    """Of what could be measured."""
     judged = [f"unshuffle {width}" for width in WIDTHS] + [f"place {row}" for row in ROWS if row >= 128]
     judged += [f"shuffled {width}, place {row}" for width in WIDTHS for row in SHUFFLED_ROWS]
-    found = [f"{name}: {rates[name] / ceiling:.2f} of a copy" for name in judged if rates[name] < 0.8 * ceiling]
+    found = [
+        f"{name}: {rates[name] / ceiling:.2f} of a copy"
+        for name in judged
+        if name in rates and rates[name] < 0.8 * ceiling
+    ]
     for name in (f"bit-shuffled {width}" for width in BIT_WIDTHS):
         for row in BIT_ROWS:
-            gain = rates[f"{name}, place {row}"] / rates[f"{name}, {row}, in two passes"]
+            gain = rates.get(f"{name}, place {row}", nan) / rates.get(f"{name}, {row}, in two passes", nan)
             found += [f"{name}, place {row}: {gain:.2f} of two passes"] if gain < 1 else []
+    return found
+
+
+def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, list[float]]]]:
+    """All that is measured, piece by piece."""
+    found = {"shuffles": partial(shuffles, clock, nbytes)}
+    found |= {f"place {row}": partial(placement, clock, nbytes, row) for row in ROWS}
+    for kind, widths, rows in (("shuffled", WIDTHS, SHUFFLED_ROWS), ("bit-shuffled", BIT_WIDTHS, BIT_ROWS)):
+        for width, row in product(widths, rows):
+            found[f"{kind} {width}, {row}"] = partial(shuffled_placement, clock, nbytes, row, width, kind)
     return found
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
-    nbytes = int(options.mib * 2**20)
+    nbytes, runs, failed = int(options.mib * 2**20), {}, []
     clock = Clock(device, options.repeats, options.seconds / 48)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
-        runs = shuffles(clock, nbytes)
-        for row in ROWS:
-            runs[f"place {row}"] = placement(clock, nbytes, row)
-        for width in WIDTHS:
-            for row in SHUFFLED_ROWS:
-                runs |= shuffled_placement(clock, nbytes, row, width, "shuffled")
-        for width in BIT_WIDTHS:
-            for row in BIT_ROWS:
-                runs |= shuffled_placement(clock, nbytes, row, width, "bit-shuffled")
+        for name, measure in measurements(clock, nbytes).items():
+            runs |= timing.tried(name, failed, measure) or {}
+            timing.record("gpu_kernels", options.output, settings={"unfinished": True}, runs=runs)
     rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])
     )
     print(f"a copy on the device: {ceiling:.1f} GB/s")
-    timing.finish(
-        "gpu_kernels", options, missed(rates, ceiling), rates=rates, runs=runs, ceilings={"device copy": ceiling}
-    )
+    goals, ceilings = missed(rates, ceiling), {"device copy": ceiling}
+    timing.finish("gpu_kernels", options, goals, failed, rates=rates, runs=runs, ceilings=ceilings)
 
 
 if __name__ == "__main__":

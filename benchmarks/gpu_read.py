@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -171,25 +171,28 @@ def main(arguments: list[str] | None = None) -> None:
     parser = gpu.parser("gpu_read", __doc__, 512, 200)
     parser.add_argument("--rows", default="", help="only those whose name contains this")
     options = parser.parse_args(arguments)
-    device, rows = gpu.device(options.device), []
+    device, rows, failed = gpu.device(options.device), [], []
     nbytes = int(options.mib * 2**20)
     ceilings = {
         "device copy": gpu.device_copy(device, nbytes, options.repeats),
         "pinned copy": gpu.pinned_copy(device, min(nbytes, 1 << 28), options.repeats),
     }
-    chosen, budget = [row for row in ROWS if options.rows in row.name], timing.Budget.of(options.seconds)
+    chosen, begun, budget = [row for row in ROWS if options.rows in row.name], 0, timing.Budget.of(options.seconds)
     with tempfile.TemporaryDirectory() as folder:
         for i, row in enumerate(chosen):
             if limit := budget.share(len(chosen) - i):
-                rows.append(measure(row, Path(folder, str(i)), device, options, ceilings["pinned copy"], limit))
-                shutil.rmtree(Path(folder, str(i)))
+                begun, place = i + 1, Path(folder, str(i))
+                one = partial(measure, row, place, device, options, ceilings["pinned copy"], limit)
+                rows += filter(None, [timing.tried(row.name, failed, one)])
+                shutil.rmtree(place, ignore_errors=True)
                 print(f"measured {row.name}", flush=True)
                 timing.record("gpu_read", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
-    left_out = [f"{row.name}: no time was left" for row in chosen[len(rows) :]]
+    left_out = [f"{row.name}: no time was left" for row in chosen[begun:]]
     print(show(rows))
     print("\n".join(f"{name}, {row['row']}: {why}" for row in rows for name, why in row["left_out"].items()))
     print(", ".join(f"{name} {rate:.1f} GB/s" for name, rate in ceilings.items()))
-    timing.finish("gpu_read", options, missed(rows) + left_out, rows=rows, left_out=left_out, ceilings=ceilings)
+    goals = missed(rows) + left_out
+    timing.finish("gpu_read", options, goals, failed, rows=rows, left_out=left_out, ceilings=ceilings)
 
 
 if __name__ == "__main__":

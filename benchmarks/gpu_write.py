@@ -201,23 +201,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", default="", help="only those whose name contains this")
     parser.add_argument("--folder", help="where files are written (default: the folder for temporary files)")
     options = parser.parse_args(arguments)
-    device, rows = gpu.device(options.device), []
+    device, rows, failed = gpu.device(options.device), [], []
     bus = gpu.pinned_fetch(device, min(int(options.mib * 2**20), 1 << 28), options.repeats)
     ceilings = {"pinned fetch": bus}
-    chosen, budget = [row for row in ROWS if options.rows in row.name], timing.Budget.of(options.seconds)
+    chosen, begun, budget = [row for row in ROWS if options.rows in row.name], 0, timing.Budget.of(options.seconds)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for i, row in enumerate(chosen):
             if limit := budget.share(len(chosen) - i):
-                rows.append(measure(row, Path(folder, str(i)), device, options, bus, limit))
-                shutil.rmtree(Path(folder, str(i)))
+                begun, place = i + 1, Path(folder, str(i))
+                one = partial(measure, row, place, device, options, bus, limit)
+                rows += filter(None, [timing.tried(row.name, failed, one)])
+                shutil.rmtree(place, ignore_errors=True)
                 print(f"measured {row.name}", flush=True)
                 timing.record("gpu_write", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
-    left_out = [f"{row.name}: no time was left" for row in chosen[len(rows) :]]
+    left_out = [f"{row.name}: no time was left" for row in chosen[begun:]]
     print(show(rows))
     print("\n".join(map(where, rows)))
     print("\n".join(f"{name}, {row['row']}: {why}" for row in rows for name, why in row["left_out"].items()))
     print(f"from the device into pinned memory: {bus:.1f} GB/s")
-    timing.finish("gpu_write", options, missed(rows) + left_out, rows=rows, left_out=left_out, ceilings=ceilings)
+    goals = missed(rows) + left_out
+    timing.finish("gpu_write", options, goals, failed, rows=rows, left_out=left_out, ceilings=ceilings)
 
 
 if __name__ == "__main__":

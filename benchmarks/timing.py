@@ -10,10 +10,12 @@ import platform
 import statistics
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,7 @@ def commit() -> str | None:
     return (_said(command, Path(__file__).parent) or [None])[0]
 
 
+@cache
 def graphics() -> dict[str, Any]:
     """Name of the first GPU, its driver, and the versions of CUDA and nvCOMP. `gpu` is None without a driver."""
     said = _said(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"])
@@ -231,12 +234,25 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def finish(name: str, options: argparse.Namespace, missed: Sequence[str], **results: Any) -> None:
-    """Say which goals were missed, and write everything down."""
+def tried(name: str, failed: list[str], measure: Callable[[], Any]) -> Any:
+    """What `measure` returns; None where it fails: `failed` tells of that, and other rows can still be measured."""
+    try:
+        return measure()
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        failed.append(f"{name}: failed ({type(error).__name__}: {error})")
+        return None
+
+
+def finish(
+    name: str, options: argparse.Namespace, missed: Sequence[str], failed: Sequence[str] = (), **results: Any
+) -> None:
+    """Say which goals were missed, and write everything down; exit with 1 where rows `failed`."""
+    missed = [*failed, *missed]
     if not OURS.startswith(tuple(options.readers.split(","))):
         missed = [f"not judged without {OURS}"]
     print("\n".join(["goals missed:", *missed]) if missed else "all goals met")
     settings = {key: value for key, value in vars(options).items() if key not in ("output", "check")}
     record(name, options.output, settings=settings, goals_missed=list(missed), **results)
-    if options.check and missed:
+    if failed or (options.check and missed):
         raise SystemExit(1)
