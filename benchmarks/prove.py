@@ -46,6 +46,7 @@ PROBES = {  # seconds that each may take
     "first_use": 150,
     "two_streams": 200,
 }
+TELLING = 20  # of these, to begin and to write down what was found
 BENCHMARKS = {"gpu_decode": 160, "gpu_kernels": 90, "gpu_read": 260, "gpu_write": 150}
 TINY = {"gpu_decode": ["--kib", "64"], "gpu_read": ["--rows", "zstd, 256"]}
 
@@ -65,7 +66,8 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False) -> list[Step]:
     made = [Step("suite", (*python, "benchmarks.suite", "--output", f"{into}/suite.json"), 540)]
     made += [sanitizer(tool) for tool in ("memcheck", "racecheck")]
     for name, seconds in PROBES.items():
-        command = *python, f"benchmarks.probes.{name}", *how, "--output", f"{into}/probe_{name}.json"
+        how_long = "--seconds", str(seconds - TELLING)
+        command = *python, f"benchmarks.probes.{name}", *how, *how_long, "--output", f"{into}/probe_{name}.json"
         made.append(Step(f"probe-{name}", (*command, *(["--tiny"] if tiny else [])), seconds))
     made.append(Step("calibrate", (*python, "benchmarks.calibrate", *how), 120))
     small = ["--mib", "0.125", "--repeats", "1"]

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 
-def hung(process: subprocess.Popen[bytes], told: Path, seconds: float) -> bool:
-    """Wait for its end. Whether it told nothing for so long before that, and was killed."""
+def hung(process: subprocess.Popen[bytes], told: Path, seconds: float, end: float = float("inf")) -> bool:
+    """Wait for its end. Whether it told nothing for so long before that, or the monotonic clock reached `end`, and it
+    was killed."""
     while process.poll() is None:
-        if time.time() - told.stat().st_mtime > seconds:
+        if time.time() - told.stat().st_mtime > seconds or time.monotonic() > end:
             process.kill()
             process.wait()
             return True

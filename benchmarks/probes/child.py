@@ -27,25 +27,26 @@ def each(
 ) -> dict[str, Any]:
     """What each case returned, else {"exception": ...}, {"died": status, "said": ...} or {"hung": seconds}.
 
-    After `total` seconds no case is begun: {"not run": why}.
+    After `total` seconds none goes on: {"not run": why}.
     """
     found: dict[str, Any] = {}
     end = time.monotonic() + total
     while (waiting := [case for case in cases if case not in found]) and time.monotonic() < end:
-        found |= _child(module, waiting, device, tiny, seconds)
+        found |= _child(module, waiting, device, tiny, seconds, end)
     return {case: {"not run": f"{total:.0f} seconds were over"} for case in cases} | found
 
 
-def _child(module: str, cases: list[str], device: str, tiny: bool, seconds: float) -> dict[str, Any]:
+def _child(module: str, cases: list[str], device: str, tiny: bool, seconds: float, end: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         told, log = Path(folder, "told"), Path(folder, "log")
         told.touch()
         command = [sys.executable, "-m", "benchmarks.probes.child", module, device, str(int(tiny)), str(told), *cases]
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-            is_hung = hung(process, told, seconds)
+            is_hung = hung(process, told, seconds, end)
         found = dict(json.loads(line) for line in told.read_text().splitlines())
-        if len(found) == len(cases) or any("exception" in answer for answer in found.values()):
+        ended = len(found) == len(cases) or any("exception" in answer for answer in found.values())
+        if ended or time.monotonic() > end:
             return found
         said = log.read_text(errors="replace")[-600:]
         how = {"hung": seconds} if is_hung else {"died": process.returncode}

@@ -67,7 +67,7 @@ def case(device: Device, name: str, tiny: bool) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     options = report.parser("corrupt", __doc__).parse_args(arguments)
     names = [f"{algorithm} {how}" for algorithm in ENCODE for how in (*DAMAGES, *ROOM)]
-    found = child.each(__spec__.name, names, options.device, options.tiny, seconds=30, total=240)
+    found = child.each(__spec__.name, names, options.device, options.tiny, seconds=30, total=options.seconds)
     report.cases("corrupt", options, found)
 
 

@@ -58,7 +58,8 @@ def microseconds(run: Callable[[], Any]) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     options = report.parser("graph", __doc__).parse_args(arguments)
-    report.cases("graph", options, child.each(__spec__.name, list(ENCODE), options.device, options.tiny))
+    found = child.each(__spec__.name, list(ENCODE), options.device, options.tiny, total=options.seconds)
+    report.cases("graph", options, found)
 
 
 if __name__ == "__main__":

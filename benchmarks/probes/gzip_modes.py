@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     points = TINY if options.tiny else POINTS
     names = [f"{way} {kib} KiB x {count}" for kib, count in points for way in WAYS]
     names += [f"checksum {way}" for way in WAYS] + [f"deflate moved by {skew}" for skew in range(4)]
-    found = child.each(__spec__.name, names, options.device, options.tiny)
+    found = child.each(__spec__.name, names, options.device, options.tiny, total=options.seconds)
     report.cases("gzip_modes", options, found)
 
 

@@ -7,6 +7,7 @@ does, whose rates of the host, the bus and a launch stand beside them.
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
@@ -19,7 +20,6 @@ from benchmarks.probes import report
 from benchmarks.probes.batch import ENCODE, plain, prepare
 from gpuzarr.devices import Device, cost
 from gpuzarr.devices.cost import Costs, Rate
-from gpuzarr.errors import DeviceError
 
 KIB = 1 << 10
 CHUNKS = tuple(kib * KIB for kib in (16, 64, 256, 1024, 4096, 16384))
@@ -40,10 +40,10 @@ def measure(device: Device, algorithm: str, streams: list[bytes], chunk: int, co
 
 
 def sweep(
-    device: Device, algorithm: str, tiny: bool, repeats: int, failed: list[dict[str, Any]]
+    device: Device, algorithm: str, tiny: bool, repeats: int, failed: list[dict[str, Any]], limit: float
 ) -> list[dict[str, Any]]:
-    """The points, each with its seconds; those that cannot be measured go to `failed`."""
-    points = []
+    """The points, each with its seconds; those that cannot be measured, or not in `limit` seconds, go to `failed`."""
+    points, end = [], time.monotonic() + limit
     for chunk in (4 * KIB, 16 * KIB) if tiny else CHUNKS:
         distinct = 2 if tiny else max(2, min(64, (32 << 20) // chunk))
         streams = [ENCODE[algorithm](plain(chunk, "smooth", seed)) for seed in range(distinct)]
@@ -52,9 +52,11 @@ def sweep(
                 ratio = distinct * chunk / sum(map(len, streams))
                 point = {"chunk": chunk, "count": count, "ratio": ratio}
                 try:
+                    if time.monotonic() > end:
+                        raise TimeoutError(f"{limit:.0f} seconds were over")
                     points.append(point | {"seconds": measure(device, algorithm, streams, chunk, count, repeats)})
-                except (RuntimeError, DeviceError) as error:
-                    failed.append(point | {"error": f"{algorithm}: {error}"})
+                except Exception as error:  # CuPy raises several kinds
+                    failed.append(point | {"error": f"{algorithm}: {type(error).__name__}: {error}"})
     return points
 
 
@@ -76,16 +78,21 @@ def main(arguments: list[str] | None = None) -> None:
     device = gpu.device(options.device)
     failed: list[dict[str, Any]] = []
     small = {"stream": 4000, "many": 3} if options.tiny else {}
+    points, budget = {}, timing.Budget.of(options.seconds)
     with device.on():
-        points = {name: sweep(device, name, options.tiny, options.repeats, failed) for name in ENCODE}
+        for i, name in enumerate(ENCODE):
+            limit = budget.share(len(ENCODE) - i + 1)  # one more for what comes behind
+            points[name] = sweep(device, name, options.tiny, options.repeats, failed, limit)
+            report.finish("rates", options, unfinished=True, points=points, failed=failed)
         floors = {name: measure(device, name, [ENCODE[name](plain(64))], 64, 1, options.repeats) for name in ENCODE}
         costs = calibrate.measure(device, repeats=options.repeats, **small)
-    fits = {name: fit(points[name], median(floors[name])) for name in points}
+    fits = {name: fit(points[name], median(floors[name])) for name in points if points[name]}
     rates = {name: Rate(one, full, costs.rates[name].core) for name, (one, full, _) in fits.items()}
     fitted: Costs = replace(costs, rates={**costs.rates, **rates})
     if options.costs:
         cost.keep(fitted, options.costs)
-    for name, each in points.items():
+    for name in fits:
+        each = points[name]
         heads = [name, *(f"x {n}" for n in sorted({point["count"] for point in each}))]
         rows: dict[int, list[str]] = {}
         for point in each:

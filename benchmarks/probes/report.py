@@ -11,6 +11,7 @@ from benchmarks import timing
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     made = timing.parser(f"probe_{name}", doc)
     made.add_argument("--device", default="cuda", help="cuda (default), or emulated: to see that it runs")
+    made.add_argument("--seconds", type=float, default=300, help="what all may take; then less is measured")
     made.add_argument("--tiny", action="store_true", help="small enough for the emulated device")
     return made
 

@@ -59,7 +59,8 @@ def written(device: Device, algorithm: str, values: list[bytes]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     options = report.parser("smoke", __doc__).parse_args(arguments)
     names = [f"{algorithm} {size}" for algorithm in ENCODE for size in (TINY if options.tiny else SIZES)]
-    report.cases("smoke", options, child.each(__spec__.name, names, options.device, options.tiny))
+    found = child.each(__spec__.name, names, options.device, options.tiny, total=options.seconds)
+    report.cases("smoke", options, found)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def expected(batch: Batch, values: list[bytes]) -> Any:
 def main(arguments: list[str] | None = None) -> None:
     options = report.parser("two_streams", __doc__).parse_args(arguments)
     names = ["zstd by 1", "zstd by 2", "lz4 by 2", "gzip by 2"]
-    found = child.each(__spec__.name, names, options.device, options.tiny, seconds=150)
+    found = child.each(__spec__.name, names, options.device, options.tiny, seconds=150, total=options.seconds)
     report.cases("two_streams", options, found)
 
 

@@ -114,7 +114,7 @@ def case(device: Device, name: str, tiny: bool) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     options = report.parser("zstd_features", __doc__).parse_args(arguments)
-    found = child.each(__spec__.name, list(CASES), options.device, options.tiny)
+    found = child.each(__spec__.name, list(CASES), options.device, options.tiny, total=options.seconds)
     report.cases("zstd_features", options, found)
 
 
