@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     one = partial(run, which=options.which, into=into, seconds=options.seconds)
     with ThreadPoolExecutor(options.jobs) as pool:
         done = []
-        for each in pool.map(one, files(options.which, options.tests)):
-            done.append(each)
+        for each in as_completed([pool.submit(one, file) for file in files(options.which, options.tests)]):
+            done.append(each.result())
             timing.record("suite", options.output, settings={"which": options.which}, files=done)
     print(summary(done))
     print(*(f"{failure['test']}\n{failure['said']}\n" for each in done for failure in each["failed"]), sep="\n")
