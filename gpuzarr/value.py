@@ -15,8 +15,9 @@ _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device) -> Any:
     """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
 
-    Its dtype may still be another one, whose elements `dtype` can hold. ValueKindError where the shape does not
-    broadcast, and for what an integer cannot be (NaN, infinity, a float out of range).
+    Its dtype may still be another one, whose elements `dtype` can hold. DeviceError for what is on another GPU;
+    ValueKindError where the shape does not broadcast, and for what an integer cannot be (NaN, infinity, a float out of
+    range).
     """
     try:
         array = _array(value, dtype, device)
@@ -32,10 +33,10 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
 
 
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
-    if device.gpu and isinstance(value, device.xp.ndarray):
-        return value
-    if device.gpu and _is_cuda(value):
-        return device.xp.from_dlpack(value)
+    if device.gpu and (isinstance(value, device.xp.ndarray) or _is_cuda(value)):
+        there = value if isinstance(value, device.xp.ndarray) else device.xp.from_dlpack(value)
+        device.address(there)  # an error if it is another GPU's, whose streams nothing here waits for
+        return there
     array = _host_array(value, dtype)
     return device.upload(array) if device.gpu else array
 

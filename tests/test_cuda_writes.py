@@ -133,6 +133,19 @@ def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):  # noq
     assert np.array_equal(stored(array), VALUES)
 
 
+def test_a_value_of_another_gpu_is_refused(cuda, array, monkeypatch):  # noqa: F811
+    """What makes it there is on streams that nothing here waits for."""
+
+    def address(self, data):
+        raise DeviceError("an array of cuda:1 cannot be used by cuda:0")
+
+    value = cuda.upload(VALUES)
+    monkeypatch.setattr(type(cuda), "address", address)
+    for other in (value, Tensor(VALUES, 2)):
+        with pytest.raises(DeviceError, match="of cuda:1"):
+            as_value(other, VALUES.dtype, VALUES.shape, cuda)
+
+
 def test_a_writer_is_done_with_the_memory_of_others_when_it_returns(cuda, array, monkeypatch):  # noqa: F811
     """torch or JAX may use it again at once, on streams of theirs; what is CuPy's is in the order of the stream."""
     waited = []
