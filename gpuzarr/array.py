@@ -26,13 +26,14 @@ from gpuzarr.joined import Joined
 from gpuzarr.layout import Layout, layout
 from gpuzarr.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis, files
+from gpuzarr.open_shards import OpenShards
 from gpuzarr.plan import Options
 from gpuzarr.read import read
 from gpuzarr.report import ReadReport
 from gpuzarr.resize import change_shape, regions
 from gpuzarr.stores import Store
 from gpuzarr.value import as_value
-from gpuzarr.write import write
+from gpuzarr.write import settle, write
 from gpuzarr.write_explain import WriteExplanation, explain_write
 from gpuzarr.write_report import WriteReport
 from gpuzarr.write_waves import Target, Writable
@@ -299,17 +300,18 @@ class Array:
         """`with a.writer() as w: w[region] = batch`: writes while the caller computes the next batch.
 
         The values are copied at once, so their memory may be used again; what is stored in the end is what writing
-        them in the order of the calls would store. Regions that cover a shard (without shards: a chunk) in part wait
-        for their neighbours, to be written together when it is full, when a quarter of `max_inflight` waits, or by
-        `w.flush()` and at the end: only then is everything in the store. No more than `max_inflight` bytes of copies
-        are held at any time (a larger value is not copied: the call returns when it is written), and the write at
-        work holds no more than that beside, or `memory_limit`. An error is raised by the next call, or at the end;
-        nothing is written after it.
+        them in the order of the calls would store. Regions that cover a chunk in part wait for their neighbours, to be
+        written together when it is full, when a quarter of `max_inflight` waits, or by `w.flush()` and at the end.
+        Shards stay open, encoded in files that nobody sees, until all their chunks have come, or as long: only then is
+        everything in the store. No more than `max_inflight` bytes of copies are held at any time (a larger value is not
+        copied: the call returns when it is written), and the write at work holds no more than that beside, or
+        `memory_limit`. An error is raised by the next call, or at the end; nothing is written after it.
         """
-        most = parse_bytes(max_inflight, "max_inflight")
+        most, opened = parse_bytes(max_inflight, "max_inflight"), OpenShards()
         limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
-        joined = Joined(self.layout, most // 4, self.device)
-        return Writer(self._accept, partial(self._write, limit=limit), most, joined, self.device)
+        joined = Joined(self._target.written, most // 4, self.device)
+        put, finish = partial(self._write, limit=limit, opened=opened), lambda: settle(self._target, opened)
+        return Writer(self._accept, put, finish, opened.abort, most, joined, self.device)
 
     def _put(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
         self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()), limit)
@@ -319,10 +321,12 @@ class Array:
         return where, as_value(value, self.dtype, where.shape, self._device_to_write())
 
     @memory.named
-    def _write(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
+    def _write(
+        self, selection: select.Outer | select.Points, value: Any, limit: int | None, opened: OpenShards | None = None
+    ) -> None:
         record, begin = Record(), time.perf_counter()
         try:
-            write(self._target, selection, value, self.device, limit, record)
+            write(self._target, selection, value, self.device, limit, record, opened)
         finally:
             self.locator.forget()
             nbytes = prod(selection.shape) * self.dtype.itemsize

@@ -13,7 +13,7 @@ from gpuzarr.batch import Slab
 from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.waves import Settle
-from gpuzarr.grid import Part
+from gpuzarr.grid import Part, distinct
 from gpuzarr.layout import Layout
 from gpuzarr.shards import Shard
 from gpuzarr.stores import Store
@@ -32,6 +32,11 @@ class Target:
     layout: Layout
     safe: bool = True
     empty: bool = False
+
+    @property
+    def written(self) -> Layout:
+        """What writing takes for objects, inner chunks and codecs: shards within shards are a codec."""
+        return self.layout if len(self.layout.levels) < 2 else self.layout.outer
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,17 @@ class Gathered:
     batch: Any
     blank: Callable[[], np.ndarray]
     check: Settle | None
+
+
+def units(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
+    """The parts of each shard."""
+    made: dict[tuple[int, ...], list[Part]] = {}
+    per_object = np.asarray(layout.per_object, np.int64)
+    for part in found:
+        shards, which = distinct(part.coords // per_object, layout.grid(0))
+        for i, shard in enumerate(shards.tolist()):
+            made.setdefault(tuple(shard), []).extend([part] if len(shards) == 1 else part.present(which == i))
+    return made
 
 
 def bundles(partly: Iterable[Part]) -> Iterator[list[Part]]:
