@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.array import Array
+from gpuzarr.checks import at
 from gpuzarr.create import DEFAULT, Wanted, metadata, new_array
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
@@ -53,7 +54,7 @@ def create_array(
     data. ExistsError if it is another one, unless `overwrite`.
     """
     if data is not None:
-        data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+        data = _with_dtype(data)
         if shape is not None or dtype is not None:
             raise ValueError("give either data, or shape and dtype")
         shape, dtype = data.shape, data.dtype
@@ -68,11 +69,21 @@ def create_array(
         *(order, attributes, chunk_key_encoding, names),
     )
     found, path, made = store_of(store), clean(name or ""), metadata(wanted, zarr_format or 3)
+    array = Array(found, path, made, device, Writable.of(config))
+    with at("codecs of the new array"):
+        array.layout.check()
     new_array(found, path, made, overwrite)
-    array = Array(found, path, made, device, Writable(**(config or {})))
     if data is not None and write_data:
         array[...] = data
     return array
+
+
+def _with_dtype(data: Any) -> Any:
+    """Data that says its shape and dtype; what does not (a list, what has DLPack alone) as an array of NumPy."""
+    dtype = getattr(data, "dtype", None)
+    if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
+        return data
+    return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
 
 
 def clean(path: str) -> str:

@@ -62,7 +62,7 @@ def open(  # as zarr.open
     """
     if mode not in ("r", "r+", "a", "w", "w-"):
         raise ValueError(f"mode must be 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
-    writable = Writable(**(config or {})) if mode != "r" else None
+    writable = Writable.of(config) if mode != "r" else None
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.devices import Device
+from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import ValueKindError
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
@@ -27,7 +29,7 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
         return array
     except ValueKindError:
         raise
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:  # torch: requires grad
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
 
 
@@ -50,6 +52,8 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         value = value.get() if hasattr(value, "get") else value.cpu()
     if dtype.kind == "O":
         return _objects(value)
+    if type(getattr(value, "dtype", None)).__module__ == "torch":
+        return _of_torch(value)
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "dtype"):
         return np.asarray(value)
     if hasattr(value, "__dlpack__"):
@@ -58,6 +62,14 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         made = np.asarray(value)
         return np.asarray(value, dtype) if made.dtype.kind in "OUSiu" else made
     return np.asarray(value, dtype)
+
+
+def _of_torch(tensor: Any) -> np.ndarray:
+    """A tensor of torch in host memory; where NumPy has no such dtype (bfloat16, the small floats) by its bits."""
+    dtype = parse_v3(str(tensor.dtype).removeprefix("torch.")).dtype
+    if dtype.isbuiltin == 1:
+        return np.asarray(tensor)
+    return np.asarray(tensor.view(getattr(sys.modules["torch"], f"int{8 * dtype.itemsize}"))).view(dtype)
 
 
 def _objects(value: Any) -> np.ndarray:

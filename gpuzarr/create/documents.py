@@ -85,7 +85,8 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     compressors = [ZSTD["v3"]] if isinstance(wanted.compressors, str) and wanted.compressors == "auto" else None
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer in ("auto", None) else wanted.serializer
-    return [codecs.v3(plain_codec, itemsize) for plain_codec in (*filters, serializer, *compressors)]
+    element = 1 if found.variable else itemsize
+    return [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
 
 
 def _serializer(found: DataType) -> Json:
