@@ -38,6 +38,7 @@ def create_array(
     config: dict[str, Any] | None = None,
     write_data: bool = True,
     device: str | Device = "auto",
+    storage_options: dict[str, Any] | None = None,
 ) -> Array:
     """A new array at `name` of `store`. The parameters mean what they mean in zarr-python 3.
 
@@ -68,7 +69,7 @@ def create_array(
         *(sides, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names),
     )
-    found, path, made = store_of(store), clean(name or ""), metadata(wanted, zarr_format or 3)
+    found, path, made = store_of(store, storage_options), clean(name or ""), metadata(wanted, zarr_format or 3)
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()

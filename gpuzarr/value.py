@@ -1,4 +1,4 @@
-"""What a user assigns, as an array of the device that NumPy's rules of assignment allow."""
+"""What a user assigns, as an array of the device that NumPy's rules of assignment allow; and where he wants results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuzarr.devices import Device
 from gpuzarr.dtypes import parse_v3
-from gpuzarr.errors import ValueKindError
+from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
@@ -31,6 +31,17 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
         raise
     except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:  # torch: requires grad
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
+
+
+def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
+    """`out`, if it is an array of the device of that shape and dtype; else DeviceError or SelectionError."""
+    if not isinstance(out, device.xp.ndarray):
+        kind = f"{device.xp.__name__}.ndarray"
+        raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
+    if out.shape != shape or out.dtype.newbyteorder("=") != dtype:
+        found = f"{out.shape} and {out.dtype}"
+        raise SelectionError(f"`out` must have shape {shape} and dtype {dtype}, not {found}")
+    return out
 
 
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
