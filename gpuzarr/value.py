@@ -24,7 +24,7 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
         array = _array(value, dtype, device)
         _check_elements(array, dtype)
         while array.ndim > len(shape) and array.shape[0] == 1:
-            array = array[0]
+            array = array.reshape(array.shape[1:])  # which leaves a text in an array
         device.xp.broadcast_to(array, shape)
         return array
     except ValueKindError:

@@ -77,7 +77,7 @@ def _v3(wanted: Wanted) -> Json:
         "codecs": chain,
     }
     names = wanted.dimension_names
-    return document if names is None else {**document, "dimension_names": list(names)}
+    return {**document, "dimension_names": list(names)} if names else document
 
 
 def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
@@ -86,7 +86,9 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer in ("auto", None) else wanted.serializer
     element = 1 if found.variable else itemsize
-    return [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
+    chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
+    ordered = found.variable or _has_order(found.dtype)
+    return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
 
 
 def _serializer(found: DataType) -> Json:
