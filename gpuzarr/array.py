@@ -385,7 +385,7 @@ class Array:
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over an array without axes")
-        return (self[i] for i in range(len(self)))
+        return indexers.rows(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from gpuzarr import selection as select
 from gpuzarr.errors import SelectionError
 
+ROWS = 64 << 20  # bytes that an iteration holds
 Normalize = Callable[[Any], select.Outer | select.Points]
 
 
@@ -44,6 +46,15 @@ def _methods(meaning: Callable[[Any], Normalize]) -> tuple[Any, Any]:
 
 def _names(fields: str | list[str] | None) -> str | tuple[str, ...] | None:
     return fields if fields is None or isinstance(fields, str) else tuple(fields)
+
+
+def rows(array: Any) -> Iterator[Any]:
+    """What `array[0]`, `array[1]` and so on are; as many are read at once as lie in a row of chunks (shards)."""
+    chunk = array.layout.outer.spec.shape[0] if array.metadata.regular else 1
+    row = prod(array.shape[1:]) * array.dtype.itemsize
+    together = max(1, min(chunk, ROWS // max(row, 1)))
+    for start in range(0, len(array), together):
+        yield from array[start : min(start + together, len(array))]
 
 
 def known(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:

@@ -226,6 +226,24 @@ def test_fields_of_a_selection_are_written(way: str, device: Device) -> None:
         )
 
 
+@pytest.mark.parametrize("options", [{}, {"shards": (4, 8)}, {"zarr_format": 2}], ids=["v3", "shards", "v2"])
+def test_rows_are_read_a_chunk_at_a_time(options: dict[str, Any], device: Device) -> None:
+    want = np.random.default_rng(0).random((11, 8))
+    store: dict[str, bytes] = {}
+    gpuzarr.create_array(store, data=want, chunks=(2, 8), device=device, **options)
+    a = gpuzarr.open_array(store, device=device)
+    found = iter(a)
+    first = [host_array(next(found)) for _ in range(2)]
+    store.update(dict.fromkeys([key for key in store if not key.endswith((".json", ".zarray", ".zattrs"))], b""))
+    if options.get("shards"):
+        first += [host_array(next(found)) for _ in range(2)]
+    np.testing.assert_array_equal(first, want[: len(first)])
+    for shape in ((0, 3), (5,), (5, 0), (3, 2, 2)):
+        values = np.arange(np.prod(shape)).reshape(shape)
+        same = gpuzarr.create_array({}, data=values, chunks=2, device=device)
+        assert [host_array(row).tolist() for row in same] == [row.tolist() for row in values]
+
+
 @pytest.mark.parametrize("dtype, value", [(str, "é"), (bytes, b"x"), ("S3", b"abc"), ("M8[s]", np.datetime64("2020"))])
 @pytest.mark.parametrize("shards", [None, ()])
 def test_the_only_element(dtype: Any, value: Any, shards: Any, device: Device) -> None:
