@@ -140,7 +140,7 @@ class Group:
         return self
 
     def create_group(self, name: str, *, attributes: dict[str, Any] | None = None, overwrite: bool = False) -> Group:
-        """A new group; one that is there already is fine if it has the same attributes."""
+        """A new group; one that is there is fine if it has these attributes, maybe among others."""
         self._check_writable()
         new_group(self.store, self._below(name), self.zarr_format, attributes, overwrite)
         made = self[name]

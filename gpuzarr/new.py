@@ -51,8 +51,8 @@ def create_array(
     zarr-python, numcodecs or gpuzarr. `filters` and `serializer` stand before them.
     `order`: of the elements in a chunk of Zarr v2. (v3 has `transpose` for that: there it means nothing.)
     `config`: {"write_empty_chunks": True} stores also chunks of nothing but the fill value; "safe": as in `open`.
-    An array that is there already is fine if its metadata is the same (two workers may both create it): it keeps its
-    data. ExistsError if it is another one, unless `overwrite`.
+    An array that is there already is fine if its metadata says the same (two workers may both create it): it keeps its
+    data, and attributes that it has beside these. ExistsError if it is another one, unless `overwrite`.
     """
     if data is not None:
         data = _with_dtype(data)
@@ -73,7 +73,7 @@ def create_array(
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
-    new_array(found, path, made, overwrite)
+    array.metadata = new_array(found, path, made, overwrite)
     if data is not None and write_data:
         array[...] = data
     return array

@@ -79,6 +79,8 @@ def open(  # as zarr.open
         raise ValueError(f"mode must be 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
     if unknown := sorted(new.keys() - NEW):
         raise TypeError(f"open() got an unexpected keyword argument {unknown[0]!r}")
+    if new and mode in ("r", "r+") and not {"shape", "data"} & new.keys():
+        raise ValueError(f"mode {mode!r} makes nothing of which {sorted(new)[0]!r} could be")
     writable = Writable.of(config) if mode != "r" else None
     if writable and consolidated is None:
         consolidated = False

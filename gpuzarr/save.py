@@ -28,7 +28,7 @@ def create_group(
     attributes: dict[str, Any] | None = None,
     device: Any = "auto",
 ) -> Group:
-    """A new group at `path` of `store`; one that is there already is fine if it has the same attributes."""
+    """A new group at `path` of `store`; one that is there is fine if it has these attributes, maybe among others."""
     store, path = store_of(store), clean(path or "")
     new_group(store, path, zarr_format or 3, attributes, overwrite)
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)

@@ -274,8 +274,9 @@ def test_open_deletes_nothing_by_mistake(tmp_path: Path) -> None:
     for wrong in ({"mode": "w"}, {"mode": "w-"}, {"mode": "w", "dtype": "i4"}, {"mode": "w", "shap": 3}):
         with pytest.raises((ValueError, TypeError)):
             gpuzarr.open_array(tmp_path / "a", **wrong)
-    with pytest.raises(ValueError):
-        gpuzarr.open(tmp_path / "a", mode="w", dtype="i4")
+    for mode in ("r", "r+", "w"):
+        with pytest.raises(ValueError, match="dtype"):
+            gpuzarr.open(tmp_path / "a", mode=mode, dtype="i4")
     with pytest.raises(FileNotFoundError, match="nothing is there"):
         gpuzarr.open_array(tmp_path / "b", mode="a")
     assert not (tmp_path / "b").exists() and (gpuzarr.load(tmp_path / "a") == np.arange(3)).all()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import known, shown
 from gpuzarr.errors import MetadataError
 
 Json = dict[str, Any]
@@ -62,8 +62,10 @@ def _document(codec: Any) -> Json:
             return dict(codec.get_config())
         if is_dataclass(codec) and hasattr(codec, "names"):
             return _of_ours(codec)
-    if isinstance(codec, dict) and isinstance(codec.get("id", codec.get("name")), str):
+    if isinstance(codec, dict) and isinstance(codec.get("id"), str):
         return codec
+    if isinstance(codec, dict) and isinstance(codec.get("name"), str):
+        return known(codec, f"codec {codec['name']!r}", ("name", "configuration", "must_understand"))
     raise MetadataError(f"{shown(codec)} is no codec: give a name, a dict, or an object of zarr-python or numcodecs")
 
 
