@@ -18,7 +18,7 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
     """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
 
     Its dtype may still be another one, whose elements `dtype` can hold. ValueKindError where the shape does not
-    broadcast, and for what an integer cannot be (NaN, infinity, a float out of range).
+    broadcast, for what an integer cannot be (NaN, infinity, a float out of range), and for masked elements.
     """
     try:
         array = _array(value, dtype, device)
@@ -65,6 +65,8 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         return _objects(value)
     if type(getattr(value, "dtype", None)).__module__ == "torch":
         return _of_torch(value)
+    if hasattr(value, "filled") and np.any(value.mask):
+        raise ValueKindError("a masked array has no values where it is masked: write value.filled(...)")
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "dtype"):
         return np.asarray(value)
     if hasattr(value, "__dlpack__"):

@@ -284,6 +284,15 @@ def test_open_deletes_nothing_by_mistake(tmp_path: Path) -> None:
         gpuzarr.open(tmp_path)
 
 
+def test_masked_elements_have_no_value() -> None:
+    a = gpuzarr.create_array({}, shape=(3,), dtype="i4", device="cpu")
+    a[...] = np.ma.masked_array([1, 2, 3], mask=False)
+    for masked in (np.ma.masked_array([4, 5, 6], mask=[0, 1, 0]), np.ma.masked):
+        with pytest.raises(gpuzarr.ValueKindError, match="filled"):
+            a[...] = masked
+    assert a[...].tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_attributes_are_what_is_stored(zarr_format: Any) -> None:
     a = gpuzarr.create_array({}, shape=3, dtype="i4", zarr_format=zarr_format)
