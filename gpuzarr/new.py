@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -64,6 +65,8 @@ def create_array(
     sides = tuple(int(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
     if any(n < 0 for n in sides):
         raise MetadataError(f"shape {sides} has a negative length")
+    if order == "F" and zarr_format != 2:
+        warnings.warn("order means nothing in Zarr v3: filters={'name': 'transpose', ...} does", stacklevel=2)
     names = None if dimension_names is None else tuple(dimension_names)
     wanted = Wanted(
         *(sides, dtype, chunks, shards, filters, compressors, serializer, fill_value),

@@ -269,6 +269,11 @@ def test_a_chain_that_cannot_be_is_not_created() -> None:
         assert not store
 
 
+def test_an_order_that_means_nothing_is_told() -> None:
+    with pytest.warns(UserWarning, match="transpose"):
+        gpuzarr.create_array({}, shape=(3, 3), dtype="i4", order="F")
+
+
 def test_open_deletes_nothing_by_mistake(tmp_path: Path) -> None:
     gpuzarr.create_array(tmp_path / "a", data=np.arange(3))
     for wrong in ({"mode": "w"}, {"mode": "w-"}, {"mode": "w", "dtype": "i4"}, {"mode": "w", "shap": 3}):
