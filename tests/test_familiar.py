@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import ml_dtypes
 import numcodecs
 import numpy as np
 import pytest
@@ -337,54 +333,6 @@ def test_from_array_takes_what_can_be_sliced(tmp_path: Path) -> None:
             )
             np.testing.assert_array_equal(zarr.open_array(made.store.root, path=made.path, mode="r")[:], want)
             assert made.chunks == ((3, 4) if i > 2 else (10, 6))
-
-
-# tensors of torch, as far as one need not have it
-
-
-class Tensor:
-    """What gpuzarr knows of a tensor: it has a dtype of torch, and can be seen as another one of the same size."""
-
-    def __init__(self, data: np.ndarray, dtype: Any) -> None:
-        self.data, self.dtype, self.shape = data, dtype, data.shape
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if str(self.dtype) == "torch.bfloat16":
-            raise TypeError("Got unsupported ScalarType BFloat16")
-        return self.data
-
-    def view(self, dtype: np.dtype) -> Tensor:
-        return Tensor(self.data.view(dtype), dtype)
-
-
-@pytest.fixture
-def torch(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
-    vars(sys.modules["torch"]).update(int8=np.dtype("i1"), int16=np.dtype("i2"))
-    kind = type("dtype", (SimpleNamespace,), {"__module__": "torch", "__repr__": lambda self: f"torch.{self.name}"})
-    return lambda name: kind(name=name)
-
-
-@pytest.mark.parametrize("name", ["float32", "bfloat16", "int64", "bool", "complex64", "float8_e5m2"])
-def test_tensors(name: str, torch: Callable[[str], Any], device: Device) -> None:
-    dtype = np.dtype(getattr(ml_dtypes, name, name))
-    tensor = Tensor(np.arange(12).reshape(4, 3).astype(dtype), torch(name))
-    made = gpuzarr.create_array({}, data=tensor, chunks=(2, 2), device=device)
-    same = gpuzarr.create_array({}, shape=(4, 3), dtype=tensor.dtype, chunks=(2, 2), device=device)
-    same[...] = tensor
-    assert made.append(tensor) == (8, 3) and made.dtype == same.dtype == dtype
-    np.testing.assert_array_equal(host_array(made[4:]).astype("c8"), tensor.data.astype("c8"))
-    np.testing.assert_array_equal(host_array(same[...]).astype("c8"), tensor.data.astype("c8"))
-
-
-def test_a_tensor_that_cannot_be_read_is_told(torch: Callable[[str], Any]) -> None:
-    class Graph(Tensor):
-        def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-            raise RuntimeError("requires grad. Use tensor.detach()")
-
-    a = gpuzarr.create_array({}, shape=(3,), dtype="f4", device="cpu")
-    with pytest.raises(gpuzarr.ValueKindError, match="detach"):
-        a[...] = Graph(np.zeros(3, "f4"), torch("float32"))
 
 
 def test_data_types_of_zarr_python() -> None:
