@@ -15,6 +15,7 @@ from gpuzarr import selection as select
 from gpuzarr.about import About, about, codecs, in_store
 from gpuzarr.attributes import Attributes
 from gpuzarr.budget import parse_bytes
+from gpuzarr.create import sides
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import holds
@@ -342,8 +343,7 @@ class Array:
     def resize(self, shape: int | Iterable[int]) -> None:
         """Change the shape. Chunks (shards) that lie outside of it then are deleted; new ones are the fill value."""
         self._device_to_write()
-        wanted = (shape,) if isinstance(shape, int) else tuple(shape)
-        self._renew(change_shape(self.store, self.path, self.metadata, lambda old: wanted))
+        self._renew(change_shape(self.store, self.path, self.metadata, lambda old: sides("shape", shape)))
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Make the array longer along `axis` by `data`, and write that there. The new shape.

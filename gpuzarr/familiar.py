@@ -77,22 +77,23 @@ def from_array(
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
     zarr_format = zarr_format or found or 3
-    kept = _layout(data, given) | (_codecs(data) if found == zarr_format else {})
+    kept = _layout(data, given, zarr_format) | (_codecs(data) if found == zarr_format else {})
     made = create_array(store, name=name, shape=data.shape, zarr_format=zarr_format, **kept | given)
     for region in made.shard_slices(0, 1) if write_data else []:
         made[region] = data[region]
     return made
 
 
-def _layout(data: Any, given: dict[str, Any]) -> dict[str, Any]:
+def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
     document = data.metadata.document if isinstance(data, Array) else {}
-    kept: dict[str, Any] = {"dtype": document.get("data_type", data.dtype)}
+    dtype = document.get("data_type", document.get("dtype"))  # which may say more than NumPy's, or be objects of v2
+    kept: dict[str, Any] = {"dtype": dtype if dtype and dtype != "|O" and not isinstance(dtype, list) else data.dtype}
     if "chunks" not in given and getattr(data, "chunks", None) is not None:
-        kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None)}
+        kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None) if zarr_format == 3 else None}
     if (fill_value := getattr(data, "fill_value", None)) is not None:
         kept["fill_value"] = fill_value
     names = getattr(getattr(data, "metadata", None), "dimension_names", None)
-    return kept if names is None or given.get("zarr_format") == 2 else kept | {"dimension_names": names}
+    return kept if names is None or zarr_format == 2 else kept | {"dimension_names": names}
 
 
 def _codecs(data: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from gpuzarr.array import Array
 from gpuzarr.checks import at
-from gpuzarr.create import DEFAULT, Wanted, metadata, new_array
+from gpuzarr.create import DEFAULT, Wanted, metadata, new_array, sides
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.stores.choose import store as store_of
@@ -62,14 +63,14 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ValueError("a new array needs a shape and a dtype, or data")
-    sides = tuple(int(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
-    if any(n < 0 for n in sides):
-        raise MetadataError(f"shape {sides} has a negative length")
+    lengths = sides("shape", shape)
+    if any(n < 0 for n in lengths):
+        raise MetadataError(f"shape {lengths} has a negative length")
     if order == "F" and zarr_format != 2:
         warnings.warn("order means nothing in Zarr v3: filters={'name': 'transpose', ...} does", stacklevel=2)
     names = None if dimension_names is None else tuple(dimension_names)
     wanted = Wanted(
-        *(sides, dtype, chunks, shards, filters, compressors, serializer, fill_value),
+        *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names),
     )
     found, path, made = store_of(store, storage_options), clean(name or ""), metadata(wanted, zarr_format or 3)
@@ -92,7 +93,7 @@ def _with_dtype(data: Any) -> Any:
 
 def clean(path: str) -> str:
     """A path without slashes at its ends. ValueError where it would lead out of the store."""
-    parts = [part for part in path.split("/") if part]
+    parts = [part for part in os.fspath(path).split("/") if part]
     if any(set(part) == {"."} for part in parts):
         raise ValueError(f"{path!r} is no path of a node")
     return "/".join(parts)

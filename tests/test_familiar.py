@@ -255,6 +255,9 @@ def test_a_chain_that_cannot_be_is_not_created() -> None:
         {"dtype": "S3", "filters": [numcodecs.Shuffle(2)], "zarr_format": 2},
         *({"dtype": "i4", "chunks": chunks} for chunks in (True, None, "3", 2.0, (1, 1), (None,))),
         *({"dtype": "i4", "shards": shards} for shards in (True, "big", 2.0, (2, 2))),
+        *({"dtype": "i4", "shape": shape} for shape in ("3", 2.0, (2.5,), None, [[1]], True)),
+        {"dtype": "i4", "dimension_names": ["x"], "zarr_format": 2},
+        *({"dtype": "i4", "chunk_key_encoding": key} for key in ("v3", {"separator": "."}, ("default", "-"))),
         {"dtype": "i4", "config": {"write_empty": True}},
         {"dtype": "i4", "config": {"read_missing_chunks": False}},
         {"dtype": "i4", "storage_options": {"anon": True}},
@@ -262,8 +265,13 @@ def test_a_chain_that_cannot_be_is_not_created() -> None:
     for options in wrong:
         store: dict[str, bytes] = {}
         with pytest.raises(ValueError):
-            gpuzarr.create_array(store, shape=(7,), **{"chunks": (7,)} | options)
+            gpuzarr.create_array(store, **{"chunks": (7,), "shape": (7,)} | options)
         assert not store
+    a = gpuzarr.create_array({}, shape=7, dtype="i4")
+    for shape in ("3", 2.5, (2.5,), (1, 1), -1):
+        with pytest.raises(ValueError):
+            a.resize(shape)
+    assert a.shape == gpuzarr.open_array(a.store).shape == (7,)
 
 
 def test_an_order_that_means_nothing_is_told() -> None:
@@ -319,6 +327,25 @@ def test_codecs_go_from_one_array_to_another(options: dict[str, Any]) -> None:
     facts = a.info_complete().asdict()
     assert facts["Compressors"] == a.compressors and facts["No. bytes stored"] == a.nbytes_stored()
     assert str(a.info) == repr(a.info) and "Chunk shape        : (2, 2)" in str(a.info_complete())
+
+
+@pytest.mark.parametrize("other", [2, 3])
+def test_from_array_keeps_what_it_can(other: Any, device: Device) -> None:
+    layouts: list[dict[str, Any]] = [
+        {"dtype": ">i4", "filters": [numcodecs.Delta(">i4")], "compressors": numcodecs.Zlib(1), "zarr_format": 2},
+        {"dtype": "i4", "order": "F", "compressors": None, "zarr_format": 2},
+        {"dtype": "i4", "shards": (4, 4), "dimension_names": ("y", "x"), "compressors": [GzipCodec(level=1), "crc32c"]},
+        {"dtype": str, "compressors": None},
+        {"dtype": np.dtype([("a", "i1"), ("b", "f8")], align=True)},
+    ]
+    for layout in layouts:
+        a = gpuzarr.create_array({}, shape=(6, 5), chunks=(2, 2), device=device, **layout)
+        a[:3] = 7 if layout["dtype"] is str or np.dtype(layout["dtype"]).names is None else (7, 7.5)
+        same = gpuzarr.from_array({}, data=a, device=device)
+        moved = gpuzarr.from_array({}, data=a, zarr_format=other, device=device)
+        assert same.metadata == a.metadata and moved.zarr_format == other and moved.chunks == a.chunks == (2, 2)
+        for made in (same, moved):
+            np.testing.assert_array_equal(host_array(made[...]), host_array(a[...]))
 
 
 def test_from_array_takes_what_can_be_sliced(tmp_path: Path) -> None:

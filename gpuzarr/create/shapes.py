@@ -23,22 +23,21 @@ def chunk_shape(chunks: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int
     """A shape as given (an int counts for every axis, -1 for all of an axis, False for all of all), or of "auto"."""
     if isinstance(chunks, str) and chunks == "auto":
         return _halved(shape, CHUNK // max(itemsize, 1))
-    given = _sides("chunks", -1 if chunks is False else chunks, len(shape))
+    given = sides("chunks", -1 if chunks is False else chunks, len(shape))
     if len(given) != len(shape) or not all(n > 0 or n == -1 for n in given):
         raise MetadataError(f"chunks {shown(chunks)} are no shape for an array of shape {shape}")
     return tuple(max(length, 1) if n == -1 else n for n, length in zip(given, shape, strict=True))
 
 
-def _sides(what: str, given: Any, ndim: int) -> tuple[int, ...]:
-    """The whole numbers that a user gave for the axes; one of them is that of all."""
-    sides = given if isinstance(given, Iterable) else (given,) * max(ndim, 1)
+def sides(what: str, given: Any, ndim: int = 1) -> tuple[int, ...]:
+    """The whole numbers that a user gave for the axes; one alone is that of all. MetadataError for anything else."""
+    several = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
     try:
         if isinstance(given, str | bool):
             raise TypeError
-        found = tuple(index(n) for n in sides)
+        return tuple(index(n) for n in given) if several else (index(given),) * ndim
     except TypeError as error:
-        raise MetadataError(f"{what} must be 'auto', an integer or a shape, not {shown(given)}") from error
-    return found if isinstance(given, Iterable) else found[:ndim]
+        raise MetadataError(f"{what} must be an integer or a list of them, not {shown(given)}") from error
 
 
 def index_location(shards: Any) -> tuple[Any, str]:
@@ -55,7 +54,7 @@ def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], it
     if shards is None:
         return None
     if not (isinstance(shards, str) and shards == "auto"):
-        given = _sides("shards", shards, len(shape))
+        given = sides("shards", shards, len(shape))
         if len(given) != len(chunks) or any(n < 1 or n % c for n, c in zip(given, chunks, strict=True)):
             raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {chunks}")
         return given

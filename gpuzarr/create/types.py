@@ -28,10 +28,17 @@ def data_type(given: Any) -> tuple[DataType, np.dtype[Any]]:
         found = parse_v3(given)
         return found, found.dtype
     try:
-        dtype = np.dtype(given)
+        dtype = _packed(np.dtype(given))
     except TypeError as error:
         raise MetadataError(f"{shown(given)} is no dtype") from error
     return _of_numpy(dtype), dtype
+
+
+def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A record without the gaps that align its fields; any other dtype as it is."""
+    if dtype.names is None:
+        return dtype
+    return np.dtype([(name, _packed(dtype[name])) for name in dtype.names])
 
 
 def v2_descr(found: DataType, dtype: np.dtype[Any]) -> Any:
