@@ -1,7 +1,8 @@
 """How near do our kernels come to the rate of a copy on the device?
 
 Goals: 0.8 of it for unshuffle of 2, 4 and 8 bytes, and for the placement of chunks whose rows have 128 bytes or more,
-shuffled ones too. Launches alone are timed, with their tables made before.
+shuffled ones too; and for bit-shuffled ones more than by two passes. Launches alone are timed, with their tables made
+before.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ BLOCK = 128 << 10  # bytes of a shuffled block
 ROWS = (32, 128, 512, 4096)  # bytes of the rows that are placed
 SHUFFLED_ROWS = (128, 1000)  # the last one with ends that are no whole pieces
 WIDTHS = (2, 4, 8)
+BIT_WIDTHS, BIT_ROWS = (1, 2, 4, 8), (256, 1000)
 
 
 @dataclass
@@ -142,25 +144,25 @@ def placement(clock: Clock, nbytes: int, row: int) -> list[float]:
     return clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, slab), out=out))
 
 
-def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int) -> dict[str, list[float]]:
-    """GB/s at which shuffled chunks come to their place: in one pass, and in two. The lower half of the planes of each
-    block lies at odd addresses, as raw streams do."""
+def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int, kind: str) -> dict[str, list[float]]:
+    """GB/s at which chunks of `kind` "shuffled" or "bit-shuffled" come to their place: in one pass, and in two. The
+    lower half of the planes of each block lies at odd addresses, as raw streams do."""
     device = clock.device
     grid = Grid.of(nbytes, row, width)
     source, slab, out = device.slab(grid.sizes + 256), device.slab(grid.sizes), grid.result(device)
     source.data[...] = device.xp.arange(len(source.data) // 4, dtype=np.uint32).view(np.uint8)
-    left, blocks = _shuffled(device, grid, source, slab)
+    left, blocks = _shuffled(device, grid, source, slab, kind == "bit-shuffled")
     fused = Chunks(left.addresses, (16 * row, row, width), 1, source.data, left)
     measure = partial(clock.rates, out.nbytes)
     placed = partial(grid.place, chunks=grid.lying(device, slab), out=out)
-    two = measure(partial(unshuffle, blocks=blocks), placed)
+    two = measure(partial(bitunshuffle if left.bits.any() else unshuffle, blocks=blocks), placed)
     want = out.copy()
     one = measure(partial(grid.place, chunks=fused, out=out))
     assert bool((out == want).all()), "one pass and two do not give the same"
-    return {f"shuffled {width}, place {row}": one, f"the same in two passes: {width}, {row}": two}
+    return {f"{kind} {width}, place {row}": one, f"{kind} {width}, {row}, in two passes": two}
 
 
-def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab) -> tuple[planes.Planes, Blocks]:
+def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab, bits: bool) -> tuple[planes.Planes, Blocks]:
     width, nbytes, count = grid.width, int(grid.sizes[0]), len(grid.sizes)
     begins = np.arange(0, nbytes, BLOCK)
     size = np.minimum(nbytes - begins, BLOCK)
@@ -168,7 +170,8 @@ def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab) -> tuple[pla
     offset = (begins[:, None] + lane * (size[:, None] // width) + (lane < width // 2)).reshape(-1)
     streams = (addresses(source, device)[:, None] + offset.astype(np.uint64)).reshape(-1)
     first = np.arange(count) * len(offset)
-    left = planes.Planes(width, np.zeros(count, np.uint64), np.full(count, BLOCK), first, streams, source.data)
+    places, cut, of_bits = np.zeros(count, np.uint64), np.full(count, BLOCK), grid.sizes * bits
+    left = planes.Planes(width, places, cut, first, streams, of_bits, source.data)
     targets = (addresses(slab, device)[:, None] + begins.astype(np.uint64)).reshape(-1)
     blocks = len(targets)
     own = np.ones(blocks, bool)
@@ -178,14 +181,19 @@ def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab) -> tuple[pla
 def missed(rates: dict[str, float], ceiling: float) -> list[str]:
     judged = [f"unshuffle {width}" for width in WIDTHS] + [f"place {row}" for row in ROWS if row >= 128]
     judged += [f"shuffled {width}, place {row}" for width in WIDTHS for row in SHUFFLED_ROWS]
-    return [f"{name}: {rates[name] / ceiling:.2f} of a copy" for name in judged if rates[name] < 0.8 * ceiling]
+    found = [f"{name}: {rates[name] / ceiling:.2f} of a copy" for name in judged if rates[name] < 0.8 * ceiling]
+    for name in (f"bit-shuffled {width}" for width in BIT_WIDTHS):
+        for row in BIT_ROWS:
+            gain = rates[f"{name}, place {row}"] / rates[f"{name}, {row}, in two passes"]
+            found += [f"{name}, place {row}: {gain:.2f} of two passes"] if gain < 1 else []
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes = int(options.mib * 2**20)
-    clock = Clock(device, options.repeats, options.seconds / 32)
+    clock = Clock(device, options.repeats, options.seconds / 48)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         runs = shuffles(clock, nbytes)
@@ -193,7 +201,10 @@ def main(arguments: list[str] | None = None) -> None:
             runs[f"place {row}"] = placement(clock, nbytes, row)
         for width in WIDTHS:
             for row in SHUFFLED_ROWS:
-                runs |= shuffled_placement(clock, nbytes, row, width)
+                runs |= shuffled_placement(clock, nbytes, row, width, "shuffled")
+        for width in BIT_WIDTHS:
+            for row in BIT_ROWS:
+                runs |= shuffled_placement(clock, nbytes, row, width, "bit-shuffled")
     rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])

@@ -27,7 +27,13 @@ from benchmarks import plot, timing
 from benchmarks.suite import PYTEST, ROOT
 from gpuzarr.devices import cost
 
-KERNEL_TESTS = ("test_kernels.py", "test_kernels_encode.py", "test_place.py", "test_planes.py")  # those that are there
+KERNEL_TESTS = (  # those that are there
+    "test_kernels.py",
+    "test_kernels_encode.py",
+    "test_place.py",
+    "test_planes.py",
+    "test_bit_planes.py",
+)
 PROBES = {  # seconds that each may take
     "smoke": 120,
     "copies": 60,

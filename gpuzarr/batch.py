@@ -6,7 +6,7 @@ one array expression, the same in NumPy and in CuPy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -16,6 +16,7 @@ import numpy as np
 
 FEW = 32  # rows up to which Python's own ints are faster than NumPy's functions
 ALIGNMENT = 256  # bytes; of every chunk in a fresh slab: enough for vector loads, nvCOMP and GDS
+PACKED = 16  # bytes; what every chunk of an Unmeasured begins at a multiple of
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,41 @@ class Slab:
     def part(self, skip: int, trim: int) -> Slab:
         """Every chunk without its first `skip` and its last `trim` bytes; no byte moves."""
         return Slab(self.data, self.starts + skip, self.sizes - skip - trim, self.host)
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """As a Slab of a GPU, but only the device knows the sizes yet: `starts` and `sizes` are uint64 arrays there.
+
+    Chunk i has sizes[i] bytes, at most `most`; 0: it was refused. They are packed, each at a multiple of PACKED.
+    """
+
+    data: Any
+    starts: Any
+    sizes: Any
+    most: int
+
+    def addresses(self, device: Any) -> Any:
+        """Where each chunk begins, uint64 of the device."""
+        return self.starts + np.uint64(device.address(self.data))
+
+    def measuring(self, device: Any) -> Callable[[], Slab | None]:
+        """The sizes are fetched, behind all that is launched so far; the function that is returned waits for them.
+
+        It returns the slab, or None where a chunk was refused.
+        """
+        data, fetched = self.data, device.fetch(self.sizes)
+
+        def measured() -> Slab | None:
+            starts, sizes, total = packed(fetched().astype(np.int64), PACKED)
+            return Slab(data[:total], starts, sizes) if sizes.all() else None
+
+        return measured
+
+
+def measured(chunks: Any, device: Any) -> Any:
+    """A batch as it is, but for an Unmeasured, whose sizes are waited for: its slab, or None."""
+    return chunks.measuring(device)() if isinstance(chunks, Unmeasured) else chunks
 
 
 def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tuple[np.ndarray, np.ndarray, int]:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, Slab
+from gpuzarr.batch import ChunkSpec, Slab, Unmeasured, measured
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
@@ -34,12 +34,15 @@ class Codec(Protocol):
     size (else CodecError with its index). `into`, if given, is the slab to decode into (sizes as
     spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
     On the host, decode of array->bytes may return a batch of swapped byte order.
-    A codec that shuffles may have `planes(chunks, spec, device, width)`: as decode on a GPU, without `into`, but chunks
-    shuffled by elements of `width` bytes may be left so; then gpu.planes.Planes is returned. `spec.nbytes` is known.
+    A codec that shuffles may have `planes(chunks, spec, device, width, bits)`: as decode on a GPU, without `into`, but
+    chunks whose bytes (or bits, where `bits` says so) are shuffled by elements of `width` bytes may be left so; then
+    gpu.planes.Planes is returned. `spec.nbytes` is known.
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
-    encodes where it decodes. Its result is on the device, the sizes of a slab are on the host.
+    encodes where it decodes. Its result is on the device: an array, or a Slab, whose sizes are on the host; or, so that
+    it waits for nothing where only the device knows the sizes yet, a batch.Unmeasured. A codec with
+    `unmeasured = True` takes one, too.
     """
 
     names: ClassVar[tuple[str, ...]]  # Zarr v3 names, the registered one first
@@ -61,6 +64,9 @@ class Codec(Protocol):
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
+
+
+_MOST = 1 << 30  # bytes of a chunk that a codec encodes by address
 
 
 @dataclass(frozen=True)
@@ -155,12 +161,19 @@ class Chain:
         """Each step's name, in encode order, and whether a GPU decodes it."""
         return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
 
-    def decode(self, slab: Slab, device: Device, into: Slab | None = None, stop: int = 0, shuffled: int = 0) -> Any:
+    def decode(
+        self,
+        slab: Slab,
+        device: Device,
+        into: Slab | None = None,
+        stop: int = 0,
+        shuffled: tuple[int, np.ndarray] | None = None,
+    ) -> Any:
         """The batch (n, *spec.shape) that the slab, in host memory, holds.
 
         `into`, allowed where `direct`: the slab that gets the elements; then None is returned.
         `stop`: the first so many steps, all of which the device can do, are not undone. With `shuffled`, the bytes of
-        an element, the last byte shuffle may also be left: then what is returned is gpu.planes.Planes.
+        an element and of which chunks bits too, the last shuffle may also be left: then gpu.planes.Planes is returned.
         CodecError, with the chunk's index and `codec`, for what cannot be decoded.
         """
         crossing = self.host_steps[0] if device.gpu else 0
@@ -197,14 +210,16 @@ class Chain:
         the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
         encoded.
         """
-        return self.encoding(batch, device)()
+        brought = self.encoding(batch, device)()
+        return self.encode_on_host(batch, device) if brought is None else self.encode_rest(brought, device)
 
-    def encoding(self, batch: Any, device: Device) -> Callable[[], Slab]:
-        """`encode` in two: what the device does is done now, and the copy to the host begun.
+    def encoding(self, batch: Any, device: Device) -> Callable[[], Any]:
+        """The first part of `encode`: what the device does is launched now, and nothing waits for it.
 
-        The function that is returned waits for the copy and does the steps of the host; any thread may call it, once.
+        The function that is returned waits for it, and gives the chunks in host memory, for `encode_rest`; None where
+        the GPU refused some, so that `encode_on_host` must encode the batch. Any thread may call it, once.
         """
-        crossing = self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+        crossing = self._crossing(device)
         if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
             batch = device.upload(batch)
         chunks, first, nbytes = batch, 0, self.spec.nbytes
@@ -212,10 +227,46 @@ class Chain:
         if stored and crossing and nbytes:
             chunks, first = _as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        if not device.gpu:
-            return lambda: cast(Slab, chunks)
-        brought, last = _bring(chunks, device), self.steps[crossing:]
-        return lambda: self._encode_on_threads(brought(), last)
+        return _bring(chunks, device) if device.gpu else lambda: chunks
+
+    def encode_rest(self, chunks: Any, device: Device) -> Slab:
+        """The steps that only the host does, on its threads."""
+        return self._encode_on_threads(chunks, self.steps[self._crossing(device) :])
+
+    def encode_on_host(self, batch: Any, device: Device) -> Slab:
+        """All steps, by the host. What nvCOMP refused, so hardly ever."""
+        device.count(host_chunks=len(batch))
+        there = isinstance(batch, device.xp.ndarray)
+        return self._encode_on_threads(device.download(batch) if there else batch, self.steps)
+
+    def _crossing(self, device: Device) -> int:
+        """From which step on the host encodes for the device."""
+        return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+
+    def encoder(self, chunk: np.ndarray) -> Callable[[], Any]:
+        """What encodes, on this thread of the host, what lies in `chunk` (spec.shape, contiguous) when it is called.
+
+        What it returns, bytes of the host, is good until the next call. CodecError as of `encode`.
+        """
+        batch = chunk[None]
+        if self.raw:
+            data = memoryview(chunk.reshape(-1).view(np.uint8))
+            return lambda: data
+        make = getattr(self.steps[-1].codec, "encoder", None) if self.whole and len(self.steps) == 2 else None
+        encoder = make() if make and 0 < chunk.nbytes <= _MOST else None
+        if encoder is None:
+            return lambda: self.encode(batch, HOST).on_host(0)
+        encode, room, source, nbytes = encoder.encode, encoder.room(chunk.nbytes), chunk.ctypes.data, chunk.nbytes
+        made = HOST.empty(room)
+        place, view = made.ctypes.data, memoryview(made)
+
+        def encoded() -> Any:
+            try:
+                return view[: encode(place, room, source, nbytes)]
+            except MISFITS:
+                return self.encode(batch, HOST).on_host(0)  # which knows how to say it
+
+        return encoded
 
     @staticmethod
     def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:
@@ -262,7 +313,10 @@ def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
 
 
 def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
+    """None where the GPU refused a chunk, and a step had to wait for the sizes."""
     for step in steps:
+        if not getattr(step.codec, "unmeasured", False) and (chunks := measured(chunks, device)) is None:
+            return None
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
         except MISFITS as error:
@@ -271,13 +325,19 @@ def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
     return chunks
 
 
-def _decode(chunks: Any, steps: tuple[Step, ...], device: Device, into: Slab | None, shuffled: int = 0) -> Any:
+def _decode(
+    chunks: Any,
+    steps: tuple[Step, ...],
+    device: Device,
+    into: Slab | None,
+    shuffled: tuple[int, np.ndarray] | None = None,
+) -> Any:
     last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
     for i in reversed(range(len(steps))):
         codec, spec = steps[i].codec, steps[i].spec
         try:
             if shuffled and not i and spec.nbytes is not None and (leave := getattr(codec, "planes", None)) is not None:
-                chunks = leave(chunks, spec, device, shuffled)
+                chunks = leave(chunks, spec, device, *shuffled)
             elif codec.kind == "bytes->bytes":
                 chunks = codec.decode(chunks, spec, device, into if i == last_bytes else None)
             elif into is not None:
@@ -312,11 +372,19 @@ def _joined(slabs: list[Slab]) -> Slab:
 
 
 def _bring(chunks: Any, device: Device) -> Callable[[], Any]:
-    """The chunks in host memory, in one copy that is begun now; as they are, if they lie there."""
+    """The chunks in host memory, by one copy that begins when their sizes are known; None where some were refused."""
+    if isinstance(chunks, Unmeasured):
+        measure, bring = chunks.measuring(device), device.bring(chunks.data)
+        return lambda: None if (slab := measure()) is None else _there(slab, bring(len(slab.data)))
     if isinstance(chunks, Slab):
-        data, starts, sizes = device.bring(chunks.data), chunks.starts, chunks.sizes
-        return lambda: Slab(data(), starts, sizes)
+        bring = device.bring(chunks.data)
+        return lambda: _there(chunks, bring())
     return device.bring(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
+
+
+def _there(slab: Slab, data: np.ndarray) -> Slab:
+    """The same chunks in other memory."""
+    return Slab(data, slab.starts, slab.sizes)
 
 
 def _upload(chunks: Any, device: Device) -> Any:

@@ -124,10 +124,7 @@ class Box:
         if len(batch) == 1:
             region[...] = batch[(0, *self.inside)]
             return None
-        ndim = len(self.segments)
-        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
-        cells = cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
-        cells[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
+        self._cells(region)[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
         return None
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
@@ -141,19 +138,27 @@ class Box:
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:
         """Put what `value` has for the chunks into batch (n, *chunk_shape): `place` backward."""
-        inside = tuple(s.inside for s in self.segments)
-        if not all(isinstance(i, slice) for i in (*inside, *(s.outside for s in self.segments))):
+        if not self.sliced:
             for box, chunk in zip(self.split(1), batch, strict=True):
                 chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))] = value[box.region(value, xp)]
             return
-        region = value[(*(s.outside for s in self.segments), ...)]
+        region = value[(*[s.outside for s in self.segments], ...)]
         if len(batch) == 1:
-            batch[(0, *inside, ...)] = region
+            batch[(0, *self.inside, ...)] = region
             return
-        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
+        batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)] = self._cells(region)
+
+    def cells(self, value: Any) -> Iterator[Any]:
+        """What `value` has for each chunk, as a view. Only of a `sliced` box."""
+        cells = self._cells(value[(*[s.outside for s in self.segments], ...)])
+        for index in product(*map(range, self.counts)):
+            yield cells[(*index, ...)]
+
+    def _cells(self, region: Any) -> Any:
+        """The box's part of an array of all its elements, as a view (*counts, *each)."""
         ndim = len(self.segments)
-        cells = cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
-        batch.reshape((*self.counts, *batch.shape[1:]))[(..., *inside)] = cells
+        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
+        return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
 
     def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
         for box, chunk in zip(self.split(1), batch, strict=True):

@@ -221,7 +221,7 @@ class Reader:
         device, begin = self.device, self.device.mark()
         starts = self._destinations(loaded.wave) if len(slab) and chain.direct(device) else None
         if starts is None:
-            chunks = decoded(slab, chain, device) if len(slab) else None
+            chunks = decoded(slab, chain, device, parts, there, self.out) if len(slab) else None
         else:
             chunks = None
             chain.decode(slab, device, Slab(self._bytes, starts[there], np.full(len(slab), chain.spec.nbytes)))

@@ -1,4 +1,4 @@
-"""The write path: selection -> parts -> units -> waves; and of each wave: gather, encode, store.
+"""The write path: selection -> parts -> units -> waves; and of each wave: load, gather, encode, settle, store.
 
 A unit is an object of the store: a chunk, or a shard. Units that the selection covers (up to the end of the array)
 are written without a look at what was there. Those that it covers in part are read, changed and written, under
@@ -19,10 +19,11 @@ import numpy as np
 
 from gpuzarr.batch import Slab
 from gpuzarr.blank import blank
+from gpuzarr.chain import Chain
 from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.devices.record import Record
-from gpuzarr.devices.waves import Settle
+from gpuzarr.devices.waves import Halves, Settle
 from gpuzarr.errors import BAD
 from gpuzarr.gpu.empty import only_fill
 from gpuzarr.grid import Part, distinct, parts
@@ -33,9 +34,10 @@ from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING
 from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
-from gpuzarr.write_waves import NOTHING, Loaded, Target, Wave, bundles, count, groups, places, wave_of
+from gpuzarr.write_cached import fits, write_cached
+from gpuzarr.write_waves import NOTHING, Gathered, Loaded, Target, Wave, bundles, count, groups, places, wave_of
 
-CACHED = 8 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
+WAVE = 4 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
 
 
 def write(
@@ -189,7 +191,7 @@ class Writing:
             chain = self.layout.chain(chunk_shape)
             return chunks_a_wave(self.share(chunk_shape, covered), chain, total, self.device)
         chunk = prod(chunk_shape) * max(self.layout.spec.dtype.itemsize, 1)
-        return max(1, min(min(self.device.wave_bytes, CACHED) // max(chunk, 1), -(-total // self.device.threads)))
+        return max(1, min(min(self.device.wave_bytes, WAVE) // max(chunk, 1), -(-total // self.device.threads)))
 
     def share(self, chunk_shape: tuple[int, ...], covered: bool) -> WriteShare:
         """What a GPU's memory allows for these chunks."""
@@ -214,7 +216,9 @@ class Writing:
             record.limit, record.share = self.limit, max(share.scratch for share in shares)
             record.ahead = 1 if min(share.behind for share in shares) else 0
         record.behind = self.behind(waves)
-        self.device.run(self.load, self.finish, waves, record)
+        if not self.device.gpu and all(fits(wave, self.layout.chain(wave.chunk_shape).spec) for wave in waves):
+            return write_cached(self.target, self.layout, waves, self.value, self.device, record)
+        return self.device.run(self.load, Halves(self.gather, self.encode), waves, record)
 
     def behind(self, waves: Sequence[Wave]) -> int:
         """How many waves are stored while others are gathered and encoded.
@@ -232,7 +236,8 @@ class Writing:
         begin = time.perf_counter()
         with self._blame(wave.coords):
             located = self._locator.locate(wave.coords, {})
-            there = located.there.copy()
+        there = located.there.copy()
+        with self._blame(wave.coords[there]):
             slab = self.target.store.read(located.take(np.flatnonzero(there)).ranges, self.device.stage)
         there[np.flatnonzero(there)[slab.sizes == MISSING]] = False
         slab = slab.take(slab.sizes != MISSING)
@@ -240,37 +245,63 @@ class Writing:
         self.record.mark("load", begin, time.perf_counter())
         return Loaded(wave, slab, there)
 
-    def finish(self, loaded: Loaded) -> Settle | None:
-        """Put the new elements into the chunks of a wave, encode and store them.
-
-        A GPU has only begun to copy what it encoded: what is returned waits for that, and stores.
-        """
-        wave, chain = loaded.wave, self.layout.chain(loaded.wave.chunk_shape)
+    def gather(self, loaded: Loaded) -> Gathered:
+        """The new chunks of a wave, and which of them are blank: on a GPU that is only launched."""
         begin = self.device.mark()
-        with self._blame(wave.coords):
-            batch = self._batch(loaded)
-            for part, _, rows in wave.rows():
-                part.gather(self.value, batch[rows], self.device.xp)
-        stored = ~self._blank(batch)
-        kept = batch if stored.all() else batch[self.device.xp.asarray(np.flatnonzero(stored))]
-        self.record.mark("gather", begin, gathered := self.device.mark())
-        with self._blame(wave.coords[stored]):
-            encoding = chain.encoding(kept, self.device) if len(kept) else lambda: NOTHING
-        self.record.mark("encode", gathered, self.device.mark())
-        settle = partial(self._settle, wave, encoding, stored)
+        batch = self._gathered(loaded)
+        check = self.device.checked() if loaded.slab is not None else None
+        blank = self._blank(batch)
+        self.record.mark("gather", begin, self.device.mark())
+        return Gathered(loaded, batch, blank, check)
+
+    def encode(self, gathered: Gathered) -> Settle | None:
+        """Encode the chunks of a wave that are not blank, and store them.
+
+        On a GPU encoding is only launched: what is returned waits for it, and stores.
+        """
+        coords, stored = gathered.loaded.wave.coords, ~gathered.blank()
+        begin = self.device.mark()
+        kept = self._kept(gathered.batch, stored)
+        with self._blame(coords[stored]):
+            encoding = self._chain(gathered.loaded).encoding(kept, self.device) if len(kept) else lambda: NOTHING
+        self.record.mark("encode", begin, self.device.mark())
+        settle = partial(self._settle, gathered.loaded, gathered.check, encoding, stored)
         return settle if self.device.gpu else settle()
 
-    def _settle(self, wave: Wave, encoding: Callable[[], Slab], stored: np.ndarray) -> None:
-        begin = time.perf_counter()
+    def _settle(self, loaded: Loaded, check: Settle | None, encoding: Callable[[], Any], stored: np.ndarray) -> None:
+        """The end of a wave; `check` raises for the first old chunk that could not be decoded."""
+        wave = loaded.wave
+        if check:
+            with self._blame(wave.coords[loaded.there]):
+                check()
         with self._blame(wave.coords[stored]):
-            slab = encoding()
-        encoded = time.perf_counter()
-        if self.device.gpu and self.layout.chain(wave.chunk_shape).host_steps_to_encode[1]:
-            self.record.mark("encode", begin, encoded)
+            slab = self._encoded(loaded, encoding(), stored)
+        begin = time.perf_counter()
         self._store_on_threads(wave, slab, stored)
-        self.record.mark("store", encoded, time.perf_counter())
+        self.record.mark("store", begin, time.perf_counter())
         nbytes = sum(slab.sizes.tolist()) if len(slab) < 64 else int(slab.sizes.sum())
         self.record.count(chunks=len(stored), blank=len(stored) - len(slab), stored=nbytes)
+
+    def _encoded(self, loaded: Loaded, chunks: Any, stored: np.ndarray) -> Slab:
+        """What the device made, after the steps of the host."""
+        chain, begin = self._chain(loaded), time.perf_counter()
+        if chunks is None:
+            return self._encode_on_host(loaded, stored)
+        slab = chain.encode_rest(chunks, self.device) if len(chunks) else NOTHING
+        if self.device.gpu and chain.host_steps_to_encode[1]:
+            self.record.mark("encode", begin, time.perf_counter())
+        return slab
+
+    def _encode_on_host(self, loaded: Loaded, stored: np.ndarray) -> Slab:
+        """A wave that nvCOMP refused, which hardly ever is: its chunks are gathered once more."""
+        with self.device.on():
+            batch = self._kept(self._gathered(loaded), stored)
+            if check := self.device.checked():
+                check()
+            return self._chain(loaded).encode_on_host(batch, self.device)
+
+    def _chain(self, loaded: Loaded) -> Chain:
+        return self.layout.chain(loaded.wave.chunk_shape)
 
     def _store_on_threads(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
         """On a CPU each thread stores its own waves; a GPU's wave is stored by all threads of the host."""
@@ -284,9 +315,17 @@ class Writing:
 
         return HOST.each(store, wave.pieces(-(-len(stored) // (4 * HOST.threads))))
 
+    def _gathered(self, loaded: Loaded) -> Any:
+        """The chunks of a wave: the new elements, and around them the old ones or the fill value."""
+        with self._blame(loaded.wave.coords):
+            batch = self._batch(loaded)
+            for part, _, rows in loaded.wave.rows():
+                part.gather(self.value, batch[rows], self.device.xp)
+        return batch
+
     def _batch(self, loaded: Loaded) -> Any:
         """Memory for the chunks of a wave, with what the value will not fill."""
-        wave, spec, xp = loaded.wave, self.layout.chain(loaded.wave.chunk_shape).spec, self.device.xp
+        wave, spec, xp = loaded.wave, self._chain(loaded).spec, self.device.xp
         shape = (len(wave.coords), *spec.shape)
         if spec.nbytes is None:
             batch = xp.empty(shape, spec.dtype)
@@ -300,19 +339,22 @@ class Writing:
         if not loaded.there.all():
             batch[...] = spec.fill_value
         if loaded.slab is not None and len(loaded.slab):
-            old = self.layout.chain(wave.chunk_shape).decode(loaded.slab, self.device)
-            if settle := self.device.checked():
-                settle()
+            with self._blame(wave.coords[loaded.there]):
+                old = self._chain(loaded).decode(loaded.slab, self.device)
             batch[xp.asarray(np.flatnonzero(loaded.there))] = old
         return batch
 
-    def _blank(self, batch: Any) -> np.ndarray:
-        if self.target.empty:
-            return np.zeros(len(batch), bool)
+    def _blank(self, batch: Any) -> Callable[[], np.ndarray]:
+        """Which chunks are not to be stored; on a GPU what is returned waits for that."""
         fill = self.layout.spec.fill_value
-        if self.device.gpu and fill is not None:
+        if self.device.gpu and fill is not None and not self.target.empty:
             return only_fill(batch, fill, self.device)
-        return blank(batch, fill)
+        found = np.zeros(len(batch), bool) if self.target.empty else blank(batch, fill)
+        return lambda: found
+
+    def _kept(self, batch: Any, stored: np.ndarray) -> Any:
+        """The chunks that are stored; no byte moves where these are all."""
+        return batch if stored.all() else batch[self.device.xp.asarray(np.flatnonzero(stored))]
 
     def _store(self, wave: Wave, slab: Slab, stored: np.ndarray) -> None:
         """`slab` has the chunks of the wave that are `stored`; the others are deleted."""

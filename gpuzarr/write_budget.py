@@ -27,11 +27,13 @@ LEAST = 8  # but none that is smaller than this part of what the device likes
 
 @dataclass(frozen=True)
 class WriteCost:
-    """Bytes that one chunk needs at most: while it is encoded, on the device until it is copied, and of the copy.
+    """Bytes that one chunk needs at most: from its gathering until it is encoded, beside that while it is encoded, on
+    the device until it is copied, and of the copy.
 
     `loaded`: pinned and on the device for the old chunk, where that is read first.
     """
 
+    gathered: int
     scratch: int
     made: int
     sent: int
@@ -42,9 +44,11 @@ class WriteCost:
         return int(CLASS * self.sent)
 
     def wave(self, behind: int) -> int:
-        """Of a pipeline in which `behind` waves are stored beside the one that is encoded."""
-        loading = 2 if behind else 1
-        return self.scratch + (1 + behind) * (self.made + self.pinned) + (loading + behind) * self.loaded
+        """Of a pipeline in which `behind` waves are stored beside the one that is encoded; then one more is gathered,
+        and one more loaded."""
+        early = 1 if behind else 0
+        encoding = (1 + early) * self.gathered + self.scratch
+        return encoding + (1 + behind) * (self.made + self.pinned) + (1 + 2 * early + behind) * self.loaded
 
 
 @dataclass(frozen=True)
@@ -59,26 +63,32 @@ class WriteShare:
     @property
     def scratch(self) -> int:
         """Bytes of one wave's scratch."""
-        return self.chunks * self.cost.scratch + FIXED
+        return self.chunks * (self.cost.gathered + self.cost.scratch) + FIXED
 
     def held(self, chunks: int) -> int:
         """Bytes beyond the value, at most, while waves of so many chunks follow each other."""
-        return chunks * self.cost.wave(self.behind) + (1 + self.behind) * FIXED
+        return chunks * self.cost.wave(self.behind) + fixed(self.behind)
+
+
+def fixed(behind: int) -> int:
+    """Bytes that waves hold whatever their chunks are; one is gathered early."""
+    return (2 + behind if behind else 1) * FIXED
 
 
 def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
     """What encoding a chunk takes; `covered`: nothing of the old one is read."""
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
     crossing = chain.host_steps_to_encode[0]
-    scratch, made = 2 * nbytes, nbytes  # gathered; and once more, where some are left out
+    scratch, made = nbytes, nbytes  # a copy, where some are left out
     for step in chain.steps[:crossing]:
         taken, made = _taken(step, nbytes, made, chain.whole, device)
         scratch += taken
     sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
     if covered:
-        return WriteCost(scratch + TABLES, made + ALIGNMENT, sent, 0)
+        return WriteCost(nbytes, scratch + TABLES, made + ALIGNMENT, sent, 0)
     loaded = 2 * (sent + (nbytes if crossing < len(chain.steps) else 0))  # pinned, and on the device
-    return WriteCost(scratch + TABLES + _decoding(chain, nbytes), made + ALIGNMENT, sent, int(CLASS * loaded))
+    gathered = nbytes + _decoding(chain, nbytes)
+    return WriteCost(gathered, scratch + TABLES, made + ALIGNMENT, sent, int(CLASS * loaded))
 
 
 def _decoding(chain: Chain, nbytes: int) -> int:
@@ -113,7 +123,7 @@ def write_share(chain: Chain, covered: bool, device: Device, limit: int) -> Writ
     """One chunk at a time, whatever it needs, where not even one fits."""
     need = write_cost(chain, covered, device)
     for behind in range(device.ahead, -1, -1):
-        if (chunks := (limit - (1 + behind) * FIXED) // need.wave(behind)) >= 1:
+        if (chunks := (limit - fixed(behind)) // need.wave(behind)) >= 1:
             return WriteShare(limit, need, chunks, behind)
     return WriteShare(limit, need, 1, 0)
 

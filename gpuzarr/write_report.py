@@ -27,8 +27,8 @@ class WriteReport:
         """Seconds in each stage, of all waves and threads together; a stage that was not there is left out.
 
         "load" reads old chunks. On a CPU all are times of threads; on a GPU "gather", "encode" and "copy" are times of
-        its streams (where the host does the last codecs, "encode" holds their threads' time too, and the wait for their
-        bytes), "store" those of the threads that store a wave.
+        its streams (where the host does the last codecs, "encode" holds their threads' time too), "store" those of the
+        threads that store a wave.
         """
         return stage_seconds(self.device, self.record, STAGES)
 

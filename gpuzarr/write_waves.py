@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from gpuzarr.batch import Slab
 from gpuzarr.chain import Chain
 from gpuzarr.checks import shown
 from gpuzarr.devices import Device
+from gpuzarr.devices.waves import Settle
 from gpuzarr.grid import Part
 from gpuzarr.layout import Layout
 from gpuzarr.shards import Shard
@@ -102,6 +103,19 @@ class Loaded:
     def pieces(self, n: int) -> list[Loaded]:
         """Whole: a write has its waves for all threads made before."""
         return [self]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The new chunks of a wave. On a GPU only launched: `blank()` waits, and tells which are nothing but fill value.
+
+    `check()`, if any, waits, and raises CodecError for the first old chunk that could not be decoded.
+    """
+
+    loaded: Loaded
+    batch: Any
+    blank: Callable[[], np.ndarray]
+    check: Settle | None
 
 
 def bundles(partly: Iterable[Part]) -> Iterator[list[Part]]:

@@ -1,4 +1,4 @@
-// Bits of 8 bytes, transposed: what the bit shuffle needs in both directions.
+// Bits transposed: what the bit shuffle needs in both directions.
 #pragma once
 #include "common.cuh"
 
@@ -11,4 +11,43 @@ __device__ __forceinline__ u64 transpose8x8(u64 x)
     x = x ^ t ^ (t << 14);
     t = (x ^ (x >> 28)) & 0x00000000F0F0F0F0ull;
     return x ^ t ^ (t << 28);
+}
+
+// The bits of `a` that are not in `mask`, which lie DISTANCE higher, for those of `b` that are.
+template <u32 DISTANCE> __device__ __forceinline__ void swap_bits(u32& a, u32& b, u32 mask)
+{
+    u32 low = (a & mask) | (b << DISTANCE & ~mask);
+    b = (a >> DISTANCE & mask) | (b & ~mask);
+    a = low;
+}
+
+// Four times 8 x 8 bits, between words: bit e of byte s of word k becomes bit k of byte s of word e.
+__device__ __forceinline__ void transpose8(u32* word)
+{
+#pragma unroll
+    for (u32 k = 0; k < 8; ++k)
+        if (!(k & 4)) swap_bits<4>(word[k], word[k | 4], 0x0F0F0F0F);
+#pragma unroll
+    for (u32 k = 0; k < 8; ++k)
+        if (!(k & 2)) swap_bits<2>(word[k], word[k | 2], 0x33333333);
+#pragma unroll
+    for (u32 k = 0; k < 8; ++k)
+        if (!(k & 1)) swap_bits<1>(word[k], word[k | 1], 0x55555555);
+}
+
+// Bits [begin, end) of 32 that follow each other from bit `bit` of p on, in each of 8 planes, `stride` bytes from one to
+// the next: a word of each. EVEN: so many that all planes lie alike in the aligned words. Bits before `begin` stay as
+// they are in `word`; aligned words that hold none of the bits are not read.
+template <bool EVEN>
+__device__ __forceinline__ void take(const u8* p, u32 stride, u32 bit, u32 begin, u32 end, u32* word)
+{
+    u32 before = (1u << begin) - 1;
+#pragma unroll
+    for (u32 k = 0; k < 8; ++k) {
+        const u8* q = p + (u64)k * stride;
+        u32 odd = (u32)(u64)(EVEN ? p : q) & 3, shift = 8 * odd + bit;
+        const u32* from = (const u32*)(q - odd);
+        u32 low = shift + begin < 32 ? from[0] : 0, high = shift + end > 32 ? from[1] : 0;
+        word[k] = (word[k] & before) | (__funnelshift_r(low, high, shift) & ~before);
+    }
 }

@@ -12,22 +12,6 @@
 #define THREADS 256
 #define GROUP 32  // elements
 
-// Byte s of four words.
-__device__ __forceinline__ u32 byte_of_each(const u32* word, u32 s)
-{
-    u32 selector = s | (4 + s) << 4;
-    return __byte_perm(__byte_perm(word[0], word[1], selector), __byte_perm(word[2], word[3], selector), 0x5410);
-}
-
-// Up to four bytes at p of which `there` may be read.
-__device__ __forceinline__ u32 load_up_to4(const u8* p, u64 there)
-{
-    if (there >= 4) return load4(p);
-    u32 v = 0;
-    for (u64 i = 0; i < there; ++i) v |= (u32)p[i] << (8 * i);
-    return v;
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* table, const u64* planes, u32 count)
 {
     // A group takes 32 * width bytes and 4 more, so that lanes of a warp meet different banks.
@@ -52,14 +36,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* ta
     for (u64 first = blockIdx.y * tile_elements; first < elements; first += gridDim.y * tile_elements) {
         u64 at = first / 8 + 4 * q;  // in a bit plane
         if (j < width && at < bit_plane) {
-            u32 word[8];
-#pragma unroll
-            for (u32 k = 0; k < 8; ++k) word[k] = load_up_to4(from + k * bit_plane + at, bit_plane - at);
+            u32 word[8] = {0, 0, 0, 0, 0, 0, 0, 0}, bits = bit_plane - at < 4 ? 8 * (u32)(bit_plane - at) : 32;
+            take<false>(from + at, (u32)bit_plane, 0, 0, bits, word);
+            transpose8(word);
 #pragma unroll
             for (u32 s = 0; s < 4; ++s) {
-                u64 x = transpose8x8((u64)byte_of_each(word + 4, s) << 32 | byte_of_each(word, s));
 #pragma unroll
-                for (u32 e = 0; e < 8; ++e) bytes[q * (group_bytes + 4) + (8 * s + e) * width + j] = (u8)(x >> (8 * e));
+                for (u32 e = 0; e < 8; ++e)
+                    bytes[q * (group_bytes + 4) + (8 * s + e) * width + j] = (u8)(word[e] >> (8 * s));
             }
         }
         __syncthreads();

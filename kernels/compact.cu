@@ -2,25 +2,27 @@
 // `ends` writes what a format has before and behind it.
 //
 //   sizes    bytes of each stream; 0 for one that failed, which takes no place
-//   starts   where each begins in the target, counted in bytes; multiples of ALIGNED
+//   starts   where each begins in the target, counted in bytes; multiples of PACKED
 //   extra    bytes of a stream's ends (place); head: those before it (compact)
+//   totals   bytes of each stream with its ends; 0 for one that failed
 //   target, capacity   where they go, and how many bytes are there; nothing is written beyond
 #include "copy.cuh"
 #include "scan.cuh"
 
 #define THREADS 256
-#define ALIGNED 16
+#define PACKED 16
 
 // An exclusive sum, by one block: THREADS streams in a round, thread t has one; `carry` is the sum of the rounds before.
-extern "C" __global__ void __launch_bounds__(THREADS) place(const u64* sizes, u64 extra, u64* starts, u32 count)
+extern "C" __global__ void __launch_bounds__(THREADS)
+place(const u64* sizes, u64 extra, u64* starts, u64* totals, u32 count)
 {
     __shared__ u64 sums[THREADS];
     u32 t = threadIdx.x;
     u64 carry = 0;
     for (u64 first = 0; first < count; first += THREADS) {
         u64 i = first + t, size = i < count ? sizes[i] : 0, all;
-        u64 room = size ? (size + extra + ALIGNED - 1) / ALIGNED * ALIGNED : 0, before = sum_before(room, sums, all);
-        if (i < count) starts[i] = carry + before;
+        u64 total = size ? size + extra : 0, before = sum_before((total + PACKED - 1) / PACKED * PACKED, sums, all);
+        if (i < count) starts[i] = carry + before, totals[i] = total;
         carry += all;
     }
 }

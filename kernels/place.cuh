@@ -6,7 +6,8 @@
 //   ELEMENTS  a thread moves one element of `width` bytes, several at once.
 //   TILES     the last axis but one is innermost in the chunk: 32 x 32 elements through shared memory. Needs 256
 //             threads a block.
-// Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu). Each has
+// Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu); rows also from bit planes, in strips
+// instead of pieces (bit_planes.cuh). A Source has
 //   AT_ONCE          how many pieces a thread should have on their way
 //   load(at)         what 16 bytes of a row are made of, `at` bytes into the chunk's box; made(piece, at): these bytes
 //   element(at, v)   the element there
@@ -146,12 +147,21 @@ struct Spot {
     i32 begin, end;
 };
 
+// Where the row of piece n begins in the result and in the box; the number of the piece in that row.
+__device__ __forceinline__ u32 row_of(const Form& f, u8* target, u32 n, u8*& start, i64& from)
+{
+    u32 last = f.axes - 1, row = divide(f, last, n);
+    i64 there;
+    locate(f, last, row, from, there);
+    start = target + there;
+    return n - row * f.extent[last];
+}
+
 __device__ __forceinline__ Spot spot_of(const Form& f, u8* target, u32 n)
 {
-    u32 last = f.axes - 1, row = divide(f, last, n), piece = n - row * f.extent[last];
-    i64 from, there;
-    locate(f, last, row, from, there);
-    u8* start = target + there;
+    u8* start;
+    i64 from;
+    u32 piece = row_of(f, target, n, start, from);
     i32 first = (i32)(piece * PIECE) - (i32)((u64)start & (PIECE - 1)), behind = first + PIECE, run = (i32)f.run;
     i32 offset = first < 0 ? 0 : first < run - PIECE ? first : run - PIECE;
     Spot s;

@@ -1,21 +1,24 @@
-// As place.cu, of chunks whose byte shuffle is not undone yet: planes are read where they lie, in what was compressed or
-// in what was decoded, and their elements go straight to their place. One kernel for each width of an element.
+// As place.cu, of chunks whose byte or bit shuffle is not undone yet: planes are read where they lie, in what was compressed
+// or in what was decoded, and their elements go straight to their place. One kernel for each width of an element.
 //
 // A chunk is cut into blocks (the last may be shorter), each of whole elements and shuffled by itself; byte j of the
-// elements of a block is its plane j, at any address. Or it lies as it is, or is missing, as in place.cu.
+// elements of a block is its plane j, at any address: bytes, or 8 planes of bits (bit_planes.cuh), which are for rows only.
+// Or it lies as it is, or is missing, as in place.cu.
 //   table      rows of `count`: address in the result, where the box begins (in bytes of the decoded chunk; an address
 //              if the chunk lies as it is, 0 if it is missing), number of the form, of the cut, and of the chunk's
 //              first plane
-//   forms      as in place.cu; elements are of `WIDTH` bytes
-//   cuts       the ways in which chunks are cut: bytes of a block and how to divide by it, 4 words each. At least 32
-//              elements; 0 for chunks that lie as they are or are missing
+//   forms      as in place.cu; elements are of `WIDTH` bytes. That of a chunk of bits counts strips, not pieces
+//   cuts       the ways in which chunks are cut, 4 words each: bytes of a block, how to divide by it, and of a chunk of
+//              bits its bytes, 0 of others. At least 32 elements a block, of bits a multiple of 8 in every one; 0 for
+//              chunks that lie as they are or are missing
 //   planes     addresses: of a chunk's first block, then of the second ...; each chunk's begin at a multiple of WIDTH
 //   low, high, swap   as in place.cu
+#include "bit_planes.cuh"
 #include "place.cuh"
 #include "planes.cuh"
 
 struct Cut {
-    u32 block, multiplier, shift, unused;
+    u32 block, multiplier, shift, bits;
 };
 
 __device__ __forceinline__ u64 bits_of(u16 v) { return v; }
@@ -105,10 +108,16 @@ place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* p
     Cut cut = ((const Cut*)cuts)[table[3 * row + i]];
     for (u32 k = threadIdx.x; k < sizeof(Form) / 8; k += blockDim.x) ((u64*)&f)[k] = form[k];
     __syncthreads();
-    if (cut.block) {
-        Planes<T> chunk;
-        chunk.table = planes + table[4 * row + i], chunk.begin = (u32)source, chunk.cut = cut;
-        put<T>(f, target, chunk, swap, tile);
+    const u64* first = planes + table[4 * row + i];
+    if (cut.bits) {
+        BitPlanes<sizeof(T)> chunk = {first, (u32)source, cut.block, cut.multiplier, cut.shift, cut.bits};
+        bit_rows(f, target, chunk, swap);
+    } else if (cut.block) {
+        if constexpr (sizeof(T) > 1) {  // single bytes are their own planes
+            Planes<T> chunk;
+            chunk.table = first, chunk.begin = (u32)source, chunk.cut = cut;
+            put<T>(f, target, chunk, swap, tile);
+        }
     } else if (source) {
         Plain chunk;
         chunk.base = global<const u8>(source);
@@ -120,26 +129,15 @@ place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* p
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 3)
-place_planes_2(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
-{
-    place_elements<u16>(table, forms, cuts, planes, low, high, swap, count);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 3)
-place_planes_4(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
-{
-    place_elements<u32>(table, forms, cuts, planes, low, high, swap, count);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 3)
-place_planes_8(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
-{
-    place_elements<uint2>(table, forms, cuts, planes, low, high, swap, count);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 3)
-place_planes_16(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
-{
-    place_elements<uint4>(table, forms, cuts, planes, low, high, swap, count);
-}
+#define KERNEL(WIDTH, T)                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS, 3)                                                          \
+    place_planes_##WIDTH(const u64* table, const u64* forms, const u64* cuts, const u64* planes,                      \
+                         u64 low, u64 high, u32 swap, u32 count)                                                      \
+    {                                                                                                                 \
+        place_elements<T>(table, forms, cuts, planes, low, high, swap, count);                                        \
+    }
+KERNEL(1, u8)
+KERNEL(2, u16)
+KERNEL(4, u32)
+KERNEL(8, uint2)
+KERNEL(16, uint4)

@@ -23,6 +23,7 @@ FLOORS = [  # top to bottom; a file may import from its own room and from the fl
     ["about", "indexers", "explain", "write_explain", "write_report", "resize", "attributes", "value", "writer"],
     ["create"],
     ["read", "write", "report", "warmup"],
+    ["write_cached"],
     ["write_waves"],
     ["direct", "joined", "shards"],
     ["plan"],

@@ -58,7 +58,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
         len(results.get("rows") or results["rates"])
         == {
             "gpu_decode": 7,
-            "gpu_kernels": 24,
+            "gpu_kernels": 40,
             "gpu_read": 8,
             "gpu_write": 10,
         }[name]

@@ -10,7 +10,7 @@ import numcodecs
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, measured
 from gpuzarr.codecs import find
 from gpuzarr.devices import choose, nvcomp
 from gpuzarr.devices import cuda as module
@@ -44,8 +44,10 @@ class Device:
 
 
 class Event:
-    def __init__(self, name):
-        self.name = name
+    name = ""
+
+    def __init__(self, block=False):
+        self.block = block
 
     def synchronize(self):
         """What is done is done."""
@@ -67,9 +69,11 @@ class Stream:
     def wait_event(self, event):
         self.waited.append(event.name)
 
-    def record(self):
+    def record(self, event=None):
         self.recorded += 1
-        return Event(f"{self.name} {self.recorded}")
+        event = event or Event()
+        event.name = f"{self.name} {self.recorded}"
+        return event
 
     def synchronize(self):
         """What is done is done."""
@@ -116,6 +120,7 @@ class StubXp(Xp):
         self._callers = self.stream = Stream(self)
         self.cuda = SimpleNamespace(
             Device=Device,
+            Event=Event,
             Stream=lambda non_blocking: Stream(self, "copying"),
             get_current_stream=lambda: self.stream,
             get_elapsed_time=lambda begin, end: 2.0,
@@ -211,9 +216,8 @@ def test_encoding(stub):
     plain = np.random.default_rng(0).integers(0, 5, (4, 1000)).astype("<f4")
     chunks = Slab(stub.upload(plain.reshape(-1).view(np.uint8)), np.arange(4) * 4000, np.full(4, 4000))
     for codec in (numcodecs.Zstd(), numcodecs.Zlib(), numcodecs.Blosc("lz4", shuffle=2)):
-        made = find(codec.codec_id, {"cname": "lz4"} if codec.codec_id == "blosc" else {}, 2).encode(
-            chunks, BytesSpec(4000), stub
-        )
+        ours = find(codec.codec_id, {"cname": "lz4"} if codec.codec_id == "blosc" else {}, 2)
+        made = measured(ours.encode(chunks, BytesSpec(4000), stub), stub)
         data = stub.download(made.data)
         streams = [data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)]
         assert [bytes(codec.decode(stream)) for stream in streams] == [p.tobytes() for p in plain]

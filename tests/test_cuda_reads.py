@@ -61,7 +61,7 @@ def test_copies_run_beside_and_results_on_the_callers_stream(cuda, path):
     assert np.array_equal(cuda.download(a[...]), VALUES)
 
 
-@pytest.mark.parametrize("codec", ["zstd", "gzip", "blosc", "bz2"])
+@pytest.mark.parametrize("codec", ["zstd", "gzip", "blosc", "bits", "bz2"])
 @pytest.mark.parametrize("where", ["gpu", "host"])
 def test_memory_that_is_really_taken_stays_within_the_limit(cuda, tmp_path, codec, where):
     """Counted where it is allocated: device memory that lives, and all pinned memory that was ever locked."""
@@ -70,6 +70,7 @@ def test_memory_that_is_really_taken_stays_within_the_limit(cuda, tmp_path, code
         "zstd": zarr.codecs.ZstdCodec(),
         "gzip": zarr.codecs.GzipCodec(level=1),
         "blosc": zarr.codecs.BloscCodec(cname="zstd", shuffle="shuffle", typesize=4),
+        "bits": zarr.codecs.BloscCodec(cname="lz4", shuffle="bitshuffle", typesize=4),
         "bz2": zarr.codecs.numcodecs.BZ2(level=1),
     }[codec]
     path, limit, cuda.cost = tmp_path / codec, 2 << 20, Costs(where=where)
@@ -197,5 +198,5 @@ def test_warmup(cuda, monkeypatch):
     gpuzarr.warmup("cpu")
     gpuzarr.warmup(cuda)
     names = {name for _, name in cuda._functions}
-    assert {"place", "place_planes_4"} < names
+    assert {"place", "place_planes_1", "place_planes_4"} < names
     assert {"unshuffle", "bitunshuffle", "crc32", "adler32_sums", "copy", "bad_status", "bad_checksum"} <= names

@@ -30,7 +30,7 @@ def stored(array):
 
 
 def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):  # noqa: F811
-    mine, leaving = Stream(cuda.stream.xp, "mine"), cuda._leaving
+    mine, leaving = Stream(cuda.stream.xp, "mine"), cuda._streams["leaving"]
     value = cuda.upload(VALUES)
     array.set(..., value, stream=mine)
     assert np.array_equal(stored(array), VALUES)
@@ -44,6 +44,18 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     assert cuda.held.total == 0 and cuda._pins.kept > 0
     gpuzarr.release()
     assert "write_limit" not in vars(cuda)
+
+
+def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
+    """CUDA would have them look again and again, on cores that others store with."""
+    waited = []
+    monkeypatch.setattr("tests.test_cuda.Event.synchronize", lambda event: waited.append(event.block))
+    array[...] = cuda.upload(VALUES)
+    written, waves = waited[:], array.last_write.asdict()["waves"]  # which waits for the last copies' times
+    assert written == 3 * waves * [True]  # flags, sizes and the copy of each wave
+    waited.clear()
+    array[...]
+    assert waited and not any(waited)
 
 
 def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):  # noqa: F811
@@ -90,10 +102,10 @@ def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):  # noqa: F8
 
 def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):  # noqa: F811
     """Else a writer would wait for a copy on one stream, and write on another."""
-    before = cuda._copying, cuda._leaving, cuda._writing
+    before = cuda._copying, cuda._streams["leaving"], cuda._writing
     cuda.xp.freed.clear()
     gpuzarr.release()
-    assert (cuda._copying, cuda._leaving, cuda._writing) == before
+    assert (cuda._copying, cuda._streams["leaving"], cuda._writing) == before
     assert len(cuda.xp.freed) == 3  # what CuPy keeps for them, nobody else could use
     with ThreadPoolExecutor(8) as pool:
         made = Streams(lambda: (time.sleep(0.01), object()))

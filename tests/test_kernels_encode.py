@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec
+from gpuzarr.batch import BytesSpec, measured
 from gpuzarr.codecs import find
 from gpuzarr.devices.host import HOST
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import BIG, LITTLE
-from gpuzarr.gpu.compact import Ends, compacted, joined, places
+from gpuzarr.gpu.compact import Ends, compacted, places
 from gpuzarr.gpu.empty import only_fill
 from gpuzarr.gpu.shuffle import bitshuffle
 from tests.codecs.fixtures import slab, whole
@@ -31,9 +31,10 @@ def test_bitshuffle(threads, width):
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 1000])
 def test_place(threads, count):
     sizes = np.random.default_rng(count).integers(0, 5000, count).astype(np.uint64)
-    found = threads.download(places(threads, threads.upload(sizes), 6))
+    found, totals = map(threads.download, places(threads, threads.upload(sizes), 6))
     room = np.where(sizes > 0, (sizes + 6 + 15) // 16 * 16, 0)
     assert found.tolist() == (np.cumsum(room) - room).tolist()
+    assert totals.tolist() == np.where(sizes > 0, sizes + 6, 0).tolist()
 
 
 @pytest.mark.parametrize("ends", ["none", "four before", "two before, four behind"])
@@ -49,7 +50,7 @@ def test_compacted(threads, ends):
     }[ends]
     head, tail = made.head_bytes, made.tail_bytes
     actual = threads.upload(np.array(sizes, np.uint64))
-    slab = compacted(threads, addresses(threads, source), actual, 70_000, made)
+    slab = measured(compacted(threads, threads.upload(addresses(threads, source)), actual, 70_000, made), threads)
     data = threads.download(slab.data)
     for i, stream in enumerate(streams):
         got = data[slab.starts[i] : slab.starts[i] + slab.sizes[i]].tobytes()
@@ -61,7 +62,10 @@ def test_compacted(threads, ends):
 def test_a_failed_stream_is_seen(threads):
     source = crowded(threads, random(np.random.default_rng(0), [50, 60]))
     sizes = threads.upload(np.array([50, 0], np.uint64))
-    assert compacted(threads, addresses(threads, source), sizes, 60, Ends()) is None
+    for ends in (Ends(), Ends(sizes.view(np.uint32), 4)):
+        assert (
+            measured(compacted(threads, threads.upload(addresses(threads, source)), sizes, 60, ends), threads) is None
+        )
 
 
 def test_nothing_is_written_beyond_the_target(threads):
@@ -76,15 +80,6 @@ def test_nothing_is_written_beyond_the_target(threads):
     assert (threads.download(target)[40:] == 0xEE).all()
 
 
-def test_joined(threads):
-    streams = random(np.random.default_rng(1), [5, 700, 16, 1])
-    parts = [crowded(threads, streams[:1]), crowded(threads, streams[1:])]
-    slab = joined(threads, parts)
-    data = threads.download(slab.data)
-    got = [data[s : s + n].tobytes() for s, n in zip(slab.starts, slab.sizes, strict=True)]
-    assert got == [s.tobytes() for s in streams]
-
-
 @pytest.mark.parametrize("cname, shuffle, width", [("lz4", 1, 4), ("lz4", 2, 4), ("zstd", 1, 8), ("zstd", 2, 3)])
 def test_blosc(threads, cname, shuffle, width):
     """300 streams a chunk, some raw, and chunks that are copied."""
@@ -92,7 +87,7 @@ def test_blosc(threads, cname, shuffle, width):
     chunks = [rng.integers(0, most, 12_000, dtype=np.uint8) for most in (2, 256, 1, 1, 256)]
     chunks[2][:2000] = rng.integers(0, 256, 2000)
     codec = find("blosc", {"cname": cname, "shuffle": shuffle, "typesize": width, "clevel": 5, "blocksize": 128}, 3)
-    made = codec.encode(crowded(threads, chunks), BytesSpec(12_000), threads)
+    made = measured(codec.encode(crowded(threads, chunks), BytesSpec(12_000), threads), threads)
     data = threads.download(made.data)
     frames = [data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)]
     back = codec.decode(slab(*frames), BytesSpec(12_000), HOST)
@@ -110,7 +105,20 @@ def test_append_crc32c(threads, at_end):
     assert whole(codec.decode(found, BytesSpec(None), HOST)) == [c.tobytes() for c in chunks]
 
 
+@pytest.mark.parametrize("at_end", [False, True])
+def test_append_crc32c_where_the_host_knows_no_sizes(threads, at_end):
+    chunks = random(np.random.default_rng(2), [1, 4, 1025, 70_001] * 70)
+    sizes = threads.upload(np.array([len(chunk) for chunk in chunks], np.uint64))
+    source = crowded(threads, chunks)
+    packed = compacted(threads, threads.upload(addresses(threads, source)), sizes, 70_001, Ends())
+    made = measured(append_crc32c(packed, at_end, threads), threads)
+    data = threads.download(made.data)
+    found = slab(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
+    codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
+    assert whole(codec.decode(found, BytesSpec(None), HOST)) == [c.tobytes() for c in chunks]
+
+
 def test_only_fill(threads):
     batch = np.zeros((5, 99, 99), np.uint16)
     batch[1, 0, 0] = batch[2, 98, 98] = batch[3, 50, 50] = 1
-    assert only_fill(threads.upload(batch), 0, threads).tolist() == [True, False, False, False, True]
+    assert only_fill(threads.upload(batch), 0, threads)().tolist() == [True, False, False, False, True]

@@ -40,8 +40,19 @@ def planes_of(chunk, width, block):
     return [np.ascontiguousarray(cut[:, j]) for cut in cuts for j in range(width)]
 
 
-def shuffling(elements):
-    """As test_place.stored, but every third chunk lies as it is and the others are cut into blocks of about so many."""
+def bit_planes_of(chunk, width, block):
+    """The same, of each byte its 8 bit planes."""
+    return [
+        np.packbits(np.unpackbits(plane[:, None], axis=1, bitorder="little").T, bitorder="little")
+        for plane in planes_of(chunk, width, block)
+    ]
+
+
+def shuffling(elements, of_bits=()):
+    """As test_place.stored, but every third chunk lies as it is and the others are cut into blocks of about so many.
+
+    Chunks whose number modulo 4 is in `of_bits` have their bits shuffled; then so many must be a multiple of 8.
+    """
 
     def store(device, pieces, permutation, swapped, offset):
         kind, width = pieces[0].dtype, pieces[0].dtype.itemsize
@@ -51,8 +62,9 @@ def shuffling(elements):
         parts, count, blocks, first = [], [], [], []
         for number, row in enumerate(rows):
             plain = (row.byteswap() if swapped else row).reshape(-1).view(np.uint8)
-            block = width * (elements + 5 * (number % 2)) if number % 3 != 2 else 0
-            made = planes_of(plain, width, block) if block else [plain]
+            block = width * (elements + (8 if of_bits else 5) * (number % 2)) if number % 3 != 2 else 0
+            apart = bit_planes_of if number % 4 in of_bits else planes_of
+            made = apart(plain, width, block) if block else [plain]
             first.append(sum(len(p) for p, b in zip(count, blocks, strict=True) if b))
             parts += made
             count.append(made)
@@ -62,7 +74,8 @@ def shuffling(elements):
         lies = np.array(blocks)[of] == 0
         addresses = np.zeros(len(rows), np.uint64)
         addresses[of[lies]] = places[lies]
-        planes = Planes(width, addresses, np.array(blocks), np.array(first), places[~lies], held)
+        bits = [len(plain) if block and number % 4 in of_bits else 0 for number, block in enumerate(blocks)]
+        planes = Planes(width, addresses, np.array(blocks), np.array(first), places[~lies], np.array(bits), held)
         unit = width // 2 if kind.kind == "c" else width
         return Chunks(addresses, tuple(strides.tolist()), unit if swapped else 1, held, planes)
 

@@ -103,7 +103,7 @@ def test_a_wave_is_encoded_while_others_are_stored(
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])
-@pytest.mark.parametrize("place", ["load", "_batch", "_blank", "_settle", "_store"])
+@pytest.mark.parametrize("place", ["load", "gather", "_batch", "_blank", "encode", "_settle", "_store"])
 @pytest.mark.parametrize("name", ["zstd", "sharded"])
 def test_what_goes_wrong_leaves_nothing_behind(
     name: str, place: str, error: type[BaseException], tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch

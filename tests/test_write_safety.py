@@ -112,11 +112,11 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
 def test_how_files_take_their_place(fsync: bool, tmp_path: Path) -> None:
     """New ones, over old ones, never over a folder."""
     for text in (b"one", b"two"):
-        files.write(str(tmp_path / "file"), [text[:1], text[1:]], fsync)
+        files.write(str(tmp_path / "file"), text, fsync)
         assert (tmp_path / "file").read_bytes() == text
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
-        files.write(str(tmp_path / "folder"), [b"three"], fsync)
+        files.write(str(tmp_path / "folder"), b"three", fsync)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -21,6 +21,7 @@ from gpuzarr.gpu.planes import Planes
 from gpuzarr.host import chunkwise
 from gpuzarr.host.blosc_library import compressor, decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
+from gpuzarr.host.chunkwise import Encoder
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
@@ -89,18 +90,12 @@ class Blosc:
         _decode_others(chunks, target, others.tolist())
         return target
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_encode.encode(self, self.frame(spec.nbytes or 0), chunks, spec, device)
+            return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
+        if (chunks.sizes < _LARGEST).all() and (encoder := self.encoder()) is not None:
+            return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress
-
-        if (run := compressor()) is not None and (self.typesize or 1) < 256 and (chunks.sizes < _LARGEST).all():
-
-            def fill(target: int, room: int, source: int, nbytes: int) -> int:
-                element, shuffle = self._element(nbytes), self._shuffle()
-                return run(target, room, source, nbytes, element, self.cname, self.clevel, shuffle, self.blocksize)
-
-            return chunkwise.encoded_by_address("blosc", chunks, chunks.sizes + HEADER, device, fill)
 
         def encode(chunk: np.ndarray) -> Any:
             element = np.dtype(f"V{self._element(len(chunk))}")
@@ -108,9 +103,21 @@ class Blosc:
 
         return chunkwise.encoded("blosc", chunks, device, encode)
 
-    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Slab | Planes:
+    def encoder(self) -> Encoder | None:
+        """c-blosc, for chunks of less than 2 GiB on the host; None where it cannot be called by address."""
+        run, shuffle, cname = compressor(), self._shuffle(), self.cname
+        if run is None or (self.typesize or 1) > 255:
+            return None
+
+        def encode(target: int, room: int, source: int, nbytes: int) -> int:
+            element = self._element(nbytes)
+            return run(target, room, source, nbytes, element, cname, self.clevel, shuffle, self.blocksize)
+
+        return Encoder(lambda nbytes: nbytes + HEADER, encode)
+
+    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Slab | Planes:
         """As `decode` on a GPU, but what placement can undo is left to it, and chunks stored plain are not copied."""
-        return gpu.planes(self, chunks, spec, device, width)
+        return gpu.planes(self, chunks, spec, device, width, bits)
 
     def frame(self, nbytes: int) -> FrameShape:
         """What a frame of a chunk of `nbytes` bytes looks like, as a GPU makes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.gpu.append import append_crc32c
@@ -19,6 +19,7 @@ class Crc32c:
     names = ("crc32c", "numcodecs.crc32c")
     ids = ("crc32c",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    unmeasured = True
 
     location: str = "end"
 
@@ -41,8 +42,8 @@ class Crc32c:
 
         return verified("crc32c", chunks, spec, into, self.location, value)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
-        if device.gpu:
+    def encode(self, chunks: Slab | Unmeasured, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+        if device.gpu or isinstance(chunks, Unmeasured):
             return append_crc32c(chunks, self.location == "end", device)
         from google_crc32c import value
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
@@ -45,9 +45,9 @@ class Gzip:
             return streams.decode("gzip", self, chunks, spec, device, into)
         return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("gzip", self, chunks, spec, device, gpu_compress.effort(self.level))
+            return gpu_compress.encode("gzip", chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("gzip", chunks, device, self._encode)
 
     def _encode(self, chunk: np.ndarray) -> bytes:

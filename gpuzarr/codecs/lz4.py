@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -57,9 +57,9 @@ class Lz4:
 
         return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("lz4", self, chunks, spec, device)
+            return gpu_compress.encode("lz4", chunks, spec, device)
         from numcodecs.lz4 import compress
 
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))

@@ -48,7 +48,7 @@ class Shuffle:
             return chunkwise.moved(chunks, into)
         return self._moved(chunks, device.slab(chunks.sizes) if into is None else into, "decode")
 
-    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Slab | Planes:
+    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Slab | Planes:
         """As `decode` on a GPU, but what placement can undo is left to it."""
         nbytes = spec.nbytes or 0
         if self.elementsize != width or not placeable(width, np.array(nbytes), np.array(nbytes)):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import MetadataError
@@ -43,9 +43,9 @@ class Zlib:
             return streams.decode("zlib", self, chunks, spec, device, into)
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("zlib", self, chunks, spec, device, gpu_compress.effort(self.level))
+            return gpu_compress.encode("zlib", chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))
 
 

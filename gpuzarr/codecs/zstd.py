@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -15,6 +15,7 @@ from gpuzarr.formats.zstd_frame import content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
+from gpuzarr.host.chunkwise import Encoder
 from gpuzarr.host.zstd_library import bound, decoder, encoder
 
 _MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
@@ -56,14 +57,19 @@ class Zstd:
         target = chunkwise.room(chunks, spec.nbytes, device, into)
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("zstd", self, chunks, spec, device)
-        if (encode := encoder(self.level, self.checksum)) is not None:
-            return chunkwise.encoded_by_address("zstd", chunks, bound(chunks.sizes), device, encode)
+            return gpu_compress.encode("zstd", chunks, spec, device)
+        if (encoder := self.encoder()) is not None:
+            return chunkwise.encoded_by_address("zstd", chunks, device, encoder)
         from numcodecs.zstd import compress
 
         return chunkwise.encoded("zstd", chunks, device, lambda chunk: compress(chunk, self.level, self.checksum))
+
+    def encoder(self) -> Encoder | None:
+        """libzstd, for this thread of the host; None where it cannot be called by address."""
+        encode = encoder(self.level, self.checksum)
+        return None if encode is None else Encoder(bound, encode)
 
 
 def _fill(chunk: np.ndarray, target: np.ndarray) -> None:

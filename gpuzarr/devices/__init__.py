@@ -131,10 +131,11 @@ class Device(Protocol):
         """`download` in two: the copy is ordered on the stream now; the function that is returned waits for it."""
         ...
 
-    def bring(self, data: Any) -> Callable[[], np.ndarray]:
-        """`fetch` of what a wave has encoded: into pinned memory of the wave, beside all that is launched later.
+    def bring(self, data: Any) -> Callable[..., np.ndarray]:
+        """What a wave has encoded, to come into pinned memory of the wave, beside all that is launched later.
 
-        `data` must not be changed any more; any thread may wait for it.
+        The function that is returned, `(count=None)`, copies the first `count` items (all) as soon as what is launched
+        by now is done, and waits for them; any thread may call it, once. `data` must not be changed any more.
         """
         ...
 

@@ -1,8 +1,8 @@
 """An NVIDIA GPU: CuPy's arrays, streams and memory pool; our kernels; nvCOMP. Not yet run on a GPU.
 
-Everything is ordered on the current CuPy stream of the calling thread, but for the copies of what was staged: those
-run on a stream of their own, beside the decoding of the wave before. Nothing waits for the device but `download` and
-`settle`.
+Everything is ordered on the current CuPy stream of the calling thread, but for the copies of what was staged, and of
+what was encoded: those run on streams of their own (devices/copies.py). Nothing waits for the device but `download`,
+what `fetch` and `bring` return, and `settle`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import numpy as np
 
 from gpuzarr.batch import Slab, packed
 from gpuzarr.devices import nvcomp, nvcomp_compress
+from gpuzarr.devices.copies import Copies
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.pending import Pending
 from gpuzarr.devices.pinned import Pinned, rounded
 from gpuzarr.devices.probe import holds
-from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
+from gpuzarr.devices.record import Held, Record, Tab, Tabs
 from gpuzarr.devices.streams import Streams, Turn
 from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
 from gpuzarr.errors import DeviceError
@@ -31,7 +32,6 @@ from gpuzarr.kernels import cubin
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 34 times what they compress
-FEW = 1 << 20  # bytes; what is fetched and is more lies in pinned memory that can be let go
 LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
 
 
@@ -57,6 +57,7 @@ class Cuda:
         self._pins = Pinned(self._lock_pages)
         self._streams = Streams(self._stream)
         self.tabs, self.held = Tabs(), Held()
+        self._copies = Copies(cupy, self.tabs, self._streams, self._pin, self._waited, self.on)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from gpuzarr.devices.choose import device
@@ -131,10 +132,6 @@ class Cuda:
         cuda = self.xp.cuda
         return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
 
-    def _few(self, nbytes: int) -> Any:
-        """Pinned memory of CuPy's pool, which never lets go of any, and uses it again only for the same size."""
-        return self.xp.cuda.alloc_pinned_memory(rounded(nbytes))
-
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         record = record or Record()
         with self.on():
@@ -196,11 +193,6 @@ class Cuda:
         return self._streams["copying"]
 
     @property
-    def _leaving(self) -> Any:
-        """The stream of the copies to the host, so that both directions of the bus are used at once."""
-        return self._streams["leaving"]
-
-    @property
     def _writing(self) -> Any:
         """The stream of writers that do not wait."""
         return self._streams["writing"]
@@ -259,78 +251,19 @@ class Cuda:
             return float(self.xp.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def upload(self, data: np.ndarray) -> Any:
-        """A copy on the device, in the order of the current stream. Within a wave the host does not wait for it.
-
-        Outside of waves it does: `data` may be pinned, of somebody who writes to it when this returns.
-        """
         with self.on():
-            data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
-            tab = self.tabs.tab
-            self.tabs.count(sent=data.nbytes)
-            if tab is not None and tab.pinned(data):
-                return self._copy_beside(data, tab)
-            self.tabs.scratch(data.nbytes)
-            there, stream = self.xp.empty(data.shape, data.dtype), self.xp.cuda.get_current_stream()
-            there.set(data if tab is None else self._pinned_copy(data), stream)
-            return self._waited(stream, there) if tab is None else there
-
-    def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
-        """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
-        pinned = self._pin(data.nbytes, "tables")[: data.nbytes].view(data.dtype).reshape(data.shape)
-        pinned[...] = data
-        return pinned
-
-    def _copy_beside(self, data: np.ndarray, tab: Tab) -> Any:
-        """On the copying stream; the current one waits for it.
-
-        The memory is that stream's, so the wave keeps it until it is settled: else the next copy could overwrite it
-        while it is still read. Its size is rounded, so that CuPy's pool has the next wave's without asking CUDA.
-        """
-        copying = self._copying
-        with copying:
-            memory = self.xp.empty(rounded(data.nbytes), np.uint8)
-            there = memory[: data.nbytes].view(data.dtype).reshape(data.shape)
-            begin = copying.record()
-            there.set(data, copying)
-            end = copying.record()
-        tab.keep(memory, len(memory))
-        tab.record.mark("copy", begin, end)
-        self.xp.cuda.get_current_stream().wait_event(end)
-        return there
+            return self._copies.upload(data)
 
     def download(self, data: Any) -> np.ndarray:
         return self.fetch(data)()
 
     def fetch(self, data: Any) -> Callable[[], np.ndarray]:
         with self.on():
-            self.tabs.count(fetched=data.nbytes)
-            memory = self._few(data.nbytes) if data.nbytes <= FEW else self._pin(data.nbytes)
-            host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
-            stream = self.xp.cuda.get_current_stream()
-            self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
-            return partial(self._waited, stream.record(), host)
+            return self._copies.fetch(data)
 
-    def bring(self, data: Any) -> Callable[[], np.ndarray]:
-        """On the leaving stream, which begins when the current one has come here.
-
-        The wave keeps `data` until it is settled: its memory is the current stream's, which could use it again while
-        it is still copied.
-        """
-        tab = self.tabs.tab
-        if tab is None or not data.nbytes:
-            return self.fetch(data)
+    def bring(self, data: Any) -> Callable[..., np.ndarray]:
         with self.on():
-            self.tabs.count(fetched=data.nbytes)
-            data = self.xp.ascontiguousarray(data)
-            host = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
-            tab.keep(data, behind_view(data))
-            leaving = self._leaving
-            leaving.wait_event(self.xp.cuda.get_current_stream().record())
-            begin = leaving.record()
-            data.get(stream=leaving, out=host, blocking=False)
-            end = leaving.record()
-            tab.record.mark("copy", begin, end)
-            return partial(self._waited, end, host)
+            return self._copies.bring(data)
 
     def _waited(self, event: Any, filled: Any) -> Any:
         """What the copy that ends with `event` (or as the last of a stream) has filled."""

@@ -3,7 +3,13 @@
 Loading (storage into pinned memory) runs on threads, up to `ahead` waves before. Finishing (of a read: copy, decode,
 place) launches, in the caller's thread and in order. What a read launched is looked at one wave later, so that the GPU
 always has the next wave's work before the host waits for anything. A write is the mirror image: finishing gathers
-and encodes, settling (wait for the copy into pinned memory, store) runs on threads, up to `behind` waves after.
+and encodes, settling (wait for the sizes, copy into pinned memory, store) runs on threads, up to `behind` waves after.
+Encoding must know which chunks are blank, so it is the second of two halves: the first one of the next wave, which
+gathers, is launched before the host waits for that.
+
+    stream     gather 0 | gather 1, encode 0 | gather 2, encode 1 | gather 3, encode 2 | ...
+    a thread                                   wait for the sizes of 0, copy, store
+    another                                                         the same of 1
 """
 
 from __future__ import annotations
@@ -20,6 +26,20 @@ Load = Callable[[Any], Any]  # a wave -> what `Finish` needs, with a method piec
 Finish = Callable[[Any], "Settle | None"]  # launches; what it returns ends the wave, raises for its first bad chunk
 Settle = Callable[[], None]
 AHEAD = 2  # waves that are loaded (stored) beside the one that is decoded (encoded), where memory allows
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A `Finish` that launches, waits for what it has found, and launches the rest.
+
+    `first(loaded)` only launches. What it returns is given to `second`, which may wait for that.
+    """
+
+    first: Callable[[Any], Any]
+    second: Finish
+
+    def __call__(self, loaded: Any) -> Settle | None:
+        return self.second(self.first(loaded))
 
 
 @dataclass(frozen=True)
@@ -65,11 +85,7 @@ class Pipeline:
         running: list[Future[None]] = []
         most = self.behind or (1 if self.ahead else 0)
         try:
-            for loaded, tab in self._loaded(waves, opened):
-                with self.tabs.of(tab):
-                    settle = self.finish(loaded)
-                del loaded
-                tab.launched()
+            for settle, tab in self._finished(waves, opened):
                 unsettled.append((self._on_thread(settle, tab, running), tab))
                 del settle
                 while len(unsettled) > most:
@@ -78,6 +94,26 @@ class Pipeline:
                 self._settle(*unsettled.popleft(), opened)
         finally:
             _stop(running)
+
+    def _finished(self, waves: Iterable[Any], opened: list[Tab]) -> Iterator[tuple[Settle | None, Tab]]:
+        """The waves, each when all of it is launched. Of halves, the next wave's first one is launched before."""
+        halves = self.finish if isinstance(self.finish, Halves) else Halves(_itself, self.finish)
+        early = 1 if halves is self.finish and self.behind else 0
+        begun: deque[tuple[Any, Tab]] = deque()
+        for loaded, tab in self._loaded(waves, opened):
+            with self.tabs.of(tab):
+                begun.append((halves.first(loaded), tab))
+            del loaded
+            if len(begun) > early:
+                yield self._launched(halves.second, *begun.popleft())
+        while begun:
+            yield self._launched(halves.second, *begun.popleft())
+
+    def _launched(self, finish: Finish, loaded: Any, tab: Tab) -> tuple[Settle | None, Tab]:
+        with self.tabs.of(tab):
+            settle = finish(loaded)
+        tab.launched()
+        return settle, tab
 
     def _on_thread(self, settle: Settle | None, tab: Tab, running: list[Future[None]]) -> Settle | None:
         """The same, begun on a thread, where waves are settled there."""
@@ -91,10 +127,9 @@ class Pipeline:
         with self.tabs.of(tab):
             settle()
 
-    @staticmethod
-    def _settle(settle: Settle | None, tab: Tab, opened: list[Tab]) -> None:
+    def _settle(self, settle: Settle | None, tab: Tab, opened: list[Tab]) -> None:
         if settle:
-            settle()
+            self._settle_for(settle, tab)
         tab.close()
         opened.remove(tab)
 
@@ -116,6 +151,10 @@ class Pipeline:
         tab.record.count(waves=1)
         with self.tabs.of(tab):
             return self.load(wave)
+
+
+def _itself(loaded: Any) -> Any:
+    return loaded
 
 
 def _stop(futures: list[Future[Any]]) -> None:

@@ -45,21 +45,23 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
     return into
 
 
-def planes(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, width: int) -> Planes:
-    """As `decode`, but byte shuffles of elements of `width` bytes are left, and plain copies stay where they lie."""
+def planes(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Planes:
+    """As `decode`, but plain copies stay where they lie, and shuffles of elements of `width` bytes are left: of bytes,
+    and where `bits` says so, of bits."""
     chunks = with_host(chunks, device)
     streams, on_host = _parsed(chunks, spec, device)
     headers, plain = streams.headers, streams.headers.copied & ~on_host
-    left = ~on_host & (headers.shuffle == frame.BYTE_SHUFFLE) & (headers.typesize == width)
-    left &= placeable(width, headers.blocksize, headers.nbytes)
+    of_bits = (headers.shuffle == frame.BIT_SHUFFLE) & placeable(width, headers.blocksize, headers.nbytes, bits=True)
+    of_bytes = (headers.shuffle == frame.BYTE_SHUFFLE) & placeable(width, headers.blocksize, headers.nbytes)
+    left = ~on_host & (headers.typesize == width) & (of_bytes | (of_bits & bits))
     into = device.slab(np.where(plain | left, 0, headers.nbytes))
     plan = _Plan.of(streams, ~(on_host | plain)[streams.chunk], chunks, into, device)
     plan.launch(device, left)
     decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)
     places = np.where(plain, addresses(chunks, device) + np.uint64(frame.HEADER), addresses(into, device))
     held = chunks.data, plan.stage.data, into.data
-    blocks = np.where(left, headers.blocksize, 0)
-    return Planes(width, np.where(left, np.uint64(0), places), blocks, *plan.planes(left, width), held)
+    blocks, nbytes = np.where(left, headers.blocksize, 0), np.where(left & of_bits, headers.nbytes, 0)
+    return Planes(width, np.where(left, np.uint64(0), places), blocks, *plan.planes(left, width), nbytes, held)
 
 
 def _parsed(chunks: Slab, spec: BytesSpec, device: Device) -> tuple[frame.Streams, np.ndarray]:

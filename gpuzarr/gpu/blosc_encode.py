@@ -6,18 +6,16 @@ What compresses to nothing smaller is stored as it is, a stream or the whole chu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, packed
+from gpuzarr.batch import PACKED, BytesSpec, Slab, Unmeasured, packed
 from gpuzarr.devices import Device
 from gpuzarr.devices.nvcomp_compress import MAX_INPUT
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, CODECS, HEADER, ZSTD
 from gpuzarr.formats.blosc_shape import LARGEST, FrameShape
-from gpuzarr.gpu.compact import ALIGNED, aligned, places, slab_of
-from gpuzarr.gpu.compress import in_parts
+from gpuzarr.gpu.compact import aligned, in_slots, places
 from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
 from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
 
@@ -40,19 +38,16 @@ def too_large(shape: FrameShape) -> str | None:
     return None if shape.copied or largest <= MAX_INPUT else f"nvCOMP compresses at most {MAX_INPUT} bytes a stream"
 
 
-def encode(codec: Any, shape: FrameShape, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
-    """Encode a batch of chunks of `shape.nbytes` bytes. Waits for the device, to know the sizes."""
-    frame = aligned(shape.nbytes + HEADER)
-    if shape.copied:
-        return in_parts(partial(_copied, shape, device), codec, chunks, spec, device, frame)
-    room = aligned(device.compressed_room(CODECS[shape.codec], max(shape.part, shape.last)))
-    each = _Stage.row(shape) + shape.streams * room + frame
-    return in_parts(partial(_compressed, shape, room, device), codec, chunks, spec, device, each)
+def encode(shape: FrameShape, chunks: Slab, device: Device) -> Slab | Unmeasured:
+    """Encode a batch of chunks of `shape.nbytes` bytes."""
+    if shape.copied or not len(chunks):
+        return _copied(shape, device, chunks)
+    return _compressed(shape, device, chunks)
 
 
 def _copied(shape: FrameShape, device: Device, chunks: Slab) -> Slab:
     """Frames that are a header and the chunk as it is."""
-    starts, sizes, total = packed(chunks.sizes + HEADER, ALIGNED)
+    starts, sizes, total = packed(chunks.sizes + HEADER, PACKED)
     made = Slab(device.empty(total), starts, sizes)
     words = np.array([shape.first_word, shape.nbytes, shape.blocksize, shape.nbytes + HEADER], np.uint32)
     header, where = device.upload(words), addresses(made, device)
@@ -61,28 +56,28 @@ def _copied(shape: FrameShape, device: Device, chunks: Slab) -> Slab:
     return made
 
 
-def _compressed(shape: FrameShape, room: int, device: Device, chunks: Slab) -> Slab:
+def _compressed(shape: FrameShape, device: Device, chunks: Slab) -> Unmeasured:
     count, stage = len(chunks), _Stage.of(shape, chunks, device)
     plain = stage.streams(shape)
     nbytes = np.full((count, shape.streams), shape.part)
     if shape.last:
         nbytes[:, -1] = shape.last
-    slots = device.empty(plain.size * room)
-    where = np.uint64(device.address(slots)) + np.arange(plain.size, dtype=np.uint64) * np.uint64(room)
+    room = aligned(device.compressed_room(CODECS[shape.codec], max(shape.part, shape.last)))
+    slots, where = in_slots(plain.size, room, device)
     sizes = device.compress(CODECS[shape.codec], plain, nbytes.reshape(-1), where)
     return _assembled(shape, device, chunks, plain, slots, room, sizes)
 
 
 def _assembled(
     shape: FrameShape, device: Device, chunks: Slab, plain: np.ndarray, slots: Any, room: int, sizes: Any
-) -> Slab:
+) -> Unmeasured:
     """Frames of streams that lie in `slots`, or, where that is not smaller, at `plain`."""
     count = len(chunks)
     cut = tuple(np.uint64(n) for n in (shape.full, shape.splits, shape.part, shape.last))
     offset, total = device.empty(4 * plain.size).view(np.uint32), device.empty(8 * count).view(np.uint64)
     layout = device.kernel("blosc_write.cu", "blosc_layout")
     layout((count,), (THREADS,), (sizes, *cut, offset, total, np.uint32(count)))
-    starts, target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
+    (starts, total), target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
     arguments = (
         *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(room), sizes, offset),
         *(total, starts, *cut, np.uint32(shape.first_word), np.uint32(shape.blocksize), target),
@@ -90,7 +85,7 @@ def _assembled(
     )
     write = device.kernel("blosc_write.cu", "blosc_write")
     write(grid(np.full(plain.size, shape.part)), (THREADS,), arguments)
-    return slab_of(target, device.download(total).astype(np.int64))
+    return Unmeasured(target, starts, total, shape.nbytes + HEADER)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,15 @@ _SEGMENT = 64 << 10  # bytes a block of threads
 
 def crc32(device: Device, places: np.ndarray, sizes: np.ndarray, polynomial: int) -> Any:
     """The CRC of each range, a uint32 array of the device."""
-    count = len(sizes)
+    return crc32_of(device, table(device, places, sizes), int(sizes.max(initial=0)), polynomial)
+
+
+def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
+    """`crc32` of a table on the device: addresses, then sizes, of which none is more than `longest`."""
+    count, segment = len(ranges) // 2, _segment(longest)
     crc = zeros(device, 4 * count).view(np.uint32)
-    powers = device.upload(_powers(polynomial))
-    arguments = (table(device, places, sizes), powers, np.uint64(_segment(sizes)), crc, np.uint32(count))
-    device.kernel("crc32.cu", "crc32")(grid(sizes, _segment(sizes)), (_LANES,), arguments)
+    arguments = (ranges, device.upload(_powers(polynomial)), np.uint64(segment), crc, np.uint32(count))
+    device.kernel("crc32.cu", "crc32")(grid(np.full(count, longest), segment), (_LANES,), arguments)
     return crc
 
 
@@ -59,9 +63,9 @@ def verify_crc32c(chunks: Slab, payload: Slab, at_end: bool, device: Device) -> 
     compare(device, values, stored, LITTLE, np.arange(len(chunks)), "crc32c: the checksum does not match")
 
 
-def _segment(sizes: np.ndarray) -> int:
+def _segment(longest: int) -> int:
     """Bytes a block of threads: 64 KiB, or more where a range would need more blocks than a grid has rows."""
-    need = -(-int(sizes.max(initial=0)) // 65535)
+    need = -(-longest // 65535)
     return max(_SEGMENT, -(-need // 1024) * 1024)
 
 

@@ -1,6 +1,7 @@
 """Streams that nvCOMP made in slots of their own, put together: so that one copy to the host fetches them all.
 
-The device itself says where each goes (kernels/compact.cu), so nothing waits before all is launched.
+The device itself says where each goes (kernels/compact.cu), and nothing here waits: the sizes come to the host when
+somebody asks for them, who has launched what comes next before.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import PACKED, Unmeasured
 from gpuzarr.devices import Device
 from gpuzarr.gpu.checksums import LITTLE
-from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table, threads_for
-
-ALIGNED = 16  # bytes; what every packed stream begins at a multiple of
+from gpuzarr.gpu.tables import THREADS, grid, threads_for
 
 
 @dataclass(frozen=True)
@@ -44,43 +43,32 @@ class Ends:
 
 
 def aligned(nbytes: int) -> int:
-    return -(-nbytes // ALIGNED) * ALIGNED
+    return -(-nbytes // PACKED) * PACKED
 
 
-def places(device: Device, sizes: Any, extra: int) -> Any:
-    """Where each stream and its ends begin, uint64 of the device. `sizes`: uint64 of the device."""
+def in_slots(count: int, room: int, device: Device) -> tuple[Any, np.ndarray]:
+    """Memory for `count` streams of at most `room` bytes, and the address of each one's slot."""
+    slots = device.empty(count * room)
+    return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(room)
+
+
+def places(device: Device, sizes: Any, extra: int) -> tuple[Any, Any]:
+    """Where each stream and its ends begin, and their bytes; all, as `sizes`, are uint64 of the device."""
     count = len(sizes)
-    starts = device.empty(8 * count).view(np.uint64)
-    device.kernel("compact.cu", "place")((1,), (THREADS,), (sizes, np.uint64(extra), starts, np.uint32(count)))
-    return starts
+    starts, totals = device.empty(8 * count).view(np.uint64), device.empty(8 * count).view(np.uint64)
+    arguments = (sizes, np.uint64(extra), starts, totals, np.uint32(count))
+    device.kernel("compact.cu", "place")((1,), (THREADS,), arguments)
+    return starts, totals
 
 
-def compacted(device: Device, slots: np.ndarray, sizes: Any, room: int, ends: Ends) -> Slab | None:
-    """The streams at addresses `slots` with their ends. None if one failed (its size is 0).
+def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> Unmeasured:
+    """The streams at addresses `slots` with their ends. `slots` and `sizes`: uint64 of the device.
 
-    `sizes`: uint64 of the device; none is more than `room`. Waits for the device.
+    None has more than `most` bytes; those of 0 bytes take no place.
     """
-    count = len(slots)
-    starts, target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room + ends.nbytes))
-    where, capacity = table(device, slots), np.uint64(len(target))
-    arguments = (where, sizes, starts, np.uint64(ends.head_bytes), target, capacity, np.uint32(count))
-    device.kernel("compact.cu", "compact")(grid(np.full(count, room)), (THREADS,), arguments)
+    count, room = len(sizes), most + ends.nbytes
+    (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room))
+    arguments = (slots, sizes, starts, np.uint64(ends.head_bytes), target, np.uint64(len(target)), np.uint32(count))
+    device.kernel("compact.cu", "compact")(grid(np.full(count, most)), (THREADS,), arguments)
     ends.write(device, sizes, starts, target, count)
-    found = device.download(sizes).astype(np.int64)
-    return slab_of(target, found + ends.nbytes) if found.all() else None
-
-
-def slab_of(target: Any, sizes: np.ndarray) -> Slab:
-    """What `place` put to `target`, after the host knows the sizes."""
-    starts, sizes, total = packed(sizes, ALIGNED)
-    return Slab(target[:total], starts, sizes)
-
-
-def joined(device: Device, slabs: list[Slab]) -> Slab:
-    """Several slabs as one."""
-    if len(slabs) == 1:
-        return slabs[0]
-    starts, sizes, total = packed(np.concatenate([slab.sizes for slab in slabs]), ALIGNED)
-    whole = Slab(device.empty(total), starts, sizes)
-    copy(device, np.concatenate([addresses(slab, device) for slab in slabs]), addresses(whole, device), sizes)
-    return whole
+    return Unmeasured(target, starts, totals, room)

@@ -77,10 +77,3 @@ def _decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec
     HOST.each(work, [slice(first, first + each) for first in range(0, len(which), each)])
     there = Slab(device.upload(decoded.data), decoded.starts, decoded.sizes)
     copy(device, addresses(there, device), addresses(into, device)[which], decoded.sizes)
-
-
-def encode_on_host(codec: Any, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
-    """Encode chunks that lie on the device by the codec's host lines. What nvCOMP refused, so hardly ever."""
-    device.count(host_chunks=len(chunks))
-    made = codec.encode(Slab(device.download(chunks.data), chunks.starts, chunks.sizes), spec, HOST)
-    return Slab(device.upload(made.data), made.starts, made.sizes)

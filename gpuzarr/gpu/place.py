@@ -1,6 +1,6 @@
 """Decoded chunks to their place in the result: one launch for all chunks of a wave.
 
-kernels/place.cu; kernels/place_planes.cu where the byte shuffle of some is still to be undone.
+kernels/place.cu; kernels/place_planes.cu where the shuffle of some is still to be undone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.devices import Device
-from gpuzarr.gpu.planes import WIDTHS, Planes, divisor
+from gpuzarr.gpu.planes import STRIP, WIDTHS, Planes, divisor
 from gpuzarr.gpu.tables import THREADS, stacked, together
 
 AXES = 8
@@ -80,6 +80,13 @@ def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
     return aligned and len(chunk_shape) <= AXES and prod(chunk_shape) * item < MOST
 
 
+def in_rows(regions: Sequence[Region], strides: Strides, out: Any) -> np.ndarray:
+    """Of which chunks of the regions rows of `STRIP` elements or more are wanted: bit shuffles of these can be left."""
+    last = [_axes(region.each, _steps(region), strides, out)[-1] for region in regions]
+    found = [axis.source == axis.target == out.itemsize and axis.extent >= STRIP for axis in last]
+    return np.repeat(np.array(found, bool), [len(region) for region in regions])
+
+
 def place(
     device: Device, regions: Sequence[Region], there: np.ndarray, chunks: Chunks | None, out: Any, fill: Any
 ) -> None:
@@ -103,23 +110,37 @@ def place(
     if not chunks:
         target, source, number = target[~there], source[~there], number[~there]
     pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
-    shape, columns = _shape(forms, units, number), (target, source, number)
     last = *pattern, np.uint32(swap), np.uint32(len(number))
     if shuffled is None:
-        tables = together(device, stacked(*columns), forms)
-        device.kernel("place.cu", "place")(*shape, (*tables, *last))
+        tables = together(device, stacked(target, source, number), forms)
+        device.kernel("place.cu", "place")(*_shape(forms, units, number), (*tables, *last))
     else:
-        cuts, cut, plane = _cut(shuffled, there)
-        planes, *tables = together(device, shuffled.planes, stacked(*columns, cut, plane), forms, cuts)
-        device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")(*shape, (*tables, planes, *last))
+        cuts, cut, plane, bits = _cut(shuffled, there)
+        if bits.any():
+            number = number + bits * len(forms)
+            forms, units = _with_strips(forms, units, shuffled.width)
+        planes, *tables = together(device, shuffled.planes, stacked(target, source, number, cut, plane), forms, cuts)
+        kernel = device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")
+        kernel(*_shape(forms, units, number), (*tables, planes, *last))
 
 
-def _cut(shuffled: Planes, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The ways in which chunks are cut, and of every chunk the one that it has and its first plane."""
+def _cut(shuffled: Planes, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The ways in which chunks are cut, and of every chunk the one that it has, its first plane, and whether its bits
+    are shuffled."""
     cuts, which = shuffled.cuts()
-    cut, first = np.zeros((2, len(there)), np.int64)
-    cut[there], first[there] = which, shuffled.first
-    return cuts, cut, first
+    cut, first, bits = np.zeros((3, len(there)), np.int64)
+    cut[there], first[there], bits[there] = which, shuffled.first, shuffled.bits > 0
+    return cuts, cut, first, bits
+
+
+def _with_strips(forms: np.ndarray, units: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The forms, and again for chunks whose bits are shuffled, of which `width` lanes take a strip of a row at once."""
+    made, last = forms.copy(), (np.arange(len(forms)), forms["axes"].astype(np.int64) - 1)
+    pieces = forms["extent"][last].astype(np.int64)
+    strips = -(-pieces // (STRIP * width // _PIECE))
+    made["extent"][last] = strips
+    made["multiplier"][last], made["shift"][last] = zip(*map(_divisor, strips.tolist()), strict=True)
+    return np.concatenate([forms, made]), np.concatenate([units, units // pieces * strips * width])
 
 
 def _bits(addresses: np.ndarray) -> int:
@@ -134,20 +155,23 @@ def _forms(
     `sources` and `targets` are the bits that any address has; rows of `long` bytes are moved by pieces.
     """
     numbers: dict[tuple[Any, ...], int] = {}
-    keys = [(region.each, tuple(i.step for i in region.inside)) for region in regions]
+    keys = [(region.each, _steps(region)) for region in regions]
     which = [numbers.setdefault(key, len(numbers)) for key in keys]
     made = np.zeros(len(numbers), _FORM)
     units = np.zeros(len(numbers), np.int64)
     for (each, steps), number in numbers.items():
-        source = [step * stride for step, stride in zip(steps, strides, strict=True)]
-        axes = _collapsed(each, source, out.strides, out.itemsize)
-        made[number], units[number] = _form(axes, out.itemsize, sources, targets, long)
+        made[number], units[number] = _form(_axes(each, steps, strides, out), out.itemsize, sources, targets, long)
     return made, units, which
 
 
-def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence[int], item: int) -> list[_Axis]:
+def _steps(region: Region) -> Strides:
+    return tuple(i.step for i in region.inside)
+
+
+def _axes(extents: Sequence[int], steps: Strides, strides: Strides, out: Any) -> list[_Axis]:
     """The axes in the order of the result, without those of one element; neighbours on both sides are one axis."""
-    axes = [_Axis(*axis) for axis in zip(extents, sources, targets, strict=True) if axis[0] != 1]
+    several = zip(extents, steps, strides, out.strides, strict=True)
+    axes = [_Axis(extent, step * stride, target) for extent, step, stride, target in several if extent != 1]
     axes.sort(key=lambda axis: -abs(axis.target))
     made: list[_Axis] = []
     for axis in axes:
@@ -156,7 +180,7 @@ def _collapsed(extents: Sequence[int], sources: Sequence[int], targets: Sequence
             made[-1] = _Axis(outer.extent * axis.extent, axis.source, axis.target)
         else:
             made.append(axis)
-    return made or [_Axis(1, item, item)]
+    return made or [_Axis(1, out.itemsize, out.itemsize)]
 
 
 def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -> tuple[Any, int]:
@@ -191,10 +215,15 @@ def _tiled(axes: list[_Axis]) -> list[_Axis] | None:
 
 def _row(axes: list[_Axis], mode: int, width: int, run: int) -> tuple[Any, ...]:
     extents = [axis.extent for axis in axes]
-    divisors = [divisor(extent) if extent > 1 else (0, 0) for extent in extents]  # nothing is divided by 1
+    divisors = map(_divisor, extents)
     columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, *zip(*divisors, strict=True)
     rows = [np.array([*column, *[0] * (AXES - len(axes))], np.int64) for column in columns]
     return *rows, len(axes), mode, width, run
+
+
+def _divisor(extent: int) -> tuple[int, int]:
+    """Nothing is divided by 1."""
+    return divisor(extent) if extent > 1 else (0, 0)
 
 
 def _lowest_bit(number: int) -> int:
@@ -203,7 +232,7 @@ def _lowest_bit(number: int) -> int:
 
 def _shape(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tuple[int, int], tuple[int]]:
     """Grid and block: enough blocks for the whole GPU, and where there are more than enough, more work for each."""
-    most, total = int(units.max()), int(units[number].sum())
+    most, total = int(units[number].max()), int(units[number].sum())
     small = 1 << max(5, (-(-most // _AT_ONCE) - 1).bit_length())
     threads = THREADS if (forms["mode"] == _TILES).any() else min(THREADS, small)
     each = int(np.clip(total // _BLOCKS, threads * _AT_ONCE, threads * _AT_ONCE * 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,14 @@ Produce = Callable[[np.ndarray, int], Any]  # decode; no more than so many bytes
 Decode = Callable[[int, int, int, int], None]  # to this address, so many bytes, from that address, of so many
 Encode = Callable[[np.ndarray], Any]
 EncodeTo = Callable[[int, int, int, int], int]  # to this address, at most so many bytes, from that, so many
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A library that encodes by address, on one thread; `room(nbytes)` bytes are enough for what comes of so many."""
+
+    room: Callable[[Any], Any]
+    encode: EncodeTo
 
 
 def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | None, fill: Fill) -> Slab:
@@ -71,8 +80,9 @@ def encoded(name: str, chunks: Slab, device: Device, encode: Encode) -> Slab:
     return pack(each(name, chunks, encode), device)
 
 
-def encoded_by_address(name: str, chunks: Slab, rooms: np.ndarray, device: Device, encode: EncodeTo) -> Slab:
-    """As `encoded`, by a library that takes addresses, and needs at most `rooms` bytes for each chunk."""
+def encoded_by_address(name: str, chunks: Slab, device: Device, encoder: Encoder) -> Slab:
+    """As `encoded`, by a library that takes addresses."""
+    rooms, encode = encoder.room(chunks.sizes), encoder.encode
     target = device.slab(rooms)
     sources, places = chunks.data.ctypes.data + chunks.starts, target.data.ctypes.data + target.starts
     rows = zip(*(a.tolist() for a in (places, rooms, sources, chunks.sizes)), strict=True)

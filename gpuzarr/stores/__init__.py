@@ -96,8 +96,8 @@ class Store(Protocol):
         """Key and bytes of each object under `prefix` ("" or a path without a slash at its end)."""
         ...
 
-    def set(self, key: str, data: bytes) -> None:
-        """Write one small object."""
+    def set(self, key: str, data: Any) -> None:
+        """Write one object: bytes, or a 1-d uint8 array or memoryview of the host."""
         ...
 
     def write(self, keys: Sequence[str], slab: Slab) -> None:

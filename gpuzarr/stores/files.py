@@ -36,11 +36,12 @@ class PartialFile:
     def __init__(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
         self.path, self._partial = path, f"{folder}/.{name[:180]}.{_host()}-{os.getpid()}-{next(_counter)}{SUFFIX}"
-        clean(folder)
+        if folder not in _seen:
+            prepare(folder)
         try:
             self._file = os.open(self._partial, FLAGS, 0o666)
-        except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
+        except FileNotFoundError:  # somebody removed the folder since
+            _make(folder)
             self._file = os.open(self._partial, FLAGS, 0o666)
 
     def write(self, data: Any, offset: int) -> None:
@@ -72,13 +73,11 @@ class PartialFile:
         remove([self._partial])
 
 
-def write(path: str, pieces: Sequence[Any], fsync: bool = False) -> None:
-    """The pieces, one after another, as the new file at `path`."""
-    file, offset = PartialFile(path), 0
+def write(path: str, data: Any, fsync: bool = False) -> None:
+    """The new file at `path`, of these bytes."""
+    file = PartialFile(path)
     try:
-        for piece in pieces:
-            file.write(piece, offset)
-            offset += len(piece)
+        file.write(data, 0)
     except BaseException:
         file.abort()
         raise
@@ -126,10 +125,8 @@ def sync_folder(folder: str) -> None:
         os.close(file)
 
 
-def clean(folder: str) -> None:
-    """Remove what dead processes left in a folder; it is looked through once a process."""
-    if folder in _seen:
-        return
+def prepare(folder: str) -> None:
+    """Make a folder, or remove what dead processes left in it; it is looked through once a process."""
     with _cleaning:
         if len(_seen) > SEEN_MOST:
             _seen.clear()
@@ -137,9 +134,21 @@ def clean(folder: str) -> None:
     try:
         with os.scandir(folder) as entries:
             left = [entry.path for entry in entries if entry.name.endswith(SUFFIX) and _dead(entry)]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
+        _make(folder)
+    except NotADirectoryError:
         return
-    remove(left)
+    else:
+        remove(left)
+
+
+def _make(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
 
 
 def _dead(entry: os.DirEntry[str]) -> bool:

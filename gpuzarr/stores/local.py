@@ -136,14 +136,17 @@ class LocalStore:
             PERMITS.give(len(keys) if at_once else 0)
         return plan.ranges(slab)
 
-    def set(self, key: str, data: bytes) -> None:
-        with self._writing(key):
-            files.write(self.path(key), [data], self.fsync)
+    def set(self, key: str, data: Any) -> None:
+        try:
+            files.write(self.path(key), data, self.fsync)
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            raise self._error(key, error, "write") from error
 
     def write(self, keys: Sequence[str], slab: Slab) -> None:
         for i, key in enumerate(keys):
-            with self._writing(key):
-                files.write(self.path(key), [slab.on_host(i)], self.fsync)
+            self.set(key, slab.on_host(i))
 
     def create(self, key: str) -> LocalSink:
         with self._writing(key):

@@ -69,12 +69,12 @@ class MappingStore:
                 into[start : start + size] = value[offset : offset + size]
         return plan.ranges(slab)
 
-    def set(self, key: str, data: bytes) -> None:
+    def set(self, key: str, data: Any) -> None:
         self._writable(key)[key] = bytes(data)
 
     def write(self, keys: Sequence[str], slab: Slab) -> None:
         for i, key in enumerate(keys):
-            self.set(key, slab.on_host(i).tobytes())
+            self.set(key, slab.on_host(i))
 
     def create(self, key: str) -> MappingSink:
         self._writable(key)

@@ -172,28 +172,30 @@ class Emulated:
         return there.reshape(data.shape)
 
     def download(self, data: DeviceArray) -> np.ndarray:
-        assert isinstance(data, DeviceArray), "download takes an array of the device"
-        self.tabs.count(fetched=data.nbytes)
-        return self.xp.asnumpy(data)
+        return self.fetch(data)()
 
     def fetch(self, data: DeviceArray) -> Callable[[], np.ndarray]:
-        return partial(self.download, data)
+        assert isinstance(data, DeviceArray), "what is fetched is an array of the device"
+        self.tabs.count(fetched=data.nbytes)
+        return partial(self.xp.asnumpy, data)
 
-    def bring(self, data: DeviceArray) -> Callable[[], np.ndarray]:
+    def bring(self, data: DeviceArray) -> Callable[..., np.ndarray]:
         """The copy is made as late as it can be: what overwrites `data` meanwhile is noticed."""
-        if (tab := self.tabs.tab) is None or not data.nbytes:
-            return self.fetch(data)
-        data = self.xp.ascontiguousarray(data)
-        host = self._pin(data.nbytes)[: data.nbytes].view(data.dtype).reshape(data.shape)
+        data, tab = self.xp.ascontiguousarray(data), self.tabs.tab
+        if tab is None or not data.nbytes:
+            return lambda count=None: self.download(data[:count])
         tab.keep(data, behind_view(data))
 
-        def wait() -> np.ndarray:
-            begin = self.mark()
-            host[...] = self.download(data)
+        def bring(count: int | None = None) -> np.ndarray:
+            begin, some = self.mark(), data[:count]
+            with self.tabs.of(tab):
+                host = self._pin(some.nbytes)[: some.nbytes].view(some.dtype).reshape(some.shape)
+                self.tabs.count(fetched=some.nbytes)
+            some.get(out=host)
             tab.record.mark("copy", begin, self.mark())
             return host
 
-        return wait
+        return bring
 
     def address(self, data: DeviceArray) -> int:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"

@@ -219,6 +219,12 @@ inline int __any_sync(unsigned m, int p) { return host::ballot(m, p) != 0; }
 inline int __all_sync(unsigned m, int p) { return host::ballot(m, !p) == 0; }
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __clz(int v) { return v ? __builtin_clz(v) : 32; }
+inline unsigned __brev(unsigned v)
+{
+    unsigned out = 0;
+    for (int i = 0; i < 32; ++i) out |= (v >> i & 1) << (31 - i);
+    return out;
+}
 inline int __ffs(int v) { return __builtin_ffs(v); }
 inline bool __isGlobal(const void*) { return true; }
 #define __builtin_assume(what) ((void)(what))
