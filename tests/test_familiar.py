@@ -17,6 +17,8 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 
 import gpuzarr
 from gpuzarr.devices import Device
+from gpuzarr.stores.local import LocalStore
+from gpuzarr.stores.mapping import MappingStore
 from tests.conftest import host_array
 from tests.test_new_documents import documents
 
@@ -272,6 +274,27 @@ def test_a_chain_that_cannot_be_is_not_created() -> None:
         with pytest.raises(ValueError):
             a.resize(shape)
     assert a.shape == gpuzarr.open_array(a.store).shape == (7,)
+
+
+def test_what_is_no_store_is_told(tmp_path: Path) -> None:
+    for thing in (zarr.storage.MemoryStore(), zarr.create_group({}), tmp_path / "a.zip", "https://host/a.zarr"):
+        with pytest.raises(TypeError, match="a store is a path"):
+            gpuzarr.open(thing)
+    with pytest.raises(TypeError, match="fsspec"):
+        gpuzarr.open(tmp_path, storage_options={"anon": True})
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_all_objects_of_a_store(zarr_format: Any, tmp_path: Path) -> None:
+    memory: dict[str, bytes] = {}
+    for store in (memory, tmp_path):
+        g = gpuzarr.create_group(store, zarr_format=zarr_format)
+        for name in ("a/b", "c", "c.d"):
+            g.create_array(name, data=np.arange(5), chunks=(2,), compressors=None)
+    (tmp_path / ".x.partial").write_bytes(b"left by a killed process")
+    for prefix in ("", "a", "a/b", "c", "nothing"):
+        wanted = {key: len(value) for key, value in memory.items() if not prefix or key.startswith(f"{prefix}/")}
+        assert dict(MappingStore(memory).objects(prefix)) == dict(LocalStore(str(tmp_path)).objects(prefix)) == wanted
 
 
 def test_an_order_that_means_nothing_is_told() -> None:

@@ -102,7 +102,8 @@ class LocalStore:
         for folder, _, names in os.walk(self.path(prefix)):
             below = os.path.relpath(folder, self.root)
             for key in [f"{below}/{name}".removeprefix("./") for name in names if not files.hidden(name)]:
-                yield key, self.size(key)
+                if (size := self.size(key)) != MISSING:  # nobody has deleted it meanwhile
+                    yield key, size
 
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
