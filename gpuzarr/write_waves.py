@@ -11,6 +11,7 @@ import numpy as np
 
 from gpuzarr.batch import Slab
 from gpuzarr.chain import Chain
+from gpuzarr.checks import shown
 from gpuzarr.devices import Device
 from gpuzarr.devices.waves import Settle
 from gpuzarr.grid import Part, distinct
@@ -20,6 +21,7 @@ from gpuzarr.stores import Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
 SHARDS = 8  # the same of shards
+OF_READING = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_max_bytes")  # in zarr-python's config
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -49,6 +51,17 @@ class Writable:
 
     write_empty_chunks: bool = False
     safe: bool = True
+
+    @classmethod
+    def of(cls, config: Any) -> Writable:
+        """As a `config` says: a dict, or zarr-python's ArrayConfig. What that says of reading is nothing here."""
+        given = dict(config.to_dict() if hasattr(config, "to_dict") else config or {})
+        given = {name: value for name, value in given.items() if name not in OF_READING}
+        if given.pop("read_missing_chunks", True) is not True:
+            raise ValueError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
+        if unknown := sorted(given.keys() - {"write_empty_chunks", "safe"}):
+            raise ValueError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
+        return cls(**given)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from gpuzarr.devices import Device
 from gpuzarr.errors import ClosedError
 from gpuzarr.joined import Box, Joined
+from gpuzarr.open_shards import OpenShards
+from gpuzarr.write import settle
+from gpuzarr.write_waves import Target
 
 Accept = Callable[[Any, Any], tuple[Any, Any]]
 Put = Callable[[Any, Any], None]
 Do = Callable[[], None]
+
+
+def open_writer(
+    target: Callable[[], Target], accept: Accept, put: Callable[..., None], most: int, device: Device
+) -> Writer:
+    """The writer of an array whose `put` also takes the shards that are open, as `opened`."""
+    opened = OpenShards()
+    joined = Joined(target().written, most // 4, device)
+    finish = lambda: settle(target(), opened)  # noqa: E731
+    return Writer(accept, partial(put, opened=opened), finish, opened.abort, most, joined, device)
 
 
 class Writer:

@@ -98,6 +98,13 @@ class LocalStore:
         except (OSError, ValueError) as error:
             raise self._error(prefix, error) from error
 
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for folder, _, names in os.walk(self.path(prefix)):
+            below = os.path.relpath(folder, self.root)
+            for key in [f"{below}/{name}".removeprefix("./") for name in names if not files.hidden(name)]:
+                if (size := self.size(key)) != MISSING:  # nobody has deleted it meanwhile
+                    yield key, size
+
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
         paths = list(map(self.path, keys))
