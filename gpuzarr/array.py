@@ -40,6 +40,7 @@ from gpuzarr.write_report import WriteReport
 from gpuzarr.write_waves import Target, Writable
 from gpuzarr.writer import Writer, open_writer
 
+Where = select.Outer | select.Points
 DEFAULT = Options()
 
 
@@ -244,26 +245,20 @@ class Array:
 
     @memory.named
     def _get(
-        self,
-        selection: select.Outer | select.Points,
-        fields: Any = None,
-        out: Any = None,
-        stream: Any = None,
-        options: Options | None = None,
+        self, selection: Where, fields: Any = None, out: Any = None, stream: Any = None, options: Options | None = None
     ) -> Any:
         if fields is not None and out is not None:
             raise SelectionError("fields of a structured array cannot be read into `out`")
         with self.device.on(stream):
             shape = selection.shape
-            result = (
-                self.device.array(shape, self.dtype) if out is None else as_out(out, shape, self.dtype, self.device)
-            )
+            new = out is None
+            result = self.device.array(shape, self.dtype) if new else as_out(out, shape, self.dtype, self.device)
             self._read(selection, result, options or self.options)
         if fields is not None:
             result = result[indexers.known(fields, self.dtype)]
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
-    def _read(self, selection: select.Outer | select.Points, result: Any, options: Options) -> None:
+    def _read(self, selection: Where, result: Any, options: Options) -> None:
         record, begin = Record(), time.perf_counter()
         try:
             read(self, selection, result, self.device, options, record)
@@ -310,19 +305,17 @@ class Array:
         limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
         return open_writer(lambda: self._target, self._accept, partial(self._write, limit=limit), most, self.device)
 
-    def _put(self, selection: select.Outer | select.Points, value: Any, limit: int | None, fields: Any = None) -> None:
+    def _put(self, selection: Where, value: Any, limit: int | None, fields: Any = None) -> None:
         if fields is not None:
             value = indexers.with_fields(fields, np.asarray(self._get(selection)), value)
         self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()), limit)
 
-    def _accept(self, selection: Any, value: Any) -> tuple[select.Outer | select.Points, Any]:
+    def _accept(self, selection: Any, value: Any) -> tuple[Where, Any]:
         where = select.basic(selection, self.shape)
         return where, as_value(value, self.dtype, where.shape, self._device_to_write())
 
     @memory.named
-    def _write(
-        self, selection: select.Outer | select.Points, value: Any, limit: int | None, opened: OpenShards | None = None
-    ) -> None:
+    def _write(self, selection: Where, value: Any, limit: int | None, opened: OpenShards | None = None) -> None:
         record, begin = Record(), time.perf_counter()
         try:
             write(self._target, selection, value, self.device, limit, record, opened)
