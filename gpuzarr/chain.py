@@ -20,6 +20,9 @@ from gpuzarr.devices import Device
 from gpuzarr.devices.host import HOST
 from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
 
+# (target, nbytes, chunk, source, first, last): `chunk`, which lies at address `source` and may be changed, becomes
+# `nbytes` bytes at `target`, of which those from `first` to `last` are wanted. CodecError for what is wrong or unusual.
+Single = Callable[[int, int, memoryview, int, int, int], None]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
 
@@ -36,6 +39,7 @@ class Codec(Protocol):
     On the host, decode of array->bytes may return a batch of swapped byte order.
     A codec that shuffles may have `planes(chunks, spec, device, width)`: as decode on a GPU, without `into`, but chunks
     shuffled by elements of `width` bytes may be left so; then gpu.planes.Planes is returned. `spec.nbytes` is known.
+    A bytes->bytes codec may have `single()`, which makes for the calling thread of the host a `Single`.
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
@@ -135,6 +139,14 @@ class Chain:
                 strides = {axis: prod(self.spec.shape[a] for a in axes[i + 1 :]) for i, axis in enumerate(axes)}
                 return Plain(number, tuple(strides[axis] for axis in range(len(axes))), swap)
         return None
+
+    @cached_property
+    def single(self) -> Callable[[], Single] | None:
+        """What makes a decoder, for the calling thread of the host, of one chunk to its elements as NumPy holds them.
+
+        None where more than one codec must be undone, or that has no such method.
+        """
+        return getattr(self.steps[1].codec, "single", None) if self.whole and len(self.steps) == 2 else None
 
     def direct(self, device: Device) -> bool:
         """Whether `decode` can put the elements straight to where the caller wants them."""

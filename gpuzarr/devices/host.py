@@ -137,7 +137,7 @@ class Host:
 
         Loading a little is many short system calls: two threads at it wait more for each other than for storage.
         """
-        with self._held():
+        with self.held():
             pieces = load(wave).pieces(self.threads)
             if len(pieces) == 1:
                 finish(pieces[0])
@@ -145,14 +145,15 @@ class Host:
                 self.each(partial(self._finish, finish), pieces)
 
     def _finish(self, finish: Finish, loaded: Any) -> None:
-        with self._held():
+        with self.held():
             finish(loaded)
 
     def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
-        with self._held():
+        with self.held():
             finish(load(wave))
 
-    def _held(self) -> _Held:
+    def held(self) -> _Held:
+        """Within, what the calling thread takes of its scratch stays as it is."""
         return _Held(self._scratch, SCRATCH // self.threads)
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
