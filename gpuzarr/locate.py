@@ -68,11 +68,18 @@ class Locator:
         """
         return self._locate(coords, len(self.layout.levels), memo)
 
-    def known(self, shards: Sequence[tuple[int, ...]], versions: Sequence[Any]) -> list[np.ndarray] | None:
-        """The indexes of outermost shards, of which the objects have these versions; None where one is not kept."""
-        found = [self._kept.get((0, *shard)) for shard in shards]
-        kept = [index[1] for index, version in zip(found, versions, strict=True) if index and index[0] == version]
-        return kept if len(kept) == len(found) else None
+    def known(self, shards: Sequence[tuple[int, ...]], versions: Sequence[Any]) -> list[np.ndarray | None] | None:
+        """The indexes of outermost shards whose objects have these versions (None: it is not there, and has none).
+
+        None where one is not kept.
+        """
+        found: list[np.ndarray | None] = []
+        for shard, version in zip(shards, versions, strict=True):
+            kept = self._kept.get((0, *shard)) if version is not None else (None, None)
+            if kept is None or kept[0] != version:
+                return None
+            found.append(kept[1])
+        return found
 
     def forget(self) -> None:
         """Keep no index: objects were written. (A new file may have number, size and time of an old one.)"""

@@ -30,7 +30,7 @@ from gpuzarr.stores.local import LocalStore
 from gpuzarr.stores.opened import Opened
 
 MOST = 64  # chunks of a small region
-LEAST = 1 << 14  # decoded bytes of a chunk; smaller ones are sooner decoded together
+SIZES = range(1 << 14, 1 << 25)  # decoded bytes of a chunk; smaller ones are sooner decoded together
 ODD = 1 << 16  # bytes that a chunk may be stored in beyond twice those that it is decoded to
 
 Row = tuple[int, int, int, Cell]  # file, offset, bytes (MISSING: the chunk is not there)
@@ -55,15 +55,15 @@ def read_region(source: Source, selection: Outer | Points, out: Any, device: Any
     Else False: then anything may be in `out`, and `record` is as it was.
     """
     layout, store = source.layout, source.store
-    if (layout.spec.nbytes or 0) < LEAST or not isinstance(store, LocalStore) or out.dtype != layout.spec.dtype:
+    if layout.spec.nbytes not in SIZES or not isinstance(store, LocalStore) or out.dtype != layout.spec.dtype:
         return False
-    found = cells(selection, layout.axes, MOST) if len(layout.levels) < 2 else None
+    found = cells(selection, layout.axes, layout.per_object, MOST) if len(layout.levels) < 2 else None
     if found is None or not _alone(chain := layout.chain(layout.spec.shape)):
         return False
-    objects, numbers = _objects(found, layout)
+    objects = list(dict.fromkeys([cell[0] for cell in found]))
     try:
         with store.opened(layout.keys(np.array(objects, np.int64))) as files:
-            rows = _located(source.locator, objects, numbers, files, found)
+            rows = _located(source.locator, objects, files, found)
             if rows is None:
                 return False
             work = Work(rows, files, chain, device, out)
@@ -81,38 +81,23 @@ def _alone(chain: Chain) -> bool:
     return chain.raw or chain.single is not None
 
 
-def _objects(found: Sequence[Cell], layout: Layout) -> tuple[list[tuple[int, ...]], list[tuple[int, int]]]:
-    """The objects in which chunks lie; for each chunk which of them, and the number that it has there."""
-    objects: dict[tuple[int, ...], int] = {}
-    numbers = []
-    for cell in found:
-        number, of = 0, []
-        for at, count in zip(cell.coords, layout.per_object, strict=True):
-            of.append(at // count)
-            number = number * count + at % count
-        numbers.append((objects.setdefault(tuple(of), len(objects)), number))
-    return list(objects), numbers
-
-
 def _located(
-    locator: Locator,
-    objects: Sequence[tuple[int, ...]],
-    numbers: Sequence[tuple[int, int]],
-    files: Opened,
-    found: Sequence[Cell],
+    locator: Locator, objects: Sequence[tuple[int, ...]], files: Opened, found: Sequence[Cell]
 ) -> list[Row] | None:
     """Where the chunks lie, the largest first; None where a shard's index is not known yet, or a place is odd."""
+    numbers = {of: i for i, of in enumerate(objects)}
     rows: list[Row] = []
     if locator.layout.levels:
         if (indexes := locator.known(objects, files.versions)) is None:
             return None
-        for (i, number), cell in zip(numbers, found, strict=True):
-            offset, size = indexes[i][number].tolist()
-            if offset + size > files.lengths[i]:
+        for cell in found:
+            index = indexes[i := numbers[cell[0]]]
+            offset, size = (MISSING, MISSING) if index is None else index[cell[1]].tolist()
+            if offset != MISSING and offset + size > files.lengths[i]:
                 return None
-            rows.append((i, offset, size if offset >= 0 else MISSING, cell))
+            rows.append((i, offset, size, cell))
     else:
-        rows = [(i, 0, files.lengths[i], cell) for (i, _), cell in zip(numbers, found, strict=True)]
+        rows = [(i, 0, files.lengths[i], cell) for cell in found for i in (numbers[cell[0]],)]
     rows.sort(key=_BYTES, reverse=True)  # threads that end with small ones end at about the same time
     return rows if rows[0][2] <= 2 * (locator.layout.spec.nbytes or 0) + ODD else None
 
@@ -149,17 +134,17 @@ class Work:
         chunk = self.device.empty(spec.nbytes).view(spec.dtype).reshape(spec.shape)
         storage = decoding = placing = 0.0
         for row in left:
-            cell, begin = row[3], now()
-            place = self.out[cell.outside]
+            begin, (_, _, inside, outside, _, _) = now(), row[3]
+            place = self.out[outside]
             if row[2] == MISSING:
                 place[...] = spec.fill_value
-            elif place.shape == spec.shape and place.flags.c_contiguous:
+            elif place.shape == spec.shape and place.flags.carray:  # which an array that is read-only is not
                 read = fetch(row, place)
                 storage, decoding = storage + read - begin, decoding + now() - read
             else:
                 read = fetch(row, chunk)
                 done = now()
-                place[...] = chunk[cell.inside]
+                place[...] = chunk[inside]
                 storage, decoding, placing = storage + read - begin, decoding + done - read, placing + now() - done
         self.seconds.append((storage, decoding, placing))
 
@@ -173,7 +158,8 @@ class Work:
             stored = view[: row[2]]
             fill(row[0], row[1], stored)
             read = time.perf_counter()
-            decode(memory.ctypes.data, nbytes, stored, address, row[3].first * size, row[3].last * size)
+            first, last = row[3][4:]
+            decode(memory.ctypes.data, nbytes, stored, address, first * size, (last + 1) * size)
             return read
 
         return fetch
@@ -185,7 +171,7 @@ class Work:
         def fetch(row: Row, memory: np.ndarray) -> float:
             if row[2] != nbytes:
                 raise CodecError(f"a chunk of {row[2]} bytes")
-            first, last = row[3].first * size, row[3].last * size
+            first, last = row[3][4] * size, (row[3][5] + 1) * size
             fill(row[0], row[1] + first, memoryview(memory.reshape(-1).view(np.uint8))[first:last])
             return time.perf_counter()
 
@@ -194,7 +180,7 @@ class Work:
 
 def _tell(record: Record, work: Work) -> None:
     """What was done."""
-    record.limit, record.io = work.device.memory_limit, "POSIX: into host memory"
+    record.limit, record.ahead, record.io = work.device.memory_limit, 0, "POSIX: into host memory"
     record.codecs = partial(places, work.chain, work.device)
     sizes = [row[2] for row in work.rows if row[2] != MISSING]
     record.count(waves=1, chunks=len(sizes), stored=sum(sizes))

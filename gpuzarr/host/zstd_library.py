@@ -80,7 +80,7 @@ class _Stream:
     def __init__(self, library: Any) -> None:
         self.library, self.context = library, library.ZSTD_createDCtx()
         if not self.context or library.ZSTD_isError(library.ZSTD_DCtx_setParameter(self.context, _STABLE_OUT, 1)):
-            raise MemoryError("libzstd has no decoder of streams")
+            raise CodecError("libzstd has no decoder that writes straight to its target")
 
     def __del__(self) -> None:
         self.library.ZSTD_freeDCtx(self.context)

@@ -69,10 +69,10 @@ class Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._permits.give(len(self._paths))
         for file in self._files:
             if file != MISSING:
                 os.close(file)
+        self._permits.give(len(self._paths))
 
     def _open(self, path: str) -> None:
         file, length, version = MISSING, MISSING, None
