@@ -29,8 +29,8 @@ from gpuzarr.stores import MISSING
 from gpuzarr.stores.local import LocalStore
 from gpuzarr.stores.opened import Opened
 
-MOST = 64  # chunks of a small region
-SIZES = range(1 << 14, 1 << 25)  # decoded bytes of a chunk; smaller ones are sooner decoded together
+MOST = 64, 1 << 24  # chunks of a small region, and decoded bytes of all
+LEAST = 1 << 14  # decoded bytes of a chunk; smaller ones are sooner decoded together
 ODD = 1 << 16  # bytes that a chunk may be stored in beyond twice those that it is decoded to
 
 Row = tuple[int, int, int, Cell]  # file, offset, bytes (MISSING: the chunk is not there)
@@ -55,9 +55,10 @@ def read_region(source: Source, selection: Outer | Points, out: Any, device: Any
     Else False: then anything may be in `out`, and `record` is as it was.
     """
     layout, store = source.layout, source.store
-    if layout.spec.nbytes not in SIZES or not isinstance(store, LocalStore) or out.dtype != layout.spec.dtype:
+    nbytes = layout.spec.nbytes or 0
+    if nbytes < LEAST or not isinstance(store, LocalStore) or out.dtype != layout.spec.dtype or len(layout.levels) > 1:
         return False
-    found = cells(selection, layout.axes, layout.per_object, MOST) if len(layout.levels) < 2 else None
+    found = cells(selection, layout.axes, layout.per_object, min(MOST[0], MOST[1] // nbytes))
     if found is None or not _alone(chain := layout.chain(layout.spec.shape)):
         return False
     objects = list(dict.fromkeys([cell[0] for cell in found]))
