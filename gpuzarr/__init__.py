@@ -19,10 +19,11 @@ from gpuzarr.errors import (
     UnsupportedError,
     ValueKindError,
 )
+from gpuzarr.familiar import array, create, empty, from_array, full, group, ones, zeros
 from gpuzarr.group import Group
 from gpuzarr.new import create_array
-from gpuzarr.open import load, open, open_array, open_group
-from gpuzarr.save import consolidate_metadata, create_group, save, save_array
+from gpuzarr.open import load, open, open_array, open_consolidated, open_group
+from gpuzarr.save import consolidate_metadata, create_group, save, save_array, save_group
 from gpuzarr.warmup import warmup
 
 __version__ = "0.1.0"
@@ -42,15 +43,25 @@ __all__ = [
     "StoreError",
     "UnsupportedError",
     "ValueKindError",
+    "array",
     "consolidate_metadata",
+    "create",
     "create_array",
     "create_group",
+    "empty",
+    "from_array",
+    "full",
+    "group",
     "load",
+    "ones",
     "open",
     "open_array",
+    "open_consolidated",
     "open_group",
     "release",
     "save",
     "save_array",
+    "save_group",
     "warmup",
+    "zeros",
 ]

@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr import memory
+from gpuzarr import indexers, memory
 from gpuzarr import selection as select
+from gpuzarr.about import About, about, codecs, in_store
 from gpuzarr.attributes import Attributes
 from gpuzarr.budget import parse_bytes
+from gpuzarr.create import sides
 from gpuzarr.devices import Device
 from gpuzarr.devices.choose import device as device_of
 from gpuzarr.devices.choose import holds
 from gpuzarr.devices.host import HOST
 from gpuzarr.devices.record import Record
-from gpuzarr.errors import DeviceError, ReadOnlyError, SelectionError, ValueKindError
+from gpuzarr.errors import ReadOnlyError, SelectionError
 from gpuzarr.explain import Explanation, explain
-from gpuzarr.joined import Joined
+from gpuzarr.indexers import Indexer
 from gpuzarr.layout import Layout, layout
 from gpuzarr.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis, files
+from gpuzarr.open_shards import OpenShards
 from gpuzarr.plan import Options
 from gpuzarr.read import read
 from gpuzarr.report import ReadReport
-from gpuzarr.resize import change_shape, regions
+from gpuzarr.resize import appended, change_shape, regions
 from gpuzarr.stores import Store
-from gpuzarr.value import as_value
+from gpuzarr.value import as_out, as_value
 from gpuzarr.write import write
 from gpuzarr.write_explain import WriteExplanation, explain_write
 from gpuzarr.write_report import WriteReport
 from gpuzarr.write_waves import Target, Writable
-from gpuzarr.writer import Writer
+from gpuzarr.writer import Writer, open_writer
 
+Where = select.Outer | select.Points
 DEFAULT = Options()
-
-
-@dataclass(frozen=True)
-class _Indexer:
-    """`a.oindex`, `a.vindex`, `a.blocks`: another meaning for what stands between the brackets."""
-
-    array: Array
-    normalize: Callable[[Any], select.Outer | select.Points]
-
-    def __getitem__(self, selection: Any) -> Any:
-        fields, rest = select.fields(selection)
-        return self.array._get(self.normalize(rest), fields)
-
-    def __setitem__(self, selection: Any, value: Any) -> None:
-        self.array._put(self.normalize(selection), value, self.array.options.memory_limit)
 
 
 class Array:
@@ -143,9 +131,38 @@ class Array:
         save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
         return Attributes(self.metadata.attributes, save if self.writable else None)
 
+    def update_attributes(self, new_attributes: dict[str, Any]) -> Array:
+        self.attrs.update(new_attributes)
+        return self
+
     @property
     def read_only(self) -> bool:
         return self.writable is None
+
+    @property
+    def filters(self) -> tuple[dict[str, Any], ...]:
+        """Of the (inner) chunks, as `create_array` takes them; so are `serializer` and `compressors`."""
+        return codecs(self.metadata, self.layout)[0]
+
+    @property
+    def serializer(self) -> dict[str, Any] | None:
+        return codecs(self.metadata, self.layout)[1]
+
+    @property
+    def compressors(self) -> tuple[dict[str, Any], ...]:
+        return codecs(self.metadata, self.layout)[2]
+
+    @property
+    def info(self) -> About:
+        """What it is, as text and as a dict; `info_complete` looks also at all that is stored of it."""
+        return about(self, stored=False)
+
+    def info_complete(self) -> About:
+        return about(self, stored=True)
+
+    def nbytes_stored(self) -> int:
+        """Bytes of all that is stored of it, its documents too."""
+        return in_store(self.store, self.path)[0]
 
     @cached_property
     def layout(self) -> Layout:
@@ -180,6 +197,11 @@ class Array:
     def nchunks(self) -> int:
         return prod(self.cdata_shape)
 
+    @property
+    def nchunks_initialized(self) -> int:
+        """How many chunks are in the store; of a shard that is there, all."""
+        return in_store(self.store, self.path)[1] * prod(self.layout.per_object)
+
     # reading
 
     def __getitem__(self, selection: Any) -> Any:
@@ -187,19 +209,19 @@ class Array:
         return self._get(select.basic(rest, self.shape), fields)
 
     @property
-    def oindex(self) -> _Indexer:
+    def oindex(self) -> Indexer:
         """Orthogonal selection: each axis its own indices. `a.oindex[[1, 5], :, mask]`"""
-        return _Indexer(self, lambda selection: select.orthogonal(selection, self.shape))
+        return Indexer(self, lambda selection: select.orthogonal(selection, self.shape))
 
     @property
-    def vindex(self) -> _Indexer:
+    def vindex(self) -> Indexer:
         """Pointwise selection: index arrays that broadcast, or a mask. `a.vindex[rows, columns]`"""
-        return _Indexer(self, lambda selection: select.pointwise(selection, self.shape))
+        return Indexer(self, lambda selection: select.pointwise(selection, self.shape))
 
     @property
-    def blocks(self) -> _Indexer:
+    def blocks(self) -> Indexer:
         """Selection of whole chunks (shards, if there are some) by their place in the grid. `a.blocks[2, :]`"""
-        return _Indexer(self, lambda selection: select.blocks(selection, self.metadata.axes))
+        return Indexer(self, lambda selection: select.blocks(selection, self.metadata.axes))
 
     def get(
         self,
@@ -223,45 +245,25 @@ class Array:
 
     @memory.named
     def _get(
-        self,
-        selection: select.Outer | select.Points,
-        fields: Any = None,
-        out: Any = None,
-        stream: Any = None,
-        options: Options | None = None,
+        self, selection: Where, fields: Any = None, out: Any = None, stream: Any = None, options: Options | None = None
     ) -> Any:
         if fields is not None and out is not None:
             raise SelectionError("fields of a structured array cannot be read into `out`")
         with self.device.on(stream):
             shape = selection.shape
-            result = self.device.array(shape, self.dtype) if out is None else self._checked(out, shape)
+            new = out is None
+            result = self.device.array(shape, self.dtype) if new else as_out(out, shape, self.dtype, self.device)
             self._read(selection, result, options or self.options)
         if fields is not None:
-            result = result[self._fields(fields)]
+            result = result[indexers.known(fields, self.dtype)]
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
-    def _read(self, selection: select.Outer | select.Points, result: Any, options: Options) -> None:
+    def _read(self, selection: Where, result: Any, options: Options) -> None:
         record, begin = Record(), time.perf_counter()
         try:
             read(self, selection, result, self.device, options, record)
         finally:
             self.last_read = ReadReport(self.device, record, result.nbytes, time.perf_counter() - begin)
-
-    def _checked(self, out: Any, shape: tuple[int, ...]) -> Any:
-        if not isinstance(out, self.device.xp.ndarray):
-            kind = f"{self.device.xp.__name__}.ndarray"
-            raise DeviceError(f"`out` must be a {kind} for an array on {self.device.name}, not a {type(out).__name__}")
-        if out.shape != shape or out.dtype.newbyteorder("=") != self.dtype:
-            found = f"{out.shape} and {out.dtype}"
-            raise SelectionError(f"`out` must have shape {shape} and dtype {self.dtype}, not {found}")
-        return out
-
-    def _fields(self, fields: str | tuple[str, ...]) -> Any:
-        """What NumPy takes for these fields. SelectionError for one that the dtype has not."""
-        known = self.dtype.names or ()
-        if unknown := [f for f in ([fields] if isinstance(fields, str) else fields) if f not in known]:
-            raise SelectionError(f"no field {unknown[0]!r} in dtype {self.dtype}")
-        return fields if isinstance(fields, str) else list(fields)
 
     def explain(self, selection: Any = ...) -> Explanation:
         """What reading the selection would do: chunks, waves, which codec runs where, and why."""
@@ -286,43 +288,37 @@ class Array:
         fields, rest = select.fields(selection)
         options = self.options if memory_limit is None else self.options.changed(memory_limit=memory_limit)
         with self.device.on(stream):
-            if fields is not None:
-                value = self._with_fields(fields, np.asarray(self[rest]), value)
-            self._put(select.basic(rest, self.shape), value, options.memory_limit)
-
-    def _with_fields(self, fields: str | tuple[str, ...], old: np.ndarray, value: Any) -> np.ndarray:
-        new = np.atleast_1d(old)
-        new[self._fields(fields)] = value
-        return new.reshape(old.shape)
+            self._put(select.basic(rest, self.shape), value, options.memory_limit, fields)
 
     def writer(self, max_inflight: str | int = "1GiB") -> Writer:
         """`with a.writer() as w: w[region] = batch`: writes while the caller computes the next batch.
 
         The values are copied at once, so their memory may be used again; what is stored in the end is what writing
-        them in the order of the calls would store. Regions that cover a shard (without shards: a chunk) in part wait
-        for their neighbours, to be written together when it is full, when a quarter of `max_inflight` waits, or by
-        `w.flush()` and at the end: only then is everything in the store. No more than `max_inflight` bytes of copies
-        are held at any time (a larger value is not copied: the call returns when it is written), and the write at
-        work holds no more than that beside, or `memory_limit`. An error is raised by the next call, or at the end;
-        nothing is written after it.
+        them in the order of the calls would store. Regions that cover a chunk in part wait for their neighbours, to be
+        written together when it is full, when a quarter of `max_inflight` waits, or by `w.flush()` and at the end.
+        Shards stay open, encoded in files that nobody sees, until all their chunks have come, or as long: only then is
+        everything in the store. No more than `max_inflight` bytes of copies are held at any time (a larger value is not
+        copied: the call returns when it is written), and the write at work holds no more than that beside, or
+        `memory_limit`. An error is raised by the next call, or at the end; nothing is written after it.
         """
         most = parse_bytes(max_inflight, "max_inflight")
         limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
-        joined = Joined(self.layout, most // 4, self.device)
-        return Writer(self._accept, partial(self._write, limit=limit), most, joined, self.device)
+        return open_writer(lambda: self._target, self._accept, partial(self._write, limit=limit), most, self.device)
 
-    def _put(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
+    def _put(self, selection: Where, value: Any, limit: int | None, fields: Any = None) -> None:
+        if fields is not None:
+            value = indexers.with_fields(fields, np.asarray(self._get(selection)), value)
         self._write(selection, as_value(value, self.dtype, selection.shape, self._device_to_write()), limit)
 
-    def _accept(self, selection: Any, value: Any) -> tuple[select.Outer | select.Points, Any]:
+    def _accept(self, selection: Any, value: Any) -> tuple[Where, Any]:
         where = select.basic(selection, self.shape)
         return where, as_value(value, self.dtype, where.shape, self._device_to_write())
 
     @memory.named
-    def _write(self, selection: select.Outer | select.Points, value: Any, limit: int | None) -> None:
+    def _write(self, selection: Where, value: Any, limit: int | None, opened: OpenShards | None = None) -> None:
         record, begin = Record(), time.perf_counter()
         try:
-            write(self._target, selection, value, self.device, limit, record)
+            write(self._target, selection, value, self.device, limit, record, opened)
         finally:
             self.locator.forget()
             nbytes = prod(selection.shape) * self.dtype.itemsize
@@ -341,8 +337,7 @@ class Array:
     def resize(self, shape: int | Iterable[int]) -> None:
         """Change the shape. Chunks (shards) that lie outside of it then are deleted; new ones are the fill value."""
         self._device_to_write()
-        wanted = (shape,) if isinstance(shape, int) else tuple(shape)
-        self._renew(change_shape(self.store, self.path, self.metadata, lambda old: wanted))
+        self._renew(change_shape(self.store, self.path, self.metadata, lambda old: sides("shape", shape)))
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Make the array longer along `axis` by `data`, and write that there. The new shape.
@@ -351,16 +346,9 @@ class Array:
         """
         self._device_to_write()
         data = data if hasattr(data, "shape") else np.asarray(data, self.dtype)
-        axis = axis + self.ndim if axis < 0 else axis
-        if len(data.shape) != self.ndim or any(
-            n != m for i, (n, m) in enumerate(zip(data.shape, self.shape, strict=True)) if i != axis
-        ):
-            raise ValueKindError(f"data of shape {tuple(data.shape)} does not fit {self.shape} but along axis {axis}")
-        longer = data.shape[axis]
-        grow = lambda old: (*old[:axis], old[axis] + longer, *old[axis + 1 :])  # noqa: E731
+        grow, place = appended(self.shape, tuple(data.shape), axis)
         self._renew(change_shape(self.store, self.path, self.metadata, grow))
-        end = self.shape[axis]
-        self[(slice(None),) * axis + (slice(end - longer, end),)] = data
+        self[place(self.shape)] = data
         return self.shape
 
     def _renew(self, metadata: ArrayMetadata) -> None:
@@ -377,6 +365,12 @@ class Array:
 
     # as others know arrays
 
+    get_basic_selection, set_basic_selection = indexers.BASIC
+    get_orthogonal_selection, set_orthogonal_selection = indexers.ORTHOGONAL
+    get_coordinate_selection, set_coordinate_selection = indexers.POINTS
+    get_mask_selection, set_mask_selection = indexers.POINTS
+    get_block_selection, set_block_selection = indexers.BLOCKS
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of an array without axes")
@@ -385,7 +379,7 @@ class Array:
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over an array without axes")
-        return (self[i] for i in range(len(self)))
+        return indexers.rows(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:

@@ -21,7 +21,7 @@ class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
-class ExistsError(GpuZarrError, FileExistsError):
+class ExistsError(GpuZarrError, FileExistsError, ValueError):
     """There is an array or group at that path already, another one than was asked for."""
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.about import About
 from gpuzarr.array import Array
 from gpuzarr.attributes import Attributes
-from gpuzarr.create import delete, new_group
+from gpuzarr.create import DEFAULT, delete, new_group
 from gpuzarr.devices import Device
 from gpuzarr.errors import ExistsError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
@@ -52,6 +53,11 @@ class Group:
         return Attributes(self.metadata.attributes, None if self.read_only else save)
 
     @property
+    def info(self) -> About:
+        kind = {"Name": self.name, "Type": "Group", "Zarr format": self.zarr_format}
+        return About(kind | {"Read-only": self.read_only, "Store": self.store})
+
+    @property
     def read_only(self) -> bool:
         return getattr(self._open, "writable", None) is None
 
@@ -77,16 +83,38 @@ class Group:
         """The names of the members, sorted."""
         return [name for name, _ in self.members()]
 
-    def members(self) -> list[tuple[str, Array | Group]]:
-        """The members, by name."""
+    def values(self) -> list[Array | Group]:
+        return [node for _, node in self.members()]
+
+    def items(self) -> list[tuple[str, Array | Group]]:
+        return self.members()
+
+    def members(self, max_depth: int | None = 0) -> list[tuple[str, Array | Group]]:
+        """The members, by name; `max_depth`: also those so many groups further down (None: all), by their paths."""
         found = ((name, self.get(name)) for name in self.names())
-        return [(name, node) for name, node in found if node is not None]
+        nodes = [(name, node) for name, node in found if node is not None]
+        return [below for name, node in nodes for below in _and_below(name, node, max_depth)]
+
+    def nmembers(self, max_depth: int | None = 0) -> int:
+        return len(self.members(max_depth))
 
     def arrays(self) -> list[tuple[str, Array]]:
         return [(name, node) for name, node in self.members() if isinstance(node, Array)]
 
+    def array_keys(self) -> list[str]:
+        return [name for name, _ in self.arrays()]
+
+    def array_values(self) -> list[Array]:
+        return [array for _, array in self.arrays()]
+
     def groups(self) -> list[tuple[str, Group]]:
         return [(name, node) for name, node in self.members() if isinstance(node, Group)]
+
+    def group_keys(self) -> list[str]:
+        return [name for name, _ in self.groups()]
+
+    def group_values(self) -> list[Group]:
+        return [group for _, group in self.groups()]
 
     def tree(self) -> str:
         """All that is below, a line each."""
@@ -94,8 +122,25 @@ class Group:
 
     # writing
 
+    def full(self, name: str, *, shape: Any, fill_value: Any, dtype: Any = "float64", **options: Any) -> Array:
+        """A new array of nothing but the fill value; `options` are those of `gpuzarr.create_array`."""
+        return self.create_array(name, shape=shape, fill_value=fill_value, dtype=dtype, **options)
+
+    def zeros(self, name: str, *, shape: Any, **options: Any) -> Array:
+        return self.full(name, shape=shape, fill_value=0, **options)
+
+    def ones(self, name: str, *, shape: Any, **options: Any) -> Array:
+        return self.full(name, shape=shape, fill_value=1, **options)
+
+    def empty(self, name: str, *, shape: Any, **options: Any) -> Array:
+        return self.full(name, shape=shape, fill_value=DEFAULT, **options)
+
+    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
+        self.attrs.update(new_attributes)
+        return self
+
     def create_group(self, name: str, *, attributes: dict[str, Any] | None = None, overwrite: bool = False) -> Group:
-        """A new group; one that is there already is fine if it has the same attributes."""
+        """A new group; one that is there is fine if it has these attributes, maybe among others."""
         self._check_writable()
         new_group(self.store, self._below(name), self.zarr_format, attributes, overwrite)
         made = self[name]
@@ -152,6 +197,14 @@ class Group:
             return sorted({path.split("/", 1)[0] for path in known if path})
         hidden = (".zgroup", ".zattrs", ".zarray", ".zmetadata", "zarr.json")
         return [name for name in self.store.names(self.path) if name not in hidden]
+
+
+def _and_below(name: str, node: Array | Group, depth: int | None) -> Iterator[tuple[str, Array | Group]]:
+    """A member, and the members of a group down to a depth, as paths."""
+    yield name, node
+    if isinstance(node, Group) and depth != 0:
+        for path, below in node.members(None if depth is None else depth - 1):
+            yield f"{name}/{path}", below
 
 
 def _lines(group: Group, indent: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Regions of a writer that wait for their neighbours, so that a shard (or chunk) is written once, when it is full.
+"""Regions of a writer that wait for their neighbours, so that a chunk is written once, when it is full.
 
-A region that covers shards in part would make each of them be read, changed and written, and the next region again. So
+A region that covers chunks in part would make each of them be read, changed and written, and the next region again. So
 it waits, and grows together with those that come after it: the two latest become one where they are boxes side by side,
 and that one may be a neighbour of the box before. Boxes that wait never overlap, so their order does not matter.
 """
@@ -67,7 +67,7 @@ class Joined:
     """The boxes that wait; of `most` bytes in all."""
 
     def __init__(self, layout: Layout, most: int, device: Device) -> None:
-        self._axes, self._dtype, self._most, self._xp = layout.outer.axes, layout.spec.dtype, most, device.xp
+        self._axes, self._dtype, self._most, self._xp = layout.axes, layout.spec.dtype, most, device.xp
         self._waiting: list[Box] = []
 
     @property
@@ -119,7 +119,7 @@ def bounds_of(selection: Outer | Points) -> Bounds | None:
 
 
 def whole(bounds: Bounds, axes: tuple[Axis, ...]) -> bool:
-    """Whether a box covers every object of the store (up to the array's end) that it touches."""
+    """Whether a box covers every chunk (up to the array's end) that it touches."""
     return all(
         _is_edge(axis, a) and (b >= axis.length or _is_edge(axis, b)) for axis, (a, b) in zip(axes, bounds, strict=True)
     )

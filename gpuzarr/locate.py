@@ -8,6 +8,7 @@ read is noticed (`moved`), and located again.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -67,6 +68,19 @@ class Locator:
         """
         return self._locate(coords, len(self.layout.levels), memo)
 
+    def known(self, shards: Sequence[tuple[int, ...]], versions: Sequence[Any]) -> list[np.ndarray | None] | None:
+        """The indexes of outermost shards whose objects have these versions (None: it is not there, and has none).
+
+        None where one is not kept.
+        """
+        found: list[np.ndarray | None] = []
+        for shard, version in zip(shards, versions, strict=True):
+            kept = self._kept.get((0, *shard)) if version is not None else (None, None)
+            if kept is None or kept[0] != version:
+                return None
+            found.append(kept[1])
+        return found
+
     def forget(self) -> None:
         """Keep no index: objects were written. (A new file may have number, size and time of an old one.)"""
         with self._lock:
@@ -83,10 +97,7 @@ class Locator:
             keys = self.layout.keys(coords)
             versions = tuple(map(self._store.version, keys)) if self.layout.levels else ()
             return Located(Ranges.whole(keys), np.ones(len(coords), bool), versions)
-        level = self.layout.levels[depth - 1]
-        counts, strides = level.steps
-        of, within = np.divmod(coords, counts)
-        shards, which = distinct(of, self.layout.grids[depth - 1])
+        shards, which, number = self._shards(coords, depth)
         try:
             shard = self._locate(shards, depth - 1, memo)
             entries = self._entries(shards, shard, depth - 1, memo)
@@ -94,7 +105,7 @@ class Locator:
             error.index = None if error.index is None else int(np.argmax(which == error.index))
             error.codec = _NAME
             raise
-        found = _chosen(entries, which, within @ strides)
+        found = _chosen(entries, which, number)
         begins, sizes = found[:, 0], found[:, 1]
         outer, there = shard.ranges, begins >= 0
         if depth == 1:  # shards that are whole objects: the store knows their lengths
@@ -103,6 +114,25 @@ class Locator:
             raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), _NAME)
         ranges = Ranges(outer.keys, outer.objects[which], outer.offsets[which] + begins, sizes)
         return Located(ranges, there, shard.versions)
+
+    def _shards(self, coords: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The shards that hold the units at `coords`; which of them holds each, and the number that each has there."""
+        level = self.layout.levels[depth - 1]
+        if len(coords) > FEW:
+            counts, strides = level.steps
+            of, within = np.divmod(coords, counts)
+            return *distinct(of, self.layout.grids[depth - 1]), within @ strides
+        seen: dict[tuple[int, ...], int] = {}
+        which, numbers = [], []
+        for row in coords.tolist():
+            number, shard = 0, []
+            for at, count in zip(row, level.counts, strict=True):
+                of, within = divmod(at, count)
+                shard.append(of)
+                number = number * count + within
+            which.append(seen.setdefault(tuple(shard), len(seen)))
+            numbers.append(number)
+        return np.array(list(seen), np.int64), np.array(which), np.array(numbers)
 
     def _entries(self, coords: np.ndarray, shard: Located, depth: int, memo: Indexes) -> list[np.ndarray]:
         """The index of each shard, int64 (inner chunks, 2): offset in the shard and size; -1 for what is not there."""

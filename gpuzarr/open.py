@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from inspect import signature
 from typing import Any, Literal
 
 from gpuzarr.array import DEFAULT, Array
@@ -17,13 +18,23 @@ from gpuzarr.group import Group
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, load_json
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
-from gpuzarr.new import clean
+from gpuzarr.new import clean, create_array
 from gpuzarr.plan import Options
 from gpuzarr.stores import Store
 from gpuzarr.stores.choose import store as store_of
+from gpuzarr.stores.local import LocalStore
 from gpuzarr.write_waves import Writable
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
+NEW = signature(create_array).parameters.keys() - {
+    "store",
+    "name",
+    "overwrite",
+    "zarr_format",
+    "device",
+    "config",
+    "storage_options",
+}
 
 
 def open(  # as zarr.open
@@ -38,6 +49,8 @@ def open(  # as zarr.open
     memory_limit: int | str | None = None,
     validate: Literal["auto", "host"] = "auto",
     io: Literal["auto", "gds", "posix"] = "auto",
+    storage_options: dict[str, Any] | None = None,
+    **new: Any,
 ) -> Array | Group:
     """The array or group at `path` of `store`.
 
@@ -46,8 +59,10 @@ def open(  # as zarr.open
     `zarr_format`: look only for that one. `consolidated`: True: need the group's consolidated metadata,
     False: do not use it, None: use it if it is there.
     `mode`: "r" to read, "r+" to read and write what is there; "a" makes a group where nothing is, "w" makes one in
-    place of whatever is there, "w-" makes one where nothing may be. (Arrays are made by `create_array`.) What is
-    opened to be written is found by its own metadata, not by consolidated metadata, unless that is asked for.
+    place of whatever is there, "w-" makes one where nothing may be. What is opened to be written is found by its own
+    metadata, not by consolidated metadata, unless that is asked for.
+    `new`: of what is made, not of what is there: with a `shape` or `data` it is an array, for which they are what
+    `create_array` takes (`dtype`, by default "float64", `chunks`, ...); of a group, `attributes`.
     `config`: how arrays are written: {"write_empty_chunks": True} stores also chunks of nothing but the fill value;
     {"safe": False} takes no locks, where no two processes ever write parts of the same chunk or shard.
     `memory_limit`: bytes, or as "256MiB", that a read may hold beyond its result, in pinned and device memory together;
@@ -62,33 +77,61 @@ def open(  # as zarr.open
     """
     if mode not in ("r", "r+", "a", "w", "w-"):
         raise ValueError(f"mode must be 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
-    writable = Writable(**(config or {})) if mode != "r" else None
+    if unknown := sorted(new.keys() - NEW):
+        raise TypeError(f"open() got an unexpected keyword argument {unknown[0]!r}")
+    if new and mode in ("r", "r+") and not {"shape", "data"} & new.keys():
+        raise ValueError(f"mode {mode!r} makes nothing of which {sorted(new)[0]!r} could be")
+    writable = Writable.of(config) if mode != "r" else None
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)
-    opener = Opener(store_of(store), device_of(device), zarr_format, consolidated, None, writable, options)
-    path = clean(path)
+    opener = Opener(
+        store_of(store, storage_options), device_of(device), zarr_format, consolidated, None, writable, options
+    )
+    path = clean(path or "")
     if mode == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if mode in ("w", "w-") or (mode == "a" and not opener.exists(path)):
-        new_group(opener.store, path, zarr_format or 3, None, overwrite=mode == "w")
+        _make(opener, path, mode == "w", new)
     return opener(path)
 
 
-def open_array(store: Any, path: str = "", **options: Any) -> Array:
+def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> None:
+    zarr_format: Any = opener.zarr_format or 3
+    if "shape" not in new and "data" not in new:
+        if no_group := sorted(new.keys() - {"attributes"}):
+            raise ValueError(f"{no_group[0]!r} is of a new array, which needs a shape")
+        new_group(opener.store, path, zarr_format, new.get("attributes"), overwrite)
+        return
+    dtype = {} if "data" in new else {"dtype": "float64"}
+    options = {"overwrite": overwrite, "zarr_format": zarr_format, "device": "cpu"}
+    create_array(opener.store, name=path, config=asdict(opener.writable or Writable()), **options, **dtype | new)
+
+
+def open_array(store: Any, path: str = "", *, mode: Mode = "r", **options: Any) -> Array:
     """As `open`, for an array only."""
-    node = open(store, path, **options)
+    if mode in ("a", "w", "w-") and "shape" not in options and "data" not in options:
+        if mode != "a":
+            raise ValueError(f"mode {mode!r} makes a new array, which needs a shape")
+        mode = "r+"
+    node = open(store, path, mode=mode, **options)
     if not isinstance(node, Array):
         raise NotFoundError(f"{node!r} is a group, not an array")
     return node
 
 
-def open_group(store: Any, path: str = "", **options: Any) -> Group:
-    """As `open`, for a group only."""
-    node = open(store, path, **options)
+def open_group(store: Any, path: str = "", *, use_consolidated: bool | None = None, **options: Any) -> Group:
+    """As `open`, for a group only. `use_consolidated`: zarr-python's name of `consolidated`."""
+    consolidated = options.pop("consolidated", use_consolidated)
+    node = open(store, path, consolidated=consolidated, **options)
     if not isinstance(node, Group):
         raise NotFoundError(f"{node!r} is an array, not a group")
     return node
+
+
+def open_consolidated(store: Any, path: str = "", **options: Any) -> Group:
+    """As `open_group`, by consolidated metadata. MetadataError where there is none."""
+    return open_group(store, path, consolidated=True, **options)
 
 
 def load(store: Any, path: str = "", **options: Any) -> Any:
@@ -133,8 +176,18 @@ class Opener:
         found = self._consolidated(path) if self.known is not None else self._stored(path)
         if found is None:
             formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
-            raise NotFoundError(f"no {formats} array or group at {path or '/'!r} in {self.store!r}")
+            raise NotFoundError(
+                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
+            )
         return found
+
+    def _instead(self, path: str) -> str:
+        """What a folder has where no node is; of other stores to list all keys may take long."""
+        if not isinstance(self.store, LocalStore):
+            return ""
+        names = self.store.names(path)
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        return f"; what is there: {shown}" if names else "; nothing is there (mode 'a' or 'w' makes a group)"
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None

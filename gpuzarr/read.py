@@ -24,6 +24,7 @@ from gpuzarr.layout import Layout
 from gpuzarr.locate import Indexes, Located, Locator
 from gpuzarr.placement import decoded, placeable
 from gpuzarr.plan import ALONE, Options, Wave, facing, forward, places, plan, together
+from gpuzarr.region import read_region
 from gpuzarr.selection import Outer, Points
 from gpuzarr.stores import MISSING, Store
 from gpuzarr.stores.gds import read as gds_read
@@ -56,6 +57,12 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         out[...] = flat
         return
     target = facing(selection, out)
+    if (
+        not device.gpu
+        and options.memory_limit is None
+        and read_region(source, forward(selection), target, device, record)
+    ):
+        return
     sizes = stored.sizes(source.locator, source.store) if device.gpu else None
     planned = plan(source.layout, forward(selection), device, options, sizes, target.flags.c_contiguous)
     record.limit, record.ahead = planned.limit, planned.ahead

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.errors import MetadataError, NotFoundError, ValueKindError
 from gpuzarr.layout import Layout, layout
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, files
 from gpuzarr.metadata import v2 as metadata_v2
@@ -33,6 +34,19 @@ def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[S
         files.write(store, path, name, made.document)
     _delete_outside(store, layout(old, path).outer, layout(made, path).outer)
     return made
+
+
+def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Shape], Callable[[Shape], Any]]:
+    """How data of a shape makes an array longer along an axis, and where it goes then. ValueKindError if it cannot."""
+    along = axis + len(shape) if axis < 0 else axis
+    rest = [shape[:along] + shape[along + 1 :], data[:along] + data[along + 1 :]]
+    if not 0 <= along < len(shape) or len(data) != len(shape) or rest[0] != rest[1]:
+        raise ValueKindError(f"data of shape {data} cannot be appended to {shape} along axis {axis}")
+    longer = data[along]
+    return (
+        lambda old: (*old[:along], old[along] + longer, *old[along + 1 :]),
+        lambda new: (slice(None),) * along + (slice(new[along] - longer, new[along]),),
+    )
 
 
 def _parsed(document: files.Document, known: ArrayMetadata) -> ArrayMetadata:

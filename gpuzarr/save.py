@@ -28,7 +28,7 @@ def create_group(
     attributes: dict[str, Any] | None = None,
     device: Any = "auto",
 ) -> Group:
-    """A new group at `path` of `store`; one that is there already is fine if it has the same attributes."""
+    """A new group at `path` of `store`; one that is there is fine if it has these attributes, maybe among others."""
     store, path = store_of(store), clean(path or "")
     new_group(store, path, zarr_format or 3, attributes, overwrite)
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
@@ -44,6 +44,11 @@ def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = 
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], zarr_format=zarr_format, path=path)
         return
+    save_group(store, *args, zarr_format=zarr_format, path=path, **kwargs)
+
+
+def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
+    """Store arrays in a group: as `arr_0`, `arr_1`, or by the names of the keywords."""
     if not args and not kwargs:
         raise ValueError("nothing to save")
     create_group(store, path=path, zarr_format=zarr_format, overwrite=True)

@@ -7,8 +7,8 @@ meaning is that of zarr-python 3.4.2, which differs from NumPy in this:
 - several index arrays beside slices are refused: `oindex` or `vindex` says which meaning is meant;
 - index arrays of no dimension, and `vindex` with ints alone, give an axis of length 1, no scalar;
 - True, False, None (newaxis), tuples and ranges inside a selection are refused.
-Beyond zarr-python, with NumPy's meaning: negative steps, empty and nested lists, an ellipsis beside an index
-array, and a 1-d mask alone for the first axis. Every refusal is a SelectionError.
+Beyond zarr-python, with NumPy's meaning: integers of CuPy, torch and jax, negative steps, empty and nested lists, an
+ellipsis beside an index array, and a 1-d mask alone for the first axis. Every refusal is a SelectionError.
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ def _member(item: Any) -> Member | EllipsisType:
     if isinstance(item, Integral) and not isinstance(item, bool):
         return int(item)
     if isinstance(item, list) or (hasattr(item, "dtype") and not isinstance(item, np.generic)):
-        return _array(item)
+        array = _array(item)
+        foreign = array.ndim == 0 and not isinstance(item, np.ndarray)  # what CuPy, torch and jax have for scalars
+        return int(array) if foreign and array.dtype.kind in "iu" else array
     raise SelectionError(
         f"cannot select by {_brief(item)}: Zarr arrays take ints, slices, '...', and arrays or lists of ints or bools"
     )

@@ -21,11 +21,16 @@ COPY = 8 << 20  # bytes of untouched inner chunks that are copied at once
 
 
 class Shard:
-    """One shard of an array with one level of shards. `left`: inner chunks that are still to come."""
+    """One shard of an array with one level of shards, of which the chunk at `coords` is one.
 
-    def __init__(self, store: Store, layout: Layout, key: str, left: int) -> None:
-        self.key = key
-        self._store, self._level, self._left = store, layout.levels[0], left
+    `left`: inner chunks that are still to come; then it is closed. `touched`: which are written, or will be.
+    """
+
+    def __init__(self, store: Store, layout: Layout, coords: np.ndarray, left: int) -> None:
+        self.key, self.left = layout.key(coords.tolist()), left
+        self._store, self._level = store, layout.levels[0]
+        self._first = coords - coords % np.asarray(self._level.counts, np.int64)
+        self.touched = np.zeros(prod(self._level.counts), bool)
         self._table = np.full((prod(self._level.counts), 2), EMPTY, np.uint64)
         self._end = self._level.index_bytes if self._level.codec.index_location == "start" else 0
         self._sink: Sink | None = None
@@ -36,6 +41,10 @@ class Shard:
         counts = self._level.counts
         within = coords % np.asarray(counts, np.int64)
         return np.ravel_multi_index(tuple(within.T), counts) if counts else np.zeros(len(coords), np.int64)
+
+    def untouched(self) -> np.ndarray:
+        """Coordinates of the inner chunks that are not, (n, ndim)."""
+        return self._first + np.argwhere(~self.touched.reshape(self._level.counts))
 
     def keep(self, located: Located, numbers: np.ndarray) -> None:
         """Take over inner chunks of the old shard as they are stored."""
@@ -49,10 +58,10 @@ class Shard:
         """Write inner chunks; `count` are done by that, with those that are empty."""
         self._add(numbers, slab)
         with self._lock:
-            self._left -= count
-            last = self._left == 0
+            self.left -= count
+            last = self.left == 0
         if last:
-            self._close()
+            self.close()
 
     def abort(self) -> None:
         """Leave nothing of a shard that was not closed."""
@@ -75,7 +84,7 @@ class Shard:
                 sink.write(slab.on_host(i), offset)
         self._table[numbers, 0], self._table[numbers, 1] = offsets, slab.sizes
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Put the index to its place, and the shard to its own; a shard of nothing is no object."""
         sink, self._sink = self._sink, None
         if sink is None:

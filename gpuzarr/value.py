@@ -1,13 +1,15 @@
-"""What a user assigns, as an array of the device that NumPy's rules of assignment allow."""
+"""What a user assigns, as an array of the device that NumPy's rules of assignment allow; and where he wants results."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.devices import Device
-from gpuzarr.errors import ValueKindError
+from gpuzarr.dtypes import parse_v3
+from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
@@ -16,20 +18,31 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
     """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
 
     Its dtype may still be another one, whose elements `dtype` can hold. DeviceError for what is on another GPU;
-    ValueKindError where the shape does not broadcast, and for what an integer cannot be (NaN, infinity, a float out of
-    range).
+    ValueKindError where the shape does not broadcast, for what an integer cannot be (NaN, infinity, a float out of
+    range), and for masked elements.
     """
     try:
         array = _array(value, dtype, device)
         _check_elements(array, dtype)
         while array.ndim > len(shape) and array.shape[0] == 1:
-            array = array[0]
+            array = array.reshape(array.shape[1:])  # which leaves a text in an array
         device.xp.broadcast_to(array, shape)
         return array
     except ValueKindError:
         raise
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:  # torch: requires grad
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
+
+
+def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
+    """`out`, if it is an array of the device of that shape and dtype; else DeviceError or SelectionError."""
+    if not isinstance(out, device.xp.ndarray):
+        kind = f"{device.xp.__name__}.ndarray"
+        raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
+    if out.shape != shape or out.dtype.newbyteorder("=") != dtype:
+        found = f"{out.shape} and {out.dtype}"
+        raise SelectionError(f"`out` must have shape {shape} and dtype {dtype}, not {found}")
+    return out
 
 
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
@@ -51,6 +64,10 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         value = value.get() if hasattr(value, "get") else value.cpu()
     if dtype.kind == "O":
         return _objects(value)
+    if type(getattr(value, "dtype", None)).__module__ == "torch":
+        return _of_torch(value)
+    if hasattr(value, "filled") and np.any(value.mask):
+        raise ValueKindError("a masked array has no values where it is masked: write value.filled(...)")
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "dtype"):
         return np.asarray(value)
     if hasattr(value, "__dlpack__"):
@@ -59,6 +76,14 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         made = np.asarray(value)
         return np.asarray(value, dtype) if made.dtype.kind in "OUSiu" else made
     return np.asarray(value, dtype)
+
+
+def _of_torch(tensor: Any) -> np.ndarray:
+    """A tensor of torch in host memory; where NumPy has no such dtype (bfloat16, the small floats) by its bits."""
+    dtype = parse_v3(str(tensor.dtype).removeprefix("torch.")).dtype
+    if dtype.isbuiltin == 1:
+        return np.asarray(tensor)
+    return np.asarray(tensor.view(getattr(sys.modules["torch"], f"int{8 * dtype.itemsize}"))).view(dtype)
 
 
 def _objects(value: Any) -> np.ndarray:

@@ -8,9 +8,9 @@ their locks: the single place where writing reads, and there, of a shard, only w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import prod
 from typing import Any
@@ -26,16 +26,17 @@ from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Halves, Settle
 from gpuzarr.errors import BAD
 from gpuzarr.gpu.empty import only_fill
-from gpuzarr.grid import Part, distinct, parts
+from gpuzarr.grid import Part, parts
 from gpuzarr.layout import Layout
 from gpuzarr.locate import Locator
+from gpuzarr.open_shards import OpenShards, Units
 from gpuzarr.plan import facing, forward
 from gpuzarr.selection import Outer, Points
 from gpuzarr.shards import Shard
 from gpuzarr.stores import MISSING
 from gpuzarr.write_budget import WriteShare, chunks_a_wave, write_share
 from gpuzarr.write_cached import fits, write_cached
-from gpuzarr.write_waves import NOTHING, Gathered, Loaded, Target, Wave, bundles, count, groups, places, wave_of
+from gpuzarr.write_waves import NOTHING, Gathered, Loaded, Target, Wave, bundles, count, groups, places, units, wave_of
 
 WAVE = 4 << 20  # bytes of a wave on a CPU: smaller ones take more Python, larger ones leave threads without work
 
@@ -47,25 +48,32 @@ def write(
     device: Device,
     limit: int | None = None,
     record: Record | None = None,
+    opened: OpenShards | None = None,
 ) -> None:
     """Write `value`, an array of the device that broadcasts to `selection.shape`, to the elements selected.
 
-    `limit`: bytes that may be held beyond the value, of a GPU; None: as many as the device thinks right.
+    `limit`: bytes that may be held beyond the value, of a GPU; None: as many as the device thinks right. `opened`:
+    shards that are filled by several writes.
     """
     value = facing(selection, device.xp.broadcast_to(value, selection.shape))
-    writing = Writing.of(target, value, device, limit, record)
+    writing = replace(Writing.of(target, value, device, limit, record), opened=opened)
     found = writing.parts(selection)
     if found:
         writing.record.codecs = partial(places, writing.layout.chain(found[0].chunk_shape), device)
     if writing.layout.levels:
-        writing.shards(found)
+        writing.shards(units(found, writing.layout))
     else:
         writing.chunks(found)
 
 
+def settle(target: Target, opened: OpenShards) -> None:
+    """Close all open shards."""
+    opened.close(Writing.of(target, None, HOST, None))
+
+
 @dataclass(frozen=True)
 class Writing:
-    """Writes one value to one selection. `limit`: see `write`."""
+    """Writes one value to one selection. `limit` and `opened`: see `write`."""
 
     target: Target
     layout: Layout
@@ -73,14 +81,13 @@ class Writing:
     device: Device
     limit: int
     record: Record = field(default_factory=Record)
+    opened: OpenShards | None = None
 
     @classmethod
     def of(cls, target: Target, value: Any, device: Device, limit: int | None, record: Record | None = None) -> Writing:
-        """Shards within shards are a codec."""
-        layout = target.layout if len(target.layout.levels) < 2 else target.layout.outer
         if limit is None:
             limit = device.write_limit if device.gpu else device.memory_limit
-        return cls(target, layout, value, device, limit, record or Record())
+        return cls(target, target.written, value, device, limit, record or Record())
 
     def parts(self, selection: Outer | Points) -> list[Part]:
         together = self.layout.per_object if self.layout.levels else (0,) * len(self.layout.axes)
@@ -95,78 +102,85 @@ class Writing:
         partly = [part for part, yes in zip(found, is_covered, strict=True) if not yes]
         self._count_units(sum(map(len, covered)), sum(map(len, partly)))
         if covered:
-            self._run(self.waves([(part, None) for part in covered], True))
+            self.run(self.waves([(part, None) for part in covered], True))
         for bundle in bundles(partly):
             keys = self.layout.keys(np.concatenate([part.coords for part in bundle]))
-            with self._locked(keys):
-                self._run(self.waves([(part, None) for part in bundle], False))
+            with self.locked(keys):
+                self.run(self.waves([(part, None) for part in bundle], False))
 
-    def shards(self, found: Sequence[Part]) -> None:
+    def shards(self, found: Units) -> None:
         """Every shard is an object; its inner chunks go into it as they are encoded."""
-        units = self.units(found)
-        covered = [self.covered(coords, some) for coords, some in units.items()]
+        if self.opened is not None:
+            found = self.opened.fill(self, found)
+        covered = [self.covered(*unit) for unit in found.items()]
         self._count_units(sum(covered), len(covered) - sum(covered))
-        whole = [self._open(some) for some, is_whole in zip(units.values(), covered, strict=True) if is_whole]
+        whole = [(some, self.shard(some)) for some, yes in zip(found.values(), covered, strict=True) if yes]
         try:
-            self._run(self.waves([(part, shard) for some, shard in whole for part in some], True))
+            self.run(self.waves([(part, shard) for some, shard in whole for part in some], True))
         finally:
             for _, shard in whole:
                 shard.abort()  # does nothing where it is closed
-        partly = [some for some, is_whole in zip(units.values(), covered, strict=True) if not is_whole]
-        for some in groups(partly):
-            self._change(some)
+        partly = [some for some, yes in zip(found.values(), covered, strict=True) if not yes]
+        for group in groups(partly):
+            self._change(group)
 
     def _count_units(self, whole: int, partly: int) -> None:
         self.record.count(whole=whole, partly=partly, locks=partly if self.target.safe else 0)
 
-    def units(self, found: Iterable[Part]) -> dict[tuple[int, ...], list[Part]]:
-        """The parts of each shard."""
-        units: dict[tuple[int, ...], list[Part]] = {}
-        per_object = np.asarray(self.layout.per_object, np.int64)
-        for part in found:
-            shards, which = distinct(part.coords // per_object, self.layout.grid(0))
-            for i, shard in enumerate(shards.tolist()):
-                units.setdefault(tuple(shard), []).extend([part] if len(shards) == 1 else part.present(which == i))
-        return units
+    def within(self, coords: tuple[int, ...]) -> int:
+        """Inner chunks that a shard has within the array."""
+        sides = zip(self.layout.axes, self.layout.per_object, coords, strict=True)
+        return prod(min(n, axis.count - i * n) for axis, n, i in sides)
 
     def covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
         """Whether all that a shard has within the array is covered."""
-        sides = zip(self.layout.axes, self.layout.per_object, coords, strict=True)
-        within = prod(min(n, axis.count - i * n) for axis, n, i in sides)
-        return sum(map(len, some)) == within and all(part.covers(self.layout.axes) for part in some)
+        return sum(map(len, some)) == self.within(coords) and all(part.covers(self.layout.axes) for part in some)
 
-    def _open(self, some: Sequence[Part]) -> tuple[Sequence[Part], Shard]:
-        key = self.layout.key(some[0].coords[0].tolist())
-        return some, Shard(self.target.store, self.layout, key, sum(map(len, some)))
+    def shard(self, some: Sequence[Part], left: int | None = None) -> Shard:
+        """The shard of these parts, which touch it; `left` inner chunks (default: theirs) are to come."""
+        coords = np.concatenate([part.coords for part in some])
+        shard = Shard(self.target.store, self.layout, coords[0], len(coords) if left is None else left)
+        shard.touched[shard.numbers(coords)] = True
+        return shard
 
     def _change(self, units: Sequence[Sequence[Part]]) -> None:
         """Shards that are covered in part: what is not touched is copied as it is stored."""
-        opened = [self._open(some) for some in units]
-        with self._locked([shard.key for _, shard in opened]):
+        opened = [(some, self.shard(some)) for some in units]
+        with self.locked([shard.key for _, shard in opened]):
             try:
-                HOST.each(self._keep, opened)
+                HOST.each(self.keep, [shard for _, shard in opened])
                 for is_covered in (True, False):
                     pairs = [(part, shard) for some, shard in opened for part in some]
                     right = [pair for pair in pairs if pair[0].covers(self.layout.axes) == is_covered]
-                    self._run(self.waves(right, is_covered))
+                    self.run(self.waves(right, is_covered))
             finally:
                 for _, shard in opened:
                     shard.abort()
 
-    def _keep(self, opened: tuple[Sequence[Part], Shard]) -> None:
-        """Take over the chunks of a shard that its parts do not touch."""
-        some, shard = opened
-        touched = np.concatenate([part.coords for part in some])
-        per_object = np.asarray(self.layout.per_object, np.int64)
-        inside = np.stack(np.unravel_index(np.arange(prod(per_object.tolist())), self.layout.per_object), axis=1)
-        coords = touched[0] // per_object * per_object + np.delete(inside, shard.numbers(touched), axis=0)
-        with self._blame(coords if len(coords) else touched):
-            located = self._locator.locate(coords, {}) if len(coords) else None
-            if located is not None and located.there.any():
+    def settle(self, shards: Sequence[Shard]) -> None:
+        """Close shards of which some inner chunks did not come: these stay what they are in the store."""
+        latest = replace(self)  # knows no index yet
+        with self.locked([shard.key for shard in shards]):
+            try:
+                HOST.each(latest.keep, shards)
+                for shard in shards:
+                    shard.close()
+            finally:
+                for shard in shards:
+                    shard.abort()
+
+    def keep(self, shard: Shard) -> None:
+        """Take over the chunks of the shard in the store that are not touched."""
+        coords = shard.untouched()
+        if not len(coords):
+            return
+        with self._blame(coords):
+            located = self._locator.locate(coords, {})
+            if located.there.any():
                 there = np.flatnonzero(located.there)
                 shard.keep(located.take(there), shard.numbers(coords[there]))
 
-    def _locked(self, keys: Sequence[str]) -> Any:
+    def locked(self, keys: Sequence[str]) -> Any:
         return self.target.store.locked(keys) if self.target.safe else nullcontext()
 
     # the waves
@@ -209,7 +223,7 @@ class Writing:
     def _shares(self) -> dict[tuple[tuple[int, ...], bool], WriteShare]:
         return {}
 
-    def _run(self, waves: Sequence[Wave]) -> None:
+    def run(self, waves: Sequence[Wave]) -> None:
         record = self.record
         if self.device.gpu and waves:
             shares = [self.share(wave.chunk_shape, wave.covered) for wave in waves]

@@ -15,6 +15,7 @@ from gpuzarr.layout import Layout
 from gpuzarr.selection import Outer, Points
 from gpuzarr.write import Writing
 from gpuzarr.write_waves import Target, Wave, bundles, groups, places
+from gpuzarr.write_waves import units as units_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def planned(writing: Writing, found: Sequence[Part]) -> tuple[list[Wave], int, i
     """The waves, and how many units are covered, and covered in part."""
     covers = [part.covers(writing.layout.axes) for part in found]
     if writing.layout.levels:
-        units = list(writing.units(found).items())
+        units = list(units_of(found, writing.layout).items())
         is_whole = [writing.covered(coords, some) for coords, some in units]
         whole = [part for (_, some), yes in zip(units, is_whole, strict=True) if yes for part in some]
         partly = [some for (_, some), yes in zip(units, is_whole, strict=True) if not yes]

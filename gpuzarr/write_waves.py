@@ -11,15 +11,17 @@ import numpy as np
 
 from gpuzarr.batch import Slab
 from gpuzarr.chain import Chain
+from gpuzarr.checks import shown
 from gpuzarr.devices import Device
 from gpuzarr.devices.waves import Settle
-from gpuzarr.grid import Part
+from gpuzarr.grid import Part, distinct
 from gpuzarr.layout import Layout
 from gpuzarr.shards import Shard
 from gpuzarr.stores import Store
 
 BUNDLE = 64  # partly covered chunks whose locks are held at once
 SHARDS = 8  # the same of shards
+OF_READING = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_max_bytes")  # in zarr-python's config
 NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -33,6 +35,11 @@ class Target:
     safe: bool = True
     empty: bool = False
 
+    @property
+    def written(self) -> Layout:
+        """What writing takes for objects, inner chunks and codecs: shards within shards are a codec."""
+        return self.layout if len(self.layout.levels) < 2 else self.layout.outer
+
 
 @dataclass(frozen=True)
 class Writable:
@@ -44,6 +51,17 @@ class Writable:
 
     write_empty_chunks: bool = False
     safe: bool = True
+
+    @classmethod
+    def of(cls, config: Any) -> Writable:
+        """As a `config` says: a dict, or zarr-python's ArrayConfig. What that says of reading is nothing here."""
+        given = dict(config.to_dict() if hasattr(config, "to_dict") else config or {})
+        given = {name: value for name, value in given.items() if name not in OF_READING}
+        if given.pop("read_missing_chunks", True) is not True:
+            raise ValueError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
+        if unknown := sorted(given.keys() - {"write_empty_chunks", "safe"}):
+            raise ValueError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,17 @@ class Gathered:
     batch: Any
     blank: Callable[[], np.ndarray]
     check: Settle | None
+
+
+def units(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
+    """The parts of each shard."""
+    made: dict[tuple[int, ...], list[Part]] = {}
+    per_object = np.asarray(layout.per_object, np.int64)
+    for part in found:
+        shards, which = distinct(part.coords // per_object, layout.grid(0))
+        for i, shard in enumerate(shards.tolist()):
+            made.setdefault(tuple(shard), []).extend([part] if len(shards) == 1 else part.present(which == i))
+    return made
 
 
 def bundles(partly: Iterable[Part]) -> Iterator[list[Part]]:

@@ -1,31 +1,50 @@
-"""Writing that does not wait: values are copied, joined to whole shards, and written while the caller goes on."""
+"""Writing that does not wait: values are copied, joined to whole chunks, and written while the caller goes on."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from gpuzarr.devices import Device
 from gpuzarr.errors import ClosedError
 from gpuzarr.joined import Box, Joined
+from gpuzarr.open_shards import OpenShards
+from gpuzarr.write import settle
+from gpuzarr.write_waves import Target
 
 Accept = Callable[[Any, Any], tuple[Any, Any]]
 Put = Callable[[Any, Any], None]
+Do = Callable[[], None]
+
+
+def open_writer(
+    target: Callable[[], Target], accept: Accept, put: Callable[..., None], most: int, device: Device
+) -> Writer:
+    """The writer of an array whose `put` also takes the shards that are open, as `opened`."""
+    opened = OpenShards()
+    joined = Joined(target().written, most // 4, device)
+    finish = lambda: settle(target(), opened)  # noqa: E731
+    return Writer(accept, partial(put, opened=opened), finish, opened.abort, most, joined, device)
 
 
 class Writer:
     """`w[region] = batch` writes on another thread, as if in the order of the calls; see `Array.writer`.
 
     `accept(selection, value)` says where, and gives an array of the device that broadcasts to that, or raises; `put`
-    writes it. `joined` keeps what waits for its neighbours. On a GPU a write runs on a stream of its own, behind the
+    writes it. `joined` keeps what waits for its neighbours; when all is put, `finish` brings it into the store, which
+    after `abort` has nothing of what was not. On a GPU a write runs on a stream of its own, behind the
     copies and beside what the caller launches next.
     """
 
-    def __init__(self, accept: Accept, put: Put, most: int, joined: Joined, device: Device) -> None:
-        self._accept, self._put, self._most, self._joined, self._device = accept, put, most, joined, device
+    def __init__(
+        self, accept: Accept, put: Put, finish: Do, abort: Do, most: int, joined: Joined, device: Device
+    ) -> None:
+        self._accept, self._put, self._finish, self._abort = accept, put, finish, abort
+        self._most, self._joined, self._device = most, joined, device
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
         self._broken = False
@@ -38,7 +57,7 @@ class Writer:
         with self._device.on():
             place, values = self._accept(selection, value)
         if values.nbytes > self._most:
-            self.flush()
+            self._wait()
             self._put(place, values)
             return
         while self._waiting and self._held + values.nbytes > self._most:
@@ -52,7 +71,16 @@ class Writer:
                 self._submit_box(ready)
 
     def flush(self) -> None:
-        """Wait until all is written; raises the first error."""
+        """Wait until all is in the store; raises the first error."""
+        self._wait()
+        try:
+            self._finish()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _wait(self) -> None:
+        """Until all is put."""
         self._submit_joined()
         while self._waiting:
             self._oldest()
@@ -62,9 +90,7 @@ class Writer:
         try:
             self.flush()
         finally:
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.shutdown()
+            self._stop()
 
     def __enter__(self) -> Writer:
         return self
@@ -111,14 +137,19 @@ class Writer:
         try:
             future.result()
         except BaseException:
-            for other, _ in self._waiting:
-                other.cancel()
-            self._waiting.clear()
-            self._joined.take()
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.shutdown()
+            self._stop()
             raise
+
+    def _stop(self) -> None:
+        """Do nothing more, and leave nothing behind."""
+        for future, _ in self._waiting:
+            future.cancel()
+        self._waiting.clear()
+        self._joined.take()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown()
+        self._abort()
 
     def _work(self, place: Any, values: Callable[[], Any]) -> None:
         if self._broken:

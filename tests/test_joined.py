@@ -79,7 +79,7 @@ def test_each_shard_is_written_once(order: str, device: Any) -> None:
 
 def test_what_waits_is_bounded() -> None:
     store = Counting()
-    a = gpuzarr.create_array(store, shape=(64, 64), dtype="u1", chunks=(8, 64), shards=(64, 64), device="cpu")
+    a = gpuzarr.create_array(store, shape=(64, 64), dtype="u1", chunks=(64, 64), device="cpu")
     with a.writer(max_inflight=64 * 32) as w:  # a quarter are 8 rows: these are written when one more comes
         for i in range(64):
             w[i] = np.full(64, i, "u1")

@@ -10,6 +10,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs.numcodecs import LZ4
 
 import gpuzarr
 from gpuzarr.budget import parse_bytes
@@ -203,6 +204,36 @@ def test_codecs_of_everybody(codec: Any, zarr_format: Any) -> None:
     assert member["level"] == 3 and (a[...] == np.arange(9)).all()
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("first", [zarr, gpuzarr], ids=["zarr", "gpuzarr"])
+def test_what_is_there_is_welcome_if_it_means_the_same(zarr_format: Any, first: Any, tmp_path: Path) -> None:
+    """Whoever made it, and whatever attributes and summaries were added since: a script may run twice."""
+    layout: dict[str, Any] = {"shape": (6, 4), "dtype": "f4", "chunks": (2, 2), "fill_value": float("nan")}
+    if zarr_format == 3:
+        layout |= {"shards": (4, 4), "dimension_names": ("y", None), "compressors": LZ4()}
+    else:
+        layout |= {"order": "F", "compressors": numcodecs.Zlib(1), "filters": [numcodecs.Delta("f4")]}
+    root = first.create_group(tmp_path, zarr_format=zarr_format, attributes={"a": 1})
+    root.create_array("x", attributes={"b": [1]}, **layout)[...] = 7
+    root.attrs["more"] = root["x"].attrs["more"] = {"c": None}
+    first.consolidate_metadata(tmp_path)
+    for _ in range(2):
+        again = gpuzarr.create_group(tmp_path, zarr_format=zarr_format, attributes={"a": 1}, device="cpu")
+        x = again.create_array("x", attributes={"b": (1,)}, **layout)
+        assert (x[...] == 7).all() and x.attrs == {"b": [1], "more": {"c": None}} and again.attrs["more"] == {"c": None}
+    other: list[dict[str, Any]] = [{"shape": (6, 5)}, {"dtype": "f8"}, {"fill_value": 0}, {"compressors": None}]
+    other += [{"attributes": {"b": 2}}, {"attributes": {"new": None}}]
+    other += [{"zarr_format": 5 - zarr_format, "shards": None, "dimension_names": None}]
+    for options in other:
+        with pytest.raises(gpuzarr.ExistsError):
+            again.create_array("x", **{**layout, **({"filters": "auto"} if "dtype" in options else {}), **options})
+    with pytest.raises(gpuzarr.ExistsError):
+        gpuzarr.create_group(tmp_path, zarr_format=zarr_format, attributes={"a": 2})
+    with pytest.raises(gpuzarr.ExistsError):
+        gpuzarr.create_group(tmp_path, path="x", zarr_format=zarr_format)
+
+
 def test_what_cannot_be_created() -> None:
     wrong: list[dict[str, Any]] = [
         {"shape": (2,)},
@@ -211,6 +242,7 @@ def test_what_cannot_be_created() -> None:
         {"shape": (2,), "dtype": "i4", "fill_value": "x"},
         {"shape": (2,), "dtype": "i4", "compressors": "nothing"},
         {"shape": (2,), "dtype": "i4", "compressors": 5},
+        {"shape": (2,), "dtype": "i4", "compressors": {"name": "zstd", "level": 3}},
         {"shape": (2,), "dtype": "i4", "shards": (2,), "chunks": (1,), "zarr_format": 2},
         {"shape": (2,), "dtype": "i4", "dimension_names": ("a", "b")},
         {"shape": (2,), "dtype": "i4", "name": "../x"},

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.codec import Single
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, parse_headers
+from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, cut_out, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.gpu import blosc_encode as gpu_encode
@@ -21,7 +22,7 @@ from gpuzarr.gpu.planes import Planes
 from gpuzarr.host import chunkwise
 from gpuzarr.host.blosc_library import compressor, decoder
 from gpuzarr.host.blosc_snappy import decode_snappy
-from gpuzarr.host.chunkwise import Encoder
+from gpuzarr.host.chunkwise import Decode, Encoder
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
@@ -90,6 +91,11 @@ class Blosc:
         _decode_others(chunks, target, others.tolist())
         return target
 
+    @property
+    def single(self) -> Callable[[], Single] | None:
+        """See `Chain.single`."""
+        return None if decoder() is None else _single
+
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
             return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
@@ -133,6 +139,18 @@ class Blosc:
         return self.shuffle if self.shuffle != _AUTO else 2 if (self.typesize or 1) == 1 else 1
 
 
+def _single() -> Single:
+    decode = cast(Decode, decoder())
+
+    def run(target: int, nbytes: int, chunk: memoryview, source: int, first: int, last: int) -> None:
+        if len(chunk) < HEADER or not _plain(chunk, 0, len(chunk), nbytes):
+            raise CodecError("the header of the chunk is unusual")
+        skip, cut, part = cut_out(chunk, first, last)
+        decode(target + skip, part, source + cut, len(chunk) - cut)
+
+    return run
+
+
 def _room(sizes: np.ndarray, device: Device) -> Slab:
     """A slab for chunks of the sizes that their headers say."""
     try:
@@ -148,14 +166,17 @@ def _all_plain(chunks: Slab, nbytes: int) -> bool:
     """
     data = memoryview(chunks.data)
     for start, size in zip(chunks.starts.tolist(), chunks.sizes.tolist(), strict=True):
-        if size < HEADER:
-            return False
-        version, lz_version, flags, typesize, decoded, blocksize, stored = _HEADER.unpack_from(data, start)
-        if version != 2 or lz_version != 1 or flags & 8 or flags >> 5 in (SNAPPY, 5, 6, 7) or not typesize:
-            return False
-        if decoded != nbytes or stored != size or not 0 < blocksize <= nbytes or blocksize % typesize:
+        if size < HEADER or not _plain(data, start, size, nbytes):
             return False
     return True
+
+
+def _plain(data: Any, start: int, size: int, nbytes: int) -> bool:
+    """Whether the header at `start` of a chunk of `size` bytes is what it mostly is."""
+    version, lz_version, flags, typesize, decoded, blocksize, stored = _HEADER.unpack_from(data, start)
+    if version != 2 or lz_version != 1 or flags & 8 or flags >> 5 in (SNAPPY, 5, 6, 7) or not typesize:
+        return False
+    return bool(decoded == nbytes and stored == size and 0 < blocksize <= nbytes and not blocksize % typesize)
 
 
 def _decode_others(chunks: Slab, target: Slab, which: Iterable[int]) -> None:

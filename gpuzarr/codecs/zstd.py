@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.codec import Single
 from gpuzarr.codecs import Kind
 from gpuzarr.devices import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.formats.zstd_frame import content_size, walk
+from gpuzarr.formats.zstd_frame import beginning, content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import streams
 from gpuzarr.host import chunkwise
-from gpuzarr.host.chunkwise import Encoder
-from gpuzarr.host.zstd_library import bound, decoder, encoder
+from gpuzarr.host.chunkwise import Decode, Encoder
+from gpuzarr.host.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
 
+WORTH = 1 << 16  # bytes at the end of a chunk that it is worth not to decode
 _MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
 
 
@@ -57,6 +60,11 @@ class Zstd:
         target = chunkwise.room(chunks, spec.nbytes, device, into)
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
+    @property
+    def single(self) -> Callable[[], Single] | None:
+        """See `Chain.single`: a chunk is decoded to the end of the block that has the last wanted byte."""
+        return None if decoder() is None else _single
+
     def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
         if device.gpu:
             return gpu_compress.encode("zstd", chunks, spec, device)
@@ -70,6 +78,19 @@ class Zstd:
         """libzstd, for this thread of the host; None where it cannot be called by address."""
         encode = encoder(self.level, self.checksum)
         return None if encode is None else Encoder(bound, encode)
+
+
+def _single() -> Single:
+    decode, decode_some = cast(Decode, decoder()), cast(DecodeSome, partial_decoder())
+
+    def run(target: int, nbytes: int, chunk: memoryview, source: int, first: int, last: int) -> None:
+        if last < nbytes - WORTH:
+            enough = beginning(chunk, nbytes, last)
+            if enough is not None and decode_some(target, nbytes, source, enough) >= last:
+                return
+        decode(target, nbytes, source, len(chunk))
+
+    return run
 
 
 def _fill(chunk: np.ndarray, target: np.ndarray) -> None:

@@ -2,5 +2,6 @@
 
 from gpuzarr.create.documents import DEFAULT, Wanted, metadata
 from gpuzarr.create.nodes import delete, new_array, new_group
+from gpuzarr.create.shapes import sides
 
-__all__ = ["DEFAULT", "Wanted", "delete", "metadata", "new_array", "new_group"]
+__all__ = ["DEFAULT", "Wanted", "delete", "metadata", "new_array", "new_group", "sides"]

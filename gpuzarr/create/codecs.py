@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import known, shown
 from gpuzarr.errors import MetadataError
 
 Json = dict[str, Any]
@@ -39,14 +39,16 @@ def v3(codec: Any, itemsize: int) -> Json:
     for part in ("codecs", "index_codecs"):  # of a shard
         if isinstance(configuration.get(part), list | tuple):
             configuration[part] = [v3(member, itemsize) for member in configuration[part]]
-    return {"name": name, "configuration": configuration} if configuration else {"name": name}
+    said = configuration or name.startswith("numcodecs.")  # of which zarr-python wants to be told that there is nothing
+    return {"name": name, "configuration": configuration} if said else {"name": name}
 
 
 def v2(codec: Any) -> Json:
     """The member of a v2 `filters` list, or its `compressor`."""
     found = _document(codec)
     if "id" in found:
-        return found
+        needless = ("checksum",) if found["id"] == "zstd" and not found.get("checksum") else ()
+        return {name: value for name, value in found.items() if name not in needless}  # older numcodecs do not know it
     return {"id": found["name"].removeprefix("numcodecs."), **_for_v2(dict(found.get("configuration") or {}))}
 
 
@@ -60,8 +62,10 @@ def _document(codec: Any) -> Json:
             return dict(codec.get_config())
         if is_dataclass(codec) and hasattr(codec, "names"):
             return _of_ours(codec)
-    if isinstance(codec, dict) and isinstance(codec.get("id", codec.get("name")), str):
+    if isinstance(codec, dict) and isinstance(codec.get("id"), str):
         return codec
+    if isinstance(codec, dict) and isinstance(codec.get("name"), str):
+        return known(codec, f"codec {codec['name']!r}", ("name", "configuration", "must_understand"))
     raise MetadataError(f"{shown(codec)} is no codec: give a name, a dict, or an object of zarr-python or numcodecs")
 
 

@@ -77,7 +77,7 @@ def _v3(wanted: Wanted) -> Json:
         "codecs": chain,
     }
     names = wanted.dimension_names
-    return document if names is None else {**document, "dimension_names": list(names)}
+    return {**document, "dimension_names": list(names)} if names else document
 
 
 def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
@@ -85,7 +85,10 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     compressors = [ZSTD["v3"]] if isinstance(wanted.compressors, str) and wanted.compressors == "auto" else None
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer in ("auto", None) else wanted.serializer
-    return [codecs.v3(plain_codec, itemsize) for plain_codec in (*filters, serializer, *compressors)]
+    element = 1 if found.variable else itemsize
+    chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
+    ordered = found.variable or _has_order(found.dtype)
+    return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
 
 
 def _serializer(found: DataType) -> Json:
@@ -118,11 +121,10 @@ def _fill_value(given: Any, found: DataType) -> Any:
 def _key_encoding(given: Any) -> Json:
     if given is None:
         return {"name": "default", "configuration": {"separator": "/"}}
-    if hasattr(given, "to_dict"):
-        given = given.to_dict()
-    name, separator = (given["name"], given.get("separator")) if isinstance(given, dict) else given
-    if isinstance(given, dict) and "configuration" in given:
+    given = given.to_dict() if hasattr(given, "to_dict") else {"name": given} if isinstance(given, str) else given
+    if isinstance(given, dict) and ("configuration" in given or "name" not in given):
         return given
+    name, separator = (given["name"], given.get("separator")) if isinstance(given, dict) else given
     return {"name": name, "configuration": {"separator": separator or ("/" if name == "default" else ".")}}
 
 
@@ -136,7 +138,9 @@ def _v2(wanted: Wanted) -> Json:
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     if len(compressors) > 1:
         raise MetadataError("Zarr v2 has one compressor: give the others as filters")
-    encoding = _key_encoding(wanted.chunk_key_encoding or ("v2", "."))["configuration"]
+    if wanted.dimension_names is not None:
+        raise MetadataError("Zarr v2 has no dimension_names; xarray has them as the attribute _ARRAY_DIMENSIONS")
+    encoding = _key_encoding(wanted.chunk_key_encoding or ("v2", ".")).get("configuration", {})
     stored = None if dtype.names is None or found.variable else dtype
     fill = _fill_value(wanted.fill_value, found)
     return {
@@ -148,7 +152,7 @@ def _v2(wanted: Wanted) -> Json:
         "fill_value": None if wanted.fill_value is None else plain(found.fill_to_json(fill, 2, stored)),
         "order": wanted.order or "C",
         "filters": _v2_filters(wanted, found),
-        "dimension_separator": encoding["separator"],
+        "dimension_separator": encoding.get("separator"),
     }
 
 

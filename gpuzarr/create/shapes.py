@@ -7,7 +7,9 @@ list and copy, and each still holds enough chunks for one batch of a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
+from operator import index
 from typing import Any
 
 from gpuzarr.checks import shown
@@ -18,15 +20,24 @@ SHARD = 256 << 20
 
 
 def chunk_shape(chunks: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """A shape as given (an int counts for every axis, -1 for all of an axis), or of "auto"."""
-    if isinstance(chunks, str):
-        if chunks != "auto":
-            raise MetadataError(f"chunks must be 'auto', an integer or a shape, not {shown(chunks)}")
+    """A shape as given (an int counts for every axis, -1 for all of an axis, False for all of all), or of "auto"."""
+    if isinstance(chunks, str) and chunks == "auto":
         return _halved(shape, CHUNK // max(itemsize, 1))
-    given = (chunks,) * len(shape) if isinstance(chunks, int) else tuple(chunks)
-    if len(given) != len(shape) or not all(type(int(n)) is int and (n > 0 or n == -1) for n in given):
+    given = sides("chunks", -1 if chunks is False else chunks, len(shape))
+    if len(given) != len(shape) or not all(n > 0 or n == -1 for n in given):
         raise MetadataError(f"chunks {shown(chunks)} are no shape for an array of shape {shape}")
-    return tuple(max(length, 1) if n == -1 else int(n) for n, length in zip(given, shape, strict=True))
+    return tuple(max(length, 1) if n == -1 else n for n, length in zip(given, shape, strict=True))
+
+
+def sides(what: str, given: Any, ndim: int = 1) -> tuple[int, ...]:
+    """The whole numbers that a user gave for the axes; one alone is that of all. MetadataError for anything else."""
+    several = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
+    try:
+        if isinstance(given, str | bool):
+            raise TypeError
+        return tuple(index(n) for n in given) if several else (index(given),) * ndim
+    except TypeError as error:
+        raise MetadataError(f"{what} must be an integer or a list of them, not {shown(given)}") from error
 
 
 def index_location(shards: Any) -> tuple[Any, str]:
@@ -42,8 +53,8 @@ def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], it
     """A shape as given, None for no shards, or of "auto": whole chunks, no longer than the array."""
     if shards is None:
         return None
-    if shards != "auto":
-        given = (shards,) * len(shape) if isinstance(shards, int) else tuple(int(n) for n in shards)
+    if not (isinstance(shards, str) and shards == "auto"):
+        given = sides("shards", shards, len(shape))
         if len(given) != len(chunks) or any(n < 1 or n % c for n, c in zip(given, chunks, strict=True)):
             raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {chunks}")
         return given

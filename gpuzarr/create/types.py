@@ -14,21 +14,31 @@ from gpuzarr.errors import MetadataError
 def data_type(given: Any) -> tuple[DataType, np.dtype[Any]]:
     """The data type, and the dtype as it was given (with its byte order).
 
-    Taken are NumPy's dtypes and what makes them (also ml_dtypes, StringDType, records), `str`, `bytes`, and what a v3
-    document may have: "bfloat16", "string", {"name": ...}.
+    Taken are NumPy's dtypes and what makes them (also ml_dtypes, StringDType, records), those of torch and of
+    zarr-python, `str`, `bytes`, and what a v3 document may have: "bfloat16", "string", {"name": ...}.
     """
     if given is str or given is bytes:
         given = "string" if given is str else "variable_length_bytes"
+    if type(given).__module__ == "torch":  # whose names are those of v3
+        given = str(given).removeprefix("torch.")
+    if hasattr(given, "to_native_dtype"):
+        native = given.to_native_dtype()
+        given = given.to_json(zarr_format=3) if native.hasobject else native
     if isinstance(given, dict) or (isinstance(given, str) and _is_name(given)):
         found = parse_v3(given)
         return found, found.dtype
-    if hasattr(given, "to_native_dtype"):
-        given = given.to_native_dtype()
     try:
-        dtype = np.dtype(given)
+        dtype = _packed(np.dtype(given))
     except TypeError as error:
         raise MetadataError(f"{shown(given)} is no dtype") from error
     return _of_numpy(dtype), dtype
+
+
+def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A record without the gaps that align its fields; any other dtype as it is."""
+    if dtype.names is None:
+        return dtype
+    return np.dtype([(name, _packed(dtype[name])) for name in dtype.names])
 
 
 def v2_descr(found: DataType, dtype: np.dtype[Any]) -> Any:

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, Slab, packed
+from gpuzarr.devices.crew import Crew, Turn
 from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Finish, Load, Settle
 
@@ -121,7 +121,7 @@ class Host:
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
-        self.__dict__.pop("_pool", None)
+        self.__dict__.pop("_crew", None)
 
     def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
         waves = list(waves)
@@ -164,7 +164,7 @@ class Host:
                 work(item)
             return
         shared = _Queue(work, items)
-        helpers = [self._pool.submit(shared.drain) for _ in range(min(threads, len(items)) - 1)]
+        helpers = self._crew.ask(shared.drain, min(threads, len(items)) - 1)
         try:
             shared.drain()
         finally:
@@ -175,9 +175,9 @@ class Host:
         return None
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        pools.append(self)
-        return ThreadPoolExecutor(self.threads, "gpuzarr")
+    def _crew(self) -> Crew:
+        crews.append(self)
+        return Crew(self.threads)
 
 
 class _Queue:
@@ -194,11 +194,10 @@ class _Queue:
             self._next = iter(())
             raise
 
-    def stop(self, helpers: list[Future[None]]) -> None:
+    def stop(self, helpers: list[Turn]) -> None:
         """Let nobody take another item, wait for those at work, and raise their first error."""
         self._next = iter(())
-        running = [helper for helper in helpers if not helper.cancel()]
-        for error in [helper.exception() for helper in running]:
+        for error in [helper.end() for helper in helpers]:
             if error is not None:
                 raise error
 
@@ -208,17 +207,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-pools: list[Host] = []
+crews: list[Host] = []
 
 
-def _forget_pools() -> None:
+def _forget_crews() -> None:
     """A forked child has none of its parent's threads: it starts its own."""
-    for host in pools:
-        host.__dict__.pop("_pool", None)
-    pools.clear()
+    for host in crews:
+        host.__dict__.pop("_crew", None)
+    crews.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pools)
+    os.register_at_fork(after_in_child=_forget_crews)
 
 HOST: Any = Host()  # Any: a Device but for the members that only a GPU has

@@ -9,7 +9,9 @@ the start of the chunk). All chunks of a slab are parsed at once.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ BLOSCLZ, LZ4, SNAPPY, ZLIB, ZSTD = range(5)
 NO_SHUFFLE, BYTE_SHUFFLE, BIT_SHUFFLE = range(3)
 
 _SHUFFLED, _COPIED, _BITSHUFFLED, _RESERVED, _WHOLE = 1, 2, 4, 8, 16  # flag bits
+_HEADER = struct.Struct("<BBBBiii")
 _MAX_BLOCK = (2**31 - 1 - 4 * 255) // 3
 _MAX_SPLITS = 16
 _MIN_ELEMENTS = 128  # of a block that is split
@@ -103,6 +106,27 @@ class _Blocks:
     target: np.ndarray
     size: np.ndarray
     splits: np.ndarray
+
+
+def cut_out(frame: Any, first: int, last: int) -> tuple[int, int, int]:
+    """Make of a frame, in its own memory, one of only those blocks that hold its decoded bytes `first` to `last`.
+
+    `frame` is a writable buffer with a header that was checked. What is returned is the decoded bytes that are left
+    out before, where the new frame begins, and the bytes that it decodes to; it ends with the old one.
+    """
+    version, lz_version, flags, typesize, nbytes, blocksize, size = _HEADER.unpack_from(frame)
+    blocks, short = -(-nbytes // blocksize), nbytes % blocksize
+    begin, end = first // blocksize, -(-last // blocksize)
+    if short:
+        begin = min(begin, max(blocks - 2, 0))  # a frame has a whole block at least
+    if flags & _COPIED or end - begin == blocks or size < HEADER + 4 * blocks:
+        return 0, 0, nbytes
+    skip, cut, starts = begin * blocksize, 4 * begin, struct.Struct(f"<{end - begin}I")
+    moved = [start - cut & 0xFFFFFFFF for start in starts.unpack_from(frame, HEADER + cut)]
+    part = min(nbytes, end * blocksize) - skip
+    _HEADER.pack_into(frame, cut, version, lz_version, flags, typesize, part, blocksize, size - cut)
+    starts.pack_into(frame, HEADER + cut, *moved)
+    return skip, cut, part
 
 
 def parse_headers(slab: Slab, expected_nbytes: int | None) -> Headers:

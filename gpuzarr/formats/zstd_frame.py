@@ -29,6 +29,26 @@ def content_size(data: bytes | memoryview) -> int | None:
     return _header(data, 4)[1]
 
 
+def beginning(data: memoryview, nbytes: int, wanted: int) -> int | None:
+    """How many bytes of a frame of `nbytes` decoded bytes hold the first `wanted` of them, if its blocks are full.
+
+    None where all must be decoded: to compare a checksum, or to say what is wrong with a frame that is not what `data`
+    is, to its end.
+    """
+    if content_size(data) != nbytes:
+        return None
+    at, _, checksum = _header(data, 4)
+    seen, enough, last = 0, None, checksum
+    while not last and at + 3 <= len(data):
+        header = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+        last, kind, length = bool(header & 1), header >> 1 & 3, header >> 3
+        seen += min(length, _BLOCK) if kind in (_RAW, _RLE) else _BLOCK
+        at += 3 + (1 if kind == _RLE else length)
+        if enough is None and seen >= wanted:
+            enough = at
+    return enough if at == len(data) and last else None
+
+
 def walk(data: bytes | memoryview) -> Frames:
     """Walk headers of frames and blocks to the end of `data`.
 

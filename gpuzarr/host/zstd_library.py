@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from gpuzarr.errors import CodecError
 from gpuzarr.host.chunkwise import Decode, EncodeTo
 
+DecodeSome = Callable[[int, int, int, int], int]
 _LEVEL, _CHECKSUM = 100, 201  # of ZSTD_cParameter
+_STABLE_OUT, _SESSION = 1001, 1  # ZSTD_d_stableOutBuffer, ZSTD_reset_session_only
 _local = threading.local()
 
 
@@ -50,6 +53,43 @@ class _Decoder:
         if self.library.ZSTD_isError(found):
             raise CodecError(self.library.ZSTD_getErrorName(found).decode())
         raise CodecError(f"decoded to {found} bytes, not {nbytes}")
+
+
+def partial_decoder() -> DecodeSome | None:
+    """This thread's decoder of a frame's beginning: decode(target, nbytes, source, size), the bytes that it made.
+
+    `size` bytes of the frame hold some of its blocks; `target` has room for its `nbytes`. CodecError for bad blocks.
+    """
+    found: DecodeSome | None = getattr(_local, "decode_some", None)
+    if found is None and (library := _library()) is not None:
+        found = _local.decode_some = _Stream(library).decode
+    return found
+
+
+class _Buffer(ctypes.Structure):
+    """ZSTD_inBuffer and ZSTD_outBuffer."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("size", ctypes.c_size_t), ("at", ctypes.c_size_t))
+
+
+class _Stream:
+    """A decoding context that writes straight to its target, freed with its thread."""
+
+    def __init__(self, library: Any) -> None:
+        self.library, self.context = library, library.ZSTD_createDCtx()
+        if not self.context or library.ZSTD_isError(library.ZSTD_DCtx_setParameter(self.context, _STABLE_OUT, 1)):
+            raise CodecError("libzstd has no decoder that writes straight to its target")
+
+    def __del__(self) -> None:
+        self.library.ZSTD_freeDCtx(self.context)
+
+    def decode(self, target: int, nbytes: int, source: int, size: int) -> int:
+        made, given = _Buffer(target, nbytes, 0), _Buffer(source, size, 0)
+        self.library.ZSTD_DCtx_reset(self.context, _SESSION)
+        found = self.library.ZSTD_decompressStream(self.context, ctypes.byref(made), ctypes.byref(given))
+        if self.library.ZSTD_isError(found):
+            raise CodecError(self.library.ZSTD_getErrorName(found).decode())
+        return int(made.at)
 
 
 def encoder(level: int, checksum: bool) -> EncodeTo | None:
@@ -105,6 +145,11 @@ def _library() -> Any:
         library.ZSTD_freeDCtx.restype, library.ZSTD_freeDCtx.argtypes = size, [address]
         library.ZSTD_decompressDCtx.restype = size
         library.ZSTD_decompressDCtx.argtypes = [address, address, size, address, size]
+        library.ZSTD_DCtx_setParameter.restype = library.ZSTD_DCtx_reset.restype = size
+        library.ZSTD_DCtx_setParameter.argtypes = [address, ctypes.c_int, ctypes.c_int]
+        library.ZSTD_DCtx_reset.argtypes = [address, ctypes.c_int]
+        library.ZSTD_decompressStream.restype = size
+        library.ZSTD_decompressStream.argtypes = [address, address, address]
         library.ZSTD_createCCtx.restype, library.ZSTD_createCCtx.argtypes = address, []
         library.ZSTD_freeCCtx.restype, library.ZSTD_freeCCtx.argtypes = size, [address]
         library.ZSTD_CCtx_setParameter.restype = size

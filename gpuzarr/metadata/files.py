@@ -46,6 +46,7 @@ def change(store: Store, path: str, name: str, edit: Callable[[Document], None])
                 raise NotFoundError(f"{key(path, name)!r} is no more in {store!r}")
             document = {}
         edit(document)
+        document = plain(document)  # as the next reader finds it
         write(store, path, name, document)
     return document
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -90,6 +90,10 @@ class Store(Protocol):
 
     def names(self, prefix: str) -> list[str]:
         """The names of files and folders directly under `prefix` ("" or a path without a slash at its end), sorted."""
+        ...
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Key and bytes of each object under `prefix` ("" or a path without a slash at its end)."""
         ...
 
     def set(self, key: str, data: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,37 +18,14 @@ import numpy as np
 from gpuzarr.batch import Slab
 from gpuzarr.errors import StoreError
 from gpuzarr.stores import MISSING, Ranges, files, locks
+from gpuzarr.stores.opened import FLAGS, NO_FILE, Opened, Permits, Version, version_of
 from gpuzarr.stores.segments import segments, used
 
 OPEN_FILES = 256  # that all reads together may hold open at once; beyond, each read holds one
 LEAST = 4  # files or ranges that are worth a thread
-FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not make us wait
 FOLDER = 2**31 - 1  # some file systems seek to here, or farther, for the end of a folder
-NO_FILE = (FileNotFoundError, NotADirectoryError)  # "a/b" where "a" is a file is missing too
 Files = list[int] | Mapping[int, int]  # number of the object -> open file
 Row = tuple[int, int, int, int]
-
-
-class Permits:
-    """A count of open files that never waits, and survives a fork."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.renew()
-        os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self) -> None:
-        self.free, self.lock = self.number, threading.Lock()
-
-    def take(self, n: int) -> bool:
-        with self.lock:
-            enough = n <= self.free
-            self.free -= n if enough else 0
-        return enough
-
-    def give(self, n: int) -> None:
-        with self.lock:
-            self.free += n
 
 
 PERMITS = Permits(OPEN_FILES)
@@ -79,13 +55,12 @@ class LocalStore:
         slab = self.read(Ranges.whole([key]), lambda sizes: Slab(np.empty(sizes[0], np.uint8), np.zeros(1, int), sizes))
         return None if slab.sizes[0] == MISSING else slab.data.tobytes()
 
-    def version(self, key: str) -> tuple[int, int, int] | str:
+    def version(self, key: str) -> Version | str:
         """Which file it is, how long, and when it was written."""
         try:
-            status = os.stat(self.path(key))
+            return version_of(os.stat(self.path(key)))
         except (OSError, ValueError):
             return "not there"
-        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def size(self, key: str) -> int:
         return self.length(key, self.path(key))
@@ -97,6 +72,13 @@ class LocalStore:
             return []
         except (OSError, ValueError) as error:
             raise self._error(prefix, error) from error
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for folder, _, names in os.walk(self.path(prefix)):
+            below = os.path.relpath(folder, self.root)
+            for key in [f"{below}/{name}".removeprefix("./") for name in names if not files.hidden(name)]:
+                if (size := self.size(key)) != MISSING:  # nobody has deleted it meanwhile
+                    yield key, size
 
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
@@ -129,6 +111,10 @@ class LocalStore:
             _close(files)
             PERMITS.give(len(keys) if at_once else 0)
         return plan.ranges(slab)
+
+    def opened(self, keys: Sequence[str]) -> Opened:
+        """The files of some keys, open as long as `with` lasts."""
+        return Opened([self.path(key) for key in keys], PERMITS)
 
     def set(self, key: str, data: Any) -> None:
         try:

@@ -50,6 +50,11 @@ class MappingStore:
         keys = [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]
         return sorted({key[len(start) :].partition("/")[0] for key in keys} - {""})
 
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        start = f"{prefix}/" if prefix else ""
+        for key in [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]:
+            yield key, len(self._value(key) or b"")
+
     def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
         keys, objects = used(ranges)
         values = [self._value(key) for key in keys]

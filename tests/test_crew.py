@@ -1,0 +1,108 @@
+"""Helpers: they do what they are asked to, are not waited for in vain, and go with their crew."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from gpuzarr.devices.crew import Crew
+from gpuzarr.devices.host import Host
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_as_many_as_are_free() -> None:
+    crew, go, begun = Crew(2), threading.Event(), threading.Semaphore(0)
+
+    def work() -> None:
+        begun.release()
+        go.wait()
+
+    turns = crew.ask(work, 5)
+    assert len(turns) == 2 and not crew.ask(work, 1)
+    assert begun.acquire(timeout=20) and begun.acquire(timeout=20)
+    go.set()
+    assert [turn.end() for turn in turns] == [None, None]
+    again = crew.ask(work, 2)
+    assert len(again) == 2 and [turn.end() for turn in again] == [None, None]
+
+
+def test_an_error_is_told_and_the_helper_goes_on() -> None:
+    crew, begun = Crew(1), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        raise KeyError("x")
+
+    for _ in range(3):
+        (turn,) = crew.ask(fail, 1)
+        begun.wait()
+        assert isinstance(turn.end(), KeyError)
+        begun.clear()
+
+
+def test_each_item_is_done_once_by_somebody() -> None:
+    host, done = Host(3), []
+    for n in (1, 2, 3, 50):
+        done.clear()
+        host.each(done.append, range(n))
+        assert sorted(done) == list(range(n))
+    with pytest.raises(ZeroDivisionError):
+        host.each(lambda i: 1 // (i - 20), range(50))
+    host.each(lambda i: host.each(done.append, range(i)), range(20))  # helpers that ask for help
+    assert len(done) == 50 + 190
+
+
+def test_helpers_go_with_their_crew() -> None:
+    before = threading.active_count()
+    crew, go, begun = Crew(2), threading.Event(), threading.Event()
+    idle = crew.ask(lambda: None, 1)
+    idle[0].end()
+
+    def work() -> None:
+        begun.set()
+        go.wait()
+
+    (busy,) = crew.ask(work, 1)
+    begun.wait()
+    del crew
+    gc.collect()
+    go.set()
+    assert busy.end() is None
+    until(lambda: threading.active_count() <= before)
+
+
+def test_what_was_worked_on_is_let_go() -> None:
+    class Thing:
+        pass
+
+    import weakref
+
+    crew, thing = Crew(1), Thing()
+    seen = weakref.ref(thing)
+    for turn in crew.ask(lambda thing=thing: None, 1):  # type: ignore[misc]
+        turn.end()
+    del thing, turn
+    gc.collect()
+    until(lambda: seen() is None)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_helpers_of_its_own() -> None:
+    host, done = Host(2), []
+    host.each(done.append, range(10))
+    child = os.fork()
+    if not child:
+        host.each(done.append, range(10))
+        os._exit(0 if len(done) == 20 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

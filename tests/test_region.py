@@ -1,0 +1,267 @@
+"""Small regions on the CPU: the same values and errors as the waves give, by less work."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import gpuzarr
+from gpuzarr import read as read_path
+from gpuzarr import region
+from gpuzarr.cells import cells
+from gpuzarr.errors import ChunkError
+from gpuzarr.formats.blosc_frame import cut_out
+from gpuzarr.formats.zstd_frame import beginning
+from gpuzarr.grid import parts
+from gpuzarr.host.zstd_library import partial_decoder
+from gpuzarr.metadata import RegularAxis
+from gpuzarr.selection import basic
+from gpuzarr.stores import opened
+
+SHAPE, CHUNKS = (70, 90, 100), (32, 40, 48)  # 120 KiB a chunk of u2, 240 KiB of f4
+c = zarr.codecs
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "raw": {"compressors": None},
+    "zstd": {"compressors": [c.ZstdCodec()]},
+    "zstd checksum": {"compressors": [c.ZstdCodec(checksum=True)]},
+    "blosc lz4": {"compressors": [c.BloscCodec(cname="lz4", shuffle="shuffle", typesize=2, blocksize=4096)]},
+    "blosc zstd": {"compressors": [c.BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=2, blocksize=10000)]},
+    "blosc of one block": {"compressors": [c.BloscCodec(cname="blosclz", blocksize=1 << 20)]},
+    "blosc plain": {"compressors": [c.BloscCodec(cname="lz4", clevel=0)]},
+    "v2 blosc": {"compressors": [numcodecs.Blosc("zlib", 1)], "zarr_format": 2},
+    "shards": {"compressors": [c.ZstdCodec()], "shards": (64, 40, 96)},
+    "raw shards": {"compressors": None, "shards": (64, 80, 96)},
+}
+READ_AS_WAVES: dict[str, dict[str, Any]] = {
+    "gzip": {"compressors": [c.GzipCodec(level=1)]},
+    "crc32c": {"compressors": [c.ZstdCodec(), c.Crc32cCodec()]},
+    "big-endian": {"compressors": None, "serializer": c.BytesCodec(endian="big")},
+}
+
+
+def values() -> np.ndarray:
+    rng = np.random.default_rng(5)
+    return (np.arange(np.prod(SHAPE)).reshape(SHAPE) // 7 % 3000 + rng.integers(0, 3, SHAPE)).astype("u2")
+
+
+VALUES = values()
+
+
+def written(path: Path, layout: dict[str, Any], data: np.ndarray = VALUES) -> Path:
+    zarr.create_array(path, shape=SHAPE, dtype="u2", chunks=CHUNKS, fill_value=7, **layout)[...] = data
+    return path
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, gpuzarr.Array]:
+    folder = tmp_path_factory.mktemp("regions")
+    layouts = LAYOUTS | READ_AS_WAVES
+    return {n: gpuzarr.open_array(written(folder / n.replace(" ", "-"), layouts[n]), device="cpu") for n in layouts}
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each read whether it was done as a region."""
+    found: list[bool] = []
+
+    def spied(*arguments: Any) -> bool:
+        found.append(region.read_region(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(read_path, "read_region", spied)
+    return found
+
+
+def slices(shape: tuple[int, ...]) -> st.SearchStrategy[tuple[slice, ...]]:
+    def one(n: int) -> st.SearchStrategy[slice]:
+        return st.tuples(st.integers(0, n - 1), st.integers(1, n)).map(lambda p: slice(p[0], min(p[0] + p[1], n)))
+
+    return st.tuples(*map(one, shape))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=slices(SHAPE))
+def test_values(name: str, key: tuple[slice, ...], arrays: dict[str, gpuzarr.Array], done: list[bool]) -> None:
+    a = arrays[name]
+    np.testing.assert_array_equal(a[key], VALUES[key])
+    np.testing.assert_array_equal(a[key], VALUES[key])  # now with indexes of shards that are known
+    assert done[-1]
+    said = a.last_read.asdict()
+    assert said["waves"] == 1 and said["chunks"] >= 1 and said["stored_bytes"] > 0 and said["waves_ahead"] == 0
+    assert "storage" in said["seconds"] and said["codecs"] and said["io"].startswith("POSIX")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_turned_and_other_results(name: str, arrays: dict[str, gpuzarr.Array], done: list[bool]) -> None:
+    a = arrays[name]
+    np.testing.assert_array_equal(a[40:8:-1, 10, 20:90], VALUES[40:8:-1, 10, 20:90])
+    out = np.zeros((64, 40, 200), "u2")[..., ::2]
+    assert a.get((slice(0, 64), slice(40), slice(100)), out=out) is out
+    np.testing.assert_array_equal(out, VALUES[:64, :40])
+    assert done[-1]
+    locked = np.zeros(CHUNKS, "u2")
+    locked.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        a.get((slice(0, 32), slice(0, 40), slice(0, 48)), out=locked)
+    assert not locked.any()
+
+
+@pytest.mark.parametrize("name", READ_AS_WAVES)
+def test_other_chains_are_for_waves(name: str, arrays: dict[str, gpuzarr.Array], done: list[bool]) -> None:
+    np.testing.assert_array_equal(arrays[name][5:60, 5:60, 5:60], VALUES[5:60, 5:60, 5:60])
+    assert done == [False]
+
+
+def test_other_selections_are_for_waves(arrays: dict[str, gpuzarr.Array], done: list[bool]) -> None:
+    a = arrays["zstd"]
+    np.testing.assert_array_equal(a[::2, 3:9, 1], VALUES[::2, 3:9, 1])
+    np.testing.assert_array_equal(a.oindex[[1, 5], :, 3], VALUES[[1, 5], :, 3])
+    np.testing.assert_array_equal(a.vindex[[1, 5], [2, 3], [4, 4]], VALUES[[1, 5], [2, 3], [4, 4]])
+    assert a[3:3].shape == (0, *SHAPE[1:])
+    assert done == [False] * 4
+    np.testing.assert_array_equal(a.get(slice(20), memory_limit="1MiB"), VALUES[:20])
+    assert len(done) == 4
+
+
+@pytest.mark.parametrize("name", ["raw", "zstd", "shards", "raw shards"])
+def test_missing_chunks(name: str, tmp_path: Path, done: list[bool]) -> None:
+    data = VALUES.copy()
+    data[:32, :40, :48] = data[32:, 40:] = 7
+    a = gpuzarr.open_array(written(tmp_path / "a", LAYOUTS[name], data), device="cpu")
+    for key in (np.s_[:, :, :], np.s_[10:50, 20:70, 30:60], np.s_[:32, :40, :48], np.s_[64:, 80:, 96:]):
+        for _ in range(2):
+            np.testing.assert_array_equal(a[key], data[key])
+        assert done[-1]
+
+
+@pytest.mark.damaging
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("damage", ["cut", "empty", "longer", "zeros"])
+def test_damage_is_told_as_waves_tell_it(name: str, damage: str, tmp_path: Path, done: list[bool]) -> None:
+    path = written(tmp_path / "a", LAYOUTS[name])
+    a = gpuzarr.open_array(path, device="cpu")
+    file = path / ("1.1.1" if "v2" in name else "c/0/0/0" if "shards" in name else "c/1/1/1")
+    key = np.s_[32:64, 40:80, 48:96]
+    inner = np.s_[33:35, 40:41, 50:60]
+    np.testing.assert_array_equal(a[key], VALUES[key])
+    good = file.read_bytes()
+    bad = {"cut": good[: len(good) // 3], "empty": b"", "longer": good + b"junk" * 9, "zeros": bytes(len(good))}[damage]
+    file.write_bytes(bad)
+    del done[:]
+    for wanted in (key, inner):
+        if damage == "zeros" and name.startswith("raw"):
+            continue
+        try:
+            np.testing.assert_array_equal(a[wanted], VALUES[wanted])
+        except ChunkError as error:
+            assert error.array == a.path and done[-1] is False
+        else:
+            assert "shards" in name or name == "blosc plain", "damage that can be seen was not"
+
+
+def test_a_shard_that_is_replaced_or_written_to(tmp_path: Path, done: list[bool], monkeypatch: Any) -> None:
+    path = written(tmp_path / "a", LAYOUTS["shards"])
+    a = gpuzarr.open_array(path, device="cpu")
+    key, file = np.s_[3:60, 3:39, 3:90], path / "c/0/0/0"
+    np.testing.assert_array_equal(a[key], VALUES[key])
+    written(tmp_path / "b", LAYOUTS["shards"], VALUES + 1)
+    os.replace(tmp_path / "b/c/0/0/0", file)
+    np.testing.assert_array_equal(a[key], VALUES[key] + 1)
+    assert done == [False, False]  # an index was read, each time
+    np.testing.assert_array_equal(a[key], VALUES[key] + 1)
+    assert done[-1]
+    fill = opened.Opened.fill
+
+    def touched(self: Any, *arguments: Any) -> None:
+        fill(self, *arguments)
+        os.utime(file, (1, len(done)))
+
+    monkeypatch.setattr(opened.Opened, "fill", touched)
+    np.testing.assert_array_equal(a[key], VALUES[key] + 1)
+    assert done[-1] is False
+
+
+def test_many_threads_and_no_open_file_is_left(arrays: dict[str, gpuzarr.Array], done: list[bool]) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    wrong: list[Any] = []
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for name in [*LAYOUTS] * 3:
+            key = tuple(slice(int(a), int(a) + 40) for a in rng.integers(0, 40, 3))
+            if not np.array_equal(arrays[name][key], VALUES[key]):
+                wrong.append((name, key))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and sorted(os.listdir("/proc/self/fd")) == before
+
+
+@given(
+    slices((20, 9)), st.tuples(st.integers(1, 7), st.integers(1, 5)), st.tuples(st.integers(1, 3), st.integers(1, 3))
+)
+def test_cells_are_the_boxes_of_the_grid(key: Any, sizes: tuple[int, int], counts: tuple[int, int]) -> None:
+    axes = tuple(RegularAxis(n, size) for n, size in zip((20, 9), sizes, strict=True))
+    found = cells(basic(key, (20, 9)), axes, counts, 1000)
+    boxes = [box for part in parts(basic(key, (20, 9)), axes, (0, 0)) for box in part.split(1)]
+    assert found is not None and len(found) == len(boxes)
+    want = {tuple(box.coords[0].tolist()): box for box in boxes}
+    numbers = np.arange(sizes[0] * sizes[1]).reshape(sizes)
+    for of, number, inside, outside, first, last in found:
+        within = divmod(number, counts[1])
+        box = want[tuple(o * n + w for o, n, w in zip(of, counts, within, strict=True))]
+        assert outside == tuple(s.outside for s in box.segments)
+        np.testing.assert_array_equal(numbers[inside], numbers[box.inside])
+        assert (first, last) == (numbers[inside].min(), numbers[inside].max())
+    assert cells(basic(key, (20, 9)), axes, counts, len(found) - 1) is None
+
+
+@settings(deadline=None)
+@given(st.integers(0, 299_999), st.integers(1, 100_000), st.sampled_from([0, 4096, 10_000, 1 << 17, 1 << 20]))
+def test_a_part_of_a_blosc_frame(first: int, length: int, blocksize: int) -> None:
+    data = VALUES.tobytes()[:300_000]
+    last = min(first + length, len(data))
+    frame = bytearray(numcodecs.blosc.compress(np.frombuffer(data, "u2"), b"lz4", 5, 1, blocksize))
+    skip, cut, part = cut_out(memoryview(frame), first, last)
+    made = bytes(numcodecs.blosc.decompress(bytes(frame[cut:])))
+    assert len(made) == part and skip <= first and last <= skip + part
+    assert made == data[skip : skip + part]
+
+
+def test_the_beginning_of_a_zstd_frame() -> None:
+    data = VALUES.tobytes() * 2
+    frame = memoryview(numcodecs.zstd.compress(data, 1))
+    decode = partial_decoder()
+    assert decode is not None
+    target = np.zeros(len(data), np.uint8)
+    for wanted in (1, 1 << 17, (1 << 17) + 1, len(data) // 2):
+        size = beginning(frame, len(data), wanted)
+        assert size is not None and size < len(frame)
+        source = np.frombuffer(frame[:size], np.uint8)
+        assert decode(target.ctypes.data, len(data), source.ctypes.data, size) >= wanted
+        assert target[:wanted].tobytes() == data[:wanted]
+    checked = numcodecs.zstd.Zstd(1, checksum=True).encode(data)
+    others = [frame[:-1], memoryview(bytes(frame) + b"x"), memoryview(checked), memoryview(b"")]
+    assert [beginning(other, len(data), 1) for other in others] == [None] * 4
+    assert beginning(frame, len(data) - 1, 1) is None
+    for wrong in range(10, 60):  # whatever stands in the frame: an error, or bytes that are as many as it said
+        broken = np.frombuffer(frame, np.uint8).copy()
+        broken[wrong * 11] ^= 0x55
+        if (size := beginning(memoryview(broken), len(data), 1 << 18)) is not None:
+            try:
+                assert decode(target.ctypes.data, len(data), broken.ctypes.data, size) <= len(data)
+            except gpuzarr.GpuZarrError:
+                continue
