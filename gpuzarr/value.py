@@ -28,7 +28,7 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
             array = array.reshape(array.shape[1:])  # which leaves a text in an array
         device.xp.broadcast_to(array, shape)
         return array
-    except ValueKindError:
+    except (ValueKindError, DeviceError):
         raise
     except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:  # torch: requires grad
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
