@@ -15,7 +15,7 @@ def blank(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     if not batch.size or (fill_value is None and dtype.kind != "O"):
         return np.zeros(n, bool)
     if dtype.hasobject or dtype.kind == "T":
-        return np.array([_all_same(chunk.reshape(-1), fill_value) for chunk in batch], bool)
+        return np.array([_all_same(chunk, fill_value) for chunk in batch.reshape(n, -1)], bool)
     rows, fill = _bits(batch), _bits(np.full((1, 1), fill_value, dtype))[0, 0]
     found = ((rows[:, 0] == fill) & (rows[:, -1] == fill)).reshape(n, -1).all(axis=1)
     for i in np.flatnonzero(found):

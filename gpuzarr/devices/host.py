@@ -15,7 +15,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, Slab, packed
 from gpuzarr.devices.record import Record
-from gpuzarr.devices.waves import Finish, Load, Settle
+from gpuzarr.devices.waves import Finish, Load, Settle, ended
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
@@ -164,8 +164,9 @@ class Host:
                 work(item)
             return
         shared = _Queue(work, items)
-        helpers = [self._pool.submit(shared.drain) for _ in range(min(threads, len(items)) - 1)]
+        helpers: list[Future[None]] = []
         try:
+            helpers.extend(self._pool.submit(shared.drain) for _ in range(min(threads, len(items)) - 1))
             shared.drain()
         finally:
             shared.stop(helpers)
@@ -198,6 +199,7 @@ class _Queue:
         """Let nobody take another item, wait for those at work, and raise their first error."""
         self._next = iter(())
         running = [helper for helper in helpers if not helper.cancel()]
+        ended(running)
         for error in [helper.exception() for helper in running]:
             if error is not None:
                 raise error
