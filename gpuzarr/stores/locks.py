@@ -32,7 +32,10 @@ class Locked:
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._held.close()
+        try:
+            self._held.close()
+        finally:
+            self._held.close()  # if an interrupt came before anything was done
 
     def _take(self, lock: str) -> None:
         file = _acquired(lock)
