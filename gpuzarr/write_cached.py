@@ -41,7 +41,12 @@ def write_cached(
     record.count(waves=len(waves))
     work = _Feed(_cells(layout, waves, value))
     threads = min(device.threads + record.behind, sum(len(part) for wave in waves for part in wave.parts))
-    device.each(lambda lane: lane.run(work), [_Lane(target, layout, device, record) for _ in range(threads)], threads)
+    lanes = [_Lane(target, layout, device, record) for _ in range(threads)]
+    try:
+        device.each(lambda lane: lane.run(work), lanes, threads)
+    except BaseException:
+        work.stop()  # nobody may know of a lane that was begun when this thread was interrupted
+        raise
 
 
 class _Feed:

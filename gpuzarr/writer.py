@@ -47,6 +47,7 @@ class Writer:
         self._most, self._joined, self._device = most, joined, device
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
+        self._thread.submit(int)  # it begins now: an interrupt while it does would lose what it was to write
         self._broken = False
 
     def __setitem__(self, selection: Any, value: Any) -> None:

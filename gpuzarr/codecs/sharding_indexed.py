@@ -9,6 +9,8 @@ around a shard, or a transpose before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -135,14 +137,11 @@ class ShardingIndexed:
 
     @staticmethod
     def _decode_inner(inner: Chain, slab: Slab, device: Device, shard: np.ndarray) -> Any:
-        try:
+        with _blamed_on(shard):
             batch = inner.run(slab, device)
             if settle := device.checked():
                 settle()  # now, while the numbers of the inner chunks mean something
             return batch
-        except CodecError as error:
-            error.index = None if error.index is None else int(shard[error.index])
-            raise
 
     def index(self, table: np.ndarray, spec: ChunkSpec) -> np.ndarray:
         """The encoded index of one shard; `table` is uint64 (inner chunks, 2), offset and size, or EMPTY twice."""
@@ -158,8 +157,9 @@ class ShardingIndexed:
         cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
         cells = cells.reshape((n * prod(counts), *self.chunk_shape))
         there = np.flatnonzero(~blank(cells, spec.fill_value))
-        inner = self.inner(spec).encode(cells[device.xp.asarray(there)], device)
         shard = there // prod(counts)
+        with _blamed_on(shard):
+            inner = self.inner(spec).encode(cells[device.xp.asarray(there)], device)
         pieces = [self._shard(inner.take(shard == i), there[shard == i] % prod(counts), spec) for i in range(n)]
         out = HOST.slab(np.array([sum(map(len, piece)) for piece in pieces], np.int64))
         for i, piece in enumerate(pieces):
@@ -175,6 +175,16 @@ class ShardingIndexed:
         body = [inner.on_host(i) for i in range(len(inner))]
         index = self.index(table, spec)
         return [index, *body] if at_start else [*body, index]
+
+
+@contextmanager
+def _blamed_on(shard: np.ndarray) -> Iterator[None]:
+    """What is wrong with inner chunk i is wrong with shard[i]."""
+    try:
+        yield
+    except CodecError as error:
+        error.index = None if error.index is None else int(shard[error.index])
+        raise
 
 
 @lru_cache(256)

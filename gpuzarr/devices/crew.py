@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 _number = count()
@@ -17,12 +17,13 @@ _number = count()
 class Turn:
     """One helper's part of some work. Who claims it first has it: the helper, or the caller who needs it no more."""
 
-    __slots__ = ("_claim", "_done", "_error", "_work")
+    __slots__ = ("_claim", "_done", "_error", "_over", "_work")
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work, self._claim, self._done = work, threading.Lock(), threading.Lock()
         self._done.acquire()
         self._error: BaseException | None = None
+        self._over = False
 
     def run(self, ready: Callable[[], None]) -> None:
         """Do it, if nobody has claimed it. `ready()` is called before the caller hears of the end."""
@@ -38,9 +39,20 @@ class Turn:
 
     def end(self) -> BaseException | None:
         """Let it not begin any more, or wait for its end: the error, if there was one."""
-        if not self._claim.acquire(blocking=False):
+        if not self._over and not self._claim.acquire(blocking=False):
             self._done.acquire()
+        self._over = True
         return self._error
+
+
+def ended(turns: Sequence[Turn]) -> list[BaseException | None]:
+    """`end` of all. An interrupt of this thread is raised only then, a second one at once."""
+    try:
+        return [turn.end() for turn in turns]
+    except BaseException:
+        for turn in turns:
+            turn.end()
+        raise
 
 
 class Crew:
@@ -50,13 +62,11 @@ class Crew:
         self._room = _Room()
         self._to_come = deque(range(most))
 
-    def ask(self, work: Callable[[], None], n: int) -> list[Turn]:
-        """`n` helpers, or as many as have nothing else to do, shall call work() once each."""
-        turns: list[Turn] = []
+    def ask(self, work: Callable[[], None], n: int, turns: list[Turn]) -> None:
+        """`n` helpers, or as many as have nothing else to do, shall call work() once each; `turns` gets theirs."""
         while len(turns) < n and (helper := self._free()) is not None:
             turns.append(turn := Turn(work))
             helper.begin(turn)
-        return turns
 
     def _free(self) -> _Helper | None:
         try:  # who pops has it: no lock is needed

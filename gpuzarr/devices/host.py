@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, Slab, packed
-from gpuzarr.devices.crew import Crew, Turn
+from gpuzarr.devices.crew import Crew, Turn, ended
 from gpuzarr.devices.record import Record
 from gpuzarr.devices.waves import Finish, Load, Settle
 
@@ -164,8 +164,9 @@ class Host:
                 work(item)
             return
         shared = _Queue(work, items)
-        helpers = self._crew.ask(shared.drain, min(threads, len(items)) - 1)
+        helpers: list[Turn] = []
         try:
+            self._crew.ask(shared.drain, min(threads, len(items)) - 1, helpers)
             shared.drain()
         finally:
             shared.stop(helpers)
@@ -197,7 +198,7 @@ class _Queue:
     def stop(self, helpers: list[Turn]) -> None:
         """Let nobody take another item, wait for those at work, and raise their first error."""
         self._next = iter(())
-        for error in [helper.end() for helper in helpers]:
+        for error in ended(helpers):
             if error is not None:
                 raise error
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,5 +159,13 @@ def _itself(loaded: Any) -> Any:
 
 def _stop(futures: list[Future[Any]]) -> None:
     """Begin none of them any more, and wait for those at work: they use memory that this read or write owns."""
-    for future in [future for future in futures if not future.cancel()]:
-        future.exception()
+    ended([future for future in futures if not future.cancel()])
+
+
+def ended(futures: list[Future[Any]]) -> None:
+    """Wait until all are at their end. An interrupt of this thread is raised only then, a second one at once."""
+    try:
+        wait(futures)
+    except BaseException:
+        wait(futures)
+        raise

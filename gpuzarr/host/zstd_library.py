@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from gpuzarr.errors import CodecError
@@ -99,10 +99,7 @@ def encoder(level: int, checksum: bool) -> EncodeTo | None:
         return None
     if not hasattr(_local, "encoder"):
         _local.encoder = _Encoder(library)
-    kept: _Encoder = _local.encoder
-    kept.set(_LEVEL, level)
-    kept.set(_CHECKSUM, int(checksum))
-    return kept.encode
+    return partial(_local.encoder.encode, (level, int(checksum)))
 
 
 def bound(sizes: Any) -> Any:
@@ -111,20 +108,27 @@ def bound(sizes: Any) -> Any:
 
 
 class _Encoder:
-    """A compression context of libzstd, freed with its thread."""
+    """A compression context of libzstd, freed with its thread. `parameters`: those that it was given last."""
 
     def __init__(self, library: Any) -> None:
         self.library, self.context = library, library.ZSTD_createCCtx()
+        self.parameters: tuple[int, int] | None = None
         if not self.context:
             raise MemoryError("libzstd has no memory for an encoder")
 
     def __del__(self) -> None:
         self.library.ZSTD_freeCCtx(self.context)
 
-    def set(self, parameter: int, value: int) -> None:
-        self._checked(self.library.ZSTD_CCtx_setParameter(self.context, parameter, value))
+    def _set(self, parameters: tuple[int, int]) -> None:
+        self.parameters = None
+        for name, value in zip((_LEVEL, _CHECKSUM), parameters, strict=True):
+            self._checked(self.library.ZSTD_CCtx_setParameter(self.context, name, value))
+        self.parameters = parameters
 
-    def encode(self, target: int, room: int, source: int, size: int) -> int:
+    def encode(self, parameters: tuple[int, int], target: int, room: int, source: int, size: int) -> int:
+        """Level and checksum are of each call: between two, a store may write another array on this thread."""
+        if parameters != self.parameters:
+            self._set(parameters)
         return self._checked(self.library.ZSTD_compress2(self.context, target, room, source, size))
 
     def _checked(self, found: int) -> int:

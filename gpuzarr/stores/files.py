@@ -1,7 +1,8 @@
 """How files are written: first under another name beside their place, then renamed, so that nobody sees a half.
 
-The other name is `.NAME.HOST-PID-COUNT.partial`. No key of Zarr begins with a dot and ends so. What a killed
-process left is removed by the next one that writes to the folder.
+The other name is `.NAME.HOST-PID-NUMBER.partial`. No key of Zarr begins with a dot and ends so. What a killed
+process left is removed by the next one that writes to the folder. Numbers begin at the time at which a process does
+(microseconds), so that one with the same id, as a container has that is started again, takes none that was taken.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from io import FileIO
 from itertools import count
 from typing import Any
 from zlib import crc32
@@ -18,11 +21,23 @@ from zlib import crc32
 SUFFIX = ".partial"
 LOCK = ".lock"
 OLD = 24 * 3600  # seconds after which a partial file of another machine is nobody's any more
-FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 SEEN_MOST = 1 << 16  # folders remembered
-_counter = count()
 _seen: set[str] = set()
-_cleaning = threading.Lock()
+
+
+class _Process:
+    """What each process has of its own, a forked child too: another thread may hold its parent's lock."""
+
+    def __init__(self) -> None:
+        self.begin()
+        os.register_at_fork(after_in_child=self.begin)
+
+    def begin(self) -> None:
+        self.first = time.time_ns() // 1000
+        self.numbers, self.cleaning = count(self.first), threading.Lock()
+
+
+_process = _Process()
 
 
 def hidden(name: str) -> bool:
@@ -35,29 +50,39 @@ class PartialFile:
 
     def __init__(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        self.path, self._partial = path, f"{folder}/.{name[:180]}.{_host()}-{os.getpid()}-{next(_counter)}{SUFFIX}"
+        own = f"{_host()}-{os.getpid()}-{next(_process.numbers)}"
+        self.path, self._partial = path, f"{folder}/.{name[:180]}.{own}{SUFFIX}"
         if folder not in _seen:
             prepare(folder)
         try:
-            self._file = os.open(self._partial, FLAGS, 0o666)
+            self._file = self._opened(folder)
+        except OSError:
+            raise
+        except BaseException:  # this thread was interrupted, maybe when the file was there
+            remove([self._partial])
+            raise
+
+    def _opened(self, folder: str) -> FileIO:
+        """An object, no number: it is closed even where an interrupt loses it."""
+        try:
+            return FileIO(self._partial, "xb")
         except FileNotFoundError:  # somebody removed the folder since
             _make(folder)
-            self._file = os.open(self._partial, FLAGS, 0o666)
+            return FileIO(self._partial, "xb")
 
     def write(self, data: Any, offset: int) -> None:
         """Put bytes at `offset`."""
-        data = memoryview(data)
+        data, file = memoryview(data), self._file.fileno()
         while len(data):
-            done = os.pwrite(self._file, data, offset)
+            done = os.pwrite(file, data, offset)
             data, offset = data[done:], offset + done
 
     def commit(self, fsync: bool) -> None:
         """Let the file take its place; with `fsync` it is on the disk before that, and the new name after it."""
         try:
             if fsync:
-                os.fsync(self._file)
-            file, self._file = self._file, -1
-            os.close(file)
+                os.fsync(self._file.fileno())
+            self._file.close()
             os.replace(self._partial, self.path)
         except BaseException:
             self.abort()
@@ -67,10 +92,10 @@ class PartialFile:
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-        remove([self._partial])
+        try:
+            self._file.close()
+        finally:
+            remove([self._partial])
 
 
 def write(path: str, data: Any, fsync: bool = False) -> None:
@@ -127,7 +152,7 @@ def sync_folder(folder: str) -> None:
 
 def prepare(folder: str) -> None:
     """Make a folder, or remove what dead processes left in it; it is looked through once a process."""
-    with _cleaning:
+    with _process.cleaning:
         if len(_seen) > SEEN_MOST:
             _seen.clear()
         _seen.add(folder)
@@ -135,11 +160,12 @@ def prepare(folder: str) -> None:
         with os.scandir(folder) as entries:
             left = [entry.path for entry in entries if entry.name.endswith(SUFFIX) and _dead(entry)]
     except FileNotFoundError:
-        _make(folder)
-    except NotADirectoryError:
+        return _make(folder)
+    except (NotADirectoryError, PermissionError):  # who may not look may still be allowed to write
         return
-    else:
-        remove(left)
+    for path in left:
+        with suppress(OSError):  # another user's, in a folder where these stay
+            os.unlink(path)
 
 
 def _make(folder: str) -> None:
@@ -156,7 +182,9 @@ def _dead(entry: os.DirEntry[str]) -> bool:
     if entry.name[:1] != ".":
         return False
     host, _, rest = entry.name[: -len(SUFFIX)].rpartition(".")[2].partition("-")
-    pid = rest.partition("-")[0]
+    pid, _, number = rest.partition("-")
+    if host == _host() and pid == str(os.getpid()) and number.isdecimal():
+        return int(number) < _process.first
     try:
         if host != _host() or not pid.isdecimal():
             return time.time() - entry.stat().st_mtime > OLD

@@ -141,15 +141,8 @@ class LocalStore:
         with self._writing(prefix):
             files.remove_tree(self.path(prefix).rstrip("/"))
 
-    @contextmanager
-    def locked(self, keys: Sequence[str]) -> Iterator[None]:
-        with self._writing(keys[0] if keys else ""):
-            held = locks.locked([self.path(key) for key in keys])
-            held.__enter__()
-        try:
-            yield
-        finally:
-            held.__exit__(None, None, None)
+    def locked(self, keys: Sequence[str]) -> locks.Locked:
+        return locks.Locked(list(map(self.path, keys)), self._writing(keys[0] if keys else ""))
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:

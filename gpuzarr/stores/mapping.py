@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,22 @@ from gpuzarr.errors import StoreError
 from gpuzarr.stores import MISSING, Ranges
 from gpuzarr.stores.segments import segments, used
 
-_LOCK = threading.RLock()  # of all mappings: a mapping belongs to one process, and its locks are held shortly
+
+class _Lock:
+    """Of all mappings: a mapping belongs to one process, and its locks are held shortly.
+
+    A forked child has one of its own: another thread may hold its parent's.
+    """
+
+    def __init__(self) -> None:
+        self.begin()
+        os.register_at_fork(after_in_child=self.begin)
+
+    def begin(self) -> None:
+        self.held = threading.RLock()
+
+
+_LOCK = _Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +86,8 @@ class MappingStore:
         return plan.ranges(slab)
 
     def set(self, key: str, data: Any) -> None:
-        self._writable(key)[key] = bytes(data)
+        with self._writing(key) as mapping:
+            mapping[key] = bytes(data)
 
     def write(self, keys: Sequence[str], slab: Slab) -> None:
         for i, key in enumerate(keys):
@@ -82,7 +99,8 @@ class MappingStore:
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
-            self._writable(key).pop(key, None)
+            with self._writing(key) as mapping:
+                mapping.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
         start = f"{prefix}/" if prefix else ""
@@ -90,8 +108,21 @@ class MappingStore:
 
     @contextmanager
     def locked(self, keys: Sequence[str]) -> Iterator[None]:
-        with _LOCK:
+        with _LOCK.held:
             yield
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[MutableMapping[str, Any]]:
+        """The mapping; what a disk or a network behind it refuses inside is a StoreError that names the key."""
+        mapping = self._writable(key)
+        try:
+            yield mapping
+        except StoreError:
+            raise
+        except OSError as error:
+            problem = StoreError(f"cannot write {key!r} of {self!r}: {error}")
+            problem.errno = error.errno
+            raise problem from error
 
     def _writable(self, key: str) -> MutableMapping[str, Any]:
         if not isinstance(self.mapping, MutableMapping):
