@@ -62,11 +62,16 @@ class Crew:
         self._room = _Room()
         self._to_come = deque(range(most))
 
-    def ask(self, work: Callable[[], None], n: int, turns: list[Turn]) -> None:
-        """`n` helpers, or as many as have nothing else to do, shall call work() once each; `turns` gets theirs."""
+    def ask(self, work: Callable[[], None], n: int, turns: list[Turn] | None = None) -> list[Turn]:
+        """`n` helpers, or as many as have nothing else to do, shall call work() once each.
+
+        Their turns are put into `turns`, which a caller who is interrupted meanwhile still has.
+        """
+        turns = [] if turns is None else turns
         while len(turns) < n and (helper := self._free()) is not None:
             turns.append(turn := Turn(work))
             helper.begin(turn)
+        return turns
 
     def _free(self) -> _Helper | None:
         try:  # who pops has it: no lock is needed
