@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,15 @@ def blank(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     for i in np.flatnonzero(found):
         found[i] = all((rows[i, a : a + PIECE] == fill).all() for a in range(0, rows.shape[1], PIECE))
     return found
+
+
+def blank_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
+    """Whether all that lies in `chunk` when it is called is the fill value; of None nothing is."""
+    if fill_value is None:
+        return lambda: False
+    data, batch = memoryview(chunk.reshape(-1).view(np.uint8)), chunk[None]
+    fill, item = np.full(1, fill_value, chunk.dtype).tobytes(), chunk.itemsize
+    return lambda: data[:item] == fill and data[-item:] == fill and bool(blank(batch, fill_value)[0])
 
 
 def _bits(batch: Any) -> Any:

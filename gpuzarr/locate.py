@@ -57,7 +57,7 @@ class Locator:
     """Finds the chunks of one array."""
 
     def __init__(self, layout: Layout, store: Store) -> None:
-        self.layout, self._store = layout, store
+        self.layout, self.store = layout, store
         self._kept: Indexes = {}  # oldest first
         self._lock = threading.Lock()
 
@@ -89,13 +89,13 @@ class Locator:
     def moved(self, located: Located) -> bool:
         """Whether an object is another one since its index was read: then what was read from it means nothing."""
         versions = located.versions
-        return bool(versions) and tuple(map(self._store.version, located.ranges.keys)) != versions
+        return bool(versions) and tuple(map(self.store.version, located.ranges.keys)) != versions
 
     def _locate(self, coords: np.ndarray, depth: int, memo: Indexes) -> Located:
         """`locate` for the units of one depth: 0 is whole objects, 1 the inner chunks of the outermost shards."""
         if depth == 0:
             keys = self.layout.keys(coords)
-            versions = tuple(map(self._store.version, keys)) if self.layout.levels else ()
+            versions = tuple(map(self.store.version, keys)) if self.layout.levels else ()
             return Located(Ranges.whole(keys), np.ones(len(coords), bool), versions)
         shards, which, number = self._shards(coords, depth)
         try:
@@ -162,7 +162,7 @@ class Locator:
         some = np.flatnonzero(shards.there[which])
         try:
             if len(some):
-                slab = self._store.read(_index_ranges(shards.take(which[some]).ranges, level), HOST.slab)
+                slab = self.store.read(_index_ranges(shards.take(which[some]).ranges, level), HOST.slab)
                 some, slab = some[slab.sizes != MISSING], slab.take(slab.sizes != MISSING)
             if len(some):
                 found = dict(zip(some.tolist(), level.codec.entries(slab, level.spec), strict=True))

@@ -51,10 +51,12 @@ class OpenShards:
         mine = {coords: some for coords, some in units.items() if _suits(work, coords, some)}
         if len(mine) > MOST:
             mine = {}
-        shards = {coords: work.shard(some, work.within(coords)) for coords, some in units.items()}
-        again = [shard.key for coords, shard in shards.items() if coords not in mine or self._has_some_of(shard)]
-        self._close(work, [key for key in again if key in self._open])
-        pairs = [(part, self._joined(shards[coords])) for coords, some in mine.items() for part in some]
+        rest = {coords: some for coords, some in units.items() if coords not in mine}
+        shards = [(work.shard(some, work.within(coords)), some) for coords, some in mine.items()]
+        again = [shard.key for shard, _ in shards if self._has_some_of(shard)]
+        others = [work.layout.key(some[0].coords[0].tolist()) for some in rest.values()] if self._open else []
+        self._close(work, [key for key in again + others if key in self._open])
+        pairs = [(part, self._joined(shard)) for shard, some in shards for part in some]
         try:
             work.run(work.waves(pairs, True))
         except BaseException:
@@ -63,7 +65,7 @@ class OpenShards:
         work.record.count(partly=len(mine))
         self._open = {key: shard for key, shard in self._open.items() if shard.left}
         self._close(work, list(self._open)[: max(len(self._open) - MOST, 0)])
-        return {coords: some for coords, some in units.items() if coords not in mine}
+        return rest
 
     def close(self, work: Work) -> None:
         """Close all of them."""

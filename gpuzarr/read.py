@@ -45,8 +45,6 @@ class Source(Protocol):
     def layout(self) -> Layout: ...
     @property
     def locator(self) -> Locator: ...
-    @property
-    def fill_value(self) -> Any: ...
 
 
 def read(source: Source, selection: Outer | Points, out: Any, device: Device, options: Options, record: Record) -> None:
@@ -60,7 +58,7 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
     if (
         not device.gpu
         and options.memory_limit is None
-        and read_region(source, forward(selection), target, device, record)
+        and read_region(source.locator, forward(selection), target, device, record)
     ):
         return
     sizes = stored.sizes(source.locator, source.store) if device.gpu else None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from gpuzarr.cells import Cell, cells
 from gpuzarr.chain import Chain
 from gpuzarr.devices.record import Record
 from gpuzarr.errors import CodecError, GpuZarrError
-from gpuzarr.layout import Layout
 from gpuzarr.locate import Locator
 from gpuzarr.plan import ALONE, places
 from gpuzarr.selection import Outer, Points
@@ -38,23 +37,12 @@ Fetch = Callable[[Row, np.ndarray], float]  # what is wanted of a chunk, into it
 _BYTES = itemgetter(2)
 
 
-class Source(Protocol):
-    """What is asked of an array."""
-
-    @property
-    def store(self) -> Any: ...
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def locator(self) -> Locator: ...
-
-
-def read_region(source: Source, selection: Outer | Points, out: Any, device: Any, record: Record) -> bool:
+def read_region(locator: Locator, selection: Outer | Points, out: Any, device: Any, record: Record) -> bool:
     """Fill `out`, as `gpuzarr.read` does, if this is a small region, nothing is unusual and nothing goes wrong.
 
     Else False: then anything may be in `out`, and `record` is as it was.
     """
-    layout, store = source.layout, source.store
+    layout, store = locator.layout, locator.store
     nbytes = layout.spec.nbytes or 0
     if nbytes < LEAST or not isinstance(store, LocalStore) or out.dtype != layout.spec.dtype or len(layout.levels) > 1:
         return False
@@ -64,7 +52,7 @@ def read_region(source: Source, selection: Outer | Points, out: Any, device: Any
     objects = list(dict.fromkeys([cell[0] for cell in found]))
     try:
         with store.opened(layout.keys(np.array(objects, np.int64))) as files:
-            rows = _located(source.locator, objects, files, found)
+            rows = _located(locator, objects, files, found)
             if rows is None:
                 return False
             work = Work(rows, files, chain, device, out)

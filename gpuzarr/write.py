@@ -224,15 +224,18 @@ class Writing:
         return {}
 
     def run(self, waves: Sequence[Wave]) -> None:
+        if not waves:
+            return
         record = self.record
-        if self.device.gpu and waves:
+        if self.device.gpu:
             shares = [self.share(wave.chunk_shape, wave.covered) for wave in waves]
             record.limit, record.share = self.limit, max(share.scratch for share in shares)
             record.ahead = 1 if min(share.behind for share in shares) else 0
         record.behind = self.behind(waves)
         if not self.device.gpu and all(fits(wave, self.layout.chain(wave.chunk_shape).spec) for wave in waves):
-            return write_cached(self.target, self.layout, waves, self.value, self.device, record)
-        return self.device.run(self.load, Halves(self.gather, self.encode), waves, record)
+            write_cached(self.target, self.layout, waves, self.value, self.device, record)
+        else:
+            self.device.run(self.load, Halves(self.gather, self.encode), waves, record)
 
     def behind(self, waves: Sequence[Wave]) -> int:
         """How many waves are stored while others are gathered and encoded.

@@ -7,14 +7,14 @@ move and encode its bytes: the chunk before has pushed the interpreter out of th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.blank import blank
+from gpuzarr.blank import blank_test
 from gpuzarr.devices.record import Record
 from gpuzarr.errors import BAD
 from gpuzarr.grid import Box
@@ -132,16 +132,7 @@ class _Lane:
         if self._part is None or part.chunk_shape != self._part.chunk_shape:
             self._chunk = self._device.empty(chain.spec.nbytes).view(chain.spec.dtype).reshape(chain.spec.shape)
             self._encode = chain.encoder(self._chunk)
-            self._is_blank = _blank_test(self._chunk, None if self._target.empty else fill_value)
+            self._is_blank = blank_test(self._chunk, None if self._target.empty else fill_value)
         if not part.whole:
             self._chunk[...] = fill_value
         self._place, self._part = self._chunk[(*part.inside, ...)], part
-
-
-def _blank_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
-    """Whether all that lies in `chunk` when it is called is the fill value; of None nothing is."""
-    if fill_value is None:
-        return lambda: False
-    data, batch = memoryview(chunk.reshape(-1).view(np.uint8)), chunk[None]
-    fill, item = np.full(1, fill_value, chunk.dtype).tobytes(), chunk.itemsize
-    return lambda: data[:item] == fill and data[-item:] == fill and bool(blank(batch, fill_value)[0])

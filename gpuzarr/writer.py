@@ -74,11 +74,7 @@ class Writer:
     def flush(self) -> None:
         """Wait until all is in the store; raises the first error."""
         self._wait()
-        try:
-            self._finish()
-        except BaseException:
-            self._stop()
-            raise
+        self._or_stop(self._finish)
 
     def _wait(self) -> None:
         """Until all is put."""
@@ -135,8 +131,11 @@ class Writer:
     def _oldest(self) -> None:
         """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
         future, _ = self._waiting.popleft()
+        self._or_stop(future.result)
+
+    def _or_stop(self, do: Do) -> None:
         try:
-            future.result()
+            do()
         except BaseException:
             self._stop()
             raise

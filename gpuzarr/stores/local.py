@@ -117,12 +117,8 @@ class LocalStore:
         return Opened([self.path(key) for key in keys], PERMITS)
 
     def set(self, key: str, data: Any) -> None:
-        try:
+        with self._writing(key):
             files.write(self.path(key), data, self.fsync)
-        except StoreError:
-            raise
-        except (OSError, ValueError) as error:
-            raise self._error(key, error, "write") from error
 
     def write(self, keys: Sequence[str], slab: Slab) -> None:
         for i, key in enumerate(keys):
