@@ -16,7 +16,6 @@ from gpuzarr.budget import CLASS
 from gpuzarr.chain import Chain, Step
 from gpuzarr.devices import Device
 from gpuzarr.formats.blosc_frame import CODECS
-from gpuzarr.gpu.compress import effort
 
 DECODING = {"zstd": 3.3, "blosc": 4.3, "zlib": 1.3}  # bytes a byte, for a chunk that is read first
 TABLES = 8 << 10  # bytes of tables a chunk
@@ -114,6 +113,8 @@ def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) ->
     if name in ("zstd", "lz4", "zlib", "gzip"):
         algorithm = "deflate" if name == "zlib" else name
         room = device.compressed_room(algorithm, nbytes) + ALIGNMENT
+        from gpuzarr.gpu.compress import effort  # brings nvCOMP's types, which only a GPU's budget wants
+
         best = effort(codec.level) if name in ("zlib", "gzip") else 0
         return before + 2 * room + device.compression_scratch(algorithm, nbytes, best), room
     return before + ALIGNMENT, before + ALIGNMENT
