@@ -20,7 +20,7 @@ from gpuzarr.batch import ALIGNMENT, BytesSpec, Slab, packed
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
 from gpuzarr.devices.cost import Costs, Rate
-from gpuzarr.devices.host import HOST
+from gpuzarr.devices.cpu import HOST
 
 CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip"}  # nvCOMP's algorithm -> codec
 FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0)}  # bytes around what nvCOMP is given

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import timing
-from gpuzarr.devices import Device
-from gpuzarr.devices.choose import device as device_of
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
 
 
 def parser(name: str, doc: str | None, mib: int, seconds: int = 120) -> argparse.ArgumentParser:

@@ -16,8 +16,8 @@ from benchmarks import gpu, timing
 from benchmarks.layouts import sample
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import find
-from gpuzarr.devices import Device
-from gpuzarr.devices.choose import device as device_of
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
 
 KIB = 1 << 10
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {

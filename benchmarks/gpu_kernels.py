@@ -19,15 +19,15 @@ import numpy as np
 
 from benchmarks import gpu, timing
 from gpuzarr.batch import Slab
-from gpuzarr.devices import Device, Kernel
+from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.gpu import planes
 from gpuzarr.gpu.checksums import CRC32C, crc32
 from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
-from gpuzarr.grid import Box, parts
+from gpuzarr.indexing.grid import Box, parts
+from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from gpuzarr.selection import orthogonal
 
 BLOCK = 128 << 10  # bytes of a shuffled block
 ROWS = (32, 128, 512, 4096)  # bytes of the rows that are placed

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import peers, write_local
 from benchmarks.peers import Reader
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 
 def ours(device: Device, name: str = "") -> Reader:

@@ -25,7 +25,7 @@ from benchmarks.gpu_decode import Kept
 from benchmarks.layouts import Layout, encoded_chunks, fitted, numcodecs_decode, sample, stored, write, zarr_codec
 from benchmarks.peers import Reader
 from gpuzarr.batch import BytesSpec, Slab, packed
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 
 def zlib() -> Any:

@@ -28,7 +28,7 @@ from benchmarks.gpu_decode import Kept
 from benchmarks.layouts import Layout, fitted, numcodec, sample, stored, write, zarr_codec
 from benchmarks.write_local import right
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 SMALL, LARGE = (16, 64, 64), (64, 64, 64)  # of float32: 256 KiB and 1 MiB
 SHARD = (128, 320, 320)

@@ -21,8 +21,8 @@ from benchmarks import timing
 from benchmarks.layouts import Layout, numcodec, write, zarr_codec
 from gpuzarr.batch import Slab, packed
 from gpuzarr.gpu.place import Chunks, place
-from gpuzarr.plan import Options, plan
-from gpuzarr.selection import basic
+from gpuzarr.indexing.selection import basic
+from gpuzarr.read.strategy import Options, plan
 from tests.emulator import Emulated
 from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library

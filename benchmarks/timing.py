@@ -194,7 +194,7 @@ def graphics() -> dict[str, Any]:
 
 def libraries() -> dict[str, Any]:
     """CUDA's version as CuPy's runtime says it (13000 is 13.0), and nvCOMP's (6000 is 6.0); None where missing."""
-    from gpuzarr.devices import nvcomp
+    from gpuzarr.devices.nvcomp import decompress as nvcomp
     from gpuzarr.errors import DeviceError
 
     found: dict[str, Any] = {"cuda": None, "nvcomp": None}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from gpuzarr.array import Array
-from gpuzarr.devices.choose import release
+from gpuzarr.api.creating import array, create, empty, from_array, full, group, ones, zeros
+from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
+from gpuzarr.api.saving import consolidate_metadata, create_group, save, save_array, save_group
+from gpuzarr.api.warm_up import warmup
+from gpuzarr.devices.select import release
 from gpuzarr.errors import (
     ChunkError,
     ClosedError,
@@ -19,12 +22,9 @@ from gpuzarr.errors import (
     UnsupportedError,
     ValueKindError,
 )
-from gpuzarr.familiar import array, create, empty, from_array, full, group, ones, zeros
-from gpuzarr.group import Group
-from gpuzarr.new import create_array
-from gpuzarr.open import load, open, open_array, open_consolidated, open_group
-from gpuzarr.save import consolidate_metadata, create_group, save, save_array, save_group
-from gpuzarr.warmup import warmup
+from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.create import create_array
+from gpuzarr.nodes.group import Group
 
 __version__ = "0.1.0"
 __all__ = [

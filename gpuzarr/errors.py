@@ -7,7 +7,11 @@ the read and write paths turn them into `ChunkError`, which names the place.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class GpuZarrError(Exception):
@@ -107,3 +111,18 @@ class ChunkError(GpuZarrError, ValueError):
 
 def _chunk_error(problem: str, store: str, array: str, chunk: tuple[int, ...], key: str, codec: str) -> ChunkError:
     return ChunkError(problem, store=store, array=array, chunk=chunk, key=key, codec=codec)
+
+
+def naming_array(method: Method) -> Method:
+    """Let a method of an array raise NoMemoryError, naming the array, for a MemoryError of NumPy, CuPy or Python."""
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return method(self, *args, **options)
+        except MemoryError as error:
+            if isinstance(error, GpuZarrError):
+                raise
+            raise NoMemoryError(f"no memory for {self!r}: {error}") from error
+
+    return run  # type: ignore[return-value]

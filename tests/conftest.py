@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from gpuzarr.devices.choose import device as device_of
-from gpuzarr.devices.choose import why_not_cuda
 from gpuzarr.devices.cost import Costs
+from gpuzarr.devices.select import device as device_of
+from gpuzarr.devices.select import why_not_cuda
 from tests.isolation import (  # noqa: F401 (hooks of pytest)
     pytest_configure,
     pytest_pyfunc_call,

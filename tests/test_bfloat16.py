@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import gpuzarr
-from gpuzarr.devices import choose, probe
+from gpuzarr.devices import select as choose
+from gpuzarr.devices.cuda import probe
 from tests.conftest import host_array
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)

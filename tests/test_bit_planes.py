@@ -12,10 +12,10 @@ from gpuzarr.gpu.place import in_rows
 from gpuzarr.gpu.planes import placeable
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle
 from gpuzarr.gpu.tables import addresses
-from gpuzarr.grid import parts
+from gpuzarr.indexing.flip import ascending, flipped
+from gpuzarr.indexing.grid import parts
+from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from gpuzarr.plan import facing, forward
-from gpuzarr.selection import orthogonal
 from tests.conftest import host_array
 from tests.test_kernels import bitunshuffled
 from tests.test_place import check
@@ -188,8 +188,8 @@ def test_what_can_be_placed():
 def test_rows_are_of_32_elements_at_least(gpu):
     def ask(*key):
         selection = orthogonal(key, (8, 100))
-        out = facing(selection, gpu.xp.empty(selection.shape, "f4"))
-        regions = list(parts(forward(selection), (RegularAxis(8, 4), RegularAxis(100, 50)), (0, 0)))
+        out = flipped(selection, gpu.xp.empty(selection.shape, "f4"))
+        regions = list(parts(ascending(selection), (RegularAxis(8, 4), RegularAxis(100, 50)), (0, 0)))
         return in_rows(regions, (200, 4), out).tolist()
 
     assert ask(slice(None), slice(None)) == [True] * 4

@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from gpuzarr.errors import StoreError, StoreKindError
-from gpuzarr.stores.choose import store
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.resolve import store
 
 
 def test_choose(tmp_path):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import gpuzarr
-from gpuzarr.devices import Device
-from gpuzarr.devices.choose import fits_gpu
+from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.on_gpu import fits_gpu
 from tests import corpus
 from tests.conftest import host_array
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gpuzarr.devices.crew import Crew
-from gpuzarr.devices.host import Host
+from gpuzarr.devices.cpu import Host
+from gpuzarr.devices.threads import Crew
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from gpuzarr.batch import BytesSpec, Slab, measured
 from gpuzarr.codecs import find
-from gpuzarr.devices import choose, nvcomp
-from gpuzarr.devices import cuda as module
+from gpuzarr.devices import select as choose
 from gpuzarr.devices.cost import Costs
-from gpuzarr.devices.record import Record, Tab
+from gpuzarr.devices.cuda import device as module
+from gpuzarr.devices.nvcomp import decompress as nvcomp
+from gpuzarr.devices.trace import Record, Tab
 from gpuzarr.errors import CodecError, DeviceError
 from tests.conftest import settle
 from tests.emulator.arrays import DeviceArray, Xp
@@ -289,11 +290,12 @@ def test_run_and_pickle(stub, monkeypatch):
     done = []
     stub.run(lambda wave: -wave, done.append, [1, 2, 3])
     assert done == [-1, -2, -3] and stub.threads == 1 and stub.gpu and repr(stub) == "Cuda(0)"
-    monkeypatch.setattr(choose, "why_not_cuda", lambda ordinal: None)
-    choose._cuda.cache_clear()
+    for asked in (choose, module):
+        monkeypatch.setattr(asked, "why_not_cuda", lambda ordinal: None)
+    module.cuda.cache_clear()
     again = pickle.loads(pickle.dumps(stub))
     assert isinstance(again, module.Cuda) and again is choose.device("cuda") and again is choose.device("auto")
-    choose._cuda.cache_clear()
+    module.cuda.cache_clear()
 
 
 def test_what_is_missing_is_said():

@@ -11,9 +11,9 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices import choose
-from gpuzarr.devices import cuda as module
+from gpuzarr.devices import select as choose
 from gpuzarr.devices.cost import Costs
+from gpuzarr.devices.cuda import device as module
 from gpuzarr.errors import DeviceError
 from tests.test_cuda import Stream, stub  # noqa: F401
 

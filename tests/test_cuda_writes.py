@@ -10,10 +10,10 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices.streams import Streams
+from gpuzarr.devices.cuda.streams import Streams
 from gpuzarr.errors import DeviceError
-from gpuzarr.value import as_value
-from gpuzarr.write import Writing
+from gpuzarr.nodes.inputs import as_value
+from gpuzarr.write.write import Writing
 from tests.emulator.arrays import DeviceArray, Tensor
 from tests.test_cuda import Stream, stub  # noqa: F401
 from tests.test_cuda_reads import VALUES, cuda  # noqa: F401

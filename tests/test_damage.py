@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from tests.conftest import host_array
 
 pytestmark = pytest.mark.damaging

@@ -14,11 +14,11 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr import read as read_path
-from gpuzarr.budget import parse_bytes
-from gpuzarr.devices import Device
-from gpuzarr.devices.pinned import Pinned, rounded
-from gpuzarr.read import Reader
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cuda.pinned import Pinned, rounded
+from gpuzarr.read import read as read_path
+from gpuzarr.read.memory import parse_bytes
+from gpuzarr.read.read import Reader
 from tests.conftest import host_array
 
 SHAPE, CHUNKS = (48, 40, 40), (8, 8, 16)  # 4 KiB a chunk

@@ -16,8 +16,8 @@ import zarr.codecs.numcodecs as of_numcodecs
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 import gpuzarr
-from gpuzarr.devices import Device
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.devices.contract import Device
+from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from tests.conftest import host_array
 from tests.test_new_documents import documents

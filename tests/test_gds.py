@@ -15,9 +15,9 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import DeviceError, StoreError
-from gpuzarr.stores import gds
+from gpuzarr.stores.local import gds
 from tests.conftest import host_array
 from tests.emulator.arrays import DeviceArray
 

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.axis import segments
-from gpuzarr.grid import Box, parts
+from gpuzarr.indexing.axis import segments
+from gpuzarr.indexing.flip import ascending, flipped
+from gpuzarr.indexing.grid import Box, parts
+from gpuzarr.indexing.selection import orthogonal, pointwise
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
-from gpuzarr.plan import facing, forward
-from gpuzarr.selection import orthogonal, pointwise
 
 
 @st.composite
@@ -45,9 +45,9 @@ def chunk_at(array: np.ndarray, grid: list[Axis], coords: list[int]) -> np.ndarr
 
 def place_all(array: np.ndarray, grid: list[Axis], selection, together: tuple[int, ...], most: int) -> np.ndarray:
     out = np.full(selection.shape, -7)
-    target = facing(selection, out)
+    target = flipped(selection, out)
     seen = 0
-    for part in parts(forward(selection), tuple(grid), together):
+    for part in parts(ascending(selection), tuple(grid), together):
         for piece in part.split(most):
             assert len(piece) <= most
             batch = np.stack([chunk_at(array, grid, row) for row in piece.coords.tolist()])

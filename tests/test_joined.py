@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr.joined import bounds_of, whole
+from gpuzarr.indexing.selection import Outer, basic
 from gpuzarr.metadata import RectilinearAxis, RegularAxis
-from gpuzarr.selection import Outer, basic
+from gpuzarr.write.merge import bounds_of, whole
 
 SHAPE = (12, 10)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpuzarr import kernels
+from gpuzarr.devices import kernels
 from gpuzarr.errors import DeviceError
 from tests.cubins import local_memory, registers
 

@@ -5,7 +5,7 @@ import pytest
 
 from gpuzarr.batch import BytesSpec, measured
 from gpuzarr.codecs import find
-from gpuzarr.devices.host import HOST
+from gpuzarr.devices.cpu import HOST
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import BIG, LITTLE
 from gpuzarr.gpu.compact import Ends, compacted, places

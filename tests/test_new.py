@@ -13,9 +13,9 @@ import zarr
 from zarr.codecs.numcodecs import LZ4
 
 import gpuzarr
-from gpuzarr.budget import parse_bytes
 from gpuzarr.codecs.zstd import Zstd
-from gpuzarr.create.shapes import chunk_shape, shard_shape
+from gpuzarr.creation.shapes import chunk_shape, shard_shape
+from gpuzarr.read.memory import parse_bytes
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numcodecs import zstd
 
-from gpuzarr import budget
-from gpuzarr.devices import nvcomp
-from gpuzarr.devices.choose import device as device_of
+from gpuzarr.devices.nvcomp import decompress as nvcomp
+from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import CodecError, DeviceError
+from gpuzarr.read import memory as budget
 from tests.conftest import settle
 
 FORMATS = sorted(nvcomp.FORMATS)

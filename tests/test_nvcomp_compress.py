@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import find
-from gpuzarr.devices import nvcomp, nvcomp_compress
-from gpuzarr.devices.record import Record, Tab
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.nvcomp import compress as nvcomp_compress
+from gpuzarr.devices.nvcomp import decompress as nvcomp
+from gpuzarr.devices.trace import Record, Tab
 from gpuzarr.errors import DeviceError
 from gpuzarr.gpu.compress import effort
-from gpuzarr.write_budget import write_cost
+from gpuzarr.write.memory import write_cost
 from tests.emulator.compressor import ALIGNMENTS, room
 
 FORMATS = ("deflate", "gzip", "lz4", "zstd")

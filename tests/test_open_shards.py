@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr import open_shards
-from gpuzarr.devices import Device
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.devices.contract import Device
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.write import open_shards
 from tests.conftest import host_array
 from tests.test_joined import Counting
 

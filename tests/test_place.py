@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import find
+from gpuzarr.codecs.chain import Chain
 from gpuzarr.gpu.place import AXES, Chunks, fits, place
-from gpuzarr.grid import Box, parts
+from gpuzarr.indexing.flip import ascending, flipped
+from gpuzarr.indexing.grid import Box, parts
+from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from gpuzarr.placement import placeable
-from gpuzarr.plan import facing, forward
-from gpuzarr.selection import orthogonal
+from gpuzarr.read.place import placeable
 from tests.conftest import host_array
 from tests.test_grid import axes, chunk_at
 
@@ -53,8 +53,8 @@ def check(
     order = tuple(range(len(shape)))[:: -1 if transposed else 1]
     out = device.upload(np.full([shape[i] for i in order], -7).astype(kind)).transpose(order)
     want = np.full(shape, -7).astype(kind)
-    target, wanted = facing(selection, out), facing(selection, want)
-    found = list(parts(forward(selection), tuple(grid), (0,) * len(grid)))
+    target, wanted = flipped(selection, out), flipped(selection, want)
+    found = list(parts(ascending(selection), tuple(grid), (0,) * len(grid)))
     for chunk_shape in {box.chunk_shape for box in found}:
         boxes = [box for box in found if box.chunk_shape == chunk_shape]
         pieces = [chunk_at(array, grid, row) for box in boxes for row in box.coords.tolist()]
@@ -141,7 +141,7 @@ def test_plain_says_how_elements_lie(orders, endian):
     spec = ChunkSpec((2, 3, 5), np.dtype("i4"), 0)
     chain = Chain.build(codecs, spec)
     batch = RNG.integers(0, 1000, (1, *spec.shape)).astype("i4")
-    from gpuzarr.devices.host import HOST
+    from gpuzarr.devices.cpu import HOST
 
     lies = chain.encode(batch, HOST)[0].view("<i4" if endian == "little" else ">i4")
     plain = chain.plain

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.gpu.place import Chunks
 from gpuzarr.gpu.planes import Planes
+from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from gpuzarr.selection import orthogonal
 from tests.conftest import host_array
 from tests.emulator.fences import fenced
 from tests.test_grid import axes

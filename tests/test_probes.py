@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks.probes import batch, child, crc32c, rates
-from gpuzarr.devices import nvcomp
+from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.errors import DeviceError
 
 PROBES = Path(child.__file__).parent

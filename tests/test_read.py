@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr.devices import Device
-from gpuzarr.devices.host import Host
-from gpuzarr.locate import Locator
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import Host
+from gpuzarr.indexing.locate import Locator
 from tests.conftest import host_array
 
 V3 = {

@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr import read as read_path
-from gpuzarr import region
-from gpuzarr.cells import cells
+from gpuzarr.cpu.zstd_library import partial_decoder
 from gpuzarr.errors import ChunkError
 from gpuzarr.formats.blosc_frame import cut_out
 from gpuzarr.formats.zstd_frame import beginning
-from gpuzarr.grid import parts
-from gpuzarr.host.zstd_library import partial_decoder
+from gpuzarr.indexing.grid import parts
+from gpuzarr.indexing.region import cells
+from gpuzarr.indexing.selection import basic
 from gpuzarr.metadata import RegularAxis
-from gpuzarr.selection import basic
-from gpuzarr.stores import opened
+from gpuzarr.read import chunks as region
+from gpuzarr.read import read as read_path
+from gpuzarr.stores.local import objects as opened
 
 SHAPE, CHUNKS = (70, 90, 100), (32, 40, 48)  # 120 KiB a chunk of u2, 240 KiB of f4
 c = zarr.codecs

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuzarr.errors import SelectionError
+from gpuzarr.indexing.selection import Points, basic, blocks, fields, orthogonal, pointwise
 from gpuzarr.metadata import RectilinearAxis, RegularAxis
-from gpuzarr.selection import Points, basic, blocks, fields, orthogonal, pointwise
 
 
 def take(array, selected):

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from gpuzarr.errors import SelectionError
-from gpuzarr.selection import Outer, basic, pointwise
+from gpuzarr.indexing.selection import Outer, basic, pointwise
 
 CORPUS = Path(os.environ.get("GPUZARR_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 CASES = CORPUS / "zarr_python_indexing" / "indexing"

@@ -13,10 +13,10 @@ import zarr
 
 import gpuzarr
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import parse
-from gpuzarr.devices import Device
-from gpuzarr.devices.host import HOST
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import HOST
 from tests.conftest import host_array
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}

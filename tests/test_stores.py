@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import Slab, packed
 from gpuzarr.errors import StoreError
-from gpuzarr.stores import MISSING, Ranges, local
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.stores.contract import MISSING, Ranges
+from gpuzarr.stores.local import store as local
+from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 
 rng = np.random.default_rng(7)

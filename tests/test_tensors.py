@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gpuzarr
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from tests.conftest import host_array
 
 

@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr import stored
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.budget import Cost, Share, share
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import find
-from gpuzarr.devices import Device, nvcomp
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cost import RATES, Costs, Rate
+from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.errors import DeviceError
-from gpuzarr.plan import STREAMS, Options, plan
-from gpuzarr.selection import basic
+from gpuzarr.indexing.selection import basic
+from gpuzarr.read import estimate as stored
+from gpuzarr.read.memory import Cost, Share, share
+from gpuzarr.read.strategy import STREAMS, Options, plan
 from tests.conftest import host_array
 
 GPU = cast(Device, SimpleNamespace(gpu=True, ahead=2, threads=1, wave_bytes=256 << 20, memory_limit=1 << 30))

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr.blank import blank
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
+from gpuzarr.empty_chunk import blank
 from tests.conftest import host_array
 
 SHAPE, CHUNKS, SHARDS = (13, 11, 9), (4, 3, 5), (8, 6, 5)

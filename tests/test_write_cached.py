@@ -14,9 +14,9 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 
 import gpuzarr
-from gpuzarr import write_cached
 from gpuzarr.errors import ChunkError, CodecError, StoreError
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.write import chunks as write_cached
 
 CHAINS: list[dict[str, Any]] = [
     {"compressors": None},

@@ -13,12 +13,12 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.budget import parse_bytes
-from gpuzarr.chain import Chain
 from gpuzarr.codecs.bz2 import Bz2
-from gpuzarr.devices import Device
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
-from gpuzarr.write import Writing
+from gpuzarr.read.memory import parse_bytes
+from gpuzarr.write.write import Writing
 from tests.conftest import host_array
 from tests.test_engine import CHUNKS, SHAPE, V2, V3, Stop, field, held
 

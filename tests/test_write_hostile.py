@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import gpuzarr
-from gpuzarr.devices import Device
-from gpuzarr.devices.waves import ended
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.pipeline import ended
 from gpuzarr.errors import ChunkError, StoreError
-from gpuzarr.stores import files, locks
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.stores.local import locks
+from gpuzarr.stores.local import partial_files as files
+from gpuzarr.stores.local.store import LocalStore
 from tests.conftest import host_array
 
 VALUES = (np.arange(1 << 17, dtype="u4") // 7).reshape(4, -1)  # chunks that go one by one

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from tests.conftest import host_array
 from tests.test_write import tensorstore_reads, zarrs_reads
 

@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from tests.conftest import host_array
 from tests.test_cuda import stub  # noqa: F401
 from tests.test_cuda_reads import cuda  # noqa: F401

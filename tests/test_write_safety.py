@@ -18,8 +18,8 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.stores import files
-from gpuzarr.stores.local import LocalStore
+from gpuzarr.stores.local import partial_files as files
+from gpuzarr.stores.local.store import LocalStore
 
 FORK = multiprocessing.get_context("fork")
 KILLS = 100  # of each of two layouts
@@ -97,7 +97,7 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            f"from gpuzarr.stores.local import LocalStore as S; S({str(tmp_path)!r}).set('b/y', b'2')",
+            f"from gpuzarr.stores.local.store import LocalStore as S; S({str(tmp_path)!r}).set('b/y', b'2')",
         ],
         check=True,
         env=environ(),

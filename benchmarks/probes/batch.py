@@ -14,8 +14,9 @@ import numpy as np
 
 from benchmarks.calibrate import sample
 from gpuzarr.batch import packed
-from gpuzarr.devices import Device, nvcomp
-from gpuzarr.devices.nvcomp import FORMATS, Format, Options
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.nvcomp import decompress as nvcomp
+from gpuzarr.devices.nvcomp.decompress import FORMATS, Format, Options
 
 GUARD, BESIDE, BEFORE = 256, 0x5A, 0xA5  # bytes between targets; what lies there; what lies in them
 

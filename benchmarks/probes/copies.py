@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import gpu, timing
 from benchmarks.probes import report
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 MIB = 1 << 20
 SIZES = (1, 16, 256)  # MiB of one copy

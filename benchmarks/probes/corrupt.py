@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import ENCODE, plain, prepare
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 COUNT = 32
 Damage = Callable[[bytes, np.random.Generator], bytes]

@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmarks import gpu, timing
 from benchmarks.probes import batch, report
-from gpuzarr.devices import Device, nvcomp
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.gpu.checksums import CRC32C, crc32
 
 POINTS = ((4, 16384), (64, 4096), (1024, 512), (16384, 32))  # KiB and chunks

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import BESIDE, ENCODE, Batch, plain, prepare
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 COUNT, NBYTES, TIMES = 64, 8 << 10, 20
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import gpu
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import ENCODE, plain, prepare
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 WAYS = {"naive": 0, "lookahead": 1}
 POINTS = ((64, 1), (64, 256), (64, 4096), (1024, 1), (1024, 64), (1024, 512), (16384, 1), (16384, 16), (65536, 1))

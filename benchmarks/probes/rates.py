@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks import calibrate, gpu, timing
 from benchmarks.probes import report
 from benchmarks.probes.batch import ENCODE, plain, prepare
-from gpuzarr.devices import Device, cost
+from gpuzarr.devices import cost
+from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cost import Costs, Rate
 
 KIB = 1 << 10

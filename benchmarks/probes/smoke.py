@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import DECODE, ENCODE, plain, prepare
 from gpuzarr.batch import packed
-from gpuzarr.devices import Device
-from gpuzarr.devices.nvcomp_compress import MAX_INPUT
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.nvcomp.compress import MAX_INPUT
 
 SIZES = (0, 1, 127, 128, 4096, 65535, 65536, 65537, 1 << 20, 16 << 20, 64 << 20)
 TINY = (0, 1, 127, 5000)

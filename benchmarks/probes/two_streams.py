@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import ENCODE, Batch, plain, prepare
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 BATCHES, STREAMS, NBYTES = 10_000, 48, 32 << 10  # in all; of one batch; of one stream
 

@@ -15,7 +15,7 @@ from numcodecs import zstd
 
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import plain, prepare
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 MIB = 1 << 20
 Case = Callable[[int], tuple[bytes, bytes]]  # of a size: the stream and what it holds

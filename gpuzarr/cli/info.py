@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import gpuzarr
 from gpuzarr.errors import GpuZarrError, NotFoundError
-from gpuzarr.explain import gpu_decode
+from gpuzarr.read.explain import gpu_decode
 
 METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 

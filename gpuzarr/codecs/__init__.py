@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
-from gpuzarr.codec import Codec, Kind
+from gpuzarr.codecs.contract import Codec, Kind
 from gpuzarr.errors import MetadataError, UnsupportedError
 
 _ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_to_bytes|bytes_to_bytes)/)")

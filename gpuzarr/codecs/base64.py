@@ -10,8 +10,8 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
-from gpuzarr.host import chunkwise
+from gpuzarr.cpu import chunkwise
+from gpuzarr.devices.contract import Device
 
 
 @dataclass(frozen=True)

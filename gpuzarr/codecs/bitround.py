@@ -12,9 +12,9 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.elements import native, part
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.host.elements import native, part
 
 _MANTISSA = {"float16": 10, "float32": 23, "float64": 52, "bfloat16": 7}
 

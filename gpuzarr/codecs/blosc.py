@@ -10,19 +10,19 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
-from gpuzarr.codec import Single
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.codecs.contract import Single
+from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.blosc_library import compressor, decoder
+from gpuzarr.cpu.blosc_snappy import decode_snappy
+from gpuzarr.cpu.chunkwise import Decode, Encoder
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, cut_out, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 from gpuzarr.gpu import blosc as gpu
 from gpuzarr.gpu import blosc_encode as gpu_encode
 from gpuzarr.gpu.planes import Planes
-from gpuzarr.host import chunkwise
-from gpuzarr.host.blosc_library import compressor, decoder
-from gpuzarr.host.blosc_snappy import decode_snappy
-from gpuzarr.host.chunkwise import Decode, Encoder
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1

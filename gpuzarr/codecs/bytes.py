@@ -12,12 +12,12 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
-from gpuzarr.devices.choose import fits_gpu
+from gpuzarr.cpu.chunkwise import check_sizes
+from gpuzarr.cpu.elements import part
+from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.gpu.tables import addresses, copy
-from gpuzarr.host.chunkwise import check_sizes
-from gpuzarr.host.elements import part
 
 
 @dataclass(frozen=True)

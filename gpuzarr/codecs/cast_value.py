@@ -9,11 +9,11 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.casting import OUT_OF_RANGE, ROUNDINGS, cast
+from gpuzarr.cpu.elements import native
+from gpuzarr.cpu.scalars import scalar
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from gpuzarr.host.casting import OUT_OF_RANGE, ROUNDINGS, cast
-from gpuzarr.host.elements import native
-from gpuzarr.host.scalars import scalar
 
 _WHOLE = tuple(sign + f"int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))
 _FLOATS = ("float16", "float32", "float64", "bfloat16", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")

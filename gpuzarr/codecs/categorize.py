@@ -9,9 +9,9 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.elements import native, numpy_dtype
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.host.elements import native, numpy_dtype
 
 
 @dataclass(frozen=True)

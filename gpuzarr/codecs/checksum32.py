@@ -10,9 +10,9 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.checksums import Checksum, appended, check_location, verified, with_checksum
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.host.checksums import Checksum, appended, check_location, verified, with_checksum
 
 
 @dataclass(frozen=True)

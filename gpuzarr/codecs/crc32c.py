@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.checksums import appended, check_location, payload_of, verified, with_checksum
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import verify_crc32c
 from gpuzarr.gpu.tables import moved
-from gpuzarr.host.checksums import appended, check_location, payload_of, verified, with_checksum
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.elements import cast_fill, numpy_dtype, reinterpreted, rows, viewed
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.host.elements import cast_fill, numpy_dtype, reinterpreted, rows, viewed
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Codec, Kind
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MISFITS, CodecError, MetadataError
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu import chunkwise
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu import streams
-from gpuzarr.host import chunkwise
+from gpuzarr.gpu import nvcomp_streams as streams
 
 HEADER = 4
 _LARGEST_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255

@@ -10,10 +10,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.byte_streams import decompressed
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.host import chunkwise
-from gpuzarr.host.streams import decompressed
 
 _MEMORY = 1 << 30  # bytes; what a stream may ask for its dictionary
 

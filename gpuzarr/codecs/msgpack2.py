@@ -9,10 +9,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import each, pack
+from gpuzarr.cpu.objects import document, flat, row, stacked
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import UnsupportedError
-from gpuzarr.host.chunkwise import each, pack
-from gpuzarr.host.objects import document, flat, row, stacked
 
 
 @dataclass(frozen=True)

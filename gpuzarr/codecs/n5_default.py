@@ -15,9 +15,9 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Codec, Kind, parse
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import LARGEST, each, pack
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.host.chunkwise import LARGEST, each, pack
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gpuzarr import codecs
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.objects import zeros
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 

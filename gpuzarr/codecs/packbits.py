@@ -13,10 +13,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import check_sizes, pack
+from gpuzarr.cpu.elements import part, rows
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.host.chunkwise import check_sizes, pack
-from gpuzarr.host.elements import part, rows
 
 _NARROW = {
     "bool": 1,

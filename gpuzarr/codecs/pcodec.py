@@ -10,10 +10,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import blamed, each, pack
+from gpuzarr.cpu.elements import part, rows
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from gpuzarr.host.chunkwise import blamed, each, pack
-from gpuzarr.host.elements import part, rows
 
 _TAKES = ("uint16", "int16", "float16", "uint32", "int32", "float32", "uint64", "int64", "float64")
 

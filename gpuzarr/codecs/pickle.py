@@ -14,10 +14,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import each, pack
+from gpuzarr.cpu.objects import flat, stacked
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
-from gpuzarr.host.chunkwise import each, pack
-from gpuzarr.host.objects import flat, stacked
 
 ALLOW: ContextVar[bool] = ContextVar("gpuzarr.codecs.pickle.ALLOW", default=False)
 

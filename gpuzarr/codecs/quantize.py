@@ -10,9 +10,9 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.host.elements import cast_fill, native, numpy_dtype, reinterpreted, viewed
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.elements import native
+from gpuzarr.cpu.scalars import scalar
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.host.elements import native
-from gpuzarr.host.scalars import scalar
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
 
-Where this codec is alone in its chain it is a layout: `gpuzarr.layout` uses `inner`, `index_bytes` and
+Where this codec is alone in its chain it is a layout: `gpuzarr.indexing.layout` uses `inner`, `index_bytes` and
 `entries`, and no whole shard is ever decoded. `decode` and `encode` here serve the other chains: codecs
 around a shard, or a transpose before it.
 """
@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.blank import blank
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import Codec, parse
-from gpuzarr.devices import Device
-from gpuzarr.devices.host import HOST
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import HOST
+from gpuzarr.empty_chunk import blank
 from gpuzarr.errors import CodecError, MetadataError
 
 EMPTY = 2**64 - 1  # offset and size of an inner chunk that is not there

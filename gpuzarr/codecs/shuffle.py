@@ -9,11 +9,11 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu import chunkwise
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import shuffle as gpu
 from gpuzarr.gpu.planes import Planes, placeable, whole
-from gpuzarr.host import chunkwise
 
 
 @dataclass(frozen=True)

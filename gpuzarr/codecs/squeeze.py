@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 
 @dataclass(frozen=True)

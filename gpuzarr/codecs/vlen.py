@@ -16,12 +16,12 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.checks import known
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import blamed, each, pack
+from gpuzarr.cpu.elements import numpy_dtype
+from gpuzarr.cpu.objects import flat
+from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.objects import is_text
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.host.chunkwise import blamed, each, pack
-from gpuzarr.host.elements import numpy_dtype
-from gpuzarr.host.objects import flat
 
 _NUMBER = 4  # bytes of the count, and of each length
 

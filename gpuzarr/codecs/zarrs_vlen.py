@@ -17,15 +17,15 @@ import numpy as np
 
 from gpuzarr import codecs
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
-from gpuzarr.chain import Chain
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
-from gpuzarr.devices import Device
-from gpuzarr.devices.host import HOST
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.chunkwise import LARGEST, each, pack
+from gpuzarr.cpu.objects import flat
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import HOST
 from gpuzarr.dtypes.objects import is_text
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.host.chunkwise import LARGEST, each, pack
-from gpuzarr.host.objects import flat
 
 _SIZE = 8  # bytes of the size of the index
 _FIELDS = ("index_codecs", "data_codecs", "index_data_type", "index_location")

@@ -15,10 +15,10 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu.chunkwise import each, pack
+from gpuzarr.cpu.elements import native
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from gpuzarr.host.chunkwise import each, pack
-from gpuzarr.host.elements import native
 
 _WORD = 8  # bytes; zfp writes whole words
 _PARAMETERS = {

@@ -9,12 +9,12 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.deflate import ZLIB, deflate, inflate
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu import streams
-from gpuzarr.host import chunkwise
-from gpuzarr.host.deflate import ZLIB, deflate, inflate
+from gpuzarr.gpu import nvcomp_streams as streams
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
-from gpuzarr.codec import Single
 from gpuzarr.codecs import Kind
-from gpuzarr.devices import Device
+from gpuzarr.codecs.contract import Single
+from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.chunkwise import Decode, Encoder
+from gpuzarr.cpu.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
+from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import beginning, content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu import streams
-from gpuzarr.host import chunkwise
-from gpuzarr.host.chunkwise import Decode, Encoder
-from gpuzarr.host.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
+from gpuzarr.gpu import nvcomp_streams as streams
 
 WORTH = 1 << 16  # bytes at the end of a chunk that it is worth not to decode
 _MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr.devices.host import cores
+from gpuzarr.devices.cpu import cores
 
 Where = Literal["auto", "gpu", "host"]
 
@@ -53,19 +53,6 @@ class Decision:
     seconds_gpu: float  # had all been decoded on the GPU
     seconds_host: float  # had all been decoded on the host
     where: Where = "auto"
-
-    @property
-    def text(self) -> str:
-        n, all_ = len(self.host), self.chunks
-        place = "the GPU" if not n else "the host" if n == all_ else f"both ({n} chunks on the host)"
-        if self.where != "auto":
-            return f"{self.algorithm}: {all_} chunks on {place}, as was asked for"
-        alone = f"all on the GPU {_ms(self.seconds_gpu)}, all on the host {_ms(self.seconds_host)}"
-        return f"{self.algorithm}: {all_} chunks on {place}, expected {_ms(self.seconds)} ({alone})"
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import PACKED, Slab, Unmeasured, packed
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.checksums import CRC32C, crc32, crc32_of
 from gpuzarr.gpu.compact import Ends, compacted
 from gpuzarr.gpu.tables import addresses, copy

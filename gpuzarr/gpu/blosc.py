@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.devices import Device
-from gpuzarr.devices.cost import Decision
+from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
+from gpuzarr.gpu.nvcomp_streams import inflate_zlib
 from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
-from gpuzarr.gpu.streams import inflate_zlib
 from gpuzarr.gpu.tables import addresses, copy
 
 _NVCOMP = {frame.LZ4: "lz4", frame.SNAPPY: "snappy", frame.ZSTD: "zstd"}
@@ -88,14 +87,6 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
             decision = device.cost.decide(algorithm, total[some], largest[some], moved, room)
             slower[some[decision.host]] = True
     return slower
-
-
-def expected(codec: Any, nbytes: int, count: int, device: Device) -> Decision | None:
-    """What would be decided for `count` chunks of which nothing is read yet; None where the GPU has no such codec."""
-    if (algorithm := _BY_NAME.get(codec.cname)) is None:
-        return None
-    largest = np.full(count, min(nbytes, _USUAL_STREAM))
-    return device.cost.decide(algorithm, np.full(count, nbytes), largest)
 
 
 def _known(streams: frame.Streams, data: np.ndarray | None) -> np.ndarray:

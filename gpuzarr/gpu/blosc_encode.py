@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import PACKED, BytesSpec, Slab, Unmeasured, packed
-from gpuzarr.devices import Device
-from gpuzarr.devices.nvcomp_compress import MAX_INPUT
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.nvcomp.compress import MAX_INPUT
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, CODECS, HEADER, ZSTD
 from gpuzarr.formats.blosc_shape import LARGEST, FrameShape
 from gpuzarr.gpu.compact import aligned, in_slots, places

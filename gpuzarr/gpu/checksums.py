@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, addresses, grid, table, threads_for, zeros
 
 CRC32 = 0xEDB88320  # polynomials, reflected

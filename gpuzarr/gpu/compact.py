@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import PACKED, Unmeasured
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.checksums import LITTLE
 from gpuzarr.gpu.tables import THREADS, grid, threads_for
 

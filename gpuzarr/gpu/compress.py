@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab, Unmeasured
-from gpuzarr.devices import Device
-from gpuzarr.devices.nvcomp_compress import MAX_INPUT
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.nvcomp.compress import MAX_INPUT
 from gpuzarr.gpu.checksums import BIG, adler32
 from gpuzarr.gpu.compact import Ends, aligned, compacted, in_slots
 from gpuzarr.gpu.tables import addresses, copy, table

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, grid
 
 _PATTERN = 16  # bytes, of which every element's size is a divisor

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, Slab
-from gpuzarr.devices import Device
-from gpuzarr.devices.host import HOST
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import HOST
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 

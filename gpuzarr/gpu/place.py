@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.planes import STRIP, WIDTHS, Planes, divisor
 from gpuzarr.gpu.tables import THREADS, stacked, together
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import addresses
 
 WIDTHS = (1, 2, 4, 8, 16)  # bytes of an element

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpuzarr.batch import Slab
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, addresses, enough, grid, table
 
 _TILE = 8192  # bytes, about, that a block of threads of bitunshuffle does at once

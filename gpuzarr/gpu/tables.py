@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab
-from gpuzarr.devices import Device
+from gpuzarr.devices.contract import Device
 
 THREADS = 256
 _PIECES = 4  # of 16 bytes, that a thread moves before a row of the grid is long enough

@@ -12,7 +12,7 @@ import numpy as np
 from gpuzarr.checks import shown
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.metadata import load_json
-from gpuzarr.stores import Store
+from gpuzarr.stores.contract import Store
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Document = dict[str, Any]

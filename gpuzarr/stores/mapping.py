@@ -13,8 +13,8 @@ import numpy as np
 
 from gpuzarr.batch import Slab
 from gpuzarr.errors import StoreError
-from gpuzarr.stores import MISSING, Ranges
-from gpuzarr.stores.segments import segments, used
+from gpuzarr.stores.coalesce import segments, used
+from gpuzarr.stores.contract import MISSING, Ranges
 
 
 class _Lock:

@@ -10,7 +10,7 @@ import pytest
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
 from gpuzarr.codecs import find
-from gpuzarr.devices.host import Host
+from gpuzarr.devices.cpu import Host
 
 HOST = Host()
 CORPUS = Path(os.environ.get("GPUZARR_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))

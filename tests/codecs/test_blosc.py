@@ -13,9 +13,9 @@ from numcodecs import blosc, lz4, zstd
 
 from gpuzarr.batch import BytesSpec
 from gpuzarr.codecs.blosc import Blosc
+from gpuzarr.cpu import blosc_snappy
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import blosc_frame
-from gpuzarr.host import blosc_snappy
 from tests.codecs.fixtures import HOST, decode_bytes, slab, whole
 
 SIZES = (0, 1, 15, 100, 127, 128, 129, 1000, 4096, 30011, 65536, 70001)

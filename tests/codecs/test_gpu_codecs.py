@@ -11,7 +11,7 @@ import pytest
 
 from gpuzarr.batch import BytesSpec, Slab, packed
 from gpuzarr.codecs import find
-from gpuzarr.devices.host import Host
+from gpuzarr.devices.cpu import Host
 from gpuzarr.errors import CodecError
 from tests.conftest import settle
 

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, Slab, measured
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import find, parse, registry
-from gpuzarr.devices import nvcomp, nvcomp_compress
-from gpuzarr.devices.host import HOST
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.nvcomp import compress as nvcomp_compress
+from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.gpu import compress
 from gpuzarr.gpu.empty import only_fill
 from tests.codecs.fixtures import whole

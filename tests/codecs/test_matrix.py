@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import find, parse, registry
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.elements import part
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.dtypes.objects import is_text, zeros
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.host.elements import part
 from tests.codecs.fixtures import HOST
 
 NARROW = ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")

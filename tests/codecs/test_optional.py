@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from gpuzarr import codecs
 from gpuzarr.batch import ChunkSpec, Slab
 from gpuzarr.codecs.flat_filter import FlatFilter
-from gpuzarr.devices.host import Host
+from gpuzarr.devices.cpu import Host
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import CodecError, MetadataError
 

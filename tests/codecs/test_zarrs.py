@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.chain import Chain
 from gpuzarr.codecs import find, parse
+from gpuzarr.codecs.chain import Chain
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import CodecError, GpuZarrError, MetadataError
 from tests.codecs.fixtures import HOST, slab, whole

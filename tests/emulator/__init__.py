@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Slab, packed
-from gpuzarr.devices import nvcomp, nvcomp_compress
 from gpuzarr.devices.cost import Costs
-from gpuzarr.devices.pending import Pending
-from gpuzarr.devices.pinned import Pinned, rounded
-from gpuzarr.devices.probe import holds
-from gpuzarr.devices.record import Held, Record, Tab, Tabs, behind_view
-from gpuzarr.devices.waves import AHEAD, Finish, Load, Pipeline, Settle
+from gpuzarr.devices.cuda.pending import Pending
+from gpuzarr.devices.cuda.pinned import Pinned, rounded
+from gpuzarr.devices.cuda.probe import holds
+from gpuzarr.devices.nvcomp import compress as nvcomp_compress
+from gpuzarr.devices.nvcomp import decompress as nvcomp
+from gpuzarr.devices.pipeline import AHEAD, Finish, Load, Pipeline, Settle
+from gpuzarr.devices.trace import Held, Record, Tab, Tabs, behind_view
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.kernels import KERNELS
+from gpuzarr.devices.kernels import KERNELS
 from tests.emulator.arrays import DeviceArray
 
 SHIM = Path(__file__).with_name("cuda_on_host.h")

@@ -1,0 +1,52 @@
+"""Load ahead what a GPU's first read would wait for."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.codecs import find
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
+from gpuzarr.gpu.place import KERNELS
+
+_CODECS: tuple[
+    tuple[str, dict[str, Any]], ...
+] = (  # v2 ids: between them every algorithm of nvCOMP and every kernel of ours that decodes
+    ("zstd", {}),
+    ("lz4", {}),
+    ("zlib", {}),
+    ("gzip", {}),
+    ("blosc", {"cname": "lz4", "shuffle": 1, "typesize": 4}),
+    ("blosc", {"cname": "zstd", "shuffle": 2, "typesize": 4}),
+    ("shuffle", {"elementsize": 4}),
+    ("crc32c", {}),
+)
+_SHAPE = (2, 4096)  # chunks and bytes
+
+
+def warmup(device: str | Device = "auto") -> None:
+    """Decode a tiny batch by each codec that runs on the device: kernels are compiled, nvCOMP's modules are loaded.
+
+    `device`: as of `gpuzarr.open`. On a CPU the codecs' libraries are loaded. Without it the first read does
+    this, for the codecs that it meets. ChunkError and such cannot be; DeviceError where the device is not there.
+    """
+    chosen = device_of(device)
+    host = device_of("cpu")
+    values = (np.arange(prod(_SHAPE)) // 16 % 251).astype(np.uint8)
+    plain = Slab(values, np.arange(_SHAPE[0]) * _SHAPE[1], np.full(_SHAPE[0], _SHAPE[1]))
+    with chosen.on():
+        for name, configuration in _CODECS:
+            codec = find(name, configuration, 2)
+            chunks = codec.encode(plain, BytesSpec(_SHAPE[1]), host)
+            if chosen.gpu:
+                chunks = Slab(chosen.upload(chunks.data), chunks.starts, chunks.sizes, chunks.data)
+            codec.decode(chunks, BytesSpec(_SHAPE[1]), chosen)
+            if settle := chosen.checked():
+                settle()
+        if chosen.gpu:
+            for file, name in KERNELS:
+                chosen.kernel(file, name)

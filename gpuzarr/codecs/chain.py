@@ -1,0 +1,360 @@
+"""A chain of codecs, run over a whole batch of chunks.
+
+Decoding, bytes cross from the host to the device once: after the last step that only the host can
+do. The steps nearer the store than that run on host threads. Encoding is the mirror image: bytes cross
+before the first step that only the host can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec, Slab, Unmeasured, measured
+from gpuzarr.codecs.contract import Codec, Single
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import HOST
+from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
+
+_BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
+_AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
+_MOST = 1 << 30  # bytes of a chunk that a codec encodes by address
+
+
+@dataclass(frozen=True)
+class Step:
+    codec: Codec
+    spec: Any  # of the decoded side: ChunkSpec, or BytesSpec for bytes->bytes
+
+    @property
+    def name(self) -> str:
+        return self.codec.names[0] if self.codec.names else self.codec.ids[0]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Decoded but for byte order and the order of axes: what a chunk is before its first `steps` steps are undone.
+
+    Its elements follow each other with strides of `strides` elements, along each axis of the decoded chunk;
+    `swap` is the bytes of what is in the other byte order (1: nothing).
+    """
+
+    steps: int
+    strides: tuple[int, ...]
+    swap: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Codecs with the specs between them, in encode order."""
+
+    spec: ChunkSpec
+    steps: tuple[Step, ...]
+    all_on_host: str | None = None  # why no GPU shall decode, if none shall
+
+    @classmethod
+    def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
+        """MetadataError where the codecs do not follow each other, or do not fit the chunks."""
+        steps, at, side = [], spec, "array"
+        for codec in codecs:
+            step = Step(codec, at)
+            if _BEFORE[codec.kind] != side:
+                raise MetadataError(f"codec {step.name!r} ({codec.kind}) cannot stand where {side} comes in")
+            steps.append(step)
+            at, side = codec.encoded(at), _AFTER[codec.kind]
+        if side != "bytes":
+            raise MetadataError("the codecs have none that makes bytes of an array")
+        return cls(spec, tuple(steps))
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the bytes below `bytes` are the elements of the chunk as NumPy holds them."""
+        codec = self.steps[0].codec
+        return codec.kind == "array->bytes" and bool(getattr(codec, "native", lambda spec: False)(self.spec))
+
+    @cached_property
+    def raw(self) -> bool:
+        """Whether what is stored is the elements of the chunk, as NumPy holds them."""
+        return self.whole and len(self.steps) == 1
+
+    @cached_property
+    def plain(self) -> Plain | None:
+        """None where more than `transpose` and `bytes` stands between the stored bytes and the elements.
+
+        Those codecs have a method `plain(spec)`: the decoded axis of each encoded one, and the bytes that are swapped.
+        """
+        axes, swap = tuple(range(len(self.spec.shape))), 1
+        for number, step in enumerate(self.steps, 1):
+            if (told := getattr(step.codec, "plain", None)) is None:
+                return None
+            order, unit = told(step.spec)
+            axes, swap = tuple(axes[i] for i in order), max(swap, unit)
+            if step.codec.kind == "array->bytes":
+                strides = {axis: prod(self.spec.shape[a] for a in axes[i + 1 :]) for i, axis in enumerate(axes)}
+                return Plain(number, tuple(strides[axis] for axis in range(len(axes))), swap)
+        return None
+
+    @cached_property
+    def single(self) -> Callable[[], Single] | None:
+        """What makes a decoder, for the calling thread of the host, of one chunk to its elements as NumPy holds them.
+
+        None where more than one codec must be undone, or that has no such method.
+        """
+        return getattr(self.steps[1].codec, "single", None) if self.whole and len(self.steps) == 2 else None
+
+    def direct(self, device: Device) -> bool:
+        """Whether `decode` can put the elements straight to where the caller wants them."""
+        last = self.host_steps[0] if device.gpu else len(self.steps)
+        return self.whole and last > 1
+
+    @cached_property
+    def host_steps(self) -> tuple[int, str | None]:
+        """From which step on (in encode order) only the host decodes, and why (None: the device does all)."""
+        if self.all_on_host:
+            return 0, self.all_on_host
+        for i, step in enumerate(self.steps):
+            if (why := step.codec.why_host(step.spec)) is not None:
+                return i, f"{step.name}: {why}"
+        return len(self.steps), None
+
+    def where(self) -> list[tuple[str, bool]]:
+        """Each step's name, in encode order, and whether a GPU decodes it."""
+        return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
+
+    def decode(
+        self,
+        slab: Slab,
+        device: Device,
+        into: Slab | None = None,
+        stop: int = 0,
+        shuffled: tuple[int, np.ndarray] | None = None,
+    ) -> Any:
+        """The batch (n, *spec.shape) that the slab, in host memory, holds.
+
+        `into`, allowed where `direct`: the slab that gets the elements; then None is returned.
+        `stop`: the first so many steps, all of which the device can do, are not undone. With `shuffled`, the bytes of
+        an element and of which chunks bits too, the last shuffle may also be left: then gpu.planes.Planes is returned.
+        CodecError, with the chunk's index and `codec`, for what cannot be decoded.
+        """
+        crossing = self.host_steps[0] if device.gpu else 0
+        if crossing < len(self.steps) and device.gpu:
+            done = self._decode_on_threads(slab, self.steps[crossing:])
+            chunks = _upload(_joined(done) if isinstance(done[0], Slab) else np.concatenate(done), device)
+        elif device.gpu:
+            chunks = _upload(slab, device)
+        else:
+            chunks, crossing = slab, len(self.steps)
+        return _decode(chunks, self.steps[stop:crossing], device, into, shuffled)
+
+    def run(self, slab: Slab, device: Device) -> Any:
+        """As `decode`, for a slab that is on the device already."""
+        return _decode(slab, self.steps, device, None)
+
+    @cached_property
+    def host_steps_to_encode(self) -> tuple[int, str | None]:
+        """From which step on only the host encodes, and why (None: the device does all)."""
+        for i, step in enumerate(self.steps):
+            ask = getattr(step.codec, "why_host_to_encode", step.codec.why_host)
+            if (why := ask(step.spec)) is not None:
+                return i, f"{step.name}: {why}"
+        return len(self.steps), None
+
+    def where_encoded(self) -> list[tuple[str, bool]]:
+        """Each step's name, in encode order, and whether a GPU encodes it."""
+        return [(step.name, i < self.host_steps_to_encode[0]) for i, step in enumerate(self.steps)]
+
+    def encode(self, batch: Any, device: Device) -> Slab:
+        """The slab, in host memory, that holds the batch (n, *spec.shape), encoded.
+
+        It may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once, and
+        the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
+        encoded.
+        """
+        brought = self.encoding(batch, device)()
+        return self.encode_on_host(batch, device) if brought is None else self.encode_rest(brought, device)
+
+    def encoding(self, batch: Any, device: Device) -> Callable[[], Any]:
+        """The first part of `encode`: what the device does is launched now, and nothing waits for it.
+
+        The function that is returned waits for it, and gives the chunks in host memory, for `encode_rest`; None where
+        the GPU refused some, so that `encode_on_host` must encode the batch. Any thread may call it, once.
+        """
+        crossing = self._crossing(device)
+        if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
+            batch = device.upload(batch)
+        chunks, first, nbytes = batch, 0, self.spec.nbytes
+        stored = self.whole and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
+        if stored and crossing and nbytes:
+            chunks, first = _as_stored(batch, nbytes), 1
+        chunks = _encode(chunks, self.steps[first:crossing], device)
+        return _bring(chunks, device) if device.gpu else lambda: chunks
+
+    def encode_rest(self, chunks: Any, device: Device) -> Slab:
+        """The steps that only the host does, on its threads."""
+        return self._encode_on_threads(chunks, self.steps[self._crossing(device) :])
+
+    def encode_on_host(self, batch: Any, device: Device) -> Slab:
+        """All steps, by the host. What nvCOMP refused, so hardly ever."""
+        device.count(host_chunks=len(batch))
+        there = isinstance(batch, device.xp.ndarray)
+        return self._encode_on_threads(device.download(batch) if there else batch, self.steps)
+
+    def _crossing(self, device: Device) -> int:
+        """From which step on the host encodes for the device."""
+        return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
+
+    def encoder(self, chunk: np.ndarray) -> Callable[[], Any]:
+        """What encodes, on this thread of the host, what lies in `chunk` (spec.shape, contiguous) when it is called.
+
+        What it returns, bytes of the host, is good until the next call. CodecError as of `encode`.
+        """
+        batch = chunk[None]
+        if self.raw:
+            data = memoryview(chunk.reshape(-1).view(np.uint8))
+            return lambda: data
+        make = getattr(self.steps[-1].codec, "encoder", None) if self.whole and len(self.steps) == 2 else None
+        encoder = make() if make and 0 < chunk.nbytes <= _MOST else None
+        if encoder is None:
+            return lambda: self.encode(batch, HOST).on_host(0)
+        encode, room, source, nbytes = encoder.encode, encoder.room(chunk.nbytes), chunk.ctypes.data, chunk.nbytes
+        made = HOST.empty(room)
+        place, view = made.ctypes.data, memoryview(made)
+
+        def encoded() -> Any:
+            try:
+                return view[: encode(place, room, source, nbytes)]
+            except MISFITS:
+                return self.encode(batch, HOST).on_host(0)  # which knows how to say it
+
+        return encoded
+
+    @staticmethod
+    def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:
+        if not steps or not len(chunks):
+            return _encode(chunks, steps, HOST)
+        take = chunks.take if isinstance(chunks, Slab) else chunks.__getitem__
+        return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, HOST)))
+
+    @staticmethod
+    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> list[Any]:
+        """Steps of a GPU's wave that the host does, run by run."""
+        return _on_threads(len(slab), lambda run: _decode(slab.take(run), steps, HOST, None))
+
+    def verified(self, slab: Slab) -> tuple[Chain, Slab]:
+        """This chain without the crc32c nearest the store, and the slab without it, where there is one.
+
+        Host threads compare it before anything is launched: nvCOMP must not see damage that can be known.
+        """
+        if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(slab):
+            return self, slab
+        done = self._decode_on_threads(slab, self.steps[-1:])
+        starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
+        return replace(self, steps=self.steps[:-1]), Slab(slab.data, starts, sizes, slab.host)
+
+
+def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
+    """What `function` makes of runs of `count` > 0 chunks, on all threads of the host.
+
+    CodecError with the index in all of them.
+    """
+    each = -(-count // (4 * HOST.threads))
+    runs = [slice(first, min(first + each, count)) for first in range(0, count, each)]
+    done: list[Any] = [None] * len(runs)
+
+    def work(i: int) -> None:
+        try:
+            done[i] = function(runs[i])
+        except CodecError as error:
+            error.index = None if error.index is None else error.index + runs[i].start
+            raise
+
+    HOST.each(work, range(len(runs)))
+    return done
+
+
+def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
+    """None where the GPU refused a chunk, and a step had to wait for the sizes."""
+    for step in steps:
+        if not getattr(step.codec, "unmeasured", False) and (chunks := measured(chunks, device)) is None:
+            return None
+        try:
+            chunks = step.codec.encode(chunks, step.spec, device)
+        except MISFITS as error:
+            _blame(step, error)
+            raise
+    return chunks
+
+
+def _decode(
+    chunks: Any,
+    steps: tuple[Step, ...],
+    device: Device,
+    into: Slab | None,
+    shuffled: tuple[int, np.ndarray] | None = None,
+) -> Any:
+    last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
+    for i in reversed(range(len(steps))):
+        codec, spec = steps[i].codec, steps[i].spec
+        try:
+            if shuffled and not i and spec.nbytes is not None and (leave := getattr(codec, "planes", None)) is not None:
+                chunks = leave(chunks, spec, device, *shuffled)
+            elif codec.kind == "bytes->bytes":
+                chunks = codec.decode(chunks, spec, device, into if i == last_bytes else None)
+            elif into is not None:
+                return None
+            else:
+                chunks = codec.decode(chunks, spec, device)
+        except MISFITS as error:
+            _blame(steps[i], error)
+            raise
+    return chunks
+
+
+def _blame(step: Step, error: Exception) -> None:
+    """Give an error the codec's name; what NumPy says of numbers that do not fit is an error of the codec too."""
+    if isinstance(error, CodecError):
+        error.codec = error.codec or step.name
+    elif not isinstance(error, GpuZarrError):
+        raise CodecError(f"{type(error).__name__}: {error}", None, step.name) from error
+
+
+def _as_stored(batch: Any, nbytes: int) -> Slab:
+    """A batch whose elements lie as they are stored, seen as the slab of their bytes."""
+    n = len(batch)
+    return Slab(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
+
+
+def _joined(slabs: list[Slab]) -> Slab:
+    """Slabs of the host as one."""
+    bases = np.cumsum([0] + [len(s.data) for s in slabs[:-1]])
+    starts = np.concatenate([s.starts + base for s, base in zip(slabs, bases, strict=True)])
+    return Slab(np.concatenate([s.data for s in slabs]), starts, np.concatenate([s.sizes for s in slabs]))
+
+
+def _bring(chunks: Any, device: Device) -> Callable[[], Any]:
+    """The chunks in host memory, by one copy that begins when their sizes are known; None where some were refused."""
+    if isinstance(chunks, Unmeasured):
+        measure, bring = chunks.measuring(device), device.bring(chunks.data)
+        return lambda: None if (slab := measure()) is None else _there(slab, bring(len(slab.data)))
+    if isinstance(chunks, Slab):
+        bring = device.bring(chunks.data)
+        return lambda: _there(chunks, bring())
+    return device.bring(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
+
+
+def _there(slab: Slab, data: np.ndarray) -> Slab:
+    """The same chunks in other memory."""
+    return Slab(data, slab.starts, slab.sizes)
+
+
+def _upload(chunks: Any, device: Device) -> Any:
+    if isinstance(chunks, Slab):
+        if isinstance(chunks.data, device.xp.ndarray):  # it came there by GDS
+            return chunks
+        return Slab(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
+    return device.upload(chunks)

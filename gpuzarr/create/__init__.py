@@ -1,7 +1,0 @@
-"""New nodes of a store: their metadata is written, as one of several who may do so at the same time."""
-
-from gpuzarr.create.documents import DEFAULT, Wanted, metadata
-from gpuzarr.create.nodes import delete, new_array, new_group
-from gpuzarr.create.shapes import sides
-
-__all__ = ["DEFAULT", "Wanted", "delete", "metadata", "new_array", "new_group", "sides"]

@@ -1,0 +1,163 @@
+"""What a user asks for as the documents of a new array; the parsers that read them check them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import shown
+from gpuzarr.creation import codecs, shapes, types
+from gpuzarr.dtypes import DataType
+from gpuzarr.errors import MetadataError
+from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.metadata import v2 as metadata_v2
+from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.metadata.files import plain
+
+DEFAULT: Any = type("Default", (), {"__repr__": lambda self: "<the default of the dtype>"})()
+ZSTD = {"v3": {"name": "zstd", "configuration": {"level": 0, "checksum": False}}, "v2": {"id": "zstd", "level": 0}}
+CRC32C = {"name": "crc32c"}
+LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An array as `create_array` is asked for; the names and the defaults are those of zarr-python 3."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    chunks: Any = "auto"
+    shards: Any = None
+    filters: Any = "auto"
+    compressors: Any = "auto"
+    serializer: Any = "auto"
+    fill_value: Any = DEFAULT
+    order: str | None = None
+    attributes: Json | None = None
+    chunk_key_encoding: Any = None
+    dimension_names: Any = None
+
+
+def metadata(wanted: Wanted, zarr_format: int) -> ArrayMetadata:
+    """The metadata, with the document that says it. MetadataError for what cannot be."""
+    attributes = plain(wanted.attributes or {})
+    if zarr_format == 2:
+        return metadata_v2.parse_array(_v2(wanted), attributes, "the new array")
+    if zarr_format != 3:
+        raise MetadataError(f"zarr_format must be 2 or 3, not {shown(zarr_format)}")
+    return metadata_v3.parse_array({**_v3(wanted), "attributes": attributes}, "the new array")
+
+
+def _v3(wanted: Wanted) -> Json:
+    found, _ = types.data_type(wanted.dtype)
+    itemsize = found.dtype.itemsize
+    chunks = shapes.chunk_shape(wanted.chunks, wanted.shape, itemsize)
+    given, index_location = shapes.index_location(wanted.shards)
+    shards = shapes.shard_shape(given, chunks, wanted.shape, itemsize)
+    chain = _chain(wanted, found, itemsize)
+    if shards is not None:
+        inside = {
+            "chunk_shape": list(chunks),
+            "codecs": chain,
+            "index_codecs": [LITTLE, CRC32C],
+            "index_location": index_location,
+        }
+        chain = [{"name": "sharding_indexed", "configuration": inside}]
+    document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(wanted.shape),
+        "data_type": plain(found.to_json()),
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shards or chunks)}},
+        "chunk_key_encoding": _key_encoding(wanted.chunk_key_encoding),
+        "fill_value": plain(found.fill_to_json(_fill_value(wanted.fill_value, found))),
+        "codecs": chain,
+    }
+    names = wanted.dimension_names
+    return {**document, "dimension_names": list(names)} if names else document
+
+
+def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
+    filters = [] if wanted.filters == "auto" else codecs.listed(wanted.filters)
+    compressors = [ZSTD["v3"]] if isinstance(wanted.compressors, str) and wanted.compressors == "auto" else None
+    compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
+    serializer = _serializer(found) if wanted.serializer in ("auto", None) else wanted.serializer
+    element = 1 if found.variable else itemsize
+    chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
+    ordered = found.variable or _has_order(found.dtype)
+    return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
+
+
+def _serializer(found: DataType) -> Json:
+    """What makes bytes of elements: where they have several bytes, little-endian."""
+    if found.variable:
+        return {"name": "vlen-utf8" if found.family == "string" else "vlen-bytes"}
+    if found.family == "optional":
+        raise MetadataError("an array of optionals needs a serializer: codec 'optional' with its configuration")
+    return LITTLE if _has_order(found.dtype) else {"name": "bytes"}
+
+
+def _has_order(dtype: np.dtype[Any]) -> bool:
+    if dtype.names is not None:
+        return any(_has_order(dtype[name].base) for name in dtype.names)
+    return dtype.itemsize > 1 and (dtype.kind not in "SV" or dtype.isbuiltin == 2)
+
+
+def _fill_value(given: Any, found: DataType) -> Any:
+    """A NumPy scalar, or what stands for it; the default where nothing was given."""
+    if given is DEFAULT or given is None:
+        return found.default_fill()
+    if found.family in ("string", "bytes", "object", "optional"):
+        return given
+    try:
+        return np.array(given, found.dtype)[()]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MetadataError(f"fill_value {shown(given)} is none of {found.dtype}: {error}") from error
+
+
+def _key_encoding(given: Any) -> Json:
+    if given is None:
+        return {"name": "default", "configuration": {"separator": "/"}}
+    given = given.to_dict() if hasattr(given, "to_dict") else {"name": given} if isinstance(given, str) else given
+    if isinstance(given, dict) and ("configuration" in given or "name" not in given):
+        return given
+    name, separator = (given["name"], given.get("separator")) if isinstance(given, dict) else given
+    return {"name": name, "configuration": {"separator": separator or ("/" if name == "default" else ".")}}
+
+
+def _v2(wanted: Wanted) -> Json:
+    found, dtype = types.data_type(wanted.dtype)
+    if wanted.shards is not None:
+        raise MetadataError("Zarr v2 has no shards: use zarr_format=3")
+    if wanted.serializer not in ("auto", None):
+        raise MetadataError("Zarr v2 has no serializer: use filters, or zarr_format=3")
+    compressors = [ZSTD["v2"]] if isinstance(wanted.compressors, str) and wanted.compressors == "auto" else None
+    compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
+    if len(compressors) > 1:
+        raise MetadataError("Zarr v2 has one compressor: give the others as filters")
+    if wanted.dimension_names is not None:
+        raise MetadataError("Zarr v2 has no dimension_names; xarray has them as the attribute _ARRAY_DIMENSIONS")
+    encoding = _key_encoding(wanted.chunk_key_encoding or ("v2", ".")).get("configuration", {})
+    stored = None if dtype.names is None or found.variable else dtype
+    fill = _fill_value(wanted.fill_value, found)
+    return {
+        "zarr_format": 2,
+        "shape": list(wanted.shape),
+        "chunks": list(shapes.chunk_shape(wanted.chunks, wanted.shape, found.dtype.itemsize)),
+        "dtype": types.v2_descr(found, dtype),
+        "compressor": codecs.v2(compressors[0]) if compressors else None,
+        "fill_value": None if wanted.fill_value is None else plain(found.fill_to_json(fill, 2, stored)),
+        "order": wanted.order or "C",
+        "filters": _v2_filters(wanted, found),
+        "dimension_separator": encoding.get("separator"),
+    }
+
+
+def _v2_filters(wanted: Wanted, found: DataType) -> list[Json] | None:
+    filters = [] if wanted.filters == "auto" else codecs.listed(wanted.filters)
+    if not filters and found.family in ("string", "bytes"):
+        filters = [{"id": "vlen-utf8" if found.family == "string" else "vlen-bytes"}]
+    return [codecs.v2(one) for one in filters] or None

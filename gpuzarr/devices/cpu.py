@@ -1,0 +1,224 @@
+"""The CPU: NumPy, and a pool of threads, each with scratch that stays in its core's cache."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ALIGNMENT, Slab, packed
+from gpuzarr.devices.pipeline import Finish, Load, Settle
+from gpuzarr.devices.threads import Crew, Turn, ended
+from gpuzarr.devices.trace import Record
+
+LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
+SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
+WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows placed
+
+
+class _Scratch(threading.local):
+    """One thread's memory: handed out piece by piece within a wave, then all of it again."""
+
+    active = False
+    used = 0
+    wanted = 0
+
+    def __init__(self) -> None:
+        self.data = np.empty(0, np.uint8)
+
+    def begin(self, limit: int) -> bool:
+        """Whether a wave begins now: not within another."""
+        if self.active:
+            return False
+        if len(self.data) < self.wanted <= limit:
+            room = min(limit, self.wanted + self.wanted // 4)  # the next wave may want a little more
+            data = np.empty(room + ALIGNMENT, np.uint8)
+            self.data = data[-data.ctypes.data % ALIGNMENT :][:room]
+        self.active, self.used, self.wanted = True, 0, 0
+        return True
+
+    def empty(self, nbytes: int) -> np.ndarray:
+        if not self.active:
+            return np.empty(nbytes, np.uint8)
+        start = self.used
+        room = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        self.wanted += room
+        if start + room > len(self.data):
+            return np.empty(nbytes, np.uint8)
+        self.used = start + room
+        return self.data[start : start + nbytes]
+
+
+class _Held:
+    """`with`: what is taken within stays as it is to the end. Within another one, to the end of that."""
+
+    __slots__ = ("_begun", "_limit", "_scratch")
+
+    def __init__(self, scratch: _Scratch, limit: int) -> None:
+        self._scratch, self._limit = scratch, limit
+
+    def __enter__(self) -> None:
+        self._begun = self._scratch.begin(self._limit)
+
+    def __exit__(self, *_: object) -> None:
+        if self._begun:
+            self._scratch.active = False
+
+
+class Host:
+    """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
+
+    name, gpu, xp, readers, ahead = "cpu", False, np, 1, 0
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or cores()
+        self.wave_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
+        self._scratch = _Scratch()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Host, (self.threads,)
+
+    def empty(self, nbytes: int) -> np.ndarray:
+        return self._scratch.empty(nbytes)
+
+    def slab(self, sizes: np.ndarray) -> Slab:
+        starts, sizes, total = packed(sizes)
+        return Slab(self.empty(total), starts, sizes)
+
+    stage = slab
+
+    @property
+    def memory_limit(self) -> int:
+        return LIMIT
+
+    def on(self, stream: Any = None) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return np.empty(shape, dtype)
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def after(self, mark: float = 0) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin
+
+    def count(self, **numbers: int) -> None:
+        """Nothing here has more to say than the read path counts itself."""
+
+    def settled(self) -> None:
+        """Nothing is held for a wave."""
+
+    def release(self) -> None:
+        """The scratch of all threads goes with them; reads at work keep theirs."""
+        self._scratch = _Scratch()
+        self.__dict__.pop("_crew", None)
+
+    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
+        waves = list(waves)
+        if record is not None:
+            record.count(waves=len(waves))
+        if len(waves) == 1:
+            self._one(load, finish, waves[0])
+        else:
+            self.each(partial(self._wave, load, finish), waves, self.threads + (record.behind if record else 0))
+
+    def _one(self, load: Load, finish: Finish, wave: Any) -> None:
+        """This thread loads, all decode.
+
+        Loading a little is many short system calls: two threads at it wait more for each other than for storage.
+        """
+        with self.held():
+            pieces = load(wave).pieces(self.threads)
+            if len(pieces) == 1:
+                finish(pieces[0])
+            else:
+                self.each(partial(self._finish, finish), pieces)
+
+    def _finish(self, finish: Finish, loaded: Any) -> None:
+        with self.held():
+            finish(loaded)
+
+    def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
+        with self.held():
+            finish(load(wave))
+
+    def held(self) -> _Held:
+        """`with`: scratch that this thread takes within is kept to the end."""
+        return _Held(self._scratch, SCRATCH // self.threads)
+
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
+        """Call work(item) for each, on `threads` threads (default: one a core); the first error is raised."""
+        items, threads = list(items), threads or self.threads
+        if len(items) < 2 or self.threads < 2:
+            for item in items:
+                work(item)
+            return
+        shared = _Queue(work, items)
+        helpers: list[Turn] = []
+        try:
+            self._crew.ask(shared.drain, min(threads, len(items)) - 1, helpers)
+            shared.drain()
+        finally:
+            shared.stop(helpers)
+
+    def checked(self) -> Settle | None:
+        """Nothing is ever left to check: a host codec raises at once."""
+        return None
+
+    @cached_property
+    def _crew(self) -> Crew:
+        crews.append(self)
+        return Crew(self.threads)
+
+
+class _Queue:
+    """Items that several threads take from; after an error nobody takes another."""
+
+    def __init__(self, work: Callable[[Any], None], items: list[Any]) -> None:
+        self._work, self._next = work, iter(items)
+
+    def drain(self) -> None:
+        try:
+            while (item := next(self._next, None)) is not None:  # next() on a list iterator is atomic
+                self._work(item)
+        except BaseException:
+            self._next = iter(())
+            raise
+
+    def stop(self, helpers: list[Turn]) -> None:
+        """Let nobody take another item, wait for those at work, and raise their first error."""
+        self._next = iter(())
+        for error in ended(helpers):
+            if error is not None:
+                raise error
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+crews: list[Host] = []
+
+
+def _forget_crews() -> None:
+    """A forked child has none of its parent's threads: it starts its own."""
+    for host in crews:
+        host.__dict__.pop("_crew", None)
+    crews.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_crews)
+
+HOST: Any = Host()  # Any: a Device but for the members that only a GPU has

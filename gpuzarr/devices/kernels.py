@@ -1,0 +1,183 @@
+"""Find our .cu files and compile them with NVRTC. Compiling needs neither a GPU nor a driver.
+
+NVRTC is CuPy's where CuPy is, else that of the package `nvidia-cuda-nvrtc`. What was compiled is kept in
+the user's cache folder under a key of everything it depends on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gpuzarr.errors import DeviceError
+
+_HERE = Path(__file__).parents[1]
+KERNELS = next((p for p in (_HERE / "_kernels", _HERE.parent / "kernels") if p.is_dir()), _HERE / "_kernels")
+_KINDS = b"\x7fELF", b"//"  # how a cubin begins, and PTX
+
+
+def sources() -> list[str]:
+    """The names of all .cu files."""
+    return sorted(p.name for p in KERNELS.glob("*.cu"))
+
+
+@cache
+def cubin(file: str, arch: str) -> bytes:
+    """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now.
+
+    For a GPU that is newer than the compiler it is PTX, of which the driver makes what the GPU needs.
+    """
+    compiler = nvrtc()
+    arch = known(arch, compiler.archs())
+    place = _cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
+    kept = _read(place)
+    if kept.startswith(_KINDS):
+        return kept
+    made: bytes = compiler.compile((KERNELS / file).read_text(), file, _options(arch))
+    _keep(place, made)
+    return made
+
+
+def known(arch: str, archs: Sequence[int]) -> str:
+    """`arch`, or the newest virtual architecture ("compute_120") of a compiler that knows only older `archs`."""
+    number = int(arch.removeprefix("sm_"))
+    older = [a for a in archs if a < number]
+    return f"compute_{max(older)}" if older and number not in archs else arch
+
+
+def compile_strictly(file: str, arch: str) -> bytes:
+    """Compile with warnings as errors, past the cache: what CI does for each GPU that we name."""
+    made: bytes = nvrtc().compile((KERNELS / file).read_text(), file, (*_options(arch), "-Werror", "all-warnings"))
+    return made
+
+
+def _options(arch: str) -> tuple[str, ...]:
+    return (f"--gpu-architecture={arch}", "--std=c++17", f"--include-path={KERNELS}")
+
+
+def _virtual(options: tuple[str, ...]) -> bool:
+    return "compute_" in options[0]
+
+
+def _key(file: str, arch: str, version: tuple[int, int]) -> str:
+    texts = [(KERNELS / file).read_bytes(), *(p.read_bytes() for p in sorted(KERNELS.glob("*.cuh")))]
+    digest = hashlib.sha256(repr((file, _options(arch)[:2], version)).encode())
+    for text in texts:
+        digest.update(hashlib.sha256(text).digest())
+    return f"{file.removesuffix('.cu')}-{arch}-{digest.hexdigest()[:24]}"
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpuzarr"
+
+
+def _read(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError:
+        return b""
+
+
+def _keep(place: Path, made: bytes) -> None:
+    """Write so that no reader ever sees half a file. A cache that cannot be written is no error."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=place.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(made)
+        os.replace(name, place)
+    except OSError:
+        return
+
+
+@cache
+def nvrtc() -> Any:
+    """The compiler: `version()`, `archs()`, and `compile(source, name, options)` -> cubin or PTX.
+
+    DeviceError if there is none.
+    """
+    return _CupyNvrtc() if find_spec("cupy") else _PackagedNvrtc()
+
+
+class _CupyNvrtc:
+    """The NVRTC that CuPy found. Not yet run on a GPU."""
+
+    def __init__(self) -> None:
+        from cupy.cuda import nvrtc
+
+        self._nvrtc = nvrtc
+
+    def version(self) -> tuple[int, int]:
+        major, minor = self._nvrtc.getVersion()
+        return major, minor
+
+    def archs(self) -> tuple[int, ...]:
+        return tuple(self._nvrtc.getSupportedArchs())
+
+    def compile(self, source: str, name: str, options: tuple[str, ...]) -> bytes:
+        program = self._nvrtc.createProgram(source, name, (), ())
+        try:
+            self._nvrtc.compileProgram(program, options)
+            if not _virtual(options):
+                return bytes(self._nvrtc.getCUBIN(program))
+            text = self._nvrtc.getPTX(program)
+            return text.encode() if isinstance(text, str) else bytes(text)
+        except self._nvrtc.NVRTCError as error:
+            raise DeviceError(f"{name} does not compile ({options}):\n{self._nvrtc.getProgramLog(program)}") from error
+        finally:
+            self._nvrtc.destroyProgram(program)
+
+
+class _PackagedNvrtc:
+    """libnvrtc of the package nvidia-cuda-nvrtc, by ctypes."""
+
+    def __init__(self) -> None:
+        spec = find_spec("nvidia")
+        folders = [Path(p) for p in spec.submodule_search_locations or ()] if spec else []
+        found = sorted(p for folder in folders for p in folder.glob("*/lib/libnvrtc.so.*") if "alt" not in p.name)
+        if not found:
+            raise DeviceError("no NVRTC to compile kernels with: pip install nvidia-cuda-nvrtc, or gpuzarr[cuda13]")
+        self._library = ctypes.CDLL(str(found[-1]))
+
+    def version(self) -> tuple[int, int]:
+        major, minor = ctypes.c_int(), ctypes.c_int()
+        self._library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
+        return major.value, minor.value
+
+    def archs(self) -> tuple[int, ...]:
+        count = ctypes.c_int()
+        self._call("GetNumSupportedArchs", ctypes.byref(count))
+        found = (ctypes.c_int * count.value)()
+        self._call("GetSupportedArchs", found)
+        return tuple(found)
+
+    def compile(self, source: str, name: str, options: tuple[str, ...]) -> bytes:
+        program = ctypes.c_void_p()
+        self._call("CreateProgram", ctypes.byref(program), source.encode(), name.encode(), 0, None, None)
+        try:
+            words = (ctypes.c_char_p * len(options))(*(o.encode() for o in options))
+            if self._library.nvrtcCompileProgram(program, len(options), words):
+                log = self._get("ProgramLog", program).rstrip(b"\0").decode(errors="replace")
+                raise DeviceError(f"{name} does not compile ({options}):\n{log}")
+            return self._get("PTX" if _virtual(options) else "CUBIN", program)
+        finally:
+            self._library.nvrtcDestroyProgram(ctypes.byref(program))
+
+    def _get(self, what: str, program: ctypes.c_void_p) -> bytes:
+        size = ctypes.c_size_t()
+        self._call(f"Get{what}Size", program, ctypes.byref(size))
+        text = ctypes.create_string_buffer(size.value)
+        self._call(f"Get{what}", program, text)
+        return text.raw
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        status = getattr(self._library, f"nvrtc{name}")(*arguments)
+        if status:
+            raise DeviceError(f"nvrtc{name} failed with status {status}")

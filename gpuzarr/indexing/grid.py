@@ -1,0 +1,294 @@
+"""Which chunks a selection touches, and which part of each goes where. Pure arithmetic.
+
+The product of the axes' segments (`indexing.axis`) is a list of `Box`es: blocks of chunks that are read alike and
+placed by one array assignment. `Scatter` is the same for a pointwise selection. No Python object is made for a chunk,
+only for a box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import FEW
+from gpuzarr.indexing.axis import Segment, chunk_of, segments, starts_of
+from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.metadata import Axis
+
+
+@dataclass(frozen=True)
+class Box:
+    """A block of chunks of which the same part is wanted; the chunks count in C order."""
+
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        return tuple([s.count for s in self.segments])
+
+    @cached_property
+    def chunk_shape(self) -> tuple[int, ...]:
+        return tuple([s.size for s in self.segments])
+
+    @cached_property
+    def _length(self) -> int:
+        return prod([s.count for s in self.segments])
+
+    def __len__(self) -> int:
+        return self._length
+
+    @cached_property
+    def coords(self) -> np.ndarray:
+        """Coordinates of the chunks, int64 (n, ndim)."""
+        ndim = len(self.segments)
+        if len(self) == 1:
+            return np.array([[s.first for s in self.segments]], np.int64)
+        grid = np.empty((*self.counts, ndim), np.int64)
+        for axis, s in enumerate(self.segments):
+            grid[..., axis] = np.arange(s.first, s.first + s.count).reshape([-1] + [1] * (ndim - 1 - axis))
+        return grid.reshape(-1, ndim)
+
+    def split(self, most: int) -> Iterator[Box]:
+        """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
+        inner, axis = 1, len(self.segments)
+        if len(self) <= most:
+            yield self
+            return
+        while inner * self.counts[axis - 1] <= most:
+            axis -= 1
+            inner *= self.counts[axis]
+        cut = self.segments[axis - 1]
+        step = -(-cut.count // -(-cut.count // max(1, most // inner)))  # parts as equal as they can be
+        parts = [cut.part(i, min(i + step, cut.count)) for i in range(0, cut.count, step)]
+        for outer in product(*([s.part(i, i + 1) for i in range(s.count)] for s in self.segments[: axis - 1])):
+            for part in parts:
+                yield Box((*outer, part, *self.segments[axis:]))
+
+    def region(self, out: Any, xp: Any) -> Any:
+        """What an assignment to `out` needs as index."""
+        index = tuple(s.outside for s in self.segments)
+        if all(isinstance(i, slice) for i in index):
+            return index
+        return xp.ix_(*(_listed(i, n, xp) for i, n in zip(index, out.shape, strict=True)))
+
+    def destination(self, out: Any) -> np.ndarray | None:
+        """The byte at which each chunk begins in `out`, where every chunk, whole, lies in one piece there."""
+        return self.begins(out.strides) if out.flags.c_contiguous and self.in_one_piece(out.shape) else None
+
+    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
+        """Whether every chunk, whole, lies in one piece in a contiguous result of that shape."""
+        one_piece = True  # so far, from the last axis on, the chunk has all of the result
+        for s, n in zip(reversed(self.segments), reversed(shape), strict=True):
+            if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
+                return False
+            one_piece = one_piece and s.size == n
+        return True
+
+    def some(self, numbers: np.ndarray) -> np.ndarray:
+        """Coordinates of some of the chunks, (n, ndim)."""
+        first = np.array([s.first for s in self.segments], np.int64)
+        return first + np.stack(np.unravel_index(numbers, self.counts), axis=1) if len(first) else self.coords[numbers]
+
+    def begins(self, strides: tuple[int, ...]) -> np.ndarray:
+        """Where the wanted part of each chunk begins in a result of these strides, in bytes. Only of a `sliced` box."""
+        starts = np.array([sum([s.outside.start * step for s, step in zip(self.segments, strides, strict=True)])])
+        for s, step in zip(self.segments, strides, strict=True):
+            if s.count > 1:
+                starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
+        return starts
+
+    @property
+    def sliced(self) -> bool:
+        """Whether no index array is needed, inside or outside."""
+        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.segments)
+
+    @property
+    def each(self) -> tuple[int, ...]:
+        return tuple([s.each for s in self.segments])
+
+    @property
+    def inside(self) -> tuple[Any, ...]:
+        return tuple([s.inside for s in self.segments])
+
+    def place(self, batch: Any, out: Any, xp: Any) -> None:
+        """Put the wanted part of all the chunks, batch (n, *chunk_shape), to its place in `out`."""
+        if not self.sliced:
+            return self._place_listed(batch, out, xp)
+        region = out[(*[s.outside for s in self.segments], ...)]  # with the ellipsis a view, also of a 0-d array
+        if len(batch) == 1:
+            region[...] = batch[(0, *self.inside)]
+            return None
+        self._cells(region)[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
+        return None
+
+    def covers(self, axes: tuple[Axis, ...]) -> bool:
+        """Whether all that the chunks have within the array is wanted."""
+        return all(s.covers(axis) for s, axis in zip(self.segments, axes, strict=True))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every element of the chunks is wanted, once; also beyond the end of the array."""
+        return all(s.each == s.size and isinstance(s.inside, slice) for s in self.segments)
+
+    def gather(self, value: Any, batch: Any, xp: Any) -> None:
+        """Put what `value` has for the chunks into batch (n, *chunk_shape): `place` backward."""
+        if not self.sliced:
+            for box, chunk in zip(self.split(1), batch, strict=True):
+                chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))] = value[box.region(value, xp)]
+            return
+        region = value[(*[s.outside for s in self.segments], ...)]
+        if len(batch) == 1:
+            batch[(0, *self.inside, ...)] = region
+            return
+        batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)] = self._cells(region)
+
+    def cells(self, value: Any) -> Iterator[Any]:
+        """What `value` has for each chunk, as a view. Only of a `sliced` box."""
+        cells = self._cells(value[(*[s.outside for s in self.segments], ...)])
+        for index in product(*map(range, self.counts)):
+            yield cells[(*index, ...)]
+
+    def _cells(self, region: Any) -> Any:
+        """The box's part of an array of all its elements, as a view (*counts, *each)."""
+        ndim = len(self.segments)
+        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
+        return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
+
+    def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
+        for box, chunk in zip(self.split(1), batch, strict=True):
+            inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))
+            out[box.region(out, xp)] = chunk[inside]
+
+    def present(self, there: np.ndarray) -> list[Box]:
+        """Only the chunks that are there: a box each."""
+        return [box for box, is_there in zip(self.split(1), there, strict=True) if is_there]
+
+    def fill(self, out: Any, value: Any, xp: Any) -> None:
+        out[self.region(out, xp)] = value
+
+
+def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
+    return xp.arange(*index.indices(length)) if isinstance(index, slice) else xp.asarray(index)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Single elements of chunks: element `inside` of chunk `coords[chunk]` goes to `outside` of the flat result."""
+
+    coords: np.ndarray
+    chunk_shape: tuple[int, ...]
+    chunk: np.ndarray
+    inside: tuple[np.ndarray, ...]
+    outside: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    def split(self, most: int) -> Iterator[Scatter]:
+        if len(self) <= most:
+            yield self
+            return
+        order = np.argsort(self.chunk, kind="stable")
+        for first in range(0, len(self), most):
+            a, b = np.searchsorted(self.chunk, (first, first + most), sorter=order)
+            yield self._some(order[a:b], slice(first, first + most), self.chunk[order[a:b]] - first)
+
+    def _some(self, which: np.ndarray, coords: Any, chunk: np.ndarray) -> Scatter:
+        inside = tuple(i[which] for i in self.inside)
+        return Scatter(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
+
+    def destination(self, out: Any) -> None:
+        return None
+
+    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
+        return False
+
+    def some(self, numbers: np.ndarray) -> np.ndarray:
+        return self.coords[numbers]
+
+    def place(self, batch: Any, out: Any, xp: Any) -> None:
+        flat = out.reshape(-1)
+        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
+        flat[xp.asarray(self.outside)] = batch[tuple(inside)]
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+    def covers(self, axes: tuple[Axis, ...]) -> bool:
+        """Never said of points, though a mask might."""
+        return False
+
+    def gather(self, value: Any, batch: Any, xp: Any) -> None:
+        """Put what the flat `value` has for the chunks into batch (n, *chunk_shape); of a point's values the last."""
+        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
+        batch[tuple(inside)] = value[xp.asarray(self.outside)]
+
+    def present(self, there: np.ndarray) -> list[Scatter]:
+        """Only the chunks that are there."""
+        number = np.cumsum(there) - 1
+        which = np.flatnonzero(there[self.chunk])
+        return [self._some(which, there, number[self.chunk[which]])] if len(which) else []
+
+    def fill(self, out: Any, value: Any, xp: Any) -> None:
+        out.reshape(-1)[xp.asarray(self.outside)] = value
+
+
+Part = Box | Scatter
+_FIRST = np.zeros(1, np.int64)
+_FIRST.flags.writeable = False
+
+
+def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
+    """Coordinates of the chunks of all parts, int64 (n, ndim), part after part."""
+    if len(parts) == 1:
+        return parts[0].coords
+    single = [[s.first for s in part.segments] for part in parts if isinstance(part, Box) and len(part) == 1]
+    return np.array(single, np.int64) if len(single) == len(parts) else np.concatenate([part.coords for part in parts])
+
+
+def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int, ...]) -> Iterator[Part]:
+    """The boxes or scatters of a selection whose ranges run forward. `together`: chunks a shard, per axis, or 0."""
+    if isinstance(selection, Points):
+        yield from _scatters(selection, axes)
+        return
+    for combination in product(*map(segments, axes, selection.axes, together)):
+        yield Box(combination)
+
+
+def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows of `coords` (n, ndim), sorted, and which of them each row is. Rows lie within `counts`."""
+    if len(coords) == 1:
+        return coords, _FIRST
+    if len(coords) <= FEW:
+        all_rows = list(map(tuple, coords.tolist()))
+        number = {row: i for i, row in enumerate(sorted(set(all_rows)))}
+        return np.array(list(number), np.int64), np.array([number[row] for row in all_rows])
+    if prod(counts) >= 1 << 62:  # too many to number
+        rows, which = np.unique(coords, axis=0, return_inverse=True)
+        return rows, which.reshape(-1)
+    if not counts:
+        return coords[:1], np.zeros(len(coords), np.int64)
+    numbers, which = np.unique(np.ravel_multi_index(tuple(coords.T), counts), return_inverse=True)
+    return np.stack(np.unravel_index(numbers, counts), axis=1).astype(np.int64), which
+
+
+def _scatters(points: Points, axes: tuple[Axis, ...]) -> Iterator[Scatter]:
+    """One Scatter for each shape of chunk that is touched."""
+    if not len(points.indices[0]):
+        return
+    chunks = [chunk_of(axis, index) for axis, index in zip(axes, points.indices, strict=True)]
+    located = [starts_of(axis, chunk) for axis, chunk in zip(axes, chunks, strict=True)]
+    inside = [index - start for index, (start, _) in zip(points.indices, located, strict=True)]
+    coords, chunk = distinct(np.stack(chunks, axis=1), tuple(axis.count for axis in axes))
+    shapes = np.stack([starts_of(axis, c)[1] for axis, c in zip(axes, coords.T, strict=True)], axis=1)
+    everything = Scatter(coords, (), chunk, tuple(inside), np.arange(len(chunk)))
+    for shape in np.unique(shapes, axis=0):
+        for some in everything.present((shapes == shape).all(axis=1)):
+            yield replace(some, chunk_shape=tuple(shape.tolist()))

@@ -1,0 +1,113 @@
+"""What a user assigns, as an array of the device that NumPy's rules of assignment allow; and where he wants results."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes import parse_v3
+from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
+
+_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
+
+
+def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device) -> Any:
+    """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
+
+    Its dtype may still be another one, whose elements `dtype` can hold. DeviceError for what is on another GPU;
+    ValueKindError where the shape does not broadcast, for what an integer cannot be (NaN, infinity, a float out of
+    range), and for masked elements.
+    """
+    try:
+        array = _array(value, dtype, device)
+        _check_elements(array, dtype)
+        while array.ndim > len(shape) and array.shape[0] == 1:
+            array = array.reshape(array.shape[1:])  # which leaves a text in an array
+        device.xp.broadcast_to(array, shape)
+        return array
+    except (ValueKindError, DeviceError):
+        raise
+    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:  # torch: requires grad
+        raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
+
+
+def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
+    """`out`, if it is an array of the device of that shape and dtype; else DeviceError or SelectionError."""
+    if not isinstance(out, device.xp.ndarray):
+        kind = f"{device.xp.__name__}.ndarray"
+        raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
+    if out.shape != shape or out.dtype.newbyteorder("=") != dtype:
+        found = f"{out.shape} and {out.dtype}"
+        raise SelectionError(f"`out` must have shape {shape} and dtype {dtype}, not {found}")
+    return out
+
+
+def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
+    if device.gpu and (isinstance(value, device.xp.ndarray) or _is_cuda(value)):
+        there = value if isinstance(value, device.xp.ndarray) else device.xp.from_dlpack(value)
+        device.address(there)  # an error if it is another GPU's, whose streams nothing here waits for
+        return there
+    array = _host_array(value, dtype)
+    return device.upload(array) if device.gpu else array
+
+
+def _is_cuda(value: Any) -> bool:
+    """Whether DLPack says that it lies on a GPU: CuPy takes nothing else from it."""
+    return hasattr(value, "__dlpack__") and int(value.__dlpack_device__()[0]) in _CUDA
+
+
+def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
+    if hasattr(value, "__cuda_array_interface__"):
+        value = value.get() if hasattr(value, "get") else value.cpu()
+    if dtype.kind == "O":
+        return _objects(value)
+    if type(getattr(value, "dtype", None)).__module__ == "torch":
+        return _of_torch(value)
+    if hasattr(value, "filled") and np.any(value.mask):
+        raise ValueKindError("a masked array has no values where it is masked: write value.filled(...)")
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "dtype"):
+        return np.asarray(value)
+    if hasattr(value, "__dlpack__"):
+        return np.from_dlpack(value)
+    if dtype.names is None and isinstance(value, list):
+        made = np.asarray(value)
+        return np.asarray(value, dtype) if made.dtype.kind in "OUSiu" else made
+    return np.asarray(value, dtype)
+
+
+def _of_torch(tensor: Any) -> np.ndarray:
+    """A tensor of torch in host memory; where NumPy has no such dtype (bfloat16, the small floats) by its bits."""
+    dtype = parse_v3(str(tensor.dtype).removeprefix("torch.")).dtype
+    if dtype.isbuiltin == 1:
+        return np.asarray(tensor)
+    return np.asarray(tensor.view(getattr(sys.modules["torch"], f"int{8 * dtype.itemsize}"))).view(dtype)
+
+
+def _objects(value: Any) -> np.ndarray:
+    """An array of Python objects; a single bytes, str or list is one of them."""
+    if isinstance(value, np.ndarray):
+        return value.astype(object)
+    if isinstance(value, list):
+        return np.array(value, object)
+    made = np.empty((), object)
+    made[()] = value
+    return made
+
+
+def _check_elements(array: Any, dtype: np.dtype) -> None:
+    """An integer can be no NaN and no infinity, and a float beyond its range would become anything."""
+    if dtype.kind not in "iu" or array.dtype.kind not in "fc" or not array.size:
+        return
+    if array.dtype.kind == "c":
+        raise ValueKindError(f"complex numbers cannot be written as {dtype}")
+    limits, low, high = np.iinfo(dtype), float(array.min()), float(array.max())
+    if not (limits.min - 1 < low and high < limits.max + 1):
+        raise ValueKindError(f"floats from {low} to {high} cannot be written as {dtype} ({limits.min} to {limits.max})")
+
+
+def _brief(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"

@@ -1,0 +1,67 @@
+"""How large chunks are as they are stored, seen from a few of them: what tells a GPU's waves how many fit its memory.
+
+A shard's index tells, or the length of a file. Nothing of a chunk is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ALIGNMENT
+from gpuzarr.errors import CodecError, RangeError, StoreError
+from gpuzarr.indexing.grid import Part
+from gpuzarr.indexing.locate import Indexes, Locator
+from gpuzarr.stores.contract import Store
+
+WINDOWS, EACH = 8, 8  # places of the selection that are looked at, and neighbours at each
+MARGIN = 9 / 8  # waves may be so much larger than the largest place, before they are read in parts
+
+Sizes = Callable[[np.ndarray], "np.ndarray | None"]  # bytes of chunks at (n, ndim) coordinates, 0 for a missing one
+
+
+def nothing() -> None:
+    """Of what nobody can look at."""
+    return None
+
+
+def sizes(locator: Locator, store: Store) -> Sizes:
+    """What tells the sizes of the chunks of an array."""
+    return partial(_sizes, locator, store, {})
+
+
+def _sizes(locator: Locator, store: Store, memo: Indexes, coords: np.ndarray) -> np.ndarray | None:
+    """None where only reading tells, or where that will be an error."""
+    try:
+        located = locator.locate(coords, memo)
+        found = located.ranges.sizes
+        if (found < 0).all():
+            known = [_size(store, located.ranges.keys[i]) for i in located.ranges.objects.tolist()]
+            if None in known:
+                return None
+            found = np.array(known, np.int64)
+        return np.where(located.there, np.maximum(found, 0), 0)
+    except (CodecError, RangeError, StoreError):
+        return None
+
+
+def _size(store: Any, key: str) -> int | None:
+    ask = getattr(store, "size", None)
+    return None if ask is None else ask(key)
+
+
+def foreseen(parts: Sequence[Part], sizes: Sizes) -> int | None:
+    """Bytes that a chunk of `parts` has as it is stored, about: at the place where chunks are largest, and a margin."""
+    ends = np.cumsum([len(part) for part in parts])
+    first = np.unique(np.linspace(0, max(ends[-1] - EACH, 0), WINDOWS).astype(np.int64))
+    numbers = np.minimum(first[:, None] + np.arange(EACH), ends[-1] - 1).reshape(-1)
+    which = np.searchsorted(ends, numbers, side="right")
+    begins = ends - [len(part) for part in parts]
+    coords = np.concatenate([parts[i].some(numbers[which == i] - begins[i]) for i in np.unique(which).tolist()])
+    if (found := sizes(coords)) is None:
+        return None
+    taken = -(-found // ALIGNMENT) * ALIGNMENT
+    return int(MARGIN * taken.reshape(-1, EACH).mean(axis=1).max()) + 1

@@ -1,0 +1,157 @@
+"""How large the waves of a read may be: what a chunk needs beyond the result, and how many fit the limit.
+
+Of a pipeline on a GPU, while one wave is decoded, another is checked and `ahead` more are loaded: encoded bytes
+lie in pinned memory for all of these, on the device for two; scratch and decoded bytes that lie aside are there
+for one wave, for the next one uses the same memory in the order of the stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpuzarr.batch import ALIGNMENT
+from gpuzarr.codecs.chain import Chain, Step
+from gpuzarr.devices.contract import Device
+
+ZSTD = 3.25  # bytes for a decoded byte: nvCOMP's scratch (3.06), or if the host decodes it what it is sent from and to
+ZSTD_STREAM = 7 << 10  # bytes of nvCOMP's scratch a stream
+TABLE = 1 << 10  # bytes of tables a chunk, on the device and pinned
+FIXED = 128 << 10  # bytes a wave: the guard behind nvCOMP's scratch, flags, and the least that a table takes
+CLASS = 9 / 8  # a pinned buffer, and its copy on the device, may be so much larger than what it holds
+_UNITS = {"": 1, "b": 1} | {
+    prefix + unit: base**power
+    for power, prefix in enumerate("kmgt", 1)
+    for unit, base in (("", 1000), ("b", 1000), ("ib", 1024))
+}
+
+
+def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
+    """A number of bytes from an int, or a str as "256MiB". ValueError, with the argument's name, if it is none."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value) if isinstance(value, str) else None
+    if found and found[2].lower() in _UNITS:
+        value = int(float(found[1]) * _UNITS[found[2].lower()])
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a number of bytes, or as '256MiB', not {value!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes that one chunk needs: as it is `stored`, as far as that is foreseen (`largest`: as an encoder makes it, at
+    most); scratch while it is decoded; tables, which are pinned until the wave is checked."""
+
+    stored: int
+    largest: int
+    scratch: int
+    tables: int
+    gpu: bool = True
+
+    def staging(self, chunks: int, ahead: int) -> int:
+        """Bytes that encoded chunks take, of all waves of so many chunks that are there at once."""
+        stored = max(chunks * self.stored, self.largest)
+        return int(_copies(ahead) * stored) if self.gpu else chunks * self.stored
+
+    def decoding(self, chunks: int, ahead: int) -> int:
+        """Bytes that one wave needs besides, while it is decoded, and the one before is checked."""
+        return (FIXED if self.gpu else 0) + chunks * self._each(ahead)
+
+    def wave(self, chunks: int, ahead: int) -> int:
+        """Bytes that a read holds whose waves have so many chunks, of which `ahead` are loaded beside."""
+        return self.staging(chunks, ahead) + self.decoding(chunks, ahead)
+
+    def fit(self, limit: int, ahead: int) -> int:
+        """The most chunks a wave, so that the read holds no more than `limit`."""
+        room, each, copies = limit - FIXED, self._each(ahead), _copies(ahead)
+        return int(min(room / (copies * self.stored + each), (room - copies * self.largest) / each))
+
+    def _each(self, ahead: int) -> int:
+        return self.scratch + (2 if ahead else 1) * self.tables
+
+
+def _copies(ahead: int) -> float:
+    """How often encoded chunks are held: pinned while loaded, launched and checked; on the device but while loaded."""
+    return CLASS * (ahead + 4 if ahead else 2)
+
+
+def cost(chain: Chain, device: Device, whole: bool = True, foreseen: int | None = None) -> Cost:
+    """What a chunk of this chain needs beyond the result.
+
+    `whole`: chunks lie in one piece in the result, so they are decoded to their place if the chain can. `foreseen`:
+    bytes that a chunk has as it is stored, about; None: as many as an encoder makes at most. The read path meets waves
+    that are larger in smaller parts.
+    """
+    nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
+    largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
+    largest = -(-largest // ALIGNMENT) * ALIGNMENT
+    stored = largest if foreseen is None else foreseen
+    if not device.gpu:
+        return Cost(largest, largest, nbytes, 0, gpu=False)
+    crossing, _ = chain.host_steps
+    steps = chain.steps[:crossing]
+    aside = sum(_aside(step, nbytes, stored) for step in steps) - (nbytes if whole and chain.direct(device) else 0)
+    if chain.plain is None or chain.plain.steps > crossing:
+        aside += nbytes * sum(step.codec.kind != "bytes->bytes" for step in steps)
+    passed = nbytes if crossing < len(chain.steps) else 0  # decoded by the host, and sent from a pinned copy
+    return Cost(stored, largest, aside + passed + TABLE, int(CLASS * passed) + TABLE)
+
+
+def _aside(step: Step, nbytes: int, stored: int) -> int:
+    """Bytes that one step of a GPU needs: what it decodes to, and scratch."""
+    name, inner = step.name.removeprefix("numcodecs."), getattr(step.codec, "cname", "")
+    if step.codec.kind != "bytes->bytes" or name == "crc32c":
+        return 0
+    scratch = 0
+    if name == "blosc":  # a stage from which blocks are unshuffled, and tables of many streams
+        scratch = nbytes + nbytes // 32
+    if "zstd" in (name, inner):
+        scratch += int(ZSTD * nbytes) + ZSTD_STREAM
+    if "zlib" in (name, inner):
+        scratch += stored
+    return nbytes + scratch
+
+
+@dataclass(frozen=True)
+class Share:
+    """What `limit` allows for chunks of one kind: `chunks` a wave, and `ahead` waves loaded beside the one decoded."""
+
+    chain: Chain
+    limit: int
+    cost: Cost
+    chunks: int
+    ahead: int
+
+    @property
+    def stored(self) -> int:
+        """Bytes of encoded chunks that one wave may load."""
+        return max(self.chunks * self.cost.stored, self.cost.largest)
+
+    def decoding(self, ahead: int) -> int:
+        return self.cost.decoding(self.chunks, ahead)
+
+
+def share(
+    chain: Chain,
+    device: Device,
+    limit: int,
+    wanted: int,
+    several: bool,
+    whole: bool,
+    foreseen: Callable[[], int | None],
+) -> Share:
+    """Waves of `wanted` chunks, if they fit; smaller ones if not. `several`: whether the read has more chunks.
+
+    `foreseen`, as of `cost`, is asked for where it matters. One chunk at a time, whatever it needs, where not even one
+    fits.
+    """
+    need = cost(chain, device, whole)
+    if not device.gpu:
+        each = limit // device.threads // max(need.stored + need.scratch, 1)
+        return Share(chain, limit, need, max(1, min(wanted, each)), 0)
+    if (several or need.fit(limit, device.ahead) < wanted) and (stored := foreseen()) is not None:
+        need = cost(chain, device, whole, stored)
+    for ahead in range(device.ahead, -1, -1):
+        if need.fit(limit, ahead) >= (wanted if ahead > 1 else 1):
+            return Share(chain, limit, need, min(wanted, need.fit(limit, ahead)), ahead)
+    return Share(chain, limit, need, 1, 0)

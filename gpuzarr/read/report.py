@@ -1,0 +1,107 @@
+"""What a read did: waves, bytes, memory, and where its time went; in words for people and as a dict for programs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.trace import Record
+
+STAGES = ("storage", "copy", "decode", "place")
+ALGORITHMS = ("lz4", "snappy", "deflate", "gzip", "zstd")
+
+
+def stage_seconds(device: Device, record: Record, stages: Sequence[str]) -> dict[str, float]:
+    """Seconds in each stage that was there, of all waves and threads together."""
+    found: dict[str, float] = defaultdict(float)
+    for stage, begin, end in list(record.marks):
+        found[stage] += device.seconds(begin, end)
+    return {stage: found[stage] for stage in stages if stage in found}
+
+
+def counted(device: Device, record: Record) -> dict[str, Any]:
+    """What is said of every read and write."""
+    counts, peak = record.counts, record.held.peak
+    return {
+        "device": device.name,
+        "waves": counts["waves"],
+        "chunks": counts["chunks"],
+        "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
+        "host_chunks": counts["host_chunks"],
+        "codecs": list(record.codecs()),
+        "stored_bytes": counts["stored"],
+        "sent_bytes": counts["sent"],
+        "fetched_bytes": counts["fetched"],
+        "memory_limit": record.limit,
+        "peak_pinned_bytes": peak["pinned"],
+        "peak_device_bytes": peak["device"],
+        "peak_bytes": peak["total"],
+    }
+
+
+def steps(said: dict[str, Any]) -> str:
+    """Which codec ran where."""
+    return ", ".join(f"{name} on {where}" for name, where in said["codecs"]) or "nothing"
+
+
+def told(head: list[str], device: Device, said: dict[str, Any], bus: str, host: str) -> str:
+    """The lines of a report. `host`: why the host worked for a GPU."""
+    streams = ", ".join(f"{count} {name}" for name, count in said["streams"].items()) or "none"
+    times = ", ".join(f"{stage} {seconds * 1e3:.3g}" for stage, seconds in said["seconds"].items())
+    held = f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device"
+    on_gpu = [
+        f"over the bus {bus}; held at most {held} (limit {said['memory_limit']})",
+        f"nvCOMP streams: {streams}; {host}: {said['host_chunks']}",
+    ]
+    last = f"milliseconds: {times}; limited by {said['limited_by']}"
+    return "\n".join([*head, *(on_gpu if device.gpu else []), last])
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """`seconds`: until the call returned. The device's times are asked for when somebody looks at them."""
+
+    device: Device
+    record: Record
+    result_bytes: int
+    seconds: float
+
+    @cached_property
+    def stages(self) -> dict[str, float]:
+        """Seconds in each stage, of all waves and threads together; a stage that was not there is left out.
+
+        On a CPU stages are times of threads; on a GPU "copy", "decode" and "place" are times of its streams, and
+        "decode" begins when the stream comes to it, so it holds what it waits for a copy.
+        """
+        return stage_seconds(self.device, self.record, STAGES)
+
+    @property
+    def limited_by(self) -> str:
+        """The stage that was busy for the longest, by the number of waves that can be in it at once."""
+        loading = (self.record.ahead or 0) + 1 if self.device.gpu else 1
+        busy = {stage: seconds / (loading if stage == "storage" else 1) for stage, seconds in self.stages.items()}
+        return max(busy, key=lambda stage: busy[stage], default="nothing")
+
+    def asdict(self) -> dict[str, Any]:
+        record = self.record
+        return {
+            **counted(self.device, record),
+            "waves_ahead": record.ahead,
+            "io": record.io,
+            "result_bytes": self.result_bytes,
+            "seconds": {"call": self.seconds, **self.stages},
+            "limited_by": self.limited_by,
+        }
+
+    def __str__(self) -> str:
+        said = self.asdict()
+        head = [
+            f"read {said['chunks']} chunks in {said['waves']} waves on {said['device']}, {said['io']}",
+            f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
+        ]
+        bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"
+        return told(head, self.device, said, bus, "unusual chunks, decoded on the host")

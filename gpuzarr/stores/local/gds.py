@@ -1,0 +1,152 @@
+"""Files straight into the memory of a GPU, by kvikio, where cuFile really does that (GPUDirect Storage).
+
+kvikio is imported only here, and only by who has found a driver. Not yet run on a GPU. kvikio's own POSIX mode
+("compat mode") is never used: reading into pinned memory is what we do ourselves. A kvikio future holds neither its
+buffer nor its file, so both are kept here until it is done; kvikio orders nothing on a stream, so `place` must give
+memory that nobody uses any more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import Slab
+from gpuzarr.errors import StoreError
+from gpuzarr.stores.coalesce import segments, used
+from gpuzarr.stores.contract import Ranges
+from gpuzarr.stores.local.store import LocalStore
+
+KEPT = 256  # open files: to register one with cuFile takes longer than to read it
+
+
+def why_not(store: Any) -> str | None:
+    """None where the files of `store` can be read straight into the memory of a GPU; else why not."""
+    return _why_not_in(store.root) if isinstance(store, LocalStore) else f"{store!r} is no folder of files"
+
+
+@lru_cache(maxsize=256)
+def _why_not_in(root: str) -> str | None:
+    """Asked once a folder."""
+    if not find_spec("kvikio"):
+        return "kvikio is not installed: pip install gpuzarr[cuda13] (or gpuzarr[cuda12])"
+    try:
+        import kvikio.cufile_driver
+
+        if not kvikio.cufile_driver.get("is_gds_available"):
+            return "the kernel module of GPUDirect Storage (nvidia-fs) is not loaded"
+        with FILES.open(next(os.path.join(folder, names[0]) for folder, _, names in os.walk(root) if names)):
+            return None  # of a file system that it does not know cuFile would have refused it
+    except StopIteration:
+        return f"there is no file in {root!r}"
+    except Exception as error:  # no libcufile, an old driver, another file system: kvikio raises several kinds
+        return f"cuFile does not work in {root!r} ({error})"
+
+
+class Files:
+    """Files that are registered with cuFile, the last used ones kept. Used by many threads."""
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, tuple[Any, Any]] = OrderedDict()  # path -> version and file; not in use
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def open(self, path: str) -> Any:
+        """The file, for the caller alone; FileNotFoundError and others as `os.stat`."""
+        status = os.stat(path)
+        version = status.st_ino, status.st_size, status.st_mtime_ns
+        with self._lock:
+            found, file = self._kept.pop(path, (None, None))
+        if found != version:
+            if file is not None:
+                file.close()
+            file = _registered(path)
+        try:
+            yield file
+        finally:
+            self._keep(path, version, file)
+
+    def _keep(self, path: str, version: Any, file: Any) -> None:
+        with self._lock:
+            old = self._kept.pop(path, None)  # of a thread that had it too
+            self._kept[path] = version, file
+            closing = [old] if old else []
+            while len(self._kept) > self._most:
+                closing.append(self._kept.popitem(last=False)[1])
+        for _, other in closing:
+            other.close()
+
+    def clear(self) -> None:
+        """Close those that nobody uses."""
+        with self._lock:
+            files, self._kept = self._kept, OrderedDict()
+        for _, file in files.values():
+            file.close()
+
+
+FILES = Files()
+_OPENING = threading.Lock()
+
+
+def _registered(path: str) -> Any:
+    """With kvikio's POSIX mode off, so that it fails or is direct.
+
+    That is a setting of the process: one thread at a time, or the one that is done first would put it back too early,
+    and the last one put it back to what the others had set.
+    """
+    import kvikio
+    import kvikio.defaults
+
+    with _OPENING, kvikio.defaults.set({"compat_mode": kvikio.CompatMode.OFF}):
+        return kvikio.CuFile(path, "r")
+
+
+def read(store: LocalStore, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
+    """As `LocalStore.read`, but `place` gives a slab in the memory of a GPU, and that is what comes back."""
+    keys, objects = used(ranges)
+    paths = [store.path(key) for key in keys]
+    lengths = [store.length(key, path) for key, path in zip(keys, paths, strict=True)]
+    plan = segments(store, ranges, keys, objects, lengths, store.coalesce_gap, store.coalesce_size)
+    slab = place(plan.sizes)
+    with ExitStack() as files:
+        opened: dict[int, Any] = {}
+        pending: list[tuple[Any, Any, int, int]] = []
+        try:
+            for j, (number, offset, size) in enumerate(
+                zip(plan.objects.tolist(), plan.offsets.tolist(), plan.sizes.tolist(), strict=True)
+            ):
+                if size:
+                    if number not in opened:
+                        opened[number] = files.enter_context(FILES.open(paths[number]))
+                    buffer = slab[j]
+                    pending.append((opened[number].pread(buffer, size, offset), buffer, number, size))
+            for future, _, number, size in pending:
+                if (done := future.get()) != size:
+                    raise StoreError(
+                        f"{keys[number]!r} of {store!r} became shorter while it was read: {done} of {size}"
+                    )
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"cannot read from {store!r} by cuFile: {error}") from error
+        finally:
+            _wait(pending)
+    return plan.ranges(slab)
+
+
+def _wait(pending: list[tuple[Any, Any, int, int]]) -> None:
+    """Until nothing is written to the buffers any more, whatever went wrong."""
+    for future, *_ in pending:
+        try:
+            future.get()
+        except Exception:  # the first was raised already
+            continue

@@ -1,0 +1,68 @@
+"""The store that a user's thing means."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from gpuzarr.errors import StoreKindError
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.mapping import MappingStore
+
+ACCEPTED = "a path (str or pathlib.Path), a file:// URL, or a Mapping from keys to bytes"
+REMOTE = "fsspec.get_mapper(url, **storage_options) makes a Mapping that is taken"
+
+
+def store(thing: Any, storage_options: Any = None) -> Store:
+    """A path, a file:// URL, a Mapping, a store, or zarr-python's LocalStore or StorePath of one, as a store.
+
+    StoreKindError for anything else, and for `storage_options`, which are of remote stores.
+    """
+    if storage_options:
+        raise StoreKindError(f"no store with storage_options: {REMOTE}")
+    thing = _of_zarr(thing)
+    if isinstance(thing, Mapping):
+        return MappingStore(thing)
+    if all(hasattr(thing, name) for name in ("get", "read", "names")):
+        known: Store = thing
+        return known
+    path = os.fspath(thing) if isinstance(thing, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise StoreKindError(f"a store is {ACCEPTED}; not {type(thing).__name__}")
+    path = _from_url(path) if isinstance(thing, str) else path
+    if path.lower().endswith(".zip") and not os.path.isdir(path):
+        small = "{name: z.read(name) for name in z.namelist()} of zipfile.ZipFile is one"
+        raise StoreKindError(
+            f"zip stores are not supported yet ({path!r}): unzip it, or if it is small, {small}; a store is {ACCEPTED}"
+        )
+    if os.path.isfile(path):
+        raise StoreKindError(f"{path!r} is a file, where a Zarr store is a folder; a store is {ACCEPTED}")
+    return LocalStore(path)
+
+
+def _of_zarr(thing: Any) -> Any:
+    """The folder of a local store of zarr-python; any other thing as it is."""
+    if not type(thing).__module__.startswith("zarr."):
+        return thing
+    place = getattr(thing, "store_path", thing)  # of an array or a group
+    folder, path = getattr(place, "store", place), getattr(place, "path", "")
+    if not hasattr(folder, "root"):
+        raise StoreKindError(f"a {type(folder).__name__} of zarr-python is no store here; a store is {ACCEPTED}")
+    return os.path.join(str(folder.root), path)
+
+
+def _from_url(text: str) -> str:
+    """The path that a str means."""
+    scheme, found, rest = text.partition("://")
+    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.:-]+", scheme):
+        return text
+    if scheme.lower() != "file":
+        raise StoreKindError(f"no store for {scheme}:// URLs yet ({text!r}): {REMOTE}; a store is {ACCEPTED}")
+    host, slash, path = rest.partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise StoreKindError(f"{text!r} names another host or no absolute path; write file:///path")
+    return "/" + unquote(path)

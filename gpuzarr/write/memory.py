@@ -1,0 +1,136 @@
+"""How large the waves of a write may be on a GPU: what a chunk needs beyond the value, and how many fit the limit.
+
+nvCOMP's compressors want far more than its decompressors: slots of 2.26 times the chunk for deflate and gzip, scratch
+of 17 times it for gzip at zlib's level 6, and for deflate of 17 up to 64 KiB and of 33 beyond. nvCOMP is asked; that of
+zstd needs a GPU to tell, and is assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from gpuzarr.batch import ALIGNMENT
+from gpuzarr.codecs.chain import Chain, Step
+from gpuzarr.devices.contract import Device
+from gpuzarr.formats.blosc_frame import CODECS
+from gpuzarr.read.memory import CLASS
+
+DECODING = {"zstd": 3.3, "blosc": 4.3, "zlib": 1.3}  # bytes a byte, for a chunk that is read first
+TABLES = 8 << 10  # bytes of tables a chunk
+FIXED = 192 << 10  # bytes a wave: flags, guards, small tables in buffers of their own
+WAVES = 4  # that a write has at least, so that encoding and storing overlap,
+LEAST = 8  # but none that is smaller than this part of what the device likes
+
+
+@dataclass(frozen=True)
+class WriteCost:
+    """Bytes that one chunk needs at most: from its gathering until it is encoded, beside that while it is encoded, on
+    the device until it is copied, and of the copy.
+
+    `loaded`: pinned and on the device for the old chunk, where that is read first.
+    """
+
+    gathered: int
+    scratch: int
+    made: int
+    sent: int
+    loaded: int
+
+    @property
+    def pinned(self) -> int:
+        return int(CLASS * self.sent)
+
+    def wave(self, behind: int) -> int:
+        """Of a pipeline in which `behind` waves are stored beside the one that is encoded; then one more is gathered,
+        and one more loaded."""
+        early = 1 if behind else 0
+        encoding = (1 + early) * self.gathered + self.scratch
+        return encoding + (1 + behind) * (self.made + self.pinned) + (1 + 2 * early + behind) * self.loaded
+
+
+@dataclass(frozen=True)
+class WriteShare:
+    """What `limit` allows for chunks of one kind: `chunks` a wave, of which `behind` are stored beside the next one."""
+
+    limit: int
+    cost: WriteCost
+    chunks: int
+    behind: int
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of one wave's scratch."""
+        return self.chunks * (self.cost.gathered + self.cost.scratch) + FIXED
+
+    def held(self, chunks: int) -> int:
+        """Bytes beyond the value, at most, while waves of so many chunks follow each other."""
+        return chunks * self.cost.wave(self.behind) + fixed(self.behind)
+
+
+def fixed(behind: int) -> int:
+    """Bytes that waves hold whatever their chunks are; one is gathered early."""
+    return (2 + behind if behind else 1) * FIXED
+
+
+def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
+    """What encoding a chunk takes; `covered`: nothing of the old one is read."""
+    nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
+    crossing = chain.host_steps_to_encode[0]
+    scratch, made = nbytes, nbytes  # a copy, where some are left out
+    for step in chain.steps[:crossing]:
+        taken, made = _taken(step, nbytes, made, chain.whole, device)
+        scratch += taken
+    sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
+    if covered:
+        return WriteCost(nbytes, scratch + TABLES, made + ALIGNMENT, sent, 0)
+    loaded = 2 * (sent + (nbytes if crossing < len(chain.steps) else 0))  # pinned, and on the device
+    gathered = nbytes + _decoding(chain, nbytes)
+    return WriteCost(gathered, scratch + TABLES, made + ALIGNMENT, sent, int(CLASS * loaded))
+
+
+def _decoding(chain: Chain, nbytes: int) -> int:
+    """Bytes that the old chunk takes while it is decoded: results of the steps, and scratch."""
+    names = [step.name.removeprefix("numcodecs.") for step in chain.steps]
+    return int(nbytes * sum(1 + DECODING.get(name, 0.1) for name in names)) + TABLES
+
+
+def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) -> tuple[int, int]:
+    """Bytes that one step takes for a chunk of `nbytes`, its result included; and what its result takes."""
+    codec: Any = step.codec
+    name = step.name.removeprefix("numcodecs.")
+    if codec.kind != "bytes->bytes":
+        return (0 if whole and codec.kind == "array->bytes" else nbytes), nbytes
+    if name == "blosc":
+        shape = codec.frame(nbytes)
+        if shape.copied:
+            return nbytes + ALIGNMENT, nbytes + ALIGNMENT
+        algorithm = CODECS[shape.codec]
+        largest, frame = max(shape.part, shape.last), nbytes + ALIGNMENT
+        each = device.compressed_room(algorithm, largest) + device.compression_scratch(algorithm, largest)
+        return nbytes + frame + shape.streams * (each + ALIGNMENT + 64), frame
+    if name in ("zstd", "lz4", "zlib", "gzip"):
+        algorithm = "deflate" if name == "zlib" else name
+        room = device.compressed_room(algorithm, nbytes) + ALIGNMENT
+        from gpuzarr.gpu.compress import effort  # brings nvCOMP's types, which only a GPU's budget wants
+
+        best = effort(codec.level) if name in ("zlib", "gzip") else 0
+        return before + 2 * room + device.compression_scratch(algorithm, nbytes, best), room
+    return before + ALIGNMENT, before + ALIGNMENT
+
+
+def write_share(chain: Chain, covered: bool, device: Device, limit: int) -> WriteShare:
+    """One chunk at a time, whatever it needs, where not even one fits."""
+    need = write_cost(chain, covered, device)
+    for behind in range(device.ahead, -1, -1):
+        if (chunks := (limit - fixed(behind)) // need.wave(behind)) >= 1:
+            return WriteShare(limit, need, chunks, behind)
+    return WriteShare(limit, need, 1, 0)
+
+
+def chunks_a_wave(share: WriteShare, chain: Chain, total: int, device: Device) -> int:
+    """Of `total` chunks that are written: as many as memory allows, and as leave enough waves to overlap."""
+    chunk = max(1, chain.spec.nbytes or prod(chain.spec.shape))
+    liked, least = device.wave_bytes // chunk, device.wave_bytes // LEAST // chunk
+    return max(1, min(share.chunks, liked, max(least, -(-total // WAVES))))

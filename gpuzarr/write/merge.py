@@ -1,0 +1,129 @@
+"""Regions of a writer that wait for their neighbours, so that a chunk is written once, when it is full.
+
+A region that covers chunks in part would make each of them be read, changed and written, and the next region again. So
+it waits, and grows together with those that come after it: the two latest become one where they are boxes side by side,
+and that one may be a neighbour of the box before. Boxes that wait never overlap, so their order does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.flip import flipped
+from gpuzarr.indexing.layout import Layout
+from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.metadata import Axis, RectilinearAxis
+
+MOST = 256  # boxes that wait
+Bounds = tuple[tuple[int, int], ...]  # first element, and the one behind the last, of each axis
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of the array and the values that fill it: each with its own bounds, all axes, running forward."""
+
+    bounds: Bounds
+    pieces: tuple[tuple[Bounds, Any], ...]
+
+    @property
+    def size(self) -> int:
+        return prod(b - a for a, b in self.bounds)
+
+    @property
+    def place(self) -> Outer:
+        return Outer(tuple(range(a, b) for a, b in self.bounds))
+
+    def overlaps(self, other: Box) -> bool:
+        pairs = zip(self.bounds, other.bounds, strict=True)
+        return all(a < d and c < b for (a, b), (c, d) in pairs)
+
+    def joined(self, other: Box) -> Box | None:
+        """Both as one box; None where they do not lie side by side."""
+        differ = [i for i, (one, two) in enumerate(zip(self.bounds, other.bounds, strict=True)) if one != two]
+        if len(differ) != 1:
+            return None
+        i = differ[0]
+        first, last = sorted((self.bounds[i], other.bounds[i]))
+        if first[1] != last[0]:
+            return None
+        return Box((*self.bounds[:i], (first[0], last[1]), *self.bounds[i + 1 :]), self.pieces + other.pieces)
+
+    def values(self, empty: Callable[[tuple[int, ...]], Any]) -> Any:
+        """The values of all the box; `empty(shape)` makes the memory."""
+        if len(self.pieces) == 1:
+            return self.pieces[0][1]
+        made = empty(tuple(b - a for a, b in self.bounds))
+        for bounds, values in self.pieces:
+            inside = zip(bounds, self.bounds, strict=True)
+            made[tuple(slice(a - start, b - start) for (a, b), (start, _) in inside)] = values
+        return made
+
+
+class Joined:
+    """The boxes that wait; of `most` bytes in all."""
+
+    def __init__(self, layout: Layout, most: int, device: Device) -> None:
+        self._axes, self._dtype, self._most, self._xp = layout.axes, layout.spec.dtype, most, device.xp
+        self._waiting: list[Box] = []
+
+    @property
+    def nbytes(self) -> int:
+        return self._dtype.itemsize * sum(box.size for box in self._waiting)
+
+    def box(self, place: Outer | Points, values: Any) -> Box | None:
+        """None for what is no box, and for strings and objects, whose bytes nobody knows."""
+        bounds = bounds_of(place)
+        if bounds is None or self._dtype.hasobject or self._dtype.kind == "T":
+            return None
+        return Box(bounds, ((bounds, flipped(place, self._xp.broadcast_to(values, place.shape))),))
+
+    def bytes_of(self, box: Box) -> int:
+        """Of its copies; several pieces are copied once more when they are joined."""
+        return self._dtype.itemsize * box.size * (1 if len(box.pieces) == 1 else 2)
+
+    def values(self, box: Box) -> Any:
+        return box.values(lambda shape: self._xp.empty(shape, self._dtype))
+
+    def add(self, box: Box) -> list[Box]:
+        """What is to be written now, in this order."""
+        ready = self.take() if any(box.overlaps(other) for other in self._waiting) else []
+        if whole(box.bounds, self._axes) or box.size * self._dtype.itemsize > self._most:
+            return [*ready, box]
+        self._waiting.append(box)
+        while len(self._waiting) > 1 and (both := self._waiting[-2].joined(self._waiting[-1])):
+            self._waiting[-2:] = [both]
+        if whole(self._waiting[-1].bounds, self._axes):
+            ready.append(self._waiting.pop())
+        while self.nbytes > self._most or len(self._waiting) > MOST:
+            ready.append(self._waiting.pop(0))
+        return ready
+
+    def take(self) -> list[Box]:
+        """All that waits, which then waits no more."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+
+def bounds_of(selection: Outer | Points) -> Bounds | None:
+    """None for what is no box."""
+    if isinstance(selection, Points):
+        return None
+    ranges = [i if i.step > 0 else i[::-1] for i in selection.axes if isinstance(i, range)]
+    if len(ranges) < len(selection.axes) or any(i.step != 1 or not i for i in ranges):
+        return None
+    return tuple((i.start, i.stop) for i in ranges)
+
+
+def whole(bounds: Bounds, axes: tuple[Axis, ...]) -> bool:
+    """Whether a box covers every chunk (up to the array's end) that it touches."""
+    return all(
+        _is_edge(axis, a) and (b >= axis.length or _is_edge(axis, b)) for axis, (a, b) in zip(axes, bounds, strict=True)
+    )
+
+
+def _is_edge(axis: Axis, element: int) -> bool:
+    return element in axis.edges if isinstance(axis, RectilinearAxis) else element % axis.size == 0

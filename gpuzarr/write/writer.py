@@ -1,0 +1,162 @@
+"""Writing that does not wait: values are copied, joined to whole chunks, and written while the caller goes on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import ClosedError
+from gpuzarr.write.merge import Box, Joined
+from gpuzarr.write.open_shards import OpenShards
+from gpuzarr.write.strategy import Target
+from gpuzarr.write.write import settle
+
+Accept = Callable[[Any, Any], tuple[Any, Any]]
+Put = Callable[[Any, Any], None]
+Do = Callable[[], None]
+
+
+def open_writer(
+    target: Callable[[], Target], accept: Accept, put: Callable[..., None], most: int, device: Device
+) -> Writer:
+    """The writer of an array whose `put` also takes the shards that are open, as `opened`."""
+    opened = OpenShards()
+    joined = Joined(target().written, most // 4, device)
+    finish = lambda: settle(target(), opened)  # noqa: E731
+    return Writer(accept, partial(put, opened=opened), finish, opened.abort, most, joined, device)
+
+
+class Writer:
+    """`w[region] = batch` writes on another thread, as if in the order of the calls; see `Array.writer`.
+
+    `accept(selection, value)` says where, and gives an array of the device that broadcasts to that, or raises; `put`
+    writes it. `joined` keeps what waits for its neighbours; when all is put, `finish` brings it into the store, which
+    after `abort` has nothing of what was not. On a GPU a write runs on a stream of its own, behind the
+    copies and beside what the caller launches next.
+    """
+
+    def __init__(
+        self, accept: Accept, put: Put, finish: Do, abort: Do, most: int, joined: Joined, device: Device
+    ) -> None:
+        self._accept, self._put, self._finish, self._abort = accept, put, finish, abort
+        self._most, self._joined, self._device = most, joined, device
+        self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
+        self._thread.submit(int)  # it begins now: an interrupt while it does would lose what it was to write
+        self._broken = False
+
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        if self._thread is None:
+            raise ClosedError("this writer is closed")
+        while self._waiting and self._waiting[0][0].done():
+            self._oldest()
+        with self._device.on():
+            place, values = self._accept(selection, value)
+        if values.nbytes > self._most:
+            self._wait()
+            self._put(place, values)
+            return
+        while self._waiting and self._held + values.nbytes > self._most:
+            self._oldest()
+        values = self._copied(values, value)
+        if (box := self._joined.box(place, values)) is None:
+            self._submit_joined()
+            self._submit(place, values.nbytes, lambda: values)
+        else:
+            for ready in self._joined.add(box):
+                self._submit_box(ready)
+
+    def flush(self) -> None:
+        """Wait until all is in the store; raises the first error."""
+        self._wait()
+        self._or_stop(self._finish)
+
+    def _wait(self) -> None:
+        """Until all is put."""
+        self._submit_joined()
+        while self._waiting:
+            self._oldest()
+
+    def close(self) -> None:
+        """`flush`, after which nothing can be written."""
+        try:
+            self.flush()
+        finally:
+            self._stop()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise
+
+    @property
+    def _held(self) -> int:
+        """Bytes of all copies; those that are joined are copied once more then."""
+        return sum(size for _, size in self._waiting) + 2 * self._joined.nbytes
+
+    def _copied(self, values: Any, value: Any) -> Any:
+        """A copy in the order of the caller's stream, for which the stream of writers waits.
+
+        Other libraries know nothing of that stream, and may use their memory again at once: the host waits for these.
+        """
+        with self._device.on():
+            copy, mark = values.copy(), self._device.mark()
+            if self._device.gpu and not isinstance(value, self._device.xp.ndarray):
+                self._device.seconds(mark, mark)
+        with self._device.after(mark):
+            return copy
+
+    def _submit(self, place: Any, nbytes: int, values: Callable[[], Any]) -> None:
+        if self._thread is not None:
+            self._waiting.append((self._thread.submit(self._work, place, values), nbytes))
+
+    def _submit_box(self, box: Box) -> None:
+        """Its pieces are held until it is written: their memory is of the callers' streams."""
+        self._submit(box.place, self._joined.bytes_of(box), lambda: self._joined.values(box))
+
+    def _submit_joined(self) -> None:
+        for box in self._joined.take():
+            self._submit_box(box)
+
+    def _oldest(self) -> None:
+        """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
+        future, _ = self._waiting.popleft()
+        self._or_stop(future.result)
+
+    def _or_stop(self, do: Do) -> None:
+        try:
+            do()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        """Do nothing more, and leave nothing behind."""
+        for future, _ in self._waiting:
+            future.cancel()
+        self._waiting.clear()
+        self._joined.take()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown()
+        self._abort()
+
+    def _work(self, place: Any, values: Callable[[], Any]) -> None:
+        if self._broken:
+            return
+        try:
+            with self._device.after():
+                self._put(place, values())
+        except BaseException:
+            self._broken = True
+            raise
