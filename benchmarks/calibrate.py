@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import gpu, timing
-from gpuzarr.batch import ALIGNMENT, BytesSpec, Slab, packed
+from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, packed
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
 from gpuzarr.devices.cost import Costs, Rate
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 
 CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip"}  # nvCOMP's algorithm -> codec
 FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0)}  # bytes around what nvCOMP is given
@@ -37,11 +37,11 @@ def sample(nbytes: int, seed: int) -> np.ndarray:
     return (np.round(steps * 64) / 64).astype("<f4").view(np.uint8)
 
 
-def encoded(algorithm: str, nbytes: int, count: int) -> Slab:
+def encoded(algorithm: str, nbytes: int, count: int) -> EncodedBatch:
     """Streams on the host, as the codec stores them."""
     codec = find(CODECS[algorithm], {}, 2)
     data = np.concatenate([sample(nbytes, seed) for seed in range(count)])
-    return codec.encode(Slab(data, np.arange(count) * nbytes, np.full(count, nbytes)), BytesSpec(nbytes), HOST)
+    return codec.encode(EncodedBatch(data, np.arange(count) * nbytes, np.full(count, nbytes)), BytesSpec(nbytes), CPU)
 
 
 def seconds(run: Callable[[], Any], repeats: int) -> float:
@@ -54,17 +54,19 @@ def seconds(run: Callable[[], Any], repeats: int) -> float:
     return median(found)
 
 
-def gpu_seconds(device: Any, algorithm: str, slab: Slab, nbytes: int, count: int, repeats: int) -> float:
-    """Seconds of one batch of `count` streams, those of `slab` again and again, to where each has its own room."""
+def gpu_seconds(
+    device: Any, algorithm: str, encoded_batch: EncodedBatch, nbytes: int, count: int, repeats: int
+) -> float:
+    """Seconds of one batch of `count` streams, those of `encoded` again and again, to where each has its own room."""
     skip, trim = FRAME[algorithm]
-    which = np.arange(count) % len(slab)
-    sizes = slab.sizes[which] - skip - trim
-    starts, _, total = packed(slab.sizes - skip - trim, ALIGNMENT)
+    which = np.arange(count) % len(encoded_batch)
+    sizes = encoded_batch.sizes[which] - skip - trim
+    starts, _, total = packed(encoded_batch.sizes - skip - trim, ALIGNMENT)
     host = np.zeros(total, np.uint8)
     for i, start in enumerate(starts.tolist()):
-        piece = slab[i][skip : len(slab[i]) - trim]
+        piece = encoded_batch[i][skip : len(encoded_batch[i]) - trim]
         host[start : start + len(piece)] = piece
-    source, target = device.upload(host), device.slab(np.full(count, nbytes))
+    source, target = device.upload(host), device.encoded_batch(np.full(count, nbytes))
     sources = np.uint64(device.address(source)) + starts[which].astype(np.uint64)
     targets = np.uint64(device.address(target.data)) + target.starts.astype(np.uint64)
 
@@ -75,13 +77,17 @@ def gpu_seconds(device: Any, algorithm: str, slab: Slab, nbytes: int, count: int
     return seconds(run, repeats)
 
 
-def core_rate(algorithm: str, slab: Slab, nbytes: int, repeats: int) -> float:
-    codec, target = find(CODECS[algorithm], {}, 2), HOST.slab(np.full(len(slab), nbytes))
-    return len(slab) * nbytes / seconds(lambda: codec.decode(slab, BytesSpec(nbytes), HOST, target), repeats)
+def core_rate(algorithm: str, encoded_batch: EncodedBatch, nbytes: int, repeats: int) -> float:
+    codec, target = find(CODECS[algorithm], {}, 2), CPU.encoded_batch(np.full(len(encoded_batch), nbytes))
+    return (
+        len(encoded_batch)
+        * nbytes
+        / seconds(lambda: codec.decode(encoded_batch, BytesSpec(nbytes), CPU, target), repeats)
+    )
 
 
 def bus_rate(device: Any, nbytes: int, repeats: int) -> float:
-    staged = device.stage(np.full(1, nbytes)).data
+    staged = device.pinned_buffer(np.full(1, nbytes)).data
     staged[:] = 1
 
     def run() -> None:
@@ -96,10 +102,10 @@ def measure(device: Any, *, stream: int = STREAM, many: int = MANY, repeats: int
     launch = gpu_seconds(device, "lz4", tiny, TINY, 1, repeats)
     rates = {}
     for algorithm in CODECS:
-        slab = encoded(algorithm, stream, min(FEW, many))
-        one = gpu_seconds(device, algorithm, slab, stream, 1, repeats) - launch
-        full = gpu_seconds(device, algorithm, slab, stream, many, repeats) - launch
-        core = core_rate(algorithm, slab, stream, repeats)
+        encoded_batch = encoded(algorithm, stream, min(FEW, many))
+        one = gpu_seconds(device, algorithm, encoded_batch, stream, 1, repeats) - launch
+        full = gpu_seconds(device, algorithm, encoded_batch, stream, many, repeats) - launch
+        core = core_rate(algorithm, encoded_batch, stream, repeats)
         rates[algorithm] = Rate(stream / max(one, 1e-9), many * stream / max(full, 1e-9), core)
     return Costs({**cost.RATES, **rates}, bus_rate(device, 64 * stream, repeats), launch)
 

@@ -49,11 +49,11 @@ def times(device: Device, run: Callable[[], Any], repeats: int, limit: float = f
     found: list[float] = []
     end = time.perf_counter() + limit
     for i in range(repeats + 1):
-        begin = device.mark()
+        begin = device.timestamp()
         result = run()
-        done = device.mark()
-        if settle := device.checked():
-            settle()
+        done = device.timestamp()
+        if complete := device.checked():
+            complete()
         del result
         if i:
             found.append(device.seconds(begin, done))
@@ -68,7 +68,7 @@ def wall(device: Device, run: Callable[[], Any], repeats: int) -> float:
     for _ in range(repeats + 1):
         before = time.perf_counter()
         result = run()
-        device.seconds(*(device.mark(),) * 2)  # waits for the stream
+        device.seconds(*(device.timestamp(),) * 2)  # waits for the stream
         times.append(time.perf_counter() - before)
         del result
     return statistics.median(times[1:])
@@ -83,7 +83,7 @@ def device_copy(device: Device, nbytes: int, repeats: int) -> float:
 
 def pinned_copy(device: Device, nbytes: int, repeats: int) -> float:
     """GB/s from pinned memory to the device."""
-    staged = device.stage(np.array([nbytes])).data
+    staged = device.pinned_buffer(np.array([nbytes])).data
     return nbytes / wall(device, lambda: device.upload(staged), repeats) / 1e9
 
 
@@ -91,7 +91,7 @@ def pinned_fetch(device: Device, nbytes: int, repeats: int) -> float:
     """GB/s from the device into pinned memory."""
     there = device.empty(nbytes)
     there.fill(1)
-    return nbytes / wall(device, lambda: device.fetch(there)(), repeats) / 1e9
+    return nbytes / wall(device, lambda: device.download_async(there)(), repeats) / 1e9
 
 
 def page_cache(path: Path, repeats: int) -> float:

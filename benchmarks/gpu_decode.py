@@ -1,4 +1,4 @@
-"""How fast are slabs that lie on the GPU already decoded, beside nvCOMP's own rate on the same streams?
+"""How fast are encoded batches that lie on the GPU already decoded, beside nvCOMP's own rate on the same streams?
 
 Goals: 0.9 of nvCOMP's own batch rate; blosc-lz4 of 4-byte floats in chunks of 16 MiB at 100 GB/s decoded. nvCOMP's
 rate is that of the very calls that the codec made, made again alone.
@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks import gpu, timing
 from benchmarks.layouts import sample
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
@@ -49,8 +49,8 @@ class Kept:
         self._memory.append(self._device.empty(nbytes))
         return self._memory[-1]
 
-    def slab(self, sizes: np.ndarray) -> Slab:
-        made = self._device.slab(sizes)
+    def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
+        made = self._device.encoded_batch(sizes)
         self._memory.append(made.data)
         return made
 
@@ -63,19 +63,19 @@ class Kept:
         return self._device.compress(*streams)
 
     @classmethod
-    def encoding(cls, device: Device, codec: Any, slab: Slab, spec: BytesSpec) -> Kept:
+    def encoding(cls, device: Device, codec: Any, encoded_batch: EncodedBatch, spec: BytesSpec) -> Kept:
         """One that was used to encode this batch."""
         made: Any = cls(device)
-        codec.encode(slab, spec, made)
+        codec.encode(encoded_batch, spec, made)
         return made
 
     @classmethod
-    def of(cls, device: Device, codec: Any, slab: Slab, spec: BytesSpec, into: Slab) -> Kept:
+    def of(cls, device: Device, codec: Any, encoded_batch: EncodedBatch, spec: BytesSpec, into: EncodedBatch) -> Kept:
         """One that was used for this batch."""
         made: Any = cls(device)
-        codec.decode(slab, spec, made, into)
-        if settle := device.checked():
-            settle()
+        codec.decode(encoded_batch, spec, made, into)
+        if complete := device.checked():
+            complete()
         return made
 
     def alone(self, repeats: int) -> float:
@@ -89,22 +89,22 @@ class Kept:
             self._device.compress(*streams)
 
 
-def encoded(codec: Any, nbytes: int, chunk: int) -> tuple[Slab, np.ndarray]:
+def encoded(codec: Any, nbytes: int, chunk: int) -> tuple[EncodedBatch, np.ndarray]:
     """Chunks of realistic floats, encoded, in host memory. A few, which are returned too, are encoded, and repeated."""
     count = max(1, nbytes // chunk)
     distinct = min(count, max(1, (16 << 20) // chunk))
     side = max(8, round((distinct * chunk / 4) ** (1 / 3)) + 1)
     values = np.resize(sample("f4", side).reshape(-1), distinct * chunk // 4).view(np.uint8)
-    plain = Slab(values, np.arange(distinct) * chunk, np.full(distinct, chunk))
+    plain = EncodedBatch(values, np.arange(distinct) * chunk, np.full(distinct, chunk))
     some = codec.encode(plain, BytesSpec(chunk), device_of("cpu"))
     which = np.arange(count) % distinct
-    whole = device_of("cpu").slab(some.sizes[which])
+    whole = device_of("cpu").encoded_batch(some.sizes[which])
     for i, j in enumerate(which.tolist()):
         whole[i][:] = some[j]
     return whole, values
 
 
-def check(device: Device, name: str, into: Slab, values: np.ndarray) -> None:
+def check(device: Device, name: str, into: EncodedBatch, values: np.ndarray) -> None:
     """SystemExit where what was decoded is not `values`, again and again. Chunks are a multiple of 256 bytes."""
     truth = device.upload(values)
     for begin in range(0, len(into.data), len(truth)):
@@ -117,20 +117,20 @@ def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int, li
     identifier, configuration = CODECS[name]
     codec, spec = find(identifier, configuration, 2), BytesSpec(chunk)
     host, values = encoded(codec, nbytes, chunk)
-    slab = Slab(device.upload(host.data), host.starts, host.sizes, host.data)
-    into = device.slab(np.full(len(slab), chunk))
-    kept = Kept.of(device, codec, slab, spec, into)
+    encoded_batch = EncodedBatch(device.upload(host.data), host.starts, host.sizes, host.data)
+    into = device.encoded_batch(np.full(len(encoded_batch), chunk))
+    kept = Kept.of(device, codec, encoded_batch, spec, into)
     check(device, name, into, values)
     seconds = {
-        "ours": gpu.times(device, partial(codec.decode, slab, spec, device, into), repeats, limit / 2),
+        "ours": gpu.times(device, partial(codec.decode, encoded_batch, spec, device, into), repeats, limit / 2),
         "nvCOMP": kept.times(repeats, limit / 2),
     }
     ours, alone = map(median, seconds.values())
-    decoded = chunk * len(slab)
+    decoded = chunk * len(encoded_batch)
     return {
         "codec": name,
         "chunk": chunk,
-        "chunks": len(slab),
+        "chunks": len(encoded_batch),
         "streams": sum(len(streams[1]) for streams in kept.batches),
         "ratio": decoded / int(host.sizes.sum()),
         "GB/s": decoded / ours / 1e9,
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
             if limit := budget.share(len(points) - i):
                 begun, one = i + 1, partial(measure, device, name, nbytes, chunk, options.repeats, limit)
                 rows += filter(None, [timing.tried(f"{name}, {chunk >> 10} KiB", failed, one)])
-                timing.record("gpu_decode", options.output, settings={"unfinished": True}, rows=rows)
+                timing.trace("gpu_decode", options.output, settings={"unfinished": True}, rows=rows)
     left_out = [f"{name}, {chunk >> 10} KiB: no time was left" for name, chunk in points[begun:]]
     heads = ["codec", "KiB a chunk", "chunks", "streams", "ratio", "GB/s", "of nvCOMP"]
     lines = [

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import gpu, timing
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.gpu import planes
 from gpuzarr.gpu.checksums import CRC32C, crc32
 from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
-from gpuzarr.indexing.grid import Box, parts
+from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 
@@ -81,7 +81,7 @@ def shuffles(clock: Clock, nbytes: int) -> dict[str, list[float]]:
     """GB/s of decoded bytes, of each run."""
     device = clock.device
     count = max(1, nbytes // BLOCK)
-    source, target = (device.slab(np.full(count, BLOCK)) for _ in range(2))
+    source, target = (device.encoded_batch(np.full(count, BLOCK)) for _ in range(2))
     source.data.fill(3)
     measure = partial(clock.rates, count * BLOCK)
     found = {}
@@ -94,7 +94,7 @@ def shuffles(clock: Clock, nbytes: int) -> dict[str, list[float]]:
     return found | {"crc32c": measure(partial(crc32, places=where, sizes=source.sizes, polynomial=CRC32C))}
 
 
-def _blocks(device: Device, source: Slab, target: Slab, width: int) -> Blocks:
+def _blocks(device: Device, source: EncodedBatch, target: EncodedBatch, width: int) -> Blocks:
     count = len(source)
     each, first = np.full(count, width), np.arange(count)
     places = addresses(target, device), source.sizes
@@ -128,23 +128,23 @@ class Grid:
     def place(self, device: Device, chunks: Chunks, out: Any) -> None:
         axes = tuple(RegularAxis(n, m) for n, m in zip(self.shape, self.chunks, strict=True))
         found = parts(orthogonal((...,), self.shape), axes, (0,) * 3)
-        boxes = [box for box in found if isinstance(box, Box)]
+        boxes = [box for box in found if isinstance(box, ChunkBlock)]
         place(device, boxes, np.ones(len(self.sizes), bool), chunks, out, 0)
 
     def result(self, device: Device) -> Any:
         return device.array(self.shape, np.dtype(f"u{self.width}"))
 
-    def lying(self, device: Device, slab: Slab) -> Chunks:
-        return Chunks(addresses(slab, device), (16 * self.row, self.row, self.width), 1, slab.data)
+    def lying(self, device: Device, encoded: EncodedBatch) -> Chunks:
+        return Chunks(addresses(encoded, device), (16 * self.row, self.row, self.width), 1, encoded.data)
 
 
 def placement(clock: Clock, nbytes: int, row: int) -> dict[str, list[float]]:
     """GB/s at which decoded chunks with rows of so many bytes come to their place."""
     device = clock.device
     grid = Grid.of(nbytes, row, 4)
-    slab, out = device.slab(grid.sizes), grid.result(device)
-    slab.data.fill(3)
-    return {f"place {row}": clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, slab), out=out))}
+    encoded, out = device.encoded_batch(grid.sizes), grid.result(device)
+    encoded.data.fill(3)
+    return {f"place {row}": clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, encoded), out=out))}
 
 
 def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int, kind: str) -> dict[str, list[float]]:
@@ -152,12 +152,12 @@ def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int, kind: st
     lower half of the planes of each block lies at odd addresses, as raw streams do."""
     device = clock.device
     grid = Grid.of(nbytes, row, width)
-    source, slab, out = device.slab(grid.sizes + 256), device.slab(grid.sizes), grid.result(device)
+    source, encoded, out = device.encoded_batch(grid.sizes + 256), device.encoded_batch(grid.sizes), grid.result(device)
     source.data[...] = device.xp.arange(len(source.data) // 4, dtype=np.uint32).view(np.uint8)
-    left, blocks = _shuffled(device, grid, source, slab, kind == "bit-shuffled")
+    left, blocks = _shuffled(device, grid, source, encoded, kind == "bit-shuffled")
     fused = Chunks(left.addresses, (16 * row, row, width), 1, source.data, left)
     measure = partial(clock.rates, out.nbytes)
-    placed = partial(grid.place, chunks=grid.lying(device, slab), out=out)
+    placed = partial(grid.place, chunks=grid.lying(device, encoded), out=out)
     two = measure(partial(bitunshuffle if left.bits.any() else unshuffle, blocks=blocks), placed)
     want = out.copy()
     one = measure(partial(grid.place, chunks=fused, out=out))
@@ -165,7 +165,9 @@ def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int, kind: st
     return {f"{kind} {width}, place {row}": one, f"{kind} {width}, {row}, in two passes": two}
 
 
-def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab, bits: bool) -> tuple[planes.Planes, Blocks]:
+def _shuffled(
+    device: Device, grid: Grid, source: EncodedBatch, encoded: EncodedBatch, bits: bool
+) -> tuple[planes.Planes, Blocks]:
     width, nbytes, count = grid.width, int(grid.sizes[0]), len(grid.sizes)
     begins = np.arange(0, nbytes, BLOCK)
     size = np.minimum(nbytes - begins, BLOCK)
@@ -175,7 +177,7 @@ def _shuffled(device: Device, grid: Grid, source: Slab, slab: Slab, bits: bool) 
     first = np.arange(count) * len(offset)
     places, cut, of_bits = np.zeros(count, np.uint64), np.full(count, BLOCK), grid.sizes * bits
     left = planes.Planes(width, places, cut, first, streams, of_bits, source.data)
-    targets = (addresses(slab, device)[:, None] + begins.astype(np.uint64)).reshape(-1)
+    targets = (addresses(encoded, device)[:, None] + begins.astype(np.uint64)).reshape(-1)
     blocks = len(targets)
     own = np.ones(blocks, bool)
     return left, Blocks(targets, np.tile(size, count), np.full(blocks, width), np.arange(blocks) * width, own, streams)
@@ -216,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():
             runs |= timing.tried(name, failed, measure) or {}
-            timing.record("gpu_kernels", options.output, settings={"unfinished": True}, runs=runs)
+            timing.trace("gpu_kernels", options.output, settings={"unfinished": True}, runs=runs)
     rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])

@@ -24,7 +24,7 @@ def ours(device: Device, name: str = "") -> Reader:
 
     def read(array: Any, key: Any) -> Any:
         values = array[key]
-        device.seconds(*(device.mark(),) * 2)  # waits for the stream
+        device.seconds(*(device.timestamp(),) * 2)  # waits for the stream
         return values
 
     name = name or f"gpuzarr {device.name.partition(':')[0]}"
@@ -36,7 +36,7 @@ def copied(reader: Reader, device: Device) -> Reader:
 
     def read(array: Any, key: Any) -> Any:
         values = device.upload(np.asarray(reader.read(array, key)))
-        device.seconds(*(device.mark(),) * 2)
+        device.seconds(*(device.timestamp(),) * 2)
         return values
 
     return replace(reader, name=f"{reader.name} + copy", read=read, host=device.download)
@@ -63,7 +63,7 @@ def _on_gpu(name: str, store: Callable[[Path], Any], device: Device) -> Reader:
 
     def read(array: Any, key: Any) -> Any:
         values = array[key]
-        device.seconds(*(device.mark(),) * 2)
+        device.seconds(*(device.timestamp(),) * 2)
         return values
 
     def around() -> Any:

@@ -24,7 +24,7 @@ from benchmarks import gpu, gpu_peers, timing
 from benchmarks.gpu_decode import Kept
 from benchmarks.layouts import Layout, encoded_chunks, fitted, numcodecs_decode, sample, stored, write, zarr_codec
 from benchmarks.peers import Reader
-from gpuzarr.batch import BytesSpec, Slab, packed
+from gpuzarr.batch import BytesSpec, EncodedBatch, packed
 from gpuzarr.devices.contract import Device
 
 
@@ -115,9 +115,9 @@ def nvcomp_alone(row: Row, path: Path, shape: tuple[int, ...], device: Device, r
         host[start : start + len(chunk)] = chunk
     nbytes = 4 * math.prod(fitted(row.chunks, shape))
     codec = gpuzarr.open_array(path, device="cpu").layout.codecs[-1]
-    slab = Slab(device.upload(host), starts, sizes, host)
-    into = device.slab(np.full(len(chunks), nbytes))
-    return Kept.of(device, codec, slab, BytesSpec(nbytes), into).alone(repeats)
+    encoded = EncodedBatch(device.upload(host), starts, sizes, host)
+    into = device.encoded_batch(np.full(len(chunks), nbytes))
+    return Kept.of(device, codec, encoded, BytesSpec(nbytes), into).alone(repeats)
 
 
 def _report(reader: Reader, path: Path) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
                 rows += filter(None, [timing.tried(row.name, failed, one)])
                 shutil.rmtree(place, ignore_errors=True)
                 print(f"measured {row.name}", flush=True)
-                timing.record("gpu_read", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
+                timing.trace("gpu_read", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
     left_out = [f"{row.name}: no time was left" for row in chosen[begun:]]
     print(show(rows))
     print("\n".join(f"{name}, {row['row']}: {why}" for row in rows for name, why in row["left_out"].items()))

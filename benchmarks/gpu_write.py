@@ -27,7 +27,7 @@ from benchmarks import gpu, gpu_peers, timing
 from benchmarks.gpu_decode import Kept
 from benchmarks.layouts import Layout, fitted, numcodec, sample, stored, write, zarr_codec
 from benchmarks.write_local import right
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.contract import Device
 
 SMALL, LARGE = (16, 64, 64), (64, 64, 64)  # of float32: 256 KiB and 1 MiB
@@ -139,9 +139,9 @@ def nvcomp_alone(row: Row, values: np.ndarray, path: Path, device: Device, repea
     plain = np.concatenate([cell.reshape(-1) for cell in cells(values, chunk)]).view(np.uint8)
     nbytes = 4 * math.prod(chunk)
     count = len(plain) // nbytes
-    slab = Slab(device.upload(plain), np.arange(count) * nbytes, np.full(count, nbytes))
+    encoded = EncodedBatch(device.upload(plain), np.arange(count) * nbytes, np.full(count, nbytes))
     codec = gpuzarr.open_array(path, device="cpu").layout.codecs[-1]
-    return Kept.encoding(device, codec, slab, BytesSpec(nbytes)).alone(repeats)
+    return Kept.encoding(device, codec, encoded, BytesSpec(nbytes)).alone(repeats)
 
 
 def cells(values: np.ndarray, chunk: tuple[int, ...]) -> Iterator[np.ndarray]:
@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
                 rows += filter(None, [timing.tried(row.name, failed, one)])
                 shutil.rmtree(place, ignore_errors=True)
                 print(f"measured {row.name}", flush=True)
-                timing.record("gpu_write", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
+                timing.trace("gpu_write", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
     left_out = [f"{row.name}: no time was left" for row in chosen[begun:]]
     print(show(rows))
     print("\n".join(map(where, rows)))

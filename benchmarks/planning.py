@@ -1,7 +1,7 @@
 """What does the host do for a GPU's read? On a device that does nothing: its kernels return at once, so does nvCOMP.
 
-- Planning a selection of a million chunks: waves, coordinates, where chunks lie, descriptors of their placement (goal:
-  1 second). Their keys, as strings, are the most of it.
+- Planning a selection of a million chunks: batches, coordinates, where chunks lie, descriptors of their placement
+  (goal: 1 second). Their keys, as strings, are the most of it.
 - A read of chunks of 64 KiB, from local files to tables of streams: processor time a chunk, of all threads (goal: 25
   microseconds).
 """
@@ -19,7 +19,7 @@ import numpy as np
 import gpuzarr
 from benchmarks import timing
 from benchmarks.layouts import Layout, numcodec, write, zarr_codec
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.indexing.selection import basic
 from gpuzarr.read.strategy import Options, plan
@@ -28,7 +28,7 @@ from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library
 
 WAVE = 64 << 20
-LIMIT = 1 << 30  # as a GPU has it; the emulated one has little memory, and so a hundred times the waves
+LIMIT = 1 << 30  # as a GPU has it; the emulated one has little memory, and so a hundred times the batches
 PLANS = {  # shape in chunks, chunk, chunks of a shard
     "1-d": ((1_000_000,), (16384,), None),
     "3-d, cut": ((100, 100, 100), (16, 32, 32), None),
@@ -45,16 +45,16 @@ READS = {
 def idle() -> Any:
     """The emulated device, with nothing that takes time."""
     device: Any = Emulated()
-    device.wave_bytes, device.memory_limit = WAVE, LIMIT
+    device.batch_bytes, device.memory_limit = WAVE, LIMIT
     device._library = Library()
     device._library._Async = lambda *arguments: 0
     ring = cycle([np.empty(WAVE + WAVE // 8, np.uint8) for _ in range(5)])  # pinned memory is used again too
 
-    def stage(sizes: np.ndarray) -> Slab:
+    def stage(sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)
-        return Slab(next(ring)[:total], starts, sizes)
+        return EncodedBatch(next(ring)[:total], starts, sizes)
 
-    device.stage = stage
+    device.pinned_buffer = stage
     device.array = lambda shape, dtype: np.empty(shape, dtype).view(DeviceArray)
     device.empty = lambda nbytes: np.empty(nbytes, np.uint8).view(DeviceArray)
     device.upload = lambda data: np.ascontiguousarray(data).view(DeviceArray)
@@ -74,12 +74,12 @@ def planned(folder: Path, case: str, chunks: int) -> float:
     memory = np.empty(1, "f4").view(DeviceArray)
     out = np.lib.stride_tricks.as_strided(memory, shape, np.empty(1).strides * len(shape)).view(DeviceArray)
     before = time.perf_counter()
-    for wave in plan(a.layout, basic(..., a.shape), device, Options()).waves:
-        there = np.ones(len(wave.coords), bool)
+    for batch in plan(a.layout, basic(..., a.shape), device, Options()).batches:
+        there = np.ones(len(batch.coords), bool)
         if not shard:
-            there = a.locator.locate(wave.coords, {}).there
+            there = a.locator.locate(batch.coords, {}).present
         lies = Chunks(np.arange(len(there), dtype=np.uint64) * np.uint64(65536), _strides(chunk), 1, None)
-        place(device, wave.parts, there, lies, out, 0)
+        place(device, batch.parts, there, lies, out, 0)
     return time.perf_counter() - before
 
 
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     missed = [f"{case}: planned in {s:.2f} s" for case, s in plans.items() if s > 1]
     missed += [f"{case}: {us:.1f} microseconds a chunk" for case, us in reads.items() if us > 25]
     print("\n".join(["goals missed:", *missed]) if missed else "all goals met")
-    timing.record("planning", options.output, settings={"chunks": options.chunks, "files": options.files},
+    timing.trace("planning", options.output, settings={"chunks": options.chunks, "files": options.files},
                   plan_seconds=plans, read_microseconds=reads, goals_missed=missed)  # fmt: skip
     if options.check and missed:
         raise SystemExit(1)

@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         done = []
         for each in as_completed([pool.submit(one, file) for file in files(options.which, options.tests)]):
             done.append(each.result())
-            timing.record("suite", options.output, settings={"which": options.which}, files=done)
+            timing.trace("suite", options.output, settings={"which": options.which}, files=done)
     print(summary(done))
     print(*(f"{failure['test']}\n{failure['said']}\n" for each in done for failure in each["failed"]), sep="\n")
     bad = [each["file"] for each in done if each["status"]]

@@ -1,4 +1,4 @@
-"""The forms in which chunks travel: specs say what a chunk is, a Slab holds the bytes of many.
+"""The forms in which chunks travel: specs say what a chunk is, an EncodedBatch holds the bytes of many.
 
 Decoded, a batch is no class: it is an array whose first axis counts chunks, so an array codec is
 one array expression, the same in NumPy and in CuPy.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 FEW = 32  # rows up to which Python's own ints are faster than NumPy's functions
-ALIGNMENT = 256  # bytes; of every chunk in a fresh slab: enough for vector loads, nvCOMP and GDS
+ALIGNMENT = 256  # bytes; of every chunk in a fresh encoded batch: enough for vector loads, nvCOMP and GDS
 PACKED = 16  # bytes; what every chunk of an Unmeasured begins at a multiple of
 
 
@@ -44,11 +44,11 @@ class BytesSpec:
 
 
 @dataclass(frozen=True)
-class Slab:
+class EncodedBatch:
     """The bytes of many chunks in one buffer: chunk i is data[starts[i] : starts[i] + sizes[i]].
 
     `data` is a 1-d uint8 array of the device; `starts` and `sizes` are int64 arrays of the host.
-    `host`, for a slab on a GPU: the same bytes (same starts) in host memory, while they are there;
+    `host`, for an encoded batch on a GPU: the same bytes (same starts) in host memory, while they are there;
     headers are parsed and frames validated from it.
     """
 
@@ -66,28 +66,30 @@ class Slab:
 
     @cached_property
     def addresses(self) -> list[int]:
-        """Where each chunk begins. Only for a slab in host memory, which must be held as long as they are used."""
+        """Where each chunk begins. Only for an encoded batch in host memory, which must be held as long as they are
+        used."""
         base = self.data.ctypes.data
         return [base + start for start in self.starts.tolist()]
 
     def on_host(self, i: int) -> np.ndarray:
-        """Chunk i in host memory. Only for a slab that has its bytes there."""
+        """Chunk i in host memory. Only for an encoded batch that has its bytes there."""
         start = int(self.starts[i])
         data = self.data if self.host is None else self.host
         return data[start : start + int(self.sizes[i])]
 
-    def take(self, which: np.ndarray | slice) -> Slab:
+    def take(self, which: np.ndarray | slice) -> EncodedBatch:
         """Some of the chunks; no byte moves."""
-        return Slab(self.data, self.starts[which], self.sizes[which], self.host)
+        return EncodedBatch(self.data, self.starts[which], self.sizes[which], self.host)
 
-    def part(self, skip: int, trim: int) -> Slab:
+    def part(self, skip: int, trim: int) -> EncodedBatch:
         """Every chunk without its first `skip` and its last `trim` bytes; no byte moves."""
-        return Slab(self.data, self.starts + skip, self.sizes - skip - trim, self.host)
+        return EncodedBatch(self.data, self.starts + skip, self.sizes - skip - trim, self.host)
 
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """As a Slab of a GPU, but only the device knows the sizes yet: `starts` and `sizes` are uint64 arrays there.
+    """As an EncodedBatch of a GPU, but only the device knows the sizes yet: `starts` and `sizes` are uint64 arrays
+    there.
 
     Chunk i has sizes[i] bytes, at most `most`; 0: it was refused. They are packed, each at a multiple of PACKED.
     """
@@ -101,22 +103,22 @@ class Unmeasured:
         """Where each chunk begins, uint64 of the device."""
         return self.starts + np.uint64(device.address(self.data))
 
-    def measuring(self, device: Any) -> Callable[[], Slab | None]:
+    def measuring(self, device: Any) -> Callable[[], EncodedBatch | None]:
         """The sizes are fetched, behind all that is launched so far; the function that is returned waits for them.
 
-        It returns the slab, or None where a chunk was refused.
+        It returns the encoded batch, or None where a chunk was refused.
         """
-        data, fetched = self.data, device.fetch(self.sizes)
+        data, fetched = self.data, device.download_async(self.sizes)
 
-        def measured() -> Slab | None:
+        def measured() -> EncodedBatch | None:
             starts, sizes, total = packed(fetched().astype(np.int64), PACKED)
-            return Slab(data[:total], starts, sizes) if sizes.all() else None
+            return EncodedBatch(data[:total], starts, sizes) if sizes.all() else None
 
         return measured
 
 
 def measured(chunks: Any, device: Any) -> Any:
-    """A batch as it is, but for an Unmeasured, whose sizes are waited for: its slab, or None."""
+    """A batch as it is, but for an Unmeasured, whose sizes are waited for: its encoded batch, or None."""
     return chunks.measuring(device)() if isinstance(chunks, Unmeasured) else chunks
 
 

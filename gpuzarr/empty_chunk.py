@@ -10,7 +10,7 @@ import numpy as np
 PIECE = 1 << 12  # elements that are compared before the next are looked at
 
 
-def blank(batch: np.ndarray, fill_value: Any) -> np.ndarray:
+def is_empty(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     """For each chunk of a batch whether all its elements are the fill value: NaN is the same NaN, -0.0 is not 0.0."""
     n, dtype = len(batch), batch.dtype
     if not batch.size or (fill_value is None and dtype.kind != "O"):
@@ -24,13 +24,13 @@ def blank(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     return found
 
 
-def blank_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
+def empty_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
     """Whether all that lies in `chunk` when it is called is the fill value; of None nothing is."""
     if fill_value is None:
         return lambda: False
     data, batch = memoryview(chunk.reshape(-1).view(np.uint8)), chunk[None]
     fill, item = np.full(1, fill_value, chunk.dtype).tobytes(), chunk.itemsize
-    return lambda: data[:item] == fill and data[-item:] == fill and bool(blank(batch, fill_value)[0])
+    return lambda: data[:item] == fill and data[-item:] == fill and bool(is_empty(batch, fill_value)[0])
 
 
 def _bits(batch: Any) -> Any:

@@ -88,9 +88,14 @@ class CodecError(GpuZarrError, ValueError):
         self.index, self.codec = index, codec
 
 
-MISFITS = CodecError, ArithmeticError, TypeError, ValueError  # what codecs raise for bytes and numbers that do not fit
+BAD_DATA_ERRORS = (
+    CodecError,
+    ArithmeticError,
+    TypeError,
+    ValueError,
+)  # what codecs raise for bytes and numbers that do not fit
 
-BAD = CodecError, RangeError  # what is blamed on the chunk that they tell by `index`
+CHUNK_FAULTS = CodecError, RangeError  # what is blamed on the chunk that they tell by `index`
 
 
 class ChunkError(GpuZarrError, ValueError):

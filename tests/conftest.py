@@ -46,7 +46,7 @@ def host_array(result):
     return result.get() if hasattr(result, "get") else np.asarray(result)
 
 
-def settle(device):
+def complete(device):
     """Look at what the device has to tell of what was launched."""
     if look := device.checked():
         look()

@@ -169,7 +169,7 @@ def test_the_pass_of_its_own_reads_nothing_beside_planes(gpu, offset):
     widths = np.array([1, 2, 3, 4, 8, 17])
     chunks = [RNG.integers(0, 256, width * 8 * (2 * width + offset), np.uint8) for width in widths]
     sizes, count = np.array([len(chunk) for chunk in chunks]), len(chunks)
-    (places, held), target = lay(gpu, chunks, offset), gpu.slab(sizes)
+    (places, held), target = lay(gpu, chunks, offset), gpu.encoded_batch(sizes)
     bitunshuffle(gpu, Blocks(addresses(target, gpu), sizes, widths, np.arange(count), np.zeros(count, bool), places))
     for number, (chunk, width) in enumerate(zip(chunks, widths, strict=True)):
         np.testing.assert_array_equal(gpu.download(target[number]), bitunshuffled(chunk, width))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
 from gpuzarr.devices.cost import Costs, Rate
@@ -111,8 +111,8 @@ def test_host_and_gpu_decode_at_the_same_time(gpu, monkeypatch, name):
     host = np.zeros(8 * 32768, np.uint8)
     for start, chunk in zip(starts, chunks, strict=True):
         host[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    slab = Slab(gpu.upload(host), starts, np.array([len(c) for c in chunks]), host)
-    codec.decode(slab, BytesSpec(20_000), gpu)
+    encoded = EncodedBatch(gpu.upload(host), starts, np.array([len(c) for c in chunks]), host)
+    codec.decode(encoded, BytesSpec(20_000), gpu)
     assert happened[0] == "launched" and set(happened) == {"launched", "host"} and happened[-1] == "host"
 
 

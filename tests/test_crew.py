@@ -1,4 +1,4 @@
-"""Helpers: they do what they are asked to, are not waited for in vain, and go with their crew."""
+"""Helpers: they do what they are asked to, are not waited for in vain, and go with their thread pool."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gpuzarr.devices.cpu import Host
-from gpuzarr.devices.threads import Crew
+from gpuzarr.devices.cpu import Cpu
+from gpuzarr.devices.threads import ThreadPool
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -22,37 +22,37 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_as_many_as_are_free() -> None:
-    crew, go, begun = Crew(2), threading.Event(), threading.Semaphore(0)
+    crew, go, begun = ThreadPool(2), threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
         begun.release()
         go.wait()
 
-    turns = crew.ask(work, 5)
-    assert len(turns) == 2 and not crew.ask(work, 1)
+    tasks = crew.ask(work, 5)
+    assert len(tasks) == 2 and not crew.ask(work, 1)
     assert begun.acquire(timeout=20) and begun.acquire(timeout=20)
     go.set()
-    assert [turn.end() for turn in turns] == [None, None]
+    assert [task.end() for task in tasks] == [None, None]
     again = crew.ask(work, 2)
-    assert len(again) == 2 and [turn.end() for turn in again] == [None, None]
+    assert len(again) == 2 and [task.end() for task in again] == [None, None]
 
 
 def test_an_error_is_told_and_the_helper_goes_on() -> None:
-    crew, begun = Crew(1), threading.Event()
+    crew, begun = ThreadPool(1), threading.Event()
 
     def fail() -> None:
         begun.set()
         raise KeyError("x")
 
     for _ in range(3):
-        (turn,) = crew.ask(fail, 1)
+        (task,) = crew.ask(fail, 1)
         begun.wait()
-        assert isinstance(turn.end(), KeyError)
+        assert isinstance(task.end(), KeyError)
         begun.clear()
 
 
 def test_each_item_is_done_once_by_somebody() -> None:
-    host, done = Host(3), []
+    host, done = Cpu(3), []
     for n in (1, 2, 3, 50):
         done.clear()
         host.each(done.append, range(n))
@@ -65,7 +65,7 @@ def test_each_item_is_done_once_by_somebody() -> None:
 
 def test_helpers_go_with_their_crew() -> None:
     before = threading.active_count()
-    crew, go, begun = Crew(2), threading.Event(), threading.Event()
+    crew, go, begun = ThreadPool(2), threading.Event(), threading.Event()
     idle = crew.ask(lambda: None, 1)
     idle[0].end()
 
@@ -88,18 +88,18 @@ def test_what_was_worked_on_is_let_go() -> None:
 
     import weakref
 
-    crew, thing = Crew(1), Thing()
+    crew, thing = ThreadPool(1), Thing()
     seen = weakref.ref(thing)
-    for turn in crew.ask(lambda thing=thing: None, 1):  # type: ignore[misc]
-        turn.end()
-    del thing, turn
+    for task in crew.ask(lambda thing=thing: None, 1):  # type: ignore[misc]
+        task.end()
+    del thing, task
     gc.collect()
     until(lambda: seen() is None)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_helpers_of_its_own() -> None:
-    host, done = Host(2), []
+    host, done = Cpu(2), []
     host.each(done.append, range(10))
     child = os.fork()
     if not child:

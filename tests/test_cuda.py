@@ -10,15 +10,15 @@ import numcodecs
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, Slab, measured
+from gpuzarr.batch import BytesSpec, EncodedBatch, measured
 from gpuzarr.codecs import find
 from gpuzarr.devices import select as choose
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cuda import device as module
 from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.devices.trace import Record, Tab
+from gpuzarr.devices.trace import BatchMemory, Trace
 from gpuzarr.errors import CodecError, DeviceError
-from tests.conftest import settle
+from tests.conftest import complete
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.library import Library
 
@@ -73,7 +73,7 @@ class Stream:
     def wait_event(self, event):
         self.waited.append(event.name)
 
-    def record(self, event=None):
+    def trace(self, event=None):
         self.recorded += 1
         event = event or Event()
         event.name = f"{self.name} {self.recorded}"
@@ -192,11 +192,11 @@ def test_a_batch_and_its_errors(stub):
     host = np.zeros(80000, np.uint8)
     for start, chunk in zip(starts, chunks, strict=True):
         host[start : start + len(chunk)] = chunk
-    slab = Slab(stub.upload(host), starts, np.array([len(c) for c in chunks]), host)
+    encoded = EncodedBatch(stub.upload(host), starts, np.array([len(c) for c in chunks]), host)
     codec = find("blosc", {}, 2)
     for _ in range(2):
-        out = codec.decode(slab, BytesSpec(16000), stub)
-        settle(stub)
+        out = codec.decode(encoded, BytesSpec(16000), stub)
+        complete(stub)
     for i in range(4):
         assert stub.download(out[i]).tobytes() == plain[i].tobytes()
     assert "caller's 1" in stub.stream.waited  # the second batch waits for the first
@@ -204,21 +204,21 @@ def test_a_batch_and_its_errors(stub):
     bad = stub.upload(np.full(1, 2, np.int32))
     stub.check(bad, np.array([5, 6, 7]), "it is bad")
     with pytest.raises(CodecError, match="it is bad") as caught:
-        settle(stub)
+        complete(stub)
     assert caught.value.index == 7
 
-    def fail(wave):
-        stub.check(bad, np.arange(3), "of a wave that failed otherwise")
+    def fail(batch):
+        stub.check(bad, np.arange(3), "of a batch that failed otherwise")
         raise KeyError
 
     with pytest.raises(KeyError):
-        stub.run(lambda wave: wave, fail, [1])
-    settle(stub)
+        stub.run(lambda batch: batch, fail, [1])
+    complete(stub)
 
 
 def test_encoding(stub):
     plain = np.random.default_rng(0).integers(0, 5, (4, 1000)).astype("<f4")
-    chunks = Slab(stub.upload(plain.reshape(-1).view(np.uint8)), np.arange(4) * 4000, np.full(4, 4000))
+    chunks = EncodedBatch(stub.upload(plain.reshape(-1).view(np.uint8)), np.arange(4) * 4000, np.full(4, 4000))
     for codec in (numcodecs.Zstd(), numcodecs.Zlib(), numcodecs.Blosc("lz4", shuffle=2)):
         ours = find(codec.codec_id, {"cname": "lz4"} if codec.codec_id == "blosc" else {}, 2)
         made = measured(ours.encode(chunks, BytesSpec(4000), stub), stub)
@@ -239,25 +239,25 @@ def test_a_gpu_that_stopped(stub, monkeypatch):
 
 @pytest.mark.parametrize("kind", [FailedError, LaunchError])
 def test_a_gpu_that_stopped_between_waves(stub, kind):
-    """What a wave has damaged may be noticed by any call of a later one."""
+    """What a batch has damaged may be noticed by any call of a later one."""
 
-    def finish(wave):
-        if wave == 2:
+    def finish(batch):
+        if batch == 2:
             raise kind("an illegal memory access was encountered")
 
     with pytest.raises(DeviceError, match="cuda:0 stopped"):
-        stub.run(lambda wave: wave, finish, [1, 2, 3])
+        stub.run(lambda batch: batch, finish, [1, 2, 3])
 
 
 def test_what_a_graph_cannot_hold_is_refused_and_leaves_no_trace(stub):
     """An event of a captured stream would be waited for by every batch that follows."""
     stub.stream.capturing = True
-    for use in (lambda: stub.run(lambda wave: wave, lambda wave: None, [1]), lambda: stub.upload(np.zeros(3))):
+    for use in (lambda: stub.run(lambda batch: batch, lambda batch: None, [1]), lambda: stub.upload(np.zeros(3))):
         with pytest.raises(DeviceError, match="captured into a CUDA graph"):
             use()
     stub.stream.capturing = False
-    assert stub.stream.recorded == 0 and stub._turn._last is None
-    stub.run(lambda wave: wave, lambda wave: None, [1])
+    assert stub.stream.recorded == 0 and stub._launch_lock._last is None
+    stub.run(lambda batch: batch, lambda batch: None, [1])
 
 
 def test_an_array_of_another_gpu(stub, monkeypatch):
@@ -278,7 +278,7 @@ def test_memory_of_the_copies_goes_back(stub):
 
 
 def test_memory_that_is_asked_for_again_has_round_sizes(stub):
-    """Waves differ a little; CuPy's pool would keep a block for each of them."""
+    """Batches differ a little; CuPy's pool would keep a block for each of them."""
     sizes = set()
     for nbytes in range(3_000_000, 3_100_000, 10_000):
         sizes.add(nvcomp._grown(nbytes, 1 << 30))
@@ -288,7 +288,7 @@ def test_memory_that_is_asked_for_again_has_round_sizes(stub):
 
 def test_run_and_pickle(stub, monkeypatch):
     done = []
-    stub.run(lambda wave: -wave, done.append, [1, 2, 3])
+    stub.run(lambda batch: -batch, done.append, [1, 2, 3])
     assert done == [-1, -2, -3] and stub.threads == 1 and stub.gpu and repr(stub) == "Cuda(0)"
     for asked in (choose, module):
         monkeypatch.setattr(asked, "why_not_cuda", lambda ordinal: None)
@@ -316,8 +316,8 @@ def test_what_is_fetched_does_not_fill_a_pool_that_lets_nothing_go(stub, monkeyp
         found = stub.download(stub.empty(nbytes))
         assert found.shape == (nbytes,)
     assert set(sizes) == {4096}
-    with stub.tabs.of(Tab(Record(), stub.held, stub._pins.give)):
+    with stub.current.of(BatchMemory(Trace(), stub.held, stub._pins.give)):
         for nbytes in (5_000_000, 5_000_001):
             assert len(stub.download(stub.empty(nbytes))) == nbytes
-            stub.settled()
+            stub.completed()
         assert stub._pins.kept < 6_000_000 and set(sizes) == {4096}  # the second used the memory of the first

@@ -48,13 +48,13 @@ def test_copies_run_beside_and_results_on_the_callers_stream(cuda, path):
     values = a.get(stream=mine)
     assert np.array_equal(cuda.download(values), VALUES)
     report = a.last_read.asdict()
-    waves, copying = report["waves"], cuda._copying
-    assert waves > 3 and not copying.waited
+    batches, copying = report["batches"], cuda._copying
+    assert batches > 3 and not copying.waited
     waited = [event for event in mine.waited if event.startswith("copying")]
-    assert waited == [f"copying {2 * i + 2}" for i in range(waves)]  # the end of each copy, in order
+    assert waited == [f"copying {2 * i + 2}" for i in range(batches)]  # the end of each copy, in order
     memory = [name for name, _ in cuda.xp.made]
-    assert memory[0] == "mine" and memory.count("copying") == waves and set(memory) == {"mine", "copying"}
-    assert report["seconds"]["copy"] == pytest.approx(waves * 2e-3) and report["peak_bytes"] <= 400 << 10
+    assert memory[0] == "mine" and memory.count("copying") == batches and set(memory) == {"mine", "copying"}
+    assert report["seconds"]["copy"] == pytest.approx(batches * 2e-3) and report["peak_bytes"] <= 400 << 10
     assert cuda.held.total == 0 and cuda._pins.kept > 0
     gpuzarr.release()
     assert cuda._pins.kept == 0 and "_pool" not in vars(cuda)
@@ -79,7 +79,7 @@ def test_memory_that_is_really_taken_stays_within_the_limit(cuda, tmp_path, code
     out = xp.empty(values.shape, "f4")
     before, xp.most, xp.pinned = xp.live, 0, 0
     found = a.get(..., out=out)
-    assert a.last_read.asdict()["waves"] > 3
+    assert a.last_read.asdict()["batches"] > 3
     assert 0.3 * limit < xp.most - before + xp.pinned <= limit
     assert np.array_equal(cuda.download(found), values)
 
@@ -87,18 +87,18 @@ def test_memory_that_is_really_taken_stays_within_the_limit(cuda, tmp_path, code
 def test_pinned_buffers_wait_for_their_wave(cuda, path, monkeypatch):
     """A buffer is given back only after what was launched behind the copy out of it was seen to be done."""
     done, given = [], []
-    fetch, give = module.Cuda.fetch, cuda._pins.give
+    fetch, give = module.Cuda.download_async, cuda._pins.give
 
     def fetching(self, data):
         wait = fetch(self, data)
         return lambda: (done.append(1), wait())[1]
 
-    monkeypatch.setattr(module.Cuda, "fetch", fetching)
+    monkeypatch.setattr(module.Cuda, "download_async", fetching)
     monkeypatch.setattr(cuda._pins, "give", lambda buffer: (given.append(len(done)), give(buffer)))
     a = gpuzarr.open_array(path, device="cuda", memory_limit="400KiB")
     a[...]
-    waves = a.last_read.asdict()["waves"]
-    assert len(done) == waves and sorted(set(given)) == list(range(1, waves + 1)) and given == sorted(given)
+    batches = a.last_read.asdict()["batches"]
+    assert len(done) == batches and sorted(set(given)) == list(range(1, batches + 1)) and given == sorted(given)
 
 
 def test_after_an_error_the_host_waits_before_buffers_are_used_again(cuda, path, monkeypatch):
@@ -120,7 +120,7 @@ def test_after_an_error_the_host_waits_before_buffers_are_used_again(cuda, path,
         with pytest.raises(KeyboardInterrupt):
             a[...]
     assert waited[:2] == ["copying", "caller's"] and "given" in waited[2:]
-    assert cuda.held.total == 0 and not cuda._turn._lock.locked()
+    assert cuda.held.total == 0 and not cuda._launch_lock._lock.locked()
     assert np.array_equal(cuda.download(a[...]), VALUES)
 
 

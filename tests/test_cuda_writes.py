@@ -35,12 +35,12 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     array.set(..., value, stream=mine)
     assert np.array_equal(stored(array), VALUES)
     report = array.last_write.asdict()
-    assert report["waves"] >= 4 and report["waves_behind"] == 2
-    assert len(leaving.waited) == report["waves"] and all(event.startswith("mine") for event in leaving.waited)
-    assert leaving.recorded == 2 * report["waves"]  # begin and end of each copy
+    assert report["batches"] >= 4 and report["write_behind_depth"] == 2
+    assert len(leaving.waited) == report["batches"] and all(event.startswith("mine") for event in leaving.waited)
+    assert leaving.recorded == 2 * report["batches"]  # begin and end of each copy
     assert not [event for event in mine.waited if event.startswith("copying")]  # nobody waits for them but the host
     assert set(report["seconds"]) == {"call", "gather", "encode", "copy", "store"}
-    assert report["seconds"]["copy"] == pytest.approx(report["waves"] * 2e-3)
+    assert report["seconds"]["copy"] == pytest.approx(report["batches"] * 2e-3)
     assert cuda.held.total == 0 and cuda._pins.kept > 0
     gpuzarr.release()
     assert "write_limit" not in vars(cuda)
@@ -51,8 +51,8 @@ def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
     waited = []
     monkeypatch.setattr("tests.test_cuda.Event.synchronize", lambda event: waited.append(event.block))
     array[...] = cuda.upload(VALUES)
-    written, waves = waited[:], array.last_write.asdict()["waves"]  # which waits for the last copies' times
-    assert written == 3 * waves * [True]  # flags, sizes and the copy of each wave
+    written, batches = waited[:], array.last_write.asdict()["batches"]  # which waits for the last copies' times
+    assert written == 3 * batches * [True]  # flags, sizes and the copy of each batch
     waited.clear()
     array[...]
     assert waited and not any(waited)
@@ -61,20 +61,20 @@ def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
 def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):  # noqa: F811
     events, give, store = [], cuda._pins.give, Writing._store_on_threads
 
-    def storing(self, wave, slab, which):
-        store(self, wave, slab, which)
+    def storing(self, batch, encoded, which):
+        store(self, batch, encoded, which)
         events.append("stored")
 
     monkeypatch.setattr(Writing, "_store_on_threads", storing)
     monkeypatch.setattr(cuda._pins, "give", lambda buffer: (events.append("given"), give(buffer)))
     array[...] = cuda.upload(VALUES)
     given = 0
-    for event in events:  # the buffers of wave n go back when n waves are stored, at the earliest
+    for event in events:  # the buffers of batch n go back when n batches are stored, at the earliest
         given += event == "given"
         if event == "given":
             assert events[: events.index("given")].count("stored") >= 1
     assert given and events[-1] == "given"
-    assert events.count("stored") == array.last_write.asdict()["waves"]
+    assert events.count("stored") == array.last_write.asdict()["batches"]
 
 
 def test_a_gpu_that_stopped_is_said_once_and_nothing_is_held(cuda, array, monkeypatch):  # noqa: F811

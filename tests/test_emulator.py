@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from tests.conftest import settle
+from tests.conftest import complete
 from tests.emulator import compiled
 from tests.emulator.arrays import DeviceArray
 
@@ -104,14 +104,14 @@ def test_a_write_beside_scratch_is_told(emulated):
     scratch = emulated.empty(100)
     np.lib.stride_tricks.as_strided(scratch.view(np.ndarray), (101,), (1,))[100] = 1
     with pytest.raises(AssertionError, match="beside its scratch"):
-        settle(emulated)
+        complete(emulated)
 
 
 def test_scratch_that_was_let_go_is_watched(emulated):
     there = emulated.address(emulated.empty(100))
     np.ctypeslib.as_array((ctypes.c_uint8 * 1).from_address(there))[0] = 1
     with pytest.raises(AssertionError, match="let go"):
-        settle(emulated)
+        complete(emulated)
 
 
 def test_arrays_of_host_and_device_do_not_meet(emulated):

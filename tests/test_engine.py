@@ -62,16 +62,16 @@ def held(device: Device) -> int:
 def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, gpu: Device) -> None:
     values = field(noise)
     path = write(tmp_path / "a", name, values)
-    waves = []
+    batches = []
     for limit in ("320KiB", 1 << 20):
         a = gpuzarr.open_array(path, device=gpu, memory_limit=limit)
         np.testing.assert_array_equal(host_array(a[...]), values)
         report = a.last_read.asdict()
         assert 0 < report["peak_bytes"] <= parse_bytes(limit)
         assert report["peak_bytes"] <= a.explain().planned_bytes <= parse_bytes(limit)
-        waves.append(report["waves"])
+        batches.append(report["batches"])
         assert held(gpu) == 0
-    assert waves[0] > waves[1] > 1 and waves[0] >= 5
+    assert batches[0] > batches[1] > 1 and batches[0] >= 5
 
 
 @pytest.mark.parametrize("limit", [1, 20000])
@@ -79,7 +79,7 @@ def test_a_chunk_that_needs_more_is_read_alone(limit: int, small: Path, gpu: Dev
     a = gpuzarr.open_array(small, device=gpu)
     np.testing.assert_array_equal(host_array(a.get(memory_limit=limit)), field(True))
     report = a.last_read.asdict()
-    assert report["waves"] == report["chunks"] == 90 and report["waves_ahead"] == 0
+    assert report["batches"] == report["chunks"] == 90 and report["prefetch_depth"] == 0
     assert limit < report["peak_bytes"] < 120_000
 
 
@@ -111,7 +111,7 @@ def test_limits_are_numbers_of_bytes(small: Path) -> None:
 def test_a_limit_on_the_cpu_makes_more_waves(small: Path) -> None:
     a = gpuzarr.open_array(small, device="cpu", memory_limit="64KiB")
     np.testing.assert_array_equal(a[...], field(True))
-    assert a.explain().waves > gpuzarr.open_array(small, device="cpu").explain().waves
+    assert a.explain().batches > gpuzarr.open_array(small, device="cpu").explain().batches
     assert a.explain().planned_bytes <= 64 << 10
 
 
@@ -120,15 +120,15 @@ class Stop(KeyboardInterrupt):
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])
-@pytest.mark.parametrize("place", ["_read", "_decode", "_place", "_settle"])
+@pytest.mark.parametrize("place", ["_read", "_decode", "_place", "_complete"])
 def test_an_interrupt_leaves_nothing_behind(
     place: str, error: type[BaseException], small: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if place == "_settle" and not device.gpu:
+    if place == "_complete" and not device.gpu:
         pytest.skip("the CPU settles nothing")
     a = gpuzarr.open_array(small, device=device, memory_limit="400KiB")
     owner: Any = Reader
-    if device.gpu and place in ("_decode", "_place"):  # where one launch places a whole wave
+    if device.gpu and place in ("_decode", "_place"):  # where one launch places a whole batch
         owner, place = read_path, place[1:] + ("d" if place == "_decode" else "")
     right, calls = getattr(owner, place), []
 
@@ -139,7 +139,7 @@ def test_an_interrupt_leaves_nothing_behind(
         return right(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Reader, "_destinations", lambda self, wave: None)
+        patch.setattr(Reader, "_destinations", lambda self, batch: None)
         patch.setattr(owner, place, stops)
         with pytest.raises(error):
             a[...]
@@ -165,7 +165,7 @@ def test_reports(small: Path, device: Device) -> None:
     a[:20]
     said, text = a.last_read.asdict(), str(a.last_read)
     assert json.loads(json.dumps(said)) is not None
-    assert said["chunks"] == 45 and said["waves"] == a.explain(slice(20)).waves
+    assert said["chunks"] == 45 and said["batches"] == a.explain(slice(20)).batches
     assert said["stored_bytes"] > 45 * 2000 and said["result_bytes"] == 20 * 40 * 40 * 4
     where = device.name if device.gpu else "host"
     assert ("zstd", where) in said["codecs"] and f"zstd on {where}" in text
@@ -175,7 +175,7 @@ def test_reports(small: Path, device: Device) -> None:
             said["streams"] == {"zstd": 45} and said["sent_bytes"] > said["stored_bytes"] and "copy" in said["seconds"]
         )
     planned = a.explain(slice(20))
-    assert str(planned.memory_limit) in str(planned) and planned.asdict()["waves_ahead"] == planned.waves_ahead
+    assert str(planned.memory_limit) in str(planned) and planned.asdict()["prefetch_depth"] == planned.prefetch_depth
     assert pickle.loads(pickle.dumps(gpuzarr.open_array(small, device="cpu"))).last_read is None
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gpuzarr.indexing.axis import segments
 from gpuzarr.indexing.flip import ascending, flipped
-from gpuzarr.indexing.grid import Box, parts
+from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal, pointwise
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
@@ -57,7 +57,7 @@ def place_all(array: np.ndarray, grid: list[Axis], selection, together: tuple[in
             else:
                 for start, chunk in zip(starts, batch, strict=True):
                     target.reshape(-1).view("u1")[start : start + chunk.nbytes] = chunk.reshape(-1).view("u1")
-            if isinstance(piece, Box) and prod(together) > 1:
+            if isinstance(piece, ChunkBlock) and prod(together) > 1:
                 assert len(np.unique(piece.coords // np.array(together), axis=0)) == 1
             seen += len(piece)
     return out

@@ -83,7 +83,7 @@ def test_what_waits_is_bounded() -> None:
     with a.writer(max_inflight=64 * 32) as w:  # a quarter are 8 rows: these are written when one more comes
         for i in range(64):
             w[i] = np.full(64, i, "u1")
-            assert w._joined.nbytes <= 64 * 8
+            assert w._merging.nbytes <= 64 * 8
         assert 3 <= store.writes["c/0/0"] <= 8
         w[:1] = 0
         w[1:] = 5  # a scalar for more than may wait is never spread out in memory

@@ -6,7 +6,7 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, shuffle_chunks, unshuffle
 from gpuzarr.gpu.tables import copy
@@ -19,22 +19,22 @@ def crowded(device, chunks):
     data = np.full(int(starts[-1] + sizes[-1] + 5), 0xEE, np.uint8)
     for start, chunk in zip(starts, chunks, strict=True):
         data[start : start + len(chunk)] = chunk
-    return Slab(device.upload(data), starts, sizes, data)
+    return EncodedBatch(device.upload(data), starts, sizes, data)
 
 
-def places(device, slab):
-    return np.uint64(device.address(slab.data)) + slab.starts.astype(np.uint64)
+def places(device, encoded):
+    return np.uint64(device.address(encoded.data)) + encoded.starts.astype(np.uint64)
 
 
-def expect(device, slab, chunks):
-    """`slab` holds the chunks, and every other byte is as `crowded` left it."""
-    want = np.full(len(slab.data), 0xEE, np.uint8)
-    for start, chunk in zip(slab.starts, chunks, strict=True):
+def expect(device, encoded, chunks):
+    """`encoded` holds the chunks, and every other byte is as `crowded` left it."""
+    want = np.full(len(encoded.data), 0xEE, np.uint8)
+    for start, chunk in zip(encoded.starts, chunks, strict=True):
         want[start : start + len(chunk)] = chunk
-    np.testing.assert_array_equal(device.download(slab.data), want)
+    np.testing.assert_array_equal(device.download(encoded.data), want)
 
 
-def blank(device, sizes):
+def is_empty(device, sizes):
     return crowded(device, [np.zeros(n, np.uint8) for n in sizes])
 
 
@@ -61,7 +61,7 @@ def blocks(device, source, target, width, first, own):
 
 def test_copy(threads):
     chunks = random(np.random.default_rng(0), (1, 15, 16, 17, 64, 5000, 70000, 0, 33))
-    source, target = crowded(threads, chunks), blank(threads, [len(c) for c in chunks])
+    source, target = crowded(threads, chunks), is_empty(threads, [len(c) for c in chunks])
     copy(threads, places(threads, source), places(threads, target), source.sizes)
     expect(threads, target, chunks)
 
@@ -73,7 +73,7 @@ def test_shuffle(threads, width, verb):
     planes = random(np.random.default_rng(width), sizes)
     elements = [unshuffled(c, width) for c in planes]
     given, want = (planes, elements) if verb == "unshuffle" else (elements, planes)
-    target = blank(threads, sizes)
+    target = is_empty(threads, sizes)
     shuffle_chunks(crowded(threads, given), width, threads, target, verb)
     expect(threads, target, want)
 
@@ -87,7 +87,7 @@ def test_unshuffle_of_planes_apart(threads, width):
     source = crowded(threads, planes + whole)
     want = [np.stack(planes[i * width : (i + 1) * width], axis=1).reshape(-1) for i in range(3)]
     want += [unshuffled(c, width) for c in whole]
-    target = blank(threads, [len(c) for c in want])
+    target = is_empty(threads, [len(c) for c in want])
     first = np.array([0, width, 2 * width, 3 * width, 3 * width + 1])
     own = np.array([True, True, True, False, False])
     unshuffle(threads, blocks(threads, source, target, width, first, own))
@@ -99,7 +99,7 @@ def test_bitunshuffle(threads, width):
     rng = np.random.default_rng(width)
     sizes = [width * n for n in (8, 16, 32, 40, 248, 1024)] + [width * 96 + width - 1]
     chunks = random(rng, sizes)
-    source, target = crowded(threads, chunks), blank(threads, sizes)
+    source, target = crowded(threads, chunks), is_empty(threads, sizes)
     count = len(sizes)
     bitunshuffle(threads, blocks(threads, source, target, width, np.arange(count), np.zeros(count, bool)))
     expect(threads, target, [bitunshuffled(c, width) for c in chunks])
@@ -107,7 +107,7 @@ def test_bitunshuffle(threads, width):
 
 def test_bitunshuffle_of_planes_apart(threads):
     planes = random(np.random.default_rng(5), [136] * 4)
-    source, target = crowded(threads, planes), blank(threads, [136 * 4])
+    source, target = crowded(threads, planes), is_empty(threads, [136 * 4])
     bitunshuffle(threads, blocks(threads, source, target, 4, np.array([0]), np.array([True])))
     expect(threads, target, [bitunshuffled(np.concatenate(planes), 4)])
 
@@ -119,15 +119,15 @@ CHECKSUM_SIZES = (0, 1, 3, 4, 5, 1023, 1024, 1025, 65535, 65536, 65537, 200001)
 def test_crc32(threads, name):
     polynomial, reference = getattr(checksums, name), {"CRC32C": google_crc32c.value, "CRC32": zlib.crc32}[name]
     chunks = random(np.random.default_rng(1), CHECKSUM_SIZES)
-    slab = crowded(threads, chunks)
-    got = threads.download(checksums.crc32(threads, places(threads, slab), slab.sizes, polynomial))
+    encoded = crowded(threads, chunks)
+    got = threads.download(checksums.crc32(threads, places(threads, encoded), encoded.sizes, polynomial))
     assert got.tolist() == [reference(c.tobytes()) for c in chunks]
 
 
 def test_adler32(threads):
     chunks = [*random(np.random.default_rng(1), CHECKSUM_SIZES), np.full(150000, 255, np.uint8)]
-    slab = crowded(threads, chunks)
-    got = threads.download(checksums.adler32(threads, places(threads, slab), slab.sizes))
+    encoded = crowded(threads, chunks)
+    got = threads.download(checksums.adler32(threads, places(threads, encoded), encoded.sizes))
     assert got.tolist() == [zlib.adler32(c.tobytes()) for c in chunks]
 
 

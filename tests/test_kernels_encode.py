@@ -5,14 +5,14 @@ import pytest
 
 from gpuzarr.batch import BytesSpec, measured
 from gpuzarr.codecs import find
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.gpu.append import append_crc32c
 from gpuzarr.gpu.checksums import BIG, LITTLE
 from gpuzarr.gpu.compact import Ends, compacted, places
-from gpuzarr.gpu.empty import only_fill
+from gpuzarr.gpu.empty import is_empty_on_gpu
 from gpuzarr.gpu.shuffle import bitshuffle
-from tests.codecs.fixtures import slab, whole
-from tests.test_kernels import bitunshuffled, blank, blocks, crowded, expect, random
+from tests.codecs.fixtures import encoded_batch, whole
+from tests.test_kernels import bitunshuffled, blocks, crowded, expect, is_empty, random
 from tests.test_kernels import places as addresses
 
 
@@ -22,7 +22,7 @@ def test_bitshuffle(threads, width):
     sizes = [width * n for n in (8, 16, 32, 40, 248, 1024)] + [width * 96 + width - 1]
     planes = random(rng, sizes)
     elements = [bitunshuffled(c, width) for c in planes]
-    source, target = crowded(threads, elements), blank(threads, sizes)
+    source, target = crowded(threads, elements), is_empty(threads, sizes)
     count = len(sizes)
     bitshuffle(threads, blocks(threads, source, target, width, np.arange(count), np.zeros(count, bool)))
     expect(threads, target, planes)
@@ -50,13 +50,13 @@ def test_compacted(threads, ends):
     }[ends]
     head, tail = made.head_bytes, made.tail_bytes
     actual = threads.upload(np.array(sizes, np.uint64))
-    slab = measured(compacted(threads, threads.upload(addresses(threads, source)), actual, 70_000, made), threads)
-    data = threads.download(slab.data)
+    encoded = measured(compacted(threads, threads.upload(addresses(threads, source)), actual, 70_000, made), threads)
+    data = threads.download(encoded.data)
     for i, stream in enumerate(streams):
-        got = data[slab.starts[i] : slab.starts[i] + slab.sizes[i]].tobytes()
+        got = data[encoded.starts[i] : encoded.starts[i] + encoded.sizes[i]].tobytes()
         little, big = words[i : i + 1].astype("<u4").tobytes(), words[i : i + 1].astype(">u4").tobytes()
         assert got == little[:head] + stream.tobytes() + big[:tail]
-    assert (slab.starts[1:] - slab.starts[:-1] - slab.sizes[:-1] < 16).all()
+    assert (encoded.starts[1:] - encoded.starts[:-1] - encoded.sizes[:-1] < 16).all()
 
 
 def test_a_failed_stream_is_seen(threads):
@@ -90,7 +90,7 @@ def test_blosc(threads, cname, shuffle, width):
     made = measured(codec.encode(crowded(threads, chunks), BytesSpec(12_000), threads), threads)
     data = threads.download(made.data)
     frames = [data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)]
-    back = codec.decode(slab(*frames), BytesSpec(12_000), HOST)
+    back = codec.decode(encoded_batch(*frames), BytesSpec(12_000), CPU)
     assert whole(back) == [c.tobytes() for c in chunks]
     assert [frame[2] & 2 for frame in frames] == [0, 2, 0, 0, 2]
 
@@ -100,9 +100,9 @@ def test_append_crc32c(threads, at_end):
     chunks = random(np.random.default_rng(2), [0, 1, 4, 1025, 70_001])
     made = append_crc32c(crowded(threads, chunks), at_end, threads)
     data = threads.download(made.data)
-    found = slab(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
+    found = encoded_batch(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
     codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
-    assert whole(codec.decode(found, BytesSpec(None), HOST)) == [c.tobytes() for c in chunks]
+    assert whole(codec.decode(found, BytesSpec(None), CPU)) == [c.tobytes() for c in chunks]
 
 
 @pytest.mark.parametrize("at_end", [False, True])
@@ -113,12 +113,12 @@ def test_append_crc32c_where_the_host_knows_no_sizes(threads, at_end):
     packed = compacted(threads, threads.upload(addresses(threads, source)), sizes, 70_001, Ends())
     made = measured(append_crc32c(packed, at_end, threads), threads)
     data = threads.download(made.data)
-    found = slab(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
+    found = encoded_batch(*(data[s : s + n].tobytes() for s, n in zip(made.starts, made.sizes, strict=True)))
     codec = find("crc32c", {"location": "end" if at_end else "start"}, 2)
-    assert whole(codec.decode(found, BytesSpec(None), HOST)) == [c.tobytes() for c in chunks]
+    assert whole(codec.decode(found, BytesSpec(None), CPU)) == [c.tobytes() for c in chunks]
 
 
 def test_only_fill(threads):
     batch = np.zeros((5, 99, 99), np.uint16)
     batch[1, 0, 0] = batch[2, 98, 98] = batch[3, 50, 50] = 1
-    assert only_fill(threads.upload(batch), 0, threads)().tolist() == [True, False, False, False, True]
+    assert is_empty_on_gpu(threads.upload(batch), 0, threads)().tolist() == [True, False, False, False, True]

@@ -11,7 +11,7 @@ from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import CodecError, DeviceError
 from gpuzarr.read import memory as budget
-from tests.conftest import settle
+from tests.conftest import complete
 
 FORMATS = sorted(nvcomp.FORMATS)
 
@@ -72,13 +72,13 @@ def test_another_version_is_refused(monkeypatch):
 
 def batch(gpu, streams, nbytes, spoil=()):
     """Decode streams of one algorithm; what was decoded."""
-    source = gpu.slab(np.array([len(s) for s in streams], np.int64))
+    source = gpu.encoded_batch(np.array([len(s) for s in streams], np.int64))
     data = np.zeros(len(source.data), np.uint8)
     for start, stream in zip(source.starts, streams, strict=True):
         data[start : start + len(stream)] = np.frombuffer(stream, np.uint8)
     for i in spoil:
         data[source.starts[i] + source.sizes[i] // 2 :][:8] ^= 0x5A
-    there, target = gpu.upload(data), gpu.slab(np.full(len(streams), nbytes, np.int64))
+    there, target = gpu.upload(data), gpu.encoded_batch(np.full(len(streams), nbytes, np.int64))
     base, end = gpu.address(there), gpu.address(target.data)
     sources, targets = (base + source.starts).astype(np.uint64), (end + target.starts).astype(np.uint64)
     return sources, source.sizes, targets, target.sizes, target, there
@@ -97,7 +97,7 @@ def test_a_batch(gpu, zstd_streams, monkeypatch, most):
     chunks, streams = zstd_streams
     *columns, target, _kept = batch(gpu, streams, 5000)
     gpu.decompress("zstd", *columns, np.arange(9))
-    settle(gpu)
+    complete(gpu)
     out = gpu.download(target.data)
     assert [out[s : s + 5000].tobytes() for s in target.starts] == chunks
 
@@ -110,15 +110,15 @@ def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, monkeypatch, mo
     columns[3] = columns[3] + np.where(np.isin(np.arange(9), [5, 7]), 1, 0)  # a size that is not met
     gpu.decompress("zstd", *columns, np.arange(9) * 10)
     with pytest.raises(CodecError, match="nvCOMP zstd") as caught:
-        settle(gpu)
+        complete(gpu)
     assert caught.value.index == 50
-    settle(gpu)  # it was told once
+    complete(gpu)  # it was told once
 
 
 def test_an_empty_batch_is_nothing(gpu):
     none = np.zeros(0, np.uint64)
     gpu.decompress("lz4", none, none, none, none, none)
-    settle(gpu)
+    complete(gpu)
 
 
 def test_deflate_wants_aligned_streams(gpu):

@@ -14,7 +14,7 @@ from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.devices.trace import Record, Tab
+from gpuzarr.devices.trace import BatchMemory, Trace
 from gpuzarr.errors import DeviceError
 from gpuzarr.gpu.compress import effort
 from gpuzarr.write.memory import write_cost
@@ -90,11 +90,11 @@ def test_a_batch(gpu, form, most, monkeypatch):
     monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)  # the second: in parts
     rng = np.random.default_rng(0)
     plain = [rng.integers(0, 9, n, dtype=np.uint8).tobytes() for n in (1, 77, 5000, 5000, 4096, 1, 300)]
-    source = gpu.slab(np.array([len(p) for p in plain]))
+    source = gpu.encoded_batch(np.array([len(p) for p in plain]))
     data = np.zeros(len(source.data), np.uint8)
     for start, chunk in zip(source.starts, plain, strict=True):
         data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    there, target = gpu.upload(data), gpu.slab(np.full(7, gpu.compressed_room(form, 5000)))
+    there, target = gpu.upload(data), gpu.encoded_batch(np.full(7, gpu.compressed_room(form, 5000)))
     sources, targets = (gpu.address(a) + s for a, s in ((there, source.starts), (target.data, target.starts)))
     made = gpu.compress(form, sources.astype(np.uint64), source.sizes, targets.astype(np.uint64))
     sizes, out = gpu.download(made).tolist(), gpu.download(target.data)
@@ -137,12 +137,15 @@ def test_scratch_is_what_the_wave_has_left(gpu, monkeypatch):
     """A batch that wants more goes in parts, which all use the same memory."""
     taken, empty = [], type(gpu).empty
     monkeypatch.setattr(type(gpu), "empty", lambda self, nbytes: (taken.append(nbytes), empty(self, nbytes))[1])
-    with gpu.tabs.of(Tab(Record(share=1 << 20), gpu.held)):
-        source, target = gpu.slab(np.full(64, 4096)), gpu.slab(np.full(64, gpu.compressed_room("lz4", 4096)))
+    with gpu.current.of(BatchMemory(Trace(share=1 << 20), gpu.held)):
+        source, target = (
+            gpu.encoded_batch(np.full(64, 4096)),
+            gpu.encoded_batch(np.full(64, gpu.compressed_room("lz4", 4096))),
+        )
         source.data.fill(1)
         at, to = (np.uint64(gpu.address(s.data)) + s.starts.astype(np.uint64) for s in (source, target))
         taken.clear()
         made = gpu.download(gpu.compress("lz4", at, source.sizes, to))
-        room = gpu.tabs.room
+        room = gpu.current.room
     assert made.all() and sum(taken) < 1 << 20 and room > 0
     assert len([nbytes for nbytes in taken if nbytes > nvcomp.GUARD]) == 1

@@ -16,7 +16,7 @@ from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.gpu.place import AXES, Chunks, fits, place
 from gpuzarr.indexing.flip import ascending, flipped
-from gpuzarr.indexing.grid import Box, parts
+from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.read.place import placeable
@@ -130,7 +130,9 @@ def test_axes_that_the_kernel_does_not_have(gpu):
     assert not fits(shape, gpu.xp.empty(shape, "f4"), gpu)
     assert not fits((2,), gpu.upload(np.zeros(9, np.uint8))[1:].view("f4"), gpu)
     chain = Chain.build((find("bytes", {"endian": "little"}, 3),), ChunkSpec((4,), np.dtype("f4"), 0))
-    boxes = [Box(some.segments) for some in parts(orthogonal((np.array([1, 3]),), (9,)), (RegularAxis(9, 4),), (0,))]
+    boxes = [
+        ChunkBlock(some.segments) for some in parts(orthogonal((np.array([1, 3]),), (9,)), (RegularAxis(9, 4),), (0,))
+    ]
     assert not placeable(boxes, chain, gpu.xp.empty(2, "f4"), gpu)
 
 
@@ -141,10 +143,10 @@ def test_plain_says_how_elements_lie(orders, endian):
     spec = ChunkSpec((2, 3, 5), np.dtype("i4"), 0)
     chain = Chain.build(codecs, spec)
     batch = RNG.integers(0, 1000, (1, *spec.shape)).astype("i4")
-    from gpuzarr.devices.cpu import HOST
+    from gpuzarr.devices.cpu import CPU
 
-    lies = chain.encode(batch, HOST)[0].view("<i4" if endian == "little" else ">i4")
-    plain = chain.plain
+    lies = chain.encode(batch, CPU)[0].view("<i4" if endian == "little" else ">i4")
+    plain = chain.memory_order
     assert (plain.steps, plain.swap) == (len(orders) + 1, 1 if endian == "little" else 4)
     strides = tuple(4 * step for step in plain.strides)
     np.testing.assert_array_equal(np.lib.stride_tricks.as_strided(lies, spec.shape, strides), batch[0])

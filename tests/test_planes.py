@@ -63,8 +63,8 @@ def shuffling(elements, of_bits=()):
         for number, row in enumerate(rows):
             plain = (row.byteswap() if swapped else row).reshape(-1).view(np.uint8)
             block = width * (elements + (8 if of_bits else 5) * (number % 2)) if number % 3 != 2 else 0
-            apart = bit_planes_of if number % 4 in of_bits else planes_of
-            made = apart(plain, width, block) if block else [plain]
+            scoped_scratch = bit_planes_of if number % 4 in of_bits else planes_of
+            made = scoped_scratch(plain, width, block) if block else [plain]
             first.append(sum(len(p) for p, b in zip(count, blocks, strict=True) if b))
             parts += made
             count.append(made)

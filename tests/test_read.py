@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import Host
+from gpuzarr.devices.cpu import Cpu
 from gpuzarr.indexing.locate import Locator
 from tests.conftest import host_array
 
@@ -68,7 +68,7 @@ def test_selections(stored: tuple[Path, np.ndarray], device: Device) -> None:
 
 def test_many_waves(stored: tuple[Path, np.ndarray], device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     path, want = stored
-    monkeypatch.setattr(device, "wave_bytes", 600, raising=False)
+    monkeypatch.setattr(device, "batch_bytes", 600, raising=False)
     np.testing.assert_array_equal(host_array(gpuzarr.open_array(path, device=device)[...]), want)
 
 
@@ -177,8 +177,8 @@ def test_consolidated_metadata_is_used(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_reads(stored: tuple[Path, np.ndarray]) -> None:
     path, want = stored
-    a = gpuzarr.open_array(path, device=Host(4))
-    a.device.wave_bytes = 600
+    a = gpuzarr.open_array(path, device=Cpu(4))
+    a.device.batch_bytes = 600
     np.testing.assert_array_equal(a[...], want)  # the threads of the pool run
     child = os.fork()
     if child == 0:

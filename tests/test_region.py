@@ -1,4 +1,4 @@
-"""Small regions on the CPU: the same values and errors as the waves give, by less work."""
+"""Small regions on the CPU: the same values and errors as the batches give, by less work."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_values(name: str, key: tuple[slice, ...], arrays: dict[str, gpuzarr.Arr
     np.testing.assert_array_equal(a[key], VALUES[key])  # now with indexes of shards that are known
     assert done[-1]
     said = a.last_read.asdict()
-    assert said["waves"] == 1 and said["chunks"] >= 1 and said["stored_bytes"] > 0 and said["waves_ahead"] == 0
+    assert said["batches"] == 1 and said["chunks"] >= 1 and said["stored_bytes"] > 0 and said["prefetch_depth"] == 0
     assert "storage" in said["seconds"] and said["codecs"] and said["io"].startswith("POSIX")
 
 

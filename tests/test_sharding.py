@@ -16,7 +16,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from tests.conftest import host_array
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -76,7 +76,7 @@ def store(codecs: list[Any]) -> tuple[dict[str, bytes], np.ndarray]:
         for j in range(2):
             if (i, j) != (1, 0):
                 chunk = padded[4 * i : 4 * i + 4, 6 * j : 6 * j + 6]
-                found[f"c/{i}/{j}"] = chain.encode(chunk[None], HOST)[0].tobytes()
+                found[f"c/{i}/{j}"] = chain.encode(chunk[None], CPU)[0].tobytes()
     return found, want
 
 

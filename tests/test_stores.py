@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import MISSING, Ranges
 from gpuzarr.stores.local import store as local
@@ -36,16 +36,16 @@ class Place:
     def __call__(self, sizes):
         assert sizes.dtype == np.int64 and (sizes >= 0).all()
         starts, _, total = packed(sizes + 3, 1)
-        self.slab = Slab(np.full(total + 1, 0xAA, np.uint8), starts + 1, sizes)
+        self.encoded = EncodedBatch(np.full(total + 1, 0xAA, np.uint8), starts + 1, sizes)
         self.calls.append(sizes)
-        return self.slab
+        return self.encoded
 
     def check(self):
         assert len(self.calls) == 1
-        outside = np.ones(len(self.slab.data), bool)
-        for start, size in zip(self.slab.starts, self.slab.sizes, strict=True):
+        outside = np.ones(len(self.encoded.data), bool)
+        for start, size in zip(self.encoded.starts, self.encoded.sizes, strict=True):
             outside[start : start + size] = False
-        assert (self.slab.data[outside] == 0xAA).all()
+        assert (self.encoded.data[outside] == 0xAA).all()
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,14 @@ def no_leak():
 
 def read(store, ranges):
     place = Place()
-    slab = store.read(ranges, place)
+    encoded = store.read(ranges, place)
     place.check()
-    assert len(slab) == len(ranges) and slab.data is place.slab.data
-    return [None if slab.sizes[i] == MISSING else slab[i].tobytes() for i in range(len(slab))], place.slab, slab
+    assert len(encoded) == len(ranges) and encoded.data is place.encoded.data
+    return (
+        [None if encoded.sizes[i] == MISSING else encoded[i].tobytes() for i in range(len(encoded))],
+        place.encoded,
+        encoded,
+    )
 
 
 def ranges_of(rows, keys=KEYS):
@@ -130,31 +134,33 @@ def test_with_few_files_open_at_once(stores, rows):
 def test_whole_objects_lie_where_place_says(stores, no_leak):
     keys = [key for key in KEYS if key in CONTENTS]
     for each in stores:
-        got, placed, slab = read(each, Ranges.whole(keys))
-        assert slab is placed
+        got, placed, encoded = read(each, Ranges.whole(keys))
+        assert encoded is placed
         assert got == [CONTENTS[key] for key in keys]
-        got, placed, slab = read(each, Ranges.whole(KEYS))
+        got, placed, encoded = read(each, Ranges.whole(KEYS))
         assert got == [CONTENTS.get(key) for key in KEYS]
-        assert np.array_equal(slab.starts, placed.starts)
+        assert np.array_equal(encoded.starts, placed.starts)
         assert read(each, Ranges.whole([]))[0] == []
 
 
 def test_bytes_for_a_device_go_to_its_host_side(stores):
     for each in stores:
         host = np.zeros(17, np.uint8)
-        slab = each.read(Ranges.whole(["c/2"]), lambda sizes, host=host: Slab(None, np.zeros(1, np.int64), sizes, host))
-        assert slab.on_host(0).tobytes() == CONTENTS["c/2"]
+        encoded = each.read(
+            Ranges.whole(["c/2"]), lambda sizes, host=host: EncodedBatch(None, np.zeros(1, np.int64), sizes, host)
+        )
+        assert encoded.on_host(0).tobytes() == CONTENTS["c/2"]
 
 
 def test_neighbours_are_joined(folder):
     """10 bytes, 2 apart, shuffled: one segment; farther apart than the gap: one each, in the order asked."""
     near = ranges_of([(0, i, 10) for i in rng.permutation(np.arange(0, 20_000 - 10, 12))], ["c/5"])
-    _, placed, slab = read(LocalStore(folder, coalesce_gap=2), near)
+    _, placed, encoded = read(LocalStore(folder, coalesce_gap=2), near)
     assert len(placed) == 1
     assert placed.sizes[0] == near.offsets.max() + 10
-    assert all(slab[i].tobytes() == CONTENTS["c/5"][near.offsets[i] :][:10] for i in range(len(slab)))
-    _, placed, slab = read(LocalStore(folder, coalesce_gap=1), near)
-    assert slab is placed
+    assert all(encoded[i].tobytes() == CONTENTS["c/5"][near.offsets[i] :][:10] for i in range(len(encoded)))
+    _, placed, encoded = read(LocalStore(folder, coalesce_gap=1), near)
+    assert encoded is placed
     _, placed, _ = read(LocalStore(folder, coalesce_gap=2, coalesce_size=1000), near)
     assert len(placed) == 20
     assert placed.sizes.max() <= 1000 + 10
@@ -165,9 +171,9 @@ def test_a_few_large_neighbours_are_read_one_by_one(tmp_path):
     (tmp_path / "large").write_bytes(data.tobytes())
     for size, count in [(30_000, 3), (1000, 3), (1000, 50)]:
         asked = ranges_of([(0, i * size, size) for i in range(count)], ["large"])
-        _, placed, slab = read(LocalStore(str(tmp_path)), asked)
+        _, placed, encoded = read(LocalStore(str(tmp_path)), asked)
         assert len(placed) == (count if size > 16384 else 1)
-        assert all(slab[i].tobytes() == data[i * size :][:size].tobytes() for i in range(count))
+        assert all(encoded[i].tobytes() == data[i * size :][:size].tobytes() for i in range(count))
 
 
 def test_few_and_many_chunks_are_packed_alike():
@@ -343,8 +349,10 @@ def test_more_files_than_may_be_open(tmp_path, no_leak):
 
     order = rng.permutation(2 * len(keys)) % len(keys)
     for ranges in (Ranges.whole(keys), Ranges(keys, order, np.full(len(order), 1), np.full(len(order), 3))):
-        slab = LocalStore(tmp_path).read(ranges, place)
-        assert all(slab[i].tobytes() == keys[ranges.objects[i]].encode()[ranges.offsets[i] :] for i in range(len(slab)))
+        encoded = LocalStore(tmp_path).read(ranges, place)
+        assert all(
+            encoded[i].tobytes() == keys[ranges.objects[i]].encode()[ranges.offsets[i] :] for i in range(len(encoded))
+        )
     assert most == 0
     LocalStore(tmp_path).read(Ranges.whole(keys[:200]), place)
     assert most == 200
@@ -402,7 +410,7 @@ def test_timing(tmp_path):
     each, room = LocalStore(tmp_path), np.zeros(1 << 24, np.uint8)
 
     def place(sizes):
-        return Slab(room, packed(sizes)[0], sizes)
+        return EncodedBatch(room, packed(sizes)[0], sizes)
 
     offsets = np.arange(0, 1 << 24, 1 << 10)
     shard = Ranges(["shard"], np.zeros(len(offsets), int), offsets, np.full(len(offsets), 1 << 10))

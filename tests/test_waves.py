@@ -1,4 +1,4 @@
-"""How large waves are on a GPU: never beyond the memory limit, and no smaller than what is stored allows."""
+"""How large batches are on a GPU: never beyond the memory limit, and no smaller than what is stored allows."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.errors import DeviceError
 from gpuzarr.indexing.selection import basic
 from gpuzarr.read import estimate as stored
-from gpuzarr.read.memory import Cost, Share, share
+from gpuzarr.read.memory import BatchBudget, Cost, share
 from gpuzarr.read.strategy import STREAMS, Options, plan
 from tests.conftest import host_array
 
-GPU = cast(Device, SimpleNamespace(gpu=True, ahead=2, threads=1, wave_bytes=256 << 20, memory_limit=1 << 30))
+GPU = cast(Device, SimpleNamespace(gpu=True, prefetch_depth=2, threads=1, batch_bytes=256 << 20, memory_limit=1 << 30))
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {
     "zstd": ("zstd", {}),
     "blosc-lz4": ("blosc", {"cname": "lz4", "shuffle": 1}),
     "zlib": ("zlib", {}),
 }
-BEFORE = {  # chunks a wave when every chunk was thought to be stored as large as decoded: limit, codec, bytes a chunk
+BEFORE = {  # chunks a batch when every chunk was thought to be stored as large as decoded: limit, codec, bytes a chunk
     (GIB, "zstd"): {64 * KIB: 1652, 256 * KIB: 417, MIB: 104},
     (GIB, "blosc-lz4"): {64 * KIB: 1495, 256 * KIB: 377, MIB: 94},
     (GIB, "zlib"): {64 * KIB: 2059, 256 * KIB: 522, MIB: 131},
@@ -55,7 +55,7 @@ def chain(codec: str, nbytes: int) -> Chain:
     return Chain.build(codecs, ChunkSpec((nbytes // 4,), np.dtype("f4"), 0))
 
 
-def shared(codec: str, nbytes: int, ratio: float, limit: int, wanted: int = STREAMS) -> Share:
+def shared(codec: str, nbytes: int, ratio: float, limit: int, wanted: int = STREAMS) -> BatchBudget:
     return share(chain(codec, nbytes), GPU, limit, wanted, True, True, lambda: int(nbytes / ratio * stored.MARGIN))
 
 
@@ -65,18 +65,18 @@ def test_streams_a_wave(limit: int, codec: str) -> None:
         for ratio, gain in zip((1, 2, 3), GAIN[codec], strict=True):
             found = shared(codec, nbytes, ratio, limit)
             assert found.chunks >= min(gain * before, STREAMS), (nbytes, ratio)
-            assert found.cost.wave(found.chunks, found.ahead) <= limit and found.ahead >= 1
-            assert found.chunks == STREAMS or found.cost.wave(found.chunks + 1, 1) > limit
+            assert found.cost.batch(found.chunks, found.prefetch_depth) <= limit and found.prefetch_depth >= 1
+            assert found.chunks == STREAMS or found.cost.batch(found.chunks + 1, 1) > limit
 
 
 COSTS = st.builds(Cost, *[st.integers(1, 1 << 24)] * 4)
 
 
 @given(COSTS, st.integers(1 << 18, 1 << 34), st.integers(0, 2))
-def test_as_many_as_fit(cost: Cost, limit: int, ahead: int) -> None:
-    chunks = cost.fit(limit, ahead)
-    assert chunks < 1 or cost.wave(chunks, ahead) <= limit
-    assert cost.wave(max(chunks, 0) + 2, ahead) > limit  # the last one may be lost to rounding
+def test_as_many_as_fit(cost: Cost, limit: int, prefetch_depth: int) -> None:
+    chunks = cost.fit(limit, prefetch_depth)
+    assert chunks < 1 or cost.batch(chunks, prefetch_depth) <= limit
+    assert cost.batch(max(chunks, 0) + 2, prefetch_depth) > limit  # the last one may be lost to rounding
 
 
 def test_scratch_of_zstd_is_what_nvcomp_asks_for() -> None:
@@ -117,7 +117,7 @@ def field(noise: bool, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
 def test_the_limit_holds_wherever_chunks_are_decoded(name: str, noise: bool, tmp_path: Path, gpu: Device) -> None:
     values = field(noise)
     zarr.create_array(tmp_path / "a", shape=SHAPE, dtype="f4", chunks=CHUNKS, **CASES[name])[...] = values
-    waves = {}
+    batches = {}
     for cost in (Costs(where="gpu"), Costs(where="host"), HALF):
         gpu.cost = cost
         for limit in (700 * KIB, 2 * MIB):
@@ -126,28 +126,28 @@ def test_the_limit_holds_wherever_chunks_are_decoded(name: str, noise: bool, tmp
             report = a.last_read.asdict()
             assert report["peak_bytes"] <= limit and gpu.held.total == 0
             assert a.explain().planned_bytes <= limit
-            waves[limit] = report["waves"]
-    assert waves[700 * KIB] > waves[2 * MIB] or not noise
+            batches[limit] = report["batches"]
+    assert batches[700 * KIB] > batches[2 * MIB] or not noise
 
 
 def test_waves_are_larger_where_chunks_are_smaller(tmp_path: Path, gpu: Device) -> None:
     """Files, shards and values of a dict tell their size; other mappings do not."""
-    waves = {}
+    batches = {}
     for noise in (False, True):
         for shards in (None, (4, 64, 128)):
             path = tmp_path / f"{noise} {shards}"
             zarr.create_array(path, shape=SHAPE, dtype="f4", chunks=CHUNKS, shards=shards)[...] = field(noise)
             a = gpuzarr.open_array(path, device=gpu, memory_limit="1MiB")
             a[...]
-            waves[noise, shards] = a.last_read.asdict()["waves"]
-            assert a.explain().waves == waves[noise, shards]
-    assert waves[False, None] < waves[True, None] and waves[False, (4, 64, 128)] <= waves[True, (4, 64, 128)]
+            batches[noise, shards] = a.last_read.asdict()["batches"]
+            assert a.explain().batches == batches[noise, shards]
+    assert batches[False, None] < batches[True, None] and batches[False, (4, 64, 128)] <= batches[True, (4, 64, 128)]
     path = tmp_path / "False None"
     files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
     unknown = gpuzarr.open_array(MappingProxyType(files), device=gpu, memory_limit="1MiB")
     known = gpuzarr.open_array(files, device=gpu, memory_limit="1MiB")
-    assert known.explain().waves == waves[False, None] < unknown.explain().waves
+    assert known.explain().batches == batches[False, None] < unknown.explain().batches
     np.testing.assert_array_equal(host_array(unknown[...]), field(False))
 
 

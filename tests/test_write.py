@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.contract import Device
-from gpuzarr.empty_chunk import blank
+from gpuzarr.empty_chunk import is_empty
 from tests.conftest import host_array
 
 SHAPE, CHUNKS, SHARDS = (13, 11, 9), (4, 3, 5), (8, 6, 5)
@@ -218,7 +218,7 @@ def test_blank(dtype: Any) -> None:
     fill = {"O": 0, "T": ""}.get(dtype, batch[0, 0, 0]) if isinstance(dtype, str) else batch[0, 0, 0]
     other = np.ones(1, dtype)[0] if dtype != "T" else "x"
     batch[1, 2, 2] = other
-    assert blank(batch, fill).tolist() == [True, False, True]
+    assert is_empty(batch, fill).tolist() == [True, False, True]
 
 
 def test_shards_keep_what_is_not_touched(tmp_path: Path) -> None:

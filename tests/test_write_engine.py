@@ -40,7 +40,7 @@ def partial_files(path: Path) -> list[Path]:
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("name", [*V3, *V2])
 def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, gpu: Device) -> None:
-    values, waves = field(noise), []
+    values, batches = field(noise), []
     for limit in ("3MiB", 12 << 20):
         create(tmp_path / str(limit), name, gpu)
         a = gpuzarr.open_array(tmp_path / str(limit), device=gpu, mode="r+", memory_limit=limit)
@@ -48,18 +48,18 @@ def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, g
         np.testing.assert_array_equal(zarr.open_array(tmp_path / str(limit), mode="r")[...], values)
         report, planned = a.last_write.asdict(), a.explain_write()
         assert 0 < report["peak_bytes"] <= planned.planned_bytes <= planned.memory_limit == parse_bytes(limit)
-        assert report["waves"] == planned.waves and report["waves_behind"] == planned.waves_behind
+        assert report["batches"] == planned.batches and report["write_behind_depth"] == planned.write_behind_depth
         assert report["fetched_bytes"] <= planned.bus_bytes + 16 * report["chunks"] + 4096
-        waves.append(report["waves"])
+        batches.append(report["batches"])
         assert held(gpu) == 0
         a[1:47, :, 3] = on(gpu, values[1:47, :, 3] + 1)  # and where chunks are read first
         report, planned = a.last_write.asdict(), a.explain_write((slice(1, 47), slice(None), 3))
         assert report["partly_units"] and 0 < report["peak_bytes"] <= planned.planned_bytes <= planned.memory_limit
-        assert report["waves"] == planned.waves and held(gpu) == 0
+        assert report["batches"] == planned.batches and held(gpu) == 0
         np.testing.assert_array_equal(
             zarr.open_array(tmp_path / str(limit), mode="r")[1:47, :, 3], values[1:47, :, 3] + 1
         )
-    assert waves[0] >= waves[1] >= 3
+    assert batches[0] >= batches[1] >= 3
 
 
 @pytest.mark.parametrize("limit", [1, 100_000])
@@ -67,7 +67,7 @@ def test_a_chunk_that_needs_more_is_written_alone(limit: int, tmp_path: Path, gp
     a = create(tmp_path, "zstd", gpu)
     a.set(..., on(gpu, field(True)), memory_limit=limit)
     report = a.last_write.asdict()
-    assert report["waves"] == report["chunks"] == 90 and report["waves_behind"] == 0
+    assert report["batches"] == report["chunks"] == 90 and report["write_behind_depth"] == 0
     assert limit < report["peak_bytes"] < 400_000 and held(gpu) == 0
     np.testing.assert_array_equal(host_array(a[...]), field(True))
 
@@ -76,18 +76,18 @@ def test_a_chunk_that_needs_more_is_written_alone(limit: int, tmp_path: Path, gp
 def test_a_wave_is_encoded_while_others_are_stored(
     name: str, tmp_path: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first wave is not stored before two more are encoded: who did one after the other would wait for ever."""
+    """The first batch is not stored before two more are encoded: who did one after the other would wait for ever."""
     a = create(tmp_path, name, gpu)
     encoded, lock = threading.Semaphore(0), threading.Lock()
     store, encoding, first = Writing._store_on_threads, Chain.encoding, []
 
-    def storing(self: Writing, *wave: Any) -> None:
+    def storing(self: Writing, *batch: Any) -> None:
         with lock:
             is_first = not first
             first.append(threading.current_thread())
         if is_first:
             assert all(encoded.acquire(timeout=20) for _ in range(3)), "nothing is encoded beside it"
-        store(self, *wave)
+        store(self, *batch)
 
     def counting(self: Chain, *arguments: Any) -> Any:
         done = encoding(self, *arguments)
@@ -98,12 +98,12 @@ def test_a_wave_is_encoded_while_others_are_stored(
         patch.setattr(Writing, "_store_on_threads", storing)
         patch.setattr(Chain, "encoding", counting)
         a.set(..., on(gpu, field(True)), memory_limit="16MiB")
-    assert a.last_write.asdict()["waves_behind"] == 2 and threading.main_thread() not in first
+    assert a.last_write.asdict()["write_behind_depth"] == 2 and threading.main_thread() not in first
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], field(True))
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])
-@pytest.mark.parametrize("place", ["load", "gather", "_batch", "_blank", "encode", "_settle", "_store"])
+@pytest.mark.parametrize("place", ["load", "gather", "_decoded", "_empty", "encode", "_complete", "_store"])
 @pytest.mark.parametrize("name", ["zstd", "sharded"])
 def test_what_goes_wrong_leaves_nothing_behind(
     name: str, place: str, error: type[BaseException], tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
@@ -190,7 +190,7 @@ def test_reports_and_plans(name: str, tmp_path: Path, device: Device) -> None:
     said, planned = a.last_write.asdict(), a.explain_write((slice(4, 17), slice(0, 8)))
     assert (planned.whole_units, planned.partly_units) == (said["whole_units"], said["partly_units"])
     assert said["partly_units"] == said["locks"] == planned.locks == (4 if name == "sharded" else 6)
-    assert said["waves"] == planned.waves and said["old_bytes"] > 0 and said["chunks"] == planned.chunks == 9
+    assert said["batches"] == planned.batches and said["old_bytes"] > 0 and said["chunks"] == planned.chunks == 9
     assert planned.codecs == tuple(said["codecs"]) and planned.gpu_encode == "yes" and planned.because == ""
     assert json.loads(json.dumps(planned.asdict())) is not None and f"{planned.locks} locks" in str(planned)
     assert str(said["old_bytes"]) in str(a.last_write)

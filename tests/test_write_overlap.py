@@ -1,4 +1,5 @@
-"""A GPU always has the next wave's work before the host waits for anything of a wave; and what goes wrong behind it."""
+"""A GPU always has the next batch's work before the host waits for anything of a batch; and what goes wrong behind
+it."""
 
 from __future__ import annotations
 
@@ -21,28 +22,28 @@ from tests.test_engine import SHAPE, V2, field, held
 from tests.test_write_engine import create, on, partial_files
 
 SECONDS = 10  # after which a wait is in the way of what it waits for
-FLAGS, SIZES, CHECKS = np.uint32, np.uint64, np.int32  # what a wave fetches
+FLAGS, SIZES, CHECKS = np.uint32, np.uint64, np.int32  # what a batch fetches
 
 
 class Watch:
-    """Holds every wait for something of a wave until the next wave is launched, and fails if that never comes."""
+    """Holds every wait for something of a batch until the next batch is launched, and fails if that never comes."""
 
     def __init__(self, device: Any, patch: pytest.MonkeyPatch) -> None:
         self.launched: Counter[str] = Counter()
         self.waits: list[tuple[Any, bool]] = []  # what was waited for, and whether it was by the launching thread
         self._fetched: Counter[Any] = Counter()
         self._waves, self._change = 0, threading.Condition()
-        self._run, self._fetch, self._compress = device.run, device.fetch, device.compress
+        self._run, self._fetch, self._compress = device.run, device.download_async, device.compress
         self._kernel = device.kernel
-        for name in ("run", "fetch", "compress", "kernel"):
+        for name in ("run", "download_async", "compress", "kernel"):
             patch.setattr(device, name, getattr(self, name))
 
-    def run(self, load: Any, finish: Any, waves: Any, record: Any = None) -> None:
-        waves = list(waves)
-        self._waves = len(waves)
+    def run(self, load: Any, finish: Any, batches: Any, trace: Any = None) -> None:
+        batches = list(batches)
+        self._waves = len(batches)
         self.launched.clear()
         self._fetched.clear()
-        self._run(load, finish, waves, record)
+        self._run(load, finish, batches, trace)
 
     def kernel(self, file: str, name: str) -> Any:
         found = self._kernel(file, name)
@@ -58,19 +59,19 @@ class Watch:
             self.launched[name] += 1
             self._change.notify_all()
 
-    def fetch(self, data: Any) -> Callable[[], np.ndarray]:
+    def download_async(self, data: Any) -> Callable[[], np.ndarray]:
         done, kind = self._fetch(data), data.dtype.type
         number = self._fetched[kind]
         self._fetched[kind] += 1
         return lambda: (self._wait(kind, number), done())[1]
 
-    def _wait(self, kind: Any, wave: int) -> None:
-        name, least = ("fill_differs" if kind is FLAGS else "compress"), min(wave + 2, self._waves)
+    def _wait(self, kind: Any, batch: int) -> None:
+        name, least = ("fill_differs" if kind is FLAGS else "compress"), min(batch + 2, self._waves)
         self.waits.append((kind, threading.current_thread() is threading.main_thread()))
         with self._change:
-            assert self._change.wait_for(lambda: self.launched[name] >= least, SECONDS), f"{name} of {wave} waits"
-            if kind is FLAGS:  # the GPU has the wave before to encode meanwhile
-                assert self.launched["compress"] >= wave
+            assert self._change.wait_for(lambda: self.launched[name] >= least, SECONDS), f"{name} of {batch} waits"
+            if kind is FLAGS:  # the GPU has the batch before to encode meanwhile
+                assert self.launched["compress"] >= batch
 
 
 @pytest.fixture(params=["emulated", "stub"])
@@ -91,9 +92,9 @@ def test_the_next_wave_is_launched_before_the_host_waits(
         watch = Watch(both, patch)
         a.set(..., value, memory_limit=limit)
     report = a.last_write.asdict()
-    assert report["waves"] >= 4 and report["waves_behind"] >= 1 and report["peak_bytes"] <= limit
-    assert watch.waits.count((FLAGS, True)) == watch.waits.count((SIZES, False)) == report["waves"]
-    assert len(watch.waits) == 2 * report["waves"] and held(both) == 0
+    assert report["batches"] >= 4 and report["write_behind_depth"] >= 1 and report["peak_bytes"] <= limit
+    assert watch.waits.count((FLAGS, True)) == watch.waits.count((SIZES, False)) == report["batches"]
+    assert len(watch.waits) == 2 * report["batches"] and held(both) == 0
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], field(True))
 
 
@@ -108,8 +109,8 @@ def test_so_it_is_where_old_chunks_are_read(
         watch = Watch(both, patch)
         a.set((slice(1, 47), slice(None), 3), value, memory_limit=limit)
     report = a.last_write.asdict()
-    assert report["waves"] >= 4 and report["old_bytes"] and report["peak_bytes"] <= limit
-    assert watch.waits.count((SIZES, False)) == watch.waits.count((CHECKS, False)) == report["waves"]
+    assert report["batches"] >= 4 and report["old_bytes"] and report["peak_bytes"] <= limit
+    assert watch.waits.count((SIZES, False)) == watch.waits.count((CHECKS, False)) == report["batches"]
     expected = field(True)
     expected[1:47, :, 3] += 1
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], expected)
@@ -120,17 +121,17 @@ def test_so_it_is_where_old_chunks_are_read(
 def test_blank_chunks_are_neither_encoded_nor_stored(limit: Any, name: str, tmp_path: Path, gpu: Device) -> None:
     values = np.full(SHAPE, 7, "<f4")
     values[::9, ::11, ::17] = 1
-    values[8:24] = 7  # and whole waves of nothing else
+    values[8:24] = 7  # and whole batches of nothing else
     a = create(tmp_path, name, gpu)
     a.set(..., on(gpu, values), memory_limit=limit)
     report = a.last_write.asdict()
     cells = values.reshape(6, 8, 5, 8, 40)
-    blank = sum(
+    is_empty = sum(
         bool((cells[z, :, y, :, x : x + 16] == 7).all()) for z in range(6) for y in range(5) for x in range(0, 40, 16)
     )
-    assert 0 < blank == report["blank_chunks"] < report["chunks"] == 90 and held(gpu) == 0
+    assert 0 < is_empty == report["empty_chunks"] < report["chunks"] == 90 and held(gpu) == 0
     streams = sum(report["streams"].values())
-    assert streams == (90 - blank) * streams // max(90 - blank, 1)
+    assert streams == (90 - is_empty) * streams // max(90 - is_empty, 1)
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], values)
 
 
@@ -141,7 +142,7 @@ def test_a_wait_that_fails_leaves_nothing_behind(
 ) -> None:
     a = create(tmp_path, "sharded", both)
     a[...] = on(both, field(False))
-    value, calls, right = on(both, field(True)[1:47, :, 3]), Counter[Any](), both.fetch
+    value, calls, right = on(both, field(True)[1:47, :, 3]), Counter[Any](), both.download_async
 
     def fetch(data: Any) -> Callable[[], np.ndarray]:
         calls[data.dtype.type] += 1
@@ -154,7 +155,7 @@ def test_a_wait_that_fails_leaves_nothing_behind(
         return stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(both, "fetch", fetch)
+        patch.setattr(both, "download_async", fetch)
         with pytest.raises(error):
             a.set((slice(1, 47), slice(None), 3), value, memory_limit="2MiB")
     assert held(both) == 0 and not partial_files(tmp_path)
@@ -190,7 +191,7 @@ def test_a_wave_that_nvcomp_refuses_is_encoded_on_the_host(
 
 
 def test_the_damaged_old_chunk_is_blamed(tmp_path: Path, device: Device) -> None:
-    """Of those that are there, when others of the wave are missing."""
+    """Of those that are there, when others of the batch are missing."""
     a = create(tmp_path, "zstd", device)
     a[8:, 8:] = on(device, field(True)[8:, 8:])
     damaged = tmp_path / "c/3/2/1"
@@ -214,6 +215,6 @@ def test_memory_that_is_allocated_stays_within_the_limit(name: str, cuda: Any, t
     value = on(cuda, values)
     before, xp.most, xp.pinned = xp.live, 0, 0
     a.set(..., value, memory_limit=limit)
-    assert a.last_write.asdict()["waves"] >= 3
+    assert a.last_write.asdict()["batches"] >= 3
     assert 0.1 * limit < xp.most - before + xp.pinned <= limit
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], values)

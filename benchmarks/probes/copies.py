@@ -30,14 +30,14 @@ def wall(device: Device, run: Callable[[], Any], repeats: int) -> list[float]:
     for _ in range(repeats + 1):
         before = time.perf_counter()
         run()
-        device.seconds(*(device.mark(),) * 2)
+        device.seconds(*(device.timestamp(),) * 2)
         found.append(time.perf_counter() - before)
     return found[1:]
 
 
 def bus(device: Device, nbytes: int, repeats: int) -> dict[str, list[float]]:
     """Seconds of each way of `nbytes`."""
-    pinned = device.stage(np.full(1, nbytes)).data
+    pinned = device.pinned_buffer(np.full(1, nbytes)).data
     pinned[:] = 1
     there, other = device.empty(nbytes), device.empty(nbytes)
     there.fill(2)

@@ -46,7 +46,7 @@ def written(device: Device, algorithm: str, values: list[bytes]) -> str:
     for start, value in zip(starts.tolist(), values, strict=True):
         host[start : start + len(value)] = np.frombuffer(value, np.uint8)
     source = device.upload(host)
-    target = device.slab(np.full(len(values), device.compressed_room(algorithm, int(sizes.max()))))
+    target = device.encoded_batch(np.full(len(values), device.compressed_room(algorithm, int(sizes.max()))))
     places = [np.uint64(device.address(each)) for each in (source, target.data)]
     columns = places[0] + starts.astype(np.uint64), sizes, places[1] + target.starts.astype(np.uint64)
     made = device.download(device.compress(algorithm, *columns)).tolist()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
@@ -37,16 +37,16 @@ def warmup(device: str | Device = "auto") -> None:
     chosen = device_of(device)
     host = device_of("cpu")
     values = (np.arange(prod(_SHAPE)) // 16 % 251).astype(np.uint8)
-    plain = Slab(values, np.arange(_SHAPE[0]) * _SHAPE[1], np.full(_SHAPE[0], _SHAPE[1]))
+    plain = EncodedBatch(values, np.arange(_SHAPE[0]) * _SHAPE[1], np.full(_SHAPE[0], _SHAPE[1]))
     with chosen.on():
         for name, configuration in _CODECS:
             codec = find(name, configuration, 2)
             chunks = codec.encode(plain, BytesSpec(_SHAPE[1]), host)
             if chosen.gpu:
-                chunks = Slab(chosen.upload(chunks.data), chunks.starts, chunks.sizes, chunks.data)
+                chunks = EncodedBatch(chosen.upload(chunks.data), chunks.starts, chunks.sizes, chunks.data)
             codec.decode(chunks, BytesSpec(_SHAPE[1]), chosen)
-            if settle := chosen.checked():
-                settle()
+            if complete := chosen.checked():
+                complete()
         if chosen.gpu:
             for file, name in KERNELS:
                 chosen.kernel(file, name)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.devices.contract import Device
@@ -26,10 +26,12 @@ class Base64:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "base64 is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return chunkwise.produced("base64", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("base64", chunks, device, lambda chunk: binascii.b2a_base64(chunk, newline=False))
 
 

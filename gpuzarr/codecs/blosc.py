@@ -9,9 +9,9 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import Single
+from gpuzarr.codecs.contract import ChunkDecoder
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.blosc_library import compressor, decoder
 from gpuzarr.cpu.blosc_snappy import decode_snappy
@@ -73,7 +73,9 @@ class Blosc:
         why = gpu_encode.why_host(self.cname, self.clevel, spec)
         return why or gpu_encode.too_large(self.frame(spec.nbytes or 0))
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         if device.gpu:
             return gpu.decode(self, chunks, spec, device, into)
         if spec.nbytes is not None and _all_plain(chunks, spec.nbytes):
@@ -92,14 +94,14 @@ class Blosc:
         return target
 
     @property
-    def single(self) -> Callable[[], Single] | None:
+    def chunk_decoder(self) -> Callable[[], ChunkDecoder] | None:
         """See `Chain.single`."""
         return None if decoder() is None else _single
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
-        if (chunks.sizes < _LARGEST).all() and (encoder := self.encoder()) is not None:
+        if (chunks.sizes < _LARGEST).all() and (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress
 
@@ -109,7 +111,7 @@ class Blosc:
 
         return chunkwise.encoded("blosc", chunks, device, encode)
 
-    def encoder(self) -> Encoder | None:
+    def chunk_encoder(self) -> Encoder | None:
         """c-blosc, for chunks of less than 2 GiB on the host; None where it cannot be called by address."""
         run, shuffle, cname = compressor(), self._shuffle(), self.cname
         if run is None or (self.typesize or 1) > 255:
@@ -121,7 +123,9 @@ class Blosc:
 
         return Encoder(lambda nbytes: nbytes + HEADER, encode)
 
-    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Slab | Planes:
+    def planes(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray
+    ) -> EncodedBatch | Planes:
         """As `decode` on a GPU, but what placement can undo is left to it, and chunks stored plain are not copied."""
         return gpu.planes(self, chunks, spec, device, width, bits)
 
@@ -139,7 +143,7 @@ class Blosc:
         return self.shuffle if self.shuffle != _AUTO else 2 if (self.typesize or 1) == 1 else 1
 
 
-def _single() -> Single:
+def _single() -> ChunkDecoder:
     decode = cast(Decode, decoder())
 
     def run(target: int, nbytes: int, chunk: memoryview, source: int, first: int, last: int) -> None:
@@ -151,15 +155,15 @@ def _single() -> Single:
     return run
 
 
-def _room(sizes: np.ndarray, device: Device) -> Slab:
-    """A slab for chunks of the sizes that their headers say."""
+def _room(sizes: np.ndarray, device: Device) -> EncodedBatch:
+    """An encoded batch for chunks of the sizes that their headers say."""
     try:
-        return device.slab(sizes)
+        return device.encoded_batch(sizes)
     except MemoryError as error:
         raise CodecError(f"blosc: the headers say {int(sizes.sum())} bytes, for which there is no memory") from error
 
 
-def _all_plain(chunks: Slab, nbytes: int) -> bool:
+def _all_plain(chunks: EncodedBatch, nbytes: int) -> bool:
     """Whether the headers of all chunks are what they mostly are, so that c-blosc may decode them.
 
     `parse_headers` takes all chunks at once, but 50 microseconds; this takes half of one a chunk.
@@ -179,7 +183,7 @@ def _plain(data: Any, start: int, size: int, nbytes: int) -> bool:
     return bool(decoded == nbytes and stored == size and 0 < blocksize <= nbytes and not blocksize % typesize)
 
 
-def _decode_others(chunks: Slab, target: Slab, which: Iterable[int]) -> None:
+def _decode_others(chunks: EncodedBatch, target: EncodedBatch, which: Iterable[int]) -> None:
     """Chunks of any codec but snappy, by c-blosc; the interpreter is free for other threads meanwhile."""
     from numcodecs.blosc import decompress
 
@@ -191,7 +195,7 @@ def _decode_others(chunks: Slab, target: Slab, which: Iterable[int]) -> None:
         raise chunkwise.blamed("blosc", error, i) from error
 
 
-def _decode_snappy(chunks: Slab, target: Slab, which: np.ndarray) -> None:
+def _decode_snappy(chunks: EncodedBatch, target: EncodedBatch, which: np.ndarray) -> None:
     """Chunks of snappy streams, which numcodecs' build of c-blosc cannot read."""
     try:
         decode_snappy(chunks.take(which), target.take(which))

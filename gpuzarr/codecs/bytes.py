@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import check_sizes
 from gpuzarr.cpu.elements import part
@@ -59,11 +59,11 @@ class Bytes:
         """Whether the stored bytes are the elements as NumPy holds them."""
         return self._stored(spec.dtype) == spec.dtype
 
-    def plain(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
+    def memory_order(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
         """See `Chain.plain`."""
         return tuple(range(len(spec.shape))), _unit(spec.dtype) if self._swapped(spec.dtype) else 1
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = spec.nbytes or 0
         check_sizes("bytes", chunks, nbytes)
         if nbytes == 0 or not len(chunks):
@@ -76,14 +76,14 @@ class Bytes:
             return rows.view(_unsigned(spec.dtype)).byteswap().view(spec.dtype).reshape(len(chunks), *spec.shape)
         return rows.view(stored).reshape(len(chunks), *spec.shape)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         nbytes = self.encoded(spec).nbytes or 0
-        slab = device.slab(np.full(len(chunks), nbytes, np.int64))
+        encoded_batch = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
         if nbytes and len(chunks):
-            step = nbytes if len(chunks) == 1 else int(slab.starts[1] - slab.starts[0])
-            rows = _strided(slab.data[int(slab.starts[0]) :], len(chunks), nbytes, step, device.xp)
+            step = nbytes if len(chunks) == 1 else int(encoded_batch.starts[1] - encoded_batch.starts[0])
+            rows = _strided(encoded_batch.data[int(encoded_batch.starts[0]) :], len(chunks), nbytes, step, device.xp)
             rows[...] = self._row_bytes(chunks, spec, device)
-        return slab
+        return encoded_batch
 
     def _row_bytes(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
         """The stored bytes of each chunk, one row each."""
@@ -149,7 +149,7 @@ def _on_gpu(rows: Any, spec: ChunkSpec, swapped: bool, xp: Any) -> Any:
     return rows.view(spec.dtype).reshape(len(rows), *spec.shape)
 
 
-def _rows(chunks: Slab, nbytes: int, device: Device) -> Any:
+def _rows(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
     """The bytes of each chunk, one row each, shape (n, nbytes): a view where the starts allow it.
 
     Evenly spaced chunks are a strided view. Chunks at multiples of their size, in any order (a raw shard in
@@ -164,17 +164,17 @@ def _rows(chunks: Slab, nbytes: int, device: Device) -> Any:
     if step >= nbytes and (steps == step).all():
         return _strided(data[first:], n, nbytes, step, xp)
     low = int(starts.min())
-    places, apart = np.divmod(starts - low, nbytes)
-    if not apart.any():
+    places, scoped_scratch = np.divmod(starts - low, nbytes)
+    if not scoped_scratch.any():
         base = data[low : low + (int(places.max()) + 1) * nbytes].reshape(-1, nbytes)
         return base.take(device.upload(places) if device.gpu else places, axis=0)
     return _gathered(chunks, nbytes, device)
 
 
-def _gathered(chunks: Slab, nbytes: int, device: Device) -> Any:
+def _gathered(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
     """Chunks that lie anywhere, copied."""
     if device.gpu:
-        made = device.slab(np.full(len(chunks), nbytes, np.int64))
+        made = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
         copy(device, addresses(chunks, device), addresses(made, device), made.sizes)
         return _strided(made.data, len(chunks), nbytes, int(made.starts[1]), device.xp)
     out = np.empty((len(chunks), nbytes), np.uint8)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.byte_streams import decompressed
@@ -34,10 +34,12 @@ class Bz2:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "bz2 has no GPU decoder"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return chunkwise.produced("bz2", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("bz2", chunks, device, lambda chunk: _bz2.compress(memoryview(chunk), self.level))
 
 

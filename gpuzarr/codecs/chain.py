@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, Slab, Unmeasured, measured
-from gpuzarr.codecs.contract import Codec, Single
+from gpuzarr.batch import ChunkSpec, EncodedBatch, Unmeasured, measured
+from gpuzarr.codecs.contract import ChunkDecoder, Codec
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
-from gpuzarr.errors import MISFITS, CodecError, GpuZarrError, MetadataError
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
@@ -37,7 +37,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plain:
+class MemoryOrder:
     """Decoded but for byte order and the order of axes: what a chunk is before its first `steps` steps are undone.
 
     Its elements follow each other with strides of `strides` elements, along each axis of the decoded chunk;
@@ -72,45 +72,47 @@ class Chain:
         return cls(spec, tuple(steps))
 
     @cached_property
-    def whole(self) -> bool:
+    def is_contiguous(self) -> bool:
         """Whether the bytes below `bytes` are the elements of the chunk as NumPy holds them."""
         codec = self.steps[0].codec
         return codec.kind == "array->bytes" and bool(getattr(codec, "native", lambda spec: False)(self.spec))
 
     @cached_property
-    def raw(self) -> bool:
+    def is_uncompressed(self) -> bool:
         """Whether what is stored is the elements of the chunk, as NumPy holds them."""
-        return self.whole and len(self.steps) == 1
+        return self.is_contiguous and len(self.steps) == 1
 
     @cached_property
-    def plain(self) -> Plain | None:
+    def memory_order(self) -> MemoryOrder | None:
         """None where more than `transpose` and `bytes` stands between the stored bytes and the elements.
 
         Those codecs have a method `plain(spec)`: the decoded axis of each encoded one, and the bytes that are swapped.
         """
         axes, swap = tuple(range(len(self.spec.shape))), 1
         for number, step in enumerate(self.steps, 1):
-            if (told := getattr(step.codec, "plain", None)) is None:
+            if (told := getattr(step.codec, "memory_order", None)) is None:
                 return None
             order, unit = told(step.spec)
             axes, swap = tuple(axes[i] for i in order), max(swap, unit)
             if step.codec.kind == "array->bytes":
                 strides = {axis: prod(self.spec.shape[a] for a in axes[i + 1 :]) for i, axis in enumerate(axes)}
-                return Plain(number, tuple(strides[axis] for axis in range(len(axes))), swap)
+                return MemoryOrder(number, tuple(strides[axis] for axis in range(len(axes))), swap)
         return None
 
     @cached_property
-    def single(self) -> Callable[[], Single] | None:
+    def chunk_decoder(self) -> Callable[[], ChunkDecoder] | None:
         """What makes a decoder, for the calling thread of the host, of one chunk to its elements as NumPy holds them.
 
         None where more than one codec must be undone, or that has no such method.
         """
-        return getattr(self.steps[1].codec, "single", None) if self.whole and len(self.steps) == 2 else None
+        return (
+            getattr(self.steps[1].codec, "chunk_decoder", None) if self.is_contiguous and len(self.steps) == 2 else None
+        )
 
-    def direct(self, device: Device) -> bool:
+    def decodes_in_place(self, device: Device) -> bool:
         """Whether `decode` can put the elements straight to where the caller wants them."""
         last = self.host_steps[0] if device.gpu else len(self.steps)
-        return self.whole and last > 1
+        return self.is_contiguous and last > 1
 
     @cached_property
     def host_steps(self) -> tuple[int, str | None]:
@@ -128,32 +130,32 @@ class Chain:
 
     def decode(
         self,
-        slab: Slab,
+        encoded_batch: EncodedBatch,
         device: Device,
-        into: Slab | None = None,
+        into: EncodedBatch | None = None,
         stop: int = 0,
         shuffled: tuple[int, np.ndarray] | None = None,
     ) -> Any:
-        """The batch (n, *spec.shape) that the slab, in host memory, holds.
+        """The batch (n, *spec.shape) that the encoded batch, in host memory, holds.
 
-        `into`, allowed where `direct`: the slab that gets the elements; then None is returned.
+        `into`, allowed where `direct`: the encoded batch that gets the elements; then None is returned.
         `stop`: the first so many steps, all of which the device can do, are not undone. With `shuffled`, the bytes of
         an element and of which chunks bits too, the last shuffle may also be left: then gpu.planes.Planes is returned.
         CodecError, with the chunk's index and `codec`, for what cannot be decoded.
         """
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
-            done = self._decode_on_threads(slab, self.steps[crossing:])
-            chunks = _upload(_joined(done) if isinstance(done[0], Slab) else np.concatenate(done), device)
+            done = self._decode_on_threads(encoded_batch, self.steps[crossing:])
+            chunks = _upload(_joined(done) if isinstance(done[0], EncodedBatch) else np.concatenate(done), device)
         elif device.gpu:
-            chunks = _upload(slab, device)
+            chunks = _upload(encoded_batch, device)
         else:
-            chunks, crossing = slab, len(self.steps)
+            chunks, crossing = encoded_batch, len(self.steps)
         return _decode(chunks, self.steps[stop:crossing], device, into, shuffled)
 
-    def run(self, slab: Slab, device: Device) -> Any:
-        """As `decode`, for a slab that is on the device already."""
-        return _decode(slab, self.steps, device, None)
+    def run(self, encoded_batch: EncodedBatch, device: Device) -> Any:
+        """As `decode`, for an encoded batch that is on the device already."""
+        return _decode(encoded_batch, self.steps, device, None)
 
     @cached_property
     def host_steps_to_encode(self) -> tuple[int, str | None]:
@@ -168,8 +170,8 @@ class Chain:
         """Each step's name, in encode order, and whether a GPU encodes it."""
         return [(step.name, i < self.host_steps_to_encode[0]) for i, step in enumerate(self.steps)]
 
-    def encode(self, batch: Any, device: Device) -> Slab:
-        """The slab, in host memory, that holds the batch (n, *spec.shape), encoded.
+    def encode(self, batch: Any, device: Device) -> EncodedBatch:
+        """The encoded batch, in host memory, that holds the batch (n, *spec.shape), encoded.
 
         It may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once, and
         the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
@@ -188,17 +190,17 @@ class Chain:
         if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
             batch = device.upload(batch)
         chunks, first, nbytes = batch, 0, self.spec.nbytes
-        stored = self.whole and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
+        stored = self.is_contiguous and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
         if stored and crossing and nbytes:
             chunks, first = _as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
-        return _bring(chunks, device) if device.gpu else lambda: chunks
+        return _copy_back(chunks, device) if device.gpu else lambda: chunks
 
-    def encode_rest(self, chunks: Any, device: Device) -> Slab:
+    def encode_rest(self, chunks: Any, device: Device) -> EncodedBatch:
         """The steps that only the host does, on its threads."""
         return self._encode_on_threads(chunks, self.steps[self._crossing(device) :])
 
-    def encode_on_host(self, batch: Any, device: Device) -> Slab:
+    def encode_on_host(self, batch: Any, device: Device) -> EncodedBatch:
         """All steps, by the host. What nvCOMP refused, so hardly ever."""
         device.count(host_chunks=len(batch))
         there = isinstance(batch, device.xp.ndarray)
@@ -214,47 +216,51 @@ class Chain:
         What it returns, bytes of the host, is good until the next call. CodecError as of `encode`.
         """
         batch = chunk[None]
-        if self.raw:
+        if self.is_uncompressed:
             data = memoryview(chunk.reshape(-1).view(np.uint8))
             return lambda: data
-        make = getattr(self.steps[-1].codec, "encoder", None) if self.whole and len(self.steps) == 2 else None
+        make = (
+            getattr(self.steps[-1].codec, "chunk_encoder", None)
+            if self.is_contiguous and len(self.steps) == 2
+            else None
+        )
         encoder = make() if make and 0 < chunk.nbytes <= _MOST else None
         if encoder is None:
-            return lambda: self.encode(batch, HOST).on_host(0)
+            return lambda: self.encode(batch, CPU).on_host(0)
         encode, room, source, nbytes = encoder.encode, encoder.room(chunk.nbytes), chunk.ctypes.data, chunk.nbytes
-        made = HOST.empty(room)
+        made = CPU.empty(room)
         place, view = made.ctypes.data, memoryview(made)
 
         def encoded() -> Any:
             try:
                 return view[: encode(place, room, source, nbytes)]
-            except MISFITS:
-                return self.encode(batch, HOST).on_host(0)  # which knows how to say it
+            except BAD_DATA_ERRORS:
+                return self.encode(batch, CPU).on_host(0)  # which knows how to say it
 
         return encoded
 
     @staticmethod
-    def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> Slab:
+    def _encode_on_threads(chunks: Any, steps: tuple[Step, ...]) -> EncodedBatch:
         if not steps or not len(chunks):
-            return _encode(chunks, steps, HOST)
-        take = chunks.take if isinstance(chunks, Slab) else chunks.__getitem__
-        return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, HOST)))
+            return _encode(chunks, steps, CPU)
+        take = chunks.take if isinstance(chunks, EncodedBatch) else chunks.__getitem__
+        return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, CPU)))
 
     @staticmethod
-    def _decode_on_threads(slab: Slab, steps: tuple[Step, ...]) -> list[Any]:
-        """Steps of a GPU's wave that the host does, run by run."""
-        return _on_threads(len(slab), lambda run: _decode(slab.take(run), steps, HOST, None))
+    def _decode_on_threads(encoded_batch: EncodedBatch, steps: tuple[Step, ...]) -> list[Any]:
+        """Steps of a GPU's batch that the host does, run by run."""
+        return _on_threads(len(encoded_batch), lambda run: _decode(encoded_batch.take(run), steps, CPU, None))
 
-    def verified(self, slab: Slab) -> tuple[Chain, Slab]:
-        """This chain without the crc32c nearest the store, and the slab without it, where there is one.
+    def verified(self, encoded_batch: EncodedBatch) -> tuple[Chain, EncodedBatch]:
+        """This chain without the crc32c nearest the store, and the encoded batch without it, where there is one.
 
         Host threads compare it before anything is launched: nvCOMP must not see damage that can be known.
         """
-        if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(slab):
-            return self, slab
-        done = self._decode_on_threads(slab, self.steps[-1:])
+        if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(encoded_batch):
+            return self, encoded_batch
+        done = self._decode_on_threads(encoded_batch, self.steps[-1:])
         starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
-        return replace(self, steps=self.steps[:-1]), Slab(slab.data, starts, sizes, slab.host)
+        return replace(self, steps=self.steps[:-1]), EncodedBatch(encoded_batch.data, starts, sizes, encoded_batch.host)
 
 
 def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
@@ -262,7 +268,7 @@ def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
 
     CodecError with the index in all of them.
     """
-    each = -(-count // (4 * HOST.threads))
+    each = -(-count // (4 * CPU.threads))
     runs = [slice(first, min(first + each, count)) for first in range(0, count, each)]
     done: list[Any] = [None] * len(runs)
 
@@ -273,7 +279,7 @@ def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
             error.index = None if error.index is None else error.index + runs[i].start
             raise
 
-    HOST.each(work, range(len(runs)))
+    CPU.each(work, range(len(runs)))
     return done
 
 
@@ -284,7 +290,7 @@ def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
             return None
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
-        except MISFITS as error:
+        except BAD_DATA_ERRORS as error:
             _blame(step, error)
             raise
     return chunks
@@ -294,7 +300,7 @@ def _decode(
     chunks: Any,
     steps: tuple[Step, ...],
     device: Device,
-    into: Slab | None,
+    into: EncodedBatch | None,
     shuffled: tuple[int, np.ndarray] | None = None,
 ) -> Any:
     last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
@@ -309,7 +315,7 @@ def _decode(
                 return None
             else:
                 chunks = codec.decode(chunks, spec, device)
-        except MISFITS as error:
+        except BAD_DATA_ERRORS as error:
             _blame(steps[i], error)
             raise
     return chunks
@@ -323,38 +329,42 @@ def _blame(step: Step, error: Exception) -> None:
         raise CodecError(f"{type(error).__name__}: {error}", None, step.name) from error
 
 
-def _as_stored(batch: Any, nbytes: int) -> Slab:
-    """A batch whose elements lie as they are stored, seen as the slab of their bytes."""
+def _as_stored(batch: Any, nbytes: int) -> EncodedBatch:
+    """A batch whose elements lie as they are stored, seen as the encoded batch of their bytes."""
     n = len(batch)
-    return Slab(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
+    return EncodedBatch(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
 
 
-def _joined(slabs: list[Slab]) -> Slab:
-    """Slabs of the host as one."""
-    bases = np.cumsum([0] + [len(s.data) for s in slabs[:-1]])
-    starts = np.concatenate([s.starts + base for s, base in zip(slabs, bases, strict=True)])
-    return Slab(np.concatenate([s.data for s in slabs]), starts, np.concatenate([s.sizes for s in slabs]))
+def _joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:
+    """Encoded batches of the host as one."""
+    bases = np.cumsum([0] + [len(s.data) for s in encoded_batches[:-1]])
+    starts = np.concatenate([s.starts + base for s, base in zip(encoded_batches, bases, strict=True)])
+    return EncodedBatch(
+        np.concatenate([s.data for s in encoded_batches]), starts, np.concatenate([s.sizes for s in encoded_batches])
+    )
 
 
-def _bring(chunks: Any, device: Device) -> Callable[[], Any]:
+def _copy_back(chunks: Any, device: Device) -> Callable[[], Any]:
     """The chunks in host memory, by one copy that begins when their sizes are known; None where some were refused."""
     if isinstance(chunks, Unmeasured):
-        measure, bring = chunks.measuring(device), device.bring(chunks.data)
-        return lambda: None if (slab := measure()) is None else _there(slab, bring(len(slab.data)))
-    if isinstance(chunks, Slab):
-        bring = device.bring(chunks.data)
-        return lambda: _there(chunks, bring())
-    return device.bring(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
+        measure, copy_back = chunks.measuring(device), device.copy_back(chunks.data)
+        return lambda: (
+            None if (encoded_batch := measure()) is None else _there(encoded_batch, copy_back(len(encoded_batch.data)))
+        )
+    if isinstance(chunks, EncodedBatch):
+        copy_back = device.copy_back(chunks.data)
+        return lambda: _there(chunks, copy_back())
+    return device.copy_back(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
 
 
-def _there(slab: Slab, data: np.ndarray) -> Slab:
+def _there(encoded_batch: EncodedBatch, data: np.ndarray) -> EncodedBatch:
     """The same chunks in other memory."""
-    return Slab(data, slab.starts, slab.sizes)
+    return EncodedBatch(data, encoded_batch.starts, encoded_batch.sizes)
 
 
 def _upload(chunks: Any, device: Device) -> Any:
-    if isinstance(chunks, Slab):
+    if isinstance(chunks, EncodedBatch):
         if isinstance(chunks.data, device.xp.ndarray):  # it came there by GDS
             return chunks
-        return Slab(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
+        return EncodedBatch(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
     return device.upload(chunks)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.checksums import Checksum, appended, check_location, verified, with_checksum
 from gpuzarr.devices.contract import Device
@@ -33,10 +33,12 @@ class Crc32:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "crc32 is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return verified("crc32", chunks, spec, into, self.location, zlib.crc32)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return appended("crc32", chunks, device, self.location, zlib.crc32)
 
 
@@ -58,10 +60,12 @@ class Adler32:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "adler32 is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return verified("adler32", chunks, spec, into, self.location, zlib.adler32)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return appended("adler32", chunks, device, self.location, zlib.adler32)
 
 
@@ -79,10 +83,12 @@ class Fletcher32:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "fletcher32 is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return verified("fletcher32", chunks, spec, into, "end", _fletcher32())
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return appended("fletcher32", chunks, device, "end", _fletcher32())
 
 
@@ -110,10 +116,12 @@ class JenkinsLookup3:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "jenkins_lookup3 is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return verified("jenkins_lookup3", chunks, spec, into, "end", self._checksum())
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return appended("jenkins_lookup3", chunks, device, "end", self._checksum())
 
     def _checksum(self) -> Checksum:

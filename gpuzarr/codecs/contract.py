@@ -9,31 +9,31 @@ from gpuzarr.devices.contract import Device
 
 # (target, nbytes, chunk, source, first, last): `chunk`, which lies at address `source` and may be changed, becomes
 # `nbytes` bytes at `target`, of which those from `first` to `last` are wanted. CodecError for what is wrong or unusual.
-Single = Callable[[int, int, memoryview, int, int, int], None]
+ChunkDecoder = Callable[[int, int, memoryview, int, int, int], None]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
 
 class Codec(Protocol):
     """One step of a chain: a frozen dataclass whose fields are the parsed configuration.
 
-    Chunks come as whole batches: an array with a leading chunk axis on the array side, a `Slab` on
+    Chunks come as whole batches: an array with a leading chunk axis on the array side, a `EncodedBatch` on
     the bytes side. `spec` is always the spec on the decoded side of this codec: a ChunkSpec for
     array->array and array->bytes, a BytesSpec for bytes->bytes.
 
     decode of bytes->bytes: where spec.nbytes is known, every decoded chunk must have exactly that
-    size (else CodecError with its index). `into`, if given, is the slab to decode into (sizes as
+    size (else CodecError with its index). `into`, if given, is the encoded batch to decode into (sizes as
     spec says; its starts need not be aligned or evenly spaced), and is what must be returned.
     On the host, decode of array->bytes may return a batch of swapped byte order.
     A codec that shuffles may have `planes(chunks, spec, device, width, bits)`: as decode on a GPU, without `into`, but
     chunks whose bytes (or bits, where `bits` says so) are shuffled by elements of `width` bytes may be left so; then
     gpu.planes.Planes is returned. `spec.nbytes` is known.
-    A bytes->bytes codec may have `single()` and `encoder()`, which make for the calling thread of the host a `Single`
-    and a host.chunkwise.Encoder: one chunk at a time, by address.
+    A bytes->bytes codec may have `single()` and `encoder()`, which make for the calling thread of the host a
+    `ChunkDecoder` and a host.chunkwise.Encoder: one chunk at a time, by address.
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
-    encodes where it decodes. Its result is on the device: an array, or a Slab, whose sizes are on the host; or, so that
-    it waits for nothing where only the device knows the sizes yet, a batch.Unmeasured. A codec with
+    encodes where it decodes. Its result is on the device: an array, or an EncodedBatch, whose sizes are on the host;
+    or, so that it waits for nothing where only the device knows the sizes yet, a batch.Unmeasured. A codec with
     `unmeasured = True` takes one, too.
     """
 

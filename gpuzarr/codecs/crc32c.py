@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.checksums import appended, check_location, payload_of, verified, with_checksum
 from gpuzarr.devices.contract import Device
@@ -33,7 +33,9 @@ class Crc32c:
     def why_host(self, spec: BytesSpec) -> str | None:
         return None
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         if device.gpu:
             payload = payload_of("crc32c", chunks, spec, self.location)
             verify_crc32c(chunks, payload, self.location == "end", device)
@@ -42,7 +44,7 @@ class Crc32c:
 
         return verified("crc32c", chunks, spec, into, self.location, value)
 
-    def encode(self, chunks: Slab | Unmeasured, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+    def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu or isinstance(chunks, Unmeasured):
             return append_crc32c(chunks, self.location == "end", device)
         from google_crc32c import value

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import MISFITS, CodecError, MetadataError
+from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, MetadataError
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class FlatFilter:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "it filters bytes as an array"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         try:
             decoded = [self._decode_one(chunks, i, spec, device) for i in range(len(chunks))]
         except CodecError as error:
@@ -47,13 +49,13 @@ class FlatFilter:
             raise
         return _filled(decoded, device, into)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return _filled([self._encode_one(chunks, i, device) for i in range(len(chunks))], device, None)
 
     def _flat(self, nbytes: int) -> ChunkSpec:
         return ChunkSpec((nbytes // self.before.itemsize,), self.before.newbyteorder("="))
 
-    def _decode_one(self, chunks: Slab, i: int, spec: BytesSpec, device: Device) -> np.ndarray[Any, Any]:
+    def _decode_one(self, chunks: EncodedBatch, i: int, spec: BytesSpec, device: Device) -> np.ndarray[Any, Any]:
         elements = _elements(chunks, i, self.after)
         nbytes = elements.size * self.before.itemsize if spec.nbytes is None else spec.nbytes
         flat = self._flat(nbytes)
@@ -61,16 +63,16 @@ class FlatFilter:
             raise CodecError(f"{elements.nbytes} bytes do not become {nbytes}", i)
         try:
             decoded = self.codec.decode(elements[None], flat, device)
-        except MISFITS as error:
+        except BAD_DATA_ERRORS as error:
             raise CodecError(str(error), i) from error
         return _raw(decoded[0], self.before)
 
-    def _encode_one(self, chunks: Slab, i: int, device: Device) -> np.ndarray[Any, Any]:
+    def _encode_one(self, chunks: EncodedBatch, i: int, device: Device) -> np.ndarray[Any, Any]:
         elements = _elements(chunks, i, self.before)
         return _raw(self.codec.encode(elements[None], self._flat(elements.nbytes), device)[0], self.after)
 
 
-def _elements(chunks: Slab, i: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+def _elements(chunks: EncodedBatch, i: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Chunk i as a 1-d array in native byte order."""
     raw = np.ascontiguousarray(chunks.on_host(i))
     if raw.size % dtype.itemsize:
@@ -82,8 +84,8 @@ def _raw(elements: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any
     return np.ascontiguousarray(elements.astype(dtype, copy=False)).reshape(-1).view(np.uint8)
 
 
-def _filled(pieces: list[np.ndarray[Any, Any]], device: Device, into: Slab | None) -> Slab:
-    slab = device.slab(np.array([piece.size for piece in pieces], np.int64)) if into is None else into
+def _filled(pieces: list[np.ndarray[Any, Any]], device: Device, into: EncodedBatch | None) -> EncodedBatch:
+    encoded_batch = device.encoded_batch(np.array([piece.size for piece in pieces], np.int64)) if into is None else into
     for i, piece in enumerate(pieces):
-        slab.on_host(i)[:] = piece
-    return slab
+        encoded_batch.on_host(i)[:] = piece
+    return encoded_batch

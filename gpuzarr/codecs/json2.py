@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.objects import document, flat, row, stacked
@@ -47,7 +47,7 @@ class Json2:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         decoder = json.JSONDecoder(strict=self.strict)
 
         def decode(chunk: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ class Json2:
 
         return stacked(each("json2", chunks, decode), spec)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         item, key = self.separators or ((",", ":") if self.indent is None else (", ", ": "))
         encoder = json.JSONEncoder(
             skipkeys=self.skipkeys,

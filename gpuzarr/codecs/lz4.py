@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.devices.contract import Device
@@ -41,7 +41,9 @@ class Lz4:
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         return gpu_compress.why_host(spec)
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         if device.gpu:
             return streams.decode("lz4", self, chunks, spec, device, into)
         from numcodecs.lz4 import decompress
@@ -57,7 +59,7 @@ class Lz4:
 
         return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu_compress.encode("lz4", chunks, spec, device)
         from numcodecs.lz4 import compress

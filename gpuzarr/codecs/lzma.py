@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.byte_streams import decompressed
@@ -47,10 +47,12 @@ class Lzma:
     def why_host(self, spec: BytesSpec) -> str | None:
         return "lzma has no GPU decoder"
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         return chunkwise.produced("lzma", chunks, spec.nbytes, device, into, self._decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("lzma", chunks, device, self._encode)
 
     def _decode(self, chunk: np.ndarray, nbytes: int) -> bytes:

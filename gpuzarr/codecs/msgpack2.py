@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.objects import document, flat, row, stacked
@@ -31,7 +31,7 @@ class MsgPack2:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         library = _library()
 
         def decode(chunk: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ class MsgPack2:
 
         return stacked(each("msgpack2", chunks, decode), spec)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         packb = _library().packb
 
         def encode(chunk: np.ndarray) -> Any:

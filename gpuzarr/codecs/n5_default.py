@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind, parse
 from gpuzarr.cpu.chunkwise import LARGEST, each, pack
 from gpuzarr.devices.contract import Device
@@ -48,7 +48,7 @@ class N5Default:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "n5_default is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         blocks = each("n5_default", chunks, lambda chunk: self._decode(chunk, spec, device))
         batch = np.full((len(chunks), *spec.shape), 0 if spec.fill_value is None else spec.fill_value, spec.dtype)
         for i, block in enumerate(blocks):
@@ -56,7 +56,7 @@ class N5Default:
             batch[i][common] = block[common]
         return batch
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         specs, made = self._specs(spec), chunks
         for codec, each_spec in zip(self.codecs, specs, strict=True):
             made = codec.encode(made, each_spec, device)
@@ -82,7 +82,7 @@ class N5Default:
         if prod(shape) * spec.dtype.itemsize > LARGEST:
             raise CodecError(f"a block of shape {tuple(shape)} is too large")
         body = np.ascontiguousarray(chunk[length:])
-        made: Any = Slab(body, np.zeros(1, np.int64), np.array([len(body)], np.int64))
+        made: Any = EncodedBatch(body, np.zeros(1, np.int64), np.array([len(body)], np.int64))
         specs = self._specs(ChunkSpec(tuple(shape), spec.dtype, spec.fill_value))
         for codec, each_spec in zip(reversed(self.codecs), reversed(specs), strict=True):
             made = codec.decode(made, each_spec, device)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gpuzarr import codecs
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.devices.contract import Device
@@ -53,7 +53,7 @@ class Optional:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "optional elements are put together on the host"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         result = zeros((len(chunks), *spec.shape), spec.dtype)
         for i in range(len(chunks)):
             try:
@@ -64,12 +64,12 @@ class Optional:
                 raise CodecError(str(error), i) from error
         return result
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         pieces = [self._encode_one(chunk, device) for chunk in chunks]
-        slab = device.slab(np.array([len(piece) for piece in pieces], np.int64))
+        encoded_batch = device.encoded_batch(np.array([len(piece) for piece in pieces], np.int64))
         for i, piece in enumerate(pieces):
-            slab.on_host(i)[:] = np.frombuffer(piece, np.uint8)
-        return slab
+            encoded_batch.on_host(i)[:] = np.frombuffer(piece, np.uint8)
+        return encoded_batch
 
     def _decode_one(self, raw: np.ndarray[Any, Any], out: np.ndarray[Any, Any], device: Device) -> None:
         if raw.size < _HEADER:
@@ -108,7 +108,7 @@ def _specs(chain: Sequence[Codec], spec: Any) -> list[Any]:
 def _decoded(chain: Sequence[Codec], raw: np.ndarray[Any, Any], spec: ChunkSpec, device: Device) -> Any:
     """One chunk decoded by a chain."""
     specs = _specs(chain, spec)
-    batch: Any = Slab(np.ascontiguousarray(raw), np.zeros(1, np.int64), np.array([raw.size], np.int64))
+    batch: Any = EncodedBatch(np.ascontiguousarray(raw), np.zeros(1, np.int64), np.array([raw.size], np.int64))
     for codec, before in zip(reversed(chain), reversed(specs[:-1]), strict=True):
         batch = codec.decode(batch, before, device)
     return batch[0]

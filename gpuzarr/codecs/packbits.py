@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import check_sizes, pack
 from gpuzarr.cpu.elements import part, rows
@@ -61,7 +61,7 @@ class PackBits:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "packbits is not written for the GPU"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         nbytes = self.encoded(spec).nbytes or 0
         check_sizes("packbits", chunks, nbytes)
         first, last, parts = self._bits(spec.dtype)
@@ -82,7 +82,7 @@ class PackBits:
             else np.empty((len(chunks), *spec.shape), spec.dtype)
         )
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         first, last, parts = self._bits(spec.dtype)
         count = prod(spec.shape) * parts
         data = (

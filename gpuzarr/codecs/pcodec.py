@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import blamed, each, pack
 from gpuzarr.cpu.elements import part, rows
@@ -40,7 +40,7 @@ class PCodec:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "pcodec has no GPU decoder"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         _library()
         of, parts = _numbers(spec.dtype)
         out, i = np.empty((len(chunks), prod(spec.shape) * parts), of), 0
@@ -51,7 +51,7 @@ class PCodec:
             raise blamed("pcodec", error, i) from error
         return out.view(spec.dtype).reshape(len(chunks), *spec.shape)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         _library()
         from numcodecs.pcodec import PCodec as library
 

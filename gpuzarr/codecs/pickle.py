@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.objects import flat, stacked
@@ -36,7 +36,7 @@ class Pickle:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         if not ALLOW.get():
             raise UnsupportedError(
                 "codec 'pickle' runs code that lies in the data; it is read only where that is allowed"
@@ -50,7 +50,7 @@ class Pickle:
 
         return stacked(each("pickle", chunks, decode), spec)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         def encode(chunk: np.ndarray) -> bytes:
             return _pickle.dumps(chunk.reshape(spec.shape), self.protocol)
 

@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
-from gpuzarr.empty_chunk import blank
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.empty_chunk import is_empty
 from gpuzarr.errors import CodecError, MetadataError
 
 EMPTY = 2**64 - 1  # offset and size of an inner chunk that is not there
@@ -88,13 +88,13 @@ class ShardingIndexed:
             raise MetadataError(f"the index of a shard would take {nbytes} bytes")
         return int(nbytes)
 
-    def entries(self, slab: Slab, spec: ChunkSpec) -> np.ndarray:
+    def entries(self, encoded_batch: EncodedBatch, spec: ChunkSpec) -> np.ndarray:
         """The decoded indexes of many shards: int64 (n, inner chunks, 2), offset and size; -1 where there is none.
 
         CodecError for an index that is damaged or names impossible places.
         """
-        batch = self._index(spec).decode(slab, HOST)
-        table = np.ascontiguousarray(batch, np.uint64).reshape(len(slab), prod(self.counts(spec)), 2)
+        batch = self._index(spec).decode(encoded_batch, CPU)
+        table = np.ascontiguousarray(batch, np.uint64).reshape(len(encoded_batch), prod(self.counts(spec)), 2)
         empty = (table == np.uint64(EMPTY)).all(axis=2)
         table = np.where(empty[..., None], np.uint64(0), table)
         bad = (table >= np.uint64(1 << 62)).any(axis=2)
@@ -111,16 +111,16 @@ class ShardingIndexed:
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
         return "shards inside of other codecs are put together on the host"
 
-    def decode(self, shards: Slab, spec: ChunkSpec, device: Device) -> Any:
+    def decode(self, shards: EncodedBatch, spec: ChunkSpec, device: Device) -> Any:
         """Whole shards, as a batch (n, *spec.shape)."""
         counts, inner, place = self.counts(spec), self.inner(spec), self.index_bytes(spec)
         if shards.host is None and device.gpu:
-            shards = Slab(shards.data, shards.starts, shards.sizes, device.download(shards.data))
+            shards = EncodedBatch(shards.data, shards.starts, shards.sizes, device.download(shards.data))
         if (shards.sizes < place).any():
             raise CodecError("the shard is too short to hold its index", int(np.argmax(shards.sizes < place)))
         at = shards.starts + (shards.sizes - place if self.index_location == "end" else 0)
         host = shards.data if shards.host is None else shards.host
-        entries = self.entries(Slab(host, at, np.full(len(shards), place)), spec)
+        entries = self.entries(EncodedBatch(host, at, np.full(len(shards), place)), spec)
         outside = entries.sum(axis=2) > shards.sizes[:, None]
         if outside.any():
             raise CodecError("the shard index names bytes beyond the shard", int(np.argwhere(outside)[0, 0]))
@@ -128,45 +128,45 @@ class ShardingIndexed:
         found = entries[shard, chunk]
         out = device.xp.full((len(shards), *counts, *self.chunk_shape), spec.fill_value, spec.dtype)
         if len(shard):
-            slab = Slab(shards.data, shards.starts[shard] + found[:, 0], found[:, 1], shards.host)
+            encoded_batch = EncodedBatch(shards.data, shards.starts[shard] + found[:, 0], found[:, 1], shards.host)
             index = (shard, *np.unravel_index(chunk, counts))
-            out[tuple(device.xp.asarray(i) for i in index)] = self._decode_inner(inner, slab, device, shard)
+            out[tuple(device.xp.asarray(i) for i in index)] = self._decode_inner(inner, encoded_batch, device, shard)
         ndim = len(counts)
         order = [0, *(axis for i in range(ndim) for axis in (1 + i, 1 + ndim + i))]
         return out.transpose(order).reshape((len(shards), *spec.shape))
 
     @staticmethod
-    def _decode_inner(inner: Chain, slab: Slab, device: Device, shard: np.ndarray) -> Any:
+    def _decode_inner(inner: Chain, encoded_batch: EncodedBatch, device: Device, shard: np.ndarray) -> Any:
         with _blamed_on(shard):
-            batch = inner.run(slab, device)
-            if settle := device.checked():
-                settle()  # now, while the numbers of the inner chunks mean something
+            batch = inner.run(encoded_batch, device)
+            if complete := device.checked():
+                complete()  # now, while the numbers of the inner chunks mean something
             return batch
 
     def index(self, table: np.ndarray, spec: ChunkSpec) -> np.ndarray:
         """The encoded index of one shard; `table` is uint64 (inner chunks, 2), offset and size, or EMPTY twice."""
-        slab = self._index(spec).encode(table.reshape(1, *self.counts(spec), 2), HOST)
-        encoded: np.ndarray = slab[0]
+        encoded_batch = self._index(spec).encode(table.reshape(1, *self.counts(spec), 2), CPU)
+        encoded: np.ndarray = encoded_batch[0]
         return encoded
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
-        """Whole shards of a batch (n, *spec.shape): inner chunks in C order, without the blank; and the index."""
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
+        """Whole shards of a batch (n, *spec.shape): inner chunks in C order, without the empty; and the index."""
         counts, n = self.counts(spec), len(chunks)
         cells = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
         ndim = len(counts)
         cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
         cells = cells.reshape((n * prod(counts), *self.chunk_shape))
-        there = np.flatnonzero(~blank(cells, spec.fill_value))
+        there = np.flatnonzero(~is_empty(cells, spec.fill_value))
         shard = there // prod(counts)
         with _blamed_on(shard):
             inner = self.inner(spec).encode(cells[device.xp.asarray(there)], device)
         pieces = [self._shard(inner.take(shard == i), there[shard == i] % prod(counts), spec) for i in range(n)]
-        out = HOST.slab(np.array([sum(map(len, piece)) for piece in pieces], np.int64))
+        out = CPU.encoded_batch(np.array([sum(map(len, piece)) for piece in pieces], np.int64))
         for i, piece in enumerate(pieces):
             out[i][...] = np.concatenate(piece)
         return out
 
-    def _shard(self, inner: Slab, numbers: np.ndarray, spec: ChunkSpec) -> list[np.ndarray]:
+    def _shard(self, inner: EncodedBatch, numbers: np.ndarray, spec: ChunkSpec) -> list[np.ndarray]:
         """What a shard consists of, piece by piece."""
         at_start = self.index_location == "start"
         table = np.full((prod(self.counts(spec)), 2), EMPTY, np.uint64)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.devices.contract import Device
@@ -38,7 +38,9 @@ class Shuffle:
     def why_host(self, spec: BytesSpec) -> str | None:
         return None
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         if spec.nbytes is not None:
             chunkwise.check_sizes("shuffle", chunks, spec.nbytes)
         self._check_even(chunks)
@@ -46,9 +48,11 @@ class Shuffle:
             return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, into, "unshuffle")
         if self.elementsize <= 1:
             return chunkwise.moved(chunks, into)
-        return self._moved(chunks, device.slab(chunks.sizes) if into is None else into, "decode")
+        return self._moved(chunks, device.encoded_batch(chunks.sizes) if into is None else into, "decode")
 
-    def planes(self, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Slab | Planes:
+    def planes(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray
+    ) -> EncodedBatch | Planes:
         """As `decode` on a GPU, but what placement can undo is left to it."""
         nbytes = spec.nbytes or 0
         if self.elementsize != width or not placeable(width, np.array(nbytes), np.array(nbytes)):
@@ -56,17 +60,17 @@ class Shuffle:
         chunkwise.check_sizes("shuffle", chunks, nbytes)
         return whole(chunks, width, device)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         self._check_even(chunks)
         if device.gpu:
             return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, None, "shuffle")
-        return self._moved(chunks, device.slab(chunks.sizes), "encode") if self.elementsize > 1 else chunks
+        return self._moved(chunks, device.encoded_batch(chunks.sizes), "encode") if self.elementsize > 1 else chunks
 
-    def _check_even(self, chunks: Slab) -> None:
+    def _check_even(self, chunks: EncodedBatch) -> None:
         if (uneven := chunks.sizes % max(self.elementsize, 1) != 0).any():
             raise CodecError(f"shuffle: no multiple of {self.elementsize} bytes", int(np.argmax(uneven)))
 
-    def _moved(self, chunks: Slab, into: Slab, direction: str) -> Slab:
+    def _moved(self, chunks: EncodedBatch, into: EncodedBatch, direction: str) -> EncodedBatch:
         from numcodecs.shuffle import Shuffle as library
 
         move = getattr(library(self.elementsize), direction)

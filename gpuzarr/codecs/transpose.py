@@ -44,7 +44,7 @@ class Transpose:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return None
 
-    def plain(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
+    def memory_order(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
         """See `Chain.plain`."""
         return self.axes(len(spec.shape)), 1
 

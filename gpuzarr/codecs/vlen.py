@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import blamed, each, pack
@@ -55,10 +55,10 @@ class VlenUtf8:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no texts"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return _read("vlen-utf8", chunks, spec, not self.typed or _is_text(spec))
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _written("vlen-utf8", chunks, device, not self.typed or _is_text(spec))
 
 
@@ -88,10 +88,10 @@ class VlenBytes:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of any length"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return _read("vlen-bytes", chunks, spec, self.typed and _is_text(spec))
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _written("vlen-bytes", chunks, device, self.typed and _is_text(spec))
 
 
@@ -109,10 +109,10 @@ class VlenV2:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of any length"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return _read("zarrs.vlen_v2", chunks, spec, _is_text(spec))
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _written("zarrs.vlen_v2", chunks, device, _is_text(spec))
 
 
@@ -144,7 +144,7 @@ class VlenArray:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of any length"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         from numcodecs.vlen import VLenArray as library
 
         if self.dtype is None:
@@ -152,7 +152,7 @@ class VlenArray:
         total = lambda items: sum(item.nbytes for item in items)  # noqa: E731
         return _decoded("vlen-array", chunks, spec, library(self.dtype).decode, total)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         from numcodecs.vlen import VLenArray as library
 
         if self.dtype is None:
@@ -170,7 +170,7 @@ def _is_text(spec: ChunkSpec) -> bool:
     return spec.dtype.kind == "U" or is_text(spec.dtype)
 
 
-def _read(name: str, chunks: Slab, spec: ChunkSpec, text: bool) -> np.ndarray:
+def _read(name: str, chunks: EncodedBatch, spec: ChunkSpec, text: bool) -> np.ndarray:
     """The batch of all elements, which are texts or else bytes."""
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
@@ -179,14 +179,14 @@ def _read(name: str, chunks: Slab, spec: ChunkSpec, text: bool) -> np.ndarray:
     return _decoded(name, chunks, spec, VLenBytes().decode, lambda items: sum(map(len, items)))
 
 
-def _written(name: str, chunks: Any, device: Device, text: bool) -> Slab:
+def _written(name: str, chunks: Any, device: Device, text: bool) -> EncodedBatch:
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
     return pack(each(name, _objects(chunks), (VLenUTF8 if text else VLenBytes)().encode), device)
 
 
 def _decoded(
-    name: str, chunks: Slab, spec: ChunkSpec, decode: Callable[[np.ndarray], Any], nbytes: Callable[[Any], int]
+    name: str, chunks: EncodedBatch, spec: ChunkSpec, decode: Callable[[np.ndarray], Any], nbytes: Callable[[Any], int]
 ) -> np.ndarray:
     """The batch of all elements. `nbytes` says how many bytes the elements of a chunk have."""
     count = prod(spec.shape)

@@ -16,14 +16,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from gpuzarr import codecs
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.cpu.chunkwise import LARGEST, each, pack
 from gpuzarr.cpu.objects import flat
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.dtypes.objects import is_text
 from gpuzarr.errors import CodecError, MetadataError
 
@@ -65,7 +65,7 @@ class Vlen:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of any length"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         index, out = self._index(spec), np.empty((len(chunks), prod(spec.shape)), spec.dtype)
         rows = each("zarrs.vlen", chunks, lambda chunk: self._decode_one(chunk, index, is_text(spec.dtype)))
         for i, row in enumerate(rows):
@@ -73,7 +73,7 @@ class Vlen:
                 out[i, j] = element
         return out.reshape(len(chunks), *spec.shape)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         index, rows = self._index(spec), flat(chunks).astype(object)
         return pack(each("zarrs.vlen", rows, lambda row: self._encode_one(row.tolist(), index)), device)
 
@@ -124,12 +124,12 @@ class Vlen:
 def _decoded(chain: Chain, raw: np.ndarray[Any, Any]) -> Any:
     """One chunk decoded by a chain."""
     raw = np.ascontiguousarray(raw)
-    return chain.decode(Slab(raw, np.zeros(1, np.int64), np.array([raw.size], np.int64)), HOST)[0]
+    return chain.decode(EncodedBatch(raw, np.zeros(1, np.int64), np.array([raw.size], np.int64)), CPU)[0]
 
 
 def _encoded(chain: Chain, chunk: np.ndarray[Any, Any]) -> bytes:
     """One chunk encoded by a chain."""
-    return bytes(chain.encode(chunk[None], HOST)[0])
+    return bytes(chain.encode(chunk[None], CPU)[0])
 
 
 CODEC = Vlen

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.elements import native
@@ -71,7 +71,7 @@ class Zfp:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "zfp has no GPU decoder"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         library, shape = _library(), spec.shape or (1,)
         spec, whole = _promoted(spec), spec
         kind = library.dtype_to_ztype(spec.dtype)
@@ -84,7 +84,7 @@ class Zfp:
 
         return _demoted(_stacked(each("zfp", chunks, decode), spec), whole.dtype)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         return _compressed("zfp", chunks, spec, device, write_header=False, **self._parameters())
 
     def _parameters(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Zfpy:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "zfp has no GPU decoder"
 
-    def decode(self, chunks: Slab, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+    def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         library = _library()
         spec, whole = _promoted(spec), spec
 
@@ -129,7 +129,7 @@ class Zfpy:
 
         return _demoted(_stacked(each("zfpy", chunks, decode), spec), whole.dtype)
 
-    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Slab:
+    def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         name = _PARAMETERS[_MODES[self.mode]][0]
         return _compressed("zfpy", chunks, spec, device, write_header=True, **{name: getattr(self, name)})
 
@@ -244,7 +244,7 @@ def _stacked(parts: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
     return batch
 
 
-def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> Slab:
+def _compressed(name: str, chunks: Any, spec: ChunkSpec, device: Device, **options: Any) -> EncodedBatch:
     compress = _library().compress_numpy
     if options.get("rate", 64) * 4 ** max(len(spec.shape), 1) < _LEAST_BITS[_promoted(spec).dtype.name]:
         raise MetadataError(f"codec {name!r}: rate {options['rate']} is too low for {spec.dtype}")

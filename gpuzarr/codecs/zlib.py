@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.deflate import ZLIB, deflate, inflate
@@ -38,12 +38,14 @@ class Zlib:
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         return "level 0 does not compress" if self.level == 0 else gpu_compress.why_host(spec)
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         if device.gpu:
             return streams.decode("zlib", self, chunks, spec, device, into)
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu_compress.encode("zlib", chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))

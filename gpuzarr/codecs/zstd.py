@@ -8,9 +8,9 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import Single
+from gpuzarr.codecs.contract import ChunkDecoder
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.chunkwise import Decode, Encoder
 from gpuzarr.cpu.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
@@ -50,7 +50,9 @@ class Zstd:
             return "nvCOMP's zstd has one level, a low one, and no checksum"
         return gpu_compress.why_host(spec)
 
-    def decode(self, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None = None) -> Slab:
+    def decode(
+        self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
+    ) -> EncodedBatch:
         if device.gpu:
             return streams.decode("zstd", self, chunks, spec, device, into)
         if spec.nbytes is None:
@@ -61,26 +63,26 @@ class Zstd:
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
     @property
-    def single(self) -> Callable[[], Single] | None:
+    def chunk_decoder(self) -> Callable[[], ChunkDecoder] | None:
         """See `Chain.single`: a chunk is decoded to the end of the block that has the last wanted byte."""
         return None if decoder() is None else _single
 
-    def encode(self, chunks: Slab, spec: BytesSpec, device: Device) -> Slab | Unmeasured:
+    def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu_compress.encode("zstd", chunks, spec, device)
-        if (encoder := self.encoder()) is not None:
+        if (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("zstd", chunks, device, encoder)
         from numcodecs.zstd import compress
 
         return chunkwise.encoded("zstd", chunks, device, lambda chunk: compress(chunk, self.level, self.checksum))
 
-    def encoder(self) -> Encoder | None:
+    def chunk_encoder(self) -> Encoder | None:
         """libzstd, for this thread of the host; None where it cannot be called by address."""
         encode = encoder(self.level, self.checksum)
         return None if encode is None else Encoder(bound, encode)
 
 
-def _single() -> Single:
+def _single() -> ChunkDecoder:
     decode, decode_some = cast(Decode, decoder()), cast(DecodeSome, partial_decoder())
 
     def run(target: int, nbytes: int, chunk: memoryview, source: int, first: int, last: int) -> None:

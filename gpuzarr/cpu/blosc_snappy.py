@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import CodecError
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, Streams, parse
 
 
-def decode_snappy(chunks: Slab, target: Slab) -> None:
+def decode_snappy(chunks: EncodedBatch, target: EncodedBatch) -> None:
     """Decode every chunk into its place in `target`, whose sizes are right. CodecError with the chunk's index."""
     streams = parse(chunks, None)
-    planes = Slab(np.empty(int(target.sizes.sum()), np.uint8), np.cumsum(target.sizes) - target.sizes, target.sizes)
+    planes = EncodedBatch(
+        np.empty(int(target.sizes.sum()), np.uint8), np.cumsum(target.sizes) - target.sizes, target.sizes
+    )
     _decompress(chunks.data, streams, planes)
     headers = streams.headers
     for i in range(len(chunks)):
@@ -25,7 +27,7 @@ def decode_snappy(chunks: Slab, target: Slab) -> None:
             _unshuffled(source[block], out[block], shuffle, typesize)
 
 
-def _decompress(data: np.ndarray, streams: Streams, planes: Slab) -> None:
+def _decompress(data: np.ndarray, streams: Streams, planes: EncodedBatch) -> None:
     """Every stream into its place, still shuffled."""
     from cramjam import snappy
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.cpu.chunkwise import check_sizes, encoded, moved
 from gpuzarr.errors import CodecError, MetadataError
 
@@ -25,7 +25,7 @@ def check_location(location: Any, codec: str) -> None:
         raise MetadataError(f"codec {codec!r}: location must be 'start' or 'end', not {location!r}")
 
 
-def payload_of(name: str, chunks: Slab, spec: BytesSpec, location: str) -> Slab:
+def payload_of(name: str, chunks: EncodedBatch, spec: BytesSpec, location: str) -> EncodedBatch:
     """The chunks without their checksums. CodecError for a chunk of a wrong size."""
     if spec.nbytes is not None:
         check_sizes(name, chunks, spec.nbytes + SIZE)
@@ -34,7 +34,9 @@ def payload_of(name: str, chunks: Slab, spec: BytesSpec, location: str) -> Slab:
     return chunks.part(SIZE, 0) if location == "start" else chunks.part(0, SIZE)
 
 
-def verified(name: str, chunks: Slab, spec: BytesSpec, into: Slab | None, location: str, checksum: Checksum) -> Slab:
+def verified(
+    name: str, chunks: EncodedBatch, spec: BytesSpec, into: EncodedBatch | None, location: str, checksum: Checksum
+) -> EncodedBatch:
     """The chunks without their checksums, after each was compared; no byte moves unless `into` is given."""
     at_start = location == "start"
     payload = payload_of(name, chunks, spec, location)
@@ -47,7 +49,7 @@ def verified(name: str, chunks: Slab, spec: BytesSpec, into: Slab | None, locati
     return moved(payload, into)
 
 
-def appended(name: str, chunks: Slab, device: Any, location: str, checksum: Checksum) -> Slab:
+def appended(name: str, chunks: EncodedBatch, device: Any, location: str, checksum: Checksum) -> EncodedBatch:
     """The chunks with their checksums."""
 
     def encode(chunk: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""A bytes->bytes codec that handles one chunk at a time on the host, run over a slab of chunks."""
+"""A bytes->bytes codec that handles one chunk at a time on the host, run over an encoded batch of chunks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 
@@ -29,8 +29,10 @@ class Encoder:
     encode: EncodeTo
 
 
-def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | None, fill: Fill) -> Slab:
-    """Decode every chunk to exactly `nbytes` bytes, straight into `into` or a fresh slab.
+def filled(
+    name: str, chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None, fill: Fill
+) -> EncodedBatch:
+    """Decode every chunk to exactly `nbytes` bytes, straight into `into` or a fresh encoded batch.
 
     CodecError with the chunk's index for whatever `fill` raises.
     """
@@ -45,7 +47,7 @@ def filled(name: str, chunks: Slab, nbytes: int, device: Device, into: Slab | No
     return target
 
 
-def by_address(name: str, chunks: Slab, target: Slab, nbytes: int, decode: Decode) -> Slab:
+def by_address(name: str, chunks: EncodedBatch, target: EncodedBatch, nbytes: int, decode: Decode) -> EncodedBatch:
     """As `filled`, by a library that takes addresses: for small chunks their arithmetic is what takes the time."""
     sources, places, i = chunks.addresses, target.addresses, 0
     try:
@@ -56,12 +58,14 @@ def by_address(name: str, chunks: Slab, target: Slab, nbytes: int, decode: Decod
     return target
 
 
-def room(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Slab:
-    """Where chunks of `nbytes` bytes are decoded to: `into`, or a fresh slab."""
-    return device.slab(np.full(len(chunks), nbytes, np.int64)) if into is None else into
+def room(chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None) -> EncodedBatch:
+    """Where chunks of `nbytes` bytes are decoded to: `into`, or a fresh encoded batch."""
+    return device.encoded_batch(np.full(len(chunks), nbytes, np.int64)) if into is None else into
 
 
-def produced(name: str, chunks: Slab, nbytes: int | None, device: Device, into: Slab | None, produce: Produce) -> Slab:
+def produced(
+    name: str, chunks: EncodedBatch, nbytes: int | None, device: Device, into: EncodedBatch | None, produce: Produce
+) -> EncodedBatch:
     """Decode every chunk by a library that makes its own output; exactly `nbytes` bytes where that is known."""
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
@@ -75,15 +79,15 @@ def produced(name: str, chunks: Slab, nbytes: int | None, device: Device, into: 
     return pack(each(name, chunks, lambda chunk: produce(chunk, LARGEST)), device)
 
 
-def encoded(name: str, chunks: Slab, device: Device, encode: Encode) -> Slab:
+def encoded(name: str, chunks: EncodedBatch, device: Device, encode: Encode) -> EncodedBatch:
     """Encode every chunk by a function from bytes to bytes."""
     return pack(each(name, chunks, encode), device)
 
 
-def encoded_by_address(name: str, chunks: Slab, device: Device, encoder: Encoder) -> Slab:
+def encoded_by_address(name: str, chunks: EncodedBatch, device: Device, encoder: Encoder) -> EncodedBatch:
     """As `encoded`, by a library that takes addresses."""
     rooms, encode = encoder.room(chunks.sizes), encoder.encode
-    target = device.slab(rooms)
+    target = device.encoded_batch(rooms)
     sources, places = chunks.data.ctypes.data + chunks.starts, target.data.ctypes.data + target.starts
     rows = zip(*(a.tolist() for a in (places, rooms, sources, chunks.sizes)), strict=True)
     made, i = np.zeros(len(chunks), np.int64), 0
@@ -92,11 +96,12 @@ def encoded_by_address(name: str, chunks: Slab, device: Device, encoder: Encoder
             made[i] = encode(place, room, source, size)
     except Exception as error:
         raise blamed(name, error, i) from error
-    return Slab(target.data, target.starts, made)
+    return EncodedBatch(target.data, target.starts, made)
 
 
 def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[Any]:
-    """`function` of every chunk of a slab or batch; CodecError with the chunk's index for whatever it raises."""
+    """`function` of every chunk of an encoded batch or batch; CodecError with the chunk's index for whatever it
+    raises."""
     made, i = [], 0
     try:
         for i in range(len(chunks)):
@@ -106,16 +111,16 @@ def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[
     return made
 
 
-def pack(parts: Iterable[Any], device: Device) -> Slab:
-    """A fresh slab of these bytes-like objects."""
+def pack(parts: Iterable[Any], device: Device) -> EncodedBatch:
+    """A fresh encoded batch of these bytes-like objects."""
     arrays = [np.frombuffer(part, np.uint8) for part in parts]
-    slab = device.slab(np.array([len(part) for part in arrays], np.int64))
+    encoded_batch = device.encoded_batch(np.array([len(part) for part in arrays], np.int64))
     for i, part in enumerate(arrays):
-        slab[i][:] = part
-    return slab
+        encoded_batch[i][:] = part
+    return encoded_batch
 
 
-def moved(chunks: Slab, into: Slab | None) -> Slab:
+def moved(chunks: EncodedBatch, into: EncodedBatch | None) -> EncodedBatch:
     """`chunks`, or `into` with their bytes, where the caller says where they shall lie."""
     if into is None:
         return chunks
@@ -132,7 +137,7 @@ def blamed(name: str, error: Exception, index: int) -> Exception:
     return CodecError(text if text.startswith(f"{name}: ") else f"{name}: {text}", index)
 
 
-def check_sizes(name: str, chunks: Slab, nbytes: int) -> None:
+def check_sizes(name: str, chunks: EncodedBatch, nbytes: int) -> None:
     """CodecError for the first chunk that has not exactly `nbytes` bytes."""
     if np.count_nonzero(bad := chunks.sizes != nbytes):
         index = int(np.argmax(bad))

@@ -1,4 +1,4 @@
-"""Where decoding and encoding run. One pipeline, three devices: `Host`, `Cuda`, and in the tests `Emulated`."""
+"""Where decoding and encoding run. One pipeline, three devices: `Cpu`, `Cuda`, and in the tests `Emulated`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.cost import Costs
-from gpuzarr.devices.pipeline import Finish, Load, Settle
-from gpuzarr.devices.trace import Record
+from gpuzarr.devices.pipeline import Complete, Launch, Load
+from gpuzarr.devices.trace import Trace
 
 
 class Kernel(Protocol):
@@ -30,11 +30,11 @@ class Device(Protocol):
     name: str
     gpu: bool
     xp: Any
-    threads: int  # waves at work at once
-    readers: int  # threads that one wave's read from the store may use
-    wave_bytes: int  # decoded bytes that one wave should have
+    threads: int  # batches at work at once
+    readers: int  # threads that one batch's read from the store may use
+    batch_bytes: int  # decoded bytes that one batch should have
     cost: Costs  # what decides which chunks the host decodes instead
-    ahead: int  # waves that are loaded beside the one that is decoded, where memory allows
+    prefetch_depth: int  # batches that are loaded beside the one that is decoded, where memory allows
 
     @property
     def memory_limit(self) -> int:
@@ -58,7 +58,7 @@ class Device(Protocol):
         """Whether arrays of a dtype of another package can lie on the device. Only asked for on a GPU."""
         ...
 
-    def mark(self) -> Any:
+    def timestamp(self) -> Any:
         """A point in time: of the host's clock (a float), or of the current stream."""
         ...
 
@@ -77,28 +77,29 @@ class Device(Protocol):
     def empty(self, nbytes: int) -> Any:
         """A uint8 array of scratch, not initialised, aligned to 256 bytes.
 
-        It lives until the wave ends, and no longer than it is referenced: who took its address holds it until the
+        It lives until the batch ends, and no longer than it is referenced: who took its address holds it until the
         last launch that uses it (on a GPU, memory is given back in the order of the stream).
         """
         ...
 
-    def slab(self, sizes: np.ndarray) -> Slab:
-        """A fresh slab of scratch for chunks of these sizes, each aligned to `batch.ALIGNMENT`."""
+    def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
+        """A fresh encoded batch of scratch for chunks of these sizes, each aligned to `batch.ALIGNMENT`."""
         ...
 
-    def stage(self, sizes: np.ndarray) -> Slab:
-        """Host memory for the encoded chunks of one wave; pinned where that makes the copy to the device faster."""
+    def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """Host memory for the encoded chunks of one batch; pinned where that makes the copy to the device faster."""
         ...
 
-    def land(self, sizes: np.ndarray) -> Slab:
-        """Device memory for the encoded chunks of one wave, which something else than a stream may write to at once."""
+    def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """Device memory for the encoded chunks of one batch, which something else than a stream may write to at
+        once."""
         ...
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
-        """finish(load(wave)) for each wave, some at once, each in what order suits; the first error is raised.
+    def run(self, load: Load, finish: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+        """finish(load(batch)) for each batch, some at once, each in what order suits; the first error is raised.
 
-        On a GPU what `finish` returns is called when the wave shall end: see `devices.waves`.
-        `record` is told what the waves hold, move and take.
+        On a GPU what `finish` returns is called when the batch shall end: see `devices.batches`.
+        `trace` is told what the batches hold, move and take.
         """
         ...
 
@@ -106,16 +107,16 @@ class Device(Protocol):
         """Add to the counts of the read or write that the calling thread works for, of which reports tell."""
         ...
 
-    def settled(self) -> None:
-        """The calling thread's wave is settled before its end, and what it held can be used again."""
+    def completed(self) -> None:
+        """The calling thread's batch is settled before its end, and what it held can be used again."""
         ...
 
     @property
     def room(self) -> int | None:
-        """Bytes that the calling thread's wave may still take while it is decoded; None: as many as it likes."""
+        """Bytes that the calling thread's batch may still take while it is decoded; None: as many as it likes."""
         ...
 
-    def apart(self) -> AbstractContextManager[None]:
+    def scoped_scratch(self) -> AbstractContextManager[None]:
         """What is taken within goes back at its end, for which the host waits: for what is too large to do at once."""
         ...
 
@@ -127,12 +128,12 @@ class Device(Protocol):
         """Copy to the host; waits for the stream."""
         ...
 
-    def fetch(self, data: Any) -> Callable[[], np.ndarray]:
+    def download_async(self, data: Any) -> Callable[[], np.ndarray]:
         """`download` in two: the copy is ordered on the stream now; the function that is returned waits for it."""
         ...
 
-    def bring(self, data: Any) -> Callable[..., np.ndarray]:
-        """What a wave has encoded, to come into pinned memory of the wave, beside all that is launched later.
+    def copy_back(self, data: Any) -> Callable[..., np.ndarray]:
+        """What a batch has encoded, to come into pinned memory of the batch, beside all that is launched later.
 
         The function that is returned, `(count=None)`, copies the first `count` items (all) as soon as what is launched
         by now is done, and waits for them; any thread may call it, once. `data` must not be changed any more.
@@ -193,7 +194,7 @@ class Device(Protocol):
         """
         ...
 
-    def checked(self) -> Settle | None:
+    def checked(self) -> Complete | None:
         """What this thread remembered since the last call, as a function that waits for it and raises CodecError.
 
         None if there is nothing to wait for.

@@ -1,4 +1,4 @@
-"""Which chunks of a wave a GPU decodes, and which the cores of the host: one stream is slow on a GPU, many are fast.
+"""Which chunks of a batch a GPU decodes, and which the cores of the host: one stream is slow on a GPU, many are fast.
 
 A batch of nvCOMP takes the longer of two times: its largest stream at the rate of one stream, or all bytes at the rate
 of a full GPU. Host threads share chunks, and what they decode crosses the bus decoded. The GPU's part is launched
@@ -76,7 +76,7 @@ class Costs:
         moved: np.ndarray | None = None,
         room: float | None = None,
     ) -> Decision:
-        """Where chunks of one wave are best decoded.
+        """Where chunks of one batch are best decoded.
 
         Of each: the decoded bytes of all its streams, those of the largest stream, and those that cross the bus if
         the host decodes it. The last two are `totals` if not given. `room`: as many of those bytes have a place beside

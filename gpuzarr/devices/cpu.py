@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ALIGNMENT, Slab, packed
-from gpuzarr.devices.pipeline import Finish, Load, Settle
-from gpuzarr.devices.threads import Crew, Turn, ended
-from gpuzarr.devices.trace import Record
+from gpuzarr.batch import ALIGNMENT, EncodedBatch, packed
+from gpuzarr.devices.pipeline import Complete, Launch, Load
+from gpuzarr.devices.threads import Task, ThreadPool, ended
+from gpuzarr.devices.trace import Trace
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
-WAVE = 12 << 20, 2 << 20  # decoded bytes of a wave, at most and at least: the larger, the longer the rows placed
+WAVE = 12 << 20, 2 << 20  # decoded bytes of a batch, at most and at least: the larger, the longer the rows placed
 
 
 class _Scratch(threading.local):
-    """One thread's memory: handed out piece by piece within a wave, then all of it again."""
+    """One thread's memory: handed out piece by piece within a batch, then all of it again."""
 
     active = False
     used = 0
@@ -33,11 +33,11 @@ class _Scratch(threading.local):
         self.data = np.empty(0, np.uint8)
 
     def begin(self, limit: int) -> bool:
-        """Whether a wave begins now: not within another."""
+        """Whether a batch begins now: not within another."""
         if self.active:
             return False
         if len(self.data) < self.wanted <= limit:
-            room = min(limit, self.wanted + self.wanted // 4)  # the next wave may want a little more
+            room = min(limit, self.wanted + self.wanted // 4)  # the next batch may want a little more
             data = np.empty(room + ALIGNMENT, np.uint8)
             self.data = data[-data.ctypes.data % ALIGNMENT :][:room]
         self.active, self.used, self.wanted = True, 0, 0
@@ -55,7 +55,7 @@ class _Scratch(threading.local):
         return self.data[start : start + nbytes]
 
 
-class _Held:
+class _ScratchScope:
     """`with`: what is taken within stays as it is to the end. Within another one, to the end of that."""
 
     __slots__ = ("_begun", "_limit", "_scratch")
@@ -71,27 +71,27 @@ class _Held:
             self._scratch.active = False
 
 
-class Host:
+class Cpu:
     """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
 
-    name, gpu, xp, readers, ahead = "cpu", False, np, 1, 0
+    name, gpu, xp, readers, prefetch_depth = "cpu", False, np, 1, 0
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or cores()
-        self.wave_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
+        self.batch_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
         self._scratch = _Scratch()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Host, (self.threads,)
+        return Cpu, (self.threads,)
 
     def empty(self, nbytes: int) -> np.ndarray:
         return self._scratch.empty(nbytes)
 
-    def slab(self, sizes: np.ndarray) -> Slab:
+    def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)
-        return Slab(self.empty(total), starts, sizes)
+        return EncodedBatch(self.empty(total), starts, sizes)
 
-    stage = slab
+    pinned_buffer = encoded_batch
 
     @property
     def memory_limit(self) -> int:
@@ -103,7 +103,7 @@ class Host:
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.empty(shape, dtype)
 
-    def mark(self) -> float:
+    def timestamp(self) -> float:
         return time.perf_counter()
 
     def after(self, mark: float = 0) -> AbstractContextManager[None]:
@@ -115,46 +115,48 @@ class Host:
     def count(self, **numbers: int) -> None:
         """Nothing here has more to say than the read path counts itself."""
 
-    def settled(self) -> None:
-        """Nothing is held for a wave."""
+    def completed(self) -> None:
+        """Nothing is held for a batch."""
 
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
         self.__dict__.pop("_crew", None)
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
-        waves = list(waves)
-        if record is not None:
-            record.count(waves=len(waves))
-        if len(waves) == 1:
-            self._one(load, finish, waves[0])
+    def run(self, load: Load, finish: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+        batches = list(batches)
+        if trace is not None:
+            trace.count(batches=len(batches))
+        if len(batches) == 1:
+            self._one(load, finish, batches[0])
         else:
-            self.each(partial(self._wave, load, finish), waves, self.threads + (record.behind if record else 0))
+            self.each(
+                partial(self._batch, load, finish), batches, self.threads + (trace.write_behind_depth if trace else 0)
+            )
 
-    def _one(self, load: Load, finish: Finish, wave: Any) -> None:
+    def _one(self, load: Load, finish: Launch, batch: Any) -> None:
         """This thread loads, all decode.
 
         Loading a little is many short system calls: two threads at it wait more for each other than for storage.
         """
-        with self.held():
-            pieces = load(wave).pieces(self.threads)
+        with self.scratch_scope():
+            pieces = load(batch).pieces(self.threads)
             if len(pieces) == 1:
                 finish(pieces[0])
             else:
                 self.each(partial(self._finish, finish), pieces)
 
-    def _finish(self, finish: Finish, loaded: Any) -> None:
-        with self.held():
+    def _finish(self, finish: Launch, loaded: Any) -> None:
+        with self.scratch_scope():
             finish(loaded)
 
-    def _wave(self, load: Load, finish: Finish, wave: Any) -> None:
-        with self.held():
-            finish(load(wave))
+    def _batch(self, load: Load, finish: Launch, batch: Any) -> None:
+        with self.scratch_scope():
+            finish(load(batch))
 
-    def held(self) -> _Held:
+    def scratch_scope(self) -> _ScratchScope:
         """`with`: scratch that this thread takes within is kept to the end."""
-        return _Held(self._scratch, SCRATCH // self.threads)
+        return _ScratchScope(self._scratch, SCRATCH // self.threads)
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
         """Call work(item) for each, on `threads` threads (default: one a core); the first error is raised."""
@@ -164,21 +166,21 @@ class Host:
                 work(item)
             return
         shared = _Queue(work, items)
-        helpers: list[Turn] = []
+        tasks: list[Task] = []
         try:
-            self._crew.ask(shared.drain, min(threads, len(items)) - 1, helpers)
+            self._pool.ask(shared.drain, min(threads, len(items)) - 1, tasks)
             shared.drain()
         finally:
-            shared.stop(helpers)
+            shared.stop(tasks)
 
-    def checked(self) -> Settle | None:
+    def checked(self) -> Complete | None:
         """Nothing is ever left to check: a host codec raises at once."""
         return None
 
     @cached_property
-    def _crew(self) -> Crew:
-        crews.append(self)
-        return Crew(self.threads)
+    def _pool(self) -> ThreadPool:
+        pools.append(self)
+        return ThreadPool(self.threads)
 
 
 class _Queue:
@@ -195,10 +197,10 @@ class _Queue:
             self._next = iter(())
             raise
 
-    def stop(self, helpers: list[Turn]) -> None:
+    def stop(self, tasks: list[Task]) -> None:
         """Let nobody take another item, wait for those at work, and raise their first error."""
         self._next = iter(())
-        for error in ended(helpers):
+        for error in ended(tasks):
             if error is not None:
                 raise error
 
@@ -208,17 +210,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-crews: list[Host] = []
+pools: list[Cpu] = []
 
 
-def _forget_crews() -> None:
+def _forget_pools() -> None:
     """A forked child has none of its parent's threads: it starts its own."""
-    for host in crews:
+    for host in pools:
         host.__dict__.pop("_crew", None)
-    crews.clear()
+    pools.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_crews)
+    os.register_at_fork(after_in_child=_forget_pools)
 
-HOST: Any = Host()  # Any: a Device but for the members that only a GPU has
+CPU: Any = Cpu()  # Any: a Device but for the members that only a GPU has

@@ -7,13 +7,13 @@ from typing import cast
 import numpy as np
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.cuda.available import why_not_cuda
 from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import DeviceError
 from gpuzarr.stores.local import gds
 
-_HOST = cast(Device, HOST)  # which has no kernels, as the contract allows
+_HOST = cast(Device, CPU)  # which has no kernels, as the contract allows
 opened: list[Device] = [_HOST]  # all that were asked for
 
 

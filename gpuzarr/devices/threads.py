@@ -14,7 +14,7 @@ from itertools import count
 _number = count()
 
 
-class Turn:
+class Task:
     """One helper's part of some work. Who claims it first has it: the helper, or the caller who needs it no more."""
 
     __slots__ = ("_claim", "_done", "_error", "_over", "_work")
@@ -45,35 +45,35 @@ class Turn:
         return self._error
 
 
-def ended(turns: Sequence[Turn]) -> list[BaseException | None]:
+def ended(tasks: Sequence[Task]) -> list[BaseException | None]:
     """`end` of all. An interrupt of this thread is raised only then, a second one at once."""
     try:
-        return [turn.end() for turn in turns]
+        return [task.end() for task in tasks]
     except BaseException:
-        for turn in turns:
-            turn.end()
+        for task in tasks:
+            task.end()
         raise
 
 
-class Crew:
-    """At most `most` helpers, which come when they are needed and go with the crew."""
+class ThreadPool:
+    """At most `most` helpers, which come when they are needed and go with the thread pool."""
 
     def __init__(self, most: int) -> None:
         self._room = _Room()
         self._to_come = deque(range(most))
 
-    def ask(self, work: Callable[[], None], n: int, turns: list[Turn] | None = None) -> list[Turn]:
+    def ask(self, work: Callable[[], None], n: int, tasks: list[Task] | None = None) -> list[Task]:
         """`n` helpers, or as many as have nothing else to do, shall call work() once each.
 
         Their turns are put into `turns`, which a caller who is interrupted meanwhile still has.
         """
-        turns = [] if turns is None else turns
-        while len(turns) < n and (helper := self._free()) is not None:
-            turns.append(turn := Turn(work))
-            helper.begin(turn)
-        return turns
+        tasks = [] if tasks is None else tasks
+        while len(tasks) < n and (worker := self._free()) is not None:
+            tasks.append(task := Task(work))
+            worker.begin(task)
+        return tasks
 
-    def _free(self) -> _Helper | None:
+    def _free(self) -> _Worker | None:
         try:  # who pops has it: no lock is needed
             return self._room.idle.pop()
         except IndexError:
@@ -82,7 +82,7 @@ class Crew:
             self._to_come.pop()
         except IndexError:
             return None
-        return _Helper(self._room)
+        return _Worker(self._room)
 
     def __del__(self) -> None:
         self._room.close()
@@ -92,7 +92,7 @@ class _Room:
     """Where helpers wait."""
 
     def __init__(self) -> None:
-        self.idle: deque[_Helper] = deque()
+        self.idle: deque[_Worker] = deque()
         self.closed = False
 
     def close(self) -> None:
@@ -100,32 +100,32 @@ class _Room:
         while self.idle:
             self.idle.pop().begin(None)
 
-    def enter(self, helper: _Helper) -> None:
-        self.idle.append(helper)
+    def enter(self, worker: _Worker) -> None:
+        self.idle.append(worker)
         if self.closed:
             self.close()
 
 
-class _Helper:
+class _Worker:
     def __init__(self, room: _Room) -> None:
         self._room, self._go = room, threading.Lock()
         self._go.acquire()
-        self._turn: Turn | None = None
+        self._task: Task | None = None
         threading.Thread(target=self._serve, name=f"gpuzarr_{next(_number)}", daemon=True).start()
 
-    def begin(self, turn: Turn | None) -> None:
+    def begin(self, task: Task | None) -> None:
         """Wake up for a turn; None: for the last time."""
-        self._turn = turn
+        self._task = task
         self._go.release()
 
     def _serve(self) -> None:
         while True:
             self._go.acquire()
-            turn, self._turn = self._turn, None
-            if turn is None:
+            task, self._task = self._task, None
+            if task is None:
                 return
-            turn.run(self._wait)
-            del turn  # and all that it holds
+            task.run(self._wait)
+            del task  # and all that it holds
 
     def _wait(self) -> None:
         self._room.enter(self)

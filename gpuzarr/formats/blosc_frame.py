@@ -4,7 +4,7 @@ A chunk is a header of 16 bytes, then (unless it is a plain copy) one int32 a bl
 begins, then the blocks; a block is one stream, or one for each byte of the element. A stream is an int32
 size and so many bytes; a stream of its decoded size is stored raw.
 Source: c-blosc 1.21 `blosc.c` (its README_CHUNK_FORMAT is wrong about the block starts: they count from
-the start of the chunk). All chunks of a slab are parsed at once.
+the start of the chunk). All chunks of an encoded batch are parsed at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import CodecError
 
 HEADER = 16
@@ -53,47 +53,47 @@ class Headers:
 
 @dataclass(frozen=True)
 class Streams:
-    """Every stream of every chunk of a slab; int64 arrays with one item a stream, `raw` bool.
+    """Every stream of every chunk of an encoded batch; int64 arrays with one item a stream, `raw` bool.
 
     Sorted by (chunk, target). The streams of a chunk fill its `headers.nbytes` bytes without gaps; after
     that the shuffle of each block is undone. A copied chunk is one raw stream.
     """
 
     headers: Headers
-    chunk: np.ndarray  # which chunk of the slab
-    source: np.ndarray  # where the compressed bytes begin in the slab's data
+    chunk: np.ndarray  # which chunk of the encoded batch
+    source: np.ndarray  # where the compressed bytes begin in the encoded batch's data
     size: np.ndarray  # how many compressed bytes
     target: np.ndarray  # where the decoded bytes begin, in the decoded chunk before the shuffle is undone
     nbytes: np.ndarray  # how many decoded bytes
     raw: np.ndarray  # stored as they are
 
 
-def parse(slab: Slab, expected_nbytes: int | None) -> Streams:
-    """The streams of every chunk of `slab`, whose bytes are in host memory.
+def parse(encoded: EncodedBatch, expected_nbytes: int | None) -> Streams:
+    """The streams of every chunk of `encoded`, whose bytes are in host memory.
 
     CodecError for a chunk whose header, block starts or stream sizes do not fit its stored size, or that
     does not decode to `expected_nbytes` (None: not known). Nothing is allocated that the stored bytes,
     at 4 each for a block or stream, do not justify.
     """
-    data = slab.data if slab.host is None else slab.host
-    headers = parse_headers(slab, expected_nbytes)
+    data = encoded.data if encoded.host is None else encoded.host
+    headers = parse_headers(encoded, expected_nbytes)
     blocks = headers.blocks
     full = np.where(headers.copied, 0, headers.nbytes // headers.blocksize)
     streams = np.where(headers.split, full * headers.typesize + (blocks - full), blocks)
-    _refuse(HEADER + 4 * (blocks + streams) > slab.sizes, "blosc: the chunk is too short for its block table")
+    _refuse(HEADER + 4 * (blocks + streams) > encoded.sizes, "blosc: the chunk is too short for its block table")
 
-    chunk = np.repeat(np.arange(len(slab)), blocks)
+    chunk = np.repeat(np.arange(len(encoded)), blocks)
     number = _counting(blocks)
-    at = slab.starts[chunk] + HEADER + 4 * number
+    at = encoded.starts[chunk] + HEADER + 4 * number
     offset = _int32(data, at)
-    _refuse((offset < HEADER) | (offset > slab.sizes[chunk] - 4), "blosc: a block begins outside the chunk", chunk)
+    _refuse((offset < HEADER) | (offset > encoded.sizes[chunk] - 4), "blosc: a block begins outside the chunk", chunk)
 
     whole = number < full[chunk]
     size = np.where(whole, headers.blocksize[chunk], headers.nbytes[chunk] - number * headers.blocksize[chunk])
     splits = np.where(whole & headers.split[chunk], headers.typesize[chunk], 1)
     target = number * headers.blocksize[chunk]
-    start, end = slab.starts[chunk] + offset, (slab.starts + slab.sizes)[chunk]
-    return _streams(headers, slab, *_walk(data, _Blocks(chunk, start, end, target, size, splits)))
+    start, end = encoded.starts[chunk] + offset, (encoded.starts + encoded.sizes)[chunk]
+    return _streams(headers, encoded, *_walk(data, _Blocks(chunk, start, end, target, size, splits)))
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ def cut_out(frame: Any, first: int, last: int) -> tuple[int, int, int]:
     return skip, cut, part
 
 
-def parse_headers(slab: Slab, expected_nbytes: int | None) -> Headers:
+def parse_headers(encoded: EncodedBatch, expected_nbytes: int | None) -> Headers:
     """The header of every chunk, checked against its stored size and against `expected_nbytes`."""
-    data = slab.data if slab.host is None else slab.host
-    sizes = slab.sizes
+    data = encoded.data if encoded.host is None else encoded.host
+    sizes = encoded.sizes
     _refuse(sizes < HEADER, "blosc: the chunk is shorter than its header of 16 bytes")
-    raw = data[slab.starts[:, None] + np.arange(HEADER)]
+    raw = data[encoded.starts[:, None] + np.arange(HEADER)]
     version, version_codec, flags, typesize = raw[:, :4].astype(np.int64).T
     nbytes, blocksize, stored = raw.view("<i4")[:, 1:].astype(np.int64).T
     _refuse((version != 2) | (flags & _RESERVED != 0), "blosc: not version 2 of the format")
@@ -177,12 +177,12 @@ def _walk(data: np.ndarray, blocks: _Blocks) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(blocks.chunk, blocks.splits), found
 
 
-def _streams(headers: Headers, slab: Slab, chunk: np.ndarray, found: np.ndarray) -> Streams:
+def _streams(headers: Headers, encoded: EncodedBatch, chunk: np.ndarray, found: np.ndarray) -> Streams:
     """The streams that were found, and the one of each copied chunk that is not empty, in order of chunks."""
     copied = np.flatnonzero(headers.copied & (headers.nbytes > 0))
     if len(copied):
         nbytes = headers.nbytes[copied]
-        more = np.stack([slab.starts[copied] + HEADER, nbytes, np.zeros_like(nbytes), nbytes])
+        more = np.stack([encoded.starts[copied] + HEADER, nbytes, np.zeros_like(nbytes), nbytes])
         chunk, found = np.concatenate([chunk, copied]), np.concatenate([found, more], axis=1)
         order = np.argsort(chunk, kind="stable")
         chunk, found = chunk[order], found[:, order]

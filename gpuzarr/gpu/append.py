@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import PACKED, Slab, Unmeasured, packed
+from gpuzarr.batch import PACKED, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.checksums import CRC32C, crc32, crc32_of
 from gpuzarr.gpu.compact import Ends, compacted
@@ -15,7 +15,7 @@ from gpuzarr.gpu.tables import addresses, copy
 _SIZE = 4
 
 
-def append_crc32c(chunks: Slab | Unmeasured, at_end: bool, device: Device) -> Slab | Unmeasured:
+def append_crc32c(chunks: EncodedBatch | Unmeasured, at_end: bool, device: Device) -> EncodedBatch | Unmeasured:
     """The chunks, each with 4 bytes more, in memory of their own."""
     if isinstance(chunks, Unmeasured):
         where = chunks.addresses(device)
@@ -23,7 +23,7 @@ def append_crc32c(chunks: Slab | Unmeasured, at_end: bool, device: Device) -> Sl
         ends = _ends(crc32_of(device, ranges, chunks.most, CRC32C), at_end)
         return compacted(device, where, chunks.sizes, chunks.most, ends)
     starts, sizes, total = packed(chunks.sizes + _SIZE, PACKED)
-    made = Slab(device.empty(total), starts, sizes)
+    made = EncodedBatch(device.empty(total), starts, sizes)
     if not len(chunks):
         return made
     sources, targets = addresses(chunks, device), addresses(made, device)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
@@ -31,7 +31,9 @@ def why_host(spec: BytesSpec) -> str | None:
     return "decoded size is not known from metadata" if spec.nbytes is None else None
 
 
-def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None) -> Slab:
+def decode(
+    codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
+) -> EncodedBatch:
     """Decode a batch whose decoded size `spec.nbytes` is known. Chunks with blosclz inside are decoded on the host."""
     into = targets(chunks, spec.nbytes or 0, device, into)
     if not len(chunks):
@@ -44,7 +46,7 @@ def decode(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab
     return into
 
 
-def planes(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Planes:
+def planes(codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Planes:
     """As `decode`, but plain copies stay where they lie, and shuffles of elements of `width` bytes are left: of bytes,
     and where `bits` says so, of bits."""
     chunks = with_host(chunks, device)
@@ -53,7 +55,7 @@ def planes(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, width: int
     of_bits = (headers.shuffle == frame.BIT_SHUFFLE) & placeable(width, headers.blocksize, headers.nbytes, bits=True)
     of_bytes = (headers.shuffle == frame.BYTE_SHUFFLE) & placeable(width, headers.blocksize, headers.nbytes)
     left = ~on_host & (headers.typesize == width) & (of_bytes | (of_bits & bits))
-    into = device.slab(np.where(plain | left, 0, headers.nbytes))
+    into = device.encoded_batch(np.where(plain | left, 0, headers.nbytes))
     plan = _Plan.of(streams, ~(on_host | plain)[streams.chunk], chunks, into, device)
     plan.launch(device, left)
     decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)
@@ -63,7 +65,7 @@ def planes(codec: Any, chunks: Slab, spec: BytesSpec, device: Device, width: int
     return Planes(width, np.where(left, np.uint64(0), places), blocks, *plan.planes(left, width), nbytes, held)
 
 
-def _parsed(chunks: Slab, spec: BytesSpec, device: Device) -> tuple[frame.Streams, np.ndarray]:
+def _parsed(chunks: EncodedBatch, spec: BytesSpec, device: Device) -> tuple[frame.Streams, np.ndarray]:
     """The streams, and which chunks the host decodes."""
     streams = frame.parse(chunks, spec.nbytes)
     on_host = np.zeros(len(chunks), bool)
@@ -126,10 +128,12 @@ class _Plan:
     block: np.ndarray  # where its block begins in the decoded chunk
     block_nbytes: np.ndarray
     final: np.ndarray  # address where its block goes
-    stage: Slab
+    stage: EncodedBatch
 
     @classmethod
-    def of(cls, streams: frame.Streams, keep: np.ndarray, chunks: Slab, into: Slab, device: Device) -> _Plan:
+    def of(
+        cls, streams: frame.Streams, keep: np.ndarray, chunks: EncodedBatch, into: EncodedBatch, device: Device
+    ) -> _Plan:
         headers, chunk = streams.headers, streams.chunk[keep]
         offset = streams.target[keep]
         width, blocksize, total = headers.typesize[chunk], headers.blocksize[chunk], headers.nbytes[chunk]
@@ -141,7 +145,7 @@ class _Plan:
         shuffled = (kind == frame.BYTE_SHUFFLE) | bits
         staged = np.zeros(len(chunks), np.int64)
         staged[chunk[shuffled]] = total[shuffled]
-        stage, end = device.slab(staged), addresses(into, device)
+        stage, end = device.encoded_batch(staged), addresses(into, device)
         target = np.where(shuffled, addresses(stage, device)[chunk], end[chunk]) + offset.astype(np.uint64)
         source = np.uint64(device.address(chunks.data)) + streams.source[keep].astype(np.uint64)
         final = end[chunk] + block.astype(np.uint64)

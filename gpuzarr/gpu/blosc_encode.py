@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import PACKED, BytesSpec, Slab, Unmeasured, packed
+from gpuzarr.batch import PACKED, BytesSpec, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, CODECS, HEADER, ZSTD
@@ -38,17 +38,17 @@ def too_large(shape: FrameShape) -> str | None:
     return None if shape.copied or largest <= MAX_INPUT else f"nvCOMP compresses at most {MAX_INPUT} bytes a stream"
 
 
-def encode(shape: FrameShape, chunks: Slab, device: Device) -> Slab | Unmeasured:
+def encode(shape: FrameShape, chunks: EncodedBatch, device: Device) -> EncodedBatch | Unmeasured:
     """Encode a batch of chunks of `shape.nbytes` bytes."""
     if shape.copied or not len(chunks):
         return _copied(shape, device, chunks)
     return _compressed(shape, device, chunks)
 
 
-def _copied(shape: FrameShape, device: Device, chunks: Slab) -> Slab:
+def _copied(shape: FrameShape, device: Device, chunks: EncodedBatch) -> EncodedBatch:
     """Frames that are a header and the chunk as it is."""
     starts, sizes, total = packed(chunks.sizes + HEADER, PACKED)
-    made = Slab(device.empty(total), starts, sizes)
+    made = EncodedBatch(device.empty(total), starts, sizes)
     words = np.array([shape.first_word, shape.nbytes, shape.blocksize, shape.nbytes + HEADER], np.uint32)
     header, where = device.upload(words), addresses(made, device)
     copy(device, np.full(len(chunks), device.address(header), np.uint64), where, np.full(len(chunks), HEADER))
@@ -56,7 +56,7 @@ def _copied(shape: FrameShape, device: Device, chunks: Slab) -> Slab:
     return made
 
 
-def _compressed(shape: FrameShape, device: Device, chunks: Slab) -> Unmeasured:
+def _compressed(shape: FrameShape, device: Device, chunks: EncodedBatch) -> Unmeasured:
     count, stage = len(chunks), _Stage.of(shape, chunks, device)
     plain = stage.streams(shape)
     nbytes = np.full((count, shape.streams), shape.part)
@@ -69,7 +69,7 @@ def _compressed(shape: FrameShape, device: Device, chunks: Slab) -> Unmeasured:
 
 
 def _assembled(
-    shape: FrameShape, device: Device, chunks: Slab, plain: np.ndarray, slots: Any, room: int, sizes: Any
+    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, slots: Any, room: int, sizes: Any
 ) -> Unmeasured:
     """Frames of streams that lie in `slots`, or, where that is not smaller, at `plain`."""
     count = len(chunks)
@@ -101,7 +101,7 @@ class _Stage:
         return (shape.full + (shape.last > 0)) * aligned(shape.blocksize)
 
     @classmethod
-    def of(cls, shape: FrameShape, chunks: Slab, device: Device) -> _Stage:
+    def of(cls, shape: FrameShape, chunks: EncodedBatch, device: Device) -> _Stage:
         """Shuffled; or where they are, if there is no shuffle and nvCOMP takes them there."""
         number = np.arange(shape.full + (shape.last > 0), dtype=np.uint64)
         source = addresses(chunks, device)[:, None] + number * np.uint64(shape.blocksize)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, addresses, grid, table, threads_for, zeros
 
@@ -52,7 +52,7 @@ def compare(device: Device, values: Any, stored: np.ndarray, order: int, chunk: 
     device.check(bad.view(np.int32), chunk, problem)
 
 
-def verify_crc32c(chunks: Slab, payload: Slab, at_end: bool, device: Device) -> None:
+def verify_crc32c(chunks: EncodedBatch, payload: EncodedBatch, at_end: bool, device: Device) -> None:
     """Compare the CRC-32C of each payload with the 4 bytes (little-endian) before or behind it in its chunk."""
     if not len(chunks):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, Unmeasured
+from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT
 from gpuzarr.gpu.checksums import BIG, adler32
@@ -29,13 +29,15 @@ def effort(level: int) -> int:
     return 4 if level in (-1, 6) else 5 if level > 6 else 2
 
 
-def encode(algorithm: str, chunks: Slab, spec: BytesSpec, device: Device, effort: int = 0) -> Slab | Unmeasured:
+def encode(
+    algorithm: str, chunks: EncodedBatch, spec: BytesSpec, device: Device, effort: int = 0
+) -> EncodedBatch | Unmeasured:
     """Encode a batch of chunks of `spec.nbytes` bytes. `algorithm` is "zstd", "lz4", "zlib" or "gzip".
 
     What nvCOMP does not compress has 0 bytes.
     """
     if not len(chunks):
-        return Slab(device.empty(0), chunks.starts, chunks.sizes)
+        return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
     name = "deflate" if algorithm == "zlib" else algorithm
     room = aligned(device.compressed_room(name, spec.nbytes or 0))
     chunks = _at_multiples(4, chunks, device)
@@ -45,7 +47,7 @@ def encode(algorithm: str, chunks: Slab, spec: BytesSpec, device: Device, effort
     return compacted(device, table(device, where), sizes, room, _ends(algorithm, chunks, sources, device))
 
 
-def _ends(algorithm: str, chunks: Slab, sources: np.ndarray, device: Device) -> Ends:
+def _ends(algorithm: str, chunks: EncodedBatch, sources: np.ndarray, device: Device) -> Ends:
     if algorithm == "lz4":  # numcodecs puts the decoded size before the block
         return Ends(device.upload(chunks.sizes.astype(np.uint32)), _HEADERS)
     if algorithm == "zlib":
@@ -54,10 +56,10 @@ def _ends(algorithm: str, chunks: Slab, sources: np.ndarray, device: Device) -> 
     return Ends()
 
 
-def _at_multiples(alignment: int, chunks: Slab, device: Device) -> Slab:
+def _at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:
     """The chunks, each at a multiple of `alignment`; copied where they are not."""
     if not (addresses(chunks, device) % np.uint64(alignment)).any():
         return chunks
-    there = device.slab(chunks.sizes)
+    there = device.encoded_batch(chunks.sizes)
     copy(device, addresses(chunks, device), addresses(there, device), chunks.sizes)
     return there

@@ -13,7 +13,7 @@ from gpuzarr.gpu.tables import THREADS, grid
 _PATTERN = 16  # bytes, of which every element's size is a divisor
 
 
-def only_fill(batch: Any, fill_value: Any, device: Device) -> Callable[[], np.ndarray]:
+def is_empty_on_gpu(batch: Any, fill_value: Any, device: Device) -> Callable[[], np.ndarray]:
     """Whether each chunk of `batch` (n, *shape), on a GPU, is the fill value bit for bit; bool of the host, (n,).
 
     So a chunk of -0.0 is not one of 0.0, and NaNs are the same only if their bits are. The comparison is launched now;
@@ -29,5 +29,5 @@ def only_fill(batch: Any, fill_value: Any, device: Device) -> Callable[[], np.nd
     size = len(rows) // count
     arguments = (rows, np.uint64(size), device.upload(pattern), differs, np.uint32(count))
     device.kernel("fill.cu", "fill_differs")(grid(np.full(count, size)), (THREADS,), arguments)
-    found = device.fetch(differs)
+    found = device.download_async(differs)
     return lambda: np.asarray(found() == 0)

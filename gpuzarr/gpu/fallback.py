@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
@@ -18,29 +18,32 @@ _COPIES = 13 / 4  # of a decoded chunk: two pinned ones, each an eighth larger a
 _TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, a chunk and in all
 
 
-def with_host(chunks: Slab, device: Device) -> Slab:
-    """The same slab, with its bytes in host memory too; downloaded if an earlier step made them on the device."""
+def with_host(chunks: EncodedBatch, device: Device) -> EncodedBatch:
+    """The same encoded batch, with its bytes in host memory too; downloaded if an earlier step made them on the
+    device."""
     if chunks.host is not None:
         return chunks
-    return Slab(chunks.data, chunks.starts, chunks.sizes, device.download(chunks.data))
+    return EncodedBatch(chunks.data, chunks.starts, chunks.sizes, device.download(chunks.data))
 
 
-def targets(chunks: Slab, nbytes: int, device: Device, into: Slab | None) -> Slab:
-    """`into`, or a fresh slab for as many chunks of `nbytes` bytes."""
-    return device.slab(np.full(len(chunks), nbytes, np.int64)) if into is None else into
+def targets(chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None) -> EncodedBatch:
+    """`into`, or a fresh encoded batch for as many chunks of `nbytes` bytes."""
+    return device.encoded_batch(np.full(len(chunks), nbytes, np.int64)) if into is None else into
 
 
-def decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
+def decode_on_host(
+    codec: Any, chunks: EncodedBatch, which: np.ndarray, spec: BytesSpec, device: Device, into: EncodedBatch
+) -> None:
     """Decode chunks `which` (numbers in the batch) by the codec's host lines, on all threads, into `into`.
 
-    CodecError with the number in the batch. `chunks` must have its bytes on the host. What has no room in the wave's
+    CodecError with the number in the batch. `chunks` must have its bytes on the host. What has no room in the batch's
     memory all at once is decoded in parts, and the host waits for each but the last.
     """
     device.count(host_chunks=len(which))
     each = _at_once(int(into.sizes[which].max(initial=1)), len(which), device)
     for first in range(0, len(which), each):
         last = first + each >= len(which)
-        with nullcontext() if last else device.apart():
+        with nullcontext() if last else device.scoped_scratch():
             _decode_on_host(codec, chunks, which[first : first + each], spec, device, into)
 
 
@@ -55,25 +58,27 @@ def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
-    """How many chunks of `nbytes` the wave has room for, as a pinned copy (kept while the next wave is decoded) and one
-    on the device."""
+    """How many chunks of `nbytes` the batch has room for, as a pinned copy (kept while the next batch is decoded) and
+    one on the device."""
     if device.room is None:
         return max(count, 1)
     return max(1, min(count, int((device.room - _FIXED) / (_COPIES * nbytes + _TABLES))))
 
 
-def _decode_on_host(codec: Any, chunks: Slab, which: np.ndarray, spec: BytesSpec, device: Device, into: Slab) -> None:
-    some = Slab(chunks.host, chunks.starts, chunks.sizes).take(which)
-    decoded = HOST.slab(into.sizes[which])
+def _decode_on_host(
+    codec: Any, chunks: EncodedBatch, which: np.ndarray, spec: BytesSpec, device: Device, into: EncodedBatch
+) -> None:
+    some = EncodedBatch(chunks.host, chunks.starts, chunks.sizes).take(which)
+    decoded = CPU.encoded_batch(into.sizes[which])
 
     def work(part: slice) -> None:
         try:
-            codec.decode(some.take(part), spec, HOST, decoded.take(part))
+            codec.decode(some.take(part), spec, CPU, decoded.take(part))
         except CodecError as error:
             index = None if error.index is None else int(which[part.start + error.index])
             raise CodecError(str(error), index) from error
 
-    each = -(-len(which) // (4 * HOST.threads))
-    HOST.each(work, [slice(first, first + each) for first in range(0, len(which), each)])
-    there = Slab(device.upload(decoded.data), decoded.starts, decoded.sizes)
+    each = -(-len(which) // (4 * CPU.threads))
+    CPU.each(work, [slice(first, first + each) for first in range(0, len(which), each)])
+    there = EncodedBatch(device.upload(decoded.data), decoded.starts, decoded.sizes)
     copy(device, addresses(there, device), addresses(into, device)[which], decoded.sizes)

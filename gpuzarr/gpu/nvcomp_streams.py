@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, Slab, packed
+from gpuzarr.batch import BytesSpec, EncodedBatch, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu import checksums
 from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
@@ -27,7 +27,9 @@ def why_host(algorithm: str, spec: BytesSpec) -> str | None:
     return f"nvCOMP decodes at most {largest} bytes a chunk" if spec.nbytes > largest else None
 
 
-def decode(algorithm: str, codec: Any, chunks: Slab, spec: BytesSpec, device: Device, into: Slab | None) -> Slab:
+def decode(
+    algorithm: str, codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
+) -> EncodedBatch:
     """Decode a batch whose decoded size `spec.nbytes` is known. `algorithm` is "zstd", "lz4", "zlib" or "gzip"."""
     nbytes = spec.nbytes or 0
     into = targets(chunks, nbytes, device, into)
@@ -44,7 +46,7 @@ def decode(algorithm: str, codec: Any, chunks: Slab, spec: BytesSpec, device: De
     return into
 
 
-def _known(algorithm: str, chunks: Slab, nbytes: int) -> np.ndarray:
+def _known(algorithm: str, chunks: EncodedBatch, nbytes: int) -> np.ndarray:
     """Which chunks nvCOMP may be given."""
     if chunks.host is None or not len(chunks.host):
         return np.zeros(len(chunks), bool)
@@ -58,7 +60,7 @@ def _known(algorithm: str, chunks: Slab, nbytes: int) -> np.ndarray:
     return known
 
 
-def _launch(algorithm: str, chunks: Slab, into: Slab, which: np.ndarray, device: Device) -> None:
+def _launch(algorithm: str, chunks: EncodedBatch, into: EncodedBatch, which: np.ndarray, device: Device) -> None:
     sources, sizes = addresses(chunks, device)[which], chunks.sizes[which]
     places, nbytes = addresses(into, device)[which], into.sizes[which]
     if algorithm == "zlib":

@@ -1,4 +1,4 @@
-"""Decoded chunks to their place in the result: one launch for all chunks of a wave.
+"""Decoded chunks to their place in the result: one launch for all chunks of a batch.
 
 kernels/place.cu; kernels/place_planes.cu where the shuffle of some is still to be undone.
 """
@@ -88,34 +88,34 @@ def in_rows(regions: Sequence[Region], strides: Strides, out: Any) -> np.ndarray
 
 
 def place(
-    device: Device, regions: Sequence[Region], there: np.ndarray, chunks: Chunks | None, out: Any, fill: Any
+    device: Device, regions: Sequence[Region], present: np.ndarray, chunks: Chunks | None, out: Any, fill: Any
 ) -> None:
-    """Put the wanted part of each chunk to its place in `out`, and `fill` where `there` says that a chunk is missing.
+    """Put the wanted part of each chunk to its place in `out`, and `fill` where `present` says that a chunk is missing.
 
-    `there` has an entry for each chunk of the regions; `chunks` has those that are there, in the same order.
+    `present` has an entry for each chunk of the regions; `chunks` has those that are there, in the same order.
     None: they have their place already. `fits` must hold for them.
     """
     counts = [len(region) for region in regions]
     begins = [region.begins(out.strides) for region in regions]
     target = np.uint64(device.address(out)) + np.concatenate(begins).astype(np.uint64)
-    source = np.zeros(len(there), np.uint64)
+    source = np.zeros(len(present), np.uint64)
     strides, swap = (chunks.strides, chunks.swap) if chunks else (tuple(out.strides), 1)
     if chunks and len(chunks.addresses):
         first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
-        source[there] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[there]
+        source[present] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[present]
     shuffled = chunks.shuffled if chunks else None
     sources, long = (out.itemsize, _PIECE) if shuffled else (_bits(source), _LONG)  # planes give no wider elements
     forms, units, which = _forms(regions, strides, out, sources, _bits(target), long)
     number = np.repeat(which, counts)
     if not chunks:
-        target, source, number = target[~there], source[~there], number[~there]
+        target, source, number = target[~present], source[~present], number[~present]
     pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
     last = *pattern, np.uint32(swap), np.uint32(len(number))
     if shuffled is None:
         tables = together(device, stacked(target, source, number), forms)
         device.kernel("place.cu", "place")(*_shape(forms, units, number), (*tables, *last))
     else:
-        cuts, cut, plane, bits = _cut(shuffled, there)
+        cuts, cut, plane, bits = _cut(shuffled, present)
         if bits.any():
             number = number + bits * len(forms)
             forms, units = _with_strips(forms, units, shuffled.width)
@@ -124,12 +124,12 @@ def place(
         kernel(*_shape(forms, units, number), (*tables, planes, *last))
 
 
-def _cut(shuffled: Planes, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _cut(shuffled: Planes, present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The ways in which chunks are cut, and of every chunk the one that it has, its first plane, and whether its bits
     are shuffled."""
     cuts, which = shuffled.cuts()
-    cut, first, bits = np.zeros((3, len(there)), np.int64)
-    cut[there], first[there], bits[there] = which, shuffled.first, shuffled.bits > 0
+    cut, first, bits = np.zeros((3, len(present)), np.int64)
+    cut[present], first[present], bits[present] = which, shuffled.first, shuffled.bits > 0
     return cuts, cut, first, bits
 
 

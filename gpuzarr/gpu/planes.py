@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import addresses
 
@@ -82,7 +82,7 @@ def table(
     return np.cumsum(of_chunk) - of_chunk, planes
 
 
-def whole(chunks: Slab, width: int, device: Device) -> Planes:
+def whole(chunks: EncodedBatch, width: int, device: Device) -> Planes:
     """Chunks each of which was shuffled as one block. They must be `placeable`."""
     sizes, count = chunks.sizes, len(chunks)
     first, planes = table(addresses(chunks, device), sizes, sizes, np.arange(count), count, width)

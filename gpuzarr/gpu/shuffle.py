@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, addresses, enough, grid, table
 
@@ -64,9 +64,11 @@ def bitshuffle(device: Device, blocks: Blocks) -> None:
         blocks.launch(device, "bitshuffle_write.cu", "bitshuffle", grid(blocks.sizes, _TILE))
 
 
-def shuffle_chunks(chunks: Slab, width: int, device: Device, into: Slab | None, verb: str) -> Slab:
+def shuffle_chunks(
+    chunks: EncodedBatch, width: int, device: Device, into: EncodedBatch | None, verb: str
+) -> EncodedBatch:
     """Whole chunks, by verb "unshuffle" or "shuffle"; elements of `width` bytes."""
-    into = device.slab(chunks.sizes) if into is None else into
+    into = device.encoded_batch(chunks.sizes) if into is None else into
     count = len(chunks)
     if count and chunks.sizes.any():
         each = np.full(count, width)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
 
 THREADS = 256
@@ -14,9 +14,9 @@ _PIECES = 4  # of 16 bytes, that a thread moves before a row of the grid is long
 _MAX_ROWS = 65535  # of a grid in y
 
 
-def addresses(slab: Slab, device: Device) -> np.ndarray:
+def addresses(encoded: EncodedBatch, device: Device) -> np.ndarray:
     """Where each chunk begins on the device, uint64."""
-    return np.uint64(device.address(slab.data)) + slab.starts.astype(np.uint64)
+    return np.uint64(device.address(encoded.data)) + encoded.starts.astype(np.uint64)
 
 
 def table(device: Device, *columns: np.ndarray) -> Any:
@@ -59,7 +59,7 @@ def zeros(device: Device, nbytes: int, fill: int = 0) -> Any:
     return made
 
 
-def moved(chunks: Slab, into: Slab | None, device: Device) -> Slab:
+def moved(chunks: EncodedBatch, into: EncodedBatch | None, device: Device) -> EncodedBatch:
     """`chunks`, or `into` with their bytes, where the caller says where they shall lie."""
     if into is None:
         return chunks

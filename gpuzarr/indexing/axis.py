@@ -1,6 +1,6 @@
 """Which chunks along one axis a selection touches, and which part of each goes where. Pure arithmetic.
 
-A selection of an axis becomes a few `Segment`s: runs of chunks of which the same part is wanted (the first chunk, all
+A selection of an axis becomes a few `AxisRun`s: runs of chunks of which the same part is wanted (the first chunk, all
 the full ones, the last).
 """
 
@@ -16,7 +16,7 @@ from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
 
 @dataclass(frozen=True)
-class Segment:
+class AxisRun:
     """Chunks `first` to `first + count - 1` of one axis, `size` elements each.
 
     Of each, `inside` is wanted: a slice, or an index array where count is 1. They go to `outside`
@@ -30,7 +30,7 @@ class Segment:
     outside: Any
     each: int
 
-    def part(self, start: int, stop: int) -> Segment:
+    def part(self, start: int, stop: int) -> AxisRun:
         if start == 0 and stop == self.count:
             return self
         begin = self.outside.start
@@ -60,7 +60,7 @@ def chunk_of(axis: Axis, index: np.ndarray) -> np.ndarray:
     return index // axis.size
 
 
-def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[Segment]:
+def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[AxisRun]:
     """The segments of one axis. `index`: a range of positive step, or an int64 array; a segment never
     crosses a multiple of `together` chunks (those of one shard; 0: there are no shards)."""
     if len(index) == 0:
@@ -72,27 +72,27 @@ def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[Segme
     return _of_range(axis, index, together)
 
 
-def _of_run(size: int, start: int, stop: int, together: int) -> list[Segment]:
+def _of_run(size: int, start: int, stop: int, together: int) -> list[AxisRun]:
     """Elements `start` to `stop` of equal chunks, which is what is asked for most: no array is made."""
     (first, head), (last, tail) = divmod(start, size), divmod(stop - 1, size)
     if first == last:
-        return [Segment(first, 1, size, slice(head, tail + 1, 1), slice(0, stop - start), stop - start)]
+        return [AxisRun(first, 1, size, slice(head, tail + 1, 1), slice(0, stop - start), stop - start)]
     found = []
     if head:
-        found.append(Segment(first, 1, size, slice(head, size, 1), slice(0, size - head), size - head))
+        found.append(AxisRun(first, 1, size, slice(head, size, 1), slice(0, size - head), size - head))
         first += 1
     full = last + (tail == size - 1)  # the first chunk that is not wanted whole
     while first < full:
         end = min(full, (first // together + 1) * together) if together else full
         outside = slice(first * size - start, end * size - start)
-        found.append(Segment(first, end - first, size, slice(0, size, 1), outside, size))
+        found.append(AxisRun(first, end - first, size, slice(0, size, 1), outside, size))
         first = end
     if full == last:
-        found.append(Segment(last, 1, size, slice(0, tail + 1, 1), slice(last * size - start, stop - start), tail + 1))
+        found.append(AxisRun(last, 1, size, slice(0, tail + 1, 1), slice(last * size - start, stop - start), tail + 1))
     return found
 
 
-def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
+def _of_range(axis: Axis, index: range, together: int) -> list[AxisRun]:
     step = index.step
     if isinstance(axis, RegularAxis) and step >= axis.size:  # one element a chunk, at most
         chunks = chunk_of(axis, np.arange(index.start, index.stop, step))
@@ -114,11 +114,11 @@ def _of_range(axis: Axis, index: range, together: int) -> list[Segment]:
     for a, b in pairwise(cuts):
         n, size, begin, out = int(each[a]), int(sizes[a]), int(inside[a]), int(outside[a])
         part = slice(begin, begin + (n - 1) * step + 1, step)
-        found.append(Segment(int(chunks[a]), b - a, size, part, slice(out, out + n * (b - a)), n))
+        found.append(AxisRun(int(chunks[a]), b - a, size, part, slice(out, out + n * (b - a)), n))
     return found
 
 
-def _of_array(axis: Axis, index: np.ndarray) -> list[Segment]:
+def _of_array(axis: Axis, index: np.ndarray) -> list[AxisRun]:
     chunks = chunk_of(axis, index)
     order = np.argsort(chunks, kind="stable")
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(chunks[order])) + 1, [len(order)]]).tolist()
@@ -127,5 +127,5 @@ def _of_array(axis: Axis, index: np.ndarray) -> list[Segment]:
         outside = order[a:b]
         chunk = chunks[outside[:1]]
         start, size = (int(x[0]) for x in starts_of(axis, chunk))
-        found.append(Segment(int(chunk[0]), 1, size, index[outside] - start, outside, b - a))
+        found.append(AxisRun(int(chunk[0]), 1, size, index[outside] - start, outside, b - a))
     return found

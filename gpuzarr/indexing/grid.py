@@ -1,8 +1,8 @@
 """Which chunks a selection touches, and which part of each goes where. Pure arithmetic.
 
-The product of the axes' segments (`indexing.axis`) is a list of `Box`es: blocks of chunks that are read alike and
-placed by one array assignment. `Scatter` is the same for a pointwise selection. No Python object is made for a chunk,
-only for a box.
+The product of the axes' segments (`indexing.axis`) is a list of `ChunkBlock`s: blocks of chunks that are read alike and
+placed by one array assignment. `ChunkPoints` is the same for a pointwise selection. No Python object is made for a
+chunk, only for a box.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import FEW
-from gpuzarr.indexing.axis import Segment, chunk_of, segments, starts_of
+from gpuzarr.indexing.axis import AxisRun, chunk_of, segments, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
 
 @dataclass(frozen=True)
-class Box:
+class ChunkBlock:
     """A block of chunks of which the same part is wanted; the chunks count in C order."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[AxisRun, ...]
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ class Box:
             grid[..., axis] = np.arange(s.first, s.first + s.count).reshape([-1] + [1] * (ndim - 1 - axis))
         return grid.reshape(-1, ndim)
 
-    def split(self, most: int) -> Iterator[Box]:
+    def split(self, most: int) -> Iterator[ChunkBlock]:
         """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
         inner, axis = 1, len(self.segments)
         if len(self) <= most:
@@ -68,7 +68,7 @@ class Box:
         parts = [cut.part(i, min(i + step, cut.count)) for i in range(0, cut.count, step)]
         for outer in product(*([s.part(i, i + 1) for i in range(s.count)] for s in self.segments[: axis - 1])):
             for part in parts:
-                yield Box((*outer, part, *self.segments[axis:]))
+                yield ChunkBlock((*outer, part, *self.segments[axis:]))
 
     def region(self, out: Any, xp: Any) -> Any:
         """What an assignment to `out` needs as index."""
@@ -165,9 +165,9 @@ class Box:
             inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))
             out[box.region(out, xp)] = chunk[inside]
 
-    def present(self, there: np.ndarray) -> list[Box]:
+    def present(self, present: np.ndarray) -> list[ChunkBlock]:
         """Only the chunks that are there: a box each."""
-        return [box for box, is_there in zip(self.split(1), there, strict=True) if is_there]
+        return [box for box, is_present in zip(self.split(1), present, strict=True) if is_present]
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         out[self.region(out, xp)] = value
@@ -178,7 +178,7 @@ def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Scatter:
+class ChunkPoints:
     """Single elements of chunks: element `inside` of chunk `coords[chunk]` goes to `outside` of the flat result."""
 
     coords: np.ndarray
@@ -190,7 +190,7 @@ class Scatter:
     def __len__(self) -> int:
         return len(self.coords)
 
-    def split(self, most: int) -> Iterator[Scatter]:
+    def split(self, most: int) -> Iterator[ChunkPoints]:
         if len(self) <= most:
             yield self
             return
@@ -199,9 +199,9 @@ class Scatter:
             a, b = np.searchsorted(self.chunk, (first, first + most), sorter=order)
             yield self._some(order[a:b], slice(first, first + most), self.chunk[order[a:b]] - first)
 
-    def _some(self, which: np.ndarray, coords: Any, chunk: np.ndarray) -> Scatter:
+    def _some(self, which: np.ndarray, coords: Any, chunk: np.ndarray) -> ChunkPoints:
         inside = tuple(i[which] for i in self.inside)
-        return Scatter(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
+        return ChunkPoints(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
 
     def destination(self, out: Any) -> None:
         return None
@@ -230,17 +230,17 @@ class Scatter:
         inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
         batch[tuple(inside)] = value[xp.asarray(self.outside)]
 
-    def present(self, there: np.ndarray) -> list[Scatter]:
+    def present(self, present: np.ndarray) -> list[ChunkPoints]:
         """Only the chunks that are there."""
-        number = np.cumsum(there) - 1
-        which = np.flatnonzero(there[self.chunk])
-        return [self._some(which, there, number[self.chunk[which]])] if len(which) else []
+        number = np.cumsum(present) - 1
+        which = np.flatnonzero(present[self.chunk])
+        return [self._some(which, present, number[self.chunk[which]])] if len(which) else []
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         out.reshape(-1)[xp.asarray(self.outside)] = value
 
 
-Part = Box | Scatter
+Part = ChunkBlock | ChunkPoints
 _FIRST = np.zeros(1, np.int64)
 _FIRST.flags.writeable = False
 
@@ -249,7 +249,7 @@ def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
     """Coordinates of the chunks of all parts, int64 (n, ndim), part after part."""
     if len(parts) == 1:
         return parts[0].coords
-    single = [[s.first for s in part.segments] for part in parts if isinstance(part, Box) and len(part) == 1]
+    single = [[s.first for s in part.segments] for part in parts if isinstance(part, ChunkBlock) and len(part) == 1]
     return np.array(single, np.int64) if len(single) == len(parts) else np.concatenate([part.coords for part in parts])
 
 
@@ -259,7 +259,7 @@ def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int
         yield from _scatters(selection, axes)
         return
     for combination in product(*map(segments, axes, selection.axes, together)):
-        yield Box(combination)
+        yield ChunkBlock(combination)
 
 
 def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -279,7 +279,7 @@ def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, n
     return np.stack(np.unravel_index(numbers, counts), axis=1).astype(np.int64), which
 
 
-def _scatters(points: Points, axes: tuple[Axis, ...]) -> Iterator[Scatter]:
+def _scatters(points: Points, axes: tuple[Axis, ...]) -> Iterator[ChunkPoints]:
     """One Scatter for each shape of chunk that is touched."""
     if not len(points.indices[0]):
         return
@@ -288,7 +288,7 @@ def _scatters(points: Points, axes: tuple[Axis, ...]) -> Iterator[Scatter]:
     inside = [index - start for index, (start, _) in zip(points.indices, located, strict=True)]
     coords, chunk = distinct(np.stack(chunks, axis=1), tuple(axis.count for axis in axes))
     shapes = np.stack([starts_of(axis, c)[1] for axis, c in zip(axes, coords.T, strict=True)], axis=1)
-    everything = Scatter(coords, (), chunk, tuple(inside), np.arange(len(chunk)))
+    everything = ChunkPoints(coords, (), chunk, tuple(inside), np.arange(len(chunk)))
     for shape in np.unique(shapes, axis=0):
         for some in everything.present((shapes == shape).all(axis=1)):
             yield replace(some, chunk_shape=tuple(shape.tolist()))

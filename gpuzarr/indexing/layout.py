@@ -22,7 +22,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis
 
-_SHARDS = 64  # to a wave of a GPU; of larger ones each has waves of its own
+_SHARDS = 64  # to a batch of a GPU; of larger ones each has batches of its own
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Layout:
         return tuple(prod(c) for c in zip(*counts, strict=True)) if counts else (1,) * len(self.axes)
 
     def together(self, device: Device) -> tuple[int, ...]:
-        """Chunks, per axis, that a wave should not mix with others: those of a shard; 0 where it may mix them all.
+        """Chunks, per axis, that a batch should not mix with others: those of a shard; 0 where it may mix them all.
 
-        A GPU's wave holds many small shards, and costs no more planning than without shards.
+        A GPU's batch holds many small shards, and costs no more planning than without shards.
         """
         shard = prod(self.per_object) * (self.spec.nbytes or 0)
-        mixed = not self.levels or (device.gpu and shard * _SHARDS < device.wave_bytes)
+        mixed = not self.levels or (device.gpu and shard * _SHARDS < device.batch_bytes)
         return (0,) * len(self.axes) if mixed else self.per_object
 
     def grid(self, depth: int) -> tuple[int, ...]:

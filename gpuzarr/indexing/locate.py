@@ -17,7 +17,7 @@ import numpy as np
 
 from gpuzarr.batch import FEW
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError, RangeError
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.indexing.layout import Layout, Level
@@ -32,13 +32,13 @@ Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # depth and shard -> ve
 
 @dataclass(frozen=True)
 class Located:
-    """Where chunks lie: range i is that of chunk i where `there[i]`, else meaningless.
+    """Where chunks lie: range i is that of chunk i where `present[i]`, else meaningless.
 
     `versions`: of the objects in `ranges.keys`, when their indexes were read; empty where no index was.
     """
 
     ranges: Ranges
-    there: np.ndarray
+    present: np.ndarray
     versions: tuple[Any, ...] = ()
 
     @property
@@ -50,7 +50,7 @@ class Located:
     def take(self, which: np.ndarray) -> Located:
         r = self.ranges
         ranges = Ranges(r.keys, r.objects[which], r.offsets[which], r.sizes[which])
-        return Located(ranges, self.there[which], self.versions)
+        return Located(ranges, self.present[which], self.versions)
 
 
 class Locator:
@@ -107,13 +107,13 @@ class Locator:
             raise
         found = _chosen(entries, which, number)
         begins, sizes = found[:, 0], found[:, 1]
-        outer, there = shard.ranges, begins >= 0
+        outer, present = shard.ranges, begins >= 0
         if depth == 1:  # shards that are whole objects: the store knows their lengths
-            return Located(Ranges(outer.keys, which, begins, sizes), there, shard.versions)
+            return Located(Ranges(outer.keys, which, begins, sizes), present, shard.versions)
         if np.count_nonzero(beyond := begins + sizes > shard.room[which]):
             raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), _NAME)
         ranges = Ranges(outer.keys, outer.objects[which], outer.offsets[which] + begins, sizes)
-        return Located(ranges, there, shard.versions)
+        return Located(ranges, present, shard.versions)
 
     def _shards(self, coords: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The shards that hold the units at `coords`; which of them holds each, and the number that each has there."""
@@ -159,13 +159,13 @@ class Locator:
     def _read(self, shards: Located, which: np.ndarray, depth: int) -> list[np.ndarray]:
         level = self.layout.levels[depth]
         found: dict[int, np.ndarray] = {}
-        some = np.flatnonzero(shards.there[which])
+        some = np.flatnonzero(shards.present[which])
         try:
             if len(some):
-                slab = self.store.read(_index_ranges(shards.take(which[some]).ranges, level), HOST.slab)
-                some, slab = some[slab.sizes != MISSING], slab.take(slab.sizes != MISSING)
+                encoded = self.store.read(_index_ranges(shards.take(which[some]).ranges, level), CPU.encoded_batch)
+                some, encoded = some[encoded.sizes != MISSING], encoded.take(encoded.sizes != MISSING)
             if len(some):
-                found = dict(zip(some.tolist(), level.codec.entries(slab, level.spec), strict=True))
+                found = dict(zip(some.tolist(), level.codec.entries(encoded, level.spec), strict=True))
         except (CodecError, RangeError) as error:
             index = None if error.index is None else int(which[some[error.index]])
             raise CodecError(str(error), index) from error

@@ -12,10 +12,10 @@ import numpy as np
 
 from gpuzarr.creation import sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
-from gpuzarr.devices.trace import Record
+from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ReadOnlyError, SelectionError, naming_array
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
@@ -66,7 +66,7 @@ class Array:
         self.last_read: ReadReport | None = None  # by any thread
         self.last_write: WriteReport | None = None
         chosen = device_of(device)
-        self.device: Device = chosen if holds(chosen, self.dtype) else HOST
+        self.device: Device = chosen if holds(chosen, self.dtype) else CPU
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Array, (self.store, self.path, self.metadata, self.device, self.writable, self.options)
@@ -259,14 +259,14 @@ class Array:
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
     def _read(self, selection: Where, result: Any, options: Options) -> None:
-        record, begin = Record(), time.perf_counter()
+        trace, begin = Trace(), time.perf_counter()
         try:
-            read(self, selection, result, self.device, options, record)
+            read(self, selection, result, self.device, options, trace)
         finally:
-            self.last_read = ReadReport(self.device, record, result.nbytes, time.perf_counter() - begin)
+            self.last_read = ReadReport(self.device, trace, result.nbytes, time.perf_counter() - begin)
 
     def explain(self, selection: Any = ...) -> Explanation:
-        """What reading the selection would do: chunks, waves, which codec runs where, and why."""
+        """What reading the selection would do: chunks, batches, which codec runs where, and why."""
         return explain(self, select.basic(selection, self.shape), self.device, self.options)
 
     def explain_write(self, selection: Any = ...) -> WriteExplanation:
@@ -316,13 +316,13 @@ class Array:
 
     @naming_array
     def _write(self, selection: Where, value: Any, limit: int | None, opened: OpenShards | None = None) -> None:
-        record, begin = Record(), time.perf_counter()
+        trace, begin = Trace(), time.perf_counter()
         try:
-            write(self._target, selection, value, self.device, limit, record, opened)
+            write(self._target, selection, value, self.device, limit, trace, opened)
         finally:
             self.locator.forget()
             nbytes = prod(selection.shape) * self.dtype.itemsize
-            self.last_write = WriteReport(self.device, record, nbytes, time.perf_counter() - begin)
+            self.last_write = WriteReport(self.device, trace, nbytes, time.perf_counter() - begin)
 
     @property
     def _target(self) -> Target:

@@ -1,9 +1,9 @@
 """A small region of local files on a CPU: each thread takes the next chunk, reads, decodes and places it.
 
-The waves of `read` are for many chunks. Of a few large ones, what a wave reads has left the cache when it is
+The batches of `read` are for many chunks. Of a few large ones, what a batch reads has left the cache when it is
 decoded, and the interpreter, which threads have in turns, takes as long as the codec. Here a chunk stays in its core's
 cache, only as much of it is read and decoded as is wanted, where the codec can, and few words are made of it. What is
-unusual, and all that goes wrong, is left to the waves: they read it again, and say what it is.
+unusual, and all that goes wrong, is left to the batches: they read it again, and say what it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.devices.trace import Record
+from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CodecError, GpuZarrError
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.region import Cell, cells
@@ -37,10 +37,10 @@ Fetch = Callable[[Row, np.ndarray], float]  # what is wanted of a chunk, into it
 _BYTES = itemgetter(2)
 
 
-def read_region(locator: Locator, selection: Outer | Points, out: Any, device: Any, record: Record) -> bool:
+def read_region(locator: Locator, selection: Outer | Points, out: Any, device: Any, trace: Trace) -> bool:
     """Fill `out`, as `gpuzarr.read.read` does, if this is a small region, nothing is unusual and nothing goes wrong.
 
-    Else False: then anything may be in `out`, and `record` is as it was.
+    Else False: then anything may be in `out`, and `trace` is as it was.
     """
     layout, store = locator.layout, locator.store
     nbytes = layout.spec.nbytes or 0
@@ -61,13 +61,13 @@ def read_region(locator: Locator, selection: Outer | Points, out: Any, device: A
                 return False
     except (GpuZarrError, OSError):
         return False
-    _tell(record, work)
+    _tell(trace, work)
     return True
 
 
 def _alone(chain: Chain) -> bool:
     """Whether a chunk of this chain can be read here."""
-    return chain.raw or chain.single is not None
+    return chain.is_uncompressed or chain.chunk_decoder is not None
 
 
 def _located(
@@ -110,8 +110,8 @@ class Work:
 
     def _some(self, left: Iterator[Row]) -> None:
         """What one thread does: chunk after chunk, as long as there are some."""
-        with self.device.held():
-            fetch = self._raw() if self.chain.raw else self._decoded()
+        with self.device.scratch_scope():
+            fetch = self._raw() if self.chain.is_uncompressed else self._decoded()
             try:
                 self._place(left, fetch)
             except BaseException:
@@ -141,7 +141,7 @@ class Work:
         """Reads what is stored into memory of the calling thread, and decodes it."""
         source = self.device.empty(max(self.rows[0][2], 0))
         view, address, fill, nbytes = memoryview(source), source.ctypes.data, self.files.fill, self.chain.spec.nbytes
-        decode, size = cast(Any, self.chain.single)(), self.chain.spec.dtype.itemsize
+        decode, size = cast(Any, self.chain.chunk_decoder)(), self.chain.spec.dtype.itemsize
 
         def fetch(row: Row, memory: np.ndarray) -> float:
             stored = view[: row[2]]
@@ -167,11 +167,11 @@ class Work:
         return fetch
 
 
-def _tell(record: Record, work: Work) -> None:
+def _tell(trace: Trace, work: Work) -> None:
     """What was done."""
-    record.limit, record.ahead, record.io = work.device.memory_limit, 0, "POSIX: into host memory"
-    record.codecs = partial(places, work.chain, work.device)
+    trace.limit, trace.prefetch_depth, trace.io = work.device.memory_limit, 0, "POSIX: into host memory"
+    trace.codecs = partial(places, work.chain, work.device)
     sizes = [row[2] for row in work.rows if row[2] != MISSING]
-    record.count(waves=1, chunks=len(sizes), stored=sum(sizes))
+    trace.count(batches=1, chunks=len(sizes), stored=sum(sizes))
     for seconds in work.seconds:
-        record.marks += [(stage, 0.0, s) for stage, s in zip(("storage", "decode", "place"), seconds, strict=True)]
+        trace.times += [(stage, 0.0, s) for stage, s in zip(("storage", "decode", "place"), seconds, strict=True)]

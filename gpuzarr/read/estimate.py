@@ -1,4 +1,4 @@
-"""How large chunks are as they are stored, seen from a few of them: what tells a GPU's waves how many fit its memory.
+"""How large chunks are as they are stored, seen from a few of them: what tells a GPU's batches how many fit its memory.
 
 A shard's index tells, or the length of a file. Nothing of a chunk is read.
 """
@@ -18,7 +18,7 @@ from gpuzarr.indexing.locate import Indexes, Locator
 from gpuzarr.stores.contract import Store
 
 WINDOWS, EACH = 8, 8  # places of the selection that are looked at, and neighbours at each
-MARGIN = 9 / 8  # waves may be so much larger than the largest place, before they are read in parts
+MARGIN = 9 / 8  # batches may be so much larger than the largest place, before they are read in parts
 
 Sizes = Callable[[np.ndarray], "np.ndarray | None"]  # bytes of chunks at (n, ndim) coordinates, 0 for a missing one
 
@@ -43,7 +43,7 @@ def _sizes(locator: Locator, store: Store, memo: Indexes, coords: np.ndarray) ->
             if None in known:
                 return None
             found = np.array(known, np.int64)
-        return np.where(located.there, np.maximum(found, 0), 0)
+        return np.where(located.present, np.maximum(found, 0), 0)
     except (CodecError, RangeError, StoreError):
         return None
 
@@ -53,7 +53,7 @@ def _size(store: Any, key: str) -> int | None:
     return None if ask is None else ask(key)
 
 
-def foreseen(parts: Sequence[Part], sizes: Sizes) -> int | None:
+def estimated(parts: Sequence[Part], sizes: Sizes) -> int | None:
     """Bytes that a chunk of `parts` has as it is stored, about: at the place where chunks are largest, and a margin."""
     ends = np.cumsum([len(part) for part in parts])
     first = np.unique(np.linspace(0, max(ends[-1] - EACH, 0), WINDOWS).astype(np.int64))

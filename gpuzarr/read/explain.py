@@ -25,12 +25,12 @@ class Explanation:
     device: str
     result_shape: tuple[int, ...]
     chunks: int
-    waves: int
-    waves_ahead: int  # that are loaded beside the one that is decoded
+    batches: int
+    prefetch_depth: int  # that are loaded beside the one that is decoded
     decoded_bytes: int  # of all chunks touched
     result_bytes: int
     memory_limit: int  # bytes beyond the result
-    planned_bytes: int  # the most that the waves are expected to hold; more than the limit where one chunk needs it
+    planned_bytes: int  # the most that the batches are expected to hold; more than the limit where one chunk needs it
     io: str  # how bytes come from the store, and why
     codecs: tuple[tuple[str, str], ...]  # name, and "host" or the device's name
     gpu_decode: str  # "yes", "partly" or "no": how much of the chain a GPU decodes
@@ -43,7 +43,8 @@ class Explanation:
         steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
         reason = f", because {self.because}" if self.because else ""
         return (
-            f"read {self.result_shape} from {self.chunks} chunks in {self.waves} waves on {self.device}, {self.io}\n"
+            f"read {self.result_shape} from {self.chunks} chunks in {self.batches} batches on {self.device}, "
+            f"{self.io}\n"
             f"decode {self.decoded_bytes} bytes for {self.result_bytes} wanted: {steps}\n"
             f"hold at most {self.planned_bytes} bytes beyond the result (limit {self.memory_limit})\n"
             f"GPU decode: {self.gpu_decode}{reason}"
@@ -64,19 +65,19 @@ def explain(source: Source, selection: Outer | Points, device: Device, options: 
     sizes = stored.sizes(source.locator, source.store)
     turned = isinstance(selection, Outer) and any(map(descending, selection.axes))
     planned = plan(layout, ascending(selection), device, options, sizes, contiguous=not turned)
-    waves, shares = planned.waves, list(planned.shares.values())
+    batches, shares = planned.batches, list(planned.shares.values())
     itemsize = layout.spec.dtype.itemsize
     verdict, why = gpu_decode(layout, shares[0].chain if shares else None)
     return Explanation(
         device=device.name,
         result_shape=selection.shape,
-        chunks=sum(len(wave.coords) for wave in waves),
-        waves=len(waves),
-        waves_ahead=planned.ahead,
-        decoded_bytes=sum(len(wave.coords) * prod(wave.chunk_shape) * itemsize for wave in waves),
+        chunks=sum(len(batch.coords) for batch in batches),
+        batches=len(batches),
+        prefetch_depth=planned.prefetch_depth,
+        decoded_bytes=sum(len(batch.coords) * prod(batch.chunk_shape) * itemsize for batch in batches),
         result_bytes=prod(selection.shape) * itemsize,
         memory_limit=planned.limit,
-        planned_bytes=max((planned.held(wave, device) for wave in waves), default=0),
+        planned_bytes=max((planned.held(batch, device) for batch in batches), default=0),
         io=choose(source.store, device, planned, options)[1],
         codecs=planned.codecs(device),
         gpu_decode=verdict,

@@ -1,8 +1,8 @@
-"""How large the waves of a read may be: what a chunk needs beyond the result, and how many fit the limit.
+"""How large the batches of a read may be: what a chunk needs beyond the result, and how many fit the limit.
 
-Of a pipeline on a GPU, while one wave is decoded, another is checked and `ahead` more are loaded: encoded bytes
-lie in pinned memory for all of these, on the device for two; scratch and decoded bytes that lie aside are there
-for one wave, for the next one uses the same memory in the order of the stream.
+Of a pipeline on a GPU, while one batch is decoded, another is checked and `prefetch_depth` more are loaded: encoded
+bytes lie in pinned memory for all of these, on the device for two; scratch and decoded bytes that lie aside are there
+for one batch, for the next one uses the same memory in the order of the stream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gpuzarr.devices.contract import Device
 ZSTD = 3.25  # bytes for a decoded byte: nvCOMP's scratch (3.06), or if the host decodes it what it is sent from and to
 ZSTD_STREAM = 7 << 10  # bytes of nvCOMP's scratch a stream
 TABLE = 1 << 10  # bytes of tables a chunk, on the device and pinned
-FIXED = 128 << 10  # bytes a wave: the guard behind nvCOMP's scratch, flags, and the least that a table takes
+FIXED = 128 << 10  # bytes a batch: the guard behind nvCOMP's scratch, flags, and the least that a table takes
 CLASS = 9 / 8  # a pinned buffer, and its copy on the device, may be so much larger than what it holds
 _UNITS = {"": 1, "b": 1} | {
     prefix + unit: base**power
@@ -40,7 +40,7 @@ def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
 @dataclass(frozen=True)
 class Cost:
     """Bytes that one chunk needs: as it is `stored`, as far as that is foreseen (`largest`: as an encoder makes it, at
-    most); scratch while it is decoded; tables, which are pinned until the wave is checked."""
+    most); scratch while it is decoded; tables, which are pinned until the batch is checked."""
 
     stored: int
     largest: int
@@ -48,50 +48,52 @@ class Cost:
     tables: int
     gpu: bool = True
 
-    def staging(self, chunks: int, ahead: int) -> int:
-        """Bytes that encoded chunks take, of all waves of so many chunks that are there at once."""
+    def staging(self, chunks: int, prefetch_depth: int) -> int:
+        """Bytes that encoded chunks take, of all batches of so many chunks that are there at once."""
         stored = max(chunks * self.stored, self.largest)
-        return int(_copies(ahead) * stored) if self.gpu else chunks * self.stored
+        return int(_copies(prefetch_depth) * stored) if self.gpu else chunks * self.stored
 
-    def decoding(self, chunks: int, ahead: int) -> int:
-        """Bytes that one wave needs besides, while it is decoded, and the one before is checked."""
-        return (FIXED if self.gpu else 0) + chunks * self._each(ahead)
+    def decoding(self, chunks: int, prefetch_depth: int) -> int:
+        """Bytes that one batch needs besides, while it is decoded, and the one before is checked."""
+        return (FIXED if self.gpu else 0) + chunks * self._each(prefetch_depth)
 
-    def wave(self, chunks: int, ahead: int) -> int:
-        """Bytes that a read holds whose waves have so many chunks, of which `ahead` are loaded beside."""
-        return self.staging(chunks, ahead) + self.decoding(chunks, ahead)
+    def batch(self, chunks: int, prefetch_depth: int) -> int:
+        """Bytes that a read holds whose batches have so many chunks, of which `prefetch_depth` are loaded beside."""
+        return self.staging(chunks, prefetch_depth) + self.decoding(chunks, prefetch_depth)
 
-    def fit(self, limit: int, ahead: int) -> int:
-        """The most chunks a wave, so that the read holds no more than `limit`."""
-        room, each, copies = limit - FIXED, self._each(ahead), _copies(ahead)
+    def fit(self, limit: int, prefetch_depth: int) -> int:
+        """The most chunks a batch, so that the read holds no more than `limit`."""
+        room, each, copies = limit - FIXED, self._each(prefetch_depth), _copies(prefetch_depth)
         return int(min(room / (copies * self.stored + each), (room - copies * self.largest) / each))
 
-    def _each(self, ahead: int) -> int:
-        return self.scratch + (2 if ahead else 1) * self.tables
+    def _each(self, prefetch_depth: int) -> int:
+        return self.scratch + (2 if prefetch_depth else 1) * self.tables
 
 
-def _copies(ahead: int) -> float:
+def _copies(prefetch_depth: int) -> float:
     """How often encoded chunks are held: pinned while loaded, launched and checked; on the device but while loaded."""
-    return CLASS * (ahead + 4 if ahead else 2)
+    return CLASS * (prefetch_depth + 4 if prefetch_depth else 2)
 
 
-def cost(chain: Chain, device: Device, whole: bool = True, foreseen: int | None = None) -> Cost:
+def cost(chain: Chain, device: Device, whole: bool = True, estimated: int | None = None) -> Cost:
     """What a chunk of this chain needs beyond the result.
 
-    `whole`: chunks lie in one piece in the result, so they are decoded to their place if the chain can. `foreseen`:
-    bytes that a chunk has as it is stored, about; None: as many as an encoder makes at most. The read path meets waves
-    that are larger in smaller parts.
+    `whole`: chunks lie in one piece in the result, so they are decoded to their place if the chain can. `estimated`:
+    bytes that a chunk has as it is stored, about; None: as many as an encoder makes at most. The read path meets
+    batches that are larger in smaller parts.
     """
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
     largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
     largest = -(-largest // ALIGNMENT) * ALIGNMENT
-    stored = largest if foreseen is None else foreseen
+    stored = largest if estimated is None else estimated
     if not device.gpu:
         return Cost(largest, largest, nbytes, 0, gpu=False)
     crossing, _ = chain.host_steps
     steps = chain.steps[:crossing]
-    aside = sum(_aside(step, nbytes, stored) for step in steps) - (nbytes if whole and chain.direct(device) else 0)
-    if chain.plain is None or chain.plain.steps > crossing:
+    aside = sum(_aside(step, nbytes, stored) for step in steps) - (
+        nbytes if whole and chain.decodes_in_place(device) else 0
+    )
+    if chain.memory_order is None or chain.memory_order.steps > crossing:
         aside += nbytes * sum(step.codec.kind != "bytes->bytes" for step in steps)
     passed = nbytes if crossing < len(chain.steps) else 0  # decoded by the host, and sent from a pinned copy
     return Cost(stored, largest, aside + passed + TABLE, int(CLASS * passed) + TABLE)
@@ -113,22 +115,23 @@ def _aside(step: Step, nbytes: int, stored: int) -> int:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What `limit` allows for chunks of one kind: `chunks` a wave, and `ahead` waves loaded beside the one decoded."""
+class BatchBudget:
+    """What `limit` allows for chunks of one kind: `chunks` a batch, and `prefetch_depth` batches loaded beside the one
+    decoded."""
 
     chain: Chain
     limit: int
     cost: Cost
     chunks: int
-    ahead: int
+    prefetch_depth: int
 
     @property
     def stored(self) -> int:
-        """Bytes of encoded chunks that one wave may load."""
+        """Bytes of encoded chunks that one batch may load."""
         return max(self.chunks * self.cost.stored, self.cost.largest)
 
-    def decoding(self, ahead: int) -> int:
-        return self.cost.decoding(self.chunks, ahead)
+    def decoding(self, prefetch_depth: int) -> int:
+        return self.cost.decoding(self.chunks, prefetch_depth)
 
 
 def share(
@@ -138,20 +141,20 @@ def share(
     wanted: int,
     several: bool,
     whole: bool,
-    foreseen: Callable[[], int | None],
-) -> Share:
-    """Waves of `wanted` chunks, if they fit; smaller ones if not. `several`: whether the read has more chunks.
+    estimated: Callable[[], int | None],
+) -> BatchBudget:
+    """Batches of `wanted` chunks, if they fit; smaller ones if not. `several`: whether the read has more chunks.
 
-    `foreseen`, as of `cost`, is asked for where it matters. One chunk at a time, whatever it needs, where not even one
+    `estimated`, as of `cost`, is asked for where it matters. One chunk at a time, whatever it needs, where not even one
     fits.
     """
     need = cost(chain, device, whole)
     if not device.gpu:
         each = limit // device.threads // max(need.stored + need.scratch, 1)
-        return Share(chain, limit, need, max(1, min(wanted, each)), 0)
-    if (several or need.fit(limit, device.ahead) < wanted) and (stored := foreseen()) is not None:
+        return BatchBudget(chain, limit, need, max(1, min(wanted, each)), 0)
+    if (several or need.fit(limit, device.prefetch_depth) < wanted) and (stored := estimated()) is not None:
         need = cost(chain, device, whole, stored)
-    for ahead in range(device.ahead, -1, -1):
-        if need.fit(limit, ahead) >= (wanted if ahead > 1 else 1):
-            return Share(chain, limit, need, min(wanted, need.fit(limit, ahead)), ahead)
-    return Share(chain, limit, need, 1, 0)
+    for prefetch_depth in range(device.prefetch_depth, -1, -1):
+        if need.fit(limit, prefetch_depth) >= (wanted if prefetch_depth > 1 else 1):
+            return BatchBudget(chain, limit, need, min(wanted, need.fit(limit, prefetch_depth)), prefetch_depth)
+    return BatchBudget(chain, limit, need, 1, 0)

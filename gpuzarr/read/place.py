@@ -1,4 +1,4 @@
-"""A wave on a GPU: decoded chunks, and fill values for those that are missing, go to their place in one launch."""
+"""A batch on a GPU: decoded chunks, and fill values for those that are missing, go to their place in one launch."""
 
 from __future__ import annotations
 
@@ -7,49 +7,57 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import Slab
-from gpuzarr.codecs.chain import Chain, Plain
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.place import Chunks, fits, in_rows
 from gpuzarr.gpu.planes import Planes
 from gpuzarr.gpu.tables import addresses
-from gpuzarr.indexing.grid import Box, Part
+from gpuzarr.indexing.grid import ChunkBlock, Part
 
 
 def placeable(parts: Sequence[Part], chain: Chain, out: Any, device: Device) -> bool:
-    """Whether one launch can place these parts of a wave; index arrays and odd elements are for array assignments."""
+    """Whether one launch can place these parts of a batch; index arrays and odd elements are for array assignments."""
     if not device.gpu or out.dtype != chain.spec.dtype:
         return False
-    return all(isinstance(part, Box) and part.sliced for part in parts) and fits(chain.spec.shape, out, device)
+    return all(isinstance(part, ChunkBlock) and part.sliced for part in parts) and fits(chain.spec.shape, out, device)
 
 
-def decoded(slab: Slab, chain: Chain, device: Device, parts: Sequence[Part], there: np.ndarray, out: Any) -> Chunks:
-    """The chunks of a wave on the device, as far decoded as the kernel needs them: those of `parts` that are `there`.
+def decoded(
+    encoded: EncodedBatch, chain: Chain, device: Device, parts: Sequence[Part], present: np.ndarray, out: Any
+) -> Chunks:
+    """The chunks of a batch on the device, as far decoded as the kernel needs them: those of `parts` that are
+    `present`.
 
-    CodecError with the index in `slab`.
+    CodecError with the index in `encoded`.
     """
-    plain = chain.plain
+    plain = chain.memory_order
     if plain is not None and chain.host_steps[0] >= plain.steps:
         strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
 
         def rows() -> np.ndarray:
-            return in_rows(cast(Any, parts), strides, out)[there]
+            return in_rows(cast(Any, parts), strides, out)[present]
 
-        return _as_stored(slab, chain, plain, device, strides, rows)
-    batch = chain.decode(slab, device)
+        return _as_stored(encoded, chain, plain, device, strides, rows)
+    batch = chain.decode(encoded, device)
     first, *strides = batch.strides
     places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
     return Chunks(places, tuple(strides), 1, batch)
 
 
 def _as_stored(
-    slab: Slab, chain: Chain, plain: Plain, device: Device, strides: tuple[int, ...], rows: Callable[[], np.ndarray]
+    encoded: EncodedBatch,
+    chain: Chain,
+    plain: MemoryOrder,
+    device: Device,
+    strides: tuple[int, ...],
+    rows: Callable[[], np.ndarray],
 ) -> Chunks:
     """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know."""
     leaves = plain.steps < len(chain.steps) and hasattr(chain.steps[plain.steps].codec, "planes")
     shuffled = (chain.spec.dtype.itemsize, rows()) if leaves else None
-    stored = chain.decode(slab, device, stop=plain.steps, shuffled=shuffled)
+    stored = chain.decode(encoded, device, stop=plain.steps, shuffled=shuffled)
     if isinstance(stored, Planes):
         left = stored if stored.blocks.any() else None
         return Chunks(stored.addresses, strides, plain.swap, stored.held, left)

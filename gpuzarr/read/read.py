@@ -1,4 +1,4 @@
-"""The read path: selection -> parts -> waves; and of each wave: locate, read, decode, place."""
+"""The read path: selection -> parts -> batches; and of each batch: locate, read, decode, place."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.pipeline import Settle
-from gpuzarr.devices.trace import Record
-from gpuzarr.errors import BAD, ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.devices.pipeline import Complete
+from gpuzarr.devices.trace import Trace
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.gpu.place import place
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import Part
@@ -23,9 +23,9 @@ from gpuzarr.indexing.locate import Indexes, Located, Locator
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import estimate as stored
 from gpuzarr.read.chunks import read_region
-from gpuzarr.read.memory import Share
+from gpuzarr.read.memory import BatchBudget
 from gpuzarr.read.place import decoded, placeable
-from gpuzarr.read.strategy import ALONE, Options, Wave, places, plan, together
+from gpuzarr.read.strategy import ALONE, Batch, Options, places, plan, together
 from gpuzarr.read.transport import choose
 from gpuzarr.stores.contract import MISSING, Store
 from gpuzarr.stores.local.gds import read as gds_read
@@ -48,80 +48,80 @@ class Source(Protocol):
     def locator(self) -> Locator: ...
 
 
-def read(source: Source, selection: Outer | Points, out: Any, device: Device, options: Options, record: Record) -> None:
+def read(source: Source, selection: Outer | Points, out: Any, device: Device, options: Options, trace: Trace) -> None:
     """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected."""
     if isinstance(selection, Points) and not out.flags.c_contiguous:  # its elements have no flat view
         flat = device.array(selection.shape, out.dtype)
-        read(source, selection, flat, device, options, record)
+        read(source, selection, flat, device, options, trace)
         out[...] = flat
         return
     target = flipped(selection, out)
     if (
         not device.gpu
         and options.memory_limit is None
-        and read_region(source.locator, ascending(selection), target, device, record)
+        and read_region(source.locator, ascending(selection), target, device, trace)
     ):
         return
     sizes = stored.sizes(source.locator, source.store) if device.gpu else None
     planned = plan(source.layout, ascending(selection), device, options, sizes, target.flags.c_contiguous)
-    record.limit, record.ahead = planned.limit, planned.ahead
+    trace.limit, trace.prefetch_depth = planned.limit, planned.prefetch_depth
     if device.gpu:
-        record.share, record.stage = planned.room, planned.stage
-    gds, record.io = choose(source.store, device, planned, options)
-    if planned.waves:  # the record is kept longer than the waves
-        record.codecs = partial(places, planned.shares[planned.waves[0].chunk_shape].chain, device)
-    reader = Reader(source, target, device, gds, planned.shares, record)
-    device.run(reader.load, reader.finish, planned.waves, record)
+        trace.share, trace.pinned_bytes = planned.room, planned.pinned_bytes
+    gds, trace.io = choose(source.store, device, planned, options)
+    if planned.batches:  # the record is kept longer than the batches
+        trace.codecs = partial(places, planned.shares[planned.batches[0].chunk_shape].chain, device)
+    reader = Reader(source, target, device, gds, planned.shares, trace)
+    device.run(reader.load, reader.finish, planned.batches, trace)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A wave with its encoded bytes. `slab` has the chunks that are there."""
+    """A batch with its encoded bytes. `encoded` has the chunks that are there."""
 
-    wave: Wave
+    batch: Batch
     chain: Chain
-    slab: Slab
-    there: np.ndarray
+    encoded: EncodedBatch
+    present: np.ndarray
 
     @property
-    def complete(self) -> bool:
+    def all_present(self) -> bool:
         """Whether no chunk is missing."""
-        return np.count_nonzero(self.there) == len(self.there)
+        return np.count_nonzero(self.present) == len(self.present)
 
     @property
     def coords(self) -> np.ndarray:
         """Of the chunks that are there."""
-        return self.wave.coords[self.there]
+        return self.batch.coords[self.present]
 
     def pieces(self, n: int) -> list[Loaded]:
         """The same in about `n` pieces; whole, if it is too little for more than one thread."""
-        count = len(self.there)
+        count = len(self.present)
         if n < 2 or count < 2 or count * (self.chain.spec.nbytes or ALONE) <= ALONE:
             return [self]
         most = -(-count // n)
         pieces, first, read = [], 0, 0
-        for wave in together(self.wave.parts, most):
-            there = self.there[first : first + len(wave)]
-            present = int(np.count_nonzero(there))
-            pieces.append(Loaded(wave, self.chain, self.slab.take(slice(read, read + present)), there))
-            first, read = first + len(there), read + present
+        for batch in together(self.batch.parts, most):
+            present = self.present[first : first + len(batch)]
+            n_present = int(np.count_nonzero(present))
+            pieces.append(Loaded(batch, self.chain, self.encoded.take(slice(read, read + n_present)), present))
+            first, read = first + len(present), read + n_present
         return pieces
 
 
 class TooLargeError(Exception):
-    """The chunks of a wave are stored in more bytes than it may load; it has several, so it can be read in parts."""
+    """The chunks of a batch are stored in more bytes than it may load; it has several, so it can be read in parts."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the waves of one selection into `out`."""
+    """Reads the batches of one selection into `out`."""
 
     source: Source
     out: Any
     device: Device
     gds: bool
-    shares: dict[tuple[int, ...], Share]
-    record: Record
+    shares: dict[tuple[int, ...], BatchBudget]
+    trace: Trace
 
     @cached_property
     def _memo(self) -> Indexes:
@@ -134,191 +134,194 @@ class Reader:
         fits = self.out.flags.c_contiguous and self.out.dtype == spec.dtype and spec.nbytes is not None
         return self.out.reshape(-1).view(np.uint8) if fits else None
 
-    def load(self, wave: Wave) -> Loaded | Wave:
-        """The encoded chunks of a wave, in host memory; the wave itself, where they are too large to come at once."""
+    def load(self, batch: Batch) -> Loaded | Batch:
+        """The encoded chunks of a batch, in host memory; the batch itself, where they are too large to come at once."""
         begin = time.perf_counter()
         try:
-            return self._read(wave)
+            return self._read(batch)
         except TooLargeError:
-            return wave
+            return batch
         finally:
-            self.record.mark("storage", begin, time.perf_counter())
+            self.trace.add_time("storage", begin, time.perf_counter())
 
-    def _read(self, wave: Wave) -> Loaded:
+    def _read(self, batch: Batch) -> Loaded:
         for _ in range(TRIES):
             try:
-                located = self.source.locator.locate(wave.coords, self._memo)
-            except BAD as error:
-                raise self._blamed(error, wave.coords) from error
-            loaded = self._load(wave, located)
+                located = self.source.locator.locate(batch.coords, self._memo)
+            except CHUNK_FAULTS as error:
+                raise self._blamed(error, batch.coords) from error
+            loaded = self._load(batch, located)
             if not self.source.locator.moved(located):
                 return loaded
         raise StoreError(f"{located.ranges.keys[0]!r} of {self.source.store!r} is replaced faster than it can be read")
 
-    def _load(self, wave: Wave, located: Located) -> Loaded:
-        chain = self.shares[wave.chunk_shape].chain
-        there = located.there
-        starts = self._destinations(wave) if chain.raw and not self.device.gpu else None
-        if np.count_nonzero(there) < len(there):
-            located, starts = located.take(np.flatnonzero(there)), None
+    def _load(self, batch: Batch, located: Located) -> Loaded:
+        chain = self.shares[batch.chunk_shape].chain
+        present = located.present
+        starts = self._destinations(batch) if chain.is_uncompressed and not self.device.gpu else None
+        if np.count_nonzero(present) < len(present):
+            located, starts = located.take(np.flatnonzero(present)), None
 
-        def place(sizes: np.ndarray) -> Slab:
+        def place(sizes: np.ndarray) -> EncodedBatch:
             if starts is not None and len(sizes) == len(starts):
                 fits = (sizes == chain.spec.nbytes) | (sizes == 0)
                 if np.count_nonzero(fits) == len(sizes):
-                    return Slab(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
-            self._check_size(wave, sizes)
-            return self.device.stage(sizes)
+                    return EncodedBatch(self._bytes, starts, sizes)  # raw chunks, straight to where they belong
+            self._check_size(batch, sizes)
+            return self.device.pinned_buffer(sizes)
 
         try:
             if self.gds:
-                slab = gds_read(cast(LocalStore, self.source.store), located.ranges, partial(self._land, wave))
+                encoded = gds_read(cast(LocalStore, self.source.store), located.ranges, partial(self._land, batch))
             else:
-                slab = self.source.store.read(located.ranges, place, self.device.readers)
-        except BAD as error:
-            raise self._blamed(error, wave.coords[there]) from error
-        if np.count_nonzero(gone := slab.sizes == MISSING):
-            there = there.copy()
-            there[np.flatnonzero(there)[gone]] = False
-            slab = slab.take(~gone)
-        self.record.count(chunks=len(slab), stored=int(np.add.reduce(slab.sizes)))
+                encoded = self.source.store.read(located.ranges, place, self.device.readers)
+        except CHUNK_FAULTS as error:
+            raise self._blamed(error, batch.coords[present]) from error
+        if np.count_nonzero(missing := encoded.sizes == MISSING):
+            present = present.copy()
+            present[np.flatnonzero(present)[missing]] = False
+            encoded = encoded.take(~missing)
+        self.trace.count(chunks=len(encoded), stored=int(np.add.reduce(encoded.sizes)))
         if self.device.gpu and not self.gds:
             try:
-                chain, slab = chain.verified(slab)
-            except BAD as error:
-                raise self._blamed(error, wave.coords[there]) from error
-        return Loaded(wave, chain, slab, there)
+                chain, encoded = chain.verified(encoded)
+            except CHUNK_FAULTS as error:
+                raise self._blamed(error, batch.coords[present]) from error
+        return Loaded(batch, chain, encoded, present)
 
-    def _check_size(self, wave: Wave, sizes: np.ndarray) -> None:
-        if self.device.gpu and len(wave.coords) > 1 and packed(sizes)[2] > self.shares[wave.chunk_shape].stored:
+    def _check_size(self, batch: Batch, sizes: np.ndarray) -> None:
+        if self.device.gpu and len(batch.coords) > 1 and packed(sizes)[2] > self.shares[batch.chunk_shape].stored:
             raise TooLargeError
 
-    def _land(self, wave: Wave, sizes: np.ndarray) -> Slab:
-        self._check_size(wave, sizes)
-        return self.device.land(sizes)
+    def _land(self, batch: Batch, sizes: np.ndarray) -> EncodedBatch:
+        self._check_size(batch, sizes)
+        return self.device.device_buffer(sizes)
 
-    def _in_parts(self, wave: Wave) -> None:
-        """A wave whose chunks are too large to come at once: half of it after the other, by this thread alone."""
-        for half in wave.halves():
+    def _in_parts(self, batch: Batch) -> None:
+        """A batch whose chunks are too large to come at once: half of it after the other, by this thread alone."""
+        for half in batch.two_phase():
             again = self.load(half)
-            settle = self.finish(again)
-            if settle:
-                settle()
-            self.device.settled()
+            complete = self.finish(again)
+            if complete:
+                complete()
+            self.device.completed()
 
-    def finish(self, loaded: Loaded | Wave) -> Settle | None:
-        """Put the chunks of a wave, decoded, to their place in `out`; what is returned tells whether that went well."""
-        if isinstance(loaded, Wave):
+    def finish(self, loaded: Loaded | Batch) -> Complete | None:
+        """Put the chunks of a batch, decoded, to their place in `out`; what is returned tells whether that went
+        well."""
+        if isinstance(loaded, Batch):
             self._in_parts(loaded)
             return None
         try:
-            if placeable(loaded.wave.parts, loaded.chain, self.out, self.device):
+            if placeable(loaded.batch.parts, loaded.chain, self.out, self.device):
                 self._finish_on_gpu(loaded)
             else:
                 self._finish_by_assignment(loaded)
-        except BAD as error:
+        except CHUNK_FAULTS as error:
             raise self._blamed(error, loaded.coords) from error
-        settle = self.device.checked()
-        return partial(self._settle, loaded, settle) if settle else None
+        complete = self.device.checked()
+        return partial(self._complete, loaded, complete) if complete else None
 
     def _finish_on_gpu(self, loaded: Loaded) -> None:
         """One launch places and fills; where chunks are decoded straight to their place, it only fills."""
-        parts, there, slab, chain = loaded.wave.parts, loaded.there, loaded.slab, loaded.chain
-        device, begin = self.device, self.device.mark()
-        starts = self._destinations(loaded.wave) if len(slab) and chain.direct(device) else None
+        parts, present, encoded, chain = loaded.batch.parts, loaded.present, loaded.encoded, loaded.chain
+        device, begin = self.device, self.device.timestamp()
+        starts = self._destinations(loaded.batch) if len(encoded) and chain.decodes_in_place(device) else None
         if starts is None:
-            chunks = decoded(slab, chain, device, parts, there, self.out) if len(slab) else None
+            chunks = decoded(encoded, chain, device, parts, present, self.out) if len(encoded) else None
         else:
             chunks = None
-            chain.decode(slab, device, Slab(self._bytes, starts[there], np.full(len(slab), chain.spec.nbytes)))
-        self.record.mark("decode", begin, done := device.mark())
-        if starts is None or not loaded.complete:
-            place(device, cast(Any, parts), there, chunks, self.out, chain.spec.fill_value)
-            self.record.mark("place", done, device.mark())
+            chain.decode(
+                encoded, device, EncodedBatch(self._bytes, starts[present], np.full(len(encoded), chain.spec.nbytes))
+            )
+        self.trace.add_time("decode", begin, done := device.timestamp())
+        if starts is None or not loaded.all_present:
+            place(device, cast(Any, parts), present, chunks, self.out, chain.spec.fill_value)
+            self.trace.add_time("place", done, device.timestamp())
 
     def _finish_by_assignment(self, loaded: Loaded) -> None:
-        if self._read_to_place(loaded.slab, loaded.chain) and not loaded.complete:
+        if self._read_to_place(loaded.encoded, loaded.chain) and not loaded.all_present:
             return self._fill_missing(loaded)
-        wave = loaded.wave if loaded.complete else self._fill(loaded.wave, loaded.there)
-        if len(loaded.slab):
-            self._decode(wave, loaded.slab, loaded.chain)
+        batch = loaded.batch if loaded.all_present else self._fill(loaded.batch, loaded.present)
+        if len(loaded.encoded):
+            self._decode(batch, loaded.encoded, loaded.chain)
 
-    def _settle(self, loaded: Loaded, settle: Settle) -> None:
+    def _complete(self, loaded: Loaded, complete: Complete) -> None:
         """`loaded` is held until now: the device may still read it."""
         try:
-            settle()
-        except BAD as error:
+            complete()
+        except CHUNK_FAULTS as error:
             raise self._blamed(error, loaded.coords) from error
 
-    def _decode(self, wave: Wave, slab: Slab, chain: Chain) -> None:
+    def _decode(self, batch: Batch, encoded: EncodedBatch, chain: Chain) -> None:
         """Decode what was loaded and put it to its place; straight there, where that can be."""
-        if self._read_to_place(slab, chain):
+        if self._read_to_place(encoded, chain):
             return
-        device, begin = self.device, self.device.mark()
-        starts = self._destinations(wave) if chain.direct(device) else None
+        device, begin = self.device, self.device.timestamp()
+        starts = self._destinations(batch) if chain.decodes_in_place(device) else None
         if starts is not None:
-            chain.decode(slab, device, Slab(self._bytes, starts, np.full(len(slab), chain.spec.nbytes)))
-            self.record.mark("decode", begin, device.mark())
+            chain.decode(encoded, device, EncodedBatch(self._bytes, starts, np.full(len(encoded), chain.spec.nbytes)))
+            self.trace.add_time("decode", begin, device.timestamp())
             return
-        if not device.gpu and len(wave.parts) == len(slab) > 1 and _large(chain, device):
-            self._decode_one_by_one(wave, slab, chain)
+        if not device.gpu and len(batch.parts) == len(encoded) > 1 and _large(chain, device):
+            self._decode_one_by_one(batch, encoded, chain)
             return
-        batch = chain.decode(slab, device)
-        self.record.mark("decode", begin, decoded := device.mark())
-        self._place(wave, batch)
-        self.record.mark("place", decoded, device.mark())
+        decoded_batch = chain.decode(encoded, device)
+        self.trace.add_time("decode", begin, decoded := device.timestamp())
+        self._place(batch, decoded_batch)
+        self.trace.add_time("place", decoded, device.timestamp())
 
-    def _decode_one_by_one(self, wave: Wave, slab: Slab, chain: Chain) -> None:
+    def _decode_one_by_one(self, batch: Batch, encoded: EncodedBatch, chain: Chain) -> None:
         """Large chunks of which each goes elsewhere, all through the same memory. "place" is not told from "decode"."""
         nbytes, begin, i = chain.spec.nbytes or 0, time.perf_counter(), 0
         memory = self.device.empty(nbytes)
-        into = Slab(memory, np.zeros(1, np.int64), np.array([nbytes]))
-        batch = memory.view(chain.spec.dtype).reshape(1, *chain.spec.shape)
+        into = EncodedBatch(memory, np.zeros(1, np.int64), np.array([nbytes]))
+        decoded_batch = memory.view(chain.spec.dtype).reshape(1, *chain.spec.shape)
         try:
-            for i, part in enumerate(wave.parts):
-                chain.decode(slab.take(slice(i, i + 1)), self.device, into)
-                part.place(batch, self.out, np)
-        except BAD as error:
+            for i, part in enumerate(batch.parts):
+                chain.decode(encoded.take(slice(i, i + 1)), self.device, into)
+                part.place(decoded_batch, self.out, np)
+        except CHUNK_FAULTS as error:
             error.index = i
             raise
-        self.record.mark("decode", begin, time.perf_counter())
+        self.trace.add_time("decode", begin, time.perf_counter())
 
-    def _destinations(self, wave: Wave) -> np.ndarray | None:
-        """Where in the bytes of `out` each chunk of the wave begins, if each lies there in one piece."""
+    def _destinations(self, batch: Batch) -> np.ndarray | None:
+        """Where in the bytes of `out` each chunk of the batch begins, if each lies there in one piece."""
         if self._bytes is None:
             return None
         starts: list[np.ndarray] = []
-        for part in wave.parts:
+        for part in batch.parts:
             if (begins := part.destination(self.out)) is None:
                 return None
             starts.append(begins)
         return starts[0] if len(starts) == 1 else np.concatenate(starts)
 
-    def _fill(self, wave: Wave, there: np.ndarray) -> Wave:
-        """Put the fill value where chunks are missing; the wave of the others."""
+    def _fill(self, batch: Batch, present: np.ndarray) -> Batch:
+        """Put the fill value where chunks are missing; the batch of the others."""
         found: list[Part] = []
-        for part, is_there in wave.split(there):
-            if is_there.all():
+        for part, is_present in batch.split(present):
+            if is_present.all():
                 found.append(part)
             else:
                 part.fill(self.out, self.source.layout.spec.fill_value, self.device.xp)
-                found += part.present(is_there)
-        return Wave(tuple(found))
+                found += part.present(is_present)
+        return Batch(tuple(found))
 
-    def _read_to_place(self, slab: Slab, chain: Chain) -> bool:
+    def _read_to_place(self, encoded: EncodedBatch, chain: Chain) -> bool:
         """Whether the chunks were read straight to where they belong, and are whole."""
-        return slab.data is self._bytes and _each(slab.sizes, chain.spec.nbytes)
+        return encoded.data is self._bytes and _each(encoded.sizes, chain.spec.nbytes)
 
     def _fill_missing(self, loaded: Loaded) -> None:
         """Put the fill value where chunks are missing, and nowhere else: the others are there already."""
-        for part, there in loaded.wave.split(loaded.there):
-            for missing in part.present(~there):
-                missing.fill(self.out, self.source.layout.spec.fill_value, self.device.xp)
+        for part, present in loaded.batch.split(loaded.present):
+            for absent in part.present(~present):
+                absent.fill(self.out, self.source.layout.spec.fill_value, self.device.xp)
 
-    def _place(self, wave: Wave, batch: Any) -> None:
+    def _place(self, batch: Batch, decoded_batch: Any) -> None:
         first = 0
-        for part in wave.parts:
-            part.place(batch[first : first + len(part)], self.out, self.device.xp)
+        for part in batch.parts:
+            part.place(decoded_batch[first : first + len(part)], self.out, self.device.xp)
             first += len(part)
 
     def _blamed(self, error: CodecError | RangeError, coords: np.ndarray) -> ChunkError:
@@ -328,7 +331,7 @@ class Reader:
 
 
 def _large(chain: Chain, device: Device) -> bool:
-    return chain.direct(device) and (chain.spec.nbytes or 0) >= LARGE
+    return chain.decodes_in_place(device) and (chain.spec.nbytes or 0) >= LARGE
 
 
 def _each(sizes: np.ndarray, nbytes: int | None) -> bool:

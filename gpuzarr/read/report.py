@@ -1,4 +1,4 @@
-"""What a read did: waves, bytes, memory, and where its time went; in words for people and as a dict for programs."""
+"""What a read did: batches, bytes, memory, and where its time went; in words for people and as a dict for programs."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from functools import cached_property
 from typing import Any
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.trace import Record
+from gpuzarr.devices.trace import Trace
 
 STAGES = ("storage", "copy", "decode", "place")
 ALGORITHMS = ("lz4", "snappy", "deflate", "gzip", "zstd")
 
 
-def stage_seconds(device: Device, record: Record, stages: Sequence[str]) -> dict[str, float]:
-    """Seconds in each stage that was there, of all waves and threads together."""
+def stage_seconds(device: Device, trace: Trace, stages: Sequence[str]) -> dict[str, float]:
+    """Seconds in each stage that was there, of all batches and threads together."""
     found: dict[str, float] = defaultdict(float)
-    for stage, begin, end in list(record.marks):
+    for stage, begin, end in list(trace.times):
         found[stage] += device.seconds(begin, end)
     return {stage: found[stage] for stage in stages if stage in found}
 
 
-def counted(device: Device, record: Record) -> dict[str, Any]:
+def counted(device: Device, trace: Trace) -> dict[str, Any]:
     """What is said of every read and write."""
-    counts, peak = record.counts, record.held.peak
+    counts, peak = trace.counts, trace.held.peak
     return {
         "device": device.name,
-        "waves": counts["waves"],
+        "batches": counts["batches"],
         "chunks": counts["chunks"],
         "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
         "host_chunks": counts["host_chunks"],
-        "codecs": list(record.codecs()),
+        "codecs": list(trace.codecs()),
         "stored_bytes": counts["stored"],
         "sent_bytes": counts["sent"],
         "fetched_bytes": counts["fetched"],
-        "memory_limit": record.limit,
+        "memory_limit": trace.limit,
         "peak_pinned_bytes": peak["pinned"],
         "peak_device_bytes": peak["device"],
         "peak_bytes": peak["total"],
@@ -66,32 +66,32 @@ class ReadReport:
     """`seconds`: until the call returned. The device's times are asked for when somebody looks at them."""
 
     device: Device
-    record: Record
+    trace: Trace
     result_bytes: int
     seconds: float
 
     @cached_property
     def stages(self) -> dict[str, float]:
-        """Seconds in each stage, of all waves and threads together; a stage that was not there is left out.
+        """Seconds in each stage, of all batches and threads together; a stage that was not there is left out.
 
         On a CPU stages are times of threads; on a GPU "copy", "decode" and "place" are times of its streams, and
         "decode" begins when the stream comes to it, so it holds what it waits for a copy.
         """
-        return stage_seconds(self.device, self.record, STAGES)
+        return stage_seconds(self.device, self.trace, STAGES)
 
     @property
     def limited_by(self) -> str:
-        """The stage that was busy for the longest, by the number of waves that can be in it at once."""
-        loading = (self.record.ahead or 0) + 1 if self.device.gpu else 1
+        """The stage that was busy for the longest, by the number of batches that can be in it at once."""
+        loading = (self.trace.prefetch_depth or 0) + 1 if self.device.gpu else 1
         busy = {stage: seconds / (loading if stage == "storage" else 1) for stage, seconds in self.stages.items()}
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
     def asdict(self) -> dict[str, Any]:
-        record = self.record
+        trace = self.trace
         return {
-            **counted(self.device, record),
-            "waves_ahead": record.ahead,
-            "io": record.io,
+            **counted(self.device, trace),
+            "prefetch_depth": trace.prefetch_depth,
+            "io": trace.io,
             "result_bytes": self.result_bytes,
             "seconds": {"call": self.seconds, **self.stages},
             "limited_by": self.limited_by,
@@ -100,7 +100,7 @@ class ReadReport:
     def __str__(self) -> str:
         said = self.asdict()
         head = [
-            f"read {said['chunks']} chunks in {said['waves']} waves on {said['device']}, {said['io']}",
+            f"read {said['chunks']} chunks in {said['batches']} batches on {said['device']}, {said['io']}",
             f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
         ]
         bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"

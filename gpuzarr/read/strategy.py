@@ -1,4 +1,4 @@
-"""From a selection to waves of chunks, as large as the memory limit and the device's liking allow."""
+"""From a selection to batches of chunks, as large as the memory limit and the device's liking allow."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.grid import Part, coords_of, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.read.estimate import Sizes, foreseen, nothing
-from gpuzarr.read.memory import Share, parse_bytes, share
+from gpuzarr.read.estimate import Sizes, estimated, nothing
+from gpuzarr.read.memory import BatchBudget, parse_bytes, share
 
 ALONE = 1 << 18  # decoded bytes that are not worth a second thread
 STREAMS = 4096  # that fill a GPU; a stream of zstd has some 30 MB/s, a full GPU some 60 GB/s
@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Wave:
+class Batch:
     """Chunks that are read, decoded and placed together; all of one shape."""
 
     parts: tuple[Part, ...]
@@ -69,67 +69,70 @@ class Wave:
         """Coordinates of the innermost chunks, int64 (n, ndim)."""
         return coords_of(self.parts)
 
-    def pieces(self, n: int) -> list[Wave]:
+    def pieces(self, n: int) -> list[Batch]:
         """Whole: what could not be loaded at once is read in halves, one after the other."""
         return [self]
 
-    def halves(self) -> Iterator[Wave]:
-        """The same chunks in two waves or a few."""
+    def two_phase(self) -> Iterator[Batch]:
+        """The same chunks in two batches or a few."""
         most = -(-len(self.coords) // 2)
         for part in self.parts:
             for piece in part.split(most):
-                yield Wave((piece,))
+                yield Batch((piece,))
 
-    def split(self, there: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
+    def split(self, present: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
         """Each part, with its share of an array that has an entry a chunk."""
         first = 0
         for part in self.parts:
-            yield part, there[first : first + len(part)]
+            yield part, present[first : first + len(part)]
             first += len(part)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The waves of a read. `ahead`: how many may be loaded beside the one that is decoded. `shares`: by chunk shape."""
+    """The batches of a read. `prefetch_depth`: how many may be loaded beside the one that is decoded. `shares`: by
+    chunk shape."""
 
-    waves: list[Wave]
+    batches: list[Batch]
     limit: int
-    shares: dict[tuple[int, ...], Share]
+    shares: dict[tuple[int, ...], BatchBudget]
 
     @property
-    def ahead(self) -> int:
-        return min((share.ahead for share in self.shares.values()), default=0)
+    def prefetch_depth(self) -> int:
+        return min((share.prefetch_depth for share in self.shares.values()), default=0)
 
     @property
     def _staging(self) -> int:
-        return max((share.cost.staging(share.chunks, self.ahead) for share in self.shares.values()), default=0)
+        return max((share.cost.staging(share.chunks, self.prefetch_depth) for share in self.shares.values()), default=0)
 
     @property
     def at_once(self) -> int:
-        """Bytes beyond the result, at most, while waves of all kinds follow each other."""
-        return self._staging + max((share.decoding(self.ahead) for share in self.shares.values()), default=0)
+        """Bytes beyond the result, at most, while batches of all kinds follow each other."""
+        return self._staging + max((share.decoding(self.prefetch_depth) for share in self.shares.values()), default=0)
 
     @property
     def room(self) -> int:
-        """Bytes of the limit that a wave has while it is decoded; of a chunk that is read alone, what it needs."""
+        """Bytes of the limit that a batch has while it is decoded; of a chunk that is read alone, what it needs."""
         alone = max((share.cost.decoding(1, 0) for share in self.shares.values()), default=0)
         return max(self.limit - self._staging, alone)
 
     @property
-    def stage(self) -> int:
-        """Bytes of encoded chunks that waves have, about, if there are several (else 0): all take as much pinned
+    def pinned_bytes(self) -> int:
+        """Bytes of encoded chunks that batches have, about, if there are several (else 0): all take as much pinned
         memory, so that each can use what another gave back. Within the limit, whatever a damaged index foresees."""
-        if len(self.waves) < 2:
+        if len(self.batches) < 2:
             return 0
-        foreseen = max(len(wave.coords) * self.shares[wave.chunk_shape].cost.stored for wave in self.waves)
-        return min(foreseen, self.limit)
+        estimated = max(len(batch.coords) * self.shares[batch.chunk_shape].cost.stored for batch in self.batches)
+        return min(estimated, self.limit)
 
-    def held(self, wave: Wave, device: Device) -> int:
-        """Bytes beyond the result, at most, while waves like this one follow each other."""
-        share, chunks = self.shares[wave.chunk_shape], len(wave.coords)
+    def held(self, batch: Batch, device: Device) -> int:
+        """Bytes beyond the result, at most, while batches like this one follow each other."""
+        share, chunks = self.shares[batch.chunk_shape], len(batch.coords)
         if device.gpu:
-            return share.cost.staging(share.chunks, self.ahead) + share.cost.decoding(chunks, self.ahead)
-        return share.cost.wave(chunks, 0) * min(device.threads, len(self.waves))
+            return share.cost.staging(share.chunks, self.prefetch_depth) + share.cost.decoding(
+                chunks, self.prefetch_depth
+            )
+        return share.cost.batch(chunks, 0) * min(device.threads, len(self.batches))
 
     def codecs(self, device: Device) -> tuple[tuple[str, str], ...]:
         """Each codec's name and where it decodes, in that order."""
@@ -149,10 +152,10 @@ def plan(
     sizes: Sizes | None = None,
     contiguous: bool = True,
 ) -> Plan:
-    """The waves of a selection whose ranges run forward.
+    """The batches of a selection whose ranges run forward.
 
-    On a CPU a wave is the few chunks that stay in its cache, on a GPU it is many; within the memory limit on both.
-    `sizes` tells how large chunks are as they are stored; without it a GPU's waves expect the worst.
+    On a CPU a batch is the few chunks that stay in its cache, on a GPU it is many; within the memory limit on both.
+    `sizes` tells how large chunks are as they are stored; without it a GPU's batches expect the worst.
     `contiguous`: whether the result is, so that chunks may be decoded straight to their place.
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
@@ -162,15 +165,15 @@ def plan(
         of_shape.setdefault(part.chunk_shape, []).append(part)
     total = sum(map(len, found))
 
-    def shares(limit: int) -> dict[tuple[int, ...], Share]:
-        made: dict[tuple[int, ...], Share] = {}
+    def shares(limit: int) -> dict[tuple[int, ...], BatchBudget]:
+        made: dict[tuple[int, ...], BatchBudget] = {}
         for shape, alike in of_shape.items():
             chunks = total if len(of_shape) == 1 else sum(map(len, alike))
             wanted = min(_most(layout, shape, total, device), chunks)
             if device.gpu:
                 extents = () if isinstance(selection, Points) else selection.full_shape
                 whole = contiguous and all(part.in_one_piece(extents) for part in alike)
-                seen = partial(foreseen, alike, sizes) if sizes else nothing
+                seen = partial(estimated, alike, sizes) if sizes else nothing
                 made[shape] = share(_chain(layout, shape, options), device, limit, wanted, total > wanted, whole, seen)
             else:
                 made[shape] = _kept_share(layout, shape, options, device, limit, wanted)
@@ -180,16 +183,16 @@ def plan(
     if device.gpu and len(of_shape) > 1 and planned.at_once > limit:  # one kind is loaded while another is decoded
         planned = replace(planned, shares=shares(limit // 2))
     for shape, some in groupby(found, key=attrgetter("chunk_shape")):
-        planned.waves.extend(together(some, planned.shares[shape].chunks))
+        planned.batches.extend(together(some, planned.shares[shape].chunks))
     return planned
 
 
 def _kept_share(
     layout: Layout, shape: tuple[int, ...], options: Options, device: Device, limit: int, wanted: int
-) -> Share:
+) -> BatchBudget:
     """On a CPU nothing that is stored counts: the share of one read is that of the next one like it."""
     asked = shape, options.validate, device, limit, wanted
-    found: Share | None = layout.shares.get(asked)
+    found: BatchBudget | None = layout.shares.get(asked)
     if found is None:
         found = share(_chain(layout, shape, options), device, limit, wanted, False, False, nothing)
         if len(layout.shares) >= SHARES:
@@ -198,29 +201,29 @@ def _kept_share(
     return found
 
 
-def together(parts: Iterable[Part], most: int) -> Iterator[Wave]:
-    """Waves of at most `most` chunks, in order; parts with more are split."""
-    wave: list[Part] = []
+def together(parts: Iterable[Part], most: int) -> Iterator[Batch]:
+    """Batches of at most `most` chunks, in order; parts with more are split."""
+    batch: list[Part] = []
     chunks = 0
     for part in parts:
         for piece in (part,) if len(part) <= most else part.split(most):
             size = len(piece)
-            if wave and chunks + size > most:
-                yield Wave(tuple(wave))
-                wave, chunks = [], 0
-            wave.append(piece)
+            if batch and chunks + size > most:
+                yield Batch(tuple(batch))
+                batch, chunks = [], 0
+            batch.append(piece)
             chunks += size
-    if wave:
-        yield Wave(tuple(wave))
+    if batch:
+        yield Batch(tuple(batch))
 
 
 def _most(layout: Layout, chunk_shape: tuple[int, ...], total: int, device: Device) -> int:
-    """Chunks a wave: within the device's budget, and for a longer read enough waves to keep its threads busy.
+    """Chunks a batch: within the device's budget, and for a longer read enough batches to keep its threads busy.
 
-    A GPU needs many streams at once: of large chunks a wave has more bytes, if the read has `WAVES` such waves.
+    A GPU needs many streams at once: of large chunks a batch has more bytes, if the read has `WAVES` such batches.
     """
     chunk = prod(chunk_shape) * max(layout.spec.dtype.itemsize, 1)
-    most = max(1, device.wave_bytes // max(chunk, 1))
+    most = max(1, device.batch_bytes // max(chunk, 1))
     if device.gpu:
         return max(most, min(STREAMS, total // WAVES))
     return most if total <= most else max(1, min(most, -(-total // device.threads)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuzarr.batch import FEW, Slab
+from gpuzarr.batch import FEW, EncodedBatch
 from gpuzarr.errors import RangeError
 from gpuzarr.stores.contract import MISSING, Ranges, Store
 
@@ -32,11 +32,15 @@ class Segments:
     within: np.ndarray | None = None
     skip: np.ndarray | None = None
 
-    def ranges(self, slab: Slab) -> Slab:
-        """The ranges, in the slab that the segments were read into."""
+    def ranges(self, encoded: EncodedBatch) -> EncodedBatch:
+        """The ranges, in the encoded batch that the segments were read into."""
         if self.within is not None:
-            return Slab(slab.data, slab.starts[self.within] + self.skip, self.wanted, slab.host)
-        return slab if self.wanted is self.sizes else Slab(slab.data, slab.starts, self.wanted, slab.host)
+            return EncodedBatch(encoded.data, encoded.starts[self.within] + self.skip, self.wanted, encoded.host)
+        return (
+            encoded
+            if self.wanted is self.sizes
+            else EncodedBatch(encoded.data, encoded.starts, self.wanted, encoded.host)
+        )
 
 
 def used(ranges: Ranges) -> tuple[Sequence[str], np.ndarray]:

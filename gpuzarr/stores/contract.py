@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 
 MISSING = -1
 
@@ -68,12 +68,12 @@ class Store(Protocol):
         """One small object, whole; None where there is none."""
         ...
 
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], EncodedBatch], threads: int = 1) -> EncodedBatch:
         """Read all ranges into host memory, on at most so many threads.
 
         Ranges of one object that lie close together may be read as one segment; else each range is a segment.
         `place(sizes)` is called once, with the size of each segment (0 for what is missing), and says where they
-        go. The slab that is returned has each range in there: if nothing was joined, segment i is range i and
+        go. The encoded batch that is returned has each range in there: if nothing was joined, segment i is range i and
         its `data` and `starts` are what `place` gave. It has MISSING (-1) as the size of a range whose object
         does not exist.
         A range that reaches beyond its object gives StoreError.
@@ -100,8 +100,8 @@ class Store(Protocol):
         """Write one object: bytes, or a 1-d uint8 array or memoryview of the host."""
         ...
 
-    def write(self, keys: Sequence[str], slab: Slab) -> None:
-        """Write objects: key i gets chunk i of the slab, which is in host memory."""
+    def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        """Write objects: key i gets chunk i of the encoded batch, which is in host memory."""
         ...
 
     def create(self, key: str) -> Sink:

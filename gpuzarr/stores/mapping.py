@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.coalesce import segments, used
 from gpuzarr.stores.contract import MISSING, Ranges
@@ -71,27 +71,27 @@ class MappingStore:
         for key in [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]:
             yield key, len(self._value(key) or b"")
 
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], EncodedBatch], threads: int = 1) -> EncodedBatch:
         keys, objects = used(ranges)
         values = [self._value(key) for key in keys]
         lengths = [MISSING if value is None else len(value) for value in values]
         plan = segments(self, ranges, keys, objects, lengths, gap=0, most=1 << 24)
-        slab = place(plan.sizes)
-        into = memoryview(slab.data if slab.host is None else slab.host)
-        rows = zip(*(a.tolist() for a in (plan.objects, slab.starts, plan.offsets, plan.sizes)), strict=True)
+        encoded = place(plan.sizes)
+        into = memoryview(encoded.data if encoded.host is None else encoded.host)
+        rows = zip(*(a.tolist() for a in (plan.objects, encoded.starts, plan.offsets, plan.sizes)), strict=True)
         for number, start, offset, size in rows:
             value = values[number]
             if value is not None:
                 into[start : start + size] = value[offset : offset + size]
-        return plan.ranges(slab)
+        return plan.ranges(encoded)
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key) as mapping:
             mapping[key] = bytes(data)
 
-    def write(self, keys: Sequence[str], slab: Slab) -> None:
+    def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         for i, key in enumerate(keys):
-            self.set(key, slab.on_host(i))
+            self.set(key, encoded.on_host(i))
 
     def create(self, key: str) -> MappingSink:
         self._writable(key)

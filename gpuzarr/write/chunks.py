@@ -14,34 +14,38 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec
-from gpuzarr.devices.trace import Record
-from gpuzarr.empty_chunk import blank_test
-from gpuzarr.errors import BAD
-from gpuzarr.indexing.grid import Box
+from gpuzarr.devices.trace import Trace
+from gpuzarr.empty_chunk import empty_test
+from gpuzarr.errors import CHUNK_FAULTS
+from gpuzarr.indexing.grid import ChunkBlock
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.write.strategy import Target, Wave
+from gpuzarr.write.strategy import Batch, Target
 
 LEAST = 1 << 17  # bytes of a chunk; more of smaller ones are gathered and encoded at once
-Cell = tuple[Wave, Box, int, str, Any]  # of a chunk: its wave, box, number in the wave, key, elements in the value
+Cell = tuple[
+    Batch, ChunkBlock, int, str, Any
+]  # of a chunk: its batch, box, number in the batch, key, elements in the value
 
 
-def fits(wave: Wave, spec: ChunkSpec) -> bool:
-    """Whether a wave can be written so: large chunks, covered whole, each of them an object."""
-    alone = wave.covered and wave.shards[0] is None and (spec.nbytes or 0) >= LEAST
-    return alone and all(isinstance(part, Box) and part.sliced for part in wave.parts)
+def fits(batch: Batch, spec: ChunkSpec) -> bool:
+    """Whether a batch can be written so: large chunks, covered whole, each of them an object."""
+    alone = batch.covered and batch.shards[0] is None and (spec.nbytes or 0) >= LEAST
+    return alone and all(isinstance(part, ChunkBlock) and part.sliced for part in batch.parts)
 
 
 def write_cached(
-    target: Target, layout: Layout, waves: Sequence[Wave], value: Any, device: Any, record: Record
+    target: Target, layout: Layout, batches: Sequence[Batch], value: Any, device: Any, trace: Trace
 ) -> None:
-    """Gather, encode and store all chunks of waves that `fits`, on a thread a core and `record.behind` more.
+    """Gather, encode and store all chunks of batches that `fits`, on a thread a core and `record.behind` more.
 
     ChunkError for the first that cannot be encoded; then no other is begun.
     """
-    record.count(waves=len(waves))
-    work = _Feed(_cells(layout, waves, value))
-    threads = min(device.threads + record.behind, sum(len(part) for wave in waves for part in wave.parts))
-    lanes = [_Lane(target, layout, device, record) for _ in range(threads)]
+    trace.count(batches=len(batches))
+    work = _Feed(_cells(layout, batches, value))
+    threads = min(
+        device.threads + trace.write_behind_depth, sum(len(part) for batch in batches for part in batch.parts)
+    )
+    lanes = [_Lane(target, layout, device, trace) for _ in range(threads)]
     try:
         device.each(lambda lane: lane.run(work), lanes, threads)
     except BaseException:
@@ -67,46 +71,46 @@ class _Feed:
             self._items = iter(())
 
 
-def _cells(layout: Layout, waves: Sequence[Wave], value: Any) -> Iterator[Cell]:
-    for wave in waves:
-        keys = enumerate(layout.keys(wave.coords))
-        for part in wave.parts:
-            if isinstance(part, Box):
+def _cells(layout: Layout, batches: Sequence[Batch], value: Any) -> Iterator[Cell]:
+    for batch in batches:
+        keys = enumerate(layout.keys(batch.coords))
+        for part in batch.parts:
+            if isinstance(part, ChunkBlock):
                 for cell in part.cells(value):
-                    yield wave, part, *next(keys), cell
+                    yield batch, part, *next(keys), cell
 
 
 class _Lane:
     """One thread's way from the value to the store: memory for a chunk, what encodes it, and what that took."""
 
-    def __init__(self, target: Target, layout: Layout, device: Any, record: Record) -> None:
-        self._target, self._layout, self._device, self._record = target, layout, device, record
-        self._part: Box | None = None
+    def __init__(self, target: Target, layout: Layout, device: Any, trace: Trace) -> None:
+        self._target, self._layout, self._device, self._trace = target, layout, device, trace
+        self._part: ChunkBlock | None = None
         self._chunk = np.empty(())
         self._gathering = self._encoding = self._storing = 0.0
 
     def run(self, work: _Feed) -> None:
         """All that the others leave."""
-        chunks = blank = stored = 0
+        chunks = empty = stored = 0
         try:
-            with self._device.held():
-                for wave, part, number, key, cell in work:
-                    size = self._write(part, key, cell, wave.coords[number:])
-                    chunks, blank, stored = chunks + 1, blank + (size == 0), stored + size
+            with self._device.scratch_scope():
+                for batch, part, number, key, cell in work:
+                    size = self._write(part, key, cell, batch.coords[number:])
+                    chunks, empty, stored = chunks + 1, empty + (size == 0), stored + size
         except BaseException:
             work.stop()
             raise
-        self._record.count(chunks=chunks, blank=blank, stored=stored)
+        self._trace.count(chunks=chunks, empty=empty, stored=stored)
         for stage, seconds in (("gather", self._gathering), ("encode", self._encoding), ("store", self._storing)):
-            self._record.mark(stage, 0.0, seconds)
+            self._trace.add_time(stage, 0.0, seconds)
 
-    def _write(self, part: Box, key: str, cell: Any, coords: np.ndarray) -> int:
+    def _write(self, part: ChunkBlock, key: str, cell: Any, coords: np.ndarray) -> int:
         """One chunk; gives the bytes that are stored, 0 for one of fill values, which is deleted."""
         begin = perf_counter()
         if part is not self._part:
             self._turn(part)
         self._place[...] = cell
-        nothing = self._is_blank()
+        nothing = self._is_empty()
         gathered = perf_counter()
         data = b"" if nothing else self._encoded(coords)
         encoded = perf_counter()
@@ -122,17 +126,17 @@ class _Lane:
     def _encoded(self, coords: np.ndarray) -> Any:
         try:
             return self._encode()
-        except BAD as error:
+        except CHUNK_FAULTS as error:
             raise self._layout.chunk_error(error, coords, self._target.store, self._target.path) from error
 
-    def _turn(self, part: Box) -> None:
+    def _turn(self, part: ChunkBlock) -> None:
         """Get ready for chunks of this box. What the value has not is filled."""
         chain = self._layout.chain(part.chunk_shape)
         fill_value = chain.spec.fill_value
         if self._part is None or part.chunk_shape != self._part.chunk_shape:
             self._chunk = self._device.empty(chain.spec.nbytes).view(chain.spec.dtype).reshape(chain.spec.shape)
             self._encode = chain.encoder(self._chunk)
-            self._is_blank = blank_test(self._chunk, None if self._target.empty else fill_value)
+            self._is_empty = empty_test(self._chunk, None if self._target.write_empty_chunks else fill_value)
         if not part.whole:
             self._chunk[...] = fill_value
         self._place, self._part = self._chunk[(*part.inside, ...)], part

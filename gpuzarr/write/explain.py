@@ -13,7 +13,7 @@ from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.indexing.grid import Part
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.write.strategy import Target, Wave, bundles, groups, places
+from gpuzarr.write.strategy import Batch, Target, bundles, groups, places
 from gpuzarr.write.strategy import units as units_of
 from gpuzarr.write.write import Writing
 
@@ -26,15 +26,15 @@ class WriteExplanation:
     value_shape: tuple[int, ...]
     value_bytes: int  # of the array's dtype
     chunks: int
-    waves: int
-    waves_behind: int  # that are copied to the host and stored beside the one that is encoded
+    batches: int
+    write_behind_depth: int  # that are copied to the host and stored beside the one that is encoded
     gathered_bytes: int  # of all chunks touched, before they are encoded
     whole_units: int  # that are written without a look at what was there
     partly_units: int  # that are read, changed and written
     locks: int  # that are held for that, one after another
     bus_bytes: int  # that come from the GPU to the host, at most; what compresses is less
-    memory_limit: int | None  # bytes beyond the value; None: on a CPU nothing is limited, waves fit its cache
-    planned_bytes: int | None  # the most that the waves are expected to hold, on a GPU
+    memory_limit: int | None  # bytes beyond the value; None: on a CPU nothing is limited, batches fit its cache
+    planned_bytes: int | None  # the most that the batches are expected to hold, on a GPU
     codecs: tuple[tuple[str, str], ...]  # name, and "host" or the device's name, in the order of encoding
     gpu_encode: str  # "yes", "partly" or "no": how much of the chain a GPU encodes
     because: str  # why not all of it; "" where it does
@@ -46,7 +46,7 @@ class WriteExplanation:
         steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
         reason = f", because {self.because}" if self.because else ""
         lines = [
-            f"write {self.value_shape} to {self.chunks} chunks in {self.waves} waves on {self.device}",
+            f"write {self.value_shape} to {self.chunks} chunks in {self.batches} batches on {self.device}",
             f"encode {self.gathered_bytes} bytes for {self.value_bytes} given: {steps}",
             f"{self.whole_units} units whole, {self.partly_units} covered in part: read, changed and written, under "
             f"{self.locks} locks",
@@ -67,8 +67,8 @@ def gpu_encode(layout: Layout, chain: Chain) -> tuple[str, str]:
     return ("yes", "") if why is None else ("partly" if crossing > 1 else "no", why)
 
 
-def planned(writing: Writing, found: Sequence[Part]) -> tuple[list[Wave], int, int]:
-    """The waves, and how many units are covered, and covered in part."""
+def planned(writing: Writing, found: Sequence[Part]) -> tuple[list[Batch], int, int]:
+    """The batches, and how many units are covered, and covered in part."""
     covers = [part.covers(writing.layout.axes) for part in found]
     if writing.layout.levels:
         units = list(units_of(found, writing.layout).items())
@@ -81,12 +81,12 @@ def planned(writing: Writing, found: Sequence[Part]) -> tuple[list[Wave], int, i
         whole = [part for part, yes in zip(found, covers, strict=True) if yes]
         changed = list(bundles(part for part, yes in zip(found, covers, strict=True) if not yes))
         counts = sum(map(len, whole)), sum(len(part) for some in changed for part in some)
-    waves = writing.waves([(part, None) for part in whole], True)
+    batches = writing.batches([(part, None) for part in whole], True)
     for some in changed:
         for is_covered in (True, False):
             pairs = [(part, None) for part in some if part.covers(writing.layout.axes) == is_covered]
-            waves += writing.waves(pairs, is_covered)
-    return waves, *counts
+            batches += writing.batches(pairs, is_covered)
+    return batches, *counts
 
 
 def explain_write(
@@ -95,10 +95,10 @@ def explain_write(
     """What `write` would do. Nothing is read or written."""
     writing = Writing.of(target, None, device, limit)
     layout = writing.layout
-    waves, whole, partly = planned(writing, writing.parts(selection))
-    chain = layout.chain(waves[0].chunk_shape if waves else layout.spec.shape)
-    itemsize, counts = layout.spec.dtype.itemsize, [len(wave.coords) for wave in waves]
-    shares = [writing.share(wave.chunk_shape, wave.covered) for wave in waves] if device.gpu else []
+    batches, whole, partly = planned(writing, writing.parts(selection))
+    chain = layout.chain(batches[0].chunk_shape if batches else layout.spec.shape)
+    itemsize, counts = layout.spec.dtype.itemsize, [len(batch.coords) for batch in batches]
+    shares = [writing.share(batch.chunk_shape, batch.covered) for batch in batches] if device.gpu else []
     held = [share.held(n) for share, n in zip(shares, counts, strict=False)]
     verdict, why = gpu_encode(layout, chain)
     return WriteExplanation(
@@ -106,9 +106,9 @@ def explain_write(
         value_shape=selection.shape,
         value_bytes=prod(selection.shape) * itemsize,
         chunks=sum(counts),
-        waves=len(waves),
-        waves_behind=writing.behind(waves),
-        gathered_bytes=sum(n * prod(wave.chunk_shape) * itemsize for n, wave in zip(counts, waves, strict=True)),
+        batches=len(batches),
+        write_behind_depth=writing.write_behind_depth(batches),
+        gathered_bytes=sum(n * prod(batch.chunk_shape) * itemsize for n, batch in zip(counts, batches, strict=True)),
         whole_units=whole,
         partly_units=partly,
         locks=partly if target.safe else 0,

@@ -1,4 +1,4 @@
-"""How large the waves of a write may be on a GPU: what a chunk needs beyond the value, and how many fit the limit.
+"""How large the batches of a write may be on a GPU: what a chunk needs beyond the value, and how many fit the limit.
 
 nvCOMP's compressors want far more than its decompressors: slots of 2.26 times the chunk for deflate and gzip, scratch
 of 17 times it for gzip at zlib's level 6, and for deflate of 17 up to 64 KiB and of 33 beyond. nvCOMP is asked; that of
@@ -19,7 +19,7 @@ from gpuzarr.read.memory import CLASS
 
 DECODING = {"zstd": 3.3, "blosc": 4.3, "zlib": 1.3}  # bytes a byte, for a chunk that is read first
 TABLES = 8 << 10  # bytes of tables a chunk
-FIXED = 192 << 10  # bytes a wave: flags, guards, small tables in buffers of their own
+FIXED = 192 << 10  # bytes a batch: flags, guards, small tables in buffers of their own
 WAVES = 4  # that a write has at least, so that encoding and storing overlap,
 LEAST = 8  # but none that is smaller than this part of what the device likes
 
@@ -42,36 +42,41 @@ class WriteCost:
     def pinned(self) -> int:
         return int(CLASS * self.sent)
 
-    def wave(self, behind: int) -> int:
-        """Of a pipeline in which `behind` waves are stored beside the one that is encoded; then one more is gathered,
-        and one more loaded."""
-        early = 1 if behind else 0
+    def batch(self, write_behind_depth: int) -> int:
+        """Of a pipeline in which `write_behind_depth` batches are stored beside the one that is encoded; then one more
+        is gathered, and one more loaded."""
+        early = 1 if write_behind_depth else 0
         encoding = (1 + early) * self.gathered + self.scratch
-        return encoding + (1 + behind) * (self.made + self.pinned) + (1 + 2 * early + behind) * self.loaded
+        return (
+            encoding
+            + (1 + write_behind_depth) * (self.made + self.pinned)
+            + (1 + 2 * early + write_behind_depth) * self.loaded
+        )
 
 
 @dataclass(frozen=True)
-class WriteShare:
-    """What `limit` allows for chunks of one kind: `chunks` a wave, of which `behind` are stored beside the next one."""
+class WriteBudget:
+    """What `limit` allows for chunks of one kind: `chunks` a batch, of which `write_behind_depth` are stored beside
+    the next one."""
 
     limit: int
     cost: WriteCost
     chunks: int
-    behind: int
+    write_behind_depth: int
 
     @property
     def scratch(self) -> int:
-        """Bytes of one wave's scratch."""
+        """Bytes of one batch's scratch."""
         return self.chunks * (self.cost.gathered + self.cost.scratch) + FIXED
 
     def held(self, chunks: int) -> int:
-        """Bytes beyond the value, at most, while waves of so many chunks follow each other."""
-        return chunks * self.cost.wave(self.behind) + fixed(self.behind)
+        """Bytes beyond the value, at most, while batches of so many chunks follow each other."""
+        return chunks * self.cost.batch(self.write_behind_depth) + fixed(self.write_behind_depth)
 
 
-def fixed(behind: int) -> int:
-    """Bytes that waves hold whatever their chunks are; one is gathered early."""
-    return (2 + behind if behind else 1) * FIXED
+def fixed(write_behind_depth: int) -> int:
+    """Bytes that batches hold whatever their chunks are; one is gathered early."""
+    return (2 + write_behind_depth if write_behind_depth else 1) * FIXED
 
 
 def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
@@ -80,7 +85,7 @@ def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
     crossing = chain.host_steps_to_encode[0]
     scratch, made = nbytes, nbytes  # a copy, where some are left out
     for step in chain.steps[:crossing]:
-        taken, made = _taken(step, nbytes, made, chain.whole, device)
+        taken, made = _taken(step, nbytes, made, chain.is_contiguous, device)
         scratch += taken
     sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
     if covered:
@@ -120,17 +125,17 @@ def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) ->
     return before + ALIGNMENT, before + ALIGNMENT
 
 
-def write_share(chain: Chain, covered: bool, device: Device, limit: int) -> WriteShare:
+def write_share(chain: Chain, covered: bool, device: Device, limit: int) -> WriteBudget:
     """One chunk at a time, whatever it needs, where not even one fits."""
     need = write_cost(chain, covered, device)
-    for behind in range(device.ahead, -1, -1):
-        if (chunks := (limit - fixed(behind)) // need.wave(behind)) >= 1:
-            return WriteShare(limit, need, chunks, behind)
-    return WriteShare(limit, need, 1, 0)
+    for write_behind_depth in range(device.prefetch_depth, -1, -1):
+        if (chunks := (limit - fixed(write_behind_depth)) // need.batch(write_behind_depth)) >= 1:
+            return WriteBudget(limit, need, chunks, write_behind_depth)
+    return WriteBudget(limit, need, 1, 0)
 
 
-def chunks_a_wave(share: WriteShare, chain: Chain, total: int, device: Device) -> int:
-    """Of `total` chunks that are written: as many as memory allows, and as leave enough waves to overlap."""
+def chunks_per_batch(share: WriteBudget, chain: Chain, total: int, device: Device) -> int:
+    """Of `total` chunks that are written: as many as memory allows, and as leave enough batches to overlap."""
     chunk = max(1, chain.spec.nbytes or prod(chain.spec.shape))
-    liked, least = device.wave_bytes // chunk, device.wave_bytes // LEAST // chunk
+    liked, least = device.batch_bytes // chunk, device.batch_bytes // LEAST // chunk
     return max(1, min(share.chunks, liked, max(least, -(-total // WAVES))))

@@ -23,7 +23,7 @@ Bounds = tuple[tuple[int, int], ...]  # first element, and the one behind the la
 
 
 @dataclass(frozen=True)
-class Box:
+class Region:
     """A box of the array and the values that fill it: each with its own bounds, all axes, running forward."""
 
     bounds: Bounds
@@ -37,11 +37,11 @@ class Box:
     def place(self) -> Outer:
         return Outer(tuple(range(a, b) for a, b in self.bounds))
 
-    def overlaps(self, other: Box) -> bool:
+    def overlaps(self, other: Region) -> bool:
         pairs = zip(self.bounds, other.bounds, strict=True)
         return all(a < d and c < b for (a, b), (c, d) in pairs)
 
-    def joined(self, other: Box) -> Box | None:
+    def joined(self, other: Region) -> Region | None:
         """Both as one box; None where they do not lie side by side."""
         differ = [i for i, (one, two) in enumerate(zip(self.bounds, other.bounds, strict=True)) if one != two]
         if len(differ) != 1:
@@ -50,7 +50,7 @@ class Box:
         first, last = sorted((self.bounds[i], other.bounds[i]))
         if first[1] != last[0]:
             return None
-        return Box((*self.bounds[:i], (first[0], last[1]), *self.bounds[i + 1 :]), self.pieces + other.pieces)
+        return Region((*self.bounds[:i], (first[0], last[1]), *self.bounds[i + 1 :]), self.pieces + other.pieces)
 
     def values(self, empty: Callable[[tuple[int, ...]], Any]) -> Any:
         """The values of all the box; `empty(shape)` makes the memory."""
@@ -63,37 +63,37 @@ class Box:
         return made
 
 
-class Joined:
+class MergeBuffer:
     """The boxes that wait; of `most` bytes in all."""
 
     def __init__(self, layout: Layout, most: int, device: Device) -> None:
         self._axes, self._dtype, self._most, self._xp = layout.axes, layout.spec.dtype, most, device.xp
-        self._waiting: list[Box] = []
+        self._waiting: list[Region] = []
 
     @property
     def nbytes(self) -> int:
-        return self._dtype.itemsize * sum(box.size for box in self._waiting)
+        return self._dtype.itemsize * sum(region.size for region in self._waiting)
 
-    def box(self, place: Outer | Points, values: Any) -> Box | None:
+    def region(self, place: Outer | Points, values: Any) -> Region | None:
         """None for what is no box, and for strings and objects, whose bytes nobody knows."""
         bounds = bounds_of(place)
         if bounds is None or self._dtype.hasobject or self._dtype.kind == "T":
             return None
-        return Box(bounds, ((bounds, flipped(place, self._xp.broadcast_to(values, place.shape))),))
+        return Region(bounds, ((bounds, flipped(place, self._xp.broadcast_to(values, place.shape))),))
 
-    def bytes_of(self, box: Box) -> int:
+    def bytes_of(self, region: Region) -> int:
         """Of its copies; several pieces are copied once more when they are joined."""
-        return self._dtype.itemsize * box.size * (1 if len(box.pieces) == 1 else 2)
+        return self._dtype.itemsize * region.size * (1 if len(region.pieces) == 1 else 2)
 
-    def values(self, box: Box) -> Any:
-        return box.values(lambda shape: self._xp.empty(shape, self._dtype))
+    def values(self, region: Region) -> Any:
+        return region.values(lambda shape: self._xp.empty(shape, self._dtype))
 
-    def add(self, box: Box) -> list[Box]:
+    def add(self, region: Region) -> list[Region]:
         """What is to be written now, in this order."""
-        ready = self.take() if any(box.overlaps(other) for other in self._waiting) else []
-        if whole(box.bounds, self._axes) or box.size * self._dtype.itemsize > self._most:
-            return [*ready, box]
-        self._waiting.append(box)
+        ready = self.take() if any(region.overlaps(other) for other in self._waiting) else []
+        if whole(region.bounds, self._axes) or region.size * self._dtype.itemsize > self._most:
+            return [*ready, region]
+        self._waiting.append(region)
         while len(self._waiting) > 1 and (both := self._waiting[-2].joined(self._waiting[-1])):
             self._waiting[-2:] = [both]
         if whole(self._waiting[-1].bounds, self._axes):
@@ -102,7 +102,7 @@ class Joined:
             ready.append(self._waiting.pop(0))
         return ready
 
-    def take(self) -> list[Box]:
+    def take(self) -> list[Region]:
         """All that waits, which then waits no more."""
         taken, self._waiting = self._waiting, []
         return taken

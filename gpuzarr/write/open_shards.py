@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gpuzarr.devices.trace import Record
+from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.grid import Part
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.write.shards import Shard
@@ -25,13 +25,13 @@ class Work(Protocol):
     @property
     def layout(self) -> Layout: ...
     @property
-    def record(self) -> Record: ...
+    def trace(self) -> Trace: ...
     def covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool: ...
     def shard(self, some: Sequence[Part], left: int) -> Shard: ...
     def within(self, coords: tuple[int, ...]) -> int: ...
-    def waves(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Sequence[Any]: ...
-    def run(self, waves: Sequence[Any]) -> None: ...
-    def settle(self, shards: Sequence[Shard]) -> None: ...
+    def batches(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Sequence[Any]: ...
+    def run(self, batches: Sequence[Any]) -> None: ...
+    def complete(self, shards: Sequence[Shard]) -> None: ...
 
 
 class OpenShards:
@@ -58,11 +58,11 @@ class OpenShards:
         self._close(work, [key for key in again + others if key in self._open])
         pairs = [(part, self._joined(shard)) for shard, some in shards for part in some]
         try:
-            work.run(work.waves(pairs, True))
+            work.run(work.batches(pairs, True))
         except BaseException:
             self.abort()
             raise
-        work.record.count(partly=len(mine))
+        work.trace.count(partly=len(mine))
         self._open = {key: shard for key, shard in self._open.items() if shard.left}
         self._close(work, list(self._open)[: max(len(self._open) - MOST, 0)])
         return rest
@@ -88,7 +88,7 @@ class OpenShards:
 
     def _close(self, work: Work, keys: Sequence[str]) -> None:
         for first in range(0, len(keys), SHARDS):
-            work.settle([self._open.pop(key) for key in keys[first : first + SHARDS]])
+            work.complete([self._open.pop(key) for key in keys[first : first + SHARDS]])
 
 
 def _suits(work: Work, coords: tuple[int, ...], some: Sequence[Part]) -> bool:

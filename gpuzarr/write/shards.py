@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Located
@@ -51,12 +51,12 @@ class Shard:
         ends = np.cumsum(located.ranges.sizes)
         for piece in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(ends // COPY)) + 1):
             if len(piece):
-                slab = self._store.read(located.take(piece).ranges, _room)
-                self._add(numbers[piece][slab.sizes != MISSING], slab.take(slab.sizes != MISSING))
+                encoded = self._store.read(located.take(piece).ranges, _room)
+                self._add(numbers[piece][encoded.sizes != MISSING], encoded.take(encoded.sizes != MISSING))
 
-    def add(self, numbers: np.ndarray, slab: Slab, count: int) -> None:
+    def add(self, numbers: np.ndarray, encoded: EncodedBatch, count: int) -> None:
         """Write inner chunks; `count` are done by that, with those that are empty."""
-        self._add(numbers, slab)
+        self._add(numbers, encoded)
         with self._lock:
             self.left -= count
             last = self.left == 0
@@ -69,20 +69,20 @@ class Shard:
             self._sink.abort()
             self._sink = None
 
-    def _add(self, numbers: np.ndarray, slab: Slab) -> None:
-        if not len(slab):
+    def _add(self, numbers: np.ndarray, encoded: EncodedBatch) -> None:
+        if not len(encoded):
             return
-        total = int(slab.sizes.sum())
+        total = int(encoded.sizes.sum())
         with self._lock:
             sink = self._sink = self._sink or self._store.create(self.key)
             start, self._end = self._end, self._end + total
-        offsets = start + np.cumsum(slab.sizes) - slab.sizes
-        if total <= len(slab) * SMALL or (np.diff(slab.starts) == slab.sizes[:-1]).all():
-            sink.write(_joined(slab), start)
+        offsets = start + np.cumsum(encoded.sizes) - encoded.sizes
+        if total <= len(encoded) * SMALL or (np.diff(encoded.starts) == encoded.sizes[:-1]).all():
+            sink.write(_joined(encoded), start)
         else:
             for i, offset in enumerate(offsets.tolist()):
-                sink.write(slab.on_host(i), offset)
-        self._table[numbers, 0], self._table[numbers, 1] = offsets, slab.sizes
+                sink.write(encoded.on_host(i), offset)
+        self._table[numbers, 0], self._table[numbers, 1] = offsets, encoded.sizes
 
     def close(self) -> None:
         """Put the index to its place, and the shard to its own; a shard of nothing is no object."""
@@ -99,14 +99,14 @@ class Shard:
         sink.commit()
 
 
-def _room(sizes: np.ndarray) -> Slab:
-    return Slab(np.empty(int(sizes.sum()), np.uint8), np.cumsum(sizes) - sizes, sizes)
+def _room(sizes: np.ndarray) -> EncodedBatch:
+    return EncodedBatch(np.empty(int(sizes.sum()), np.uint8), np.cumsum(sizes) - sizes, sizes)
 
 
-def _joined(slab: Slab) -> np.ndarray:
+def _joined(encoded: EncodedBatch) -> np.ndarray:
     """The chunks one after another; a view where they lie so."""
-    if (np.diff(slab.starts) == slab.sizes[:-1]).all():
-        data = slab.data if slab.host is None else slab.host
-        first = int(slab.starts[0])
-        return data[first : first + int(slab.sizes.sum())]
-    return np.concatenate([slab.on_host(i) for i in range(len(slab))])
+    if (np.diff(encoded.starts) == encoded.sizes[:-1]).all():
+        data = encoded.data if encoded.host is None else encoded.host
+        first = int(encoded.starts[0])
+        return data[first : first + int(encoded.sizes.sum())]
+    return np.concatenate([encoded.on_host(i) for i in range(len(encoded))])

@@ -1,4 +1,4 @@
-"""What is written together: waves of chunks, and the target they go to."""
+"""What is written together: batches of chunks, and the target they go to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.pipeline import Settle
+from gpuzarr.devices.pipeline import Complete
 from gpuzarr.indexing.grid import Part, distinct
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.stores.contract import Store
@@ -22,7 +22,7 @@ from gpuzarr.write.shards import Shard
 BUNDLE = 64  # partly covered chunks whose locks are held at once
 SHARDS = 8  # the same of shards
 OF_READING = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_max_bytes")  # in zarr-python's config
-NOTHING = Slab(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
+NOTHING = EncodedBatch(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Target:
     path: str
     layout: Layout
     safe: bool = True
-    empty: bool = False
+    write_empty_chunks: bool = False
 
     @property
     def written(self) -> Layout:
@@ -65,7 +65,7 @@ class Writable:
 
 
 @dataclass(frozen=True)
-class Wave:
+class Batch:
     """Chunks of one shape that are gathered, encoded and stored together. `shards`: of each part, if there are any."""
 
     parts: tuple[Part, ...]
@@ -82,45 +82,45 @@ class Wave:
         return self.parts[0].chunk_shape
 
     def rows(self) -> Iterator[tuple[Part, Shard | None, slice]]:
-        """Each part, its shard, and its chunks' place in the wave."""
+        """Each part, its shard, and its chunks' place in the batch."""
         first = 0
         for part, shard in zip(self.parts, self.shards, strict=True):
             yield part, shard, slice(first, first + len(part))
             first += len(part)
 
-    def pieces(self, most: int) -> Iterator[tuple[Wave, slice]]:
-        """Waves of at most `most` chunks, all of one part each, and their place in this one."""
+    def pieces(self, most: int) -> Iterator[tuple[Batch, slice]]:
+        """Batches of at most `most` chunks, all of one part each, and their place in this one."""
         first = 0
         for part, shard in zip(self.parts, self.shards, strict=True):
             for piece in part.split(most):
-                yield Wave((piece,), (shard,), self.covered), slice(first, first + len(piece))
+                yield Batch((piece,), (shard,), self.covered), slice(first, first + len(piece))
                 first += len(piece)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A wave; where chunks are covered in part, with the old ones, encoded: `slab` has those that are there."""
+    """A batch; where chunks are covered in part, with the old ones, encoded: `encoded` has those that are there."""
 
-    wave: Wave
-    slab: Slab | None = None
-    there: np.ndarray | None = None
+    batch: Batch
+    encoded: EncodedBatch | None = None
+    present: np.ndarray | None = None
 
     def pieces(self, n: int) -> list[Loaded]:
-        """Whole: a write has its waves for all threads made before."""
+        """Whole: a write has its batches for all threads made before."""
         return [self]
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """The new chunks of a wave. On a GPU only launched: `blank()` waits, and tells which are nothing but fill value.
+    """The new chunks of a batch. On a GPU only launched: `empty()` waits, and tells which are nothing but fill value.
 
     `check()`, if any, waits, and raises CodecError for the first old chunk that could not be decoded.
     """
 
     loaded: Loaded
-    batch: Any
-    blank: Callable[[], np.ndarray]
-    check: Settle | None
+    decoded: Any
+    is_empty: Callable[[], np.ndarray]
+    check: Complete | None
 
 
 def units(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
@@ -153,8 +153,8 @@ def groups(partly: Sequence[Sequence[Part]]) -> Iterator[Sequence[Sequence[Part]
         yield partly[first : first + SHARDS]
 
 
-def wave_of(pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Wave:
-    return Wave(tuple(part for part, _ in pairs), tuple(shard for _, shard in pairs), covered)
+def batch_of(pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Batch:
+    return Batch(tuple(part for part, _ in pairs), tuple(shard for _, shard in pairs), covered)
 
 
 def count(pairs: Sequence[tuple[Part, Shard | None]]) -> int:

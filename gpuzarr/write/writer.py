@@ -11,10 +11,10 @@ from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ClosedError
-from gpuzarr.write.merge import Box, Joined
+from gpuzarr.write.merge import MergeBuffer, Region
 from gpuzarr.write.open_shards import OpenShards
 from gpuzarr.write.strategy import Target
-from gpuzarr.write.write import settle
+from gpuzarr.write.write import complete
 
 Accept = Callable[[Any, Any], tuple[Any, Any]]
 Put = Callable[[Any, Any], None]
@@ -26,8 +26,8 @@ def open_writer(
 ) -> Writer:
     """The writer of an array whose `put` also takes the shards that are open, as `opened`."""
     opened = OpenShards()
-    joined = Joined(target().written, most // 4, device)
-    finish = lambda: settle(target(), opened)  # noqa: E731
+    joined = MergeBuffer(target().written, most // 4, device)
+    finish = lambda: complete(target(), opened)  # noqa: E731
     return Writer(accept, partial(put, opened=opened), finish, opened.abort, most, joined, device)
 
 
@@ -41,10 +41,10 @@ class Writer:
     """
 
     def __init__(
-        self, accept: Accept, put: Put, finish: Do, abort: Do, most: int, joined: Joined, device: Device
+        self, accept: Accept, put: Put, finish: Do, abort: Do, most: int, joined: MergeBuffer, device: Device
     ) -> None:
         self._accept, self._put, self._finish, self._abort = accept, put, finish, abort
-        self._most, self._joined, self._device = most, joined, device
+        self._most, self._merging, self._device = most, joined, device
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
         self._thread.submit(int)  # it begins now: an interrupt while it does would lose what it was to write
@@ -64,12 +64,12 @@ class Writer:
         while self._waiting and self._held + values.nbytes > self._most:
             self._oldest()
         values = self._copied(values, value)
-        if (box := self._joined.box(place, values)) is None:
-            self._submit_joined()
+        if (region := self._merging.region(place, values)) is None:
+            self._submit_merging()
             self._submit(place, values.nbytes, lambda: values)
         else:
-            for ready in self._joined.add(box):
-                self._submit_box(ready)
+            for ready in self._merging.add(region):
+                self._submit_region(ready)
 
     def flush(self) -> None:
         """Wait until all is in the store; raises the first error."""
@@ -78,7 +78,7 @@ class Writer:
 
     def _wait(self) -> None:
         """Until all is put."""
-        self._submit_joined()
+        self._submit_merging()
         while self._waiting:
             self._oldest()
 
@@ -102,7 +102,7 @@ class Writer:
     @property
     def _held(self) -> int:
         """Bytes of all copies; those that are joined are copied once more then."""
-        return sum(size for _, size in self._waiting) + 2 * self._joined.nbytes
+        return sum(size for _, size in self._waiting) + 2 * self._merging.nbytes
 
     def _copied(self, values: Any, value: Any) -> Any:
         """A copy in the order of the caller's stream, for which the stream of writers waits.
@@ -110,7 +110,7 @@ class Writer:
         Other libraries know nothing of that stream, and may use their memory again at once: the host waits for these.
         """
         with self._device.on():
-            copy, mark = values.copy(), self._device.mark()
+            copy, mark = values.copy(), self._device.timestamp()
             if self._device.gpu and not isinstance(value, self._device.xp.ndarray):
                 self._device.seconds(mark, mark)
         with self._device.after(mark):
@@ -120,13 +120,13 @@ class Writer:
         if self._thread is not None:
             self._waiting.append((self._thread.submit(self._work, place, values), nbytes))
 
-    def _submit_box(self, box: Box) -> None:
+    def _submit_region(self, region: Region) -> None:
         """Its pieces are held until it is written: their memory is of the callers' streams."""
-        self._submit(box.place, self._joined.bytes_of(box), lambda: self._joined.values(box))
+        self._submit(region.place, self._merging.bytes_of(region), lambda: self._merging.values(region))
 
-    def _submit_joined(self) -> None:
-        for box in self._joined.take():
-            self._submit_box(box)
+    def _submit_merging(self) -> None:
+        for region in self._merging.take():
+            self._submit_region(region)
 
     def _oldest(self) -> None:
         """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
@@ -145,7 +145,7 @@ class Writer:
         for future, _ in self._waiting:
             future.cancel()
         self._waiting.clear()
-        self._joined.take()
+        self._merging.take()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.shutdown()

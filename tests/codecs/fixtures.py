@@ -1,4 +1,4 @@
-"""What the tests of codecs share: a slab from bytes, and one codec or chain run over a batch on the host."""
+"""What the tests of codecs share: an encoded batch from bytes, and one codec or chain run over a batch on the host."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import find
-from gpuzarr.devices.cpu import Host
+from gpuzarr.devices.cpu import Cpu
 
-HOST = Host()
+CPU = Cpu()
 CORPUS = Path(os.environ.get("GPUZARR_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real stores is not here")
 
 
-def slab(*chunks: bytes, gap: int = 0) -> Slab:
+def encoded_batch(*chunks: bytes, gap: int = 0) -> EncodedBatch:
     """The chunks one after another, `gap` bytes of rubbish between them."""
     sizes = np.array([len(chunk) for chunk in chunks], np.int64)
     starts = np.cumsum(sizes + gap) - sizes
     data = b"".join(b"\xa5" * gap + chunk for chunk in chunks)
-    return Slab(np.frombuffer(data or b"\0", np.uint8), starts, sizes)
+    return EncodedBatch(np.frombuffer(data or b"\0", np.uint8), starts, sizes)
 
 
-def whole(made: Slab) -> list[bytes]:
+def whole(made: EncodedBatch) -> list[bytes]:
     return [made[i].tobytes() for i in range(len(made))]
 
 
 def decode_bytes(codec, *chunks: bytes, nbytes: int | None) -> list[bytes]:
-    return whole(codec.decode(slab(*chunks, gap=3), BytesSpec(nbytes), HOST))
+    return whole(codec.decode(encoded_batch(*chunks, gap=3), BytesSpec(nbytes), CPU))
 
 
 def encode_bytes(codec, *chunks: bytes) -> list[bytes]:
-    return whole(codec.encode(slab(*chunks), BytesSpec(len(chunks[0])), HOST))
+    return whole(codec.encode(encoded_batch(*chunks), BytesSpec(len(chunks[0])), CPU))
 
 
 def spec_of(batch: np.ndarray, fill_value=None) -> ChunkSpec:

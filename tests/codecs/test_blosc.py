@@ -16,7 +16,7 @@ from gpuzarr.codecs.blosc import Blosc
 from gpuzarr.cpu import blosc_snappy
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import blosc_frame
-from tests.codecs.fixtures import HOST, decode_bytes, slab, whole
+from tests.codecs.fixtures import CPU, decode_bytes, encoded_batch, whole
 
 SIZES = (0, 1, 15, 100, 127, 128, 129, 1000, 4096, 30011, 65536, 70001)
 CNAMES = ("blosclz", "lz4", "lz4hc", "zlib", "zstd")
@@ -70,7 +70,7 @@ def decoded_stream(codec: int, source: bytes, nbytes: int) -> bytes:
 
 def by_table(chunks: list[bytes], nbytes: int) -> list[bytes]:
     """Decode by `blosc_frame.parse`, one stream after another."""
-    batch = slab(*chunks, gap=5)
+    batch = encoded_batch(*chunks, gap=5)
     streams = blosc_frame.parse(batch, nbytes)
     headers = streams.headers
     planes = [np.zeros(nbytes, np.uint8) for _ in chunks]
@@ -158,7 +158,7 @@ def test_writes_what_numcodecs_writes(cname, typesize):
     for shuffle in (-1, 0, 1, 2):
         codec = Blosc(cname, 4, shuffle, typesize=typesize)
         expected = bytes(numcodecs.Blosc(cname, 4, shuffle).encode(data.view(f"V{typesize}")))
-        assert whole(codec.encode(slab(data.tobytes()), BytesSpec(data.nbytes), HOST)) == [expected]
+        assert whole(codec.encode(encoded_batch(data.tobytes()), BytesSpec(data.nbytes), CPU)) == [expected]
 
 
 def test_header_is_compared_with_stored_size():

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
 from gpuzarr.codecs.transpose import Transpose
 from gpuzarr.errors import CodecError, MetadataError
-from tests.codecs.fixtures import HOST, spec_of
+from tests.codecs.fixtures import CPU, spec_of
 
 STRUCT = np.dtype([("a", "<i2"), ("b", [("c", ">f8"), ("d", "S3")]), ("e", "<u4", (2,))])
 NUMBERS = ["b1", "i1", "u1", "i2", "u2", "i4", "u8", "f2", "f4", "f8", "c8", "c16"]
@@ -30,14 +30,14 @@ def batch_of(dtype: np.dtype, n: int = 5, shape: tuple[int, ...] = (3, 4)) -> np
     return values.astype("U").astype(dtype) if dtype.kind in "SV" and dtype.type is np.void else values.astype(dtype)
 
 
-def placed(batch: np.ndarray, stored: bytes, order: np.ndarray, gap: int, offset: int) -> Slab:
+def placed(batch: np.ndarray, stored: bytes, order: np.ndarray, gap: int, offset: int) -> EncodedBatch:
     """The chunks' bytes (all in `stored`) in another order, `gap` bytes apart."""
     nbytes = len(stored) // len(batch)
     data = np.full(offset + len(batch) * (nbytes + gap) + 8, 0xEE, np.uint8)
     starts = offset + order * (nbytes + gap)
     for i, start in enumerate(starts):
         data[start : start + nbytes] = np.frombuffer(stored[i * nbytes : (i + 1) * nbytes], np.uint8)
-    return Slab(data, starts.astype(np.int64), np.full(len(batch), nbytes, np.int64))
+    return EncodedBatch(data, starts.astype(np.int64), np.full(len(batch), nbytes, np.int64))
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
@@ -63,10 +63,10 @@ def test_round_trip(dtype, endian, order, gap, offset, device):
     data = device.download(made.data) if device.gpu else made.data
     stored = b"".join(data[start : start + size].tobytes() for start, size in zip(made.starts, made.sizes, strict=True))
     assert stored == expected
-    slab = placed(batch, stored, np.array(order), gap, offset)
+    encoded = placed(batch, stored, np.array(order), gap, offset)
     if device.gpu:
-        slab = Slab(device.upload(slab.data), slab.starts, slab.sizes, slab.data)
-    found = codec.decode(slab, spec, device)
+        encoded = EncodedBatch(device.upload(encoded.data), encoded.starts, encoded.sizes, encoded.data)
+    found = codec.decode(encoded, spec, device)
     if device.gpu:
         assert found.dtype == spec.dtype and device.address(found) % spec.dtype.itemsize == 0
         found = device.download(found)
@@ -75,19 +75,19 @@ def test_round_trip(dtype, endian, order, gap, offset, device):
 
 def test_even_chunks_are_a_view_and_rows_of_a_shard_are_taken_at_once():
     data = np.arange(4096, dtype=np.uint8)
-    even = Slab(data, np.arange(0, 4096, 256), np.full(16, 64))
-    assert np.shares_memory(Bytes("little").decode(even, ChunkSpec((16,), np.dtype("i4")), HOST), data)
-    shuffled = Slab(data, np.random.default_rng(0).permutation(16) * 256, np.full(16, 256))
-    made = Bytes().decode(shuffled, ChunkSpec((256,), np.dtype("u1")), HOST)
+    even = EncodedBatch(data, np.arange(0, 4096, 256), np.full(16, 64))
+    assert np.shares_memory(Bytes("little").decode(even, ChunkSpec((16,), np.dtype("i4")), CPU), data)
+    shuffled = EncodedBatch(data, np.random.default_rng(0).permutation(16) * 256, np.full(16, 256))
+    made = Bytes().decode(shuffled, ChunkSpec((256,), np.dtype("u1")), CPU)
     assert made.base is None or not np.shares_memory(made, data)
 
 
 def test_mixed_byte_orders_of_v2():
     batch = batch_of(STRUCT)
     codec, spec = Bytes(stored=STRUCT), spec_of(batch)
-    made = codec.encode(batch.astype(spec.dtype), spec, HOST)
+    made = codec.encode(batch.astype(spec.dtype), spec, CPU)
     assert made[0].tobytes() == batch[0].tobytes()
-    assert same(codec.decode(made, spec, HOST), batch)
+    assert same(codec.decode(made, spec, CPU), batch)
 
 
 def test_endian_is_needed_only_where_elements_have_several_bytes():
@@ -105,27 +105,27 @@ def test_endian_is_needed_only_where_elements_have_several_bytes():
 
 
 def test_wrong_size_names_the_chunk():
-    slab = Slab(np.zeros(100, np.uint8), np.array([0, 8, 16]), np.array([8, 8, 7]))
+    encoded = EncodedBatch(np.zeros(100, np.uint8), np.array([0, 8, 16]), np.array([8, 8, 7]))
     with pytest.raises(CodecError, match="7 bytes, where 8") as caught:
-        Bytes("big").decode(slab, ChunkSpec((2,), np.dtype("f4")), HOST)
+        Bytes("big").decode(encoded, ChunkSpec((2,), np.dtype("f4")), CPU)
     assert caught.value.index == 2
 
 
 def test_empty_chunks_and_batches():
     for shape, n in (((0, 3), 2), ((2,), 0), ((), 3)):
         batch = np.zeros((n, *shape), "f4")
-        made = Bytes("little").encode(batch, spec_of(batch), HOST)
-        assert Bytes("little").decode(made, spec_of(batch), HOST).shape == batch.shape
+        made = Bytes("little").encode(batch, spec_of(batch), CPU)
+        assert Bytes("little").decode(made, spec_of(batch), CPU).shape == batch.shape
 
 
 @given(st.permutations(range(4)), st.integers(0, 3))
 def test_transpose(order, n):
     batch = np.arange(n * 120).reshape(n, 2, 3, 4, 5)
     codec = find("transpose", {"order": list(order)})
-    made = codec.encode(batch, spec_of(batch), HOST)
+    made = codec.encode(batch, spec_of(batch), CPU)
     assert made.shape[1:] == codec.encoded(spec_of(batch)).shape
     assert all((made[i] == batch[i].transpose(order)).all() for i in range(n))
-    assert (codec.decode(made, spec_of(batch), HOST) == batch).all()
+    assert (codec.decode(made, spec_of(batch), CPU) == batch).all()
 
 
 def test_transpose_orders():

@@ -13,7 +13,7 @@ import pytest
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
-from tests.codecs.fixtures import CORPUS, HOST, needs_corpus, slab
+from tests.codecs.fixtures import CORPUS, CPU, encoded_batch, needs_corpus
 
 # a time, another version, another library
 OTHER_BYTES = {"zlib", "gzip", "zfpy", "pcodec", "blosc", "zstd", "lz4", "json2", "msgpack2"}
@@ -84,9 +84,9 @@ def test_fixture(family):
         spec = ChunkSpec(values.shape, array.dtype.newbyteorder("="))
         codecs = chain(row, array)
         steps = list(zip(codecs, specs(codecs, spec), strict=True))
-        made = slab(encoded)
+        made = encoded_batch(encoded)
         for codec, each in reversed(steps):
-            made = codec.decode(made, each, HOST)
+            made = codec.decode(made, each, CPU)
         assert made.shape == (1, *spec.shape)
         if array.dtype == object:
             assert same_objects(made[0], values), row
@@ -98,7 +98,7 @@ def test_fixture(family):
         if family not in OTHER_BYTES:
             again = np.ascontiguousarray(values)[None]
             for codec, each in steps:
-                again = codec.encode(again, each, HOST)
+                again = codec.encode(again, each, CPU)
             assert again[0].tobytes() == encoded, row
         count += 1
     assert count

@@ -11,7 +11,7 @@ import pytest
 from gpuzarr.batch import BytesSpec, ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError
-from tests.codecs.fixtures import HOST, slab, v2, whole
+from tests.codecs.fixtures import CPU, encoded_batch, v2, whole
 
 NUMBERS = (np.arange(24, dtype="<i4") * 37 % 11).reshape(4, 6)
 TEXT = b"".join(b"%d times, " % (i % 7) for i in range(15))
@@ -88,14 +88,14 @@ def cases() -> list:
 
 def encoded(codec, spec, value) -> bytes:
     if isinstance(value, bytes):
-        return whole(codec.encode(slab(value), spec, HOST))[0]
+        return whole(codec.encode(encoded_batch(value), spec, CPU))[0]
     batch = np.empty((1, *value.shape), value.dtype)
     batch[0] = value
-    return whole(codec.encode(batch, spec, HOST))[0]
+    return whole(codec.encode(batch, spec, CPU))[0]
 
 
 def decode(codec, spec, *chunks: bytes) -> list:
-    made = codec.decode(slab(*chunks, gap=1), spec, HOST)
+    made = codec.decode(encoded_batch(*chunks, gap=1), spec, CPU)
     return whole(made) if isinstance(spec, BytesSpec) else list(made)
 
 

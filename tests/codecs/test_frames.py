@@ -18,7 +18,7 @@ from gpuzarr.batch import BytesSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import walk
-from tests.codecs.fixtures import HOST, decode_bytes, encode_bytes, slab, v2
+from tests.codecs.fixtures import CPU, decode_bytes, encode_bytes, encoded_batch, v2
 
 TEXT = bytes(np.random.default_rng(0).integers(0, 9, 300_000, dtype=np.uint8))
 SKIPPABLE = struct.pack("<II", 0x184D2A53, 5) + b"notes"
@@ -87,10 +87,10 @@ def test_gzip_members_and_header_fields():
     named = io.BytesIO()
     with gzip.GzipFile("a name.txt", "wb", fileobj=named, mtime=7) as file:
         file.write(TEXT)
-    halves = gzip.compress(TEXT[:9], 9) + gzip.compress(TEXT[9:], 1) + gzip.compress(b"")
+    two_phase = gzip.compress(TEXT[:9], 9) + gzip.compress(TEXT[9:], 1) + gzip.compress(b"")
     for codec in (find("gzip", {"level": 5}), v2("gzip"), find("numcodecs.gzip", {})):
         for nbytes in (len(TEXT), None):
-            assert decode_bytes(codec, named.getvalue(), halves, nbytes=nbytes) == [TEXT, TEXT]
+            assert decode_bytes(codec, named.getvalue(), two_phase, nbytes=nbytes) == [TEXT, TEXT]
 
 
 @pytest.mark.parametrize("name", ["gzip", "zlib"])
@@ -174,9 +174,9 @@ def test_writes_what_numcodecs_writes(name, data):
 def test_into_is_where_the_caller_says(name):
     parts = [TEXT[:400], TEXT[400:800]]
     codec = v2(name)
-    stored = codec.encode(slab(*parts), BytesSpec(400), HOST)
-    into = slab(bytes(400), bytes(400), gap=7)
+    stored = codec.encode(encoded_batch(*parts), BytesSpec(400), CPU)
+    into = encoded_batch(bytes(400), bytes(400), gap=7)
     into = type(into)(into.data.copy(), into.starts[::-1].copy(), into.sizes)
-    made = codec.decode(stored, BytesSpec(400), HOST, into)
+    made = codec.decode(stored, BytesSpec(400), CPU, into)
     assert made is into
     assert [into[i].tobytes() for i in range(2)] == parts

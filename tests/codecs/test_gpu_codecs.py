@@ -9,11 +9,11 @@ import numcodecs
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, Slab, packed
+from gpuzarr.batch import BytesSpec, EncodedBatch, packed
 from gpuzarr.codecs import find
-from gpuzarr.devices.cpu import Host
+from gpuzarr.devices.cpu import Cpu
 from gpuzarr.errors import CodecError
-from tests.conftest import settle
+from tests.conftest import complete
 
 RNG = np.random.default_rng(11)
 
@@ -36,7 +36,7 @@ def slab_of(device, chunks):
     data = np.zeros(total, np.uint8)
     for start, chunk in zip(starts, chunks, strict=True):
         data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    return Slab(device.upload(data), starts, sizes, data) if device.gpu else Slab(data, starts, sizes)
+    return EncodedBatch(device.upload(data), starts, sizes, data) if device.gpu else EncodedBatch(data, starts, sizes)
 
 
 def decode(device, codec, chunks, nbytes, into=None):
@@ -45,14 +45,14 @@ def decode(device, codec, chunks, nbytes, into=None):
         out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device)
         return [out[i].tobytes() for i in range(len(out))]
     out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device, into)
-    settle(device)
+    complete(device)
     data = device.download(out.data)
     return [data[s : s + n].tobytes() for s, n in zip(out.starts, out.sizes, strict=True)]
 
 
 def crowded_target(device, count, nbytes):
     starts = 1 + np.arange(count, dtype=np.int64) * (nbytes + 3)
-    return Slab(device.empty(int(count * (nbytes + 3) + 4)), starts, np.full(count, nbytes, np.int64))
+    return EncodedBatch(device.empty(int(count * (nbytes + 3) + 4)), starts, np.full(count, nbytes, np.int64))
 
 
 ENCODERS = {
@@ -228,7 +228,7 @@ def zlib_tolerates(name, spoiled):
 def test_both_devices_say_the_same_of_a_wrong_size(gpu):
     for name in ("zstd", "lz4", "zlib", "gzip", "blosc"):
         chunk = bytes(numcodecs.get_codec({"id": name}).encode(bytes(1000)))
-        for device in (Host(), gpu):
+        for device in (Cpu(), gpu):
             with pytest.raises(CodecError) as caught:
                 decode(device, find(name, {}, 2), [chunk], 999)
             assert caught.value.index == 0

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, Slab, measured
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, measured
 from gpuzarr.codecs import find, parse, registry
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.devices.cpu import HOST
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.gpu import compress
-from gpuzarr.gpu.empty import only_fill
+from gpuzarr.gpu.empty import is_empty_on_gpu
 from tests.codecs.fixtures import whole
 from tests.codecs.test_gpu_codecs import KINDS, plain, slab_of
 from tests.conftest import host_array
@@ -52,13 +52,13 @@ def crowded(gpu, chunks):
     data = np.full(int(starts[-1]) + len(chunks[0]) + 4, 0xEE, np.uint8)
     for start, chunk in zip(starts, chunks, strict=True):
         data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    return Slab(gpu.upload(data), starts, np.full(len(chunks), len(chunks[0])))
+    return EncodedBatch(gpu.upload(data), starts, np.full(len(chunks), len(chunks[0])))
 
 
 def decoded(name, configuration, chunks, nbytes):
     """By numcodecs, and by our host lines, which must agree."""
     theirs = numcodecs.get_codec({"id": name, **configuration})
-    ours = find(name, configuration, 2).decode(slab_of(HOST, chunks), BytesSpec(nbytes), HOST)
+    ours = find(name, configuration, 2).decode(slab_of(CPU, chunks), BytesSpec(nbytes), CPU)
     values = [bytes(np.ascontiguousarray(theirs.decode(chunk)).tobytes()) for chunk in chunks]
     assert values == whole(ours)
     return values
@@ -114,7 +114,7 @@ def test_what_nvcomp_fails_at_is_encoded_all_the_same(gpu, name, monkeypatch):
         chain = Chain.build([find("bytes", {}, 3), find(name, {}, 2), *filters], ChunkSpec((3000,), batch.dtype, 0))
         seen.clear()
         made = chain.encode(gpu.upload(batch), gpu)
-        assert np.array_equal(chain.decode(made, HOST), batch) and len(seen) >= 7
+        assert np.array_equal(chain.decode(made, CPU), batch) and len(seen) >= 7
         if not filters:
             assert decoded(name, {}, [made[i].tobytes() for i in range(7)], 3000) == chunks
 
@@ -136,7 +136,7 @@ def test_crc32c(gpu, location):
 
 
 def test_no_chunks_at_all(gpu):
-    none = Slab(gpu.empty(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    none = EncodedBatch(gpu.empty(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
     for name in ("zstd", "lz4", "zlib", "gzip", "blosc", "crc32c", "shuffle"):
         assert len(find(name, {}, 2).encode(none, BytesSpec(100), gpu)) == 0
 
@@ -159,7 +159,7 @@ def test_blosc(gpu, cname, shuffle, width):
         chunks = [plain(nbytes, kind) for kind in KINDS] + [bytes(nbytes)]
         made = encoded(gpu, codec, chunks, "crowded")
         assert decoded("blosc", {}, made, nbytes) == chunks
-        ours = whole(codec.encode(slab_of(HOST, chunks), BytesSpec(nbytes), HOST))
+        ours = whole(codec.encode(slab_of(CPU, chunks), BytesSpec(nbytes), CPU))
         for mine, host in zip(made, ours, strict=True):
             assert mine[:2] + bytes([mine[2] & ~2]) + mine[3:12] == host[:2] + bytes([host[2] & ~2]) + host[3:12]
             assert len(mine) <= nbytes + 16
@@ -259,12 +259,12 @@ def test_chains(device, name):
     batch = batch.astype(np.float32) if name == "host first" else batch
     chain = chain_of(name, batch)
     assert chain.host_steps_to_encode[0] == CHAINS[name][1]
-    on_host = chain.encode(batch, HOST)
-    wanted = chain.decode(on_host, HOST)
+    on_host = chain.encode(batch, CPU)
+    wanted = chain.decode(on_host, CPU)
     for place in (batch, device.upload(batch)) if device.gpu else (batch,):
         made = chain.encode(place, device)
         assert type(made.data) is np.ndarray and len(made) == len(batch)
-        assert np.array_equal(chain.decode(made, HOST), wanted)
+        assert np.array_equal(chain.decode(made, CPU), wanted)
     if name != "host first":
         assert np.array_equal(wanted, batch)
     if name != "shard inside":
@@ -313,7 +313,7 @@ def test_others_read_it(gpu, name, reader, tmp_path):
         folder = tmp_path / "c" / str(i)
         folder.mkdir(parents=True)
         (folder / "0").write_bytes(made[i].tobytes())
-    wanted = host_array(chain.decode(made, HOST)).reshape(240, 30)
+    wanted = host_array(chain.decode(made, CPU)).reshape(240, 30)
     assert np.array_equal(reader(tmp_path), wanted)
 
 
@@ -324,7 +324,7 @@ def test_chunks_that_are_too_large_for_nvcomp(gpu, name, monkeypatch):
     chain = chain_of(name, batch)
     crossing, why = chain.host_steps_to_encode
     assert crossing < CHAINS[name][1] and why is not None and "at most 1000 bytes" in why
-    assert np.array_equal(chain.decode(chain.encode(gpu.upload(batch), gpu), HOST), batch)
+    assert np.array_equal(chain.decode(chain.encode(gpu.upload(batch), gpu), CPU), batch)
 
 
 def test_every_codec_says_where_it_encodes_as_the_chain_asks():
@@ -338,12 +338,12 @@ def test_only_fill(gpu, dtype):
         fill = np.dtype(dtype).type(1)
         batch = np.full((7, *shape), fill, dtype)
         batch[2].reshape(-1)[-1] = batch[4].reshape(-1)[0] = 0
-        found = only_fill(gpu.upload(batch), fill, gpu)()
+        found = is_empty_on_gpu(gpu.upload(batch), fill, gpu)()
         assert found.tolist() == [True, True, False, True, False, True, True]
 
 
 def test_only_fill_is_of_bits(gpu):
     batch = gpu.upload(np.array([[0.0, 0.0], [-0.0, 0.0], [np.nan, np.nan]]))
-    assert only_fill(batch, 0.0, gpu)().tolist() == [True, False, False]
-    assert only_fill(batch, np.nan, gpu)().tolist() == [False, False, True]
-    assert only_fill(batch[:0], 0.0, gpu)().tolist() == []
+    assert is_empty_on_gpu(batch, 0.0, gpu)().tolist() == [True, False, False]
+    assert is_empty_on_gpu(batch, np.nan, gpu)().tolist() == [False, False, True]
+    assert is_empty_on_gpu(batch[:0], 0.0, gpu)().tolist() == []

@@ -12,7 +12,7 @@ from gpuzarr.cpu.elements import part
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.dtypes.objects import is_text, zeros
 from gpuzarr.errors import CodecError, MetadataError
-from tests.codecs.fixtures import HOST
+from tests.codecs.fixtures import CPU
 
 NARROW = ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
 KINDS8 = ("e3m4", "e4m3", "e4m3fn", "e4m3b11fnuz", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")
@@ -128,10 +128,10 @@ def check(document, codecs, shape):
         return False
     elements = filled(spec.dtype, 3 * int(np.prod(shape)), np.random.default_rng(1))
     batch = elements.reshape(3, *shape)
-    back = chain.decode(chain.encode(batch, HOST), HOST)
+    back = chain.decode(chain.encode(batch, CPU), CPU)
     assert back.shape == batch.shape and (name_of(codecs[0]) in LOSSY or same(batch, back)), name_of(document)
-    empty = chain.encode(batch[:0], HOST)
-    assert chain.decode(empty, HOST).shape == (0, *shape)
+    empty = chain.encode(batch[:0], CPU)
+    assert chain.decode(empty, CPU).shape == (0, *shape)
     return True
 
 
@@ -223,7 +223,7 @@ def test_zfp_refuses_to_write_what_it_cannot_hold(name):
     codec, spec = find("zfp", {"mode": "reversible"}), ChunkSpec((4,), np.dtype(name))
     batch = np.full((1, 4), np.iinfo(name).max, name)
     with pytest.raises(CodecError, match="more than"):
-        codec.encode(batch, spec, HOST)
+        codec.encode(batch, spec, CPU)
 
 
 @pytest.mark.parametrize(
@@ -239,15 +239,15 @@ def test_zfp_refuses_to_write_what_it_cannot_hold(name):
 )
 def test_zfp_promotes_as_zfp_describes(name, numbers, promoted):
     codec, wide = find("zfp", {"mode": "reversible"}), "int64" if name == "uint64" else "int32"
-    made = codec.encode(np.array([promoted], wide), ChunkSpec((4,), np.dtype(wide)), HOST)
-    assert codec.decode(made, ChunkSpec((4,), np.dtype(name)), HOST)[0].tolist() == numbers
+    made = codec.encode(np.array([promoted], wide), ChunkSpec((4,), np.dtype(wide)), CPU)
+    assert codec.decode(made, ChunkSpec((4,), np.dtype(name)), CPU)[0].tolist() == numbers
     if -5 not in promoted:
-        again = codec.encode(np.array([numbers], name), ChunkSpec((4,), np.dtype(name)), HOST)
+        again = codec.encode(np.array([numbers], name), ChunkSpec((4,), np.dtype(name)), CPU)
         assert again[0].tobytes() == made[0].tobytes()
 
 
 def test_pcodec_of_complex_numbers_is_that_of_their_parts():
     parts = np.arange(12, dtype="f4").reshape(1, 12)
     codec = find("numcodecs.pcodec", {})
-    plain = codec.encode(parts, ChunkSpec((12,), parts.dtype), HOST)[0].tobytes()
-    assert codec.encode(parts.view("c8"), ChunkSpec((6,), np.dtype("c8")), HOST)[0].tobytes() == plain
+    plain = codec.encode(parts, ChunkSpec((12,), parts.dtype), CPU)[0].tobytes()
+    assert codec.encode(parts.view("c8"), ChunkSpec((6,), np.dtype("c8")), CPU)[0].tobytes() == plain

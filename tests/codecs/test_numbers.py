@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from tests.codecs.fixtures import HOST, slab, spec_of, v2, whole
+from tests.codecs.fixtures import CPU, encoded_batch, spec_of, v2, whole
 
 RNG = np.random.default_rng(5)
 CASES = [
@@ -59,9 +59,9 @@ def test_as_numcodecs(config, dtype, layout):
     batch = values(dtype, layout)
     spec = spec_of(batch)
     after = codec.encoded(spec)
-    made = codec.encode(batch.astype(spec.dtype), spec, HOST)
+    made = codec.encode(batch.astype(spec.dtype), spec, CPU)
     assert made.dtype == after.dtype and made.shape == (3, *after.shape)
-    decoded = codec.decode(made, spec, HOST)
+    decoded = codec.decode(made, spec, CPU)
     for i in range(3):
         expected = np.asarray(library.encode(np.ascontiguousarray(batch[i])))
         stored = made[i].reshape(-1).astype(expected.dtype) if config["id"] != "bitround" else made[i]
@@ -69,7 +69,7 @@ def test_as_numcodecs(config, dtype, layout):
         back = np.asarray(library.decode(expected)).reshape(-1).view(batch.dtype)
         assert (decoded[i].reshape(-1) == back.astype(spec.dtype)).all()
     swapped = made.astype(made.dtype.newbyteorder("S"))
-    assert (codec.decode(swapped, spec, HOST) == decoded).all()
+    assert (codec.decode(swapped, spec, CPU) == decoded).all()
 
 
 def test_v3_names_and_missing_configurations():
@@ -87,10 +87,10 @@ def test_v3_names_and_missing_configurations():
 def test_bitround_of_whole_numbers_and_bfloat16():
     batch = np.array([[0, 1, 200, 255, 0b1011_0111]], np.uint8)
     codec = find("bitround", {"keepbits": 3})
-    assert codec.encode(batch, spec_of(batch), HOST).tolist() == [[0, 1, 192, 224, 0b1100_0000]]
-    halves = np.array([[1.0, 1.09, 3.3]], ml_dtypes.bfloat16)
-    assert codec.encode(halves, spec_of(halves), HOST).tolist() == [[1.0, 1.125, 3.25]]
-    assert halves.tolist() != [[1.0, 1.125, 3.25]]  # the input is left alone
+    assert codec.encode(batch, spec_of(batch), CPU).tolist() == [[0, 1, 192, 224, 0b1100_0000]]
+    two_phase = np.array([[1.0, 1.09, 3.3]], ml_dtypes.bfloat16)
+    assert codec.encode(two_phase, spec_of(two_phase), CPU).tolist() == [[1.0, 1.125, 3.25]]
+    assert two_phase.tolist() != [[1.0, 1.125, 3.25]]  # the input is left alone
     with pytest.raises(MetadataError, match="bitround"):
         codec.encoded(ChunkSpec((2,), np.dtype("U2")))
 
@@ -105,8 +105,8 @@ def test_reshape():
     ):
         codec = find("reshape", {"shape": shape})
         assert codec.encoded(spec_of(batch)).shape == expected
-        made = codec.encode(batch, spec_of(batch), HOST)
-        assert made.shape == (2, *expected) and (codec.decode(made, spec_of(batch), HOST) == batch).all()
+        made = codec.encode(batch, spec_of(batch), CPU)
+        assert made.shape == (2, *expected) and (codec.decode(made, spec_of(batch), CPU) == batch).all()
     for bad in ([[1], [0]], [[1, 0], 10], [-1, -1], [0], ["a"], [2.0], 3, [[-1]]):
         with pytest.raises(MetadataError, match="reshape"):
             find("reshape", {"shape": bad})
@@ -117,7 +117,7 @@ def test_reshape():
 
 def test_packbits_is_least_bit_first_as_zarrs_writes_it():
     mask = np.array([[True, True, False, True]])  # from the data of zarrs' `optional` codec
-    assert whole(find("packbits", {}).encode(mask, spec_of(mask), HOST)) == [b"\x0b"]
+    assert whole(find("packbits", {}).encode(mask, spec_of(mask), CPU)) == [b"\x0b"]
 
 
 @pytest.mark.parametrize("padding", ["none", "first_byte", "last_byte"])
@@ -147,9 +147,9 @@ def test_packbits_round_trip(dtype, padding):
     batch = RNG.integers(0, 2, (3, 11)).astype(dtype)
     batch = -batch if dtype.name.startswith("int") else batch
     codec = find("packbits", {"padding_encoding": padding})
-    made = codec.encode(batch, spec_of(batch), HOST)
+    made = codec.encode(batch, spec_of(batch), CPU)
     assert (made.sizes == codec.encoded(spec_of(batch)).nbytes).all()
-    assert codec.decode(made, spec_of(batch), HOST).tobytes() == batch.tobytes()
+    assert codec.decode(made, spec_of(batch), CPU).tobytes() == batch.tobytes()
 
 
 @given(st.integers(0, 15), st.integers(0, 15), st.lists(st.integers(-(2**15), 2**15 - 1), min_size=1, max_size=9))
@@ -160,7 +160,7 @@ def test_packbits_of_some_bits(first, last, numbers):
             find("packbits", {"first_bit": first, "last_bit": last}).encoded(spec_of(batch))
         return
     codec = find("packbits", {"first_bit": first, "last_bit": last})
-    made = codec.decode(codec.encode(batch, spec_of(batch), HOST), spec_of(batch), HOST)
+    made = codec.decode(codec.encode(batch, spec_of(batch), CPU), spec_of(batch), CPU)
     width = last - first + 1
     for number, found in zip(numbers, made[0].tolist(), strict=True):
         kept = (number >> first) & ((1 << width) - 1)
@@ -194,9 +194,9 @@ def test_cast_value_to_whole_numbers(rounding, beyond, target, numbers):
     expected = [min(max(n, low), high) if beyond == "clamp" else (n - low) % (high - low + 1) + low for n in rounded]
     if beyond == "error" and rounded != expected:
         with pytest.raises(CodecError, match="range"):
-            codec.encode(batch, spec_of(batch), HOST)
+            codec.encode(batch, spec_of(batch), CPU)
         return
-    assert [int(n) for n in codec.encode(batch, spec_of(batch), HOST)[0]] == expected
+    assert [int(n) for n in codec.encode(batch, spec_of(batch), CPU)[0]] == expected
 
 
 def test_cast_value_rules():
@@ -204,19 +204,19 @@ def test_cast_value_rules():
     spec = ChunkSpec((4,), np.dtype("f8"), np.float64("nan"))
     maps = {"encode": [["NaN", 99], ["Infinity", 100]], "decode": [[99, "NaN"], [100, "Infinity"]]}
     codec = find("cast_value", {"data_type": "int8", "out_of_range": "clamp", "scalar_map": maps})
-    stored = codec.encode(floats, spec, HOST)
+    stored = codec.encode(floats, spec, CPU)
     assert stored.tolist() == [[1, 99, 100, -128]] and codec.encoded(spec).fill_value == 99
-    assert np.array_equal(codec.decode(stored, spec, HOST), [[1, np.nan, np.inf, -128]], equal_nan=True)
+    assert np.array_equal(codec.decode(stored, spec, CPU), [[1, np.nan, np.inf, -128]], equal_nan=True)
     with pytest.raises(CodecError, match="NaN"):
-        find("cast_value", {"data_type": "int8", "out_of_range": "clamp"}).encode(floats, spec, HOST)
+        find("cast_value", {"data_type": "int8", "out_of_range": "clamp"}).encode(floats, spec, CPU)
     with pytest.raises(CodecError, match="infinite"):
-        find("cast_value", {"data_type": "int8", "out_of_range": "wrap"}).encode(floats[:, 2:], spec, HOST)
+        find("cast_value", {"data_type": "int8", "out_of_range": "wrap"}).encode(floats[:, 2:], spec, CPU)
     narrow = find("cast_value", {"data_type": "float16"})
     with pytest.raises(CodecError, match="range") as caught:
-        narrow.encode(np.array([[1.0], [1e9]]), ChunkSpec((1,), np.dtype("f8")), HOST)
+        narrow.encode(np.array([[1.0], [1e9]]), ChunkSpec((1,), np.dtype("f8")), CPU)
     assert caught.value.index == 1
     clamped = find("cast_value", {"data_type": "float8_e4m3fnuz", "out_of_range": "clamp"})
-    assert clamped.encode(floats[:, 2:], spec, HOST).astype("f4").tolist() == [[240, -240]]
+    assert clamped.encode(floats[:, 2:], spec, CPU).astype("f4").tolist() == [[240, -240]]
     for bad in ({}, {"data_type": "string"}, {"data_type": "int8", "rounding": "up"}, {"data_type": "int8", "x": 1}):
         with pytest.raises(MetadataError, match="cast_value"):
             find("cast_value", bad)
@@ -228,18 +228,18 @@ def test_scale_offset():
     spec = ChunkSpec((3,), np.dtype("f4"), np.float32(5))
     codec = find("scale_offset", {"offset": 5, "scale": 0.1})
     batch = np.array([[5, 15, "nan"]], "f4")
-    stored = codec.encode(batch, spec, HOST)
+    stored = codec.encode(batch, spec, CPU)
     assert stored.dtype == "f4" and stored[0, :2].tolist() == [0, 1] and codec.encoded(spec).fill_value == 0
-    assert np.array_equal(codec.decode(stored, spec, HOST), batch, equal_nan=True)
+    assert np.array_equal(codec.decode(stored, spec, CPU), batch, equal_nan=True)
     whole_spec = ChunkSpec((2,), np.dtype("u1"))
     codec = find("scale_offset", {"offset": 2, "scale": 3})
-    assert codec.encode(np.array([[2, 12]], "u1"), whole_spec, HOST).tolist() == [[0, 30]]
-    assert codec.decode(np.array([[0, 30]], "u1"), whole_spec, HOST).tolist() == [[2, 12]]
+    assert codec.encode(np.array([[2, 12]], "u1"), whole_spec, CPU).tolist() == [[0, 30]]
+    assert codec.decode(np.array([[0, 30]], "u1"), whole_spec, CPU).tolist() == [[2, 12]]
     for bad in ([[1, 12]], [[2, 100]]):
         with pytest.raises(CodecError, match="range"):
-            codec.encode(np.array(bad, "u1"), whole_spec, HOST)
+            codec.encode(np.array(bad, "u1"), whole_spec, CPU)
     with pytest.raises(CodecError, match="multiple") as caught:
-        codec.decode(np.array([[3, 3], [1, 3]], "u1"), whole_spec, HOST)
+        codec.decode(np.array([[3, 3], [1, 3]], "u1"), whole_spec, CPU)
     assert caught.value.index == 1
     for bad in ({"offset": 0.5}, {"scale": 0}, {"offset": -1}, {"offset": "x"}):
         with pytest.raises(MetadataError, match="scale_offset"):
@@ -258,14 +258,14 @@ def test_n5_blocks_may_be_cut_or_padded():
     ]
     codec, spec = find("n5_default", {"codecs": inner}), ChunkSpec((3, 4), np.dtype("u2"), np.uint16(9))
     array = np.arange(30, dtype="u2").reshape(5, 6)
-    assert whole(codec.encode(array[None, :3, :4], spec, HOST)) == [n5_block(array[:3, :4])]
-    full, cut, padded = codec.decode(slab(*map(n5_block, (array[:3, :4], array[:2, :4], array))), spec, HOST)
+    assert whole(codec.encode(array[None, :3, :4], spec, CPU)) == [n5_block(array[:3, :4])]
+    full, cut, padded = codec.decode(encoded_batch(*map(n5_block, (array[:3, :4], array[:2, :4], array))), spec, CPU)
     assert (full == array[:3, :4]).all() and (padded == array[:3, :4]).all()
     assert (cut[:2] == array[:2, :4]).all() and (cut[2] == 9).all()
     huge = struct.pack(">HHII", 0, 2, 2**32 - 1, 2**32 - 1)
     for bad in (n5_block(array, mode=1), n5_block(array, ndim=3), huge, n5_block(array)[:11], b""):
         with pytest.raises(CodecError, match="n5_default") as caught:
-            codec.decode(slab(n5_block(array), bad), spec, HOST)
+            codec.decode(encoded_batch(n5_block(array), bad), spec, CPU)
         assert caught.value.index == 1
     for wrong in (
         [],
@@ -282,7 +282,7 @@ def test_astype_of_texts_names_the_bad_chunk():
     codec = v2("astype", encode_dtype="S3", decode_dtype="<i4")
     batch = np.array([[b"1", b"22"], [b"3", b"x"]])
     with pytest.raises(CodecError, match="astype") as caught:
-        codec.decode(batch.astype("S3"), ChunkSpec((2,), np.dtype("i4")), HOST)
+        codec.decode(batch.astype("S3"), ChunkSpec((2,), np.dtype("i4")), CPU)
     assert caught.value.index == 1
 
 

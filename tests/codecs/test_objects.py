@@ -15,7 +15,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find, parse, registry
 from gpuzarr.codecs.pickle import ALLOW
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from tests.codecs.fixtures import HOST, slab, spec_of, v2, whole
+from tests.codecs.fixtures import CPU, encoded_batch, spec_of, v2, whole
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8")), min_size=6, max_size=6)
 
@@ -31,9 +31,9 @@ def objects(items: list, shape: tuple[int, ...]) -> np.ndarray:
 def test_texts(items):
     for dtype in (object, np.dtypes.StringDType()):
         batch = objects(items, (1, 2, 3)).astype(dtype)
-        made = v2("vlen-utf8").encode(batch, spec_of(batch), HOST)
+        made = v2("vlen-utf8").encode(batch, spec_of(batch), CPU)
         assert whole(made) == [bytes(numcodecs.VLenUTF8().encode(objects(items, (6,))))]
-        back = v2("vlen-utf8").decode(made, spec_of(batch), HOST)
+        back = v2("vlen-utf8").decode(made, spec_of(batch), CPU)
         assert back.dtype == batch.dtype and back.shape == batch.shape and (back == batch).all()
 
 
@@ -43,15 +43,15 @@ def test_f_ordered_texts(name):
     flipped = np.asfortranarray(batch[0])[None]
     assert not flipped.flags.c_contiguous
     codec = v2(name)
-    assert whole(codec.encode(flipped, spec_of(batch), HOST)) == whole(codec.encode(batch, spec_of(batch), HOST))
+    assert whole(codec.encode(flipped, spec_of(batch), CPU)) == whole(codec.encode(batch, spec_of(batch), CPU))
 
 
 @given(st.lists(st.binary(max_size=9), min_size=4, max_size=4))
 def test_byte_strings(items):
     batch = objects(items, (1, 4))
     for codec in (find("vlen-bytes", {}), find("numcodecs.vlen-bytes", {}), v2("vlen-bytes")):
-        made = codec.encode(batch, spec_of(batch), HOST)
-        assert codec.decode(made, spec_of(batch), HOST)[0].tolist() == items
+        made = codec.encode(batch, spec_of(batch), CPU)
+        assert codec.decode(made, spec_of(batch), CPU)[0].tolist() == items
 
 
 def test_counts_and_lengths_are_not_believed():
@@ -59,15 +59,15 @@ def test_counts_and_lengths_are_not_believed():
     good = struct.pack("<II", 2, 1) + b"a" + struct.pack("<I", 1) + b"b"
     for name, extra in (("vlen-utf8", {}), ("vlen-bytes", {}), ("vlen-array", {"dtype": "u1"})):
         codec = v2(name, **extra)
-        assert len(codec.decode(slab(good), spec, HOST)[0]) == 2
+        assert len(codec.decode(encoded_batch(good), spec, CPU)[0]) == 2
         bad = [struct.pack("<I", count) + good[4:] for count in (0, 1, 3, 2**31, 2**32 - 1)]
         bad += [good[:4] + struct.pack("<I", size) + good[8:] for size in (0, 2, 2**31, 2**32 - 1, 2**32 - 8)]
         for chunk in bad:
             with pytest.raises(CodecError) as caught:
-                codec.decode(slab(good, chunk), spec, HOST)
+                codec.decode(encoded_batch(good, chunk), spec, CPU)
             assert caught.value.index == 1
     with pytest.raises(CodecError, match="utf"):
-        v2("vlen-utf8").decode(slab(good.replace(b"a", b"\xff")), spec, HOST)
+        v2("vlen-utf8").decode(encoded_batch(good.replace(b"a", b"\xff")), spec, CPU)
 
 
 DOCUMENTS = """
@@ -90,33 +90,33 @@ DOCUMENTS = """
 )
 def test_documents_that_are_none(document):
     with pytest.raises(CodecError, match="json2"):
-        v2("json2").decode(slab(document), ChunkSpec((2,), np.dtype(object)), HOST)
+        v2("json2").decode(encoded_batch(document), ChunkSpec((2,), np.dtype(object)), CPU)
 
 
 def test_json_of_other_dtypes_and_of_no_axes():
     scalar = objects([{"a": [1, None]}], (1,))
-    made = v2("json2").encode(scalar, spec_of(scalar), HOST)
-    assert v2("json2").decode(made, spec_of(scalar), HOST).tolist() == [{"a": [1, None]}]
+    made = v2("json2").encode(scalar, spec_of(scalar), CPU)
+    assert v2("json2").decode(made, spec_of(scalar), CPU).tolist() == [{"a": [1, None]}]
     numbers = bytes(numcodecs.JSON().encode(np.arange(6).reshape(2, 3)))
-    assert v2("json2").decode(slab(numbers), ChunkSpec((2, 3), np.dtype("i8")), HOST).tolist() == [
+    assert v2("json2").decode(encoded_batch(numbers), ChunkSpec((2, 3), np.dtype("i8")), CPU).tolist() == [
         [[0, 1, 2], [3, 4, 5]]
     ]
     ragged = objects([[1], [2, 3]], (1, 2))
-    assert v2("json2").decode(v2("json2").encode(ragged, spec_of(ragged), HOST), spec_of(ragged), HOST)[0, 1] == [2, 3]
+    assert v2("json2").decode(v2("json2").encode(ragged, spec_of(ragged), CPU), spec_of(ragged), CPU)[0, 1] == [2, 3]
 
 
 def test_pickles_are_refused_unless_allowed():
     batch = objects(["a", ("b", 1)], (1, 2))
     codec = v2("pickle")
-    made = codec.encode(batch, spec_of(batch), HOST)
+    made = codec.encode(batch, spec_of(batch), CPU)
     with pytest.raises(UnsupportedError, match="pickle"):
-        codec.decode(made, spec_of(batch), HOST)
+        codec.decode(made, spec_of(batch), CPU)
     token = ALLOW.set(True)
     try:
-        assert codec.decode(made, spec_of(batch), HOST)[0].tolist() == ["a", ("b", 1)]
+        assert codec.decode(made, spec_of(batch), CPU)[0].tolist() == ["a", ("b", 1)]
         for bad in (b"", b"junk", pickle.dumps(3), pickle.dumps(np.zeros(3)), whole(made)[0][:-1]):
             with pytest.raises(CodecError, match="pickle"):
-                codec.decode(slab(bad), spec_of(batch), HOST)
+                codec.decode(encoded_batch(bad), spec_of(batch), CPU)
     finally:
         ALLOW.reset(token)
 
@@ -134,7 +134,7 @@ def test_missing_packages_are_named(package, name, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(UnsupportedError, match=f"pip install {package}"):
-        v2(name).decode(slab(b"x"), ChunkSpec((2,), np.dtype("f4")), HOST)
+        v2(name).decode(encoded_batch(b"x"), ChunkSpec((2,), np.dtype("f4")), CPU)
 
 
 def test_every_codec_says_what_it_is():

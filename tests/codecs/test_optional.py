@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gpuzarr import codecs
-from gpuzarr.batch import ChunkSpec, Slab
+from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.codecs.flat_filter import FlatFilter
-from gpuzarr.devices.cpu import Host
+from gpuzarr.devices.cpu import Cpu
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import CodecError, MetadataError
 
@@ -26,9 +26,9 @@ U1 = optional("uint8")
 U1_TWICE = optional({"name": "optional", "configuration": {"name": "uint8"}})
 
 
-def slab(*chunks):
+def encoded_batch(*chunks):
     sizes = np.array([len(chunk) for chunk in chunks], np.int64)
-    return Slab(np.frombuffer(b"".join(chunks), np.uint8).copy(), np.cumsum(sizes) - sizes, sizes)
+    return EncodedBatch(np.frombuffer(b"".join(chunks), np.uint8).copy(), np.cumsum(sizes) - sizes, sizes)
 
 
 def chunk_of(mask, data):
@@ -44,7 +44,7 @@ def plain(value):
 
 def decode(document, data_type, raw, shape=(2, 2)):
     (codec,) = codecs.parse([document])
-    return codec.decode(slab(raw), ChunkSpec(shape, data_type.dtype), Host())[0]
+    return codec.decode(encoded_batch(raw), ChunkSpec(shape, data_type.dtype), Cpu())[0]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_round_trip(valid, value, data_codecs):
     batch = np.zeros((2, 3, 4), spec.dtype)
     batch["valid"][1] = valid
     batch["value"][1] = np.where(valid, value, 0)
-    encoded = codec.encode(batch, spec, Host())
-    assert codec.decode(encoded, spec, Host()).tobytes() == batch.tobytes()
+    encoded = codec.encode(batch, spec, Cpu())
+    assert codec.decode(encoded, spec, Cpu()).tobytes() == batch.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_round_trip(valid, value, data_codecs):
 def test_bad_chunks_are_refused_by_number(raw):
     (codec,) = codecs.parse([ONE])
     with pytest.raises(CodecError) as caught:
-        codec.decode(slab(chunk_of(b"\x09", b"\0\5"), raw), ChunkSpec((2, 2), U1.dtype), Host())
+        codec.decode(encoded_batch(chunk_of(b"\x09", b"\0\5"), raw), ChunkSpec((2, 2), U1.dtype), Cpu())
     assert caught.value.index == 1
 
 
@@ -126,20 +126,20 @@ def test_flat_filter_is_what_numcodecs_does(before, after):
     values = np.cumsum(np.arange(50) % 7).astype(before)
     theirs = np.asarray(numcodecs.Delta(before, after).encode(values.view(np.uint8))).tobytes()
     ours = FlatFilter(codecs.find("delta", {"dtype": before, "astype": after}, 2), np.dtype(before), np.dtype(after))
-    encoded = ours.encode(slab(values.tobytes(), values.tobytes()), None, Host())
+    encoded = ours.encode(encoded_batch(values.tobytes(), values.tobytes()), None, Cpu())
     assert [encoded.on_host(i).tobytes() for i in range(2)] == [theirs, theirs]
     from gpuzarr.batch import BytesSpec
 
     for spec in (BytesSpec(values.nbytes), BytesSpec(None)):
-        decoded = ours.decode(encoded, spec, Host())
+        decoded = ours.decode(encoded, spec, Cpu())
         assert decoded.on_host(1).tobytes() == values.tobytes()
-    into = slab(b"\0" * values.nbytes)
-    assert ours.decode(encoded.take(slice(0, 1)), BytesSpec(values.nbytes), Host(), into) is into
+    into = encoded_batch(b"\0" * values.nbytes)
+    assert ours.decode(encoded.take(slice(0, 1)), BytesSpec(values.nbytes), Cpu(), into) is into
     assert into.on_host(0).tobytes() == values.tobytes()
     assert ours.encoded(BytesSpec(200)).nbytes == 200 * np.dtype(after).itemsize // 4
     with pytest.raises(CodecError):
-        ours.decode(slab(theirs[:-1]), BytesSpec(values.nbytes), Host())
+        ours.decode(encoded_batch(theirs[:-1]), BytesSpec(values.nbytes), Cpu())
     with pytest.raises(CodecError):
-        ours.decode(slab(theirs + theirs), BytesSpec(values.nbytes), Host())
+        ours.decode(encoded_batch(theirs + theirs), BytesSpec(values.nbytes), Cpu())
     with pytest.raises(MetadataError):
         ours.encoded(BytesSpec(7))

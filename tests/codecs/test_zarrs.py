@@ -18,7 +18,7 @@ from gpuzarr.codecs import find, parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import CodecError, GpuZarrError, MetadataError
-from tests.codecs.fixtures import HOST, slab, whole
+from tests.codecs.fixtures import CPU, encoded_batch, whole
 
 TEXT = np.dtypes.StringDType()
 OBJECT = np.dtype(object)
@@ -52,18 +52,18 @@ OPTIONS_END = {
 def test_vlen_is_index_and_data(codec, chunk, dtype):
     wanted = WORDS if dtype == TEXT else [word.encode() for word in WORDS]
     spec = ChunkSpec((3,), dtype)
-    assert codec.decode(slab(chunk, chunk, gap=3), spec, HOST).tolist() == [wanted, wanted]
-    made = whole(codec.encode(np.array([wanted], dtype), spec, HOST))
-    assert made == [chunk] or (chunk is AT_END and codec.decode(slab(*made), spec, HOST).tolist() == [wanted])
+    assert codec.decode(encoded_batch(chunk, chunk, gap=3), spec, CPU).tolist() == [wanted, wanted]
+    made = whole(codec.encode(np.array([wanted], dtype), spec, CPU))
+    assert made == [chunk] or (chunk is AT_END and codec.decode(encoded_batch(*made), spec, CPU).tolist() == [wanted])
 
 
 def test_vlen_of_nothing_has_no_data():
     codec, spec = vlen(data_codecs=["bytes", ZLIB]), ChunkSpec((2,), TEXT)
     chunk = u64(12) + bytes(12)
-    assert whole(codec.encode(np.array([["", ""]], TEXT), spec, HOST)) == [chunk]
-    assert codec.decode(slab(chunk), spec, HOST).tolist() == [["", ""]]
+    assert whole(codec.encode(np.array([["", ""]], TEXT), spec, CPU)) == [chunk]
+    assert codec.decode(encoded_batch(chunk), spec, CPU).tolist() == [["", ""]]
     with pytest.raises(CodecError):
-        codec.decode(slab(chunk + zlib.compress(b"")), spec, HOST)
+        codec.decode(encoded_batch(chunk + zlib.compress(b"")), spec, CPU)
 
 
 def index(*offsets):
@@ -82,7 +82,7 @@ def index(*offsets):
 )
 def test_vlen_of_damaged_chunks(bad):
     with pytest.raises(CodecError) as caught:
-        vlen().decode(slab(AT_START, bad), ChunkSpec((3,), TEXT), HOST)
+        vlen().decode(encoded_batch(AT_START, bad), ChunkSpec((3,), TEXT), CPU)
     assert caught.value.index == 1
 
 
@@ -96,7 +96,7 @@ def test_vlen_believes_no_sizes():
         zlib.compress(RAW) + struct.pack(">4Q", 2**64 - 1, 2, 2, 4) + u64(32),
     ):
         with pytest.raises(CodecError):
-            codec.decode(slab(chunk), ChunkSpec((3,), TEXT), HOST)
+            codec.decode(encoded_batch(chunk), ChunkSpec((3,), TEXT), CPU)
 
 
 @given(st.binary(max_size=60))
@@ -104,7 +104,7 @@ def test_vlen_of_anything(junk):
     for codec in (vlen(), vlen(**OPTIONS_END), find("zarrs.vlen_v2", {})):
         for dtype in (TEXT, OBJECT):
             with suppress(CodecError):
-                assert codec.decode(slab(junk), ChunkSpec((2,), dtype), HOST).shape == (1, 2)
+                assert codec.decode(encoded_batch(junk), ChunkSpec((2,), dtype), CPU).shape == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_bad_configurations_of_vlen(changes):
 
 def test_vlen_writes_only_texts_and_bytes():
     with pytest.raises(CodecError):
-        vlen().encode(np.array([[5]], object), ChunkSpec((1,), OBJECT), HOST)
+        vlen().encode(np.array([[5]], object), ChunkSpec((1,), OBJECT), CPU)
     for name in ("f4", "U3", "V3"):
         with pytest.raises(MetadataError):
             vlen().encoded(ChunkSpec((3,), np.dtype(name)))
@@ -138,12 +138,15 @@ def test_interleaved_elements_are_of_the_arrays_type(name):
     codec = find(name, {})
     for dtype, wanted in ((TEXT, WORDS), (OBJECT, [b"ab", b"", b"\xc3\xa9"])):
         spec = ChunkSpec((3,), dtype)
-        assert codec.decode(slab(INTERLEAVED), spec, HOST).tolist() == [wanted]
-        assert whole(codec.encode(np.array([wanted], dtype), spec, HOST)) == [INTERLEAVED]
+        assert codec.decode(encoded_batch(INTERLEAVED), spec, CPU).tolist() == [wanted]
+        assert whole(codec.encode(np.array([wanted], dtype), spec, CPU)) == [INTERLEAVED]
         for bad in (*(INTERLEAVED[:cut] for cut in range(len(INTERLEAVED))), INTERLEAVED + b"\0"):
             with pytest.raises(CodecError):
-                codec.decode(slab(bad), spec, HOST)
-    assert codec.decode(slab(INTERLEAVED.replace(b"\xc3", b"\xff")), ChunkSpec((3,), OBJECT), HOST)[0, 2] == b"\xff\xa9"
+                codec.decode(encoded_batch(bad), spec, CPU)
+    assert (
+        codec.decode(encoded_batch(INTERLEAVED.replace(b"\xc3", b"\xff")), ChunkSpec((3,), OBJECT), CPU)[0, 2]
+        == b"\xff\xa9"
+    )
 
 
 def test_squeeze_drops_axes_of_one():
@@ -152,8 +155,8 @@ def test_squeeze_drops_axes_of_one():
         spec = ChunkSpec(shape, np.dtype("i4"), np.int32(7))
         assert codec.encoded(spec) == ChunkSpec(squeezed, spec.dtype, spec.fill_value)
         batch = np.arange(2 * int(np.prod(shape)), dtype="i4").reshape(2, *shape)
-        made = codec.encode(batch, spec, HOST)
-        assert made.shape == (2, *squeezed) and (codec.decode(made, spec, HOST) == batch).all()
+        made = codec.encode(batch, spec, CPU)
+        assert made.shape == (2, *squeezed) and (codec.decode(made, spec, CPU) == batch).all()
     with pytest.raises(MetadataError):
         find("zarrs.squeeze", {"axis": 0})
 
@@ -166,8 +169,8 @@ def test_packbits_puts_the_parts_one_after_another(name, bits):
         number = sum(int(value) << (bits * i) for i, value in enumerate(raw))
         chunk = number.to_bytes(-(-5 * parts * bits // 8), "little")
         spec, batch = ChunkSpec((5,), dtype), raw.view(dtype).reshape(1, 5)
-        assert whole(find("packbits", {}).encode(batch, spec, HOST)) == [chunk]
-        assert find("packbits", {}).decode(slab(chunk), spec, HOST).tobytes() == raw.tobytes()
+        assert whole(find("packbits", {}).encode(batch, spec, CPU)) == [chunk]
+        assert find("packbits", {}).decode(encoded_batch(chunk), spec, CPU).tobytes() == raw.tobytes()
 
 
 def optional_of(inner, data):
@@ -184,14 +187,14 @@ OPTIONAL = u64(1) + u64(len(ELEMENTS)) + b"\x05" + ELEMENTS
 def test_optional_texts():
     spec = ChunkSpec((4,), parse_v3(TEXT_OR_NOT).dtype)
     (codec,) = parse([CODEC])
-    made = codec.decode(slab(OPTIONAL), spec, HOST)
+    made = codec.decode(encoded_batch(OPTIONAL), spec, CPU)
     assert made[0].tolist() == [(True, "ab"), (False, ""), (True, ""), (False, "")]
-    assert whole(codec.encode(made, spec, HOST)) == [OPTIONAL]
+    assert whole(codec.encode(made, spec, CPU)) == [OPTIONAL]
     for cut in range(len(OPTIONAL)):
         with pytest.raises(CodecError):
-            codec.decode(slab(OPTIONAL[:cut]), spec, HOST)
+            codec.decode(encoded_batch(OPTIONAL[:cut]), spec, CPU)
     twice = u64(1) + u64(len(OPTIONAL)) + b"\x1e" + OPTIONAL
-    made = parse([CODEC_TWICE])[0].decode(slab(twice), ChunkSpec((5,), parse_v3(TWICE).dtype), HOST)
+    made = parse([CODEC_TWICE])[0].decode(encoded_batch(twice), ChunkSpec((5,), parse_v3(TWICE).dtype), CPU)
     inner = [(True, "ab"), (False, ""), (True, ""), (False, "")]
     assert made[0].tolist() == [(False, (False, "")), *((True, item) for item in inner)]
 
@@ -221,6 +224,6 @@ def test_optionals_of_anything(junk):
     for document, codec in ((TEXT_OR_NOT, CODEC), (TWICE, CODEC_TWICE)):
         chain = Chain.build(parse([codec]), ChunkSpec((3,), parse_v3(document).dtype))
         try:
-            assert chain.decode(slab(junk), HOST).shape == (1, 3)
+            assert chain.decode(encoded_batch(junk), CPU).shape == (1, 3)
         except GpuZarrError as error:
             assert isinstance(error, CodecError)

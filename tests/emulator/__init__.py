@@ -2,7 +2,7 @@
 tables, grids, the order and types of arguments, the text of the kernels.
 
 Scratch begins poisoned, is poisoned again when nobody refers to it any more (as a GPU's pool may give it to others
-then), and lies between guards that are looked at when a wave or a batch of checks ends.
+then), and lies between guards that are looked at when a batch or a batch of checks ends.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cuda.pending import Pending
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.devices.cuda.probe import holds
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.devices.pipeline import AHEAD, Finish, Load, Pipeline, Settle
-from gpuzarr.devices.trace import Held, Record, Tab, Tabs, behind_view
+from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load, Pipeline
+from gpuzarr.devices.trace import BatchMemory, CurrentBatch, MemoryUse, Trace, behind_view
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
@@ -40,15 +40,15 @@ class Emulated:
     gpu = True
     threads = 1
     readers = 2
-    wave_bytes = 1 << 20
-    ahead = AHEAD
+    batch_bytes = 1 << 20
+    prefetch_depth = PREFETCH_DEPTH
     memory_limit = write_limit = 64 << 20
     cost = Costs(where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
         self._pending, self._library = Pending(), Library()
-        self.tabs, self.held = Tabs(), Held()
+        self.current, self.held = CurrentBatch(), MemoryUse()
         self._pins = Pinned(lambda nbytes: np.full(nbytes, POISON, np.uint8))
         self._guarded: list[tuple[np.ndarray, int, int, weakref.finalize]] = []
 
@@ -65,7 +65,7 @@ class Emulated:
     def holds(self, dtype: np.dtype) -> bool:
         return holds(self.xp, dtype)
 
-    def mark(self) -> float:
+    def timestamp(self) -> float:
         return time.perf_counter()
 
     def after(self, mark: float = 0) -> AbstractContextManager[None]:
@@ -78,29 +78,29 @@ class Emulated:
         self._pins.clear()
 
     def count(self, **numbers: int) -> None:
-        self.tabs.count(**numbers)
+        self.current.count(**numbers)
 
-    def settled(self) -> None:
-        self.tabs.settled()
+    def completed(self) -> None:
+        self.current.completed()
 
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        if (tab := self.tabs.tab) is None:
+    def scoped_scratch(self) -> Iterator[None]:
+        if (batch_memory := self.current.batch_memory) is None:
             yield
             return
-        inner = tab.inner()
+        inner = batch_memory.inner()
         try:
-            with self.tabs.of(inner):
+            with self.current.of(inner):
                 yield
         finally:
             inner.close()
 
     @property
     def room(self) -> int | None:
-        return self.tabs.room
+        return self.current.room
 
     def empty(self, nbytes: int) -> DeviceArray:
-        self.tabs.scratch(nbytes)
+        self.current.scratch(nbytes)
         return self._memory(nbytes)
 
     def _memory(self, nbytes: int) -> DeviceArray:
@@ -113,26 +113,26 @@ class Emulated:
         self._guarded.append((memory, start, start + nbytes, held))
         return handle[start : start + nbytes].view(DeviceArray)
 
-    def slab(self, sizes: np.ndarray) -> Slab:
+    def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)
-        return Slab(self.empty(total), starts, sizes)
+        return EncodedBatch(self.empty(total), starts, sizes)
 
-    def stage(self, sizes: np.ndarray) -> Slab:
+    def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)
-        return Slab(self._pin(self.tabs.staged(total))[:total], starts, sizes)
+        return EncodedBatch(self._pin(self.current.staged(total))[:total], starts, sizes)
 
-    def land(self, sizes: np.ndarray) -> Slab:
+    def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)
         there = self._memory(total)
-        if self.tabs.tab is not None:
-            self.tabs.tab.keep(there, rounded(total))
-        return Slab(there, starts, sizes)
+        if self.current.batch_memory is not None:
+            self.current.batch_memory.keep(there, rounded(total))
+        return EncodedBatch(there, starts, sizes)
 
     def _pin(self, nbytes: int, kind: str = "pinned") -> np.ndarray:
-        if self.tabs.tab is None:
+        if self.current.batch_memory is None:
             return np.full(nbytes, POISON, np.uint8)
         buffer = self._pins.take(nbytes)
-        self.tabs.tab.pin(buffer, kind)
+        self.current.batch_memory.pin(buffer, kind)
         return buffer
 
     def _give(self, buffer: np.ndarray) -> None:
@@ -146,13 +146,22 @@ class Emulated:
             assert all((guard == GUARDED).all() for guard in beside), "something wrote beside its scratch"
             assert held.alive or _is_gone(memory[start:end]), "something wrote to scratch that was let go"
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
-        record = record or Record()
-        ahead = self.ahead if record.ahead is None else record.ahead
-        tab = partial(Tab, record, self.held, self._give)
+    def run(self, load: Load, finish: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+        trace = trace or Trace()
+        prefetch_depth = self.prefetch_depth if trace.prefetch_depth is None else trace.prefetch_depth
+        batch_memory = partial(BatchMemory, trace, self.held, self._give)
         try:
             with ThreadPoolExecutor(4) as pool:
-                Pipeline(load, finish, pool, ahead, self.tabs, tab, lambda: None, record.behind).run(waves)
+                Pipeline(
+                    load,
+                    finish,
+                    pool,
+                    prefetch_depth,
+                    self.current,
+                    batch_memory,
+                    lambda: None,
+                    trace.write_behind_depth,
+                ).run(batches)
         finally:
             self._pending.forget()
             self.look_at_guards()
@@ -160,43 +169,43 @@ class Emulated:
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
         data = np.asarray(data, data.dtype.newbyteorder("="), order="C")  # as CuPy does
-        begin, tab = self.mark(), self.tabs.tab
-        self.tabs.count(sent=data.nbytes)
+        begin, batch_memory = self.timestamp(), self.current.batch_memory
+        self.current.count(sent=data.nbytes)
         there = self._memory(data.nbytes).view(data.dtype)
         there.view(np.ndarray)[...] = data.reshape(-1)
-        if tab is not None and tab.pinned(data):
-            tab.keep(there, rounded(data.nbytes))
-            tab.record.mark("copy", begin, self.mark())
-        elif tab is not None:
+        if batch_memory is not None and batch_memory.pinned(data):
+            batch_memory.keep(there, rounded(data.nbytes))
+            batch_memory.trace.add_time("copy", begin, self.timestamp())
+        elif batch_memory is not None:
             self._pin(data.nbytes, "tables")
-            self.tabs.scratch(data.nbytes)
+            self.current.scratch(data.nbytes)
         return there.reshape(data.shape)
 
     def download(self, data: DeviceArray) -> np.ndarray:
-        return self.fetch(data)()
+        return self.download_async(data)()
 
-    def fetch(self, data: DeviceArray) -> Callable[[], np.ndarray]:
+    def download_async(self, data: DeviceArray) -> Callable[[], np.ndarray]:
         assert isinstance(data, DeviceArray), "what is fetched is an array of the device"
-        self.tabs.count(fetched=data.nbytes)
+        self.current.count(fetched=data.nbytes)
         return partial(self.xp.asnumpy, data)
 
-    def bring(self, data: DeviceArray) -> Callable[..., np.ndarray]:
+    def copy_back(self, data: DeviceArray) -> Callable[..., np.ndarray]:
         """The copy is made as late as it can be: what overwrites `data` meanwhile is noticed."""
-        data, tab = self.xp.ascontiguousarray(data), self.tabs.tab
-        if tab is None or not data.nbytes:
+        data, batch_memory = self.xp.ascontiguousarray(data), self.current.batch_memory
+        if batch_memory is None or not data.nbytes:
             return lambda count=None: self.download(data[:count])
-        tab.keep(data, behind_view(data))
+        batch_memory.keep(data, behind_view(data))
 
-        def bring(count: int | None = None) -> np.ndarray:
-            begin, some = self.mark(), data[:count]
-            with self.tabs.of(tab):
+        def copy_back(count: int | None = None) -> np.ndarray:
+            begin, some = self.timestamp(), data[:count]
+            with self.current.of(batch_memory):
                 host = self._pin(some.nbytes)[: some.nbytes].view(some.dtype).reshape(some.shape)
-                self.tabs.count(fetched=some.nbytes)
+                self.current.count(fetched=some.nbytes)
             some.get(out=host)
-            tab.record.mark("copy", begin, self.mark())
+            batch_memory.trace.add_time("copy", begin, self.timestamp())
             return host
 
-        return bring
+        return copy_back
 
     def address(self, data: DeviceArray) -> int:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
@@ -206,9 +215,9 @@ class Emulated:
         return Kernel(file, name, self._seed)
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
-        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
+        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, capacities, chunk
-        nvcomp.decompress(self, self._library, 0, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
+        nvcomp.decompress(self, self._library, 0, *streams, most=nvcomp.spare(self.current.room, len(sizes)))
 
     def compressed_room(self, algorithm, nbytes) -> int:
         return nvcomp_compress.room(self._library, algorithm, nbytes)
@@ -217,16 +226,16 @@ class Emulated:
         return nvcomp_compress.scratch_each(self._library, algorithm, nbytes, effort)
 
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
-        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
+        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
         streams = algorithm, sources, sizes, targets, effort
-        most = nvcomp.spare(self.tabs.room, len(sizes))
+        most = nvcomp.spare(self.current.room, len(sizes))
         return nvcomp_compress.compress(self, self._library, 0, *streams, most=most)
 
     def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
         assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
         self._pending.add(bad, chunk, problem)
 
-    def checked(self) -> Settle | None:
+    def checked(self) -> Complete | None:
         self.look_at_guards()
         return self._pending.take(self)
 

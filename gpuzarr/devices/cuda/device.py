@@ -17,32 +17,32 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab, packed
+from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.cuda.available import why_not_cuda
 from gpuzarr.devices.cuda.copies import Copies
 from gpuzarr.devices.cuda.pending import Pending
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.devices.cuda.probe import holds
-from gpuzarr.devices.cuda.streams import Streams, Turn
+from gpuzarr.devices.cuda.streams import LaunchLock, Streams
 from gpuzarr.devices.kernels import cubin
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.devices.pipeline import AHEAD, Finish, Load, Pipeline, Settle
-from gpuzarr.devices.trace import Held, Record, Tab, Tabs
+from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load, Pipeline
+from gpuzarr.devices.trace import BatchMemory, CurrentBatch, MemoryUse, Trace
 from gpuzarr.errors import DeviceError
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 34 times what they compress
-LOADERS = 4 * AHEAD  # threads that load waves, of all reads together
+LOADERS = 4 * PREFETCH_DEPTH  # threads that load batches, of all reads together
 
 
 class Cuda:
     """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device`, which keeps one of each."""
 
-    gpu, threads, wave_bytes = True, 1, 256 << 20
+    gpu, threads, batch_bytes = True, 1, 256 << 20
     readers = min(32, 4 * (os.cpu_count() or 1))
-    ahead = AHEAD
+    prefetch_depth = PREFETCH_DEPTH
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy
@@ -54,12 +54,12 @@ class Cuda:
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}
         self._compiling = threading.Lock()
-        self._turn = Turn()
+        self._launch_lock = LaunchLock()
         self._process = os.getpid()
         self._pins = Pinned(self._lock_pages)
         self._streams = Streams(self._stream)
-        self.tabs, self.held = Tabs(), Held()
-        self._copies = Copies(cupy, self.tabs, self._streams, self._pin, self._waited, self.on)
+        self.current, self.held = CurrentBatch(), MemoryUse()
+        self._copies = Copies(cupy, self.current, self._streams, self._pin, self._waited, self.on)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return cuda, (self._ordinal,)
@@ -97,50 +97,59 @@ class Cuda:
     def empty(self, nbytes: int) -> Any:
         """From CuPy's allocator; its pool aligns to 512 bytes and gives memory back in the order of the stream."""
         with self.on():
-            self.tabs.scratch(nbytes)
+            self.current.scratch(nbytes)
             return self.xp.empty(nbytes, np.uint8)
 
-    def slab(self, sizes: np.ndarray) -> Slab:
+    def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)
-        return Slab(self.empty(total), starts, sizes)
+        return EncodedBatch(self.empty(total), starts, sizes)
 
-    def stage(self, sizes: np.ndarray) -> Slab:
-        """Pinned, so that the copy to the device runs beside all else; kept for later waves."""
+    def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """Pinned, so that the copy to the device runs beside all else; kept for later batches."""
         starts, sizes, total = packed(sizes)
         with self.on():
-            return Slab(self._pin(self.tabs.staged(total))[:total], starts, sizes)
+            return EncodedBatch(self._pin(self.current.staged(total))[:total], starts, sizes)
 
-    def land(self, sizes: np.ndarray) -> Slab:
+    def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""
         starts, sizes, total = packed(sizes)
         with self.on(), self._copying:
             there = self.xp.empty(rounded(total), np.uint8)
             self._copying.synchronize()
-        if self.tabs.tab is not None:
-            self.tabs.tab.keep(there, len(there))
-        return Slab(there[:total], starts, sizes)
+        if self.current.batch_memory is not None:
+            self.current.batch_memory.keep(there, len(there))
+        return EncodedBatch(there[:total], starts, sizes)
 
     def _pin(self, nbytes: int, kind: str = "pinned") -> np.ndarray:
-        """A pinned buffer of the wave; outside of waves one that nobody uses again."""
-        if (tab := self.tabs.tab) is None:
+        """A pinned buffer of the batch; outside of batches one that nobody uses again."""
+        if (batch_memory := self.current.batch_memory) is None:
             return self._lock_pages(max(nbytes, 1))
         buffer = self._pins.take(nbytes)
-        tab.pin(buffer, kind)
+        batch_memory.pin(buffer, kind)
         return buffer
 
     def _lock_pages(self, nbytes: int) -> np.ndarray:
         cuda = self.xp.cuda
         return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
 
-    def run(self, load: Load, finish: Finish, waves: Iterable[Any], record: Record | None = None) -> None:
-        record = record or Record()
+    def run(self, load: Load, finish: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+        trace = trace or Trace()
         with self.on():
-            ahead = self.ahead if record.ahead is None else record.ahead
-            self._pins.keep = max(self._pins.keep, record.limit or 0)  # who may hold more finds it again
-            tab = partial(Tab, record, self.held, self._pins.give)
+            prefetch_depth = self.prefetch_depth if trace.prefetch_depth is None else trace.prefetch_depth
+            self._pins.keep = max(self._pins.keep, trace.limit or 0)  # who may hold more finds it again
+            batch_memory = partial(BatchMemory, trace, self.held, self._pins.give)
             try:
                 self._check_capture()
-                Pipeline(load, finish, self._pool, ahead, self.tabs, tab, self._drain, record.behind).run(waves)
+                Pipeline(
+                    load,
+                    finish,
+                    self._pool,
+                    prefetch_depth,
+                    self.current,
+                    batch_memory,
+                    self._drain,
+                    trace.write_behind_depth,
+                ).run(batches)
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
             finally:
@@ -163,23 +172,23 @@ class Cuda:
         return DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that")
 
     def count(self, **numbers: int) -> None:
-        self.tabs.count(**numbers)
+        self.current.count(**numbers)
 
-    def settled(self) -> None:
-        self.tabs.settled()
+    def completed(self) -> None:
+        self.current.completed()
 
     @property
     def room(self) -> int | None:
-        return self.tabs.room
+        return self.current.room
 
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        if (tab := self.tabs.tab) is None:
+    def scoped_scratch(self) -> Iterator[None]:
+        if (batch_memory := self.current.batch_memory) is None:
             yield
             return
-        inner, done = tab.inner(), False
+        inner, done = batch_memory.inner(), False
         try:
-            with self.tabs.of(inner):
+            with self.current.of(inner):
                 yield
                 self.xp.cuda.get_current_stream().synchronize()
                 done = True
@@ -239,9 +248,9 @@ class Cuda:
         with self.on():
             return holds(self.xp, dtype)
 
-    def mark(self) -> Any:
+    def timestamp(self) -> Any:
         """The point that the current stream has reached when it comes here."""
-        return self.xp.cuda.get_current_stream().record()
+        return self.xp.cuda.get_current_stream().trace()
 
     @contextmanager
     def after(self, mark: Any = None) -> Iterator[None]:
@@ -261,20 +270,20 @@ class Cuda:
 
     def upload(self, data: np.ndarray) -> Any:
         with self.on():
-            if self.tabs.tab is None:  # then the host waits for it
+            if self.current.batch_memory is None:  # then the host waits for it
                 self._check_capture()
             return self._copies.upload(data)
 
     def download(self, data: Any) -> np.ndarray:
-        return self.fetch(data)()
+        return self.download_async(data)()
 
-    def fetch(self, data: Any) -> Callable[[], np.ndarray]:
+    def download_async(self, data: Any) -> Callable[[], np.ndarray]:
         with self.on():
-            return self._copies.fetch(data)
+            return self._copies.download_async(data)
 
-    def bring(self, data: Any) -> Callable[..., np.ndarray]:
+    def copy_back(self, data: Any) -> Callable[..., np.ndarray]:
         with self.on():
-            return self._copies.bring(data)
+            return self._copies.copy_back(data)
 
     def _waited(self, event: Any, filled: Any) -> Any:
         """What the copy that ends with `event` (or as the last of a stream) has filled."""
@@ -312,10 +321,12 @@ class Cuda:
         chunk: np.ndarray,
     ) -> None:
         """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
-        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
-        with self.on(), self._turn.of(self.xp.cuda.get_current_stream()) as stream:
+        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
+        with self.on(), self._launch_lock.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, capacities, chunk
-            nvcomp.decompress(self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.tabs.room, len(sizes)))
+            nvcomp.decompress(
+                self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.current.room, len(sizes))
+            )
 
     def compressed_room(self, algorithm: str, nbytes: int) -> int:
         return nvcomp_compress.room(nvcomp.load(), algorithm, nbytes)
@@ -327,20 +338,20 @@ class Cuda:
         self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """As `decompress`: one batch at a time."""
-        self.tabs.count(streams=len(sizes), **{algorithm: len(sizes)})
-        with self.on(), self._turn.of(self.xp.cuda.get_current_stream()) as stream:
+        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
+        with self.on(), self._launch_lock.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, effort
-            most = nvcomp.spare(self.tabs.room, len(sizes))
+            most = nvcomp.spare(self.current.room, len(sizes))
             return nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=most)
 
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         self._pending.add(bad, chunk, problem)
 
-    def checked(self) -> Settle:
+    def checked(self) -> Complete:
         """There is always something to wait for: the copy from the stage."""
         with self.on():
-            settle = self._pending.take(self)
-            return settle or self.xp.cuda.get_current_stream().record().synchronize
+            complete = self._pending.take(self)
+            return complete or self.xp.cuda.get_current_stream().trace().synchronize
 
 
 @cache

@@ -29,14 +29,14 @@ class Pending(threading.local):
         checks, self.checks = self.checks, []
         if not checks:
             return None
-        found = device.fetch(device.xp.concatenate([bad for bad, _, _ in checks]))
+        found = device.download_async(device.xp.concatenate([bad for bad, _, _ in checks]))
 
-        def settle() -> None:
+        def complete() -> None:
             for number, (_, chunk, problem) in zip(found(), checks, strict=True):
                 if number >= 0:
                     raise CodecError(problem, int(chunk[number]))
 
-        return settle
+        return complete
 
     def forget(self) -> None:
         self.checks = []

@@ -12,7 +12,7 @@ LEAST = 4 << 10  # bytes of a buffer
 
 
 def rounded(nbytes: int) -> int:
-    """The size of the buffer for so many bytes: an eighth more at most, so that other waves can use it again."""
+    """The size of the buffer for so many bytes: an eighth more at most, so that other batches can use it again."""
     if nbytes <= LEAST:
         return LEAST
     step = 1 << max((nbytes - 1).bit_length() - 4, 0)

@@ -31,7 +31,7 @@ class Streams:
             return list(self._made.values())
 
 
-class Turn:
+class LaunchLock:
     """What runs once at a time on a device, whatever streams it is launched on."""
 
     def __init__(self) -> None:
@@ -46,4 +46,4 @@ class Turn:
             try:
                 yield stream
             finally:
-                self._last = stream.record()
+                self._last = stream.trace()

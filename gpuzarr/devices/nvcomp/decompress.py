@@ -178,7 +178,7 @@ def spare(room: int | None, count: int) -> int | None:
 
 
 def _grown(scratch: int, most: int | None) -> int:
-    """A round size, if there is room: CuPy's pool asks CUDA for more whenever a wave wants more than those before."""
+    """A round size, if there is room: CuPy's pool asks CUDA for more whenever a batch wants more than those before."""
     return max(scratch, min(rounded(scratch), MAX_SCRATCH if most is None else most))
 
 
@@ -202,8 +202,8 @@ def parts(
     scratch, middle = query(sizes[begin:end]), (begin + end) // 2
     if scratch <= most or end - begin == 1 or query(sizes[middle:end]) >= scratch:
         return [(slice(begin, end), scratch)]
-    halves = (begin, middle), (middle, end)
-    return [part for half in halves for part in parts(query, sizes, most, *half)]
+    two_phase = (begin, middle), (middle, end)
+    return [part for half in two_phase for part in parts(query, sizes, most, *half)]
 
 
 def _launch(

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.coalesce import segments, used
 from gpuzarr.stores.contract import Ranges
@@ -110,13 +110,13 @@ def _registered(path: str) -> Any:
         return kvikio.CuFile(path, "r")
 
 
-def read(store: LocalStore, ranges: Ranges, place: Callable[[np.ndarray], Slab]) -> Slab:
-    """As `LocalStore.read`, but `place` gives a slab in the memory of a GPU, and that is what comes back."""
+def read(store: LocalStore, ranges: Ranges, place: Callable[[np.ndarray], EncodedBatch]) -> EncodedBatch:
+    """As `LocalStore.read`, but `place` gives an encoded batch in the memory of a GPU, and that is what comes back."""
     keys, objects = used(ranges)
     paths = [store.path(key) for key in keys]
     lengths = [store.length(key, path) for key, path in zip(keys, paths, strict=True)]
     plan = segments(store, ranges, keys, objects, lengths, store.coalesce_gap, store.coalesce_size)
-    slab = place(plan.sizes)
+    encoded = place(plan.sizes)
     with ExitStack() as files:
         opened: dict[int, Any] = {}
         pending: list[tuple[Any, Any, int, int]] = []
@@ -127,7 +127,7 @@ def read(store: LocalStore, ranges: Ranges, place: Callable[[np.ndarray], Slab])
                 if size:
                     if number not in opened:
                         opened[number] = files.enter_context(FILES.open(paths[number]))
-                    buffer = slab[j]
+                    buffer = encoded[j]
                     pending.append((opened[number].pread(buffer, size, offset), buffer, number, size))
             for future, _, number, size in pending:
                 if (done := future.get()) != size:
@@ -140,7 +140,7 @@ def read(store: LocalStore, ranges: Ranges, place: Callable[[np.ndarray], Slab])
             raise StoreError(f"cannot read from {store!r} by cuFile: {error}") from error
         finally:
             _wait(pending)
-    return plan.ranges(slab)
+    return plan.ranges(encoded)
 
 
 def _wait(pending: list[tuple[Any, Any, int, int]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Slab
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.coalesce import segments, used
 from gpuzarr.stores.contract import MISSING, Ranges
@@ -54,8 +54,10 @@ class LocalStore:
         return f"LocalStore({self.root!r})"
 
     def get(self, key: str) -> bytes | None:
-        slab = self.read(Ranges.whole([key]), lambda sizes: Slab(np.empty(sizes[0], np.uint8), np.zeros(1, int), sizes))
-        return None if slab.sizes[0] == MISSING else slab.data.tobytes()
+        encoded = self.read(
+            Ranges.whole([key]), lambda sizes: EncodedBatch(np.empty(sizes[0], np.uint8), np.zeros(1, int), sizes)
+        )
+        return None if encoded.sizes[0] == MISSING else encoded.data.tobytes()
 
     def version(self, key: str) -> Version | str:
         """Which file it is, how long, and when it was written."""
@@ -82,7 +84,7 @@ class LocalStore:
                 if (size := self.size(key)) != MISSING:  # nobody has deleted it meanwhile
                     yield key, size
 
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], Slab], threads: int = 1) -> Slab:
+    def read(self, ranges: Ranges, place: Callable[[np.ndarray], EncodedBatch], threads: int = 1) -> EncodedBatch:
         keys, objects = used(ranges)
         paths = list(map(self.path, keys))
         at_once = PERMITS.take(len(keys))
@@ -96,9 +98,9 @@ class LocalStore:
         try:
             spread(look, len(keys), threads)
             plan = segments(self, ranges, keys, objects, lengths, self.coalesce_gap, self.coalesce_size)
-            slab = place(plan.sizes)
-            into = memoryview(slab.data if slab.host is None else slab.host)
-            columns = plan.objects, slab.starts, plan.offsets, plan.sizes
+            encoded = place(plan.sizes)
+            into = memoryview(encoded.data if encoded.host is None else encoded.host)
+            columns = plan.objects, encoded.starts, plan.offsets, plan.sizes
             rows = list(zip(*[column.tolist() for column in columns], strict=True))
             if at_once:
                 spread(lambda some: self._fill(files, keys, rows[some.start : some.stop], into), len(rows), threads)
@@ -112,7 +114,7 @@ class LocalStore:
         finally:
             _close(files)
             PERMITS.give(len(keys) if at_once else 0)
-        return plan.ranges(slab)
+        return plan.ranges(encoded)
 
     def opened(self, keys: Sequence[str]) -> Opened:
         """The files of some keys, open as long as `with` lasts."""
@@ -122,9 +124,9 @@ class LocalStore:
         with self._writing(key):
             files.write(self.path(key), data, self.fsync)
 
-    def write(self, keys: Sequence[str], slab: Slab) -> None:
+    def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         for i, key in enumerate(keys):
-            self.set(key, slab.on_host(i))
+            self.set(key, encoded.on_host(i))
 
     def create(self, key: str) -> LocalSink:
         with self._writing(key):
