@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def read_region(locator: Locator, selection: Outer | Points, out: Any, device: A
 
 def _alone(chain: Chain) -> bool:
     """Whether a chunk of this chain can be read here."""
-    return chain.is_uncompressed or chain.chunk_decoder is not None
+    return chain.decodes_parts
 
 
 def _located(
@@ -140,15 +140,13 @@ class Work:
     def _decoded(self) -> Fetch:
         """Reads what is stored into memory of the calling thread, and decodes it."""
         source = self.device.empty(max(self.rows[0][2], 0))
-        view, address, fill, nbytes = memoryview(source), source.ctypes.data, self.files.fill, self.chain.spec.nbytes
-        decode, size = cast(Any, self.chain.chunk_decoder)(), self.chain.spec.dtype.itemsize
+        view, fill, decode = memoryview(source), self.files.fill, self.chain.chunk_decoder()
 
         def fetch(row: Row, memory: np.ndarray) -> float:
             stored = view[: row[2]]
             fill(row[0], row[1], stored)
             read = time.perf_counter()
-            first, last = row[3][4:]
-            decode(memory.ctypes.data, nbytes, stored, address, first * size, (last + 1) * size)
+            decode(stored, memory, *row[3][4:])
             return read
 
         return fetch
