@@ -73,7 +73,7 @@ class Stream:
     def wait_event(self, event):
         self.waited.append(event.name)
 
-    def trace(self, event=None):
+    def record(self, event=None):
         self.recorded += 1
         event = event or Event()
         event.name = f"{self.name} {self.recorded}"

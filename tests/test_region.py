@@ -228,10 +228,13 @@ def test_a_part_of_a_blosc_frame(first: int, length: int, blocksize: int) -> Non
     data = VALUES.tobytes()[:300_000]
     last = min(first + length, len(data))
     frame = bytearray(numcodecs.blosc.compress(np.frombuffer(data, "u2"), b"lz4", 5, 1, blocksize))
-    skip, cut, part = cut_out(memoryview(frame), first, last)
-    made = bytes(numcodecs.blosc.decompress(bytes(frame[cut:])))
-    assert len(made) == part and skip <= first and last <= skip + part
-    assert made == data[skip : skip + part]
+    before = bytes(frame)
+    cut = cut_out(memoryview(frame), first, last)
+    made = bytes(numcodecs.blosc.decompress(bytes(frame[cut.start :])))
+    assert len(made) == cut.nbytes and cut.skipped <= first and last <= cut.skipped + cut.nbytes
+    assert made == data[cut.skipped : cut.skipped + cut.nbytes]
+    cut.undo(memoryview(frame))
+    assert bytes(frame) == before
 
 
 def test_the_beginning_of_a_zstd_frame() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import ChunkDecoder
+from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.blosc_library import compressor, decoder
 from gpuzarr.cpu.blosc_snappy import decode_snappy
@@ -93,10 +93,9 @@ class Blosc:
         _decode_others(chunks, target, others.tolist())
         return target
 
-    @property
-    def chunk_decoder(self) -> Callable[[], ChunkDecoder] | None:
-        """See `Chain.single`."""
-        return None if decoder() is None else _single
+    def chunk_decoder(self) -> AddressDecoder | None:
+        """A decoder that decodes only those blocks of a chunk that have wanted bytes."""
+        return None if (decode := decoder()) is None else _chunk_decoder(decode)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
@@ -143,14 +142,19 @@ class Blosc:
         return self.shuffle if self.shuffle != _AUTO else 2 if (self.typesize or 1) == 1 else 1
 
 
-def _single() -> ChunkDecoder:
-    decode = cast(Decode, decoder())
-
-    def run(target: int, nbytes: int, chunk: memoryview, source: int, first: int, last: int) -> None:
-        if len(chunk) < HEADER or not _plain(chunk, 0, len(chunk), nbytes):
+def _chunk_decoder(decode: Decode) -> AddressDecoder:
+    def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+        size = len(stored)
+        if size < HEADER or not _plain(stored, 0, size, nbytes):
             raise CodecError("the header of the chunk is unusual")
-        skip, cut, part = cut_out(chunk, first, last)
-        decode(target + skip, part, source + cut, len(chunk) - cut)
+        if stored.readonly or last - first == nbytes:
+            return decode(target, nbytes, source, size)
+        cut = cut_out(stored, first, last)
+        try:
+            decode(target + cut.skipped, cut.nbytes, source + cut.start, size - cut.start)
+        except CodecError:
+            cut.undo(stored)
+            raise
 
     return run
 

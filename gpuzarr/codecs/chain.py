@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec, EncodedBatch, Unmeasured, measured
-from gpuzarr.codecs.contract import ChunkDecoder, Codec
+from gpuzarr.codecs.contract import Codec, DecodesByAddress
+from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError
@@ -100,14 +101,28 @@ class Chain:
         return None
 
     @cached_property
-    def chunk_decoder(self) -> Callable[[], ChunkDecoder] | None:
-        """What makes a decoder, for the calling thread of the host, of one chunk to its elements as NumPy holds them.
+    def _decodes_by_address(self) -> DecodesByAddress | None:
+        """The codec, if it is the only one between the stored bytes and the elements, and can be called by address."""
+        codec = self.steps[1].codec if self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes else None
+        return codec if isinstance(codec, DecodesByAddress) else None
 
-        None where more than one codec must be undone, or that has no such method.
+    @property
+    def decodes_parts(self) -> bool:
+        """Whether `chunk_decoder` may do less where less of a chunk is wanted."""
+        return self.is_uncompressed or self._decodes_by_address is not None
+
+    def chunk_decoder(self) -> ChunkDecoder:
+        """Make a decoder of one chunk after another, by the calling thread of the CPU, into memory of the caller.
+
+        It is for that thread alone. CodecError as of `decode`, with index 0.
         """
-        return (
-            getattr(self.steps[1].codec, "chunk_decoder", None) if self.is_contiguous and len(self.steps) == 2 else None
-        )
+        in_place, nbytes = self.decodes_in_place(CPU), self.spec.nbytes
+        default = whole_decoder(self.spec, in_place, lambda stored, device, into: self.decode(stored, device, into))
+        if self.is_uncompressed and nbytes is not None:
+            return copier(self.spec, nbytes, default)
+        if self._decodes_by_address is None or (decode := self._decodes_by_address.chunk_decoder()) is None:
+            return default
+        return address_decoder(self.spec, nbytes or 0, decode, default)
 
     def decodes_in_place(self, device: Device) -> bool:
         """Whether `decode` can put the elements straight to where the caller wants them."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from gpuzarr.devices.contract import Device
 
-# (target, nbytes, chunk, source, first, last): `chunk`, which lies at address `source` and may be changed, becomes
-# `nbytes` bytes at `target`, of which those from `first` to `last` are wanted. CodecError for what is wrong or unusual.
-ChunkDecoder = Callable[[int, int, memoryview, int, int, int], None]
+# decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes lie at address `source`, becomes
+# `nbytes` > 0 bytes at address `target`, of which those from `first` to before `last` are wanted; others may be left as
+# they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
+# damaged, and for what is unusual, which `Codec.decode` then decodes.
+AddressDecoder = Callable[[int, int, memoryview, int, int, int], None]
 Kind = Literal["array->array", "array->bytes", "bytes->bytes"]
 
 
@@ -27,8 +29,8 @@ class Codec(Protocol):
     A codec that shuffles may have `planes(chunks, spec, device, width, bits)`: as decode on a GPU, without `into`, but
     chunks whose bytes (or bits, where `bits` says so) are shuffled by elements of `width` bytes may be left so; then
     gpu.planes.Planes is returned. `spec.nbytes` is known.
-    A bytes->bytes codec may have `single()` and `encoder()`, which make for the calling thread of the host a
-    `ChunkDecoder` and a host.chunkwise.Encoder: one chunk at a time, by address.
+    A bytes->bytes codec may have `chunk_encoder()`, which makes for the calling thread of the host a
+    cpu.chunkwise.Encoder: one chunk at a time, by address.
     A bad chunk gives CodecError(message, index). Nothing else may be raised for bad bytes.
 
     encode on a GPU is asked for where `why_host_to_encode(spec)` is None; a codec without that method
@@ -52,3 +54,15 @@ class Codec(Protocol):
     def decode(self, chunks: Any, spec: Any, device: Device, into: Any = None) -> Any: ...
 
     def encode(self, chunks: Any, spec: Any, device: Device) -> Any: ...
+
+
+@runtime_checkable
+class DecodesByAddress(Protocol):
+    """A bytes->bytes codec whose library decodes one chunk, or a part of one, by address on the calling thread.
+
+    All others decode a chunk as a batch of one.
+    """
+
+    def chunk_decoder(self) -> AddressDecoder | None:
+        """Make a decoder for the calling thread; None where the library cannot be called so."""
+        ...

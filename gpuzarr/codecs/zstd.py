@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.codecs.contract import ChunkDecoder
+from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.chunkwise import Decode, Encoder
 from gpuzarr.cpu.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
@@ -20,7 +19,7 @@ from gpuzarr.formats.zstd_frame import beginning, content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
 from gpuzarr.gpu import nvcomp_streams as streams
 
-WORTH = 1 << 16  # bytes at the end of a chunk that it is worth not to decode
+MIN_SKIPPED_BYTES = 1 << 16  # at the end of a chunk: to leave fewer of them out takes longer than to decode them
 _MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
 
 
@@ -62,10 +61,10 @@ class Zstd:
         target = chunkwise.room(chunks, spec.nbytes, device, into)
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
-    @property
-    def chunk_decoder(self) -> Callable[[], ChunkDecoder] | None:
-        """See `Chain.single`: a chunk is decoded to the end of the block that has the last wanted byte."""
-        return None if decoder() is None else _single
+    def chunk_decoder(self) -> AddressDecoder | None:
+        """A decoder that decodes a chunk to the end of the block that has the last wanted byte."""
+        decode, decode_some = decoder(), partial_decoder()
+        return None if decode is None or decode_some is None else _chunk_decoder(decode, decode_some)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
@@ -82,15 +81,13 @@ class Zstd:
         return None if encode is None else Encoder(bound, encode)
 
 
-def _single() -> ChunkDecoder:
-    decode, decode_some = cast(Decode, decoder()), cast(DecodeSome, partial_decoder())
-
-    def run(target: int, nbytes: int, chunk: memoryview, source: int, first: int, last: int) -> None:
-        if last < nbytes - WORTH:
-            enough = beginning(chunk, nbytes, last)
+def _chunk_decoder(decode: Decode, decode_some: DecodeSome) -> AddressDecoder:
+    def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+        if last < nbytes - MIN_SKIPPED_BYTES:
+            enough = beginning(stored, nbytes, last)
             if enough is not None and decode_some(target, nbytes, source, enough) >= last:
                 return
-        decode(target, nbytes, source, len(chunk))
+        decode(target, nbytes, source, len(stored))
 
     return run
 

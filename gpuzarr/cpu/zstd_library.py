@@ -97,7 +97,7 @@ def encoder(level: int, checksum: bool) -> EncodeTo | None:
     library = _library()
     if library is None:
         return None
-    if not hasattr(_local, "chunk_encoder"):
+    if not hasattr(_local, "encoder"):
         _local.encoder = _Encoder(library)
     return partial(_local.encoder.encode, (level, int(checksum)))
 

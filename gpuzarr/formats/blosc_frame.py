@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -108,11 +108,27 @@ class _Blocks:
     splits: np.ndarray
 
 
-def cut_out(frame: Any, first: int, last: int) -> tuple[int, int, int]:
-    """Make of a frame, in its own memory, one of only those blocks that hold its decoded bytes `first` to `last`.
+class Cut(NamedTuple):
+    """A frame made of some blocks of another, in the memory of that: it begins at its byte `start`, and ends with it.
 
-    `frame` is a writable buffer with a header that was checked. What is returned is the decoded bytes that are left
-    out before, where the new frame begins, and the bytes that it decodes to; it ends with the old one.
+    It decodes to `nbytes` bytes, those from byte `skipped` of the decoded chunk on. `overwritten`: the bytes of the old
+    frame that lay where the new one's header and table of blocks lie.
+    """
+
+    skipped: int
+    start: int
+    nbytes: int
+    overwritten: bytes = b""
+
+    def undo(self, frame: Any) -> None:
+        """Make the old frame of it again."""
+        frame[self.start : self.start + len(self.overwritten)] = self.overwritten
+
+
+def cut_out(frame: Any, first: int, last: int) -> Cut:
+    """Make of a frame, in its own memory, one of only the blocks that hold its decoded bytes `first` to before `last`.
+
+    `frame` is a writable buffer with a header that was checked.
     """
     version, lz_version, flags, typesize, nbytes, blocksize, size = _HEADER.unpack_from(frame)
     blocks, short = -(-nbytes // blocksize), nbytes % blocksize
@@ -120,13 +136,14 @@ def cut_out(frame: Any, first: int, last: int) -> tuple[int, int, int]:
     if short:
         begin = min(begin, max(blocks - 2, 0))  # a frame has a whole block at least
     if flags & _COPIED or end - begin == blocks or size < HEADER + 4 * blocks:
-        return 0, 0, nbytes
-    skip, cut, starts = begin * blocksize, 4 * begin, struct.Struct(f"<{end - begin}I")
+        return Cut(0, 0, nbytes)
+    skipped, cut, starts = begin * blocksize, 4 * begin, struct.Struct(f"<{end - begin}I")
+    overwritten = bytes(frame[cut : cut + HEADER + starts.size])
     moved = [start - cut & 0xFFFFFFFF for start in starts.unpack_from(frame, HEADER + cut)]
-    part = min(nbytes, end * blocksize) - skip
+    part = min(nbytes, end * blocksize) - skipped
     _HEADER.pack_into(frame, cut, version, lz_version, flags, typesize, part, blocksize, size - cut)
     starts.pack_into(frame, HEADER + cut, *moved)
-    return skip, cut, part
+    return Cut(skipped, cut, part, overwritten)
 
 
 def parse_headers(encoded: EncodedBatch, expected_nbytes: int | None) -> Headers:

@@ -16,9 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.indexing.region import Chunk
@@ -131,7 +129,7 @@ class Chunks:
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
         """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
         spec = self.chain.spec
-        itemsize, decode = spec.dtype.itemsize, _chunk_decoder(self.chain)
+        itemsize, decode = spec.dtype.itemsize, self.chain.chunk_decoder()
         stored = memoryview(self.device.empty(max(sizes, default=0)))
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
@@ -182,24 +180,6 @@ class Chunks:
         coords = [of * n + i for of, n, i in zip(chunk[0], counts, within, strict=True)]
         error.index = None if isinstance(error, CodecError) else 0
         return blamed(error, self.source, np.array([coords], np.int64).reshape(1, -1))
-
-
-def _chunk_decoder(chain: Chain) -> Callable[[memoryview, np.ndarray, int, int], None]:
-    spec, itemsize = chain.spec, chain.spec.dtype.itemsize
-    if chain.chunk_decoder is not None:
-        single, nbytes = chain.chunk_decoder(), spec.nbytes or 0
-
-        def decode(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
-            source = np.frombuffer(stored, np.uint8).ctypes.data
-            single(target.ctypes.data, nbytes, stored, source, first * itemsize, (last + 1) * itemsize)
-
-        return decode
-
-    def decode_whole(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
-        data = np.frombuffer(stored, np.uint8)
-        target[...] = chain.decode(EncodedBatch(data, np.zeros(1, np.int64), np.array([len(data)])), CPU)[0]
-
-    return decode_whole
 
 
 def groups(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

@@ -66,9 +66,9 @@ class Copies:
         with copying:
             memory = self.xp.empty(rounded(data.nbytes), np.uint8)
             there = shaped(memory, data)
-            begin = copying.trace()
+            begin = copying.record()
             there.set(data, copying)
-            end = copying.trace()
+            end = copying.record()
         batch_memory.keep(memory, len(memory))
         batch_memory.trace.add_time("copy", begin, end)
         self._current().wait_event(end)
@@ -97,7 +97,7 @@ class Copies:
         if batch_memory is None or not data.nbytes:
             return partial(self._fetched, data)
         batch_memory.keep(data, behind_view(data))
-        return partial(self._leave, data, batch_memory, self._current().trace())
+        return partial(self._leave, data, batch_memory, self._current().record())
 
     def _fetched(self, data: Any, count: int | None = None) -> np.ndarray:
         with self.on():
@@ -109,7 +109,7 @@ class Copies:
             self.current.count(fetched=some.nbytes)
             host = shaped(self.pin(some.nbytes), some)
             leaving.wait_event(launched)
-            begin = leaving.trace()
+            begin = leaving.record()
             some.get(stream=leaving, out=host, blocking=False)
             end = self._end(leaving)
             batch_memory.trace.add_time("copy", begin, end)
@@ -119,7 +119,7 @@ class Copies:
     def _end(self, stream: Any) -> Any:
         """An event. Where batches are settled on threads, who waits for it sleeps: the others need the cores."""
         batch_memory = self.current.batch_memory
-        return stream.trace(
+        return stream.record(
             self.xp.cuda.Event(block=batch_memory is not None and batch_memory.trace.write_behind_depth > 0)
         )
 

@@ -250,7 +250,7 @@ class Cuda:
 
     def timestamp(self) -> Any:
         """The point that the current stream has reached when it comes here."""
-        return self.xp.cuda.get_current_stream().trace()
+        return self.xp.cuda.get_current_stream().record()
 
     @contextmanager
     def after(self, mark: Any = None) -> Iterator[None]:
@@ -351,7 +351,7 @@ class Cuda:
         """There is always something to wait for: the copy from the stage."""
         with self.on():
             complete = self._pending.take(self)
-            return complete or self.xp.cuda.get_current_stream().trace().synchronize
+            return complete or self.xp.cuda.get_current_stream().record().synchronize
 
 
 @cache

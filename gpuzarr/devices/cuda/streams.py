@@ -46,4 +46,4 @@ class LaunchLock:
             try:
                 yield stream
             finally:
-                self._last = stream.trace()
+                self._last = stream.record()

@@ -1,0 +1,80 @@
+"""Decode one chunk, by the calling thread of the CPU, into memory that the caller gives."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import ChunkSpec, EncodedBatch
+from gpuzarr.codecs.contract import AddressDecoder
+from gpuzarr.devices.cpu import CPU, Cpu
+from gpuzarr.errors import CodecError
+
+# decode(stored, target, first, last): the bytes `stored` become a chunk in `target`, a C-contiguous array of its shape
+# and dtype, of which elements `first` to `last` (inclusive, in C order) are wanted; others may be left as they were.
+# `stored` may be changed, unless it is read-only. CodecError for bad bytes.
+ChunkDecoder = Callable[[memoryview, np.ndarray, int, int], None]
+BatchDecoder = Callable[[EncodedBatch, Any, EncodedBatch | None], Any]  # of a Chain: encoded, device, into
+
+
+def whole_decoder(spec: ChunkSpec, in_place: bool, decode: BatchDecoder) -> ChunkDecoder:
+    """Make a decoder of whole chunks, whatever is wanted of them, by codecs that take a batch.
+
+    `in_place`: whether `decode` can be given the place of the chunk. Scratch is kept between calls.
+    """
+    device = Cpu(CPU.threads)  # whose scratch is not used up by the chunks of the scope that the caller is in
+    start = np.zeros(1, np.int64)
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+        encoded = EncodedBatch(np.frombuffer(stored, np.uint8), start, np.array([len(stored)], np.int64))
+        with device.scratch_scope():
+            if in_place:
+                memory = target.reshape(-1).view(np.uint8)
+                decode(encoded, device, EncodedBatch(memory, start, np.array([len(memory)], np.int64)))
+            else:
+                target.reshape(1, *spec.shape)[...] = decode(encoded, device, None)
+
+    return run
+
+
+def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecoder:
+    """Make a decoder of chunks that are stored as they are, of which only what is wanted is copied.
+
+    `otherwise` is called for a chunk of another size, and raises the error.
+    """
+    item = spec.dtype.itemsize
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+        if len(stored) != nbytes:
+            return otherwise(stored, target, first, last)
+        wanted = slice(first * item, (last + 1) * item)
+        memoryview(target.reshape(-1).view(np.uint8))[wanted] = stored[wanted]
+
+    return run
+
+
+def address_decoder(spec: ChunkSpec, nbytes: int, decode: AddressDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
+    """Make a decoder from that of the only codec between the stored bytes and the elements.
+
+    `otherwise` is called for what that refuses: it decodes what is unusual, and says what is wrong with the rest.
+    """
+    item = spec.dtype.itemsize
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+        try:
+            decode(_address(target), nbytes, stored, _address(stored), first * item, (last + 1) * item)
+        except CodecError:
+            otherwise(stored, target, first, last)
+
+    return run
+
+
+def _address(data: Any) -> int:
+    """The address of the first byte of a buffer or an array, in a sixth of the time that NumPy takes."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(data))
+    except (TypeError, ValueError):  # read-only or empty, or of a dtype that has no buffer
+        return np.asarray(data).ctypes.data
