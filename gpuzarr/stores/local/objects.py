@@ -63,7 +63,7 @@ class LocalObjects:
         count = len(self._paths)
         self._files, self._lengths = [MISSING] * count, [MISSING] * count
         try:
-            if not self._always and PERMITS.take(count):
+            if not self._always and PERMITS.value.take(count):
                 self._permits, self._together = count, True
             spread(self._open if self._together else self._look, count, self._threads)
         except BaseException:
@@ -77,7 +77,7 @@ class LocalObjects:
         for file in files:
             if file != MISSING:
                 os.close(file)
-        PERMITS.give(permits)
+        PERMITS.value.give(permits)
 
     def lengths(self) -> list[int]:
         return self._lengths

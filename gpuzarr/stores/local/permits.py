@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import threading
+
+from gpuzarr.per_process import PerProcess
 
 MAX_OPEN_FILES = 256
 
 
 class Permits:
-    """A count of open files that never waits, and starts anew in a forked child."""
+    """A count of open files that never waits."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.renew()
-        os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self) -> None:
-        self.free, self.lock = self.number, threading.Lock()
+    def __init__(self, number: int = MAX_OPEN_FILES) -> None:
+        self.free, self._lock = number, threading.Lock()
 
     def take(self, n: int) -> bool:
         """Take `n` permits, or none where so many are not free; tell which."""
-        with self.lock:
+        with self._lock:
             enough = n <= self.free
             self.free -= n if enough else 0
         return enough
 
     def give(self, n: int) -> None:
-        with self.lock:
+        with self._lock:
             self.free += n
 
 
-PERMITS = Permits(MAX_OPEN_FILES)
+PERMITS = PerProcess(Permits)
