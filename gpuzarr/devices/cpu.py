@@ -123,7 +123,7 @@ class Cpu:
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
-        self._pool.forget()
+        self._pool.renew()
 
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
         batches = list(batches)
