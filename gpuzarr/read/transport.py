@@ -9,8 +9,6 @@ from gpuzarr.errors import DeviceError
 from gpuzarr.read.strategy import Options, Plan
 from gpuzarr.stores.local.gds import why_not
 
-_NO_HEADERS = ("bytes", "transpose", "crc32c", "numcodecs.shuffle")  # codecs of which the host sees no byte
-
 
 def choose(store: Any, device: Device, plan: Plan, options: Options) -> tuple[bool, str]:
     """Whether by GDS, and that in words. DeviceError where it was asked for and cannot be."""
@@ -20,7 +18,7 @@ def choose(store: Any, device: Device, plan: Plan, options: Options) -> tuple[bo
         crossing, why = share.chain.host_steps
         if crossing < len(share.chain.steps):
             return _posix(f"the host decodes some of it ({why})", options, device)
-        if options.io == "auto" and (headers := [s.name for s in share.chain.steps if s.name not in _NO_HEADERS]):
+        if options.io == "auto" and (headers := [s.name for s in share.chain.steps if s.reads_headers]):
             return _posix(f"the host looks at the frames of {headers[-1]}", options, device)
     if why_not_gds := why_not(store):
         return _posix(why_not_gds, options, device)
