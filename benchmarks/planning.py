@@ -21,8 +21,9 @@ from benchmarks import timing
 from benchmarks.layouts import Layout, numcodec, write, zarr_codec
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.gpu.place import Chunks, place
+from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import basic
-from gpuzarr.read.strategy import Options, plan
+from gpuzarr.read.batch_plan import BatchPlanner
 from tests.emulator import Emulated
 from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library
@@ -74,10 +75,13 @@ def planned(folder: Path, case: str, chunks: int) -> float:
     memory = np.empty(1, "f4").view(DeviceArray)
     out = np.lib.stride_tricks.as_strided(memory, shape, np.empty(1).strides * len(shape)).view(DeviceArray)
     before = time.perf_counter()
-    for batch in plan(a.layout, basic(..., a.shape), device, Options()).batches:
+    found = list(parts(basic(..., a.shape), a.layout.axes, a.layout.together(device)))
+    for batch in BatchPlanner(a.layout, device, device.memory_limit, extents=shape).plan(found).batches:
         there = np.ones(len(batch.coords), bool)
         if not shard:
-            there = a.locator.locate(batch.coords, {}).present
+            route = a.locator.route(batch.coords)
+            with a.store.open(route.keys) as objects:
+                there = a.locator.locate(route, objects, {}).present
         lies = Chunks(np.arange(len(there), dtype=np.uint64) * np.uint64(65536), _strides(chunk), 1, None)
         place(device, batch.parts, there, lies, out, 0)
     return time.perf_counter() - before

@@ -65,6 +65,13 @@ class StoreError(GpuZarrError, OSError):
     """The store could not be read or written."""
 
 
+def as_store_error(error: Exception, action: str, key: str, store: object) -> StoreError:
+    """Make a StoreError, with the same errno, of what a system call raised: "cannot read 'c/0' of LocalStore(...)"."""
+    problem = StoreError(f"cannot {action} {key!r} of {store!r}: {getattr(error, 'strerror', None) or error}")
+    problem.errno = getattr(error, "errno", None)
+    return problem
+
+
 class StoreKindError(StoreError, TypeError, ValueError):
     """What was given as a store is of no kind that we know; the message says which we know."""
 

@@ -14,11 +14,11 @@ import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
-from gpuzarr.read import read as read_path
+from gpuzarr.read import batches
 from gpuzarr.read.memory import parse_bytes
-from gpuzarr.read.read import Reader
 from tests.conftest import host_array
 
 SHAPE, CHUNKS = (48, 40, 40), (8, 8, 16)  # 4 KiB a chunk
@@ -120,17 +120,17 @@ class Stop(KeyboardInterrupt):
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])
-@pytest.mark.parametrize("place", ["_read", "_decode", "_place", "_complete"])
+@pytest.mark.parametrize("stage", ["fetch", "decode", "place", "complete"])
 def test_an_interrupt_leaves_nothing_behind(
-    place: str, error: type[BaseException], small: Path, device: Device, monkeypatch: pytest.MonkeyPatch
+    stage: str, error: type[BaseException], small: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if place == "_complete" and not device.gpu:
-        pytest.skip("the CPU settles nothing")
+    if stage == "complete" and not device.gpu:
+        pytest.skip("on the CPU nothing is left to complete")
     a = gpuzarr.open_array(small, device=device, memory_limit="400KiB")
-    owner: Any = Reader
-    if device.gpu and place in ("_decode", "_place"):  # where one launch places a whole batch
-        owner, place = read_path, place[1:] + ("d" if place == "_decode" else "")
-    right, calls = getattr(owner, place), []
+    on_cpu = {"fetch": (batches, "fetch"), "decode": (Chain, "decode"), "place": (batches, "assign")}
+    on_gpu = {"fetch": (batches, "fetch"), "decode": (batches, "decoded"), "place": (batches, "place_on_gpu")}
+    owner, name = (on_gpu | {"complete": (batches.Batches, "_complete")} if device.gpu else on_cpu)[stage]
+    right, calls = getattr(owner, name), []
 
     def stops(*arguments: Any) -> Any:
         calls.append(1)
@@ -139,8 +139,7 @@ def test_an_interrupt_leaves_nothing_behind(
         return right(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Reader, "_destinations", lambda self, batch: None)
-        patch.setattr(owner, place, stops)
+        patch.setattr(owner, name, stops)
         with pytest.raises(error):
             a[...]
     assert not device.gpu or held(device) == 0

@@ -92,10 +92,10 @@ def kvikio(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setitem(sys.modules, name, part)
     monkeypatch.setattr(gds, "find_spec", lambda name: name == "kvikio")
     monkeypatch.setattr(CuFile, "opened", 0)
-    gds._why_not_in.cache_clear()
+    gds.why_not.cache_clear()
     yield module
     gds.FILES.clear()
-    gds._why_not_in.cache_clear()
+    gds.why_not.cache_clear()
 
 
 @pytest.fixture
@@ -132,13 +132,13 @@ def test_why_not(tmp_path: Path, gpu: Device, kvikio: Any, monkeypatch: pytest.M
     path = write(tmp_path, "raw")
 
     def problem(**options: Any) -> str:
-        gds._why_not_in.cache_clear()
+        gds.why_not.cache_clear()
         with pytest.raises(DeviceError, match="no GDS on") as caught:
             gpuzarr.open_array(options.pop("store", path), **({"device": gpu, "io": "gds"} | options))[...]
         return str(caught.value)
 
     assert "host memory" in problem(device="cpu")
-    assert "is no folder" in problem(store={"zarr.json": (path / "zarr.json").read_bytes()})
+    assert "is not a folder" in problem(store={"zarr.json": (path / "zarr.json").read_bytes()})
     assert "validate='host'" in problem(validate="host")
     kvikio.there = False
     assert "nvidia-fs" in problem()

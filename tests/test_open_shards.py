@@ -37,14 +37,14 @@ def on(device: Device, values: np.ndarray) -> Any:
 
 
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The keys of what is read from folders."""
-    found, right = list[list[str]](), LocalStore.read
+    """The keys of what is opened to be read from folders."""
+    found, right = list[list[str]](), LocalStore.open
 
-    def read(store: LocalStore, ranges: Any, *rest: Any) -> Any:
-        found.append(list(ranges.keys))
-        return right(store, ranges, *rest)
+    def opened(store: LocalStore, keys: Any, *rest: Any) -> Any:
+        found.append(list(keys))
+        return right(store, keys, *rest)
 
-    monkeypatch.setattr(LocalStore, "read", read)
+    monkeypatch.setattr(LocalStore, "open", opened)
     return found
 
 

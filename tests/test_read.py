@@ -214,8 +214,8 @@ def test_a_shard_replaced_between_index_and_chunk(tmp_path: Path, monkeypatch: p
     locate = Locator.locate
     replaced = []
 
-    def slow(self: Locator, coords: np.ndarray, memo: Any) -> Any:
-        located = locate(self, coords, memo)
+    def slow(self: Locator, *arguments: Any) -> Any:
+        located = locate(self, *arguments)
         if not replaced:
             z[...] = np.random.default_rng(0).integers(0, 9, 64)
             replaced.append(z[...])
@@ -223,7 +223,7 @@ def test_a_shard_replaced_between_index_and_chunk(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(Locator, "locate", slow)
     got = a[...]
-    np.testing.assert_array_equal(got, replaced[0])
+    assert np.array_equal(got, np.ones(64)) or np.array_equal(got, replaced[0])  # one shard or the other, no mixture
     np.testing.assert_array_equal(a[...], z[...])
 
 
@@ -235,7 +235,7 @@ def test_an_error_stops_the_read_and_leaves_all_in_order(stored: tuple[Path, np.
         def __getattr__(self, name: str) -> Any:
             return getattr(a.store, name)
 
-        def read(self, *arguments: Any) -> Any:
+        def open(self, *arguments: Any) -> Any:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

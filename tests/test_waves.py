@@ -23,10 +23,12 @@ from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.errors import DeviceError
 from gpuzarr.gpu.algorithms import ALGORITHMS
+from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import basic
 from gpuzarr.read import estimate as stored
+from gpuzarr.read.batch_plan import FULL_GPU_STREAMS as STREAMS
+from gpuzarr.read.batch_plan import BatchPlanner
 from gpuzarr.read.memory import BatchBudget, Cost, share
-from gpuzarr.read.strategy import STREAMS, Options, plan
 from tests.conftest import host_array
 
 GPU = cast(Device, SimpleNamespace(gpu=True, prefetch_depth=2, threads=1, batch_bytes=256 << 20, memory_limit=1 << 30))
@@ -203,7 +205,8 @@ def test_nobody_looks_at_sizes_where_all_fits(tmp_path: Path, gpu: Device) -> No
         asked.append(len(coords))
 
     for limit, times in ((64 * MIB, 0), (MIB, 1)):
-        plan(layout, basic(..., SHAPE), gpu, Options(limit), sizes)
+        found = list(parts(basic(..., SHAPE), layout.axes, layout.together(gpu)))
+        BatchPlanner(layout, gpu, limit, sizes=sizes, extents=SHAPE).plan(found)
         assert len(asked) == times
 
 

@@ -93,11 +93,6 @@ class Chain:
         alone = self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes
         return self.steps[1].decodes_by_address if alone else None
 
-    @property
-    def decodes_parts(self) -> bool:
-        """Whether `chunk_decoder` may do less where less of a chunk is wanted."""
-        return self.is_uncompressed or self._decodes_by_address is not None
-
     def chunk_decoder(self) -> ChunkDecoder:
         """Make a decoder of one chunk after another, by the calling thread of the CPU, into memory of the caller.
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, EncodedBatch, packed
 from gpuzarr.devices.pipeline import Complete, Launch, Load
-from gpuzarr.devices.threads import Task, ThreadPool, ended
+from gpuzarr.devices.threads import SharedIterator, Task, ThreadPool, ended
 from gpuzarr.devices.trace import Trace
+from gpuzarr.per_process import PerProcess
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
@@ -78,6 +79,7 @@ class Cpu:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or cores()
+        self._pool = PerProcess(partial(ThreadPool, self.threads))
         self.batch_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
         self._scratch = _Scratch()
 
@@ -121,38 +123,18 @@ class Cpu:
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
-        self.__dict__.pop("_crew", None)
+        self._pool.forget()
 
-    def run(self, load: Load, finish: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+    def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
         batches = list(batches)
         if trace is not None:
             trace.count(batches=len(batches))
-        if len(batches) == 1:
-            self._one(load, finish, batches[0])
-        else:
-            self.each(
-                partial(self._batch, load, finish), batches, self.threads + (trace.write_behind_depth if trace else 0)
-            )
+        threads = self.threads + (trace.write_behind_depth if trace else 0)
+        self.each(partial(self._batch, load, launch), batches, threads)
 
-    def _one(self, load: Load, finish: Launch, batch: Any) -> None:
-        """This thread loads, all decode.
-
-        Loading a little is many short system calls: two threads at it wait more for each other than for storage.
-        """
+    def _batch(self, load: Load, launch: Launch, batch: Any) -> None:
         with self.scratch_scope():
-            pieces = load(batch).pieces(self.threads)
-            if len(pieces) == 1:
-                finish(pieces[0])
-            else:
-                self.each(partial(self._finish, finish), pieces)
-
-    def _finish(self, finish: Launch, loaded: Any) -> None:
-        with self.scratch_scope():
-            finish(loaded)
-
-    def _batch(self, load: Load, finish: Launch, batch: Any) -> None:
-        with self.scratch_scope():
-            finish(load(batch))
+            launch(load(batch))
 
     def scratch_scope(self) -> _ScratchScope:
         """`with`: scratch that this thread takes within is kept to the end."""
@@ -160,67 +142,41 @@ class Cpu:
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
         """Call work(item) for each, on `threads` threads (default: one a core); the first error is raised."""
-        items, threads = list(items), threads or self.threads
-        if len(items) < 2 or self.threads < 2:
-            for item in items:
+        items = list(items)
+
+        def run(left: Iterator[Any]) -> None:
+            for item in left:
                 work(item)
+
+        self.share(run, items, min(threads or self.threads, len(items)))
+
+    def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
+        """Call run(left) on `threads` threads, this one included; `left` is one iterator that all take items from.
+
+        After an error it gives no more. The first error is raised when all threads have ended.
+        """
+        if threads < 2 or self.threads < 2:
+            run(iter(items))
             return
-        shared = _Queue(work, items)
+        left = SharedIterator(items)
         tasks: list[Task] = []
         try:
-            self._pool.ask(shared.drain, min(threads, len(items)) - 1, tasks)
-            shared.drain()
+            self._pool.value.ask(partial(left.drain, run), threads - 1, tasks)
+            left.drain(run)
         finally:
-            shared.stop(tasks)
+            left.stop()
+            for error in ended(tasks):
+                if error is not None:
+                    raise error
 
     def checked(self) -> Complete | None:
         """Nothing is ever left to check: a host codec raises at once."""
         return None
-
-    @cached_property
-    def _pool(self) -> ThreadPool:
-        pools.append(self)
-        return ThreadPool(self.threads)
-
-
-class _Queue:
-    """Items that several threads take from; after an error nobody takes another."""
-
-    def __init__(self, work: Callable[[Any], None], items: list[Any]) -> None:
-        self._work, self._next = work, iter(items)
-
-    def drain(self) -> None:
-        try:
-            while (item := next(self._next, None)) is not None:  # next() on a list iterator is atomic
-                self._work(item)
-        except BaseException:
-            self._next = iter(())
-            raise
-
-    def stop(self, tasks: list[Task]) -> None:
-        """Let nobody take another item, wait for those at work, and raise their first error."""
-        self._next = iter(())
-        for error in ended(tasks):
-            if error is not None:
-                raise error
 
 
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-
-pools: list[Cpu] = []
-
-
-def _forget_pools() -> None:
-    """A forked child has none of its parent's threads: it starts its own."""
-    for host in pools:
-        host.__dict__.pop("_crew", None)
-    pools.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pools)
 
 CPU: Any = Cpu()  # Any: a Device but for the members that only a GPU has

@@ -8,10 +8,38 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
+from typing import Any
 
 _number = count()
+
+
+class SharedIterator:
+    """An iterator that several threads take items from; it can be stopped for all of them."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items, self._lock = iter(items), threading.Lock()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        with self._lock:
+            return next(self._items)
+
+    def stop(self) -> None:
+        """Give no item any more."""
+        with self._lock:
+            self._items = iter(())
+
+    def drain(self, run: Callable[[Iterator[Any]], None]) -> None:
+        """Call run(self); if it fails, no other thread begins another item."""
+        try:
+            run(self)
+        except BaseException:
+            self.stop()
+            raise
 
 
 class Task:

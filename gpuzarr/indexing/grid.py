@@ -165,6 +165,16 @@ class ChunkBlock:
             inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))
             out[box.region(out, xp)] = chunk[inside]
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last element of a single chunk, in its C order, that is wanted."""
+        first = last = 0
+        for s in self.segments:
+            index = s.inside
+            ends = (index.start, index.stop - 1) if isinstance(index, slice) else (int(index.min()), int(index.max()))
+            first, last = first * s.size + ends[0], last * s.size + ends[1]
+        return first, last
+
     def present(self, present: np.ndarray) -> list[ChunkBlock]:
         """Only the chunks that are there: a box each."""
         return [box for box, is_present in zip(self.split(1), present, strict=True) if is_present]
@@ -229,6 +239,12 @@ class ChunkPoints:
         """Put what the flat `value` has for the chunks into batch (n, *chunk_shape); of a point's values the last."""
         inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
         batch[tuple(inside)] = value[xp.asarray(self.outside)]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last element of a single chunk, in its C order, that is wanted."""
+        numbers = np.ravel_multi_index(self.inside, self.chunk_shape) if self.inside else np.zeros(1, np.int64)
+        return int(numbers.min()), int(numbers.max())
 
     def present(self, present: np.ndarray) -> list[ChunkPoints]:
         """Only the chunks that are there."""

@@ -89,9 +89,9 @@ class Layout:
         return {}
 
     @cached_property
-    def shares(self) -> dict[Any, Any]:
-        """What `gpuzarr.read.strategy` keeps for the next read."""
-        return {}
+    def is_regular(self) -> bool:
+        """Whether all chunks have the same shape."""
+        return all(isinstance(axis, RegularAxis) for axis in self.axes)
 
     def chain(self, chunk_shape: tuple[int, ...]) -> Chain:
         """The codecs for innermost chunks of that shape."""

@@ -27,9 +27,9 @@ from gpuzarr.nodes.indexers import Indexer
 from gpuzarr.nodes.info import About, about, codecs, in_store
 from gpuzarr.nodes.inputs import as_out, as_value
 from gpuzarr.nodes.resize import appended, change_shape, regions
+from gpuzarr.read import read
 from gpuzarr.read.explain import Explanation, explain
 from gpuzarr.read.memory import parse_bytes
-from gpuzarr.read.read import read
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -170,7 +170,7 @@ class Array:
 
     @cached_property
     def locator(self) -> Locator:
-        return Locator(self.layout, self.store)
+        return Locator(self.layout)
 
     @cached_property
     def chunks(self) -> tuple[Any, ...]:
@@ -320,7 +320,7 @@ class Array:
         try:
             write(self._target, selection, value, self.device, limit, trace, opened)
         finally:
-            self.locator.forget()
+            self.locator.indexes.forget()
             nbytes = prod(selection.shape) * self.dtype.itemsize
             self.last_write = WriteReport(self.device, trace, nbytes, time.perf_counter() - begin)
 

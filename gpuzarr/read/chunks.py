@@ -1,175 +1,206 @@
-"""A small region of local files on a CPU: each thread takes the next chunk, reads, decodes and places it.
+"""Read chunk by chunk, on a CPU: each thread takes the next chunk, reads, decodes and places it.
 
-The batches of `read` are for many chunks. Of a few large ones, what a batch reads has left the cache when it is
-decoded, and the interpreter, which threads have in turns, takes as long as the codec. Here a chunk stays in its core's
-cache, only as much of it is read and decoded as is wanted, where the codec can, and few words are made of it. What is
-unusual, and all that goes wrong, is left to the batches: they read it again, and say what it is.
+Batches are for many small chunks. Of large ones, what a batch reads has left the cache when it is decoded, and the
+interpreter, which threads have in turns, takes as long as the codec. Here a chunk stays in its core's cache, and only
+as much of it is decoded as is wanted, where the codec can.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import CodecError, GpuZarrError
-from gpuzarr.indexing.locate import Locator
-from gpuzarr.indexing.region import Cell, cells
-from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.read.strategy import ALONE, places
-from gpuzarr.stores.contract import MISSING
-from gpuzarr.stores.local.objects import Opened
-from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.indexing.region import Chunk
+from gpuzarr.indexing.shard_indexes import Indexes, Shards
+from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
+from gpuzarr.read.thresholds import MAX_OPEN_OBJECTS, MAX_REGION_CHUNKS
+from gpuzarr.stores.contract import MISSING, Objects, Ranges
 
-MOST = 64, 1 << 24  # chunks of a small region, and decoded bytes of all
-LEAST = 1 << 14  # decoded bytes of a chunk; smaller ones are sooner decoded together
-ODD = 1 << 16  # bytes that a chunk may be stored in beyond twice those that it is decoded to
-
-Row = tuple[int, int, int, Cell]  # file, offset, bytes (MISSING: the chunk is not there)
-Fetch = Callable[[Row, np.ndarray], float]  # what is wanted of a chunk, into its memory; the time when it was read
+Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
+Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
 _BYTES = itemgetter(2)
 
 
-def read_region(locator: Locator, selection: Outer | Points, out: Any, device: Any, trace: Trace) -> bool:
-    """Fill `out`, as `gpuzarr.read.read` does, if this is a small region, nothing is unusual and nothing goes wrong.
-
-    Else False: then anything may be in `out`, and `trace` is as it was.
-    """
-    layout, store = locator.layout, locator.store
-    nbytes = layout.spec.nbytes or 0
-    if nbytes < LEAST or not isinstance(store, LocalStore) or out.dtype != layout.spec.dtype or len(layout.levels) > 1:
-        return False
-    found = cells(selection, layout.axes, layout.per_object, min(MOST[0], MOST[1] // nbytes))
-    if found is None or not _alone(chain := layout.chain(layout.spec.shape)):
-        return False
-    objects = list(dict.fromkeys([cell[0] for cell in found]))
-    try:
-        with store.opened(layout.keys(np.array(objects, np.int64))) as files:
-            rows = _located(locator, objects, files, found)
-            if rows is None:
-                return False
-            work = Work(rows, files, chain, device, out)
-            work.run()
-            if files.changed():
-                return False
-    except (GpuZarrError, OSError):
-        return False
-    _tell(trace, work)
-    return True
-
-
-def _alone(chain: Chain) -> bool:
-    """Whether a chunk of this chain can be read here."""
-    return chain.decodes_parts
-
-
-def _located(
-    locator: Locator, objects: Sequence[tuple[int, ...]], files: Opened, found: Sequence[Cell]
-) -> list[Row] | None:
-    """Where the chunks lie, the largest first; None where a shard's index is not known yet, or a place is odd."""
-    numbers = {of: i for i, of in enumerate(objects)}
-    rows: list[Row] = []
-    if locator.layout.levels:
-        if (indexes := locator.known(objects, files.versions)) is None:
-            return None
-        for cell in found:
-            index = indexes[i := numbers[cell[0]]]
-            offset, size = (MISSING, MISSING) if index is None else index[cell[1]].tolist()
-            if offset != MISSING and offset + size > files.lengths[i]:
-                return None
-            rows.append((i, offset, size, cell))
-    else:
-        rows = [(i, 0, files.lengths[i], cell) for cell in found for i in (numbers[cell[0]],)]
-    rows.sort(key=_BYTES, reverse=True)  # threads that end with small ones end at about the same time
-    return rows if rows[0][2] <= 2 * (locator.layout.spec.nbytes or 0) + ODD else None
-
-
 @dataclass(frozen=True)
-class Work:
-    """The chunks of a region. `seconds`: of each thread, in storage, decoding and placing."""
+class Chunks:
+    """Read these chunks, all of the same shape, into `out`, on so many threads of the CPU `device`."""
 
-    rows: Sequence[Row]
-    files: Opened
+    source: Source
+    chunks: Iterable[Chunk]
     chain: Chain
-    device: Any
     out: Any
-    seconds: list[tuple[float, float, float]] = field(default_factory=list)
+    device: Any
+    threads: int
+    trace: Trace
 
     def run(self) -> None:
-        """Read all chunks, on as many threads as it is worth. GpuZarrError or OSError for what goes wrong."""
-        several = len(self.rows) * (self.chain.spec.nbytes or 0) > ALONE
-        left = iter(self.rows)  # which each thread takes its next chunk from
-        self.device.each(self._some, [left] * (min(self.device.threads, len(self.rows)) if several else 1))
+        """Read all of them. ChunkError for one that is damaged."""
+        indexes: Indexes = {}
+        for group in groups(self.chunks):
+            self._read(group, indexes)
 
-    def _some(self, left: Iterator[Row]) -> None:
-        """What one thread does: chunk after chunk, as long as there are some."""
-        with self.device.scratch_scope():
-            fetch = self._raw() if self.chain.is_uncompressed else self._decoded()
+    def _read(self, group: Sequence[Chunk], indexes: Indexes) -> None:
+        source, begin = self.source, perf_counter()
+        holders = list(dict.fromkeys([chunk[0] for chunk in group]))
+        keys = source.layout.keys(np.array(holders, np.int64))
+        for _ in range(MAX_TRIES):
+            with source.store.open(keys) as objects:
+                try:
+                    rows = self._located(group, holders, objects, indexes)
+                    self._decode(rows, objects, begin)
+                except (ChunkError, StoreError):
+                    if objects.changed():
+                        continue
+                    raise
+                if not objects.changed():
+                    return
+        raise StoreError(f"{keys[0]!r} of {source.store!r} is replaced faster than it can be read")
+
+    def _located(
+        self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects, indexes: Indexes
+    ) -> list[Row]:
+        """Where the chunks lie. Of few the largest come first: then threads end at about the same time."""
+        numbers = {of: i for i, of in enumerate(holders)}
+        rows: list[Row] = []
+        if self.source.layout.levels:
+            shards = Shards(0, holders, Ranges.whole(objects.keys))
             try:
-                self._place(left, fetch)
-            except BaseException:
-                list(left)  # nobody needs to begin another one
-                raise
+                entries = self.source.locator.indexes.entries(shards, objects, indexes)
+            except CodecError as error:
+                first = next((c for c in group if error.index in (None, numbers[c[0]])), group[0])
+                raise self._blamed(error, first) from error
+            for chunk in group:
+                offset, size = entries[i := numbers[chunk[0]]][chunk[1]].tolist()
+                rows.append((i, offset, size, chunk))
+        else:
+            lengths = objects.lengths()
+            rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
+        if len(rows) <= MAX_REGION_CHUNKS:
+            rows.sort(key=_BYTES, reverse=True)
+        return rows
 
-    def _place(self, left: Iterator[Row], fetch: Fetch) -> None:
-        spec, now = self.chain.spec, time.perf_counter
-        chunk = self.device.empty(spec.nbytes).view(spec.dtype).reshape(spec.shape)
+    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float) -> None:
+        present = [row for row in rows if row[2] != MISSING]
+        reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
+        try:
+            fill = objects.reader(reads)
+        except RangeError as error:
+            raise self._blamed(error, present[error.index][3]) from error
+        self.trace.count(batches=1, chunks=len(present), stored=sum(map(_BYTES, present)))
+        self.trace.add_time("storage", begin, perf_counter())
+        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill)
+        if present:
+            self.device.share(run, range(len(present)), min(self.threads, len(present)))
+        if len(present) < len(rows):
+            for row in rows:
+                if row[2] == MISSING:
+                    self._fill_missing(row[3])
+
+    def _decode_some(self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, left: Iterator[int]) -> None:
+        """Do the part of one thread: read, decode and place the chunks whose numbers `left` gives."""
+        spec, i = self.chain.spec, 0
         storage = decoding = placing = 0.0
-        for row in left:
-            begin, (_, _, inside, outside, _, _) = now(), row[3]
-            place = self.out[outside]
-            if row[2] == MISSING:
-                place[...] = spec.fill_value
-            elif place.shape == spec.shape and place.flags.carray:  # which an array that is read-only is not
-                read = fetch(row, place)
-                storage, decoding = storage + read - begin, decoding + now() - read
-            else:
-                read = fetch(row, chunk)
-                done = now()
-                place[...] = chunk[inside]
-                storage, decoding, placing = storage + read - begin, decoding + done - read, placing + now() - done
-        self.seconds.append((storage, decoding, placing))
+        with self.device.scratch_scope():
+            fetch = self._fetcher(sizes, fill)
+            memory = self.device.empty(spec.nbytes).view(spec.dtype).reshape(spec.shape)
+            try:
+                for i in left:
+                    begin, chunk = perf_counter(), chunks[i]
+                    place = self._place(chunk)
+                    read = fetch(i, chunk, memory if place is None else place)
+                    decoded = perf_counter()
+                    if place is None:
+                        self._assign(chunk, memory)
+                    storage += read - begin
+                    decoding += decoded - read
+                    placing += perf_counter() - decoded
+            except CHUNK_FAULTS as error:
+                raise self._blamed(error, chunks[i]) from error
+        for stage, seconds in (("storage", storage), ("decode", decoding), ("place", placing)):
+            self.trace.add_time(stage, 0.0, seconds)
 
-    def _decoded(self) -> Fetch:
-        """Reads what is stored into memory of the calling thread, and decodes it."""
-        source = self.device.empty(max(self.rows[0][2], 0))
-        view, fill, decode = memoryview(source), self.files.fill, self.chain.chunk_decoder()
+    def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+        """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
+        if self.chain.is_uncompressed:
+            return self._uncompressed_fetcher(sizes, fill)
+        decode, stored = self.chain.chunk_decoder(), memoryview(self.device.empty(max(sizes)))
 
-        def fetch(row: Row, memory: np.ndarray) -> float:
-            stored = view[: row[2]]
-            fill(row[0], row[1], stored)
-            read = time.perf_counter()
-            decode(stored, memory, *row[3][4:])
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
+            data = stored[: sizes[i]]
+            fill(i, data)
+            read = perf_counter()
+            decode(data, target, chunk[4], chunk[5])
             return read
 
         return fetch
 
-    def _raw(self) -> Fetch:
-        """Reads what is wanted."""
-        fill, size, nbytes = self.files.fill, self.chain.spec.dtype.itemsize, self.chain.spec.nbytes
+    def _uncompressed_fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+        itemsize = self.chain.spec.dtype.itemsize
 
-        def fetch(row: Row, memory: np.ndarray) -> float:
-            if row[2] != nbytes:
-                raise CodecError(f"a chunk of {row[2]} bytes")
-            first, last = row[3][4] * size, (row[3][5] + 1) * size
-            fill(row[0], row[1] + first, memoryview(memory.reshape(-1).view(np.uint8))[first:last])
-            return time.perf_counter()
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
+            first, last = chunk[4] * itemsize, (chunk[5] + 1) * itemsize
+            if sizes[i] == last - first:
+                fill(i, memoryview(target.reshape(-1).view(np.uint8))[first:last])
+            else:  # a chunk of a wrong size: the decoder says so
+                data = memoryview(bytearray(sizes[i]))
+                fill(i, data)
+                self.chain.chunk_decoder()(data, target, chunk[4], chunk[5])
+            return perf_counter()
 
         return fetch
 
+    def _place(self, chunk: Chunk) -> np.ndarray | None:
+        """The part of `out` that is the whole chunk, if it lies there as a chunk does."""
+        if chunk[2] is None:
+            return None
+        place = self.out[chunk[3]]
+        return place if place.shape == self.chain.spec.shape and place.flags.carray else None
 
-def _tell(trace: Trace, work: Work) -> None:
-    """What was done."""
-    trace.limit, trace.prefetch_depth, trace.io = work.device.memory_limit, 0, "POSIX: into host memory"
-    trace.codecs = partial(places, work.chain, work.device)
-    sizes = [row[2] for row in work.rows if row[2] != MISSING]
-    trace.count(batches=1, chunks=len(sizes), stored=sum(sizes))
-    for seconds in work.seconds:
-        trace.times += [(stage, 0.0, s) for stage, s in zip(("storage", "decode", "place"), seconds, strict=True)]
+    def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
+        if chunk[2] is None:
+            chunk[3].place(decoded[None], self.out, np)
+        else:
+            self.out[chunk[3]] = decoded[chunk[2]]
+
+    def _wanted(self, size: int, chunk: Chunk) -> tuple[int, int]:
+        """Offset in the stored chunk and bytes that are read: of an uncompressed one only what is wanted."""
+        if not self.chain.is_uncompressed or size != self.chain.spec.nbytes:
+            return 0, size  # of a wrong size: it is read, for its decoder to say so
+        itemsize = self.chain.spec.dtype.itemsize
+        return chunk[4] * itemsize, (chunk[5] + 1 - chunk[4]) * itemsize
+
+    def _fill_missing(self, chunk: Chunk) -> None:
+        if chunk[2] is None:
+            chunk[3].fill(self.out, self.chain.spec.fill_value, np)
+        else:
+            self.out[chunk[3]] = self.chain.spec.fill_value
+
+    def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
+        counts = self.source.layout.per_object
+        within = np.unravel_index(chunk[1], counts) if counts else ()
+        coords = [of * n + i for of, n, i in zip(chunk[0], counts, within, strict=True)]
+        error.index = None if isinstance(error, CodecError) else 0
+        return blamed(error, self.source, np.array([coords], np.int64).reshape(1, -1))
+
+
+def groups(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """The chunks of up to MAX_OPEN_OBJECTS objects together."""
+    group: list[Chunk] = []
+    holders: set[tuple[int, ...]] = set()
+    for chunk in chunks:
+        if chunk[0] not in holders and len(holders) == MAX_OPEN_OBJECTS:
+            yield group
+            group, holders = [], set()
+        holders.add(chunk[0])
+        group.append(chunk)
+    if group:
+        yield group

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT
-from gpuzarr.errors import CodecError, RangeError, StoreError
+from gpuzarr.errors import CodecError, StoreError
 from gpuzarr.indexing.grid import Part
-from gpuzarr.indexing.locate import Indexes, Locator
+from gpuzarr.indexing.locate import Locator
+from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.stores.contract import Store
 
 WINDOWS, EACH = 8, 8  # places of the selection that are looked at, and neighbours at each
@@ -35,22 +35,15 @@ def sizes(locator: Locator, store: Store) -> Sizes:
 
 def _sizes(locator: Locator, store: Store, memo: Indexes, coords: np.ndarray) -> np.ndarray | None:
     """None where only reading tells, or where that will be an error."""
+    route = locator.route(coords)
     try:
-        located = locator.locate(coords, memo)
-        found = located.ranges.sizes
-        if (found < 0).all():
-            known = [_size(store, located.ranges.keys[i]) for i in located.ranges.objects.tolist()]
-            if None in known:
-                return None
-            found = np.array(known, np.int64)
-        return np.where(located.present, np.maximum(found, 0), 0)
-    except (CodecError, RangeError, StoreError):
+        with store.open(route.keys) as objects:
+            located = locator.locate(route, objects, memo)
+            if not locator.layout.levels:
+                return np.maximum(objects.lengths(), 0) if store.has_cheap_lengths else None
+            return np.where(located.present, located.ranges.sizes, 0)
+    except (CodecError, StoreError):
         return None
-
-
-def _size(store: Any, key: str) -> int | None:
-    ask = getattr(store, "size", None)
-    return None if ask is None else ask(key)
 
 
 def estimated(parts: Sequence[Part], sizes: Sizes) -> int | None:

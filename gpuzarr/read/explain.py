@@ -12,10 +12,9 @@ from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.indexing.flip import ascending, descending
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.read import estimate as stored
-from gpuzarr.read.read import Source
-from gpuzarr.read.strategy import Options, plan
-from gpuzarr.read.transport import choose
+from gpuzarr.read import strategy
+from gpuzarr.read.fetch import Source
+from gpuzarr.read.strategy import Options, places
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Explanation:
 
     device: str
     result_shape: tuple[int, ...]
+    work: str  # "chunk by chunk" or "batch by batch"
     chunks: int
     batches: int
     prefetch_depth: int  # that are loaded beside the one that is decoded
@@ -42,9 +42,9 @@ class Explanation:
     def __str__(self) -> str:
         steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
         reason = f", because {self.because}" if self.because else ""
+        how = self.work if self.work == "chunk by chunk" else f"in {self.batches} batches"
         return (
-            f"read {self.result_shape} from {self.chunks} chunks in {self.batches} batches on {self.device}, "
-            f"{self.io}\n"
+            f"read {self.result_shape} from {self.chunks} chunks {how} on {self.device}, {self.io}\n"
             f"decode {self.decoded_bytes} bytes for {self.result_bytes} wanted: {steps}\n"
             f"hold at most {self.planned_bytes} bytes beyond the result (limit {self.memory_limit})\n"
             f"GPU decode: {self.gpu_decode}{reason}"
@@ -61,25 +61,23 @@ def gpu_decode(layout: Layout, chain: Chain | None = None) -> tuple[str, str]:
 
 def explain(source: Source, selection: Outer | Points, device: Device, options: Options) -> Explanation:
     """What `read` would do. No chunk is read, at most indexes of shards and the sizes of some files."""
-    layout = source.layout
-    sizes = stored.sizes(source.locator, source.store)
-    turned = isinstance(selection, Outer) and any(map(descending, selection.axes))
-    planned = plan(layout, ascending(selection), device, options, sizes, contiguous=not turned)
-    batches, shares = planned.batches, list(planned.shares.values())
-    itemsize = layout.spec.dtype.itemsize
-    verdict, why = gpu_decode(layout, shares[0].chain if shares else None)
+    is_flipped = isinstance(selection, Outer) and any(map(descending, selection.axes))
+    plan = strategy.choose(source, ascending(selection), not is_flipped, device, options)
+    itemsize = source.layout.spec.dtype.itemsize
+    verdict, why = gpu_decode(source.layout, plan.chain)
     return Explanation(
         device=device.name,
         result_shape=selection.shape,
-        chunks=sum(len(batch.coords) for batch in batches),
-        batches=len(batches),
-        prefetch_depth=planned.prefetch_depth,
-        decoded_bytes=sum(len(batch.coords) * prod(batch.chunk_shape) * itemsize for batch in batches),
+        work=plan.kind,
+        chunks=plan.chunks,
+        batches=plan.count,
+        prefetch_depth=plan.prefetch_depth,
+        decoded_bytes=plan.decoded_elements * itemsize,
         result_bytes=prod(selection.shape) * itemsize,
-        memory_limit=planned.limit,
-        planned_bytes=max((planned.held(batch, device) for batch in batches), default=0),
-        io=choose(source.store, device, planned, options)[1],
-        codecs=planned.codecs(device),
+        memory_limit=plan.limit,
+        planned_bytes=plan.planned_bytes(device),
+        io=plan.io,
+        codecs=places(plan.chain, device) if plan.chain else (),
         gpu_decode=verdict,
         because=why,
     )

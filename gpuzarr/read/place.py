@@ -1,4 +1,7 @@
-"""A batch on a GPU: decoded chunks, and fill values for those that are missing, go to their place in one launch."""
+"""The three ways of chunks into the result: decoded straight to their place, by assignment, or by a kernel.
+
+The kernel puts the decoded chunks of a batch to their places, and fill values where chunks are missing, in one launch.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import EncodedBatch
+from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
@@ -66,3 +69,50 @@ def _as_stored(
         problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, where {chain.spec.nbytes} are due"
         raise CodecError(problem, index, codec)
     return Chunks(addresses(stored, device), strides, plain.swap, stored.data)
+
+
+def bytes_of(out: Any, spec: ChunkSpec) -> Any:
+    """The bytes of `out`, if chunks may be decoded straight to where they belong; else None."""
+    fits = out.flags.c_contiguous and out.dtype == spec.dtype and spec.nbytes is not None
+    return out.reshape(-1).view(np.uint8) if fits else None
+
+
+def destinations(parts: Sequence[Part], out: Any) -> np.ndarray | None:
+    """Where in the bytes of `out` each chunk of the parts begins; None if one does not lie there in one piece."""
+    starts: list[np.ndarray] = []
+    for part in parts:
+        if (begins := part.destination(out)) is None:
+            return None
+        starts.append(begins)
+    return starts[0] if len(starts) == 1 else np.concatenate(starts)
+
+
+def assign(parts: Sequence[Part], chunks: Any, out: Any, xp: Any) -> None:
+    """Place decoded chunks, (n, *chunk_shape), in the order of the parts."""
+    first = 0
+    for part in parts:
+        part.place(chunks[first : first + len(part)], out, xp)
+        first += len(part)
+
+
+def fill_missing(
+    parts: Sequence[Part], present: np.ndarray, out: Any, fill_value: Any, xp: Any, in_place: bool = False
+) -> tuple[Part, ...]:
+    """Put the fill value where chunks are missing; the parts of the other chunks, which are still to be placed.
+
+    `in_place`: they are in `out` already, and stay.
+    """
+    found: list[Part] = []
+    first = 0
+    for part in parts:
+        some = present[first : first + len(part)]
+        first += len(part)
+        if some.all():
+            found.append(part)
+        elif in_place:
+            for missing in part.present(~some):
+                missing.fill(out, fill_value, xp)
+        else:
+            part.fill(out, fill_value, xp)
+            found += part.present(some)
+    return tuple(found)

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.coalesce import segments, used
-from gpuzarr.stores.contract import MISSING, Ranges
+from gpuzarr.per_process import PerProcess
+from gpuzarr.stores.coalesce import check_reads, requests
+from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
+
+MAX_REQUEST_BYTES = 1 << 24
 
 
-class _Lock:
-    """Of all mappings: a mapping belongs to one process, and its locks are held shortly.
-
-    A forked child has one of its own: another thread may hold its parent's.
-    """
-
-    def __init__(self) -> None:
-        self.begin()
-        os.register_at_fork(after_in_child=self.begin)
-
-    def begin(self) -> None:
-        self.held = threading.RLock()
-
-
-_LOCK = _Lock()
+_LOCK = PerProcess(threading.RLock)  # of all mappings: a mapping belongs to one process, and is locked shortly
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +36,19 @@ class MappingStore:
         return f"MappingStore({type(self.mapping).__name__} at {id(self.mapping):#x})"
 
     def get(self, key: str) -> bytes | None:
-        value = self._value(key)
+        value = self.value(key)
         return None if value is None else value.tobytes()
 
-    def version(self, key: str) -> None:
-        """A mapping cannot tell."""
-        return None
+    def open(self, keys: Sequence[str], threads: int = 1) -> MappingObjects:
+        return MappingObjects(self, keys)
 
-    def size(self, key: str) -> int | None:
-        """Of a dict: other mappings may have to fetch the value."""
-        if not isinstance(self.mapping, dict):
-            return None
-        value = self._value(key)
-        return MISSING if value is None else len(value)
+    def why_not_to_device(self) -> str:
+        return f"{self!r} is not a folder of files"
+
+    @property
+    def has_cheap_lengths(self) -> bool:
+        """True for a dict; other mappings may have to fetch the values."""
+        return isinstance(self.mapping, dict)
 
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
@@ -69,21 +58,7 @@ class MappingStore:
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         start = f"{prefix}/" if prefix else ""
         for key in [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]:
-            yield key, len(self._value(key) or b"")
-
-    def read(self, ranges: Ranges, place: Callable[[np.ndarray], EncodedBatch], threads: int = 1) -> EncodedBatch:
-        keys, objects = used(ranges)
-        values = [self._value(key) for key in keys]
-        lengths = [MISSING if value is None else len(value) for value in values]
-        plan = segments(self, ranges, keys, objects, lengths, gap=0, most=1 << 24)
-        encoded = place(plan.sizes)
-        into = memoryview(encoded.data if encoded.host is None else encoded.host)
-        rows = zip(*(a.tolist() for a in (plan.objects, encoded.starts, plan.offsets, plan.sizes)), strict=True)
-        for number, start, offset, size in rows:
-            value = values[number]
-            if value is not None:
-                into[start : start + size] = value[offset : offset + size]
-        return plan.ranges(encoded)
+            yield key, len(self.value(key) or b"")
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key) as mapping:
@@ -108,7 +83,7 @@ class MappingStore:
 
     @contextmanager
     def locked(self, keys: Sequence[str]) -> Iterator[None]:
-        with _LOCK.held:
+        with _LOCK.value:
             yield
 
     @contextmanager
@@ -129,7 +104,8 @@ class MappingStore:
             raise StoreError(f"cannot write {key!r} of {self!r}: a {type(self.mapping).__name__} cannot be changed")
         return self.mapping
 
-    def _value(self, key: str) -> memoryview | None:
+    def value(self, key: str) -> memoryview | None:
+        """The bytes of an object; None if there is none."""
         try:
             value = self.mapping[key]
         except KeyError:
@@ -142,6 +118,55 @@ class MappingStore:
             return memoryview(value).cast("B")
         except (TypeError, ValueError) as error:
             raise StoreError(f"the value of {key!r} of {self!r} is {type(value).__name__}, not bytes") from error
+
+
+class MappingObjects:
+    """The values of some keys of a MappingStore, each fetched once. See `Objects`."""
+
+    def __init__(self, store: MappingStore, keys: Sequence[str]) -> None:
+        self.keys, self._store = keys, store
+
+    def __enter__(self) -> MappingObjects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.__dict__.pop("_values", None)
+
+    @cached_property
+    def _values(self) -> list[memoryview | None]:
+        return [self._store.value(key) for key in self.keys]
+
+    def lengths(self) -> list[int]:
+        return [MISSING if value is None else len(value) for value in self._values]
+
+    def versions(self, known: Sequence[Any]) -> list[None]:
+        """A mapping cannot tell."""
+        return [None] * len(self.keys)
+
+    def changed(self) -> bool:
+        """Tell that nothing has: the values are held."""
+        return False
+
+    def requests(self, ranges: Ranges) -> Requests:
+        return requests(self._store, ranges, self.lengths(), 0, MAX_REQUEST_BYTES)
+
+    def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        target = memoryview(into.data if into.host is None else into.host)
+        columns = requests.objects, into.starts, requests.offsets, requests.sizes
+        for number, start, offset, size in zip(*(column.tolist() for column in columns), strict=True):
+            if (value := self._values[number]) is not None:
+                target[start : start + size] = value[offset : offset + size]
+        return requests.ranges(into)
+
+    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+        check_reads(self._store, self.keys, reads, self.lengths())
+
+        def fill(i: int, into: memoryview) -> None:
+            number, offset, _, skip, size = reads[i]
+            if (value := self._values[number]) is not None:
+                into[:] = value[offset + skip : offset + skip + size]
+
+        return fill
 
 
 @dataclass(frozen=True)

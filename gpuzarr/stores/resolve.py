@@ -27,7 +27,7 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     thing = _of_zarr(thing)
     if isinstance(thing, Mapping):
         return MappingStore(thing)
-    if all(hasattr(thing, name) for name in ("get", "read", "names")):
+    if all(hasattr(thing, name) for name in ("get", "open", "names")):
         known: Store = thing
         return known
     path = os.fspath(thing) if isinstance(thing, str | os.PathLike) else None

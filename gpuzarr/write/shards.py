@@ -14,7 +14,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Located
-from gpuzarr.stores.contract import MISSING, Sink, Store
+from gpuzarr.stores.contract import MISSING, Objects, Sink, Store
 
 SMALL = 1 << 16  # bytes; smaller inner chunks are joined before they are written
 COPY = 8 << 20  # bytes of untouched inner chunks that are copied at once
@@ -46,12 +46,13 @@ class Shard:
         """Coordinates of the inner chunks that are not, (n, ndim)."""
         return self._first + np.argwhere(~self.touched.reshape(self._level.counts))
 
-    def keep(self, located: Located, numbers: np.ndarray) -> None:
+    def keep(self, objects: Objects, located: Located, numbers: np.ndarray) -> None:
         """Take over inner chunks of the old shard as they are stored."""
         ends = np.cumsum(located.ranges.sizes)
         for piece in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(ends // COPY)) + 1):
             if len(piece):
-                encoded = self._store.read(located.take(piece).ranges, _room)
+                requests = objects.requests(located.take(piece).ranges)
+                encoded = objects.read(requests, _room(requests.sizes))
                 self._add(numbers[piece][encoded.sizes != MISSING], encoded.take(encoded.sizes != MISSING))
 
     def add(self, numbers: np.ndarray, encoded: EncodedBatch, count: int) -> None:

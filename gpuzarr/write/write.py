@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from gpuzarr.indexing.grid import Part, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.stores.contract import MISSING
+from gpuzarr.read.fetch import ArraySource, Fetched, Memory, fetch
 from gpuzarr.write import strategy
 from gpuzarr.write.chunks import fits, write_cached
 from gpuzarr.write.memory import WriteBudget, chunks_per_batch, write_share
@@ -175,11 +175,12 @@ class Writing:
         coords = shard.untouched()
         if not len(coords):
             return
-        with self._blame(coords):
-            located = self._locator.locate(coords, {})
+        route = self._locator.route(coords)
+        with self.target.store.open(route.keys) as objects, self._blame(coords):
+            located = self._locator.locate(route, objects, {})
             if located.present.any():
                 present = np.flatnonzero(located.present)
-                shard.keep(located.take(present), shard.numbers(coords[present]))
+                shard.keep(objects, located.take(present), shard.numbers(coords[present]))
 
     def locked(self, keys: Sequence[str]) -> Any:
         return self.target.store.locked(keys) if self.target.safe else nullcontext()
@@ -218,7 +219,7 @@ class Writing:
     @cached_property
     def _locator(self) -> Locator:
         """A shard's index is read once: each shard is replaced only after its old chunks were located."""
-        return Locator(self.layout, self.target.store)
+        return Locator(self.layout)
 
     @cached_property
     def _shares(self) -> dict[tuple[tuple[int, ...], bool], WriteBudget]:
@@ -252,13 +253,9 @@ class Writing:
         if batch.covered:
             return Loaded(batch)
         begin = time.perf_counter()
-        with self._blame(batch.coords):
-            located = self._locator.locate(batch.coords, {})
-        present = located.present.copy()
-        with self._blame(batch.coords[present]):
-            encoded = self.target.store.read(located.take(np.flatnonzero(present)).ranges, self.device.pinned_buffer)
-        present[np.flatnonzero(present)[encoded.sizes == MISSING]] = False
-        encoded = encoded.take(encoded.sizes != MISSING)
+        source = ArraySource(self.target.store, self.target.path, self.layout, self._locator)
+        fetched = cast(Fetched, fetch(source, batch.coords, Memory(self.device)))
+        encoded, present = fetched.encoded, fetched.present
         self.trace.count(old=int(encoded.sizes.sum()))
         self.trace.add_time("load", begin, time.perf_counter())
         return Loaded(batch, encoded, present)

@@ -11,31 +11,22 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.coalesce import segments, used
-from gpuzarr.stores.contract import Ranges
-from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.contract import Requests
 
 KEPT = 256  # open files: to register one with cuFile takes longer than to read it
 
 
-def why_not(store: Any) -> str | None:
-    """None where the files of `store` can be read straight into the memory of a GPU; else why not."""
-    return _why_not_in(store.root) if isinstance(store, LocalStore) else f"{store!r} is no folder of files"
-
-
 @lru_cache(maxsize=256)
-def _why_not_in(root: str) -> str | None:
-    """Asked once a folder."""
+def why_not(root: str) -> str | None:
+    """None where the files of folder `root` can be read straight into the memory of a GPU; else why not. Asked once."""
     if not find_spec("kvikio"):
         return "kvikio is not installed: pip install gpuzarr[cuda13] (or gpuzarr[cuda12])"
     try:
@@ -110,37 +101,30 @@ def _registered(path: str) -> Any:
         return kvikio.CuFile(path, "r")
 
 
-def read(store: LocalStore, ranges: Ranges, place: Callable[[np.ndarray], EncodedBatch]) -> EncodedBatch:
-    """As `LocalStore.read`, but `place` gives an encoded batch in the memory of a GPU, and that is what comes back."""
-    keys, objects = used(ranges)
-    paths = [store.path(key) for key in keys]
-    lengths = [store.length(key, path) for key, path in zip(keys, paths, strict=True)]
-    plan = segments(store, ranges, keys, objects, lengths, store.coalesce_gap, store.coalesce_size)
-    encoded = place(plan.sizes)
+def read(store: object, paths: Sequence[str], requests: Requests, into: EncodedBatch) -> EncodedBatch:
+    """Read files into `into`, which lies in the memory of a GPU, as `Objects.read` does into that of the host."""
+    columns = requests.objects.tolist(), requests.offsets.tolist(), requests.sizes.tolist()
     with ExitStack() as files:
         opened: dict[int, Any] = {}
         pending: list[tuple[Any, Any, int, int]] = []
         try:
-            for j, (number, offset, size) in enumerate(
-                zip(plan.objects.tolist(), plan.offsets.tolist(), plan.sizes.tolist(), strict=True)
-            ):
+            for j, (number, offset, size) in enumerate(zip(*columns, strict=True)):
                 if size:
                     if number not in opened:
                         opened[number] = files.enter_context(FILES.open(paths[number]))
-                    buffer = encoded[j]
+                    buffer = into[j]
                     pending.append((opened[number].pread(buffer, size, offset), buffer, number, size))
             for future, _, number, size in pending:
                 if (done := future.get()) != size:
-                    raise StoreError(
-                        f"{keys[number]!r} of {store!r} became shorter while it was read: {done} of {size}"
-                    )
+                    path = paths[number]
+                    raise StoreError(f"{path!r} became shorter while it was read: {done} bytes of {size}")
         except (OSError, RuntimeError) as error:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(f"cannot read from {store!r} by cuFile: {error}") from error
         finally:
             _wait(pending)
-    return plan.ranges(encoded)
+    return requests.ranges(into)
 
 
 def _wait(pending: list[tuple[Any, Any, int, int]]) -> None:

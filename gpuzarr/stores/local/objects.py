@@ -1,98 +1,186 @@
-"""Files that are open together, each for a few small reads, on which little else than system calls is spent."""
+"""Files of a folder, opened to be read together.
+
+Little else is spent on a small read than its system calls. The files stay open for the whole `with`, so what is read of
+one is one version of it even where somebody replaces it meanwhile. Where they are too many, each is opened for its
+reads alone, and compared with what it was before.
+"""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from stat import S_ISREG
+from typing import TYPE_CHECKING, Any
 
-from gpuzarr.errors import StoreError
-from gpuzarr.stores.contract import MISSING
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.errors import StoreError, as_store_error
+from gpuzarr.stores.coalesce import check_reads, requests
+from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
+from gpuzarr.stores.local import gds
+from gpuzarr.stores.local.permits import PERMITS
+from gpuzarr.stores.spread import spread
+
+if TYPE_CHECKING:
+    from gpuzarr.stores.local.store import LocalStore
 
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not make us wait
 NO_FILE = (FileNotFoundError, NotADirectoryError)  # "a/b" where "a" is a file is missing too
+MAX_SEEK_BYTES = 2**31 - 1  # some file systems seek to here, or farther, for the end of a folder
+NO_VERSION = "missing"  # the version of a file that is not there
 Version = tuple[int, int, int]
+Row = tuple[int, int, int, int]  # number of the object, start in the target, offset in the file, bytes
 
 
-class Permits:
-    """A count of open files that never waits, and survives a fork."""
+class LocalObjects:
+    """The files of some keys of a LocalStore. See `Objects` and `ReadsToDevice`."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.renew()
-        os.register_at_fork(after_in_child=self.renew)
+    __slots__ = (
+        "_always",
+        "_files",
+        "_lengths",
+        "_paths",
+        "_permits",
+        "_store",
+        "_threads",
+        "_together",
+        "_versions",
+        "keys",
+    )
 
-    def renew(self) -> None:
-        self.free, self.lock = self.number, threading.Lock()
-
-    def take(self, n: int) -> bool:
-        with self.lock:
-            enough = n <= self.free
-            self.free -= n if enough else 0
-        return enough
-
-    def give(self, n: int) -> None:
-        with self.lock:
-            self.free += n
-
-
-def version_of(status: os.stat_result) -> Version:
-    """Which file it is, how long, and when it was written."""
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-class Opened:
-    """`with Opened(paths, permits) as files`: file i has `lengths[i]` bytes, MISSING where there is none.
-
-    OSError where one cannot be opened or is no file, or too many are open already; it does not say which.
-    """
-
-    __slots__ = ("_files", "_paths", "_permits", "lengths", "versions")
-
-    def __init__(self, paths: Sequence[str], permits: Permits) -> None:
-        self._paths, self._permits = paths, permits
+    def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1, always: bool = False) -> None:
+        """`always`: hold the files open whatever others hold."""
+        self.keys, self._store, self._threads, self._always = keys, store, threads, always
+        self._paths = [store.path(key) for key in keys]
         self._files: list[int] = []
-        self.lengths: list[int] = []
-        self.versions: list[Version | None] = []
+        self._lengths: list[int] = []
+        self._versions: list[Version | str] | None = None
+        self._permits = 0
+        self._together = always  # all files are open
 
-    def __enter__(self) -> Opened:
-        if not self._permits.take(len(self._paths)):
-            raise StoreError("too many files are open")
+    def __enter__(self) -> LocalObjects:
+        count = len(self._paths)
+        self._files, self._lengths = [MISSING] * count, [MISSING] * count
         try:
-            for path in self._paths:
-                self._open(path)
+            if not self._always and PERMITS.value.take(count):
+                self._permits, self._together = count, True
+            spread(self._open if self._together else self._look, count, self._threads)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._files:
+        files, self._files = self._files, []
+        permits, self._permits = self._permits, 0
+        for file in files:
             if file != MISSING:
                 os.close(file)
-        self._permits.give(len(self._paths))
+        PERMITS.value.give(permits)
 
-    def _open(self, path: str) -> None:
-        file, length, version = MISSING, MISSING, None
-        with suppress(*NO_FILE):
-            file = os.open(path, FLAGS)
-        self._files.append(file)
-        if file != MISSING:
-            status = os.fstat(file)
-            if not S_ISREG(status.st_mode):
-                raise StoreError(f"{path!r} is no file")
-            length, version = status.st_size, version_of(status)
-        self.lengths.append(length)
-        self.versions.append(version)
+    def lengths(self) -> list[int]:
+        return self._lengths
 
-    def fill(self, i: int, offset: int, into: memoryview) -> None:
-        """Read from file i at `offset`. StoreError where it ends before."""
-        if os.preadv(self._files[i], (into,), offset) != len(into):
-            raise StoreError("the file became shorter while it was read")
+    def versions(self, known: Sequence[Any] = ()) -> list[Version | str]:
+        if self._versions is None:
+            self._versions = self._versions_now()
+        return self._versions
 
     def changed(self) -> bool:
-        """Whether somebody wrote into one of the files since they were opened."""
-        pairs = zip(self._files, self.versions, strict=True)
-        return any(file != MISSING and version_of(os.fstat(file)) != version for file, version in pairs)
+        return self._versions is not None and self._versions != self._versions_now()
+
+    def requests(self, ranges: Ranges) -> Requests:
+        store = self._store
+        return requests(store, ranges, self._lengths, store.coalesce_gap, store.coalesce_size)
+
+    def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        target = memoryview(into.data if into.host is None else into.host)
+        columns = requests.objects, into.starts, requests.offsets, requests.sizes
+        rows = list(zip(*[column.tolist() for column in columns], strict=True))
+        fill = self._fill if self._together else self._fill_one_by_one
+        if not self._together:
+            rows.sort()
+        spread(lambda some: fill(rows[some.start : some.stop], target), len(rows), self._threads)
+        return requests.ranges(into)
+
+    def read_to_device(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        return gds.read(self._store, self._paths, requests, into)
+
+    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+        check_reads(self._store, self.keys, reads, self._lengths)
+        read = self._fill if self._together else self._fill_one_by_one
+
+        def fill(i: int, into: memoryview) -> None:
+            number, offset, _, skip, size = reads[i]
+            read(((number, 0, offset + skip, size),), into)
+
+        return fill
+
+    def _open(self, some: Iterable[int]) -> None:
+        """Open files and tell their lengths, by two system calls each."""
+        paths, files, lengths, i = self._paths, self._files, self._lengths, 0
+        try:
+            for i in some:
+                try:
+                    files[i] = file = os.open(paths[i], FLAGS)
+                except NO_FILE:
+                    continue
+                lengths[i] = length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond less than fstat
+                if length >= MAX_SEEK_BYTES and not S_ISREG(os.fstat(file).st_mode):
+                    raise StoreError(f"{self.keys[i]!r} of {self._store!r} is not a file")
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            raise as_store_error(error, "read", self.keys[i], self._store) from error
+
+    def _look(self, some: Iterable[int]) -> None:
+        for i in some:
+            self._lengths[i] = self._store.length(self.keys[i])
+
+    def _versions_now(self) -> list[Version | str]:
+        return [self._version(i) for i in range(len(self._paths))]
+
+    def _version(self, i: int) -> Version | str:
+        try:
+            if self._together:
+                return NO_VERSION if self._files[i] == MISSING else version_of(os.fstat(self._files[i]))
+            return version_of(os.stat(self._paths[i]))
+        except (OSError, ValueError):
+            return NO_VERSION
+
+    def _fill(self, rows: Iterable[Row], into: memoryview) -> None:
+        number = 0
+        try:
+            for number, start, offset, size in rows:
+                if size:
+                    done = os.preadv(self._files[number], (into[start : start + size],), offset)
+                    if done != size:
+                        self._fill_rest(number, into[start : start + size], offset, done)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise as_store_error(error, "read", self.keys[number], self._store) from error
+
+    def _fill_rest(self, number: int, into: memoryview, offset: int, done: int) -> None:
+        """Read what a short read left; one system call reads less than 2 GiB."""
+        while done < len(into):
+            more = os.preadv(self._files[number], (into[done:],), offset + done)
+            if not more:
+                key, end = self.keys[number], offset + done
+                raise StoreError(f"{key!r} of {self._store!r} became shorter while it was read: it ends at byte {end}")
+            done += more
+
+    def _fill_one_by_one(self, rows: Iterable[Row], into: memoryview) -> None:
+        """Do as `_fill` for files that are not open."""
+        for number, some in groupby(rows, key=itemgetter(0)):
+            with LocalObjects(self._store, [self.keys[number]], always=True) as one:
+                is_same = self._versions is None or self._versions[number] == one._version(0)
+                if not is_same or one._lengths[0] != self._lengths[number]:
+                    raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
+                one._fill([(0, *row[1:]) for row in some], into)
+
+
+def version_of(status: os.stat_result) -> Version:
+    """Tell a file from others by its number, its length, and the time when it was written."""
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,108 @@
+"""Indexes of the shards of one array, read where they are not known, and kept from read to read.
+
+An index is kept as long as the store says that its object is the same one, so a training loader that reads here and
+there decodes no index twice. What a store says nothing of is kept for one read alone, in the caller's `memo`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.codecs.sharding_indexed import ShardingIndexed
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.errors import CodecError, RangeError
+from gpuzarr.indexing.layout import Layout, Level
+from gpuzarr.stores.contract import MISSING, Objects, Ranges
+
+MAX_KEPT_ENTRIES = 1 << 20  # of all indexes of an array together, 16 bytes each
+NAME = ShardingIndexed.names[0]
+
+Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # depth and shard -> version of its object, entries
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Shards of one depth (0: the outermost) at `coords`, each in a range of `objects`; `present` is None for all."""
+
+    depth: int
+    coords: Sequence[Sequence[int]]
+    ranges: Ranges
+    present: np.ndarray | None = None
+
+
+class ShardIndexes:
+    """Indexes that are kept: int64 (inner chunks, 2), offset in the shard and size; -1 for a chunk that is missing."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._kept: Indexes = {}  # oldest first
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Keep none: objects were written. (A new file may have number, size and time of an old one.)"""
+        with self._lock:
+            self._kept.clear()
+
+    def entries(self, shards: Shards, objects: Objects, memo: Indexes) -> list[np.ndarray]:
+        """The index of each shard. CodecError, with the number of the shard, for an index that is damaged."""
+        names = [(shards.depth, *coords) for coords in shards.coords]
+        numbers = shards.ranges.objects.tolist()
+        known: list[Any] = [None] * len(objects.keys)
+        kept = [self._kept.get(name) for name in names]
+        for number, each in zip(numbers, kept, strict=True):
+            known[number] = each[0] if each else None
+        versions = objects.versions(known)
+        found: list[np.ndarray | None] = []
+        for name, number, each in zip(names, numbers, kept, strict=True):
+            each = memo.get(name) if versions[number] is None else each
+            found.append(each[1] if each and each[0] == versions[number] else None)
+        if unknown := [i for i, index in enumerate(found) if index is None]:
+            read = self._read(shards, np.array(unknown), objects)
+            versions = objects.versions(known)  # which a remote store may know only now
+            for i, index in zip(unknown, read, strict=True):
+                found[i], version = index, versions[numbers[i]]
+                self._keep(memo if version is None else self._kept, names[i], (version, index))
+        return [index for index in found if index is not None]
+
+    def _keep(self, where: Indexes, name: tuple[int, ...], index: tuple[Any, np.ndarray]) -> None:
+        with self._lock:
+            where.pop(name, None)
+            where[name] = index
+            is_much = len(index[1]) * len(where) > MAX_KEPT_ENTRIES
+            entries = sum(len(entries) for _, entries in where.values()) if is_much else 0
+            while entries > MAX_KEPT_ENTRIES and len(where) > 1:
+                entries -= len(where.pop(next(iter(where)))[1])
+
+    def _read(self, shards: Shards, which: np.ndarray, objects: Objects) -> list[np.ndarray]:
+        level = self._layout.levels[shards.depth]
+        some = which if shards.present is None else which[shards.present[which]]
+        found: dict[int, np.ndarray] = {}
+        try:
+            if len(some):
+                requests = objects.requests(_index_ranges(shards.ranges.take(some), level))
+                encoded = objects.read(requests, CPU.encoded_batch(requests.sizes))
+                some, encoded = some[encoded.sizes != MISSING], encoded.take(encoded.sizes != MISSING)
+            if len(some):
+                found = dict(zip(some.tolist(), level.codec.entries(encoded, level.spec), strict=True))
+        except (CodecError, RangeError) as error:
+            raise CodecError(str(error), None if error.index is None else int(some[error.index]), NAME) from error
+        if len(found) == len(which):
+            return list(found.values())
+        nothing = np.full((prod(level.counts), 2), MISSING, np.int64)
+        return [found.get(i, nothing) for i in which.tolist()]
+
+
+def _index_ranges(shards: Ranges, level: Level) -> Ranges:
+    """Locate the indexes of these shards."""
+    nbytes = level.index_bytes
+    if (short := (shards.sizes >= 0) & (shards.sizes < nbytes)).any():
+        raise CodecError("the shard is too short to hold its index", int(np.argmax(short)))
+    end = np.where(shards.sizes < 0, -nbytes, shards.offsets + shards.sizes - nbytes)
+    offsets = end if level.codec.index_location == "end" else shards.offsets
+    return Ranges(shards.keys, shards.objects, offsets, np.full(len(shards), nbytes, np.int64))

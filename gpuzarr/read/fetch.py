@@ -1,0 +1,141 @@
+"""Fetch chunks as they are stored, and decode them: all of a read but the placing of elements.
+
+Whoever wants chunks and not a selection (a loader, pyramids, a copy, another library's pipeline) calls these two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.indexing.layout import Layout
+from gpuzarr.indexing.locate import Locator
+from gpuzarr.indexing.shard_indexes import Indexes
+from gpuzarr.stores.contract import MISSING, Objects, ReadsToDevice, Requests, Store
+
+MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
+
+
+class Source(Protocol):
+    """What the read path needs to know of an array."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def locator(self) -> Locator: ...
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """A `Source` put together by who has no array of these."""
+
+    store: Store
+    path: str
+    layout: Layout
+    locator: Locator
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Chunks as they are stored: `encoded` has those that are `present`, a bool for each chunk that was asked for."""
+
+    encoded: EncodedBatch
+    present: np.ndarray
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where fetched chunks go: pinned memory of the device; or, `to_device`, memory on it.
+
+    `into`: where each chunk goes if all are present and have the sizes that `into` says. `max_bytes`: what several
+    chunks may take; None: anything.
+    """
+
+    device: Device
+    to_device: bool = False
+    into: EncodedBatch | None = None
+    max_bytes: int | None = None
+
+    def allows(self, requests: Requests) -> bool:
+        several = len(requests.wanted) > 1
+        return self.max_bytes is None or not several or packed(requests.sizes)[2] <= self.max_bytes
+
+    def target(self, requests: Requests) -> EncodedBatch:
+        sizes, into = requests.sizes, self.into
+        if into is not None and len(sizes) == len(into) and ((sizes == into.sizes) | (sizes == 0)).all():
+            return EncodedBatch(into.data, into.starts, sizes)
+        return self.device.device_buffer(sizes) if self.to_device else self.device.pinned_buffer(sizes)
+
+
+def fetch(source: Source, coords: np.ndarray, memory: Memory, indexes: Indexes | None = None) -> Fetched | None:
+    """Fetch the innermost chunks at `coords`, int64 (n, ndim). None where they take more than `memory` allows.
+
+    `indexes` are those of shards that one read has met, where the store cannot tell versions. ChunkError for a damaged
+    shard index; StoreError where the store cannot be read.
+    """
+    route, memo = source.locator.route(coords), {} if indexes is None else indexes
+    for _ in range(MAX_TRIES):
+        with source.store.open(route.keys, memory.device.readers) as objects:
+            try:
+                located = source.locator.locate(route, objects, memo)
+                present = located.present
+                if np.count_nonzero(present) < len(present):
+                    located = located.take(np.flatnonzero(present))
+                requests = objects.requests(located.ranges)
+                if not memory.allows(requests):
+                    return None
+                encoded = _read(objects, requests, memory)
+            except (CodecError, StoreError) as error:
+                if objects.changed():
+                    continue
+                if isinstance(error, RangeError):
+                    raise blamed(error, source, coords[present]) from error
+                if isinstance(error, CodecError):
+                    raise blamed(error, source, coords) from error
+                raise
+            if not objects.changed():
+                return _present_only(encoded, present)
+    raise StoreError(f"{route.keys[0]!r} of {source.store!r} is replaced faster than it can be read")
+
+
+def _read(objects: Objects, requests: Requests, memory: Memory) -> EncodedBatch:
+    target = memory.target(requests)
+    if memory.to_device:
+        return cast(ReadsToDevice, objects).read_to_device(requests, target)
+    return objects.read(requests, target)
+
+
+def _present_only(encoded: EncodedBatch, present: np.ndarray) -> Fetched:
+    """Leave out the chunks whose objects turned out to be missing."""
+    if np.count_nonzero(missing := encoded.sizes == MISSING):
+        present = present.copy()
+        present[np.flatnonzero(present)[missing]] = False
+        encoded = encoded.take(~missing)
+    return Fetched(encoded, present)
+
+
+def decode(source: Source, fetched: Fetched, chain: Chain, coords: np.ndarray, device: Device) -> Any:
+    """Decode the chunks that are present: an array (n, *chunk_shape) of the device. ChunkError for a damaged one.
+
+    `coords`: of all chunks that were fetched. On a GPU the first damaged chunk is known, and raised, only by
+    `device.checked()`.
+    """
+    try:
+        return chain.decode(fetched.encoded, device)
+    except CHUNK_FAULTS as error:
+        raise blamed(error, source, coords[fetched.present]) from error
+
+
+def blamed(error: CodecError | RangeError, source: Source, coords: np.ndarray) -> ChunkError:
+    """Name the chunk whose fault an error is: the one at `coords[error.index]`."""
+    return source.layout.chunk_error(error, coords, source.store, source.path)

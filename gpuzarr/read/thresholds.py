@@ -1,0 +1,8 @@
+"""What decides between the two kinds of work, and how large each piece of it is. Measured on 2 cores."""
+
+MAX_REGION_CHUNKS = 64  # a region of so few chunks is read chunk by chunk, if they have
+MAX_REGION_BYTES = 1 << 24  # decoded, all of them,
+MIN_REGION_CHUNK_BYTES = 1 << 14  # and each; smaller ones are sooner decoded together
+MIN_LONE_CHUNK_BYTES = 1 << 18  # decoded bytes of chunks that are read chunk by chunk, however many there are
+MIN_THREAD_BYTES = 1 << 18  # decoded bytes; less are not worth a second thread
+MAX_OPEN_OBJECTS = 64  # that chunks read one by one are read from at once
