@@ -33,8 +33,6 @@ from gpuzarr.read.thresholds import (
 )
 from gpuzarr.stores.contract import Store
 
-_NO_HEADERS = ("bytes", "transpose", "crc32c", "numcodecs.shuffle")  # codecs of which the host sees no byte
-
 
 @dataclass(frozen=True)
 class Options:
@@ -153,7 +151,7 @@ def _transport(store: Store, device: Device, chains: Sequence[Chain], options: O
         crossing, why = chain.host_steps
         if crossing < len(chain.steps):
             return _posix(f"the host decodes some of it ({why})", options, device)
-        if options.io == "auto" and (headers := [s.name for s in chain.steps if s.name not in _NO_HEADERS]):
+        if options.io == "auto" and (headers := [s.name for s in chain.steps if s.reads_headers]):
             return _posix(f"the host looks at the frames of {headers[-1]}", options, device)
     if why_not_gds := store.why_not_to_device():
         return _posix(why_not_gds, options, device)
