@@ -36,7 +36,7 @@ def cubin(file: str, arch: str) -> bytes:
     """
     compiler = nvrtc()
     arch = known(arch, compiler.archs())
-    place = _cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
+    place = cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
     kept = _read(place)
     if kept.startswith(_KINDS):
         return kept
@@ -75,7 +75,7 @@ def _key(file: str, arch: str, version: tuple[int, int]) -> str:
     return f"{file.removesuffix('.cu')}-{arch}-{digest.hexdigest()[:24]}"
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpuzarr"
 
 
