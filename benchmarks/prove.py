@@ -27,6 +27,7 @@ from benchmarks.suite import ROOT
 from benchmarks.watch import kill
 from gpuzarr.devices import cost
 
+SECONDS = 1800  # that all steps may take
 STOPPED = "ended by SIGTERM"
 DAMAGE = {"GPUZARR_DAMAGING_SECONDS": "20", "GPUZARR_DAMAGING_FAILURES": "2"}  # of tests/isolation.py
 
@@ -68,7 +69,7 @@ def run_all(chosen: Sequence[Step], session: Session, seconds: float) -> None:
     end = time.monotonic() + seconds
     for i, step in enumerate(chosen):
         found = run(step, session.folder, limit(chosen[i:], end - time.monotonic()))
-        if step.name == "calibrate" and found["status"] == 0 and not (session.folder / "costs.json").exists():
+        if step.name == "calibrate" and found["status"] == 0 and "--output" not in step.command:
             cost.keep(cost.kept(), session.folder / "costs.json")
         session.add(found)
         print(f"{step.name}: {found['status']}, {found['seconds']} s", flush=True)
@@ -106,7 +107,7 @@ def arguments_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="small enough for the emulated device")
     options = parser.parse_args(arguments)
     if options.seconds is None:
-        options.seconds = SESSION_SECONDS.get(options.session, 3600)
+        options.seconds = SESSION_SECONDS.get(options.session, SECONDS)
     return options
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import tarfile
 import tempfile
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ class Session:
     def __init__(self, folder: Path, settings: dict[str, Any], archive: Path | None = None) -> None:
         self.folder, self._archive = folder, archive
         self.done: list[dict[str, Any]] = []
+        self._begin = time.time() - 1  # what is older, another session left there
         self._about = {"benchmark": "session", **timing.machine(), "settings": settings}
         self._clocks = {"before": timing.clocks()}
         self.place = folder / f"{name_of(self._about)}.json"
@@ -44,8 +46,10 @@ class Session:
 
     def document(self) -> dict[str, Any]:
         """The machine, the steps, every JSON that they left, and what each test of the sanitizer's came to."""
-        results = {name: found for name in sorted(PARTS) if (found := _json(self.folder / f"{name}.json")) is not None}
-        sanitized = {path.stem: tests(path) for path in sorted(self.folder.glob("sanitizer-*.jsonl"))}
+        ours = [path for path in sorted(self.folder.glob("*.json*")) if path.stat().st_mtime >= self._begin]
+        parts = {path.stem: path for path in ours if path.stem in PARTS and path.suffix == ".json"}
+        results = {name: found for name, path in parts.items() if (found := _json(path)) is not None}
+        sanitized = {path.stem: tests(path) for path in ours if path.match("sanitizer-*.jsonl")}
         clocks = {"clocks": self._clocks, "sanitizer": sanitized}
         return {**self._about, **clocks, "steps": self.done, "results": results}
 
@@ -56,8 +60,8 @@ def tests(told: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> Any:
-    """None where there is no such file, or no JSON in it."""
-    with suppress(OSError, ValueError):
+    """None where there is no JSON in it."""
+    with suppress(ValueError):
         return json.loads(path.read_text())
     return None
 

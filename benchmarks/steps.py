@@ -100,7 +100,7 @@ def sanitizer(tool: str, into: Path) -> Step:
     bounds = "env", "GPUZARR_NO_POOL=1", "GPUZARR_EXAMPLES=5"  # an array an allocation, whose bounds the tool knows
     options = "--tool", tool, "--error-exitcode", "9", "--print-limit", "20"
     which = f"cuda and ({' or '.join(SHARED)})" if tool == "racecheck" else "cuda"
-    tests = "-v", *TELLING, f"{into}/sanitizer-{tool}.jsonl", "-k", which, *KERNEL_TESTS
+    tests = "-vv", *TELLING, f"{into}/sanitizer-{tool}.jsonl", "-k", which, *KERNEL_TESTS
     return Step(f"sanitizer-{tool}", (*bounds, found, *options, *PYTEST, *tests), 100, stretches=True)
 
 

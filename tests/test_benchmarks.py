@@ -91,3 +91,21 @@ def test_limit_decodes_the_whole_array(dtype: str, tmp_path: Path) -> None:
             chunks = layouts.encoded_chunks(path, layout, values.shape)
             decoded = limit.bare_loop(chunks, layout.decoder(), values.nbytes)()
             assert np.array_equal(np.sort(decoded), np.sort(values.view(np.uint8).ravel())), layout.name
+
+
+def test_a_peer_that_hangs_or_fails_is_left_out() -> None:
+    from benchmarks import gpu_peers
+
+    assert gpu_peers.fails("while True: pass", 1) == "it takes more than 1 seconds"
+    assert gpu_peers.fails("raise ValueError('no library')", 60) == "ValueError: no library"
+    assert gpu_peers.fails("import os; os.abort()", 60) != "" and gpu_peers.fails("pass", 60) == ""
+
+
+def test_peers_of_a_gpu_are_made_where_one_of_them_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import gpu_peers
+    from gpuzarr.devices.cpu import CPU
+
+    there = ("cupy", "kvikio")
+    monkeypatch.setattr(gpu_peers.importlib.util, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(gpu_peers, "fails", lambda code, seconds: "no libcufile")
+    assert gpu_peers.gds_store(CPU) is None

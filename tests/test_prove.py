@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,8 @@ def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypat
     monkeypatch.setattr(session.timing, "clocks", lambda: ["SM : 1980 MHz"])
     monkeypatch.setattr(session, "LOG_BYTES", 100)
     made = Session(folder, {"device": "cuda"}, archive)
+    (folder / "gpu_write.json").write_text("{}")
+    os.utime(folder / "gpu_write.json", (0, 0))  # as another session left it
     seen: list[Any] = []
 
     def looking(step: Step, into: Path, limit: float) -> dict[str, Any]:

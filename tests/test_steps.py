@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_the_sanitizer_is_found_or_missed(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(steps.shutil, "which", lambda name, path=None: f"{path}/{name}" if path else None)
     command = steps.sanitizer("racecheck", tmp_path).command
     assert "/usr/local/cuda/bin/compute-sanitizer" in command and "racecheck" in command
-    assert "-v" in command and str(tmp_path / "sanitizer-racecheck.jsonl") in command
+    assert "-vv" in command and str(tmp_path / "sanitizer-racecheck.jsonl") in command
     assert command[command.index("-k") + 1].startswith("cuda and (bitshuffle or ")
     assert "GPUZARR_EXAMPLES=5" in command and "cuda" in steps.sanitizer("memcheck", tmp_path).command
     monkeypatch.setattr(steps.shutil, "which", lambda name, path=None: None)
@@ -72,3 +73,16 @@ def test_rows_of_whole_reads_are_in_the_order_of_their_worth() -> None:
     assert names[:2] == ["zstd, 256 KiB", "blosc-lz4, 1024 KiB"] and len(set(names)) == 11
     assert {row.codec for row in gpu_read.ROWS if row.goal} == set(gpu_read.CODECS)
     assert not any(row.goal for row in gpu_read.ROWS[8:])
+
+
+def test_the_readme_names_every_step_and_its_seconds(tmp_path: Path) -> None:
+    """A row a step, or one of several: names, then as many seconds."""
+    lines = (ROOT / "benchmarks/README.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `")]
+    told = {}
+    for names, _, seconds, _ in rows:
+        numbers = [int(number) for number in re.findall(r"\d+", seconds)]
+        told |= dict(zip(re.findall("`([^`]+)`", names), numbers, strict=True))
+    every = steps.steps(tmp_path)
+    assert told.keys() == {step.name for step in every}
+    assert all(told[step.name] == step.seconds for step in every if step.command)

@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 
 pytest.importorskip("zarr")
 from benchmarks import wheels
+from benchmarks.prove import arguments_of
+from benchmarks.steps import SESSIONS
 from benchmarks.wheels import Wheel, listed, problems
 
 MACHINE: dict[str, str | None] = {"numpy": "2.5.2", "pyyaml": None, "typing-extensions": None}
@@ -65,3 +67,16 @@ def test_size_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     wanted.write_text("some==1.0\nother==1.0\n")
     with pytest.raises(SystemExit, match="other was not found"):
         wheels.main(how)
+
+
+def test_the_readme_says_one_line_a_session() -> None:
+    """To be pasted as it is: it installs all that the script checks, and keeps the archive."""
+    lines = [line.strip() for line in (wheels.HERE / "README.md").read_text().splitlines()]
+    pasted = [line for line in lines if line.startswith("python3 -m pip install")]
+    assert [line.partition(" && python3 -m benchmarks.prove ")[0] for line in pasted] == [
+        wheels.install_line(".whl", "/tmp/site")
+    ] * len(SESSIONS)
+    for number, line in zip(SESSIONS, pasted, strict=True):
+        options = arguments_of(line.partition("benchmarks.prove ")[2].split())
+        assert options.session == number and options.archive == Path(f"$OUT/session{number}.tar.gz")
+        assert options.kernels == Path(".whl/compiled/gpuzarr") and len(line) < 2000
