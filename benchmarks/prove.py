@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks import plot
 from benchmarks.session import Session
-from benchmarks.steps import BENCHMARKS, LEFT, SESSION_SECONDS, TELLING_SECONDS, Step, chosen_of, of_session, steps
+from benchmarks.steps import BENCHMARKS, LEFT, SESSION_SECONDS, Step, chosen_of, measuring, of_session, steps
 from benchmarks.suite import ROOT
 from benchmarks.watch import kill
 from gpuzarr.devices import cost
@@ -41,7 +41,7 @@ def run(step: Step, into: Path, limit: float) -> dict[str, Any]:
     if not step.command or limit < 1:
         return {"step": step.name, "status": step.why or "no time was left", "seconds": 0.0}
     begin = time.monotonic()
-    words = [word.replace(LEFT, f"{max(1.0, limit - TELLING_SECONDS):.0f}") for word in step.command]
+    words = [word.replace(LEFT, f"{measuring(limit):.0f}") for word in step.command]
     for word in words:
         if word.endswith((".json", ".jsonl")):
             Path(word).unlink(missing_ok=True)  # what an earlier session left there

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from benchmarks.suite import PYTEST, TELLING
 
-LEFT = "{seconds}"  # in a command: the seconds that it gets, without those to begin and to write down what was found
-TELLING_SECONDS = 15
+LEFT = "{seconds}"  # in a command: the seconds that it may measure for
 KERNEL_TESTS = tuple(f"tests/test_{name}.py" for name in ("kernels", "kernels_encode", "place", "planes", "bit_planes"))
 SHARED = (  # tests of kernels with shared memory, the only ones in which racecheck looks for races
     *("bitshuffle", "bitunshuffle", "crc32", "adler32", "compacted", "blosc"),
@@ -61,6 +60,11 @@ class Step:
     stretches: bool = False
 
 
+def measuring(limit: float) -> float:
+    """Seconds of a step's `limit` without those to begin, to end what it is at, and to write down what was found."""
+    return max(1.0, limit - max(15.0, limit / 8))
+
+
 def steps(into: Path, device: str = "cuda", tiny: bool = False, kernels: Path | None = None) -> list[Step]:
     """All of them, in their order; `kernels` is a folder of compiled ones."""
     python, how = (sys.executable, "-m"), ("--device", device)
@@ -85,7 +89,7 @@ def steps(into: Path, device: str = "cuda", tiny: bool = False, kernels: Path | 
 def _probe(name: str, into: Path, device: str, tiny: bool) -> Step:
     how = "--device", device, "--seconds", LEFT, "--output", f"{into}/probe_{name}.json"
     command = sys.executable, "-m", f"benchmarks.probes.{name}", *how, *(["--tiny"] if tiny else [])
-    return Step(f"probe-{name}", command, PROBES[name], stretches=name == "rates")
+    return Step(f"probe-{name}", command, PROBES[name], stretches=name == "corrupt")
 
 
 def sanitizer(tool: str, into: Path) -> Step:
