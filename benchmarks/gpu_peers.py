@@ -61,9 +61,8 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-@cache
 def fails(code: str, seconds: float) -> str:
-    """Why a program does not come to its end in time; "" where it does. A peer that hangs must not hold up all."""
+    """Why a program does not come to its end in time; "" where it does."""
     command = [sys.executable, "-c", code]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
@@ -72,12 +71,18 @@ def fails(code: str, seconds: float) -> str:
     return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1] if done.returncode else ""
 
 
-def gds_store(device: Device) -> Reader | None:
-    """kvikio's store for zarr-python. None without CuPy or kvikio, and where it does not work."""
-    if importlib.util.find_spec("cupy") is None or importlib.util.find_spec("kvikio") is None:
-        return None
+@cache
+def gds_store_works() -> bool:
+    """Tried in another process: it may hang, and must not hold up all the others."""
     if why := fails(TRIAL, 40):
         print(f"kvikio GDSStore is left out: {why}")
+    return not why
+
+
+def gds_store(device: Device) -> Reader | None:
+    """kvikio's store for zarr-python. None without CuPy or kvikio, and where it does not work."""
+    there = all(importlib.util.find_spec(name) for name in ("cupy", "kvikio"))
+    if not there or not gds_store_works():
         return None
     from kvikio.zarr import GDSStore
 

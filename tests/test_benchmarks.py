@@ -101,11 +101,15 @@ def test_a_peer_that_hangs_or_fails_is_left_out() -> None:
     assert gpu_peers.fails("import os; os.abort()", 60) != "" and gpu_peers.fails("pass", 60) == ""
 
 
-def test_peers_of_a_gpu_are_made_where_one_of_them_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_work_is_no_peer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from benchmarks import gpu_peers
     from gpuzarr.devices.cpu import CPU
 
     there = ("cupy", "kvikio")
     monkeypatch.setattr(gpu_peers.importlib.util, "find_spec", lambda name: name if name in there else None)
     monkeypatch.setattr(gpu_peers, "fails", lambda code, seconds: "no libcufile")
-    assert gpu_peers.gds_store(CPU) is None
+    gpu_peers.gds_store_works.cache_clear()
+    assert gpu_peers.gds_store(CPU) is None and "no libcufile" in capsys.readouterr().out
+    gpu_peers.gds_store_works.cache_clear()
