@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
-import pytest
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices.cpu import Cpu
 
 CPU = Cpu()
-CORPUS = Path(os.environ.get("GPUZARR_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
-needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real stores is not here")
 
 
 def encoded_batch(*chunks: bytes, gap: int = 0) -> EncodedBatch:

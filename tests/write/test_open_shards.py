@@ -17,7 +17,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.write import open_shards
 from tests.conftest import host_array
-from tests.test_joined import Counting
+from tests.write.test_merge import Counting
 
 SHAPE, CHUNKS, SHARDS = (22, 12), (2, 4), (8, 8)  # the last shards are cut off, and so is a chunk's row of them
 

@@ -11,22 +11,20 @@ compared; what does not apply here, and why:
 """
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gpuzarr.errors import SelectionError
 from gpuzarr.indexing.selection import Outer, basic, pointwise
+from tests import corpus
 
-CORPUS = Path(os.environ.get("GPUZARR_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
-CASES = CORPUS / "zarr_python_indexing" / "indexing"
+CASES = corpus.ROOT / "zarr_python_indexing" / "indexing"
 
 
 def cases(*kinds):
     if not CASES.is_dir():
-        pytest.skip(f"no corpus at {CORPUS}")
+        pytest.skip(f"no corpus at {corpus.ROOT}")
     return [case for kind in kinds for case in json.loads((CASES / f"{kind}.json").read_text())]
 
 

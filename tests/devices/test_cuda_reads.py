@@ -15,7 +15,7 @@ from gpuzarr.devices import select as choose
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cuda import device as module
 from gpuzarr.errors import DeviceError
-from tests.test_cuda import Stream, stub  # noqa: F401
+from tests.devices.test_cuda import Stream, stub  # noqa: F401
 
 VALUES = np.arange(64 * 1024, dtype="<f4").reshape(64, 1024)
 
@@ -130,7 +130,7 @@ def test_a_gpu_that_stopped_gives_no_buffers_back(cuda, path, monkeypatch):
 
     a = gpuzarr.open_array(path, device="cuda", memory_limit="400KiB")
     with monkeypatch.context() as patch:
-        patch.setattr("tests.test_cuda.Event.synchronize", stopped)
+        patch.setattr("tests.devices.test_cuda.Event.synchronize", stopped)
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             a[...]

@@ -12,8 +12,8 @@ from gpuzarr.gpu.compact import Ends, compacted, places
 from gpuzarr.gpu.empty import is_empty_on_gpu
 from gpuzarr.gpu.shuffle import bitshuffle
 from tests.codecs.fixtures import encoded_batch, whole
-from tests.test_kernels import bitunshuffled, blocks, crowded, expect, is_empty, random
-from tests.test_kernels import places as addresses
+from tests.gpu.test_kernels import bitunshuffled, blocks, crowded, expect, is_empty, random
+from tests.gpu.test_kernels import places as addresses
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 8, 16, 31, 129, 255])

@@ -17,8 +17,8 @@ from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 from tests.conftest import examples, host_array
 from tests.emulator.fences import fenced
-from tests.test_grid import axes
-from tests.test_place import check
+from tests.gpu.test_place import check
+from tests.indexing.test_grid import axes
 
 RNG = np.random.default_rng(11)
 SHUFFLED = ["i2", "f4", "f8", "c8", "c16"]

@@ -20,7 +20,7 @@ from gpuzarr.errors import CodecError
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.write.write import Writing
 from tests.conftest import host_array
-from tests.test_engine import CHUNKS, SHAPE, V2, V3, Stop, field, held
+from tests.read.test_resources import CHUNKS, SHAPE, V2, V3, Stop, field, held
 
 
 def create(path: Path, name: str, device: Device, **more: Any) -> gpuzarr.Array:

@@ -16,10 +16,10 @@ import zarr
 import gpuzarr
 from gpuzarr.devices.contract import Device
 from tests.conftest import host_array
-from tests.test_cuda import stub  # noqa: F401
-from tests.test_cuda_reads import cuda  # noqa: F401
-from tests.test_engine import SHAPE, V2, field, held
-from tests.test_write_engine import create, on, partial_files
+from tests.devices.test_cuda import stub  # noqa: F401
+from tests.devices.test_cuda_reads import cuda  # noqa: F401
+from tests.read.test_resources import SHAPE, V2, field, held
+from tests.write.test_resources import create, on, partial_files
 
 SECONDS = 10  # after which a wait is in the way of what it waits for
 FLAGS, SIZES, CHECKS = np.uint32, np.uint64, np.int32  # what a batch fetches

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("zarr")
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TINY = {
     "read_local": ["--side", "32"],
     "read_regions": ["--side", "128", "--count", "4"],

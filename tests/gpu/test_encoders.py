@@ -18,8 +18,8 @@ from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.gpu import compress
 from gpuzarr.gpu.empty import is_empty_on_gpu
 from tests.codecs.fixtures import whole
-from tests.codecs.test_gpu_codecs import KINDS, plain, slab_of
 from tests.conftest import host_array
+from tests.gpu.test_decoders import KINDS, plain, slab_of
 
 RNG = np.random.default_rng(4)
 STREAMS = [

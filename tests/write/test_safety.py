@@ -77,7 +77,7 @@ a.attrs["last"] = 0
 
 
 def environ() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def partial(path: Path) -> list[Path]:

@@ -17,9 +17,9 @@ from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 from tests.conftest import examples, host_array
-from tests.test_kernels import bitunshuffled
-from tests.test_place import check
-from tests.test_planes import array_of, blosc, lay, names, shuffling, smooth  # noqa: F401 (a fixture)
+from tests.gpu.test_kernels import bitunshuffled
+from tests.gpu.test_place import check
+from tests.gpu.test_planes import array_of, blosc, lay, names, shuffling, smooth  # noqa: F401 (a fixture)
 
 RNG = np.random.default_rng(12)
 KINDS = ["u1", "i2", "f4", "f8", "c8", "c16"]

@@ -14,9 +14,9 @@ from gpuzarr.devices.cuda.streams import Streams
 from gpuzarr.errors import DeviceError
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.write.write import Writing
+from tests.devices.test_cuda import Stream, stub  # noqa: F401
+from tests.devices.test_cuda_reads import VALUES, cuda  # noqa: F401
 from tests.emulator.arrays import DeviceArray, Tensor
-from tests.test_cuda import Stream, stub  # noqa: F401
-from tests.test_cuda_reads import VALUES, cuda  # noqa: F401
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
 def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
     """CUDA would have them look again and again, on cores that others store with."""
     waited = []
-    monkeypatch.setattr("tests.test_cuda.Event.synchronize", lambda event: waited.append(event.block))
+    monkeypatch.setattr("tests.devices.test_cuda.Event.synchronize", lambda event: waited.append(event.block))
     array[...] = cuda.upload(VALUES)
     written, batches = waited[:], array.last_write.asdict()["batches"]  # which waits for the last copies' times
     assert written == 3 * batches * [True]  # flags, sizes and the copy of each batch
@@ -83,7 +83,7 @@ def test_a_gpu_that_stopped_is_said_once_and_nothing_is_held(cuda, array, monkey
 
     value = cuda.upload(VALUES)
     with monkeypatch.context() as patch:
-        patch.setattr("tests.test_cuda.Event.synchronize", stopped)
+        patch.setattr("tests.devices.test_cuda.Event.synchronize", stopped)
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             array[...] = value

@@ -18,7 +18,7 @@ from benchmarks import tell
 from tests import isolation
 from tests.conftest import examples
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CONFTEST = "import tests.isolation\nfrom tests.isolation import *\n"
 TESTS = """
 import os, time

@@ -21,7 +21,7 @@ from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.read.place import placeable
 from tests.conftest import examples, host_array
-from tests.test_grid import axes, chunk_at
+from tests.indexing.test_grid import axes, chunk_at
 
 DTYPES = ["u1", "i2", "f4", "c8", "f8", "c16"]
 RNG = np.random.default_rng(5)

@@ -17,7 +17,7 @@ from gpuzarr.devices.algorithm import Algorithm, Rate
 from gpuzarr.devices.cost import Costs
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.algorithms import ALGORITHMS
-from tests.codecs.test_gpu_codecs import decode, plain
+from tests.gpu.test_decoders import decode, plain
 
 H200 = Costs(cores=16)
 MIB = 1 << 20
