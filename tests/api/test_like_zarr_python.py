@@ -19,8 +19,8 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from tests.conftest import host_array
-from tests.creation.test_documents import documents
+from tests.data import documents
+from tests.hardware import host_array
 
 ZARR = tuple(map(int, zarr.__version__.split(".")[:2]))
 pytestmark = pytest.mark.skipif(ZARR < (3, 2), reason="this zarr-python says it as it did before")

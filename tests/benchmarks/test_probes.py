@@ -78,9 +78,9 @@ def test_the_fit_finds_the_rates() -> None:
 
 @needs_compiler
 def test_a_batch_tells_what_happened() -> None:
-    from tests.conftest import _emulated
+    from tests.hardware import emulated
 
-    device, value = _emulated(), batch.plain(3000)
+    device, value = emulated(), batch.plain(3000)
     stream = batch.ENCODE["zstd"](value)
     made = batch.prepare(device, "zstd", [stream, stream[:50]], [3000] * 3, which=batch.np.array([0, 1, 0]))
     assert made.look().verdict(0, value) == "status -1"  # not launched yet

@@ -14,7 +14,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
 from tests import corpus
-from tests.codecs.fixtures import CPU, encoded_batch
+from tests.chunks import CPU, encoded_batch
 
 # a time, another version, another library
 OTHER_BYTES = {"zlib", "gzip", "zfpy", "pcodec", "blosc", "zstd", "lz4", "json2", "msgpack2"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec
 
 import gpuzarr
+from tests.data import documents
 
 Json = dict[str, Any]
 SQUARE = {"shape": (100, 50), "chunks": (10, 50)}
@@ -61,21 +61,6 @@ CASES: dict[str, Json] = {
 }
 
 CHANGED = ("one length for all axes", "struct")
-
-
-def documents(path: Path) -> dict[str, Json]:
-    found = {file: path / file for file in ("zarr.json", ".zarray", ".zattrs")}
-    return {file: plain(json.loads(there.read_text())) for file, there in found.items() if there.exists()}
-
-
-def plain(document: Any) -> Any:
-    """Without what says nothing: empty configurations, no storage transformers."""
-    if isinstance(document, list):
-        return [plain(member) for member in document]
-    if not isinstance(document, dict):
-        return document
-    nothing = {"configuration": {}, "storage_transformers": []}
-    return {key: plain(value) for key, value in document.items() if key not in nothing or value != nothing[key]}
 
 
 @pytest.mark.filterwarnings("ignore")  # zarr-python: data types that are not in the specification

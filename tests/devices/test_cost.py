@@ -17,7 +17,7 @@ from gpuzarr.devices.algorithm import Algorithm, Rate
 from gpuzarr.devices.cost import Costs
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.algorithms import ALGORITHMS
-from tests.gpu.test_decoders import decode, plain
+from tests.chunks import decode, plain
 
 H200 = Costs(cores=16)
 MIB = 1 << 20
@@ -180,9 +180,9 @@ def test_constants_are_kept(tmp_path, monkeypatch):
 
 def test_calibration_runs(tmp_path):
     from benchmarks import calibrate
-    from tests.conftest import _emulated
+    from tests.hardware import emulated
 
-    measured = calibrate.measure(_emulated(), stream=4000, many=3, repeats=1)
+    measured = calibrate.measure(emulated(), stream=4000, many=3, repeats=1)
     assert set(measured.rates) == set(ALGORITHMS) and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
     assert "one core" in calibrate.shown(measured)
     assert cost.loads(cost.keep(measured, tmp_path / "costs.json").read_text()) == measured

@@ -11,34 +11,17 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.devices import select as choose
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cuda import device as module
 from gpuzarr.errors import DeviceError
-from tests.devices.test_cuda import Stream, stub  # noqa: F401
-
-VALUES = np.arange(64 * 1024, dtype="<f4").reshape(64, 1024)
+from tests.data import LONG_ROWS as VALUES
+from tests.stub_cuda import Stream
 
 
 @pytest.fixture
 def path(tmp_path):
     zarr.create_array(tmp_path / "a", shape=VALUES.shape, dtype="f4", chunks=(4, 256))[...] = VALUES
     return tmp_path / "a"
-
-
-@pytest.fixture
-def cuda(stub, monkeypatch):  # noqa: F811
-    """The stub as the GPUs that names mean."""
-    made = {0: stub}
-    monkeypatch.setattr(choose, "why_not_cuda", lambda ordinal: None)
-    monkeypatch.setattr(choose, "_cuda", lambda ordinal: made.setdefault(ordinal, None) or _made(made, ordinal))
-    monkeypatch.setattr(choose, "opened", [stub])
-    return stub
-
-
-def _made(made, ordinal):
-    made[ordinal] = module.Cuda(ordinal)
-    return made[ordinal]
 
 
 def test_copies_run_beside_and_results_on_the_callers_stream(cuda, path):
@@ -130,7 +113,7 @@ def test_a_gpu_that_stopped_gives_no_buffers_back(cuda, path, monkeypatch):
 
     a = gpuzarr.open_array(path, device="cuda", memory_limit="400KiB")
     with monkeypatch.context() as patch:
-        patch.setattr("tests.devices.test_cuda.Event.synchronize", stopped)
+        patch.setattr("tests.stub_cuda.Event.synchronize", stopped)
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             a[...]

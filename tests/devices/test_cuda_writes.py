@@ -14,13 +14,13 @@ from gpuzarr.devices.cuda.streams import Streams
 from gpuzarr.errors import DeviceError
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.write.write import Writing
-from tests.devices.test_cuda import Stream, stub  # noqa: F401
-from tests.devices.test_cuda_reads import VALUES, cuda  # noqa: F401
+from tests.data import LONG_ROWS as VALUES
 from tests.emulator.arrays import DeviceArray, Tensor
+from tests.stub_cuda import Stream
 
 
 @pytest.fixture
-def array(cuda, tmp_path):  # noqa: F811
+def array(cuda, tmp_path):
     zarr.create_array(tmp_path / "a", shape=VALUES.shape, dtype="f4", chunks=(4, 256))
     return gpuzarr.open_array(tmp_path / "a", device="cuda", mode="r+", memory_limit="3MiB")
 
@@ -29,7 +29,7 @@ def stored(array):
     return zarr.open_array(array.store.root, mode="r")[...]
 
 
-def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):  # noqa: F811
+def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     mine, leaving = Stream(cuda.stream.xp, "mine"), cuda._streams["leaving"]
     value = cuda.upload(VALUES)
     array.set(..., value, stream=mine)
@@ -46,10 +46,10 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     assert "write_limit" not in vars(cuda)
 
 
-def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
+def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):
     """CUDA would have them look again and again, on cores that others store with."""
     waited = []
-    monkeypatch.setattr("tests.devices.test_cuda.Event.synchronize", lambda event: waited.append(event.block))
+    monkeypatch.setattr("tests.stub_cuda.Event.synchronize", lambda event: waited.append(event.block))
     array[...] = cuda.upload(VALUES)
     written, batches = waited[:], array.last_write.asdict()["batches"]  # which waits for the last copies' times
     assert written == 3 * batches * [True]  # flags, sizes and the copy of each batch
@@ -58,7 +58,7 @@ def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):  # noqa: F811
     assert waited and not any(waited)
 
 
-def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):  # noqa: F811
+def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):
     events, give, store = [], cuda._pins.give, Writing._store_on_threads
 
     def storing(self, batch, encoded, which):
@@ -77,20 +77,20 @@ def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):  #
     assert events.count("stored") == array.last_write.asdict()["batches"]
 
 
-def test_a_gpu_that_stopped_is_said_once_and_nothing_is_held(cuda, array, monkeypatch):  # noqa: F811
+def test_a_gpu_that_stopped_is_said_once_and_nothing_is_held(cuda, array, monkeypatch):
     def stopped(self):
         raise cuda.xp.cuda.runtime.CUDARuntimeError("an illegal memory access")
 
     value = cuda.upload(VALUES)
     with monkeypatch.context() as patch:
-        patch.setattr("tests.devices.test_cuda.Event.synchronize", stopped)
+        patch.setattr("tests.stub_cuda.Event.synchronize", stopped)
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             array[...] = value
     assert cuda.held.total == 0 and cuda._pins.kept == 0
 
 
-def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):  # noqa: F811
+def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):
     writing = cuda._writing
     with array.writer() as w:
         for z in range(0, 64, 16):
@@ -100,7 +100,7 @@ def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):  # noqa: F8
     assert len(waited) == 4 and waited == sorted(set(waited), key=waited.index) and writing.recorded
 
 
-def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):  # noqa: F811
+def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):
     """Else a writer would wait for a copy on one stream, and write on another."""
     before = cuda._copying, cuda._streams["leaving"], cuda._writing
     cuda.xp.freed.clear()
@@ -112,7 +112,7 @@ def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):  # noqa: F811
         assert len(set(pool.map(lambda _: id(made["copying"]), range(8)))) == 1
 
 
-def test_a_value_of_the_host_may_be_changed_when_the_call_returns(cuda, monkeypatch):  # noqa: F811
+def test_a_value_of_the_host_may_be_changed_when_the_call_returns(cuda, monkeypatch):
     """From pinned memory a copy to the device is not done when CUDA returns."""
     events, put = [], DeviceArray.set
     monkeypatch.setattr(DeviceArray, "set", lambda *args: (events.append("begun"), put(*args)))
@@ -121,7 +121,7 @@ def test_a_value_of_the_host_may_be_changed_when_the_call_returns(cuda, monkeypa
     assert events == ["begun", "waited"]
 
 
-def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):  # noqa: F811
+def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):
     seen, runtime = [], cuda.xp.cuda.runtime
     monkeypatch.setattr(runtime, "current", 1)
     look = lambda self, *args: (seen.append(runtime.current), accept(self, *args))[1]  # noqa: E731
@@ -133,7 +133,7 @@ def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):  # noq
     assert np.array_equal(stored(array), VALUES)
 
 
-def test_a_value_of_another_gpu_is_refused(cuda, array, monkeypatch):  # noqa: F811
+def test_a_value_of_another_gpu_is_refused(cuda, array, monkeypatch):
     """What makes it there is on streams that nothing here waits for."""
 
     def address(self, data):
@@ -146,7 +146,7 @@ def test_a_value_of_another_gpu_is_refused(cuda, array, monkeypatch):  # noqa: F
             as_value(other, VALUES.dtype, VALUES.shape, cuda)
 
 
-def test_a_writer_is_done_with_the_memory_of_others_when_it_returns(cuda, array, monkeypatch):  # noqa: F811
+def test_a_writer_is_done_with_the_memory_of_others_when_it_returns(cuda, array, monkeypatch):
     """torch or JAX may use it again at once, on streams of theirs; what is CuPy's is in the order of the stream."""
     waited = []
     monkeypatch.setattr(cuda, "seconds", lambda begin, end: waited.append(end.name))

@@ -12,7 +12,7 @@ from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import CodecError, DeviceError
 from gpuzarr.gpu.algorithms import ALGORITHMS
 from gpuzarr.gpu.fallback import decode_scratch
-from tests.conftest import complete
+from tests.hardware import complete
 
 FORMATS = sorted(ALGORITHMS)
 

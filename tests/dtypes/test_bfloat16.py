@@ -11,7 +11,7 @@ import pytest
 import gpuzarr
 from gpuzarr.devices import select as choose
 from gpuzarr.devices.cuda import probe
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 SHAPE = (37, 50)

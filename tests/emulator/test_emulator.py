@@ -5,9 +5,9 @@ import ctypes
 import numpy as np
 import pytest
 
-from tests.conftest import complete
 from tests.emulator import compiled
 from tests.emulator.arrays import DeviceArray
+from tests.hardware import complete
 
 TEXT = """
 #include "common.cuh"

@@ -16,10 +16,11 @@ from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from tests.conftest import examples, host_array
-from tests.gpu.test_kernels import bitunshuffled
-from tests.gpu.test_place import check
-from tests.gpu.test_planes import array_of, blosc, lay, names, shuffling, smooth  # noqa: F401 (a fixture)
+from tests.conftest import examples
+from tests.gpu.arrays import array_of, blosc, smooth
+from tests.gpu.crowded import bitunshuffled
+from tests.gpu.placing import check, lay, shuffling
+from tests.hardware import host_array
 
 RNG = np.random.default_rng(12)
 KINDS = ["u1", "i2", "f4", "f8", "c8", "c16"]
@@ -64,7 +65,7 @@ def test_chunks_so_long_that_every_thread_comes_round_more_than_once(threads, ki
 
 @pytest.mark.parametrize("cname", ["lz4", "zstd"])
 @pytest.mark.parametrize("dtype", ["|u1", ">i2", "<f4", ">f8", "<c16"])
-def test_reads_of_blosc(gpu, tmp_path, names, cname, dtype):  # noqa: F811
+def test_reads_of_blosc(gpu, tmp_path, kernels_run, cname, dtype):
     """Whole chunks, clipped ones and regions in one pass; what takes elements one by one, in two."""
     values = smooth((100, 150), np.dtype(dtype).newbyteorder("="))
     kernel = f"place_planes_{values.dtype.itemsize}"
@@ -72,7 +73,7 @@ def test_reads_of_blosc(gpu, tmp_path, names, cname, dtype):  # noqa: F811
         encode = blosc(cname, 2, values.dtype.itemsize, blocksize)
         folder = tmp_path / f"{number}"
         want = array_of(folder, values, (64, 72), lambda _, data, run=encode: run(data), dtype=dtype, missing=(1,))
-        a, seen = gpuzarr.open_array(folder, device=gpu), names(gpu)
+        a, seen = gpuzarr.open_array(folder, device=gpu), kernels_run(gpu)
         for key in ((slice(3, -3), slice(5, 140)), (7, slice(33, 144)), (slice(None, None, -2), slice(72))):
             np.testing.assert_array_equal(host_array(a[key]), want[key])
         assert kernel in seen and "bitunshuffle" not in seen
@@ -109,7 +110,7 @@ def test_regions_of_any_chunks(gpu, tmp_path_factory, data):
     np.testing.assert_array_equal(host_array(gpuzarr.open_array(folder, device=gpu)[key]), want[key])
 
 
-def test_reads_of_version_3(gpu, tmp_path, names):  # noqa: F811
+def test_reads_of_version_3(gpu, tmp_path, kernels_run):
     """Shards of what zarr-python wrote, big-endian, clipped on both axes."""
     zarr = pytest.importorskip("zarr")
     values = smooth((50, 200), "u2")
@@ -119,13 +120,13 @@ def test_reads_of_version_3(gpu, tmp_path, names):  # noqa: F811
         serializer=zarr.codecs.BytesCodec(endian="big"),
     )  # fmt: skip
     z[...] = values
-    seen = names(gpu)
+    seen = kernels_run(gpu)
     for key in ((...,), (slice(1, 49), slice(3, 199))):
         np.testing.assert_array_equal(host_array(gpuzarr.open_array(tmp_path / "a", device=gpu)[key]), values[key])
     assert "place_planes_2" in seen and "bitunshuffle" not in seen
 
 
-def test_raw_streams_and_plain_copies_are_read_in_place(gpu, tmp_path, names):  # noqa: F811
+def test_raw_streams_and_plain_copies_are_read_in_place(gpu, tmp_path, kernels_run):
     """Nothing is copied: what no codec makes smaller is read where it was uploaded."""
     noise = RNG.integers(0, 2**32, (64, 80), np.uint32)
     half = noise & 0xFFFF
@@ -134,13 +135,13 @@ def test_raw_streams_and_plain_copies_are_read_in_place(gpu, tmp_path, names):  
         return blosc(shuffle=2, clevel=5 * (number != 3))(data)
 
     array_of(tmp_path / "a", half, (32, 40), encode)
-    a, seen = gpuzarr.open_array(tmp_path / "a", device=gpu), names(gpu)
+    a, seen = gpuzarr.open_array(tmp_path / "a", device=gpu), kernels_run(gpu)
     np.testing.assert_array_equal(host_array(a[1:, 1:]), half[1:, 1:])
     assert set(seen) == {"bad_status", "place_planes_4"}
     assert a.last_read.asdict()["streams"] == {"lz4": 6}  # two planes of four, of three chunks
 
 
-def test_chunks_of_every_kind_in_one_launch(gpu, tmp_path, names):  # noqa: F811
+def test_chunks_of_every_kind_in_one_launch(gpu, tmp_path, kernels_run):
     """Bits, bytes, none, other elements, plain copies, and blocks of no multiple of 8 elements, so not shuffled."""
     values = smooth((80, 480), "f4")
     ways = [
@@ -148,17 +149,17 @@ def test_chunks_of_every_kind_in_one_launch(gpu, tmp_path, names):  # noqa: F811
         *(blosc("zstd", 2, 8), blosc("zstd", 2, 4), blosc("lz4", 2, 4, clevel=0), blosc("lz4", 2, 4, 1000)),
     ]
     want = array_of(tmp_path / "a", values, (16, 40), lambda number, data: ways[number % len(ways)](data), missing=(5,))
-    a, seen = gpuzarr.open_array(tmp_path / "a", device=gpu), names(gpu)
+    a, seen = gpuzarr.open_array(tmp_path / "a", device=gpu), kernels_run(gpu)
     np.testing.assert_array_equal(host_array(a[...]), want)
     assert seen.count("place_planes_4") == 1 and {"unshuffle", "place"}.isdisjoint(seen)
 
 
-def test_a_last_block_that_is_not_shuffled(gpu, tmp_path, names):  # noqa: F811
+def test_a_last_block_that_is_not_shuffled(gpu, tmp_path, kernels_run):
     values = smooth((10, 1025), "i2")  # 20500 bytes: the last block has 4 bytes, or 9 elements
     for number, blocksize in enumerate((4096, 20482)):
         encode = blosc("lz4", 2, 2, blocksize)
         want = array_of(tmp_path / f"{number}", values, (10, 1025), lambda _, data, run=encode: run(data))
-        seen = names(gpu)
+        seen = kernels_run(gpu)
         got = gpuzarr.open_array(tmp_path / f"{number}", device=gpu)[1:, 3:]
         np.testing.assert_array_equal(host_array(got), want[1:, 3:])
         assert "place_planes_2" not in seen

@@ -9,45 +9,13 @@ import numcodecs
 import numpy as np
 import pytest
 
-from gpuzarr.batch import BytesSpec, EncodedBatch, packed
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices.cpu import Cpu
 from gpuzarr.errors import CodecError
-from tests.conftest import complete
+from tests.chunks import KINDS, decode, plain
 
 RNG = np.random.default_rng(11)
-
-
-def plain(nbytes, kind):
-    """Bytes of three characters: smooth (they compress), noise (they do not), mixed elements of 4 bytes."""
-    if kind == "noise":
-        return RNG.integers(0, 256, nbytes, dtype=np.uint8).tobytes()
-    if kind == "smooth":
-        return (np.cumsum(RNG.integers(0, 2, nbytes)) // 7).astype(np.uint8).tobytes()
-    return np.cumsum(RNG.normal(size=nbytes // 4 + 1)).astype("<f4").tobytes()[:nbytes]
-
-
-KINDS = ("smooth", "noise", "mixed")
-
-
-def slab_of(device, chunks):
-    """Encoded chunks on a device, with their bytes on the host."""
-    starts, sizes, total = packed([len(c) for c in chunks])
-    data = np.zeros(total, np.uint8)
-    for start, chunk in zip(starts, chunks, strict=True):
-        data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    return EncodedBatch(device.upload(data), starts, sizes, data) if device.gpu else EncodedBatch(data, starts, sizes)
-
-
-def decode(device, codec, chunks, nbytes, into=None):
-    """The decoded chunks, as bytes."""
-    if not device.gpu:
-        out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device)
-        return [out[i].tobytes() for i in range(len(out))]
-    out = codec.decode(slab_of(device, chunks), BytesSpec(nbytes), device, into)
-    complete(device)
-    data = device.download(out.data)
-    return [data[s : s + n].tobytes() for s, n in zip(out.starts, out.sizes, strict=True)]
 
 
 def crowded_target(device, count, nbytes):

@@ -17,9 +17,8 @@ from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.gpu import compress
 from gpuzarr.gpu.empty import is_empty_on_gpu
-from tests.codecs.fixtures import whole
-from tests.conftest import host_array
-from tests.gpu.test_decoders import KINDS, plain, slab_of
+from tests.chunks import KINDS, batch_on, plain, whole
+from tests.hardware import host_array
 
 RNG = np.random.default_rng(4)
 STREAMS = [
@@ -36,7 +35,7 @@ def encoded(gpu, codec, chunks, starts=None, gap=16):
     """The encoded chunks, as bytes; and that they are packed, less than `gap` bytes apart."""
     spec = BytesSpec(len(chunks[0]))
     assert codec.why_host_to_encode(spec) is None
-    made = measured(codec.encode(slab_of(gpu, chunks) if starts is None else crowded(gpu, chunks), spec, gpu), gpu)
+    made = measured(codec.encode(batch_on(gpu, chunks) if starts is None else crowded(gpu, chunks), spec, gpu), gpu)
     assert made.starts.dtype == made.sizes.dtype == np.int64
     ends = made.starts + made.sizes
     assert (made.starts[1:] >= ends[:-1]).all() and (made.starts[1:] - ends[:-1] < gap).all()
@@ -58,7 +57,7 @@ def crowded(gpu, chunks):
 def decoded(name, configuration, chunks, nbytes):
     """By numcodecs, and by our host lines, which must agree."""
     theirs = numcodecs.get_codec({"id": name, **configuration})
-    ours = find(name, configuration, 2).decode(slab_of(CPU, chunks), BytesSpec(nbytes), CPU)
+    ours = find(name, configuration, 2).decode(batch_on(CPU, chunks), BytesSpec(nbytes), CPU)
     values = [bytes(np.ascontiguousarray(theirs.decode(chunk)).tobytes()) for chunk in chunks]
     assert values == whole(ours)
     return values
@@ -80,10 +79,10 @@ def test_streams(gpu, name, configuration, nbytes):
     stream=st.sampled_from(STREAMS), nbytes=st.integers(1, 20_000), kinds=st.lists(st.sampled_from(KINDS), min_size=1)
 )
 def test_streams_of_any_size(stream, nbytes, kinds):
-    from tests.conftest import _emulated
+    from tests.hardware import emulated
 
     chunks = [plain(nbytes, kind) for kind in kinds]
-    made = encoded(_emulated(), find(*stream, 2), chunks, "crowded")
+    made = encoded(emulated(), find(*stream, 2), chunks, "crowded")
     assert decoded(*stream, made, nbytes) == chunks
 
 
@@ -159,7 +158,7 @@ def test_blosc(gpu, cname, shuffle, width):
         chunks = [plain(nbytes, kind) for kind in KINDS] + [bytes(nbytes)]
         made = encoded(gpu, codec, chunks, "crowded")
         assert decoded("blosc", {}, made, nbytes) == chunks
-        ours = whole(codec.encode(slab_of(CPU, chunks), BytesSpec(nbytes), CPU))
+        ours = whole(codec.encode(batch_on(CPU, chunks), BytesSpec(nbytes), CPU))
         for mine, host in zip(made, ours, strict=True):
             assert mine[:2] + bytes([mine[2] & ~2]) + mine[3:12] == host[:2] + bytes([host[2] & ~2]) + host[3:12]
             assert len(mine) <= nbytes + 16
@@ -173,9 +172,9 @@ def test_blosc(gpu, cname, shuffle, width):
     odd=st.integers(0, 3),
 )  # fmt: skip
 def test_blosc_of_any_shape(cname, shuffle, clevel, width, elements, blocksize, odd):
-    from tests.conftest import _emulated
+    from tests.hardware import emulated
 
-    gpu = _emulated()
+    gpu = emulated()
     configuration = {"cname": cname, "clevel": min(clevel, 5) if cname == "zstd" else clevel, "shuffle": shuffle}
     codec = find("blosc", {**configuration, "typesize": width, "blocksize": blocksize}, 3)
     nbytes = width * elements + odd

@@ -6,63 +6,17 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.batch import packed
 from gpuzarr.gpu import checksums
-from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, shuffle_chunks, unshuffle
+from gpuzarr.gpu.shuffle import bitunshuffle, shuffle_chunks, unshuffle
 from gpuzarr.gpu.tables import copy
-
-
-def crowded(device, chunks):
-    """The chunks at every alignment, a few bytes apart."""
-    sizes = np.array([len(c) for c in chunks], np.int64)
-    starts = np.cumsum(sizes + 3) - sizes
-    data = np.full(int(starts[-1] + sizes[-1] + 5), 0xEE, np.uint8)
-    for start, chunk in zip(starts, chunks, strict=True):
-        data[start : start + len(chunk)] = chunk
-    return EncodedBatch(device.upload(data), starts, sizes, data)
-
-
-def places(device, encoded):
-    return np.uint64(device.address(encoded.data)) + encoded.starts.astype(np.uint64)
-
-
-def expect(device, encoded, chunks):
-    """`encoded` holds the chunks, and every other byte is as `crowded` left it."""
-    want = np.full(len(encoded.data), 0xEE, np.uint8)
-    for start, chunk in zip(encoded.starts, chunks, strict=True):
-        want[start : start + len(chunk)] = chunk
-    np.testing.assert_array_equal(device.download(encoded.data), want)
-
-
-def is_empty(device, sizes):
-    return crowded(device, [np.zeros(n, np.uint8) for n in sizes])
-
-
-def random(rng, sizes):
-    return [rng.integers(0, 256, n, dtype=np.uint8) for n in sizes]
-
-
-def unshuffled(chunk, width):
-    n = len(chunk) // width
-    return np.concatenate([chunk[: n * width].reshape(width, n).T.reshape(-1), chunk[n * width :]])
-
-
-def bitunshuffled(chunk, width):
-    n = len(chunk) // width
-    bits = np.unpackbits(chunk[: n * width].reshape(width * 8, n // 8), axis=1, bitorder="little")
-    elements = bits.reshape(width, 8, n).transpose(2, 0, 1)
-    return np.concatenate([np.packbits(elements, axis=2, bitorder="little").reshape(-1), chunk[n * width :]])
-
-
-def blocks(device, source, target, width, first, own):
-    widths = np.full(len(first), width)
-    return Blocks(places(device, target), target.sizes, widths, first, own, places(device, source))
+from tests.gpu.crowded import addresses, bitunshuffled, blocks, crowded, expect, random, unshuffled, unwritten
 
 
 def test_copy(threads):
     chunks = random(np.random.default_rng(0), (1, 15, 16, 17, 64, 5000, 70000, 0, 33))
-    source, target = crowded(threads, chunks), is_empty(threads, [len(c) for c in chunks])
-    copy(threads, places(threads, source), places(threads, target), source.sizes)
+    source, target = crowded(threads, chunks), unwritten(threads, [len(c) for c in chunks])
+    copy(threads, addresses(threads, source), addresses(threads, target), source.sizes)
     expect(threads, target, chunks)
 
 
@@ -73,7 +27,7 @@ def test_shuffle(threads, width, verb):
     planes = random(np.random.default_rng(width), sizes)
     elements = [unshuffled(c, width) for c in planes]
     given, want = (planes, elements) if verb == "unshuffle" else (elements, planes)
-    target = is_empty(threads, sizes)
+    target = unwritten(threads, sizes)
     shuffle_chunks(crowded(threads, given), width, threads, target, verb)
     expect(threads, target, want)
 
@@ -87,7 +41,7 @@ def test_unshuffle_of_planes_apart(threads, width):
     source = crowded(threads, planes + whole)
     want = [np.stack(planes[i * width : (i + 1) * width], axis=1).reshape(-1) for i in range(3)]
     want += [unshuffled(c, width) for c in whole]
-    target = is_empty(threads, [len(c) for c in want])
+    target = unwritten(threads, [len(c) for c in want])
     first = np.array([0, width, 2 * width, 3 * width, 3 * width + 1])
     own = np.array([True, True, True, False, False])
     unshuffle(threads, blocks(threads, source, target, width, first, own))
@@ -99,7 +53,7 @@ def test_bitunshuffle(threads, width):
     rng = np.random.default_rng(width)
     sizes = [width * n for n in (8, 16, 32, 40, 248, 1024)] + [width * 96 + width - 1]
     chunks = random(rng, sizes)
-    source, target = crowded(threads, chunks), is_empty(threads, sizes)
+    source, target = crowded(threads, chunks), unwritten(threads, sizes)
     count = len(sizes)
     bitunshuffle(threads, blocks(threads, source, target, width, np.arange(count), np.zeros(count, bool)))
     expect(threads, target, [bitunshuffled(c, width) for c in chunks])
@@ -107,7 +61,7 @@ def test_bitunshuffle(threads, width):
 
 def test_bitunshuffle_of_planes_apart(threads):
     planes = random(np.random.default_rng(5), [136] * 4)
-    source, target = crowded(threads, planes), is_empty(threads, [136 * 4])
+    source, target = crowded(threads, planes), unwritten(threads, [136 * 4])
     bitunshuffle(threads, blocks(threads, source, target, 4, np.array([0]), np.array([True])))
     expect(threads, target, [bitunshuffled(np.concatenate(planes), 4)])
 
@@ -120,14 +74,14 @@ def test_crc32(threads, name):
     polynomial, reference = getattr(checksums, name), {"CRC32C": google_crc32c.value, "CRC32": zlib.crc32}[name]
     chunks = random(np.random.default_rng(1), CHECKSUM_SIZES)
     encoded = crowded(threads, chunks)
-    got = threads.download(checksums.crc32(threads, places(threads, encoded), encoded.sizes, polynomial))
+    got = threads.download(checksums.crc32(threads, addresses(threads, encoded), encoded.sizes, polynomial))
     assert got.tolist() == [reference(c.tobytes()) for c in chunks]
 
 
 def test_adler32(threads):
     chunks = [*random(np.random.default_rng(1), CHECKSUM_SIZES), np.full(150000, 255, np.uint8)]
     encoded = crowded(threads, chunks)
-    got = threads.download(checksums.adler32(threads, places(threads, encoded), encoded.sizes))
+    got = threads.download(checksums.adler32(threads, addresses(threads, encoded), encoded.sizes))
     assert got.tolist() == [zlib.adler32(c.tobytes()) for c in chunks]
 
 

@@ -11,9 +11,8 @@ from gpuzarr.gpu.checksums import BIG, LITTLE
 from gpuzarr.gpu.compact import Ends, compacted, places
 from gpuzarr.gpu.empty import is_empty_on_gpu
 from gpuzarr.gpu.shuffle import bitshuffle
-from tests.codecs.fixtures import encoded_batch, whole
-from tests.gpu.test_kernels import bitunshuffled, blocks, crowded, expect, is_empty, random
-from tests.gpu.test_kernels import places as addresses
+from tests.chunks import encoded_batch, whole
+from tests.gpu.crowded import addresses, bitunshuffled, blocks, crowded, expect, random, unwritten
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 8, 16, 31, 129, 255])
@@ -22,7 +21,7 @@ def test_bitshuffle(threads, width):
     sizes = [width * n for n in (8, 16, 32, 40, 248, 1024)] + [width * 96 + width - 1]
     planes = random(rng, sizes)
     elements = [bitunshuffled(c, width) for c in planes]
-    source, target = crowded(threads, elements), is_empty(threads, sizes)
+    source, target = crowded(threads, elements), unwritten(threads, sizes)
     count = len(sizes)
     bitshuffle(threads, blocks(threads, source, target, width, np.arange(count), np.zeros(count, bool)))
     expect(threads, target, planes)

@@ -14,62 +14,18 @@ import gpuzarr
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.gpu.place import AXES, Chunks, fits, place
-from gpuzarr.indexing.flip import ascending, flipped
+from gpuzarr.gpu.place import AXES, fits
 from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.read.place import placeable
-from tests.conftest import examples, host_array
-from tests.indexing.test_grid import axes, chunk_at
+from tests.conftest import examples
+from tests.gpu.placing import check
+from tests.grids import axes
+from tests.hardware import host_array
 
 DTYPES = ["u1", "i2", "f4", "c8", "f8", "c16"]
 RNG = np.random.default_rng(5)
-
-
-def stored(device, pieces, permutation, swapped, offset):
-    """Chunks on the device, with their axes in another order, maybe in the other byte order, at odd addresses."""
-    rows = [piece.transpose(permutation).copy("C") for piece in pieces]
-    rows = [row.byteswap() if swapped else row for row in rows]
-    nbytes = rows[0].nbytes
-    data = np.frombuffer(b"\xee" * offset + b"".join(row.tobytes() + b"\xee" * offset for row in rows), np.uint8)
-    there = device.upload(data)
-    starts = offset + np.arange(len(rows)) * (nbytes + offset)
-    strides = np.empty(rows[0].ndim, int)
-    strides[list(permutation)] = rows[0].strides
-    kind = rows[0].dtype
-    unit = kind.itemsize // 2 if kind.kind == "c" else kind.itemsize
-    addresses = np.uint64(device.address(there)) + starts.astype(np.uint64)
-    return Chunks(addresses, tuple(strides.tolist()), unit if swapped else 1, there)
-
-
-def check(
-    device, array, grid, selection, *,
-    permutation, swapped=False, offset=0, missing=None, transposed=False, store=stored,
-):  # fmt: skip
-    """Place all parts of a selection by the kernel, and compare with NumPy's assignments of the same parts."""
-    kind = array.dtype
-    shape = selection.shape
-    order = tuple(range(len(shape)))[:: -1 if transposed else 1]
-    out = device.upload(np.full([shape[i] for i in order], -7).astype(kind)).transpose(order)
-    want = np.full(shape, -7).astype(kind)
-    target, wanted = flipped(selection, out), flipped(selection, want)
-    found = list(parts(ascending(selection), tuple(grid), (0,) * len(grid)))
-    for chunk_shape in {box.chunk_shape for box in found}:
-        boxes = [box for box in found if box.chunk_shape == chunk_shape]
-        pieces = [chunk_at(array, grid, row) for box in boxes for row in box.coords.tolist()]
-        there = np.ones(len(pieces), bool) if missing is None else missing(len(pieces))
-        assert fits(chunk_shape, target, device)
-        some = [piece for piece, is_there in zip(pieces, there, strict=True) if is_there]
-        chunks = store(device, some, permutation, swapped, offset) if some else None
-        place(device, boxes, there, chunks, target, 3)
-        first = 0
-        for box in boxes:
-            batch = np.stack(pieces[first : first + len(box)])
-            batch[~there[first : first + len(box)]] = 3
-            box.place(batch, wanted, np)
-            first += len(box)
-    np.testing.assert_array_equal(device.download(out), want)
 
 
 def random(shape, kind):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numcodecs
 import numpy as np
 import pytest
@@ -11,75 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr.gpu.place import Chunks
-from gpuzarr.gpu.planes import Planes
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from tests.conftest import examples, host_array
-from tests.emulator.fences import fenced
-from tests.gpu.test_place import check
-from tests.indexing.test_grid import axes
+from tests.conftest import examples
+from tests.gpu.arrays import array_of, blosc, smooth
+from tests.gpu.placing import check, shuffling
+from tests.grids import axes
+from tests.hardware import host_array
 
 RNG = np.random.default_rng(11)
 SHUFFLED = ["i2", "f4", "f8", "c8", "c16"]
 slow = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def lay(device, pieces, offset):
-    """The pieces on the device, and their addresses; where that can be, between fences, in front or behind."""
-    if device.name == "emulated":
-        return fenced(pieces, RNG.random(len(pieces)) < 0.5, offset % 4)
-    sizes = np.array([len(piece) + offset for piece in pieces])
-    memory = device.upload(np.concatenate([np.pad(piece, (0, offset)) for piece in pieces]))
-    return np.uint64(device.address(memory)) + (np.cumsum(sizes) - sizes).astype(np.uint64), memory
-
-
-def planes_of(chunk, width, block):
-    """The byte planes of the bytes of a chunk, shuffled block by block."""
-    cuts = [chunk[at : at + block].reshape(-1, width) for at in range(0, len(chunk), block)]
-    return [np.ascontiguousarray(cut[:, j]) for cut in cuts for j in range(width)]
-
-
-def bit_planes_of(chunk, width, block):
-    """The same, of each byte its 8 bit planes."""
-    return [
-        np.packbits(np.unpackbits(plane[:, None], axis=1, bitorder="little").T, bitorder="little")
-        for plane in planes_of(chunk, width, block)
-    ]
-
-
-def shuffling(elements, of_bits=()):
-    """As test_place.stored, but every third chunk lies as it is and the others are cut into blocks of about so many.
-
-    Chunks whose number modulo 4 is in `of_bits` have their bits shuffled; then so many must be a multiple of 8.
-    """
-
-    def store(device, pieces, permutation, swapped, offset):
-        kind, width = pieces[0].dtype, pieces[0].dtype.itemsize
-        rows = [np.array(piece.transpose(permutation), order="C") for piece in pieces]
-        strides = np.empty(pieces[0].ndim, int)
-        strides[list(permutation)] = rows[0].strides
-        parts, count, blocks, first = [], [], [], []
-        for number, row in enumerate(rows):
-            plain = (row.byteswap() if swapped else row).reshape(-1).view(np.uint8)
-            block = width * (elements + (8 if of_bits else 5) * (number % 2)) if number % 3 != 2 else 0
-            scoped_scratch = bit_planes_of if number % 4 in of_bits else planes_of
-            made = scoped_scratch(plain, width, block) if block else [plain]
-            first.append(sum(len(p) for p, b in zip(count, blocks, strict=True) if b))
-            parts += made
-            count.append(made)
-            blocks.append(block)
-        places, held = lay(device, parts, offset)
-        of = np.repeat(np.arange(len(rows)), [len(made) for made in count])
-        lies = np.array(blocks)[of] == 0
-        addresses = np.zeros(len(rows), np.uint64)
-        addresses[of[lies]] = places[lies]
-        bits = [len(plain) if block and number % 4 in of_bits else 0 for number, block in enumerate(blocks)]
-        planes = Planes(width, addresses, np.array(blocks), np.array(first), places[~lies], np.array(bits), held)
-        unit = width // 2 if kind.kind == "c" else width
-        return Chunks(addresses, tuple(strides.tolist()), unit if swapped else 1, held, planes)
-
-    return store
 
 
 @slow
@@ -121,57 +61,6 @@ def test_one_chunk_of_many_blocks(threads):
     check(threads, array, grid, selection, permutation=(0,), offset=3, store=shuffling(1033))
 
 
-@pytest.fixture
-def names(monkeypatch):
-    """Takes a device; then lists the kernels that it runs."""
-
-    def watch(device):
-        seen = []
-        right = device.kernel
-        monkeypatch.setattr(device, "kernel", lambda file, name: (seen.append(name), right(file, name))[1])
-        return seen
-
-    return watch
-
-
-def smooth(shape, dtype):
-    """Low bytes that no codec makes smaller, high ones that each does."""
-    kind = np.dtype(dtype)
-    values = np.cumsum(RNG.standard_normal(shape), axis=-1)
-    return (values + 1j * values[::-1] if kind.kind == "c" else values * (1 if kind.kind == "f" else 50)).astype(kind)
-
-
-def array_of(folder, values, chunks, encode, *, dtype=None, order="C", missing=(), **more):
-    """A v2 array: `encode(number, bytes of a chunk)` are its files."""
-    kind = np.dtype(dtype or values.dtype)
-    filters, compressor = more.pop("filters", None), more.pop("compressor", {"id": "blosc", "cname": "lz4"})
-    document = {
-        "zarr_format": 2, "shape": values.shape, "chunks": chunks, "dtype": kind.str, "order": order, "fill_value": 5,
-        "filters": filters, "compressor": compressor,
-    }  # fmt: skip
-    folder.mkdir()
-    (folder / ".zarray").write_text(json.dumps(document))
-    want = values.copy()
-    counts = [-(-n // c) for n, c in zip(values.shape, chunks, strict=True)]
-    for number, place in enumerate(np.ndindex(*counts)):
-        region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, chunks, strict=True))
-        if number in missing:
-            want[region] = 5
-            continue
-        chunk = np.zeros(chunks, kind)
-        part = values[region]
-        chunk[tuple(map(slice, part.shape))] = part
-        (folder / ".".join(map(str, place))).write_bytes(encode(number, chunk.tobytes(order)))
-    return want
-
-
-def blosc(cname="lz4", shuffle=1, typesize=4, blocksize=0, clevel=5):
-    def encode(data):
-        return numcodecs.blosc.compress(np.frombuffer(data, f"V{typesize}"), cname.encode(), clevel, shuffle, blocksize)
-
-    return encode
-
-
 SELECTIONS = [
     (...,),
     (slice(3, -3), slice(None, None, -1)),
@@ -182,14 +71,14 @@ SELECTIONS = [
 
 @pytest.mark.parametrize("cname", ["lz4", "lz4hc", "zlib", "zstd"])
 @pytest.mark.parametrize("dtype", ["<i2", ">f4", "<f8", ">c16", "<c8", ">u2"])
-def test_reads_of_blosc(gpu, tmp_path, names, cname, dtype):
+def test_reads_of_blosc(gpu, tmp_path, kernels_run, cname, dtype):
     values = smooth((100, 150), np.dtype(dtype).newbyteorder("="))
     for number, (order, blocksize) in enumerate((("C", 0), ("F", 1024))):
         encode = blosc(cname, 1, values.dtype.itemsize, blocksize)
         folder = tmp_path / f"{number}"
         some = {"dtype": dtype, "order": order, "missing": (1,)}
         want = array_of(folder, values, (64, 70), lambda number, data, run=encode: run(data), **some)
-        seen = names(gpu)
+        seen = kernels_run(gpu)
         for key in SELECTIONS:
             np.testing.assert_array_equal(host_array(gpuzarr.open_array(folder, device=gpu)[key]), want[key])
         assert "unshuffle" not in seen and f"place_planes_{values.dtype.itemsize}" in seen
@@ -225,13 +114,13 @@ def test_chunks_of_every_kind_in_one_wave(gpu, tmp_path_factory, data):
     np.testing.assert_array_equal(host_array(a[key]), want[key])
 
 
-def test_raw_streams_and_plain_copies_are_read_in_place(gpu, tmp_path, names):
+def test_raw_streams_and_plain_copies_are_read_in_place(gpu, tmp_path, kernels_run):
     """Nothing is copied: what no codec makes smaller is read where it was uploaded."""
     noise = RNG.integers(0, 2**32, (64, 80), np.uint32)
     want = array_of(tmp_path / "a", noise, (32, 40), lambda number, data: blosc(clevel=number % 2 * 5)(data))
     half = noise & 0xFFFF
     array_of(tmp_path / "b", half, (32, 40), lambda number, data: blosc()(data))
-    seen = names(gpu)
+    seen = kernels_run(gpu)
     np.testing.assert_array_equal(host_array(gpuzarr.open_array(tmp_path / "a", device=gpu)[1:]), want[1:])
     assert seen == ["place"]
     a = gpuzarr.open_array(tmp_path / "b", device=gpu)
@@ -241,7 +130,7 @@ def test_raw_streams_and_plain_copies_are_read_in_place(gpu, tmp_path, names):
     assert {"decode", "place"} <= set(a.last_read.asdict()["seconds"])
 
 
-def test_shuffle_codecs(gpu, tmp_path, names):
+def test_shuffle_codecs(gpu, tmp_path, kernels_run):
     values = smooth((40, 60), "f4")
     filters, compressor = [{"id": "shuffle", "elementsize": 4}], {"id": "zlib", "level": 1}
 
@@ -253,22 +142,22 @@ def test_shuffle_codecs(gpu, tmp_path, names):
     other = lambda number, data: numcodecs.Zlib(1).encode(numcodecs.Shuffle(8).encode(data))  # noqa: E731
     array_of(tmp_path / "b", values, (16, 32), other, filters=filters, compressor=compressor, missing=(3,))
     for name, kernel in (("a", "place_planes_4"), ("b", "unshuffle")):
-        seen = names(gpu)
+        seen = kernels_run(gpu)
         for key in SELECTIONS:
             got = gpuzarr.open_array(tmp_path / name, device=gpu)[(slice(2, None), *key[1:])]
             np.testing.assert_array_equal(host_array(got), want[(slice(2, None), *key[1:])])
         assert kernel in seen and len({"place_planes_4", "unshuffle"} & set(seen)) == 1
 
 
-def test_chunks_in_one_piece_are_unshuffled_straight_to_their_place(gpu, tmp_path, names):
+def test_chunks_in_one_piece_are_unshuffled_straight_to_their_place(gpu, tmp_path, kernels_run):
     values = smooth((64, 50), "f8")
     want = array_of(tmp_path / "a", values, (16, 50), lambda number, data: blosc(typesize=8)(data), missing=(1,))
-    seen = names(gpu)
+    seen = kernels_run(gpu)
     np.testing.assert_array_equal(host_array(gpuzarr.open_array(tmp_path / "a", device=gpu)[...]), want)
     assert set(seen) == {"bad_status", "unshuffle", "place"}
 
 
-def test_a_filter_between_is_decoded_in_two_passes(gpu, tmp_path, names):
+def test_a_filter_between_is_decoded_in_two_passes(gpu, tmp_path, kernels_run):
     values = np.cumsum(RNG.integers(0, 9, (40, 60)), axis=1).astype("i4")
     filters = [{"id": "delta", "dtype": "<i4"}]
 
@@ -276,7 +165,7 @@ def test_a_filter_between_is_decoded_in_two_passes(gpu, tmp_path, names):
         return blosc()(numcodecs.Delta("<i4").encode(np.frombuffer(data, "<i4")).tobytes())
 
     want = array_of(tmp_path / "a", values, (16, 32), encode, filters=filters)
-    seen = names(gpu)
+    seen = kernels_run(gpu)
     np.testing.assert_array_equal(host_array(gpuzarr.open_array(tmp_path / "a", device=gpu)[1:, ::2]), want[1:, ::2])
     assert {"unshuffle", "place"} <= set(seen)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.metadata import ChunkKeys, RectilinearAxis, RegularAxis
 from gpuzarr.metadata import v3 as metadata_v3
+from tests.metadata.anything import JSON, places
 
 ARRAY = {
     "zarr_format": 3,
@@ -290,26 +291,6 @@ def test_wrong_consolidated_metadata(value):
 
 def test_null_consolidated_metadata_is_none():
     assert metadata_v3.parse_group({**GROUP, "consolidated_metadata": None}, "x").consolidated is None
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=6)
-    | st.sampled_from([2**63, -(2**63), 10**30]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "configuration", "x"]), inner),
-    max_leaves=5,
-)
-
-
-def places(value, path=()):
-    yield path
-    for key, member in (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    ):
-        yield from places(member, (*path, key))
 
 
 @given(st.sampled_from(list(places(ARRAY))[1:]), JSON, st.booleans())

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 BLOSC = {"name": "blosc", "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle"}}
 LAYOUTS: list[dict[str, Any]] = [

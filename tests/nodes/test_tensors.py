@@ -13,7 +13,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 
 class Tensor:

@@ -29,7 +29,7 @@ from gpuzarr.read import estimate as stored
 from gpuzarr.read.batch_plan import FULL_GPU_STREAMS as STREAMS
 from gpuzarr.read.batch_plan import BatchPlanner
 from gpuzarr.read.memory import BatchBudget, Cost, share
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 GPU = cast(Device, SimpleNamespace(gpu=True, prefetch_depth=2, threads=1, batch_bytes=256 << 20, memory_limit=1 << 30))
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30

@@ -11,7 +11,7 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.on_gpu import fits_gpu
 from tests import corpus
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 ROWS = [row for row in corpus.rows() if row["container"] == "directory" and row["format"] in ("v2", "v3")]
 pytestmark = pytest.mark.skipif(not ROWS, reason="the corpus is not here")

@@ -13,9 +13,9 @@ pytest.importorskip("zarr")
 @pytest.fixture
 def planning():
     from benchmarks import planning
-    from tests.conftest import _emulated
+    from tests.hardware import emulated
 
-    _emulated()  # skips where there is no compiler
+    emulated()  # skips where there is no compiler
     return planning
 
 

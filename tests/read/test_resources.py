@@ -11,7 +11,6 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
-import zarr
 
 import gpuzarr
 from gpuzarr.codecs.chain import Chain
@@ -19,42 +18,13 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.read import batches
 from gpuzarr.read.memory import parse_bytes
-from tests.conftest import host_array
-
-SHAPE, CHUNKS = (48, 40, 40), (8, 8, 16)  # 4 KiB a chunk
-V3: dict[str, dict[str, Any]] = {
-    "raw": {"compressors": None},
-    "zstd": {"compressors": [zarr.codecs.ZstdCodec(level=1)]},
-    "gzip": {"compressors": [zarr.codecs.GzipCodec(level=1)]},
-    "blosc-zstd": {"compressors": [zarr.codecs.BloscCodec(cname="zstd", shuffle="shuffle", typesize=4)]},
-    "crc32c": {"compressors": [zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()]},
-    "transpose": {"filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))], "compressors": [zarr.codecs.ZstdCodec()]},
-    "big-endian": {"compressors": None, "serializer": zarr.codecs.BytesCodec(endian="big")},
-    "sharded": {"shards": (16, 40, 32), "compressors": [zarr.codecs.ZstdCodec()]},
-    "host codec": {"compressors": [zarr.codecs.numcodecs.BZ2(level=1)]},
-}
-V2: dict[str, Any] = {"v2 lz4": numcodecs.LZ4(), "v2 zlib": numcodecs.Zlib(1), "v2 blosc": numcodecs.Blosc("lz4")}
-
-
-def field(noise: bool) -> np.ndarray:
-    values = np.arange(np.prod(SHAPE), dtype="<f4").reshape(SHAPE)
-    return values + np.random.default_rng(0).standard_normal(SHAPE, "f4") if noise else values
-
-
-def write(path: Path, name: str, values: np.ndarray) -> Path:
-    options: dict[str, Any] = V3.get(name) or {"zarr_format": 2, "compressors": [V2[name]]}
-    zarr.create_array(path, shape=SHAPE, dtype=values.dtype, chunks=CHUNKS, fill_value=7, **options)[...] = values
-    return path
+from tests.data import V2, V3, Stop, field, write
+from tests.hardware import held, host_array
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     return write(tmp_path / "small", "zstd", field(True))
-
-
-def held(device: Device) -> int:
-    """Bytes that the device thinks are held by reads."""
-    return device.held.total
 
 
 @pytest.mark.parametrize("noise", [False, True])
@@ -113,10 +83,6 @@ def test_a_limit_on_the_cpu_makes_more_waves(small: Path) -> None:
     np.testing.assert_array_equal(a[...], field(True))
     assert a.explain().batches > gpuzarr.open_array(small, device="cpu").explain().batches
     assert a.explain().planned_bytes <= 64 << 10
-
-
-class Stop(KeyboardInterrupt):
-    """Somebody presses ctrl-C."""
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])

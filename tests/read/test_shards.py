@@ -16,7 +16,7 @@ from gpuzarr.codecs import parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 BIG = {"name": "bytes", "configuration": {"endian": "big"}}

@@ -19,7 +19,7 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import Cpu
 from gpuzarr.indexing.locate import Locator
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 V3 = {
     "raw": {"compressors": None},

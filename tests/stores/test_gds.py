@@ -18,8 +18,8 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import DeviceError, StoreError
 from gpuzarr.stores.local import gds
-from tests.conftest import host_array
 from tests.emulator.arrays import DeviceArray
+from tests.hardware import host_array
 
 VALUES = np.random.default_rng(0).integers(0, 99, (32, 48)).astype("<i4")
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -103,9 +103,9 @@ def kvikio(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def gpu() -> Device:
-    from tests.conftest import _emulated
+    from tests.hardware import emulated
 
-    return _emulated()
+    return emulated()
 
 
 def write(path: Path, name: str) -> Path:

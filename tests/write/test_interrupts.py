@@ -20,7 +20,7 @@ from gpuzarr.errors import ChunkError, StoreError
 from gpuzarr.stores.local import locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.store import LocalStore
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 VALUES = (np.arange(1 << 17, dtype="u4") // 7).reshape(4, -1)  # chunks that go one by one
 

@@ -12,8 +12,8 @@ import zarr
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from tests.conftest import host_array
-from tests.write.test_values import tensorstore_reads, zarrs_reads
+from tests.hardware import host_array
+from tests.peers import tensorstore_reads, zarrs_reads
 
 SHAPE, CHUNKS, SHARDS = (9, 44, 140), (4, 32, 70), (8, 64, 140)  # 9 KiB to 72 KiB a chunk, cut off at every end
 DTYPES = ("u1", "<i2", ">f4", "<f8")

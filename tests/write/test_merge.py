@@ -13,20 +13,9 @@ import gpuzarr
 from gpuzarr.indexing.selection import Outer, basic
 from gpuzarr.metadata import RectilinearAxis, RegularAxis
 from gpuzarr.write.merge import bounds_of, whole
+from tests.data import Counting
 
 SHAPE = (12, 10)
-
-
-class Counting(dict[str, bytes]):
-    """A store that knows how often each key was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: dict[str, int] = {}
-
-    def __setitem__(self, key: str, value: bytes) -> None:
-        self.writes[key] = self.writes.get(key, 0) + 1
-        super().__setitem__(key, value)
 
 
 def side(length: int) -> Any:

@@ -16,8 +16,8 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.write import open_shards
-from tests.conftest import host_array
-from tests.write.test_merge import Counting
+from tests.data import Counting, partial_files
+from tests.hardware import host_array, on
 
 SHAPE, CHUNKS, SHARDS = (22, 12), (2, 4), (8, 8)  # the last shards are cut off, and so is a chunk's row of them
 
@@ -32,10 +32,6 @@ def field() -> np.ndarray:
     return np.arange(SHAPE[0] * SHAPE[1], dtype="i4").reshape(SHAPE) + 1
 
 
-def on(device: Device, values: np.ndarray) -> Any:
-    return device.upload(values) if device.gpu else values
-
-
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The keys of what is opened to be read from folders."""
     found, right = list[list[str]](), LocalStore.open
@@ -46,10 +42,6 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(LocalStore, "open", opened)
     return found
-
-
-def partial(path: Path) -> list[Path]:
-    return list(path.rglob("*.partial"))
 
 
 @pytest.mark.parametrize("index_location", ["start", "end"])
@@ -63,7 +55,7 @@ def test_slabs_of_chunks_are_written_once_and_never_read(
     with a.writer(max_inflight=1) as w:
         for i in range(0, 22, 2)[::order]:
             w[i : i + 2] = on(device, values[i : i + 2])
-    assert not found and not partial(tmp_path)
+    assert not found and not partial_files(tmp_path)
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], values)
     np.testing.assert_array_equal(host_array(a[...]), values)
 
@@ -151,7 +143,7 @@ def test_an_error_leaves_the_old_shards(tmp_path: Path, monkeypatch: pytest.Monk
         for i in range(0, 22, 2):
             w[i : i + 2] = -values[i : i + 2]
     monkeypatch.undo()
-    assert not partial(tmp_path)
+    assert not partial_files(tmp_path)
     now = a[...]
     for row in range(0, 22, 8):
         for column in (slice(0, 8), slice(8, 12)):
@@ -167,10 +159,10 @@ def test_no_more_shards_are_open_than_may_be(tmp_path: Path, monkeypatch: pytest
     with a.writer(max_inflight=1) as w:
         w[:, 0:4] = values[:, 0:4]  # three shards
         w._wait()
-        assert not partial(tmp_path)
+        assert not partial_files(tmp_path)
         for i in (0, 8, 16):
             w[i : i + 2, 4:8] = values[i : i + 2, 4:8]
             w._wait()
-            assert len(partial(tmp_path)) <= 2
+            assert len(partial_files(tmp_path)) <= 2
     values[2:8, 4:8] = values[10:16, 4:8] = values[18:, 4:8] = values[:, 8:] = 0
     np.testing.assert_array_equal(a[...], values)

@@ -15,11 +15,8 @@ import zarr
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from tests.conftest import host_array
-from tests.devices.test_cuda import stub  # noqa: F401
-from tests.devices.test_cuda_reads import cuda  # noqa: F401
-from tests.read.test_resources import SHAPE, V2, field, held
-from tests.write.test_resources import create, on, partial_files
+from tests.data import SHAPE, V2, create, field, partial_files
+from tests.hardware import held, host_array, on
 
 SECONDS = 10  # after which a wait is in the way of what it waits for
 FLAGS, SIZES, CHECKS = np.uint32, np.uint64, np.int32  # what a batch fetches
@@ -206,7 +203,7 @@ def test_the_damaged_old_chunk_is_blamed(tmp_path: Path, device: Device) -> None
 
 
 @pytest.mark.parametrize("name", ["zstd", "gzip", "crc32c", "raw", "v2 blosc", "host codec", "transpose"])
-def test_memory_that_is_allocated_stays_within_the_limit(name: str, cuda: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_memory_that_is_allocated_stays_within_the_limit(name: str, cuda: Any, tmp_path: Path) -> None:
     """Counted where it is allocated: device memory that lives, and all pinned memory that was ever locked."""
     a, xp, limit = create(tmp_path, name, cuda), cuda.stream.xp, 2 << 20
     values = field(True)

@@ -19,22 +19,8 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.write.write import Writing
-from tests.conftest import host_array
-from tests.read.test_resources import CHUNKS, SHAPE, V2, V3, Stop, field, held
-
-
-def create(path: Path, name: str, device: Device, **more: Any) -> gpuzarr.Array:
-    options: dict[str, Any] = V3.get(name) or {"zarr_format": 2, "compressors": [V2[name]]}
-    options = options | more
-    return gpuzarr.create_array(path, shape=SHAPE, dtype="<f4", chunks=CHUNKS, fill_value=7, device=device, **options)
-
-
-def on(device: Device, values: np.ndarray) -> Any:
-    return device.upload(values) if device.gpu else values
-
-
-def partial_files(path: Path) -> list[Path]:
-    return [file for file in path.rglob("*") if file.name.endswith(".partial")]
+from tests.data import V2, V3, Stop, create, field, partial_files
+from tests.hardware import held, host_array, on
 
 
 @pytest.mark.parametrize("noise", [False, True])

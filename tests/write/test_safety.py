@@ -20,6 +20,7 @@ import zarr
 import gpuzarr
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.store import LocalStore
+from tests.data import partial_files
 
 FORK = multiprocessing.get_context("fork")
 KILLS = 100  # of each of two layouts
@@ -61,11 +62,11 @@ def test_killed_at_any_moment(layout: str, tmp_path: Path) -> None:
                 assert inner.min() == inner.max(), "a chunk is half old and half new"
         if number % 10 == 0:
             np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], values)
-        left = max(left, len(partial(path)))
+        left = max(left, len(partial_files(path)))
     assert left and a.attrs["last"] > KILLS, "those killed were at work"
     b = gpuzarr.open_array(path, mode="r+", device="cpu")
     subprocess.run([sys.executable, "-c", WRITE_ONCE, str(path)], check=True, env=environ())
-    assert (b[...] == -1).all() and not partial(path), f"{left} were left by those killed"
+    assert (b[...] == -1).all() and not partial_files(path), f"{left} were left by those killed"
 
 
 WRITE_ONCE = """
@@ -80,15 +81,11 @@ def environ() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-def partial(path: Path) -> list[Path]:
-    return [file for file in path.rglob(".*") if file.name.endswith(".partial")]
-
-
 def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
     store.set("a/x", b"1")
     sink = store.create("b/x")
-    [mine] = partial(tmp_path)
+    [mine] = partial_files(tmp_path)
     pid = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout
     dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{pid.strip()}-"))
     dead.write_bytes(b"half")
@@ -102,10 +99,10 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
         check=True,
         env=environ(),
     )
-    assert partial(tmp_path) == [mine]
+    assert partial_files(tmp_path) == [mine]
     sink.write(b"3", 0)
     sink.commit()
-    assert store.get("b/x") == b"3" and not partial(tmp_path)
+    assert store.get("b/x") == b"3" and not partial_files(tmp_path)
 
 
 @pytest.mark.parametrize("fsync", [True, False])
@@ -213,7 +210,7 @@ else:
     raise SystemExit("no error")
 """
     subprocess.run([sys.executable, "-c", script], check=True, env=environ())
-    assert (a[...] == 1).all() and not partial(tmp_path)
+    assert (a[...] == 1).all() and not partial_files(tmp_path)
 
 
 FILL_THE_DISK = """
@@ -265,7 +262,7 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "c/0/0/x").touch()
     with pytest.raises(gpuzarr.StoreError, match="'c/0/0'"):
         a[...] = 2
-    assert not partial(tmp_path)
+    assert not partial_files(tmp_path)
     from types import MappingProxyType
 
     files: dict[str, bytes] = {}

@@ -18,7 +18,8 @@ import gpuzarr
 from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.contract import Device
 from gpuzarr.empty_chunk import is_empty
-from tests.conftest import host_array
+from tests.hardware import host_array
+from tests.peers import tensorstore_reads, zarrs_reads
 
 SHAPE, CHUNKS, SHARDS = (13, 11, 9), (4, 3, 5), (8, 6, 5)
 CHAINS: dict[str, dict[str, Any]] = {
@@ -73,19 +74,6 @@ def values(dtype: Any = "<i4", shape: tuple[int, ...] = SHAPE) -> np.ndarray:
         made["a"], made["b"] = numbers, -numbers
         return made
     return numbers.astype(dtype)
-
-
-def tensorstore_reads(path: Path) -> np.ndarray:
-    ts = pytest.importorskip("tensorstore")
-    driver = "zarr3" if (path / "zarr.json").exists() else "zarr"
-    kvstore = {"driver": "file", "path": f"{path}/"}
-    return np.asarray(ts.open({"driver": driver, "kvstore": kvstore}, read=True).result().read().result())
-
-
-def zarrs_reads(path: Path) -> np.ndarray:
-    pytest.importorskip("zarrs")
-    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True}):
-        return np.asarray(zarr.open_array(path, mode="r")[...])
 
 
 @pytest.mark.parametrize("chain", ALL)
