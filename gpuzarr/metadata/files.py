@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,14 @@ FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Document = dict[str, Any]
 
 
+def clean(path: str) -> str:
+    """A path of a node without slashes at its ends. ValueError where it would lead out of the store."""
+    parts = [part for part in os.fspath(path).split("/") if part]
+    if any(set(part) == {"."} for part in parts):
+        raise ValueError(f"{path!r} is not the path of a node")
+    return "/".join(parts)
+
+
 def key(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
@@ -30,7 +39,12 @@ def lock(path: str) -> str:
 def read(store: Store, path: str, name: str) -> Document | None:
     """A document; None where there is none. MetadataError where it is no JSON object."""
     data = store.get(key(path, name))
-    return None if data is None else load_json(data, f"{key(path, name)!r} of {store!r}")
+    return None if data is None else load_json(data, place(store, path, name))
+
+
+def place(store: Store, path: str, name: str) -> str:
+    """Where a document lies, in the words of an error message."""
+    return f"{key(path, name)!r} of {store!r}"
 
 
 def write(store: Store, path: str, name: str, document: Document) -> None:
