@@ -19,8 +19,10 @@ from benchmarks import gpu, timing
 from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, packed
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
-from gpuzarr.devices.cost import Costs, Rate
+from gpuzarr.devices.algorithm import Rate
+from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cpu import CPU
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 CODECS = {"zstd": "zstd", "lz4": "lz4", "deflate": "zlib", "gzip": "gzip"}  # nvCOMP's algorithm -> codec
 FRAME = {"zstd": (0, 0), "lz4": (4, 0), "deflate": (2, 4), "gzip": (0, 0)}  # bytes around what nvCOMP is given
@@ -71,7 +73,7 @@ def gpu_seconds(
     targets = np.uint64(device.address(target.data)) + target.starts.astype(np.uint64)
 
     def run() -> None:
-        device.decompress(algorithm, sources, sizes, targets, target.sizes, np.arange(count))
+        device.decompress(ALGORITHMS[algorithm], sources, sizes, targets, target.sizes, np.arange(count))
         device.checked()()
 
     return seconds(run, repeats)
@@ -107,7 +109,7 @@ def measure(device: Any, *, stream: int = STREAM, many: int = MANY, repeats: int
         full = gpu_seconds(device, algorithm, encoded_batch, stream, many, repeats) - launch
         core = core_rate(algorithm, encoded_batch, stream, repeats)
         rates[algorithm] = Rate(stream / max(one, 1e-9), many * stream / max(full, 1e-9), core)
-    return Costs({**cost.RATES, **rates}, bus_rate(device, 64 * stream, repeats), launch)
+    return Costs({a.name: a.rate for a in ALGORITHMS.values()} | rates, bus_rate(device, 64 * stream, repeats), launch)
 
 
 def shown(costs: Costs) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gpuzarr
+from gpuzarr.codecs import registry
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 ROOT = Path(gpuzarr.__file__).parent
 FLOORS = [  # top to bottom, a folder or file each; a file may import from its own room and from the floors below
@@ -25,7 +27,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["cpu", "gpu"],
     ["devices"],
     ["dtypes", "formats", "stores"],
-    ["batch", "checks", "empty_chunk"],
+    ["batch", "checks", "empty_chunk", "per_process"],
     ["errors"],
 ]
 FLOOR = {room: depth for depth, rooms in enumerate(FLOORS) for room in rooms}
@@ -91,6 +93,16 @@ def test_gpu_packages_stay_in_their_rooms() -> None:
             assert not packages & {"cupy", "nvidia"}, f"{file.name} imports a GPU package"
         if room(file) != "stores":
             assert "kvikio" not in packages, f"{file.name} imports kvikio"
+
+
+def test_no_codec_is_known_by_its_name() -> None:
+    """What readers, writers, functions of the API and devices need to know of a codec or an algorithm, they ask it."""
+    names = {name.removeprefix("numcodecs.") for _, name in registry()} | {name for _, name in registry()}
+    for file in FILES:
+        if room(file) in ("read", "write", "api", "devices"):
+            constants = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
+            known = {value for value in constants if isinstance(value, str)} & (names | ALGORITHMS.keys())
+            assert not known, f"{file.relative_to(ROOT)} knows the codecs {sorted(known)}"
 
 
 def test_import_is_light() -> None:

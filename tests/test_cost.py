@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
-from gpuzarr.devices.cost import Costs, Rate
+from gpuzarr.devices.algorithm import Algorithm, Rate
+from gpuzarr.devices.cost import Costs
 from gpuzarr.errors import CodecError
+from gpuzarr.gpu.algorithms import ALGORITHMS
 from tests.codecs.test_gpu_codecs import decode, plain
 
 H200 = Costs(cores=16)
 MIB = 1 << 20
+A = Algorithm("a", "A", 2**31 - 1, Rate(1.0, 1.0, 1.0))
 
 
 def sizes(count, nbytes):
@@ -37,7 +40,7 @@ def sizes(count, nbytes):
     ],
 )
 def test_the_clear_cases(algorithm, count, nbytes, place):
-    decision = H200.decide(algorithm, sizes(count, nbytes))
+    decision = H200.decide(ALGORITHMS[algorithm], sizes(count, nbytes))
     near = {"the host": count, "the GPU": 0}[place]
     assert abs(len(decision.host) - near) <= count * 0.35
     assert decision.seconds <= 1.0001 * min(decision.seconds_gpu, decision.seconds_host)
@@ -50,7 +53,7 @@ def test_never_worse_than_either_alone():
             {"a": Rate(*10 ** rng.uniform(7, 11, 3))}, 10 ** rng.uniform(8, 11), cores=int(rng.integers(1, 65))
         )
         largest = rng.integers(1, 1 << 24, int(rng.integers(1, 200)))
-        decision = costs.decide("a", largest * rng.integers(1, 9), largest)
+        decision = costs.decide(A, largest * rng.integers(1, 9), largest)
         assert decision.seconds <= min(decision.seconds_gpu, decision.seconds_host)
         kept_by_gpu = np.setdiff1d(np.arange(len(largest)), decision.host)
         if len(decision.host) and len(kept_by_gpu):
@@ -81,7 +84,7 @@ def test_never_slower_than_the_better_of_the_two(rate, chunks, bus, launch, core
     costs = Costs({"a": rate}, bus, launch, cores)
     largest, streams, factor = (np.array(column) for column in zip(*chunks, strict=True))
     totals = largest * streams
-    decision = costs.decide("a", totals, largest, totals * factor, room)
+    decision = costs.decide(A, totals, largest, totals * factor, room)
     host = np.isin(np.arange(len(chunks)), decision.host)
     taken = modelled(costs, chunks, host)
     alone = [modelled(costs, chunks, [where] * len(chunks)) for where in (False, True)]
@@ -117,19 +120,19 @@ def test_host_and_gpu_decode_at_the_same_time(gpu, monkeypatch, name):
 
 
 def test_a_part_goes_to_the_host_where_that_wins():
-    decision = Costs({"a": Rate(1e9, 10e9, 1e9)}, 1e12, 1e-9, cores=10).decide("a", sizes(1000, MIB))
+    decision = Costs({"a": Rate(1e9, 10e9, 1e9)}, 1e12, 1e-9, cores=10).decide(A, sizes(1000, MIB))
     assert len(decision.host) == pytest.approx(500, rel=0.05)
     assert decision.seconds < 0.6 * decision.seconds_gpu
 
 
 def test_nothing_to_decide():
-    assert len(Costs(where="gpu").decide("zstd", sizes(3, 10)).host) == 0
-    everything = Costs(where="host").decide("zstd", sizes(3, 10))
+    assert len(Costs(where="gpu").decide(ALGORITHMS["zstd"], sizes(3, 10)).host) == 0
+    everything = Costs(where="host").decide(ALGORITHMS["zstd"], sizes(3, 10))
     assert everything.host.tolist() == [0, 1, 2]
-    assert len(Costs().decide("zstd", sizes(0, 1)).host) == 0
+    assert len(Costs().decide(ALGORITHMS["zstd"], sizes(0, 1)).host) == 0
 
 
-HALF = Costs(dict.fromkeys(cost.RATES, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
+HALF = Costs(dict.fromkeys(ALGORITHMS, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
 
 
 @pytest.mark.damaging
@@ -162,7 +165,7 @@ def test_half_is_half(gpu, monkeypatch):
 def test_constants_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cost.kept() == Costs()
-    measured = Costs({**cost.RATES, "zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
+    measured = Costs({"zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
     place = cost.keep(measured)
     assert cost.kept() == measured and place.parent.parent == tmp_path
     for wrong in (
@@ -180,6 +183,6 @@ def test_calibration_runs(tmp_path):
     from tests.conftest import _emulated
 
     measured = calibrate.measure(_emulated(), stream=4000, many=3, repeats=1)
-    assert set(measured.rates) == set(cost.RATES) and measured.rates["zstd"] != cost.RATES["zstd"]
+    assert set(measured.rates) == set(ALGORITHMS) and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
     assert "one core" in calibrate.shown(measured)
     assert cost.loads(cost.keep(measured, tmp_path / "costs.json").read_text()) == measured

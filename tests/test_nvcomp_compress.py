@@ -16,6 +16,7 @@ from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.trace import BatchMemory, Trace
 from gpuzarr.errors import DeviceError
+from gpuzarr.gpu.algorithms import ALGORITHMS
 from gpuzarr.gpu.compress import effort
 from gpuzarr.write.memory import write_cost
 from tests.emulator.compressor import ALIGNMENTS, room
@@ -38,41 +39,41 @@ def scratch(library, form, sizes, effort):
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("effort", [0, 2, 5])
 def test_alignments_are_those_of_the_emulator(library, form, effort):
-    need = nvcomp.FORMATS[form]
+    need = ALGORITHMS[form]
     options = nvcomp.Options(first=effort if form in ("deflate", "gzip") else 0)
     found = nvcomp.alignments(library, need, options, nvcomp_compress.WAY)
-    assert (found.source, found.target, found.scratch) == ALIGNMENTS[need.name]
+    assert (found.source, found.target, found.scratch) == ALIGNMENTS[need.nvcomp_name]
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_room(library, form):
     for nbytes in (1, 100, 65536, 1 << 20, nvcomp_compress.MAX_INPUT):
-        most = nvcomp_compress.room(library, form, nbytes)
-        assert nbytes < most <= room(nvcomp.FORMATS[form].name, nbytes)
+        most = nvcomp_compress.room(library, ALGORITHMS[form], nbytes)
+        assert nbytes < most <= room(ALGORITHMS[form].nvcomp_name, nbytes)
         assert most < 3 * nbytes + 80_000
 
 
 def test_lz4_takes_no_more_than_we_say(library):
     with pytest.raises(DeviceError, match="status 18"):
-        nvcomp_compress.room(library, "lz4", nvcomp_compress.MAX_INPUT + 1)
+        nvcomp_compress.room(library, ALGORITHMS["lz4"], nvcomp_compress.MAX_INPUT + 1)
 
 
 @pytest.mark.parametrize("form", ["deflate", "gzip", "lz4"])
 def test_scratch_query(library, form):
     sizes = np.array([1 << 20, 1 << 16])
-    assert 0 < scratch(library, nvcomp.FORMATS[form], sizes, 0 if form == "lz4" else 1) < 64 << 20
+    assert 0 < scratch(library, ALGORITHMS[form], sizes, 0 if form == "lz4" else 1) < 64 << 20
 
 
 def test_scratch_of_zstd_wants_a_gpu(library):
     try:
-        assert scratch(library, nvcomp.FORMATS["zstd"], np.array([1 << 16]), 0) > 0
+        assert scratch(library, ALGORITHMS["zstd"], np.array([1 << 16]), 0) > 0
     except DeviceError as error:
         assert "zstd" in str(error).lower() and "status 1000" in str(error)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_null_arguments_are_refused_and_not_followed(library, form):
-    call = nvcomp.FORMATS[form].function(library, "Async", "Compress")
+    call = nvcomp.function(library, ALGORITHMS[form], "Async", "Compress")
     assert call(None, None, 100, 1, None, 0, None, None, nvcomp.Options(), None, None) == 10  # nvcompErrorInvalidValue
 
 
@@ -94,9 +95,9 @@ def test_a_batch(gpu, form, most, monkeypatch):
     data = np.zeros(len(source.data), np.uint8)
     for start, chunk in zip(source.starts, plain, strict=True):
         data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    there, target = gpu.upload(data), gpu.encoded_batch(np.full(7, gpu.compressed_room(form, 5000)))
+    there, target = gpu.upload(data), gpu.encoded_batch(np.full(7, gpu.compressed_room(ALGORITHMS[form], 5000)))
     sources, targets = (gpu.address(a) + s for a, s in ((there, source.starts), (target.data, target.starts)))
-    made = gpu.compress(form, sources.astype(np.uint64), source.sizes, targets.astype(np.uint64))
+    made = gpu.compress(ALGORITHMS[form], sources.astype(np.uint64), source.sizes, targets.astype(np.uint64))
     sizes, out = gpu.download(made).tolist(), gpu.download(target.data)
     assert all(sizes)
     streams = [out[s : s + n].tobytes() for s, n in zip(target.starts, sizes, strict=True)]
@@ -109,12 +110,12 @@ def test_places_and_sizes_are_checked(gpu):
     bad = (("zstd", 1, 0, 10), ("deflate", 0, 4, 10), ("lz4", 0, 0, 0), ("lz4", 0, 0, 1 << 25))
     for form, source, target, size in bad:
         with pytest.raises(DeviceError, match="nvCOMP"):
-            gpu.compress(form, at + np.uint64(source), np.array([size]), at + np.uint64(1024 + target))
+            gpu.compress(ALGORITHMS[form], at + np.uint64(source), np.array([size]), at + np.uint64(1024 + target))
 
 
 def test_an_empty_batch_is_nothing(gpu):
     none = np.zeros(0, np.uint64)
-    assert len(gpu.compress("lz4", none, none.astype(np.int64), none)) == 0
+    assert len(gpu.compress(ALGORITHMS["lz4"], none, none.astype(np.int64), none)) == 0
 
 
 @pytest.mark.parametrize("name, level, ratio", [("gzip", 6, 17), ("zlib", 6, 33), ("zlib", 1, 9), ("gzip", 9, 18)])
@@ -127,10 +128,10 @@ def test_waves_of_a_write_know_what_scratch_is_asked_for(library, name, level, r
     )
     chain = Chain.build([find("bytes", {}, 3), find(name, {"level": level}, 2)], ChunkSpec((chunk,), np.dtype("u1"), 0))
     cost = write_cost(chain, True, gpu)
-    form = nvcomp.FORMATS["deflate" if name == "zlib" else name]
+    form = ALGORITHMS["deflate" if name == "zlib" else name]
     for count in (1, 64):
         asked = scratch(library, form, np.full(count, chunk), effort(level))
-        assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_room(form.name.lower(), chunk)
+        assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_room(form, chunk)
 
 
 def test_scratch_is_what_the_wave_has_left(gpu, monkeypatch):
@@ -140,12 +141,12 @@ def test_scratch_is_what_the_wave_has_left(gpu, monkeypatch):
     with gpu.current.of(BatchMemory(Trace(share=1 << 20), gpu.held)):
         source, target = (
             gpu.encoded_batch(np.full(64, 4096)),
-            gpu.encoded_batch(np.full(64, gpu.compressed_room("lz4", 4096))),
+            gpu.encoded_batch(np.full(64, gpu.compressed_room(ALGORITHMS["lz4"], 4096))),
         )
         source.data.fill(1)
         at, to = (np.uint64(gpu.address(s.data)) + s.starts.astype(np.uint64) for s in (source, target))
         taken.clear()
-        made = gpu.download(gpu.compress("lz4", at, source.sizes, to))
+        made = gpu.download(gpu.compress(ALGORITHMS["lz4"], at, source.sizes, to))
         room = gpu.current.room
     assert made.all() and sum(taken) < 1 << 20 and room > 0
     assert len([nbytes for nbytes in taken if nbytes > nvcomp.GUARD]) == 1

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.probes import batch, child, crc32c, rates
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.errors import DeviceError
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 PROBES = Path(child.__file__).parent
 SHARED = {"__init__", "batch", "child", "report"}
@@ -100,7 +101,7 @@ def test_what_the_real_library_says_without_a_gpu() -> None:
     except DeviceError as error:
         pytest.skip(str(error))
     found = nvcomp.Alignments()
-    query = nvcomp.FORMATS["gzip"].function(library, "GetRequiredAlignments")
+    query = nvcomp.function(library, ALGORITHMS["gzip"], "GetRequiredAlignments")
     for algorithm, need in ((0, (1, 1, 1)), (1, (4, 1, 8))):
         assert query(nvcomp.Options(nvcomp.BACKEND_CUDA, bytes([algorithm])), ctypes.byref(found)) == 0
         assert (found.source, found.target, found.scratch) == need

@@ -16,7 +16,7 @@ from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import MISSING, Ranges
 from gpuzarr.stores.local import objects as local
-from gpuzarr.stores.local.permits import MAX_OPEN_FILES, PERMITS
+from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 
@@ -71,7 +71,7 @@ def no_leak():
     yield
     if before is not None:
         assert sorted(os.listdir("/proc/self/fd")) == before
-    assert PERMITS.free == MAX_OPEN_FILES
+    assert PERMITS.value.free == MAX_OPEN_FILES
 
 
 def read_into(store, ranges, place):
@@ -131,12 +131,12 @@ def test_ranges_are_slices(stores, rows):
 @settings(max_examples=50, deadline=None)
 @given(rows())
 def test_with_few_files_open_at_once(stores, rows):
-    permits = PERMITS.free
-    PERMITS.free = 0
+    permits = PERMITS.value.free
+    PERMITS.value.free = 0
     try:
         assert read(stores[0], ranges_of(rows))[0] == list(wanted(rows))
     finally:
-        PERMITS.free = permits
+        PERMITS.value.free = permits
 
 
 def test_whole_objects_lie_where_place_says(stores, no_leak):
@@ -264,12 +264,12 @@ def test_what_is_no_file(tmp_path, no_leak):
     each = LocalStore(tmp_path)
     for key in ("folder", "loop", "nul\0", "n" * 300, "pipe", "\ud800", "", "."):
         for permits in (MAX_OPEN_FILES, 0):
-            PERMITS.free = permits
+            PERMITS.value.free = permits
             try:
                 with pytest.raises(StoreError, match=re.escape(repr(key))):
                     read_into(each, Ranges.whole(["good", key]), Place())
             finally:
-                PERMITS.free = MAX_OPEN_FILES
+                PERMITS.value.free = MAX_OPEN_FILES
         with pytest.raises(StoreError):
             each.get(key)
 
@@ -299,7 +299,7 @@ def test_refused_by_the_system_names_the_key(folder, no_leak, monkeypatch):
 @pytest.mark.parametrize("permits", [MAX_OPEN_FILES, 0])
 def test_a_file_that_shrinks(tmp_path, no_leak, monkeypatch, permits):
     (tmp_path / "c").write_bytes(bytes(1000))
-    monkeypatch.setattr(PERMITS, "free", permits)
+    monkeypatch.setattr(PERMITS.value, "free", permits)
 
     def place(sizes):
         os.truncate(tmp_path / "c", 500)
@@ -307,12 +307,12 @@ def test_a_file_that_shrinks(tmp_path, no_leak, monkeypatch, permits):
 
     with pytest.raises(StoreError, match=r"'c' of LocalStore.* while it was read"):
         read_into(LocalStore(tmp_path), Ranges.whole(["c"]), place)
-    monkeypatch.setattr(PERMITS, "free", MAX_OPEN_FILES)
+    monkeypatch.setattr(PERMITS.value, "free", MAX_OPEN_FILES)
 
 
 def test_a_file_that_comes_or_goes(tmp_path, monkeypatch):
     """Between finding the lengths and reading, when not all files can be open."""
-    monkeypatch.setattr(PERMITS, "free", 0)
+    monkeypatch.setattr(PERMITS.value, "free", 0)
     (tmp_path / "c").write_bytes(bytes(10))
     for change in (lambda: (tmp_path / "c").unlink(), lambda: (tmp_path / "c").write_bytes(bytes(10))):
 
@@ -322,7 +322,7 @@ def test_a_file_that_comes_or_goes(tmp_path, monkeypatch):
 
         with pytest.raises(StoreError, match="was changed while it was read"):
             read_into(LocalStore(tmp_path), Ranges.whole(["c"]), place)
-    monkeypatch.setattr(PERMITS, "free", MAX_OPEN_FILES)
+    monkeypatch.setattr(PERMITS.value, "free", MAX_OPEN_FILES)
 
 
 def test_short_reads_go_on(folder, monkeypatch):
@@ -348,7 +348,7 @@ def test_more_files_than_may_be_open(tmp_path, no_leak):
 
     def place(sizes):
         nonlocal most
-        most = max(most, MAX_OPEN_FILES - PERMITS.free)
+        most = max(most, MAX_OPEN_FILES - PERMITS.value.free)
         return Place()(sizes)
 
     order = rng.permutation(2 * len(keys)) % len(keys)

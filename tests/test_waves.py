@@ -17,10 +17,12 @@ import gpuzarr
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cost import RATES, Costs, Rate
+from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.errors import DeviceError
+from gpuzarr.gpu.algorithms import ALGORITHMS
 from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import basic
 from gpuzarr.read import estimate as stored
@@ -87,13 +89,13 @@ def test_scratch_of_zstd_is_what_nvcomp_asks_for() -> None:
     except DeviceError as error:
         pytest.skip(str(error))
     for nbytes in (1000, 64 * KIB, 100_000, 128 * KIB, 200_000, MIB, 5 * MIB):
-        asked = nvcomp.scratch_bytes(library, nvcomp.FORMATS["zstd"], np.full(100, nbytes), nvcomp.options(), 0) / 100
+        asked = nvcomp.scratch_bytes(library, ALGORITHMS["zstd"], np.full(100, nbytes), nvcomp.options(), 0) / 100
         planned = shared("zstd", nbytes - nbytes % 4, 1, GIB).cost.scratch
         assert asked <= planned <= 1.09 * asked + 2000, nbytes
 
 
 SHAPE, CHUNKS = (24, 64, 128), (2, 64, 64)  # 32 KiB a chunk, 24 of them; none lies in one piece
-HALF = Costs(dict.fromkeys(RATES, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
+HALF = Costs(dict.fromkeys(ALGORITHMS, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
 CASES: dict[str, dict[str, Any]] = {
     "zstd": {"compressors": [zarr.codecs.ZstdCodec(level=1)]},
     "zstd, checksums": {"compressors": [zarr.codecs.ZstdCodec(level=1, checksum=True)]},

@@ -128,7 +128,9 @@ def test_leftovers_of_a_process_with_the_same_id(tmp_path: Path) -> None:
     """As in a container that is started again. What cannot be removed is left."""
     mine = files.PartialFile(str(tmp_path / "x"))
     [path] = tmp_path.iterdir()
-    before = path.with_name(path.name.replace(f"-{next(files._process.numbers) - 1}.", f"-{files._process.first - 1}."))
+    before = path.with_name(
+        path.name.replace(f"-{next(files.PROCESS.value.numbers) - 1}.", f"-{files.PROCESS.value.first - 1}.")
+    )
     assert before != path
     before.write_bytes(b"half")
     folder = tmp_path / before.name.replace(".x.", ".y.")

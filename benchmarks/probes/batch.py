@@ -14,9 +14,11 @@ import numpy as np
 
 from benchmarks.calibrate import sample
 from gpuzarr.batch import packed
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.devices.nvcomp.decompress import FORMATS, Format, Options
+from gpuzarr.devices.nvcomp.decompress import Options
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 GUARD, BESIDE, BEFORE = 256, 0x5A, 0xA5  # bytes between targets; what lies there; what lies in them
 
@@ -58,7 +60,7 @@ class Batch:
     """`launch` decodes all streams, as often as one likes; `look` waits, and says what became of them."""
 
     device: Device
-    form: Format
+    form: Algorithm
     options: Options
     table: Any  # sources, sizes, capacities and targets, uint64
     count: int
@@ -73,7 +75,7 @@ class Batch:
 
     def launch(self) -> None:
         place, n = self.device.address(self.table), self.count
-        answer = self.form.function(library(self.device), "Async")(
+        answer = nvcomp.function(library(self.device), self.form, "Async")(
             place, place + 8 * n, place + 16 * n, self.device.address(self.actual), n,
             self.device.address(self.scratch), self.scratch_bytes, place + 24 * n, self.options,
             self.device.address(self.status), stream(self.device),
@@ -124,7 +126,7 @@ def prepare(
     algorithm_option: int = 0,
 ) -> Batch:
     """Stream i of the batch is streams[which[i]], `skew` bytes behind a multiple of 256. `algorithm_option`: gzip's."""
-    form, which = FORMATS[algorithm], np.arange(len(streams)) if which is None else which
+    form, which = ALGORITHMS[algorithm], np.arange(len(streams)) if which is None else which
     options = Options(nvcomp.BACKEND_CUDA, bytes([algorithm_option]))
     begins, sizes, total = packed([len(each) + skew for each in streams])
     host = np.zeros(total + 64, np.uint8)

@@ -19,8 +19,10 @@ from benchmarks import calibrate, gpu, timing
 from benchmarks.probes import report
 from benchmarks.probes.batch import ENCODE, plain, prepare
 from gpuzarr.devices import cost
+from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cost import Costs, Rate
+from gpuzarr.devices.cost import Costs
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 KIB = 1 << 10
 CHUNKS = tuple(kib * KIB for kib in (16, 64, 256, 1024, 4096, 16384))
@@ -88,7 +90,10 @@ def main(arguments: list[str] | None = None) -> None:
         floors = {name: measure(device, name, [ENCODE[name](plain(64))], 64, 1, options.repeats) for name in ENCODE}
         costs = calibrate.measure(device, repeats=options.repeats, **small)
     fits = {name: fit(points[name], median(floors[name])) for name in points if points[name]}
-    rates = {name: Rate(one, full, costs.rates[name].core) for name, (one, full, _) in fits.items()}
+    rates = {
+        name: Rate(one, full, costs.rates.get(name, ALGORITHMS[name].rate).core)
+        for name, (one, full, _) in fits.items()
+    }
     fitted: Costs = replace(costs, rates={**costs.rates, **rates})
     if options.costs:
         cost.keep(fitted, options.costs)

@@ -14,6 +14,7 @@ from benchmarks.probes.batch import DECODE, ENCODE, plain, prepare
 from gpuzarr.batch import packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT
+from gpuzarr.gpu.algorithms import ALGORITHMS
 
 SIZES = (0, 1, 127, 128, 4096, 65535, 65536, 65537, 1 << 20, 16 << 20, 64 << 20)
 TINY = (0, 1, 127, 5000)
@@ -46,10 +47,10 @@ def written(device: Device, algorithm: str, values: list[bytes]) -> str:
     for start, value in zip(starts.tolist(), values, strict=True):
         host[start : start + len(value)] = np.frombuffer(value, np.uint8)
     source = device.upload(host)
-    target = device.encoded_batch(np.full(len(values), device.compressed_room(algorithm, int(sizes.max()))))
+    target = device.encoded_batch(np.full(len(values), device.compressed_room(ALGORITHMS[algorithm], int(sizes.max()))))
     places = [np.uint64(device.address(each)) for each in (source, target.data)]
     columns = places[0] + starts.astype(np.uint64), sizes, places[1] + target.starts.astype(np.uint64)
-    made = device.download(device.compress(algorithm, *columns)).tolist()
+    made = device.download(device.compress(ALGORITHMS[algorithm], *columns)).tolist()
     data = device.download(target.data)
     streams = [data[start : start + n].tobytes() for start, n in zip(target.starts.tolist(), made, strict=True)]
     wrong = [k for k, s, v in zip(KINDS, streams, values, strict=True) if DECODE[algorithm](s, len(v)) != v]

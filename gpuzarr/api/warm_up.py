@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import Any
-
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch
-from gpuzarr.codecs import find
+from gpuzarr.codecs import warm_up_examples
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.gpu.place import KERNELS
 
-_CODECS: tuple[
-    tuple[str, dict[str, Any]], ...
-] = (  # v2 ids: between them every algorithm of nvCOMP and every kernel of ours that decodes
-    ("zstd", {}),
-    ("lz4", {}),
-    ("zlib", {}),
-    ("gzip", {}),
-    ("blosc", {"cname": "lz4", "shuffle": 1, "typesize": 4}),
-    ("blosc", {"cname": "zstd", "shuffle": 2, "typesize": 4}),
-    ("shuffle", {"elementsize": 4}),
-    ("crc32c", {}),
-)
-_SHAPE = (2, 4096)  # chunks and bytes
+_CHUNKS, _NBYTES = 2, 4096  # of the batch that is decoded
 
 
 def warmup(device: str | Device = "auto") -> None:
@@ -50,15 +35,14 @@ def warmup(device: str | Device = "auto") -> None:
     """
     chosen = device_of(device)
     host = device_of("cpu")
-    values = (np.arange(prod(_SHAPE)) // 16 % 251).astype(np.uint8)
-    plain = EncodedBatch(values, np.arange(_SHAPE[0]) * _SHAPE[1], np.full(_SHAPE[0], _SHAPE[1]))
+    values = (np.arange(_CHUNKS * _NBYTES) // 16 % 251).astype(np.uint8)
+    plain, spec = EncodedBatch(values, np.arange(_CHUNKS) * _NBYTES, np.full(_CHUNKS, _NBYTES)), BytesSpec(_NBYTES)
     with chosen.on():
-        for name, configuration in _CODECS:
-            codec = find(name, configuration, 2)
-            chunks = codec.encode(plain, BytesSpec(_SHAPE[1]), host)
+        for codec in warm_up_examples():
+            chunks = codec.encode(plain, spec, host)
             if chosen.gpu:
                 chunks = EncodedBatch(chosen.upload(chunks.data), chunks.starts, chunks.sizes, chunks.data)
-            codec.decode(chunks, BytesSpec(_SHAPE[1]), chosen)
+            codec.decode(chunks, spec, chosen)
             if complete := chosen.checked():
                 complete()
         if chosen.gpu:

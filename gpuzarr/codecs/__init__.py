@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
-from gpuzarr.codecs.contract import Codec, Kind
+from gpuzarr.codecs.contract import Codec, Kind, WarmsUp
 from gpuzarr.errors import MetadataError, UnsupportedError
 
 _ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_to_bytes|bytes_to_bytes)/)")
@@ -32,10 +32,17 @@ def registry() -> dict[tuple[int, str], type]:
 
 
 @cache
-def _others() -> dict[str, Any]:
+def others() -> dict[str, Any]:
+    """Entry points of other packages, by the codec's name."""
     from importlib.metadata import entry_points  # slow to import
 
     return {point.name: point for point in entry_points(group="gpuzarr.codecs")}
+
+
+def warm_up_examples() -> list[Codec]:
+    """Codecs that between them use every kernel and algorithm by which a GPU decodes, those of other packages too."""
+    classes = dict.fromkeys([*registry().values(), *(point.load() for point in others().values())])
+    return [codec for known in classes if isinstance(known, WarmsUp) for codec in known.warm_up_examples()]
 
 
 def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Codec:
@@ -44,7 +51,7 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
     A class may parse its configuration in a classmethod `from_v3(configuration)` or
     `from_v2(configuration)` (without "id"); else the configuration's members are its fields.
     """
-    codec = registry().get((zarr_format, name)) or (_others()[name].load() if name in _others() else None)
+    codec = registry().get((zarr_format, name)) or (others()[name].load() if name in others() else None)
     if codec is None and zarr_format == 3:
         codec = _of_zarrs(name)
     if codec is None:

@@ -73,6 +73,16 @@ class Blosc:
         why = gpu_encode.why_host(self.cname, self.clevel, spec)
         return why or gpu_encode.too_large(self.frame(spec.nbytes or 0))
 
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Blosc, ...]:
+        return cls("lz4", shuffle=1, typesize=4), cls("zstd", shuffle=2, typesize=4)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        return gpu.decode_scratch_bytes(self.cname, nbytes, stored)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu_encode.scratch_bytes(self.frame(nbytes), device)
+
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:

@@ -27,6 +27,7 @@ class Bytes:
     names: ClassVar[tuple[str, ...]] = ("bytes",)
     ids: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[Kind] = "array->bytes"
+    reads_headers: ClassVar[bool] = False
 
     endian: str | None = None
     stored: np.dtype | None = None
@@ -55,12 +56,11 @@ class Bytes:
     def why_host(self, spec: ChunkSpec) -> str | None:
         return None if fits_gpu(spec.dtype) else f"the GPU has no {spec.dtype}"
 
-    def native(self, spec: ChunkSpec) -> bool:
+    def is_native(self, spec: ChunkSpec) -> bool:
         """Whether the stored bytes are the elements as NumPy holds them."""
         return self._stored(spec.dtype) == spec.dtype
 
     def memory_order(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
-        """See `Chain.plain`."""
         return tuple(range(len(spec.shape))), _unit(spec.dtype) if self._swapped(spec.dtype) else 1
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:

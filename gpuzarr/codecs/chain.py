@@ -18,23 +18,14 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec, EncodedBatch, Unmeasured, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
+from gpuzarr.codecs.step import Step
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
-_MOST = 1 << 30  # bytes of a chunk that a codec encodes by address
-
-
-@dataclass(frozen=True)
-class Step:
-    codec: Codec
-    spec: Any  # of the decoded side: ChunkSpec, or BytesSpec for bytes->bytes
-
-    @property
-    def name(self) -> str:
-        return self.codec.names[0] if self.codec.names else self.codec.ids[0]
+MAX_ADDRESSED_BYTES = 1 << 30  # of a chunk that a codec encodes by address
 
 
 @dataclass(frozen=True)
@@ -74,9 +65,8 @@ class Chain:
 
     @cached_property
     def is_contiguous(self) -> bool:
-        """Whether the bytes below `bytes` are the elements of the chunk as NumPy holds them."""
-        codec = self.steps[0].codec
-        return codec.kind == "array->bytes" and bool(getattr(codec, "native", lambda spec: False)(self.spec))
+        """Whether the first step makes bytes of the chunk that are its elements as NumPy holds them."""
+        return self.steps[0].is_native
 
     @cached_property
     def is_uncompressed(self) -> bool:
@@ -85,15 +75,12 @@ class Chain:
 
     @cached_property
     def memory_order(self) -> MemoryOrder | None:
-        """None where more than `transpose` and `bytes` stands between the stored bytes and the elements.
-
-        Those codecs have a method `plain(spec)`: the decoded axis of each encoded one, and the bytes that are swapped.
-        """
+        """How the elements lie before the first bytes->bytes codec; None where the array codecs change elements."""
         axes, swap = tuple(range(len(self.spec.shape))), 1
         for number, step in enumerate(self.steps, 1):
-            if (told := getattr(step.codec, "memory_order", None)) is None:
+            if step.memory_order is None:
                 return None
-            order, unit = told(step.spec)
+            order, unit = step.memory_order
             axes, swap = tuple(axes[i] for i in order), max(swap, unit)
             if step.codec.kind == "array->bytes":
                 strides = {axis: prod(self.spec.shape[a] for a in axes[i + 1 :]) for i, axis in enumerate(axes)}
@@ -103,13 +90,8 @@ class Chain:
     @cached_property
     def _decodes_by_address(self) -> DecodesByAddress | None:
         """The codec, if it is the only one between the stored bytes and the elements, and can be called by address."""
-        codec = self.steps[1].codec if self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes else None
-        return codec if isinstance(codec, DecodesByAddress) else None
-
-    @property
-    def decodes_parts(self) -> bool:
-        """Whether `chunk_decoder` may do less where less of a chunk is wanted."""
-        return self.is_uncompressed or self._decodes_by_address is not None
+        alone = self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes
+        return self.steps[1].decodes_by_address if alone else None
 
     def chunk_decoder(self) -> ChunkDecoder:
         """Make a decoder of one chunk after another, by the calling thread of the CPU, into memory of the caller.
@@ -135,7 +117,7 @@ class Chain:
         if self.all_on_host:
             return 0, self.all_on_host
         for i, step in enumerate(self.steps):
-            if (why := step.codec.why_host(step.spec)) is not None:
+            if (why := step.why_host) is not None:
                 return i, f"{step.name}: {why}"
         return len(self.steps), None
 
@@ -176,8 +158,7 @@ class Chain:
     def host_steps_to_encode(self) -> tuple[int, str | None]:
         """From which step on only the host encodes, and why (None: the device does all)."""
         for i, step in enumerate(self.steps):
-            ask = getattr(step.codec, "why_host_to_encode", step.codec.why_host)
-            if (why := ask(step.spec)) is not None:
+            if (why := step.why_host_to_encode) is not None:
                 return i, f"{step.name}: {why}"
         return len(self.steps), None
 
@@ -234,12 +215,8 @@ class Chain:
         if self.is_uncompressed:
             data = memoryview(chunk.reshape(-1).view(np.uint8))
             return lambda: data
-        make = (
-            getattr(self.steps[-1].codec, "chunk_encoder", None)
-            if self.is_contiguous and len(self.steps) == 2
-            else None
-        )
-        encoder = make() if make and 0 < chunk.nbytes <= _MOST else None
+        codec = self.steps[-1].encodes_by_address if self.is_contiguous and len(self.steps) == 2 else None
+        encoder = codec.chunk_encoder() if codec and 0 < chunk.nbytes <= MAX_ADDRESSED_BYTES else None
         if encoder is None:
             return lambda: self.encode(batch, CPU).on_host(0)
         encode, room, source, nbytes = encoder.encode, encoder.room(chunk.nbytes), chunk.ctypes.data, chunk.nbytes
@@ -267,11 +244,11 @@ class Chain:
         return _on_threads(len(encoded_batch), lambda run: _decode(encoded_batch.take(run), steps, CPU, None))
 
     def verified(self, encoded_batch: EncodedBatch) -> tuple[Chain, EncodedBatch]:
-        """This chain without the crc32c nearest the store, and the encoded batch without it, where there is one.
+        """This chain without the checksum nearest the store, and the encoded batch without it, where there is one.
 
         Host threads compare it before anything is launched: nvCOMP must not see damage that can be known.
         """
-        if self.steps[-1].name != "crc32c" or self.host_steps[0] < len(self.steps) or not len(encoded_batch):
+        if not self.steps[-1].is_checked_on_host or self.host_steps[0] < len(self.steps) or not len(encoded_batch):
             return self, encoded_batch
         done = self._decode_on_threads(encoded_batch, self.steps[-1:])
         starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
@@ -301,7 +278,7 @@ def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
 def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
     """None where the GPU refused a chunk, and a step had to wait for the sizes."""
     for step in steps:
-        if not getattr(step.codec, "unmeasured", False) and (chunks := measured(chunks, device)) is None:
+        if not step.takes_unmeasured and (chunks := measured(chunks, device)) is None:
             return None
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
@@ -322,8 +299,8 @@ def _decode(
     for i in reversed(range(len(steps))):
         codec, spec = steps[i].codec, steps[i].spec
         try:
-            if shuffled and not i and spec.nbytes is not None and (leave := getattr(codec, "planes", None)) is not None:
-                chunks = leave(chunks, spec, device, *shuffled)
+            if shuffled and not i and (shuffling := steps[i].leaves_shuffle) is not None:
+                chunks = shuffling.planes(chunks, spec, device, *shuffled)
             elif codec.kind == "bytes->bytes":
                 chunks = codec.decode(chunks, spec, device, into if i == last_bytes else None)
             elif into is not None:

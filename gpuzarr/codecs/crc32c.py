@@ -19,7 +19,9 @@ class Crc32c:
     names = ("crc32c", "numcodecs.crc32c")
     ids = ("crc32c",)
     kind: ClassVar[Kind] = "bytes->bytes"
-    unmeasured = True
+    takes_unmeasured: ClassVar[bool] = True
+    checked_on_host: ClassVar[bool] = True
+    reads_headers: ClassVar[bool] = False
 
     location: str = "end"
 
@@ -32,6 +34,14 @@ class Crc32c:
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return None
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Crc32c, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """The result lies in the chunk."""
+        return 0
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None

@@ -16,7 +16,12 @@ from gpuzarr.cpu.deflate import GZIP, RAW, deflate, inflate
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
 from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu import nvcomp_streams as streams
+from gpuzarr.gpu.algorithms import GZIP as NVCOMP_GZIP
+from gpuzarr.gpu.containers import decode_gzip
+from gpuzarr.gpu.frames import gzip_members
+from gpuzarr.gpu.nvcomp_streams import StreamFormat
+
+_FORMAT = StreamFormat(NVCOMP_GZIP, gzip_members, decode_gzip)
 
 
 @dataclass(frozen=True)
@@ -35,21 +40,31 @@ class Gzip:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return streams.why_host("gzip", spec)
+        return _FORMAT.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         return "level 0 does not compress" if self.level == 0 else gpu_compress.why_host(spec)
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Gzip, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        return _FORMAT.decode_scratch_bytes(nbytes, stored)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu_compress.scratch_bytes(_FORMAT, nbytes, before, device, gpu_compress.effort(self.level))
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return streams.decode("gzip", self, chunks, spec, device, into)
+            return _FORMAT.decode(self, chunks, spec, device, into)
         return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("gzip", chunks, spec, device, gpu_compress.effort(self.level))
+            return gpu_compress.encode(_FORMAT, chunks, spec, device, gpu_compress.effort(self.level))
         return chunkwise.encoded("gzip", chunks, device, self._encode)
 
     def _encode(self, chunk: np.ndarray) -> bytes:

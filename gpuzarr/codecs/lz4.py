@@ -14,10 +14,14 @@ from gpuzarr.cpu import chunkwise
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu import nvcomp_streams as streams
+from gpuzarr.gpu.algorithms import LZ4
+from gpuzarr.gpu.containers import decode_lz4, lz4_ends, sized_blocks
+from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
 HEADER = 4
 _LARGEST_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
+
+_FORMAT = StreamFormat(LZ4, sized_blocks, decode_lz4, lz4_ends)
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,26 @@ class Lz4:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return streams.why_host("lz4", spec)
+        return _FORMAT.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         return gpu_compress.why_host(spec)
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Lz4, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        return _FORMAT.decode_scratch_bytes(nbytes, stored)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu_compress.scratch_bytes(_FORMAT, nbytes, before, device)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return streams.decode("lz4", self, chunks, spec, device, into)
+            return _FORMAT.decode(self, chunks, spec, device, into)
         from numcodecs.lz4 import decompress
 
         if spec.nbytes is None:
@@ -61,7 +75,7 @@ class Lz4:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("lz4", chunks, spec, device)
+            return gpu_compress.encode(_FORMAT, chunks, spec, device)
         from numcodecs.lz4 import compress
 
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))

@@ -21,6 +21,7 @@ class Shuffle:
     names = ("numcodecs.shuffle", "shuffle")
     ids = ("shuffle",)
     kind: ClassVar[Kind] = "bytes->bytes"
+    reads_headers: ClassVar[bool] = False
 
     elementsize: int = 4
 
@@ -37,6 +38,10 @@ class Shuffle:
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return None
+
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Shuffle, ...]:
+        return (cls(),)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None

@@ -25,10 +25,12 @@ def whole_decoder(spec: ChunkSpec, in_place: bool, decode: BatchDecoder) -> Chun
 
     `in_place`: whether `decode` can be given the place of the chunk. Scratch is kept between calls.
     """
-    device = Cpu(CPU.threads)  # whose scratch is not used up by the chunks of the scope that the caller is in
     start = np.zeros(1, np.int64)
+    device: Any = None
 
     def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+        nonlocal device  # its scratch is not used up by the chunks of the scope that the caller is in
+        device = device or Cpu(CPU.threads)
         encoded = EncodedBatch(np.frombuffer(stored, np.uint8), start, np.array([len(stored)], np.int64))
         with device.scratch_scope():
             if in_place:

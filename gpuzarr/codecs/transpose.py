@@ -45,7 +45,6 @@ class Transpose:
         return None
 
     def memory_order(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
-        """See `Chain.plain`."""
         return self.axes(len(spec.shape)), 1
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:

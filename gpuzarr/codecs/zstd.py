@@ -17,10 +17,14 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import beginning, content_size, walk
 from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu import nvcomp_streams as streams
+from gpuzarr.gpu.algorithms import ZSTD
+from gpuzarr.gpu.frames import zstd_frames
+from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
 MIN_SKIPPED_BYTES = 1 << 16  # at the end of a chunk: to leave fewer of them out takes longer than to decode them
 _MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
+
+_FORMAT = StreamFormat(ZSTD, zstd_frames)
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,28 @@ class Zstd:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return streams.why_host("zstd", spec)
+        return _FORMAT.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         if self.level > _MOST_LEVEL or self.checksum:
             return "nvCOMP's zstd has one level, a low one, and no checksum"
         return gpu_compress.why_host(spec)
 
+    @classmethod
+    def warm_up_examples(cls) -> tuple[Zstd, ...]:
+        return (cls(),)
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        return _FORMAT.decode_scratch_bytes(nbytes, stored)
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        return gpu_compress.scratch_bytes(_FORMAT, nbytes, before, device)
+
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return streams.decode("zstd", self, chunks, spec, device, into)
+            return _FORMAT.decode(self, chunks, spec, device, into)
         if spec.nbytes is None:
             return chunkwise.pack(chunkwise.each("zstd", chunks, _grown), device)
         if (decode := decoder()) is None:
@@ -68,7 +82,7 @@ class Zstd:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode("zstd", chunks, spec, device)
+            return gpu_compress.encode(_FORMAT, chunks, spec, device)
         if (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("zstd", chunks, device, encoder)
         from numcodecs.zstd import compress

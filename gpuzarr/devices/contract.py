@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pipeline import Complete, Launch, Load
 from gpuzarr.devices.trace import Trace
@@ -145,12 +146,12 @@ class Device(Protocol):
         ...
 
     def kernel(self, file: str, name: str) -> Kernel:
-        """Kernel `name` of kernels/`file`, compiled for this device."""
+        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device."""
         ...
 
     def decompress(
         self,
-        algorithm: str,
+        algorithm: Algorithm,
         sources: np.ndarray,
         sizes: np.ndarray,
         targets: np.ndarray,
@@ -160,30 +161,29 @@ class Device(Protocol):
         """One nvCOMP batch. Stream i, `sizes[i]` bytes at address `sources[i]`, becomes exactly `capacities[i]` bytes
         at `targets[i]`.
 
-        `algorithm` is "lz4" (raw block), "zstd" (frame), "deflate" (raw RFC 1951), "gzip" (RFC 1952) or "snappy" (raw).
-        All arrays are of the host (uint64 addresses, int64 sizes). `chunk[i]` is the chunk that stream i belongs to.
-        Nothing is raised here for bad streams: status and actual size of each are compared on the device, and
-        what `checked` returns tells.
+        A stream is what nvCOMP takes for one: a raw block of lz4 or snappy, a frame of zstd, a raw stream of deflate
+        (RFC 1951), a member of gzip (RFC 1952). All arrays are of the host (uint64 addresses, int64 sizes). `chunk[i]`
+        is the chunk that stream i belongs to. Nothing is raised here for bad streams: status and actual size of each
+        are compared on the device, and what `checked` returns tells.
         """
         ...
 
-    def compressed_room(self, algorithm: str, nbytes: int) -> int:
+    def compressed_room(self, algorithm: Algorithm, nbytes: int) -> int:
         """Bytes that every target of a `compress` needs whose largest source has `nbytes` (at most 16 MiB)."""
         ...
 
-    def compression_scratch(self, algorithm: str, nbytes: int, effort: int = 0) -> int:
+    def compression_scratch(self, algorithm: Algorithm, nbytes: int, effort: int = 0) -> int:
         """Bytes of nvCOMP's scratch that a `compress` takes for each source of `nbytes`, about."""
         ...
 
     def compress(
-        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
+        self, algorithm: Algorithm, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """One nvCOMP batch. `sizes[i]` bytes at `sources[i]` (1 byte to 16 MiB) become a stream at `targets[i]`.
 
-        `algorithm` is "lz4", "zstd", "deflate" or "gzip", as for `decompress`; sources of zstd lie at multiples of 4,
-        targets of deflate and gzip of 8. Each target has `compressed_room` of the largest size. `effort`: of deflate
-        and gzip, 0 (fast) to 5. What is returned is a uint64 array of the device: the bytes of each stream, 0
-        where nvCOMP failed.
+        Streams are those of `decompress`; sources of zstd lie at multiples of 4, targets of deflate and gzip of 8. Each
+        target has `compressed_room` of the largest size. `effort`: of deflate and gzip, 0 (fast) to 5. What is
+        returned is a uint64 array of the device: the bytes of each stream, 0 where nvCOMP failed.
         """
         ...
 

@@ -4,8 +4,7 @@ A batch of nvCOMP takes the longer of two times: its largest stream at the rate 
 of a full GPU. Host threads share chunks, and what they decode crosses the bus decoded. The GPU's part is launched
 first, so both work at once.
 
-The constants are not yet measured on a GPU. They come from published numbers for A100 and H100 GPUs and from one
-core of an AMD EPYC; `make calibrate` measures them anew and keeps them in the user's cache folder.
+`make calibrate` measures the rates of a machine and keeps them in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -19,27 +18,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gpuzarr.devices.algorithm import Algorithm, Rate
 from gpuzarr.devices.cpu import cores
 
 Where = Literal["auto", "gpu", "host"]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Decoded bytes a second of one algorithm: of one stream on the GPU, of a GPU full of streams, of one core."""
-
-    stream: float
-    full: float
-    core: float
-
-
-RATES = {
-    "zstd": Rate(30e6, 60e9, 0.9e9),
-    "lz4": Rate(90e6, 150e9, 2.6e9),
-    "snappy": Rate(90e6, 150e9, 1.2e9),
-    "deflate": Rate(25e6, 40e9, 0.25e9),
-    "gzip": Rate(25e6, 40e9, 0.25e9),
-}
 
 
 @dataclass(frozen=True)
@@ -59,10 +41,11 @@ class Decision:
 class Costs:
     """What decoding costs on one machine. `bus`: bytes a second to the GPU; `launch`: seconds a batch of nvCOMP.
 
-    `where` other than "auto" leaves nothing to decide.
+    `rates`: those that were measured, by the algorithm's name; of others the algorithm's own is assumed. `where` other
+    than "auto" leaves nothing to decide.
     """
 
-    rates: Mapping[str, Rate] = field(default_factory=lambda: RATES)
+    rates: Mapping[str, Rate] = field(default_factory=dict)
     bus: float = 50e9
     launch: float = 50e-6
     cores: int = field(default_factory=cores)
@@ -70,7 +53,7 @@ class Costs:
 
     def decide(
         self,
-        algorithm: str,
+        algorithm: Algorithm,
         totals: np.ndarray,
         largest: np.ndarray | None = None,
         moved: np.ndarray | None = None,
@@ -82,8 +65,6 @@ class Costs:
         the host decodes it. The last two are `totals` if not given. `room`: as many of those bytes have a place beside
         what the GPU needs for the rest; with more, the host would have to wait for the GPU, so it gets more only if it
         gets all.
-
-        `algorithm` is one of `rates`.
         """
         totals = np.asarray(totals, np.float64)
         largest = totals if largest is None else np.asarray(largest, np.float64)
@@ -91,33 +72,33 @@ class Costs:
         count = len(totals)
         if self.where != "auto" or not count:
             host = np.arange(count if self.where == "host" else 0)
-            return Decision(algorithm, count, host, 0.0, 0.0, 0.0, self.where)
+            return Decision(algorithm.name, count, host, 0.0, 0.0, 0.0, self.where)
         order = np.argsort(-largest, kind="stable")  # the host takes those with the largest streams
-        gpu, host = self._gpu(algorithm, totals[order], largest[order]), self._host(algorithm, totals[order])
+        rate = self.rates.get(algorithm.name, algorithm.rate)
+        gpu, host = self._gpu(rate, totals[order], largest[order]), self._host(rate, totals[order])
         sent = np.concatenate([[0.0], np.cumsum(moved[order])])
         seconds = np.maximum(gpu, host) + sent / self.bus
         if room is not None:
             seconds[:-1][sent[:-1] > room] = np.inf
         best = int(np.argmin(seconds))
         expected, gpu_alone, host_alone = float(seconds[best]), float(seconds[0]), float(seconds[-1])
-        return Decision(algorithm, count, np.sort(order[:best]), expected, gpu_alone, host_alone)
+        return Decision(algorithm.name, count, np.sort(order[:best]), expected, gpu_alone, host_alone)
 
-    def _gpu(self, algorithm: str, totals: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    def _gpu(self, rate: Rate, totals: np.ndarray, largest: np.ndarray) -> np.ndarray:
         """Seconds on the GPU without the first 0, 1, ... n chunks, the largest stream first."""
-        rate = self.rates[algorithm]
         rest = np.cumsum(totals[::-1])[::-1]
         busy = self.launch + np.maximum(largest / rate.stream, rest / rate.full)
         return np.concatenate([busy, [0.0]])
 
-    def _host(self, algorithm: str, totals: np.ndarray) -> np.ndarray:
+    def _host(self, rate: Rate, totals: np.ndarray) -> np.ndarray:
         """Seconds on the host of the first 0, 1, ... n chunks: their share for a core, and no less than the longest."""
         total, longest = np.cumsum(totals), np.maximum.accumulate(totals)
-        busy = np.maximum(total / self.cores, longest) / self.rates[algorithm].core
+        busy = np.maximum(total / self.cores, longest) / rate.core
         return np.concatenate([[0.0], busy])
 
 
 def kept() -> Costs:
-    """What `make calibrate` measured on this machine, or else the constants above."""
+    """What `make calibrate` measured on this machine, or else none: then what is assumed."""
     try:
         return loads(_place().read_text())
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -135,7 +116,7 @@ def keep(costs: Costs, place: Path | None = None) -> Path:
 def loads(text: str) -> Costs:
     """The costs in a JSON document. ValueError, TypeError, KeyError or AttributeError where it holds none."""
     document = json.loads(text)
-    rates = RATES | {name: Rate(**_positive(rate)) for name, rate in document["rates"].items()}
+    rates = {name: Rate(**_positive(rate)) for name, rate in document["rates"].items()}
     others = _positive({name: document[name] for name in ("bus", "launch")})
     return Costs(rates, others["bus"], others["launch"])
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from gpuzarr.batch import ALIGNMENT, EncodedBatch, packed
 from gpuzarr.devices.pipeline import Complete, Launch, Load
 from gpuzarr.devices.threads import SharedIterator, Task, ThreadPool, ended
 from gpuzarr.devices.trace import Trace
+from gpuzarr.per_process import PerProcess
 
 LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
 SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
@@ -78,6 +79,7 @@ class Cpu:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or cores()
+        self._pool = PerProcess(partial(ThreadPool, self.threads))
         self.batch_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
         self._scratch = _Scratch()
 
@@ -121,7 +123,7 @@ class Cpu:
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
-        self.__dict__.pop("_pool", None)
+        self._pool.renew()
 
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
         batches = list(batches)
@@ -159,7 +161,7 @@ class Cpu:
         left = SharedIterator(items)
         tasks: list[Task] = []
         try:
-            self._pool.ask(partial(left.drain, run), threads - 1, tasks)
+            self._pool.value.ask(partial(left.drain, run), threads - 1, tasks)
             left.drain(run)
         finally:
             left.stop()
@@ -171,28 +173,10 @@ class Cpu:
         """Nothing is ever left to check: a host codec raises at once."""
         return None
 
-    @cached_property
-    def _pool(self) -> ThreadPool:
-        pools.append(self)
-        return ThreadPool(self.threads)
-
 
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-
-pools: list[Cpu] = []
-
-
-def _forget_pools() -> None:
-    """A forked child has none of its parent's threads: it starts its own."""
-    for host in pools:
-        host.__dict__.pop("_pool", None)
-    pools.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pools)
 
 CPU: Any = Cpu()  # Any: a Device but for the members that only a GPU has

@@ -32,6 +32,8 @@ def sources() -> list[str]:
 def cubin(file: str, arch: str) -> bytes:
     """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now.
 
+    `file`: one of ours, or the path of another, which may include our headers.
+
     For a GPU that is newer than the compiler it is PTX, of which the driver makes what the GPU needs.
     """
     compiler = nvrtc()
@@ -71,7 +73,7 @@ def _key(file: str, arch: str, version: tuple[int, int]) -> str:
     digest = hashlib.sha256(repr((file, _options(arch)[:2], version)).encode())
     for text in texts:
         digest.update(hashlib.sha256(text).digest())
-    return f"{file.removesuffix('.cu')}-{arch}-{digest.hexdigest()[:24]}"
+    return f"{Path(file).stem}-{arch}-{digest.hexdigest()[:24]}"
 
 
 def _cache_folder() -> Path:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.devices.algorithm import Algorithm
+
 
 def _counts() -> dict[str, int]:
     return defaultdict(int)
@@ -57,14 +59,19 @@ class Trace:
     io: str = ""  # how bytes came from the store
     held: MemoryUse = field(default_factory=MemoryUse)
     counts: dict[str, int] = field(default_factory=_counts)
+    streams: dict[str, int] = field(default_factory=_counts)  # of nvCOMP, by the algorithm's name
     times: list[tuple[str, Any, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count(self, **numbers: int) -> None:
-        """Add to what is counted: batches, bytes that were stored, sent or fetched, streams of nvCOMP."""
+        """Add to what is counted: batches, bytes that were stored, sent or fetched."""
         with self.lock:
             for name, number in numbers.items():
                 self.counts[name] += number
+
+    def count_streams(self, algorithm: Algorithm, number: int) -> None:
+        with self.lock:
+            self.streams[algorithm.name] += number
 
     def add_time(self, stage: str, begin: Any, end: Any) -> None:
         self.times.append((stage, begin, end))  # which is atomic
@@ -172,6 +179,11 @@ class CurrentBatch(threading.local):
     def count(self, **numbers: int) -> None:
         if self.batch_memory is not None:
             self.batch_memory.trace.count(**numbers)
+
+    def count_streams(self, algorithm: Algorithm, number: int) -> None:
+        """Streams of a batch of nvCOMP's."""
+        if self.batch_memory is not None:
+            self.batch_memory.trace.count_streams(algorithm, number)
 
     def add_time(self, stage: str, begin: Any, end: Any) -> None:
         if self.batch_memory is not None:

@@ -14,21 +14,28 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
-from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
+from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
+from gpuzarr.gpu.containers import decode_zlib
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, room_beside, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
-from gpuzarr.gpu.nvcomp_streams import inflate_zlib
 from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
 
-_NVCOMP = {frame.LZ4: "lz4", frame.SNAPPY: "snappy", frame.ZSTD: "zstd"}
-ALGORITHMS = _NVCOMP | {frame.ZLIB: "deflate"}
-_BY_NAME = {"lz4": "lz4", "lz4hc": "lz4", "snappy": "snappy", "zstd": "zstd", "zlib": "deflate"}
-_USUAL_STREAM = 256 << 10  # bytes, about the most of a stream that c-blosc makes by itself
+_RAW_STREAMS = {frame.LZ4: LZ4, frame.SNAPPY: SNAPPY, frame.ZSTD: ZSTD}
+_ALGORITHMS = _RAW_STREAMS | {frame.ZLIB: DEFLATE}
+_BY_NAME = {"lz4": LZ4, "lz4hc": LZ4, "snappy": SNAPPY, "zstd": ZSTD, "zlib": DEFLATE}
 
 
 def why_host(spec: BytesSpec) -> str | None:
     return "decoded size is not known from metadata" if spec.nbytes is None else None
+
+
+def decode_scratch_bytes(cname: str, nbytes: int, stored: int) -> int:
+    """See `codecs.contract.KnowsDecodeScratch`: a chunk, a stage that blocks are unshuffled from, and tables."""
+    algorithm = _BY_NAME.get(cname)
+    nvcomp = 0 if algorithm is None else decode_scratch(algorithm, nbytes)
+    return nbytes + nbytes + nbytes // 32 + nvcomp + (stored if algorithm is DEFLATE else 0)
 
 
 def decode(
@@ -80,11 +87,11 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
     total, largest = np.zeros((2, len(known)), np.int64)
     np.add.at(total, streams.chunk, nbytes)
     np.maximum.at(largest, streams.chunk, nbytes)
-    for kind, algorithm in ALGORITHMS.items():
+    for kind, algorithm in _ALGORITHMS.items():
         some = np.flatnonzero(known & (headers.codec == kind) & (total > 0))
         if len(some):
             moved = headers.nbytes[some]
-            scratch = 1.0 + (ZSTD_SCRATCH if algorithm == "zstd" else 0.0)
+            scratch = 1.0 + algorithm.decode_scratch.each_byte
             room = room_beside(int(moved.sum()), scratch, device)
             decision = device.cost.decide(algorithm, total[some], largest[some], moved, room)
             slower[some[decision.host]] = True
@@ -167,11 +174,11 @@ class _Plan:
     def _decompress(self, device: Device) -> None:
         codec = self.headers.codec[self.chunk]
         columns = (self.source, self.size, self.target, self.nbytes, self.chunk)
-        for kind, algorithm in _NVCOMP.items():
+        for kind, algorithm in _RAW_STREAMS.items():
             if (some := ~self.raw & (codec == kind)).any():
                 device.decompress(algorithm, *(column[some] for column in columns))
         some = ~self.raw & (codec == frame.ZLIB)
-        inflate_zlib(device, *(column[some] for column in columns))
+        decode_zlib(device, *(column[some] for column in columns))
 
     def _copy_raw(self, device: Device) -> None:
         """Raw streams of blocks that were not shuffled."""

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import PACKED, BytesSpec, EncodedBatch, Unmeasured, packed
+from gpuzarr.batch import ALIGNMENT, PACKED, BytesSpec, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT
-from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, CODECS, HEADER, ZSTD
+from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, HEADER, LZ4, ZSTD
 from gpuzarr.formats.blosc_shape import LARGEST, FrameShape
+from gpuzarr.gpu import algorithms
 from gpuzarr.gpu.compact import aligned, in_slots, places
 from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
 from gpuzarr.gpu.tables import THREADS, addresses, copy, grid, table
+
+_ALGORITHMS = {LZ4: algorithms.LZ4, ZSTD: algorithms.ZSTD}
 
 
 def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
@@ -45,6 +48,16 @@ def encode(shape: FrameShape, chunks: EncodedBatch, device: Device) -> EncodedBa
     return _compressed(shape, device, chunks)
 
 
+def scratch_bytes(shape: FrameShape, device: Device) -> tuple[int, int]:
+    """See `codecs.contract.KnowsEncodeScratch`: a stage for the shuffle, slots and scratch of streams, the frame."""
+    frame = shape.nbytes + ALIGNMENT
+    if shape.copied:
+        return frame, frame
+    algorithm, largest = _ALGORITHMS[shape.codec], max(shape.part, shape.last)
+    stream = device.compressed_room(algorithm, largest) + device.compression_scratch(algorithm, largest)
+    return shape.nbytes + frame + shape.streams * (stream + ALIGNMENT + 64), frame
+
+
 def _copied(shape: FrameShape, device: Device, chunks: EncodedBatch) -> EncodedBatch:
     """Frames that are a header and the chunk as it is."""
     starts, sizes, total = packed(chunks.sizes + HEADER, PACKED)
@@ -62,9 +75,10 @@ def _compressed(shape: FrameShape, device: Device, chunks: EncodedBatch) -> Unme
     nbytes = np.full((count, shape.streams), shape.part)
     if shape.last:
         nbytes[:, -1] = shape.last
-    room = aligned(device.compressed_room(CODECS[shape.codec], max(shape.part, shape.last)))
+    algorithm = _ALGORITHMS[shape.codec]
+    room = aligned(device.compressed_room(algorithm, max(shape.part, shape.last)))
     slots, where = in_slots(plain.size, room, device)
-    sizes = device.compress(CODECS[shape.codec], plain, nbytes.reshape(-1), where)
+    sizes = device.compress(algorithm, plain, nbytes.reshape(-1), where)
     return _assembled(shape, device, chunks, plain, slots, room, sizes)
 
 

@@ -1,18 +1,15 @@
-"""Chunks that become one compressed stream each: zstd, lz4, zlib and gzip by nvCOMP."""
+"""Chunks that become one stream of nvCOMP each, encoded: see `gpuzarr.gpu.nvcomp_streams` for the way back."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
+from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT
-from gpuzarr.gpu.checksums import BIG, adler32
 from gpuzarr.gpu.compact import Ends, aligned, compacted, in_slots
+from gpuzarr.gpu.nvcomp_streams import StreamFormat
 from gpuzarr.gpu.tables import addresses, copy, table
-
-_ZLIB_HEADER = 0x9C78  # 78 9c
-_HEADERS = 4  # bytes of lz4's
 
 
 def why_host(spec: BytesSpec) -> str | None:
@@ -30,30 +27,27 @@ def effort(level: int) -> int:
 
 
 def encode(
-    algorithm: str, chunks: EncodedBatch, spec: BytesSpec, device: Device, effort: int = 0
+    form: StreamFormat, chunks: EncodedBatch, spec: BytesSpec, device: Device, effort: int = 0
 ) -> EncodedBatch | Unmeasured:
-    """Encode a batch of chunks of `spec.nbytes` bytes. `algorithm` is "zstd", "lz4", "zlib" or "gzip".
+    """Encode a batch of chunks of `spec.nbytes` bytes.
 
     What nvCOMP does not compress has 0 bytes.
     """
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
-    name = "deflate" if algorithm == "zlib" else algorithm
-    room = aligned(device.compressed_room(name, spec.nbytes or 0))
+    room = aligned(device.compressed_room(form.algorithm, spec.nbytes or 0))
     chunks = _at_multiples(4, chunks, device)
     sources = addresses(chunks, device)
     _slots, where = in_slots(len(chunks), room, device)
-    sizes = device.compress(name, sources, chunks.sizes, where, effort)
-    return compacted(device, table(device, where), sizes, room, _ends(algorithm, chunks, sources, device))
+    sizes = device.compress(form.algorithm, sources, chunks.sizes, where, effort)
+    ends = Ends() if form.ends is None else form.ends(device, chunks, sources)
+    return compacted(device, table(device, where), sizes, room, ends)
 
 
-def _ends(algorithm: str, chunks: EncodedBatch, sources: np.ndarray, device: Device) -> Ends:
-    if algorithm == "lz4":  # numcodecs puts the decoded size before the block
-        return Ends(device.upload(chunks.sizes.astype(np.uint32)), _HEADERS)
-    if algorithm == "zlib":
-        heads = device.upload(np.full(len(chunks), _ZLIB_HEADER, np.uint32))
-        return Ends(heads, 2, adler32(device, sources, chunks.sizes), 4, BIG)
-    return Ends()
+def scratch_bytes(form: StreamFormat, nbytes: int, before: int, device: Device, effort: int = 0) -> tuple[int, int]:
+    """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, a slot, the stream without its slot, and scratch."""
+    room = device.compressed_room(form.algorithm, nbytes) + ALIGNMENT
+    return before + 2 * room + device.compression_scratch(form.algorithm, nbytes, effort), room
 
 
 def _at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
-ZSTD_SCRATCH = 3.06  # bytes of nvCOMP's scratch for a decoded byte
 _COPIES = 13 / 4  # of a decoded chunk: two pinned ones, each an eighth larger at most, and one on the device
 _TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, a chunk and in all
 
@@ -45,6 +45,16 @@ def decode_on_host(
         last = first + each >= len(which)
         with nullcontext() if last else device.scoped_scratch():
             _decode_on_host(codec, chunks, which[first : first + each], spec, device, into)
+
+
+def decode_scratch(algorithm: Algorithm, nbytes: int) -> int:
+    """Bytes to plan for the scratch of a chunk of `nbytes`, wherever it is decoded; 0 for algorithms that want none.
+
+    Of one that wants scratch there is enough for as many chunks as the host takes instead; of the others `room_beside`
+    says how many it may take.
+    """
+    scratch = algorithm.decode_scratch
+    return int(max(scratch.each_byte, _COPIES) * nbytes) + scratch.each_stream if scratch.each_byte else 0
 
 
 def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:

@@ -62,8 +62,8 @@ def _blocks_fit(data: np.ndarray, at: np.ndarray, ends: np.ndarray, walk: np.nda
     return fit
 
 
-def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Whether each has a zlib header without dictionary, and room for its checksum."""
+def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: np.ndarray | int = 0) -> np.ndarray:
+    """Whether each has a zlib header without dictionary, and room for its checksum. None says its decoded size."""
     method, flags = bytes_at(data, starts, 1), bytes_at(data, starts + 1, 1)
     known = (method & 15 == 8) & (method >> 4 <= 7) & (flags & 0x20 == 0)
     return np.asarray(known & ((method * 256 + flags) % 31 == 0) & (sizes >= 8))

@@ -1,94 +1,85 @@
-"""Chunks that are one compressed stream each: zstd, lz4, zlib and gzip on nvCOMP."""
+"""Chunks that are one stream of nvCOMP each, decoded: what is around the stream is a `StreamFormat` of the codec."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, EncodedBatch, packed
+from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu import checksums
-from gpuzarr.gpu.fallback import ZSTD_SCRATCH, decode_on_host, room_beside, targets, with_host
-from gpuzarr.gpu.frames import bytes_at, gzip_members, zlib_streams, zstd_frames
-from gpuzarr.gpu.tables import addresses, copy
+from gpuzarr.gpu.compact import Ends
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, room_beside, targets, with_host
+from gpuzarr.gpu.tables import addresses
 
-ALGORITHMS = {"zstd": "zstd", "lz4": "lz4", "zlib": "deflate", "gzip": "gzip"}  # codec -> nvCOMP's
-_MAX_CHUNK = {"zstd": 2**31 - 1, "zlib": 65535 << 16}  # bytes, of nvCOMP and of a grid of adler32; the others:
-_MAX_OTHERS = 2**32 - 1
-_SCRATCH = {"zstd": ZSTD_SCRATCH, "zlib": 1.0}  # bytes for a decoded byte, at most
-
-
-def why_host(algorithm: str, spec: BytesSpec) -> str | None:
-    """None where a GPU decodes chunks of this spec; else why not."""
-    if spec.nbytes is None:
-        return "decoded size is not known from metadata"
-    largest = _MAX_CHUNK.get(algorithm, _MAX_OTHERS)
-    return f"nvCOMP decodes at most {largest} bytes a chunk" if spec.nbytes > largest else None
+# known(host, starts, sizes, nbytes): which chunks nvCOMP may be given, bool (n,), seen from their bytes in host memory;
+# the host decodes the others. Each shall decode to `nbytes` bytes.
+Known = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+# launch(device, sources, sizes, targets, nbytes, chunk): decode whole chunks; arguments as of `Device.decompress`.
+Launch = Callable[[Device, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
+# ends(device, chunks, sources): what stands before and behind the streams of chunks that lie at addresses `sources`.
+MakeEnds = Callable[[Device, EncodedBatch, np.ndarray], Ends]
 
 
-def decode(
-    algorithm: str, codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
-) -> EncodedBatch:
-    """Decode a batch whose decoded size `spec.nbytes` is known. `algorithm` is "zstd", "lz4", "zlib" or "gzip"."""
-    nbytes = spec.nbytes or 0
-    into = targets(chunks, nbytes, device, into)
-    if not len(chunks):
-        return into
-    chunks = with_host(chunks, device)
-    on_gpu = _known(algorithm, chunks, nbytes) if nbytes else np.zeros(len(chunks), bool)
-    known = np.flatnonzero(on_gpu)
-    room = room_beside(nbytes * len(known), _SCRATCH.get(algorithm, 0.0), device)
-    on_gpu[known[device.cost.decide(ALGORITHMS[algorithm], into.sizes[known], room=room).host]] = False
-    if on_gpu.any():
-        _launch(algorithm, chunks, into, np.flatnonzero(on_gpu), device)
-    decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)  # while the GPU is at work
-    return into
+@dataclass(frozen=True)
+class StreamFormat:
+    """How a codec stores chunks that are one stream of `algorithm` each.
 
-
-def _known(algorithm: str, chunks: EncodedBatch, nbytes: int) -> np.ndarray:
-    """Which chunks nvCOMP may be given."""
-    if chunks.host is None or not len(chunks.host):
-        return np.zeros(len(chunks), bool)
-    if algorithm == "zstd":
-        return zstd_frames(chunks.host, chunks.starts, chunks.sizes, nbytes)
-    if algorithm == "zlib":
-        return zlib_streams(chunks.host, chunks.starts, chunks.sizes)
-    if algorithm == "gzip":
-        return gzip_members(chunks.host, chunks.starts, chunks.sizes, nbytes)
-    known: np.ndarray = (chunks.sizes > 4) & (bytes_at(chunks.host, chunks.starts, 4) == nbytes)
-    return known
-
-
-def _launch(algorithm: str, chunks: EncodedBatch, into: EncodedBatch, which: np.ndarray, device: Device) -> None:
-    sources, sizes = addresses(chunks, device)[which], chunks.sizes[which]
-    places, nbytes = addresses(into, device)[which], into.sizes[which]
-    if algorithm == "zlib":
-        inflate_zlib(device, sources, sizes, places, nbytes, which)
-    elif algorithm == "lz4":  # numcodecs puts the decoded size, 4 bytes, before the block
-        device.decompress("lz4", sources + np.uint64(4), sizes - 4, places, nbytes, which)
-    else:
-        device.decompress(algorithm, sources, sizes, places, nbytes, which)
-    if algorithm == "gzip":
-        values = checksums.crc32(device, places, nbytes, checksums.CRC32)
-        stored = sources + (sizes - 8).astype(np.uint64)
-        checksums.compare(device, values, stored, checksums.LITTLE, which, "gzip: the checksum does not match")
-
-
-def inflate_zlib(
-    device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
-) -> None:
-    """Decode zlib streams (RFC 1950) and verify their Adler-32. Arguments as of `Device.decompress`.
-
-    nvCOMP knows only the deflate stream inside, and wants it at a multiple of 4: so it is copied there first.
+    `launch` and `ends`: where something is around the stream; None: nothing is. `copied`: whether `launch` copies the
+    streams first.
     """
-    if not len(sizes):
-        return
-    starts, inner, total = packed(sizes - 6, 16)
-    room = device.empty(total)
-    aligned = np.uint64(device.address(room)) + starts.astype(np.uint64)
-    copy(device, sources + np.uint64(2), aligned, inner)
-    device.decompress("deflate", aligned, inner, places, nbytes, chunk)
-    stored = sources + (sizes - 4).astype(np.uint64)
-    values = checksums.adler32(device, places, nbytes)
-    checksums.compare(device, values, stored, checksums.BIG, chunk, "zlib: the checksum does not match")
+
+    algorithm: Algorithm
+    known: Known
+    launch: Launch | None = None
+    ends: MakeEnds | None = None
+    copied: bool = False
+    max_chunk_bytes: int = 2**32 - 1  # decoded
+
+    def why_host(self, spec: BytesSpec) -> str | None:
+        """None where a GPU decodes chunks of this spec; else why not."""
+        if spec.nbytes is None:
+            return "decoded size is not known from metadata"
+        most = min(self.max_chunk_bytes, self.algorithm.max_decoded_bytes)
+        return f"nvCOMP decodes at most {most} bytes a chunk" if spec.nbytes > most else None
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """See `codecs.contract.KnowsDecodeScratch`."""
+        return nbytes + decode_scratch(self.algorithm, nbytes) + (stored if self.copied else 0)
+
+    def decode(
+        self, codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
+    ) -> EncodedBatch:
+        """Decode a batch whose decoded size `spec.nbytes` is known. `codec` decodes what nvCOMP is not given."""
+        nbytes = spec.nbytes or 0
+        into = targets(chunks, nbytes, device, into)
+        if not len(chunks):
+            return into
+        chunks = with_host(chunks, device)
+        on_gpu = self._decoded_on_gpu(chunks, nbytes, device)
+        if on_gpu.any():
+            self._launch(chunks, into, np.flatnonzero(on_gpu), device)
+        decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)  # while the GPU is at work
+        return into
+
+    def _decoded_on_gpu(self, chunks: EncodedBatch, nbytes: int, device: Device) -> np.ndarray:
+        on_gpu = np.zeros(len(chunks), bool)
+        if not nbytes or chunks.host is None or not len(chunks.host):
+            return on_gpu
+        known = np.flatnonzero(self.known(chunks.host, chunks.starts, chunks.sizes, nbytes))
+        scratch = self.algorithm.decode_scratch.each_byte + (1.0 if self.copied else 0.0)
+        room = room_beside(nbytes * len(known), scratch, device)
+        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), room=room)
+        on_gpu[np.delete(known, decision.host)] = True
+        return on_gpu
+
+    def _launch(self, chunks: EncodedBatch, into: EncodedBatch, which: np.ndarray, device: Device) -> None:
+        sources, sizes = addresses(chunks, device)[which], chunks.sizes[which]
+        places, nbytes = addresses(into, device)[which], into.sizes[which]
+        if self.launch is None:
+            device.decompress(self.algorithm, sources, sizes, places, nbytes, which)
+        else:
+            self.launch(device, sources, sizes, places, nbytes, which)

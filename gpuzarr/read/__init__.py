@@ -5,11 +5,16 @@ selection -> strategy -> Chunks | Batches -> locate -> fetch -> decode -> place 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
+from gpuzarr.errors import ChunkError
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import strategy
@@ -33,4 +38,24 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
     trace.limit, trace.prefetch_depth, trace.io = plan.limit, plan.prefetch_depth, plan.io
     if plan.chain is not None:  # the trace is kept longer than the plan
         trace.codecs = partial(places, plan.chain, device)
-    plan.work(source, target, device, trace).run()
+    try:
+        plan.work(source, target, device, trace).run()
+    except ChunkError:
+        if not device.gpu:
+            raise
+        _read_on_cpu(source, selection, target, device, options, trace)
+
+
+def _read_on_cpu(
+    source: Source, selection: Outer | Points, target: Any, device: Device, options: Options, trace: Trace
+) -> None:
+    """Let the CPU decide about what a GPU refused, so that a read has the same outcome on every device.
+
+    The GPU decodes whole chunks, where the CPU decodes what is wanted of them, and nvCOMP refuses some streams that are
+    unusual but right. Nothing is lost by it: this read had failed.
+    """
+    result = np.empty(target.shape, target.dtype)
+    plan = strategy.choose(source, ascending(selection), True, CPU, replace(options, io="auto"))
+    plan.work(source, result, CPU, trace).run()
+    trace.count(host_chunks=plan.chunks)
+    target[...] = device.upload(result)

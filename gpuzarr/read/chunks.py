@@ -98,10 +98,12 @@ class Chunks:
         self.trace.count(batches=1, chunks=len(present), stored=sum(map(_BYTES, present)))
         self.trace.add_time("storage", begin, perf_counter())
         run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill)
-        self.device.share(run, range(len(present)), min(self.threads, len(present)))
-        for row in rows:
-            if row[2] == MISSING:
-                self._fill_missing(row[3])
+        if present:
+            self.device.share(run, range(len(present)), min(self.threads, len(present)))
+        if len(present) < len(rows):
+            for row in rows:
+                if row[2] == MISSING:
+                    self._fill_missing(row[3])
 
     def _decode_some(self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, left: Iterator[int]) -> None:
         """Do the part of one thread: read, decode and place the chunks whose numbers `left` gives."""
@@ -128,25 +130,33 @@ class Chunks:
 
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
         """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
-        spec = self.chain.spec
-        itemsize, decode = spec.dtype.itemsize, self.chain.chunk_decoder()
-        stored = memoryview(self.device.empty(max(sizes, default=0)))
+        if self.chain.is_uncompressed:
+            return self._uncompressed_fetcher(sizes, fill)
+        decode, stored = self.chain.chunk_decoder(), memoryview(self.device.empty(max(sizes)))
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
-            size = sizes[i]
-            fill(i, stored[:size])
+            data = stored[: sizes[i]]
+            fill(i, data)
             read = perf_counter()
-            decode(stored[:size], target, chunk[4], chunk[5])
+            decode(data, target, chunk[4], chunk[5])
             return read
 
-        def fetch_uncompressed(i: int, chunk: Chunk, target: np.ndarray) -> float:
+        return fetch
+
+    def _uncompressed_fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+        itemsize = self.chain.spec.dtype.itemsize
+
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
             first, last = chunk[4] * itemsize, (chunk[5] + 1) * itemsize
-            if sizes[i] != last - first:
-                return fetch(i, chunk, target)
-            fill(i, memoryview(target.reshape(-1).view(np.uint8))[first:last])
+            if sizes[i] == last - first:
+                fill(i, memoryview(target.reshape(-1).view(np.uint8))[first:last])
+            else:  # a chunk of a wrong size: the decoder says so
+                data = memoryview(bytearray(sizes[i]))
+                fill(i, data)
+                self.chain.chunk_decoder()(data, target, chunk[4], chunk[5])
             return perf_counter()
 
-        return fetch_uncompressed if self.chain.is_uncompressed else fetch
+        return fetch
 
     def _place(self, chunk: Chunk) -> np.ndarray | None:
         """The part of `out` that is the whole chunk, if it lies there as a chunk does."""

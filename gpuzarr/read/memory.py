@@ -12,11 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpuzarr.batch import ALIGNMENT
-from gpuzarr.codecs.chain import Chain, Step
+from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 
-ZSTD = 3.25  # bytes for a decoded byte: nvCOMP's scratch (3.06), or if the host decodes it what it is sent from and to
-ZSTD_STREAM = 7 << 10  # bytes of nvCOMP's scratch a stream
 TABLE = 1 << 10  # bytes of tables a chunk, on the device and pinned
 FIXED = 128 << 10  # bytes a batch: the guard behind nvCOMP's scratch, flags, and the least that a table takes
 CLASS = 9 / 8  # a pinned buffer, and its copy on the device, may be so much larger than what it holds
@@ -89,29 +87,22 @@ def cost(chain: Chain, device: Device, whole: bool = True, estimated: int | None
     if not device.gpu:
         return Cost(largest, largest, nbytes, 0, gpu=False)
     crossing, _ = chain.host_steps
-    steps = chain.steps[:crossing]
-    aside = sum(_aside(step, nbytes, stored) for step in steps) - (
-        nbytes if whole and chain.decodes_in_place(device) else 0
-    )
-    if chain.memory_order is None or chain.memory_order.steps > crossing:
-        aside += nbytes * sum(step.codec.kind != "bytes->bytes" for step in steps)
-    passed = nbytes if crossing < len(chain.steps) else 0  # decoded by the host, and sent from a pinned copy
-    return Cost(stored, largest, aside + passed + TABLE, int(CLASS * passed) + TABLE)
+    order = chain.memory_order
+    left = 0 if order is None or order.steps > crossing else order.steps  # steps that placement undoes
+    in_place = nbytes if whole and chain.decodes_in_place(device) else 0
+    scratch = decode_scratch_bytes(chain, nbytes, stored, left) - in_place
+    pinned = nbytes if crossing < len(chain.steps) else 0  # what the host decoded is sent from a pinned copy
+    return Cost(stored, largest, scratch + TABLE, int(CLASS * pinned) + TABLE)
 
 
-def _aside(step: Step, nbytes: int, stored: int) -> int:
-    """Bytes that one step of a GPU needs: what it decodes to, and scratch."""
-    name, inner = step.name.removeprefix("numcodecs."), getattr(step.codec, "cname", "")
-    if step.codec.kind != "bytes->bytes" or name == "crc32c":
-        return 0
-    scratch = 0
-    if name == "blosc":  # a stage from which blocks are unshuffled, and tables of many streams
-        scratch = nbytes + nbytes // 32
-    if "zstd" in (name, inner):
-        scratch += int(ZSTD * nbytes) + ZSTD_STREAM
-    if "zlib" in (name, inner):
-        scratch += stored
-    return nbytes + scratch
+def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) -> int:
+    """Bytes of a GPU that decoding a chunk of `nbytes` takes: what comes from the host, results of steps, scratch.
+
+    `left`: the first so many steps are not undone. `stored`: bytes of the chunk as it is stored.
+    """
+    crossing, _ = chain.host_steps
+    sent = nbytes if crossing < len(chain.steps) else 0
+    return sent + sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _as_stored(
     rows: Callable[[], np.ndarray],
 ) -> Chunks:
     """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know."""
-    leaves = plain.steps < len(chain.steps) and hasattr(chain.steps[plain.steps].codec, "planes")
+    leaves = plain.steps < len(chain.steps) and chain.steps[plain.steps].leaves_shuffle
     shuffled = (chain.spec.dtype.itemsize, rows()) if leaves else None
     stored = chain.decode(encoded, device, stop=plain.steps, shuffled=shuffled)
     if isinstance(stored, Planes):

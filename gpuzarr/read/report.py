@@ -12,7 +12,6 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 
 STAGES = ("storage", "copy", "decode", "place")
-ALGORITHMS = ("lz4", "snappy", "deflate", "gzip", "zstd")
 
 
 def stage_seconds(device: Device, trace: Trace, stages: Sequence[str]) -> dict[str, float]:
@@ -30,7 +29,7 @@ def counted(device: Device, trace: Trace) -> dict[str, Any]:
         "device": device.name,
         "batches": counts["batches"],
         "chunks": counts["chunks"],
-        "streams": {name: counts[name] for name in ALGORITHMS if counts[name]},
+        "streams": dict(sorted(trace.streams.items())),
         "host_chunks": counts["host_chunks"],
         "codecs": list(trace.codecs()),
         "stored_bytes": counts["stored"],

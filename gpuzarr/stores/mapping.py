@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -14,27 +13,14 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.coalesce import check_reads, requests
+from gpuzarr.per_process import PerProcess
+from gpuzarr.stores.coalesce import beyond, requests
 from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
 
 MAX_REQUEST_BYTES = 1 << 24
 
 
-class _Lock:
-    """Of all mappings: a mapping belongs to one process, and its locks are held shortly.
-
-    A forked child has one of its own: another thread may hold its parent's.
-    """
-
-    def __init__(self) -> None:
-        self.begin()
-        os.register_at_fork(after_in_child=self.begin)
-
-    def begin(self) -> None:
-        self.held = threading.RLock()
-
-
-_LOCK = _Lock()
+_LOCK = PerProcess(threading.RLock)  # of all mappings: a mapping belongs to one process, and is locked shortly
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +83,7 @@ class MappingStore:
 
     @contextmanager
     def locked(self, keys: Sequence[str]) -> Iterator[None]:
-        with _LOCK.held:
+        with _LOCK.value:
             yield
 
     @contextmanager
@@ -173,7 +159,10 @@ class MappingObjects:
         return requests.ranges(into)
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
-        check_reads(self._store, self.keys, reads, self.lengths())
+        lengths = self.lengths()
+        for i, (number, offset, size, _, _) in enumerate(reads):
+            if offset + size > lengths[number]:
+                raise beyond(self._store, self.keys[number], lengths[number], size, offset, i)
 
         def fill(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+
+from gpuzarr.per_process import PerProcess
 
 MIN_ITEMS_PER_THREAD = 4
 MAX_THREADS = 64  # of all calls together
+_POOL = PerProcess(lambda: ThreadPoolExecutor(MAX_THREADS, "gpuzarr read"))
 
 
 def spread(work: Callable[[range], None], n: int, threads: int) -> None:
@@ -18,7 +19,7 @@ def spread(work: Callable[[range], None], n: int, threads: int) -> None:
         work(range(n))
         return
     each = -(-n // threads)
-    futures = [_pool().submit(work, range(i, min(i + each, n))) for i in range(0, n, each)]
+    futures = [_POOL.value.submit(work, range(i, min(i + each, n))) for i in range(0, n, each)]
     try:
         for error in [future.exception() for future in futures]:
             if error is not None:
@@ -26,9 +27,3 @@ def spread(work: Callable[[range], None], n: int, threads: int) -> None:
     finally:
         for future in futures:
             future.exception()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-    return ThreadPoolExecutor(MAX_THREADS, "gpuzarr read")

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from gpuzarr.batch import ALIGNMENT
-from gpuzarr.codecs.chain import Chain, Step
+from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.formats.blosc_frame import CODECS
-from gpuzarr.read.memory import CLASS
+from gpuzarr.read.memory import CLASS, decode_scratch_bytes
 
-DECODING = {"zstd": 3.3, "blosc": 4.3, "zlib": 1.3}  # bytes a byte, for a chunk that is read first
 TABLES = 8 << 10  # bytes of tables a chunk
 FIXED = 192 << 10  # bytes a batch: flags, guards, small tables in buffers of their own
 WAVES = 4  # that a write has at least, so that encoding and storing overlap,
@@ -84,45 +81,15 @@ def write_cost(chain: Chain, covered: bool, device: Device) -> WriteCost:
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
     crossing = chain.host_steps_to_encode[0]
     scratch, made = nbytes, nbytes  # a copy, where some are left out
-    for step in chain.steps[:crossing]:
-        taken, made = _taken(step, nbytes, made, chain.is_contiguous, device)
+    for step in chain.steps[1 if chain.is_contiguous else 0 : crossing]:
+        taken, made = step.encode_scratch_bytes(nbytes, made, device)
         scratch += taken
     sent = -(-(nbytes + crossing * (nbytes // 64 + 64)) // ALIGNMENT) * ALIGNMENT
     if covered:
         return WriteCost(nbytes, scratch + TABLES, made + ALIGNMENT, sent, 0)
     loaded = 2 * (sent + (nbytes if crossing < len(chain.steps) else 0))  # pinned, and on the device
-    gathered = nbytes + _decoding(chain, nbytes)
+    gathered = nbytes + decode_scratch_bytes(chain, nbytes, sent) + TABLES
     return WriteCost(gathered, scratch + TABLES, made + ALIGNMENT, sent, int(CLASS * loaded))
-
-
-def _decoding(chain: Chain, nbytes: int) -> int:
-    """Bytes that the old chunk takes while it is decoded: results of the steps, and scratch."""
-    names = [step.name.removeprefix("numcodecs.") for step in chain.steps]
-    return int(nbytes * sum(1 + DECODING.get(name, 0.1) for name in names)) + TABLES
-
-
-def _taken(step: Step, nbytes: int, before: int, whole: bool, device: Device) -> tuple[int, int]:
-    """Bytes that one step takes for a chunk of `nbytes`, its result included; and what its result takes."""
-    codec: Any = step.codec
-    name = step.name.removeprefix("numcodecs.")
-    if codec.kind != "bytes->bytes":
-        return (0 if whole and codec.kind == "array->bytes" else nbytes), nbytes
-    if name == "blosc":
-        shape = codec.frame(nbytes)
-        if shape.copied:
-            return nbytes + ALIGNMENT, nbytes + ALIGNMENT
-        algorithm = CODECS[shape.codec]
-        largest, frame = max(shape.part, shape.last), nbytes + ALIGNMENT
-        each = device.compressed_room(algorithm, largest) + device.compression_scratch(algorithm, largest)
-        return nbytes + frame + shape.streams * (each + ALIGNMENT + 64), frame
-    if name in ("zstd", "lz4", "zlib", "gzip"):
-        algorithm = "deflate" if name == "zlib" else name
-        room = device.compressed_room(algorithm, nbytes) + ALIGNMENT
-        from gpuzarr.gpu.compress import effort  # brings nvCOMP's types, which only a GPU's budget wants
-
-        best = effort(codec.level) if name in ("zlib", "gzip") else 0
-        return before + 2 * room + device.compression_scratch(algorithm, nbytes, best), room
-    return before + ALIGNMENT, before + ALIGNMENT
 
 
 def write_share(chain: Chain, covered: bool, device: Device, limit: int) -> WriteBudget:

@@ -215,7 +215,7 @@ class Emulated:
         return Kernel(file, name, self._seed)
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
-        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
+        self.current.count_streams(algorithm, len(sizes))
         streams = algorithm, sources, sizes, targets, capacities, chunk
         nvcomp.decompress(self, self._library, 0, *streams, most=nvcomp.spare(self.current.room, len(sizes)))
 
@@ -226,7 +226,7 @@ class Emulated:
         return nvcomp_compress.scratch_each(self._library, algorithm, nbytes, effort)
 
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
-        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
+        self.current.count_streams(algorithm, len(sizes))
         streams = algorithm, sources, sizes, targets, effort
         most = nvcomp.spare(self.current.room, len(sizes))
         return nvcomp_compress.compress(self, self._library, 0, *streams, most=most)

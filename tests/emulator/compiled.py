@@ -48,7 +48,7 @@ def _library(file: str) -> ctypes.CDLL:
     unit = f'#include "{SHIM}"\n#include "{KERNELS / file}"\n' + "".join(f"HOST_EXPORT({k})\n" for k in kernels)
     key = hashlib.sha256("".join([unit, text, SHIM.read_text(), *FLAGS]).encode()).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpuzarr-tests"
-    built = folder / f"{file}-{key}.so"
+    built = folder / f"{Path(file).name}-{key}.so"
     if not built.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:

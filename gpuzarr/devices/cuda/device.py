@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.cost import kept
 from gpuzarr.devices.cuda.available import why_not_cuda
 from gpuzarr.devices.cuda.copies import Copies
@@ -313,7 +314,7 @@ class Cuda:
 
     def decompress(
         self,
-        algorithm: str,
+        algorithm: Algorithm,
         sources: np.ndarray,
         sizes: np.ndarray,
         targets: np.ndarray,
@@ -321,24 +322,24 @@ class Cuda:
         chunk: np.ndarray,
     ) -> None:
         """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
-        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
+        self.current.count_streams(algorithm, len(sizes))
         with self.on(), self._launch_lock.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, capacities, chunk
             nvcomp.decompress(
                 self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.current.room, len(sizes))
             )
 
-    def compressed_room(self, algorithm: str, nbytes: int) -> int:
+    def compressed_room(self, algorithm: Algorithm, nbytes: int) -> int:
         return nvcomp_compress.room(nvcomp.load(), algorithm, nbytes)
 
-    def compression_scratch(self, algorithm: str, nbytes: int, effort: int = 0) -> int:
+    def compression_scratch(self, algorithm: Algorithm, nbytes: int, effort: int = 0) -> int:
         return nvcomp_compress.scratch_each(nvcomp.load(), algorithm, nbytes, effort)
 
     def compress(
-        self, algorithm: str, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
+        self, algorithm: Algorithm, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
         """As `decompress`: one batch at a time."""
-        self.current.count(streams=len(sizes), **{algorithm: len(sizes)})
+        self.current.count_streams(algorithm, len(sizes))
         with self.on(), self._launch_lock.of(self.xp.cuda.get_current_stream()) as stream:
             streams = algorithm, sources, sizes, targets, effort
             most = nvcomp.spare(self.current.room, len(sizes))

@@ -11,20 +11,20 @@ import ctypes
 import sys
 from collections.abc import Callable
 from ctypes import POINTER, c_int, c_size_t, c_void_p
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.cuda.pinned import rounded
 from gpuzarr.errors import DeviceError
 
 VERSION = 6000
 BACKEND_CUDA = 2  # the decompression engine of newer GPUs reports no error for a corrupt stream
 GUARD = 64 << 10  # bytes after nvCOMP's scratch that belong to nobody
-MAX_SCRATCH = 1 << 30  # bytes, if nobody says how many; a batch that wants more is done in parts (zstd: 3 x decoded)
+MAX_SCRATCH = 1 << 30  # bytes, if nobody says how many; a batch that wants more is done in parts
 TABLES = 128  # bytes of the tables of a stream, on the device and pinned
 
 
@@ -45,29 +45,34 @@ class Properties(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("cudart_version", ctypes.c_uint32))
 
 
-@dataclass(frozen=True)
-class Format:
-    """One of nvCOMP's formats: its name in the functions, and the most bytes that a decoded stream may have."""
-
-    name: str
-    max_chunk: int
-
-    def function(self, library: Any, verb: str, direction: str = "Decompress") -> Any:
-        return getattr(library, f"nvcompBatched{self.name}{direction}{verb}")
-
-
-FORMATS = {
-    "lz4": Format("LZ4", 2**32 - 1),
-    "snappy": Format("Snappy", 2**31 - 1),
-    "deflate": Format("Deflate", 2**32 - 1),
-    "gzip": Format("Gzip", 2**32 - 1),
-    "zstd": Format("Zstd", 2**31 - 1),
+_BOTH: dict[str, tuple[Any, ...]] = {
+    "GetRequiredAlignments": (Options, POINTER(Alignments)),
+    "GetTempSize": (c_size_t, c_size_t, Options, POINTER(c_size_t), c_size_t, c_void_p),
 }
+_TYPES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "Decompress": _BOTH
+    | {"Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p)},
+    "Compress": _BOTH
+    | {
+        "GetMaxOutputChunkSize": (c_size_t, Options, POINTER(c_size_t)),
+        "Async": (
+            *(c_void_p, c_void_p, c_size_t, c_size_t, c_void_p, c_size_t),
+            *(c_void_p, c_void_p, Options, c_void_p, c_void_p),
+        ),
+    },
+}
+
+
+def function(library: Any, algorithm: Algorithm, verb: str, direction: str = "Decompress") -> Any:
+    """One of nvCOMP's functions, with its argument types declared."""
+    found = getattr(library, f"nvcompBatched{algorithm.nvcomp_name}{direction}{verb}")
+    found.argtypes, found.restype = _TYPES[direction][verb], c_int
+    return found
 
 
 @cache
 def load() -> Any:
-    """nvCOMP's library with its argument types declared. DeviceError that says what is missing."""
+    """nvCOMP's library. DeviceError that says what is missing."""
     library = _open()
     properties = Properties()
     status = library.nvcompGetProperties(ctypes.byref(properties))
@@ -76,8 +81,6 @@ def load() -> Any:
             f"nvCOMP {VERSION // 1000}.{VERSION % 1000 // 100} is needed, found version number {properties.version}: "
             "pip install 'nvidia-libnvcomp-cu13==6.0.*' (CUDA 12: nvidia-libnvcomp-cu12)"
         )
-    for form in FORMATS.values():
-        _declare(library, form)
     return library
 
 
@@ -93,49 +96,26 @@ def _open() -> ctypes.CDLL:
     raise DeviceError(f"no nvCOMP ({problem}): pip install gpuzarr[cuda13], or gpuzarr[cuda12] for CUDA 12")
 
 
-def _declare(library: Any, form: Format) -> None:
-    both: dict[str, tuple[Any, ...]] = {
-        "GetRequiredAlignments": (Options, POINTER(Alignments)),
-        "GetTempSize": (c_size_t, c_size_t, Options, POINTER(c_size_t), c_size_t, c_void_p),
-    }
-    ways: dict[str, dict[str, tuple[Any, ...]]] = {
-        "Decompress": {
-            "Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p),
-        },
-        "Compress": {
-            "GetMaxOutputChunkSize": (c_size_t, Options, POINTER(c_size_t)),
-            "Async": (
-                *(c_void_p, c_void_p, c_size_t, c_size_t, c_void_p, c_size_t),
-                *(c_void_p, c_void_p, Options, c_void_p, c_void_p),
-            ),
-        },
-    }
-    for direction, more in ways.items():
-        for verb, types in (both | more).items():
-            function = form.function(library, verb, direction)
-            function.argtypes, function.restype = types, c_int
-
-
 def options() -> Options:
     return Options(first=BACKEND_CUDA)
 
 
-def alignments(library: Any, form: Format, options: Options, direction: str = "Decompress") -> Alignments:
+def alignments(library: Any, algorithm: Algorithm, options: Options, direction: str = "Decompress") -> Alignments:
     """What sources, targets and scratch must be aligned to."""
     answer = Alignments()
-    query = form.function(library, "GetRequiredAlignments", direction)
-    require(query(options, ctypes.byref(answer)), form, "alignment query")
+    query = function(library, algorithm, "GetRequiredAlignments", direction)
+    require(query(options, ctypes.byref(answer)), algorithm, "alignment query")
     return answer
 
 
 def scratch_bytes(
-    library: Any, form: Format, sizes: np.ndarray, options: Options, stream: int, direction: str = "Decompress"
+    library: Any, algorithm: Algorithm, sizes: np.ndarray, options: Options, stream: int, direction: str = "Decompress"
 ) -> int:
-    """Scratch for one batch of these decoded sizes. The exact sum is passed: zstd asks for 3 times that."""
+    """Scratch for one batch of these decoded sizes. The exact sum is passed: some ask for 3 times that."""
     answer = c_size_t()
     count, largest, total = len(sizes), int(sizes.max(initial=0)), int(sizes.sum())
-    query = form.function(library, "GetTempSize", direction)
-    require(query(count, largest, options, ctypes.byref(answer), total, stream), form, "scratch query")
+    query = function(library, algorithm, "GetTempSize", direction)
+    require(query(count, largest, options, ctypes.byref(answer), total, stream), algorithm, "scratch query")
     return answer.value
 
 
@@ -143,7 +123,7 @@ def decompress(
     device: Any,
     library: Any,
     stream: int,
-    algorithm: str,
+    algorithm: Algorithm,
     sources: np.ndarray,
     sizes: np.ndarray,
     targets: np.ndarray,
@@ -155,20 +135,21 @@ def decompress(
 
     `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
     """
-    form = FORMATS[algorithm]
-    check_places(form, alignments(library, form, options()), sources, targets)
-    if capacities.max(initial=0) > form.max_chunk:
-        raise DeviceError(f"nvCOMP {form.name} decodes at most {form.max_chunk} bytes a stream, not {capacities.max()}")
+    check_places(algorithm, alignments(library, algorithm, options()), sources, targets)
+    if (largest := capacities.max(initial=0)) > algorithm.max_decoded_bytes:
+        raise DeviceError(
+            f"nvCOMP {algorithm.name} decodes at most {algorithm.max_decoded_bytes} bytes a stream, not {largest}"
+        )
 
     def query(sizes: np.ndarray) -> int:
-        return scratch_bytes(library, form, sizes, options(), stream)
+        return scratch_bytes(library, algorithm, sizes, options(), stream)
 
     done = parts(query, capacities, most, 0, len(capacities))
     room = device.empty(_grown(max(scratch for _, scratch in done), most) + GUARD) if done else None  # for all in turn
     for part, scratch in done:
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
-        bad = _launch(device, library, stream, form, columns, room, scratch)
-        problem = f"nvCOMP {algorithm}: the stream is damaged, or does not decode to its expected size"
+        bad = _launch(device, library, stream, algorithm, columns, room, scratch)
+        problem = f"nvCOMP {algorithm.name}: the stream is damaged, or does not decode to its expected size"
         device.check(bad, chunk[part], problem)
 
 
@@ -182,10 +163,12 @@ def _grown(scratch: int, most: int | None) -> int:
     return max(scratch, min(rounded(scratch), MAX_SCRATCH if most is None else most))
 
 
-def check_places(form: Format, need: Alignments, sources: np.ndarray, targets: np.ndarray) -> None:
+def check_places(algorithm: Algorithm, need: Alignments, sources: np.ndarray, targets: np.ndarray) -> None:
     """DeviceError where a stream does not lie as nvCOMP wants it."""
     if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
-        raise DeviceError(f"nvCOMP {form.name}: sources lie at multiples of {need.source}, targets of {need.target}")
+        raise DeviceError(
+            f"nvCOMP {algorithm.name}: sources lie at multiples of {need.source}, targets of {need.target}"
+        )
 
 
 def parts(
@@ -207,7 +190,7 @@ def parts(
 
 
 def _launch(
-    device: Any, library: Any, stream: int, form: Format, columns: list[np.ndarray], room: Any, scratch: int
+    device: Any, library: Any, stream: int, algorithm: Algorithm, columns: list[np.ndarray], room: Any, scratch: int
 ) -> Any:
     """One call, and the search for its first bad stream: a device int32 array of one element."""
     count = len(columns[0])
@@ -217,17 +200,17 @@ def _launch(
     actual.fill(255)  # a stream that nvCOMP does not answer for must not pass
     status.fill(255)
     bad.fill(255)
-    answer = form.function(library, "Async")(
+    answer = function(library, algorithm, "Async")(
         place, place + 8 * count, place + 16 * count, device.address(actual), count,
         device.address(room), scratch, place + 24 * count, options(), device.address(status), stream,
     )  # fmt: skip
-    require(answer, form, "decompression")
+    require(answer, algorithm, "decompression")
     expected = table[2 * count : 3 * count]
     arguments = (status.view(np.int32), actual.view(np.uint64), expected, np.uint32(count), bad.view(np.uint32))
     device.kernel("check.cu", "bad_status")((-(-count // 256),), (256,), arguments)
     return bad.view(np.int32)
 
 
-def require(status: int, form: Format, what: str) -> None:
+def require(status: int, algorithm: Algorithm, what: str) -> None:
     if status:
-        raise DeviceError(f"nvCOMP {form.name}: {what} failed with status {status}")
+        raise DeviceError(f"nvCOMP {algorithm.name}: {what} failed with status {status}")

@@ -18,6 +18,8 @@ from itertools import count
 from typing import Any
 from zlib import crc32
 
+from gpuzarr.per_process import PerProcess
+
 SUFFIX = ".partial"
 LOCK = ".lock"
 OLD = 24 * 3600  # seconds after which a partial file of another machine is nobody's any more
@@ -26,18 +28,14 @@ _seen: set[str] = set()
 
 
 class _Process:
-    """What each process has of its own, a forked child too: another thread may hold its parent's lock."""
+    """The numbers of this process's partial files, and a lock for those who look for leftovers."""
 
     def __init__(self) -> None:
-        self.begin()
-        os.register_at_fork(after_in_child=self.begin)
-
-    def begin(self) -> None:
         self.first = time.time_ns() // 1000
         self.numbers, self.cleaning = count(self.first), threading.Lock()
 
 
-_process = _Process()
+PROCESS = PerProcess(_Process)
 
 
 def hidden(name: str) -> bool:
@@ -50,7 +48,7 @@ class PartialFile:
 
     def __init__(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        own = f"{_host()}-{os.getpid()}-{next(_process.numbers)}"
+        own = f"{_host()}-{os.getpid()}-{next(PROCESS.value.numbers)}"
         self.path, self._partial = path, f"{folder}/.{name[:180]}.{own}{SUFFIX}"
         if folder not in _seen:
             prepare(folder)
@@ -152,7 +150,7 @@ def sync_folder(folder: str) -> None:
 
 def prepare(folder: str) -> None:
     """Make a folder, or remove what dead processes left in it; it is looked through once a process."""
-    with _process.cleaning:
+    with PROCESS.value.cleaning:
         if len(_seen) > SEEN_MOST:
             _seen.clear()
         _seen.add(folder)
@@ -184,7 +182,7 @@ def _dead(entry: os.DirEntry[str]) -> bool:
     host, _, rest = entry.name[: -len(SUFFIX)].rpartition(".")[2].partition("-")
     pid, _, number = rest.partition("-")
     if host == _host() and pid == str(os.getpid()) and number.isdecimal():
-        return int(number) < _process.first
+        return int(number) < PROCESS.value.first
     try:
         if host != _host() or not pid.isdecimal():
             return time.time() - entry.stat().st_mtime > OLD

@@ -1,0 +1,103 @@
+"""One step of a chain: a codec, what a chunk is before it, and what the codec says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gpuzarr.batch import ALIGNMENT
+from gpuzarr.codecs.contract import (
+    CheckedOnHost,
+    Codec,
+    DecodesByAddress,
+    EncodesByAddress,
+    EncodesElsewhere,
+    KeepsElements,
+    KnowsDecodeScratch,
+    KnowsEncodeScratch,
+    LeavesShuffle,
+    ReadsHeaders,
+    StoresElements,
+    TakesUnmeasured,
+)
+from gpuzarr.devices.contract import Device
+
+
+@dataclass(frozen=True)
+class Step:
+    """`spec`: of the decoded side, a ChunkSpec, or a BytesSpec for bytes->bytes."""
+
+    codec: Codec
+    spec: Any
+
+    @property
+    def name(self) -> str:
+        return self.codec.names[0] if self.codec.names else self.codec.ids[0]
+
+    @cached_property
+    def why_host(self) -> str | None:
+        """None where a GPU decodes this step; else why not."""
+        return self.codec.why_host(self.spec)
+
+    @cached_property
+    def why_host_to_encode(self) -> str | None:
+        """None where a GPU encodes this step; else why not."""
+        codec = self.codec
+        return codec.why_host_to_encode(self.spec) if isinstance(codec, EncodesElsewhere) else self.why_host
+
+    @cached_property
+    def takes_unmeasured(self) -> bool:
+        """Whether it encodes a batch whose sizes only the device knows."""
+        return isinstance(self.codec, TakesUnmeasured) and self.codec.takes_unmeasured
+
+    @cached_property
+    def is_native(self) -> bool:
+        """Whether it makes bytes of an array, and these are the elements as NumPy holds them."""
+        return isinstance(self.codec, StoresElements) and self.codec.is_native(self.spec)
+
+    @cached_property
+    def memory_order(self) -> tuple[tuple[int, ...], int] | None:
+        """See `KeepsElements`; None where elements are changed."""
+        return self.codec.memory_order(self.spec) if isinstance(self.codec, KeepsElements) else None
+
+    @cached_property
+    def leaves_shuffle(self) -> LeavesShuffle | None:
+        """The codec, if placement can undo its shuffle."""
+        return self.codec if isinstance(self.codec, LeavesShuffle) and self.spec.nbytes is not None else None
+
+    @cached_property
+    def decodes_by_address(self) -> DecodesByAddress | None:
+        return self.codec if isinstance(self.codec, DecodesByAddress) else None
+
+    @cached_property
+    def encodes_by_address(self) -> EncodesByAddress | None:
+        return self.codec if isinstance(self.codec, EncodesByAddress) else None
+
+    @cached_property
+    def is_checked_on_host(self) -> bool:
+        """Whether it is a checksum that host threads compare before a GPU decodes."""
+        return isinstance(self.codec, CheckedOnHost) and self.codec.checked_on_host
+
+    @cached_property
+    def reads_headers(self) -> bool:
+        """Whether the host looks at bytes of chunks that a GPU decodes; an array codec is given arrays of the GPU."""
+        if isinstance(self.codec, ReadsHeaders):
+            return self.codec.reads_headers
+        return self.codec.kind != "array->array"
+
+    def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
+        """Bytes of a GPU that decoding a chunk takes, its result of `nbytes` included; `stored`: as it is stored."""
+        codec = self.codec
+        return codec.decode_scratch_bytes(nbytes, stored) if isinstance(codec, KnowsDecodeScratch) else nbytes
+
+    def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
+        """Bytes of a GPU that encoding a chunk takes, its result included; and those of the result.
+
+        `nbytes`: of the chunk; `before`: of the memory that it lies in.
+        """
+        if isinstance(self.codec, KnowsEncodeScratch):
+            return self.codec.encode_scratch_bytes(nbytes, before, device)
+        if self.codec.kind != "bytes->bytes":
+            return nbytes, nbytes
+        return before + ALIGNMENT, before + ALIGNMENT

@@ -1,0 +1,20 @@
+"""The algorithms of nvCOMP that codecs use, with what decoding them takes.
+
+Limits and scratch are those of nvCOMP 6.0 (its headers, and what its queries answer). Rates come from published numbers
+for A100 and H100 GPUs and from one core of an AMD EPYC; `make calibrate` measures them anew.
+"""
+
+from __future__ import annotations
+
+from gpuzarr.devices.algorithm import Algorithm, Rate, Scratch
+
+LZ4 = Algorithm("lz4", "LZ4", 2**32 - 1, Rate(90e6, 150e9, 2.6e9))
+SNAPPY = Algorithm("snappy", "Snappy", 2**31 - 1, Rate(90e6, 150e9, 1.2e9))
+DEFLATE = Algorithm("deflate", "Deflate", 2**32 - 1, Rate(25e6, 40e9, 0.25e9))
+GZIP = Algorithm("gzip", "Gzip", 2**32 - 1, Rate(25e6, 40e9, 0.25e9))
+ZSTD = Algorithm(
+    *("zstd", "Zstd", 2**31 - 1, Rate(30e6, 60e9, 0.9e9)),
+    decode_scratch=Scratch(3.06, 7 << 10),
+    encode_scratch=Scratch(9, 64 << 10),  # assumed: its query asks the GPU
+)
+ALGORITHMS = {algorithm.name: algorithm for algorithm in (LZ4, SNAPPY, DEFLATE, GZIP, ZSTD)}

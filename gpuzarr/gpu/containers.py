@@ -1,0 +1,72 @@
+"""What codecs put around a stream of nvCOMP: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4.
+
+Decoders are `Launch`, those of encoders `MakeEnds`, of `gpuzarr.gpu.nvcomp_streams`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.devices.contract import Device
+from gpuzarr.gpu import checksums
+from gpuzarr.gpu.algorithms import DEFLATE, GZIP, LZ4
+from gpuzarr.gpu.compact import Ends
+from gpuzarr.gpu.frames import bytes_at
+from gpuzarr.gpu.tables import copy
+
+MAX_ZLIB_CHUNK_BYTES = 65535 << 16  # decoded: what a grid of kernels/adler32.cu covers
+_ZLIB_HEADER = 0x9C78  # 78 9c
+_SIZE = 4  # bytes of the decoded size before a block of lz4
+
+
+def decode_gzip(
+    device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
+) -> None:
+    """Decode gzip members and verify their CRC-32. Arguments as of `Device.decompress`."""
+    device.decompress(GZIP, sources, sizes, places, nbytes, chunk)
+    values = checksums.crc32(device, places, nbytes, checksums.CRC32)
+    stored = sources + (sizes - 8).astype(np.uint64)
+    checksums.compare(device, values, stored, checksums.LITTLE, chunk, "gzip: the checksum does not match")
+
+
+def decode_zlib(
+    device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
+) -> None:
+    """Decode zlib streams and verify their Adler-32. Arguments as of `Device.decompress`.
+
+    nvCOMP knows only the deflate stream inside, and wants it at a multiple of 4: so it is copied there first.
+    """
+    if not len(sizes):
+        return
+    starts, inner, total = packed(sizes - 6, 16)
+    copied = device.empty(total)
+    aligned = np.uint64(device.address(copied)) + starts.astype(np.uint64)
+    copy(device, sources + np.uint64(2), aligned, inner)
+    device.decompress(DEFLATE, aligned, inner, places, nbytes, chunk)
+    stored = sources + (sizes - 4).astype(np.uint64)
+    values = checksums.adler32(device, places, nbytes)
+    checksums.compare(device, values, stored, checksums.BIG, chunk, "zlib: the checksum does not match")
+
+
+def zlib_ends(device: Device, chunks: EncodedBatch, sources: np.ndarray) -> Ends:
+    """The header and the Adler-32 of zlib streams."""
+    heads = device.upload(np.full(len(chunks), _ZLIB_HEADER, np.uint32))
+    return Ends(heads, 2, checksums.adler32(device, sources, chunks.sizes), 4, checksums.BIG)
+
+
+def sized_blocks(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
+    """Which chunks say that they decode to `nbytes` bytes, in 4 bytes before the block, as numcodecs stores lz4."""
+    return np.asarray((sizes > _SIZE) & (bytes_at(data, starts, _SIZE) == nbytes))
+
+
+def decode_lz4(
+    device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
+) -> None:
+    """Decode blocks behind their sizes. Arguments as of `Device.decompress`."""
+    device.decompress(LZ4, sources + np.uint64(_SIZE), sizes - _SIZE, places, nbytes, chunk)
+
+
+def lz4_ends(device: Device, chunks: EncodedBatch, sources: np.ndarray) -> Ends:
+    """The decoded size before each block."""
+    return Ends(device.upload(chunks.sizes.astype(np.uint32)), _SIZE)

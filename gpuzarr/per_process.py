@@ -1,0 +1,32 @@
+"""Values that each process makes for itself: a forked child has no threads of its parent, and finds its locks held."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+_ALL: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class PerProcess(Generic[T]):
+    """A `value` made by `make()`, and made anew in a forked child."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make, self.value = make, make()
+        _ALL.add(self)
+
+    def renew(self) -> None:
+        """Make a new value; who has the old one keeps it."""
+        self.value = self._make()
+
+
+def _renew_all() -> None:
+    for each in list(_ALL):
+        each.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
