@@ -17,7 +17,7 @@ import zarr
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 pytestmark = pytest.mark.damaging
 
