@@ -14,7 +14,7 @@ import pytest
 from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from tests.laws import NewStore, copies_by_pickle_read_the_same, store_laws
+from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
 
 KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
 

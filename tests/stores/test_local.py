@@ -15,7 +15,7 @@ from gpuzarr.stores.local import objects as local
 from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from tests.laws import CONTENTS, fresh, ranges_of, read, read_into
+from tests.laws.stores import CONTENTS, fresh, ranges_of, read, read_into
 
 rng = np.random.default_rng(7)
 

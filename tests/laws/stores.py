@@ -1,7 +1,6 @@
-"""Laws that every store and every codec keeps; stores/test_laws.py and codecs/test_laws.py have a row for each.
+"""Laws that every store keeps; stores/test_laws.py has a row for each store.
 
-A law of stores is a function of `new`, which makes a store that holds given objects; a law of codecs is a function of a
-CodecCase and a device. Both raise AssertionError where they are broken.
+A law is a function of `new`, which makes a store that holds given objects. It raises AssertionError where it is broken.
 """
 
 from __future__ import annotations
