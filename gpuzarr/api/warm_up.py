@@ -1,4 +1,4 @@
-"""Load ahead what a GPU's first read would wait for."""
+"""Load in advance what the first read on a GPU would wait for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ _CHUNKS, _NBYTES = 2, 4096  # of the batch that is decoded
 
 
 def warmup(device: str | Device = "auto") -> None:
-    """Decode a tiny batch by each codec that runs on the device: kernels are compiled, nvCOMP's modules are loaded.
+    """Decode a tiny batch by each codec that runs on the device: compiles kernels, and loads nvCOMP's modules.
 
-    `device`: as of `gpuzarr.open`. On a CPU the codecs' libraries are loaded. Without it the first read does
-    this, for the codecs that it meets. DeviceError where the device is not there.
+    `device`: see `gpuzarr.open`. On a CPU it loads the libraries of codecs. Without it the first read does this, for
+    the codecs that it needs. DeviceError where the device is not available.
+
+    >>> gpuzarr.warmup("cpu")
     """
     chosen = device_of(device)
     host = device_of("cpu")

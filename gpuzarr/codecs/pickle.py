@@ -1,4 +1,4 @@
-"""pickle: Python objects as pickles, which run any code when they are read. Source: numcodecs.
+"""pickle: Python objects as pickles, which can run arbitrary code when they are read. Source: numcodecs.
 
 Reading is refused unless the caller allows it, by `ALLOW`, for the data at hand.
 """
