@@ -12,29 +12,21 @@ _ALL: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class PerProcess(Generic[T]):
-    """A value made by `make()` when it is first asked for, and made anew in a forked child."""
+    """A `value` made by `make()`, and made anew in a forked child."""
 
     def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
+        self._make, self.value = make, make()
         _ALL.add(self)
 
-    @property
-    def value(self) -> T:
-        try:
-            found: T = self.__dict__["_value"]
-        except KeyError:
-            found = self.__dict__.setdefault("_value", self._make())  # atomic: all threads get the same one
-        return found
-
-    def forget(self) -> None:
-        """Let the next one who asks make a new value."""
-        self.__dict__.pop("_value", None)
+    def renew(self) -> None:
+        """Make a new value; who has the old one keeps it."""
+        self.value = self._make()
 
 
-def _forget_all() -> None:
+def _renew_all() -> None:
     for each in list(_ALL):
-        each.forget()
+        each.renew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=_renew_all)

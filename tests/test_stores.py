@@ -16,7 +16,7 @@ from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import MISSING, Ranges
 from gpuzarr.stores.local import objects as local
-from gpuzarr.stores.local.permits import MAX_OPEN_FILES, PERMITS
+from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 

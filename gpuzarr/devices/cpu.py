@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, EncodedBatch, packed
 from gpuzarr.devices.pipeline import Complete, Launch, Load
-from gpuzarr.devices.threads import SharedIterator, Task, ThreadPool, ended
+from gpuzarr.devices.threads import SharedItems, Task, ThreadPool, ended
 from gpuzarr.devices.trace import Trace
 from gpuzarr.per_process import PerProcess
 
@@ -123,7 +123,7 @@ class Cpu:
     def release(self) -> None:
         """The scratch of all threads goes with them; reads at work keep theirs."""
         self._scratch = _Scratch()
-        self._pool.forget()
+        self._pool.renew()
 
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
         batches = list(batches)
@@ -153,21 +153,20 @@ class Cpu:
     def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
         """Call run(left) on `threads` threads, this one included; `left` is one iterator that all take items from.
 
-        After an error it gives no more. The first error is raised when all threads have ended.
+        After an error it gives no more. The error of the first item is raised when all threads have ended.
         """
         if threads < 2 or self.threads < 2:
             run(iter(items))
             return
-        left = SharedIterator(items)
+        shared = SharedItems(items)
         tasks: list[Task] = []
         try:
-            self._pool.value.ask(partial(left.drain, run), threads - 1, tasks)
-            left.drain(run)
+            self._pool.value.ask(partial(shared.drain, run), threads - 1, tasks)
+            shared.drain(run)
         finally:
-            left.stop()
-            for error in ended(tasks):
-                if error is not None:
-                    raise error
+            shared.stop()
+            ended(tasks)
+        shared.raise_first()
 
     def checked(self) -> Complete | None:
         """Nothing is ever left to check: a host codec raises at once."""

@@ -10,36 +10,60 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
+from operator import itemgetter
 from typing import Any
 
 _number = count()
 
 
-class SharedIterator:
-    """An iterator that several threads take items from; it can be stopped for all of them."""
+class SharedItems:
+    """Items that several threads take in order; after an error nobody takes another.
+
+    Of several errors that of the first item is kept: all items before it were taken, and are done when the threads are.
+    So which error is raised does not depend on which thread was faster.
+    """
 
     def __init__(self, items: Iterable[Any]) -> None:
-        self._items, self._lock = iter(items), threading.Lock()
+        self._items, self._lock = enumerate(items), threading.Lock()
+        self._errors: list[tuple[bool, int, BaseException]] = []
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
+    def take(self) -> tuple[int, Any]:
+        """The next item and its number; StopIteration where there is none any more."""
         with self._lock:
             return next(self._items)
 
     def stop(self) -> None:
         """Give no item any more."""
         with self._lock:
-            self._items = iter(())
+            self._items = enumerate(())
 
     def drain(self, run: Callable[[Iterator[Any]], None]) -> None:
-        """Call run(self); if it fails, no other thread begins another item."""
+        """Call run(left), where `left` gives the items that this thread gets. An error is kept, see `raise_first`."""
+        left = _Left(self)
         try:
-            run(self)
-        except BaseException:
+            run(left)
+        except BaseException as error:
             self.stop()
-            raise
+            self._errors.append((isinstance(error, Exception), left.number, error))
+
+    def raise_first(self) -> None:
+        """Raise the error of the first item that has one; an interrupt before all others."""
+        if self._errors:
+            raise min(self._errors, key=itemgetter(0, 1))[2]
+
+
+class _Left:
+    """The items that one thread gets; `number` is that of the last one."""
+
+    def __init__(self, shared: SharedItems) -> None:
+        self._take, self.number = shared.take, -1
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self.number, item = self._take()
+        return item
 
 
 class Task:

@@ -13,12 +13,13 @@ from typing import Any, Literal
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
+from gpuzarr.errors import DeviceError
 from gpuzarr.indexing import region
 from gpuzarr.indexing.grid import Part, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.region import Chunk, Run
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.read import estimate, transport
+from gpuzarr.read import estimate
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
 from gpuzarr.read.chunks import Chunks
 from gpuzarr.read.fetch import Source
@@ -30,6 +31,7 @@ from gpuzarr.read.thresholds import (
     MIN_REGION_CHUNK_BYTES,
     MIN_THREAD_BYTES,
 )
+from gpuzarr.stores.contract import Store
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def choose(source: Source, selection: Outer | Points, contiguous: bool, device: 
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
     if not device.gpu and (planned := _chunk_by_chunk(source.layout, selection, device, limit)):
-        transport.choose(source.store, device, [], options)
+        if options.io == "gds":
+            _posix(planned.io, options, device)
         return planned
     extents = None if not contiguous else () if isinstance(selection, Points) else selection.full_shape
     planner = BatchPlanner(source.layout, device, limit)
@@ -118,7 +121,7 @@ def choose(source: Source, selection: Outer | Points, contiguous: bool, device: 
     layout = source.layout
     batches = planner.plan(list(parts(selection, layout.axes, layout.together(device))))
     chains = [budget.chain for budget in batches.budgets.values()]
-    gds, io = transport.choose(source.store, device, chains, options)
+    gds, io = _transport(source.store, device, chains, options)
     return replace(batches, gds=gds, io=io)
 
 
@@ -138,6 +141,27 @@ def _chunk_by_chunk(layout: Layout, selection: Outer | Points, device: Device, l
         return None
     threads = min(device.threads, chunks, max(1, limit // (2 * nbytes))) if chunks * nbytes > MIN_THREAD_BYTES else 1
     return ChunkPlan(layout, limit, found, is_region, chunks, threads, "POSIX: into host memory")
+
+
+def _transport(store: Store, device: Device, chains: Sequence[Chain], options: Options) -> tuple[bool, str]:
+    """Whether by GDS, and that in words. DeviceError where it was asked for and cannot be."""
+    if not device.gpu or options.io == "posix":
+        return _posix("posix was asked for" if device.gpu else "into host memory", options, device)
+    for chain in chains:
+        crossing, why = chain.host_steps
+        if crossing < len(chain.steps):
+            return _posix(f"the host decodes some of it ({why})", options, device)
+        if options.io == "auto" and (headers := [s.name for s in chain.steps if s.reads_headers]):
+            return _posix(f"the host looks at the frames of {headers[-1]}", options, device)
+    if why_not_gds := store.why_not_to_device():
+        return _posix(why_not_gds, options, device)
+    return True, "GDS"
+
+
+def _posix(why: str, options: Options, device: Device) -> tuple[bool, str]:
+    if options.io == "gds":
+        raise DeviceError(f"no GDS on {device.name}: {why}")
+    return False, f"POSIX: {why}"
 
 
 def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpuzarr.batch import FEW
 from gpuzarr.errors import RangeError
-from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests, Store
+from gpuzarr.stores.contract import MISSING, Ranges, Requests, Store
 
 LARGE = 16 << 10  # bytes of ranges of which each, where there are few, is sooner read than joined with its neighbours
 
@@ -36,7 +36,7 @@ def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, mos
     if wrong.any():
         i = int(wrong.argmax())
         size = "any" if sizes[i] == -1 else int(sizes[i])
-        raise _beyond(store, ranges.keys[objects[i]], int(length[i]), size, int(ranges.offsets[i]), i)
+        raise beyond(store, ranges.keys[objects[i]], int(length[i]), size, int(ranges.offsets[i]), i)
     if not missing.any():
         return _joined(objects, offsets, wanted, lengths, gap, most) or Requests(objects, offsets, wanted, wanted)
     found = np.flatnonzero(~missing)
@@ -50,14 +50,8 @@ def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, mos
     return Requests(joined.objects, joined.offsets, joined.sizes, wanted, within, skip)
 
 
-def check_reads(store: Store, keys: Sequence[str], reads: Sequence[Read], lengths: Sequence[int]) -> None:
-    """RangeError, with its number, for the first read whose range reaches beyond its object."""
-    for i, (number, offset, size, _, _) in enumerate(reads):
-        if offset + size > lengths[number]:
-            raise _beyond(store, keys[number], lengths[number], size, offset, i)
-
-
-def _beyond(store: Store, key: str, length: int, size: int | str, offset: int, number: int) -> RangeError:
+def beyond(store: Store, key: str, length: int, size: int | str, offset: int, number: int) -> RangeError:
+    """The error of range `number`, which reaches beyond its object of `length` bytes."""
     problem = f"a range of {size} bytes at offset {offset} reaches beyond it"
     return RangeError(f"{key!r} of {store!r} has {length} bytes: {problem}", number)
 

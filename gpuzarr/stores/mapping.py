@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.coalesce import check_reads, requests
+from gpuzarr.stores.coalesce import beyond, requests
 from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
 
 MAX_REQUEST_BYTES = 1 << 24
@@ -159,7 +159,10 @@ class MappingObjects:
         return requests.ranges(into)
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
-        check_reads(self._store, self.keys, reads, self.lengths())
+        lengths = self.lengths()
+        for i, (number, offset, size, _, _) in enumerate(reads):
+            if offset + size > lengths[number]:
+                raise beyond(self._store, self.keys[number], lengths[number], size, offset, i)
 
         def fill(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]

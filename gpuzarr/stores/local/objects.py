@@ -8,6 +8,7 @@ reads alone, and compared with what it was before.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
-from gpuzarr.stores.coalesce import check_reads, requests
+from gpuzarr.per_process import PerProcess
+from gpuzarr.stores.coalesce import beyond, requests
 from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
 from gpuzarr.stores.local import gds
-from gpuzarr.stores.local.permits import PERMITS
 from gpuzarr.stores.spread import spread
 
 if TYPE_CHECKING:
@@ -28,9 +29,31 @@ if TYPE_CHECKING:
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not make us wait
 NO_FILE = (FileNotFoundError, NotADirectoryError)  # "a/b" where "a" is a file is missing too
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems seek to here, or farther, for the end of a folder
+MAX_OPEN_FILES = 256  # that all reads of the process hold open at once
 NO_VERSION = "missing"  # the version of a file that is not there
 Version = tuple[int, int, int]
 Row = tuple[int, int, int, int]  # number of the object, start in the target, offset in the file, bytes
+
+
+class Permits:
+    """A count of open files that never waits."""
+
+    def __init__(self, number: int = MAX_OPEN_FILES) -> None:
+        self.free, self._lock = number, threading.Lock()
+
+    def take(self, n: int) -> bool:
+        """Take `n` permits, or none where so many are not free; tell which."""
+        with self._lock:
+            enough = n <= self.free
+            self.free -= n if enough else 0
+        return enough
+
+    def give(self, n: int) -> None:
+        with self._lock:
+            self.free += n
+
+
+PERMITS = PerProcess(Permits)
 
 
 class LocalObjects:
@@ -65,7 +88,7 @@ class LocalObjects:
         try:
             if not self._always and PERMITS.value.take(count):
                 self._permits, self._together = count, True
-            spread(self._open if self._together else self._look, count, self._threads)
+            self._spread(self._open if self._together else self._look, count)
         except BaseException:
             self.__exit__()
             raise
@@ -101,14 +124,16 @@ class LocalObjects:
         fill = self._fill if self._together else self._fill_one_by_one
         if not self._together:
             rows.sort()
-        spread(lambda some: fill(rows[some.start : some.stop], target), len(rows), self._threads)
+        self._spread(lambda some: fill(rows[some.start : some.stop], target), len(rows))
         return requests.ranges(into)
 
     def read_to_device(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
         return gds.read(self._store, self._paths, requests, into)
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
-        check_reads(self._store, self.keys, reads, self._lengths)
+        for i, (number, offset, size, _, _) in enumerate(reads):
+            if offset + size > self._lengths[number]:
+                raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
         read = self._fill if self._together else self._fill_one_by_one
 
         def fill(i: int, into: memoryview) -> None:
@@ -116,6 +141,12 @@ class LocalObjects:
             read(((number, 0, offset + skip, size),), into)
 
         return fill
+
+    def _spread(self, work: Callable[[range], None], count: int) -> None:
+        if self._threads < 2:
+            work(range(count))
+        else:
+            spread(work, count, self._threads)
 
     def _open(self, some: Iterable[int]) -> None:
         """Open files and tell their lengths, by two system calls each."""
