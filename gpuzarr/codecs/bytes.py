@@ -172,7 +172,7 @@ def _rows(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
 
 
 def _gathered(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
-    """Copy chunks, wherever they lie, to rows."""
+    """Copy chunks at any offsets to rows."""
     if device.gpu:
         made = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
         copy(device, addresses(chunks, device), addresses(made, device), made.sizes)

@@ -74,7 +74,7 @@ class Chain:
 
     @cached_property
     def memory_order(self) -> MemoryOrder | None:
-        """How the elements lie before the first bytes->bytes codec; None where the array codecs change elements."""
+        """The order of elements before the first bytes->bytes codec; None where array codecs change elements."""
         axes, swap = tuple(range(len(self.spec.shape))), 1
         for number, step in enumerate(self.steps, 1):
             if step.memory_order is None:
@@ -169,7 +169,7 @@ class Chain:
     def encode(self, batch: Any, device: Device) -> EncodedBatch:
         """Encode a batch, shape (n, *spec.shape), to an encoded batch in host memory.
 
-        The result may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once,
+        The result may be the batch's own memory. For a GPU the batch may be there or in host memory; bytes cross once,
         and the steps after that run on host threads. CodecError, with the chunk's index and `codec`, for a chunk that
         cannot be encoded.
         """

@@ -16,7 +16,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.devices.contract import Device
 
-# decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes lie at address `source`, becomes
+# decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes are at address `source`, becomes
 # `nbytes` > 0 bytes at address `target`, of which those from `first` to before `last` are wanted; others may be left as
 # they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
 # damaged, and for what is unusual, which `Codec.decode` then decodes.
@@ -48,14 +48,14 @@ class Codec(Protocol):
         """Decode a batch. CodecError(message, index) for a bad chunk; nothing else may be raised for bad bytes.
 
         bytes->bytes: where `spec.nbytes` is known, every decoded chunk must have exactly that size (else CodecError
-        with its index). `into`, if given, is the encoded batch to decode into (sizes as the spec says; its starts need
-        not be aligned or evenly spaced), and is what must be returned.
+        with its index). `into`, if given, is the encoded batch to decode into (with sizes as in the spec; its starts
+        need not be aligned or evenly spaced), and is what must be returned.
         array->bytes: on the host a batch of swapped byte order may be returned.
         """
         ...
 
     def encode(self, chunks: Any, spec: Any, device: Device) -> Any:
-        """Encode a batch; on a GPU only where `EncodesElsewhere`, or else `why_host`, says that it can.
+        """Encode a batch; on a GPU only where `why_host_to_encode` (else `why_host`) is None.
 
         A GPU's result is on the device: an array, or an EncodedBatch, whose sizes are on the host; or, so that it waits
         for nothing where only the device knows the sizes yet, a batch.Unmeasured.

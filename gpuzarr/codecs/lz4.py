@@ -86,7 +86,7 @@ class Lz4:
 def _declared(chunk: np.ndarray) -> int:
     """The decoded size that the header declares. CodecError where header or block are missing."""
     if len(chunk) <= HEADER:
-        raise CodecError(f"a chunk of {len(chunk)} bytes has no room for a size and a block")
+        raise CodecError(f"a chunk of {len(chunk)} bytes is too short for a size and a block")
     return int.from_bytes(chunk[:HEADER].tobytes(), "little", signed=True)
 
 

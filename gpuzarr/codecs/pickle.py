@@ -38,9 +38,7 @@ class Pickle:
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         if not ALLOW.get():
-            raise UnsupportedError(
-                "codec 'pickle' runs code that lies in the data; it is read only where that is allowed"
-            )
+            raise UnsupportedError("codec 'pickle' runs code in the data; it is read only where that is allowed")
 
         def decode(chunk: np.ndarray) -> np.ndarray:
             elements = _pickle.loads(chunk.tobytes())

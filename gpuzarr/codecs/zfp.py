@@ -204,14 +204,14 @@ def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[s
         raise CodecError(f"a zfp chunk of {len(data)} bytes, expected a multiple of {_WORD}")
     if mode == "fixed_rate" and len(data) != _rate_size(spec, options["rate"], _header_bits(data) if header else 0):
         raise CodecError(f"{len(data)} bytes are not a zfp chunk of rate {options['rate']}")
-    room = _room(spec)
-    made = decode(data + bytes(room))
-    if not _same(made, decode(data + b"\xff" * room)):
+    padding = _max_bytes(spec)
+    made = decode(data + bytes(padding))
+    if not _same(made, decode(data + b"\xff" * padding)):
         raise CodecError("the zfp stream is cut short")
     if mode != "fixed_rate":
         size = len(_library().compress_numpy(made, write_header=header, **options))
         cut, word = data[:-_WORD], bytes(_WORD)
-        needless = _same(decode(cut + word + bytes(room)), decode(cut + b"\xff" * (_WORD + room)))
+        needless = _same(decode(cut + word + bytes(padding)), decode(cut + b"\xff" * (_WORD + padding)))
         if len(data) > size and (needless or mode == "reversible"):
             raise CodecError(f"{len(data) - size} bytes follow the zfp stream")
     return made
@@ -237,7 +237,7 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.tobytes() == other.tobytes()
 
 
-def _room(spec: ChunkSpec) -> int:
+def _max_bytes(spec: ChunkSpec) -> int:
     """Bytes that hold any chunk of this spec: the most that zfp reads."""
     return _blocks(spec) * (4 ** max(len(spec.shape), 1) * (spec.dtype.itemsize + 1) + 4 * _WORD) + 4 * _WORD
 

@@ -29,7 +29,7 @@ def row(document: Any, spec: ChunkSpec) -> np.ndarray:
         if axis:
             items = [item for part in items for item in _list(part, size)]
         elif len(items) != size:
-            raise CodecError(f"{len(items)} elements on the first axis, and the shape says {size}")
+            raise CodecError(f"{len(items)} elements on the first axis, expected {size}")
     return _filled(items, spec.dtype)
 
 
@@ -55,7 +55,7 @@ def document(elements: np.ndarray, shape: tuple[int, ...]) -> list[Any]:
 
 def _list(part: Any, size: int) -> list[Any]:
     if not isinstance(part, list | tuple) or len(part) != size:
-        raise CodecError(f"the elements are not nested as the shape says ({size} here)")
+        raise CodecError(f"the elements are not nested as the shape demands ({size} here)")
     return list(part)
 
 

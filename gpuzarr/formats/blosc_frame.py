@@ -112,7 +112,7 @@ class Cut(NamedTuple):
     """A frame made of some blocks of another, in its memory: from its byte `start` to its end.
 
     It decodes to `nbytes` bytes, those from byte `skipped` of the decoded chunk on. `overwritten`: the bytes of the old
-    frame that lay where the new one's header and table of blocks lie.
+    frame that the header and the table of the new one replaced.
     """
 
     skipped: int

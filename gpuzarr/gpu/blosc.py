@@ -16,7 +16,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
 from gpuzarr.gpu.containers import decode_zlib
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, room_beside, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
 from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
@@ -92,8 +92,8 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
         if len(some):
             moved = headers.nbytes[some]
             scratch = 1.0 + algorithm.decode_scratch.each_byte
-            room = room_beside(int(moved.sum()), scratch, device)
-            decision = device.cost.decide(algorithm, total[some], largest[some], moved, room)
+            capacity = host_capacity(int(moved.sum()), scratch, device)
+            decision = device.cost.decide(algorithm, total[some], largest[some], moved, capacity)
             slower[some[decision.host]] = True
     return slower
 

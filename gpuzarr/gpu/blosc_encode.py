@@ -76,14 +76,14 @@ def _compressed(shape: FrameShape, device: Device, chunks: EncodedBatch) -> Unme
     if shape.last:
         nbytes[:, -1] = shape.last
     algorithm = _ALGORITHMS[shape.codec]
-    room = aligned(device.compressed_room(algorithm, max(shape.part, shape.last)))
-    slots, where = in_slots(plain.size, room, device)
+    slot_bytes = aligned(device.compressed_room(algorithm, max(shape.part, shape.last)))
+    slots, where = in_slots(plain.size, slot_bytes, device)
     sizes = device.compress(algorithm, plain, nbytes.reshape(-1), where)
-    return _assembled(shape, device, chunks, plain, slots, room, sizes)
+    return _assembled(shape, device, chunks, plain, slots, slot_bytes, sizes)
 
 
 def _assembled(
-    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, slots: Any, room: int, sizes: Any
+    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, slots: Any, slot_bytes: int, sizes: Any
 ) -> Unmeasured:
     """Assemble frames of compressed streams in `slots`, or of raw ones at `plain`, whichever is smaller."""
     count = len(chunks)
@@ -93,7 +93,7 @@ def _assembled(
     layout((count,), (THREADS,), (sizes, *cut, offset, total, np.uint32(count)))
     (starts, total), target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
     arguments = (
-        *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(room), sizes, offset),
+        *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(slot_bytes), sizes, offset),
         *(total, starts, *cut, np.uint32(shape.first_word), np.uint32(shape.blocksize), target),
         *(np.uint64(len(target)), np.uint32(count)),
     )

@@ -45,10 +45,10 @@ def aligned(nbytes: int) -> int:
     return -(-nbytes // PACKED) * PACKED
 
 
-def in_slots(count: int, room: int, device: Device) -> tuple[Any, np.ndarray]:
-    """Allocate slots of `room` bytes for `count` streams; the memory, and the address of each slot."""
-    slots = device.empty(count * room)
-    return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(room)
+def in_slots(count: int, slot_bytes: int, device: Device) -> tuple[Any, np.ndarray]:
+    """Allocate slots of `slot_bytes` bytes for `count` streams; the memory, and the address of each slot."""
+    slots = device.empty(count * slot_bytes)
+    return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(slot_bytes)
 
 
 def places(device: Device, sizes: Any, extra: int) -> tuple[Any, Any]:
@@ -65,9 +65,9 @@ def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> 
 
     A stream has at most `most` bytes; streams of 0 bytes take no space.
     """
-    count, room = len(sizes), most + ends.nbytes
-    (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room))
+    count, largest = len(sizes), most + ends.nbytes
+    (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(largest))
     arguments = (slots, sizes, starts, np.uint64(ends.head_bytes), target, np.uint64(len(target)), np.uint32(count))
     device.kernel("compact.cu", "compact")(grid(np.full(count, most)), (THREADS,), arguments)
     ends.write(device, sizes, starts, target, count)
-    return Unmeasured(target, starts, totals, room)
+    return Unmeasured(target, starts, totals, largest)

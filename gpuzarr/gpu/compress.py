@@ -32,19 +32,19 @@ def encode(
     """Encode a batch of chunks of `spec.nbytes` bytes each. Chunks that nvCOMP refuses get 0 bytes."""
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
-    room = aligned(device.compressed_room(form.algorithm, spec.nbytes or 0))
+    slot_bytes = aligned(device.compressed_room(form.algorithm, spec.nbytes or 0))
     chunks = _at_multiples(4, chunks, device)
     sources = addresses(chunks, device)
-    _slots, where = in_slots(len(chunks), room, device)
+    _slots, where = in_slots(len(chunks), slot_bytes, device)
     sizes = device.compress(form.algorithm, sources, chunks.sizes, where, effort)
     ends = Ends() if form.ends is None else form.ends(device, chunks, sources)
-    return compacted(device, table(device, where), sizes, room, ends)
+    return compacted(device, table(device, where), sizes, slot_bytes, ends)
 
 
 def scratch_bytes(form: StreamFormat, nbytes: int, before: int, device: Device, effort: int = 0) -> tuple[int, int]:
     """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, a slot, the packed stream, and scratch."""
-    room = device.compressed_room(form.algorithm, nbytes) + ALIGNMENT
-    return before + 2 * room + device.compression_scratch(form.algorithm, nbytes, effort), room
+    slot_bytes = device.compressed_room(form.algorithm, nbytes) + ALIGNMENT
+    return before + 2 * slot_bytes + device.compression_scratch(form.algorithm, nbytes, effort), slot_bytes
 
 
 def _at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:

@@ -49,14 +49,14 @@ def decode_on_host(
 def decode_scratch(algorithm: Algorithm, nbytes: int) -> int:
     """Bytes to plan for the scratch of decoding a chunk of `nbytes`; 0 for algorithms that need none.
 
-    Where nvCOMP needs scratch, the plan is also enough if the host decodes the chunk instead; elsewhere `room_beside`
+    Where nvCOMP needs scratch, the plan is also enough if the host decodes the chunk instead; elsewhere `host_capacity`
     limits what the host decodes.
     """
     scratch = algorithm.decode_scratch
     return int(max(scratch.each_byte, _COPIES) * nbytes) + scratch.each_stream if scratch.each_byte else 0
 
 
-def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
+def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
     """Decoded bytes, of `nbytes`, that memory allows the host to decode while a GPU decodes the rest; None: all.
 
     `scratch`: bytes that the GPU needs for each decoded byte.

@@ -12,7 +12,7 @@ from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.compact import Ends
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, room_beside, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
 from gpuzarr.gpu.tables import addresses
 
 # known(host, starts, sizes, nbytes): mask (n,) of the chunks that nvCOMP may be given, by their bytes in host memory;
@@ -73,8 +73,8 @@ class StreamFormat:
             return on_gpu
         known = np.flatnonzero(self.known(chunks.host, chunks.starts, chunks.sizes, nbytes))
         scratch = self.algorithm.decode_scratch.each_byte + (1.0 if self.copied else 0.0)
-        room = room_beside(nbytes * len(known), scratch, device)
-        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), room=room)
+        capacity = host_capacity(nbytes * len(known), scratch, device)
+        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), room=capacity)
         on_gpu[np.delete(known, decision.host)] = True
         return on_gpu
 

@@ -32,9 +32,9 @@ def stacked(*columns: np.ndarray) -> np.ndarray:
 def upload_words(device: Device, *arrays: np.ndarray) -> list[Any]:
     """Upload contiguous arrays of whole u64 in one copy, as uint64; the first begins at a multiple of 256 bytes."""
     words = [array.reshape(-1).view(np.uint64) for array in arrays]
-    there = device.upload(np.concatenate(words))
+    uploaded = device.upload(np.concatenate(words))
     ends = np.cumsum([len(each) for each in words]).tolist()
-    return [there[end - len(each) : end] for end, each in zip(ends, words, strict=True)]
+    return [uploaded[end - len(each) : end] for end, each in zip(ends, words, strict=True)]
 
 
 def grid(sizes: np.ndarray, each: int = THREADS * 16 * _PIECES) -> tuple[int, int]:
