@@ -75,7 +75,7 @@ def planned(folder: Path, case: str, chunks: int) -> float:
     memory = np.empty(1, "f4").view(DeviceArray)
     out = np.lib.stride_tricks.as_strided(memory, shape, np.empty(1).strides * len(shape)).view(DeviceArray)
     before = time.perf_counter()
-    found = list(parts(basic(..., a.shape), a.layout.axes, a.layout.together(device)))
+    found = list(parts(basic(..., a.shape), a.layout.axes, a.layout.shard_chunks(device)))
     for batch in BatchPlanner(a.layout, device, device.memory_limit, extents=shape).plan(found).batches:
         there = np.ones(len(batch.coords), bool)
         if not shard:

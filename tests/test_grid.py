@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.indexing.axis import segments
+from gpuzarr.indexing.axis import axis_runs
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal, pointwise
@@ -92,7 +92,7 @@ def test_points(data: st.DataObject) -> None:
 
 def test_a_few_elements_of_a_huge_axis_are_found_at_once() -> None:
     axis = RegularAxis(2**62, 1000)
-    (first, second) = segments(axis, range(5, 2**62, 2**61), 0)
+    (first, second) = axis_runs(axis, range(5, 2**62, 2**61), 0)
     assert (first.first, first.count, first.inside) == (0, 1, slice(5, 6, 2**61))
     assert second.first == (5 + 2**61) // 1000 and second.outside == slice(1, 2)
 
@@ -100,6 +100,6 @@ def test_a_few_elements_of_a_huge_axis_are_found_at_once() -> None:
 def test_a_step_that_covers_only_the_cut_off_chunk_at_the_end() -> None:
     """One element of each chunk: all that the last one has, but not all of the first."""
     axis = RegularAxis(4, 3)
-    (segment,) = segments(axis, range(0, 4, 3), 0)
+    (segment,) = axis_runs(axis, range(0, 4, 3), 0)
     assert segment.count == 2 and not segment.covers(axis)
-    assert all(s.covers(axis) for s in segments(axis, range(4), 0))
+    assert all(s.covers(axis) for s in axis_runs(axis, range(4), 0))

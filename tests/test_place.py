@@ -130,9 +130,7 @@ def test_axes_that_the_kernel_does_not_have(gpu):
     assert not fits(shape, gpu.xp.empty(shape, "f4"), gpu)
     assert not fits((2,), gpu.upload(np.zeros(9, np.uint8))[1:].view("f4"), gpu)
     chain = Chain.build((find("bytes", {"endian": "little"}, 3),), ChunkSpec((4,), np.dtype("f4"), 0))
-    boxes = [
-        ChunkBlock(some.segments) for some in parts(orthogonal((np.array([1, 3]),), (9,)), (RegularAxis(9, 4),), (0,))
-    ]
+    boxes = [ChunkBlock(some.runs) for some in parts(orthogonal((np.array([1, 3]),), (9,)), (RegularAxis(9, 4),), (0,))]
     assert not placeable(boxes, chain, gpu.xp.empty(2, "f4"), gpu)
 
 

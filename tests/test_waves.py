@@ -207,7 +207,7 @@ def test_nobody_looks_at_sizes_where_all_fits(tmp_path: Path, gpu: Device) -> No
         asked.append(len(coords))
 
     for limit, times in ((64 * MIB, 0), (MIB, 1)):
-        found = list(parts(basic(..., SHAPE), layout.axes, layout.together(gpu)))
+        found = list(parts(basic(..., SHAPE), layout.axes, layout.shard_chunks(gpu)))
         BatchPlanner(layout, gpu, limit, sizes=sizes, extents=SHAPE).plan(found)
         assert len(asked) == times
 

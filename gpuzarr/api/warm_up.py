@@ -1,4 +1,4 @@
-"""Load in advance what the first read on a GPU would wait for."""
+"""Load what the first read on a GPU would otherwise wait for."""
 
 from __future__ import annotations
 
@@ -14,11 +14,23 @@ _CHUNKS, _NBYTES = 2, 4096  # of the batch that is decoded
 
 
 def warmup(device: str | Device = "auto") -> None:
-    """Decode a tiny batch by each codec that runs on the device: compiles kernels, and loads nvCOMP's modules.
+    """Load and compile what the first read would otherwise wait for: kernels, nvCOMP's modules, codec libraries.
 
-    `device`: see `gpuzarr.open`. On a CPU it loads the libraries of codecs. Without it the first read does this, for
-    the codecs that it needs. DeviceError where the device is not available.
+    A tiny batch is decoded by each codec that runs on the device. Without this call the first read does the same for
+    the codecs that it meets, which takes seconds on a GPU whose kernels were never compiled.
 
+    Parameters
+    ----------
+    device
+        As for `open`.
+
+    Raises
+    ------
+    DeviceError
+        The device does not exist, or a package that it needs is missing.
+
+    Examples
+    --------
     >>> gpuzarr.warmup("cpu")
     """
     chosen = device_of(device)

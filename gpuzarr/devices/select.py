@@ -57,9 +57,13 @@ def _cuda(ordinal: int) -> Device:
 
 
 def release() -> None:
-    """Let go of what the devices keep for the next read: pinned buffers, scratch, threads and streams.
+    """Free what the devices keep for the next read: pinned buffers, scratch, threads and streams.
 
-    Reads that are at work keep what they have.
+    Reads in progress keep what they use. The next read makes everything again.
+
+    Examples
+    --------
+    >>> gpuzarr.release()
     """
     for each in opened:
         each.release()

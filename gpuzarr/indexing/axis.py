@@ -1,7 +1,7 @@
-"""Which chunks along one axis a selection touches, and which part of each goes where. Pure arithmetic.
+"""Chunks that a selection touches along one axis, and the part that is wanted of each. Pure arithmetic.
 
-A selection of an axis becomes a few `AxisRun`s: runs of chunks of which the same part is wanted (the first chunk, all
-the full ones, the last).
+A selection of an axis becomes a few `AxisRun`s: consecutive chunks of which the same part is wanted (the first chunk,
+all full ones, the last).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 class AxisRun:
     """Chunks `first` to `first + count - 1` of one axis, `size` elements each.
 
-    Of each, `inside` is wanted: a slice, or an index array where count is 1. They go to `outside`
-    of the result: `each` elements a chunk, one after another.
+    `inside` selects the wanted elements of each chunk: a slice, or an index array where `count` is 1. `outside` selects
+    where they are in the result: `each` elements per chunk, chunk after chunk.
     """
 
     first: int
@@ -31,6 +31,7 @@ class AxisRun:
     each: int
 
     def part(self, start: int, stop: int) -> AxisRun:
+        """Chunks `start` to `stop - 1` of the run, counted from its first."""
         if start == 0 and stop == self.count:
             return self
         begin = self.outside.start
@@ -38,7 +39,7 @@ class AxisRun:
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
     def covers(self, axis: Axis) -> bool:
-        """Whether all that the chunks have within the array, where only the last may be cut off, is wanted."""
+        """Tell if all elements of the chunks within the array are wanted. Only the last chunk may reach beyond it."""
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
         wanted = self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))
@@ -46,7 +47,7 @@ class AxisRun:
 
 
 def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First element and size of these chunks."""
+    """First elements and sizes of chunks, int64 (n,) each."""
     if isinstance(axis, RectilinearAxis):
         edges = np.asarray(axis.edges, np.int64)
         return edges[chunks], edges[chunks + 1] - edges[chunks]
@@ -54,26 +55,29 @@ def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chunk_of(axis: Axis, index: np.ndarray) -> np.ndarray:
-    """The chunks in which these elements lie."""
+    """Numbers of the chunks that hold the elements at `index`."""
     if isinstance(axis, RectilinearAxis):
         return np.searchsorted(np.asarray(axis.edges, np.int64), index, side="right") - 1
     return index // axis.size
 
 
-def segments(axis: Axis, index: range | np.ndarray, together: int) -> list[AxisRun]:
-    """The segments of one axis. `index`: a range of positive step, or an int64 array; a segment never
-    crosses a multiple of `together` chunks (those of one shard; 0: there are no shards)."""
+def axis_runs(axis: Axis, index: range | np.ndarray, shard_chunks: int) -> list[AxisRun]:
+    """Split the selection of one axis into runs of chunks.
+
+    `index`: a range of positive step, or an int64 array. No run crosses a multiple of `shard_chunks`, the chunks of a
+    shard along this axis; 0: runs may be of any length.
+    """
     if len(index) == 0:
         return []
     if not isinstance(index, range):
         return _of_array(axis, index)
     if index.step == 1 and isinstance(axis, RegularAxis):
-        return _of_run(axis.size, index.start, index.stop, together)
-    return _of_range(axis, index, together)
+        return _of_run(axis.size, index.start, index.stop, shard_chunks)
+    return _of_range(axis, index, shard_chunks)
 
 
-def _of_run(size: int, start: int, stop: int, together: int) -> list[AxisRun]:
-    """Elements `start` to `stop` of equal chunks, which is what is asked for most: no array is made."""
+def _of_run(size: int, start: int, stop: int, shard_chunks: int) -> list[AxisRun]:
+    """Runs for elements `start` to `stop - 1` of equal chunks: the most frequent case, so it makes no arrays."""
     (first, head), (last, tail) = divmod(start, size), divmod(stop - 1, size)
     if first == last:
         return [AxisRun(first, 1, size, slice(head, tail + 1, 1), slice(0, stop - start), stop - start)]
@@ -81,9 +85,9 @@ def _of_run(size: int, start: int, stop: int, together: int) -> list[AxisRun]:
     if head:
         found.append(AxisRun(first, 1, size, slice(head, size, 1), slice(0, size - head), size - head))
         first += 1
-    full = last + (tail == size - 1)  # the first chunk that is not wanted whole
+    full = last + (tail == size - 1)  # one past the last chunk that is wanted whole
     while first < full:
-        end = min(full, (first // together + 1) * together) if together else full
+        end = min(full, (first // shard_chunks + 1) * shard_chunks) if shard_chunks else full
         outside = slice(first * size - start, end * size - start)
         found.append(AxisRun(first, end - first, size, slice(0, size, 1), outside, size))
         first = end
@@ -92,9 +96,10 @@ def _of_run(size: int, start: int, stop: int, together: int) -> list[AxisRun]:
     return found
 
 
-def _of_range(axis: Axis, index: range, together: int) -> list[AxisRun]:
+def _of_range(axis: Axis, index: range, shard_chunks: int) -> list[AxisRun]:
+    """Runs for a range of any positive step."""
     step = index.step
-    if isinstance(axis, RegularAxis) and step >= axis.size:  # one element a chunk, at most
+    if isinstance(axis, RegularAxis) and step >= axis.size:  # at most one element per chunk
         chunks = chunk_of(axis, np.arange(index.start, index.stop, step))
     else:
         first, last = chunk_of(axis, np.array([index[0], index[-1]])).tolist()
@@ -104,11 +109,11 @@ def _of_range(axis: Axis, index: range, together: int) -> list[AxisRun]:
     ends = np.minimum(-((index.start - starts - sizes) // step), len(index))
     inside, each = index.start + outside * step - starts, ends - outside
     wanted = each > 0
-    if not wanted.all():  # a step longer than a chunk leaves some out
+    if not wanted.all():  # a step longer than a chunk skips some
         chunks, sizes, outside, inside, each = (a[wanted] for a in (chunks, sizes, outside, inside, each))
     alike = (np.diff(chunks) == 1) & (np.diff(sizes) == 0) & (np.diff(inside) == 0) & (np.diff(each) == 0)
-    if together:
-        alike &= chunks[1:] % together != 0
+    if shard_chunks:
+        alike &= chunks[1:] % shard_chunks != 0
     cuts = np.concatenate([[0], np.flatnonzero(~alike) + 1, [len(chunks)]]).tolist()
     found = []
     for a, b in pairwise(cuts):
@@ -119,6 +124,7 @@ def _of_range(axis: Axis, index: range, together: int) -> list[AxisRun]:
 
 
 def _of_array(axis: Axis, index: np.ndarray) -> list[AxisRun]:
+    """Runs of one chunk each, for an index array in any order."""
     chunks = chunk_of(axis, index)
     order = np.argsort(chunks, kind="stable")
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(chunks[order])) + 1, [len(order)]]).tolist()

@@ -1,4 +1,4 @@
-"""Turn a selection with descending ranges into one with ascending ones, and the result the same way."""
+"""Reverse the descending ranges of a selection, and the result along the same axes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from gpuzarr.indexing.selection import Outer, Points
 
 
 def ascending(selection: Outer | Points) -> Outer | Points:
-    """The same elements with every range ascending."""
+    """Select the same elements with every range ascending."""
     if isinstance(selection, Points) or not any(map(descending, selection.axes)):
         return selection
     return Outer(tuple(index[::-1] if descending(index) else index for index in selection.axes), selection.squeeze)
 
 
 def flipped(selection: Outer | Points, array: Any) -> Any:
-    """`array`, of the selection's shape, as `ascending` fills or reads it: all axes, every range running forward.
+    """View of `array`, which has the selection's shape, with the shape and order of `ascending(selection)`.
 
-    For points it is flat.
+    It has every axis, those of length 1 that an int selected too. For points it is flat.
     """
     if isinstance(selection, Points):
         return array.reshape(-1)
@@ -32,5 +32,5 @@ def flipped(selection: Outer | Points, array: Any) -> Any:
 
 
 def descending(index: range | np.ndarray) -> bool:
-    """Whether an axis is read from its end to its beginning."""
+    """Tell if the axis is selected from its end to its beginning."""
     return isinstance(index, range) and index.step < 0

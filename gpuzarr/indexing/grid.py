@@ -1,8 +1,8 @@
-"""Which chunks a selection touches, and which part of each goes where. Pure arithmetic.
+"""Chunks that a selection touches, and the part that is wanted of each. Pure arithmetic.
 
-The product of the axes' segments (`indexing.axis`) is a list of `ChunkBlock`s: blocks of chunks that are read alike and
-placed by one array assignment. `ChunkPoints` is the same for a pointwise selection. No Python object is made for a
-chunk, only for a box.
+The product of the runs of all axes (`indexing.axis`) is a list of `ChunkBlock`s: blocks of chunks of which the same
+part is wanted, placed by one array assignment. `ChunkPoints` is the counterpart for a pointwise selection. Python
+objects are made for blocks, never for single chunks.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import FEW
-from gpuzarr.indexing.axis import AxisRun, chunk_of, segments, starts_of
+from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
 
 @dataclass(frozen=True)
 class ChunkBlock:
-    """A block of chunks of which the same part is wanted; the chunks count in C order."""
+    """A block of chunks of which the same part is wanted. Chunks are numbered in C order."""
 
-    segments: tuple[AxisRun, ...]
+    runs: tuple[AxisRun, ...]  # of each axis
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
-        return tuple([s.count for s in self.segments])
+        return tuple([s.count for s in self.runs])
 
     @cached_property
     def chunk_shape(self) -> tuple[int, ...]:
-        return tuple([s.size for s in self.segments])
+        return tuple([s.size for s in self.runs])
 
     @cached_property
     def _length(self) -> int:
-        return prod([s.count for s in self.segments])
+        return prod([s.count for s in self.runs])
 
     def __len__(self) -> int:
         return self._length
@@ -46,81 +46,83 @@ class ChunkBlock:
     @cached_property
     def coords(self) -> np.ndarray:
         """Coordinates of the chunks, int64 (n, ndim)."""
-        ndim = len(self.segments)
+        ndim = len(self.runs)
         if len(self) == 1:
-            return np.array([[s.first for s in self.segments]], np.int64)
+            return np.array([[s.first for s in self.runs]], np.int64)
         grid = np.empty((*self.counts, ndim), np.int64)
-        for axis, s in enumerate(self.segments):
+        for axis, s in enumerate(self.runs):
             grid[..., axis] = np.arange(s.first, s.first + s.count).reshape([-1] + [1] * (ndim - 1 - axis))
         return grid.reshape(-1, ndim)
 
     def split(self, most: int) -> Iterator[ChunkBlock]:
-        """Boxes of at most `most` chunks each, cut along the first axes, in C order."""
-        inner, axis = 1, len(self.segments)
+        """Blocks of at most `most` chunks each, cut along the first axes, in C order."""
+        inner, axis = 1, len(self.runs)
         if len(self) <= most:
             yield self
             return
         while inner * self.counts[axis - 1] <= most:
             axis -= 1
             inner *= self.counts[axis]
-        cut = self.segments[axis - 1]
-        step = -(-cut.count // -(-cut.count // max(1, most // inner)))  # parts as equal as they can be
+        cut = self.runs[axis - 1]
+        step = -(-cut.count // -(-cut.count // max(1, most // inner)))  # parts of nearly equal length
         parts = [cut.part(i, min(i + step, cut.count)) for i in range(0, cut.count, step)]
-        for outer in product(*([s.part(i, i + 1) for i in range(s.count)] for s in self.segments[: axis - 1])):
+        for outer in product(*([s.part(i, i + 1) for i in range(s.count)] for s in self.runs[: axis - 1])):
             for part in parts:
-                yield ChunkBlock((*outer, part, *self.segments[axis:]))
+                yield ChunkBlock((*outer, part, *self.runs[axis:]))
 
     def region(self, out: Any, xp: Any) -> Any:
-        """What an assignment to `out` needs as index."""
-        index = tuple(s.outside for s in self.segments)
+        """Index of the block's part of `out`, for reading or assignment."""
+        index = tuple(s.outside for s in self.runs)
         if all(isinstance(i, slice) for i in index):
             return index
         return xp.ix_(*(_listed(i, n, xp) for i, n in zip(index, out.shape, strict=True)))
 
     def destination(self, out: Any) -> np.ndarray | None:
-        """The byte at which each chunk begins in `out`, where every chunk, whole, lies in one piece there."""
+        """Byte offset of each chunk in `out`, if every chunk is wanted whole and is contiguous there; else None."""
         return self.begins(out.strides) if out.flags.c_contiguous and self.in_one_piece(out.shape) else None
 
     def in_one_piece(self, shape: tuple[int, ...]) -> bool:
-        """Whether every chunk, whole, lies in one piece in a contiguous result of that shape."""
-        one_piece = True  # so far, from the last axis on, the chunk has all of the result
-        for s, n in zip(reversed(self.segments), reversed(shape), strict=True):
+        """Tell if every chunk is wanted whole and is contiguous in a C-contiguous result of this shape."""
+        one_piece = True  # the chunk spans the result along all axes seen so far, from the last
+        for s, n in zip(reversed(self.runs), reversed(shape), strict=True):
             if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
                 return False
             one_piece = one_piece and s.size == n
         return True
 
     def some(self, numbers: np.ndarray) -> np.ndarray:
-        """Coordinates of some of the chunks, (n, ndim)."""
-        first = np.array([s.first for s in self.segments], np.int64)
+        """Coordinates of the chunks with these numbers, int64 (n, ndim)."""
+        first = np.array([s.first for s in self.runs], np.int64)
         return first + np.stack(np.unravel_index(numbers, self.counts), axis=1) if len(first) else self.coords[numbers]
 
     def begins(self, strides: tuple[int, ...]) -> np.ndarray:
-        """Where the wanted part of each chunk begins in a result of these strides, in bytes. Only of a `sliced` box."""
-        starts = np.array([sum([s.outside.start * step for s, step in zip(self.segments, strides, strict=True)])])
-        for s, step in zip(self.segments, strides, strict=True):
+        """Byte offset of each chunk's wanted part in a result with these strides. Only for a `sliced` block."""
+        starts = np.array([sum([s.outside.start * step for s, step in zip(self.runs, strides, strict=True)])])
+        for s, step in zip(self.runs, strides, strict=True):
             if s.count > 1:
                 starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
         return starts
 
     @property
     def sliced(self) -> bool:
-        """Whether no index array is needed, inside or outside."""
-        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.segments)
+        """Tell if slices alone select the elements, in the chunks and in the result."""
+        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.runs)
 
     @property
     def each(self) -> tuple[int, ...]:
-        return tuple([s.each for s in self.segments])
+        """Shape of the wanted part of one chunk."""
+        return tuple([s.each for s in self.runs])
 
     @property
     def inside(self) -> tuple[Any, ...]:
-        return tuple([s.inside for s in self.segments])
+        """Index of the wanted part of each chunk."""
+        return tuple([s.inside for s in self.runs])
 
     def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Put the wanted part of all the chunks, batch (n, *chunk_shape), to its place in `out`."""
+        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`."""
         if not self.sliced:
             return self._place_listed(batch, out, xp)
-        region = out[(*[s.outside for s in self.segments], ...)]  # with the ellipsis a view, also of a 0-d array
+        region = out[(*[s.outside for s in self.runs], ...)]  # the ellipsis makes it a view, for a 0-d array too
         if len(batch) == 1:
             region[...] = batch[(0, *self.inside)]
             return None
@@ -128,68 +130,74 @@ class ChunkBlock:
         return None
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
-        """Whether all that the chunks have within the array is wanted."""
-        return all(s.covers(axis) for s, axis in zip(self.segments, axes, strict=True))
+        """Tell if every element of the chunks that is within the array is wanted."""
+        return all(s.covers(axis) for s, axis in zip(self.runs, axes, strict=True))
 
     @property
     def whole(self) -> bool:
-        """Whether every element of the chunks is wanted, once; also beyond the end of the array."""
-        return all(s.each == s.size and isinstance(s.inside, slice) for s in self.segments)
+        """Tell if every element of the chunks is wanted once, also those beyond the end of the array."""
+        return all(s.each == s.size and isinstance(s.inside, slice) for s in self.runs)
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:
-        """Put what `value` has for the chunks into batch (n, *chunk_shape): `place` backward."""
+        """Copy the chunks' part of `value` into a batch (n, *chunk_shape): the reverse of `place`."""
         if not self.sliced:
-            for box, chunk in zip(self.split(1), batch, strict=True):
-                chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))] = value[box.region(value, xp)]
+            for block, chunk in zip(self.split(1), batch, strict=True):
+                chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))] = value[block.region(value, xp)]
             return
-        region = value[(*[s.outside for s in self.segments], ...)]
+        region = value[(*[s.outside for s in self.runs], ...)]
         if len(batch) == 1:
             batch[(0, *self.inside, ...)] = region
             return
         batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)] = self._cells(region)
 
     def cells(self, value: Any) -> Iterator[Any]:
-        """What `value` has for each chunk, as a view. Only of a `sliced` box."""
-        cells = self._cells(value[(*[s.outside for s in self.segments], ...)])
+        """View of each chunk's part of `value`. Only for a `sliced` block."""
+        cells = self._cells(value[(*[s.outside for s in self.runs], ...)])
         for index in product(*map(range, self.counts)):
             yield cells[(*index, ...)]
 
     def _cells(self, region: Any) -> Any:
-        """The box's part of an array of all its elements, as a view (*counts, *each)."""
-        ndim = len(self.segments)
-        cells = region.reshape([n for s in self.segments for n in (s.count, s.each)])
+        """View (*counts, *each) of the block's part of the result, which has one axis per axis of the array."""
+        ndim = len(self.runs)
+        cells = region.reshape([n for s in self.runs for n in (s.count, s.each)])
         return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
 
     def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
-        for box, chunk in zip(self.split(1), batch, strict=True):
-            inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in box.segments))
-            out[box.region(out, xp)] = chunk[inside]
+        for block, chunk in zip(self.split(1), batch, strict=True):
+            inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))
+            out[block.region(out, xp)] = chunk[inside]
 
     @property
     def span(self) -> tuple[int, int]:
-        """First and last element of a single chunk, in its C order, that is wanted."""
+        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
         first = last = 0
-        for s in self.segments:
+        for s in self.runs:
             index = s.inside
             ends = (index.start, index.stop - 1) if isinstance(index, slice) else (int(index.min()), int(index.max()))
             first, last = first * s.size + ends[0], last * s.size + ends[1]
         return first, last
 
     def present(self, present: np.ndarray) -> list[ChunkBlock]:
-        """Only the chunks that are there: a box each."""
-        return [box for box, is_present in zip(self.split(1), present, strict=True) if is_present]
+        """Blocks of one chunk each, for the chunks where `present` is True."""
+        return [block for block, is_present in zip(self.split(1), present, strict=True) if is_present]
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
+        """Set the block's part of `out` to one value."""
         out[self.region(out, xp)] = value
 
 
 def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
+    """Index array of the elements that a slice or index array selects of `length`."""
     return xp.arange(*index.indices(length)) if isinstance(index, slice) else xp.asarray(index)
 
 
 @dataclass(frozen=True)
 class ChunkPoints:
-    """Single elements of chunks: element `inside` of chunk `coords[chunk]` goes to `outside` of the flat result."""
+    """Single elements of chunks.
+
+    Element i is at `inside` (an index array for each axis) of chunk `coords[chunk[i]]`, and at `outside[i]` of the flat
+    result.
+    """
 
     coords: np.ndarray
     chunk_shape: tuple[int, ...]
@@ -201,6 +209,7 @@ class ChunkPoints:
         return len(self.coords)
 
     def split(self, most: int) -> Iterator[ChunkPoints]:
+        """Points of at most `most` chunks each."""
         if len(self) <= most:
             yield self
             return
@@ -214,15 +223,18 @@ class ChunkPoints:
         return ChunkPoints(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
 
     def destination(self, out: Any) -> None:
+        """None: points are never contiguous chunks."""
         return None
 
     def in_one_piece(self, shape: tuple[int, ...]) -> bool:
         return False
 
     def some(self, numbers: np.ndarray) -> np.ndarray:
+        """Coordinates of the chunks with these numbers, int64 (n, ndim)."""
         return self.coords[numbers]
 
     def place(self, batch: Any, out: Any, xp: Any) -> None:
+        """Copy the points of the chunks, a batch (n, *chunk_shape), to their places in `out`."""
         flat = out.reshape(-1)
         inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
         flat[xp.asarray(self.outside)] = batch[tuple(inside)]
@@ -232,27 +244,28 @@ class ChunkPoints:
         return False
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
-        """Never said of points, though a mask might."""
+        """False: a mask that covers whole chunks is not detected."""
         return False
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:
-        """Put what the flat `value` has for the chunks into batch (n, *chunk_shape); of a point's values the last."""
+        """Copy the flat `value` into a batch (n, *chunk_shape); the last value of a repeated point wins."""
         inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
         batch[tuple(inside)] = value[xp.asarray(self.outside)]
 
     @property
     def span(self) -> tuple[int, int]:
-        """First and last element of a single chunk, in its C order, that is wanted."""
+        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
         numbers = np.ravel_multi_index(self.inside, self.chunk_shape) if self.inside else np.zeros(1, np.int64)
         return int(numbers.min()), int(numbers.max())
 
     def present(self, present: np.ndarray) -> list[ChunkPoints]:
-        """Only the chunks that are there."""
+        """Points of the chunks where `present` is True."""
         number = np.cumsum(present) - 1
         which = np.flatnonzero(present[self.chunk])
         return [self._some(which, present, number[self.chunk[which]])] if len(which) else []
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
+        """Set the points of `out` to one value."""
         out.reshape(-1)[xp.asarray(self.outside)] = value
 
 
@@ -262,31 +275,34 @@ _FIRST.flags.writeable = False
 
 
 def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
-    """Coordinates of the chunks of all parts, int64 (n, ndim), part after part."""
+    """Coordinates of the chunks of all parts, part after part, int64 (n, ndim)."""
     if len(parts) == 1:
         return parts[0].coords
-    single = [[s.first for s in part.segments] for part in parts if isinstance(part, ChunkBlock) and len(part) == 1]
+    single = [[s.first for s in part.runs] for part in parts if isinstance(part, ChunkBlock) and len(part) == 1]
     return np.array(single, np.int64) if len(single) == len(parts) else np.concatenate([part.coords for part in parts])
 
 
-def parts(selection: Outer | Points, axes: tuple[Axis, ...], together: tuple[int, ...]) -> Iterator[Part]:
-    """The boxes or scatters of a selection whose ranges run forward. `together`: chunks a shard, per axis, or 0."""
+def parts(selection: Outer | Points, axes: tuple[Axis, ...], shard_chunks: tuple[int, ...]) -> Iterator[Part]:
+    """Blocks or points of a selection whose ranges ascend.
+
+    `shard_chunks`: chunks of a shard along each axis, so that no block is of two shards; 0: blocks of any size.
+    """
     if isinstance(selection, Points):
-        yield from _scatters(selection, axes)
+        yield from _point_parts(selection, axes)
         return
-    for combination in product(*map(segments, axes, selection.axes, together)):
+    for combination in product(*map(axis_runs, axes, selection.axes, shard_chunks)):
         yield ChunkBlock(combination)
 
 
 def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows of `coords` (n, ndim), sorted, and which of them each row is. Rows lie within `counts`."""
+    """Distinct rows of `coords` (n, ndim), sorted, and the number of each row among them. All are below `counts`."""
     if len(coords) == 1:
         return coords, _FIRST
     if len(coords) <= FEW:
         all_rows = list(map(tuple, coords.tolist()))
         number = {row: i for i, row in enumerate(sorted(set(all_rows)))}
         return np.array(list(number), np.int64), np.array([number[row] for row in all_rows])
-    if prod(counts) >= 1 << 62:  # too many to number
+    if prod(counts) >= 1 << 62:  # more than int64 can number
         rows, which = np.unique(coords, axis=0, return_inverse=True)
         return rows, which.reshape(-1)
     if not counts:
@@ -295,8 +311,8 @@ def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, n
     return np.stack(np.unravel_index(numbers, counts), axis=1).astype(np.int64), which
 
 
-def _scatters(points: Points, axes: tuple[Axis, ...]) -> Iterator[ChunkPoints]:
-    """One Scatter for each shape of chunk that is touched."""
+def _point_parts(points: Points, axes: tuple[Axis, ...]) -> Iterator[ChunkPoints]:
+    """One `ChunkPoints` for each shape of chunk that is touched."""
     if not len(points.indices[0]):
         return
     chunks = [chunk_of(axis, index) for axis, index in zip(axes, points.indices, strict=True)]

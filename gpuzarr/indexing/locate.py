@@ -1,8 +1,7 @@
-"""Where the bytes of chunks lie: chunk -> range of an object, through any depth of shards.
+"""Locate chunks: from coordinates to byte ranges of objects, through any number of shard levels.
 
-First the route says which objects are needed, from coordinates alone. The caller opens them, and `locate` reads the
-indexes of shards, where they are not known, through the same open objects as the chunks are read through: so an index
-and the chunks it tells of belong to one version of the object.
+`route` says which objects are needed, from coordinates alone. The caller opens them, and `locate` reads the shard
+indexes that are not known through the same open objects as the chunks, so an index and its chunks are of one version.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from gpuzarr.batch import FEW
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.shard_indexes import NAME, Indexes, ShardIndexes, Shards
+from gpuzarr.indexing.shard_indexes import CODEC_NAME, Indexes, ShardIndexes, Shards
 from gpuzarr.stores.contract import Objects, Ranges
 
-UNBOUNDED = 1 << 62  # bytes: more than any object has
+UNBOUNDED_BYTES = 1 << 62  # more than any object has
 
 
 @dataclass(frozen=True)
 class Step:
-    """From units of one depth to the shards that hold them.
+    """Shards that hold the chunks of one depth.
 
-    `shards`: coordinates of the shards, int64 (m, ndim); unit i lies in shard `which[i]`, as inner chunk `number[i]`.
+    `shards`: their coordinates, int64 (m, ndim). Chunk i is inner chunk `number[i]`, in C order, of shard `which[i]`.
     """
 
     shards: np.ndarray
@@ -36,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Route:
-    """From chunks to the objects that hold them: a step for each level of shards, the outermost first."""
+    """Objects that hold some chunks, and a step for each level of shards on the way, the outermost first."""
 
     keys: Sequence[str]
     steps: tuple[Step, ...]
@@ -44,24 +43,25 @@ class Route:
 
 @dataclass(frozen=True)
 class Located:
-    """Where chunks lie: range i is that of chunk i where `present[i]`, else meaningless."""
+    """Byte ranges of chunks. Range i is meaningless where `present[i]` is False: the chunk is missing."""
 
     ranges: Ranges
     present: np.ndarray
 
     def take(self, which: np.ndarray) -> Located:
+        """Select some of the chunks."""
         return Located(self.ranges.take(which), self.present[which])
 
 
 class Locator:
-    """Finds the chunks of one array. Used by many threads."""
+    """Locates the chunks of one array. Many threads may use it at once."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.indexes = ShardIndexes(layout)
 
     def route(self, coords: np.ndarray) -> Route:
-        """The objects that hold the innermost chunks at `coords`, (n, ndim)."""
+        """Route to the innermost chunks at `coords`, int64 (n, ndim)."""
         steps: list[Step] = []
         for depth in range(len(self.layout.levels), 0, -1):
             steps.append(self._step(coords, depth))
@@ -69,9 +69,9 @@ class Locator:
         return Route(self.layout.keys(coords), tuple(reversed(steps)))
 
     def locate(self, route: Route, objects: Objects, memo: Indexes) -> Located:
-        """Where the chunks of the route lie in `objects`, which are those of its keys.
+        """Byte ranges of the chunks of a route in `objects`, opened for its keys.
 
-        CodecError, with the number of a chunk, for a bad shard index. `memo` belongs to one read: see `shard_indexes`.
+        `memo` belongs to one read: see `shard_indexes`. CodecError, with the number of a chunk, for a bad shard index.
         """
         found = Located(Ranges.whole(route.keys), np.ones(len(route.keys), bool))
         for depth, step in enumerate(route.steps):
@@ -102,7 +102,7 @@ class Locator:
         return Step(np.array(list(seen), np.int64), np.array(which), np.array(numbers))
 
     def _inner(self, depth: int, step: Step, shards: Located, objects: Objects, memo: Indexes) -> Located:
-        """Locate the inner chunks of located shards. CodecError with the number of the inner chunk."""
+        """Locate inner chunks of located shards. CodecError, with the number of the inner chunk, for a bad index."""
         outer, which = shards.ranges, step.which
         try:
             found = Shards(depth, step.shards.tolist(), outer, shards.present)
@@ -115,14 +115,14 @@ class Locator:
         present = begins >= 0
         if depth == 0:  # the store knows the lengths of these shards, which are whole objects
             return Located(Ranges(outer.keys, which, begins, sizes), present)
-        room = np.where(outer.sizes < 0, UNBOUNDED, outer.sizes)[which]
-        if np.count_nonzero(beyond := begins + sizes > room):
-            raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), NAME)
+        limits = np.where(outer.sizes < 0, UNBOUNDED_BYTES, outer.sizes)[which]
+        if np.count_nonzero(beyond := begins + sizes > limits):
+            raise CodecError("the shard index names bytes beyond the shard", int(np.argmax(beyond)), CODEC_NAME)
         return Located(Ranges(outer.keys, outer.objects[which], outer.offsets[which] + begins, sizes), present)
 
 
 def _chosen(entries: list[np.ndarray], which: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Row `number` of entry `which`, of each."""
+    """Row `number[i]` of array `which[i]`, for each i."""
     if len(entries) == 1:
         return entries[0][number]
     if len(which) > FEW:

@@ -1,7 +1,7 @@
-"""The chunks that a selection touches, each by itself, in Python's own numbers. Pure arithmetic.
+"""Chunks that a selection touches, one by one, in Python ints. Pure arithmetic.
 
-`indexing.grid` makes blocks of chunks that are read alike, and arrays of their numbers: of a region anywhere that is a
-block a chunk, and of so few numbers arrays take more time than they save. So do classes: a `Chunk` is a tuple.
+`indexing.grid` makes blocks of chunks and arrays of their numbers. A small region has about as many blocks as chunks,
+and for so few numbers arrays and classes cost more time than they save: so a `Chunk` here is a tuple of Python ints.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from gpuzarr.indexing.grid import Part
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RegularAxis
 
-# Coordinates of the object that has the chunk, and the number of the chunk there in C order; the slices of the chunk
-# that are wanted, and where they go in the result (None and a part of one chunk, where these are no slices); the first
-# element of the chunk that is wanted (in C order), and the last.
+# Coordinates of the object that holds the chunk; number of the chunk in it, in C order; index of the wanted part of the
+# chunk and index of its place in the result, as slices (None and a part of one chunk, where slices cannot say it);
+# first and last wanted element of the chunk, numbered in C order.
 Chunk = tuple[tuple[int, ...], int, tuple[slice, ...] | None, Any, int, int]
-Run = tuple[int, int, int]  # along one axis: elements of a chunk; the first element wanted, and the one behind the last
+Run = tuple[int, int, int]  # along one axis: elements of a chunk, first wanted element, one after the last
 _Part = tuple[int, int, slice, slice, int, int]  # a Chunk along one axis
 
 
 def runs(selection: Outer | Points, axes: Sequence[Axis]) -> list[Run] | None:
-    """The selection as a region: a run of elements along each axis, of equal chunks. None where it is none."""
+    """The selection as a region: a run of elements along each axis of equal chunks. None where it is not one."""
     if isinstance(selection, Points) or not axes:
         return None
     found = []
@@ -35,12 +35,12 @@ def runs(selection: Outer | Points, axes: Sequence[Axis]) -> list[Run] | None:
 
 
 def count(region: Sequence[Run]) -> int:
-    """Chunks that a region touches."""
+    """Number of chunks that a region touches."""
     return prod([(stop - 1) // size - start // size + 1 for size, start, stop in region])
 
 
 def of_region(region: Sequence[Run], per_object: Sequence[int]) -> Iterator[Chunk]:
-    """The chunks of a region. `per_object`: chunks of an object, along each axis."""
+    """Chunks of a region. `per_object`: chunks of an object along each axis."""
     found: list[Any] = [((), 0, (), (), 0, 0)]
     last = len(region) - 1
     for axis, ((size, start, stop), each) in enumerate(zip(region, per_object, strict=True)):
@@ -55,7 +55,7 @@ def of_region(region: Sequence[Run], per_object: Sequence[int]) -> Iterator[Chun
 
 
 def of_parts(parts: Iterable[Part], per_object: Sequence[int]) -> Iterator[Chunk]:
-    """The chunks of the parts of any selection."""
+    """Chunks of the parts (`indexing.grid`) of any selection. `per_object`: chunks of an object along each axis."""
     for part in parts:
         for one in part.split(1):
             of, number = [], 0
@@ -66,7 +66,7 @@ def of_parts(parts: Iterable[Part], per_object: Sequence[int]) -> Iterator[Chunk
 
 
 def _parts(size: int, start: int, stop: int, count: int) -> list[_Part]:
-    """The chunks of one axis that have some of the elements `start` to `stop`."""
+    """Chunks of one axis that hold some of the elements `start` to `stop - 1`."""
     found = []
     for number in range(start // size, (stop - 1) // size + 1):
         begin = number * size

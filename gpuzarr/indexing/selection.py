@@ -1,8 +1,8 @@
-"""What users write between brackets, brought into two forms. Pure arithmetic: nothing here knows of chunk bytes.
+"""Parse selections, as users write them between brackets. Pure arithmetic on shapes and indices.
 
-`Outer` is an outer product of indices, one list an axis; `Points` is a list of single elements. The
-meaning is that of zarr-python 3.4.2, which differs from NumPy in this:
-- an index array with ints and slices between keeps its place: a[0, :, [1, 2]] has the axis of the list last;
+There are two forms: `Outer` is an outer product of indices, one list per axis; `Points` is a list of single elements.
+The meaning is that of zarr-python 3.4.2, which differs from NumPy in this:
+- an index array beside ints and slices keeps its place: a[0, :, [1, 2]] has the axis of the list last;
 - several 1-d masks, or masks with lists, one for each axis, are an outer product, as in `oindex`;
 - several index arrays beside slices are refused: `oindex` or `vindex` says which meaning is meant;
 - index arrays of no dimension, and `vindex` with ints alone, give an axis of length 1, no scalar;
@@ -24,15 +24,15 @@ import numpy as np
 from gpuzarr.errors import SelectionError
 from gpuzarr.metadata import Axis, RegularAxis
 
-Member = int | slice | np.ndarray  # what one axis is given
+Member = int | slice | np.ndarray  # index of one axis
 
 
 @dataclass(frozen=True, eq=False)
 class Outer:
-    """The outer product of the indices of each axis.
+    """Outer product of the indices of all axes.
 
-    `axes`: for each axis of the array a range (any step but 0), or an int64 array of indices in any order,
-    repeats allowed, none negative. `squeeze`: the axes that an int selected, of length 1, which the result lacks.
+    `axes`: for each axis of the array a range (any step but 0), or an int64 array of indices >= 0 in any order,
+    repeats allowed. `squeeze`: axes that an int selected, of length 1, which the result does not have.
     """
 
     axes: tuple[range | np.ndarray, ...]
@@ -40,25 +40,30 @@ class Outer:
 
     @property
     def full_shape(self) -> tuple[int, ...]:
+        """Shape of the result before axes are squeezed."""
         return tuple(map(len, self.axes))
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
         squeeze = self.squeeze
         return tuple([len(indices) for axis, indices in enumerate(self.axes) if axis not in squeeze])
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Single elements. `indices`: for each axis (there is at least one) a flat int64 array, all of equal length,
-    none negative; `shape`: that of the result, whose elements in C order are these points."""
+    """Single elements.
+
+    `indices`: for each axis (at least one) a flat int64 array of indices >= 0, all of one length. `shape`: shape of the
+    result, whose elements in C order are these points.
+    """
 
     indices: tuple[np.ndarray, ...]
     shape: tuple[int, ...]
 
 
 def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
-    """What a[selection] means for an array of `shape`."""
+    """Selection of a[selection], for an array of `shape`."""
     members = _members(selection)
     arrays = sum([isinstance(member, np.ndarray) for member in members])
     if arrays and _is_pointwise(members, shape):
@@ -72,7 +77,7 @@ def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
 
 
 def orthogonal(selection: Any, shape: tuple[int, ...]) -> Outer:
-    """What a.oindex[selection] means: ints, slices, 1-d index arrays or lists and 1-d masks, each for its own axis."""
+    """Selection of a.oindex[selection]: an int, slice, 1-d index array or list, or 1-d mask for each axis."""
     return _outer(_members(selection), shape)
 
 
@@ -83,7 +88,7 @@ def _outer(given: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> 
 
 
 def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
-    """What a.vindex[selection] means: an int or index array for each axis, broadcast together; or a mask of `shape`."""
+    """Selection of a.vindex[selection]: an int or index array for each axis, broadcast, or a mask of `shape`."""
     members = _members(selection)
     mask = _mask(members, shape)
     if mask is not None:
@@ -103,19 +108,19 @@ def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
 
 
 def blocks(selection: Any, axes: tuple[Axis, ...]) -> Outer:
-    """What a.blocks[selection] means: whole chunks, by ints and slices of step 1 in chunk-grid coordinates.
+    """Selection of a.blocks[selection]: whole chunks, by ints and slices of step 1 in chunk-grid coordinates.
 
-    An int keeps its axis. A slice may end beyond the grid, but must start in it.
+    An int keeps its axis. A slice may end beyond the grid, but must start inside it.
     """
     members = _fill(_members(selection), len(axes))
     return Outer(tuple(_block(member, axis, axes[axis]) for axis, member in enumerate(members)))
 
 
 def fields(selection: Any) -> tuple[str | tuple[str, ...] | None, Any]:
-    """Split field names of a structured array from the rest of a selection.
+    """Split a selection of a structured array into field names and the rest, which selects elements.
 
-    Returns (fields, rest): None for no names; a str for one, whose own dtype is the result's; a tuple for
-    several (or for a list of names), which make a structured result. `rest` selects elements.
+    The names are None if there are none, a str for one name (the result has that field's dtype), or a tuple for several
+    names or a list of names (the result is structured).
     """
     if isinstance(selection, str):
         return selection, ()
@@ -139,14 +144,14 @@ def _members(selection: Any) -> tuple[Member | EllipsisType, ...]:
 
 
 def _member(item: Any) -> Member | EllipsisType:
-    """An int, a slice, the ellipsis, or an array of ints or bools; else SelectionError."""
-    if isinstance(item, (slice, EllipsisType)):  # making a union takes longer than all the rest
+    """Convert one member to an int, slice, ellipsis, or array of ints or bools. SelectionError for anything else."""
+    if isinstance(item, (slice, EllipsisType)):  # `slice | EllipsisType` would take longer than all the rest
         return item
     if isinstance(item, Integral) and not isinstance(item, bool):
         return int(item)
     if isinstance(item, list) or (hasattr(item, "dtype") and not isinstance(item, np.generic)):
         array = _array(item)
-        foreign = array.ndim == 0 and not isinstance(item, np.ndarray)  # what CuPy, torch and jax have for scalars
+        foreign = array.ndim == 0 and not isinstance(item, np.ndarray)  # the scalars of CuPy, torch and jax
         return int(array) if foreign and array.dtype.kind in "iu" else array
     raise SelectionError(
         f"cannot select by {_brief(item)}: Zarr arrays take ints, slices, '...', and arrays or lists of ints or bools"
@@ -155,7 +160,7 @@ def _member(item: Any) -> Member | EllipsisType:
 
 def _array(item: Any) -> np.ndarray:
     if hasattr(item, "__cuda_array_interface__") and hasattr(item, "get"):
-        item = item.get()  # a CuPy array: NumPy does not convert these unasked
+        item = item.get()  # CuPy arrays refuse the implicit conversion
     try:
         array = np.asarray(item)
     except (ValueError, TypeError, OverflowError) as error:
@@ -168,7 +173,7 @@ def _array(item: Any) -> np.ndarray:
 
 
 def _fill(members: tuple[Member | EllipsisType, ...], ndim: int) -> list[Member]:
-    """One member an axis: what an ellipsis, or the end of the selection, leaves out is taken whole."""
+    """One member for each axis: axes that the ellipsis or the end of the selection leaves out are selected whole."""
     given: list[Member] = [member for member in members if not isinstance(member, EllipsisType)]
     if len(given) == len(members) == ndim:
         return given
@@ -181,7 +186,7 @@ def _fill(members: tuple[Member | EllipsisType, ...], ndim: int) -> list[Member]
 
 
 def _mask(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> np.ndarray | None:
-    """The one mask for the whole array that this is, or None."""
+    """The mask of the whole array, if that is the only member; else None."""
     only = members[0] if len(members) == 1 else None
     return only if isinstance(only, np.ndarray) and only.dtype.kind == "b" and only.shape == shape != () else None
 
@@ -191,7 +196,7 @@ def _is_coordinate(member: Member | EllipsisType) -> bool:
 
 
 def _is_pointwise(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a[...] means what a.vindex[...] means."""
+    """Tell if a[members] means a.vindex[members]."""
     if _mask(members, shape) is not None:
         return True
     arrays = any(isinstance(member, np.ndarray) for member in members)
@@ -199,7 +204,7 @@ def _is_pointwise(members: tuple[Member | EllipsisType, ...], shape: tuple[int, 
 
 
 def _indices(member: Member, axis: int, length: int) -> range | np.ndarray:
-    """What a member selects on its own axis."""
+    """Indices that a member selects on its axis."""
     if isinstance(member, slice):
         return range(*_bounds(member, axis, length))
     if isinstance(member, int):
@@ -225,14 +230,14 @@ def _bounds(member: slice, axis: int, length: int) -> tuple[int, int, int]:
 
 
 def _in_range(value: int, axis: int, length: int, what: str) -> int:
-    """The index that `value` means, counted from the end if negative."""
+    """Convert a negative index to one counted from the start. SelectionError if it is out of range."""
     if not -length <= value < length:
         raise SelectionError(f"{what} {value} is out of range for axis {axis} of length {length}")
     return value + length if value < 0 else value
 
 
 def _checked(indices: np.ndarray, axis: int, length: int) -> np.ndarray:
-    """As int64, none negative. The caller's array is not changed; uint64 is checked before it is narrowed."""
+    """Convert indices to int64, none negative, without changing the given array. SelectionError out of range."""
     if indices.size == 0:
         return indices.astype(np.int64)
     low = int(indices.min())
@@ -243,7 +248,7 @@ def _checked(indices: np.ndarray, axis: int, length: int) -> np.ndarray:
 
 
 def _block(member: Member, axis: int, grid: Axis) -> range:
-    """The elements of the chunks that a member selects."""
+    """Elements of the chunks that a member selects along one axis."""
     if isinstance(member, int):
         first = _in_range(member, axis, grid.count, "block")
         return range(_edge(grid, first), _edge(grid, first + 1))
@@ -256,7 +261,7 @@ def _block(member: Member, axis: int, grid: Axis) -> range:
 
 
 def _edge(grid: Axis, chunk: int) -> int:
-    """Where a chunk begins, or the axis ends."""
+    """First element of a chunk, or the length of the axis if it begins beyond."""
     return min(chunk * grid.size if isinstance(grid, RegularAxis) else grid.edges[chunk], grid.length)
 
 

@@ -1,7 +1,7 @@
-"""Indexes of the shards of one array, read where they are not known, and kept from read to read.
+"""Shard indexes of one array: read once, then kept from read to read.
 
-An index is kept as long as the store says that its object is the same one, so a training loader that reads here and
-there decodes no index twice. What a store says nothing of is kept for one read alone, in the caller's `memo`.
+An index is used again while the version of its object stays the same, so a training loader that reads at random decodes
+no index twice. Where a store knows no versions, an index is kept for one read, in the caller's `memo`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from gpuzarr.indexing.layout import Layout, Level
 from gpuzarr.stores.contract import MISSING, Objects, Ranges
 
 MAX_KEPT_ENTRIES = 1 << 20  # of all indexes of an array together, 16 bytes each
-NAME = ShardingIndexed.names[0]
+CODEC_NAME = ShardingIndexed.names[0]
 
-Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # depth and shard -> version of its object, entries
+Indexes = dict[tuple[int, ...], tuple[Any, np.ndarray]]  # (depth, *coordinates) -> version of the object, entries
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Shards of one depth (0: the outermost) at `coords`, each in a range of `objects`; `present` is None for all."""
+    """Shards of one depth (0: the outermost) at `coords`, each a range of an object. `present`: None if all are."""
 
     depth: int
     coords: Sequence[Sequence[int]]
@@ -37,7 +37,7 @@ class Shards:
 
 
 class ShardIndexes:
-    """Indexes that are kept: int64 (inner chunks, 2), offset in the shard and size; -1 for a chunk that is missing."""
+    """Cache of shard indexes: int64 (inner chunks, 2) of offset in the shard and size, -1 for a missing chunk."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -45,12 +45,12 @@ class ShardIndexes:
         self._lock = threading.Lock()
 
     def forget(self) -> None:
-        """Keep none: objects were written. (A new file may have number, size and time of an old one.)"""
+        """Drop all indexes, after a write: a new file may have the inode, size and time of an old one."""
         with self._lock:
             self._kept.clear()
 
     def entries(self, shards: Shards, objects: Objects, memo: Indexes) -> list[np.ndarray]:
-        """The index of each shard. CodecError, with the number of the shard, for an index that is damaged."""
+        """Index of each shard. CodecError, with the number of the shard, for a damaged index."""
         names = [(shards.depth, *coords) for coords in shards.coords]
         numbers = shards.ranges.objects.tolist()
         known: list[Any] = [None] * len(objects.keys)
@@ -64,7 +64,7 @@ class ShardIndexes:
             found.append(each[1] if each and each[0] == versions[number] else None)
         if unknown := [i for i, index in enumerate(found) if index is None]:
             read = self._read(shards, np.array(unknown), objects)
-            versions = objects.versions(known)  # which a remote store may know only now
+            versions = objects.versions(known)  # a remote store may know them only now
             for i, index in zip(unknown, read, strict=True):
                 found[i], version = index, versions[numbers[i]]
                 self._keep(memo if version is None else self._kept, names[i], (version, index))
@@ -91,7 +91,7 @@ class ShardIndexes:
             if len(some):
                 found = dict(zip(some.tolist(), level.codec.entries(encoded, level.spec), strict=True))
         except (CodecError, RangeError) as error:
-            raise CodecError(str(error), None if error.index is None else int(some[error.index]), NAME) from error
+            raise CodecError(str(error), None if error.index is None else int(some[error.index]), CODEC_NAME) from error
         if len(found) == len(which):
             return list(found.values())
         nothing = np.full((prod(level.counts), 2), MISSING, np.int64)
@@ -99,7 +99,7 @@ class ShardIndexes:
 
 
 def _index_ranges(shards: Ranges, level: Level) -> Ranges:
-    """Locate the indexes of these shards."""
+    """Ranges of the indexes of these shards. CodecError, with the number of the shard, for one that is too short."""
     nbytes = level.index_bytes
     if (short := (shards.sizes >= 0) & (shards.sizes < nbytes)).any():
         raise CodecError("the shard is too short to hold its index", int(np.argmax(short)))

@@ -119,7 +119,7 @@ def choose(source: Source, selection: Outer | Points, contiguous: bool, device: 
         sizes = estimate.sizes(source.locator, source.store)
         planner = replace(planner, all_on_host=why, sizes=sizes, extents=extents)
     layout = source.layout
-    batches = planner.plan(list(parts(selection, layout.axes, layout.together(device))))
+    batches = planner.plan(list(parts(selection, layout.axes, layout.shard_chunks(device))))
     chains = [budget.chain for budget in batches.budgets.values()]
     gds, io = _transport(source.store, device, chains, options)
     return replace(batches, gds=gds, io=io)
