@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="where the JSON goes (default: the user's cache folder)")
     options = parser.parse_args(arguments)
     costs = measure(gpu.device(options.device), repeats=options.repeats)
-    print(f"{shown(costs)}\nkept in {cost.keep(costs, options.output)}")
+    print(f"{shown(costs)}\nkept in {cost.save(costs, options.output)}")
 
 
 if __name__ == "__main__":

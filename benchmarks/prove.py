@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     begin = time.monotonic()
     done = run_all(chosen_of(steps(into, options.device, options.tiny), options.steps), into, options.seconds)
     if any(each["step"] == "calibrate" and each["status"] == 0 for each in done):
-        cost.keep(cost.kept(), into / "costs.json")
+        cost.save(cost.calibrated(), into / "costs.json")
     settings = {name: str(value) for name, value in vars(options).items() if name != "into"}
     document = gathered(into, done, settings)
     place = into / f"{name_of(document)}.json"

@@ -131,6 +131,12 @@ def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tup
             starts.append(end)
             end += -(-size // alignment) * alignment
         return np.array(starts, np.int64), sizes, end
-    room = (sizes + (alignment - 1)) // alignment * alignment
-    ends = room.cumsum()
-    return ends - room, sizes, int(ends[-1])
+    aligned = (sizes + (alignment - 1)) // alignment * alignment
+    ends = aligned.cumsum()
+    return ends - aligned, sizes, int(ends[-1])
+
+
+def allocated(sizes: np.ndarray, allocate: Callable[[int], Any]) -> EncodedBatch:
+    """Encoded batch for chunks of these sizes, each aligned, in memory from `allocate(nbytes)`."""
+    starts, sizes, total = packed(sizes)
+    return EncodedBatch(allocate(total), starts, sizes)

@@ -62,17 +62,17 @@ def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
 
     `scratch`: bytes that the GPU needs for a decoded byte.
     """
-    if device.room is None or (device.room >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
+    if device.headroom is None or (device.headroom >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
         return None
-    return max(0.0, (device.room - _FIXED - scratch * nbytes) / (_COPIES - scratch))
+    return max(0.0, (device.headroom - _FIXED - scratch * nbytes) / (_COPIES - scratch))
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
     """How many chunks of `nbytes` the batch has room for, as a pinned copy (kept while the next batch is decoded) and
     one on the device."""
-    if device.room is None:
+    if device.headroom is None:
         return max(count, 1)
-    return max(1, min(count, int((device.room - _FIXED) / (_COPIES * nbytes + _TABLES))))
+    return max(1, min(count, int((device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
 
 
 def _decode_on_host(

@@ -72,7 +72,7 @@ class StreamFormat:
         known = np.flatnonzero(self.known(chunks.host, chunks.starts, chunks.sizes, nbytes))
         scratch = self.algorithm.decode_scratch.each_byte + (1.0 if self.copied else 0.0)
         room = room_beside(nbytes * len(known), scratch, device)
-        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), room=room)
+        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), headroom=room)
         on_gpu[np.delete(known, decision.host)] = True
         return on_gpu
 
