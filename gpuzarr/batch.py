@@ -132,3 +132,9 @@ def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tup
     aligned = (sizes + (alignment - 1)) // alignment * alignment
     ends = aligned.cumsum()
     return ends - aligned, sizes, int(ends[-1])
+
+
+def allocated(sizes: np.ndarray, allocate: Callable[[int], Any]) -> EncodedBatch:
+    """Encoded batch for chunks of these sizes, each aligned, in memory from `allocate(nbytes)`."""
+    starts, sizes, total = packed(sizes)
+    return EncodedBatch(allocate(total), starts, sizes)

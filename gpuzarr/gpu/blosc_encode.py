@@ -12,7 +12,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, PACKED, BytesSpec, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.nvcomp.compress import MAX_INPUT
+from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, HEADER, LZ4, ZSTD
 from gpuzarr.formats.blosc_shape import MAX_CHUNK_BYTES, FrameShape
 from gpuzarr.gpu import algorithms
@@ -38,7 +38,9 @@ def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
 
 def too_large(shape: FrameShape) -> str | None:
     largest = max(shape.part, shape.last)
-    return None if shape.copied or largest <= MAX_INPUT else f"nvCOMP compresses at most {MAX_INPUT} bytes a stream"
+    if shape.copied or largest <= MAX_INPUT_BYTES:
+        return None
+    return f"nvCOMP compresses at most {MAX_INPUT_BYTES} bytes a stream"
 
 
 def encode(shape: FrameShape, chunks: EncodedBatch, device: Device) -> EncodedBatch | Unmeasured:
@@ -54,7 +56,7 @@ def scratch_bytes(shape: FrameShape, device: Device) -> tuple[int, int]:
     if shape.copied:
         return frame, frame
     algorithm, largest = _ALGORITHMS[shape.codec], max(shape.part, shape.last)
-    stream = device.compressed_room(algorithm, largest) + device.compression_scratch(algorithm, largest)
+    stream = device.compressed_capacity(algorithm, largest) + device.compression_scratch(algorithm, largest)
     return shape.nbytes + frame + shape.streams * (stream + ALIGNMENT + 64), frame
 
 
@@ -76,7 +78,7 @@ def _compressed(shape: FrameShape, device: Device, chunks: EncodedBatch) -> Unme
     if shape.last:
         nbytes[:, -1] = shape.last
     algorithm = _ALGORITHMS[shape.codec]
-    slot_bytes = aligned(device.compressed_room(algorithm, max(shape.part, shape.last)))
+    slot_bytes = aligned(device.compressed_capacity(algorithm, max(shape.part, shape.last)))
     slots, where = in_slots(plain.size, slot_bytes, device)
     sizes = device.compress(algorithm, plain, nbytes.reshape(-1), where)
     return _assembled(shape, device, chunks, plain, slots, slot_bytes, sizes)

@@ -6,7 +6,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.nvcomp.compress import MAX_INPUT
+from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.gpu.compact import Ends, aligned, compacted, in_slots
 from gpuzarr.gpu.nvcomp_streams import StreamFormat
 from gpuzarr.gpu.tables import addresses, copy, table
@@ -18,7 +18,7 @@ def why_host(spec: BytesSpec) -> str | None:
         return "the size to compress is not known from metadata"
     if spec.nbytes == 0:
         return "there is nothing to compress"
-    return f"nvCOMP compresses at most {MAX_INPUT} bytes a chunk" if spec.nbytes > MAX_INPUT else None
+    return f"nvCOMP compresses at most {MAX_INPUT_BYTES} bytes a chunk" if spec.nbytes > MAX_INPUT_BYTES else None
 
 
 def effort(level: int) -> int:
@@ -32,7 +32,7 @@ def encode(
     """Encode a batch of chunks of `spec.nbytes` bytes each. Chunks that nvCOMP refuses get 0 bytes."""
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
-    slot_bytes = aligned(device.compressed_room(form.algorithm, spec.nbytes or 0))
+    slot_bytes = aligned(device.compressed_capacity(form.algorithm, spec.nbytes or 0))
     chunks = _at_multiples(4, chunks, device)
     sources = addresses(chunks, device)
     _slots, where = in_slots(len(chunks), slot_bytes, device)
@@ -43,7 +43,7 @@ def encode(
 
 def scratch_bytes(form: StreamFormat, nbytes: int, before: int, device: Device, effort: int = 0) -> tuple[int, int]:
     """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, a slot, the packed stream, and scratch."""
-    slot_bytes = device.compressed_room(form.algorithm, nbytes) + ALIGNMENT
+    slot_bytes = device.compressed_capacity(form.algorithm, nbytes) + ALIGNMENT
     return before + 2 * slot_bytes + device.compression_scratch(form.algorithm, nbytes, effort), slot_bytes
 
 

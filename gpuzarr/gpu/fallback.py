@@ -61,9 +61,9 @@ def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
 
     `scratch`: bytes that the GPU needs for each decoded byte.
     """
-    if device.room is None or (device.room >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
+    if device.headroom is None or (device.headroom >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
         return None
-    return max(0.0, (device.room - _FIXED - scratch * nbytes) / (_COPIES - scratch))
+    return max(0.0, (device.headroom - _FIXED - scratch * nbytes) / (_COPIES - scratch))
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
@@ -71,9 +71,9 @@ def _at_once(nbytes: int, count: int, device: Device) -> int:
 
     They take pinned copies, which are kept while the next batch is decoded, and one copy on the device.
     """
-    if device.room is None:
+    if device.headroom is None:
         return max(count, 1)
-    return max(1, min(count, int((device.room - _FIXED) / (_COPIES * nbytes + _TABLES))))
+    return max(1, min(count, int((device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
 
 
 def _decode_on_host(

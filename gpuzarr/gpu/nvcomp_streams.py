@@ -74,7 +74,7 @@ class StreamFormat:
         known = np.flatnonzero(self.known(chunks.host, chunks.starts, chunks.sizes, nbytes))
         scratch = self.algorithm.decode_scratch.each_byte + (1.0 if self.copied else 0.0)
         capacity = host_capacity(nbytes * len(known), scratch, device)
-        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), room=capacity)
+        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), headroom=capacity)
         on_gpu[np.delete(known, decision.host)] = True
         return on_gpu
 
