@@ -11,7 +11,7 @@ import pytest
 from gpuzarr.batch import BytesSpec, ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError
-from tests.codecs.fixtures import CPU, encoded_batch, v2, whole
+from tests.chunks import CPU, encoded_batch, v2, whole
 
 NUMBERS = (np.arange(24, dtype="<i4") * 37 % 11).reshape(4, 6)
 TEXT = b"".join(b"%d times, " % (i % 7) for i in range(15))
