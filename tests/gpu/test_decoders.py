@@ -1,4 +1,4 @@
-"""Streams that GPU codecs decode: of every encoder, level and form, to the values that went in; checksums that differ."""
+"""Streams that a GPU decodes: of every encoder, level and form, to the values that went in; checksums that differ."""
 
 import gzip as pygzip
 import struct
