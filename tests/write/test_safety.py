@@ -39,34 +39,52 @@ def write_forever(path: str, i: int) -> None:
                 w[row : row + 10] = i + 2
 
 
-@pytest.mark.parametrize("layout", ["plain", "shards"])
-def test_killed_at_any_moment(layout: str, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"shards": (40, 40)} if layout == "shards" else {}
-    path = tmp_path / "a"
-    a = gpuzarr.create_array(path, shape=(80, 80), dtype="i4", chunks=(20, 20), attributes={"kept": 1}, **options)
-    moments = random.Random(1)
-    left = 0
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """Two at a time, each on its own array, as each spends most of its life asleep."""
+    paths = [tmp_path / "plain", tmp_path / "shards"]
+    some = {"shape": (80, 80), "dtype": "i4", "chunks": (20, 20), "attributes": {"kept": 1}}
+    for path, shards in zip(paths, (None, (40, 40)), strict=True):
+        gpuzarr.create_array(path, shards=shards, **some)
+    moments, left = random.Random(1), dict.fromkeys(paths, 0)
     for number in range(KILLS):
-        child = FORK.Process(target=write_forever, args=(str(path), number << 12))
-        child.start()
-        time.sleep(moments.uniform(0.002, 0.04))
-        os.kill(child.pid or 0, signal.SIGKILL)
+        children = [FORK.Process(target=write_forever, args=(str(path), number << 12)) for path in paths]
+        for child in children:
+            child.start()
+        killed(children, [moments.uniform(0.002, 0.04) for _ in children])
+        for path in paths:
+            values = of_whole_chunks(path)
+            if number % 10 == 0:
+                np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], values)
+            left[path] = max(left[path], len(partial_files(path)))
+    for path in paths:
+        a = gpuzarr.open_array(path, mode="r+", device="cpu")
+        assert left[path] and a.attrs["last"] > KILLS, "those killed were at work"
+        subprocess.run([sys.executable, "-c", WRITE_ONCE, str(path)], check=True, env=environ())
+        assert (a[...] == -1).all() and not partial_files(path), f"{left[path]} were left by those killed"
+
+
+def killed(children: list[Any], moments: list[float]) -> None:
+    """Kill each at its moment, in seconds from now."""
+    now = 0.0
+    for moment, child in sorted(zip(moments, children, strict=True), key=lambda pair: pair[0]):
+        time.sleep(moment - now)
+        os.kill(child.pid, signal.SIGKILL)
+        now = moment
+    for child in children:
         child.join(60)
         assert child.exitcode == -signal.SIGKILL
-        a = gpuzarr.open_array(path, device="cpu")
-        assert a.attrs["kept"] == 1
-        values = a[...]
-        for i in range(0, 80, 20):
-            for j in range(0, 80, 20):
-                inner = values[max(i, 3) : min(i + 20, 77), max(j, 5) : min(j + 20, 75)]
-                assert inner.min() == inner.max(), "a chunk is half old and half new"
-        if number % 10 == 0:
-            np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], values)
-        left = max(left, len(partial_files(path)))
-    assert left and a.attrs["last"] > KILLS, "those killed were at work"
-    b = gpuzarr.open_array(path, mode="r+", device="cpu")
-    subprocess.run([sys.executable, "-c", WRITE_ONCE, str(path)], check=True, env=environ())
-    assert (b[...] == -1).all() and not partial_files(path), f"{left} were left by those killed"
+
+
+def of_whole_chunks(path: Path) -> np.ndarray:
+    """The values of an array, of whose chunks none is half old and half new."""
+    a = gpuzarr.open_array(path, device="cpu")
+    assert a.attrs["kept"] == 1
+    values = a[...]
+    for i in range(0, 80, 20):
+        for j in range(0, 80, 20):
+            inner = values[max(i, 3) : min(i + 20, 77), max(j, 5) : min(j + 20, 75)]
+            assert inner.min() == inner.max(), "a chunk is half old and half new"
+    return values
 
 
 WRITE_ONCE = """
