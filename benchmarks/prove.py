@@ -70,7 +70,7 @@ def run_all(chosen: Sequence[Step], session: Session, seconds: float) -> None:
     for i, step in enumerate(chosen):
         found = run(step, session.folder, limit(chosen[i:], end - time.monotonic()))
         if step.name == "calibrate" and found["status"] == 0 and "--output" not in step.command:
-            cost.keep(cost.kept(), session.folder / "costs.json")
+            cost.save(cost.calibrated(), session.folder / "costs.json")
         session.add(found)
         print(f"{step.name}: {found['status']}, {found['seconds']} s", flush=True)
         if found["status"] != 0 and (log := session.folder / f"{step.name}.log").exists():

@@ -164,10 +164,10 @@ def test_half_is_half(gpu, monkeypatch):
 
 def test_constants_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cost.kept() == Costs()
+    assert cost.calibrated() == Costs()
     measured = Costs({"zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
-    place = cost.keep(measured)
-    assert cost.kept() == measured and place.parent.parent == tmp_path
+    place = cost.save(measured)
+    assert cost.calibrated() == measured and place.parent.parent == tmp_path
     for wrong in (
         "",
         "[]",
@@ -175,7 +175,7 @@ def test_constants_are_kept(tmp_path, monkeypatch):
         json.dumps({"rates": {"zstd": {"stream": 0, "full": 1, "core": 1}}, "bus": 1, "launch": 1}),
     ):
         place.write_text(wrong)
-        assert cost.kept() == Costs()
+        assert cost.calibrated() == Costs()
 
 
 def test_calibration_runs(tmp_path):
@@ -185,7 +185,7 @@ def test_calibration_runs(tmp_path):
     measured = calibrate.measure(_emulated(), stream=4000, many=3, repeats=1)
     assert set(measured.rates) == set(ALGORITHMS) and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
     assert "one core" in calibrate.shown(measured)
-    assert cost.loads(cost.keep(measured, tmp_path / "costs.json").read_text()) == measured
+    assert cost.loads(cost.save(measured, tmp_path / "costs.json").read_text()) == measured
 
 
 def test_calibration_where_constants_are_missing(tmp_path, monkeypatch):
@@ -197,6 +197,6 @@ def test_calibration_where_constants_are_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate, "measure", lambda *arguments, **options: asked.append(options) or measured)
     for _ in range(2):
         calibrate.main(["--device", "cpu", "--if-missing"])
-    assert len(asked) == 1 and cost.kept() == measured
+    assert len(asked) == 1 and cost.calibrated() == measured
     calibrate.main(["--device", "cpu"])
     assert len(asked) == 2

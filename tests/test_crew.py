@@ -23,30 +23,30 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_as_many_as_are_free() -> None:
-    crew, go, begun = ThreadPool(2), threading.Event(), threading.Semaphore(0)
+    pool, go, begun = ThreadPool(2), threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
         begun.release()
         go.wait()
 
-    tasks = crew.ask(work, 5)
-    assert len(tasks) == 2 and not crew.ask(work, 1)
+    tasks = pool.submit(work, 5)
+    assert len(tasks) == 2 and not pool.submit(work, 1)
     assert begun.acquire(timeout=20) and begun.acquire(timeout=20)
     go.set()
     assert [task.end() for task in tasks] == [None, None]
-    again = crew.ask(work, 2)
+    again = pool.submit(work, 2)
     assert len(again) == 2 and [task.end() for task in again] == [None, None]
 
 
 def test_an_error_is_told_and_the_helper_goes_on() -> None:
-    crew, begun = ThreadPool(1), threading.Event()
+    pool, begun = ThreadPool(1), threading.Event()
 
     def fail() -> None:
         begun.set()
         raise KeyError("x")
 
     for _ in range(3):
-        (task,) = crew.ask(fail, 1)
+        (task,) = pool.submit(fail, 1)
         begun.wait()
         assert isinstance(task.end(), KeyError)
         begun.clear()
@@ -66,17 +66,17 @@ def test_each_item_is_done_once_by_somebody() -> None:
 
 def test_helpers_go_with_their_crew() -> None:
     before = threading.active_count()
-    crew, go, begun = ThreadPool(2), threading.Event(), threading.Event()
-    idle = crew.ask(lambda: None, 1)
+    pool, go, begun = ThreadPool(2), threading.Event(), threading.Event()
+    idle = pool.submit(lambda: None, 1)
     idle[0].end()
 
     def work() -> None:
         begun.set()
         go.wait()
 
-    (busy,) = crew.ask(work, 1)
+    (busy,) = pool.submit(work, 1)
     begun.wait()
-    del crew
+    del pool
     gc.collect()
     go.set()
     assert busy.end() is None
@@ -89,9 +89,9 @@ def test_what_was_worked_on_is_let_go() -> None:
 
     import weakref
 
-    crew, thing = ThreadPool(1), Thing()
+    pool, thing = ThreadPool(1), Thing()
     seen = weakref.ref(thing)
-    for task in crew.ask(lambda thing=thing: None, 1):  # type: ignore[misc]
+    for task in pool.submit(lambda thing=thing: None, 1):  # type: ignore[misc]
         task.end()
     del thing, task
     gc.collect()

@@ -241,12 +241,12 @@ def test_a_gpu_that_stopped(stub, monkeypatch):
 def test_a_gpu_that_stopped_between_waves(stub, kind):
     """What a batch has damaged may be noticed by any call of a later one."""
 
-    def finish(batch):
+    def launch(batch):
         if batch == 2:
             raise kind("an illegal memory access was encountered")
 
     with pytest.raises(DeviceError, match="cuda:0 stopped"):
-        stub.run(lambda batch: batch, finish, [1, 2, 3])
+        stub.run(lambda batch: batch, launch, [1, 2, 3])
 
 
 def test_what_a_graph_cannot_hold_is_refused_and_leaves_no_trace(stub):
@@ -281,9 +281,9 @@ def test_memory_that_is_asked_for_again_has_round_sizes(stub):
     """Batches differ a little; CuPy's pool would keep a block for each of them."""
     sizes = set()
     for nbytes in range(3_000_000, 3_100_000, 10_000):
-        sizes.add(nvcomp._grown(nbytes, 1 << 30))
-        assert nbytes <= nvcomp._grown(nbytes, nbytes + 5) <= nbytes + 5
-    assert len(sizes) <= 2 and nvcomp._grown(5000, 0) == 5000
+        sizes.add(nvcomp._rounded_up(nbytes, 1 << 30))
+        assert nbytes <= nvcomp._rounded_up(nbytes, nbytes + 5) <= nbytes + 5
+    assert len(sizes) <= 2 and nvcomp._rounded_up(5000, 0) == 5000
 
 
 def test_run_and_pickle(stub, monkeypatch):
@@ -316,8 +316,8 @@ def test_what_is_fetched_does_not_fill_a_pool_that_lets_nothing_go(stub, monkeyp
         found = stub.download(stub.empty(nbytes))
         assert found.shape == (nbytes,)
     assert set(sizes) == {4096}
-    with stub.current.of(BatchMemory(Trace(), stub.held, stub._pins.give)):
+    with stub.current.use(BatchMemory(Trace(), stub.held, stub._pins.give)):
         for nbytes in (5_000_000, 5_000_001):
             assert len(stub.download(stub.empty(nbytes))) == nbytes
             stub.completed()
-        assert stub._pins.kept < 6_000_000 and set(sizes) == {4096}  # the second used the memory of the first
+        assert stub._pins.kept_bytes < 6_000_000 and set(sizes) == {4096}  # the second used the memory of the first

@@ -55,9 +55,9 @@ def test_copies_run_beside_and_results_on_the_callers_stream(cuda, path):
     memory = [name for name, _ in cuda.xp.made]
     assert memory[0] == "mine" and memory.count("copying") == batches and set(memory) == {"mine", "copying"}
     assert report["seconds"]["copy"] == pytest.approx(batches * 2e-3) and report["peak_bytes"] <= 400 << 10
-    assert cuda.held.total == 0 and cuda._pins.kept > 0
+    assert cuda.held.total == 0 and cuda._pins.kept_bytes > 0
     gpuzarr.release()
-    assert cuda._pins.kept == 0 and "_pool" not in vars(cuda)
+    assert cuda._pins.kept_bytes == 0 and "_pool" not in vars(cuda)
     assert np.array_equal(cuda.download(a[...]), VALUES)
 
 
@@ -134,7 +134,7 @@ def test_a_gpu_that_stopped_gives_no_buffers_back(cuda, path, monkeypatch):
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             a[...]
-    assert cuda.held.total == 0 and cuda._pins.kept == 0
+    assert cuda.held.total == 0 and cuda._pins.kept_bytes == 0
 
 
 def test_the_current_gpu_is_meant(cuda, path):

@@ -42,7 +42,7 @@ def test_copies_leave_on_a_stream_of_their_own_behind_what_encodes(cuda, array):
     assert not [event for event in mine.waited if event.startswith("copying")]  # nobody waits for them but the host
     assert set(report["seconds"]) == {"call", "gather", "encode", "copy", "store"}
     assert report["seconds"]["copy"] == pytest.approx(report["batches"] * 2e-3)
-    assert cuda.held.total == 0 and cuda._pins.kept > 0
+    assert cuda.held.total == 0 and cuda._pins.kept_bytes > 0
     gpuzarr.release()
     assert "write_limit" not in vars(cuda)
 
@@ -88,7 +88,7 @@ def test_a_gpu_that_stopped_is_said_once_and_nothing_is_held(cuda, array, monkey
         patch.setattr(Stream, "synchronize", stopped)
         with pytest.raises(DeviceError, match="stopped"):
             array[...] = value
-    assert cuda.held.total == 0 and cuda._pins.kept == 0
+    assert cuda.held.total == 0 and cuda._pins.kept_bytes == 0
 
 
 def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):  # noqa: F811

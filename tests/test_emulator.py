@@ -107,10 +107,10 @@ def test_a_write_beside_scratch_is_told(emulated):
         complete(emulated)
 
 
-def test_scratch_that_was_let_go_is_watched(emulated):
+def test_scratch_that_was_freed_is_watched(emulated):
     there = emulated.address(emulated.empty(100))
     np.ctypeslib.as_array((ctypes.c_uint8 * 1).from_address(there))[0] = 1
-    with pytest.raises(AssertionError, match="let go"):
+    with pytest.raises(AssertionError, match="was freed"):
         complete(emulated)
 
 

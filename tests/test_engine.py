@@ -208,19 +208,19 @@ def test_crc32c_is_compared_before_anything_is_decoded(
 
 def test_pinned_buffers_are_used_again() -> None:
     made: list[int] = []
-    pins = Pinned(lambda nbytes: (made.append(nbytes), np.empty(nbytes, np.uint8))[1], keep=100_000)
+    pins = Pinned(lambda nbytes: (made.append(nbytes), np.empty(nbytes, np.uint8))[1], max_kept_bytes=100_000)
     first = pins.take(30_000)
     assert pins.take(30_000) is not first
     pins.give(first)
     assert pins.take(29_999) is first and made == [rounded(30_000)] * 2
     for buffer in [pins.take(60_000) for _ in range(3)]:
         pins.give(buffer)
-    assert pins.kept <= 100_000
+    assert pins.kept_bytes <= 100_000
     pins.give(last := pins.take(50_000))
-    assert pins.kept <= 100_000 and pins.take(50_000) is last  # the sizes of reads long past make room
+    assert pins.kept_bytes <= 100_000 and pins.take(50_000) is last  # the sizes of reads long past make room
     pins.give(pins.take(200_000))
-    assert pins.kept <= 100_000
+    assert pins.kept_bytes <= 100_000
     pins.clear()
-    assert pins.kept == 0
+    assert pins.kept_bytes == 0
     for nbytes in range(1, 100_000, 77):
         assert nbytes <= rounded(nbytes) <= max(4096, nbytes * 9 / 8)

@@ -33,7 +33,7 @@ def library():
 
 
 def scratch(library, form, sizes, effort):
-    return nvcomp.scratch_bytes(library, form, sizes, nvcomp.Options(first=effort), 0, nvcomp_compress.WAY)
+    return nvcomp.scratch_bytes(library, form, sizes, nvcomp.Options(first=effort), 0, nvcomp_compress.DIRECTION)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -41,21 +41,21 @@ def scratch(library, form, sizes, effort):
 def test_alignments_are_those_of_the_emulator(library, form, effort):
     need = ALGORITHMS[form]
     options = nvcomp.Options(first=effort if form in ("deflate", "gzip") else 0)
-    found = nvcomp.alignments(library, need, options, nvcomp_compress.WAY)
+    found = nvcomp.alignments(library, need, options, nvcomp_compress.DIRECTION)
     assert (found.source, found.target, found.scratch) == ALIGNMENTS[need.nvcomp_name]
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_room(library, form):
-    for nbytes in (1, 100, 65536, 1 << 20, nvcomp_compress.MAX_INPUT):
-        most = nvcomp_compress.room(library, ALGORITHMS[form], nbytes)
+    for nbytes in (1, 100, 65536, 1 << 20, nvcomp_compress.MAX_INPUT_BYTES):
+        most = nvcomp_compress.capacity(library, ALGORITHMS[form], nbytes)
         assert nbytes < most <= room(ALGORITHMS[form].nvcomp_name, nbytes)
         assert most < 3 * nbytes + 80_000
 
 
 def test_lz4_takes_no_more_than_we_say(library):
     with pytest.raises(DeviceError, match="status 18"):
-        nvcomp_compress.room(library, ALGORITHMS["lz4"], nvcomp_compress.MAX_INPUT + 1)
+        nvcomp_compress.capacity(library, ALGORITHMS["lz4"], nvcomp_compress.MAX_INPUT_BYTES + 1)
 
 
 @pytest.mark.parametrize("form", ["deflate", "gzip", "lz4"])
@@ -86,16 +86,16 @@ DECODERS = {
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("most", [nvcomp.MAX_SCRATCH, 50_000])
+@pytest.mark.parametrize("most", [nvcomp.DEFAULT_MAX_SCRATCH_BYTES, 50_000])
 def test_a_batch(gpu, form, most, monkeypatch):
-    monkeypatch.setattr(nvcomp, "MAX_SCRATCH", most)  # the second: in parts
+    monkeypatch.setattr(nvcomp, "DEFAULT_MAX_SCRATCH_BYTES", most)  # the second: in parts
     rng = np.random.default_rng(0)
     plain = [rng.integers(0, 9, n, dtype=np.uint8).tobytes() for n in (1, 77, 5000, 5000, 4096, 1, 300)]
     source = gpu.encoded_batch(np.array([len(p) for p in plain]))
     data = np.zeros(len(source.data), np.uint8)
     for start, chunk in zip(source.starts, plain, strict=True):
         data[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
-    there, target = gpu.upload(data), gpu.encoded_batch(np.full(7, gpu.compressed_room(ALGORITHMS[form], 5000)))
+    there, target = gpu.upload(data), gpu.encoded_batch(np.full(7, gpu.compressed_capacity(ALGORITHMS[form], 5000)))
     sources, targets = (gpu.address(a) + s for a, s in ((there, source.starts), (target.data, target.starts)))
     made = gpu.compress(ALGORITHMS[form], sources.astype(np.uint64), source.sizes, targets.astype(np.uint64))
     sizes, out = gpu.download(made).tolist(), gpu.download(target.data)
@@ -123,30 +123,30 @@ def test_waves_of_a_write_know_what_scratch_is_asked_for(library, name, level, r
     """By the real library: the memory that is planned for a chunk holds its share of a batch's scratch."""
     chunk = 1 << 20
     gpu = SimpleNamespace(
-        compressed_room=partial(nvcomp_compress.room, library),
-        compression_scratch=partial(nvcomp_compress.scratch_each, library),
+        compressed_capacity=partial(nvcomp_compress.capacity, library),
+        compression_scratch=partial(nvcomp_compress.scratch_per_stream, library),
     )
     chain = Chain.build([find("bytes", {}, 3), find(name, {"level": level}, 2)], ChunkSpec((chunk,), np.dtype("u1"), 0))
     cost = write_cost(chain, True, gpu)
     form = ALGORITHMS["deflate" if name == "zlib" else name]
     for count in (1, 64):
         asked = scratch(library, form, np.full(count, chunk), effort(level))
-        assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_room(form, chunk)
+        assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_capacity(form, chunk)
 
 
 def test_scratch_is_what_the_wave_has_left(gpu, monkeypatch):
     """A batch that wants more goes in parts, which all use the same memory."""
     taken, empty = [], type(gpu).empty
     monkeypatch.setattr(type(gpu), "empty", lambda self, nbytes: (taken.append(nbytes), empty(self, nbytes))[1])
-    with gpu.current.of(BatchMemory(Trace(share=1 << 20), gpu.held)):
+    with gpu.current.use(BatchMemory(Trace(share=1 << 20), gpu.held)):
         source, target = (
             gpu.encoded_batch(np.full(64, 4096)),
-            gpu.encoded_batch(np.full(64, gpu.compressed_room(ALGORITHMS["lz4"], 4096))),
+            gpu.encoded_batch(np.full(64, gpu.compressed_capacity(ALGORITHMS["lz4"], 4096))),
         )
         source.data.fill(1)
         at, to = (np.uint64(gpu.address(s.data)) + s.starts.astype(np.uint64) for s in (source, target))
         taken.clear()
         made = gpu.download(gpu.compress(ALGORITHMS["lz4"], at, source.sizes, to))
-        room = gpu.current.room
-    assert made.all() and sum(taken) < 1 << 20 and room > 0
-    assert len([nbytes for nbytes in taken if nbytes > nvcomp.GUARD]) == 1
+        headroom = gpu.current.headroom
+    assert made.all() and sum(taken) < 1 << 20 and headroom > 0
+    assert len([nbytes for nbytes in taken if nbytes > nvcomp.GUARD_BYTES]) == 1

@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.pipeline import ended
+from gpuzarr.devices.threads import uninterrupted
 from gpuzarr.errors import ChunkError, StoreError
 from gpuzarr.stores.local import locks
 from gpuzarr.stores.local import partial_files as files
@@ -83,7 +83,7 @@ def test_an_interrupt_waits_for_what_is_at_work() -> None:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.02)
             with pytest.raises(KeyboardInterrupt):
-                ended([future])
+                uninterrupted(lambda: wait([future]))
         finally:
             signal.signal(signal.SIGALRM, old)
         assert future.done()

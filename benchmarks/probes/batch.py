@@ -153,7 +153,7 @@ def prepare(
     made = device.empty(8 * count), device.empty(4 * count)
     for each in made:
         each.fill(255)
-    scratch = device.empty(scratch_bytes + nvcomp.GUARD)
+    scratch = device.empty(scratch_bytes + nvcomp.GUARD_BYTES)
     return Batch(
         device, form, options, table, count, scratch, scratch_bytes, *made, target, starts + GUARD, rooms, source
     )

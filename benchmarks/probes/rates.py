@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     fitted: Costs = replace(costs, rates={**costs.rates, **rates})
     if options.costs:
-        cost.keep(fitted, options.costs)
+        cost.save(fitted, options.costs)
     for name in fits:
         each = points[name]
         heads = [name, *(f"x {n}" for n in sorted({point["count"] for point in each}))]

@@ -13,7 +13,7 @@ from benchmarks.probes import child, report
 from benchmarks.probes.batch import DECODE, ENCODE, plain, prepare
 from gpuzarr.batch import packed
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.nvcomp.compress import MAX_INPUT
+from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.gpu.algorithms import ALGORITHMS
 
 SIZES = (0, 1, 127, 128, 4096, 65535, 65536, 65537, 1 << 20, 16 << 20, 64 << 20)
@@ -25,7 +25,7 @@ def case(device: Device, name: str, tiny: bool) -> dict[str, Any]:
     algorithm, size = name.split()
     values = [plain(int(size), kind) for kind in KINDS]
     found = {"read": read(device, algorithm, values)}
-    if 0 < int(size) <= MAX_INPUT and algorithm != "snappy":  # which gpuzarr does not write
+    if 0 < int(size) <= MAX_INPUT_BYTES and algorithm != "snappy":  # which gpuzarr does not write
         found["written"] = written(device, algorithm, values)
     return found
 
@@ -47,7 +47,9 @@ def written(device: Device, algorithm: str, values: list[bytes]) -> str:
     for start, value in zip(starts.tolist(), values, strict=True):
         host[start : start + len(value)] = np.frombuffer(value, np.uint8)
     source = device.upload(host)
-    target = device.encoded_batch(np.full(len(values), device.compressed_room(ALGORITHMS[algorithm], int(sizes.max()))))
+    target = device.encoded_batch(
+        np.full(len(values), device.compressed_capacity(ALGORITHMS[algorithm], int(sizes.max())))
+    )
     places = [np.uint64(device.address(each)) for each in (source, target.data)]
     columns = places[0] + starts.astype(np.uint64), sizes, places[1] + target.starts.astype(np.uint64)
     made = device.download(device.compress(ALGORITHMS[algorithm], *columns)).tolist()

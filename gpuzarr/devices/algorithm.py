@@ -1,4 +1,4 @@
-"""A compressed format that nvCOMP decodes and encodes: what devices and budgets need to know of it. Pure data."""
+"""Compressed formats of nvCOMP, as devices and memory budgets need to know them. Pure data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rate:
-    """Decoded bytes a second of one algorithm: of one stream on the GPU, of a GPU full of streams, of one core."""
+    """Decoded bytes per second of one algorithm: one stream on the GPU, a GPU full of streams, one core of the CPU."""
 
     stream: float
     full: float
@@ -16,23 +16,23 @@ class Rate:
 
 @dataclass(frozen=True)
 class Scratch:
-    """Bytes of nvCOMP's scratch, at most: for each byte that is not compressed, and for each stream."""
+    """Upper bound of nvCOMP's scratch in bytes: for each uncompressed byte, and for each stream."""
 
     each_byte: float = 0.0
     each_stream: int = 0
 
     def of(self, nbytes: int) -> int:
-        """For one stream of `nbytes` bytes."""
+        """Bytes of scratch for one stream of `nbytes`, uncompressed."""
         return int(self.each_byte * nbytes) + self.each_stream
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One of nvCOMP's formats. The ones that codecs here use are in `gpuzarr.gpu.algorithms`."""
+    """One of nvCOMP's formats. Those that codecs here use are in `gpuzarr.gpu.algorithms`."""
 
-    name: str  # in reports, in error messages, and in the costs that `make calibrate` keeps
+    name: str  # in reports, error messages, and the costs that `make calibrate` writes
     nvcomp_name: str  # in the names of nvCOMP's functions: nvcompBatched<nvcomp_name>DecompressAsync
-    max_decoded_bytes: int  # of a stream, that nvCOMP decodes to
-    rate: Rate  # that is assumed until one is measured
+    max_decoded_bytes: int  # of one stream
+    rate: Rate  # assumed until it is measured
     decode_scratch: Scratch = Scratch()
-    encode_scratch: Scratch | None = None  # None: nvCOMP tells it without a GPU
+    encode_scratch: Scratch | None = None  # None: nvCOMP can be asked for it without a GPU

@@ -1,4 +1,4 @@
-"""The CPU: NumPy, and a pool of threads, each with scratch that stays in its core's cache."""
+"""The CPU: NumPy and a thread pool, whose threads each have scratch that stays in a core's cache."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ALIGNMENT, EncodedBatch, packed
+from gpuzarr.batch import ALIGNMENT, EncodedBatch, allocated
 from gpuzarr.devices.pipeline import Complete, Launch, Load
-from gpuzarr.devices.threads import SharedItems, Task, ThreadPool, ended
+from gpuzarr.devices.threads import SharedItems, Task, ThreadPool, end_all
 from gpuzarr.devices.trace import Trace
 from gpuzarr.per_process import PerProcess
 
-LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
-SCRATCH = 48 << 20  # bytes that the scratch of all threads together may keep
-WAVE = 12 << 20, 2 << 20  # decoded bytes of a batch, at most and at least: the larger, the longer the rows placed
+DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
+MAX_SCRATCH_BYTES = 48 << 20  # kept for all threads together
+MAX_BATCH_BYTES = 12 << 20  # decoded; larger batches place longer rows, but their scratch leaves the cache
+MIN_BATCH_BYTES = 2 << 20
 
 
 class _Scratch(threading.local):
-    """One thread's memory: handed out piece by piece within a batch, then all of it again."""
+    """Scratch of one thread: given out piece by piece during a batch, and all of it again to the next."""
 
     active = False
     used = 0
@@ -34,30 +35,31 @@ class _Scratch(threading.local):
         self.data = np.empty(0, np.uint8)
 
     def begin(self, limit: int) -> bool:
-        """Whether a batch begins now: not within another."""
+        """Begin a batch that may keep `limit` bytes, unless one is active: tell if it did."""
         if self.active:
             return False
         if len(self.data) < self.wanted <= limit:
-            room = min(limit, self.wanted + self.wanted // 4)  # the next batch may want a little more
-            data = np.empty(room + ALIGNMENT, np.uint8)
-            self.data = data[-data.ctypes.data % ALIGNMENT :][:room]
+            size = min(limit, self.wanted + self.wanted // 4)  # the next batch may need a little more
+            data = np.empty(size + ALIGNMENT, np.uint8)
+            self.data = data[-data.ctypes.data % ALIGNMENT :][:size]
         self.active, self.used, self.wanted = True, 0, 0
         return True
 
     def empty(self, nbytes: int) -> np.ndarray:
+        """`nbytes` of scratch; new memory where there is no batch or not enough is kept."""
         if not self.active:
             return np.empty(nbytes, np.uint8)
         start = self.used
-        room = -(-nbytes // ALIGNMENT) * ALIGNMENT
-        self.wanted += room
-        if start + room > len(self.data):
+        size = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        self.wanted += size
+        if start + size > len(self.data):
             return np.empty(nbytes, np.uint8)
-        self.used = start + room
+        self.used = start + size
         return self.data[start : start + nbytes]
 
 
 class _ScratchScope:
-    """`with`: what is taken within stays as it is to the end. Within another one, to the end of that."""
+    """Context in which scratch that is taken stays valid. Inside another one it stays valid to the end of the outer."""
 
     __slots__ = ("_begun", "_limit", "_scratch")
 
@@ -73,14 +75,14 @@ class _ScratchScope:
 
 
 class Cpu:
-    """The device `"cpu"`. `threads`: how many work at once, the caller's included; default: the cores it may use."""
+    """The device "cpu". `threads`: threads that work at once, the caller's included; default: the cores it may use."""
 
     name, gpu, xp, readers, prefetch_depth = "cpu", False, np, 1, 0
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or cores()
         self._pool = PerProcess(partial(ThreadPool, self.threads))
-        self.batch_bytes = max(WAVE[1], min(WAVE[0], SCRATCH // self.threads // 2))
+        self.batch_bytes = max(MIN_BATCH_BYTES, min(MAX_BATCH_BYTES, MAX_SCRATCH_BYTES // self.threads // 2))
         self._scratch = _Scratch()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -90,14 +92,13 @@ class Cpu:
         return self._scratch.empty(nbytes)
 
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
-        starts, sizes, total = packed(sizes)
-        return EncodedBatch(self.empty(total), starts, sizes)
+        return allocated(sizes, self.empty)
 
     pinned_buffer = encoded_batch
 
     @property
     def memory_limit(self) -> int:
-        return LIMIT
+        return DEFAULT_MEMORY_LIMIT_BYTES
 
     def on(self, stream: Any = None) -> AbstractContextManager[None]:
         return nullcontext()
@@ -108,20 +109,20 @@ class Cpu:
     def timestamp(self) -> float:
         return time.perf_counter()
 
-    def after(self, mark: float = 0) -> AbstractContextManager[None]:
+    def after(self, timestamp: float = 0) -> AbstractContextManager[None]:
         return nullcontext()
 
     def seconds(self, begin: float, end: float) -> float:
         return end - begin
 
     def count(self, **numbers: int) -> None:
-        """Nothing here has more to say than the read path counts itself."""
+        """Count nothing: bytes sent and fetched, and nvCOMP streams, exist only on a GPU."""
 
     def completed(self) -> None:
-        """Nothing is held for a batch."""
+        """Release nothing: a batch holds only scratch."""
 
     def release(self) -> None:
-        """The scratch of all threads goes with them; reads at work keep theirs."""
+        """Drop the threads and the scratch of all. Reads at work keep theirs."""
         self._scratch = _Scratch()
         self._pool.renew()
 
@@ -137,11 +138,11 @@ class Cpu:
             launch(load(batch))
 
     def scratch_scope(self) -> _ScratchScope:
-        """`with`: scratch that this thread takes within is kept to the end."""
-        return _ScratchScope(self._scratch, SCRATCH // self.threads)
+        """Context in which scratch that this thread takes stays valid."""
+        return _ScratchScope(self._scratch, MAX_SCRATCH_BYTES // self.threads)
 
     def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
-        """Call work(item) for each, on `threads` threads (default: one a core); the first error is raised."""
+        """Call work(item) for each item, on `threads` threads (default: one per core). The first error is raised."""
         items = list(items)
 
         def run(left: Iterator[Any]) -> None:
@@ -151,7 +152,7 @@ class Cpu:
         self.share(run, items, min(threads or self.threads, len(items)))
 
     def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
-        """Call run(left) on `threads` threads, this one included; `left` is one iterator that all take items from.
+        """Call run(left) on `threads` threads, this one included. `left` is an iterator from which all take items.
 
         After an error it gives no more. The error of the first item is raised when all threads have ended.
         """
@@ -161,21 +162,21 @@ class Cpu:
         shared = SharedItems(items)
         tasks: list[Task] = []
         try:
-            self._pool.value.ask(partial(shared.drain, run), threads - 1, tasks)
+            self._pool.value.submit(partial(shared.drain, run), threads - 1, tasks)
             shared.drain(run)
         finally:
             shared.stop()
-            ended(tasks)
+            end_all(tasks)
         shared.raise_first()
 
     def checked(self) -> Complete | None:
-        """Nothing is ever left to check: a host codec raises at once."""
+        """None: codecs on the CPU raise at once, so no check is pending."""
         return None
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-CPU: Any = Cpu()  # Any: a Device but for the members that only a GPU has
+CPU: Any = Cpu()  # Any, because it is a Device without the members that only a GPU has

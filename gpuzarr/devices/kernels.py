@@ -1,7 +1,7 @@
-"""Find our .cu files and compile them with NVRTC. Compiling needs neither a GPU nor a driver.
+"""Find our .cu files and compile them with NVRTC, which needs neither a GPU nor a driver.
 
-NVRTC is CuPy's where CuPy is, else that of the package `nvidia-cuda-nvrtc`. What was compiled is kept in
-the user's cache folder under a key of everything it depends on.
+NVRTC is that of CuPy if it is installed, else that of the package `nvidia-cuda-nvrtc`. Compiled kernels are kept in the
+user's cache folder, under a key of everything that they depend on.
 """
 
 from __future__ import annotations
@@ -20,27 +20,26 @@ from gpuzarr.errors import DeviceError
 
 _HERE = Path(__file__).parents[1]
 KERNELS = next((p for p in (_HERE / "_kernels", _HERE.parent / "kernels") if p.is_dir()), _HERE / "_kernels")
-_KINDS = b"\x7fELF", b"//"  # how a cubin begins, and PTX
+_MAGIC = b"\x7fELF", b"//"  # first bytes of a cubin, and of PTX
 
 
 def sources() -> list[str]:
-    """The names of all .cu files."""
+    """Names of all .cu files."""
     return sorted(p.name for p in KERNELS.glob("*.cu"))
 
 
 @cache
 def cubin(file: str, arch: str) -> bytes:
-    """Kernels of `file` for a GPU of `arch` ("sm_90"), from the cache on disk or compiled now.
+    """Compiled kernels of `file` for GPUs of `arch` ("sm_90"), from the cache on disk or compiled now.
 
-    `file`: one of ours, or the path of another, which may include our headers.
-
-    For a GPU that is newer than the compiler it is PTX, of which the driver makes what the GPU needs.
+    `file`: the name of one of ours, or the path of another, which may include our headers. For a GPU that is newer than
+    the compiler the result is PTX, which the driver compiles further. DeviceError for code that does not compile.
     """
     compiler = nvrtc()
     arch = known(arch, compiler.archs())
     place = cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
     kept = _read(place)
-    if kept.startswith(_KINDS):
+    if kept.startswith(_MAGIC):
         return kept
     made: bytes = compiler.compile((KERNELS / file).read_text(), file, _options(arch))
     _keep(place, made)
@@ -48,7 +47,7 @@ def cubin(file: str, arch: str) -> bytes:
 
 
 def known(arch: str, archs: Sequence[int]) -> str:
-    """`arch`, or the newest virtual architecture ("compute_120") of a compiler that knows only older `archs`."""
+    """`arch` if the compiler knows it, else the newest virtual architecture ("compute_120") of its older `archs`."""
     number = int(arch.removeprefix("sm_"))
     older = [a for a in archs if a < number]
     return f"compute_{max(older)}" if older and number not in archs else arch
@@ -89,7 +88,7 @@ def _read(place: Path) -> bytes:
 
 
 def _keep(place: Path, made: bytes) -> None:
-    """Write so that no reader ever sees half a file. A cache that cannot be written is no error."""
+    """Write to the cache in one step, so that no reader sees half a file. Failing to write is no error."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=place.parent)
@@ -116,7 +115,7 @@ def _silent(name: str, log: str) -> None:
 
 
 class _CupyNvrtc:
-    """The NVRTC that CuPy found. Not yet run on a GPU."""
+    """NVRTC as CuPy wraps it."""
 
     def __init__(self) -> None:
         from cupy.cuda import nvrtc
@@ -147,7 +146,7 @@ class _CupyNvrtc:
 
 
 class _PackagedNvrtc:
-    """libnvrtc of the package nvidia-cuda-nvrtc, by ctypes."""
+    """NVRTC of the package nvidia-cuda-nvrtc, by ctypes."""
 
     def __init__(self) -> None:
         spec = find_spec("nvidia")

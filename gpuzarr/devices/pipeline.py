@@ -1,15 +1,17 @@
-"""How the batches of a read or a write follow each other on a GPU.
+"""The order in which the batches of a read or a write overlap on a GPU.
 
-Loading (storage into pinned memory) runs on threads, up to `prefetch_depth` batches before. Finishing (of a read:
-copy, decode, place) launches, in the caller's thread and in order. What a read launched is looked at one batch later,
-so that the GPU always has the next batch's work before the host waits for anything. A write is the mirror image:
-finishing gathers and encodes, settling (wait for the sizes, copy into pinned memory, store) runs on threads, up to
-`write_behind_depth` batches after. Encoding must know which chunks are empty, so it is the second of two halves: the
-first one of the next batch, which gathers, is launched before the host waits for that.
+A read: threads load batches (from the store into pinned memory), up to `prefetch_depth` of them ahead. The caller's
+thread launches them in order (copy, decode, place) and completes each one batch later (looks at its errors), so that
+the GPU has its next work before the host waits.
+
+A write is the mirror image: the caller's thread launches batches (gather, encode), and threads complete them (wait for
+the sizes, copy into pinned memory, store), up to `write_behind_depth` batches later. Encoding must know which chunks
+are empty. So launching has two phases, and the first phase of the next batch, gathering, comes before the host waits
+for that:
 
     stream     gather 0 | gather 1, encode 0 | gather 2, encode 1 | gather 3, encode 2 | ...
     a thread                                   wait for the sizes of 0, copy, store
-    another                                                         the same of 1
+    another                                                         the same for 1
 """
 
 from __future__ import annotations
@@ -20,19 +22,21 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
+from gpuzarr.devices.threads import uninterrupted
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch
 
-Load = Callable[[Any], Any]  # a batch -> what `Launch` needs, with a method pieces(n); waits for storage
-Launch = Callable[[Any], "Complete | None"]  # launches; what it returns ends the batch, raises for its first bad chunk
-Complete = Callable[[], None]
-PREFETCH_DEPTH = 2  # batches that are loaded (stored) beside the one that is decoded (encoded), where memory allows
+Load = Callable[[Any], Any]  # batch -> loaded batch; waits for storage
+Launch = Callable[[Any], "Complete | None"]  # loaded batch -> function that completes it; does not wait for the device
+Complete = Callable[[], None]  # waits for the device, and raises the error of the first bad chunk
+PREFETCH_DEPTH = 2  # batches loaded ahead (stored behind) of the one that is decoded (encoded), where memory allows
 
 
 @dataclass(frozen=True)
 class TwoPhase:
-    """A `Launch` that launches, waits for what it has found, and launches the rest.
+    """A `Launch` in two phases, of which the second needs results of the first.
 
-    `first(loaded)` only launches. What it returns is given to `second`, which may wait for that.
+    `first(loaded)` only launches. `second` gets what it returns, and may wait for the device before it launches the
+    rest.
     """
 
     first: Callable[[Any], Any]
@@ -44,24 +48,24 @@ class TwoPhase:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The batches of one read or write. `tab()` makes the batch's memory of a batch; `drain()` waits for all that was
-    launched.
+    """Overlaps the batches of one read or write.
 
-    `write_behind_depth`: so many batches are settled on threads while later ones are finished; 0: the caller settles
-    them. The first error is raised, and then nothing of this read or write runs any more, and nothing is held.
+    `new_memory()` makes the account of one batch; `drain()` waits for everything that was launched. If
+    `write_behind_depth` is 0, the caller's thread completes batches, else threads do. The first error is raised, after
+    which nothing of the read or write runs any more and nothing is held.
     """
 
     load: Load
-    finish: Launch
+    launch: Launch
     pool: Executor
     prefetch_depth: int
     current: CurrentBatch
-    batch_memory: Callable[[], BatchMemory]
+    new_memory: Callable[[], BatchMemory]
     drain: Callable[[], None]
     write_behind_depth: int = 0
 
     def run(self, batches: Iterable[Any]) -> None:
-        """Load, finish and settle all batches."""
+        """Load, launch and complete all batches."""
         opened: list[BatchMemory] = []
         done = False
         try:
@@ -70,11 +74,11 @@ class Pipeline:
         finally:
             if not done:
                 done = self._drained()
-            for batch_memory in opened:
-                batch_memory.close(reuse=done)
+            for memory in opened:
+                memory.close(reuse=done)
 
     def _drained(self) -> bool:
-        """Whether the device is known to be done: a GPU that stopped says nothing any more."""
+        """Tell if the device is known to have finished. A GPU that has stopped cannot say."""
         try:
             self.drain()
         except Exception:
@@ -86,8 +90,8 @@ class Pipeline:
         running: list[Future[None]] = []
         most = self.write_behind_depth or (1 if self.prefetch_depth else 0)
         try:
-            for complete, batch_memory in self._finished(batches, opened):
-                incomplete.append((self._on_thread(complete, batch_memory, running), batch_memory))
+            for complete, memory in self._launched(batches, opened):
+                incomplete.append((self._on_thread(complete, memory, running), memory))
                 del complete
                 while len(incomplete) > most:
                     self._complete(*incomplete.popleft(), opened)
@@ -96,56 +100,55 @@ class Pipeline:
         finally:
             _stop(running)
 
-    def _finished(
+    def _launched(
         self, batches: Iterable[Any], opened: list[BatchMemory]
     ) -> Iterator[tuple[Complete | None, BatchMemory]]:
-        """The batches, each when all of it is launched. Of halves, the next batch's first one is launched before."""
-        two_phase = self.finish if isinstance(self.finish, TwoPhase) else TwoPhase(_itself, self.finish)
-        early = 1 if two_phase is self.finish and self.write_behind_depth else 0
+        """Batches that are launched, in order. The first phase of the next batch precedes the second phase of each."""
+        launch = self.launch if isinstance(self.launch, TwoPhase) else TwoPhase(_unchanged, self.launch)
+        ahead = 1 if launch is self.launch and self.write_behind_depth else 0
         begun: deque[tuple[Any, BatchMemory]] = deque()
-        for loaded, batch_memory in self._loaded(batches, opened):
-            with self.current.of(batch_memory):
-                begun.append((two_phase.first(loaded), batch_memory))
+        for loaded, memory in self._loaded(batches, opened):
+            with self.current.use(memory):
+                begun.append((launch.first(loaded), memory))
             del loaded
-            if len(begun) > early:
-                yield self._launched(two_phase.second, *begun.popleft())
+            if len(begun) > ahead:
+                yield self._launch(launch.second, *begun.popleft())
         while begun:
-            yield self._launched(two_phase.second, *begun.popleft())
+            yield self._launch(launch.second, *begun.popleft())
 
-    def _launched(self, finish: Launch, loaded: Any, batch_memory: BatchMemory) -> tuple[Complete | None, BatchMemory]:
-        with self.current.of(batch_memory):
-            complete = finish(loaded)
-        batch_memory.launched()
-        return complete, batch_memory
+    def _launch(self, launch: Launch, begun: Any, memory: BatchMemory) -> tuple[Complete | None, BatchMemory]:
+        with self.current.use(memory):
+            complete = launch(begun)
+        memory.release_scratch()
+        return complete, memory
 
     def _on_thread(
-        self, complete: Complete | None, batch_memory: BatchMemory, running: list[Future[None]]
+        self, complete: Complete | None, memory: BatchMemory, running: list[Future[None]]
     ) -> Complete | None:
-        """The same, begun on a thread, where batches are settled there."""
+        """Begin `complete` on a thread, if batches complete there, and return the function that waits for it."""
         if complete is None or not self.write_behind_depth:
             return complete
         running[:] = [future for future in running if not future.done()]
-        running.append(future := self.pool.submit(self._complete_for, complete, batch_memory))
+        running.append(future := self.pool.submit(self._complete_for, complete, memory))
         return future.result
 
-    def _complete_for(self, complete: Complete, batch_memory: BatchMemory) -> None:
-        with self.current.of(batch_memory):
+    def _complete_for(self, complete: Complete, memory: BatchMemory) -> None:
+        with self.current.use(memory):
             complete()
 
-    def _complete(self, complete: Complete | None, batch_memory: BatchMemory, opened: list[BatchMemory]) -> None:
+    def _complete(self, complete: Complete | None, memory: BatchMemory, opened: list[BatchMemory]) -> None:
         if complete:
-            self._complete_for(complete, batch_memory)
-        batch_memory.close()
-        opened.remove(batch_memory)
+            self._complete_for(complete, memory)
+        memory.close()
+        opened.remove(memory)
 
     def _loaded(self, batches: Iterable[Any], opened: list[BatchMemory]) -> Iterator[tuple[Any, BatchMemory]]:
-        """What `load` makes of the batches, in order; never more than `prefetch_depth` beyond the one that is given
-        out."""
+        """Loaded batches, in order, of which at most `prefetch_depth` are ahead of the one that is yielded."""
         coming: deque[tuple[Future[Any], BatchMemory]] = deque()
         try:
             for batch in batches:
-                opened.append(batch_memory := self.batch_memory())
-                coming.append((self.pool.submit(self._load, batch, batch_memory), batch_memory))
+                opened.append(memory := self.new_memory())
+                coming.append((self.pool.submit(self._load, batch, memory), memory))
                 if len(coming) > self.prefetch_depth:
                     yield coming[0][0].result(), coming.popleft()[1]
             while coming:
@@ -153,25 +156,17 @@ class Pipeline:
         finally:
             _stop([future for future, _ in coming])
 
-    def _load(self, batch: Any, batch_memory: BatchMemory) -> Any:
-        batch_memory.trace.count(batches=1)
-        with self.current.of(batch_memory):
+    def _load(self, batch: Any, memory: BatchMemory) -> Any:
+        memory.trace.count(batches=1)
+        with self.current.use(memory):
             return self.load(batch)
 
 
-def _itself(loaded: Any) -> Any:
+def _unchanged(loaded: Any) -> Any:
     return loaded
 
 
 def _stop(futures: list[Future[Any]]) -> None:
-    """Begin none of them any more, and wait for those at work: they use memory that this read or write owns."""
-    ended([future for future in futures if not future.cancel()])
-
-
-def ended(futures: list[Future[Any]]) -> None:
-    """Wait until all are at their end. An interrupt of this thread is raised only then, a second one at once."""
-    try:
-        wait(futures)
-    except BaseException:
-        wait(futures)
-        raise
+    """Cancel futures, and wait for those at work: they use memory that this read or write owns."""
+    running = [future for future in futures if not future.cancel()]
+    uninterrupted(lambda: wait(running))

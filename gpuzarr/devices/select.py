@@ -1,4 +1,4 @@
-"""Which device a name means. Nothing here imports CuPy unless a driver is there and a GPU may be meant."""
+"""Select a device by name. CuPy is imported only where a driver exists and the name may mean a GPU."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import DeviceError
 from gpuzarr.stores.local import gds
 
-_HOST = cast(Device, CPU)  # which has no kernels, as the contract allows
-opened: list[Device] = [_HOST]  # all that were asked for
+_CPU = cast(Device, CPU)  # without the members that only a GPU must have
+opened: list[Device] = [_CPU]  # every device that was selected so far
 
 
 def device(name: str | Device = "auto") -> Device:
-    """The device of that name: "cpu", "cuda:1", "cuda" (CuPy's current GPU), or "auto" (that, or the CPU).
+    """Device with the name "cpu", "cuda:1", "cuda" (CuPy's current GPU), or "auto" ("cuda", or "cpu" without a GPU).
 
-    A device is returned as it is. There is one object for each device. DeviceError if it is not there
-    (the message says what is missing), or the name is none of these.
+    A device that is given is returned. There is one object for each device. DeviceError for another name, and for a GPU
+    that cannot be used; the message says what is missing.
     """
     if not isinstance(name, str):
         return name
     if name == "auto":
-        return _HOST if why_not_cuda(0) else _cuda(_current())
+        return _CPU if why_not_cuda(0) else _cuda(_current())
     if name == "cpu":
-        return _HOST
+        return _CPU
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise DeviceError(f"no device {name!r}: the names are 'auto', 'cpu', 'cuda', 'cuda:1' and so on")
@@ -37,7 +37,7 @@ def device(name: str | Device = "auto") -> Device:
 
 
 def holds(device: Device, dtype: np.dtype) -> bool:
-    """Whether arrays of this dtype can lie on the device."""
+    """Tell if the device can hold arrays of this dtype."""
     return not device.gpu or (fits_gpu(dtype) and (dtype.isbuiltin == 1 or device.holds(dtype)))
 
 

@@ -1,7 +1,7 @@
-"""Threads that help another one: each sleeps on a lock of its own, and one system call wakes it.
+"""A thread pool for tasks of less than a millisecond: each worker sleeps on its own lock, and one system call wakes it.
 
-A pool of `concurrent.futures` takes 50 microseconds to be asked, and its caller hears of the end 80 later (measured);
-a region of a few chunks is read in 1000.
+A pool of `concurrent.futures` takes 50 microseconds to accept a task, and another 80 pass before the caller learns that
+it has ended (measured). Reading a region of a few chunks takes 1000 in all.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _number = count()
 
 
@@ -33,7 +34,7 @@ class SharedItems:
             return next(self._items)
 
     def stop(self) -> None:
-        """Give no item any more."""
+        """Give no more items."""
         with self._lock:
             self._items = enumerate(())
 
@@ -67,7 +68,7 @@ class _Left:
 
 
 class Task:
-    """One helper's part of some work. Who claims it first has it: the helper, or the caller who needs it no more."""
+    """A call that a worker makes, unless the caller cancels it first: the one that takes the claim decides."""
 
     __slots__ = ("_claim", "_done", "_error", "_over", "_work")
 
@@ -78,7 +79,7 @@ class Task:
         self._over = False
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Do it, if nobody has claimed it. `ready()` is called before the caller hears of the end."""
+        """Make the call, unless it is cancelled. `ready()` is called before the caller learns of the end."""
         claimed = self._claim.acquire(blocking=False)
         if claimed:
             try:
@@ -90,94 +91,106 @@ class Task:
             self._done.release()
 
     def end(self) -> BaseException | None:
-        """Let it not begin any more, or wait for its end: the error, if there was one."""
+        """Cancel the task, or wait for its end if it has begun. Return its error, if there was one."""
         if not self._over and not self._claim.acquire(blocking=False):
             self._done.acquire()
         self._over = True
         return self._error
 
 
-def ended(tasks: Sequence[Task]) -> list[BaseException | None]:
-    """`end` of all. An interrupt of this thread is raised only then, a second one at once."""
+def end_all(tasks: Sequence[Task]) -> list[BaseException | None]:
+    """End all tasks and return their errors."""
+    return uninterrupted(lambda: [task.end() for task in tasks])
+
+
+def uninterrupted(wait: Callable[[], T]) -> T:
+    """Call `wait` until it has ended, and only then raise an interrupt of this thread. A second one is raised at once.
+
+    `wait` must allow to be called again after an interrupt.
+    """
     try:
-        return [task.end() for task in tasks]
+        return wait()
     except BaseException:
-        for task in tasks:
-            task.end()
+        wait()
         raise
 
 
 class ThreadPool:
-    """At most `most` helpers, which come when they are needed and go with the thread pool."""
+    """At most `max_workers` threads, each started when it is first needed. They end with the pool."""
 
-    def __init__(self, most: int) -> None:
-        self._room = _Room()
-        self._to_come = deque(range(most))
+    def __init__(self, max_workers: int) -> None:
+        self._idle = _IdleWorkers()
+        self._not_started = deque(range(max_workers))
 
-    def ask(self, work: Callable[[], None], n: int, tasks: list[Task] | None = None) -> list[Task]:
-        """`n` helpers, or as many as have nothing else to do, shall call work() once each.
+    def submit(self, work: Callable[[], None], n: int, tasks: list[Task] | None = None) -> list[Task]:
+        """Have `n` workers, or as many as are idle, call work() once each.
 
-        Their turns are put into `turns`, which a caller who is interrupted meanwhile still has.
+        Their tasks are appended to `tasks` one by one, so a caller that is interrupted meanwhile still has them.
         """
         tasks = [] if tasks is None else tasks
-        while len(tasks) < n and (worker := self._free()) is not None:
+        while len(tasks) < n and (worker := self._worker()) is not None:
             tasks.append(task := Task(work))
             worker.begin(task)
         return tasks
 
-    def _free(self) -> _Worker | None:
-        try:  # who pops has it: no lock is needed
-            return self._room.idle.pop()
+    def _worker(self) -> _Worker | None:
+        """An idle worker or a new one; None where all are at work. `deque.pop` is atomic, so no lock is needed."""
+        try:
+            return self._idle.workers.pop()
         except IndexError:
             pass
         try:
-            self._to_come.pop()
+            self._not_started.pop()
         except IndexError:
             return None
-        return _Worker(self._room)
+        return _Worker(self._idle)
 
     def __del__(self) -> None:
-        self._room.close()
+        self._idle.close()
 
 
-class _Room:
-    """Where helpers wait."""
+class _IdleWorkers:
+    """The idle workers of a pool. Workers refer to this and not to the pool, so the pool can be collected."""
 
     def __init__(self) -> None:
-        self.idle: deque[_Worker] = deque()
-        self.closed = False
+        self.workers: deque[_Worker] = deque()
+        self.is_closed = False
 
     def close(self) -> None:
-        self.closed = True
-        while self.idle:
-            self.idle.pop().begin(None)
+        """End all workers that are idle, now or later."""
+        self.is_closed = True
+        while self.workers:
+            self.workers.pop().begin(None)
 
     def enter(self, worker: _Worker) -> None:
-        self.idle.append(worker)
-        if self.closed:
+        """Add a worker that has become idle."""
+        self.workers.append(worker)
+        if self.is_closed:
             self.close()
 
 
 class _Worker:
-    def __init__(self, room: _Room) -> None:
-        self._room, self._go = room, threading.Lock()
-        self._go.acquire()
+    """A thread that runs one task at a time and sleeps between them."""
+
+    def __init__(self, idle: _IdleWorkers) -> None:
+        self._idle, self._wake = idle, threading.Lock()
+        self._wake.acquire()
         self._task: Task | None = None
         threading.Thread(target=self._serve, name=f"gpuzarr_{next(_number)}", daemon=True).start()
 
     def begin(self, task: Task | None) -> None:
-        """Wake up for a turn; None: for the last time."""
+        """Wake up to run a task; None: to end."""
         self._task = task
-        self._go.release()
+        self._wake.release()
 
     def _serve(self) -> None:
         while True:
-            self._go.acquire()
+            self._wake.acquire()
             task, self._task = self._task, None
             if task is None:
                 return
-            task.run(self._wait)
-            del task  # and all that it holds
+            task.run(self._become_idle)
+            del task  # and everything that its work refers to
 
-    def _wait(self) -> None:
-        self._room.enter(self)
+    def _become_idle(self) -> None:
+        self._idle.enter(self)

@@ -1,7 +1,7 @@
-"""What one read or write holds, moves and takes: the engine's own account, kept while it works and looked at later.
+"""Account of one read or write: bytes held, counts and times. Kept while it runs, reported afterwards.
 
-A `Trace` belongs to one read or write, a `BatchMemory` to one batch of it. The device finds the batch's memory of the
-calling thread by `CurrentBatch`, so that nothing on the way has to pass it on.
+A `Trace` belongs to one read or write, a `BatchMemory` to one of its batches. A device finds the calling thread's batch
+by `CurrentBatch`, so no function has to pass it on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _counts() -> dict[str, int]:
 
 @dataclass
 class MemoryUse:
-    """Bytes held now, and the most that were held at once. Used by many threads."""
+    """Bytes held now, and the most held at any time. Many threads may use it at once."""
 
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     now: dict[str, int] = field(default_factory=_counts)  # "pinned" and "device"
@@ -32,9 +32,11 @@ class MemoryUse:
 
     @property
     def total(self) -> int:
+        """Bytes held now, of every kind."""
         return sum(self.now.values())
 
     def add(self, kind: str, nbytes: int) -> None:
+        """Hold more bytes of a kind, or fewer if `nbytes` is negative."""
         with self.lock:
             self.now[kind] += nbytes
             self.peak[kind] = max(self.peak[kind], self.now[kind])
@@ -43,20 +45,20 @@ class MemoryUse:
 
 @dataclass
 class Trace:
-    """One read or write. `limit`: bytes that it may hold beyond its result (value); None: as much as its batches need.
+    """Plan and account of one read or write.
 
-    `marks` are (stage, begin, end), points in time of the device or of the host's clock; stages are those of `report`.
+    `limit`: bytes that it may hold beyond its result (a write: beyond its value); None: as many as its batches need.
+    `times` are (stage, begin, end): timestamps of the device, or seconds of the host's clock. The names of stages are
+    those of the reports.
     """
 
     limit: int | None = None
-    share: int | None = None  # bytes of `limit` that are meant for one batch while it is decoded
-    pinned_bytes: int = 0  # bytes that each batch's pinned buffer should have at least
-    prefetch_depth: int | None = (
-        None  # batches that may be loaded beside the one that is decoded; None: as the device likes
-    )
-    write_behind_depth: int = 0  # batches that are settled on threads, or stored, while others are finished
-    codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and place, in the order in which they run
-    io: str = ""  # how bytes came from the store
+    share: int | None = None  # bytes of `limit` that one batch may take while it is decoded
+    pinned_bytes: int = 0  # least size of each batch's pinned buffer
+    prefetch_depth: int | None = None  # batches loaded ahead of the one that is decoded; None: the device's default
+    write_behind_depth: int = 0  # batches that complete on threads, or are stored, while later ones are launched
+    codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and device of each codec, in the order they run
+    io: str = ""  # way in which bytes came from the store
     held: MemoryUse = field(default_factory=MemoryUse)
     counts: dict[str, int] = field(default_factory=_counts)
     streams: dict[str, int] = field(default_factory=_counts)  # of nvCOMP, by the algorithm's name
@@ -64,134 +66,147 @@ class Trace:
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count(self, **numbers: int) -> None:
-        """Add to what is counted: batches, bytes that were stored, sent or fetched."""
+        """Add to the counts: batches; bytes stored, sent or fetched; and others that reports name."""
         with self.lock:
             for name, number in numbers.items():
                 self.counts[name] += number
 
     def count_streams(self, algorithm: Algorithm, number: int) -> None:
+        """Add to the streams that nvCOMP has decoded or encoded."""
         with self.lock:
             self.streams[algorithm.name] += number
 
     def add_time(self, stage: str, begin: Any, end: Any) -> None:
-        self.times.append((stage, begin, end))  # which is atomic
+        """Add the time of one stage of a batch."""
+        self.times.append((stage, begin, end))  # atomic, so no lock is needed
 
 
-KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
+# Kinds of memory of a batch, and how they are accounted for: chunks as read or to store; tables of addresses; copies
+# made on another stream; scratch of decoding and encoding.
+MEMORY_KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
 
 
 class BatchMemory:
-    """What one batch holds: of `trace`, and of all reads of the device (`total`).
+    """Memory that one batch holds, accounted for in its `trace` and in the device's `total`.
 
-    Scratch goes back when the batch's launches are done, for the next ones come later in the order of the stream;
-    pinned memory and what other streams copy to or from only when the batch is settled.
+    Scratch is free as soon as the batch is launched: its next use comes later in the order of the stream.
+    Pinned buffers, and device memory that other streams use, are held until the batch is complete. `recycle` takes a
+    pinned buffer for the next batch.
     """
 
-    def __init__(self, trace: Trace, total: MemoryUse, give: Callable[[np.ndarray], None] | None = None) -> None:
-        self.trace, self._total, self._give = trace, total, give
-        self._held = _counts()
+    def __init__(self, trace: Trace, total: MemoryUse, recycle: Callable[[np.ndarray], None] | None = None) -> None:
+        self.trace, self._total, self._recycle = trace, total, recycle
+        self._bytes = _counts()
         self._pinned: list[np.ndarray] = []
-        self._kept: list[Any] = []
+        self._held: list[Any] = []
 
     def add(self, kind: str, nbytes: int) -> None:
-        """`kind`: one of `KINDS`."""
-        self._held[kind] += nbytes
-        for held in (self.trace.held, self._total):
-            held.add(KINDS[kind], nbytes)
+        """Account for bytes of one of `MEMORY_KINDS`."""
+        self._bytes[kind] += nbytes
+        for use in (self.trace.held, self._total):
+            use.add(MEMORY_KINDS[kind], nbytes)
 
-    def pin(self, buffer: np.ndarray, kind: str = "pinned") -> None:
-        """A pinned buffer, which goes back when the batch is settled; `kind` "tables": what decoding needs of it."""
+    def add_pinned(self, buffer: np.ndarray, kind: str = "pinned") -> None:
+        """Hold a pinned buffer until the batch is complete."""
         self._pinned.append(buffer)
         self.add(kind, len(buffer))
 
     @property
-    def room(self) -> int | None:
-        """Bytes that decoding may still take; None: as many as it likes. Pinned ones wait for the batch before, too."""
+    def headroom(self) -> int | None:
+        """Bytes that decoding may still take; None: no limit.
+
+        Tables count twice where batches overlap: those of the batch before are still held.
+        """
         if self.trace.share is None:
             return None
         batches = 1 if self.trace.prefetch_depth == 0 else 2
-        return max(self.trace.share - self._held["scratch"] - batches * self._held["tables"], 0)
+        return max(self.trace.share - self._bytes["scratch"] - batches * self._bytes["tables"], 0)
 
-    def inner(self) -> BatchMemory:
-        """A tab for some of the batch's work, which is closed before the batch's own."""
-        return BatchMemory(self.trace, self._total, self._give)
+    def nested(self) -> BatchMemory:
+        """Memory for a part of the batch's work, closed before the batch's own."""
+        return BatchMemory(self.trace, self._total, self._recycle)
 
-    def pinned(self, data: np.ndarray) -> bool:
-        """Whether `data` lies in a buffer of this batch."""
+    def is_pinned(self, data: np.ndarray) -> bool:
+        """Tell if `data` is within a pinned buffer of this batch."""
         at = data.ctypes.data
         return any(b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b) for b in self._pinned)
 
-    def keep(self, memory: Any, nbytes: int) -> None:
-        """Memory of the device that another stream uses too, which must not be let go before the batch is settled."""
-        self._kept.append(memory)
+    def hold(self, array: Any, nbytes: int) -> None:
+        """Hold device memory that another stream uses too until the batch is complete."""
+        self._held.append(array)
         self.add("upload", nbytes)
 
-    def launched(self) -> None:
-        self._back("scratch")
+    def release_scratch(self) -> None:
+        """Stop accounting for scratch, when the batch is launched."""
+        self._release("scratch")
 
     def close(self, reuse: bool = True) -> None:
-        """All of it back; `reuse`: the device is known to be done with the pinned buffers."""
-        self._kept.clear()
+        """Release all memory. `reuse`: the device is known to have finished with the pinned buffers."""
+        self._held.clear()
         while self._pinned:
             buffer = self._pinned.pop()
-            if reuse and self._give:
-                self._give(buffer)
-        for kind in KINDS:
-            self._back(kind)
+            if reuse and self._recycle:
+                self._recycle(buffer)
+        for kind in MEMORY_KINDS:
+            self._release(kind)
 
-    def _back(self, kind: str) -> None:
-        nbytes, self._held[kind] = self._held[kind], 0
-        for held in (self.trace.held, self._total):
-            held.add(KINDS[kind], -nbytes)
+    def _release(self, kind: str) -> None:
+        nbytes, self._bytes[kind] = self._bytes[kind], 0
+        for use in (self.trace.held, self._total):
+            use.add(MEMORY_KINDS[kind], -nbytes)
 
 
 class CurrentBatch(threading.local):
-    """The tab of each thread: of the batch that it works for, None outside of reads."""
+    """Batch that the calling thread works for, by its memory. Outside of reads and writes it is None."""
 
-    batch_memory: BatchMemory | None = None
+    memory: BatchMemory | None = None
 
     @contextmanager
-    def of(self, batch_memory: BatchMemory) -> Iterator[None]:
-        before, self.batch_memory = self.batch_memory, batch_memory
+    def use(self, memory: BatchMemory) -> Iterator[None]:
+        """Work for a batch inside the `with` block."""
+        before, self.memory = self.memory, memory
         try:
             yield
         finally:
-            self.batch_memory = before
+            self.memory = before
 
     @property
-    def room(self) -> int | None:
-        """Bytes that the thread's batch may still take; None: as many as it likes."""
-        return None if self.batch_memory is None else self.batch_memory.room
+    def headroom(self) -> int | None:
+        """Bytes that the batch may still take; None: no limit."""
+        return None if self.memory is None else self.memory.headroom
 
-    def staged(self, nbytes: int) -> int:
-        """The size of a pinned buffer for the encoded chunks of the thread's batch."""
-        return nbytes if self.batch_memory is None else max(nbytes, self.batch_memory.trace.pinned_bytes)
+    def pinned_size(self, nbytes: int) -> int:
+        """Bytes of a pinned buffer for `nbytes` of the batch's encoded chunks."""
+        return nbytes if self.memory is None else max(nbytes, self.memory.trace.pinned_bytes)
 
     def completed(self) -> None:
-        """The thread's batch has waited for all that it launched, and goes on with nothing held."""
-        if self.batch_memory is not None:
-            self.batch_memory.close()
+        """Release the batch's memory: it has waited for everything that it launched."""
+        if self.memory is not None:
+            self.memory.close()
 
-    def scratch(self, nbytes: int) -> None:
-        if self.batch_memory is not None:
-            self.batch_memory.add("scratch", nbytes)
+    def add_scratch(self, nbytes: int) -> None:
+        """Account for scratch of the batch."""
+        if self.memory is not None:
+            self.memory.add("scratch", nbytes)
 
     def count(self, **numbers: int) -> None:
-        if self.batch_memory is not None:
-            self.batch_memory.trace.count(**numbers)
+        """Add to the counts of the read or write. See `Trace.count`."""
+        if self.memory is not None:
+            self.memory.trace.count(**numbers)
 
     def count_streams(self, algorithm: Algorithm, number: int) -> None:
-        """Streams of a batch of nvCOMP's."""
-        if self.batch_memory is not None:
-            self.batch_memory.trace.count_streams(algorithm, number)
+        """Add to the nvCOMP streams of the read or write. See `Trace.count_streams`."""
+        if self.memory is not None:
+            self.memory.trace.count_streams(algorithm, number)
 
     def add_time(self, stage: str, begin: Any, end: Any) -> None:
-        if self.batch_memory is not None:
-            self.batch_memory.trace.add_time(stage, begin, end)
+        """Add the time of one stage of the batch."""
+        if self.memory is not None:
+            self.memory.trace.add_time(stage, begin, end)
 
 
-def behind_view(data: Any) -> int:
-    """Bytes of the memory that a view of an array keeps from being used again."""
+def backing_bytes(data: Any) -> int:
+    """Bytes of the allocation that an array, which may be a view of a part of it, keeps alive."""
     root = data
     while isinstance(root.base, type(data)):
         root = root.base

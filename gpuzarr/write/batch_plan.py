@@ -12,7 +12,7 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.grid import Part, coords_of
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.write.memory import WriteBudget, chunks_per_batch, write_share
+from gpuzarr.write.memory import WriteBudget, chunks_per_batch, write_budget
 from gpuzarr.write.thresholds import MAX_CPU_BATCH_BYTES
 
 
@@ -88,7 +88,7 @@ class BatchPlanner:
     def _budget(self, chunk_shape: tuple[int, ...], is_covered: bool) -> WriteBudget:
         key = chunk_shape, is_covered
         if key not in self._budgets:
-            self._budgets[key] = write_share(self.layout.chain(chunk_shape), is_covered, self.device, self.limit)
+            self._budgets[key] = write_budget(self.layout.chain(chunk_shape), is_covered, self.device, self.limit)
         return self._budgets[key]
 
     def _most(self, chunk_shape: tuple[int, ...], budget: WriteBudget | None, total: int) -> int:

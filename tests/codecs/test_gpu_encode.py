@@ -91,7 +91,7 @@ def test_streams_of_any_size(stream, nbytes, kinds):
 def test_batches_in_parts(gpu, name, monkeypatch):
     """In parts for nvCOMP's scratch."""
     chunks = [plain(3001, KINDS[i % 3]) for i in range(17)]
-    monkeypatch.setattr(nvcomp, "MAX_SCRATCH", 400_000)
+    monkeypatch.setattr(nvcomp, "DEFAULT_MAX_SCRATCH_BYTES", 400_000)
     assert decoded(name, {}, encoded(gpu, find(name, {}, 2), chunks), 3001) == chunks
 
 
@@ -200,7 +200,7 @@ def test_what_is_encoded_on_the_host_and_why():
     for name in ("zstd", "lz4", "gzip", "zlib", "blosc"):
         assert "not known" in why(name, None) and "nothing" in why(name, 0) and why(name) is None
     for name in ("zstd", "lz4", "gzip", "zlib"):
-        assert "at most 16777216" in why(name, nvcomp_compress.MAX_INPUT + 1) and why(name, 16 << 20) is None
+        assert "at most 16777216" in why(name, nvcomp_compress.MAX_INPUT_BYTES + 1) and why(name, 16 << 20) is None
     assert "at most 16777216" in why("blosc", 1 << 26, blocksize=1 << 25, cname="zstd")
     assert why("blosc", 1 << 26) is None
     assert "at most 2147483631" in why("blosc", 1 << 31) and "lz4hc" in why("blosc", cname="lz4hc")
@@ -320,7 +320,7 @@ def test_others_read_it(gpu, name, reader, tmp_path):
 @pytest.mark.parametrize("name", ["lz4", "zlib", "gzip", "transpose", "shuffled"])
 def test_chunks_that_are_too_large_for_nvcomp(gpu, name, monkeypatch):
     batch = batch_of()
-    monkeypatch.setattr(compress, "MAX_INPUT", 1000)
+    monkeypatch.setattr(compress, "MAX_INPUT_BYTES", 1000)
     chain = chain_of(name, batch)
     crossing, why = chain.host_steps_to_encode
     assert crossing < CHAINS[name][1] and why is not None and "at most 1000 bytes" in why

@@ -1,4 +1,4 @@
-"""Whether a GPU can be used here, and if not, what is missing. Makes no CUDA context."""
+"""Find out if a GPU can be used, and if not, what is missing. Makes no CUDA context."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INSTALL = "pip install gpuzarr[cuda13] (or gpuzarr[cuda12] for CUDA 12)"
 
 @cache
 def why_not_cuda(ordinal: int) -> str | None:
-    """None if GPU `ordinal` can be used; else what is missing, and how to get it. Makes no CUDA context."""
+    """Say what is missing to use GPU `ordinal`, and how to get it; None if nothing is. Makes no CUDA context."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -28,7 +28,7 @@ def _why_not_cupy(ordinal: int) -> str | None:
         import cupy
 
         count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:  # CuPy raises ImportError, its own CUDA errors, and others by version
+    except Exception as error:  # ImportError, CUDA errors, and others that depend on CuPy's version
         return f"CuPy finds no GPU ({error}): is the driver new enough? {_INSTALL}"
     return None if ordinal < count else f"this machine has {count} GPUs, the first is cuda:0"
 

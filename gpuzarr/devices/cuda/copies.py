@@ -1,7 +1,7 @@
-"""Copies between host memory and a GPU, by CuPy. Not yet run on a GPU.
+"""Copies between the host and a GPU, by CuPy.
 
-Within a batch nothing here waits but the functions that are returned: what the host has goes to the device on a stream
-of its own, and so does what a batch has encoded on its way back, so that both directions of the bus are used at once.
+Inside a batch only the functions that are returned wait. Copies to the device and copies of encoded chunks back to the
+host each have their own stream, so that both directions of the bus are used at once.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import numpy as np
 
 from gpuzarr.devices.cuda.pinned import rounded
 from gpuzarr.devices.cuda.streams import Streams
-from gpuzarr.devices.trace import BatchMemory, CurrentBatch, behind_view
+from gpuzarr.devices.trace import BatchMemory, CurrentBatch, backing_bytes
 
-FEW = 1 << 20  # bytes; what is fetched and is more lies in pinned memory that can be let go
+MAX_POOLED_DOWNLOAD_BYTES = 1 << 20  # CuPy's pool of pinned memory frees nothing; larger downloads go past it
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Of one GPU, which is the current one within `on()`, and when these functions are called.
+    """Copies to and from one GPU. It must be the current GPU when these functions are called.
 
-    `pin(nbytes, kind)` gives pinned memory of the thread's batch; `waited(event, filled)`: `filled`, after the event.
+    `pin(nbytes, kind)`: pinned memory of the current batch. `waited(event, filled)`: `filled`, after a wait for the
+    event. `on()`: a context in which the GPU is the current one.
     """
 
     xp: Any
@@ -36,75 +37,77 @@ class Copies:
     on: Callable[[], AbstractContextManager[None]]
 
     def upload(self, data: np.ndarray) -> Any:
-        """A copy on the device, in the order of the current stream. Within a batch the host does not wait for it.
+        """See `Device.upload`. Inside a batch the host does not wait for the copy.
 
-        Outside of batches it does: `data` may be pinned, of somebody who writes to it when this returns.
+        Outside of batches it does, because `data` may be pinned memory that the caller writes to next.
         """
         data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
-        batch_memory = self.current.batch_memory
+        memory = self.current.memory
         self.current.count(sent=data.nbytes)
-        if batch_memory is not None and batch_memory.pinned(data):
-            return self._upload_beside(data, batch_memory)
-        self.current.scratch(data.nbytes)
-        there, stream = self.xp.empty(data.shape, data.dtype), self._current()
-        there.set(data if batch_memory is None else self._pinned_copy(data), stream)
-        return self.waited(stream, there) if batch_memory is None else there
+        if memory is not None and memory.is_pinned(data):
+            return self._upload_beside(data, memory)
+        self.current.add_scratch(data.nbytes)
+        copy, stream = self.xp.empty(data.shape, data.dtype), self._stream()
+        copy.set(data if memory is None else self._pinned_copy(data), stream)
+        return self.waited(stream, copy) if memory is None else copy
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
-        """From memory that is not pinned, the copy to the device would wait for all that was launched before."""
+        """Copy to pinned memory: from other memory, the copy to the device would wait for all earlier work."""
         pinned = shaped(self.pin(data.nbytes, "tables"), data)
         pinned[...] = data
         return pinned
 
-    def _upload_beside(self, data: np.ndarray, batch_memory: BatchMemory) -> Any:
-        """On the copying stream; the current one waits for it.
+    def _upload_beside(self, data: np.ndarray, memory: BatchMemory) -> Any:
+        """Copy on the copying stream, for which the current stream waits.
 
-        The memory is that stream's, so the batch keeps it until it is settled: else the next copy could overwrite it
-        while it is still read. Its size is rounded, so that CuPy's pool has the next batch's without asking CUDA.
+        The allocation belongs to the copying stream, so the batch holds it until it is complete: else the next copy
+        could overwrite it while it is read. Its size is rounded so that CuPy's pool can reuse it for the next batch.
         """
         copying = self.streams["copying"]
         with copying:
-            memory = self.xp.empty(rounded(data.nbytes), np.uint8)
-            there = shaped(memory, data)
+            allocation = self.xp.empty(rounded(data.nbytes), np.uint8)
+            copy = shaped(allocation, data)
             begin = copying.record()
-            there.set(data, copying)
+            copy.set(data, copying)
             end = copying.record()
-        batch_memory.keep(memory, len(memory))
-        batch_memory.trace.add_time("copy", begin, end)
-        self._current().wait_event(end)
-        return there
+        memory.hold(allocation, len(allocation))
+        memory.trace.add_time("copy", begin, end)
+        self._stream().wait_event(end)
+        return copy
 
     def download_async(self, data: Any) -> Callable[[], np.ndarray]:
-        """A copy in host memory, in the order of the current stream; the function that is returned waits for it."""
+        """See `Device.download_async`."""
         self.current.count(fetched=data.nbytes)
-        memory = self._few(data.nbytes) if data.nbytes <= FEW else self.pin(data.nbytes)
-        host: np.ndarray = np.frombuffer(memory, data.dtype, data.size).reshape(data.shape)
-        stream = self._current()
+        is_pooled = data.nbytes <= MAX_POOLED_DOWNLOAD_BYTES
+        allocation = self._pooled(data.nbytes) if is_pooled else self.pin(data.nbytes)
+        host: np.ndarray = np.frombuffer(allocation, data.dtype, data.size).reshape(data.shape)
+        stream = self._stream()
         self.xp.ascontiguousarray(data).get(stream=stream, out=host, blocking=False)
         return partial(self.waited, self._end(stream), host)
 
-    def _few(self, nbytes: int) -> Any:
-        """Pinned memory of CuPy's pool, which never lets go of any, and uses it again only for the same size."""
+    def _pooled(self, nbytes: int) -> Any:
+        """Pinned memory of CuPy's pool, which frees none and reuses it only for the same size."""
         return self.xp.cuda.alloc_pinned_memory(rounded(nbytes))
 
     def copy_back(self, data: Any) -> Callable[..., np.ndarray]:
-        """See devices.Device.bring. The copy is on the leaving stream.
+        """See `Device.copy_back`. The copy is made on the leaving stream.
 
-        The batch keeps `data` until it is settled: its memory is the current stream's, which could use it again while
-        it is still copied.
+        The batch holds `data` until it is complete: the current stream, to which the memory belongs, could reuse it
+        while it is copied.
         """
-        data, batch_memory = self.xp.ascontiguousarray(data), self.current.batch_memory
-        if batch_memory is None or not data.nbytes:
+        data, memory = self.xp.ascontiguousarray(data), self.current.memory
+        if memory is None or not data.nbytes:
             return partial(self._fetched, data)
-        batch_memory.keep(data, behind_view(data))
-        return partial(self._leave, data, batch_memory, self._current().record())
+        memory.hold(data, backing_bytes(data))
+        return partial(self._leave, data, memory, self._stream().record())
 
     def _fetched(self, data: Any, count: int | None = None) -> np.ndarray:
         with self.on():
             return self.download_async(data[:count])()
 
-    def _leave(self, data: Any, batch_memory: BatchMemory, launched: Any, count: int | None = None) -> np.ndarray:
-        with self.on(), self.current.of(batch_memory):
+    def _leave(self, data: Any, memory: BatchMemory, launched: Any, count: int | None = None) -> np.ndarray:
+        """Copy the first `count` items to the host, after the event `launched`, and wait for them."""
+        with self.on(), self.current.use(memory):
             some, leaving = data[:count], self.streams["leaving"]
             self.current.count(fetched=some.nbytes)
             host = shaped(self.pin(some.nbytes), some)
@@ -112,21 +115,19 @@ class Copies:
             begin = leaving.record()
             some.get(stream=leaving, out=host, blocking=False)
             end = self._end(leaving)
-            batch_memory.trace.add_time("copy", begin, end)
-            there: np.ndarray = self.waited(end, host)
-            return there
+            memory.trace.add_time("copy", begin, end)
+            copy: np.ndarray = self.waited(end, host)
+            return copy
 
     def _end(self, stream: Any) -> Any:
-        """An event. Where batches are settled on threads, who waits for it sleeps: the others need the cores."""
-        batch_memory = self.current.batch_memory
-        return stream.record(
-            self.xp.cuda.Event(block=batch_memory is not None and batch_memory.trace.write_behind_depth > 0)
-        )
+        """An event at the end of a stream. Where batches complete on threads, waits sleep: others need the cores."""
+        memory = self.current.memory
+        return stream.record(self.xp.cuda.Event(block=memory is not None and memory.trace.write_behind_depth > 0))
 
-    def _current(self) -> Any:
+    def _stream(self) -> Any:
         return self.xp.cuda.get_current_stream()
 
 
-def shaped(memory: Any, data: Any) -> Any:
-    """The beginning of `memory`, bytes, as an array like `data`."""
-    return memory[: data.nbytes].view(data.dtype).reshape(data.shape)
+def shaped(allocation: Any, data: Any) -> Any:
+    """View of the first bytes of `allocation` as an array with the shape and dtype of `data`."""
+    return allocation[: data.nbytes].view(data.dtype).reshape(data.shape)

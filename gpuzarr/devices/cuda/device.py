@@ -1,8 +1,8 @@
-"""An NVIDIA GPU: CuPy's arrays, streams and memory pool; our kernels; nvCOMP. Not yet run on a GPU.
+"""An NVIDIA GPU: CuPy's arrays, streams and memory pool; our kernels; nvCOMP.
 
-Everything is ordered on the current CuPy stream of the calling thread, but for the copies of what was staged, and of
-what was encoded: those run on streams of their own (devices/copies.py). Nothing waits for the device but `download`,
-what `fetch` and `bring` return, and `settle`.
+Work is ordered on the current CuPy stream of the calling thread. Only copies from and to pinned buffers run on streams
+of their own (`devices.cuda.copies`). Only `download` waits for the device, and the functions that `download_async`,
+`copy_back` and `checked` return.
 """
 
 from __future__ import annotations
@@ -11,35 +11,36 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from functools import cache, cached_property, partial
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.batch import EncodedBatch, allocated
 from gpuzarr.devices.algorithm import Algorithm
-from gpuzarr.devices.cost import kept
+from gpuzarr.devices.cost import calibrated
 from gpuzarr.devices.cuda.available import why_not_cuda
 from gpuzarr.devices.cuda.copies import Copies
+from gpuzarr.devices.cuda.memory import GpuMemory
 from gpuzarr.devices.cuda.pending import Pending
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.devices.cuda.probe import holds
 from gpuzarr.devices.cuda.streams import LaunchLock, Streams
 from gpuzarr.devices.kernels import cubin
-from gpuzarr.devices.nvcomp import compress as nvcomp_compress
 from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load, Pipeline
-from gpuzarr.devices.trace import BatchMemory, CurrentBatch, MemoryUse, Trace
+from gpuzarr.devices.nvcomp.batches import NvcompBatches
+from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
+from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 
-LIMIT = 1 << 30  # bytes that a read may hold beyond its result, if nobody says how many
-WRITE_LIMIT = 4 << 30  # and a write beyond its value: nvCOMP's compressors want up to 34 times what they compress
-LOADERS = 4 * PREFETCH_DEPTH  # threads that load batches, of all reads together
+DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
+DEFAULT_WRITE_LIMIT_BYTES = 4 << 30  # beyond the value; nvCOMP compresses with up to 34 times the bytes as scratch
+MAX_LOADING_THREADS = 4 * PREFETCH_DEPTH  # of all reads together
 
 
 class Cuda:
-    """GPU number `ordinal`, as CUDA counts them. Make it by `devices.choose.device`, which keeps one of each."""
+    """GPU number `ordinal`, as CUDA counts them. `devices.select.device` makes one object for each GPU."""
 
     gpu, threads, batch_bytes = True, 1, 256 << 20
     readers = min(32, 4 * (os.cpu_count() or 1))
@@ -51,7 +52,7 @@ class Cuda:
         self.xp: Any = cupy
         self.name = f"cuda:{ordinal}"
         self._ordinal = ordinal
-        self.cost = kept()
+        self.cost = calibrated()
         self._pending = Pending()
         self._functions: dict[tuple[str, str], Any] = {}
         self._compiling = threading.Lock()
@@ -59,8 +60,10 @@ class Cuda:
         self._process = os.getpid()
         self._pins = Pinned(self._lock_pages)
         self._streams = Streams(self._stream)
-        self.current, self.held = CurrentBatch(), MemoryUse()
-        self._copies = Copies(cupy, self.current, self._streams, self._pin, self._waited, self.on)
+        self._memory = GpuMemory(self._pins)
+        self.current, self.held = self._memory.current, self._memory.held
+        self._copies = Copies(cupy, self.current, self._streams, self._memory.pin, self._waited, self.on)
+        self._nvcomp = NvcompBatches(self, nvcomp.load, self._launching, self.current)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return cuda, (self._ordinal,)
@@ -70,9 +73,9 @@ class Cuda:
 
     @contextmanager
     def on(self, stream: Any = None) -> Iterator[None]:
-        """This GPU and `stream` (None: the thread's current one of this GPU) are the current ones within.
+        """Make this GPU and `stream` (None: the thread's current stream of this GPU) the current ones.
 
-        (CuPy's Device object keeps the GPU that was current before in itself, not for each thread.)
+        CuPy's `Device` would do, but it remembers the GPU that was current before in itself and not for each thread.
         """
         self._check_process()
         runtime = self.xp.cuda.runtime
@@ -86,78 +89,60 @@ class Cuda:
                 runtime.setDevice(before)
 
     def _check_process(self) -> None:
-        """CUDA does not survive a fork: calls would fail or hang."""
+        """DeviceError in a forked child: CUDA does not survive a fork, so calls would fail or hang."""
         if os.getpid() != self._process:
             raise DeviceError(f"{self.name} was used before the fork: start processes that use it with 'spawn'")
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-        """From CuPy's current allocator, in the order of the current stream."""
+        """See `Device.array`. Memory of CuPy's current allocator, in the order of the current stream."""
         with self.on():
             return self.xp.empty(shape, dtype)
 
     def empty(self, nbytes: int) -> Any:
-        """From CuPy's allocator; its pool aligns to 512 bytes and gives memory back in the order of the stream."""
+        """See `Device.empty`. CuPy's pool aligns to 512 bytes and reuses memory in the order of the stream."""
         with self.on():
-            self.current.scratch(nbytes)
+            self.current.add_scratch(nbytes)
             return self.xp.empty(nbytes, np.uint8)
 
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
-        starts, sizes, total = packed(sizes)
-        return EncodedBatch(self.empty(total), starts, sizes)
+        return allocated(sizes, self.empty)
 
     def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
-        """Pinned, so that the copy to the device runs beside all else; kept for later batches."""
-        starts, sizes, total = packed(sizes)
+        """See `Device.pinned_buffer`. Kept for later batches."""
         with self.on():
-            return EncodedBatch(self._pin(self.current.staged(total))[:total], starts, sizes)
+            return self._memory.pinned_buffer(sizes)
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
-        """Of the copying stream, for which the host waits: an allocator may give memory that is ordered on it."""
-        starts, sizes, total = packed(sizes)
-        with self.on(), self._copying:
-            there = self.xp.empty(rounded(total), np.uint8)
-            self._copying.synchronize()
-        if self.current.batch_memory is not None:
-            self.current.batch_memory.keep(there, len(there))
-        return EncodedBatch(there[:total], starts, sizes)
+        """See `Device.device_buffer`. Memory of the copying stream, on which earlier uses of it are waited for."""
+        return allocated(sizes, self._device_buffer)
 
-    def _pin(self, nbytes: int, kind: str = "pinned") -> np.ndarray:
-        """A pinned buffer of the batch; outside of batches one that nobody uses again."""
-        if (batch_memory := self.current.batch_memory) is None:
-            return self._lock_pages(max(nbytes, 1))
-        buffer = self._pins.take(nbytes)
-        batch_memory.pin(buffer, kind)
-        return buffer
+    def _device_buffer(self, nbytes: int) -> Any:
+        with self.on(), self._copying:
+            data = self.xp.empty(rounded(nbytes), np.uint8)
+            self._copying.synchronize()
+        self._memory.hold(data, len(data))
+        return data[:nbytes]
 
     def _lock_pages(self, nbytes: int) -> np.ndarray:
+        """A new pinned buffer of the host."""
         cuda = self.xp.cuda
         return np.frombuffer(cuda.PinnedMemoryPointer(cuda.PinnedMemory(nbytes), 0), np.uint8, nbytes)
 
-    def run(self, load: Load, finish: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+    def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
+        """See `Device.run`. DeviceError where CUDA fails, by whichever call it is noticed."""
         trace = trace or Trace()
         with self.on():
-            prefetch_depth = self.prefetch_depth if trace.prefetch_depth is None else trace.prefetch_depth
-            self._pins.keep = max(self._pins.keep, trace.limit or 0)  # who may hold more finds it again
-            batch_memory = partial(BatchMemory, trace, self.held, self._pins.give)
             try:
                 self._check_capture()
-                Pipeline(
-                    load,
-                    finish,
-                    self._pool,
-                    prefetch_depth,
-                    self.current,
-                    batch_memory,
-                    self._drain,
-                    trace.write_behind_depth,
-                ).run(batches)
+                pipeline = self._memory.pipeline(load, launch, trace, self.prefetch_depth, self._pool, self._drain)
+                pipeline.run(batches)
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
             finally:
                 self._pending.forget()
 
     def _check_capture(self) -> None:
-        """A CUDA graph cannot hold what the host waits for; and later batches would wait for an event of one."""
+        """DeviceError for a stream captured into a CUDA graph: neither the host nor later batches could wait for it."""
         if self.xp.cuda.get_current_stream().is_capturing():
             raise DeviceError(
                 f"the current stream of {self.name} is captured into a CUDA graph: read and write outside it"
@@ -165,7 +150,7 @@ class Cuda:
 
     @property
     def _cuda_errors(self) -> tuple[type[Exception], ...]:
-        """What CuPy raises where CUDA refuses: after a kernel has failed, by any call that comes next."""
+        """Errors of CUDA as CuPy raises them: after a kernel has failed, any later call may raise one."""
         cuda = self.xp.cuda
         return cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
 
@@ -179,41 +164,30 @@ class Cuda:
         self.current.completed()
 
     @property
-    def room(self) -> int | None:
-        return self.current.room
+    def headroom(self) -> int | None:
+        return self.current.headroom
 
-    @contextmanager
-    def scoped_scratch(self) -> Iterator[None]:
-        if (batch_memory := self.current.batch_memory) is None:
-            yield
-            return
-        inner, done = batch_memory.inner(), False
-        try:
-            with self.current.of(inner):
-                yield
-                self.xp.cuda.get_current_stream().synchronize()
-                done = True
-        finally:
-            inner.close(reuse=done)
+    def scoped_scratch(self) -> AbstractContextManager[None]:
+        return self._memory.scoped_scratch(lambda: self.xp.cuda.get_current_stream().synchronize())
 
     def _drain(self) -> None:
-        """Wait for all that was launched by this thread, and for copies that others launched."""
+        """Wait for everything that this thread launched, and for the copies that all threads launched."""
         for stream in self._streams.made:
             stream.synchronize()
         self.xp.cuda.get_current_stream().synchronize()
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(LOADERS, f"gpuzarr {self.name}")
+        return ThreadPoolExecutor(MAX_LOADING_THREADS, f"gpuzarr {self.name}")
 
     @property
     def _copying(self) -> Any:
-        """The stream of the copies; it does not wait for the null stream."""
+        """Stream of copies to the device. Like all of ours, it does not wait for the null stream."""
         return self._streams["copying"]
 
     @property
     def _writing(self) -> Any:
-        """The stream of writers that do not wait."""
+        """Stream of writes that do not block the caller."""
         return self._streams["writing"]
 
     def _stream(self) -> Any:
@@ -221,9 +195,9 @@ class Cuda:
             return self.xp.cuda.Stream(non_blocking=True)
 
     def release(self) -> None:
-        """Let go of the pinned buffers, the threads and the scratch that are kept; reads at work keep theirs.
+        """Free the pinned buffers, threads and scratch that are kept for the next read. Reads at work keep theirs.
 
-        CuPy's pool keeps memory by stream: what is kept for those of this device, nobody else could use.
+        CuPy's pool keeps memory for the stream that used it, so that of our streams is of no use to others.
         """
         self._pins.clear()
         for name in ("_pool", "memory_limit", "write_limit"):
@@ -235,34 +209,34 @@ class Cuda:
 
     @cached_property
     def memory_limit(self) -> int:
-        """Bytes that a read may hold beyond its result, if nobody says how many."""
+        """See `Device.memory_limit`: 1 GiB, or a quarter of the free device memory if that is less."""
         with self.on():
-            return int(min(LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+            return int(min(DEFAULT_MEMORY_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
     @cached_property
     def write_limit(self) -> int:
-        """Bytes that a write may hold beyond its value, if nobody says how many."""
+        """See `Device.write_limit`: 4 GiB, or a quarter of the free device memory if that is less."""
         with self.on():
-            return int(min(WRITE_LIMIT, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+            return int(min(DEFAULT_WRITE_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
     def holds(self, dtype: np.dtype) -> bool:
         with self.on():
             return holds(self.xp, dtype)
 
     def timestamp(self) -> Any:
-        """The point that the current stream has reached when it comes here."""
+        """See `Device.timestamp`: an event of the current stream."""
         return self.xp.cuda.get_current_stream().record()
 
     @contextmanager
-    def after(self, mark: Any = None) -> Iterator[None]:
-        """The stream of writers, of all threads; what they use is kept until the host has waited for it."""
+    def after(self, timestamp: Any = None) -> Iterator[None]:
+        """See `Device.after`. All threads share the stream."""
         with self.on(self._writing):
-            if mark is not None:
-                self._writing.wait_event(mark)
+            if timestamp is not None:
+                self._writing.wait_event(timestamp)
             yield
 
     def seconds(self, begin: Any, end: Any) -> float:
-        """Between two marks; waits for the second. Of the host's clock, or of the device's."""
+        """See `Device.seconds`. Timestamps are events, or seconds of the host's clock."""
         if isinstance(begin, float):
             return float(end - begin)
         with self.on():
@@ -271,7 +245,7 @@ class Cuda:
 
     def upload(self, data: np.ndarray) -> Any:
         with self.on():
-            if self.current.batch_memory is None:  # then the host waits for it
+            if self.current.memory is None:  # then the host waits for the copy
                 self._check_capture()
             return self._copies.upload(data)
 
@@ -287,7 +261,7 @@ class Cuda:
             return self._copies.copy_back(data)
 
     def _waited(self, event: Any, filled: Any) -> Any:
-        """What the copy that ends with `event` (or as the last of a stream) has filled."""
+        """`filled`, after a wait for the event (or stream) that ends the copy into it. DeviceError where CUDA fails."""
         try:
             event.synchronize()
         except self._cuda_errors as error:
@@ -321,35 +295,30 @@ class Cuda:
         capacities: np.ndarray,
         chunk: np.ndarray,
     ) -> None:
-        """One batch of nvCOMP at a time on this GPU, whatever streams the callers are on."""
-        self.current.count_streams(algorithm, len(sizes))
-        with self.on(), self._launch_lock.of(self.xp.cuda.get_current_stream()) as stream:
-            streams = algorithm, sources, sizes, targets, capacities, chunk
-            nvcomp.decompress(
-                self, nvcomp.load(), stream.ptr, *streams, most=nvcomp.spare(self.current.room, len(sizes))
-            )
+        self._nvcomp.decompress(algorithm, sources, sizes, targets, capacities, chunk)
 
-    def compressed_room(self, algorithm: Algorithm, nbytes: int) -> int:
-        return nvcomp_compress.room(nvcomp.load(), algorithm, nbytes)
+    @contextmanager
+    def _launching(self) -> Iterator[int]:
+        """Launch nvCOMP's batches one after another on this GPU, whatever streams their callers use."""
+        with self.on(), self._launch_lock.ordered(self.xp.cuda.get_current_stream()) as stream:
+            yield stream.ptr
+
+    def compressed_capacity(self, algorithm: Algorithm, nbytes: int) -> int:
+        return self._nvcomp.compressed_capacity(algorithm, nbytes)
 
     def compression_scratch(self, algorithm: Algorithm, nbytes: int, effort: int = 0) -> int:
-        return nvcomp_compress.scratch_each(nvcomp.load(), algorithm, nbytes, effort)
+        return self._nvcomp.compression_scratch(algorithm, nbytes, effort)
 
     def compress(
         self, algorithm: Algorithm, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int = 0
     ) -> Any:
-        """As `decompress`: one batch at a time."""
-        self.current.count_streams(algorithm, len(sizes))
-        with self.on(), self._launch_lock.of(self.xp.cuda.get_current_stream()) as stream:
-            streams = algorithm, sources, sizes, targets, effort
-            most = nvcomp.spare(self.current.room, len(sizes))
-            return nvcomp_compress.compress(self, nvcomp.load(), stream.ptr, *streams, most=most)
+        return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
     def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
         self._pending.add(bad, chunk, problem)
 
     def checked(self) -> Complete:
-        """There is always something to wait for: the copy from the stage."""
+        """See `Device.checked`. Never None: the copy from the pinned buffer must be waited for."""
         with self.on():
             complete = self._pending.take(self)
             return complete or self.xp.cuda.get_current_stream().record().synchronize
@@ -357,7 +326,7 @@ class Cuda:
 
 @cache
 def cuda(ordinal: int) -> Cuda:
-    """The one object that stands for GPU `ordinal` in this process. DeviceError where it cannot be used."""
+    """The one object for GPU `ordinal` of this process. DeviceError, saying what is missing, if it cannot be used."""
     if missing := why_not_cuda(ordinal):
         raise DeviceError(f"device 'cuda:{ordinal}' is not there: {missing}")
     return Cuda(ordinal)

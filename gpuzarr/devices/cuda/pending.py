@@ -1,4 +1,4 @@
-"""What was launched to find bad chunks and was not yet looked at: one read back for all of it."""
+"""Checks for bad chunks that were launched and not yet looked at: one download for all of them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gpuzarr.errors import CodecError
 
 
 class Pending(threading.local):
-    """The open checks of each thread, in the order in which they were remembered."""
+    """Pending checks of each thread, in the order in which they were added."""
 
     def __init__(self) -> None:
         self.checks: list[tuple[Any, np.ndarray, str]] = []
 
     def add(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        """`bad`: device int32 array of one element, the number of the first bad stream, or negative."""
+        """Add a check. `bad`: device int32 array of one element, the number of the first bad stream, or negative."""
         self.checks.append((bad, chunk, problem))
 
     def take(self, device: Any) -> Callable[[], None] | None:
-        """All open checks as one function, which waits for them; CodecError for the first that found something.
+        """Take all pending checks: a function that waits for them and raises CodecError for the first bad stream.
 
-        They are open no more. None if there are none.
+        None if there are none.
         """
         checks, self.checks = self.checks, []
         if not checks:
@@ -39,4 +39,5 @@ class Pending(threading.local):
         return complete
 
     def forget(self) -> None:
+        """Drop the pending checks, after another error."""
         self.checks = []

@@ -1,4 +1,4 @@
-"""Page-locked buffers that are kept: to lock pages takes longer than to copy them."""
+"""Pinned (page-locked) buffers that are kept for reuse: locking pages takes longer than copying them."""
 
 from __future__ import annotations
 
@@ -8,61 +8,63 @@ from collections.abc import Callable
 
 import numpy as np
 
-LEAST = 4 << 10  # bytes of a buffer
+MIN_BUFFER_BYTES = 4 << 10
 
 
 def rounded(nbytes: int) -> int:
-    """The size of the buffer for so many bytes: an eighth more at most, so that other batches can use it again."""
-    if nbytes <= LEAST:
-        return LEAST
+    """Size of the buffer for `nbytes`: up to an eighth more, so that batches of other sizes can reuse it."""
+    if nbytes <= MIN_BUFFER_BYTES:
+        return MIN_BUFFER_BYTES
     step = 1 << max((nbytes - 1).bit_length() - 4, 0)
     return -(-nbytes // step) * step
 
 
 class Pinned:
-    """The free buffers of one device. `allocate(nbytes)` gives a new one; who takes one gives it back when no
-    copy reads or writes it any more. Used by many threads.
+    """Free pinned buffers of one device. Many threads may use them at once.
 
-    At most `keep` bytes are kept, of the sizes that were used last: else those of reads long past would leave the next
-    one none to keep, and to give memory back waits for all that the device does.
+    `allocate(nbytes)` makes a new buffer. A buffer is taken, and given back when no copy uses it any more. At most
+    `max_kept_bytes` are kept, of the sizes used last: sizes of much earlier reads would leave no space for those of the
+    next one, and freeing pinned memory waits for the whole device.
     """
 
-    def __init__(self, allocate: Callable[[int], np.ndarray], keep: int = 1 << 30) -> None:
-        self._allocate, self.keep = allocate, keep
-        self._free: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size, what was used last at the end
+    def __init__(self, allocate: Callable[[int], np.ndarray], max_kept_bytes: int = 1 << 30) -> None:
+        self.allocate, self.max_kept_bytes = allocate, max_kept_bytes
+        self._free: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size, the last used one at the end
         self._lock = threading.Lock()
-        self.kept = 0  # bytes that are free
+        self.kept_bytes = 0
 
     def take(self, nbytes: int) -> np.ndarray:
-        """A buffer of at least so many bytes, not initialised."""
+        """A buffer of at least `nbytes` bytes, not initialised."""
         size = rounded(nbytes)
         with self._lock:
             if size in self._free:
                 self._free.move_to_end(size)
                 return self._taken(size)
-        return self._allocate(size)
+        return self.allocate(size)
 
     def give(self, buffer: np.ndarray) -> None:
-        if (size := len(buffer)) > self.keep:
+        """Give a buffer back for reuse."""
+        if (size := len(buffer)) > self.max_kept_bytes:
             return
-        gone = []
+        dropped = []
         with self._lock:
             self._free.setdefault(size, []).append(buffer)
             self._free.move_to_end(size)
-            self.kept += size
-            while self.kept > self.keep:
-                gone.append(self._taken(next(iter(self._free))))
-        del gone  # which takes its time, and nobody shall wait for that
+            self.kept_bytes += size
+            while self.kept_bytes > self.max_kept_bytes:
+                dropped.append(self._taken(next(iter(self._free))))
+        del dropped  # outside of the lock, for it takes long
 
     def _taken(self, size: int) -> np.ndarray:
         free = self._free[size]
         buffer = free.pop()
         if not free:
             del self._free[size]
-        self.kept -= size
+        self.kept_bytes -= size
         return buffer
 
     def clear(self) -> None:
+        """Free all buffers that are kept."""
         with self._lock:
             self._free.clear()
-            self.kept = 0
+            self.kept_bytes = 0

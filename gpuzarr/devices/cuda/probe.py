@@ -1,6 +1,6 @@
-"""Whether a device's array module can hold a dtype that not every CuPy has: tried, since no version number tells.
+"""Find out by trial if a device's array module supports a dtype that not every CuPy has: no version number tells.
 
-CuPy 14 has ml_dtypes' bfloat16. Not yet run on a GPU.
+CuPy 14 has ml_dtypes' bfloat16.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import numpy as np
 
 @cache
 def holds(xp: Any, dtype: np.dtype) -> bool:
-    """Whether all that reading and writing ask of an array comes out as in NumPy. CuPy compiles small kernels, once."""
+    """Tell if the array operations of reading and writing give what NumPy gives. CuPy compiles small kernels, once."""
     try:
-        return _done(xp, dtype)
-    except Exception:  # CuPy raises ValueError, TypeError, its own errors of CUDA and of the compiler, by version
+        return _works(xp, dtype)
+    except Exception:  # ValueError, TypeError, errors of CUDA or of the compiler: CuPy's version decides
         return False
 
 
-def _done(xp: Any, dtype: np.dtype) -> bool:
+def _works(xp: Any, dtype: np.dtype) -> bool:
     numbers = np.arange(6, dtype="f4").reshape(2, 3) - 1.5
     values, order = numbers.astype(dtype), np.array([1, 0])
-    there = xp.empty((2, 3), dtype)
-    there.set(values)
-    filled, bytewise = there.copy(), there.view(np.uint8)
+    on_device = xp.empty((2, 3), dtype)
+    on_device.set(values)
+    filled, bytewise = on_device.copy(), on_device.view(np.uint8)
     filled[...] = dtype.type(0.75)
-    filled[:, ::2] = there[:, ::-2]
+    filled[:, ::2] = on_device[:, ::-2]
     pairs = [
-        (there, values),
-        (there[xp.asarray(order)], values[order]),
+        (on_device, values),
+        (on_device[xp.asarray(order)], values[order]),
         (xp.asarray(numbers).astype(dtype), values),
-        (there.astype("f4"), values.astype("f4")),
-        (xp.ascontiguousarray(there.transpose(1, 0)), values.T),
+        (on_device.astype("f4"), values.astype("f4")),
+        (xp.ascontiguousarray(on_device.transpose(1, 0)), values.T),
         (bytewise.copy().view(dtype), values),
         (filled, np.stack([values[:, 2], np.full(2, 0.75, dtype), values[:, 0]], axis=1)),
     ]

@@ -1,7 +1,7 @@
-"""The streams of one GPU that are nobody's, and whose turn it is among all.
+"""CUDA streams that the library owns, and a lock that orders launches of several streams.
 
-Streams are made when they are first asked for, and kept as long as the process. To make them anew would not do: what
-one thread has ordered on a stream, another would wait for on its successor.
+Streams are made at first use and kept for the life of the process. A new stream in the place of an old one would not
+do: another thread would wait on the new one for work that was ordered on the old one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Streams:
-    """Streams by name; `make()` makes one. Used by many threads, which all get the same."""
+    """Streams by name, the same for all threads. `make()` makes one."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make, self._lock = make, threading.Lock()
@@ -27,19 +27,20 @@ class Streams:
 
     @property
     def made(self) -> list[Any]:
+        """All streams that exist."""
         with self._lock:
             return list(self._made.values())
 
 
 class LaunchLock:
-    """What runs once at a time on a device, whatever streams it is launched on."""
+    """Orders launches on any streams of a device, so that they run there one after another."""
 
     def __init__(self) -> None:
         self._lock, self._last = threading.Lock(), None
 
     @contextmanager
-    def of(self, stream: Any) -> Iterator[Any]:
-        """`stream`, behind what had its turn before; what fails half way was launched in part, so it had its turn."""
+    def ordered(self, stream: Any) -> Iterator[Any]:
+        """Launch on `stream`, after everything that was launched here before, also where that failed half-way."""
         with self._lock:
             if self._last is not None:
                 stream.wait_event(self._last)

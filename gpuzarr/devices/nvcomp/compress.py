@@ -1,6 +1,6 @@
-"""nvCOMP 6.0's batch API by ctypes: compression of many streams in one call. Not yet run on a GPU.
+"""Compression of many streams in one call of nvCOMP 6.0. The streams are of standard formats.
 
-Everything that it writes is a standard stream. As in `nvcomp`, functions take the library as an argument.
+As in `nvcomp.decompress`, functions take the library as an argument.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ import numpy as np
 
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.nvcomp.decompress import (
-    GUARD,
+    GUARD_BYTES,
     Options,
     alignments,
-    check_places,
+    check_alignment,
     function,
-    parts,
     require,
     scratch_bytes,
+    split,
 )
 from gpuzarr.errors import DeviceError
 
-MAX_INPUT = 16 << 20  # bytes of a stream: one format takes no more, others want 30 times as much scratch
-_MANY = 16
-WAY = "Compress"
+MAX_INPUT_BYTES = 16 << 20  # of a stream: one format takes no more, others need 30 times as much scratch
+DIRECTION = "Compress"
+_SAMPLE_STREAMS = 16
 
 
-def room(library: Any, algorithm: Algorithm, nbytes: int) -> int:
-    """Bytes that every target of a batch must have, of which the largest source has `nbytes`."""
+def capacity(library: Any, algorithm: Algorithm, nbytes: int) -> int:
+    """Bytes that every target of a batch must have if its largest source has `nbytes`."""
     answer = ctypes.c_size_t()
-    query = function(library, algorithm, "GetMaxOutputChunkSize", WAY)
+    query = function(library, algorithm, "GetMaxOutputChunkSize", DIRECTION)
     require(query(nbytes, Options(), ctypes.byref(answer)), algorithm, "query of the largest output")
     return answer.value
 
 
-def scratch_each(library: Any, algorithm: Algorithm, nbytes: int, effort: int) -> int:
-    """Scratch for a stream of `nbytes` in a batch of many such; by nvCOMP, where it tells that without a GPU."""
+def scratch_per_stream(library: Any, algorithm: Algorithm, nbytes: int, effort: int) -> int:
+    """Bytes of scratch for each stream of `nbytes` in a large batch; by nvCOMP, where it answers without a GPU."""
     if algorithm.encode_scratch is not None:
         return algorithm.encode_scratch.of(nbytes)
-    sizes, options = np.full(_MANY, nbytes), Options(first=effort)
-    return -(-scratch_bytes(library, algorithm, sizes, options, 0, WAY) // _MANY)
+    sizes, options = np.full(_SAMPLE_STREAMS, nbytes), Options(first=effort)
+    return -(-scratch_bytes(library, algorithm, sizes, options, 0, DIRECTION) // _SAMPLE_STREAMS)
 
 
 def compress(
@@ -53,27 +53,29 @@ def compress(
     sizes: np.ndarray,
     targets: np.ndarray,
     effort: int,
-    most: int | None = None,
+    max_scratch: int | None = None,
 ) -> Any:
-    """See devices.Device.compress. `stream` is the CUDA stream as an integer; nothing here waits for it.
+    """See `Device.compress`. `stream` is the CUDA stream as an integer; nothing here waits for it.
 
-    `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
+    `max_scratch`: bytes of scratch; a batch that needs more is split, down to single streams.
     """
     options = Options(first=effort)
-    check_places(algorithm, alignments(library, algorithm, options, WAY), sources, targets)
-    if not 0 < sizes.min(initial=1) <= sizes.max(initial=1) <= MAX_INPUT:
-        raise DeviceError(f"nvCOMP {algorithm.name} compresses 1 to {MAX_INPUT} bytes a stream, not {sizes.max()}")
+    check_alignment(algorithm, alignments(library, algorithm, options, DIRECTION), sources, targets)
+    if not 0 < sizes.min(initial=1) <= sizes.max(initial=1) <= MAX_INPUT_BYTES:
+        raise DeviceError(
+            f"nvCOMP {algorithm.name} compresses 1 to {MAX_INPUT_BYTES} bytes a stream, not {sizes.max()}"
+        )
     made = device.empty(8 * len(sizes)).view(np.uint64)
 
     def query(sizes: np.ndarray) -> int:
-        return scratch_bytes(library, algorithm, sizes, options, stream, WAY)
+        return scratch_bytes(library, algorithm, sizes, options, stream, DIRECTION)
 
-    done = parts(query, sizes, most, 0, len(sizes))
-    temporary = device.empty(max(scratch for _, scratch in done) + GUARD) if done else None  # for all in turn
-    for part, scratch in done:
+    parts = split(query, sizes, max_scratch, 0, len(sizes))
+    temporary = device.empty(max(nbytes for _, nbytes in parts) + GUARD_BYTES) if parts else None  # shared by all parts
+    for part, nbytes in parts:
         columns = [np.asarray(column[part]) for column in (sources, sizes, targets)]
-        capacity = room(library, algorithm, int(sizes[part].max()))
-        _launch(device, library, stream, algorithm, columns, made[part], capacity, temporary, scratch, options)
+        target_bytes = capacity(library, algorithm, int(sizes[part].max()))
+        _launch(device, library, stream, algorithm, columns, made[part], target_bytes, temporary, nbytes, options)
     return made
 
 
@@ -84,22 +86,22 @@ def _launch(
     algorithm: Algorithm,
     columns: list[np.ndarray],
     made: Any,
-    capacity: int,
+    target_bytes: int,
     temporary: Any,
-    scratch: int,
+    scratch_nbytes: int,
     options: Options,
 ) -> None:
-    """One call; `made` gets the sizes of its streams, 0 for those that failed."""
+    """Launch one call. `made` gets the sizes of its streams, 0 for those that failed."""
     count, largest = len(columns[0]), int(columns[1].max())
     table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
     place = device.address(table)
     status = device.empty(4 * count)
-    status.fill(255)  # a stream that nvCOMP does not answer for must not pass
+    status.fill(255)  # a stream that nvCOMP leaves out must not pass for a good one
     made.fill(0)
-    answer = function(library, algorithm, "Async", WAY)(
-        place, place + 8 * count, largest, count, device.address(temporary), scratch,
+    answer = function(library, algorithm, "Async", DIRECTION)(
+        place, place + 8 * count, largest, count, device.address(temporary), scratch_nbytes,
         place + 16 * count, device.address(made), options, device.address(status), stream,
     )  # fmt: skip
     require(answer, algorithm, "compression")
-    arguments = (status.view(np.int32), np.uint64(capacity), made, np.uint32(count))
+    arguments = (status.view(np.int32), np.uint64(target_bytes), made, np.uint32(count))
     device.kernel("check.cu", "drop_failed")((-(-count // 256),), (256,), arguments)

@@ -1,8 +1,8 @@
-"""nvCOMP 6.0's batch API by ctypes: decompression of many streams in one call (`nvcomp_compress`: the way back).
+"""nvCOMP 6.0's batch API by ctypes, and decompression of many streams in one call.
 
-Signatures, struct sizes and limits are those of the 6.0 headers (nvcomp/{lz4,snappy,deflate,gzip,zstd}.h). The API
-changed between 5 and 6, so any other version is refused. The functions here take the library as an
-argument: the tests answer the same calls with CPU codecs. Not yet run on a GPU.
+Source of signatures, struct sizes and limits: the 6.0 headers (nvcomp/{lz4,snappy,deflate,gzip,zstd}.h). The API
+changed between 5 and 6, so any other version is refused. Functions take the library as an argument: tests answer the
+same calls with CPU codecs.
 """
 
 from __future__ import annotations
@@ -21,38 +21,42 @@ from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.cuda.pinned import rounded
 from gpuzarr.errors import DeviceError
 
-VERSION = 6000
-BACKEND_CUDA = 2  # the decompression engine of newer GPUs reports no error for a corrupt stream
-GUARD = 64 << 10  # bytes after nvCOMP's scratch that belong to nobody
-MAX_SCRATCH = 1 << 30  # bytes, if nobody says how many; a batch that wants more is done in parts
-TABLES = 128  # bytes of the tables of a stream, on the device and pinned
+REQUIRED_VERSION = 6000
+BACKEND_CUDA = 2  # not the decompression engine of newer GPUs, which reports no error for a corrupt stream
+GUARD_BYTES = 64 << 10  # unused, after nvCOMP's scratch
+DEFAULT_MAX_SCRATCH_BYTES = 1 << 30
+TABLE_BYTES_PER_STREAM = 128  # on the device and pinned
 
 
 class Options(ctypes.Structure):
-    """Any format's options: 64 bytes; zeros after the first word are each format's default.
+    """Options of any format, 64 bytes. Zeros after the first word are the defaults.
 
-    `first`: to decompress the backend; to compress the algorithm of deflate and gzip, and 0 for the others.
+    `first`: the backend, to decompress; the algorithm of deflate and gzip, else 0, to compress.
     """
 
     _fields_ = (("first", c_int), ("rest", ctypes.c_char * 60))
 
 
 class Alignments(ctypes.Structure):
+    """nvcompAlignmentRequirements_t: bytes that sources, targets and scratch must be aligned to."""
+
     _fields_ = (("source", c_size_t), ("target", c_size_t), ("scratch", c_size_t))
 
 
 class Properties(ctypes.Structure):
+    """nvcompProperties_t."""
+
     _fields_ = (("version", ctypes.c_uint32), ("cudart_version", ctypes.c_uint32))
 
 
-_BOTH: dict[str, tuple[Any, ...]] = {
+_BOTH_DIRECTIONS: dict[str, tuple[Any, ...]] = {
     "GetRequiredAlignments": (Options, POINTER(Alignments)),
     "GetTempSize": (c_size_t, c_size_t, Options, POINTER(c_size_t), c_size_t, c_void_p),
 }
-_TYPES: dict[str, dict[str, tuple[Any, ...]]] = {
-    "Decompress": _BOTH
+_ARGUMENT_TYPES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "Decompress": _BOTH_DIRECTIONS
     | {"Async": (*[c_void_p] * 4, c_size_t, c_void_p, c_size_t, c_void_p, Options, c_void_p, c_void_p)},
-    "Compress": _BOTH
+    "Compress": _BOTH_DIRECTIONS
     | {
         "GetMaxOutputChunkSize": (c_size_t, Options, POINTER(c_size_t)),
         "Async": (
@@ -64,28 +68,29 @@ _TYPES: dict[str, dict[str, tuple[Any, ...]]] = {
 
 
 def function(library: Any, algorithm: Algorithm, verb: str, direction: str = "Decompress") -> Any:
-    """One of nvCOMP's functions, with its argument types declared."""
+    """Function of nvCOMP, with its argument types declared."""
     found = getattr(library, f"nvcompBatched{algorithm.nvcomp_name}{direction}{verb}")
-    found.argtypes, found.restype = _TYPES[direction][verb], c_int
+    found.argtypes, found.restype = _ARGUMENT_TYPES[direction][verb], c_int
     return found
 
 
 @cache
 def load() -> Any:
-    """nvCOMP's library. DeviceError that says what is missing."""
+    """Load nvCOMP. DeviceError, saying what is missing, if it cannot be used."""
     library = _open()
     properties = Properties()
     status = library.nvcompGetProperties(ctypes.byref(properties))
-    if status or properties.version != VERSION:
+    if status or properties.version != REQUIRED_VERSION:
         raise DeviceError(
-            f"nvCOMP {VERSION // 1000}.{VERSION % 1000 // 100} is needed, found version number {properties.version}: "
+            f"nvCOMP {REQUIRED_VERSION // 1000}.{REQUIRED_VERSION % 1000 // 100} is needed, found version number "
+            f"{properties.version}: "
             "pip install 'nvidia-libnvcomp-cu13==6.0.*' (CUDA 12: nvidia-libnvcomp-cu12)"
         )
     return library
 
 
 def _open() -> ctypes.CDLL:
-    """In all folders `nvidia` of Python's path: a package that has an `__init__.py` in one hides the others."""
+    """Search all folders `nvidia` of Python's path: imports would see only one, if it has an `__init__.py`."""
     folders = [Path(p or ".", "nvidia") for p in sys.path]
     found = [str(p) for folder in folders for p in folder.glob("*nvcomp/*/libnvcomp.so.*")]
     for place in [*found, "libnvcomp.so.6"]:
@@ -97,11 +102,12 @@ def _open() -> ctypes.CDLL:
 
 
 def options() -> Options:
+    """Options for decompression, of any format."""
     return Options(first=BACKEND_CUDA)
 
 
 def alignments(library: Any, algorithm: Algorithm, options: Options, direction: str = "Decompress") -> Alignments:
-    """What sources, targets and scratch must be aligned to."""
+    """Alignments that a format needs."""
     answer = Alignments()
     query = function(library, algorithm, "GetRequiredAlignments", direction)
     require(query(options, ctypes.byref(answer)), algorithm, "alignment query")
@@ -111,7 +117,7 @@ def alignments(library: Any, algorithm: Algorithm, options: Options, direction: 
 def scratch_bytes(
     library: Any, algorithm: Algorithm, sizes: np.ndarray, options: Options, stream: int, direction: str = "Decompress"
 ) -> int:
-    """Scratch for one batch of these decoded sizes. The exact sum is passed: some ask for 3 times that."""
+    """Bytes of scratch for one batch with these decoded sizes. Some formats need 3 times their sum."""
     answer = c_size_t()
     count, largest, total = len(sizes), int(sizes.max(initial=0)), int(sizes.sum())
     query = function(library, algorithm, "GetTempSize", direction)
@@ -129,13 +135,13 @@ def decompress(
     targets: np.ndarray,
     capacities: np.ndarray,
     chunk: np.ndarray,
-    most: int | None = None,
+    max_scratch: int | None = None,
 ) -> None:
-    """See devices.Device.decompress. `stream` is the CUDA stream as an integer; nothing here waits for it.
+    """See `Device.decompress`. `stream` is the CUDA stream as an integer; nothing here waits for it.
 
-    `most`: bytes of scratch; a batch that wants more is done in parts, of one stream at least.
+    `max_scratch`: bytes of scratch; a batch that needs more is split, down to single streams.
     """
-    check_places(algorithm, alignments(library, algorithm, options()), sources, targets)
+    check_alignment(algorithm, alignments(library, algorithm, options()), sources, targets)
     if (largest := capacities.max(initial=0)) > algorithm.max_decoded_bytes:
         raise DeviceError(
             f"nvCOMP {algorithm.name} decodes at most {algorithm.max_decoded_bytes} bytes a stream, not {largest}"
@@ -144,65 +150,66 @@ def decompress(
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, algorithm, sizes, options(), stream)
 
-    done = parts(query, capacities, most, 0, len(capacities))
-    room = device.empty(_grown(max(scratch for _, scratch in done), most) + GUARD) if done else None  # for all in turn
-    for part, scratch in done:
+    parts = split(query, capacities, max_scratch, 0, len(capacities))
+    largest = _rounded_up(max((nbytes for _, nbytes in parts), default=0), max_scratch)
+    temporary = device.empty(largest + GUARD_BYTES) if parts else None  # shared by all parts
+    for part, nbytes in parts:
         columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
-        bad = _launch(device, library, stream, algorithm, columns, room, scratch)
+        bad = _launch(device, library, stream, algorithm, columns, temporary, nbytes)
         problem = f"nvCOMP {algorithm.name}: the stream is damaged, or does not decode to its expected size"
         device.check(bad, chunk[part], problem)
 
 
-def spare(room: int | None, count: int) -> int | None:
-    """Of `room` bytes those that a batch of `count` streams may have as scratch; None: as many as it likes."""
-    return None if room is None else max(room - GUARD - TABLES * count, 0)
+def scratch_limit(headroom: int | None, streams: int) -> int | None:
+    """Bytes of scratch that a batch of `streams` may take of the headroom; None: no limit."""
+    return None if headroom is None else max(headroom - GUARD_BYTES - TABLE_BYTES_PER_STREAM * streams, 0)
 
 
-def _grown(scratch: int, most: int | None) -> int:
-    """A round size, if there is room: CuPy's pool asks CUDA for more whenever a batch wants more than those before."""
-    return max(scratch, min(rounded(scratch), MAX_SCRATCH if most is None else most))
+def _rounded_up(nbytes: int, limit: int | None) -> int:
+    """A round size within the limit. Batches differ a little, and CuPy's pool keeps a block for each size."""
+    return max(nbytes, min(rounded(nbytes), DEFAULT_MAX_SCRATCH_BYTES if limit is None else limit))
 
 
-def check_places(algorithm: Algorithm, need: Alignments, sources: np.ndarray, targets: np.ndarray) -> None:
-    """DeviceError where a stream does not lie as nvCOMP wants it."""
+def check_alignment(algorithm: Algorithm, need: Alignments, sources: np.ndarray, targets: np.ndarray) -> None:
+    """DeviceError for an address that is not aligned as nvCOMP needs it."""
     if (sources % np.uint64(need.source)).any() or (targets % np.uint64(need.target)).any():
         raise DeviceError(
-            f"nvCOMP {algorithm.name}: sources lie at multiples of {need.source}, targets of {need.target}"
+            f"nvCOMP {algorithm.name}: sources must be at multiples of {need.source}, targets of {need.target}"
         )
 
 
-def parts(
-    query: Callable[[np.ndarray], int], sizes: np.ndarray, most: int | None, begin: int, end: int
+def split(
+    query: Callable[[np.ndarray], int], sizes: np.ndarray, max_scratch: int | None, begin: int, end: int
 ) -> list[tuple[slice, int]]:
-    """The batch in halves of halves until each part's scratch is bounded; most often the whole batch, none if empty.
+    """Halve streams `begin` to `end` until each part's scratch is within the limit: parts, and their bytes of scratch.
 
-    `query(sizes)`: bytes of scratch for a batch of these decoded sizes; `most`: as of `decompress`. Parts whose
-    halves want as much stay whole.
+    `query(sizes)`: bytes of scratch for a batch with these decoded sizes. A part is not halved where a half needs as
+    much. Most often there is one part, and none if there are no streams.
     """
     if begin == end:
         return []
-    most = MAX_SCRATCH if most is None else most
-    scratch, middle = query(sizes[begin:end]), (begin + end) // 2
-    if scratch <= most or end - begin == 1 or query(sizes[middle:end]) >= scratch:
-        return [(slice(begin, end), scratch)]
-    two_phase = (begin, middle), (middle, end)
-    return [part for half in two_phase for part in parts(query, sizes, most, *half)]
+    limit = DEFAULT_MAX_SCRATCH_BYTES if max_scratch is None else max_scratch
+    nbytes, middle = query(sizes[begin:end]), (begin + end) // 2
+    if nbytes <= limit or end - begin == 1 or query(sizes[middle:end]) >= nbytes:
+        return [(slice(begin, end), nbytes)]
+    halves = (begin, middle), (middle, end)
+    return [part for half in halves for part in split(query, sizes, max_scratch, *half)]
 
 
 def _launch(
-    device: Any, library: Any, stream: int, algorithm: Algorithm, columns: list[np.ndarray], room: Any, scratch: int
+    device: Any, library: Any, stream: int, algorithm: Algorithm, columns: list[np.ndarray], temporary: Any, nbytes: int
 ) -> Any:
-    """One call, and the search for its first bad stream: a device int32 array of one element."""
+    """Launch one call and a check of its streams: device int32 (1,), the number of the first bad one, or -1."""
     count = len(columns[0])
     table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
     place = device.address(table)
     actual, status, bad = device.empty(8 * count), device.empty(4 * count), device.empty(4)
-    actual.fill(255)  # a stream that nvCOMP does not answer for must not pass
+    actual.fill(255)  # a stream that nvCOMP leaves out must not pass for a good one
     status.fill(255)
     bad.fill(255)
     answer = function(library, algorithm, "Async")(
         place, place + 8 * count, place + 16 * count, device.address(actual), count,
-        device.address(room), scratch, place + 24 * count, options(), device.address(status), stream,
+        device.address(temporary), nbytes, place + 24 * count, options(), device.address(status), stream,
     )  # fmt: skip
     require(answer, algorithm, "decompression")
     expected = table[2 * count : 3 * count]
@@ -212,5 +219,6 @@ def _launch(
 
 
 def require(status: int, algorithm: Algorithm, what: str) -> None:
+    """DeviceError for a status of nvCOMP other than success."""
     if status:
         raise DeviceError(f"nvCOMP {algorithm.name}: {what} failed with status {status}")
