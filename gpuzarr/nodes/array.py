@@ -32,7 +32,7 @@ from gpuzarr.stores.contract import Store
 
 if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport
-    from gpuzarr.write.strategy import Writable
+    from gpuzarr.write.target import Writable
 
 DEFAULT = Options()
 MAX_ITERATED_BYTES = 64 << 20  # of the rows that an iteration holds
