@@ -173,7 +173,7 @@ def test_reports_and_plans(name: str, tmp_path: Path, device: Device) -> None:
     assert (
         sum(f.stat().st_size for f in tmp_path.rglob("c/**/*") if f.is_file()) >= said["stored_bytes"] or "v2" in name
     )
-    where = device.name if device.gpu else "host"
+    where = device.name if device.gpu else "cpu"
     codec = "zlib" if name == "v2 zlib" else "zstd"
     assert said["codecs"][-1][0].endswith(codec) and said["codecs"][-1][1] == where
     if device.gpu:
@@ -193,7 +193,7 @@ def test_the_plan_says_why_the_host_encodes(tmp_path: Path, gpu: Device) -> None
     a = create(tmp_path / "a", "host codec", gpu)
     planned = a.explain_write(0)
     assert planned.gpu_encode == "no" and "bz2" in planned.because and planned.because in str(planned)
-    assert planned.codecs[-1][1] == "host"
+    assert planned.codecs[-1][1] == "cpu"
     large = gpuzarr.create_array(
         tmp_path / "b",
         shape=(5 << 20,),
