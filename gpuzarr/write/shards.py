@@ -19,7 +19,7 @@ from gpuzarr.indexing.locate import Located, Route
 from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
 from gpuzarr.stores.contract import MISSING, Objects, Sink
 from gpuzarr.write.target import Target
-from gpuzarr.write.thresholds import MAX_COPIED_BYTES, MAX_JOINED_CHUNK_BYTES
+from gpuzarr.write.thresholds import MAX_COPIED_BYTES, MAX_PACKED_CHUNK_BYTES
 
 
 class Shard:
@@ -130,8 +130,8 @@ class Shard:
         total = int(encoded.sizes.sum())
         sink, start = self._reserved(total)
         offsets = start + np.cumsum(encoded.sizes) - encoded.sizes
-        if total <= len(encoded) * MAX_JOINED_CHUNK_BYTES or _in_a_row(encoded):
-            sink.write(_joined(encoded), start)
+        if total <= len(encoded) * MAX_PACKED_CHUNK_BYTES or _in_a_row(encoded):
+            sink.write(_packed(encoded), start)
         else:
             for i, offset in enumerate(offsets.tolist()):
                 sink.write(encoded.on_host(i), offset)
@@ -156,7 +156,7 @@ def _in_a_row(encoded: EncodedBatch) -> bool:
     return bool((np.diff(encoded.starts) == encoded.sizes[:-1]).all())
 
 
-def _joined(encoded: EncodedBatch) -> np.ndarray:
+def _packed(encoded: EncodedBatch) -> np.ndarray:
     """The chunks one after another; a view where they lie so."""
     if _in_a_row(encoded):
         data = encoded.data if encoded.host is None else encoded.host

@@ -6,6 +6,6 @@ MAX_LISTED_CHUNKS = 1024  # whose keys are made at once
 MAX_LOCKED_CHUNKS = 64  # covered in part, whose locks are held at once
 MAX_LOCKED_SHARDS = 8
 MAX_OPEN_SHARDS = 64  # of a writer
-MAX_JOINED_CHUNK_BYTES = 1 << 16  # mean of inner chunks that are joined before they go to the store
+MAX_PACKED_CHUNK_BYTES = 1 << 16  # mean of inner chunks that are packed into one piece before they are stored
 MAX_COPIED_BYTES = 8 << 20  # of inner chunks that are copied at once as they are stored
 MAX_WAITING_REGIONS = 256  # of a writer, for their neighbours
