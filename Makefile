@@ -20,7 +20,7 @@ help:
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
 	@echo "make bench-gpu   the same on a GPU in under 9 minutes: decoding, kernels, whole reads and writes; with plots (gpu-session/)"
-	@echo "make prove-gpu   all that is to be shown on a GPU: tests, compute-sanitizer, probes, benchmarks (ARGS='--steps suite,probe')"
+	@echo "make prove-gpu   all that is to be shown on a GPU: tests, compute-sanitizer, probes, benchmarks (ARGS='--session 1', ARGS='--steps suite,probe')"
 	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"
 
@@ -51,7 +51,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.write_local
 
 bench-gpu: $(DEMO)
-	$(BIN)/python -m benchmarks.prove --steps bench --seconds 530 $(ARGS)
+	$(BIN)/python -m benchmarks.prove --session 2 $(ARGS)
 
 prove-gpu: $(VENV)/.test.stamp $(DEMO)
 	$(BIN)/python -m benchmarks.prove $(ARGS)

@@ -126,8 +126,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, help="where the JSON goes (default: the user's cache folder)")
+    parser.add_argument("--if-missing", action="store_true", help="only where no constants are kept yet")
+    parser.add_argument("--tiny", action="store_true", help="small enough for the emulated device; means nothing")
     options = parser.parse_args(arguments)
-    costs = measure(gpu.device(options.device), repeats=options.repeats)
+    if options.if_missing and (costs := cost.calibrated()) != Costs():
+        print(f"{shown(costs)}\nkept already")
+        return
+    size = {"stream": 4 << 10, "many": 4} if options.tiny else {}
+    costs = measure(gpu.device(options.device), repeats=options.repeats, **size)
     print(f"{shown(costs)}\nkept in {cost.save(costs, options.output)}")
 
 

@@ -6,9 +6,11 @@ What runs on the CPU has a copy between it and the GPU, which counts.
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +51,38 @@ def enable_gpu(device: Device) -> Reader | None:
     return _on_gpu("zarr enable_gpu", lambda path: str(path), device)
 
 
+TRIAL = """
+import sys, tempfile, numpy, zarr
+from kvikio.zarr import GDSStore
+with tempfile.TemporaryDirectory() as folder:
+    zarr.create_array(folder, data=numpy.ones(1000, "f4"), chunks=100)
+    with zarr.config.set({"buffer": "zarr.buffer.gpu.Buffer", "ndbuffer": "zarr.buffer.gpu.NDBuffer"}):
+        zarr.open_array(GDSStore(folder), mode="r")[...]
+"""
+
+
+def fails(code: str, seconds: float) -> str:
+    """Why a program does not come to its end in time; "" where it does."""
+    command = [sys.executable, "-c", code]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return f"it takes more than {seconds:.0f} seconds"
+    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1] if done.returncode else ""
+
+
+@cache
+def gds_store_works() -> bool:
+    """Tried in another process: it may hang, and must not hold up all the others."""
+    if why := fails(TRIAL, 40):
+        print(f"kvikio GDSStore is left out: {why}")
+    return not why
+
+
 def gds_store(device: Device) -> Reader | None:
-    """kvikio's store for zarr-python. None without CuPy or kvikio."""
-    if importlib.util.find_spec("cupy") is None or importlib.util.find_spec("kvikio") is None:
+    """kvikio's store for zarr-python. None without CuPy or kvikio, and where it does not work."""
+    there = all(importlib.util.find_spec(name) for name in ("cupy", "kvikio"))
+    if not there or not gds_store_works():
         return None
     from kvikio.zarr import GDSStore
 

@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import is_finished
+
 COLOURS = ("#1b7837", "#762a83", "#2166ac", "#b2182b", "#bf812d", "#35978f", "#878787", "#d6604d")
 BAR, LEFT, WIDTH = 14, 260, 620  # pixels
 
@@ -52,6 +54,9 @@ def main(arguments: list[str]) -> None:
     for name in arguments:
         path = Path(name)
         result = json.loads(path.read_text())
+        if not is_finished(result):
+            print(f"{name} is not finished: no picture")
+            continue
         title = f"{result['benchmark']}, GB/s; {result['gpu'] or result['cpu']}, {result['date'][:10]}"
         path.with_suffix(".svg").write_text(svg(title, groups(result)))
 

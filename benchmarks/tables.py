@@ -1,7 +1,7 @@
 """The README's tables, made from committed results: `python -m benchmarks.tables` writes them where its markers stand.
 
-A table stands between `<!-- table NAME -->` and `<!-- end -->`. Those of the GPU come from the newest session of
-`benchmarks.prove` in benchmarks/results/ that has the benchmark in question.
+A table stands between `<!-- table NAME -->` and `<!-- end -->`. Those of the GPU come from the sessions of
+`benchmarks.prove` in benchmarks/results/ on one model of GPU: of each benchmark the newest one that came to its end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import RESULTS
+from benchmarks.timing import RESULTS, is_finished
 
 README = Path(__file__).parents[1] / "README.md"
 PEERS = {"zarr-python": ("zarr-python", "zarr fused"), "zarrs": ("zarrs",), "tensorstore": ("tensorstore",)}
@@ -53,20 +53,30 @@ def rate(row: dict[str, Any], names: Sequence[str]) -> str:
 
 def gpu(folder: Path) -> str:
     """What was measured on a GPU, or that nothing was."""
-    parts = [made(session) for name, made in MADE.items() if (session := newest(folder, name))]
-    return "\n".join(parts) or NOT_YET
+    found = of_one_gpu(measured(folder))
+    return "\n".join(made(found[name]) for name, made in MADE.items() if name in found) or NOT_YET
 
 
-def newest(folder: Path, name: str) -> dict[str, Any] | None:
-    """The last session on a GPU that has this benchmark."""
+def measured(folder: Path) -> list[dict[str, Any]]:
+    """Every benchmark of a GPU that came to its end, of all sessions, the oldest first."""
     sessions = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    having = [each for each in sessions if each.get("results", {}).get(name, {}).get("gpu")]
-    return max(having, key=lambda each: each["results"][name]["date"], default=None)
+    results = [result for session in sessions for result in session.get("results", {}).values()]
+    found = [each for each in results if each.get("benchmark") in MADE and each.get("gpu") and is_finished(each)]
+    return sorted(found, key=lambda result: result["date"])
 
 
-def whole(session: dict[str, Any], name: str, what: str) -> str:
+def of_one_gpu(results: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The newest result of each benchmark, all of one model of GPU: that with most of them, or else the newest."""
+    by_gpu: dict[str, dict[str, dict[str, Any]]] = {}
+    for result in results:
+        by_gpu.setdefault(result["gpu"], {})[result["benchmark"]] = result
+    return max(
+        by_gpu.values(), default={}, key=lambda found: (len(found), max(each["date"] for each in found.values()))
+    )
+
+
+def whole(result: dict[str, Any], what: str) -> str:
     """Readers or writers of whole arrays."""
-    result = session["results"][name]
     names = list(dict.fromkeys(peer for row in result["rows"] for peer in row["seconds"]))
     rows = [[row["row"], *(rate(row, [peer]) for peer in names), ceiling(row)] for row in result["rows"]]
     return f"{what}, GB/s of the array; {where(result)}:\n\n" + table(["", *names, "tightest ceiling"], rows)
@@ -81,9 +91,8 @@ def ceiling(row: dict[str, Any]) -> str:
     return f"{row['nbytes'] / found[name] / 1e9:.2f} ({name})"
 
 
-def decode(session: dict[str, Any]) -> str:
+def decode(result: dict[str, Any]) -> str:
     """Codecs over sizes of chunks."""
-    result = session["results"]["gpu_decode"]
     sizes = sorted({row["chunk"] for row in result["rows"]})
     cells = {(r["codec"], r["chunk"]): f"{r['GB/s']:.1f} ({r['of nvCOMP']:.2f})" for r in result["rows"]}
     codecs = dict.fromkeys(row["codec"] for row in result["rows"])
@@ -92,8 +101,7 @@ def decode(session: dict[str, Any]) -> str:
     return f"{what}; {where(result)}:\n\n" + table(["", *(f"{size >> 10} KiB chunks" for size in sizes)], rows)
 
 
-def kernels(session: dict[str, Any]) -> str:
-    result = session["results"]["gpu_kernels"]
+def kernels(result: dict[str, Any]) -> str:
     copy = result["ceilings"]["device copy"]
     rows = [[name, f"{rate:.0f}", f"{rate / copy:.2f}"] for name, rate in result["rates"].items()]
     what = f"Kernels, beside a copy on the device at {copy:.0f} GB/s"
@@ -109,8 +117,8 @@ def where(result: dict[str, Any]) -> str:
 
 
 MADE: dict[str, Callable[[dict[str, Any]], str]] = {
-    "gpu_read": lambda session: whole(session, "gpu_read", "From files in the page cache to an array on the GPU"),
-    "gpu_write": lambda session: whole(session, "gpu_write", "From an array on the GPU to files in the page cache"),
+    "gpu_read": lambda result: whole(result, "From files in the page cache to an array on the GPU"),
+    "gpu_write": lambda result: whole(result, "From an array on the GPU to files in the page cache"),
     "gpu_decode": decode,
     "gpu_kernels": kernels,
 }

@@ -209,6 +209,11 @@ def libraries() -> dict[str, Any]:
     return found
 
 
+def clocks() -> list[str]:
+    """What the driver says of clocks, and of what holds them down; nothing without a driver."""
+    return _said(["nvidia-smi", "-q", "-d", "CLOCK,PERFORMANCE"])
+
+
 def _said(command: list[str], folder: Path | None = None) -> list[str]:
     """The lines that a program prints; none where it is not there or fails."""
     try:
@@ -221,7 +226,19 @@ def trace(name: str, output: Path | None, **results: Any) -> None:
     """Write results/NAME.json (or `output`)."""
     output = output or RESULTS / f"{name}.json"
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"benchmark": name, **machine(), **results}, indent=1) + "\n")
+    write(output, {"benchmark": name, **machine(), **results})
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """As JSON, so that no reader sees half of it, however this process ends."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(document, indent=1) + "\n")
+    part.replace(path)
+
+
+def is_finished(result: dict[str, Any]) -> bool:
+    """Whether a benchmark came to its end: what it traces on its way lacks parts."""
+    return not result.get("settings", {}).get("unfinished")
 
 
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:

@@ -1,30 +1,57 @@
-"""Read and write Zarr arrays with the GPU, or on the CPU with the same API and the same values."""
+"""Read and write Zarr arrays with a GPU, or on the CPU with the same API and the same values.
+
+`gpuzarr.open` opens an array or a group, `gpuzarr.create_array` makes an array. Importing the package loads
+none of its parts: each is loaded when a name of it is first used.
+"""
 
 from __future__ import annotations
 
-from gpuzarr.api.creating import array, create, empty, from_array, full, group, ones, zeros
-from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
-from gpuzarr.api.saving import consolidate_metadata, create_group, save, save_array, save_group
-from gpuzarr.api.warm_up import warmup
-from gpuzarr.devices.select import release
-from gpuzarr.errors import (
-    ChunkError,
-    ClosedError,
-    DeviceError,
-    ExistsError,
-    GpuZarrError,
-    MetadataError,
-    NoMemoryError,
-    NotFoundError,
-    ReadOnlyError,
-    SelectionError,
-    StoreError,
-    UnsupportedError,
-    ValueKindError,
-)
-from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import create_array
-from gpuzarr.nodes.group import Group
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpuzarr.api.creating import array, create, empty, from_array, full, group, ones, zeros
+    from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
+    from gpuzarr.api.saving import consolidate_metadata, create_group, save, save_array, save_group
+    from gpuzarr.api.warm_up import warmup
+    from gpuzarr.devices.select import release
+    from gpuzarr.errors import (
+        ChunkError,
+        ClosedError,
+        DeviceError,
+        ExistsError,
+        GpuZarrError,
+        MetadataError,
+        NoMemoryError,
+        NotFoundError,
+        ReadOnlyError,
+        SelectionError,
+        StoreError,
+        UnsupportedError,
+        ValueKindError,
+    )
+    from gpuzarr.nodes.array import Array
+    from gpuzarr.nodes.create import create_array
+    from gpuzarr.nodes.group import Group
+    from gpuzarr.stores.local.store import LocalStore
+
+_MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
+    "api.creating": ("array", "create", "empty", "from_array", "full", "group", "ones", "zeros"),
+    "api.opening": ("load", "open", "open_array", "open_consolidated", "open_group"),
+    "api.saving": ("consolidate_metadata", "create_group", "save", "save_array", "save_group"),
+    "api.warm_up": ("warmup",),
+    "devices.select": ("release",),
+    "errors": (
+        *("ChunkError", "ClosedError", "DeviceError", "ExistsError", "GpuZarrError", "MetadataError"),
+        *("NoMemoryError", "NotFoundError", "ReadOnlyError", "SelectionError", "StoreError"),
+        *("UnsupportedError", "ValueKindError"),
+    ),
+    "nodes.array": ("Array",),
+    "nodes.create": ("create_array",),
+    "nodes.group": ("Group",),
+    "stores.local.store": ("LocalStore",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +62,7 @@ __all__ = [
     "ExistsError",
     "GpuZarrError",
     "Group",
+    "LocalStore",
     "MetadataError",
     "NoMemoryError",
     "NotFoundError",
@@ -65,3 +93,14 @@ __all__ = [
     "warmup",
     "zeros",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"gpuzarr.{_MODULE_OF[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""`python -m gpuzarr` is `gpuzarr`."""
+"""Run the command line by `python -m gpuzarr`."""
 
 import sys
 

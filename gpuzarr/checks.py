@@ -1,4 +1,4 @@
-"""What a JSON value must be: each function returns the value checked, or raises MetadataError naming the field."""
+"""Checks of JSON values. Each function returns the value, or raises MetadataError, which names the field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _short.maxlevel = 4
 
 
 def shown(value: Any) -> str:
-    """A short repr for messages, of whatever a document holds."""
+    """A short repr of any value, for messages."""
     try:
         return _short.repr(value)
     except (ValueError, RecursionError):  # an int of thousands of digits; the stack is nearly used up already
@@ -28,7 +28,7 @@ def shown(value: Any) -> str:
 
 @contextmanager
 def at(where: str) -> Iterator[None]:
-    """Put the name of a file or field in front of the message of a MetadataError."""
+    """Put the name of a document or field in front of the message of a MetadataError raised within."""
     try:
         yield
     except RecursionError as error:
@@ -42,40 +42,44 @@ def at(where: str) -> Iterator[None]:
 
 
 def mapping(value: Any, field: str) -> dict[str, Any]:
+    """A JSON object."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise MetadataError(f"{field} must be a JSON object, not {shown(value)}")
     return value
 
 
 def sequence(value: Any, field: str) -> list[Any]:
+    """A JSON array."""
     if not isinstance(value, list | tuple):
         raise MetadataError(f"{field} must be a list, not {shown(value)}")
     return list(value)
 
 
 def integer(value: Any, field: str, low: int = 0, high: int = INT64_MAX) -> int:
+    """An integer from `low` to `high`, both included."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise MetadataError(f"{field} must be an integer from {low} to {high}, not {shown(value)}")
     return value
 
 
 def lengths(value: Any, field: str, ndim: int | None = None) -> tuple[int, ...]:
-    """A shape: one integer >= 0 an axis, `ndim` of them if that is given."""
+    """A shape: an integer >= 0 for each axis; `ndim` of them if that is given."""
     members = sequence(value, field)
     if len(members) > NDIM_MAX or ndim not in (None, len(members)):
-        wanted = f"at most {NDIM_MAX} members" if ndim is None else f"{ndim} members, one an axis of the shape"
+        wanted = f"at most {NDIM_MAX} members" if ndim is None else f"{ndim} members, one for each axis of the shape"
         raise MetadataError(f"{field} must have {wanted}, not {len(members)}")
     return tuple(integer(member, f"{field}[{i}]") for i, member in enumerate(members))
 
 
 def required(document: dict[str, Any], field: str) -> Any:
+    """The member `field` of a document, which must have it."""
     if field not in document:
         raise MetadataError(f"{field} is missing")
     return document[field]
 
 
 def named(value: Any, field: str) -> tuple[str, dict[str, Any]]:
-    """Name and configuration of a v3 extension point: an object, or its name alone (short-hand of spec 3.1)."""
+    """The name and configuration of a v3 extension: an object, or a name alone (the short form of spec 3.1)."""
     value = {"name": value} if isinstance(value, str) else mapping(value, field)
     name = required(value, "name") if "name" in value else None
     if not isinstance(name, str):
@@ -85,7 +89,7 @@ def named(value: Any, field: str) -> tuple[str, dict[str, Any]]:
 
 
 def known(value: dict[str, Any], field: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """`value`, if it has no other members than `names`."""
+    """An object that has no members but `names`."""
     unknown = sorted(set(value) - set(names))
     if unknown:
         raise MetadataError(f"{field} has unknown members {shown(unknown)}")

@@ -1,8 +1,8 @@
-"""What can go wrong, in the words of a user.
+"""The errors of this library.
 
-Every error that gpuzarr itself raises is a `GpuZarrError` and also the builtin that a user would
-expect. `CodecError` and `NvcompError` are how the lower floors say which chunk of a batch is bad;
-the read and write paths turn them into `ChunkError`, which names the place.
+Each one that users meet is a `GpuZarrError` and also the builtin that they would expect (`KeyError`, `ValueError`).
+`CodecError` and `RangeError` tell within the library which chunk of a batch is bad; the read and write paths turn them
+into `ChunkError`, which says where the chunk is.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class GpuZarrError(Exception):
-    """Any error that gpuzarr itself raises."""
+    """Any error that this library raises itself."""
 
 
 class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
-    """No array or group at that path."""
+    """No array or group exists at a path."""
 
     def __str__(self) -> str:  # KeyError would show the repr
         return str(self.args[0]) if self.args else ""
 
 
 class ExistsError(GpuZarrError, FileExistsError, ValueError):
-    """There is an array or group at that path already, another one than was asked for."""
+    """Another array or group than the one asked for exists at a path."""
 
 
 class ReadOnlyError(GpuZarrError, PermissionError, ValueError):
-    """What was opened for reading was to be written."""
+    """Writing to an array or a group that was opened for reading only."""
 
 
 class ClosedError(GpuZarrError, ValueError):
-    """A writer that was closed was to write."""
+    """Writing by a writer that was closed."""
 
 
 class ValueKindError(GpuZarrError, ValueError):
-    """The value that was to be written has another shape, or elements that the array cannot hold."""
+    """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 
 
 class MetadataError(GpuZarrError, ValueError):
-    """The metadata is there, but wrong; the message names the file and the field."""
+    """Metadata is wrong, or would be; the message names the document and the field."""
 
 
 class UnsupportedError(MetadataError):
-    """The metadata may be right, but it asks for something that nobody here can do."""
+    """Metadata may be right, but asks for something that is not supported here."""
 
 
 class SelectionError(GpuZarrError, IndexError):
-    """The selection does not fit the array, or is of a kind that Zarr arrays do not take."""
+    """A selection does not fit the array, or is of a kind that Zarr arrays do not take."""
 
 
 class NoMemoryError(GpuZarrError, MemoryError):
-    """The memory that a read or a write needs is not there; the message names the array."""
+    """There is not enough memory for a read or a write; the message names the array."""
 
 
 class DeviceError(GpuZarrError, RuntimeError):
-    """The device that was asked for is not there, or cannot do this."""
+    """A device does not exist, lacks a package, or cannot do what was asked for."""
 
 
 class StoreError(GpuZarrError, OSError):
-    """The store could not be read or written."""
+    """A store cannot be read or written. `errno` is that of the operating system, if it has one."""
 
 
 def as_store_error(error: Exception, action: str, key: str, store: object) -> StoreError:
@@ -73,11 +73,11 @@ def as_store_error(error: Exception, action: str, key: str, store: object) -> St
 
 
 class StoreKindError(StoreError, TypeError, ValueError):
-    """What was given as a store is of no kind that we know; the message says which we know."""
+    """An object that is not a store, or a store of an unknown kind; the message lists the kinds that are known."""
 
 
 class RangeError(StoreError):
-    """Range `index` of those to be read reaches beyond its object."""
+    """A range reaches beyond the end of its object. `index`: its number among the ranges to be read."""
 
     def __init__(self, message: str, index: int) -> None:
         super().__init__(message)
@@ -85,9 +85,10 @@ class RangeError(StoreError):
 
 
 class CodecError(GpuZarrError, ValueError):
-    """A codec refused chunk `index` of the batch that it was given (None: not known which).
+    """A codec refuses a chunk.
 
-    `codec` is its name; the chain fills it in where the codec did not.
+    `index`: the number of the chunk in the batch (None: not known which). `codec`: the name of the codec; the chain
+    adds it if the codec did not.
     """
 
     def __init__(self, message: str, index: int | None = None, codec: str = "") -> None:
@@ -95,18 +96,37 @@ class CodecError(GpuZarrError, ValueError):
         self.index, self.codec = index, codec
 
 
-BAD_DATA_ERRORS = (
-    CodecError,
-    ArithmeticError,
-    TypeError,
-    ValueError,
-)  # what codecs raise for bytes and numbers that do not fit
+# raised by codecs for bytes and numbers that do not fit
+BAD_DATA_ERRORS = (CodecError, ArithmeticError, TypeError, ValueError)
 
-CHUNK_FAULTS = CodecError, RangeError  # what is blamed on the chunk that they tell by `index`
+CHUNK_FAULTS = CodecError, RangeError  # the fault of the chunk whose number is `index`
 
 
 class ChunkError(GpuZarrError, ValueError):
-    """A chunk could not be decoded. Attributes: `store array chunk key codec`; the cause is chained."""
+    """A chunk cannot be decoded. The cause is chained.
+
+    Attributes
+    ----------
+    store, array
+        The store, as text, and the path of the array in it.
+    chunk, key
+        The coordinates of the chunk in the chunk grid, and the key of the object that holds it.
+    codec
+        The name of the codec that refused it; "none" if the fault is of no codec.
+    problem
+        The message of the codec.
+
+    Examples
+    --------
+    >>> store = {}
+    >>> a = gpuzarr.array([1, 2, 3], store=store)
+    >>> store["c/0"] = store["c/0"][:-5]
+    >>> try:
+    ...     a[...]
+    ... except gpuzarr.ChunkError as error:
+    ...     print(error.chunk, error.key, error.codec)
+    (0,) c/0 zstd
+    """
 
     def __init__(self, problem: str, *, store: str, array: str, chunk: tuple[int, ...], key: str, codec: str) -> None:
         super().__init__(problem, store, array, chunk, key, codec)
@@ -126,7 +146,7 @@ def _chunk_error(problem: str, store: str, array: str, chunk: tuple[int, ...], k
 
 
 def naming_array(method: Method) -> Method:
-    """Let a method of an array raise NoMemoryError, naming the array, for a MemoryError of NumPy, CuPy or Python."""
+    """Make a method of an array raise NoMemoryError, which names the array, in place of any MemoryError."""
 
     @wraps(method)
     def run(self: Any, *args: Any, **options: Any) -> Any:

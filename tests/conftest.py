@@ -46,6 +46,11 @@ def host_array(result):
     return result.get() if hasattr(result, "get") else np.asarray(result)
 
 
+def examples(number):
+    """How many a property is tried on: `number`, or fewer where a tool makes each of them slow."""
+    return min(number, int(os.environ.get("GPUZARR_EXAMPLES", number)))
+
+
 def complete(device):
     """Look at what the device has to tell of what was launched."""
     if look := device.checked():

@@ -2,11 +2,12 @@
 
 A test that is marked `damaging` is run on `cuda` by a child: one process for all cases of a test function, and another
 one for the rest after each failure, death or hang. The parent sets its fixtures up, and tells what the child found.
+
+Where any other test ends CUDA, its process ends with status `GONE`: the tests after it would all fail for its reason.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,15 +17,18 @@ from typing import Any
 
 import pytest
 
+from benchmarks import tell
 from benchmarks.watch import hung
+from gpuzarr.devices.select import why_not_cuda
 
-VARIABLE = "GPUZARR_DAMAGING"  # in the child: the file that it tells to
+VARIABLE = "GPUZARR_DAMAGING"  # set in the child
 SECONDS = float(os.environ.get("GPUZARR_DAMAGING_SECONDS", 90))  # for one test; CUDA's start is among the first one's
-FAILURES = 8  # of the cases of one function; the others are not tried after so many
+FAILURES = int(os.environ.get("GPUZARR_DAMAGING_FAILURES", 8))  # of one function's cases; then no others are tried
+GONE = 77  # pytest's own statuses end at 5
 
 Found = tuple[str, str]  # "passed", "skipped" or "failed", and why
 _found = pytest.StashKey[dict[str, Found]]()
-_told = pytest.StashKey[list[Any]]()
+_failed = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,58 +87,50 @@ def child(root: Path, nodes: list[str]) -> dict[str, Found]:
     with tempfile.TemporaryDirectory() as folder:
         told, log = Path(folder, "told"), Path(folder, "log")
         told.touch()
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *nodes]
+        how = "-q", "-x", "-p", "no:cacheprovider", "-p", "benchmarks.tell", "--tell", str(told)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=root, env={**os.environ, VARIABLE: str(told)}, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "pytest", *how, *nodes],
+                cwd=root,
+                env={**os.environ, VARIABLE: "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
             is_hung = hung(process, told, SECONDS)
         tail = log.read_text(errors="replace")[-3000:]
-        found, begun = _read(told)
-    if begun is None and not found:
+        ended, begun = tell.read(told)
+    found = {test: (each["outcome"], each["why"]) for test, each in ended.items()}
+    if begun is None and found.keys().isdisjoint(nodes):
         begun = nodes[0]
     if begun is not None:
-        how = f"did nothing for {SECONDS:.0f} seconds" if is_hung else f"ended with status {process.returncode}"
-        found[begun] = ("failed", f"the process of this test {how}; cases before it there: {len(found)}\n{tail}")
+        end = f"did nothing for {SECONDS:.0f} seconds" if is_hung else f"ended with status {process.returncode}"
+        found[begun] = ("failed", f"the process of this test {end}; cases before it there: {len(found)}\n{tail}")
     return found
-
-
-def _read(told: Path) -> tuple[dict[str, Found], str | None]:
-    """What was found, and the node that was begun and not ended."""
-    found: dict[str, Found] = {}
-    begun = None
-    for line in told.read_text().splitlines():
-        node, outcome, why = json.loads(line)
-        if outcome == "begun":
-            begun = node
-        else:
-            found[node], begun = (outcome, why), None
-    return found, begun
-
-
-def _tell(node: str, outcome: str, why: str = "") -> None:
-    with open(os.environ[VARIABLE], "a") as file:
-        file.write(json.dumps([node, outcome, why]) + "\n")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Any:
-    """In the child: tell when a test begins, and how it ended."""
-    if VARIABLE not in os.environ:
-        return (yield)
-    item.config.stash[_told] = []
-    _tell(item.nodeid, "begun")
-    done = yield
-    reports = item.config.stash[_told]
-    worst = next((r for kind in ("failed", "skipped") for r in reports if r.outcome == kind), reports[-1])
-    why = worst.longrepr[2] if isinstance(worst.longrepr, tuple) else worst.longreprtext
-    _tell(item.nodeid, worst.outcome, why)
-    return done
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
-    if VARIABLE in os.environ:
-        item.config.stash[_told].append(report)
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """After a failure, end the process where CUDA works in it no more."""
+    done = yield
+    if item.stash.get(_failed, False) and VARIABLE not in os.environ and (why := lost()):
+        pytest.exit(f"CUDA works no more after {item.nodeid} ({why}); benchmarks.suite runs the rest", GONE)
+    return done
+
+
+def lost() -> str:
+    """Why CUDA works no more in this process: an illegal access is the answer to all that is asked later. "" if it
+    works, or is not used."""
+    if "cupy" not in sys.modules or why_not_cuda(0):
+        return ""
+    try:
+        sys.modules["cupy"].cuda.runtime.deviceSynchronize()
+    except Exception as error:  # CuPy's own, by version
+        return f"{type(error).__name__}: {error}"
+    return ""

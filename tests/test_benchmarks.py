@@ -91,3 +91,25 @@ def test_limit_decodes_the_whole_array(dtype: str, tmp_path: Path) -> None:
             chunks = layouts.encoded_chunks(path, layout, values.shape)
             decoded = limit.bare_loop(chunks, layout.decoder(), values.nbytes)()
             assert np.array_equal(np.sort(decoded), np.sort(values.view(np.uint8).ravel())), layout.name
+
+
+def test_a_peer_that_hangs_or_fails_is_left_out() -> None:
+    from benchmarks import gpu_peers
+
+    assert gpu_peers.fails("while True: pass", 1) == "it takes more than 1 seconds"
+    assert gpu_peers.fails("raise ValueError('no library')", 60) == "ValueError: no library"
+    assert gpu_peers.fails("import os; os.abort()", 60) != "" and gpu_peers.fails("pass", 60) == ""
+
+
+def test_a_store_that_does_not_work_is_no_peer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import gpu_peers
+    from gpuzarr.devices.cpu import CPU
+
+    there = ("cupy", "kvikio")
+    monkeypatch.setattr(gpu_peers.importlib.util, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(gpu_peers, "fails", lambda code, seconds: "no libcufile")
+    gpu_peers.gds_store_works.cache_clear()
+    assert gpu_peers.gds_store(CPU) is None and "no libcufile" in capsys.readouterr().out
+    gpu_peers.gds_store_works.cache_clear()

@@ -16,7 +16,7 @@ from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from tests.conftest import host_array
+from tests.conftest import examples, host_array
 from tests.test_kernels import bitunshuffled
 from tests.test_place import check
 from tests.test_planes import array_of, blosc, lay, names, shuffling, smooth  # noqa: F401 (a fixture)
@@ -30,7 +30,7 @@ def stored_as(kind, elements):
     return shuffling(elements, (0, 1, 2, 3) if np.dtype(kind).itemsize == 1 else (0, 1, 2))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_rows_of_any_selection(threads, data):
     """Rows of 16 elements or more, of chunks of every kind, that begin and end anywhere in blocks and in the result."""
@@ -84,7 +84,7 @@ def test_reads_of_blosc(gpu, tmp_path, names, cname, dtype):  # noqa: F811
         assert "bitunshuffle" in seen and kernel not in seen
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_regions_of_any_chunks(gpu, tmp_path_factory, data):
     """Against c-blosc: any element, block, inner codec and order of bytes; regions that begin and end anywhere."""

@@ -12,6 +12,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.cli import main
+from gpuzarr.cli.info import below
 
 zarr = pytest.importorskip("zarr")
 numcodecs = pytest.importorskip("numcodecs")
@@ -139,3 +140,14 @@ def test_a_broken_node_of_consolidated_metadata_hides_no_other(
     (tmp_path / ".zmetadata").write_text(json.dumps(summary))
     found = nodes(tmp_path, capsys)
     assert found["/a/bad"]["kind"] == "error" and found["/a/good"]["kind"] == "array"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_sizes_are_those_of_the_store_whatever_it_is(zarr_format: int, tmp_path: Path) -> None:
+    values = np.arange(60, dtype="i4").reshape(10, 6)
+    for kept in ({}, tmp_path / "folder"):
+        root = gpuzarr.create_group(kept, zarr_format=zarr_format)
+        root.create_array("a/b", data=values, chunks=(5, 6), compressors=None)
+        group, array = below(root)
+        assert (group["path"], array["path"], array["kind"]) == ("/a", "/a/b", "array")
+        assert (array["stored_bytes"], array["stored_objects"]) == (values.nbytes, 2)

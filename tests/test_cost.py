@@ -186,3 +186,17 @@ def test_calibration_runs(tmp_path):
     assert set(measured.rates) == set(ALGORITHMS) and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
     assert "one core" in calibrate.shown(measured)
     assert cost.loads(cost.save(measured, tmp_path / "costs.json").read_text()) == measured
+
+
+def test_calibration_where_constants_are_missing(tmp_path, monkeypatch):
+    from benchmarks import calibrate
+
+    measured = Costs({"zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
+    asked = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(calibrate, "measure", lambda *arguments, **options: asked.append(options) or measured)
+    for _ in range(2):
+        calibrate.main(["--device", "cpu", "--if-missing"])
+    assert len(asked) == 1 and cost.calibrated() == measured
+    calibrate.main(["--device", "cpu"])
+    assert len(asked) == 2

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from gpuzarr.devices.cpu import Cpu
@@ -106,3 +107,18 @@ def test_a_forked_child_has_helpers_of_its_own() -> None:
         host.each(done.append, range(10))
         os._exit(0 if len(done) == 20 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_of_several_errors_that_of_the_first_item_is_raised() -> None:
+    device = Cpu(4)
+    for seed in range(50):
+        bad = set(np.random.default_rng(seed).choice(40, 6, replace=False).tolist())
+
+        def work(item: int, bad: set[int] = bad) -> None:
+            time.sleep(0.0002 * (item % 3))
+            if item in bad:
+                raise ValueError(item)
+
+        with pytest.raises(ValueError) as caught:
+            device.each(work, range(40))
+        assert caught.value.args == (min(bad),)

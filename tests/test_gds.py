@@ -91,10 +91,13 @@ def kvikio(monkeypatch: pytest.MonkeyPatch) -> Any:
     }.items():
         monkeypatch.setitem(sys.modules, name, part)
     monkeypatch.setattr(gds, "find_spec", lambda name: name == "kvikio")
+    monkeypatch.setattr(gds, "_opened_apart", lambda path: "")  # in another process there is no such stub
     monkeypatch.setattr(CuFile, "opened", 0)
+    gds._FOUND.clear()
     gds.why_not.cache_clear()
     yield module
     gds.FILES.clear()
+    gds._FOUND.clear()
     gds.why_not.cache_clear()
 
 
@@ -207,3 +210,41 @@ def test_threads_that_open_files_at_once_leave_the_settings_of_others(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(open_, paths))
     assert CuFile.mode == "auto"
+
+
+OPENS = {
+    "spins": "while True: pass",
+    "refuses": "raise RuntimeError('no driver')",
+    "dies": "import os; os.abort()",
+    "opens": "assert path and how == 'r'",
+}
+
+
+@pytest.mark.parametrize("how", OPENS)
+def test_a_file_is_opened_in_another_process_first(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cuFile does where it cannot start, by a package of its name that the other process imports."""
+    package = tmp_path / "kvikio"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        f"class CuFile:\n  def __init__(self, path, how):\n    {OPENS[how]}\n  def close(self): pass\n"
+        "class CompatMode:\n  OFF = 1\n"
+    )
+    (package / "defaults.py").write_text("import contextlib\nset = lambda settings: contextlib.nullcontext()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(gds, "SECONDS", 2.0 if how == "spins" else 60.0)
+    said = gds._opened_apart(str(package / "defaults.py"))
+    assert (said == "") == (how == "opens")
+    assert {"spins": "within 2 seconds", "refuses": "no driver", "dies": "status -6", "opens": ""}[how] in said
+
+
+def test_a_trial_that_fails_is_the_reason_and_is_made_once(
+    tmp_path: Path, kvikio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is opened in this process after it, in no folder of the file system."""
+    tried: list[str] = []
+    monkeypatch.setattr(gds, "_opened_apart", lambda path: tried.append(path) or "it spins")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"x")
+        assert "it spins" in (gds.why_not(str(tmp_path / name)) or "")
+    assert len(tried) == 1 and CuFile.opened == 0

@@ -1,4 +1,7 @@
-"""Processes of their own for damaging tests: what dies, hangs or fails in one is a failure of that test alone."""
+"""Processes of their own for damaging tests: what dies, hangs or fails in one is a failure of that test alone.
+
+And what ends CUDA for all tests after it ends their process.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import pytest
+
+from benchmarks import tell
+from tests import isolation
+from tests.conftest import examples
+
 ROOT = Path(__file__).parent.parent
-CONFTEST = "import tests.isolation\nfrom tests.isolation import *\ntests.isolation.FAILURES = 4\n"
+CONFTEST = "import tests.isolation\nfrom tests.isolation import *\n"
 TESTS = """
 import os, time
 import pytest
@@ -51,6 +61,7 @@ def suite(folder: Path, *arguments: str) -> tuple[dict[str, str], dict[str, str]
     (folder / "test_it.py").write_text(TESTS)
     (folder / "pytest.ini").write_text("[pytest]\n")
     more = {"PYTHONPATH": str(ROOT), "PIDS": str(folder / "pids"), "GPUZARR_DAMAGING_SECONDS": "3"}
+    more["GPUZARR_DAMAGING_FAILURES"] = "4"
     more["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | more
     command = [sys.executable, "-m", "pytest", "-q", "--junit-xml", "out.xml", *arguments]
@@ -93,3 +104,56 @@ def test_where_all_fail_not_all_are_tried(tmp_path: Path) -> None:
     assert sum(outcome == "failure" for outcome in outcomes.values()) == 9
     died = [line for line in output.splitlines() if line.startswith("the process of this test ended with status -6")]
     assert len(died) == 4 and "not run: 4 other cases failed" in output
+
+
+LOSES = """
+import os
+import pytest
+import tests.isolation
+
+tests.isolation.lost = lambda: "illegal address" if os.path.exists("lost") else ""
+
+def test_fails(): assert False
+def test_loses():
+    open("lost", "w").close()
+    assert False
+def test_after(): pass
+"""
+
+
+def test_a_process_ends_with_the_test_that_lost_cuda(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(LOSES)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    environment = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    how = ["-p", "benchmarks.tell", "--tell", "told"]
+    command = [sys.executable, "-m", "pytest", "-q", *how]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == isolation.GONE and "illegal address" in done.stdout
+    found, begun = tell.read(tmp_path / "told")
+    assert {test: each["outcome"] for test, each in found.items()} == {
+        "test_it.py::test_fails": "failed",
+        "test_it.py::test_loses": "failed",
+    }
+    assert begun is None
+
+
+def test_cuda_is_lost_where_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def synchronize() -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    runtime = SimpleNamespace(deviceSynchronize=synchronize)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
+    monkeypatch.setattr(isolation, "why_not_cuda", lambda number: "no driver")
+    assert isolation.lost() == ""
+    monkeypatch.setattr(isolation, "why_not_cuda", lambda number: None)
+    assert "illegal memory access" in isolation.lost()
+    runtime.deviceSynchronize = lambda: None
+    assert isolation.lost() == ""
+
+
+def test_a_tool_can_ask_for_fewer_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPUZARR_EXAMPLES", raising=False)
+    assert examples(40) == 40
+    monkeypatch.setenv("GPUZARR_EXAMPLES", "5")
+    assert examples(40) == 5 and examples(3) == 3

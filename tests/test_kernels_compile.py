@@ -48,6 +48,13 @@ def test_a_kernel_that_does_not_compile_says_why():
         kernels.nvrtc().compile("__global__ void f() { nonsense(); }", "f.cu", ("--gpu-architecture=sm_90",))
 
 
+def test_a_warning_is_an_error_where_it_is_strict():
+    source, options = "__global__ void f() { int unused; }", ("--gpu-architecture=sm_90",)
+    assert kernels.nvrtc().compile(source, "f.cu", options)[:4] == b"\x7fELF"
+    with pytest.raises(DeviceError, match="unused"):
+        kernels.nvrtc().compile(source, "f.cu", options, strict=True)
+
+
 def test_a_gpu_that_is_newer_than_the_compiler_gets_ptx(tmp_path, monkeypatch):
     assert kernels.known("sm_90", (80, 90, 100)) == "sm_90"
     assert kernels.known("sm_75", (80, 90)) == "sm_75"  # which will not compile, and says so

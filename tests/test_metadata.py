@@ -39,7 +39,7 @@ def test_a_byte_order_mark_is_passed_over():
 
 @pytest.mark.parametrize("path", ["../x", "a/../b", "a//b", "./a", "a/."])
 def test_paths_lead_nowhere_else(path):
-    with pytest.raises(MetadataError, match="no path of a node"):
+    with pytest.raises(MetadataError, match="not the path of a node"):
         metadata.node_path(path, "x")
 
 

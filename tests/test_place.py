@@ -20,7 +20,7 @@ from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.read.place import placeable
-from tests.conftest import host_array
+from tests.conftest import examples, host_array
 from tests.test_grid import axes, chunk_at
 
 DTYPES = ["u1", "i2", "f4", "c8", "f8", "c16"]
@@ -76,7 +76,7 @@ def random(shape, kind):
     return RNG.integers(0, 100, shape).astype(kind)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_selection_of_any_layout(threads, data):
     grid = data.draw(st.lists(axes(), min_size=0, max_size=3))

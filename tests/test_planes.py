@@ -15,14 +15,14 @@ from gpuzarr.gpu.place import Chunks
 from gpuzarr.gpu.planes import Planes
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
-from tests.conftest import host_array
+from tests.conftest import examples, host_array
 from tests.emulator.fences import fenced
 from tests.test_grid import axes
 from tests.test_place import check
 
 RNG = np.random.default_rng(11)
 SHUFFLED = ["i2", "f4", "f8", "c8", "c16"]
-slow = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def lay(device, pieces, offset):

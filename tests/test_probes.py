@@ -91,6 +91,10 @@ def test_a_batch_tells_what_happened() -> None:
     assert result.verdict(0, value[:-1] + b"?") == "wrong bytes, no error"
     made.target[int(made.starts[1]) - 1] = 0
     assert made.look().verdict(0, value) == "wrote beside its target"
+    unguarded = batch.prepare(device, "zstd", [stream], [3000], guarded=False)
+    unguarded.launch()
+    result = unguarded.look()
+    assert not result.guards and result.statuses == [0] and result.targets[0].tobytes() == value
 
 
 def test_what_the_real_library_says_without_a_gpu() -> None:

@@ -1,24 +1,33 @@
-"""A session on a GPU: each step ends in time and alone, whatever becomes of it; what it left is one document."""
+"""A session on a GPU: each step ends in time and alone, whatever becomes of it; what it left is never lost."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
 import time
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks import prove, suite
-from benchmarks.prove import Step
+from benchmarks import prove, session, tell
+from benchmarks.session import Session
+from benchmarks.steps import LEFT, Step
 
 
-def python(code: str) -> tuple[str, ...]:
-    return sys.executable, "-c", code
+def python(code: str, *arguments: str) -> tuple[str, ...]:
+    return sys.executable, "-c", code, *arguments
+
+
+def names(archive: Path) -> set[str]:
+    with tarfile.open(archive) as tar:
+        return {Path(name).name for name in tar.getnames()}
 
 
 def test_steps_end_alone_and_in_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,12 +38,13 @@ def test_steps_end_alone_and_in_time(tmp_path: Path, capsys: pytest.CaptureFixtu
         Step("is missing", (), 30, "a tool was not found"),
         Step("works", python("print('fine')"), 30),
     ]
-    begin = time.monotonic()
-    done = prove.run_all(chosen, tmp_path, 60)
-    assert [each["status"] for each in done] == [3, "ended after 1 seconds", "a tool was not found", 0]
+    begin, made = time.monotonic(), Session(tmp_path, {})
+    prove.run_all(chosen, made, 60)
+    assert [each["status"] for each in made.done] == [3, "ended after 1 seconds", "a tool was not found", 0]
     assert time.monotonic() - begin < 20 and (tmp_path / "works.log").read_text() == "fine\n"
     assert "why it fails" in capsys.readouterr().out
-    assert prove.run_all(chosen[3:], tmp_path, 0)[0]["status"] == "no time was left"
+    prove.run_all(chosen[3:], made, 0)
+    assert made.done[-1]["status"] == "no time was left"
 
 
 def test_what_an_earlier_session_left_is_not_taken_for_this_one(tmp_path: Path) -> None:
@@ -44,73 +54,102 @@ def test_what_an_earlier_session_left_is_not_taken_for_this_one(tmp_path: Path) 
     assert not left.exists()
 
 
-def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
-    steps = prove.steps(tmp_path)
-    names = [step.name for step in steps]
-    assert names[:3] == ["suite", "sanitizer-memcheck", "sanitizer-racecheck"] and len(names) == len(set(names))
-    modules = [step.command[2] for step in steps[3:]]
-    assert all(find_spec(module) for module in modules)
-    probes = {path.stem for path in (prove.ROOT / "benchmarks/probes").glob("*.py")} - {"__init__", "batch", "child"}
-    assert {f"benchmarks.probes.{name}" for name in probes - {"report"}} <= set(modules)
-    benchmarks = {path.stem for path in (prove.ROOT / "benchmarks").glob("gpu_*.py")} - {"gpu_peers"}
-    assert {f"benchmarks.{name}" for name in benchmarks} <= set(modules)
-    assert sum(step.seconds for step in steps if step.name.startswith("bench-")) <= 700
-    assert "tests/test_place.py" in steps[1].command or not steps[1].command
+def test_a_step_that_stretches_gets_what_others_do_not_need(tmp_path: Path) -> None:
+    first, second = Step("a", (), 10, stretches=True), Step("b", (), 30)
+    assert prove.limit([first, second], 100) == 70 and prove.limit([second, first], 100) == 30
+    assert prove.limit([first, second], 35) == 10 and prove.limit([first, second], 4) == 4
+    prove.run(Step("told", python("import sys; print(sys.argv[1])", LEFT), 30), tmp_path, 30)
+    assert (tmp_path / "told.log").read_text() == "15\n" and prove.measuring(200) == 175
 
 
-def test_steps_are_chosen_by_how_their_names_begin(tmp_path: Path) -> None:
-    steps = prove.steps(tmp_path)
-    chosen = prove.chosen_of(steps, "probe-crc32c,bench")
-    assert [step.name for step in chosen][:2] == ["probe-crc32c", "bench-gpu_decode"]
-    assert prove.chosen_of(steps, "") == steps
-    with pytest.raises(SystemExit, match="no step begins with"):
-        prove.chosen_of(steps, "suite,bunch")
+def test_damage_has_short_limits_unless_others_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUZARR_DAMAGING_FAILURES", "5")
+    code = "import os; print([os.environ['GPUZARR_DAMAGING_' + name] for name in ('SECONDS', 'FAILURES')])"
+    prove.run(Step("told", python(code), 30), tmp_path, 30)
+    assert (tmp_path / "told.log").read_text().strip() == "['20', '5']"
 
 
-def test_the_sanitizer_is_found_or_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove.shutil, "which", lambda name, path=None: f"{path}/{name}" if path else None)
-    step = prove.sanitizer("racecheck")
-    assert "/usr/local/cuda/bin/compute-sanitizer" in step.command and "racecheck" in step.command
-    monkeypatch.setattr(prove.shutil, "which", lambda name, path=None: None)
-    monkeypatch.setattr(prove, "find_spec", lambda name: None)
-    assert prove.sanitizer("memcheck").command == () and "not found" in prove.sanitizer("memcheck").why
-
-
-def test_a_suite_is_a_process_for_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "ROOT", tmp_path)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    folder = tmp_path / "tests"
+def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a machine that is taken away would leave it."""
+    archive, folder = tmp_path / "out" / "session.tar.gz", tmp_path / "session"
     folder.mkdir()
-    (folder / "test_dies.py").write_text("import os\ndef test_gpu_dies(): os.abort()\n")
-    (folder / "test_fails.py").write_text("def test_gpu_fails(): assert 1 == 2\ndef test_gpu(): pass\n")
-    (folder / "test_works.py").write_text("def test_gpu(): pass\n" * 2 + "def test_other(): assert False\n")
-    (folder / "test_other.py").write_text("def test_other(): assert False\n")
-    (folder / "test_broken.py").write_text("import there_is_no_such_thing\n")
-    output = tmp_path / "suite.json"
-    with pytest.raises(SystemExit):
-        suite.main(["--which", "gpu", "--tests", "tests", "--jobs", "2", "--output", str(output)])
-    found = {Path(each["file"]).name: each for each in json.loads(output.read_text())["files"]}
-    assert {name: each["status"] for name, each in found.items()} == {
-        "test_dies.py": -6,
-        "test_fails.py": 1,
-        "test_broken.py": 2,
-        "test_works.py": 0,
+    monkeypatch.setattr(session.timing, "clocks", lambda: ["SM : 1980 MHz"])
+    monkeypatch.setattr(session, "LOG_BYTES", 100)
+    made = Session(folder, {"device": "cuda"}, archive)
+    (folder / "gpu_write.json").write_text("{}")
+    os.utime(folder / "gpu_write.json", (0, 0))  # as another session left it
+    seen: list[Any] = []
+
+    def looking(step: Step, into: Path, limit: float) -> dict[str, Any]:
+        seen.append((json.loads(made.place.read_text())["steps"], names(archive)) if seen else None)
+        (into / "probe_smoke.json").write_text('{"cases": {}}')
+        (into / "gpu_read.json").write_text('{"half": ')
+        (into / f"{step.name}.log").write_text("x" * 500)
+        tell.tell(into / "sanitizer-memcheck.jsonl", "one", "passed")
+        tell.tell(into / "sanitizer-memcheck.jsonl", "two", "begun")
+        return {"step": step.name, "status": 0, "seconds": 1.0}
+
+    monkeypatch.setattr(prove, "run", looking)
+    prove.run_all([Step("first", (), 1), Step("second", (), 1)], made, 60)
+    steps, packed = seen[1]
+    assert [step["step"] for step in steps] == ["first"]
+    assert {"first.log", "probe_smoke.json", "sanitizer-memcheck.jsonl", made.place.name} <= packed
+    made.finish()
+    document = json.loads(made.place.read_text())
+    assert document["results"] == {"probe_smoke": {"cases": {}}} and document["settings"] == {"device": "cuda"}
+    assert document["clocks"] == {"before": ["SM : 1980 MHz"], "after": ["SM : 1980 MHz"]}
+    assert document["sanitizer"]["sanitizer-memcheck"] == {
+        "passed": 1,
+        "failed": 0,
+        "skipped": 0,
+        "not ended": "two",
+        "failures": [],
     }
-    assert "Fatal Python error: Aborted" in found["test_dies.py"]["failed"][0]["said"]
-    assert found["test_fails.py"]["tests"] == 2 and "assert 1 == 2" in found["test_fails.py"]["failed"][0]["said"]
-    assert found["test_works.py"]["tests"] == 1 and not found["test_works.py"]["failed"]
+    assert [path.name for path in archive.parent.iterdir()] == ["session.tar.gz"]
+    with tarfile.open(archive) as tar:
+        assert tar.getmember("session/second.log").size == 100
+
+
+SLEEPING = """
+import sys
+from pathlib import Path
+from benchmarks import prove
+from benchmarks.steps import Step
+
+begun = "open('begun', 'w').close(); import time; time.sleep(60)"
+chosen = [Step("works", (sys.executable, "-c", "pass"), 30), Step("sleeps", (sys.executable, "-c", begun), 60)]
+prove.steps = lambda *arguments: [*chosen, Step("waits", (sys.executable, "-c", "pass"), 30)]
+prove.ROOT = Path.cwd()
+prove.main(sys.argv[1:])
+"""
+
+
+def test_a_session_that_is_stopped_keeps_what_it_has(tmp_path: Path) -> None:
+    how = ["--into", str(tmp_path / "session"), "--archive", str(tmp_path / "session.tar.gz")]
+    environment = {"PYTHONPATH": str(prove.ROOT), "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen([*python(SLEEPING), *how], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    while not (tmp_path / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 1
+    (place,) = (tmp_path / "session").glob("no-gpu-*.json")
+    steps = {step["step"]: step["status"] for step in json.loads(place.read_text())["steps"]}
+    assert steps == {"works": 0, "sleeps": prove.STOPPED}
+    assert {place.name, "works.log", "sleeps.log"} <= names(tmp_path / "session.tar.gz")
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
 def test_a_session(tmp_path: Path) -> None:
-    how = ["--device", "emulated", "--tiny", "--into", str(tmp_path), "--steps", "probe-copies,bench-gpu_kernels"]
+    into, archive = tmp_path / "session", tmp_path / "session.tar.gz"
+    how = ["--device", "emulated", "--tiny", "--into", str(into), "--archive", str(archive)]
+    how += ["--steps", "probe-copies,calibrate,bench-gpu_kernels"]
     command = [sys.executable, "-m", "benchmarks.prove", *how]
     done = subprocess.run(command, cwd=prove.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    (place,) = tmp_path.glob("*-2*.json")
+    (place,) = into.glob("*-2*.json")
     document = json.loads(place.read_text())
-    assert set(document["results"]) == {"probe_copies", "gpu_kernels"} and "seconds in all" in done.stdout
-    assert [step["status"] for step in document["steps"]] == [0, 0]
+    assert set(document["results"]) == {"probe_copies", "costs", "gpu_kernels"} and "seconds in all" in done.stdout
+    assert [step["status"] for step in document["steps"]] == [0, 0, 0]
     assert {"date", "commit", "cpu", "cores", "gpu", "versions", "settings"} <= set(document)
-    assert (tmp_path / "gpu_kernels.svg").exists() and (tmp_path / "probe-copies.log").exists()
+    assert {"gpu_kernels.svg", "probe-copies.log", place.name} <= names(archive)

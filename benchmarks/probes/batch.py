@@ -124,8 +124,12 @@ def prepare(
     which: np.ndarray | None = None,
     skew: int = 0,
     algorithm_option: int = 0,
+    guarded: bool = True,
 ) -> Batch:
-    """Stream i of the batch is streams[which[i]], `skew` bytes behind a multiple of 256. `algorithm_option`: gzip's."""
+    """Stream i of the batch is streams[which[i]], `skew` bytes behind a multiple of 256. `algorithm_option`: gzip's.
+
+    Where it is not `guarded`, nothing marks what lies beside the targets: marks take long where they are many.
+    """
     form, which = ALGORITHMS[algorithm], np.arange(len(streams)) if which is None else which
     options = Options(nvcomp.BACKEND_CUDA, bytes([algorithm_option]))
     begins, sizes, total = packed([len(each) + skew for each in streams])
@@ -137,8 +141,8 @@ def prepare(
         raise ValueError(f"{len(which)} streams and {len(rooms)} targets")
     starts, _, room = packed(rooms + GUARD)
     target = device.empty(room + GUARD)
-    target.fill(BESIDE)
-    for start, capacity in zip((starts + GUARD).tolist(), rooms.tolist(), strict=True):
+    target.fill(BESIDE if guarded else BEFORE)
+    for start, capacity in zip((starts + GUARD).tolist(), rooms.tolist(), strict=True) if guarded else ():
         target[start : start + capacity] = np.uint8(BEFORE)
     sources = device.address(source) + begins[which] + skew
     targets = device.address(target) + starts + GUARD

@@ -1,4 +1,4 @@
-"""Functions that zarr-python has beside `create_array` and `open`, and how they are said with these."""
+"""The functions of zarr-python that make arrays and groups, by `create_array` and `open_group`."""
 
 from __future__ import annotations
 
@@ -26,35 +26,154 @@ def create(
     chunks: Any = None,
     **options: Any,
 ) -> Array:
-    """A new array, in memory where no store is given. `options` are those of `create_array`."""
+    """Make an array that has nothing but its fill value.
+
+    Parameters
+    ----------
+    shape
+        The length of each axis; an int for a single axis.
+    store
+        As for `open`; default: the memory of this process.
+    path
+        The path of the array in the store; default: the root.
+    dtype, chunks, **options
+        As for `create_array`; `chunks` None or True means "auto".
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ExistsError, MetadataError, StoreError, DeviceError
+        As for `create_array`.
+
+    Examples
+    --------
+    >>> gpuzarr.create((2, 3), dtype="int16", fill_value=-1)[...]
+    array([[-1, -1, -1],
+           [-1, -1, -1]], dtype=int16)
+    """
     store, chunks = {} if store is None else store, "auto" if chunks is None or chunks is True else chunks
     return create_array(store, name=path, shape=shape, dtype=dtype, chunks=chunks, **options)
 
 
 def full(shape: Shape, fill_value: Any, **options: Any) -> Array:
-    """As `create`; nothing is stored of what is nothing but the fill value."""
+    """Make an array whose elements all have the fill value. No chunk is stored for that.
+
+    Parameters
+    ----------
+    shape, **options
+        As for `create`.
+    fill_value
+        The value of all elements, and of those never written later.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> gpuzarr.full(3, 7.5)[...]
+    array([7.5, 7.5, 7.5])
+    """
     return create(shape, fill_value=fill_value, **options)
 
 
 def zeros(shape: Shape, **options: Any) -> Array:
+    """Make an array of zeros; the parameters are those of `create`.
+
+    Examples
+    --------
+    >>> gpuzarr.zeros((2, 2))[...]
+    array([[0., 0.],
+           [0., 0.]])
+    """
     return full(shape, 0, **options)
 
 
 def ones(shape: Shape, **options: Any) -> Array:
+    """Make an array of ones; the parameters are those of `create`.
+
+    Examples
+    --------
+    >>> gpuzarr.ones(3, dtype="uint8")[...]
+    array([1, 1, 1], dtype=uint8)
+    """
     return full(shape, 1, **options)
 
 
 def empty(shape: Shape, **options: Any) -> Array:
+    """Make an array of the dtype's default fill value (0, False, "", NaT); the parameters are those of `create`.
+
+    Examples
+    --------
+    >>> gpuzarr.empty(2, dtype="bool")[...]
+    array([False, False])
+    """
     return full(shape, DEFAULT, **options)
 
 
 def array(data: Any, *, store: Any = None, path: str | None = None, **options: Any) -> Array:
-    """A new array of these values, in memory where no store is given. `options` are those of `create_array`."""
+    """Make an array of these values.
+
+    Parameters
+    ----------
+    data
+        An array of NumPy or CuPy, anything with DLPack, or a list.
+    store, path
+        As for `create`.
+    **options
+        As for `create_array`.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ExistsError, MetadataError, StoreError, DeviceError
+        As for `create_array`.
+
+    Examples
+    --------
+    >>> a = gpuzarr.array([[1, 2], [3, 4]], store="a.zarr")
+    >>> gpuzarr.open("a.zarr")[1]
+    array([3, 4])
+    """
     return create_array({} if store is None else store, name=path, data=data, **options)
 
 
 def group(store: Any = None, *, path: str | None = None, overwrite: bool = False, **options: Any) -> Group:
-    """The group that is there, or a new one; in memory where no store is given. `options` are those of `open_group`."""
+    """Open a group for writing, or make it.
+
+    Parameters
+    ----------
+    store, path
+        As for `create`.
+    overwrite
+        True: delete whatever exists there first.
+    **options
+        As for `open_group`.
+
+    Returns
+    -------
+    Group
+
+    Raises
+    ------
+    NotFoundError
+        There is an array at this path.
+    MetadataError, StoreError, DeviceError
+        As for `open`.
+
+    Examples
+    --------
+    >>> g = gpuzarr.group()
+    >>> g["a"] = [1, 2, 3]
+    >>> g["a"].shape
+    (3,)
+    """
     return open_group({} if store is None else store, path or "", mode="w" if overwrite else "a", **options)
 
 
@@ -67,11 +186,42 @@ def from_array(
     zarr_format: Format = None,
     **options: Any,
 ) -> Array:
-    """A new array with the values of another one, of this library, of zarr-python, h5py or NumPy.
+    """Make an array with the values of another one, stored as that one is.
 
-    `options` are those of `create_array`; what is not given, or "keep", is as `data` has it: chunks, shards, codecs,
-    fill value, names of dimensions (of an array in the other version of Zarr, not the codecs). It is copied a run of
-    shards at a time, so that it need not fit into memory.
+    Values are copied shard by shard (or chunk by chunk), so the array need not fit into memory.
+
+    Parameters
+    ----------
+    store, name
+        As for `create_array`.
+    data
+        An array of this library, of zarr-python, h5py or NumPy, or anything else with a shape and a dtype that can be
+        sliced; a list is made an array of NumPy first.
+    write_data
+        False: make the array, but do not copy the values.
+    zarr_format
+        2 or 3; default: that of `data`, else 3.
+    **options
+        As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
+        value, names of dimensions, and codecs (unless `data` is an array in the other version of Zarr).
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ExistsError, MetadataError, StoreError, DeviceError
+        As for `create_array`.
+    ChunkError
+        A chunk of `data` is damaged.
+
+    Examples
+    --------
+    >>> old = gpuzarr.array(np.arange(6), chunks=2, compressors="gzip")
+    >>> new = gpuzarr.from_array({}, data=old, chunks=3)
+    >>> new.chunks, new.compressors[0]["name"], new[...]
+    ((3,), 'gzip', array([0, 1, 2, 3, 4, 5]))
     """
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
@@ -85,8 +235,9 @@ def from_array(
 
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
+    """The properties of an array that are kept, as parameters of `create_array`; but its codecs."""
     document = data.metadata.document if isinstance(data, Array) else {}
-    dtype = document.get("data_type", document.get("dtype"))  # which may say more than NumPy's, or be objects of v2
+    dtype = document.get("data_type", document.get("dtype"))  # may say more than NumPy's dtype; or objects of v2
     kept: dict[str, Any] = {"dtype": dtype if dtype and dtype != "|O" and not isinstance(dtype, list) else data.dtype}
     if "chunks" not in given and getattr(data, "chunks", None) is not None:
         kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None) if zarr_format == 3 else None}

@@ -1,4 +1,4 @@
-"""Whole things written by one call: groups, arrays from values, consolidated metadata."""
+"""Functions that store something as a whole: groups, arrays of given values, consolidated metadata."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuzarr.errors import NotFoundError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import Document
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import clean, create_array
+from gpuzarr.nodes.create import create_array
 from gpuzarr.nodes.group import Group
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
@@ -28,19 +28,102 @@ def create_group(
     attributes: dict[str, Any] | None = None,
     device: Any = "auto",
 ) -> Group:
-    """A new group at `path` of `store`; one that is there is fine if it has these attributes, maybe among others."""
-    store, path = store_of(store), clean(path or "")
+    """Make a group, and the groups above it.
+
+    A group that already exists is kept if it has these attributes, maybe among others: many processes may make the
+    same group.
+
+    Parameters
+    ----------
+    store, path
+        As for `open`; `path` is by default the root.
+    zarr_format
+        2 or 3 (default).
+    overwrite
+        True: delete whatever exists there first, with all below it.
+    attributes
+        The attributes of the new group.
+    device
+        Where arrays of the group are decoded, as for `open`.
+
+    Returns
+    -------
+    Group
+
+    Raises
+    ------
+    ExistsError
+        There is an array, or a group with other attributes, or an array among the nodes above.
+    StoreError
+        The store could not be written.
+
+    Examples
+    --------
+    >>> g = gpuzarr.create_group("store.zarr", path="a/b", attributes={"title": "a test"})
+    >>> gpuzarr.open("store.zarr")["a/b"].attrs["title"]
+    'a test'
+    """
+    store, path = store_of(store), files.clean(path or "")
     new_group(store, path, zarr_format or 3, attributes, overwrite)
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
 def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | None = None, **options: Any) -> None:
-    """Store one array at `path`, instead of what is there. `options` are those of `create_array`."""
+    """Store an array of these values; whatever exists at this path is deleted first.
+
+    Parameters
+    ----------
+    store, path
+        As for `open`; `path` is by default the root.
+    arr
+        An array of NumPy or CuPy, anything with DLPack, or a list.
+    zarr_format
+        2 or 3 (default).
+    **options
+        As for `create_array`.
+
+    Raises
+    ------
+    MetadataError, StoreError, DeviceError
+        As for `create_array`.
+
+    Examples
+    --------
+    >>> gpuzarr.save_array("a.zarr", np.arange(6).reshape(2, 3), chunks=(1, 3))
+    >>> gpuzarr.open("a.zarr").chunks
+    (1, 3)
+    """
     create_array(store, name=path, data=arr, zarr_format=zarr_format or 3, overwrite=True, **options)
 
 
 def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
-    """Store one array, or several in a group: as `arr_0`, `arr_1`, or by the names of the keywords."""
+    """Store an array, or several arrays in a group; whatever exists at this path is deleted first.
+
+    Parameters
+    ----------
+    store, path
+        As for `open`; `path` is by default the root.
+    *args
+        Arrays. One alone is stored at the path itself; several are members of a group there, named "arr_0", "arr_1"...
+    zarr_format
+        2 or 3 (default).
+    **kwargs
+        Arrays that are members of a group by the names of the keywords.
+
+    Raises
+    ------
+    MetadataError, StoreError, DeviceError
+        As for `create_array`.
+
+    Examples
+    --------
+    >>> gpuzarr.save("one.zarr", [1, 2, 3])
+    >>> gpuzarr.load("one.zarr")
+    array([1, 2, 3])
+    >>> gpuzarr.save("two.zarr", x=[1, 2], y=[0.5, 1.5])
+    >>> gpuzarr.load("two.zarr")
+    {'x': array([1, 2]), 'y': array([0.5, 1.5])}
+    """
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], zarr_format=zarr_format, path=path)
         return
@@ -48,7 +131,16 @@ def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = 
 
 
 def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
-    """Store arrays in a group: as `arr_0`, `arr_1`, or by the names of the keywords."""
+    """Store arrays in a group; whatever exists at this path is deleted first.
+
+    The parameters and errors are those of `save`, but a single array is a member of a group too.
+
+    Examples
+    --------
+    >>> gpuzarr.save_group("store.zarr", [1, 2], mask=[True, False])
+    >>> list(gpuzarr.open("store.zarr"))
+    ['arr_0', 'mask']
+    """
     if not args and not kwargs:
         raise ValueError("nothing to save")
     create_group(store, path=path, zarr_format=zarr_format, overwrite=True)
@@ -57,8 +149,37 @@ def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | N
 
 
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:
-    """Put the metadata of all nodes below a group into the group's own, so that one read opens them all."""
-    store, path = store_of(store), clean(path or "")
+    """Copy the metadata of all nodes below a group into one document, so that a single request opens them all.
+
+    Readers see that copy until it is made again; so call this after the last change.
+
+    Parameters
+    ----------
+    store, path
+        As for `open`; `path` is by default the root.
+    zarr_format
+        The version of Zarr; default: that of the group.
+
+    Returns
+    -------
+    Group
+        The group, opened by its consolidated metadata.
+
+    Raises
+    ------
+    NotFoundError
+        There is no group at this path.
+    MetadataError, StoreError
+        As for `open`.
+
+    Examples
+    --------
+    >>> gpuzarr.save_group("store.zarr", a=[1, 2], b=[3.5])
+    >>> group = gpuzarr.consolidate_metadata("store.zarr")
+    >>> gpuzarr.open_group("store.zarr", consolidated=True)["b"].shape
+    (1,)
+    """
+    store, path = store_of(store), files.clean(path or "")
     group = open(store, path, mode="r+", zarr_format=zarr_format)
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")

@@ -1,4 +1,4 @@
-"""Load ahead what a GPU's first read would wait for."""
+"""Load what the first read on a GPU would otherwise wait for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,24 @@ _CHUNKS, _NBYTES = 2, 4096  # of the batch that is decoded
 
 
 def warmup(device: str | Device = "auto") -> None:
-    """Decode a tiny batch by each codec that runs on the device: kernels are compiled, nvCOMP's modules are loaded.
+    """Load and compile what the first read would otherwise wait for: kernels, nvCOMP's modules, codec libraries.
 
-    `device`: as of `gpuzarr.open`. On a CPU the codecs' libraries are loaded. Without it the first read does
-    this, for the codecs that it meets. DeviceError where the device is not there.
+    A tiny batch is decoded by each codec that runs on the device. Without this call the first read does the same for
+    the codecs that it meets, which takes seconds on a GPU whose kernels were never compiled.
+
+    Parameters
+    ----------
+    device
+        As for `open`.
+
+    Raises
+    ------
+    DeviceError
+        The device does not exist, or a package that it needs is missing.
+
+    Examples
+    --------
+    >>> gpuzarr.warmup("cpu")
     """
     chosen = device_of(device)
     host = device_of("cpu")

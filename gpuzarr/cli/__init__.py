@@ -1,4 +1,4 @@
-"""The command line: one file a command, each with `add(commands)`, which declares it, and a function that does it."""
+"""The command line. Each command is a file here with `add(commands)`, which declares its arguments and its function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMANDS = (info,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; exit code 0, or 1 after one line on stderr. Wrong arguments exit with 2, as argparse does."""
+    """Run a command and return the exit code: 0, or 1 after one line on stderr. Wrong arguments exit with 2."""
     import gpuzarr
 
     parser = argparse.ArgumentParser(prog="gpuzarr", description=gpuzarr.__doc__)
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, as in `gpuzarr info ... | head`, has seen enough
+    except BrokenPipeError:  # the reader has ended, as in `gpuzarr info ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except (GpuZarrError, OSError) as error:
         print(f"gpuzarr: {' '.join(str(error).split())}", file=sys.stderr)

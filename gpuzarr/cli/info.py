@@ -1,25 +1,22 @@
-"""`gpuzarr info PATH [--json]`: what is there, how it is stored, and whether a GPU decodes it."""
+"""`gpuzarr info PATH [--json]`: list the nodes of a store, how they are stored, and whether a GPU decodes them."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import gpuzarr
 from gpuzarr.errors import GpuZarrError, NotFoundError
+from gpuzarr.nodes.info import Stored
 from gpuzarr.read.explain import gpu_decode
-
-METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 
 
 def add(commands: Any) -> None:
+    """Declare the arguments."""
     parser = commands.add_parser("info", help="the tree of a store, and how its arrays are stored", description=__doc__)
     parser.add_argument("path", metavar="PATH", help="an array, a group or a store")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
@@ -27,48 +24,41 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what is at options.path. GpuZarrError if nothing is, or if it cannot be understood."""
-    root = local(options.path)
+    """Print what is at options.path. GpuZarrError if nothing is, or if its metadata is wrong."""
     top = gpuzarr.open(options.path, device="cpu")
-    nodes = [describe(top, root, ""), *below(top, root, "")]
+    nodes = [describe(top), *below(top)]
     if options.json:
         print(json.dumps({"path": options.path, "nodes": nodes}, indent=1, allow_nan=False))
     else:
         print("\n".join(details(nodes[0]) if nodes[0]["kind"] == "array" else tree(nodes)))
 
 
-def local(path: str) -> Path:
-    """The folder that a path or a file:// URL names."""
-    return Path(unquote(urlsplit(path).path) if path.startswith("file://") else path)
+# facts about nodes, as JSON
 
 
-# what is known of the nodes, as JSON
-
-
-def below(node: gpuzarr.Array | gpuzarr.Group, root: Path, path: str) -> Iterator[dict[str, Any]]:
-    """All nodes below one, parents first. One that cannot be understood is named with its error."""
+def below(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[dict[str, Any]]:
+    """Describe all nodes below one, parents first. A node with wrong metadata is listed with its error."""
     if isinstance(node, gpuzarr.Array):
         return
     for name in node.names():
-        place = f"{path}/{name}"
         try:
             child = node[name]
-            yield describe(child, root, place)
+            yield describe(child)
         except NotFoundError:
             continue
         except GpuZarrError as error:
-            yield {"path": place, "kind": "error", "error": str(error)}
+            yield {"path": f"{node.name.rstrip('/')}/{name}", "kind": "error", "error": str(error)}
         else:
-            yield from below(child, root, place)
+            yield from below(child)
 
 
-def describe(node: gpuzarr.Array | gpuzarr.Group, root: Path, path: str) -> dict[str, Any]:
-    """One node. Sizes are bytes; `stored_bytes` is of chunks; `nbytes` is None for strings and objects."""
-    common = {"path": path or "/", "zarr_format": node.zarr_format, "attributes": plain(node.attrs.asdict())}
+def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
+    """Describe a node. Sizes are in bytes, `stored_bytes` that of all chunks; `nbytes` is None for strings."""
+    common = {"path": node.name, "zarr_format": node.zarr_format, "attributes": plain(node.attrs.asdict())}
     if isinstance(node, gpuzarr.Group):
         return {"kind": "group", **common}
     verdict, why = gpu_decode(node.layout)
-    size, objects = stored(root / path.lstrip("/"))
+    stored = Stored.of(node.store, node.path)
     return {
         "kind": "array",
         **common,
@@ -82,29 +72,21 @@ def describe(node: gpuzarr.Array | gpuzarr.Group, root: Path, path: str) -> dict
         "codecs": [codec(c) for c in node.metadata.codecs],
         "dimension_names": plain(node.dimension_names),
         "nbytes": None if node.dtype.hasobject or node.dtype.kind == "T" else node.nbytes,
-        "stored_bytes": size,
-        "stored_objects": objects,
+        "stored_bytes": stored.chunk_nbytes,
+        "stored_objects": stored.chunks,
         "gpu_decode": verdict,
         "because": why or None,
     }
 
 
-def stored(folder: Path) -> tuple[int | None, int | None]:
-    """Bytes and number of the chunk files below a folder."""
-    if not folder.is_dir():
-        return None, None
-    files = [Path(at, name) for at, _, names in os.walk(folder) for name in names if name not in METADATA]
-    return sum(file.stat().st_size for file in files), len(files)
-
-
 def codec(value: Any) -> dict[str, Any]:
-    """A codec as v3 metadata has it; one of v2 by its v3 name if it has one."""
+    """A codec in the form of v3 metadata; one of v2 has its v3 name, if there is one."""
     name = value.names[0] if value.names else value.ids[0]
     return {"name": name, "configuration": {f.name: plain(getattr(value, f.name)) for f in fields(value)}}
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it."""
+    """Convert a value to the types of JSON."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -116,11 +98,11 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-# the same for people
+# the same, as text
 
 
 def details(node: dict[str, Any]) -> list[str]:
-    """An array, a line a fact."""
+    """An array, a line for each fact."""
     facts = {
         "shape": sizes(node["shape"]),
         "chunks": sizes(node["chunks"]),
@@ -138,7 +120,7 @@ def details(node: dict[str, Any]) -> list[str]:
 
 
 def tree(nodes: list[dict[str, Any]]) -> list[str]:
-    """A group and all below, a line a node."""
+    """A group and all nodes below it, a line for each."""
     lines = [f"/ group, Zarr v{nodes[0]['zarr_format']}"]
     for node in nodes[1:]:
         *parents, name = node["path"].strip("/").split("/")
@@ -147,6 +129,7 @@ def tree(nodes: list[dict[str, Any]]) -> list[str]:
 
 
 def line(node: dict[str, Any]) -> str:
+    """A node in one line, without its name."""
     if node["kind"] == "group":
         return "/"
     if node["kind"] == "error":
@@ -157,13 +140,13 @@ def line(node: dict[str, Any]) -> str:
 
 
 def sizes(shape: list[Any]) -> str:
-    """(2, 3) for [2, 3]; the irregular axes of a rectilinear grid in brackets of their own."""
+    """(2, 3) for [2, 3]; an irregular axis of a rectilinear grid has brackets of its own."""
     inner = ", ".join(sizes(item) if isinstance(item, list) else str(item) for item in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
 def codec_text(value: dict[str, Any]) -> str:
-    """zstd(level=3); of codecs within a codec only the names."""
+    """A codec as text: zstd(level=3); of codecs inside a codec, only their names."""
     shown = []
     for name, item in value["configuration"].items():
         nested = isinstance(item, list) and bool(item) and all(isinstance(i, dict) and "name" in i for i in item)
@@ -172,8 +155,6 @@ def codec_text(value: dict[str, Any]) -> str:
 
 
 def stored_text(node: dict[str, Any]) -> str:
-    if node["stored_bytes"] is None:
-        return "stored size not known"
     files = "1 file" if node["stored_objects"] == 1 else f"{node['stored_objects']} files"
     decoded = "" if node["nbytes"] is None else f", of {node['nbytes']:,} decoded"
     return f"{node['stored_bytes']:,} bytes in {files}{decoded}"

@@ -1,4 +1,4 @@
-"""New nodes of a store: their metadata is written, as one of several who may do so at the same time."""
+"""Make nodes in a store: their metadata is composed, checked and written, safely beside other processes."""
 
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
 from gpuzarr.creation.nodes import delete, new_array, new_group

@@ -1,7 +1,7 @@
-"""Codecs as users name them, as the JSON of a document.
+"""Convert codecs as users give them to the JSON of a document.
 
-Taken are: a name; a dict in the form of either version of Zarr; an object of zarr-python (which has `to_dict`), of
-numcodecs (`get_config`) or of gpuzarr.
+A codec is given as a name; as a dict in the form of either version of Zarr; or as an object of zarr-python (which has
+`to_dict`), of numcodecs (`get_config`) or of gpuzarr.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _REGISTERED = ("blosc", "gzip", "zstd", "crc32c", "bytes", "transpose", "shardin
 
 
 def listed(given: Any) -> list[Any]:
-    """One codec, several, or none, as a list."""
+    """A list of one codec, several, or none."""
     if given is None:
         return []
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def v3(codec: Any, itemsize: int) -> Json:
-    """The member of a v3 `codecs` list; `itemsize` is what blosc shuffles by where nobody said."""
+    """A member of a v3 `codecs` list. `itemsize`: bytes by which blosc shuffles if it has no typesize."""
     found = _document(codec)
     if "id" in found:
         name, configuration = found["id"], {key: value for key, value in found.items() if key != "id"}
@@ -39,16 +39,16 @@ def v3(codec: Any, itemsize: int) -> Json:
     for part in ("codecs", "index_codecs"):  # of a shard
         if isinstance(configuration.get(part), list | tuple):
             configuration[part] = [v3(member, itemsize) for member in configuration[part]]
-    said = configuration or name.startswith("numcodecs.")  # of which zarr-python wants to be told that there is nothing
-    return {"name": name, "configuration": configuration} if said else {"name": name}
+    is_needed = configuration or name.startswith("numcodecs.")  # zarr-python needs an empty one, too, for these
+    return {"name": name, "configuration": configuration} if is_needed else {"name": name}
 
 
 def v2(codec: Any) -> Json:
-    """The member of a v2 `filters` list, or its `compressor`."""
+    """A member of a v2 `filters` list, or a `compressor`."""
     found = _document(codec)
     if "id" in found:
         needless = ("checksum",) if found["id"] == "zstd" and not found.get("checksum") else ()
-        return {name: value for name, value in found.items() if name not in needless}  # older numcodecs do not know it
+        return {name: value for name, value in found.items() if name not in needless}  # unknown to older numcodecs
     return {"id": found["name"].removeprefix("numcodecs."), **_for_v2(dict(found.get("configuration") or {}))}
 
 
@@ -66,11 +66,11 @@ def _document(codec: Any) -> Json:
         return codec
     if isinstance(codec, dict) and isinstance(codec.get("name"), str):
         return known(codec, f"codec {codec['name']!r}", ("name", "configuration", "must_understand"))
-    raise MetadataError(f"{shown(codec)} is no codec: give a name, a dict, or an object of zarr-python or numcodecs")
+    raise MetadataError(f"{shown(codec)} is not a codec: give a name, a dict, or an object of zarr-python or numcodecs")
 
 
 def _of_zarr(codec: Any) -> Json:
-    """What an object of zarr-python says, but what it leaves to the array (blosc: typesize and shuffle)."""
+    """The JSON of an object of zarr-python, without what it leaves to the array (blosc: typesize and shuffle)."""
     found: Json = codec.to_dict()
     open_still = getattr(codec, "_tunable_attrs", ())
     configuration = {k: v for k, v in (found.get("configuration") or {}).items() if k not in open_still}
@@ -97,7 +97,7 @@ def _for_v2(configuration: Json) -> Json:
 
 
 def _blosc(given: Json, itemsize: int) -> Json:
-    """All that the spec wants; its shuffles have names."""
+    """A configuration with all members that the specification requires, and the name of the shuffle."""
     typesize = given.get("typesize") or max(itemsize, 1)
     shuffle = given.get("shuffle", "bitshuffle" if typesize == 1 else "shuffle")
     if isinstance(shuffle, int):

@@ -1,4 +1,4 @@
-"""What a user asks for as the documents of a new array; the parsers that read them check them."""
+"""Compose the metadata documents of a new array; they are checked by the parsers that read documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wanted:
-    """An array as `create_array` is asked for; the names and the defaults are those of zarr-python 3."""
+    """The parameters of `create_array`, with the names and defaults of zarr-python 3."""
 
     shape: tuple[int, ...]
     dtype: Any
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def metadata(wanted: Wanted, zarr_format: int) -> ArrayMetadata:
-    """The metadata, with the document that says it. MetadataError for what cannot be."""
+    """The metadata, with its document. MetadataError if there cannot be such an array."""
     attributes = plain(wanted.attributes or {})
     if zarr_format == 2:
         return metadata_v2.parse_array(_v2(wanted), attributes, "the new array")
@@ -92,7 +92,7 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
 
 
 def _serializer(found: DataType) -> Json:
-    """What makes bytes of elements: where they have several bytes, little-endian."""
+    """The default serializer of a data type; little-endian for elements of several bytes."""
     if found.variable:
         return {"name": "vlen-utf8" if found.family == "string" else "vlen-bytes"}
     if found.family == "optional":
@@ -107,7 +107,7 @@ def _has_order(dtype: np.dtype[Any]) -> bool:
 
 
 def _fill_value(given: Any, found: DataType) -> Any:
-    """A NumPy scalar, or what stands for it; the default where nothing was given."""
+    """The fill value as a NumPy scalar, a text, bytes or an object; the default of the data type if none is given."""
     if given is DEFAULT or given is None:
         return found.default_fill()
     if found.family in ("string", "bytes", "object", "optional"):
@@ -115,7 +115,7 @@ def _fill_value(given: Any, found: DataType) -> Any:
     try:
         return np.array(given, found.dtype)[()]
     except (TypeError, ValueError, OverflowError) as error:
-        raise MetadataError(f"fill_value {shown(given)} is none of {found.dtype}: {error}") from error
+        raise MetadataError(f"fill_value {shown(given)} is not a value of {found.dtype}: {error}") from error
 
 
 def _key_encoding(given: Any) -> Json:

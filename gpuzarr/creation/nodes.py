@@ -1,9 +1,11 @@
-"""Nodes put into a store. Who creates holds the lock of the node's metadata, so of two who race the second finds
-what the first made: the same is welcome, another is an ExistsError. Nodes are the same if they mean the same, whoever
-wrote them, and have the attributes that are asked for; they may have got more since.
+"""Write the metadata of new nodes, and delete nodes.
 
-With `overwrite` all that was there goes before the new metadata takes its place, so that no chunk of the old array
-is ever one of the new.
+A process that makes a node holds the lock of its metadata; so of two processes the second finds the node of the first.
+The same node is kept, another is an ExistsError. Nodes are the same if their metadata means the same, whoever wrote it,
+and if they have the attributes that are asked for, maybe among others.
+
+With `overwrite` everything there is deleted before the new metadata is written, so that no chunk of an old array is
+ever read as one of the new array.
 """
 
 from __future__ import annotations
@@ -15,23 +17,26 @@ from gpuzarr.metadata import ArrayMetadata, files, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
 
-Documents = dict[str, Document]  # by their names
+Documents = dict[str, Document]  # by the names of their files
 
 
 def new_array(store: Store, path: str, made: ArrayMetadata, overwrite: bool) -> ArrayMetadata:
-    """Write the metadata of an array; what is there then. ExistsError where another node is, unless overwritten."""
+    """Write the metadata of an array, and return that of the array that exists then, which may be a kept one.
+
+    ExistsError if there is another node, unless it is overwritten.
+    """
     documents = {".zattrs": made.attributes, ".zarray": made.document}
     found = _put(store, path, {"zarr.json": made.document} if made.zarr_format == 3 else documents, overwrite)
     return made if found is None else _array(found)
 
 
 def new_group(store: Store, path: str, zarr_format: int, attributes: dict[str, Any] | None, overwrite: bool) -> None:
-    """Write the metadata of a group, as `new_array`."""
+    """Write the metadata of a group. ExistsError if there is another node, unless it is overwritten."""
     _put(store, path, _group(zarr_format, plain(attributes or {})), overwrite)
 
 
 def delete(store: Store, path: str) -> None:
-    """Delete a node with all below it; NotFoundError where there is none."""
+    """Delete a node with all below it. NotFoundError if there is none."""
     with store.locked([files.lock(path)]):
         if not _found(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
@@ -46,7 +51,7 @@ def _group(zarr_format: int, attributes: Document) -> Documents:
 
 
 def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Documents | None:
-    """Write the documents of a node, or find one that is the same: its documents."""
+    """Write the documents of a node; or, if the same node exists, return its documents."""
     _parents(store, path, 3 if "zarr.json" in documents else 2)
     with store.locked([files.lock(path)]):
         found = _found(store, path)
@@ -65,21 +70,21 @@ def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Docu
 
 
 def _same(found: Documents, wanted: Documents) -> bool:
-    """Whether the node that was found is of the kind that was wanted, and has the attributes."""
+    """Whether a stored node is the one that was asked for, and has the attributes."""
     if _is_array(found) != _is_array(wanted) or ("zarr.json" in found) != ("zarr.json" in wanted):
         return False
     if _is_array(wanted):
         try:
             if _meaning(_array(found)) != _meaning(_array(wanted)):
                 return False
-        except MetadataError:  # of an array that nobody here can read
+        except MetadataError:  # an array that cannot be read here
             return False
     has, asked = _attributes(found), _attributes(wanted)
     return all(name in has and plain(has[name]) == plain(value) for name, value in asked.items())
 
 
 def _meaning(array: ArrayMetadata) -> tuple[Any, ...]:
-    """What makes an array another one."""
+    """The properties of an array by which it differs from another."""
     names = array.dimension_names if array.zarr_format == 3 else None  # v2 has them in the attributes
     fill_value = plain(array.data_type.fill_to_json(array.fill_value))  # where NaN equals NaN
     return array.shape, array.data_type, array.axes, array.chunk_keys, array.codecs, fill_value, names
@@ -99,20 +104,20 @@ def _attributes(documents: Documents) -> Document:
 
 
 def _parents(store: Store, path: str, zarr_format: int) -> None:
-    """The groups above a node are there too."""
+    """Make the groups above a node. ExistsError if one of the nodes above is an array."""
     parts = path.split("/") if path else []
     for above in ("/".join(parts[:i]) for i in range(len(parts))):
         with store.locked([files.lock(above)]):
             found = _found(store, above)
             if _is_array(found):
-                raise ExistsError(f"{above or '/'!r} in {store!r} is an array, which has no members")
+                raise ExistsError(f"{above or '/'!r} in {store!r} is an array, and cannot have members")
             if not found:
                 for name, document in _group(zarr_format, {}).items():
                     files.write(store, above, name, document)
 
 
 def _found(store: Store, path: str) -> Documents:
-    """The documents of a node; none where there is no node."""
+    """The documents of a node; an empty dict if there is no node."""
     documents = {name: files.read(store, path, name) for name in FILES}
     found = {name: document for name, document in documents.items() if document is not None}
     return found if {"zarr.json", ".zarray", ".zgroup"} & set(found) else {}

@@ -1,8 +1,8 @@
-"""The shapes of chunks and shards that nobody named: what a reader on a GPU likes.
+"""Shapes of chunks and shards: checks of given ones, and defaults that suit a GPU.
 
-A GPU decodes thousands of chunks at once, each by a few of its cores: so chunks of 256 KiB to 1 MiB, which are also
-read well from object storage and from disks if they lie in shards. Files of some hundred MiB are few enough to
-list and copy, and each still holds enough chunks for one batch of a GPU.
+A GPU decodes thousands of chunks at once, each by a few of its cores. So chunks have 256 KiB to 1 MiB; in shards these
+are also read well from object storage and from disks. Shards have up to 256 MiB: few enough files to list and copy, and
+each still fills a batch of a GPU.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 from gpuzarr.checks import shown
 from gpuzarr.errors import MetadataError
 
-CHUNK = 1 << 20  # bytes at most; halving leaves no less than half of it
-SHARD = 256 << 20
+MAX_CHUNK_BYTES = 1 << 20  # halving leaves at least half of it
+MAX_SHARD_BYTES = 256 << 20
 
 
 def chunk_shape(chunks: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """A shape as given (an int counts for every axis, -1 for all of an axis, False for all of all), or of "auto"."""
+    """The shape of a chunk. In `chunks` an int counts for every axis, -1 is the whole axis, False the whole array."""
     if isinstance(chunks, str) and chunks == "auto":
-        return _halved(shape, CHUNK // max(itemsize, 1))
+        return _halved(shape, MAX_CHUNK_BYTES // max(itemsize, 1))
     given = sides("chunks", -1 if chunks is False else chunks, len(shape))
     if len(given) != len(shape) or not all(n > 0 or n == -1 for n in given):
-        raise MetadataError(f"chunks {shown(chunks)} are no shape for an array of shape {shape}")
+        raise MetadataError(f"chunks {shown(chunks)} do not fit an array of shape {shape}")
     return tuple(max(length, 1) if n == -1 else n for n, length in zip(given, shape, strict=True))
 
 
 def sides(what: str, given: Any, ndim: int = 1) -> tuple[int, ...]:
-    """The whole numbers that a user gave for the axes; one alone is that of all. MetadataError for anything else."""
+    """The integers given for the axes; a single one counts for all `ndim` axes. MetadataError for anything else."""
     several = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
     try:
         if isinstance(given, str | bool):
@@ -41,7 +41,7 @@ def sides(what: str, given: Any, ndim: int = 1) -> tuple[int, ...]:
 
 
 def index_location(shards: Any) -> tuple[Any, str]:
-    """`shards` as a shape, and where in a shard its index lies: zarr-python's {"shape": ..., "index_location": ...}."""
+    """The shape of `shards`, and where in a shard its index lies; both are in the dict that zarr-python takes, too."""
     if not isinstance(shards, dict):
         return shards, "end"
     if "shape" not in shards or shards.keys() - {"shape", "index_location"}:
@@ -50,7 +50,7 @@ def index_location(shards: Any) -> tuple[Any, str]:
 
 
 def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...] | None:
-    """A shape as given, None for no shards, or of "auto": whole chunks, no longer than the array."""
+    """The shape of a shard, a multiple of the shape of a chunk; None for no shards."""
     if shards is None:
         return None
     if not (isinstance(shards, str) and shards == "auto"):
@@ -59,12 +59,12 @@ def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], it
             raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {chunks}")
         return given
     counts = tuple(max(1, -(-length // n)) for length, n in zip(shape, chunks, strict=True))
-    kept = _halved(counts, SHARD // max(1, prod(chunks) * itemsize))
+    kept = _halved(counts, MAX_SHARD_BYTES // max(1, prod(chunks) * itemsize))
     return tuple(n * c for n, c in zip(kept, chunks, strict=True))
 
 
 def _halved(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
-    """The longest side halved until no more than `most` elements are left."""
+    """A shape of at most `most` elements, made by halving the longest side again and again."""
     sides = [max(n, 1) for n in shape]
     while prod(sides) > max(most, 1):
         longest = max(range(len(sides)), key=sides.__getitem__)

@@ -1,4 +1,4 @@
-"""The data type that a user names, and how each version of Zarr spells it."""
+"""Convert dtypes as users give them to data types of Zarr."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gpuzarr.errors import MetadataError
 
 
 def data_type(given: Any) -> tuple[DataType, np.dtype[Any]]:
-    """The data type, and the dtype as it was given (with its byte order).
+    """The data type, and the NumPy dtype as it was given, with its byte order.
 
-    Taken are NumPy's dtypes and what makes them (also ml_dtypes, StringDType, records), those of torch and of
-    zarr-python, `str`, `bytes`, and what a v3 document may have: "bfloat16", "string", {"name": ...}.
+    A dtype is given as NumPy takes it (also those of ml_dtypes, StringDType, records), as one of torch or of
+    zarr-python, as `str` or `bytes`, or as in a v3 document: "bfloat16", "string", {"name": ...}.
     """
     if given is str or given is bytes:
         given = "string" if given is str else "variable_length_bytes"
@@ -30,12 +30,12 @@ def data_type(given: Any) -> tuple[DataType, np.dtype[Any]]:
     try:
         dtype = _packed(np.dtype(given))
     except TypeError as error:
-        raise MetadataError(f"{shown(given)} is no dtype") from error
+        raise MetadataError(f"{shown(given)} is not a dtype") from error
     return _of_numpy(dtype), dtype
 
 
 def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """A record without the gaps that align its fields; any other dtype as it is."""
+    """A record dtype without the gaps that align its fields; any other dtype as it is."""
     if dtype.names is None:
         return dtype
     return np.dtype([(name, _packed(dtype[name])) for name in dtype.names])
@@ -59,7 +59,7 @@ def _v2_field(name: str, dtype: np.dtype[Any]) -> list[Any]:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a text is a v3 name; "bytes" and "string" are, and what NumPy calls by another meaning is not."""
+    """Whether a text is a name of Zarr v3, such as "bytes" or "string"."""
     try:
         parse_v3(text)
     except MetadataError:

@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, EncodedBatch, allocated
 from gpuzarr.devices.pipeline import Complete, Launch, Load
-from gpuzarr.devices.threads import SharedIterator, Task, ThreadPool, end_all
+from gpuzarr.devices.threads import SharedItems, Task, ThreadPool, end_all
 from gpuzarr.devices.trace import Trace
 from gpuzarr.per_process import PerProcess
 
@@ -154,21 +154,20 @@ class Cpu:
     def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
         """Call run(left) on `threads` threads, this one included. `left` is an iterator from which all take items.
 
-        After an error it gives no more items. The first error is raised when all threads have ended.
+        After an error it gives no more items. The error of the first item is raised when all threads have ended.
         """
         if threads < 2 or self.threads < 2:
             run(iter(items))
             return
-        left = SharedIterator(items)
+        shared = SharedItems(items)
         tasks: list[Task] = []
         try:
-            self._pool.value.submit(partial(left.drain, run), threads - 1, tasks)
-            left.drain(run)
+            self._pool.value.submit(partial(shared.drain, run), threads - 1, tasks)
+            shared.drain(run)
         finally:
-            left.stop()
-            for error in end_all(tasks):
-                if error is not None:
-                    raise error
+            shared.stop()
+            end_all(tasks)
+        shared.raise_first()
 
     def checked(self) -> Complete | None:
         """None: codecs on the CPU raise at once, so no check is pending."""

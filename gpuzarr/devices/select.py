@@ -59,7 +59,11 @@ def _cuda(ordinal: int) -> Device:
 def release() -> None:
     """Free what the devices keep for the next read: pinned buffers, scratch, threads and open files.
 
-    Reads at work keep what they use.
+    Reads in progress keep what they use. The next read makes everything again.
+
+    Examples
+    --------
+    >>> gpuzarr.release()
     """
     for each in opened:
         each.release()

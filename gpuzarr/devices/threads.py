@@ -10,37 +10,61 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
+from operator import itemgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 _number = count()
 
 
-class SharedIterator:
-    """An iterator from which several threads take items, until it ends or is stopped."""
+class SharedItems:
+    """Items that several threads take in order. After an error no thread takes another.
+
+    Of several errors that of the first item is kept. All items before it were taken, and are done when the threads have
+    ended, so which error is raised does not depend on which thread was faster.
+    """
 
     def __init__(self, items: Iterable[Any]) -> None:
-        self._items, self._lock = iter(items), threading.Lock()
+        self._items, self._lock = enumerate(items), threading.Lock()
+        self._errors: list[tuple[bool, int, BaseException]] = []
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
+    def take(self) -> tuple[int, Any]:
+        """The next item, with its number before it. StopIteration if there are no more."""
         with self._lock:
             return next(self._items)
 
     def stop(self) -> None:
         """Give no more items."""
         with self._lock:
-            self._items = iter(())
+            self._items = enumerate(())
 
     def drain(self, run: Callable[[Iterator[Any]], None]) -> None:
-        """Call run(self), and stop if it fails, so that no other thread begins another item."""
+        """Call run(left), where `left` iterates over the items that this thread takes. An error is kept."""
+        left = _Left(self)
         try:
-            run(self)
-        except BaseException:
+            run(left)
+        except BaseException as error:
             self.stop()
-            raise
+            self._errors.append((isinstance(error, Exception), left.number, error))
+
+    def raise_first(self) -> None:
+        """Raise the error of the first item that has one, or before all others an interrupt."""
+        if self._errors:
+            raise min(self._errors, key=itemgetter(0, 1))[2]
+
+
+class _Left:
+    """Iterator over the items that one thread takes. `number`: that of its last item."""
+
+    def __init__(self, shared: SharedItems) -> None:
+        self._take, self.number = shared.take, -1
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self.number, item = self._take()
+        return item
 
 
 class Task:

@@ -1,4 +1,4 @@
-"""One model of a node's metadata, that of Zarr v3; `metadata_v2` and `metadata_v3` translate at the door."""
+"""The model of metadata, that of Zarr v3. `metadata.v2` and `metadata.v3` make it of documents."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class RegularAxis:
 
     @property
     def count(self) -> int:
+        """The number of chunks."""
         return -(-self.length // self.size)
 
 
@@ -38,6 +39,7 @@ class RectilinearAxis:
 
     @property
     def count(self) -> int:
+        """The number of chunks."""
         return len(self.edges) - 1
 
 
@@ -46,20 +48,20 @@ Axis = RegularAxis | RectilinearAxis
 
 @lru_cache
 def _template(prefix: str, separator: str, ndim: int) -> str:
-    """What a key is made of by `%` and coordinates."""
+    """The text that becomes a key by `%` with coordinates."""
     return separator.join(([prefix] if prefix else []) + ["%d"] * ndim)
 
 
 @dataclass(frozen=True)
 class ChunkKeys:
-    """How chunk coordinates become a key: `default` "c/1/2", `v2` "1.2"."""
+    """The encoding of chunk coordinates as keys: `default` "c/1/2", `v2` "1.2"."""
 
     prefix: str  # "c" for default, "" for v2
     separator: str  # between parts
     scalar: str  # the key of the only chunk of a 0-d array: "c" or "0"
 
     def encode(self, coords: np.ndarray) -> list[str]:
-        """The keys (without the array's path) of chunks at int `coords`, shape (n, ndim)."""
+        """Keys, without the path of the array, of the chunks at `coords`, integers of shape (n, ndim)."""
         if coords.shape[1] == 0:
             return [self.scalar] * len(coords)
         template = _template(self.prefix, self.separator, coords.shape[1])
@@ -68,7 +70,7 @@ class ChunkKeys:
 
 @dataclass(frozen=True)
 class ArrayMetadata:
-    """What is known of an array before any chunk is read."""
+    """The metadata of an array."""
 
     zarr_format: int
     shape: tuple[int, ...]
@@ -79,28 +81,32 @@ class ArrayMetadata:
     codecs: tuple[Codec, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
     dimension_names: tuple[str | None, ...] | None = None
-    order: str = "C"  # of the elements in a chunk: v2's order, or what a v3 transpose amounts to
-    document: dict[str, Any] = field(default_factory=dict)  # the JSON as it was read (v2: .zarray)
+    order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
+    document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
 
     @property
     def regular(self) -> bool:
+        """Whether all chunks have the same shape."""
         return all(isinstance(axis, RegularAxis) for axis in self.axes)
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
-        """The shape of a (outer) chunk of a regular grid."""
+        """The shape of a chunk of a regular grid; if there are shards, of a shard."""
         return tuple(axis.size for axis in self.axes if isinstance(axis, RegularAxis))
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
 class GroupMetadata:
+    """The metadata of a group. `consolidated` has the nodes below it, by their paths below it."""
+
     zarr_format: int
     attributes: dict[str, Any] = field(default_factory=dict)
-    consolidated: Mapping[str, ArrayMetadata | GroupMetadata] | None = None  # path below this group -> node
+    consolidated: Mapping[str, ArrayMetadata | GroupMetadata] | None = None
     document: dict[str, Any] = field(default_factory=dict)
 
 
@@ -108,14 +114,14 @@ Node = ArrayMetadata | GroupMetadata
 
 
 class Nodes(Mapping[str, Node]):
-    """Path -> node, each parsed when it is first asked for: one broken node hides no other, and many cost little."""
+    """A mapping from paths to nodes, each parsed on first use: a broken node does not hide the others."""
 
     def __init__(self, parsers: Mapping[str, Callable[[], Node]]) -> None:
         self._parsers = dict(parsers)
         self._parsed: dict[str, Node] = {}
 
     def __getitem__(self, path: str) -> Node:
-        """The node at that path. KeyError where there is none, MetadataError where it is wrong."""
+        """The node at a path. KeyError if there is none, MetadataError if it is wrong."""
         if path not in self._parsed:
             self._parsed[path] = self._parsers[path]()
         return self._parsed[path]
@@ -131,15 +137,15 @@ class Nodes(Mapping[str, Node]):
 
 
 def node_path(path: str, where: str) -> str:
-    """A path of a consolidated document without slashes at its ends. MetadataError where it leads out of the store."""
+    """A path of a consolidated document without slashes at its ends. MetadataError if it leads out of the store."""
     parts = path.strip("/").split("/") if path.strip("/") else []
     if any(part in ("", ".", "..") for part in parts):
-        raise MetadataError(f"{where}: {path!r} is no path of a node")
+        raise MetadataError(f"{where}: {path!r} is not the path of a node")
     return "/".join(parts)
 
 
 def load_json(data: bytes, where: str) -> dict[str, Any]:
-    """The JSON object in a metadata file. The bare words NaN and Infinity, which zarr-python writes, are accepted."""
+    """Parse a metadata document. The bare words NaN and Infinity, which zarr-python writes, are accepted."""
     try:
         document = json.loads(bytes(data).decode("utf-8-sig"))
     except RecursionError as error:

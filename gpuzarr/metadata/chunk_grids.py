@@ -1,4 +1,4 @@
-"""Chunk grids: from the JSON of a grid to one axis after another."""
+"""Chunk grids: the JSON of a grid becomes an `Axis` for each axis."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from gpuzarr.checks import INT64_MAX, integer, lengths, sequence, shown
 from gpuzarr.errors import MetadataError, UnsupportedError
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
-EDGES_MAX = 2**20  # chunks along an axis of chunks that differ; a few bytes of JSON could ask for any number
+EDGES_MAX = 2**20  # chunks along a rectilinear axis; a few bytes of JSON could ask for any number
 
 
 def regular(shape: tuple[int, ...], sizes: Any, field: str) -> tuple[RegularAxis, ...]:
-    """Chunks of one size an axis. Size 0, which old zarr-python wrote for axes of length 0, is read as 1."""
+    """A regular grid: one size for each axis. Size 0, from old zarr-python for an axis of length 0, is read as 1."""
     sizes = lengths(sizes, field, len(shape))
     return tuple(RegularAxis(length, max(size, 1)) for length, size in zip(shape, sizes, strict=True))
 
 
 def rectilinear(shape: tuple[int, ...], chunk_shapes: Any) -> tuple[Axis, ...]:
-    """An axis: one size for all its chunks, or a list of sizes, in which [size, count] stands for a run of them."""
+    """A rectilinear grid: for each axis one size, or a list of sizes in which [size, count] stands for a run."""
     members = sequence(chunk_shapes, "chunk_shapes")
     if len(members) != len(shape):
         raise MetadataError(f"chunk_shapes must have {len(shape)} members, not {len(members)}")
@@ -30,7 +30,7 @@ def rectilinear(shape: tuple[int, ...], chunk_shapes: Any) -> tuple[Axis, ...]:
 
 
 def largest(axis: RectilinearAxis) -> int:
-    """The length of the longest chunk."""
+    """The length of the longest chunk of an axis."""
     return max((end - start for start, end in pairwise(axis.edges)), default=0)
 
 
@@ -40,7 +40,9 @@ def _axis(length: int, member: Any, field: str) -> Axis:
     runs = [_run(one, f"{field}[{i}]") for i, one in enumerate(sequence(member, field))]
     total = sum(size * count for size, count in runs)
     if not length <= total <= INT64_MAX:
-        raise MetadataError(f"{field}: chunks of {total} elements in all, where the axis has {length}")
+        raise MetadataError(
+            f"{field}: the chunks have {total} elements in all, expected at least {length}, the length of the axis"
+        )
     if sum(count for _, count in runs) > EDGES_MAX:
         raise UnsupportedError(f"{field}: more than {EDGES_MAX} chunks along one axis of a rectilinear grid")
     edges = accumulate(chain.from_iterable(repeat(size, count) for size, count in runs), initial=0)
@@ -48,7 +50,7 @@ def _axis(length: int, member: Any, field: str) -> Axis:
 
 
 def _up_to(length: int, edges: Any) -> tuple[int, ...]:
-    """The edges without those of chunks that begin at or beyond the end of the array (it may have shrunk)."""
+    """Edges, but for those of chunks that begin at or beyond the end of the array, which may have shrunk."""
     kept = []
     for edge in edges:
         kept.append(edge)

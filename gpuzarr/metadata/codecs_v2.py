@@ -1,4 +1,4 @@
-"""The filters and the compressor of a v2 array as a chain of codecs: array->array, one array->bytes, bytes->bytes."""
+"""Make a v3 codec chain (array->array, one array->bytes, bytes->bytes) of the filters and compressor of a v2 array."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OBJECT_CODECS = ("vlen-utf8", "vlen-bytes", "vlen-array", "json", "json2", "msg
 
 
 def members(zarray: dict[str, Any]) -> list[dict[str, Any]]:
-    """The configurations of the filters, then that of the compressor, in the order of encoding."""
+    """The configurations of the filters and of the compressor, in the order of encoding."""
     filters = zarray.get("filters")
     found = (
         [] if filters is None else [_member(one, f"filters[{i}]") for i, one in enumerate(sequence(filters, "filters"))]
@@ -28,17 +28,17 @@ def members(zarray: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def object_codec(codec_members: list[dict[str, Any]]) -> str | None:
-    """The id of the codec that makes bytes of objects, or of one that takes them as they are; None if there is none."""
+    """The id of the codec that encodes objects as bytes, or takes them as they are; None if there is none."""
     ids = [member["id"] for member in codec_members]
     return next((name for name in ids if name in (*_OBJECT_CODECS, "categorize")), None)
 
 
 def chain(codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype[Any], order: str) -> tuple[Codec, ...]:
-    """The v3 chain for chunks of `spec`. `stored` is the dtype of the array in the file, with its byte order.
+    """Make the v3 chain for chunks of `spec`. `stored` is the dtype in the document, with its byte order.
 
-    Order F is a transpose in front. Then come the filters that take an array, as long as what they take is what there
-    is; then `bytes` (or a filter that makes bytes itself); then the rest, where an array filter works on a flat view.
-    A blosc right behind `bytes` shuffles by the elements' size, as numcodecs does.
+    Order F becomes a transpose. Filters that take an array follow, as long as each takes the dtype that it is given;
+    then `bytes` (or a filter that makes bytes itself); then the rest, in which an array filter works on a flat view of
+    the bytes. A blosc right after `bytes` shuffles by the size of the elements, as in numcodecs.
     """
     found = [(member, _find(member)) for member in codec_members]
     head: list[Codec] = []
@@ -61,13 +61,13 @@ def chain(codec_members: list[dict[str, Any]], spec: ChunkSpec, stored: np.dtype
 
 
 def _sized(codec: Any, itemsize: int) -> Codec:
-    """A blosc that shuffles by the size of the elements, where it does not say another."""
+    """A blosc that shuffles by the size of the elements, unless it has a typesize of its own."""
     return codec if codec.typesize or not 0 < itemsize < 256 else replace(codec, typesize=itemsize)
 
 
 def _member(value: Any, field: str) -> dict[str, Any]:
     if not isinstance(mapping(value, field).get("id"), str):
-        raise MetadataError(f"{field} must have an id, which {shown(value)} has not")
+        raise MetadataError(f"{field} must have an id: {shown(value)}")
     return value
 
 
@@ -82,12 +82,12 @@ def _find(member: dict[str, Any]) -> Codec:
 
 
 def _takes(member: dict[str, Any]) -> np.dtype[Any] | None:
-    """The dtype, with byte order, that an array filter wants; None where it takes any."""
+    """The dtype, with byte order, that an array filter takes; None if it takes any."""
     return stored_dtype(member.get("decode_dtype", member.get("dtype")))
 
 
 def _makes(member: dict[str, Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """`dtype`, which an array filter makes, in the byte order in which it is stored."""
+    """The dtype that an array filter makes, with the byte order in which it is stored."""
     named = _names_made(member)
     if dtype.hasobject or dtype.kind == "T":
         return dtype
@@ -95,7 +95,7 @@ def _makes(member: dict[str, Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _names_made(member: dict[str, Any]) -> np.dtype[Any] | None:
-    """The dtype, with byte order, that an array filter says it makes."""
+    """The dtype, with byte order, that the configuration of an array filter names as its result."""
     return stored_dtype(member.get("encode_dtype", member.get("astype") or member.get("dtype")))
 
 
@@ -103,7 +103,7 @@ def _to_bytes(stored: np.dtype[Any]) -> Codec:
     from gpuzarr.codecs.bytes import Bytes
 
     if stored.hasobject or stored.kind == "T":
-        raise MetadataError(f"filters leave {stored}, of which no bytes can be made")
+        raise MetadataError(f"no codec encodes {stored}, the result of the filters, as bytes")
     orders = _byte_orders(stored)
     if len(orders) > 1:
         return Bytes(stored=stored)
@@ -111,7 +111,7 @@ def _to_bytes(stored: np.dtype[Any]) -> Codec:
 
 
 def _byte_orders(dtype: np.dtype[Any]) -> set[str]:
-    """The byte orders of the parts that have one."""
+    """The byte orders of the parts of a dtype."""
     if dtype.subdtype is not None:
         return _byte_orders(dtype.base)
     if dtype.names is not None:

@@ -1,9 +1,10 @@
-"""The metadata documents of a node in its store: read, written as valid JSON, changed under a lock."""
+"""Read metadata documents from a store, write them as valid JSON, change them under a lock."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,32 +19,47 @@ FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Document = dict[str, Any]
 
 
+def clean(path: str) -> str:
+    """A path of a node without slashes at its ends. ValueError if it leads out of the store."""
+    parts = [part for part in os.fspath(path).split("/") if part]
+    if any(set(part) == {"."} for part in parts):
+        raise ValueError(f"{path!r} is not the path of a node")
+    return "/".join(parts)
+
+
 def key(path: str, name: str) -> str:
+    """The key of document `name` of the node at `path`."""
     return f"{path}/{name}" if path else name
 
 
 def lock(path: str) -> str:
-    """The key whose lock is that of a node's metadata. It lies beside the node, which may be deleted meanwhile."""
+    """The key that is locked to change a node's metadata; the lock lies beside the node, which may be deleted."""
     return path or "zarr.json"
 
 
 def read(store: Store, path: str, name: str) -> Document | None:
-    """A document; None where there is none. MetadataError where it is no JSON object."""
+    """Read a document; None if there is none. MetadataError if it is not a JSON object."""
     data = store.get(key(path, name))
-    return None if data is None else load_json(data, f"{key(path, name)!r} of {store!r}")
+    return None if data is None else load_json(data, place(store, path, name))
+
+
+def place(store: Store, path: str, name: str) -> str:
+    """The place of a document, for error messages."""
+    return f"{key(path, name)!r} of {store!r}"
 
 
 def write(store: Store, path: str, name: str, document: Document) -> None:
+    """Write a document. MetadataError for values that JSON does not have."""
     store.set(key(path, name), dumps(document))
 
 
 def change(store: Store, path: str, name: str, edit: Callable[[Document], None]) -> Document:
-    """Change a document as it is in the store now; nobody else changes it meanwhile. What it is then."""
+    """Edit a document under its lock, and return it. NotFoundError if it is missing, unless it holds attributes."""
     with store.locked([lock(path)]):
         document = read(store, path, name)
         if document is None:
             if name != ".zattrs":
-                raise NotFoundError(f"{key(path, name)!r} is no more in {store!r}")
+                raise NotFoundError(f"{key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
             document = {}
         edit(document)
         document = plain(document)  # as the next reader finds it
@@ -52,7 +68,7 @@ def change(store: Store, path: str, name: str, edit: Callable[[Document], None])
 
 
 def change_attributes(store: Store, path: str, zarr_format: int, edit: Callable[[Document], None]) -> Document:
-    """Change the attributes of a node; what else its document has stays. The attributes then."""
+    """Edit the attributes of a node under a lock, and return them; the rest of its document stays."""
     if zarr_format == 2:
         return change(store, path, ".zattrs", edit)
     found = change(store, path, "zarr.json", lambda document: edit(document.setdefault("attributes", {})))
@@ -61,12 +77,12 @@ def change_attributes(store: Store, path: str, zarr_format: int, edit: Callable[
 
 
 def dumps(document: Document) -> bytes:
-    """JSON as the standard has it: NaN and the infinities are spelled "NaN", "Infinity", "-Infinity"."""
+    """Encode a document as standard JSON, with "NaN", "Infinity" and "-Infinity" as texts."""
     return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False).encode()
 
 
 def plain(value: Any) -> Any:
-    """A value of JSON's types only; NumPy's scalars and arrays become them. MetadataError for what has none."""
+    """Convert a value to the types of JSON, also scalars and arrays of NumPy. MetadataError if it has none of these."""
     if isinstance(value, dict):
         return {_name(name): plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
@@ -77,7 +93,7 @@ def plain(value: Any) -> Any:
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise MetadataError(f"{shown(value)} is nothing that JSON has")
+    raise MetadataError(f"{shown(value)} is not a value of JSON")
 
 
 def _name(name: Any) -> str:

@@ -1,7 +1,7 @@
-"""Metadata of Zarr v2 (`.zarray .zgroup .zattrs .zmetadata`), translated to the model of v3.
+"""Translate the metadata of Zarr v2 (`.zarray .zgroup .zattrs .zmetadata`) to the model of v3.
 
-Source: the Zarr storage specification version 2; where it is silent, what zarr-python does. In v2 a chunk goes through
-the `filters`, which may want an array or bytes, then through the `compressor`; `codecs_v2` makes a v3 chain of them.
+Source: the Zarr storage specification version 2; where it is silent, zarr-python. In v2 a chunk goes through the
+`filters`, which may take an array or bytes, then through the `compressor`; `codecs_v2` makes a v3 chain of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILES = (".zarray", ".zgroup", ".zattrs")
 
 
 def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
-    """The array that `.zarray`, which is file `where`, and `.zattrs` describe. MetadataError, naming file and field."""
+    """Parse `.zarray` and `.zattrs`. `where` names the former in a MetadataError, beside the field."""
     with at(where):
         _check_format(zarray)
         shape = lengths(required(zarray, "shape"), "shape")
@@ -52,14 +52,14 @@ def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
 
 
 def parse_group(zgroup: Any, attributes: Any, where: str) -> GroupMetadata:
-    """The group that `.zgroup`, which is file `where`, and `.zattrs` describe. MetadataError, naming file and field."""
+    """Parse `.zgroup` and `.zattrs`. `where` names the former in a MetadataError, beside the field."""
     with at(where):
         _check_format(zgroup)
         return GroupMetadata(2, mapping(attributes, "attributes"), None, zgroup)
 
 
 def parse_consolidated(zmetadata: Any, where: str) -> Nodes:
-    """Path -> node for all nodes of a `.zmetadata`, the root's path being "". Each is parsed when asked for."""
+    """The nodes of a `.zmetadata` by their paths ("" for the root), each parsed on first use."""
     with at(where):
         version = required(mapping(zmetadata, "the document"), "zarr_consolidated_format")
         if version != 1 or isinstance(version, bool):
@@ -93,7 +93,7 @@ def _check_format(document: Any) -> None:
 
 
 def _one_of(document: dict[str, Any], field: str, values: tuple[str, ...]) -> str:
-    """The field's value; the first of `values` where it is not there."""
+    """The value of a field, which must be one of `values`; the first of them if the field is missing."""
     value = document.get(field, values[0])
     if value not in values:
         raise MetadataError(f"{field} must be one of {', '.join(values)}, not {shown(value)}")
@@ -101,7 +101,7 @@ def _one_of(document: dict[str, Any], field: str, values: tuple[str, ...]) -> st
 
 
 def _dimension_names(attributes: dict[str, Any], ndim: int) -> tuple[str, ...] | None:
-    """xarray's names. They are a custom of writers, so what does not fit is no error."""
+    """The names that xarray writes as an attribute. No standard defines them, so others are ignored."""
     names = attributes.get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list) or len(names) != ndim or not all(isinstance(name, str) for name in names):
         return None

@@ -1,4 +1,4 @@
-"""Metadata documents of Zarr v3 (`zarr.json`) and the model of them.
+"""Parse metadata documents of Zarr v3 (`zarr.json`).
 
 Source: the Zarr core specification 3.1, and the registry of extensions (github.com/zarr-developers/zarr-extensions).
 """
@@ -33,17 +33,17 @@ _GROUP_MEMBERS = ("zarr_format", "node_type", "attributes", "consolidated_metada
 
 
 def parse_node(document: Any, where: str) -> Node:
-    """The array or group that the document of file `where` describes. MetadataError, naming file and field."""
+    """Parse the document of an array or a group. `where` names the document in a MetadataError, beside the field."""
     with at(where):
         kind = _node_type(document)
     return parse_array(document, where) if kind == "array" else parse_group(document, where)
 
 
 def parse_array(document: Any, where: str) -> ArrayMetadata:
-    """The array that the document of file `where` describes. MetadataError, naming file and field."""
+    """Parse the document of an array. `where` names the document in a MetadataError, beside the field."""
     with at(where):
         if _node_type(document) != "array":
-            raise MetadataError("node_type is 'group', where an array is wanted")
+            raise MetadataError("node_type is 'group', expected 'array'")
         _check_members(document, _ARRAY_MEMBERS)
         _check_storage_transformers(document.get("storage_transformers", []))
         shape = lengths(required(document, "shape"), "shape")
@@ -66,10 +66,10 @@ def parse_array(document: Any, where: str) -> ArrayMetadata:
 
 
 def parse_group(document: Any, where: str) -> GroupMetadata:
-    """The group that the document of file `where` describes. MetadataError, naming file and field."""
+    """Parse the document of a group. `where` names the document in a MetadataError, beside the field."""
     with at(where):
         if _node_type(document) != "group":
-            raise MetadataError("node_type is 'array', where a group is wanted")
+            raise MetadataError("node_type is 'array', expected 'group'")
         _check_members(document, _GROUP_MEMBERS)
         attributes = mapping(document.get("attributes", {}), "attributes")
     consolidated = _consolidated(document.get("consolidated_metadata"), f"{where}: consolidated_metadata")
@@ -77,7 +77,7 @@ def parse_group(document: Any, where: str) -> GroupMetadata:
 
 
 def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType, field: str) -> None:
-    """MetadataError where a chunk would have more bytes than an int64 can count."""
+    """Raise MetadataError if a chunk would have more bytes than an int64 can count."""
     sides = [axis.size if isinstance(axis, RegularAxis) else chunk_grids.largest(axis) for axis in axes]
     if prod(sides) * data_type.dtype.itemsize > INT64_MAX:
         raise MetadataError(f"{field}: a chunk of shape {shown(sides)} has more bytes than a machine can address")
@@ -96,11 +96,11 @@ def _node_type(document: Any) -> str:
 
 
 def _check_members(document: dict[str, Any], names: tuple[str, ...]) -> None:
-    """The spec lets a reader pass over an unknown member only where it says `must_understand: false`."""
+    """Refuse unknown members, but for those that say `must_understand: false`, as the specification demands."""
     for name in document.keys() - set(names):
         member = document[name]
         if not isinstance(member, dict) or member.get("must_understand") is not False:
-            raise MetadataError(f"unknown member {shown(name)}, which does not say must_understand: false")
+            raise MetadataError(f"unknown member {shown(name)} without must_understand: false")
 
 
 def _check_storage_transformers(value: Any) -> None:
@@ -125,6 +125,7 @@ def _axes(document: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
 
 @cache
 def _other_encodings() -> dict[str, Any]:
+    """The chunk key encodings of other packages, by their names."""
     from importlib.metadata import entry_points  # slow to import
 
     return {point.name: point for point in entry_points(group="gpuzarr.chunk_key_encodings")}
@@ -133,10 +134,10 @@ def _other_encodings() -> dict[str, Any]:
 def _chunk_keys(document: Any) -> Any:
     name, configuration = named(document, "chunk_key_encoding")
     field = f"chunk_key_encoding {name!r}"
-    if name in _other_encodings():
-        return _foreign(field, lambda: _other_encodings()[name].load()(configuration))
     if name not in ("default", "v2"):
-        raise UnsupportedError(f"unknown {field} with configuration {shown(configuration)}")
+        if name not in _other_encodings():
+            raise UnsupportedError(f"unknown {field} with configuration {shown(configuration)}")
+        return _foreign(field, lambda: _other_encodings()[name].load()(configuration))
     known(configuration, f"configuration of {field}", ("separator",))
     separator = configuration.get("separator", "/" if name == "default" else ".")
     if separator not in ("/", "."):
@@ -145,7 +146,7 @@ def _chunk_keys(document: Any) -> Any:
 
 
 def _foreign(field: str, parse: Any) -> Any:
-    """What `parse` returns. It may be code of another package: whatever it raises becomes a MetadataError."""
+    """Call `parse`, which may be code of another package: whatever it raises becomes a MetadataError."""
     try:
         return parse()
     except (MetadataError, RecursionError):
@@ -157,7 +158,7 @@ def _foreign(field: str, parse: Any) -> Any:
 def _codecs(document: Any) -> tuple[codecs.Codec, ...]:
     with at("codecs"):
         if not sequence(document, "codecs"):
-            raise MetadataError("a codec that makes bytes of the array is needed, the list is empty")
+            raise MetadataError("the list is empty; it needs at least a codec that encodes an array as bytes")
         return tuple(_foreign("codecs", lambda: codecs.parse(document)))
 
 
@@ -179,7 +180,7 @@ def _dimension_names(value: Any, ndim: int) -> tuple[str | None, ...] | None:
 
 
 def _order(document: list[Any], ndim: int) -> str:
-    """F where the first codec reverses all axes, so that the elements lie in a chunk as Fortran has them."""
+    """The order of elements in a chunk: "F" if the first codec reverses all axes, else "C"."""
     first = document[0]
     if ndim < 2 or not isinstance(first, dict) or first.get("name") != "transpose":
         return "C"
@@ -188,7 +189,7 @@ def _order(document: list[Any], ndim: int) -> str:
 
 
 def _consolidated(document: Any, where: str) -> Nodes | None:
-    """The nodes below a group, inline in its document as zarr-python writes them. Each is parsed when asked for."""
+    """The nodes below a group that its document holds, as zarr-python writes them; each is parsed on first use."""
     if document is None:
         return None
     with at(where):

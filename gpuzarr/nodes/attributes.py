@@ -12,9 +12,20 @@ Save = Callable[[Edit], dict[str, Any]]
 
 
 class Attributes(MutableMapping[str, Any]):
-    """The attributes of an array or a group. Every change is stored at once; `update` is one change.
+    """The attributes of an array or a group: a mutable mapping from names to values of JSON.
 
-    `save` does an edit to what is stored, whoever changed that meanwhile, and says what it is then; None: read only.
+    Every change is stored at once, under a lock, on top of what other processes have stored meanwhile; `update` with
+    several values is one change. Changing attributes of a node that was opened for reading raises ReadOnlyError, a
+    value that JSON does not have raises MetadataError. `save(edit)` does an edit to the stored attributes and returns
+    them; None for read-only access.
+
+    Examples
+    --------
+    >>> attrs = gpuzarr.zeros(3).attrs
+    >>> attrs["unit"] = "K"
+    >>> attrs.update(model="v7", seeds=[1, 2])
+    >>> dict(attrs)
+    {'unit': 'K', 'model': 'v7', 'seeds': [1, 2]}
     """
 
     def __init__(self, attributes: dict[str, Any], save: Save | None = None) -> None:
@@ -41,11 +52,20 @@ class Attributes(MutableMapping[str, Any]):
         self._change(lambda stored: stored.pop(name, None))
 
     def update(self, *others: Any, **values: Any) -> None:
+        """Add attributes, or change them; the arguments are those of `dict`."""
         new = dict(*others, **values)
         self._change(lambda stored: stored.update(new))
 
     def put(self, attributes: dict[str, Any]) -> None:
-        """These attributes and no others."""
+        """Replace all attributes by these.
+
+        Examples
+        --------
+        >>> attrs = gpuzarr.zeros(3, attributes={"unit": "K"}).attrs
+        >>> attrs.put({"model": "v7"})
+        >>> dict(attrs)
+        {'model': 'v7'}
+        """
 
         def replace(stored: dict[str, Any]) -> None:
             stored.clear()
@@ -54,9 +74,11 @@ class Attributes(MutableMapping[str, Any]):
         self._change(replace)
 
     def clear(self) -> None:
+        """Delete all attributes."""
         self.put({})
 
     def asdict(self) -> dict[str, Any]:
+        """The attributes as a dict of their own."""
         return dict(self._attributes)
 
     def _change(self, edit: Callable[[dict[str, Any]], Any]) -> None:

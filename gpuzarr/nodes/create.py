@@ -1,8 +1,7 @@
-"""New arrays."""
+"""Make new arrays."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from gpuzarr.checks import at
 from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
+from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.strategy import Writable
@@ -42,19 +42,81 @@ def create_array(
     device: str | Device = "auto",
     storage_options: dict[str, Any] | None = None,
 ) -> Array:
-    """A new array at `name` of `store`. The parameters mean what they mean in zarr-python 3.
+    """Make an array, and the groups above it. The parameters mean what they mean in zarr-python 3.
 
-    `data`: an array with which it is filled; else `shape` and `dtype` say what it is.
-    `chunks`, `shards`: shapes, an int for every axis (-1: all of it), or "auto", which suits readers on a GPU: chunks
-    of 256 KiB to 1 MiB, of which a GPU decodes thousands at once, in shards of up to 256 MiB, so that files are few
-    and one file fills a batch. Without `shards` every chunk is a file. `shards` may also be a dict of "shape" and
-    "index_location" ("start" or "end").
-    `compressors`: "auto" is zstd of level 0; None for none; one or a list of codecs: names, dicts, objects of
-    zarr-python, numcodecs or gpuzarr. `filters` and `serializer` stand before them.
-    `order`: of the elements in a chunk of Zarr v2. (v3 has `transpose` for that: there it means nothing.)
-    `config`: {"write_empty_chunks": True} stores also chunks of nothing but the fill value; "safe": as in `open`.
-    An array that is there already is fine if its metadata says the same (two workers may both create it): it keeps its
-    data, and attributes that it has beside these. ExistsError if it is another one, unless `overwrite`.
+    An array that already exists is kept, with its data, if its metadata says the same and it has these attributes,
+    maybe among others: many processes may make the same array.
+
+    Parameters
+    ----------
+    store
+        As for `open`.
+    name
+        The path of the array in the store; default: the root.
+    shape, dtype
+        The length of each axis (an int for a single axis), and what NumPy takes as a dtype, also dtypes of torch,
+        ml_dtypes and zarr-python, `str`, `bytes`, and names of Zarr v3 such as "bfloat16". Needed without `data`.
+    data
+        Values that fill the array; their shape and dtype are those of the array.
+    chunks
+        The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis. "auto" (default) suits
+        GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB.
+    shards
+        The shape of a shard, a file of many chunks (Zarr v3): a multiple of `chunks`. None (default): each chunk is a
+        file. "auto": up to 256 MiB. A dict of "shape" and "index_location" ("start" or "end") is taken too.
+    filters, serializer, compressors
+        The codecs of a chunk, in this order. A codec is a name, a dict such as `{"name": "zstd", "configuration":
+        {"level": 3}}`, or an object of zarr-python, numcodecs or gpuzarr; `filters` and `compressors` may be lists, or
+        None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
+    fill_value
+        The value of elements never written. Default: 0, False, "" or NaT, as the dtype has it.
+    order
+        The order of elements in a chunk of Zarr v2, "C" or "F". In Zarr v3 the filter `transpose` does this.
+    zarr_format
+        2 or 3 (default).
+    attributes
+        The attributes of the array.
+    chunk_key_encoding
+        How keys of chunks are made, as in zarr-python: "default", "v2", or a dict with a "separator".
+    dimension_names
+        A name (or None) for each axis, in Zarr v3.
+    overwrite
+        True: delete whatever exists there first, with all below it.
+    config
+        As for `open`.
+    write_data
+        False: take shape and dtype from `data`, but do not write its values.
+    device
+        As for `open`.
+    storage_options
+        Options of a remote store; not supported yet.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ExistsError
+        Another node exists at this path, or a node above it is an array.
+    MetadataError
+        There cannot be such an array; the message names the parameter.
+    StoreError
+        The store could not be written, or `store` is not a store.
+    DeviceError
+        The device does not exist, or a package that it needs is missing.
+
+    Examples
+    --------
+    >>> a = gpuzarr.create_array(
+    ...     "store.zarr", name="pred", shape=(64, 64), dtype="uint8", chunks=(16, 16), shards=(32, 32), fill_value=9
+    ... )
+    >>> a[:16] = 1
+    >>> a[14:18, 0]
+    array([1, 1, 9, 9], dtype=uint8)
+    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors={"name": "gzip", "configuration": {"level": 9}})
+    >>> b.compressors
+    ({'name': 'gzip', 'configuration': {'level': 9}},)
     """
     if data is not None:
         data = _with_dtype(data)
@@ -67,13 +129,13 @@ def create_array(
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {lengths} has a negative length")
     if order == "F" and zarr_format != 2:
-        warnings.warn("order means nothing in Zarr v3: filters={'name': 'transpose', ...} does", stacklevel=2)
+        warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
     names = None if dimension_names is None else tuple(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names),
     )
-    found, path, made = store_of(store, storage_options), clean(name or ""), metadata(wanted, zarr_format or 3)
+    found, path, made = store_of(store, storage_options), files.clean(name or ""), metadata(wanted, zarr_format or 3)
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
@@ -84,16 +146,8 @@ def create_array(
 
 
 def _with_dtype(data: Any) -> Any:
-    """Data that says its shape and dtype; what does not (a list, what has DLPack alone) as an array of NumPy."""
+    """Data with a shape and a dtype; a list, or an object with DLPack alone, becomes an array of NumPy."""
     dtype = getattr(data, "dtype", None)
     if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
         return data
     return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
-
-
-def clean(path: str) -> str:
-    """A path without slashes at its ends. ValueError where it would lead out of the store."""
-    parts = [part for part in os.fspath(path).split("/") if part]
-    if any(set(part) == {"."} for part in parts):
-        raise ValueError(f"{path!r} is no path of a node")
-    return "/".join(parts)

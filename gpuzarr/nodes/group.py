@@ -8,21 +8,42 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.creation import DEFAULT, delete, new_group
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ExistsError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
-from gpuzarr.nodes.create import create_array
 from gpuzarr.nodes.info import About
 from gpuzarr.stores.contract import Store
 
-Open = Callable[[str], "Array | Group"]  # a path of the store -> the node there; NotFoundError if none
+Open = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
 
 class Group:
-    """A Zarr group: a mapping of names to arrays and groups. `g["a/b"]` reaches further down."""
+    """A Zarr group: a mapping from names to arrays and groups.
+
+    Groups come from `gpuzarr.open`, `gpuzarr.create_group` and from other groups. `g["a/b"]` reaches further down.
+    Listing the members (`keys`, `members`, `len`, ...) reads the metadata of each of them. A Group holds no open files:
+    it can be pickled, and used by many threads at once.
+
+    Attributes
+    ----------
+    store, path
+        The store, and the path of the group in it.
+    metadata
+        The parsed metadata document.
+
+    Examples
+    --------
+    >>> g = gpuzarr.create_group({})
+    >>> g["t"] = np.arange(3)
+    >>> a = g.create_array("sub/u", shape=(2, 2), dtype="float32")
+    >>> list(g), "sub/u" in g, g["sub/u"].shape
+    (['sub', 't'], True, (2, 2))
+    >>> del g["t"]
+    >>> len(g)
+    1
+    """
 
     def __init__(self, store: Store, path: str, metadata: GroupMetadata, opener: Open, device: str | Device) -> None:
         self.store, self.path, self.metadata = store, path, metadata
@@ -35,36 +56,64 @@ class Group:
         place = f"{self.store!r}" + (f" {self.path!r}" if self.path else "")
         return f"<gpuzarr.Group {place} zarr_format={self.metadata.zarr_format}>"
 
+    # facts
+
     @property
     def name(self) -> str:
+        """The path of the group with a leading slash."""
         return "/" + self.path
 
     @property
     def basename(self) -> str:
+        """The last part of the path."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
     def zarr_format(self) -> int:
+        """The version of Zarr, 2 or 3."""
         return self.metadata.zarr_format
 
     @property
-    def attrs(self) -> Attributes:
-        save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
-        return Attributes(self.metadata.attributes, None if self.read_only else save)
+    def read_only(self) -> bool:
+        """Whether the group was opened for reading only."""
+        return getattr(self._open, "writable", None) is None
 
     @property
     def info(self) -> About:
+        """Facts about the group: as text by `print`, as a dict by `asdict()`."""
         kind = {"Name": self.name, "Type": "Group", "Zarr format": self.zarr_format}
         return About(kind | {"Read-only": self.read_only, "Store": self.store})
 
     @property
-    def read_only(self) -> bool:
-        return getattr(self._open, "writable", None) is None
+    def attrs(self) -> Attributes:
+        """The attributes, a mutable mapping; each change is stored at once."""
+        save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
+        return Attributes(self.metadata.attributes, None if self.read_only else save)
+
+    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
+        """Add attributes, or change them, and return the group.
+
+        Examples
+        --------
+        >>> gpuzarr.group().update_attributes({"title": "a test"}).attrs["title"]
+        'a test'
+        """
+        self.attrs.update(new_attributes)
+        return self
+
+    # members
 
     def __getitem__(self, path: str) -> Array | Group:
         return self._open(self._below(path))
 
     def get(self, path: str, default: Any = None) -> Any:
+        """Open the array or group at a path below this group; `default` if there is none.
+
+        Examples
+        --------
+        >>> print(gpuzarr.group().get("no such name"))
+        None
+        """
         try:
             return self[path]
         except NotFoundError:
@@ -84,63 +133,109 @@ class Group:
         return [name for name, _ in self.members()]
 
     def values(self) -> list[Array | Group]:
+        """The members, in the order of their names."""
         return [node for _, node in self.members()]
 
     def items(self) -> list[tuple[str, Array | Group]]:
+        """The names and members, in the order of the names."""
         return self.members()
 
     def members(self, max_depth: int | None = 0) -> list[tuple[str, Array | Group]]:
-        """The members, by name; `max_depth`: also those so many groups further down (None: all), by their paths."""
+        """The names and members, in the order of the names.
+
+        `max_depth` groups further down are listed too (None: all), by their paths below this group.
+
+        Examples
+        --------
+        >>> g = gpuzarr.create_group({})
+        >>> a = g.zeros("a/b/c", shape=3)
+        >>> [path for path, node in g.members(max_depth=None)]
+        ['a', 'a/b', 'a/b/c']
+        """
         found = ((name, self.get(name)) for name in self.names())
         nodes = [(name, node) for name, node in found if node is not None]
         return [below for name, node in nodes for below in _and_below(name, node, max_depth)]
 
     def nmembers(self, max_depth: int | None = 0) -> int:
+        """The number of `members`."""
         return len(self.members(max_depth))
 
     def arrays(self) -> list[tuple[str, Array]]:
+        """The names and members that are arrays."""
         return [(name, node) for name, node in self.members() if isinstance(node, Array)]
 
     def array_keys(self) -> list[str]:
+        """The names of the arrays."""
         return [name for name, _ in self.arrays()]
 
     def array_values(self) -> list[Array]:
+        """The members that are arrays."""
         return [array for _, array in self.arrays()]
 
     def groups(self) -> list[tuple[str, Group]]:
+        """The names and members that are groups."""
         return [(name, node) for name, node in self.members() if isinstance(node, Group)]
 
     def group_keys(self) -> list[str]:
+        """The names of the groups."""
         return [name for name, _ in self.groups()]
 
     def group_values(self) -> list[Group]:
+        """The members that are groups."""
         return [group for _, group in self.groups()]
 
+    def names(self) -> list[str]:
+        """The names that may be those of members, sorted, without a look at their metadata.
+
+        They come from consolidated metadata, or from a listing of the store, in which not every name is a node.
+        """
+        known = self.metadata.consolidated
+        if known is not None:
+            return sorted({path.split("/", 1)[0] for path in known if path})
+        return [name for name in self.store.names(self.path) if name not in files.FILES]
+
     def tree(self) -> str:
-        """All that is below, a line each."""
+        """Draw all nodes below the group, a line each.
+
+        Examples
+        --------
+        >>> g = gpuzarr.create_group({})
+        >>> a = g.zeros("a/b", shape=(2, 3))
+        >>> print(g.tree())
+        /
+        └── a
+            └── b (2, 3) float64
+        """
         return "\n".join([self.name, *_lines(self, "")])
 
     # writing
 
-    def full(self, name: str, *, shape: Any, fill_value: Any, dtype: Any = "float64", **options: Any) -> Array:
-        """A new array of nothing but the fill value; `options` are those of `gpuzarr.create_array`."""
-        return self.create_array(name, shape=shape, fill_value=fill_value, dtype=dtype, **options)
-
-    def zeros(self, name: str, *, shape: Any, **options: Any) -> Array:
-        return self.full(name, shape=shape, fill_value=0, **options)
-
-    def ones(self, name: str, *, shape: Any, **options: Any) -> Array:
-        return self.full(name, shape=shape, fill_value=1, **options)
-
-    def empty(self, name: str, *, shape: Any, **options: Any) -> Array:
-        return self.full(name, shape=shape, fill_value=DEFAULT, **options)
-
-    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
-        self.attrs.update(new_attributes)
-        return self
-
     def create_group(self, name: str, *, attributes: dict[str, Any] | None = None, overwrite: bool = False) -> Group:
-        """A new group; one that is there is fine if it has these attributes, maybe among others."""
+        """Make a group, and the groups above it; one that has these attributes, maybe among others, is kept.
+
+        Parameters
+        ----------
+        name
+            The path below this group.
+        attributes
+            The attributes of the new group.
+        overwrite
+            True: delete whatever exists there first, with all below it.
+
+        Raises
+        ------
+        ReadOnlyError
+            This group was opened for reading only.
+        ExistsError
+            There is an array, or a group with other attributes.
+
+        Examples
+        --------
+        >>> gpuzarr.create_group({}).create_group("a/b", attributes={"title": "a test"}).name
+        '/a/b'
+        """
+        from gpuzarr.creation import new_group
+
         self._check_writable()
         new_group(self.store, self._below(name), self.zarr_format, attributes, overwrite)
         made = self[name]
@@ -148,37 +243,91 @@ class Group:
         return made
 
     def create_array(self, name: str, **options: Any) -> Array:
-        """A new array; `options` are those of `gpuzarr.create_array`."""
+        """Make an array, and the groups above it; `options` are those of `gpuzarr.create_array`.
+
+        Raises ReadOnlyError if this group was opened for reading only, and the errors of `gpuzarr.create_array`.
+
+        Examples
+        --------
+        >>> g = gpuzarr.create_group({})
+        >>> g.create_array("a", shape=(4, 4), dtype="float32", chunks=(2, 2)).nchunks
+        4
+        """
+        from gpuzarr.nodes.create import create_array
+
         self._check_writable()
         options = {"zarr_format": self.zarr_format, "device": self._device} | options
         return create_array(self.store, name=self._below(name), **options)
 
+    def full(self, name: str, *, shape: Any, fill_value: Any, dtype: Any = "float64", **options: Any) -> Array:
+        """Make an array whose elements all have the fill value; `options` are those of `gpuzarr.create_array`.
+
+        Examples
+        --------
+        >>> gpuzarr.create_group({}).full("a", shape=2, fill_value=7)[...]
+        array([7., 7.])
+        """
+        return self.create_array(name, shape=shape, fill_value=fill_value, dtype=dtype, **options)
+
+    def zeros(self, name: str, *, shape: Any, **options: Any) -> Array:
+        """Make an array of zeros; `options` are those of `gpuzarr.create_array`."""
+        return self.full(name, shape=shape, fill_value=0, **options)
+
+    def ones(self, name: str, *, shape: Any, **options: Any) -> Array:
+        """Make an array of ones; `options` are those of `gpuzarr.create_array`."""
+        return self.full(name, shape=shape, fill_value=1, **options)
+
+    def empty(self, name: str, *, shape: Any, **options: Any) -> Array:
+        """Make an array of the dtype's default fill value; `options` are those of `gpuzarr.create_array`."""
+        from gpuzarr.creation import DEFAULT
+
+        return self.full(name, shape=shape, fill_value=DEFAULT, **options)
+
     def require_group(self, name: str) -> Group:
-        """The group of that name, made if nothing is there. ExistsError where an array is."""
+        """Open the group of this name, or make it. Raises ExistsError if there is an array.
+
+        Examples
+        --------
+        >>> g = gpuzarr.create_group({})
+        >>> g.require_group("a").path, g.require_group("a").path
+        ('a', 'a')
+        """
         found = self.get(name)
         if isinstance(found, Array):
-            raise ExistsError(f"{found!r} is where a group was wanted")
+            raise ExistsError(f"{found!r} is an array; a group was asked for")
         return self.create_group(name) if found is None else found
 
     def require_array(self, name: str, *, shape: Any, **options: Any) -> Array:
-        """The array of that name, made if nothing is there. ExistsError where it has another shape or dtype."""
+        """Open the array of this name, or make it; `options` are those of `gpuzarr.create_array`.
+
+        Raises ExistsError if there is a group, or an array of another shape, or one that cannot hold `dtype`.
+
+        Examples
+        --------
+        >>> g = gpuzarr.create_group({})
+        >>> g.require_array("a", shape=3, dtype="int16")[0] = 5
+        >>> g.require_array("a", shape=3, dtype="int16")[0]
+        np.int16(5)
+        """
         found = self.get(name)
         if found is None:
             return self.create_array(name, shape=shape, **options)
         wanted = (shape,) if isinstance(shape, int) else tuple(shape)
         dtype = options.get("dtype")
         if not isinstance(found, Array) or found.shape != wanted:
-            raise ExistsError(f"{found!r} is where an array of shape {wanted} was wanted")
+            raise ExistsError(f"{found!r} is not an array of shape {wanted}, which was asked for")
         if dtype is not None and not np.can_cast(dtype, found.dtype):
             raise ExistsError(f"{found!r} cannot hold {dtype}")
         return found
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """An array of these values, instead of what is there."""
+        """Make an array of these values; whatever exists there is deleted first."""
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:
-        """Delete a member with all below it. NotFoundError where there is none."""
+        """Delete a member with all below it. Raises NotFoundError if there is none."""
+        from gpuzarr.creation import delete
+
         self._check_writable()
         delete(self.store, self._below(name))
 
@@ -190,17 +339,9 @@ class Group:
         parts = [part for part in f"{self.path}/{path}".split("/") if part]
         return "/".join(parts)
 
-    def names(self) -> list[str]:
-        """The names of what may be members: of the consolidated metadata, or of all that lies below."""
-        known = self.metadata.consolidated
-        if known is not None:
-            return sorted({path.split("/", 1)[0] for path in known if path})
-        hidden = (".zgroup", ".zattrs", ".zarray", ".zmetadata", "zarr.json")
-        return [name for name in self.store.names(self.path) if name not in hidden]
-
 
 def _and_below(name: str, node: Array | Group, depth: int | None) -> Iterator[tuple[str, Array | Group]]:
-    """A member, and the members of a group down to a depth, as paths."""
+    """A member, and the members of a group down to a depth, by their paths."""
     yield name, node
     if isinstance(node, Group) and depth != 0:
         for path, below in node.members(None if depth is None else depth - 1):

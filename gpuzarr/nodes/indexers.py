@@ -1,10 +1,9 @@
-"""What stands between the brackets of `a.oindex`, `a.vindex`, `a.blocks`, and zarr-python's methods for the same."""
+"""Other meanings of what stands between brackets: `a.oindex`, `a.vindex`, `a.blocks`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,53 +11,52 @@ import numpy as np
 from gpuzarr.errors import SelectionError
 from gpuzarr.indexing import selection as select
 
-ROWS = 64 << 20  # bytes that an iteration holds
-Normalize = Callable[[Any], select.Outer | select.Points]
+Selection = select.Outer | select.Points
+Fields = str | tuple[str, ...] | None
+Names = str | Sequence[str] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Indexer:
-    """`a.oindex`, `a.vindex`, `a.blocks`: another meaning for what stands between the brackets."""
+    """Reads and writes an array with one meaning of selections: `indexer[...]`, `indexer[...] = value`.
 
-    array: Any  # a gpuzarr.Array
-    normalize: Normalize
+    `normalize` gives the elements that a selection means; `read(elements, fields, out)` and
+    `write(elements, fields, value)` are those of the array.
+    """
+
+    normalize: Callable[[Any], Selection]
+    read: Callable[[Selection, Fields, Any], Any]
+    write: Callable[[Selection, Fields, Any], None]
 
     def __getitem__(self, selection: Any) -> Any:
         fields, rest = select.fields(selection)
-        return self.array._get(self.normalize(rest), fields)
+        return self.read(self.normalize(rest), fields, None)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         fields, rest = select.fields(selection)
-        self.array._put(self.normalize(rest), value, self.array.options.memory_limit, fields)
+        self.write(self.normalize(rest), fields, value)
+
+    def get(self, selection: Any = ..., *, out: Any = None, fields: Names = None) -> Any:
+        """Read a selection; `fields` are of a structured array, `out` is an array to be filled and returned."""
+        return self.read(self.normalize(selection), _hashable(fields), out)
+
+    def set(self, selection: Any, value: Any, *, fields: Names = None) -> None:
+        """Write a selection; `fields` are of a structured array."""
+        self.write(self.normalize(selection), _hashable(fields), value)
 
 
-def _methods(meaning: Callable[[Any], Normalize]) -> tuple[Any, Any]:
-    """What reads and what writes a selection of that meaning. `fields`: of a structured array, a name or several."""
-
-    def get(array: Any, selection: Any = ..., *, out: Any = None, fields: str | list[str] | None = None) -> Any:
-        return array._get(meaning(array)(selection), _names(fields), out)
-
-    def set(array: Any, selection: Any, value: Any, *, fields: str | list[str] | None = None) -> None:
-        array._put(meaning(array)(selection), value, array.options.memory_limit, _names(fields))
-
-    return get, set
-
-
-def _names(fields: str | list[str] | None) -> str | tuple[str, ...] | None:
+def _hashable(fields: Names) -> Fields:
     return fields if fields is None or isinstance(fields, str) else tuple(fields)
 
 
-def rows(array: Any) -> Iterator[Any]:
-    """What `array[0]`, `array[1]` and so on are; as many are read at once as lie in a row of chunks (shards)."""
-    chunk = array.layout.outer.spec.shape[0] if array.metadata.regular else 1
-    row = prod(array.shape[1:]) * array.dtype.itemsize
-    together = max(1, min(chunk, ROWS // max(row, 1)))
-    for start in range(0, len(array), together):
-        yield from array[start : min(start + together, len(array))]
+def rows(read: Callable[[slice], Any], length: int, rows_per_read: int) -> Iterator[Any]:
+    """The elements along the first axis one after another, of which so many are read at once."""
+    for start in range(0, length, rows_per_read):
+        yield from read(slice(start, min(start + rows_per_read, length)))
 
 
-def known(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:
-    """What NumPy takes for these fields. SelectionError for one that the dtype has not."""
+def checked_fields(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:
+    """Field names in the form that NumPy takes. SelectionError for one that the dtype does not have."""
     names = dtype.names or ()
     if unknown := [f for f in ([fields] if isinstance(fields, str) else fields) if f not in names]:
         raise SelectionError(f"no field {unknown[0]!r} in dtype {dtype}")
@@ -66,13 +64,7 @@ def known(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:
 
 
 def with_fields(fields: str | tuple[str, ...], old: np.ndarray, value: Any) -> np.ndarray:
-    """Old elements, of which some fields are new."""
+    """A copy of structured elements in which some fields have new values."""
     new = np.atleast_1d(old)
-    new[known(fields, old.dtype)] = value
+    new[checked_fields(fields, old.dtype)] = value
     return new.reshape(old.shape)
-
-
-BASIC = _methods(lambda array: lambda selection: select.basic(selection, array.shape))
-ORTHOGONAL = _methods(lambda array: array.oindex.normalize)
-POINTS = _methods(lambda array: array.vindex.normalize)
-BLOCKS = _methods(lambda array: array.blocks.normalize)

@@ -1,4 +1,4 @@
-"""What an array is and how it is stored, in words for people and as a dict for programs."""
+"""Facts about an array and how it is stored: as text for people and as a dict for programs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store
 
@@ -16,11 +18,19 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, repr=False)
 class About:
-    """Facts, a line each."""
+    """Facts about a node. As text one a line; `asdict()` gives them as a dict.
+
+    Examples
+    --------
+    >>> a = gpuzarr.zeros((3, 4), dtype="int16")
+    >>> a.info.asdict()["Data type"]
+    'int16'
+    """
 
     facts: Json
 
     def asdict(self) -> Json:
+        """The facts by their names."""
         return dict(self.facts)
 
     def __str__(self) -> str:
@@ -30,47 +40,71 @@ class About:
     __repr__ = __str__
 
 
-def about(array: Any, stored: bool) -> About:
-    """The facts of a gpuzarr.Array; `stored`: also of what the store has of it, all of which is looked at."""
-    filters, serializer, compressors = codecs(array.metadata, array.layout)
+@dataclass(frozen=True)
+class Stored:
+    """What a store holds of a node: bytes of all objects below its path, and of the chunks (shards) among them."""
+
+    nbytes: int
+    chunk_nbytes: int
+    chunks: int
+
+    @classmethod
+    def of(cls, store: Store, path: str) -> Stored:
+        """List all objects below a path."""
+        sizes = list(store.objects(path))
+        chunks = [size for key, size in sizes if key.rpartition("/")[2] not in FILES]
+        return cls(sum(size for _, size in sizes), sum(chunks), len(chunks))
+
+
+def array_facts(metadata: ArrayMetadata, layout: Layout, access: Json) -> Json:
+    """Facts told by metadata alone; `access` are facts about how the array was opened."""
+    filters, serializer, compressors = codecs(metadata, layout)
     facts = {
         "Type": "Array",
-        "Zarr format": array.zarr_format,
-        "Data type": array.metadata.data_type.name,
-        "Fill value": array.fill_value,
-        "Shape": array.shape,
-        "Shard shape": array.shards,
-        "Chunk shape": array.chunks,
-        "Order": array.order,
-        "Read-only": array.read_only,
-        "Store": array.store,
-        "Device": array.device.name,
+        "Zarr format": metadata.zarr_format,
+        "Data type": metadata.data_type.name,
+        "Fill value": metadata.fill_value,
+        "Shape": metadata.shape,
+        "Shard shape": shard_shape(layout),
+        "Chunk shape": chunk_shape(metadata, layout),
+        "Order": metadata.order,
+        **access,
         "Filters": filters,
         "Serializer": serializer,
         "Compressors": compressors,
-        "No. bytes": array.nbytes,
+        "No. bytes": metadata.size * metadata.data_type.dtype.itemsize,
     }
-    facts = {name: fact for name, fact in facts.items() if fact is not None}
-    return About(facts | (_stored(array) if stored else {}))
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-def _stored(array: Any) -> Json:
-    size, objects = in_store(array.store, array.path)
-    kind = "Chunks" if array.shards is None else "Shards"
-    ratio = {"Storage ratio": round(array.nbytes / size, 1)} if size else {}
-    return {"No. bytes stored": size, **ratio, f"{kind} initialized": f"{objects}/{prod(array.layout.grid(0))}"}
+def stored_facts(stored: Stored, layout: Layout, nbytes: int) -> Json:
+    """Facts about what the store holds of an array of `nbytes` decoded bytes."""
+    kind = "Shards" if layout.levels else "Chunks"
+    ratio = {"Storage ratio": round(nbytes / stored.nbytes, 1)} if stored.nbytes else {}
+    return {
+        "No. bytes stored": stored.nbytes,
+        **ratio,
+        f"{kind} initialized": f"{stored.chunks}/{prod(layout.grid(0))}",
+    }
 
 
-def in_store(store: Store, path: str) -> tuple[int, int]:
-    """Bytes of all that lies below a path, documents too; how many chunks (shards) these are."""
-    sizes = dict(store.objects(path))
-    return sum(sizes.values()), sum(key.rpartition("/")[2] not in FILES for key in sizes)
+def chunk_shape(metadata: ArrayMetadata, layout: Layout) -> tuple[Any, ...]:
+    """The shape of an (inner) chunk; for a rectilinear grid, the sizes along each axis that is irregular."""
+    if metadata.regular:
+        return layout.spec.shape
+    axes = layout.axes
+    return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in axes)
+
+
+def shard_shape(layout: Layout) -> tuple[int, ...] | None:
+    """The shape of a shard; None if there are none."""
+    return layout.levels[0].spec.shape if layout.levels else None
 
 
 def codecs(metadata: ArrayMetadata, layout: Layout) -> tuple[tuple[Json, ...], Json | None, tuple[Json, ...]]:
-    """Filters, serializer and compressors as the document has them, and as `create_array` takes them.
+    """Filters, serializer and compressors in the form of the metadata document, which `create_array` takes.
 
-    Of shards those of the chunks in them; Zarr v2 has no serializer.
+    For shards, those of the chunks inside; the serializer is None in Zarr v2, which has none.
     """
     document = metadata.document
     if metadata.zarr_format == 2:

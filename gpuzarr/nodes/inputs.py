@@ -1,4 +1,4 @@
-"""What a user assigns, as an array of the device that NumPy's rules of assignment allow; and where he wants results."""
+"""Convert values to write, by the rules of assignment in NumPy, and check the arrays that results go to."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
 
 def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device) -> Any:
-    """`value` (an array of NumPy or CuPy, of anything with DLPack, a list, a scalar) as one that broadcasts to `shape`.
+    """Convert a value to an array of the device that broadcasts to `shape`.
 
-    Its dtype may still be another one, whose elements `dtype` can hold. DeviceError for what is on another GPU;
-    ValueKindError where the shape does not broadcast, for what an integer cannot be (NaN, infinity, a float out of
-    range), and for masked elements.
+    `value` is an array of NumPy or CuPy, anything with DLPack, a list or a scalar. The result may still have another
+    dtype, whose elements `dtype` can hold. DeviceError if the value is on another GPU; ValueKindError if its shape does
+    not broadcast, if an integer would have to be NaN, infinite or out of range, and for masked elements.
     """
     try:
         array = _array(value, dtype, device)
         _check_elements(array, dtype)
         while array.ndim > len(shape) and array.shape[0] == 1:
-            array = array.reshape(array.shape[1:])  # which leaves a text in an array
+            array = array.reshape(array.shape[1:])  # indexing would take a text out of its array
         device.xp.broadcast_to(array, shape)
         return array
     except (ValueKindError, DeviceError):
@@ -35,7 +35,7 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
 
 
 def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
-    """`out`, if it is an array of the device of that shape and dtype; else DeviceError or SelectionError."""
+    """Check an array that a result shall go to. DeviceError or SelectionError if it does not fit."""
     if not isinstance(out, device.xp.ndarray):
         kind = f"{device.xp.__name__}.ndarray"
         raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
@@ -48,14 +48,14 @@ def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) ->
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
     if device.gpu and (isinstance(value, device.xp.ndarray) or _is_cuda(value)):
         there = value if isinstance(value, device.xp.ndarray) else device.xp.from_dlpack(value)
-        device.address(there)  # an error if it is another GPU's, whose streams nothing here waits for
+        device.address(there)  # an error for an array of another GPU, for whose streams nothing here waits
         return there
     array = _host_array(value, dtype)
     return device.upload(array) if device.gpu else array
 
 
 def _is_cuda(value: Any) -> bool:
-    """Whether DLPack says that it lies on a GPU: CuPy takes nothing else from it."""
+    """Whether a value lies on a GPU by DLPack, from which CuPy takes nothing else."""
     return hasattr(value, "__dlpack__") and int(value.__dlpack_device__()[0]) in _CUDA
 
 
@@ -79,7 +79,7 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def _of_torch(tensor: Any) -> np.ndarray:
-    """A tensor of torch in host memory; where NumPy has no such dtype (bfloat16, the small floats) by its bits."""
+    """Convert a tensor of torch in host memory; a dtype that NumPy lacks (bfloat16, small floats) by its bits."""
     dtype = parse_v3(str(tensor.dtype).removeprefix("torch.")).dtype
     if dtype.isbuiltin == 1:
         return np.asarray(tensor)
@@ -87,7 +87,7 @@ def _of_torch(tensor: Any) -> np.ndarray:
 
 
 def _objects(value: Any) -> np.ndarray:
-    """An array of Python objects; a single bytes, str or list is one of them."""
+    """Convert to an array of Python objects; a single text or bytes is one object."""
     if isinstance(value, np.ndarray):
         return value.astype(object)
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def _objects(value: Any) -> np.ndarray:
 
 
 def _check_elements(array: Any, dtype: np.dtype) -> None:
-    """An integer can be no NaN and no infinity, and a float beyond its range would become anything."""
+    """Refuse to write NaN, infinity and floats out of range as integers: NumPy would store arbitrary values."""
     if dtype.kind not in "iu" or array.dtype.kind not in "fc" or not array.size:
         return
     if array.dtype.kind == "c":

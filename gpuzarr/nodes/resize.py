@@ -1,4 +1,4 @@
-"""Arrays of another shape, and the regions in which many workers write one array."""
+"""Change the shape of a stored array, and divide an array among workers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores.contract import Store
 
-AT_ONCE = 1 << 14  # keys that are made and deleted together
+MAX_DELETED_KEYS = 1 << 14  # at once
 Shape = tuple[int, ...]
 
 
 def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape]) -> ArrayMetadata:
-    """Give the stored array the shape `new(its shape now)`; the metadata then. Chunks outside are deleted."""
+    """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted."""
     name = "zarr.json" if known.zarr_format == 3 else ".zarray"
     with store.locked([files.lock(path)]):
         document = files.read(store, path, name)
         if document is None:
-            raise NotFoundError(f"{files.key(path, name)!r} is no more in {store!r}")
+            raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
         old = _parsed(document, known)
         shape = tuple(int(n) for n in new(old.shape))
         if len(shape) != len(old.shape) or any(n < 0 for n in shape):
@@ -37,7 +37,10 @@ def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[S
 
 
 def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Shape], Callable[[Shape], Any]]:
-    """How data of a shape makes an array longer along an axis, and where it goes then. ValueKindError if it cannot."""
+    """Functions for appending data of a shape: old shape -> new shape, and new shape -> selection of the new part.
+
+    ValueKindError if the shapes do not fit.
+    """
     along = axis + len(shape) if axis < 0 else axis
     rest = [shape[:along] + shape[along + 1 :], data[:along] + data[along + 1 :]]
     if not 0 <= along < len(shape) or len(data) != len(shape) or rest[0] != rest[1]:
@@ -56,7 +59,7 @@ def _parsed(document: files.Document, known: ArrayMetadata) -> ArrayMetadata:
 
 
 def _delete_outside(store: Store, old: Layout, new: Layout) -> None:
-    """Delete the outermost chunks that only the old shape has; few keys are in memory at once."""
+    """Delete the outermost chunks that only the old shape has, some at a time."""
     before, after = old.grid(0), new.grid(0)
     for axis in range(len(before)):
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]
@@ -66,18 +69,18 @@ def _delete_outside(store: Store, old: Layout, new: Layout) -> None:
 
 
 def _blocks(ranges: list[range]) -> Iterator[np.ndarray]:
-    """The product of ranges, int64 (n, axes), some rows at a time."""
+    """The Cartesian product of ranges, int64 of shape (n, axes), some rows at a time."""
     counts = tuple(map(len, ranges))
     starts = np.array([r.start for r in ranges], np.int64)
-    for first in range(0, prod(counts), AT_ONCE):
-        rows = np.arange(first, min(first + AT_ONCE, prod(counts)))
+    for first in range(0, prod(counts), MAX_DELETED_KEYS):
+        rows = np.arange(first, min(first + MAX_DELETED_KEYS, prod(counts)))
         yield np.stack(np.unravel_index(rows, counts), axis=1) + starts
 
 
 def regions(plan: Layout, shape: Shape, rank: int, world_size: int) -> list[tuple[slice, ...]]:
-    """The regions of worker `rank`: runs of whole units, along the last axis, of as many units as others have."""
+    """The regions of worker `rank`: runs of whole units along the last axis; all workers have about equally many."""
     if not 0 <= rank < world_size:
-        raise ValueError(f"rank {rank} is not one of {world_size} workers")
+        raise ValueError(f"rank must be 0 to {world_size - 1} for {world_size} workers, not {rank}")
     outer = plan.outer
     counts = outer.grid(0)
     total = prod(counts)
@@ -95,7 +98,7 @@ def regions(plan: Layout, shape: Shape, rank: int, world_size: int) -> list[tupl
 
 
 def _edges(axis: Axis, first: int, last: int) -> tuple[int, int]:
-    """Where units `first` to `last - 1` begin and end."""
+    """The indices at which units `first` to `last - 1` begin and end."""
     if isinstance(axis, RectilinearAxis):
         return axis.edges[first], min(axis.edges[last], axis.length)
     return first * axis.size, min(last * axis.size, axis.length)

@@ -1,4 +1,4 @@
-"""What a read would do, in words for people and as a dict for programs."""
+"""Explain how a selection would be read: as text for people and as a dict for programs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,54 @@ from gpuzarr.read.strategy import Options, places
 
 @dataclass(frozen=True)
 class Explanation:
-    """The plan of a read. Bytes are of decoded chunks; `codecs` are in the order in which they decode."""
+    """The plan of a read, made by `Array.explain`.
+
+    Attributes
+    ----------
+    device
+        The name of the device.
+    result_shape, result_bytes
+        The shape of the result, and its bytes.
+    work
+        "chunk by chunk" or "batch by batch".
+    chunks, decoded_bytes
+        The number of chunks that the selection touches, and the bytes of all of them, decoded.
+    batches, prefetch_depth
+        The number of batches, and how many are loaded while one is decoded.
+    memory_limit, planned_bytes
+        Bytes beyond the result: the limit, and the most that the read is expected to hold. (A chunk that needs more
+        than the limit is read alone.)
+    io
+        How bytes come from the store, and why.
+    codecs
+        The name of each codec and where it decodes ("host", or the name of the device), in the order of decoding.
+    gpu_decode, because
+        How much of the codec chain a GPU decodes, "yes", "partly" or "no"; and why not all of it, or "".
+
+    Examples
+    --------
+    >>> a = gpuzarr.array(np.arange(8, dtype="uint8"), chunks=4, compressors="zstd")
+    >>> a.explain(slice(2)).asdict()["codecs"]
+    (('zstd', 'host'), ('bytes', 'host'))
+    """
 
     device: str
     result_shape: tuple[int, ...]
-    work: str  # "chunk by chunk" or "batch by batch"
+    work: str
     chunks: int
     batches: int
-    prefetch_depth: int  # that are loaded beside the one that is decoded
-    decoded_bytes: int  # of all chunks touched
+    prefetch_depth: int
+    decoded_bytes: int
     result_bytes: int
-    memory_limit: int  # bytes beyond the result
-    planned_bytes: int  # the most that the batches are expected to hold; more than the limit where one chunk needs it
-    io: str  # how bytes come from the store, and why
-    codecs: tuple[tuple[str, str], ...]  # name, and "host" or the device's name
-    gpu_decode: str  # "yes", "partly" or "no": how much of the chain a GPU decodes
-    because: str  # why not all of it; "" where it does
+    memory_limit: int
+    planned_bytes: int
+    io: str
+    codecs: tuple[tuple[str, str], ...]
+    gpu_decode: str
+    because: str
 
     def asdict(self) -> dict[str, Any]:
+        """The attributes by their names."""
         return asdict(self)
 
     def __str__(self) -> str:

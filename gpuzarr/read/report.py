@@ -1,4 +1,4 @@
-"""What a read did: batches, bytes, memory, and where its time went; in words for people and as a dict for programs."""
+"""Report on a read: batches, bytes, memory and time; as text for people and as a dict for programs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,22 @@ def told(head: list[str], device: Device, said: dict[str, Any], bus: str, host: 
 
 @dataclass(frozen=True)
 class ReadReport:
-    """`seconds`: until the call returned. The device's times are asked for when somebody looks at them."""
+    """A report on a read, kept as `Array.last_read`. Times of a GPU are asked for when somebody looks at them.
+
+    Attributes
+    ----------
+    result_bytes
+        Bytes of the result.
+    seconds
+        Seconds until the call returned; a GPU may still have been at work then.
+
+    Examples
+    --------
+    >>> a = gpuzarr.array(np.arange(8, dtype="uint8"), chunks=4)
+    >>> values = a[:6]
+    >>> a.last_read.asdict()["chunks"], a.last_read.result_bytes
+    (2, 6)
+    """
 
     device: Device
     trace: Trace
@@ -71,21 +86,22 @@ class ReadReport:
 
     @cached_property
     def stages(self) -> dict[str, float]:
-        """Seconds in each stage, of all batches and threads together; a stage that was not there is left out.
+        """Seconds in each stage ("storage", "copy", "decode", "place"), of all batches and threads together.
 
-        On a CPU stages are times of threads; on a GPU "copy", "decode" and "place" are times of its streams, and
-        "decode" begins when the stream comes to it, so it holds what it waits for a copy.
+        A stage that did not take place is left out. On a CPU these are times of threads. On a GPU, "copy", "decode"
+        and "place" are times of its streams; "decode" includes the time for which it waits for a copy.
         """
         return stage_seconds(self.device, self.trace, STAGES)
 
     @property
     def limited_by(self) -> str:
-        """The stage that was busy for the longest, by the number of batches that can be in it at once."""
+        """The stage that was busy the longest, after division by the number of batches that can be in it at once."""
         loading = (self.trace.prefetch_depth or 0) + 1 if self.device.gpu else 1
         busy = {stage: seconds / (loading if stage == "storage" else 1) for stage, seconds in self.stages.items()}
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
     def asdict(self) -> dict[str, Any]:
+        """All numbers of the report by their names; bytes and seconds."""
         trace = self.trace
         return {
             **counted(self.device, trace),

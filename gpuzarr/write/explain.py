@@ -1,4 +1,4 @@
-"""What a write would do, in words for people and as a dict for programs."""
+"""Explain how a selection would be written: as text for people and as a dict for programs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,57 @@ from gpuzarr.write.write import Writing
 
 @dataclass(frozen=True)
 class WriteExplanation:
-    """The plan of a write. A unit is an object of the store: a chunk, or a shard."""
+    """The plan of a write, made by `Array.explain_write`. A unit is an object of the store: a chunk, or a shard.
+
+    Attributes
+    ----------
+    device
+        The name of the device.
+    value_shape, value_bytes
+        The shape of the value after broadcasting, and its bytes in the dtype of the array.
+    chunks, gathered_bytes
+        The number of chunks that the selection touches, and the bytes of all of them before encoding.
+    batches, write_behind_depth
+        The number of batches, and how many are copied to the host and stored while one is encoded.
+    whole_units, partly_units, locks
+        The number of units written without reading anything; of units that are read, changed and written; and of
+        the locks held for these, one after another.
+    bus_bytes
+        The most bytes that come from the GPU to the host; what is compressed is less.
+    memory_limit, planned_bytes
+        Bytes beyond the value: the limit, and the most that the write is expected to hold. None on a CPU, where
+        batches fit its cache.
+    codecs
+        The name of each codec and where it encodes ("host", or the name of the device), in the order of encoding.
+    gpu_encode, because
+        How much of the codec chain a GPU encodes, "yes", "partly" or "no"; and why not all of it, or "".
+
+    Examples
+    --------
+    >>> a = gpuzarr.zeros(8, dtype="uint8", chunks=4, compressors="zstd")
+    >>> a.explain_write(slice(2)).asdict()["codecs"]
+    (('bytes', 'host'), ('zstd', 'host'))
+    """
 
     device: str
     value_shape: tuple[int, ...]
-    value_bytes: int  # of the array's dtype
+    value_bytes: int
     chunks: int
     batches: int
-    write_behind_depth: int  # that are copied to the host and stored beside the one that is encoded
-    gathered_bytes: int  # of all chunks touched, before they are encoded
-    whole_units: int  # that are written without a look at what was there
-    partly_units: int  # that are read, changed and written
-    locks: int  # that are held for that, one after another
-    bus_bytes: int  # that come from the GPU to the host, at most; what compresses is less
-    memory_limit: int | None  # bytes beyond the value; None: on a CPU nothing is limited, batches fit its cache
-    planned_bytes: int | None  # the most that the batches are expected to hold, on a GPU
-    codecs: tuple[tuple[str, str], ...]  # name, and "host" or the device's name, in the order of encoding
-    gpu_encode: str  # "yes", "partly" or "no": how much of the chain a GPU encodes
-    because: str  # why not all of it; "" where it does
+    write_behind_depth: int
+    gathered_bytes: int
+    whole_units: int
+    partly_units: int
+    locks: int
+    bus_bytes: int
+    memory_limit: int | None
+    planned_bytes: int | None
+    codecs: tuple[tuple[str, str], ...]
+    gpu_encode: str
+    because: str
 
     def asdict(self) -> dict[str, Any]:
+        """The attributes by their names."""
         return asdict(self)
 
     def __str__(self) -> str:

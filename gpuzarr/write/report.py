@@ -1,4 +1,4 @@
-"""What a write did: batches, units, bytes, memory, and where its time went; in words and as a dict for programs."""
+"""Report on a write: batches, bytes, memory and time; as text for people and as a dict for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,22 @@ STAGES = ("load", "gather", "encode", "copy", "store")
 
 @dataclass(frozen=True)
 class WriteReport:
-    """`seconds`: until the call returned. The device's times are asked for when somebody looks at them."""
+    """A report on a write, kept as `Array.last_write`. Times of a GPU are asked for when somebody looks at them.
+
+    Attributes
+    ----------
+    value_bytes
+        Bytes of the value, after broadcasting, in the dtype of the array.
+    seconds
+        Seconds until the call returned.
+
+    Examples
+    --------
+    >>> a = gpuzarr.zeros(8, dtype="uint8", chunks=4)
+    >>> a[:6] = 1
+    >>> a.last_write.asdict()["whole_units"], a.last_write.asdict()["partly_units"]
+    (1, 1)
+    """
 
     device: Device
     trace: Trace
@@ -24,22 +39,23 @@ class WriteReport:
 
     @cached_property
     def stages(self) -> dict[str, float]:
-        """Seconds in each stage, of all batches and threads together; a stage that was not there is left out.
+        """Seconds in each stage ("load", "gather", "encode", "copy", "store"), of all batches and threads together.
 
-        "load" reads old chunks. On a CPU all are times of threads; on a GPU "gather", "encode" and "copy" are times of
-        its streams (where the host does the last codecs, "encode" holds their threads' time too), "store" those of the
-        threads that store a batch.
+        "load" reads old chunks. A stage that did not take place is left out. On a CPU these are times of threads. On a
+        GPU, "gather", "encode" and "copy" are times of its streams ("encode" includes codecs that run on the host), and
+        "store" is that of the threads that store a batch.
         """
         return stage_seconds(self.device, self.trace, STAGES)
 
     @property
     def limited_by(self) -> str:
-        """The stage that was busy for the longest, by the number of batches that can be in it at once."""
+        """The stage that was busy the longest, after division by the number of batches that can be in it at once."""
         storing = max(self.trace.write_behind_depth, 1)
         busy = {stage: seconds / (storing if stage == "store" else 1) for stage, seconds in self.stages.items()}
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
     def asdict(self) -> dict[str, Any]:
+        """All numbers of the report by their names; bytes and seconds."""
         trace, counts = self.trace, self.trace.counts
         return {
             **counted(self.device, trace),

@@ -1,4 +1,4 @@
-"""Writing that does not wait: values are copied, joined to whole chunks, and written while the caller goes on."""
+"""Write on another thread: values are copied, merged to whole chunks, and written while the caller goes on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_writer(
 
 
 class Writer:
-    """`w[region] = batch` writes on another thread, as if in the order of the calls; see `Array.writer`.
+    """Writes regions of an array on another thread, as if in the order of the calls; made by `Array.writer`.
 
     `accept(selection, value)` says where, and gives an array of the device that broadcasts to that, or raises; `put`
     writes it. `joined` keeps what waits for its neighbours; when all is put, `finish` brings it into the store, which
@@ -72,7 +72,7 @@ class Writer:
                 self._submit_region(ready)
 
     def flush(self) -> None:
-        """Wait until all is in the store; raises the first error."""
+        """Wait until everything is in the store. Raises the first error."""
         self._wait()
         self._or_stop(self._finish)
 
@@ -83,7 +83,7 @@ class Writer:
             self._oldest()
 
     def close(self) -> None:
-        """`flush`, after which nothing can be written."""
+        """Flush, and end the writer: a later write raises ClosedError."""
         try:
             self.flush()
         finally:

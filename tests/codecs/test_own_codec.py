@@ -147,6 +147,6 @@ def test_damage_names_the_chunk(registered: Path, gpu: Device) -> None:
     folder = written(registered / "a")
     file = folder / "c" / "2" / "0"
     file.write_bytes(file.read_bytes()[:40])
-    with pytest.raises(gpuzarr.errors.ChunkError, match="nvCOMP inverted lz4") as caught:
+    with pytest.raises(gpuzarr.errors.ChunkError, match=r"tests\.inverted") as caught:
         gpuzarr.open_array(folder, device=gpu)[...]
     assert caught.value.chunk == (2, 0)

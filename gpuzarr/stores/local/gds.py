@@ -9,6 +9,8 @@ memory that nobody uses any more.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -22,6 +24,12 @@ from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import Requests
 
 KEPT = 256  # open files: to register one with cuFile takes longer than to read it
+SECONDS = 10.0  # in which another process must have opened a file; most of it is for importing kvikio
+_TRIAL = """
+import sys, kvikio, kvikio.defaults
+with kvikio.defaults.set({"compat_mode": kvikio.CompatMode.OFF}):
+    kvikio.CuFile(sys.argv[1], "r").close()
+"""
 
 
 @lru_cache(maxsize=256)
@@ -34,12 +42,40 @@ def why_not(root: str) -> str | None:
 
         if not kvikio.cufile_driver.get("is_gds_available"):
             return "the kernel module of GPUDirect Storage (nvidia-fs) is not loaded"
-        with FILES.open(next(os.path.join(folder, names[0]) for folder, _, names in os.walk(root) if names)):
+        path = next(os.path.join(folder, names[0]) for folder, _, names in os.walk(root) if names)
+        if problem := _tried(path):
+            return f"cuFile does not work in {root!r} ({problem})"
+        with FILES.open(path):
             return None  # of a file system that it does not know cuFile would have refused it
     except StopIteration:
         return f"there is no file in {root!r}"
     except Exception as error:  # no libcufile, an old driver, another file system: kvikio raises several kinds
         return f"cuFile does not work in {root!r} ({error})"
+
+
+_FOUND: dict[int, str] = {}  # by file system
+
+
+def _tried(path: str) -> str:
+    """Why another process could not open this file by cuFile; "" if it could. Asked once a file system.
+
+    Where cuFile cannot start, opening a file may never return; here it would hold the lock of all files as well.
+    """
+    number = os.stat(path).st_dev
+    if number not in _FOUND:
+        _FOUND[number] = _opened_apart(path)
+    return _FOUND[number]
+
+
+def _opened_apart(path: str) -> str:
+    command = [sys.executable, "-c", _TRIAL, path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    try:
+        done = subprocess.run(command, env=environment, timeout=SECONDS, text=True, capture_output=True)
+    except subprocess.TimeoutExpired:
+        return f"it did not open a file within {SECONDS:.0f} seconds"
+    said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    return f"a trial ended with status {done.returncode}: {said}" if done.returncode else ""
 
 
 class Files:

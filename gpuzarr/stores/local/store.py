@@ -19,11 +19,27 @@ from gpuzarr.stores.local.objects import NO_FILE, LocalObjects
 
 @dataclass(frozen=True)
 class LocalStore:
-    """The folder `root`; keys are paths below it.
+    """A folder of files as a store; keys are paths below it. Opening a path uses one with the defaults below.
 
-    Ranges of one file with at most `coalesce_gap` bytes between them are read as one, so long as they begin within
-    `coalesce_size` bytes. Keys that would leave the folder are refused; symbolic links are followed.
-    `fsync`: what is written is on the disk, not only with the operating system, before it takes its place.
+    Keys that would leave the folder are refused; symbolic links are followed. A file is written beside its place and
+    then renamed, so a process that is killed leaves the old file or the new one.
+
+    Parameters
+    ----------
+    root
+        The folder; it need not exist until something is written.
+    coalesce_gap, coalesce_size
+        Bytes: ranges of one file with a gap of at most `coalesce_gap` between them are read as one, as long as they
+        begin within `coalesce_size`.
+    fsync
+        True: bytes are on the disk, not only in the memory of the operating system, before a file takes its place; so
+        a power cut loses nothing that was written. Default: False.
+
+    Examples
+    --------
+    >>> gpuzarr.save(gpuzarr.LocalStore("safe.zarr", fsync=True), np.arange(3))
+    >>> gpuzarr.load("safe.zarr")
+    array([0, 1, 2])
     """
 
     root: str

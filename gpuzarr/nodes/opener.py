@@ -1,0 +1,118 @@
+"""Find nodes of a store by their metadata, and make the objects that users hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gpuzarr.checks import at
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, files
+from gpuzarr.metadata import v2 as metadata_v2
+from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.nodes.array import DEFAULT, Array
+from gpuzarr.nodes.group import Group
+from gpuzarr.read.strategy import Options
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.local.store import LocalStore
+
+if TYPE_CHECKING:
+    from gpuzarr.write.strategy import Writable
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens the nodes of one store, all with the same options.
+
+    `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata: the path of the
+    group that has it, and its nodes by their path below that group. `writable` is None for read-only access.
+    """
+
+    store: Store
+    device: Device
+    zarr_format: int | None = None
+    consolidated: bool | None = None
+    known: tuple[str, Mapping[str, Node]] | None = None
+    writable: Writable | None = None
+    options: Options = DEFAULT
+
+    def __call__(self, path: str) -> Array | Group:
+        """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
+        metadata = self._find(path)
+        if isinstance(metadata, ArrayMetadata):
+            array = Array(self.store, path, metadata, self.device, self.writable, self.options)
+            with at(f"codecs of {'/' + path!r} in {self.store!r}"):
+                array.layout.check()
+            return array
+        opener = self
+        if metadata.consolidated is not None:
+            opener = replace(self, known=(path, metadata.consolidated))
+        elif self.consolidated and self.known is None:
+            raise MetadataError(f"group {'/' + path!r} of {self.store!r} has no consolidated metadata")
+        return Group(self.store, path, metadata, opener, self.device)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a node at `path`. MetadataError if its metadata is wrong."""
+        try:
+            return self._find(path) is not None
+        except NotFoundError:
+            return False
+
+    def _find(self, path: str) -> Node:
+        found = self._consolidated(path) if self.known is not None else self._stored(path)
+        if found is None:
+            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
+            raise NotFoundError(
+                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
+            )
+        return found
+
+    def _instead(self, path: str) -> str:
+        """A hint for the error message: what a local folder holds (listing other stores may take long)."""
+        if not isinstance(self.store, LocalStore):
+            return ""
+        names = self.store.names(path)
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        return f"; what is there: {shown}" if names else "; nothing is there (mode 'a' or 'w' makes a group)"
+
+    def _consolidated(self, path: str) -> Node | None:
+        assert self.known is not None
+        root, nodes = self.known
+        below = path[len(root) :].strip("/") if path == root or path.startswith(f"{root}/" if root else "") else None
+        node = nodes.get(below) if below is not None else None
+        if not isinstance(node, GroupMetadata) or below is None:
+            return node
+        inside = [name for name in nodes if name.startswith(f"{below}/")]
+        inner = Nodes({name[len(below) + 1 :]: partial(nodes.__getitem__, name) for name in inside})
+        return replace(node, consolidated=inner)
+
+    def _stored(self, path: str) -> Node | None:
+        if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
+            node = metadata_v3.parse_node(*found)
+            return self._without_consolidated(node)
+        return self._stored_v2(path) if self.zarr_format in (None, 2) else None
+
+    def _stored_v2(self, path: str) -> Node | None:
+        if (found := self._json(path, ".zarray")) is not None:
+            return metadata_v2.parse_array(found[0], self._attributes(path), found[1])
+        if (found := self._json(path, ".zgroup")) is None:
+            return None
+        group = metadata_v2.parse_group(found[0], self._attributes(path), found[1])
+        if self.consolidated is not False and (summary := self._json(path, ".zmetadata")) is not None:
+            group = replace(group, consolidated=metadata_v2.parse_consolidated(*summary))
+        return group
+
+    def _without_consolidated(self, node: Node) -> Node:
+        ignored = self.consolidated is False and isinstance(node, GroupMetadata)
+        return replace(node, consolidated=None) if ignored and isinstance(node, GroupMetadata) else node
+
+    def _attributes(self, path: str) -> dict[str, Any]:
+        return files.read(self.store, path, ".zattrs") or {}
+
+    def _json(self, path: str, name: str) -> tuple[dict[str, Any], str] | None:
+        """A document, and where it lies in the words of an error message."""
+        document = files.read(self.store, path, name)
+        return None if document is None else (document, files.place(self.store, path, name))

@@ -1,0 +1,88 @@
+"""The steps of a session on a GPU: all of them are programs of ours, and the sessions fit into the time that is had."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("zarr")
+from benchmarks import gpu_read, steps
+from benchmarks.suite import ROOT
+
+COMMAND, ALL = 570, 1800  # seconds
+START = 110  # of a machine, and of installing there
+
+
+def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
+    every = steps.steps(tmp_path)
+    names = [step.name for step in every]
+    assert len(names) == len(set(names))
+    modules = [step.command[2] for step in every if not step.name.startswith("sanitizer")]
+    assert all(find_spec(module) for module in modules)
+    probes = {path.stem for path in (ROOT / "benchmarks/probes").glob("*.py")} - {"__init__", "batch", "child"}
+    assert {f"benchmarks.probes.{name}" for name in probes - {"report"}} <= set(modules)
+    benchmarks = {path.stem for path in (ROOT / "benchmarks").glob("gpu_*.py")} - {"gpu_peers"}
+    assert {f"benchmarks.{name}" for name in benchmarks} <= set(modules)
+    assert all((ROOT / test).exists() for test in steps.KERNEL_TESTS)
+
+
+def test_benchmarks_and_what_they_need_come_before_the_long_tail(tmp_path: Path) -> None:
+    names = [step.name for step in steps.steps(tmp_path)]
+    assert names[:4] == ["kernels", "probe-smoke", "probe-copies", "calibrate"]
+    assert names.index("bench-gpu_write") < names.index("suite") < names.index("probe-rates")
+    second = [step.name for step in steps.of_session("2", steps.steps(tmp_path))]
+    assert second[:3] == ["kernels", "calibrate", "bench-gpu_read"], "a new machine has no constants"
+
+
+def test_sessions_fit_into_the_time_and_hold_everything(tmp_path: Path) -> None:
+    every = steps.steps(tmp_path)
+    parts = {number: steps.of_session(number, every) for number in steps.SESSIONS}
+    for number, part in parts.items():
+        assert sum(step.seconds for step in part) <= steps.SESSION_SECONDS[number] <= COMMAND
+    assert sum(steps.SESSION_SECONDS[number] + START for number in "123") <= ALL
+    assert {step.name for part in parts.values() for step in part} == {step.name for step in every}
+
+
+def test_steps_are_chosen_by_how_their_names_begin(tmp_path: Path) -> None:
+    every = steps.steps(tmp_path)
+    chosen = steps.chosen_of(every, "probe-crc32c,bench")
+    assert [step.name for step in chosen][:2] == ["bench-gpu_read", "bench-gpu_decode"] and len(chosen) == 5
+    assert steps.chosen_of(every, "") == every
+    with pytest.raises(SystemExit, match="no step begins with"):
+        steps.chosen_of(every, "suite,bunch")
+
+
+def test_the_sanitizer_is_found_or_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps.shutil, "which", lambda name, path=None: f"{path}/{name}" if path else None)
+    command = steps.sanitizer("racecheck", tmp_path).command
+    assert "/usr/local/cuda/bin/compute-sanitizer" in command and "racecheck" in command
+    assert "-vv" in command and str(tmp_path / "sanitizer-racecheck.jsonl") in command
+    assert command[command.index("-k") + 1].startswith("cuda and (bitshuffle or ")
+    assert "GPUZARR_EXAMPLES=5" in command and "cuda" in steps.sanitizer("memcheck", tmp_path).command
+    monkeypatch.setattr(steps.shutil, "which", lambda name, path=None: None)
+    monkeypatch.setattr(steps, "find_spec", lambda name: None)
+    missing = steps.sanitizer("memcheck", tmp_path)
+    assert missing.command == () and "not found" in missing.why
+
+
+def test_rows_of_whole_reads_are_in_the_order_of_their_worth() -> None:
+    names = [row.name for row in gpu_read.ROWS]
+    assert names[:2] == ["zstd, 256 KiB", "blosc-lz4, 1024 KiB"] and len(set(names)) == 11
+    assert {row.codec for row in gpu_read.ROWS if row.goal} == set(gpu_read.CODECS)
+    assert not any(row.goal for row in gpu_read.ROWS[8:])
+
+
+def test_the_readme_names_every_step_and_its_seconds(tmp_path: Path) -> None:
+    """A row a step, or one of several: names, then as many seconds."""
+    lines = (ROOT / "benchmarks/README.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `")]
+    told = {}
+    for names, _, seconds, _ in rows:
+        numbers = [int(number) for number in re.findall(r"\d+", seconds)]
+        told |= dict(zip(re.findall("`([^`]+)`", names), numbers, strict=True))
+    every = steps.steps(tmp_path)
+    assert told.keys() == {step.name for step in every}
+    assert all(told[step.name] == step.seconds for step in every if step.command)
