@@ -1,7 +1,7 @@
-"""The forms in which chunks travel: specs say what a chunk is, an EncodedBatch holds the bytes of many.
+"""The forms of data between codecs: specs describe a chunk, an EncodedBatch holds the bytes of many chunks.
 
-Decoded, a batch is no class: it is an array whose first axis counts chunks, so an array codec is
-one array expression, the same in NumPy and in CuPy.
+A decoded batch is an array whose first axis counts chunks; so an array codec is one array expression, the same in NumPy
+and in CuPy.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-FEW = 32  # rows up to which Python's own ints are faster than NumPy's functions
-ALIGNMENT = 256  # bytes; of every chunk in a fresh encoded batch: enough for vector loads, nvCOMP and GDS
-PACKED = 16  # bytes; what every chunk of an Unmeasured begins at a multiple of
+FEW = 32  # rows up to which Python's ints are faster than NumPy's functions
+ALIGNMENT = 256  # bytes, of every chunk in a new encoded batch: enough for vector loads, nvCOMP and GDS
+PACKED = 16  # bytes, to which every chunk of an Unmeasured is aligned
 
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """What one decoded chunk is, at one place in the codec chain: an array of elements.
+    """A decoded chunk at one place in a chain of codecs: an array of elements.
 
     `dtype` is in native byte order. `fill_value` is a scalar of that dtype.
     """
@@ -32,13 +32,13 @@ class ChunkSpec:
 
     @cached_property
     def nbytes(self) -> int | None:
-        """Bytes of the elements; None where they are Python objects or strings of any length."""
+        """Bytes of the elements; None for Python objects and strings of variable length."""
         return None if self.dtype.hasobject or self.dtype.kind == "T" else prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class BytesSpec:
-    """What one chunk is between two bytes->bytes codecs: `nbytes` bytes, None where that varies."""
+    """A chunk on the decoded side of a bytes->bytes codec: `nbytes` bytes, None where this varies."""
 
     nbytes: int | None
 
@@ -48,8 +48,8 @@ class EncodedBatch:
     """The bytes of many chunks in one buffer: chunk i is data[starts[i] : starts[i] + sizes[i]].
 
     `data` is a 1-d uint8 array of the device; `starts` and `sizes` are int64 arrays of the host.
-    `host`, for an encoded batch on a GPU: the same bytes (same starts) in host memory, while they are there;
-    headers are parsed and frames validated from it.
+    `host`, for an encoded batch on a GPU: the same bytes (same starts) in host memory, while these exist; headers are
+    parsed and frames checked there.
     """
 
     data: Any
@@ -66,13 +66,12 @@ class EncodedBatch:
 
     @cached_property
     def addresses(self) -> list[int]:
-        """Where each chunk begins. Only for an encoded batch in host memory, which must be held as long as they are
-        used."""
+        """The address of each chunk, of an encoded batch in host memory. They are valid while it is referenced."""
         base = self.data.ctypes.data
         return [base + start for start in self.starts.tolist()]
 
     def on_host(self, i: int) -> np.ndarray:
-        """Chunk i in host memory. Only for an encoded batch that has its bytes there."""
+        """Chunk i in host memory, where the encoded batch must have its bytes."""
         start = int(self.starts[i])
         data = self.data if self.host is None else self.host
         return data[start : start + int(self.sizes[i])]
@@ -82,16 +81,15 @@ class EncodedBatch:
         return EncodedBatch(self.data, self.starts[which], self.sizes[which], self.host)
 
     def part(self, skip: int, trim: int) -> EncodedBatch:
-        """Every chunk without its first `skip` and its last `trim` bytes; no byte moves."""
+        """The chunks without their first `skip` and last `trim` bytes; no byte moves."""
         return EncodedBatch(self.data, self.starts + skip, self.sizes - skip - trim, self.host)
 
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """As an EncodedBatch of a GPU, but only the device knows the sizes yet: `starts` and `sizes` are uint64 arrays
-    there.
+    """An encoded batch on a GPU whose sizes only the device knows yet: `starts` and `sizes` are uint64 arrays there.
 
-    Chunk i has sizes[i] bytes, at most `most`; 0: it was refused. They are packed, each at a multiple of PACKED.
+    Chunk i has sizes[i] bytes, at most `most`; 0 if the encoder refused it. Chunks are packed, aligned to PACKED.
     """
 
     data: Any
@@ -100,13 +98,13 @@ class Unmeasured:
     most: int
 
     def addresses(self, device: Any) -> Any:
-        """Where each chunk begins, uint64 of the device."""
+        """The address of each chunk, a uint64 array of the device."""
         return self.starts + np.uint64(device.address(self.data))
 
     def measuring(self, device: Any) -> Callable[[], EncodedBatch | None]:
-        """The sizes are fetched, behind all that is launched so far; the function that is returned waits for them.
+        """Launch the copy of the sizes to the host, behind all that is launched so far.
 
-        It returns the encoded batch, or None where a chunk was refused.
+        Returns a function that waits, and returns the encoded batch, or None where a chunk was refused.
         """
         data, fetched = self.data, device.download_async(self.sizes)
 
@@ -118,12 +116,12 @@ class Unmeasured:
 
 
 def measured(chunks: Any, device: Any) -> Any:
-    """A batch as it is, but for an Unmeasured, whose sizes are waited for: its encoded batch, or None."""
+    """A batch as it is; for an Unmeasured wait for its sizes: its encoded batch, or None where a chunk was refused."""
     return chunks.measuring(device)() if isinstance(chunks, Unmeasured) else chunks
 
 
 def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tuple[np.ndarray, np.ndarray, int]:
-    """Starts and sizes (int64) of chunks laid one after another, each aligned; and the bytes in all."""
+    """Pack aligned chunks of these sizes: starts and sizes (int64), and the total number of bytes."""
     sizes = np.asarray(sizes, np.int64)
     if len(sizes) <= FEW:
         starts, end = [], 0

@@ -1,4 +1,4 @@
-"""Which chunks hold nothing but the fill value, bit for bit: they need not be stored."""
+"""Find empty chunks, whose elements all are the fill value, bit for bit: they need not be stored."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-PIECE = 1 << 12  # elements that are compared before the next are looked at
+_PIECE = 1 << 12  # elements that are compared at once, so that most comparisons end early
 
 
 def is_empty(batch: np.ndarray, fill_value: Any) -> np.ndarray:
-    """For each chunk of a batch whether all its elements are the fill value: NaN is the same NaN, -0.0 is not 0.0."""
+    """Compare the chunks of a batch with the fill value, bit for bit: bool (n,), True for empty chunks.
+
+    NaNs are equal only if their bits are, and -0.0 differs from 0.0.
+    """
     n, dtype = len(batch), batch.dtype
     if not batch.size or (fill_value is None and dtype.kind != "O"):
         return np.zeros(n, bool)
@@ -20,12 +23,12 @@ def is_empty(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     rows, fill = _bits(batch), _bits(np.full((1, 1), fill_value, dtype))[0, 0]
     found = ((rows[:, 0] == fill) & (rows[:, -1] == fill)).reshape(n, -1).all(axis=1)
     for i in np.flatnonzero(found):
-        found[i] = all((rows[i, a : a + PIECE] == fill).all() for a in range(0, rows.shape[1], PIECE))
+        found[i] = all((rows[i, a : a + _PIECE] == fill).all() for a in range(0, rows.shape[1], _PIECE))
     return found
 
 
 def empty_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
-    """Whether all that lies in `chunk` when it is called is the fill value; of None nothing is."""
+    """Make a function that tells whether `chunk` is empty when it is called; with no fill value (None) it never is."""
     if fill_value is None:
         return lambda: False
     data, batch = memoryview(chunk.reshape(-1).view(np.uint8)), chunk[None]
@@ -34,7 +37,7 @@ def empty_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
 
 
 def _bits(batch: Any) -> Any:
-    """Elements as whole numbers, (n, elements); as bytes with one axis more where they have another size."""
+    """View elements as integers, (n, elements); those of other sizes as bytes, with one more axis."""
     size = batch.dtype.itemsize
     rows = batch.reshape(len(batch), -1)
     if not rows.flags.c_contiguous:

@@ -12,6 +12,7 @@ import zarr
 import gpuzarr
 from gpuzarr.devices.cuda.streams import Streams
 from gpuzarr.errors import DeviceError
+from gpuzarr.nodes import writing
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.write.write import Writing
 from tests.emulator.arrays import DeviceArray, Tensor
@@ -124,9 +125,8 @@ def test_a_value_of_the_host_may_be_changed_when_the_call_returns(cuda, monkeypa
 def test_a_writer_looks_at_values_on_their_gpu(cuda, array, monkeypatch):  # noqa: F811
     seen, runtime = [], cuda.xp.cuda.runtime
     monkeypatch.setattr(runtime, "current", 1)
-    look = lambda self, *args: (seen.append(runtime.current), accept(self, *args))[1]  # noqa: E731
-    accept = gpuzarr.Array._accept
-    monkeypatch.setattr(gpuzarr.Array, "_accept", look)
+    look = lambda *args: (seen.append(runtime.current), as_value(*args))[1]  # noqa: E731
+    monkeypatch.setattr(writing, "as_value", look)
     with array.writer() as w:
         w[...] = VALUES
     assert seen == [0] and runtime.current == 1

@@ -14,7 +14,7 @@ import gpuzarr
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.gpu.place import AXES, Chunks, fits, place
+from gpuzarr.gpu.place import MAX_AXES, Chunks, fits, place
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import ChunkBlock, parts
 from gpuzarr.indexing.selection import orthogonal
@@ -126,7 +126,7 @@ def test_one_chunk_of_many_blocks(threads):
 
 
 def test_axes_that_the_kernel_does_not_have(gpu):
-    shape = (2,) * (AXES + 1)
+    shape = (2,) * (MAX_AXES + 1)
     assert not fits(shape, gpu.xp.empty(shape, "f4"), gpu)
     assert not fits((2,), gpu.upload(np.zeros(9, np.uint8))[1:].view("f4"), gpu)
     chain = Chain.build((find("bytes", {"endian": "little"}, 3),), ChunkSpec((4,), np.dtype("f4"), 0))

@@ -28,7 +28,7 @@ from gpuzarr.indexing.selection import basic
 from gpuzarr.read import estimate as stored
 from gpuzarr.read.batch_plan import FULL_GPU_STREAMS as STREAMS
 from gpuzarr.read.batch_plan import BatchPlanner
-from gpuzarr.read.memory import BatchBudget, Cost, share
+from gpuzarr.read.memory import BatchBudget, Cost, batch_budget
 from tests.conftest import host_array
 
 GPU = cast(Device, SimpleNamespace(gpu=True, prefetch_depth=2, threads=1, batch_bytes=256 << 20, memory_limit=1 << 30))
@@ -60,7 +60,9 @@ def chain(codec: str, nbytes: int) -> Chain:
 
 
 def shared(codec: str, nbytes: int, ratio: float, limit: int, wanted: int = STREAMS) -> BatchBudget:
-    return share(chain(codec, nbytes), GPU, limit, wanted, True, True, lambda: int(nbytes / ratio * stored.MARGIN))
+    return batch_budget(
+        chain(codec, nbytes), GPU, limit, wanted, True, True, lambda: int(nbytes / ratio * stored.MARGIN)
+    )
 
 
 @pytest.mark.parametrize("limit, codec", BEFORE)

@@ -1,7 +1,8 @@
-"""The codecs, one file each. A file in this folder is found by being here; other packages add theirs
-by the entry point group `gpuzarr.codecs` (name: the codec's name, value: the class).
+"""The registry of codecs, one file each. A file in this folder is registered by being here.
 
-Each file ends with `CODEC = TheClass`, or `CODECS = (One, Two)`. Heavy imports stand inside functions.
+Each file ends with `CODEC = TheClass`, or `CODECS = (One, Two)`; what the class must have is in `contract.py`. Heavy
+imports stand inside functions. Other packages add codecs by the entry point group `gpuzarr.codecs` (name: the codec's
+name, value: the class).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_
 
 @cache
 def registry() -> dict[tuple[int, str], type]:
-    """(zarr_format, name) -> codec class."""
+    """Codec classes of this package, by (zarr_format, name)."""
     found: dict[tuple[int, str], type] = {}
     for module in pkgutil.iter_modules(__path__):
         loaded = importlib.import_module(f"{__name__}.{module.name}")
@@ -40,16 +41,18 @@ def others() -> dict[str, Any]:
 
 
 def warm_up_examples() -> list[Codec]:
-    """Codecs that between them use every kernel and algorithm by which a GPU decodes, those of other packages too."""
+    """Codecs that together use every kernel and algorithm by which a GPU decodes, including those of other packages."""
     classes = dict.fromkeys([*registry().values(), *(point.load() for point in others().values())])
     return [codec for known in classes if isinstance(known, WarmsUp) for codec in known.warm_up_examples()]
 
 
 def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Codec:
-    """The codec of that name. UnsupportedError if nobody knows it, MetadataError if it does not take the configuration.
+    """Make the codec of that name and configuration.
 
-    A class may parse its configuration in a classmethod `from_v3(configuration)` or
-    `from_v2(configuration)` (without "id"); else the configuration's members are its fields.
+    UnsupportedError for an unknown name, MetadataError where the codec does not take the configuration.
+
+    A class may parse its configuration in a classmethod `from_v3(configuration)` or `from_v2(configuration)` (without
+    "id"); otherwise the members of the configuration are its fields.
     """
     codec = registry().get((zarr_format, name)) or (others()[name].load() if name in others() else None)
     if codec is None and zarr_format == 3:
@@ -66,13 +69,16 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
 
 
 def _of_zarrs(name: str) -> type | None:
-    """The codec of a name that the library zarrs wrote before one was registered: zarrs.<name>, or an address."""
+    """The codec class of a name that zarrs used before one was registered: `zarrs.<name>`, or a URL. None: unknown."""
     plain = _ZARRS.sub("", name)
     return None if plain == name else registry().get((3, plain)) or registry().get((3, f"zarrs.{plain}"))
 
 
 def parse(document: Any) -> tuple[Codec, ...]:
-    """A v3 `codecs` list, where each member is a name or an object with `name` and maybe `configuration`."""
+    """Parse a v3 `codecs` list, whose members are names, or objects with `name` and optionally `configuration`.
+
+    MetadataError for a malformed list; errors of `find`.
+    """
     if not isinstance(document, list | tuple):
         raise MetadataError(f"codecs must be a list, not {document!r}")
     return tuple(_parse_one(member) for member in document)

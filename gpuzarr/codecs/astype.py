@@ -17,7 +17,7 @@ from gpuzarr.errors import MetadataError
 
 @dataclass(frozen=True)
 class AsType:
-    """`encode_dtype` is stored, with its byte order; `decode_dtype` comes out (None: that of the array)."""
+    """`encode_dtype`: of the stored elements, with byte order. `decode_dtype`: of decoded ones (None: the array's)."""
 
     names = ("numcodecs.astype", "astype")
     ids = ("astype",)
@@ -59,7 +59,7 @@ class AsType:
 
 
 def _cast(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The batch as `dtype`; CodecError for the first chunk with an element (a text) that cannot be one."""
+    """Convert a batch to `dtype`. CodecError for the first chunk with an element that cannot be converted."""
     made, i = np.empty(batch.shape, dtype), 0
     try:
         with np.errstate(all="ignore"):

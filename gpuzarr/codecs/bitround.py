@@ -1,6 +1,6 @@
-"""bitround: numbers with only so many of their leading bits. Source: numcodecs; Zarr extension `bitround`.
+"""bitround: numbers rounded to a few leading bits. Source: numcodecs; Zarr extension `bitround`.
 
-Decoding changes nothing. Floats keep `keepbits` of their mantissa, whole numbers as many from their highest set bit.
+Decoding changes nothing. Floats keep `keepbits` bits of their mantissa, integers as many from their highest set bit.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ def _round(bits: np.ndarray, drop: np.ndarray) -> None:
     half = np.where(some, (one << np.where(some, drop - one, 0).astype(bits.dtype)) - one, 0).astype(bits.dtype)
     last = np.where(some, (bits >> drop) & one, 0).astype(bits.dtype)
     rounded = bits + half + last
-    rounded[rounded < bits] = np.iinfo(bits.dtype).max  # it wrapped
+    rounded[rounded < bits] = np.iinfo(bits.dtype).max  # it overflowed
     bits[...] = rounded >> drop << drop
 
 
 def _bit_length(bits: np.ndarray) -> np.ndarray:
-    """How many bits each number needs; 0 for 0."""
+    """Bits that each number needs; 0 for 0."""
     length = np.zeros(bits.shape, np.int64)
     rest = bits.copy()
     for step in (32, 16, 8, 4, 2, 1):

@@ -1,4 +1,7 @@
-"""blosc: chunks in blocks, shuffled, then compressed by one of several codecs (Blosc 1). Source: numcodecs; c-blosc."""
+"""blosc: chunks cut into blocks, shuffled, and compressed by one of several codecs (Blosc 1).
+
+Source: numcodecs; c-blosc.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,17 @@ from gpuzarr.gpu.planes import Planes
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
-_LARGEST = 2**31 - 17  # bytes of a chunk
+_MAX_CHUNK_BYTES = 2**31 - 17
 _HEADER = struct.Struct("<BBBBiii")
 _CNAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
 
 
 @dataclass(frozen=True)
 class Blosc:
-    """Only writing asks for the fields: a chunk says itself what it is.
+    """The fields are used for writing only: the header of a chunk describes it completely.
 
-    `shuffle`: 0 none, 1 byte, 2 bit, -1 bit for single bytes and byte for others. `typesize`: bytes of an
-    element; None (v2, where the array's dtype says it) counts as 1.
+    `shuffle`: 0 none, 1 byte, 2 bit, -1 bit for elements of one byte and byte for others. `typesize`: bytes of an
+    element; None (v2, where it is the array's dtype) counts as 1.
     """
 
     names = ("blosc", "numcodecs.blosc")
@@ -88,14 +91,14 @@ class Blosc:
     ) -> EncodedBatch:
         if device.gpu:
             return gpu.decode(self, chunks, spec, device, into)
-        if spec.nbytes is not None and _all_plain(chunks, spec.nbytes):
-            target = chunkwise.room(chunks, spec.nbytes, device, into)
+        if spec.nbytes is not None and _all_common(chunks, spec.nbytes):
+            target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
             if (decode := decoder()) is not None:
                 return chunkwise.by_address("blosc", chunks, target, spec.nbytes, decode)
             _decode_others(chunks, target, range(len(chunks)))
             return target
         headers = parse_headers(chunks, spec.nbytes)
-        target = _room(headers.nbytes, device) if into is None else into
+        target = _declared_batch(headers.nbytes, device) if into is None else into
         snappy = np.flatnonzero((headers.codec == SNAPPY) & ~headers.copied)
         if len(snappy):
             _decode_snappy(chunks, target, snappy)
@@ -104,13 +107,13 @@ class Blosc:
         return target
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """A decoder that decodes only those blocks of a chunk that have wanted bytes."""
+        """Make a decoder that decodes only the blocks of a chunk that have wanted bytes."""
         return None if (decode := decoder()) is None else _chunk_decoder(decode)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
-        if (chunks.sizes < _LARGEST).all() and (encoder := self.chunk_encoder()) is not None:
+        if (chunks.sizes < _MAX_CHUNK_BYTES).all() and (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress
 
@@ -121,30 +124,30 @@ class Blosc:
         return chunkwise.encoded("blosc", chunks, device, encode)
 
     def chunk_encoder(self) -> Encoder | None:
-        """c-blosc, for chunks of less than 2 GiB on the host; None where it cannot be called by address."""
+        """Make an encoder of chunks of less than 2 GiB; None where c-blosc cannot be called by address."""
         run, shuffle, cname = compressor(), self._shuffle(), self.cname
         if run is None or (self.typesize or 1) > 255:
             return None
 
-        def encode(target: int, room: int, source: int, nbytes: int) -> int:
+        def encode(target: int, capacity: int, source: int, nbytes: int) -> int:
             element = self._element(nbytes)
-            return run(target, room, source, nbytes, element, cname, self.clevel, shuffle, self.blocksize)
+            return run(target, capacity, source, nbytes, element, cname, self.clevel, shuffle, self.blocksize)
 
         return Encoder(lambda nbytes: nbytes + HEADER, encode)
 
     def planes(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray
     ) -> EncodedBatch | Planes:
-        """As `decode` on a GPU, but what placement can undo is left to it, and chunks stored plain are not copied."""
+        """Decode on a GPU, but leave shuffles that placement can undo, and do not copy chunks that are stored raw."""
         return gpu.planes(self, chunks, spec, device, width, bits)
 
     def frame(self, nbytes: int) -> FrameShape:
-        """What a frame of a chunk of `nbytes` bytes looks like, as a GPU makes it."""
+        """The layout of the frame that a GPU makes of a chunk of `nbytes` bytes."""
         element, shuffle = self._element(nbytes), self._shuffle()
         return frame_shape(self.cname, self.clevel, shuffle, element, nbytes, self.blocksize)
 
     def _element(self, nbytes: int) -> int:
-        """Bytes of an element of a chunk of `nbytes` bytes."""
+        """Bytes of an element, for a chunk of `nbytes` bytes: 1 where it is no multiple of `typesize`."""
         typesize = self.typesize or 1
         return typesize if nbytes and nbytes % typesize == 0 else 1
 
@@ -155,7 +158,7 @@ class Blosc:
 def _chunk_decoder(decode: Decode) -> AddressDecoder:
     def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
         size = len(stored)
-        if size < HEADER or not _plain(stored, 0, size, nbytes):
+        if size < HEADER or not _is_common(stored, 0, size, nbytes):
             raise CodecError("the header of the chunk is unusual")
         if stored.readonly or last - first == nbytes:
             return decode(target, nbytes, source, size)
@@ -169,28 +172,30 @@ def _chunk_decoder(decode: Decode) -> AddressDecoder:
     return run
 
 
-def _room(sizes: np.ndarray, device: Device) -> EncodedBatch:
-    """An encoded batch for chunks of the sizes that their headers say."""
+def _declared_batch(sizes: np.ndarray, device: Device) -> EncodedBatch:
+    """Allocate a batch for decoded chunks of the sizes that their headers declare."""
     try:
         return device.encoded_batch(sizes)
     except MemoryError as error:
-        raise CodecError(f"blosc: the headers say {int(sizes.sum())} bytes, for which there is no memory") from error
+        raise CodecError(
+            f"blosc: the headers declare {int(sizes.sum())} bytes, for which there is no memory"
+        ) from error
 
 
-def _all_plain(chunks: EncodedBatch, nbytes: int) -> bool:
-    """Whether the headers of all chunks are what they mostly are, so that c-blosc may decode them.
+def _all_common(chunks: EncodedBatch, nbytes: int) -> bool:
+    """Whether the headers of all chunks are the common case, which c-blosc may decode unchecked.
 
-    `parse_headers` takes all chunks at once, but 50 microseconds; this takes half of one a chunk.
+    `parse_headers` takes 50 microseconds for any number of chunks; this takes half a microsecond a chunk.
     """
     data = memoryview(chunks.data)
     for start, size in zip(chunks.starts.tolist(), chunks.sizes.tolist(), strict=True):
-        if size < HEADER or not _plain(data, start, size, nbytes):
+        if size < HEADER or not _is_common(data, start, size, nbytes):
             return False
     return True
 
 
-def _plain(data: Any, start: int, size: int, nbytes: int) -> bool:
-    """Whether the header at `start` of a chunk of `size` bytes is what it mostly is."""
+def _is_common(data: Any, start: int, size: int, nbytes: int) -> bool:
+    """Whether the header of the chunk of `size` bytes at `start` is that common case."""
     version, lz_version, flags, typesize, decoded, blocksize, stored = _HEADER.unpack_from(data, start)
     if version != 2 or lz_version != 1 or flags & 8 or flags >> 5 in (SNAPPY, 5, 6, 7) or not typesize:
         return False
@@ -198,7 +203,7 @@ def _plain(data: Any, start: int, size: int, nbytes: int) -> bool:
 
 
 def _decode_others(chunks: EncodedBatch, target: EncodedBatch, which: Iterable[int]) -> None:
-    """Chunks of any codec but snappy, by c-blosc; the interpreter is free for other threads meanwhile."""
+    """Decode chunks of any inner codec but snappy by c-blosc, which releases the GIL."""
     from numcodecs.blosc import decompress
 
     i = 0
@@ -210,7 +215,7 @@ def _decode_others(chunks: EncodedBatch, target: EncodedBatch, which: Iterable[i
 
 
 def _decode_snappy(chunks: EncodedBatch, target: EncodedBatch, which: np.ndarray) -> None:
-    """Chunks of snappy streams, which numcodecs' build of c-blosc cannot read."""
+    """Decode chunks of snappy streams, which numcodecs' build of c-blosc cannot."""
     try:
         decode_snappy(chunks.take(which), target.take(which))
     except CodecError as error:

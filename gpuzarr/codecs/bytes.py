@@ -1,6 +1,6 @@
-"""bytes: the elements of a chunk one after another in C order, in a given byte order.
+"""bytes: the elements of a chunk in C order, in a given byte order.
 
-Source: Zarr v3 `bytes` codec. Zarr v2 stores its chunks in this way too, in the byte order of their dtype.
+Source: Zarr v3 `bytes` codec. Zarr v2 stores chunks so too, in the byte order of the array's dtype.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gpuzarr.gpu.tables import addresses, copy
 
 @dataclass(frozen=True)
 class Bytes:
-    """`stored`: the dtype as it lies in the chunk, where `endian` cannot say it (v2, mixed orders in a struct)."""
+    """`stored`: the dtype of the stored elements, where `endian` cannot express it (v2, mixed orders in a struct)."""
 
     names: ClassVar[tuple[str, ...]] = ("bytes",)
     ids: ClassVar[tuple[str, ...]] = ()
@@ -44,7 +44,7 @@ class Bytes:
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
         if spec.nbytes is None:
-            raise MetadataError(f"codec 'bytes' does not take elements of any length ({spec.dtype})")
+            raise MetadataError(f"codec 'bytes' does not take elements of variable length ({spec.dtype})")
         if self.stored is None and self.endian is None and _has_order(spec.dtype):
             raise MetadataError(f"codec 'bytes' needs `endian` for elements of several bytes ({spec.dtype})")
         if self._swapped(spec.dtype) and _has_swapped_parts(spec.dtype):
@@ -86,20 +86,20 @@ class Bytes:
         return encoded_batch
 
     def _row_bytes(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
-        """The stored bytes of each chunk, one row each."""
+        """The stored bytes of each chunk as a row."""
         stored = None if device.gpu else self._stored(spec.dtype)
         data = device.xp.ascontiguousarray(chunks.astype(spec.dtype if stored is None else stored, copy=False))
         rows = data.reshape(len(chunks), -1).view(np.uint8)
         return _reversed(rows, spec.dtype) if stored is None and self._swapped(spec.dtype) else rows
 
     def _swapped(self, dtype: np.dtype) -> bool:
-        """Whether the stored elements have the other byte order than native ones."""
+        """Whether the byte order of stored elements is not the native one."""
         if self.stored is not None:
             return not self.stored.isnative
         return self.endian is not None and _has_order(dtype) and (self.endian == "little") != np.little_endian
 
     def _stored(self, dtype: np.dtype) -> np.dtype | None:
-        """The NumPy dtype of stored elements; None where NumPy has none that is right (swapped ml_dtypes)."""
+        """The NumPy dtype of stored elements; None where NumPy cannot express it (byte-swapped ml_dtypes)."""
         if self.stored is not None:
             return self.stored
         if not self._swapped(dtype):
@@ -108,7 +108,7 @@ class Bytes:
 
 
 def _has_order(dtype: np.dtype) -> bool:
-    """Whether elements have parts of several bytes, whose order must be said."""
+    """Whether elements have parts of several bytes, so that a byte order must be given."""
     if dtype.names is not None:
         return any(_has_order(dtype[name].base) for name in dtype.names)
     if dtype.subdtype is not None:
@@ -125,7 +125,7 @@ def _has_swapped_parts(dtype: np.dtype) -> bool:
 
 
 def _unit(dtype: np.dtype) -> int:
-    """Bytes of what has a byte order in an element."""
+    """Bytes of the part of an element that has a byte order."""
     return 4 if dtype.kind == "U" else part(dtype)[0].itemsize
 
 
@@ -134,12 +134,12 @@ def _unsigned(dtype: np.dtype) -> np.dtype:
 
 
 def _reversed(rows: Any, dtype: np.dtype) -> Any:
-    """The bytes of each unit of each row in the other order."""
+    """Reverse the bytes of each unit of each row."""
     return rows.reshape(len(rows), -1, _unit(dtype))[..., ::-1].reshape(rows.shape)
 
 
 def _on_gpu(rows: Any, spec: ChunkSpec, swapped: bool, xp: Any) -> Any:
-    """The batch in native order. CuPy knows no other, and a kernel reads elements only where they are aligned."""
+    """Convert rows of bytes to an aligned batch in native order: CuPy knows no other, and kernels need alignment."""
     if swapped:
         rows = _reversed(rows, spec.dtype)
     rows = xp.ascontiguousarray(rows)
@@ -150,10 +150,10 @@ def _on_gpu(rows: Any, spec: ChunkSpec, swapped: bool, xp: Any) -> Any:
 
 
 def _rows(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
-    """The bytes of each chunk, one row each, shape (n, nbytes): a view where the starts allow it.
+    """The bytes of each chunk as a row, shape (n, nbytes): a view where the starts allow it.
 
-    Evenly spaced chunks are a strided view. Chunks at multiples of their size, in any order (a raw shard in
-    Morton order), are rows taken from one view. All else is copied chunk by chunk.
+    Evenly spaced chunks are a strided view. Chunks at multiples of their size, in any order (an uncompressed shard in
+    Morton order), are rows taken from one view. All others are copied chunk by chunk.
     """
     starts, data, xp = chunks.starts, chunks.data, device.xp
     first, n = int(starts[0]), len(chunks)
@@ -164,15 +164,15 @@ def _rows(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
     if step >= nbytes and (steps == step).all():
         return _strided(data[first:], n, nbytes, step, xp)
     low = int(starts.min())
-    places, scoped_scratch = np.divmod(starts - low, nbytes)
-    if not scoped_scratch.any():
-        base = data[low : low + (int(places.max()) + 1) * nbytes].reshape(-1, nbytes)
-        return base.take(device.upload(places) if device.gpu else places, axis=0)
+    rows, remainders = np.divmod(starts - low, nbytes)
+    if not remainders.any():
+        base = data[low : low + (int(rows.max()) + 1) * nbytes].reshape(-1, nbytes)
+        return base.take(device.upload(rows) if device.gpu else rows, axis=0)
     return _gathered(chunks, nbytes, device)
 
 
 def _gathered(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
-    """Chunks that lie anywhere, copied."""
+    """Copy chunks at any offsets to rows."""
     if device.gpu:
         made = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
         copy(device, addresses(chunks, device), addresses(made, device), made.sizes)
@@ -184,7 +184,7 @@ def _gathered(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
 
 
 def _strided(data: Any, n: int, nbytes: int, step: int, xp: Any) -> Any:
-    """Rows of `nbytes` bytes, one every `step` bytes."""
+    """View `data` as `n` rows of `nbytes` bytes, one every `step` bytes."""
     return xp.lib.stride_tricks.as_strided(data, (n, nbytes), (step, 1))
 
 

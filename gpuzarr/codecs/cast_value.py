@@ -1,4 +1,4 @@
-"""cast_value: numbers as numbers of another data type. Source: Zarr extension `cast_value`."""
+"""cast_value: numbers converted by value to another data type. Source: Zarr extension `cast_value`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Pairs = tuple[tuple[Any, Any], ...]
 
 @dataclass(frozen=True)
 class CastValue:
-    """`scalar_map`: {"encode": [[from, to], ...], "decode": [[from, to], ...]}, which go before all other rules."""
+    """`scalar_map`: {"encode": [[from, to], ...], "decode": [[from, to], ...]}, which precedes all other rules."""
 
     names = ("cast_value",)
     ids = ()
@@ -57,7 +57,7 @@ class CastValue:
             raise MetadataError(f"codec 'cast_value': out_of_range must be one of {OUT_OF_RANGE}, not {beyond!r}")
         object.__setattr__(self, "out_of_range", beyond)
         if self.out_of_range == "wrap" and name not in _WHOLE:
-            raise MetadataError(f"codec 'cast_value': only whole numbers wrap, not {name}")
+            raise MetadataError(f"codec 'cast_value': only integers wrap, not {name}")
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
         if spec.dtype.name not in _NAMES:
@@ -85,7 +85,7 @@ class CastValue:
         return dtype_of(self.data_type)
 
     def _cast(self, batch: np.ndarray, dtype: np.dtype, pairs: Pairs) -> np.ndarray:
-        """Mapped elements become what the map says, all others are cast; CodecError with the first bad chunk."""
+        """Map the elements that `pairs` has, and cast all others. CodecError for the first bad chunk."""
         mapped = np.zeros(batch.shape, bool)
         places = []
         for old, new in pairs:
@@ -109,7 +109,7 @@ def dtype_of(name: str) -> np.dtype:
 
 
 def _equal(batch: np.ndarray, value: Any) -> np.ndarray:
-    return batch != batch if value != value else batch == value  # NaN is found as NaN
+    return batch != batch if value != value else batch == value  # NaN equals NaN here
 
 
 def _pairs(entries: Any) -> Pairs:

@@ -1,4 +1,7 @@
-"""categorize: texts as the numbers of their labels, from 1; 0 is any other text, and reads as "". Source: numcodecs."""
+"""categorize: strings as the numbers of their labels, from 1; 0 is any other string, and decodes to "".
+
+Source: numcodecs.
+"""
 
 from __future__ import annotations
 
@@ -32,26 +35,24 @@ class Categorize:
 
     def __post_init__(self) -> None:
         if not all(isinstance(label, str) for label in self.labels):
-            raise MetadataError(f"codec 'categorize': labels must be texts, not {self.labels!r}")
+            raise MetadataError(f"codec 'categorize': labels must be strings, not {self.labels!r}")
         if self.dtype.kind not in "UOT" or self.astype.kind not in "iu":
-            raise MetadataError(
-                f"codec 'categorize' turns texts into whole numbers, not {self.dtype} into {self.astype}"
-            )
+            raise MetadataError(f"codec 'categorize' converts strings to integers, not {self.dtype} into {self.astype}")
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
         if spec.dtype.kind not in "UOT":
-            raise MetadataError(f"codec 'categorize' takes texts, not {spec.dtype}")
+            raise MetadataError(f"codec 'categorize' takes strings, not {spec.dtype}")
         dtype = self.astype.newbyteorder("=")
         fill = self.labels.index(spec.fill_value) + 1 if spec.fill_value in self.labels else 0
         return ChunkSpec(spec.shape, dtype, dtype.type(fill))
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "a GPU has no texts"
+        return "a GPU has no strings"
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         numbers = native(chunks)
-        texts = np.array(["", *self.labels], dtype=spec.dtype)
-        return texts[np.where((numbers > 0) & (numbers < len(texts)), numbers, 0).astype(np.int64)]
+        labels = np.array(["", *self.labels], dtype=spec.dtype)
+        return labels[np.where((numbers > 0) & (numbers < len(labels)), numbers, 0).astype(np.int64)]
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> Any:
         made = np.zeros(chunks.shape, self.astype.newbyteorder("="))

@@ -1,8 +1,7 @@
-"""A chain of codecs, run over a whole batch of chunks.
+"""A chain of codecs, run over a whole batch of chunks, or over one chunk by the calling thread.
 
-Decoding, bytes cross from the host to the device once: after the last step that only the host can
-do. The steps nearer the store than that run on host threads. Encoding is the mirror image: bytes cross
-before the first step that only the host can do.
+Decoding for a GPU, the steps nearest the store that only the host can do run on host threads, then the chunks are
+uploaded, once, and the GPU does the rest. Encoding is the mirror image.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ MAX_ADDRESSED_BYTES = 1 << 30  # of a chunk that a codec encodes by address
 
 @dataclass(frozen=True)
 class MemoryOrder:
-    """Decoded but for byte order and the order of axes: what a chunk is before its first `steps` steps are undone.
+    """A chunk as it is before its first `steps` steps are undone: decoded but for byte order and the order of axes.
 
-    Its elements follow each other with strides of `strides` elements, along each axis of the decoded chunk;
-    `swap` is the bytes of what is in the other byte order (1: nothing).
+    `strides`: elements from one to the next along each axis of the decoded chunk. `swap`: bytes of the units that are
+    in the other byte order, 1 for none.
     """
 
     steps: int
@@ -47,11 +46,11 @@ class Chain:
 
     spec: ChunkSpec
     steps: tuple[Step, ...]
-    all_on_host: str | None = None  # why no GPU shall decode, if none shall
+    all_on_host: str | None = None  # why the host decodes all steps, where it was asked to
 
     @classmethod
     def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
-        """MetadataError where the codecs do not follow each other, or do not fit the chunks."""
+        """Make a chain. MetadataError where the codecs do not follow each other, or do not fit the chunks."""
         steps, at, side = [], spec, "array"
         for codec in codecs:
             step = Step(codec, at)
@@ -70,12 +69,12 @@ class Chain:
 
     @cached_property
     def is_uncompressed(self) -> bool:
-        """Whether what is stored is the elements of the chunk, as NumPy holds them."""
+        """Whether a chunk is stored as the bytes of its elements as NumPy holds them, and nothing else."""
         return self.is_contiguous and len(self.steps) == 1
 
     @cached_property
     def memory_order(self) -> MemoryOrder | None:
-        """How the elements lie before the first bytes->bytes codec; None where the array codecs change elements."""
+        """The order of elements before the first bytes->bytes codec; None where array codecs change elements."""
         axes, swap = tuple(range(len(self.spec.shape))), 1
         for number, step in enumerate(self.steps, 1):
             if step.memory_order is None:
@@ -89,14 +88,14 @@ class Chain:
 
     @cached_property
     def _decodes_by_address(self) -> DecodesByAddress | None:
-        """The codec, if it is the only one between the stored bytes and the elements, and can be called by address."""
+        """The codec, if it alone stands between stored bytes and native elements, and can be called by address."""
         alone = self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes
         return self.steps[1].decodes_by_address if alone else None
 
     def chunk_decoder(self) -> ChunkDecoder:
-        """Make a decoder of one chunk after another, by the calling thread of the CPU, into memory of the caller.
+        """Make a decoder of single chunks, for the calling thread of the CPU alone, into memory of the caller.
 
-        It is for that thread alone. CodecError as of `decode`, with index 0.
+        Errors are those of `decode`, with index 0.
         """
         in_place, nbytes = self.decodes_in_place(CPU), self.spec.nbytes
         default = whole_decoder(self.spec, in_place, lambda stored, device, into: self.decode(stored, device, into))
@@ -107,13 +106,13 @@ class Chain:
         return address_decoder(self.spec, nbytes or 0, decode, default)
 
     def decodes_in_place(self, device: Device) -> bool:
-        """Whether `decode` can put the elements straight to where the caller wants them."""
+        """Whether `decode` can be given `into`, and decodes elements straight to it."""
         last = self.host_steps[0] if device.gpu else len(self.steps)
         return self.is_contiguous and last > 1
 
     @cached_property
     def host_steps(self) -> tuple[int, str | None]:
-        """From which step on (in encode order) only the host decodes, and why (None: the device does all)."""
+        """The first step, in encode order, from which on the host decodes, and why; (number of steps, None) if none."""
         if self.all_on_host:
             return 0, self.all_on_host
         for i, step in enumerate(self.steps):
@@ -122,7 +121,7 @@ class Chain:
         return len(self.steps), None
 
     def where(self) -> list[tuple[str, bool]]:
-        """Each step's name, in encode order, and whether a GPU decodes it."""
+        """The name of each step, in encode order, and whether a GPU decodes it."""
         return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
 
     def decode(
@@ -133,12 +132,13 @@ class Chain:
         stop: int = 0,
         shuffled: tuple[int, np.ndarray] | None = None,
     ) -> Any:
-        """The batch (n, *spec.shape) that the encoded batch, in host memory, holds.
+        """Decode an encoded batch that is in host memory to a batch, shape (n, *spec.shape), on the device.
 
-        `into`, allowed where `direct`: the encoded batch that gets the elements; then None is returned.
-        `stop`: the first so many steps, all of which the device can do, are not undone. With `shuffled`, the bytes of
-        an element and of which chunks bits too, the last shuffle may also be left: then gpu.planes.Planes is returned.
-        CodecError, with the chunk's index and `codec`, for what cannot be decoded.
+        `into`, allowed where `decodes_in_place`: memory for the decoded chunks; then None is returned.
+        `stop`: this many steps, the first in encode order, are not undone; the device must be able to do them all.
+        `shuffled`, (bytes of an element, bool for each chunk): a shuffle of bytes may be left, and a shuffle of bits
+        for chunks where this is True; then gpu.planes.Planes is returned.
+        CodecError, with the chunk's index and `codec`, for a chunk that cannot be decoded.
         """
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
@@ -151,36 +151,36 @@ class Chain:
         return _decode(chunks, self.steps[stop:crossing], device, into, shuffled)
 
     def run(self, encoded_batch: EncodedBatch, device: Device) -> Any:
-        """As `decode`, for an encoded batch that is on the device already."""
+        """Decode an encoded batch that is on the device already."""
         return _decode(encoded_batch, self.steps, device, None)
 
     @cached_property
     def host_steps_to_encode(self) -> tuple[int, str | None]:
-        """From which step on only the host encodes, and why (None: the device does all)."""
+        """The first step from which on the host encodes, and why; (number of steps, None) if none."""
         for i, step in enumerate(self.steps):
             if (why := step.why_host_to_encode) is not None:
                 return i, f"{step.name}: {why}"
         return len(self.steps), None
 
     def where_encoded(self) -> list[tuple[str, bool]]:
-        """Each step's name, in encode order, and whether a GPU encodes it."""
+        """The name of each step, in encode order, and whether a GPU encodes it."""
         return [(step.name, i < self.host_steps_to_encode[0]) for i, step in enumerate(self.steps)]
 
     def encode(self, batch: Any, device: Device) -> EncodedBatch:
-        """The encoded batch, in host memory, that holds the batch (n, *spec.shape), encoded.
+        """Encode a batch, shape (n, *spec.shape), to an encoded batch in host memory.
 
-        It may be the batch's own memory. For a GPU the batch may lie there or in host memory; bytes cross once, and
-        the steps behind that run on host threads. CodecError, with the chunk's index and `codec`, for what cannot be
-        encoded.
+        The result may be the batch's own memory. For a GPU the batch may be there or in host memory; bytes cross once,
+        and the steps after that run on host threads. CodecError, with the chunk's index and `codec`, for a chunk that
+        cannot be encoded.
         """
-        brought = self.encoding(batch, device)()
-        return self.encode_on_host(batch, device) if brought is None else self.encode_rest(brought, device)
+        chunks = self.encoding(batch, device)()
+        return self.encode_on_host(batch, device) if chunks is None else self.encode_rest(chunks, device)
 
     def encoding(self, batch: Any, device: Device) -> Callable[[], Any]:
-        """The first part of `encode`: what the device does is launched now, and nothing waits for it.
+        """Launch the device's part of `encode`, and do not wait for it.
 
-        The function that is returned waits for it, and gives the chunks in host memory, for `encode_rest`; None where
-        the GPU refused some, so that `encode_on_host` must encode the batch. Any thread may call it, once.
+        Returns a function that waits, and returns the chunks in host memory, for `encode_rest`; or None where the GPU
+        refused some, and `encode_on_host` must encode the batch. Any thread may call it, once.
         """
         crossing = self._crossing(device)
         if device.gpu and crossing and not isinstance(batch, device.xp.ndarray):
@@ -193,23 +193,24 @@ class Chain:
         return _copy_back(chunks, device) if device.gpu else lambda: chunks
 
     def encode_rest(self, chunks: Any, device: Device) -> EncodedBatch:
-        """The steps that only the host does, on its threads."""
+        """Encode by the steps that only the host does, on its threads."""
         return self._encode_on_threads(chunks, self.steps[self._crossing(device) :])
 
     def encode_on_host(self, batch: Any, device: Device) -> EncodedBatch:
-        """All steps, by the host. What nvCOMP refused, so hardly ever."""
+        """Encode by all steps on the host: for batches that nvCOMP refused."""
         device.count(host_chunks=len(batch))
-        there = isinstance(batch, device.xp.ndarray)
-        return self._encode_on_threads(device.download(batch) if there else batch, self.steps)
+        on_device = isinstance(batch, device.xp.ndarray)
+        return self._encode_on_threads(device.download(batch) if on_device else batch, self.steps)
 
     def _crossing(self, device: Device) -> int:
-        """From which step on the host encodes for the device."""
+        """The first step from which on the host encodes for the device."""
         return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
 
     def encoder(self, chunk: np.ndarray) -> Callable[[], Any]:
-        """What encodes, on this thread of the host, what lies in `chunk` (spec.shape, contiguous) when it is called.
+        """Make an encoder, for the calling thread of the CPU, of the contents of `chunk` (spec.shape, C-contiguous).
 
-        What it returns, bytes of the host, is good until the next call. CodecError as of `encode`.
+        Each call encodes what `chunk` holds then, and returns a bytes-like object that is valid until the next call.
+        CodecError as of `encode`.
         """
         batch = chunk[None]
         if self.is_uncompressed:
@@ -219,15 +220,16 @@ class Chain:
         encoder = codec.chunk_encoder() if codec and 0 < chunk.nbytes <= MAX_ADDRESSED_BYTES else None
         if encoder is None:
             return lambda: self.encode(batch, CPU).on_host(0)
-        encode, room, source, nbytes = encoder.encode, encoder.room(chunk.nbytes), chunk.ctypes.data, chunk.nbytes
-        made = CPU.empty(room)
-        place, view = made.ctypes.data, memoryview(made)
+        encode, source, nbytes = encoder.encode, chunk.ctypes.data, chunk.nbytes
+        capacity = encoder.capacity(nbytes)
+        memory = CPU.empty(capacity)
+        target, view = memory.ctypes.data, memoryview(memory)
 
         def encoded() -> Any:
             try:
-                return view[: encode(place, room, source, nbytes)]
+                return view[: encode(target, capacity, source, nbytes)]
             except BAD_DATA_ERRORS:
-                return self.encode(batch, CPU).on_host(0)  # which knows how to say it
+                return self.encode(batch, CPU).on_host(0)  # which raises the error in its own words
 
         return encoded
 
@@ -240,13 +242,14 @@ class Chain:
 
     @staticmethod
     def _decode_on_threads(encoded_batch: EncodedBatch, steps: tuple[Step, ...]) -> list[Any]:
-        """Steps of a GPU's batch that the host does, run by run."""
+        """Decode by steps that the host does for a GPU, on all threads; one result for each run of chunks."""
         return _on_threads(len(encoded_batch), lambda run: _decode(encoded_batch.take(run), steps, CPU, None))
 
     def verified(self, encoded_batch: EncodedBatch) -> tuple[Chain, EncodedBatch]:
-        """This chain without the checksum nearest the store, and the encoded batch without it, where there is one.
+        """Verify the checksum nearest the store on host threads: the chain and the encoded batch without it.
 
-        Host threads compare it before anything is launched: nvCOMP must not see damage that can be known.
+        It goes before all launches, so that nvCOMP never sees damage that can be known. Both as they are where there is
+        no such checksum. CodecError, with the chunk's index, where it does not match.
         """
         if not self.steps[-1].is_checked_on_host or self.host_steps[0] < len(self.steps) or not len(encoded_batch):
             return self, encoded_batch
@@ -256,9 +259,9 @@ class Chain:
 
 
 def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
-    """What `function` makes of runs of `count` > 0 chunks, on all threads of the host.
+    """Call `function` for runs of `count` > 0 chunks on all threads of the host; the results, in order.
 
-    CodecError with the index in all of them.
+    CodecError with the index among all chunks.
     """
     each = -(-count // (4 * CPU.threads))
     runs = [slice(first, min(first + each, count)) for first in range(0, count, each)]
@@ -276,7 +279,7 @@ def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
 
 
 def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
-    """None where the GPU refused a chunk, and a step had to wait for the sizes."""
+    """Encode by `steps`; None where the GPU refused a chunk, and a step had to wait for the sizes."""
     for step in steps:
         if not step.takes_unmeasured and (chunks := measured(chunks, device)) is None:
             return None
@@ -314,7 +317,7 @@ def _decode(
 
 
 def _blame(step: Step, error: Exception) -> None:
-    """Give an error the codec's name; what NumPy says of numbers that do not fit is an error of the codec too."""
+    """Set the codec's name in an error; make a CodecError of an error that NumPy raised."""
     if isinstance(error, CodecError):
         error.codec = error.codec or step.name
     elif not isinstance(error, GpuZarrError):
@@ -322,13 +325,13 @@ def _blame(step: Step, error: Exception) -> None:
 
 
 def _as_stored(batch: Any, nbytes: int) -> EncodedBatch:
-    """A batch whose elements lie as they are stored, seen as the encoded batch of their bytes."""
+    """View a contiguous batch of native elements as the encoded batch of their bytes."""
     n = len(batch)
     return EncodedBatch(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
 
 
 def _joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:
-    """Encoded batches of the host as one."""
+    """Join encoded batches of the host to one."""
     bases = np.cumsum([0] + [len(s.data) for s in encoded_batches[:-1]])
     starts = np.concatenate([s.starts + base for s, base in zip(encoded_batches, bases, strict=True)])
     return EncodedBatch(
@@ -337,26 +340,29 @@ def _joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:
 
 
 def _copy_back(chunks: Any, device: Device) -> Callable[[], Any]:
-    """The chunks in host memory, by one copy that begins when their sizes are known; None where some were refused."""
+    """Return a function that copies chunks to host memory, in one copy, when their sizes are known.
+
+    It returns None where the GPU refused some.
+    """
     if isinstance(chunks, Unmeasured):
         measure, copy_back = chunks.measuring(device), device.copy_back(chunks.data)
         return lambda: (
-            None if (encoded_batch := measure()) is None else _there(encoded_batch, copy_back(len(encoded_batch.data)))
+            None if (encoded_batch := measure()) is None else _moved(encoded_batch, copy_back(len(encoded_batch.data)))
         )
     if isinstance(chunks, EncodedBatch):
         copy_back = device.copy_back(chunks.data)
-        return lambda: _there(chunks, copy_back())
+        return lambda: _moved(chunks, copy_back())
     return device.copy_back(chunks) if isinstance(chunks, device.xp.ndarray) else lambda: chunks
 
 
-def _there(encoded_batch: EncodedBatch, data: np.ndarray) -> EncodedBatch:
-    """The same chunks in other memory."""
+def _moved(encoded_batch: EncodedBatch, data: np.ndarray) -> EncodedBatch:
+    """The same chunks in the copy `data` of their memory."""
     return EncodedBatch(data, encoded_batch.starts, encoded_batch.sizes)
 
 
 def _upload(chunks: Any, device: Device) -> Any:
     if isinstance(chunks, EncodedBatch):
-        if isinstance(chunks.data, device.xp.ndarray):  # it came there by GDS
+        if isinstance(chunks.data, device.xp.ndarray):  # read there by GDS
             return chunks
         return EncodedBatch(device.upload(chunks.data), chunks.starts, chunks.sizes, host=chunks.data)
     return device.upload(chunks)

@@ -71,7 +71,7 @@ class Adler32:
 
 @dataclass(frozen=True)
 class Fletcher32:
-    """As HDF5 has it, at the end of the chunk."""
+    """Fletcher-32 as HDF5 has it, at the end of the chunk."""
 
     names = ("numcodecs.fletcher32", "fletcher32")
     ids = ("fletcher32",)
@@ -94,7 +94,7 @@ class Fletcher32:
 
 @dataclass(frozen=True)
 class JenkinsLookup3:
-    """As HDF5 has it, at the end of the chunk; `prefix` is hashed before the chunk."""
+    """Jenkins' lookup3 hash as HDF5 has it, at the end of the chunk; `prefix` is hashed before the chunk."""
 
     names = ("numcodecs.jenkins_lookup3", "jenkins_lookup3")
     ids = ("jenkins_lookup3",)

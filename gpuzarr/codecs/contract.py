@@ -1,7 +1,7 @@
-"""The contract of a codec, one step of a chain; and what a codec may say besides, one small Protocol each.
+"""The contract of a codec, one step of a chain; and its optional abilities, one small Protocol each.
 
-A codec is a frozen dataclass whose fields are the parsed configuration. What it says besides is looked up once for each
-step of a chain (`gpuzarr.codecs.step.Step`), where the default of each is, too. Readers, writers, budgets, reports and
+A codec is a frozen dataclass whose fields are the parsed configuration. Its abilities are looked up once for each step
+of a chain (`gpuzarr.codecs.step.Step`), which also has the default of each. Readers, writers, budgets, reports and
 `warmup` ask the step, and compare no names: so a codec is one file, two with a kernel.
 """
 
@@ -16,7 +16,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.cpu.chunkwise import Encoder
 from gpuzarr.devices.contract import Device
 
-# decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes lie at address `source`, becomes
+# decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes are at address `source`, becomes
 # `nbytes` > 0 bytes at address `target`, of which those from `first` to before `last` are wanted; others may be left as
 # they were. `stored` may be changed where it is not read-only, but not where CodecError is raised: for what is
 # damaged, and for what is unusual, which `Codec.decode` then decodes.
@@ -48,14 +48,14 @@ class Codec(Protocol):
         """Decode a batch. CodecError(message, index) for a bad chunk; nothing else may be raised for bad bytes.
 
         bytes->bytes: where `spec.nbytes` is known, every decoded chunk must have exactly that size (else CodecError
-        with its index). `into`, if given, is the encoded batch to decode into (sizes as the spec says; its starts need
-        not be aligned or evenly spaced), and is what must be returned.
+        with its index). `into`, if given, is the encoded batch to decode into (with sizes as in the spec; its starts
+        need not be aligned or evenly spaced), and is what must be returned.
         array->bytes: on the host a batch of swapped byte order may be returned.
         """
         ...
 
     def encode(self, chunks: Any, spec: Any, device: Device) -> Any:
-        """Encode a batch; on a GPU only where `EncodesElsewhere`, or else `why_host`, says that it can.
+        """Encode a batch; on a GPU only where `why_host_to_encode` (else `why_host`) is None.
 
         A GPU's result is on the device: an array, or an EncodedBatch, whose sizes are on the host; or, so that it waits
         for nothing where only the device knows the sizes yet, a batch.Unmeasured.
@@ -65,7 +65,7 @@ class Codec(Protocol):
 
 @runtime_checkable
 class EncodesElsewhere(Protocol):
-    """A codec that does not encode wherever it decodes."""
+    """A codec that does not encode on a GPU wherever it decodes there."""
 
     def why_host_to_encode(self, spec: Any) -> str | None:
         """None where a GPU encodes this step; else, in a few words, why only the host does."""
@@ -74,14 +74,14 @@ class EncodesElsewhere(Protocol):
 
 @runtime_checkable
 class TakesUnmeasured(Protocol):
-    """A bytes->bytes codec that encodes a batch.Unmeasured, too, and so waits for no sizes."""
+    """A bytes->bytes codec that also encodes a `batch.Unmeasured`, and so does not wait for sizes."""
 
     takes_unmeasured: ClassVar[bool]
 
 
 @runtime_checkable
 class StoresElements(Protocol):
-    """An array->bytes codec whose bytes may be those of the elements."""
+    """An array->bytes codec that may store elements as NumPy holds them."""
 
     def is_native(self, spec: ChunkSpec) -> bool:
         """Whether the stored bytes are the elements as NumPy holds them."""
@@ -90,22 +90,22 @@ class StoresElements(Protocol):
 
 @runtime_checkable
 class KeepsElements(Protocol):
-    """An array codec that changes no element but its place and its byte order."""
+    """An array codec that changes nothing of an element but its place and its byte order."""
 
     def memory_order(self, spec: ChunkSpec) -> tuple[tuple[int, ...], int]:
-        """The decoded axis of each encoded one; and the bytes of what is in the other byte order, 1 for nothing."""
+        """The decoded axis of each encoded one; and bytes of the units in the other byte order, 1 for none."""
         ...
 
 
 @runtime_checkable
 class LeavesShuffle(Protocol):
-    """A bytes->bytes codec that shuffles, and on a GPU can leave the undoing to the kernel that places chunks."""
+    """A bytes->bytes codec that shuffles, and on a GPU can leave the unshuffle to the kernel that places chunks."""
 
     def planes(self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Any:
-        """As `decode` on a GPU, without `into`; but chunks whose bytes are shuffled by elements of `width` bytes may be
-        left so, and where `bits` (bool, one a chunk) says so, those whose bits are.
+        """Decode on a GPU, but leave shuffles of elements of `width` bytes: of bytes, and of bits where `bits` (bool,
+        one a chunk) allows it.
 
-        Where some are left, gpu.planes.Planes is returned. `spec.nbytes` is known.
+        Returns gpu.planes.Planes where some are left. `spec.nbytes` is known.
         """
         ...
 
@@ -118,7 +118,7 @@ class DecodesByAddress(Protocol):
     """
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """Make a decoder for the calling thread; None where the library cannot be called so."""
+        """Make a decoder for the calling thread; None where the library cannot be called by address."""
         ...
 
 
@@ -127,7 +127,7 @@ class EncodesByAddress(Protocol):
     """A bytes->bytes codec whose library encodes one chunk by address on the calling thread."""
 
     def chunk_encoder(self) -> Encoder | None:
-        """Make an encoder for the calling thread; None where the library cannot be called so."""
+        """Make an encoder for the calling thread; None where the library cannot be called by address."""
         ...
 
 
@@ -140,9 +140,9 @@ class CheckedOnHost(Protocol):
 
 @runtime_checkable
 class ReadsHeaders(Protocol):
-    """A codec that says whether its GPU lines look at the bytes of chunks in host memory. Others do.
+    """A codec that declares whether decoding on a GPU reads bytes of chunks in host memory; by default it does.
 
-    Bytes that nobody looks at on the host may come from the storage straight to the GPU.
+    Chunks of which the host reads nothing may be loaded from storage straight to the GPU.
     """
 
     reads_headers: ClassVar[bool]
@@ -150,24 +150,24 @@ class ReadsHeaders(Protocol):
 
 @runtime_checkable
 class KnowsDecodeScratch(Protocol):
-    """A bytes->bytes codec that takes more or less of a GPU's memory to decode than its result."""
+    """A bytes->bytes codec that takes more or less of a GPU's memory to decode than the decoded chunk."""
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        """Bytes of the device that decoding a chunk takes, at most: its result of `nbytes` bytes, and scratch.
+        """Device bytes that decoding a chunk takes, at most: the result of `nbytes` bytes, and scratch.
 
-        `stored`: bytes that the chunk has as it is stored, about.
+        `stored`: estimated bytes of the stored chunk.
         """
         ...
 
 
 @runtime_checkable
 class KnowsEncodeScratch(Protocol):
-    """A bytes->bytes codec that takes more of a GPU's memory to encode than a copy of what it is given."""
+    """A bytes->bytes codec that takes more of a GPU's memory to encode than a copy of its input."""
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        """Bytes of the device that encoding a chunk takes, at most, its result included; and those of the result.
+        """Device bytes that encoding a chunk of `nbytes` bytes takes, at most, the result included; and the result's.
 
-        `nbytes`: of the chunk; `before`: of the memory that it lies in.
+        `before`: bytes of the memory that holds the input.
         """
         ...
 
@@ -178,5 +178,5 @@ class WarmsUp(Protocol):
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Codec, ...]:
-        """Codecs that between them use all that decoding needs; each takes chunks of 4 KiB."""
+        """Codecs that together use every kernel and algorithm of decoding; each must take chunks of 4 KiB."""
         ...

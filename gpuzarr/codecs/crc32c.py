@@ -40,7 +40,7 @@ class Crc32c:
         return (cls(),)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        """The result lies in the chunk."""
+        """0: the result is a view of the chunk."""
         return 0
 
     def decode(

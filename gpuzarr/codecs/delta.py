@@ -1,6 +1,6 @@
-"""delta: each element less the one before it, in C order. Source: numcodecs.
+"""delta: differences of successive elements, in C order. Source: numcodecs.
 
-The difference of bools is whether they differ. (numcodecs writes that, and then reads it back as a running "or".)
+The difference of bools is their exclusive or. (numcodecs writes that, and decodes it as a running "or".)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gpuzarr.errors import MetadataError
 
 @dataclass(frozen=True)
 class Delta:
-    """`dtype` of the elements, `astype` of the differences, as they lie in the chunk (so with their byte orders)."""
+    """`dtype` of the elements and `astype` of the differences, as stored: with byte order."""
 
     names = ("numcodecs.delta", "delta")
     ids = ("delta",)
@@ -46,7 +46,7 @@ class Delta:
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         if spec.dtype != self.dtype or spec.dtype.kind not in "iu":
-            return "delta of other than whole numbers is summed one after another"
+            return "delta of other than integers is summed sequentially"
         return None
 
     def decode(self, chunks: Any, spec: ChunkSpec, device: Device, into: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""fixedscaleoffset: (x - offset) * scale, rounded to whole numbers. Source: numcodecs, whose arithmetic is followed."""
+"""fixedscaleoffset: (x - offset) * scale, rounded to integers. Source: numcodecs, with the same arithmetic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpuzarr.errors import MetadataError
 
 @dataclass(frozen=True)
 class FixedScaleOffset:
-    """`dtype` of the elements (None: that of the array), `astype` of what is stored (None: `dtype`)."""
+    """`dtype` of the decoded elements (None: the array's), `astype` of the stored ones (None: `dtype`)."""
 
     names = ("numcodecs.fixedscaleoffset", "fixedscaleoffset")
     ids = ("fixedscaleoffset",)

@@ -1,7 +1,7 @@
-"""An array filter of Zarr v2 that stands after a filter that made bytes: it works on those bytes as a flat array.
+"""An array filter of Zarr v2 behind a filter that makes bytes: it takes these bytes as a flat array.
 
-numcodecs lets any filter follow any other, and views what it is given as its own `dtype`. Its name is one that
-no document has; errors have that of the filter.
+numcodecs lets any filter follow any other, and views its input as its own `dtype`. The codec's name is in no
+document; errors have the name of the filter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, MetadataError
 
 @dataclass(frozen=True)
 class FlatFilter:
-    """`codec` is array->array; `before` and `after` are the dtypes, with byte order, of the bytes on its two sides."""
+    """`codec`: array->array. `before`, `after`: dtypes, with byte order, of its decoded and encoded bytes."""
 
     names: ClassVar[tuple[str, ...]] = ("filter of bytes",)
     ids: ClassVar[tuple[str, ...]] = ()
@@ -33,11 +33,13 @@ class FlatFilter:
         if spec.nbytes is None:
             return spec
         if spec.nbytes % self.before.itemsize:
-            raise MetadataError(f"a filter takes {self.before}, which {spec.nbytes} bytes are not a multiple of")
+            raise MetadataError(
+                f"a filter takes elements of {self.before}, and {spec.nbytes} bytes are not a multiple of these"
+            )
         return BytesSpec(self.codec.encoded(self._flat(spec.nbytes)).nbytes)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return "it filters bytes as an array"
+        return "a filter that takes bytes as an array is not written for the GPU"
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
@@ -73,7 +75,7 @@ class FlatFilter:
 
 
 def _elements(chunks: EncodedBatch, i: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Chunk i as a 1-d array in native byte order."""
+    """View or copy chunk i as a 1-d array in native byte order."""
     raw = np.ascontiguousarray(chunks.on_host(i))
     if raw.size % dtype.itemsize:
         raise CodecError(f"{raw.size} bytes are no multiple of {dtype}", i)

@@ -19,7 +19,7 @@ from gpuzarr.errors import CodecError, MetadataError
 
 @dataclass(frozen=True)
 class Json2:
-    """The fields are those of Python's json module, and the encoding of the text."""
+    """Options of Python's json module, and the encoding of the text."""
 
     names = ("numcodecs.json2", "json2")
     ids = ("json2",)

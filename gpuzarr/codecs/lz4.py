@@ -19,7 +19,7 @@ from gpuzarr.gpu.containers import decode_lz4, lz4_ends, sized_blocks
 from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
 HEADER = 4
-_LARGEST_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
+_MAX_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
 
 _FORMAT = StreamFormat(LZ4, sized_blocks, decode_lz4, lz4_ends)
 
@@ -63,11 +63,13 @@ class Lz4:
         from numcodecs.lz4 import decompress
 
         if spec.nbytes is None:
-            return chunkwise.pack(chunkwise.each("lz4", chunks, lambda chunk: _grown(chunk, decompress)), device)
+            return chunkwise.pack(
+                chunkwise.each("lz4", chunks, lambda chunk: _decode_declared(chunk, decompress)), device
+            )
 
         def fill(chunk: np.ndarray, target: np.ndarray) -> None:
             if _declared(chunk) != len(target):
-                raise CodecError(f"the header says {_declared(chunk)} bytes, and {len(target)} are due")
+                raise CodecError(f"the header declares {_declared(chunk)} bytes, expected {len(target)}")
             if len(target):
                 decompress(chunk, target)
 
@@ -82,17 +84,17 @@ class Lz4:
 
 
 def _declared(chunk: np.ndarray) -> int:
-    """The decoded size that the header declares. CodecError if there is no header, or no block behind it."""
+    """The decoded size that the header declares. CodecError where header or block are missing."""
     if len(chunk) <= HEADER:
-        raise CodecError(f"a chunk of {len(chunk)} bytes has no room for a size and a block")
+        raise CodecError(f"a chunk of {len(chunk)} bytes is too short for a size and a block")
     return int.from_bytes(chunk[:HEADER].tobytes(), "little", signed=True)
 
 
-def _grown(chunk: np.ndarray, decompress: Callable[..., Any]) -> Any:
-    """The decoded bytes of a chunk whose size only its header says."""
+def _decode_declared(chunk: np.ndarray, decompress: Callable[..., Any]) -> Any:
+    """Decode a chunk whose decoded size only its header declares."""
     nbytes = _declared(chunk)
-    if not 0 <= nbytes <= _LARGEST_RATIO * len(chunk):
-        raise CodecError(f"the header says {nbytes} bytes, which {len(chunk)} compressed bytes cannot hold")
+    if not 0 <= nbytes <= _MAX_RATIO * len(chunk):
+        raise CodecError(f"the header declares {nbytes} bytes, which {len(chunk)} compressed bytes cannot hold")
     return decompress(chunk) if nbytes else b""
 
 

@@ -15,12 +15,12 @@ from gpuzarr.cpu.byte_streams import decompressed
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
 
-_MEMORY = 1 << 30  # bytes; what a stream may ask for its dictionary
+_MAX_DICTIONARY_BYTES = 1 << 30  # of memory that a stream may request
 
 
 @dataclass(frozen=True)
 class Lzma:
-    """`format`, `check`, `preset`, `filters` as Python's lzma module has them."""
+    """Options of Python's lzma module."""
 
     names = ("numcodecs.lzma", "lzma")
     ids = ("lzma",)
@@ -38,8 +38,8 @@ class Lzma:
             raise MetadataError(f"codec 'lzma': filters must be a list of objects with an id, not {self.filters!r}")
         if self.format == _lzma.FORMAT_RAW and not self.filters:
             raise MetadataError("codec 'lzma': format 3 (raw) needs filters")
-        if any(_number(item.get("dict_size", 0)) > _MEMORY for item in self.filters or ()):
-            raise MetadataError(f"codec 'lzma': a dict_size of more than {_MEMORY} bytes")
+        if any(_number(item.get("dict_size", 0)) > _MAX_DICTIONARY_BYTES for item in self.filters or ()):
+            raise MetadataError(f"codec 'lzma': a dict_size of more than {_MAX_DICTIONARY_BYTES} bytes")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         return BytesSpec(None)
@@ -59,16 +59,16 @@ class Lzma:
         return decompressed(self._decompressor, chunk, nbytes, several=self.format != _lzma.FORMAT_RAW)
 
     def _decompressor(self) -> _lzma.LZMADecompressor:
-        if self.format == _lzma.FORMAT_RAW:  # the others name their filters themselves
+        if self.format == _lzma.FORMAT_RAW:  # streams of other formats declare their filters
             return _lzma.LZMADecompressor(self.format, filters=self.filters)
-        return _lzma.LZMADecompressor(self.format, memlimit=_MEMORY)
+        return _lzma.LZMADecompressor(self.format, memlimit=_MAX_DICTIONARY_BYTES)
 
     def _encode(self, chunk: np.ndarray) -> bytes:
         return _lzma.compress(chunk, self.format, self.check, self.preset, self.filters)
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) else _MEMORY + 1
+    return value if isinstance(value, int) else _MAX_DICTIONARY_BYTES + 1
 
 
 CODEC = Lzma

@@ -15,7 +15,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind, parse
-from gpuzarr.cpu.chunkwise import LARGEST, each, pack
+from gpuzarr.cpu.chunkwise import MAX_UNKNOWN_BYTES, each, pack
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 
@@ -64,22 +64,22 @@ class N5Default:
         return pack([header + made[i].tobytes() for i in range(len(chunks))], device)
 
     def _specs(self, spec: ChunkSpec) -> list[Any]:
-        """The spec on the decoded side of each inner codec."""
+        """The specs on the decoded side of the inner codecs."""
         specs: list[Any] = [spec]
         for codec in self.codecs:
             specs.append(codec.encoded(specs[-1]))
         return specs[:-1]
 
     def _decode(self, chunk: np.ndarray, spec: ChunkSpec, device: Device) -> np.ndarray:
-        """One block, of the shape that it says it has."""
+        """Decode one block, of the shape that its header declares."""
         ndim = len(spec.shape)
         length = 4 + 4 * ndim
         if len(chunk) < length:
             raise CodecError(f"a block of {len(chunk)} bytes is shorter than its header")
         mode, found, *shape = struct.unpack(f">HH{ndim}I", chunk[:length].tobytes())
         if mode != 0 or found != ndim:
-            raise CodecError(f"a block of mode {mode} with {found} axes, where mode 0 with {ndim} is due")
-        if prod(shape) * spec.dtype.itemsize > LARGEST:
+            raise CodecError(f"a block of mode {mode} with {found} axes, expected mode 0 with {ndim}")
+        if prod(shape) * spec.dtype.itemsize > MAX_UNKNOWN_BYTES:
             raise CodecError(f"a block of shape {tuple(shape)} is too large")
         body = np.ascontiguousarray(chunk[length:])
         made: Any = EncodedBatch(body, np.zeros(1, np.int64), np.array([len(body)], np.int64))

@@ -1,8 +1,8 @@
-"""optional: a mask of the elements that are there, and the values of those alone. An experiment of zarrs.
+"""optional: a mask of the present elements, and the values of these alone. Experimental in zarrs.
 
 Source: https://codec.zarrs.dev/array_to_bytes/optional. A chunk is: the sizes of mask and data in bytes, each
 a little-endian uint64; the mask, a bool array of the chunk's shape through `mask_codecs`; the data, a 1-d array of the
-values that are there, in C order, through `data_codecs`.
+present values, in C order, through `data_codecs`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEADER = 16  # bytes
 
 @dataclass(frozen=True)
 class Optional:
-    """Elements are records of a bool `valid` and a `value`, as `dtypes.DataType` has them; missing values are zero."""
+    """Elements are records of a bool `valid` and a `value`, see `dtypes.DataType`; missing values are zero."""
 
     names: ClassVar[tuple[str, ...]] = ("optional", "zarrs.optional")
     ids: ClassVar[tuple[str, ...]] = ()
@@ -51,7 +51,7 @@ class Optional:
         return BytesSpec(None)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "optional elements are put together on the host"
+        return "optional is not written for the GPU"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         result = zeros((len(chunks), *spec.shape), spec.dtype)
@@ -81,7 +81,7 @@ class Optional:
         out["valid"] = _decoded(self.mask_codecs, mask, ChunkSpec(out.shape, np.dtype(bool)), device)
         count = int(np.count_nonzero(out["valid"]))
         if count == 0 and data_size:
-            raise CodecError(f"{data_size} bytes of data, but no element is there")
+            raise CodecError(f"{data_size} bytes of data, but no element is present")
         if count:
             spec = ChunkSpec((count,), out.dtype["value"])
             out["value"][out["valid"]] = _decoded(self.data_codecs, data, spec, device)
@@ -94,7 +94,7 @@ class Optional:
 
 
 def _specs(chain: Sequence[Codec], spec: Any) -> list[Any]:
-    """What a chunk is in front of each codec of the chain, and after the last."""
+    """The spec in front of each codec of the chain, and after the last."""
     specs = [spec]
     for codec in chain:
         if (codec.kind == "bytes->bytes") != isinstance(specs[-1], BytesSpec):
@@ -106,7 +106,7 @@ def _specs(chain: Sequence[Codec], spec: Any) -> list[Any]:
 
 
 def _decoded(chain: Sequence[Codec], raw: np.ndarray[Any, Any], spec: ChunkSpec, device: Device) -> Any:
-    """One chunk decoded by a chain."""
+    """Decode one chunk by a chain."""
     specs = _specs(chain, spec)
     batch: Any = EncodedBatch(np.ascontiguousarray(raw), np.zeros(1, np.int64), np.array([raw.size], np.int64))
     for codec, before in zip(reversed(chain), reversed(specs[:-1]), strict=True):
@@ -115,7 +115,7 @@ def _decoded(chain: Sequence[Codec], raw: np.ndarray[Any, Any], spec: ChunkSpec,
 
 
 def _encoded(chain: Sequence[Codec], chunk: np.ndarray[Any, Any], device: Device) -> bytes:
-    """One chunk encoded by a chain."""
+    """Encode one chunk by a chain."""
     batch: Any = chunk[None]
     for codec, before in zip(chain, _specs(chain, ChunkSpec(chunk.shape, chunk.dtype)), strict=False):
         batch = codec.encode(batch, before, device)

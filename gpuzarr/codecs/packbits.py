@@ -1,6 +1,7 @@
-"""packbits: elements as so many bits each, with no room between them. Source: Zarr extension `packbits`; numcodecs.
+"""packbits: elements as a few bits each, without padding between them.
 
-The codec of numcodecs is another one: it makes an array of a bool one, and begins with the highest bit of a byte.
+Source: Zarr extension `packbits`; numcodecs, whose codec is another one: it encodes an array of bool as one of uint8,
+and begins with the highest bit of a byte.
 """
 
 from __future__ import annotations
@@ -98,17 +99,17 @@ class PackBits:
         return pack(np.ascontiguousarray(np.concatenate(order[self.padding_encoding], axis=1)), device)
 
     def _without_padding(self, stored: np.ndarray, padding: int) -> np.ndarray:
-        """The packed bits of each chunk, after the number of padding bits was compared."""
+        """The packed bits of each chunk, after the number of padding bits was verified."""
         if self.padding_encoding == "none":
             return stored
         at_start = self.padding_encoding == "first_byte"
         wrong = stored[:, 0 if at_start else -1] != padding
         if wrong.any():
-            raise CodecError(f"packbits: the padding is not said to be {padding} bits", int(np.argmax(wrong)))
+            raise CodecError(f"packbits: the number of padding bits is not {padding}", int(np.argmax(wrong)))
         return stored[:, 1:] if at_start else stored[:, :-1]
 
     def _bits(self, dtype: np.dtype) -> tuple[int, int, int]:
-        """First and last bit of a part, and how many parts an element has."""
+        """First and last bit of a part of an element, and the number of its parts."""
         of, parts = part(dtype)
         if of.kind not in "biufmM" and (of.kind != "V" or of.type is np.void):
             raise MetadataError(f"codec 'packbits' does not take {dtype}")
@@ -140,7 +141,7 @@ class NumcodecsPackBits:
         count = prod(spec.shape)
         wrong = chunks[:, 0] != -count % 8
         if wrong.any():
-            raise CodecError(f"packbits: the padding is not said to be {-count % 8} bits", int(np.argmax(wrong)))
+            raise CodecError(f"packbits: the number of padding bits is not {-count % 8}", int(np.argmax(wrong)))
         bits = np.unpackbits(np.ascontiguousarray(chunks[:, 1:]), axis=1, count=count)
         return bits.view(spec.dtype).reshape(len(chunks), *spec.shape)
 

@@ -1,4 +1,4 @@
-"""pcodec: numbers by their distribution. Source: numcodecs; pco. Needs the package pcodec."""
+"""pcodec: lossless compression of numbers by their distribution. Source: numcodecs; pco. Needs the package pcodec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TAKES = ("uint16", "int16", "float16", "uint32", "int32", "float32", "uint64", 
 
 @dataclass(frozen=True)
 class PCodec:
-    """Only writing asks for the fields."""
+    """The fields are used for writing only."""
 
     names = ("numcodecs.pcodec", "pcodec")
     ids = ("pcodec",)
@@ -69,7 +69,7 @@ class PCodec:
 
 
 def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:
-    """What pco compresses for an element, and how many of them: two floats of a complex number, int64 of a time."""
+    """The dtype that pco compresses, and how many an element has: two floats of a complex number, int64 of a time."""
     of, parts = part(dtype)
     of = np.dtype(np.int64) if of.kind in "mM" else of
     if of.name not in _TAKES:
@@ -78,7 +78,7 @@ def _numbers(dtype: np.dtype) -> tuple[np.dtype, int]:
 
 
 def _decode(data: bytes, out: np.ndarray) -> None:
-    """Decode exactly `out`. pco ignores what follows its data; then the last byte is not needed."""
+    """Decode exactly `out`. pco ignores trailing bytes: they are there if the data decode without the last byte."""
     if not _filled(data, out):
         raise CodecError(f"not {len(out)} elements")
     try:
@@ -90,7 +90,7 @@ def _decode(data: bytes, out: np.ndarray) -> None:
 
 
 def _filled(data: bytes, out: np.ndarray) -> bool:
-    """Whether `data` decodes to as many elements as `out` has. CodecError for bad bytes."""
+    """Decode `data` to `out`; whether it has as many elements. CodecError for bad bytes."""
     from pcodec.standalone import simple_decompress_into
 
     try:

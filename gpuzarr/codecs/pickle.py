@@ -1,4 +1,4 @@
-"""pickle: Python objects as pickles, which run any code when they are read. Source: numcodecs.
+"""pickle: Python objects as pickles, which can run arbitrary code when they are read. Source: numcodecs.
 
 Reading is refused unless the caller allows it, by `ALLOW`, for the data at hand.
 """
@@ -38,9 +38,7 @@ class Pickle:
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         if not ALLOW.get():
-            raise UnsupportedError(
-                "codec 'pickle' runs code that lies in the data; it is read only where that is allowed"
-            )
+            raise UnsupportedError("codec 'pickle' runs code in the data; it is read only where that is allowed")
 
         def decode(chunk: np.ndarray) -> np.ndarray:
             elements = _pickle.loads(chunk.tobytes())

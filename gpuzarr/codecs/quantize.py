@@ -1,4 +1,4 @@
-"""quantize: floats rounded to so many decimal digits, by a power of two. Source: numcodecs."""
+"""quantize: floats rounded to a number of decimal digits, by a power of two. Source: numcodecs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpuzarr.errors import MetadataError
 
 @dataclass(frozen=True)
 class Quantize:
-    """`dtype` of the elements (None: that of the array), `astype` of what is stored (None: `dtype`)."""
+    """`dtype` of the decoded elements (None: the array's), `astype` of the stored ones (None: `dtype`)."""
 
     names = ("numcodecs.quantize", "quantize")
     ids = ("quantize",)

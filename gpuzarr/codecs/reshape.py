@@ -1,4 +1,4 @@
-"""reshape: the same elements, in C order, in another shape. Source: Zarr extension `reshape`."""
+"""reshape: the elements of a chunk, in C order, in another shape. Source: Zarr extension `reshape`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuzarr.errors import MetadataError
 
 @dataclass(frozen=True)
 class Reshape:
-    """Each item of `shape`: a size; the axes of the decoded chunk that become this one; or -1, whatever is left."""
+    """Each item of `shape`: a size; a list of the decoded axes that become this one; or -1 for the rest."""
 
     names = ("reshape",)
     ids = ()

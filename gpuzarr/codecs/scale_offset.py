@@ -1,6 +1,6 @@
 """scale_offset: (x - offset) * scale, in the arithmetic of the array's dtype. Source: Zarr extension `scale_offset`.
 
-Whole numbers must not overflow, nor be divided with a remainder: that is an error, as the extension says.
+Integers that overflow, or divide with a remainder, are an error, as the extension demands.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gpuzarr.errors import CodecError, MetadataError
 
 @dataclass(frozen=True)
 class ScaleOffset:
-    """`offset` and `scale` are JSON scalars, spelled like fill values of the array's dtype."""
+    """`offset` and `scale`: JSON scalars, spelled like fill values of the array's dtype."""
 
     names = ("scale_offset",)
     ids = ()
@@ -81,7 +81,7 @@ def _narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _refuse(bad: np.ndarray, message: str) -> None:
-    """CodecError for the first chunk with an element that is bad."""
+    """Raise CodecError for the first chunk with a bad element."""
     rows = bad.reshape(len(bad), prod(bad.shape[1:])).any(axis=1)
     if rows.any():
         raise CodecError(message, int(np.argmax(rows)))

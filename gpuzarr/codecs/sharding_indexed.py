@@ -1,10 +1,9 @@
-"""sharding_indexed: many inner chunks, each encoded by itself, and an index of where each lies.
+"""sharding_indexed: many inner chunks, each encoded by itself, and an index of their places.
 
-https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
+Source: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
 
-Where this codec is alone in its chain it is a layout: `gpuzarr.indexing.layout` uses `inner`, `index_bytes` and
-`entries`, and no whole shard is ever decoded. `decode` and `encode` here serve the other chains: codecs
-around a shard, or a transpose before it.
+A chain of this codec alone is a layout: `gpuzarr.indexing.layout` uses `inner`, `index_bytes` and `entries`, and never
+decodes a whole shard. `decode` and `encode` serve other chains: codecs around a shard, or a transpose before it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.empty_chunk import is_empty
 from gpuzarr.errors import CodecError, MetadataError
 
-EMPTY = 2**64 - 1  # offset and size of an inner chunk that is not there
+EMPTY = 2**64 - 1  # offset and size of a missing inner chunk
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class ShardingIndexed:
         return BytesSpec(None)
 
     def counts(self, spec: ChunkSpec) -> tuple[int, ...]:
-        """Inner chunks of a shard, per axis."""
+        """Inner chunks of a shard along each axis."""
         return tuple(n // c for n, c in zip(spec.shape, self.chunk_shape, strict=True))
 
     def inner(self, spec: ChunkSpec) -> Chain:
@@ -89,7 +88,7 @@ class ShardingIndexed:
         return int(nbytes)
 
     def entries(self, encoded_batch: EncodedBatch, spec: ChunkSpec) -> np.ndarray:
-        """The decoded indexes of many shards: int64 (n, inner chunks, 2), offset and size; -1 where there is none.
+        """Decode the indexes of many shards: int64 (n, inner chunks, 2), offset and size, -1 for missing chunks.
 
         CodecError for an index that is damaged or names impossible places.
         """
@@ -111,16 +110,16 @@ class ShardingIndexed:
     def why_host_to_encode(self, spec: ChunkSpec) -> str | None:
         return "shards inside of other codecs are put together on the host"
 
-    def decode(self, shards: EncodedBatch, spec: ChunkSpec, device: Device) -> Any:
-        """Whole shards, as a batch (n, *spec.shape)."""
-        counts, inner, place = self.counts(spec), self.inner(spec), self.index_bytes(spec)
+    def decode(self, shards: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
+        """Decode whole shards to a batch (n, *spec.shape)."""
+        counts, inner, index_bytes = self.counts(spec), self.inner(spec), self.index_bytes(spec)
         if shards.host is None and device.gpu:
             shards = EncodedBatch(shards.data, shards.starts, shards.sizes, device.download(shards.data))
-        if (shards.sizes < place).any():
-            raise CodecError("the shard is too short to hold its index", int(np.argmax(shards.sizes < place)))
-        at = shards.starts + (shards.sizes - place if self.index_location == "end" else 0)
+        if (shards.sizes < index_bytes).any():
+            raise CodecError("the shard is too short to hold its index", int(np.argmax(shards.sizes < index_bytes)))
+        at = shards.starts + (shards.sizes - index_bytes if self.index_location == "end" else 0)
         host = shards.data if shards.host is None else shards.host
-        entries = self.entries(EncodedBatch(host, at, np.full(len(shards), place)), spec)
+        entries = self.entries(EncodedBatch(host, at, np.full(len(shards), index_bytes)), spec)
         outside = entries.sum(axis=2) > shards.sizes[:, None]
         if outside.any():
             raise CodecError("the shard index names bytes beyond the shard", int(np.argwhere(outside)[0, 0]))
@@ -137,37 +136,37 @@ class ShardingIndexed:
 
     @staticmethod
     def _decode_inner(inner: Chain, encoded_batch: EncodedBatch, device: Device, shard: np.ndarray) -> Any:
-        with _blamed_on(shard):
+        with _naming_shard(shard):
             batch = inner.run(encoded_batch, device)
             if complete := device.checked():
-                complete()  # now, while the numbers of the inner chunks mean something
+                complete()  # at once: the numbers of inner chunks mean nothing outside
             return batch
 
     def index(self, table: np.ndarray, spec: ChunkSpec) -> np.ndarray:
-        """The encoded index of one shard; `table` is uint64 (inner chunks, 2), offset and size, or EMPTY twice."""
+        """Encode the index of a shard. `table`: uint64 (inner chunks, 2), offset and size, EMPTY for missing chunks."""
         encoded_batch = self._index(spec).encode(table.reshape(1, *self.counts(spec), 2), CPU)
         encoded: np.ndarray = encoded_batch[0]
         return encoded
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
-        """Whole shards of a batch (n, *spec.shape): inner chunks in C order, without the empty; and the index."""
+        """Encode a batch (n, *spec.shape) to whole shards: inner chunks in C order, no empty ones, and the index."""
         counts, n = self.counts(spec), len(chunks)
-        cells = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
+        inner_chunks = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
         ndim = len(counts)
-        cells = cells.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
-        cells = cells.reshape((n * prod(counts), *self.chunk_shape))
-        there = np.flatnonzero(~is_empty(cells, spec.fill_value))
-        shard = there // prod(counts)
-        with _blamed_on(shard):
-            inner = self.inner(spec).encode(cells[device.xp.asarray(there)], device)
-        pieces = [self._shard(inner.take(shard == i), there[shard == i] % prod(counts), spec) for i in range(n)]
+        inner_chunks = inner_chunks.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
+        inner_chunks = inner_chunks.reshape((n * prod(counts), *self.chunk_shape))
+        stored = np.flatnonzero(~is_empty(inner_chunks, spec.fill_value))
+        shard = stored // prod(counts)
+        with _naming_shard(shard):
+            inner = self.inner(spec).encode(inner_chunks[device.xp.asarray(stored)], device)
+        pieces = [self._shard(inner.take(shard == i), stored[shard == i] % prod(counts), spec) for i in range(n)]
         out = CPU.encoded_batch(np.array([sum(map(len, piece)) for piece in pieces], np.int64))
         for i, piece in enumerate(pieces):
             out[i][...] = np.concatenate(piece)
         return out
 
     def _shard(self, inner: EncodedBatch, numbers: np.ndarray, spec: ChunkSpec) -> list[np.ndarray]:
-        """What a shard consists of, piece by piece."""
+        """The pieces of a shard, in order: its index, and the encoded inner chunks."""
         at_start = self.index_location == "start"
         table = np.full((prod(self.counts(spec)), 2), EMPTY, np.uint64)
         table[numbers, 0] = np.cumsum(inner.sizes) - inner.sizes + (self.index_bytes(spec) if at_start else 0)
@@ -178,8 +177,8 @@ class ShardingIndexed:
 
 
 @contextmanager
-def _blamed_on(shard: np.ndarray) -> Iterator[None]:
-    """What is wrong with inner chunk i is wrong with shard[i]."""
+def _naming_shard(shard: np.ndarray) -> Iterator[None]:
+    """Turn the index of inner chunk i in a CodecError into that of its shard, shard[i]."""
     try:
         yield
     except CodecError as error:

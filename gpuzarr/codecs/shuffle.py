@@ -1,4 +1,4 @@
-"""shuffle: the first bytes of all elements, then the second ones, and so on. Source: numcodecs."""
+"""shuffle: the first bytes of all elements, then the second bytes, and so on. Source: numcodecs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Shuffle:
     def planes(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray
     ) -> EncodedBatch | Planes:
-        """As `decode` on a GPU, but what placement can undo is left to it."""
+        """Decode on a GPU, but leave shuffles that placement can undo."""
         nbytes = spec.nbytes or 0
         if self.elementsize != width or not placeable(width, np.array(nbytes), np.array(nbytes)):
             return self.decode(chunks, spec, device)

@@ -1,4 +1,4 @@
-"""Decode one chunk, by the calling thread of the CPU, into memory that the caller gives."""
+"""Decoders of single chunks, for the calling thread of the CPU, into memory of the caller."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BatchDecoder = Callable[[EncodedBatch, Any, EncodedBatch | None], Any]  # of a C
 
 
 def whole_decoder(spec: ChunkSpec, in_place: bool, decode: BatchDecoder) -> ChunkDecoder:
-    """Make a decoder of whole chunks, whatever is wanted of them, by codecs that take a batch.
+    """Make a decoder that decodes whole chunks as batches of one, whatever part is wanted.
 
-    `in_place`: whether `decode` can be given the place of the chunk. Scratch is kept between calls.
+    `in_place`: whether `decode` takes `into`. Scratch is kept between calls.
     """
     start = np.zeros(1, np.int64)
     device: Any = None
@@ -43,9 +43,9 @@ def whole_decoder(spec: ChunkSpec, in_place: bool, decode: BatchDecoder) -> Chun
 
 
 def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecoder:
-    """Make a decoder of chunks that are stored as they are, of which only what is wanted is copied.
+    """Make a decoder of uncompressed chunks, which copies only what is wanted.
 
-    `otherwise` is called for a chunk of another size, and raises the error.
+    `otherwise` is called for a chunk that has not `nbytes` bytes, and raises the error.
     """
     item = spec.dtype.itemsize
 
@@ -59,9 +59,10 @@ def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecode
 
 
 def address_decoder(spec: ChunkSpec, nbytes: int, decode: AddressDecoder, otherwise: ChunkDecoder) -> ChunkDecoder:
-    """Make a decoder from that of the only codec between the stored bytes and the elements.
+    """Make a decoder from `decode` of the only codec between the stored bytes and the elements.
 
-    `otherwise` is called for what that refuses: it decodes what is unusual, and says what is wrong with the rest.
+    `otherwise` is called for chunks that `decode` refuses: it decodes unusual ones, and raises the error for damaged
+    ones.
     """
     item = spec.dtype.itemsize
 
@@ -75,8 +76,8 @@ def address_decoder(spec: ChunkSpec, nbytes: int, decode: AddressDecoder, otherw
 
 
 def _address(data: Any) -> int:
-    """The address of the first byte of a buffer or an array, in a sixth of the time that NumPy takes."""
+    """The address of the first byte of a buffer or an array; six times as fast as NumPy's."""
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(data))
-    except (TypeError, ValueError):  # read-only or empty, or of a dtype that has no buffer
+    except (TypeError, ValueError):  # read-only, empty, or of a dtype without buffer protocol
         return np.asarray(data).ctypes.data

@@ -1,4 +1,4 @@
-"""zarrs.squeeze: the chunk without its axes of length 1. Source: docs of zarrs, array_to_array::squeeze."""
+"""zarrs.squeeze: the chunk without its axes of length 1. Source: https://docs.rs/zarrs, array_to_array::squeeze."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One step of a chain: a codec, what a chunk is before it, and what the codec says of itself."""
+"""One step of a chain: a codec, the spec on its decoded side, and the codec's abilities, with their defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gpuzarr.devices.contract import Device
 
 @dataclass(frozen=True)
 class Step:
-    """`spec`: of the decoded side, a ChunkSpec, or a BytesSpec for bytes->bytes."""
+    """`spec`: of the decoded side; a ChunkSpec, or a BytesSpec for bytes->bytes."""
 
     codec: Codec
     spec: Any
@@ -37,33 +37,33 @@ class Step:
 
     @cached_property
     def why_host(self) -> str | None:
-        """None where a GPU decodes this step; else why not."""
+        """None where a GPU decodes this step; else the reason why not."""
         return self.codec.why_host(self.spec)
 
     @cached_property
     def why_host_to_encode(self) -> str | None:
-        """None where a GPU encodes this step; else why not."""
+        """None where a GPU encodes this step; else the reason why not."""
         codec = self.codec
         return codec.why_host_to_encode(self.spec) if isinstance(codec, EncodesElsewhere) else self.why_host
 
     @cached_property
     def takes_unmeasured(self) -> bool:
-        """Whether it encodes a batch whose sizes only the device knows."""
+        """Whether the codec encodes a batch whose sizes only the device knows."""
         return isinstance(self.codec, TakesUnmeasured) and self.codec.takes_unmeasured
 
     @cached_property
     def is_native(self) -> bool:
-        """Whether it makes bytes of an array, and these are the elements as NumPy holds them."""
+        """Whether this is an array->bytes step whose bytes are the elements as NumPy holds them."""
         return isinstance(self.codec, StoresElements) and self.codec.is_native(self.spec)
 
     @cached_property
     def memory_order(self) -> tuple[tuple[int, ...], int] | None:
-        """See `KeepsElements`; None where elements are changed."""
+        """The axes and byte order of `KeepsElements`; None where the codec changes elements."""
         return self.codec.memory_order(self.spec) if isinstance(self.codec, KeepsElements) else None
 
     @cached_property
     def leaves_shuffle(self) -> LeavesShuffle | None:
-        """The codec, if placement can undo its shuffle."""
+        """The codec, if it can leave its shuffle to placement."""
         return self.codec if isinstance(self.codec, LeavesShuffle) and self.spec.nbytes is not None else None
 
     @cached_property
@@ -76,25 +76,25 @@ class Step:
 
     @cached_property
     def is_checked_on_host(self) -> bool:
-        """Whether it is a checksum that host threads compare before a GPU decodes."""
+        """Whether this is a checksum that host threads verify before a GPU decodes."""
         return isinstance(self.codec, CheckedOnHost) and self.codec.checked_on_host
 
     @cached_property
     def reads_headers(self) -> bool:
-        """Whether the host looks at bytes of chunks that a GPU decodes; an array codec is given arrays of the GPU."""
+        """Whether the host reads bytes of chunks that a GPU decodes. Array codecs are given arrays of the GPU."""
         if isinstance(self.codec, ReadsHeaders):
             return self.codec.reads_headers
         return self.codec.kind != "array->array"
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        """Bytes of a GPU that decoding a chunk takes, its result of `nbytes` included; `stored`: as it is stored."""
+        """Device bytes that decoding a chunk takes, the result of `nbytes` included. `stored`: of the stored chunk."""
         codec = self.codec
         return codec.decode_scratch_bytes(nbytes, stored) if isinstance(codec, KnowsDecodeScratch) else nbytes
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        """Bytes of a GPU that encoding a chunk takes, its result included; and those of the result.
+        """Device bytes that encoding a chunk of `nbytes` bytes takes, the result included; and the result's.
 
-        `nbytes`: of the chunk; `before`: of the memory that it lies in.
+        `before`: bytes of the memory that holds the input.
         """
         if isinstance(self.codec, KnowsEncodeScratch):
             return self.codec.encode_scratch_bytes(nbytes, before, device)

@@ -13,7 +13,7 @@ from gpuzarr.errors import MetadataError
 
 @dataclass(frozen=True)
 class Transpose:
-    """Axis i of the encoded chunk is axis `order[i]` of the decoded one; "C" and "F" are of early v3 drafts."""
+    """Axis i of the encoded chunk is axis `order[i]` of the decoded one; "C" and "F" come from early v3 drafts."""
 
     names = ("transpose",)
     ids = ()
@@ -31,7 +31,7 @@ class Transpose:
             raise MetadataError(f"codec 'transpose': order {self.order!r} is not a permutation of the axes")
 
     def axes(self, ndim: int) -> tuple[int, ...]:
-        """The order as a permutation of `ndim` axes. MetadataError where it is one of another number."""
+        """The order as a permutation of `ndim` axes. MetadataError where it has another number of axes."""
         if isinstance(self.order, str):
             return tuple(range(ndim)) if self.order == "C" else tuple(range(ndim))[::-1]
         if len(self.order) != ndim:

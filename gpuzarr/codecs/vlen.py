@@ -1,7 +1,8 @@
-"""vlen-utf8, vlen-bytes, vlen-array: elements of any length, each behind it. Source: numcodecs; Zarr extensions.
+"""vlen-utf8, vlen-bytes, vlen-array: elements of variable length, each behind its length.
 
-A chunk is the number of elements, then for each its length in bytes and its bytes; all numbers uint32, little-endian.
-In Zarr v2 the codec says what the elements are. In v3 the data type does, and zarrs puts any of them in any of these.
+Source: numcodecs; Zarr extensions. A chunk is the number of elements, then for each its length in bytes and its bytes;
+all numbers are uint32, little-endian. In Zarr v2 the codec tells what the elements are. In v3 the data type does, and
+zarrs stores any of them by any of these codecs.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _NUMBER = 4  # bytes of the count, and of each length
 
 @dataclass(frozen=True)
 class VlenUtf8:
-    """Texts in UTF-8. They come as StringDType where the array is of that, else as `str` objects.
+    """Strings in UTF-8, decoded to StringDType where the array is of that, else to `str` objects.
 
-    `typed`: objects that are not marked as texts are bytes.
+    `typed`: objects that are not marked as strings are bytes.
     """
 
     names = ("vlen-utf8", "numcodecs.vlen-utf8", "vlen_utf8")
@@ -53,7 +54,7 @@ class VlenUtf8:
         return _any_length("vlen-utf8", spec, "OTU")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "a GPU has no texts"
+        return "a GPU has no strings"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return _read("vlen-utf8", chunks, spec, not self.typed or _is_text(spec))
@@ -64,7 +65,7 @@ class VlenUtf8:
 
 @dataclass(frozen=True)
 class VlenBytes:
-    """Bytes, or texts where `typed` and the array is of them."""
+    """Bytes, or strings where `typed` and the array is of strings."""
 
     names = ("vlen-bytes", "numcodecs.vlen-bytes", "vlen_bytes")
     ids = ("vlen-bytes",)
@@ -86,7 +87,7 @@ class VlenBytes:
         return _any_length("vlen-bytes", spec, "OT" if self.typed else "O")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "a GPU has no elements of any length"
+        return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return _read("vlen-bytes", chunks, spec, self.typed and _is_text(spec))
@@ -97,7 +98,7 @@ class VlenBytes:
 
 @dataclass(frozen=True)
 class VlenV2:
-    """The same, for texts and bytes, by the name that zarrs has for it."""
+    """Strings or bytes, by the name that zarrs has for this codec."""
 
     names = ("zarrs.vlen_v2", "vlen_v2", "zarrs.vlen_v3")
     ids = ()
@@ -107,7 +108,7 @@ class VlenV2:
         return _any_length("zarrs.vlen_v2", spec, "OT")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "a GPU has no elements of any length"
+        return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         return _read("zarrs.vlen_v2", chunks, spec, _is_text(spec))
@@ -118,7 +119,7 @@ class VlenV2:
 
 @dataclass(frozen=True)
 class VlenArray:
-    """Each element is a one-dimensional array of `dtype`; without one, which v3 allows, a text or bytes."""
+    """Elements are one-dimensional arrays of `dtype`; without it, which v3 allows, strings or bytes."""
 
     names = ("numcodecs.vlen-array", "vlen-array", "zarrs.vlen_array")
     ids = ("vlen-array",)
@@ -142,7 +143,7 @@ class VlenArray:
         return _any_length("vlen-array", spec, "OT" if self.dtype is None else "O")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "a GPU has no elements of any length"
+        return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         from numcodecs.vlen import VLenArray as library
@@ -162,7 +163,7 @@ class VlenArray:
 
 def _any_length(name: str, spec: ChunkSpec, kinds: str) -> BytesSpec:
     if spec.dtype.kind not in kinds:
-        raise MetadataError(f"codec {name!r} takes elements of any length, not {spec.dtype}")
+        raise MetadataError(f"codec {name!r} takes elements of variable length, not {spec.dtype}")
     return BytesSpec(None)
 
 
@@ -171,7 +172,7 @@ def _is_text(spec: ChunkSpec) -> bool:
 
 
 def _read(name: str, chunks: EncodedBatch, spec: ChunkSpec, text: bool) -> np.ndarray:
-    """The batch of all elements, which are texts or else bytes."""
+    """Decode all chunks to a batch of strings (`text`) or bytes."""
     from numcodecs.vlen import VLenBytes, VLenUTF8
 
     if text:
@@ -188,7 +189,7 @@ def _written(name: str, chunks: Any, device: Device, text: bool) -> EncodedBatch
 def _decoded(
     name: str, chunks: EncodedBatch, spec: ChunkSpec, decode: Callable[[np.ndarray], Any], nbytes: Callable[[Any], int]
 ) -> np.ndarray:
-    """The batch of all elements. `nbytes` says how many bytes the elements of a chunk have."""
+    """Decode all chunks to a batch. `nbytes(elements)`: bytes of the elements of a chunk."""
     count = prod(spec.shape)
     out, i = np.empty((len(chunks), count), spec.dtype), 0
     try:
@@ -205,18 +206,18 @@ def _decoded(
 
 
 def _check_count(chunk: np.ndarray, count: int) -> None:
-    """Before anything is allocated: the chunk has as many elements as it must, and room for their lengths."""
+    """Check, before anything is allocated, that a chunk has `count` elements and room for their lengths."""
     if len(chunk) < _NUMBER:
         raise CodecError("the chunk is too short to hold the number of its elements")
     found = int.from_bytes(chunk[:_NUMBER].tobytes(), "little")
     if found != count:
-        raise CodecError(f"{found} elements, and {count} are due")
+        raise CodecError(f"{found} elements, expected {count}")
     if len(chunk) < _NUMBER * (count + 1):
         raise CodecError("the chunk is too short to hold the lengths of its elements")
 
 
 def _assign(row: np.ndarray, items: np.ndarray) -> None:
-    """Put objects into a row; arrays stay objects."""
+    """Assign objects to a row; arrays stay objects."""
     if row.dtype.kind != "O":
         row[:] = items.astype(row.dtype)
         return
@@ -225,7 +226,7 @@ def _assign(row: np.ndarray, items: np.ndarray) -> None:
 
 
 def _objects(chunks: Any) -> Any:
-    """A batch as rows of objects, in C order, with the length that `each` asks for."""
+    """A batch as rows of objects, in C order."""
     return flat(chunks).astype(object)
 
 

@@ -1,7 +1,7 @@
-"""zarrs.vlen: elements of any length as their bytes in a row, and an index of where each begins and the last ends.
+"""zarrs.vlen: the bytes of elements of variable length one after another, and an index of where each begins.
 
-Source: https://docs.rs/zarrs, array_to_bytes::vlen. The index has one offset more than there are elements, as in
-Apache Arrow; it goes through `index_codecs`, the bytes (uint8, one axis) through `data_codecs`. A chunk is the size of
+Source: https://docs.rs/zarrs, array_to_bytes::vlen. The index has the end of the last element, too, as in Apache
+Arrow; it goes through `index_codecs`, the bytes (uint8, one axis) through `data_codecs`. A chunk is the size of
 the encoded index in bytes (uint64, little-endian), the index, and the data; or data, index, size. No data, no bytes.
 """
 
@@ -20,7 +20,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.cpu.chunkwise import LARGEST, each, pack
+from gpuzarr.cpu.chunkwise import MAX_UNKNOWN_BYTES, each, pack
 from gpuzarr.cpu.objects import flat
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
@@ -33,7 +33,7 @@ _FIELDS = ("index_codecs", "data_codecs", "index_data_type", "index_location")
 
 @dataclass(frozen=True)
 class Vlen:
-    """Texts (in UTF-8) where the array is of them, else bytes."""
+    """Strings (in UTF-8) where the array is of strings, else bytes."""
 
     names = ("zarrs.vlen",)
     ids = ()
@@ -57,13 +57,13 @@ class Vlen:
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
         if spec.dtype.kind not in "OT":
-            raise MetadataError(f"codec 'zarrs.vlen' takes elements of any length, not {spec.dtype}")
+            raise MetadataError(f"codec 'zarrs.vlen' takes elements of variable length, not {spec.dtype}")
         self._index(spec)
         self._data(1)
         return BytesSpec(None)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
-        return "a GPU has no elements of any length"
+        return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         index, out = self._index(spec), np.empty((len(chunks), prod(spec.shape)), spec.dtype)
@@ -89,7 +89,7 @@ class Vlen:
         if (offsets[1:] < offsets[:-1]).any():
             raise CodecError("the offsets of the elements do not rise")
         nbytes = int(offsets[-1])
-        if nbytes > LARGEST or (nbytes == 0) != (raw_data.size == 0):
+        if nbytes > MAX_UNKNOWN_BYTES or (nbytes == 0) != (raw_data.size == 0):
             raise CodecError(f"the elements have {nbytes} bytes, and {raw_data.size} bytes hold them")
         data = _decoded(self._data(nbytes), raw_data).tobytes() if nbytes else b""
         pieces = (data[begin:end] for begin, end in pairwise(offsets.tolist()))
@@ -110,7 +110,7 @@ class Vlen:
     def _encode_one(self, elements: Sequence[Any], index: Chain) -> bytes:
         pieces = [element.encode() if isinstance(element, str) else element for element in elements]
         if not all(isinstance(piece, bytes) for piece in pieces):
-            raise CodecError("an element is neither a text nor bytes")
+            raise CodecError("an element is neither a string nor bytes")
         offsets = np.cumsum([0, *map(len, pieces)], dtype=np.uint64)
         if offsets[-1] > np.iinfo(index.spec.dtype).max:
             raise CodecError(f"{offsets[-1]} bytes are too many for offsets of {self.index_data_type}")
@@ -122,13 +122,13 @@ class Vlen:
 
 
 def _decoded(chain: Chain, raw: np.ndarray[Any, Any]) -> Any:
-    """One chunk decoded by a chain."""
+    """Decode one chunk by a chain."""
     raw = np.ascontiguousarray(raw)
     return chain.decode(EncodedBatch(raw, np.zeros(1, np.int64), np.array([raw.size], np.int64)), CPU)[0]
 
 
 def _encoded(chain: Chain, chunk: np.ndarray[Any, Any]) -> bytes:
-    """One chunk encoded by a chain."""
+    """Encode one chunk by a chain."""
     return bytes(chain.encode(chunk[None], CPU)[0])
 
 

@@ -1,8 +1,8 @@
-"""zfp and zfpy: floats and whole numbers in blocks of 4 an axis, lossy or not. Needs the package zfpy.
+"""zfp and zfpy: floats and integers in blocks of 4 along each axis, lossy or lossless. Needs the package zfpy.
 
 Source: Zarr extension `zfp` (no header in the chunk); numcodecs `zfpy` (with zfp's header); zfp 1.0.
-Elements that zfp does not take are promoted as zarrs does it: 8 and 16 bits to the upper ones of int32 (zfp's utility
-functions); uint32 and uint64 to the signed ones, which hold their lower half; times as int64.
+Elements that zfp does not take are promoted as in zarrs: 8 and 16 bits to the upper bits of int32 (zfp's utility
+functions); uint32 and uint64 to the signed types, which hold their lower half; times to int64.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ _HEADER_MODES = {
     "precision": "fixed_precision",
     "reversible": "reversible",
 }
-_LEAST_BITS = {"int32": 1, "int64": 1, "float32": 9, "float64": 12}  # of a block: zfp adds those that are missing
-_SHIFTS = {"int8": (23, 0), "uint8": (23, 0x80), "int16": (15, 0), "uint16": (15, 0x8000)}  # bits, and what is 0
-_MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # zfp's numbers, as numcodecs has them
+_LEAST_BITS = {"int32": 1, "int64": 1, "float32": 9, "float64": 12}  # of a block, at least: zfp raises lower rates
+_SHIFTS = {
+    "int8": (23, 0),
+    "uint8": (23, 0x80),
+    "int16": (15, 0),
+    "uint16": (15, 0x8000),
+}  # bits, and the value that becomes 0
+_MODES = {2: "fixed_rate", 3: "fixed_precision", 4: "fixed_accuracy"}  # numbers of zfp's modes in numcodecs
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Zfp:
 
 @dataclass(frozen=True)
 class Zfpy:
-    """Only writing asks for the fields; `compression_kwargs` repeats one of the others."""
+    """The fields are used for writing only; `compression_kwargs` repeats one of the others."""
 
     names = ("numcodecs.zfpy", "zfpy")
     ids = ("zfpy",)
@@ -136,20 +141,20 @@ class Zfpy:
 
 def _check(spec: ChunkSpec, codec: str) -> None:
     if spec.dtype.kind not in "mM" and spec.dtype.name not in (*_LEAST_BITS, *_SHIFTS, "uint32", "uint64"):
-        raise MetadataError(f"codec {codec!r} takes whole numbers, float32 and float64, not {spec.dtype}")
+        raise MetadataError(f"codec {codec!r} takes integers, float32 and float64, not {spec.dtype}")
     if len(spec.shape) > 4:
         raise MetadataError(f"codec {codec!r} takes up to 4 axes, not {len(spec.shape)}")
 
 
 def _promoted(spec: ChunkSpec) -> ChunkSpec:
-    """The chunk as zfp has it."""
+    """The spec of a chunk after its elements are promoted to a dtype of zfp."""
     if spec.dtype.name in _LEAST_BITS:
         return spec
     return ChunkSpec(spec.shape, np.dtype(np.int32 if spec.dtype.itemsize <= 4 else np.int64))
 
 
 def _demoted(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Elements of `dtype` from those that zfp made; what lossy compression put beyond their range is cut to it."""
+    """Convert decoded elements back to `dtype`; values that lossy compression put out of range are clipped."""
     if dtype.kind in "mM":
         return batch.view(dtype)
     if dtype.name in _SHIFTS:
@@ -159,7 +164,7 @@ def _demoted(batch: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _raised(batch: np.ndarray) -> np.ndarray:
-    """The opposite. CodecError for whole numbers above those that zfp has."""
+    """Promote elements to a dtype of zfp. CodecError for integers above its range."""
     dtype = batch.dtype
     if dtype.kind in "mM":
         return batch.view(np.int64)
@@ -175,13 +180,13 @@ def _raised(batch: np.ndarray) -> np.ndarray:
 
 
 def _header(library: Any, data: bytes, spec: ChunkSpec) -> tuple[str, dict[str, Any]]:
-    """Before anything is allocated: the header is there, and says what the array says. The mode and its parameter."""
+    """Check, before anything is allocated, that a header fits the spec; its mode and parameter."""
     if len(data) < 2 * _WORD:
         raise CodecError("the chunk is too short for a zfp header")
     header = library.header(data + bytes(2 * _WORD))
     count = prod(max(int(header[axis]), 1) for axis in ("nx", "ny", "nz", "nw"))
     if count != max(prod(spec.shape), 1) or np.dtype(header["type"]) != spec.dtype:
-        raise CodecError(f"the zfp header says {dict(header)}, and {spec.dtype} of shape {spec.shape} is due")
+        raise CodecError(f"the zfp header declares {dict(header)}, expected {spec.dtype} of shape {spec.shape}")
     mode = _HEADER_MODES.get(header["mode"])
     if mode is None:
         raise UnsupportedError(f"codec 'zfpy': a chunk of mode {header['mode']!r}")
@@ -189,36 +194,36 @@ def _header(library: Any, data: bytes, spec: ChunkSpec) -> tuple[str, dict[str, 
 
 
 def _whole(data: bytes, spec: ChunkSpec, decode: Any, mode: str, options: dict[str, Any], header: bool) -> np.ndarray:
-    """Decode, and find out whether the chunk is whole and nothing follows it.
+    """Decode a chunk, and check that it is complete and that nothing follows it.
 
-    zfp neither knows where its input ends nor says how much it read. So the chunk is put before bytes that zfp
-    may read without harm; if other such bytes give other elements, the chunk is cut. What was appended is found
-    by the size that such a chunk has, where the mode fixes it, or else by encoding once more.
+    zfp neither knows where its input ends nor tells how much it read. So padding follows the chunk; if other padding
+    gives other elements, the chunk is cut short. Appended bytes are found by the size of such a chunk, where the mode
+    fixes it, or else by encoding once more.
     """
     if len(data) % _WORD:
-        raise CodecError(f"a zfp chunk is whole words of {_WORD} bytes, and this has {len(data)}")
+        raise CodecError(f"a zfp chunk of {len(data)} bytes, expected a multiple of {_WORD}")
     if mode == "fixed_rate" and len(data) != _rate_size(spec, options["rate"], _header_bits(data) if header else 0):
         raise CodecError(f"{len(data)} bytes are not a zfp chunk of rate {options['rate']}")
-    room = _room(spec)
-    made = decode(data + bytes(room))
-    if not _same(made, decode(data + b"\xff" * room)):
+    padding = _max_bytes(spec)
+    made = decode(data + bytes(padding))
+    if not _same(made, decode(data + b"\xff" * padding)):
         raise CodecError("the zfp stream is cut short")
     if mode != "fixed_rate":
         size = len(_library().compress_numpy(made, write_header=header, **options))
         cut, word = data[:-_WORD], bytes(_WORD)
-        needless = _same(decode(cut + word + bytes(room)), decode(cut + b"\xff" * (_WORD + room)))
+        needless = _same(decode(cut + word + bytes(padding)), decode(cut + b"\xff" * (_WORD + padding)))
         if len(data) > size and (needless or mode == "reversible"):
             raise CodecError(f"{len(data) - size} bytes follow the zfp stream")
     return made
 
 
 def _header_bits(data: bytes) -> int:
-    """Bits of zfp's header: 84, then the mode, which is 12 bits if they are not all set, or else 64."""
+    """Bits of zfp's header: 84, then the mode, which has 12 bits if not all are set, else 64."""
     return 96 if int.from_bytes(data[:12], "little") >> 84 != 0xFFF else 148
 
 
 def _rate_size(spec: ChunkSpec, rate: float, header: int) -> int:
-    """Bytes of a chunk of fixed rate, behind a header of so many bits."""
+    """Bytes of a chunk of fixed rate, with a header of `header` bits."""
     axes = max(len(spec.shape), 1)
     bits = max(int(4**axes * rate + 0.5), _LEAST_BITS[spec.dtype.name]) * _blocks(spec)
     return -(-(bits + header) // 64) * _WORD
@@ -232,8 +237,8 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.tobytes() == other.tobytes()
 
 
-def _room(spec: ChunkSpec) -> int:
-    """Bytes that hold any chunk of this spec: what zfp may read at most."""
+def _max_bytes(spec: ChunkSpec) -> int:
+    """Bytes that hold any chunk of this spec: the most that zfp reads."""
     return _blocks(spec) * (4 ** max(len(spec.shape), 1) * (spec.dtype.itemsize + 1) + 4 * _WORD) + 4 * _WORD
 
 

@@ -21,8 +21,8 @@ from gpuzarr.gpu.algorithms import ZSTD
 from gpuzarr.gpu.frames import zstd_frames
 from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
-MIN_SKIPPED_BYTES = 1 << 16  # at the end of a chunk: to leave fewer of them out takes longer than to decode them
-_MOST_LEVEL = 3  # that nvCOMP, which has none, may stand for
+MIN_SKIPPED_BYTES = 1 << 16  # at the end of a chunk: decoding fewer takes less time than finding the last wanted block
+_MAX_GPU_LEVEL = 3  # nvCOMP has one level, which compresses about as well
 
 _FORMAT = StreamFormat(ZSTD, zstd_frames)
 
@@ -49,7 +49,7 @@ class Zstd:
         return _FORMAT.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        if self.level > _MOST_LEVEL or self.checksum:
+        if self.level > _MAX_GPU_LEVEL or self.checksum:
             return "nvCOMP's zstd has one level, a low one, and no checksum"
         return gpu_compress.why_host(spec)
 
@@ -69,14 +69,14 @@ class Zstd:
         if device.gpu:
             return _FORMAT.decode(self, chunks, spec, device, into)
         if spec.nbytes is None:
-            return chunkwise.pack(chunkwise.each("zstd", chunks, _grown), device)
+            return chunkwise.pack(chunkwise.each("zstd", chunks, _decode_declared), device)
         if (decode := decoder()) is None:
             return chunkwise.filled("zstd", chunks, spec.nbytes, device, into, _fill)
-        target = chunkwise.room(chunks, spec.nbytes, device, into)
+        target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
         return chunkwise.by_address("zstd", chunks, target, spec.nbytes, decode)
 
     def chunk_decoder(self) -> AddressDecoder | None:
-        """A decoder that decodes a chunk to the end of the block that has the last wanted byte."""
+        """Make a decoder that stops after the block that has the last wanted byte."""
         decode, decode_some = decoder(), partial_decoder()
         return None if decode is None or decode_some is None else _chunk_decoder(decode, decode_some)
 
@@ -90,7 +90,7 @@ class Zstd:
         return chunkwise.encoded("zstd", chunks, device, lambda chunk: compress(chunk, self.level, self.checksum))
 
     def chunk_encoder(self) -> Encoder | None:
-        """libzstd, for this thread of the host; None where it cannot be called by address."""
+        """Make an encoder for the calling thread; None where libzstd cannot be called by address."""
         encode = encoder(self.level, self.checksum)
         return None if encode is None else Encoder(bound, encode)
 
@@ -107,35 +107,35 @@ def _chunk_decoder(decode: Decode, decode_some: DecodeSome) -> AddressDecoder:
 
 
 def _fill(chunk: np.ndarray, target: np.ndarray) -> None:
-    """Decode exactly `target` by numcodecs, or what it does not take (frames that say no size, several frames)."""
+    """Decode exactly `target` by numcodecs, or as a stream (frames that declare no size, several frames)."""
     from numcodecs.zstd import decompress
 
     if len(target) and content_size(chunk[:18].tobytes()) == len(target):
-        decompress(chunk, target)  # refuses what is cut, and what follows the frame
+        decompress(chunk, target)  # an error for a cut frame, and for trailing bytes
         return
     frames = walk(chunk.tobytes())
     if (frames.nbytes is not None and frames.nbytes != len(target)) or frames.bound < len(target):
-        raise CodecError(f"the frames hold {frames.nbytes or frames.bound} bytes, and {len(target)} are due")
+        raise CodecError(f"the frames hold {frames.nbytes or frames.bound} bytes, expected {len(target)}")
     if (found := _stream(chunk, target)) != len(target):
-        raise CodecError(f"decoded to {found} bytes, not {len(target)}")
+        raise CodecError(f"decoded to {found} bytes, expected {len(target)}")
 
 
-def _grown(chunk: np.ndarray) -> Any:
-    """The decoded bytes of a chunk whose size only its frames say. No memory is taken beyond what they justify."""
+def _decode_declared(chunk: np.ndarray) -> Any:
+    """Decode a chunk whose size only its frames declare. No memory is allocated beyond what they justify."""
     frames = walk(chunk.tobytes())
-    if frames.bound > chunkwise.LARGEST:
+    if frames.bound > chunkwise.MAX_UNKNOWN_BYTES:
         raise CodecError(
             f"the frames may hold {frames.bound} bytes, which is more than a chunk of unknown size may have"
         )
     target = np.empty(frames.bound, np.uint8)
     found = _stream(chunk, target)
     if frames.nbytes not in (None, found):
-        raise CodecError(f"decoded to {found} bytes, and the frames say {frames.nbytes}")
+        raise CodecError(f"decoded to {found} bytes, and the frames declare {frames.nbytes}")
     return target[:found].copy()
 
 
 def _stream(chunk: np.ndarray, target: np.ndarray) -> int:
-    """Decode into `target` as a stream; how many bytes came out. An error if they do not fit."""
+    """Decode into `target` as a stream; the number of decoded bytes. An error if they do not fit."""
     from cramjam import zstd
 
     return int(zstd.decompress_into(chunk, target))

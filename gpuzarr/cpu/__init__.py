@@ -1,1 +1,1 @@
-"""The host side of the codecs: what several of them share, and the libraries that decode."""
+"""The CPU side of codecs: the libraries that decode and encode, and functions that several codecs share."""

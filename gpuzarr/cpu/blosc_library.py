@@ -1,8 +1,8 @@
-"""c-blosc itself, as it lies in numcodecs' own extension module, called on one thread.
+"""c-blosc, by the functions that numcodecs' extension module exports, called on one thread.
 
-numcodecs gives a chunk that the main thread decodes to a pool of its own, beside ours: on 2 cores that
-took 119 ms where this takes 95, and 50 MiB more memory (226 MB of blosc-lz4, chunks of 1 MiB). Where the
-module does not show c-blosc's functions, there is no `decoder`, and numcodecs' own function is used.
+On the main thread numcodecs would decode by a thread pool of its own, beside ours: on 2 cores this took 119 ms instead
+of 95, and 50 MiB more memory (226 MB of blosc-lz4, chunks of 1 MiB). Where the module does not export c-blosc's
+functions, there is no `decoder`, and numcodecs' function is used.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Compress = Callable[[int, int, int, int, int, str, int, int, int], int]
 
 @cache
 def decoder() -> Decode | None:
-    """decode(target, nbytes, source, size), addresses and bytes of host memory.
+    """decode(target, nbytes, source, size): addresses and sizes in host memory.
 
-    The header must have been checked: that the chunk is `size` bytes and decodes to `nbytes`.
+    The caller must have checked in the header that the chunk has `size` bytes and decodes to `nbytes`.
     """
     import numcodecs.blosc
 
@@ -34,16 +34,16 @@ def decoder() -> Decode | None:
 
     def decode(target: int, nbytes: int, source: int, _: int) -> None:
         if (found := decompress(source, target, nbytes, 1)) != nbytes:
-            raise CodecError(f"the chunk is damaged (c-blosc gives {found}, where {nbytes} bytes are due)")
+            raise CodecError(f"the chunk is damaged (c-blosc returns {found}, expected {nbytes} bytes)")
 
     return decode
 
 
 @cache
 def compressor() -> Compress | None:
-    """compress(target, room, source, nbytes, typesize, cname, clevel, shuffle, blocksize): the bytes of the frame.
+    """compress(target, capacity, source, nbytes, typesize, cname, clevel, shuffle, blocksize): bytes of the frame.
 
-    `room` is nbytes + 16, in which every frame fits.
+    `capacity`: of the target, nbytes + 16, which any frame fits.
     """
     import numcodecs.blosc
 
@@ -57,7 +57,7 @@ def compressor() -> Compress | None:
 
     def compress(
         target: int,
-        room: int,
+        capacity: int,
         source: int,
         nbytes: int,
         typesize: int,
@@ -66,9 +66,9 @@ def compressor() -> Compress | None:
         shuffle: int,
         block: int,
     ) -> int:
-        made: int = run(clevel, shuffle, typesize, nbytes, source, target, room, cname.encode(), block, 1)
+        made: int = run(clevel, shuffle, typesize, nbytes, source, target, capacity, cname.encode(), block, 1)
         if made <= 0:
-            raise CodecError(f"c-blosc cannot compress {nbytes} bytes by {cname!r} (it gives {made})")
+            raise CodecError(f"c-blosc cannot compress {nbytes} bytes by {cname!r} (it returns {made})")
         return made
 
     return compress

@@ -1,4 +1,4 @@
-"""Blosc chunks of snappy streams on the host, for which numcodecs' build of c-blosc has no decoder."""
+"""Decode Blosc chunks of snappy streams on the host: numcodecs' build of c-blosc cannot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, Streams, pars
 
 
 def decode_snappy(chunks: EncodedBatch, target: EncodedBatch) -> None:
-    """Decode every chunk into its place in `target`, whose sizes are right. CodecError with the chunk's index."""
+    """Decode chunks into `target`, which has their decoded sizes. CodecError with the chunk's index."""
     streams = parse(chunks, None)
     planes = EncodedBatch(
         np.empty(int(target.sizes.sum()), np.uint8), np.cumsum(target.sizes) - target.sizes, target.sizes
@@ -28,7 +28,7 @@ def decode_snappy(chunks: EncodedBatch, target: EncodedBatch) -> None:
 
 
 def _decompress(data: np.ndarray, streams: Streams, planes: EncodedBatch) -> None:
-    """Every stream into its place, still shuffled."""
+    """Decompress every stream to its place in `planes`, still shuffled."""
     from cramjam import snappy
 
     places = planes.starts[streams.chunk] + streams.target
@@ -55,7 +55,7 @@ def _decompress(data: np.ndarray, streams: Streams, planes: EncodedBatch) -> Non
 
 
 def _unshuffled(block: np.ndarray, out: np.ndarray, shuffle: int, typesize: int) -> None:
-    """One block in the order of its elements. What is no whole element at its end lies as it is."""
+    """Unshuffle one block. Bytes at its end that are no whole element are not shuffled."""
     n = len(block) // typesize
     whole = n * typesize
     out[whole:] = block[whole:]

@@ -1,4 +1,4 @@
-"""Streams that Python's own decompressor objects read: one or more, to the last byte, and no more than was expected."""
+"""Decompress streams by decompressor objects like those of Python: all of the input, and no more than expected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gpuzarr.errors import CodecError
 
 
 def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int, several: bool = True) -> bytes:
-    """The decoded bytes of all streams in `data`, or of the only one. `decompressor()` is one of `bz2`,
-    `lzma`, `zlib` or ISA-L.
+    """Decompress all streams in `data` (`several`), or the only one, to at most `nbytes` bytes.
 
-    CodecError for a stream that is cut, for more than `nbytes` bytes, and (by the library's error) for junk.
+    `decompressor()` makes an object of `bz2`, `lzma`, `zlib` or ISA-L. CodecError for a stream that is cut short, for
+    more bytes, and for trailing bytes; the library's error for a damaged stream.
     """
     parts, size, rest = [], 0, data
     while True:

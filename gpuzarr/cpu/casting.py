@@ -1,4 +1,4 @@
-"""Numbers cast by value to another dtype, by the rules of the Zarr extension `cast_value`."""
+"""Cast numbers by value to another dtype, by the rules of the Zarr extension `cast_value`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROUNDINGS = tuple(_ROUND)
 
 
 def cast(batch: np.ndarray, dtype: np.dtype, rounding: str, out_of_range: str) -> np.ndarray:
-    """A batch (leading axis: chunks) as `dtype`. CodecError with the first chunk that has an element out of range."""
+    """Cast a batch to `dtype`. CodecError for the first chunk with an element out of range."""
     if batch.dtype == dtype:
         return batch.copy()
     with np.errstate(all="ignore"):
@@ -66,7 +66,7 @@ def _to_whole(batch: np.ndarray, dtype: np.dtype, rounding: str, out_of_range: s
 
 
 def _placed(values: np.ndarray, inside: np.ndarray, dtype: np.dtype, out_of_range: str) -> np.ndarray:
-    """Whole values as `dtype`; those that are not inside its range as `out_of_range` says."""
+    """Convert integral values to `dtype`; those not `inside` its range according to `out_of_range`."""
     low, high = _bounds(dtype)
     container = np.dtype(np.uint64 if high > 2**63 - 1 else np.int64)
     made = np.where(inside, values, values.dtype.type(0)).astype(container)
@@ -87,7 +87,7 @@ def _wrapped(value: int, low: int, high: int) -> int:
 
 
 def _to_float(batch: np.ndarray, dtype: np.dtype, out_of_range: str) -> np.ndarray:
-    """To the nearest float, ties to even. Out of range is what becomes infinite, or NaN where there is no infinity."""
+    """Round to the nearest float, ties to even. Out of range: becomes infinite, or NaN where there is no infinity."""
     made = batch.astype(dtype)
     if _whole(batch.dtype) and dtype.itemsize == 8:
         return made
@@ -112,7 +112,7 @@ def _largest(dtype: np.dtype) -> float:
 
 
 def _refuse(bad: np.ndarray, message: str) -> None:
-    """CodecError for the first chunk with an element that is bad."""
+    """Raise CodecError for the first chunk with a bad element."""
     rows = bad.reshape(len(bad), prod(bad.shape[1:])).any(axis=1)
     if rows.any():
         raise CodecError(f"cast_value: {message}", int(np.argmax(rows)))

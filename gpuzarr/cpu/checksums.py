@@ -1,4 +1,4 @@
-"""Checksums of 4 bytes, little-endian, at the start or the end of a chunk: what the codecs of that kind share."""
+"""Verify and append checksums of 4 bytes, little-endian, at the start or the end of chunks, on the host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_location(location: Any, codec: str) -> None:
 
 
 def payload_of(name: str, chunks: EncodedBatch, spec: BytesSpec, location: str) -> EncodedBatch:
-    """The chunks without their checksums. CodecError for a chunk of a wrong size."""
+    """The chunks without their checksums, as views. CodecError for a chunk of a wrong size."""
     if spec.nbytes is not None:
         check_sizes(name, chunks, spec.nbytes + SIZE)
     elif (short := chunks.sizes < SIZE).any():
@@ -37,7 +37,7 @@ def payload_of(name: str, chunks: EncodedBatch, spec: BytesSpec, location: str) 
 def verified(
     name: str, chunks: EncodedBatch, spec: BytesSpec, into: EncodedBatch | None, location: str, checksum: Checksum
 ) -> EncodedBatch:
-    """The chunks without their checksums, after each was compared; no byte moves unless `into` is given."""
+    """Verify checksums; the chunks without them, as views, or copied to `into` if given. CodecError for a mismatch."""
     at_start = location == "start"
     payload = payload_of(name, chunks, spec, location)
     for i in range(len(chunks)):
@@ -50,7 +50,7 @@ def verified(
 
 
 def appended(name: str, chunks: EncodedBatch, device: Any, location: str, checksum: Checksum) -> EncodedBatch:
-    """The chunks with their checksums."""
+    """Copy chunks, each with its checksum."""
 
     def encode(chunk: np.ndarray) -> bytes:
         stored, data = checksum(chunk).to_bytes(SIZE, "little"), chunk.tobytes()

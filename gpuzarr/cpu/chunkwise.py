@@ -1,4 +1,4 @@
-"""A bytes->bytes codec that handles one chunk at a time on the host, run over an encoded batch of chunks."""
+"""Run functions that decode or encode one chunk, on the host, over an encoded batch."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 
-LARGEST = 2**31 - 1  # bytes of a decoded chunk whose size nothing but the chunk itself says
+MAX_UNKNOWN_BYTES = 2**31 - 1  # of a decoded chunk whose size only the chunk itself declares
 
-Fill = Callable[[np.ndarray, np.ndarray], None]  # decode the first into the second, exactly
-Produce = Callable[[np.ndarray, int], Any]  # decode; no more than so many bytes may come out
-Decode = Callable[[int, int, int, int], None]  # to this address, so many bytes, from that address, of so many
+Fill = Callable[[np.ndarray, np.ndarray], None]  # fill(stored, target): decode to exactly the target
+Produce = Callable[[np.ndarray, int], Any]  # produce(stored, nbytes): decode to at most `nbytes` bytes
+Decode = Callable[[int, int, int, int], None]  # decode(target, nbytes, source, size): addresses and bytes
 Encode = Callable[[np.ndarray], Any]
-EncodeTo = Callable[[int, int, int, int], int]  # to this address, at most so many bytes, from that, so many
+EncodeTo = Callable[[int, int, int, int], int]  # encode(target, capacity, source, nbytes): the encoded bytes
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A library that encodes by address, on one thread; `room(nbytes)` bytes are enough for what comes of so many."""
+    """A library that encodes by address, on one thread. `capacity(nbytes)`: the most that `nbytes` bytes become."""
 
-    room: Callable[[Any], Any]
+    capacity: Callable[[Any], Any]
     encode: EncodeTo
 
 
 def filled(
     name: str, chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None, fill: Fill
 ) -> EncodedBatch:
-    """Decode every chunk to exactly `nbytes` bytes, straight into `into` or a fresh encoded batch.
+    """Decode every chunk to exactly `nbytes` bytes, in `into` or a new encoded batch.
 
-    CodecError with the chunk's index for whatever `fill` raises.
+    CodecError, with the chunk's index, for any error of `fill`.
     """
-    target = room(chunks, nbytes, device, into)
+    target = target_batch(chunks, nbytes, device, into)
     source, out, i = chunks.data, target.data, 0
     begins, ends = target.starts.tolist(), (target.starts + nbytes).tolist()
     try:
@@ -48,7 +48,10 @@ def filled(
 
 
 def by_address(name: str, chunks: EncodedBatch, target: EncodedBatch, nbytes: int, decode: Decode) -> EncodedBatch:
-    """As `filled`, by a library that takes addresses: for small chunks their arithmetic is what takes the time."""
+    """Decode every chunk to exactly `nbytes` bytes of `target`, by a library that takes addresses.
+
+    Faster than `filled` for small chunks, for which slicing arrays takes most of the time.
+    """
     sources, places, i = chunks.addresses, target.addresses, 0
     try:
         for i, size in enumerate(chunks.sizes.tolist()):
@@ -58,50 +61,52 @@ def by_address(name: str, chunks: EncodedBatch, target: EncodedBatch, nbytes: in
     return target
 
 
-def room(chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None) -> EncodedBatch:
-    """Where chunks of `nbytes` bytes are decoded to: `into`, or a fresh encoded batch."""
+def target_batch(chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None) -> EncodedBatch:
+    """`into`, or a new encoded batch for as many chunks of `nbytes` bytes each."""
     return device.encoded_batch(np.full(len(chunks), nbytes, np.int64)) if into is None else into
 
 
 def produced(
     name: str, chunks: EncodedBatch, nbytes: int | None, device: Device, into: EncodedBatch | None, produce: Produce
 ) -> EncodedBatch:
-    """Decode every chunk by a library that makes its own output; exactly `nbytes` bytes where that is known."""
+    """Decode every chunk by a library that allocates its output; to exactly `nbytes` bytes where they are known."""
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
         made = produce(chunk, len(target))
         if len(made) != len(target):
-            raise CodecError(f"decoded to {len(made)} bytes, not {len(target)}")
+            raise CodecError(f"decoded to {len(made)} bytes, expected {len(target)}")
         target[:] = np.frombuffer(made, np.uint8)
 
     if nbytes is not None:
         return filled(name, chunks, nbytes, device, into, fill)
-    return pack(each(name, chunks, lambda chunk: produce(chunk, LARGEST)), device)
+    return pack(each(name, chunks, lambda chunk: produce(chunk, MAX_UNKNOWN_BYTES)), device)
 
 
 def encoded(name: str, chunks: EncodedBatch, device: Device, encode: Encode) -> EncodedBatch:
-    """Encode every chunk by a function from bytes to bytes."""
+    """Encode every chunk by a function that returns bytes."""
     return pack(each(name, chunks, encode), device)
 
 
 def encoded_by_address(name: str, chunks: EncodedBatch, device: Device, encoder: Encoder) -> EncodedBatch:
-    """As `encoded`, by a library that takes addresses."""
-    rooms, encode = encoder.room(chunks.sizes), encoder.encode
-    target = device.encoded_batch(rooms)
+    """Encode every chunk by a library that takes addresses."""
+    capacities, encode = encoder.capacity(chunks.sizes), encoder.encode
+    target = device.encoded_batch(capacities)
     sources, places = chunks.data.ctypes.data + chunks.starts, target.data.ctypes.data + target.starts
-    rows = zip(*(a.tolist() for a in (places, rooms, sources, chunks.sizes)), strict=True)
+    rows = zip(*(a.tolist() for a in (places, capacities, sources, chunks.sizes)), strict=True)
     made, i = np.zeros(len(chunks), np.int64), 0
     try:
-        for i, (place, room, source, size) in enumerate(rows):
-            made[i] = encode(place, room, source, size)
+        for i, (place, capacity, source, size) in enumerate(rows):
+            made[i] = encode(place, capacity, source, size)
     except Exception as error:
         raise blamed(name, error, i) from error
     return EncodedBatch(target.data, target.starts, made)
 
 
 def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[Any]:
-    """`function` of every chunk of an encoded batch or batch; CodecError with the chunk's index for whatever it
-    raises."""
+    """Call `function` for every chunk of a batch or an encoded batch; the results.
+
+    CodecError, with the chunk's index, for any error.
+    """
     made, i = [], 0
     try:
         for i in range(len(chunks)):
@@ -112,7 +117,7 @@ def each(name: str, chunks: Any, function: Callable[[np.ndarray], Any]) -> list[
 
 
 def pack(parts: Iterable[Any], device: Device) -> EncodedBatch:
-    """A fresh encoded batch of these bytes-like objects."""
+    """Copy bytes-like objects to a new encoded batch."""
     arrays = [np.frombuffer(part, np.uint8) for part in parts]
     encoded_batch = device.encoded_batch(np.array([len(part) for part in arrays], np.int64))
     for i, part in enumerate(arrays):
@@ -121,7 +126,7 @@ def pack(parts: Iterable[Any], device: Device) -> EncodedBatch:
 
 
 def moved(chunks: EncodedBatch, into: EncodedBatch | None) -> EncodedBatch:
-    """`chunks`, or `into` with their bytes, where the caller says where they shall lie."""
+    """`chunks`; or `into` after a copy, where the caller gives it."""
     if into is None:
         return chunks
     for i in range(len(chunks)):
@@ -130,7 +135,7 @@ def moved(chunks: EncodedBatch, into: EncodedBatch | None) -> EncodedBatch:
 
 
 def blamed(name: str, error: Exception, index: int) -> Exception:
-    """What to raise for `error` in chunk `index`: a CodecError, but an UnsupportedError as it is."""
+    """The exception to raise for `error` in chunk `index`: a CodecError; an UnsupportedError stays as it is."""
     if isinstance(error, UnsupportedError):
         return error
     text = str(error) or type(error).__name__
@@ -138,7 +143,7 @@ def blamed(name: str, error: Exception, index: int) -> Exception:
 
 
 def check_sizes(name: str, chunks: EncodedBatch, nbytes: int) -> None:
-    """CodecError for the first chunk that has not exactly `nbytes` bytes."""
+    """Raise CodecError for the first chunk that has not exactly `nbytes` bytes."""
     if np.count_nonzero(bad := chunks.sizes != nbytes):
         index = int(np.argmax(bad))
-        raise CodecError(f"{name}: a chunk of {chunks.sizes[index]} bytes, where {nbytes} are due", index)
+        raise CodecError(f"{name}: a chunk of {chunks.sizes[index]} bytes, expected {nbytes}", index)

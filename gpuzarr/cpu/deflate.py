@@ -1,7 +1,7 @@
-"""DEFLATE streams in their zlib (RFC 1950) and gzip (RFC 1952) clothes, decoded by ISA-L.
+"""Decode and encode DEFLATE streams in zlib (RFC 1950) and gzip (RFC 1952) containers, by ISA-L.
 
-ISA-L decodes 2 to 2.5 times as fast as zlib (measured: 1 MiB of float32, 2.4 ms and 4.9 ms). What it
-refuses is tried once more by zlib, which then has the word.
+ISA-L decodes 2 to 2.5 times as fast as zlib (measured: 1 MiB of float32, 2.4 ms and 4.9 ms). Streams that it refuses
+are tried once more by zlib, which decides.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from gpuzarr.cpu.byte_streams import decompressed
 from gpuzarr.errors import CodecError
 
-ZLIB, GZIP, RAW = 15, 31, -15  # zlib's words for the two containers, and for none
-FAST_LEVELS, _BEST = 5, 3  # levels that ISA-L stands for, and its own level for them
+ZLIB, GZIP, RAW = 15, 31, -15  # zlib's window bits for the two containers, and for none
+FAST_LEVELS, _BEST = 5, 3  # the highest zlib level that ISA-L replaces, and its own level for these
 
 
 def deflate(data: np.ndarray, level: int, container: int) -> bytes:
-    """One stream of zlib, or without a container.
+    """Compress to one stream, in a container or raw.
 
     Levels 1 to 5 are ISA-L's best, which is 5 to 10 times as fast as zlib and about as small as its level 5 (measured:
     4 MiB of float32, 0.39 of them at 397 MB/s; zlib's level 1 0.40 at 75, level 5 0.41 at 29). The others are zlib's.
@@ -35,9 +35,9 @@ def deflate(data: np.ndarray, level: int, container: int) -> bytes:
 
 
 def inflate(data: np.ndarray, nbytes: int, container: int, members: bool) -> bytes:
-    """The decoded bytes of one stream, or of `members` one after another.
+    """Decompress one stream, or several one after another (`members`).
 
-    CodecError for a stream that is cut or wrong, has more than `nbytes` bytes, or is followed by something else.
+    CodecError for a stream that is cut short or damaged, has more than `nbytes` bytes, or has trailing bytes.
     """
     fast, refusal = _fast()
     try:

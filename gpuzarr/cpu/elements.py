@@ -1,4 +1,4 @@
-"""Batches of decoded chunks in the form that array codecs compute with, and the dtypes in their configurations."""
+"""Convert batches for array codecs to compute with, and parse the dtypes in their configurations."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gpuzarr.errors import MetadataError
 
 
 def native(batch: Any) -> Any:
-    """The batch in native byte order; itself where it is that already."""
+    """Convert a batch to native byte order; itself where it has that."""
     return batch if batch.dtype.isnative else batch.astype(batch.dtype.newbyteorder("="))
 
 
 def rows(batch: Any) -> Any:
-    """One row a chunk, its elements in C order, in native byte order; a view where that is possible."""
+    """Reshape a batch to one row a chunk, in C order and native byte order; a view where possible."""
     return native(batch).reshape(len(batch), prod(batch.shape[1:]))
 
 
 def viewed(batch: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-    """The bytes of each chunk as elements of another dtype."""
+    """View the bytes of each chunk as elements of another dtype, of a given shape."""
     if batch.dtype == dtype and batch.shape[1:] == shape:
         return batch
     flat = np.ascontiguousarray(rows(batch))
@@ -32,7 +32,7 @@ def viewed(batch: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
 
 
 def numpy_dtype(text: Any, codec: str) -> np.dtype:
-    """The dtype that a configuration names as "<i4" or "int32", with its byte order. MetadataError if none is meant."""
+    """Parse a dtype in a configuration, as "<i4" or "int32", with its byte order. MetadataError if it is none."""
     if not isinstance(text, str | np.dtype):
         raise MetadataError(f"codec {codec!r}: {text!r} is not a dtype")
     try:
@@ -43,10 +43,10 @@ def numpy_dtype(text: Any, codec: str) -> np.dtype:
 
 
 def part(dtype: np.dtype) -> tuple[np.dtype, int]:
-    """What an element is made of, and of how many: a complex number of two floats, any other of itself.
+    """The dtype and the number of an element's parts: a complex number has two floats, any other element is one part.
 
-    The complex numbers of ml_dtypes have two parts too, which NumPy does not know; those of other narrow floats are
-    records of `real` and `imag`.
+    NumPy does not know that complex numbers of ml_dtypes have two parts, too; those of other narrow floats are records
+    of `real` and `imag`.
     """
     if dtype.names == ("real", "imag"):
         return dtype["real"], 2
@@ -60,7 +60,7 @@ def part(dtype: np.dtype) -> tuple[np.dtype, int]:
 
 
 def reinterpreted(spec: ChunkSpec, dtype: np.dtype, codec: str) -> ChunkSpec:
-    """`spec` with its bytes taken as elements of `dtype` (native). The shape is kept where the item size is."""
+    """The spec of the same bytes as elements of `dtype` (native); of the same shape where the item size is the same."""
     dtype = dtype.newbyteorder("=")
     if dtype == spec.dtype:
         return spec
@@ -72,7 +72,7 @@ def reinterpreted(spec: ChunkSpec, dtype: np.dtype, codec: str) -> ChunkSpec:
 
 
 def cast_fill(fill_value: Any, dtype: np.dtype) -> Any:
-    """The fill value as a scalar of `dtype`; None where there is none, or it does not fit."""
+    """Cast a fill value to a scalar of `dtype`; None where there is none, or it does not fit."""
     fill = np.array(fill_value)
     if fill_value is None or part(fill.dtype)[1] > part(dtype)[1]:
         return None

@@ -1,6 +1,6 @@
-"""Chunks that are one document: the elements (a list, nested as the axes are), then their dtype and their shape.
+"""Documents of chunks of Python objects, for json2 and msgpack2. Source: numcodecs.
 
-What the codecs of Python objects (json2, msgpack2) share. Source: numcodecs.
+A document is a list: the elements (in lists nested as the axes are), their dtype, their shape.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gpuzarr.errors import CodecError
 
 
 def row(document: Any, spec: ChunkSpec) -> np.ndarray:
-    """The elements of a document as one row. CodecError where they are not those of a chunk like `spec`."""
+    """Parse a document to the elements of a chunk, as one row. CodecError where they do not fit `spec`."""
     count = prod(spec.shape)
     if not isinstance(document, list) or len(document) < 2:
         raise CodecError("the document is no list of elements, dtype and shape")
@@ -23,23 +23,23 @@ def row(document: Any, spec: ChunkSpec) -> np.ndarray:
     if not isinstance(shape, list | tuple) or not all(type(size) is int and size >= 0 for size in shape):
         raise CodecError(f"the document has no shape, but {shape!r}")
     if prod(shape) != count:
-        raise CodecError(f"{prod(shape)} elements, and {count} are due")
+        raise CodecError(f"{prod(shape)} elements, expected {count}")
     items = document[:-2]
     for axis, size in enumerate(shape or [1]):
         if axis:
             items = [item for part in items for item in _list(part, size)]
         elif len(items) != size:
-            raise CodecError(f"{len(items)} elements on the first axis, and the shape says {size}")
+            raise CodecError(f"{len(items)} elements on the first axis, expected {size}")
     return _filled(items, spec.dtype)
 
 
 def flat(batch: np.ndarray) -> np.ndarray:
-    """The elements of a batch in C order, one row a chunk."""
+    """Reshape a batch to one row a chunk, in C order."""
     return batch.reshape(len(batch), prod(batch.shape[1:]))
 
 
 def stacked(rows: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
-    """The batch of these rows, one a chunk."""
+    """Stack rows, one a chunk, to a batch."""
     batch = np.empty((len(rows), prod(spec.shape)), spec.dtype)
     for i, elements in enumerate(rows):
         batch[i] = elements
@@ -47,7 +47,7 @@ def stacked(rows: list[np.ndarray], spec: ChunkSpec) -> np.ndarray:
 
 
 def document(elements: np.ndarray, shape: tuple[int, ...]) -> list[Any]:
-    """The document of a chunk of objects."""
+    """Make the document of a chunk of objects."""
     texts = elements.dtype.kind == "T"
     values = (elements.astype(object) if texts else elements).reshape(shape)
     return [*np.atleast_1d(values).tolist(), values.dtype.str, list(shape)]
@@ -55,7 +55,7 @@ def document(elements: np.ndarray, shape: tuple[int, ...]) -> list[Any]:
 
 def _list(part: Any, size: int) -> list[Any]:
     if not isinstance(part, list | tuple) or len(part) != size:
-        raise CodecError(f"the elements are not nested as the shape says ({size} here)")
+        raise CodecError(f"the elements are not nested as the shape demands ({size} here)")
     return list(part)
 
 

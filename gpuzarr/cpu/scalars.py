@@ -1,4 +1,4 @@
-"""JSON scalars in the configurations of codecs, spelled like fill values: 1.5, "NaN", "-Infinity", "0x7fc00000"."""
+"""Parse JSON scalars in configurations, spelled like fill values: 1.5, "NaN", "-Infinity", "0x7fc00000"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-in
 
 
 def scalar(value: Any, dtype: np.dtype, codec: str) -> Any:
-    """`value` as a scalar of `dtype`. MetadataError where it is none."""
+    """Parse `value` to a scalar of `dtype`. MetadataError where it is none."""
     problem = f"codec {codec!r}: {value!r} is no {dtype}"
     whole = dtype.kind in "iu" or dtype.name.lstrip("u").startswith("int")
     if isinstance(value, str):

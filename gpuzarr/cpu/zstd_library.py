@@ -1,8 +1,8 @@
-"""libzstd itself, as it lies in numcodecs' own extension module, with a decoder that each thread keeps.
+"""libzstd, by the functions that numcodecs' extension module exports; each thread keeps its contexts.
 
-numcodecs makes and frees a decoder for every chunk, which takes 12 to 17 microseconds of a chunk (measured; a
-chunk of 16 KiB takes 41 with it, and 29 without). Where the module does not show libzstd's functions, there is
-no `decoder`, and numcodecs' own function is used.
+numcodecs makes and frees a context for every chunk, which takes 12 to 17 microseconds (measured; a chunk of 16 KiB
+takes 41 with it, and 29 without). Where the module does not export libzstd's functions, there is no `decoder`, and
+numcodecs' function is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _local = threading.local()
 
 
 def decoder() -> Decode | None:
-    """This thread's decoder: decode(target, nbytes, source, size), addresses and bytes of host memory.
+    """The calling thread's decoder: decode(target, nbytes, source, size), addresses and sizes in host memory.
 
     It decodes all frames of the source to exactly `nbytes` bytes, or raises CodecError.
     """
@@ -52,13 +52,14 @@ class _Decoder:
             return
         if self.library.ZSTD_isError(found):
             raise CodecError(self.library.ZSTD_getErrorName(found).decode())
-        raise CodecError(f"decoded to {found} bytes, not {nbytes}")
+        raise CodecError(f"decoded to {found} bytes, expected {nbytes}")
 
 
 def partial_decoder() -> DecodeSome | None:
-    """This thread's decoder of a frame's beginning: decode(target, nbytes, source, size), the bytes that it made.
+    """The calling thread's decoder of the beginning of a frame: decode(target, nbytes, source, size) -> decoded bytes.
 
-    `size` bytes of the frame hold some of its blocks; `target` has room for its `nbytes`. CodecError for bad blocks.
+    `size` bytes of the frame hold some of its blocks; `target` has room for all its `nbytes` decoded bytes. CodecError
+    for damaged blocks.
     """
     found: DecodeSome | None = getattr(_local, "decode_some", None)
     if found is None and (library := _library()) is not None:
@@ -73,12 +74,12 @@ class _Buffer(ctypes.Structure):
 
 
 class _Stream:
-    """A decoding context that writes straight to its target, freed with its thread."""
+    """A decoding context of libzstd that writes directly to its target, freed with its thread."""
 
     def __init__(self, library: Any) -> None:
         self.library, self.context = library, library.ZSTD_createDCtx()
         if not self.context or library.ZSTD_isError(library.ZSTD_DCtx_setParameter(self.context, _STABLE_OUT, 1)):
-            raise CodecError("libzstd has no decoder that writes straight to its target")
+            raise CodecError("libzstd has no decoder that writes directly to its target")
 
     def __del__(self) -> None:
         self.library.ZSTD_freeDCtx(self.context)
@@ -93,7 +94,7 @@ class _Stream:
 
 
 def encoder(level: int, checksum: bool) -> EncodeTo | None:
-    """encode(target, room, source, size): the bytes of one frame that says its size; by this thread's encoder."""
+    """The calling thread's encoder: encode(target, capacity, source, size) -> bytes of a frame with content size."""
     library = _library()
     if library is None:
         return None
@@ -103,12 +104,12 @@ def encoder(level: int, checksum: bool) -> EncodeTo | None:
 
 
 def bound(sizes: Any) -> Any:
-    """Room that always is enough for frames of so many bytes: more than ZSTD_COMPRESSBOUND."""
+    """The most that inputs of these sizes can become: more than ZSTD_COMPRESSBOUND."""
     return sizes + (sizes >> 7) + 512
 
 
 class _Encoder:
-    """A compression context of libzstd, freed with its thread. `parameters`: those that it was given last."""
+    """A compression context of libzstd, freed with its thread. `parameters`: those that were set last."""
 
     def __init__(self, library: Any) -> None:
         self.library, self.context = library, library.ZSTD_createCCtx()
@@ -125,11 +126,11 @@ class _Encoder:
             self._checked(self.library.ZSTD_CCtx_setParameter(self.context, name, value))
         self.parameters = parameters
 
-    def encode(self, parameters: tuple[int, int], target: int, room: int, source: int, size: int) -> int:
-        """Level and checksum are of each call: between two, a store may write another array on this thread."""
+    def encode(self, parameters: tuple[int, int], target: int, capacity: int, source: int, size: int) -> int:
+        """Set level and checksum, if they changed since the last call on this thread, and encode."""
         if parameters != self.parameters:
             self._set(parameters)
-        return self._checked(self.library.ZSTD_compress2(self.context, target, room, source, size))
+        return self._checked(self.library.ZSTD_compress2(self.context, target, capacity, source, size))
 
     def _checked(self, found: int) -> int:
         if self.library.ZSTD_isError(found):
@@ -139,7 +140,7 @@ class _Encoder:
 
 @cache
 def _library() -> Any:
-    """libzstd with the types of what is called; None where numcodecs does not show it."""
+    """libzstd with the argument types of its functions; None where numcodecs does not export it."""
     import numcodecs.zstd
 
     address, size = ctypes.c_void_p, ctypes.c_size_t

@@ -29,7 +29,7 @@ _FAMILIES = {
     "object": "object",
     "subarray": "subarray",
 }
-LARGEST = 64 << 20  # bytes of an element: a fill value is made of each type that a document names
+MAX_ITEM_BYTES = 64 << 20  # of an element: a fill value is made of each type in a document
 _NOT_IN_V3 = ("object", "subarray")
 
 
@@ -37,12 +37,12 @@ _NOT_IN_V3 = ("object", "subarray")
 class DataType:
     """A Zarr v3 data type. `dtype` holds it in memory, in native byte order.
 
-    `configuration` is as a v3 document has it (None for a record of v2). `fields` are the parts, each with a name and a
-    data type: of a struct its fields; of a complex number `real` and `imag`; of an optional `value`; of a sub-array
+    `configuration`: as in a v3 document (None for a record of v2). `fields`: the parts, each with a name and a data
+    type: of a struct its fields; of a complex number `real` and `imag`; of an optional `value`; of a sub-array
     `element`.
     An optional is a record of a bool `valid` and a `value`, which is zero (or empty) where `valid` is not set.
     The names `object` (any Python object) and `subarray` (a field of a record) come from v2 only; v3 has none for them.
-    UnsupportedError for elements of more than `LARGEST` bytes.
+    UnsupportedError for elements of more than `MAX_ITEM_BYTES` bytes.
     """
 
     name: str
@@ -51,12 +51,12 @@ class DataType:
     fields: tuple[tuple[str, DataType], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.dtype.itemsize > LARGEST:
-            raise UnsupportedError(f"elements of {self.dtype.itemsize} bytes ({self.name}): more than {LARGEST}")
+        if self.dtype.itemsize > MAX_ITEM_BYTES:
+            raise UnsupportedError(f"elements of {self.dtype.itemsize} bytes ({self.name}): more than {MAX_ITEM_BYTES}")
 
     @property
     def family(self) -> str:
-        """Which kind of values it has, and so which fill values: bool, int, float, complex, string, ..."""
+        """The kind of its values, and so of its fill values: bool, int, float, complex, string, ..."""
         if self.name in _FAMILIES:
             return _FAMILIES[self.name]
         head = self.name.rstrip("0123456789")
@@ -79,7 +79,7 @@ class DataType:
         return {"name": self.name, "configuration": self.configuration} if self.configuration else self.name
 
     def default_fill(self) -> Any:
-        """What v2's `null` stands for: zero, "", b"", NaT, None for objects and optionals."""
+        """The value of `null` in v2: zero, "", b"", NaT; None for objects and optionals."""
         if self.family in ("string", "bytes", "object"):
             return {"string": "", "bytes": b"", "object": None}[self.family]
         if self.family == "time":
@@ -87,10 +87,10 @@ class DataType:
         return objects.zeros((1,), self.dtype)[0]
 
     def fill_from_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
-        """The fill value that JSON `value` spells: a NumPy scalar of `dtype`, a str, bytes, or a Python object.
+        """Parse a fill value from JSON: a NumPy scalar of `dtype`, a str, bytes, or a Python object.
 
         `stored` is the dtype in a v2 file, with its byte orders; base64 of a record is in that form.
-        MetadataError for what is not a value of this type. Version 2 files are read with more tolerance.
+        MetadataError for a value that is not of this type. Version 2 files are parsed with more tolerance.
         """
         if value is None and zarr_format == 2:
             return self.default_fill()
@@ -102,7 +102,7 @@ class DataType:
             raise MetadataError(f"fill value {shown(value)} is none of data type {self.name!r}: {error}") from error
 
     def fill_to_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
-        """JSON (never NaN or Infinity as bare words) that `fill_from_json` reads back to the same bytes."""
+        """Format a fill value as JSON (without bare NaN or Infinity) that `fill_from_json` parses to the same bytes."""
         if self.family == "complex":
             parts = np.asarray(value, self.dtype).reshape(1).view(self.fields[0][1].dtype)
             return [self.fields[0][1].fill_to_json(part) for part in parts]

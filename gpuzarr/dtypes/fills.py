@@ -1,7 +1,7 @@
-"""Fill values of simple data types, from JSON and to JSON.
+"""Parse and format fill values of simple data types as JSON.
 
 The spellings are those of the Zarr v3 core spec ("fill value"), of the extension registry, and of what
-zarr-python, zarrs and tensorstore write. TypeError, ValueError or OverflowError for what is none.
+zarr-python, zarrs and tensorstore write. TypeError, ValueError or OverflowError for values that are none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TEXTUAL = ("string", "bytes", "fixed_bytes", "utf32", "void")
 
 
 def from_json(family: str, name: str, dtype: np.dtype[Any], value: Any, zarr_format: int) -> Any:
-    """The value of a simple data type; `family` is that of `DataType`."""
+    """Parse a value of a simple data type. `family`: see `DataType`."""
     if family == "object":
         return value
     lenient = zarr_format == 2
@@ -28,7 +28,7 @@ def from_json(family: str, name: str, dtype: np.dtype[Any], value: Any, zarr_for
 
 
 def to_json(family: str, name: str, dtype: np.dtype[Any], value: Any) -> Any:
-    """The JSON of a value of a simple data type."""
+    """Format a value of a simple data type as JSON."""
     if family in ("string", "utf32"):
         return str(value)
     if family in ("bool", "int"):
@@ -49,7 +49,7 @@ def base64_of(raw: bytes) -> str:
 
 
 def from_base64(value: str, nbytes: int) -> bytes:
-    """The bytes that base64 `value` spells, which must be `nbytes`."""
+    """Decode base64 to exactly `nbytes` bytes."""
     raw = base64.b64decode(value, validate=True)
     if len(raw) != nbytes:
         raise ValueError(f"{len(raw)} bytes where {nbytes} are needed")
@@ -89,7 +89,7 @@ def _float(name: str, dtype: np.dtype[Any], value: Any, lenient: bool) -> Any:
 
 
 def _float_of_hex(name: str, dtype: np.dtype[Any], digits: str) -> Any:
-    """The bits of a float as the spec wants them: big-endian, all digits there."""
+    """Parse the bits of a float as in the spec: big-endian, with all digits."""
     if len(digits) != 2 * dtype.itemsize or not re.fullmatch("[0-9a-fA-F]+", digits):
         raise ValueError(f"{2 * dtype.itemsize} hexadecimal digits are needed")
     if name.startswith(("float4_", "float6_")) and int(digits, 16) >= 2 ** int(name[5]):
@@ -113,7 +113,7 @@ def _string(name: str, dtype: np.dtype[Any], value: Any, lenient: bool) -> Any:
         return str(value)
     if not isinstance(value, str):
         raise TypeError("not a string")
-    value.encode()  # half a surrogate pair is no character
+    value.encode()  # an error for half a surrogate pair
     return value
 
 

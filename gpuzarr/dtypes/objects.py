@@ -1,4 +1,4 @@
-"""Elements of any length inside records, where NumPy takes no StringDType: objects that the dtype says to be `str`."""
+"""Elements of variable length in records, where NumPy takes no StringDType: objects, marked as `str` in the dtype."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ TEXT: np.dtype[Any] = np.dtype("O", metadata={"vlen": str})  # as h5py marks the
 
 
 def is_text(dtype: np.dtype[Any]) -> bool:
-    """Whether elements are texts of any length: StringDType, or objects marked as `str`."""
+    """Whether elements are strings of variable length: StringDType, or objects marked as `str`."""
     marks: Mapping[str, Any] = dtype.metadata or {}
     return dtype.kind == "T" or marks.get("vlen") is str
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Like np.zeros, but the objects in records are empty texts or empty bytes, not the number 0."""
+    """Like np.zeros, but objects in records are empty strings or empty bytes, not the number 0."""
     result = np.zeros(shape, dtype)
     if dtype.names is not None and dtype.hasobject:
         for name in dtype.names:

@@ -1,4 +1,4 @@
-"""Data types as Zarr v2 spells them: NumPy's type strings, and lists of fields."""
+"""Parse data types of Zarr v2: NumPy's type strings, and lists of fields."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FIXED = {"S": "null_terminated_bytes", "a": "null_terminated_bytes", "U": "fixe
 
 
 def parse_v2(descr: Any, object_codec: str | None = None) -> tuple[DataType, np.dtype[Any]]:
-    """The data type that a v2 `dtype` spells, and the NumPy dtype of its bytes in the file (with their byte order).
+    """Parse a v2 `dtype`: the data type, and the NumPy dtype of its stored bytes, with byte order.
 
-    `object_codec` is the id of the filter that makes bytes of objects; it says what a `|O` holds.
+    `object_codec`: id of the filter that encodes objects, which tells what a `|O` holds.
     """
     if isinstance(descr, str):
         return _parse_string(descr, object_codec)
@@ -33,7 +33,7 @@ def parse_v2(descr: Any, object_codec: str | None = None) -> tuple[DataType, np.
 
 
 def stored_dtype(descr: Any) -> np.dtype[Any] | None:
-    """The dtype, with its byte order, that a filter's configuration names; None if that is no plain dtype."""
+    """Parse the dtype, with byte order, in a filter's configuration; None if it is no simple dtype."""
     if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?\w{1,16}(\[\w{1,16}\])?", descr):
         return None
     try:

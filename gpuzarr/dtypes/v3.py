@@ -1,4 +1,4 @@
-"""Data types as Zarr v3 documents name them: those of the core spec, of the extension registry, and of peers."""
+"""Parse data types of Zarr v3: those of the core spec, of the extension registry, and of other implementations."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ML_DTYPES = (
     *("float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"),
 )
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", "ps", "fs", "as", "generic")
-_ITEMSIZE_MAX = 2**31 - 4  # what NumPy can hold
+_ITEMSIZE_MAX = 2**31 - 4  # the most that NumPy can hold
 
 
 def parse_v3(document: Any) -> DataType:
-    """The data type that a v3 `data_type` names. UnsupportedError if nobody here knows the name."""
+    """Parse a v3 `data_type`. UnsupportedError for an unknown name."""
     name, configuration = named(document, "data_type")
     if name in _PARAMETRISED:
         with at(f"data_type {name!r}"):
@@ -41,7 +41,7 @@ def parse_v3(document: Any) -> DataType:
 
 
 def _simple(name: str) -> DataType | None:
-    """The data type of that name, if it is one without a configuration."""
+    """The data type of that name, if it has no configuration."""
     if name in _NUMPY:
         return DataType(name, np.dtype(_NUMPY[name]))
     if name in _ML_DTYPES:
@@ -58,13 +58,13 @@ def _simple(name: str) -> DataType | None:
 
 
 def _part_of_complex(name: str) -> str | None:
-    """The data type of the two parts; None where the name is not that of complex numbers."""
+    """The data type of the two parts of complex numbers; None for other names."""
     part = {"complex64": "float32", "complex128": "float64"}.get(name, name.removeprefix("complex_"))
     return part if part != name and "float" in part and part in (*_NUMPY, *_ML_DTYPES) else None
 
 
 def _complex_dtype(part: DataType) -> np.dtype[Any]:
-    """NumPy's, or ml_dtypes' (those of 0.6 and later), or a record of `real` and `imag`."""
+    """The complex dtype of NumPy, or of ml_dtypes (0.6 and later), or a record of `real` and `imag`."""
     if part.name in ("float32", "float64"):
         return np.dtype(f"c{2 * part.dtype.itemsize}")
     import ml_dtypes
@@ -110,7 +110,7 @@ def _struct(name: str, configuration: dict[str, Any]) -> DataType:
 
 
 def _field(member: Any) -> tuple[str, DataType]:
-    """A field: {"name", "data_type"} as the registry has it, or the pair of zarr-python's `structured`."""
+    """Parse a field: {"name", "data_type"} as in the registry, or a pair as in zarr-python's `structured`."""
     if isinstance(member, list | tuple) and len(member) == 2:
         name, document = member
     else:
@@ -121,7 +121,7 @@ def _field(member: Any) -> tuple[str, DataType]:
 
 
 def record_dtype(fields: tuple[tuple[str, DataType], ...]) -> np.dtype[Any]:
-    """The packed NumPy dtype of a record. MetadataError for empty or double names, and for parts of no fixed size."""
+    """The packed NumPy dtype of a record. MetadataError for empty or duplicate names, and parts of variable size."""
     names = [name for name, _ in fields]
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
         raise MetadataError(f"the fields of a record must have names, each another, not {shown(names)}")

@@ -1,1 +1,1 @@
-"""Containers of compressed streams, parsed and checked before anything is decoded: what host and GPU share."""
+"""Parsers of containers of compressed streams, for the host and for GPUs."""

@@ -1,10 +1,10 @@
-"""The Blosc 1 container: where each compressed stream of each chunk lies, and what it becomes.
+"""Parse the Blosc 1 container: the place and decoded size of each compressed stream, of all chunks of a batch at once.
 
-A chunk is a header of 16 bytes, then (unless it is a plain copy) one int32 a block saying where the block
-begins, then the blocks; a block is one stream, or one for each byte of the element. A stream is an int32
-size and so many bytes; a stream of its decoded size is stored raw.
-Source: c-blosc 1.21 `blosc.c` (its README_CHUNK_FORMAT is wrong about the block starts: they count from
-the start of the chunk). All chunks of an encoded batch are parsed at once.
+A chunk is a header of 16 bytes, then (unless the rest is a raw copy) the offset of each block as int32, then the
+blocks; a block is one stream, or one for each byte of the element. A stream is its size as int32, and as many bytes; a
+stream that has its decoded size is raw.
+Source: c-blosc 1.21 `blosc.c` (its README_CHUNK_FORMAT is wrong about the offsets of blocks: they count from the start
+of the chunk).
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _MIN_ELEMENTS = 128  # of a block that is split
 
 @dataclass(frozen=True)
 class Headers:
-    """What the header of each chunk says; int64 arrays with one item a chunk, `copied` and `split` bool.
+    """The fields of the header of each chunk; int64 arrays with one item a chunk, `copied` and `split` bool.
 
-    A chunk that is `copied` (its bytes follow the header as they are) has NO_SHUFFLE here.
+    A chunk that is `copied` (raw bytes follow the header) has NO_SHUFFLE here.
     """
 
     codec: np.ndarray  # BLOSCLZ, LZ4 (also for lz4hc), SNAPPY, ZLIB or ZSTD
-    shuffle: np.ndarray  # NO_SHUFFLE, BYTE_SHUFFLE or BIT_SHUFFLE; of each block by itself
+    shuffle: np.ndarray  # NO_SHUFFLE, BYTE_SHUFFLE or BIT_SHUFFLE; each block by itself
     typesize: np.ndarray
     nbytes: np.ndarray  # of the decoded chunk
     blocksize: np.ndarray
     copied: np.ndarray
-    split: np.ndarray  # whether whole blocks are `typesize` streams; a shorter last block never is
+    split: np.ndarray  # whether full blocks are `typesize` streams; a shorter last block is one
 
     @property
     def blocks(self) -> np.ndarray:
-        """How many blocks each chunk has; 0 where it is copied or empty."""
+        """Blocks of each chunk; 0 where it is copied or empty."""
         return np.where(self.copied, 0, -(-self.nbytes // self.blocksize))
 
 
@@ -55,25 +55,25 @@ class Headers:
 class Streams:
     """Every stream of every chunk of an encoded batch; int64 arrays with one item a stream, `raw` bool.
 
-    Sorted by (chunk, target). The streams of a chunk fill its `headers.nbytes` bytes without gaps; after
-    that the shuffle of each block is undone. A copied chunk is one raw stream.
+    They are sorted by (chunk, target). The streams of a chunk decode to its `headers.nbytes` bytes without gaps; then
+    each block is unshuffled. A copied chunk is one raw stream.
     """
 
     headers: Headers
-    chunk: np.ndarray  # which chunk of the encoded batch
-    source: np.ndarray  # where the compressed bytes begin in the encoded batch's data
-    size: np.ndarray  # how many compressed bytes
-    target: np.ndarray  # where the decoded bytes begin, in the decoded chunk before the shuffle is undone
-    nbytes: np.ndarray  # how many decoded bytes
-    raw: np.ndarray  # stored as they are
+    chunk: np.ndarray  # index of the chunk in the encoded batch
+    source: np.ndarray  # offset of the compressed bytes in the encoded batch's data
+    size: np.ndarray  # compressed bytes
+    target: np.ndarray  # offset of the decoded bytes in the decoded chunk, before the unshuffle
+    nbytes: np.ndarray  # decoded bytes
+    raw: np.ndarray  # not compressed
 
 
 def parse(encoded: EncodedBatch, expected_nbytes: int | None) -> Streams:
-    """The streams of every chunk of `encoded`, whose bytes are in host memory.
+    """Parse every chunk of `encoded`, whose bytes must be in host memory, to its streams.
 
-    CodecError for a chunk whose header, block starts or stream sizes do not fit its stored size, or that
-    does not decode to `expected_nbytes` (None: not known). Nothing is allocated that the stored bytes,
-    at 4 each for a block or stream, do not justify.
+    CodecError for a chunk whose header, offsets or sizes of streams do not fit its stored size, or that does not decode
+    to `expected_nbytes` (None: not known). Nothing is allocated that the stored bytes do not justify, at 4 bytes for
+    each block and stream.
     """
     data = encoded.data if encoded.host is None else encoded.host
     headers = parse_headers(encoded, expected_nbytes)
@@ -98,7 +98,7 @@ def parse(encoded: EncodedBatch, expected_nbytes: int | None) -> Streams:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Each block that is not copied: where it begins and its chunk ends, where it goes, its bytes and streams."""
+    """Each block that is not copied: its start, the end of its chunk, its target, its bytes, its streams."""
 
     chunk: np.ndarray
     start: np.ndarray
@@ -109,10 +109,10 @@ class _Blocks:
 
 
 class Cut(NamedTuple):
-    """A frame made of some blocks of another, in the memory of that: it begins at its byte `start`, and ends with it.
+    """A frame made of some blocks of another, in its memory: from its byte `start` to its end.
 
     It decodes to `nbytes` bytes, those from byte `skipped` of the decoded chunk on. `overwritten`: the bytes of the old
-    frame that lay where the new one's header and table of blocks lie.
+    frame that the header and the table of the new one replaced.
     """
 
     skipped: int
@@ -121,7 +121,7 @@ class Cut(NamedTuple):
     overwritten: bytes = b""
 
     def undo(self, frame: Any) -> None:
-        """Make the old frame of it again."""
+        """Restore the old frame."""
         frame[self.start : self.start + len(self.overwritten)] = self.overwritten
 
 
@@ -134,7 +134,7 @@ def cut_out(frame: Any, first: int, last: int) -> Cut:
     blocks, short = -(-nbytes // blocksize), nbytes % blocksize
     begin, end = first // blocksize, -(-last // blocksize)
     if short:
-        begin = min(begin, max(blocks - 2, 0))  # a frame has a whole block at least
+        begin = min(begin, max(blocks - 2, 0))  # a frame has at least one full block
     if flags & _COPIED or end - begin == blocks or size < HEADER + 4 * blocks:
         return Cut(0, 0, nbytes)
     skipped, cut, starts = begin * blocksize, 4 * begin, struct.Struct(f"<{end - begin}I")
@@ -147,7 +147,7 @@ def cut_out(frame: Any, first: int, last: int) -> Cut:
 
 
 def parse_headers(encoded: EncodedBatch, expected_nbytes: int | None) -> Headers:
-    """The header of every chunk, checked against its stored size and against `expected_nbytes`."""
+    """Parse the header of every chunk. CodecError where it does not fit the stored size or `expected_nbytes`."""
     data = encoded.data if encoded.host is None else encoded.host
     sizes = encoded.sizes
     _refuse(sizes < HEADER, "blosc: the chunk is shorter than its header of 16 bytes")
@@ -176,9 +176,9 @@ def parse_headers(encoded: EncodedBatch, expected_nbytes: int | None) -> Headers
 
 
 def _walk(data: np.ndarray, blocks: _Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """The streams of all blocks, from their size prefixes: the k-th of every block in step k.
+    """Find the streams of all blocks by their size prefixes, the k-th of every block in step k.
 
-    Their chunks, and an array of their (source, size, target, nbytes).
+    Returns the chunk of each, and an array of their (source, size, target, nbytes).
     """
     first = np.cumsum(blocks.splits) - blocks.splits
     found = np.empty((4, int(blocks.splits.sum())), np.int64)
@@ -195,7 +195,7 @@ def _walk(data: np.ndarray, blocks: _Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _streams(headers: Headers, encoded: EncodedBatch, chunk: np.ndarray, found: np.ndarray) -> Streams:
-    """The streams that were found, and the one of each copied chunk that is not empty, in order of chunks."""
+    """Merge the streams that were found with those of copied chunks, in order of chunks."""
     copied = np.flatnonzero(headers.copied & (headers.nbytes > 0))
     if len(copied):
         nbytes = headers.nbytes[copied]
@@ -208,17 +208,17 @@ def _streams(headers: Headers, encoded: EncodedBatch, chunk: np.ndarray, found: 
 
 
 def _counting(counts: np.ndarray) -> np.ndarray:
-    """0 .. counts[0]-1, 0 .. counts[1]-1, and so on."""
+    """0 to counts[0] - 1, then 0 to counts[1] - 1, and so on."""
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _int32(data: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The little-endian int32 at each place, as int64."""
+    """The little-endian int32 at each offset, as int64."""
     return data[at[:, None] + np.arange(4)].view("<i4")[:, 0].astype(np.int64)
 
 
 def _refuse(bad: np.ndarray, message: str, chunk: np.ndarray | None = None) -> None:
-    """CodecError for the first chunk that is bad; `chunk` says which chunk each item of `bad` belongs to."""
+    """Raise CodecError for the first bad item; `chunk`: the chunk of each item, if they are not chunks."""
     if bad.any():
         first = int(np.argmax(bad))
         raise CodecError(message, first if chunk is None else int(chunk[first]))

@@ -1,4 +1,4 @@
-"""How c-blosc would cut a chunk into blocks and streams: what a Blosc frame looks like before anything is compressed.
+"""The layout of a Blosc frame before anything is compressed: how c-blosc cuts a chunk into blocks and streams.
 
 Source: c-blosc 1.21, observed through numcodecs (tests compare every header with it).
 """
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 from gpuzarr.formats.blosc_frame import CODECS, HEADER, ZSTD
 
-LARGEST = 2**31 - 1 - HEADER  # bytes of a chunk
+MAX_CHUNK_BYTES = 2**31 - 1 - HEADER
 _FORMAT, _CODEC_FORMAT = 2, 1  # versions
 _SHUFFLED, _COPIED, _BITSHUFFLED, _WHOLE = 1, 2, 4, 16  # flag bits
 _L1 = 32 << 10
-_FACTORS = (0.25, 0.5, 1, 2, 4, 4, 8, 8, 8, 8)  # of L1, by compression level; zstd's are of twice that, its last is 16
+_FACTORS = (0.25, 0.5, 1, 2, 4, 4, 8, 8, 8, 8)  # of L1, by compression level; of twice that for zstd, whose last is 16
 _SMALLEST = 128  # bytes of a chunk, or elements of a block that is split
 _MAX_SPLITS = 16
 
 
 @dataclass(frozen=True)
 class FrameShape:
-    """One chunk of `nbytes` > 0 bytes as a frame. `copied`: it is never compressed."""
+    """The frame of a chunk of `nbytes` > 0 bytes. `copied`: it is not compressed."""
 
     codec: int  # LZ4 or ZSTD
     shuffle: int  # NO_SHUFFLE, BYTE_SHUFFLE or BIT_SHUFFLE
@@ -31,17 +31,17 @@ class FrameShape:
 
     @property
     def full(self) -> int:
-        """Blocks of `blocksize`."""
+        """Number of full blocks, of `blocksize` bytes."""
         return self.nbytes // self.blocksize
 
     @property
     def last(self) -> int:
-        """Bytes of the shorter block behind them; 0 where there is none."""
+        """Bytes of the shorter last block; 0 if there is none."""
         return self.nbytes % self.blocksize
 
     @property
     def splits(self) -> int:
-        """Streams of a full block."""
+        """Number of streams of a full block."""
         return self.typesize if _splits(self.codec, self.typesize, self.blocksize) else 1
 
     @property
@@ -63,7 +63,7 @@ class FrameShape:
 
 
 def frame_shape(cname: str, clevel: int, shuffle: int, typesize: int, nbytes: int, blocksize: int) -> FrameShape:
-    """The frame of a chunk of `nbytes` > 0 bytes. `blocksize`: what the user asked for, 0 for nothing."""
+    """The frame that c-blosc makes of a chunk of `nbytes` > 0 bytes. `blocksize`: bytes asked for, 0 for automatic."""
     typesize = typesize if typesize <= 255 else 1
     codec = CODECS.index(cname)
     size = _blocksize(codec, clevel, typesize, nbytes, blocksize)

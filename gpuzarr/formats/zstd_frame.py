@@ -1,4 +1,4 @@
-"""The Zstandard container (RFC 8878): frames one after another, each a header, blocks, and maybe a checksum."""
+"""Parse the Zstandard container (RFC 8878): frames, each a header, blocks, and optionally a checksum."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gpuzarr.errors import CodecError
 
 _MAGIC, _SKIPPABLE = 0xFD2FB528, 0x184D2A50
-_BLOCK = 1 << 17  # bytes that a block can become, at most
+_MAX_BLOCK_BYTES = 1 << 17  # decoded
 _SIZE_OF_CONTENT_SIZE = (0, 2, 4, 8)
 _SIZE_OF_DICTIONARY = (0, 1, 2, 4)
 _RAW, _RLE = 0, 1
@@ -15,7 +15,7 @@ _RAW, _RLE = 0, 1
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of a chunk. `nbytes`: decoded bytes, None where a header does not say; at most `bound`."""
+    """All frames of a chunk. `nbytes`: decoded bytes, at most `bound`; None where a header does not declare them."""
 
     count: int
     nbytes: int | None
@@ -23,17 +23,17 @@ class Frames:
 
 
 def content_size(data: bytes | memoryview) -> int | None:
-    """What the first frame's header says of its decoded size; None where it does not, or there is no such frame."""
+    """The decoded size that the first frame declares; None where it does not, or there is no frame."""
     if len(data) < 6 or int.from_bytes(data[:4], "little") != _MAGIC:
         return None
     return _header(data, 4)[1]
 
 
 def beginning(data: memoryview, nbytes: int, wanted: int) -> int | None:
-    """How many bytes of a frame of `nbytes` decoded bytes hold the first `wanted` of them, if its blocks are full.
+    """Bytes of a frame of `nbytes` decoded bytes that hold the first `wanted` of them, if its blocks are full.
 
-    None where all must be decoded: to compare a checksum, or to say what is wrong with a frame that is not what `data`
-    is, to its end.
+    None where all must be decoded: to verify a checksum, or to find what is wrong with `data` that is not exactly one
+    such frame.
     """
     if content_size(data) != nbytes:
         return None
@@ -42,7 +42,7 @@ def beginning(data: memoryview, nbytes: int, wanted: int) -> int | None:
     while not last and at + 3 <= len(data):
         header = data[at] | data[at + 1] << 8 | data[at + 2] << 16
         last, kind, length = bool(header & 1), header >> 1 & 3, header >> 3
-        seen += min(length, _BLOCK) if kind in (_RAW, _RLE) else _BLOCK
+        seen += min(length, _MAX_BLOCK_BYTES) if kind in (_RAW, _RLE) else _MAX_BLOCK_BYTES
         at += 3 + (1 if kind == _RLE else length)
         if enough is None and seen >= wanted:
             enough = at
@@ -50,9 +50,9 @@ def beginning(data: memoryview, nbytes: int, wanted: int) -> int | None:
 
 
 def walk(data: bytes | memoryview) -> Frames:
-    """Walk headers of frames and blocks to the end of `data`.
+    """Parse the headers of all frames and blocks in `data`.
 
-    CodecError where they do not end there, for a dictionary, and where a size cannot be true.
+    CodecError where they do not end with it, for a dictionary, and for an impossible size.
     """
     at, count, nbytes, bound = 0, 0, 0, 0
     sizes_known = True
@@ -65,7 +65,7 @@ def walk(data: bytes | memoryview) -> Frames:
             raise CodecError(f"no zstd frame at byte {at}" if at else "not a zstd frame")
         at, size, frame_bound = _frame(data, at + 4)
         if size is not None and size > frame_bound:
-            raise CodecError(f"the frame says {size} bytes, and its blocks hold at most {frame_bound}")
+            raise CodecError(f"the frame declares {size} bytes, and its blocks hold at most {frame_bound}")
         count, bound = count + 1, bound + (frame_bound if size is None else size)
         sizes_known, nbytes = sizes_known and size is not None, nbytes + (size or 0)
     if at != len(data) or not count:
@@ -74,7 +74,7 @@ def walk(data: bytes | memoryview) -> Frames:
 
 
 def _header(data: bytes | memoryview, at: int) -> tuple[int, int | None, bool]:
-    """Where the header that begins at `at` (behind the magic number) ends, the content size, if a checksum comes."""
+    """Parse the header at `at`, behind the magic number: its end, the content size, whether there is a checksum."""
     descriptor = data[at]
     single, size_flag = descriptor & 0x20, descriptor >> 6
     if descriptor & 8:
@@ -92,7 +92,7 @@ def _header(data: bytes | memoryview, at: int) -> tuple[int, int | None, bool]:
 
 
 def _frame(data: bytes | memoryview, at: int) -> tuple[int, int | None, int]:
-    """Where the frame ends, its content size, and the most that its blocks can become."""
+    """Parse one frame: its end, its content size, and the most that its blocks can become."""
     at, size, checksum = _header(data, at)
     bound, last = 0, False
     while not last:
@@ -100,6 +100,6 @@ def _frame(data: bytes | memoryview, at: int) -> tuple[int, int | None, int]:
             raise CodecError("the zstd frame is cut short")
         header = data[at] | data[at + 1] << 8 | data[at + 2] << 16
         last, kind, length = bool(header & 1), header >> 1 & 3, header >> 3
-        bound += min(length, _BLOCK) if kind in (_RAW, _RLE) else _BLOCK
+        bound += min(length, _MAX_BLOCK_BYTES) if kind in (_RAW, _RLE) else _MAX_BLOCK_BYTES
         at += 3 + (1 if kind == _RLE else length)
     return at + (4 if checksum else 0), size, bound

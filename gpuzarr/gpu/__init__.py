@@ -1,6 +1,6 @@
-"""What the codecs do on a GPU: look at frames on the host, build tables of addresses, launch.
+"""The GPU side of codecs: parse frames on the host, build tables of addresses, launch kernels and nvCOMP.
 
-One file an operation, as in kernels/. Nothing here waits for the device: damage that only the device can see is
-remembered by `device.check`. What a frame's header shows to be damaged or unusual goes to the codec's host
-lines (`fallback.py`), which decide what it is; so both devices give the same values and the same errors.
+One file for each operation, as in kernels/. Nothing here waits for the device: errors that only the device detects are
+registered by `device.check`. Chunks whose headers are damaged or unusual are decoded by the codec on the host
+(`fallback.py`); so both devices give the same values and the same errors.
 """

@@ -1,7 +1,7 @@
-"""The algorithms of nvCOMP that codecs use, with what decoding them takes.
+"""The algorithms of nvCOMP that codecs use, with their limits, scratch and rates.
 
-Limits and scratch are those of nvCOMP 6.0 (its headers, and what its queries answer). Rates come from published numbers
-for A100 and H100 GPUs and from one core of an AMD EPYC; `make calibrate` measures them anew.
+Limits and scratch are those of nvCOMP 6.0 (its headers, and the answers of its queries). Rates come from published
+numbers for A100 and H100 GPUs and from one core of an AMD EPYC; `make calibrate` measures them anew.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ GZIP = Algorithm("gzip", "Gzip", 2**32 - 1, Rate(25e6, 40e9, 0.25e9))
 ZSTD = Algorithm(
     *("zstd", "Zstd", 2**31 - 1, Rate(30e6, 60e9, 0.9e9)),
     decode_scratch=Scratch(3.06, 7 << 10),
-    encode_scratch=Scratch(9, 64 << 10),  # assumed: its query asks the GPU
+    encode_scratch=Scratch(9, 64 << 10),  # assumed: its query needs a GPU
 )
 ALGORITHMS = {algorithm.name: algorithm for algorithm in (LZ4, SNAPPY, DEFLATE, GZIP, ZSTD)}

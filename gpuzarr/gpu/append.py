@@ -1,4 +1,4 @@
-"""Chunks with their CRC-32C before or behind them, made on the GPU."""
+"""Append CRC-32C checksums to chunks on the GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIZE = 4
 
 
 def append_crc32c(chunks: EncodedBatch | Unmeasured, at_end: bool, device: Device) -> EncodedBatch | Unmeasured:
-    """The chunks, each with 4 bytes more, in memory of their own."""
+    """Copy chunks, each with its checksum (4 bytes, little-endian) before or behind it."""
     if isinstance(chunks, Unmeasured):
         where = chunks.addresses(device)
         ranges = device.xp.concatenate([where, chunks.sizes])

@@ -1,7 +1,7 @@
-"""Blosc chunks on the GPU: all streams of a batch in one nvCOMP call for each inner codec, then one unshuffle.
+"""Decode Blosc chunks on the GPU: one nvCOMP call for all streams of each inner codec of a batch, then one unshuffle.
 
-Streams that are stored raw are not copied before the unshuffle, which reads them where they lie. A chunk that
-was not shuffled is decoded to its place at once. `planes` leaves the unshuffle to the kernel that places chunks.
+Raw streams are not copied before the unshuffle, which reads them in place. Chunks that were not shuffled are decoded
+directly to their target. `planes` leaves the unshuffle to the kernel that places chunks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
 from gpuzarr.gpu.containers import decode_zlib
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, room_beside, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
 from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
@@ -41,7 +41,7 @@ def decode_scratch_bytes(cname: str, nbytes: int, stored: int) -> int:
 def decode(
     codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None
 ) -> EncodedBatch:
-    """Decode a batch whose decoded size `spec.nbytes` is known. Chunks with blosclz inside are decoded on the host."""
+    """Decode a batch whose decoded size `spec.nbytes` is known. Chunks of blosclz streams are decoded on the host."""
     into = targets(chunks, spec.nbytes or 0, device, into)
     if not len(chunks):
         return into
@@ -49,13 +49,13 @@ def decode(
     streams, on_host = _parsed(chunks, spec, device)
     plan = _Plan.of(streams, ~on_host[streams.chunk], chunks, into, device)
     plan.launch(device, np.zeros(len(chunks), bool))
-    decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)  # while the GPU is at work
+    decode_on_host(codec, chunks, np.flatnonzero(on_host), spec, device, into)  # meanwhile the GPU decodes the others
     return into
 
 
 def planes(codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Planes:
-    """As `decode`, but plain copies stay where they lie, and shuffles of elements of `width` bytes are left: of bytes,
-    and where `bits` says so, of bits."""
+    """Decode, but leave raw chunks where they are, and leave shuffles of elements of `width` bytes: of bytes, and of
+    bits where `bits` (bool, one a chunk) allows it."""
     chunks = with_host(chunks, device)
     streams, on_host = _parsed(chunks, spec, device)
     headers, plain = streams.headers, streams.headers.copied & ~on_host
@@ -73,7 +73,7 @@ def planes(codec: Any, chunks: EncodedBatch, spec: BytesSpec, device: Device, wi
 
 
 def _parsed(chunks: EncodedBatch, spec: BytesSpec, device: Device) -> tuple[frame.Streams, np.ndarray]:
-    """The streams, and which chunks the host decodes."""
+    """Parse a batch: its streams, and a mask of the chunks that the host decodes."""
     streams = frame.parse(chunks, spec.nbytes)
     on_host = np.zeros(len(chunks), bool)
     on_host[streams.chunk[~_known(streams, chunks.host)]] = True
@@ -81,7 +81,7 @@ def _parsed(chunks: EncodedBatch, spec: BytesSpec, device: Device) -> tuple[fram
 
 
 def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.ndarray:
-    """Which of the chunks that are `known` the host decodes sooner."""
+    """Mask of those of the `known` chunks that the host decodes faster."""
     headers, slower = streams.headers, np.zeros(len(known), bool)
     nbytes = np.where(streams.raw, 0, streams.nbytes)
     total, largest = np.zeros((2, len(known)), np.int64)
@@ -92,14 +92,14 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
         if len(some):
             moved = headers.nbytes[some]
             scratch = 1.0 + algorithm.decode_scratch.each_byte
-            room = room_beside(int(moved.sum()), scratch, device)
-            decision = device.cost.decide(algorithm, total[some], largest[some], moved, room)
+            capacity = host_capacity(int(moved.sum()), scratch, device)
+            decision = device.cost.decide(algorithm, total[some], largest[some], moved, capacity)
             slower[some[decision.host]] = True
     return slower
 
 
 def _known(streams: frame.Streams, data: np.ndarray | None) -> np.ndarray:
-    """Which streams the GPU may be given: raw ones, and those of a codec that it has whose headers are sound."""
+    """Mask of the streams that the GPU can decode: raw ones, and valid ones of the algorithms that it has."""
     codec = streams.headers.codec[streams.chunk]
     known = streams.raw | (codec == frame.LZ4) | (codec == frame.SNAPPY)
     for kind, check in ((frame.ZSTD, _zstd), (frame.ZLIB, _zlib)):
@@ -119,9 +119,9 @@ def _zlib(data: np.ndarray, streams: frame.Streams, some: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where every stream goes. Arrays with one item a stream, sorted by chunk and place; addresses are uint64.
+    """Source and target of every stream: arrays of one item a stream, sorted by chunk and offset; addresses are uint64.
 
-    `stage` holds what is not unshuffled yet; it must not be let go before the last launch.
+    `stage` holds streams before the unshuffle, and must be referenced until the last launch.
     """
 
     headers: frame.Headers
@@ -130,11 +130,11 @@ class _Plan:
     source: np.ndarray  # address
     size: np.ndarray
     nbytes: np.ndarray
-    target: np.ndarray  # address: its final place, or a stage from which its block is unshuffled
-    shuffled: np.ndarray  # whether its block is shuffled
-    block: np.ndarray  # where its block begins in the decoded chunk
+    target: np.ndarray  # address: in the decoded chunk, or in the stage
+    shuffled: np.ndarray  # whether its block was shuffled
+    block: np.ndarray  # offset of its block in the decoded chunk
     block_nbytes: np.ndarray
-    final: np.ndarray  # address where its block goes
+    final: np.ndarray  # address of its block in the decoded chunk
     stage: EncodedBatch
 
     @classmethod
@@ -160,13 +160,13 @@ class _Plan:
         return cls(headers, chunk, raw, source, size, nbytes, target, shuffled, block, block_nbytes, final, stage)
 
     def launch(self, device: Device, left: np.ndarray) -> None:
-        """All of it, but for the shuffles of chunks `left`."""
+        """Launch everything but the unshuffle of chunks `left` (bool, one a chunk)."""
         self._decompress(device)
         self._copy_raw(device)
         self._unshuffle(device, ~left[self.chunk])
 
     def planes(self, left: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """`first` and `planes` of all chunks; only those `left` have any."""
+        """The columns `first` and `planes` of `Planes`; only chunks `left` have planes."""
         some = np.flatnonzero(left[self.chunk])
         starts = np.where(self.raw, self.source, self.target)[some]
         return table(starts, self.nbytes[some], self.block_nbytes[some], self.chunk[some], len(left), width)
@@ -181,12 +181,12 @@ class _Plan:
         decode_zlib(device, *(column[some] for column in columns))
 
     def _copy_raw(self, device: Device) -> None:
-        """Raw streams of blocks that were not shuffled."""
+        """Copy raw streams of blocks that were not shuffled."""
         some = self.raw & ~self.shuffled
         copy(device, self.source[some], self.target[some], self.nbytes[some])
 
     def _unshuffle(self, device: Device, which: np.ndarray) -> None:
-        """Blocks that were shuffled, from their streams: raw ones in the compressed chunk, others in the stage."""
+        """Unshuffle blocks from their streams: raw ones in the stored chunk, others in the stage."""
         some = np.flatnonzero(self.shuffled & which)
         planes = np.where(self.raw, self.source, self.target)[some]
         chunk, block = self.chunk[some], self.block[some]

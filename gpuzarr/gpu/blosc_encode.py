@@ -1,6 +1,6 @@
-"""Standard Blosc frames made on the GPU: shuffle block by block, all streams of a batch in one nvCOMP call, assembly.
+"""Encode Blosc frames on the GPU: shuffle by blocks, compress all streams of a batch in one nvCOMP call, assemble.
 
-What compresses to nothing smaller is stored as it is, a stream or the whole chunk, as c-blosc does.
+Streams and chunks that do not become smaller are stored raw, as c-blosc does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gpuzarr.batch import ALIGNMENT, PACKED, BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp.compress import MAX_INPUT_BYTES
 from gpuzarr.formats.blosc_frame import BIT_SHUFFLE, BYTE_SHUFFLE, HEADER, LZ4, ZSTD
-from gpuzarr.formats.blosc_shape import LARGEST, FrameShape
+from gpuzarr.formats.blosc_shape import MAX_CHUNK_BYTES, FrameShape
 from gpuzarr.gpu import algorithms
 from gpuzarr.gpu.compact import aligned, in_slots, places
 from gpuzarr.gpu.shuffle import Blocks, bitshuffle, shuffle
@@ -24,16 +24,16 @@ _ALGORITHMS = {LZ4: algorithms.LZ4, ZSTD: algorithms.ZSTD}
 
 
 def why_host(cname: str, clevel: int, spec: BytesSpec) -> str | None:
-    """None where a GPU encodes chunks of this spec (whose streams `too_large` may still refuse); else why not."""
+    """None where a GPU encodes chunks of this spec (if not `too_large`); else the reason why not."""
     if cname not in ("lz4", "zstd"):
         return f"nvCOMP does not compress {cname} streams"
     if cname == "zstd" and clevel > 5:
         return f"nvCOMP's zstd has one level, which is less than clevel {clevel} asks for"
     if spec.nbytes is None:
-        return "the size of what is to be compressed is not known from metadata"
+        return "the size to compress is not known from metadata"
     if spec.nbytes == 0:
         return "there is nothing to compress"
-    return f"Blosc takes at most {LARGEST} bytes" if spec.nbytes > LARGEST else None
+    return f"Blosc takes at most {MAX_CHUNK_BYTES} bytes" if spec.nbytes > MAX_CHUNK_BYTES else None
 
 
 def too_large(shape: FrameShape) -> str | None:
@@ -44,7 +44,7 @@ def too_large(shape: FrameShape) -> str | None:
 
 
 def encode(shape: FrameShape, chunks: EncodedBatch, device: Device) -> EncodedBatch | Unmeasured:
-    """Encode a batch of chunks of `shape.nbytes` bytes."""
+    """Encode a batch of chunks of `shape.nbytes` bytes each."""
     if shape.copied or not len(chunks):
         return _copied(shape, device, chunks)
     return _compressed(shape, device, chunks)
@@ -61,7 +61,7 @@ def scratch_bytes(shape: FrameShape, device: Device) -> tuple[int, int]:
 
 
 def _copied(shape: FrameShape, device: Device, chunks: EncodedBatch) -> EncodedBatch:
-    """Frames that are a header and the chunk as it is."""
+    """Make frames of a header and the raw chunk."""
     starts, sizes, total = packed(chunks.sizes + HEADER, PACKED)
     made = EncodedBatch(device.empty(total), starts, sizes)
     words = np.array([shape.first_word, shape.nbytes, shape.blocksize, shape.nbytes + HEADER], np.uint32)
@@ -78,16 +78,16 @@ def _compressed(shape: FrameShape, device: Device, chunks: EncodedBatch) -> Unme
     if shape.last:
         nbytes[:, -1] = shape.last
     algorithm = _ALGORITHMS[shape.codec]
-    room = aligned(device.compressed_capacity(algorithm, max(shape.part, shape.last)))
-    slots, where = in_slots(plain.size, room, device)
+    slot_bytes = aligned(device.compressed_capacity(algorithm, max(shape.part, shape.last)))
+    slots, where = in_slots(plain.size, slot_bytes, device)
     sizes = device.compress(algorithm, plain, nbytes.reshape(-1), where)
-    return _assembled(shape, device, chunks, plain, slots, room, sizes)
+    return _assembled(shape, device, chunks, plain, slots, slot_bytes, sizes)
 
 
 def _assembled(
-    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, slots: Any, room: int, sizes: Any
+    shape: FrameShape, device: Device, chunks: EncodedBatch, plain: np.ndarray, slots: Any, slot_bytes: int, sizes: Any
 ) -> Unmeasured:
-    """Frames of streams that lie in `slots`, or, where that is not smaller, at `plain`."""
+    """Assemble frames of compressed streams in `slots`, or of raw ones at `plain`, whichever is smaller."""
     count = len(chunks)
     cut = tuple(np.uint64(n) for n in (shape.full, shape.splits, shape.part, shape.last))
     offset, total = device.empty(4 * plain.size).view(np.uint32), device.empty(8 * count).view(np.uint64)
@@ -95,7 +95,7 @@ def _assembled(
     layout((count,), (THREADS,), (sizes, *cut, offset, total, np.uint32(count)))
     (starts, total), target = places(device, total, 0), device.empty(count * aligned(shape.nbytes + HEADER))
     arguments = (
-        *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(room), sizes, offset),
+        *(table(device, addresses(chunks, device)), table(device, plain), slots, np.uint64(slot_bytes), sizes, offset),
         *(total, starts, *cut, np.uint32(shape.first_word), np.uint32(shape.blocksize), target),
         *(np.uint64(len(target)), np.uint32(count)),
     )
@@ -106,19 +106,19 @@ def _assembled(
 
 @dataclass(frozen=True)
 class _Stage:
-    """Where each block lies, ready to be compressed: addresses (count, blocks). `held` must live until then."""
+    """Blocks ready to be compressed: addresses (chunks, blocks). `held`: what owns the memory."""
 
     blocks: np.ndarray
     held: Any
 
     @staticmethod
     def row(shape: FrameShape) -> int:
-        """Bytes of the stage for one chunk."""
+        """Bytes of the stage of one chunk."""
         return (shape.full + (shape.last > 0)) * aligned(shape.blocksize)
 
     @classmethod
     def of(cls, shape: FrameShape, chunks: EncodedBatch, device: Device) -> _Stage:
-        """Shuffled; or where they are, if there is no shuffle and nvCOMP takes them there."""
+        """Shuffle blocks to a stage; or take them where they are, if not shuffled and aligned for nvCOMP."""
         number = np.arange(shape.full + (shape.last > 0), dtype=np.uint64)
         source = addresses(chunks, device)[:, None] + number * np.uint64(shape.blocksize)
         sizes = np.full(len(number), shape.blocksize)
@@ -144,7 +144,7 @@ class _Stage:
 
 
 def _shuffled(shape: FrameShape, sizes: np.ndarray) -> np.ndarray:
-    """Which blocks are moved by the shuffle."""
+    """Mask of the blocks that the shuffle changes."""
     if shape.shuffle == BIT_SHUFFLE:
         return np.asarray((sizes >= shape.typesize) & (sizes // shape.typesize % 8 == 0))
     return np.full(len(sizes), shape.shuffle == BYTE_SHUFFLE and shape.typesize > 1)

@@ -1,4 +1,4 @@
-"""CRC-32 (gzip's), CRC-32C and Adler-32 of many ranges on the GPU, and their comparison with what is stored."""
+"""Compute CRC-32 (of gzip), CRC-32C and Adler-32 of many ranges on the GPU, and compare them with stored ones."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SEGMENT = 64 << 10  # bytes a block of threads
 
 
 def crc32(device: Device, places: np.ndarray, sizes: np.ndarray, polynomial: int) -> Any:
-    """The CRC of each range, a uint32 array of the device."""
+    """The CRC of each range of bytes, a uint32 array of the device."""
     return crc32_of(device, table(device, places, sizes), int(sizes.max(initial=0)), polynomial)
 
 
 def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
-    """`crc32` of a table on the device: addresses, then sizes, of which none is more than `longest`."""
+    """`crc32` of ranges in a table on the device: addresses, then sizes, at most `longest`."""
     count, segment = len(ranges) // 2, _segment(longest)
     crc = zeros(device, 4 * count).view(np.uint32)
     arguments = (ranges, device.upload(_powers(polynomial)), np.uint64(segment), crc, np.uint32(count))
@@ -33,7 +33,7 @@ def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
 
 
 def adler32(device: Device, places: np.ndarray, sizes: np.ndarray) -> Any:
-    """The Adler-32 of each range, a uint32 array of the device. A range has less than 4 GiB."""
+    """The Adler-32 of each range of less than 4 GiB, a uint32 array of the device."""
     count = len(sizes)
     where, sums = table(device, places, sizes), zeros(device, 16 * count).view(np.uint64)
     adler = device.empty(4 * count).view(np.uint32)
@@ -44,7 +44,7 @@ def adler32(device: Device, places: np.ndarray, sizes: np.ndarray) -> Any:
 
 
 def compare(device: Device, values: Any, stored: np.ndarray, order: int, chunk: np.ndarray, problem: str) -> None:
-    """Remember the first of `values` that is not the four bytes at its address in `stored`."""
+    """Register an error for the first of `values` that differs from the four bytes at its address in `stored`."""
     bad = zeros(device, 4, 255)
     count = len(stored)
     arguments = (values, table(device, stored), np.uint32(order), np.uint32(count), bad.view(np.uint32))
@@ -64,7 +64,7 @@ def verify_crc32c(chunks: EncodedBatch, payload: EncodedBatch, at_end: bool, dev
 
 
 def _segment(longest: int) -> int:
-    """Bytes a block of threads: 64 KiB, or more where a range would need more blocks than a grid has rows."""
+    """Bytes for each block of threads: 64 KiB, or more where a range would need more blocks than a grid has rows."""
     need = -(-longest // 65535)
     return max(_SEGMENT, -(-need // 1024) * 1024)
 
@@ -81,7 +81,7 @@ def _multiply(a: int, b: int, polynomial: int) -> int:
 
 @cache
 def _powers(polynomial: int) -> np.ndarray:
-    """The table that kernels/crc32.cu describes, uint32."""
+    """The table of powers that kernels/crc32.cu describes, uint32."""
     squares = [0x00800000]  # x^8
     for _ in range(63):
         squares.append(_multiply(squares[-1], squares[-1], polynomial))

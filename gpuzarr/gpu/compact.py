@@ -1,7 +1,6 @@
-"""Streams that nvCOMP made in slots of their own, put together: so that one copy to the host fetches them all.
+"""Compact streams that nvCOMP made in slots of fixed size, so that one copy to the host fetches all of them.
 
-The device itself says where each goes (kernels/compact.cu), and nothing here waits: the sizes come to the host when
-somebody asks for them, who has launched what comes next before.
+The device computes the place of each (kernels/compact.cu), and nothing here waits: the host asks for the sizes later.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from gpuzarr.gpu.tables import THREADS, grid, threads_for
 
 @dataclass(frozen=True)
 class Ends:
-    """What a format has before and behind each stream: bytes of uint32 arrays of the device, one word a stream."""
+    """Bytes before and behind each stream in a format: from uint32 arrays of the device, one word a stream."""
 
     heads: Any = None
     head_bytes: int = 0
     tails: Any = None
     tail_bytes: int = 0
-    order: int = LITTLE  # of the tails
+    order: int = LITTLE  # byte order of the tails
 
     @property
     def nbytes(self) -> int:
         return self.head_bytes + self.tail_bytes
 
     def write(self, device: Device, sizes: Any, starts: Any, target: Any, count: int) -> None:
-        """Around streams of `sizes` bytes, whose ends begin at `starts` in `target`."""
+        """Write the ends of streams of `sizes` bytes to `target`, where each begins at `starts`."""
         if not self.nbytes:
             return
         heads = self.tails if self.heads is None else self.heads
@@ -46,14 +45,14 @@ def aligned(nbytes: int) -> int:
     return -(-nbytes // PACKED) * PACKED
 
 
-def in_slots(count: int, room: int, device: Device) -> tuple[Any, np.ndarray]:
-    """Memory for `count` streams of at most `room` bytes, and the address of each one's slot."""
-    slots = device.empty(count * room)
-    return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(room)
+def in_slots(count: int, slot_bytes: int, device: Device) -> tuple[Any, np.ndarray]:
+    """Allocate slots of `slot_bytes` bytes for `count` streams; the memory, and the address of each slot."""
+    slots = device.empty(count * slot_bytes)
+    return slots, np.uint64(device.address(slots)) + np.arange(count, dtype=np.uint64) * np.uint64(slot_bytes)
 
 
 def places(device: Device, sizes: Any, extra: int) -> tuple[Any, Any]:
-    """Where each stream and its ends begin, and their bytes; all, as `sizes`, are uint64 of the device."""
+    """Start and size of each stream with its ends, when packed; uint64 arrays of the device, as `sizes`."""
     count = len(sizes)
     starts, totals = device.empty(8 * count).view(np.uint64), device.empty(8 * count).view(np.uint64)
     arguments = (sizes, np.uint64(extra), starts, totals, np.uint32(count))
@@ -62,13 +61,13 @@ def places(device: Device, sizes: Any, extra: int) -> tuple[Any, Any]:
 
 
 def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> Unmeasured:
-    """The streams at addresses `slots` with their ends. `slots` and `sizes`: uint64 of the device.
+    """Pack the streams at addresses `slots`, with their ends. `slots` and `sizes`: uint64 arrays of the device.
 
-    None has more than `most` bytes; those of 0 bytes take no place.
+    A stream has at most `most` bytes; streams of 0 bytes take no space.
     """
-    count, room = len(sizes), most + ends.nbytes
-    (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(room))
+    count, largest = len(sizes), most + ends.nbytes
+    (starts, totals), target = places(device, sizes, ends.nbytes), device.empty(count * aligned(largest))
     arguments = (slots, sizes, starts, np.uint64(ends.head_bytes), target, np.uint64(len(target)), np.uint32(count))
     device.kernel("compact.cu", "compact")(grid(np.full(count, most)), (THREADS,), arguments)
     ends.write(device, sizes, starts, target, count)
-    return Unmeasured(target, starts, totals, room)
+    return Unmeasured(target, starts, totals, largest)

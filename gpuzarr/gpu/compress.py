@@ -1,4 +1,4 @@
-"""Chunks that become one stream of nvCOMP each, encoded: see `gpuzarr.gpu.nvcomp_streams` for the way back."""
+"""Encode chunks to one stream of nvCOMP each; `gpuzarr.gpu.nvcomp_streams` decodes them."""
 
 from __future__ import annotations
 
@@ -13,47 +13,44 @@ from gpuzarr.gpu.tables import addresses, copy, table
 
 
 def why_host(spec: BytesSpec) -> str | None:
-    """None where a GPU encodes chunks of this spec; else why not."""
+    """None where a GPU encodes chunks of this spec; else the reason why not."""
     if spec.nbytes is None:
-        return "the size of what is to be compressed is not known from metadata"
+        return "the size to compress is not known from metadata"
     if spec.nbytes == 0:
         return "there is nothing to compress"
     return f"nvCOMP compresses at most {MAX_INPUT_BYTES} bytes a chunk" if spec.nbytes > MAX_INPUT_BYTES else None
 
 
 def effort(level: int) -> int:
-    """nvCOMP's algorithm for a level of zlib: 2 compresses as level 1 does, 4 as level 6 (the default), 5 better."""
+    """nvCOMP's effort for a level of zlib: 2 compresses about as level 1, 4 as level 6 (the default), 5 better."""
     return 4 if level in (-1, 6) else 5 if level > 6 else 2
 
 
 def encode(
     form: StreamFormat, chunks: EncodedBatch, spec: BytesSpec, device: Device, effort: int = 0
 ) -> EncodedBatch | Unmeasured:
-    """Encode a batch of chunks of `spec.nbytes` bytes.
-
-    What nvCOMP does not compress has 0 bytes.
-    """
+    """Encode a batch of chunks of `spec.nbytes` bytes each. Chunks that nvCOMP refuses get 0 bytes."""
     if not len(chunks):
         return EncodedBatch(device.empty(0), chunks.starts, chunks.sizes)
-    room = aligned(device.compressed_capacity(form.algorithm, spec.nbytes or 0))
+    slot_bytes = aligned(device.compressed_capacity(form.algorithm, spec.nbytes or 0))
     chunks = _at_multiples(4, chunks, device)
     sources = addresses(chunks, device)
-    _slots, where = in_slots(len(chunks), room, device)
+    _slots, where = in_slots(len(chunks), slot_bytes, device)
     sizes = device.compress(form.algorithm, sources, chunks.sizes, where, effort)
     ends = Ends() if form.ends is None else form.ends(device, chunks, sources)
-    return compacted(device, table(device, where), sizes, room, ends)
+    return compacted(device, table(device, where), sizes, slot_bytes, ends)
 
 
 def scratch_bytes(form: StreamFormat, nbytes: int, before: int, device: Device, effort: int = 0) -> tuple[int, int]:
-    """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, a slot, the stream without its slot, and scratch."""
-    room = device.compressed_capacity(form.algorithm, nbytes) + ALIGNMENT
-    return before + 2 * room + device.compression_scratch(form.algorithm, nbytes, effort), room
+    """See `codecs.contract.KnowsEncodeScratch`: an aligned copy, a slot, the packed stream, and scratch."""
+    slot_bytes = device.compressed_capacity(form.algorithm, nbytes) + ALIGNMENT
+    return before + 2 * slot_bytes + device.compression_scratch(form.algorithm, nbytes, effort), slot_bytes
 
 
 def _at_multiples(alignment: int, chunks: EncodedBatch, device: Device) -> EncodedBatch:
-    """The chunks, each at a multiple of `alignment`; copied where they are not."""
+    """Align chunks to multiples of `alignment`, by a copy where they are not."""
     if not (addresses(chunks, device) % np.uint64(alignment)).any():
         return chunks
-    there = device.encoded_batch(chunks.sizes)
-    copy(device, addresses(chunks, device), addresses(there, device), chunks.sizes)
-    return there
+    aligned_copy = device.encoded_batch(chunks.sizes)
+    copy(device, addresses(chunks, device), addresses(aligned_copy, device), chunks.sizes)
+    return aligned_copy

@@ -1,6 +1,6 @@
-"""What codecs put around a stream of nvCOMP: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4.
+"""Containers of nvCOMP's streams: zlib (RFC 1950), gzip (RFC 1952), and the size before a block of lz4 (numcodecs).
 
-Decoders are `Launch`, those of encoders `MakeEnds`, of `gpuzarr.gpu.nvcomp_streams`.
+Functions `decode_...` are a `Launch`, `..._ends` a `MakeEnds` of `gpuzarr.gpu.nvcomp_streams`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gpuzarr.gpu.compact import Ends
 from gpuzarr.gpu.frames import bytes_at
 from gpuzarr.gpu.tables import copy
 
-MAX_ZLIB_CHUNK_BYTES = 65535 << 16  # decoded: what a grid of kernels/adler32.cu covers
+MAX_ZLIB_CHUNK_BYTES = 65535 << 16  # decoded: the most that a grid of kernels/adler32.cu covers
 _ZLIB_HEADER = 0x9C78  # 78 9c
 _SIZE = 4  # bytes of the decoded size before a block of lz4
 
@@ -23,7 +23,7 @@ _SIZE = 4  # bytes of the decoded size before a block of lz4
 def decode_gzip(
     device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
 ) -> None:
-    """Decode gzip members and verify their CRC-32. Arguments as of `Device.decompress`."""
+    """Decode gzip members and verify their CRC-32. Arguments: see `Device.decompress`."""
     device.decompress(GZIP, sources, sizes, places, nbytes, chunk)
     values = checksums.crc32(device, places, nbytes, checksums.CRC32)
     stored = sources + (sizes - 8).astype(np.uint64)
@@ -33,9 +33,9 @@ def decode_gzip(
 def decode_zlib(
     device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
 ) -> None:
-    """Decode zlib streams and verify their Adler-32. Arguments as of `Device.decompress`.
+    """Decode zlib streams and verify their Adler-32. Arguments: see `Device.decompress`.
 
-    nvCOMP knows only the deflate stream inside, and wants it at a multiple of 4: so it is copied there first.
+    nvCOMP decodes the deflate stream inside, and needs it aligned to 4 bytes, so it is copied first.
     """
     if not len(sizes):
         return
@@ -50,20 +50,20 @@ def decode_zlib(
 
 
 def zlib_ends(device: Device, chunks: EncodedBatch, sources: np.ndarray) -> Ends:
-    """The header and the Adler-32 of zlib streams."""
+    """Header and Adler-32 of zlib streams."""
     heads = device.upload(np.full(len(chunks), _ZLIB_HEADER, np.uint32))
     return Ends(heads, 2, checksums.adler32(device, sources, chunks.sizes), 4, checksums.BIG)
 
 
 def sized_blocks(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
-    """Which chunks say that they decode to `nbytes` bytes, in 4 bytes before the block, as numcodecs stores lz4."""
+    """Mask of the chunks whose first 4 bytes, before the block of lz4, declare `nbytes` decoded bytes."""
     return np.asarray((sizes > _SIZE) & (bytes_at(data, starts, _SIZE) == nbytes))
 
 
 def decode_lz4(
     device: Device, sources: np.ndarray, sizes: np.ndarray, places: np.ndarray, nbytes: np.ndarray, chunk: np.ndarray
 ) -> None:
-    """Decode blocks behind their sizes. Arguments as of `Device.decompress`."""
+    """Decode blocks of lz4 behind their sizes. Arguments: see `Device.decompress`."""
     device.decompress(LZ4, sources + np.uint64(_SIZE), sizes - _SIZE, places, nbytes, chunk)
 
 

@@ -1,4 +1,4 @@
-"""Which chunks of a batch hold nothing but the fill value: those are not written."""
+"""Find the chunks of a batch on a GPU that hold only the fill value: these are not stored."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import THREADS, grid
 
-_PATTERN = 16  # bytes, of which every element's size is a divisor
+_PATTERN = 16  # bytes; a multiple of the size of every element
 
 
 def is_empty_on_gpu(batch: Any, fill_value: Any, device: Device) -> Callable[[], np.ndarray]:
-    """Whether each chunk of `batch` (n, *shape), on a GPU, is the fill value bit for bit; bool of the host, (n,).
+    """Launch the comparison of each chunk of `batch` (n, *shape) with the fill value, bit for bit.
 
-    So a chunk of -0.0 is not one of 0.0, and NaNs are the same only if their bits are. The comparison is launched now;
-    the function that is returned waits for it.
+    Returns a function that waits, and returns bool (n,) on the host: True for empty chunks. -0.0 differs from 0.0, and
+    NaNs are equal only if their bits are.
     """
     count, dtype = len(batch), np.dtype(batch.dtype)
     if not batch.size:

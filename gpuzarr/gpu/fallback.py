@@ -1,4 +1,4 @@
-"""Some chunks of a batch on the host, the rest on the GPU."""
+"""Decode some chunks of a batch on the host, while the GPU decodes the others."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
-_COPIES = 13 / 4  # of a decoded chunk: two pinned ones, each an eighth larger at most, and one on the device
-_TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, a chunk and in all
+_COPIES = 13 / 4  # of a chunk decoded by the host: two pinned, each up to an eighth larger, and one on the device
+_TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, for each chunk and for a batch
 
 
 def with_host(chunks: EncodedBatch, device: Device) -> EncodedBatch:
-    """The same encoded batch, with its bytes in host memory too; downloaded if an earlier step made them on the
-    device."""
+    """The same encoded batch with a copy of its bytes in host memory; downloaded if an earlier step made them."""
     if chunks.host is not None:
         return chunks
     return EncodedBatch(chunks.data, chunks.starts, chunks.sizes, device.download(chunks.data))
 
 
 def targets(chunks: EncodedBatch, nbytes: int, device: Device, into: EncodedBatch | None) -> EncodedBatch:
-    """`into`, or a fresh encoded batch for as many chunks of `nbytes` bytes."""
+    """`into`, or a new encoded batch for as many chunks of `nbytes` bytes each."""
     return device.encoded_batch(np.full(len(chunks), nbytes, np.int64)) if into is None else into
 
 
 def decode_on_host(
     codec: Any, chunks: EncodedBatch, which: np.ndarray, spec: BytesSpec, device: Device, into: EncodedBatch
 ) -> None:
-    """Decode chunks `which` (numbers in the batch) by the codec's host lines, on all threads, into `into`.
+    """Decode chunks `which` (indices into the batch) on all threads of the host, and upload them into `into`.
 
-    CodecError with the number in the batch. `chunks` must have its bytes on the host. What has no room in the batch's
-    memory all at once is decoded in parts, and the host waits for each but the last.
+    CodecError with the index in the batch. `chunks` must have its bytes on the host. Chunks that exceed the memory of
+    the batch are decoded in parts, and the host waits for each but the last.
     """
     device.count(host_chunks=len(which))
     each = _at_once(int(into.sizes[which].max(initial=1)), len(which), device)
@@ -48,19 +47,19 @@ def decode_on_host(
 
 
 def decode_scratch(algorithm: Algorithm, nbytes: int) -> int:
-    """Bytes to plan for the scratch of a chunk of `nbytes`, wherever it is decoded; 0 for algorithms that want none.
+    """Bytes to plan for the scratch of decoding a chunk of `nbytes`; 0 for algorithms that need none.
 
-    Of one that wants scratch there is enough for as many chunks as the host takes instead; of the others `room_beside`
-    says how many it may take.
+    Where nvCOMP needs scratch, the plan is also enough if the host decodes the chunk instead; elsewhere `host_capacity`
+    limits what the host decodes.
     """
     scratch = algorithm.decode_scratch
     return int(max(scratch.each_byte, _COPIES) * nbytes) + scratch.each_stream if scratch.each_byte else 0
 
 
-def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
-    """Of `nbytes` decoded bytes, how many the host can decode while a GPU decodes the rest; None: any number.
+def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
+    """Decoded bytes, of `nbytes`, that memory allows the host to decode while a GPU decodes the rest; None: all.
 
-    `scratch`: bytes that the GPU needs for a decoded byte.
+    `scratch`: bytes that the GPU needs for each decoded byte.
     """
     if device.headroom is None or (device.headroom >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
         return None
@@ -68,8 +67,10 @@ def room_beside(nbytes: int, scratch: float, device: Device) -> float | None:
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
-    """How many chunks of `nbytes` the batch has room for, as a pinned copy (kept while the next batch is decoded) and
-    one on the device."""
+    """Chunks of `nbytes` that the memory of the batch allows at once.
+
+    They take pinned copies, which are kept while the next batch is decoded, and one copy on the device.
+    """
     if device.headroom is None:
         return max(count, 1)
     return max(1, min(count, int((device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
@@ -90,5 +91,5 @@ def _decode_on_host(
 
     each = -(-len(which) // (4 * CPU.threads))
     CPU.each(work, [slice(first, first + each) for first in range(0, len(which), each)])
-    there = EncodedBatch(device.upload(decoded.data), decoded.starts, decoded.sizes)
-    copy(device, addresses(there, device), addresses(into, device)[which], decoded.sizes)
+    uploaded = EncodedBatch(device.upload(decoded.data), decoded.starts, decoded.sizes)
+    copy(device, addresses(uploaded, device), addresses(into, device)[which], decoded.sizes)

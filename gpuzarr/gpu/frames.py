@@ -1,7 +1,7 @@
-"""Which zstd, zlib and gzip streams nvCOMP may be given: looked at on the host, all streams of a batch at once.
+"""Check on the host which zstd, zlib and gzip streams nvCOMP may be given, all streams of a batch at once.
 
-nvCOMP promises nothing for damaged input, so what can be seen cheaply is seen here: headers, declared sizes, the
-chain of zstd's blocks. False does not say that a stream is bad, only that a CPU library shall judge it.
+nvCOMP promises nothing for damaged input, so all that is cheap to check is checked here: headers, declared sizes, the
+chain of zstd's blocks. False does not mean that a stream is bad, only that a CPU library decides.
 Sources: RFC 8878 (zstd), RFC 1950 (zlib), RFC 1952 (gzip).
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 _ZSTD_MAGIC = 0xFD2FB528
-_ZSTD_BLOCK = 128 << 10  # bytes, the most that a block may hold
+_ZSTD_BLOCK = 128 << 10  # bytes of a block, at most
 _DICTIONARY = np.array([0, 1, 2, 4])  # bytes of the dictionary id
 _EMPTY_BLOCKS = (0x0003, 0x0001)  # of deflate: the first bytes of a last block of no bytes, fixed codes or stored
 _CONTENT = np.array([0, 2, 4, 8])  # bytes of the content size
 
 
 def bytes_at(data: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
-    """`count` bytes from each place as a little-endian number (int64; 8 bytes wrap). Beyond the end there are zeros."""
+    """`count` bytes from each offset as a little-endian number (int64; 8 bytes wrap); zeros beyond the end."""
     where = at[:, None] + np.arange(count)
     found = np.where(where < len(data), data[np.minimum(where, len(data) - 1)], 0).astype(np.uint64)
     shifts = np.uint64(8) * np.arange(count, dtype=np.uint64)
@@ -25,9 +25,9 @@ def bytes_at(data: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
 
 
 def zstd_frames(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: np.ndarray | int) -> np.ndarray:
-    """Whether each stream is exactly one frame that says that it holds `nbytes` bytes, without dictionary or checksum.
+    """Mask of the streams that are exactly one frame of `nbytes` declared bytes, without dictionary or checksum.
 
-    (A frame's checksum is not known to be verified by nvCOMP; so those frames are for the host.)
+    (nvCOMP is not known to verify a frame's checksum, so those frames are left to the host.)
     """
     flags = bytes_at(data, starts + 4, 1)
     single = flags >> 5 & 1
@@ -39,7 +39,7 @@ def zstd_frames(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes:
 
 
 def _content_size(data: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """The content size that a zstd frame header declares; -1 where it declares none."""
+    """Content sizes that zstd frame headers declare; -1 where they declare none."""
     said = np.full(len(at), -1, np.int64)
     for count in (1, 2, 4, 8):
         said = np.where(width == count, bytes_at(data, at, count) + (256 if count == 2 else 0), said)
@@ -47,7 +47,7 @@ def _content_size(data: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.nda
 
 
 def _blocks_fit(data: np.ndarray, at: np.ndarray, ends: np.ndarray, walk: np.ndarray) -> np.ndarray:
-    """Whether the blocks from `at` follow each other up to the last one, which ends where the stream does."""
+    """Mask of the streams whose chain of blocks from `at` ends with the stream."""
     fit = np.zeros(len(at), bool)
     live = np.flatnonzero(walk)
     place = at[live]
@@ -63,17 +63,17 @@ def _blocks_fit(data: np.ndarray, at: np.ndarray, ends: np.ndarray, walk: np.nda
 
 
 def zlib_streams(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: np.ndarray | int = 0) -> np.ndarray:
-    """Whether each has a zlib header without dictionary, and room for its checksum. None says its decoded size."""
+    """Mask of the streams with a zlib header without dictionary, and room for the checksum. zlib declares no size."""
     method, flags = bytes_at(data, starts, 1), bytes_at(data, starts + 1, 1)
     known = (method & 15 == 8) & (method >> 4 <= 7) & (flags & 0x20 == 0)
     return np.asarray(known & ((method * 256 + flags) % 31 == 0) & (sizes >= 8))
 
 
 def gzip_members(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes: int) -> np.ndarray:
-    """Whether each has a plain gzip header of 10 bytes, and ends with `nbytes` as its decoded size.
+    """Mask of the streams with a gzip header of 10 bytes that end with `nbytes` as their decoded size.
 
-    A stream of several members ends with the size of its last, so it fails here; unless the ones before are empty,
-    which is why a first member that begins with an empty last block fails too.
+    A stream of several members ends with the size of its last member, so it fails; unless the members before are
+    empty, so a first member that begins with an empty last block fails, too.
     """
     plain = (bytes_at(data, starts, 3) == 0x088B1F) & (bytes_at(data, starts + 3, 1) == 0) & (sizes >= 20)
     plain &= ~np.isin(bytes_at(data, starts + 10, 2), _EMPTY_BLOCKS)

@@ -1,4 +1,4 @@
-"""Chunks that are one stream of nvCOMP each, decoded: what is around the stream is a `StreamFormat` of the codec."""
+"""Decode chunks that are one stream of nvCOMP each, in the container that a codec describes by a `StreamFormat`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.compact import Ends
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, room_beside, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
 from gpuzarr.gpu.tables import addresses
 
-# known(host, starts, sizes, nbytes): which chunks nvCOMP may be given, bool (n,), seen from their bytes in host memory;
-# the host decodes the others. Each shall decode to `nbytes` bytes.
+# known(host, starts, sizes, nbytes): mask (n,) of the chunks that nvCOMP may be given, by their bytes in host memory;
+# the host decodes the others. Each must decode to `nbytes` bytes.
 Known = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
-# launch(device, sources, sizes, targets, nbytes, chunk): decode whole chunks; arguments as of `Device.decompress`.
+# launch(device, sources, sizes, targets, nbytes, chunk): decode whole chunks; arguments: see `Device.decompress`.
 Launch = Callable[[Device, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
-# ends(device, chunks, sources): what stands before and behind the streams of chunks that lie at addresses `sources`.
+# ends(device, chunks, sources): the bytes before and behind the streams of chunks at addresses `sources`.
 MakeEnds = Callable[[Device, EncodedBatch, np.ndarray], Ends]
 
 
@@ -28,7 +28,7 @@ MakeEnds = Callable[[Device, EncodedBatch, np.ndarray], Ends]
 class StreamFormat:
     """How a codec stores chunks that are one stream of `algorithm` each.
 
-    `launch` and `ends`: where something is around the stream; None: nothing is. `copied`: whether `launch` copies the
+    `launch` and `ends` decode and make the container; None: there is none. `copied`: whether `launch` copies the
     streams first.
     """
 
@@ -40,7 +40,7 @@ class StreamFormat:
     max_chunk_bytes: int = 2**32 - 1  # decoded
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        """None where a GPU decodes chunks of this spec; else why not."""
+        """None where a GPU decodes chunks of this spec; else the reason why not."""
         if spec.nbytes is None:
             return "decoded size is not known from metadata"
         most = min(self.max_chunk_bytes, self.algorithm.max_decoded_bytes)
@@ -62,7 +62,9 @@ class StreamFormat:
         on_gpu = self._decoded_on_gpu(chunks, nbytes, device)
         if on_gpu.any():
             self._launch(chunks, into, np.flatnonzero(on_gpu), device)
-        decode_on_host(codec, chunks, np.flatnonzero(~on_gpu), spec, device, into)  # while the GPU is at work
+        decode_on_host(
+            codec, chunks, np.flatnonzero(~on_gpu), spec, device, into
+        )  # meanwhile the GPU decodes the others
         return into
 
     def _decoded_on_gpu(self, chunks: EncodedBatch, nbytes: int, device: Device) -> np.ndarray:
@@ -71,8 +73,8 @@ class StreamFormat:
             return on_gpu
         known = np.flatnonzero(self.known(chunks.host, chunks.starts, chunks.sizes, nbytes))
         scratch = self.algorithm.decode_scratch.each_byte + (1.0 if self.copied else 0.0)
-        room = room_beside(nbytes * len(known), scratch, device)
-        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), headroom=room)
+        capacity = host_capacity(nbytes * len(known), scratch, device)
+        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), headroom=capacity)
         on_gpu[np.delete(known, decision.host)] = True
         return on_gpu
 

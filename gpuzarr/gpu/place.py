@@ -1,6 +1,6 @@
-"""Decoded chunks to their place in the result: one launch for all chunks of a batch.
+"""Place decoded chunks in the result: one launch for all chunks of a batch.
 
-kernels/place.cu; kernels/place_planes.cu where the shuffle of some is still to be undone.
+kernels/place.cu; kernels/place_planes.cu where some chunks are still shuffled.
 """
 
 from __future__ import annotations
@@ -14,49 +14,51 @@ import numpy as np
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.planes import STRIP, WIDTHS, Planes, divisor
-from gpuzarr.gpu.tables import THREADS, stacked, together
+from gpuzarr.gpu.tables import THREADS, stacked, upload_words
 
-AXES = 8
-SIZES = (1, 2, 4, 8, 16)  # bytes of an element
-MOST = 2**31 - 2**16  # bytes of a chunk
+MAX_AXES = 8
+ITEM_SIZES = (1, 2, 4, 8, 16)  # bytes of an element
+MAX_CHUNK_BYTES = 2**31 - 2**16
 _ROWS, _ELEMENTS, _TILES = range(3)
-_LONG = 64  # bytes; a row that is as long is moved by pieces of 16 bytes; of planes, any that has one
-_PIECE = 16
-_SIDE = 32  # elements of a tile
-_FEW = 8  # elements; along a shorter axis a tile would be mostly empty
-_AT_ONCE = 4  # pieces or elements that a thread has on their way
-_BLOCKS = 2112  # of threads that a large launch should at least have: four times what 132 multiprocessors hold
+_MIN_ROW_BYTES = 64  # of a row that is moved by pieces of 16 bytes; one piece where chunks are planes
+_PIECE = 16  # bytes
+_TILE_SIDE = 32  # elements
+_MIN_TILE_EXTENT = 8  # elements of an axis: along a shorter one a tile would be mostly empty
+_IN_FLIGHT = 4  # pieces or elements that a thread moves at once
+_MIN_BLOCKS = 2112  # of threads of a large launch: four times as many as 132 multiprocessors hold
 _EACH = [("source", "<i8"), ("target", "<i8"), ("extent", "<u4"), ("multiplier", "<u4"), ("shift", "<u4")]
-_FORM = np.dtype([*((*each, AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))])
+_FORM = np.dtype(
+    [*((*each, MAX_AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))]
+)
 Strides = tuple[int, ...]  # bytes
 KERNELS = (("place.cu", "place"), *(("place_planes.cu", f"place_planes_{width}") for width in WIDTHS))
 
 
 class Region(Protocol):
-    """Chunks of which the same part is wanted: what `grid.Box` says of itself."""
+    """Chunks of which the same part is wanted, as `indexing.grid.ChunkBlock`."""
 
     def __len__(self) -> int: ...
     @property
     def each(self) -> tuple[int, ...]:
-        """Elements wanted of each chunk, along each axis."""
+        """Elements wanted of each chunk along each axis."""
         ...
 
     @property
     def inside(self) -> tuple[slice, ...]:
-        """Which elements of the chunk they are."""
+        """The wanted elements of a chunk."""
         ...
 
     def begins(self, strides: Strides) -> np.ndarray:
-        """Where the part of each chunk begins in the result, in bytes."""
+        """Byte offsets of the part of each chunk in the result."""
         ...
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """Decoded chunks on the device. `strides`: bytes from element to element in a chunk, along each axis.
+    """Decoded chunks on the device. `strides`: bytes from element to element along each axis of a chunk.
 
-    `swap`: bytes of what lies there in the other byte order, 1 if nothing does. `held`: what owns the memory.
-    `shuffled`: of what chunks have no address (0), where their bytes are instead.
+    `swap`: bytes of the units that are in the other byte order, 1 for none. `held`: what owns the memory. `shuffled`:
+    the planes of chunks that have no address (0).
     """
 
     addresses: np.ndarray
@@ -74,14 +76,14 @@ class _Axis:
 
 
 def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
-    """Whether the kernel can place chunks of that shape in `out`."""
+    """Whether the kernel can place chunks of this shape in `out`."""
     item = out.dtype.itemsize
-    aligned = item in SIZES and device.address(out) % item == 0 and not any(step % item for step in out.strides)
-    return aligned and len(chunk_shape) <= AXES and prod(chunk_shape) * item < MOST
+    aligned = item in ITEM_SIZES and device.address(out) % item == 0 and not any(step % item for step in out.strides)
+    return aligned and len(chunk_shape) <= MAX_AXES and prod(chunk_shape) * item < MAX_CHUNK_BYTES
 
 
 def in_rows(regions: Sequence[Region], strides: Strides, out: Any) -> np.ndarray:
-    """Of which chunks of the regions rows of `STRIP` elements or more are wanted: bit shuffles of these can be left."""
+    """Mask of the chunks of which rows of `STRIP` elements or more are wanted: bit shuffles of these can be left."""
     last = [_axes(region.each, _steps(region), strides, out)[-1] for region in regions]
     found = [axis.source == axis.target == out.itemsize and axis.extent >= STRIP for axis in last]
     return np.repeat(np.array(found, bool), [len(region) for region in regions])
@@ -90,10 +92,10 @@ def in_rows(regions: Sequence[Region], strides: Strides, out: Any) -> np.ndarray
 def place(
     device: Device, regions: Sequence[Region], present: np.ndarray, chunks: Chunks | None, out: Any, fill: Any
 ) -> None:
-    """Put the wanted part of each chunk to its place in `out`, and `fill` where `present` says that a chunk is missing.
+    """Copy the wanted part of each present chunk to its place in `out`, and write `fill` in place of missing ones.
 
-    `present` has an entry for each chunk of the regions; `chunks` has those that are there, in the same order.
-    None: they have their place already. `fits` must hold for them.
+    `present`: bool, one for each chunk of the regions. `chunks`: the present ones, in the same order; None if they are
+    in place already. `fits` must hold for them.
     """
     counts = [len(region) for region in regions]
     begins = [region.begins(out.strides) for region in regions]
@@ -104,7 +106,9 @@ def place(
         first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
         source[present] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[present]
     shuffled = chunks.shuffled if chunks else None
-    sources, long = (out.itemsize, _PIECE) if shuffled else (_bits(source), _LONG)  # planes give no wider elements
+    sources, long = (
+        (out.itemsize, _PIECE) if shuffled else (_bits(source), _MIN_ROW_BYTES)
+    )  # planes give no wider elements
     forms, units, which = _forms(regions, strides, out, sources, _bits(target), long)
     number = np.repeat(which, counts)
     if not chunks:
@@ -112,20 +116,22 @@ def place(
     pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
     last = *pattern, np.uint32(swap), np.uint32(len(number))
     if shuffled is None:
-        tables = together(device, stacked(target, source, number), forms)
+        tables = upload_words(device, stacked(target, source, number), forms)
         device.kernel("place.cu", "place")(*_shape(forms, units, number), (*tables, *last))
     else:
         cuts, cut, plane, bits = _cut(shuffled, present)
         if bits.any():
             number = number + bits * len(forms)
             forms, units = _with_strips(forms, units, shuffled.width)
-        planes, *tables = together(device, shuffled.planes, stacked(target, source, number, cut, plane), forms, cuts)
+        planes, *tables = upload_words(
+            device, shuffled.planes, stacked(target, source, number, cut, plane), forms, cuts
+        )
         kernel = device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")
         kernel(*_shape(forms, units, number), (*tables, planes, *last))
 
 
 def _cut(shuffled: Planes, present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The ways in which chunks are cut, and of every chunk the one that it has, its first plane, and whether its bits
+    """The table of cuts into blocks; and for every chunk the number of its cut, its first plane, and whether its bits
     are shuffled."""
     cuts, which = shuffled.cuts()
     cut, first, bits = np.zeros((3, len(present)), np.int64)
@@ -134,7 +140,7 @@ def _cut(shuffled: Planes, present: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def _with_strips(forms: np.ndarray, units: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The forms, and again for chunks whose bits are shuffled, of which `width` lanes take a strip of a row at once."""
+    """The forms, then those of chunks whose bits are shuffled, where `width` lanes take a strip of a row at once."""
     made, last = forms.copy(), (np.arange(len(forms)), forms["axes"].astype(np.int64) - 1)
     pieces = forms["extent"][last].astype(np.int64)
     strips = -(-pieces // (STRIP * width // _PIECE))
@@ -150,9 +156,9 @@ def _bits(addresses: np.ndarray) -> int:
 def _forms(
     regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int, long: int
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """The different forms of the regions, the units of work of each, and which one each region has.
+    """The distinct forms of the regions, the units of work of each form, and the number of each region's form.
 
-    `sources` and `targets` are the bits that any address has; rows of `long` bytes are moved by pieces.
+    `sources` and `targets`: the bits that any address has. Rows of `long` bytes or more are moved by pieces.
     """
     numbers: dict[tuple[Any, ...], int] = {}
     keys = [(region.each, _steps(region)) for region in regions]
@@ -169,7 +175,7 @@ def _steps(region: Region) -> Strides:
 
 
 def _axes(extents: Sequence[int], steps: Strides, strides: Strides, out: Any) -> list[_Axis]:
-    """The axes in the order of the result, without those of one element; neighbours on both sides are one axis."""
+    """The axes in the order of the result, without axes of one element; axes contiguous on both sides are merged."""
     several = zip(extents, steps, strides, out.strides, strict=True)
     axes = [_Axis(extent, step * stride, target) for extent, step, stride, target in several if extent != 1]
     axes.sort(key=lambda axis: -abs(axis.target))
@@ -184,7 +190,7 @@ def _axes(extents: Sequence[int], steps: Strides, strides: Strides, out: Any) ->
 
 
 def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -> tuple[Any, int]:
-    """One row of the table of forms, and its units of work: pieces, elements, or the threads of its tiles."""
+    """One row of the table of forms, and its units of work: pieces, elements, or threads of its tiles."""
     last, mode, run = axes[-1], _ELEMENTS, 0
     for axis in axes[:-1]:
         sources, targets = sources | axis.source, targets | axis.target
@@ -199,16 +205,16 @@ def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -
         mode, axes = _TILES, found
     units = prod(axis.extent for axis in axes)
     if mode == _TILES:
-        tiles = prod(-(-axis.extent // _SIDE) for axis in axes[-2:]) * prod(axis.extent for axis in axes[:-2])
-        units = tiles * THREADS * _AT_ONCE
+        tiles = prod(-(-axis.extent // _TILE_SIDE) for axis in axes[-2:]) * prod(axis.extent for axis in axes[:-2])
+        units = tiles * THREADS * _IN_FLIGHT
     return _row(axes, mode, item, run), units
 
 
 def _tiled(axes: list[_Axis]) -> list[_Axis] | None:
-    """The axes with that which is innermost in the chunk last but one; None where tiles would not help."""
+    """The axes with the innermost one of the chunk last but one; None where tiles would not help."""
     last, down = axes[-1], min(axes, key=lambda axis: abs(axis.source))
-    worth = abs(down.source) < min(_SIDE, abs(last.source)) and abs(last.target) < _SIDE
-    if down is last or not worth or min(down.extent, last.extent) < _FEW:
+    worth = abs(down.source) < min(_TILE_SIDE, abs(last.source)) and abs(last.target) < _TILE_SIDE
+    if down is last or not worth or min(down.extent, last.extent) < _MIN_TILE_EXTENT:
         return None
     return [*(axis for axis in axes if axis is not down and axis is not last), down, last]
 
@@ -217,12 +223,12 @@ def _row(axes: list[_Axis], mode: int, width: int, run: int) -> tuple[Any, ...]:
     extents = [axis.extent for axis in axes]
     divisors = map(_divisor, extents)
     columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, *zip(*divisors, strict=True)
-    rows = [np.array([*column, *[0] * (AXES - len(axes))], np.int64) for column in columns]
+    rows = [np.array([*column, *[0] * (MAX_AXES - len(axes))], np.int64) for column in columns]
     return *rows, len(axes), mode, width, run
 
 
 def _divisor(extent: int) -> tuple[int, int]:
-    """Nothing is divided by 1."""
+    """Multiplier and shift of `divisor`; (0, 0) for an extent of 1, by which nothing is divided."""
     return divisor(extent) if extent > 1 else (0, 0)
 
 
@@ -231,9 +237,9 @@ def _lowest_bit(number: int) -> int:
 
 
 def _shape(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tuple[int, int], tuple[int]]:
-    """Grid and block: enough blocks for the whole GPU, and where there are more than enough, more work for each."""
+    """Grid and block: enough blocks for the whole GPU; where there are more, each does more work."""
     most, total = int(units[number].max()), int(units[number].sum())
-    small = 1 << max(5, (-(-most // _AT_ONCE) - 1).bit_length())
+    small = 1 << max(5, (-(-most // _IN_FLIGHT) - 1).bit_length())
     threads = THREADS if (forms["mode"] == _TILES).any() else min(THREADS, small)
-    each = int(np.clip(total // _BLOCKS, threads * _AT_ONCE, threads * _AT_ONCE * 4))
+    each = int(np.clip(total // _MIN_BLOCKS, threads * _IN_FLIGHT, threads * _IN_FLIGHT * 4))
     return (len(number), min(-(-most // each), 65535)), (threads,)

@@ -1,7 +1,7 @@
 """Chunks whose byte or bit shuffle is left for placement to undo (kernels/place_planes.cu).
 
-Bits are for rows only, of `STRIP` elements or more: element by element each would need a load of every plane, so there
-a pass of its own (kernels/bitshuffle.cu) costs less. Of which chunks rows are wanted, `place.in_rows` says.
+Bit shuffles are left only for rows of `STRIP` elements or more: single elements would need a load of every plane, so
+for these a separate pass (kernels/bitshuffle.cu) costs less. `place.in_rows` finds the chunks of which rows are wanted.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import addresses
 
 WIDTHS = (1, 2, 4, 8, 16)  # bytes of an element
-STRIP = 32  # elements of a row that lanes side by side take from bit planes
-_FEWEST = 32  # elements of a block: pieces of 16 bytes fit in, and the table of planes stays small
+STRIP = 32  # elements of a row that neighbouring lanes take from bit planes
+_MIN_BLOCK_ELEMENTS = 32  # so that pieces of 16 bytes fit in, and the table of planes stays small
 
 
 @dataclass(frozen=True)
 class Planes:
-    """Chunks on the device of which at most a shuffle of elements is to be undone. One item a chunk.
+    """Chunks on the device that are decoded but for, at most, a shuffle of elements. Arrays have one item a chunk.
 
-    Where `blocks[i]` is 0, chunk i lies as it is, at `addresses[i]`. Else it consists of blocks of so many bytes, the
-    last of which may be shorter, and byte j of the elements of its block b is at `planes[first[i] + width * b + j]`:
-    as it is, or as 8 bit planes one after another. Where that is so, `bits[i]` is the bytes of the chunk; else 0.
-    `held`: what owns the memory.
+    Where `blocks[i]` is 0, chunk i is complete, at `addresses[i]`. Else it consists of blocks of this many bytes, of
+    which the last may be shorter, and byte j of the elements of its block b is at `planes[first[i] + width * b + j]`:
+    as a plane of bytes; or, where `bits[i]` is the bytes of the chunk instead of 0, as 8 planes of bits one after
+    another. `held`: what owns the memory.
     """
 
     width: int  # bytes of an element
@@ -39,10 +39,10 @@ class Planes:
     held: Any
 
     def cuts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ways in which chunks are cut, as the kernel knows them (uint32, 4 a row), and the one of each chunk.
+        """The distinct cuts into blocks, for the kernel (uint32, 4 a row), and the number of each chunk's cut.
 
-        A row is the bytes of a block, how to divide by them as in `place`, and `bits`; that of no blocks is always
-        there.
+        A row has the bytes of a block, the multiplier and shift that divide by them, and `bits`. Row 0 is that of
+        chunks without blocks.
         """
         keys, which = np.unique(np.concatenate([[0], self.bits << 32 | self.blocks]), return_inverse=True)
         sizes = [(key & 0xFFFFFFFF, key >> 32) for key in keys.tolist()]
@@ -51,29 +51,29 @@ class Planes:
 
 
 def divisor(extent: int) -> tuple[int, int]:
-    """Multiplier and shift by which kernels divide numbers below 2**31 by `extent` > 1; source as in place.cuh."""
+    """Multiplier and shift by which kernels divide numbers below 2**31 by `extent` > 1; source: see place.cuh."""
     power = 31 + (extent - 1).bit_length()
     return -(-(1 << power) // extent), power - 32
 
 
 def placeable(width: int, block: np.ndarray, nbytes: np.ndarray, bits: bool = False) -> np.ndarray:
-    """Whether the kernel can read chunks of `nbytes` bytes whose bytes, or `bits`, are shuffled in blocks of `block`.
+    """Mask of the chunks of `nbytes` bytes whose bytes, or `bits`, shuffled in blocks of `block` bytes, can be left.
 
-    A block of bits whose elements are no multiple of 8 is not shuffled at all, so these must be in every one.
+    c-blosc does not shuffle the bits of blocks whose elements are no multiple of 8, so every block must have one.
     """
     unit = 8 * width if bits else width
     even = (block % unit == 0) & (nbytes % unit == 0)
     known = width in WIDTHS and (bits or width > 1)
-    return np.asarray(even & (block >= _FEWEST * width) & (nbytes >= _FEWEST * width) & known)
+    return np.asarray(even & (block >= _MIN_BLOCK_ELEMENTS * width) & (nbytes >= _MIN_BLOCK_ELEMENTS * width) & known)
 
 
 def table(
     starts: np.ndarray, sizes: np.ndarray, blocks: np.ndarray, chunk: np.ndarray, count: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`first` and `planes` of `count` chunks, from all streams of their blocks, in order.
+    """The columns `first` and `planes` of `count` chunks, from all streams of their blocks, in order.
 
-    Of each stream: its address, its bytes, the bytes of its block, and its chunk. It is a plane, or a whole block, in
-    which plane lies behind plane.
+    `starts`, `sizes`, `blocks`, `chunk`: for each stream its address, its bytes, the bytes of its block, its chunk. A
+    stream is one plane, or a whole block, in which planes follow each other.
     """
     each = np.where(sizes == blocks, width, 1)
     number = np.arange(int(each.sum())) - np.repeat(np.cumsum(each) - each, each)
@@ -83,7 +83,7 @@ def table(
 
 
 def whole(chunks: EncodedBatch, width: int, device: Device) -> Planes:
-    """Chunks each of which was shuffled as one block. They must be `placeable`."""
+    """Planes of chunks that were each shuffled as one block. They must be `placeable`."""
     sizes, count = chunks.sizes, len(chunks)
     first, planes = table(addresses(chunks, device), sizes, sizes, np.arange(count), count, width)
     return Planes(width, np.zeros(count, np.uint64), sizes, first, planes, np.zeros(count, np.int64), chunks.data)

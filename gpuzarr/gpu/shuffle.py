@@ -1,4 +1,4 @@
-"""Byte and bit shuffles of many blocks at once (kernels/shuffle.cu, kernels/bitshuffle.cu, and their _write)."""
+"""Shuffle and unshuffle bytes and bits of many blocks at once (kernels/shuffle.cu, bitshuffle.cu, and ..._write.cu)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu.tables import THREADS, addresses, enough, grid, table
+from gpuzarr.gpu.tables import THREADS, addresses, block_threads, grid, table
 
-_TILE = 8192  # bytes, about, that a block of threads of bitunshuffle does at once
+_TILE = 8192  # bytes, about, that a block of threads of bitunshuffle takes at once
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks, each shuffled by itself. Arrays with one item a block, but for `planes`.
+    """Blocks, each shuffled by itself. Arrays have one item a block, but for `planes`.
 
     Block i becomes `sizes[i]` bytes at address `targets[i]`, elements of `widths[i]` bytes. Its source is at address
-    `planes[first[i]]`; where `own[i]`, byte j of its elements is apart, at `planes[first[i] + j]`.
+    `planes[first[i]]`; where `own[i]`, the plane of byte j of its elements is at `planes[first[i] + j]`.
     """
 
     targets: np.ndarray
@@ -43,23 +43,23 @@ class Blocks:
 
 def unshuffle(device: Device, blocks: Blocks) -> None:
     if len(blocks.sizes):
-        blocks.launch(device, "shuffle.cu", "unshuffle", grid(blocks.sizes), enough(blocks.sizes))
+        blocks.launch(device, "shuffle.cu", "unshuffle", grid(blocks.sizes), block_threads(blocks.sizes))
 
 
 def bitunshuffle(device: Device, blocks: Blocks) -> None:
-    """Each block must have a multiple of 8 elements of at most 256 bytes."""
+    """Undo bit shuffles. Each block must have a multiple of 8 elements, of at most 256 bytes."""
     if len(blocks.sizes):
         blocks.launch(device, "bitshuffle.cu", "bitunshuffle", grid(blocks.sizes, _TILE))
 
 
 def shuffle(device: Device, blocks: Blocks) -> None:
-    """The way back of `unshuffle`; no block has planes of its own."""
+    """Shuffle bytes. No block may have planes of its own."""
     if len(blocks.sizes):
-        blocks.launch(device, "shuffle_write.cu", "shuffle", grid(blocks.sizes), enough(blocks.sizes))
+        blocks.launch(device, "shuffle_write.cu", "shuffle", grid(blocks.sizes), block_threads(blocks.sizes))
 
 
 def bitshuffle(device: Device, blocks: Blocks) -> None:
-    """The way back of `bitunshuffle`, for such blocks; none has planes of its own."""
+    """Shuffle bits, of blocks as for `bitunshuffle`. No block may have planes of its own."""
     if len(blocks.sizes):
         blocks.launch(device, "bitshuffle_write.cu", "bitshuffle", grid(blocks.sizes, _TILE))
 
@@ -67,7 +67,7 @@ def bitshuffle(device: Device, blocks: Blocks) -> None:
 def shuffle_chunks(
     chunks: EncodedBatch, width: int, device: Device, into: EncodedBatch | None, verb: str
 ) -> EncodedBatch:
-    """Whole chunks, by verb "unshuffle" or "shuffle"; elements of `width` bytes."""
+    """Shuffle or unshuffle (`verb`) the bytes of whole chunks of elements of `width` bytes."""
     into = device.encoded_batch(chunks.sizes) if into is None else into
     count = len(chunks)
     if count and chunks.sizes.any():

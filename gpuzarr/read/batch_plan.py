@@ -18,7 +18,7 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.read.batches import Batch, Batches, batches_of
 from gpuzarr.read.estimate import Sizes, estimated, nothing
 from gpuzarr.read.fetch import Source
-from gpuzarr.read.memory import BatchBudget, share
+from gpuzarr.read.memory import BatchBudget, batch_budget
 
 FULL_GPU_STREAMS = 4096  # a stream of zstd has some 30 MB/s, a full GPU some 60 GB/s
 MIN_BATCHES = 8  # of a read, that storage, bus and GPU be busy at once
@@ -137,10 +137,10 @@ class BatchPlanner:
     def _budget(self, shape: Shape, alike: Sequence[Part], limit: int, count: int, total: int) -> BatchBudget:
         chain, wanted = self._chain(shape), min(self._most(shape, total), count)
         if not self.device.gpu:
-            return share(chain, self.device, limit, wanted, False, False, nothing)
+            return batch_budget(chain, self.device, limit, wanted, False, False, nothing)
         in_place = self.extents is not None and all(part.in_one_piece(self.extents) for part in alike)
         seen = partial(estimated, alike, self.sizes) if self.sizes else nothing
-        return share(chain, self.device, limit, wanted, total > wanted, in_place, seen)
+        return batch_budget(chain, self.device, limit, wanted, total > wanted, in_place, seen)
 
     def _most(self, shape: Shape, total: int) -> int:
         """Chunks a batch: as the device prefers, and for a longer read enough batches to keep its threads busy.

@@ -1,8 +1,8 @@
-"""How large the batches of a read may be: what a chunk needs beyond the result, and how many fit the limit.
+"""The memory of batches of a read: what a chunk takes beyond the result, and how many chunks fit the limit.
 
-Of a pipeline on a GPU, while one batch is decoded, another is checked and `prefetch_depth` more are loaded: encoded
-bytes lie in pinned memory for all of these, on the device for two; scratch and decoded bytes that lie aside are there
-for one batch, for the next one uses the same memory in the order of the stream.
+In a pipeline on a GPU one batch is decoded while another is checked and `prefetch_depth` more are loaded. Scratch is
+held for one batch at a time, as the next one uses the same memory in the order of the stream. `Copies` says how many
+batches hold each other kind of memory at once; `gpuzarr.write.memory` has the table of a write.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from gpuzarr.batch import ALIGNMENT
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 
-TABLE = 1 << 10  # bytes of tables a chunk, on the device and pinned
-FIXED = 128 << 10  # bytes a batch: the guard behind nvCOMP's scratch, flags, and the least that a table takes
-CLASS = 9 / 8  # a pinned buffer, and its copy on the device, may be so much larger than what it holds
+TABLE_BYTES = 1 << 10  # of a chunk's rows in tables, on the device and pinned
+FIXED_BYTES = 128 << 10  # of a batch: the guard behind nvCOMP's scratch, flags, the smallest table
+ROUNDING = 9 / 8  # a pinned buffer, and its copy on the device, may be larger than its contents by this factor
 _UNITS = {"": 1, "b": 1} | {
     prefix + unit: base**power
     for power, prefix in enumerate("kmgt", 1)
@@ -26,7 +26,11 @@ _UNITS = {"": 1, "b": 1} | {
 
 
 def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
-    """A number of bytes from an int, or a str as "256MiB". ValueError, with the argument's name, if it is none."""
+    """Parse a number of bytes: an int, or a str as "256MiB". ValueError, with the argument's name, if it is none.
+
+    >>> parse_bytes("256MiB")
+    268435456
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value) if isinstance(value, str) else None
     if found and found[2].lower() in _UNITS:
         value = int(float(found[1]) * _UNITS[found[2].lower()])
@@ -36,9 +40,33 @@ def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
 
 
 @dataclass(frozen=True)
+class Copies:
+    """How many batches hold memory of one kind at once.
+
+    `alone`: where one batch follows another. In a pipeline `base`, and `each` more for each batch of its depth: those
+    that are loaded ahead of a read, or stored behind a write.
+    """
+
+    alone: int
+    base: int
+    each: int = 0
+
+    def at(self, depth: int) -> int:
+        """The number in a pipeline of this depth; of depth 0 batches follow each other."""
+        return self.base + self.each * depth if depth else self.alone
+
+
+STORED = Copies(alone=2, base=4, each=1)  # pinned: those loaded, launched, checked; on the device: the last two
+TABLES = Copies(alone=1, base=2)  # pinned: those launched and checked
+
+
+@dataclass(frozen=True)
 class Cost:
-    """Bytes that one chunk needs: as it is `stored`, as far as that is foreseen (`largest`: as an encoder makes it, at
-    most); scratch while it is decoded; tables, which are pinned until the batch is checked."""
+    """Bytes that one chunk takes of a read. `gpu`: whether on a GPU; a CPU has no copies of what is stored.
+
+    `stored`: estimated bytes of the stored chunk. `largest`: the most that an encoder makes of it. `scratch`: of the
+    device, while it is decoded. `tables`: pinned until the batch is checked.
+    """
 
     stored: int
     largest: int
@@ -47,38 +75,36 @@ class Cost:
     gpu: bool = True
 
     def staging(self, chunks: int, prefetch_depth: int) -> int:
-        """Bytes that encoded chunks take, of all batches of so many chunks that are there at once."""
+        """Bytes of stored chunks, of all batches that are held at once, each of so many chunks."""
         stored = max(chunks * self.stored, self.largest)
-        return int(_copies(prefetch_depth) * stored) if self.gpu else chunks * self.stored
+        return int(_stored_copies(prefetch_depth) * stored) if self.gpu else chunks * self.stored
 
     def decoding(self, chunks: int, prefetch_depth: int) -> int:
-        """Bytes that one batch needs besides, while it is decoded, and the one before is checked."""
-        return (FIXED if self.gpu else 0) + chunks * self._each(prefetch_depth)
+        """All other bytes: of the batch that is decoded, and of the one that is checked."""
+        return (FIXED_BYTES if self.gpu else 0) + chunks * self._decoding_each(prefetch_depth)
 
     def batch(self, chunks: int, prefetch_depth: int) -> int:
-        """Bytes that a read holds whose batches have so many chunks, of which `prefetch_depth` are loaded beside."""
+        """Bytes that a read holds whose batches have so many chunks each."""
         return self.staging(chunks, prefetch_depth) + self.decoding(chunks, prefetch_depth)
 
     def fit(self, limit: int, prefetch_depth: int) -> int:
-        """The most chunks a batch, so that the read holds no more than `limit`."""
-        room, each, copies = limit - FIXED, self._each(prefetch_depth), _copies(prefetch_depth)
+        """The most chunks of a batch, so that a read on a GPU holds no more than `limit` bytes."""
+        room, each, copies = limit - FIXED_BYTES, self._decoding_each(prefetch_depth), _stored_copies(prefetch_depth)
         return int(min(room / (copies * self.stored + each), (room - copies * self.largest) / each))
 
-    def _each(self, prefetch_depth: int) -> int:
-        return self.scratch + (2 if prefetch_depth else 1) * self.tables
+    def _decoding_each(self, prefetch_depth: int) -> int:
+        return self.scratch + TABLES.at(prefetch_depth) * self.tables
 
 
-def _copies(prefetch_depth: int) -> float:
-    """How often encoded chunks are held: pinned while loaded, launched and checked; on the device but while loaded."""
-    return CLASS * (prefetch_depth + 4 if prefetch_depth else 2)
+def _stored_copies(prefetch_depth: int) -> float:
+    return ROUNDING * STORED.at(prefetch_depth)
 
 
-def cost(chain: Chain, device: Device, whole: bool = True, estimated: int | None = None) -> Cost:
-    """What a chunk of this chain needs beyond the result.
+def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | None = None) -> Cost:
+    """The bytes that a chunk of this chain takes beyond the result.
 
-    `whole`: chunks lie in one piece in the result, so they are decoded to their place if the chain can. `estimated`:
-    bytes that a chunk has as it is stored, about; None: as many as an encoder makes at most. The read path meets
-    batches that are larger in smaller parts.
+    `in_place`: chunks are contiguous in the result, so they are decoded there if the chain can. `estimated`: estimated
+    bytes of a stored chunk; None: the most that an encoder makes. (Batches that turn out larger are read in parts.)
     """
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
     largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
@@ -89,26 +115,26 @@ def cost(chain: Chain, device: Device, whole: bool = True, estimated: int | None
     crossing, _ = chain.host_steps
     order = chain.memory_order
     left = 0 if order is None or order.steps > crossing else order.steps  # steps that placement undoes
-    in_place = nbytes if whole and chain.decodes_in_place(device) else 0
-    scratch = decode_scratch_bytes(chain, nbytes, stored, left) - in_place
-    pinned = nbytes if crossing < len(chain.steps) else 0  # what the host decoded is sent from a pinned copy
-    return Cost(stored, largest, scratch + TABLE, int(CLASS * pinned) + TABLE)
+    scratch = decode_scratch_bytes(chain, nbytes, stored, left)
+    if in_place and chain.decodes_in_place(device):
+        scratch -= nbytes
+    pinned = nbytes if crossing < len(chain.steps) else 0  # chunks that the host decoded are uploaded from there
+    return Cost(stored, largest, scratch + TABLE_BYTES, int(ROUNDING * pinned) + TABLE_BYTES)
 
 
 def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) -> int:
-    """Bytes of a GPU that decoding a chunk of `nbytes` takes: what comes from the host, results of steps, scratch.
+    """Bytes of a GPU that decoding a chunk of `nbytes` takes: the upload of the host's part, results, scratch.
 
-    `left`: the first so many steps are not undone. `stored`: bytes of the chunk as it is stored.
+    `left`: this many steps, the first in encode order, are not undone. `stored`: bytes of the stored chunk.
     """
     crossing, _ = chain.host_steps
-    sent = nbytes if crossing < len(chain.steps) else 0
-    return sent + sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
+    uploaded = nbytes if crossing < len(chain.steps) else 0
+    return uploaded + sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
 
 
 @dataclass(frozen=True)
 class BatchBudget:
-    """What `limit` allows for chunks of one kind: `chunks` a batch, and `prefetch_depth` batches loaded beside the one
-    decoded."""
+    """The batches of chunks of one shape within `limit`: `chunks` in each, `prefetch_depth` loaded ahead."""
 
     chain: Chain
     limit: int
@@ -118,33 +144,34 @@ class BatchBudget:
 
     @property
     def stored(self) -> int:
-        """Bytes of encoded chunks that one batch may load."""
+        """Bytes of stored chunks that one batch may load."""
         return max(self.chunks * self.cost.stored, self.cost.largest)
 
     def decoding(self, prefetch_depth: int) -> int:
+        """`Cost.decoding` of a batch."""
         return self.cost.decoding(self.chunks, prefetch_depth)
 
 
-def share(
+def batch_budget(
     chain: Chain,
     device: Device,
     limit: int,
     wanted: int,
     several: bool,
-    whole: bool,
+    in_place: bool,
     estimated: Callable[[], int | None],
 ) -> BatchBudget:
-    """Batches of `wanted` chunks, if they fit; smaller ones if not. `several`: whether the read has more chunks.
+    """Plan batches of `wanted` chunks, or of fewer, as many as fit; of one where not even one fits.
 
-    `estimated`, as of `cost`, is asked for where it matters. One chunk at a time, whatever it needs, where not even one
-    fits.
+    `several`: whether the read has more chunks than `wanted`. `in_place` and `estimated`: see `cost`; the estimate is
+    asked for only if memory may be short.
     """
-    need = cost(chain, device, whole)
+    need = cost(chain, device, in_place)
     if not device.gpu:
         each = limit // device.threads // max(need.stored + need.scratch, 1)
         return BatchBudget(chain, limit, need, max(1, min(wanted, each)), 0)
     if (several or need.fit(limit, device.prefetch_depth) < wanted) and (stored := estimated()) is not None:
-        need = cost(chain, device, whole, stored)
+        need = cost(chain, device, in_place, stored)
     for prefetch_depth in range(device.prefetch_depth, -1, -1):
         if need.fit(limit, prefetch_depth) >= (wanted if prefetch_depth > 1 else 1):
             return BatchBudget(chain, limit, need, min(wanted, need.fit(limit, prefetch_depth)), prefetch_depth)

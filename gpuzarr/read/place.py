@@ -66,7 +66,7 @@ def _as_stored(
         return Chunks(stored.addresses, strides, plain.swap, stored.held, left)
     if (bad := stored.sizes != chain.spec.nbytes).any():
         index, codec = int(np.argmax(bad)), chain.steps[plain.steps - 1].name
-        problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, where {chain.spec.nbytes} are due"
+        problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, expected {chain.spec.nbytes}"
         raise CodecError(problem, index, codec)
     return Chunks(addresses(stored, device), strides, plain.swap, stored.data)
 

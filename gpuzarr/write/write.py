@@ -34,7 +34,7 @@ from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read.fetch import ArraySource, Fetched, Memory, fetch
 from gpuzarr.write import strategy
 from gpuzarr.write.chunks import fits, write_cached
-from gpuzarr.write.memory import WriteBudget, chunks_per_batch, write_share
+from gpuzarr.write.memory import WriteBudget, chunks_per_batch, write_budget
 from gpuzarr.write.open_shards import OpenShards, Units
 from gpuzarr.write.shards import Shard
 from gpuzarr.write.strategy import NOTHING, Batch, Gathered, Loaded, Target, batch_of, count
@@ -213,7 +213,7 @@ class Writing:
         """What a GPU's memory allows for these chunks."""
         key = chunk_shape, covered
         if key not in self._shares:
-            self._shares[key] = write_share(self.layout.chain(chunk_shape), covered, self.device, self.limit)
+            self._shares[key] = write_budget(self.layout.chain(chunk_shape), covered, self.device, self.limit)
         return self._shares[key]
 
     @cached_property
