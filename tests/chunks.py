@@ -70,3 +70,12 @@ def decode(device, codec, chunks, nbytes, into=None):
     complete(device)
     data = device.download(out.data)
     return [data[s : s + n].tobytes() for s, n in zip(out.starts, out.sizes, strict=True)]
+
+
+def decoded(device, codec, spec, *chunks):
+    """Decoded chunks, as bytes after a bytes->bytes codec, as arrays of the host after others."""
+    if isinstance(spec, BytesSpec):
+        return decode(device, codec, chunks, spec.nbytes)
+    made = codec.decode(batch_on(device, chunks), spec, device)
+    complete(device)
+    return list(device.download(made)) if device.gpu else list(made)

@@ -71,7 +71,7 @@ def test_a_gpu_that_stopped(stub, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [FailedError, LaunchError])
-def test_a_gpu_that_stopped_between_waves(stub, kind):
+def test_a_gpu_that_stopped_between_batches(stub, kind):
     """What a batch has damaged may be noticed by any call of a later one."""
 
     def launch(batch):

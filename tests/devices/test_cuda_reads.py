@@ -67,7 +67,7 @@ def test_memory_that_is_really_taken_stays_within_the_limit(cuda, tmp_path, code
     assert np.array_equal(cuda.download(found), values)
 
 
-def test_pinned_buffers_wait_for_their_wave(cuda, path, monkeypatch):
+def test_pinned_buffers_wait_for_their_batch(cuda, path, monkeypatch):
     """A buffer is given back only after what was launched behind the copy out of it was seen to be done."""
     done, given = [], []
     fetch, give = module.Cuda.download_async, cuda._pins.give

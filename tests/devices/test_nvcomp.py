@@ -45,7 +45,7 @@ def test_scratch_query(library, form):
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("nbytes", [1, 4096, 65536, 100_000, 1 << 20, 1 << 24])
-def test_waves_of_a_read_know_what_scratch_is_asked_for(library, form, nbytes):
+def test_batches_of_a_read_know_what_scratch_is_asked_for(library, form, nbytes):
     for count in (1, 64, 4096):
         asked = nvcomp.scratch_bytes(library, ALGORITHMS[form], np.full(count, nbytes), nvcomp.options(), 0)
         planned = count * decode_scratch(ALGORITHMS[form], nbytes)

@@ -119,7 +119,7 @@ def test_an_empty_batch_is_nothing(gpu):
 
 
 @pytest.mark.parametrize("name, level, ratio", [("gzip", 6, 17), ("zlib", 6, 33), ("zlib", 1, 9), ("gzip", 9, 18)])
-def test_waves_of_a_write_know_what_scratch_is_asked_for(library, name, level, ratio):
+def test_batches_of_a_write_know_what_scratch_is_asked_for(library, name, level, ratio):
     """By the real library: the memory that is planned for a chunk holds its share of a batch's scratch."""
     chunk = 1 << 20
     gpu = SimpleNamespace(
@@ -134,7 +134,7 @@ def test_waves_of_a_write_know_what_scratch_is_asked_for(library, name, level, r
         assert ratio * chunk <= asked / count <= cost.scratch - 2 * gpu.compressed_capacity(form, chunk)
 
 
-def test_scratch_is_what_the_wave_has_left(gpu, monkeypatch):
+def test_scratch_is_what_the_batch_has_left(gpu, monkeypatch):
     """A batch that wants more goes in parts, which all use the same memory."""
     taken, empty = [], type(gpu).empty
     monkeypatch.setattr(type(gpu), "empty", lambda self, nbytes: (taken.append(nbytes), empty(self, nbytes))[1])

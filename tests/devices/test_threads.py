@@ -1,4 +1,4 @@
-"""Helpers: they do what they are asked to, are not waited for in vain, and go with their thread pool."""
+"""Workers of a thread pool: they do what they are asked to, are not waited for in vain, and go with their pool."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_each_item_is_done_once_by_somebody() -> None:
         assert sorted(done) == list(range(n))
     with pytest.raises(ZeroDivisionError):
         host.each(lambda i: 1 // (i - 20), range(50))
-    host.each(lambda i: host.each(done.append, range(i)), range(20))  # helpers that ask for help
+    host.each(lambda i: host.each(done.append, range(i)), range(20))  # workers that ask for workers
     assert len(done) == 50 + 190
 
 
-def test_helpers_go_with_their_crew() -> None:
+def test_workers_go_with_their_pool() -> None:
     before = threading.active_count()
     pool, go, begun = ThreadPool(2), threading.Event(), threading.Event()
     idle = pool.submit(lambda: None, 1)

@@ -86,7 +86,7 @@ def test_reads_of_blosc(gpu, tmp_path, kernels_run, cname, dtype):
 
 @slow
 @given(st.data())
-def test_chunks_of_every_kind_in_one_wave(gpu, tmp_path_factory, data):
+def test_chunks_of_every_kind_in_one_batch(gpu, tmp_path_factory, data):
     """Blocks of any size; shuffled by this element size, another, bits, or not at all; plain copies; for the host."""
     shape = data.draw(st.tuples(st.integers(1, 90), st.integers(1, 200)))
     chunks = data.draw(st.tuples(st.integers(1, 50), st.integers(1, 90)))

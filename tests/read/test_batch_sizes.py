@@ -66,7 +66,7 @@ def shared(codec: str, nbytes: int, ratio: float, limit: int, wanted: int = STRE
 
 
 @pytest.mark.parametrize("limit, codec", BEFORE)
-def test_streams_a_wave(limit: int, codec: str) -> None:
+def test_streams_in_a_batch(limit: int, codec: str) -> None:
     for nbytes, before in BEFORE[limit, codec].items():
         for ratio, gain in zip((1, 2, 3), GAIN[codec], strict=True):
             found = shared(codec, nbytes, ratio, limit)
@@ -136,7 +136,7 @@ def test_the_limit_holds_wherever_chunks_are_decoded(name: str, noise: bool, tmp
     assert batches[700 * KIB] > batches[2 * MIB] or not noise
 
 
-def test_waves_are_larger_where_chunks_are_smaller(tmp_path: Path, gpu: Device) -> None:
+def test_batches_are_larger_where_chunks_are_smaller(tmp_path: Path, gpu: Device) -> None:
     """Files, shards and values of a dict tell their size; other mappings do not."""
     batches = {}
     for noise in (False, True):
@@ -212,7 +212,7 @@ def test_nobody_looks_at_sizes_where_all_fits(tmp_path: Path, gpu: Device) -> No
         assert len(asked) == times
 
 
-def test_waves_of_several_shapes_fit_together(gpu: Device) -> None:
+def test_batches_of_several_shapes_fit_together(gpu: Device) -> None:
     """While chunks of one shape are decoded, those of another are loaded."""
     edges = [128, 4096] * 20
     with zarr.config.set({"array.rectilinear_chunks": True}):

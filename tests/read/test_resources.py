@@ -78,7 +78,7 @@ def test_limits_are_numbers_of_bytes(small: Path) -> None:
         gpuzarr.open(small, validate="no", device="cpu")  # type: ignore[arg-type]
 
 
-def test_a_limit_on_the_cpu_makes_more_waves(small: Path) -> None:
+def test_a_limit_on_the_cpu_makes_more_batches(small: Path) -> None:
     a = gpuzarr.open_array(small, device="cpu", memory_limit="64KiB")
     np.testing.assert_array_equal(a[...], field(True))
     assert a.explain().batches > gpuzarr.open_array(small, device="cpu").explain().batches

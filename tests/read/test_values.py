@@ -66,7 +66,7 @@ def test_selections(stored: tuple[Path, np.ndarray], device: Device) -> None:
     np.testing.assert_array_equal(host_array(a.blocks[1, 0]), want[outer[0] : 2 * outer[0], : outer[1]])
 
 
-def test_many_waves(stored: tuple[Path, np.ndarray], device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_batches(stored: tuple[Path, np.ndarray], device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     path, want = stored
     monkeypatch.setattr(device, "batch_bytes", 600, raising=False)
     np.testing.assert_array_equal(host_array(gpuzarr.open_array(path, device=device)[...]), want)

@@ -52,7 +52,7 @@ def at_most(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("index_location", ["start", "end"])
 @pytest.mark.parametrize("order", [1, -1])
-def test_slabs_of_chunks_are_written_once_and_never_read(
+def test_layers_of_chunks_are_written_once_and_never_read(
     index_location: str, order: int, tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little may wait in memory."""

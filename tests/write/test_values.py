@@ -201,7 +201,7 @@ def test_chunks_of_fill_value_are_not_stored(device: Device, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "dtype", ["?", "u1", "f4", "M8[s]", "c16", "S3", [("a", "i2"), ("b", "f8")], "O", "T"], ids=str
 )
-def test_blank(dtype: Any) -> None:
+def test_what_is_an_empty_chunk(dtype: Any) -> None:
     batch = np.zeros((3, 5, 4), np.dtypes.StringDType() if dtype == "T" else dtype)
     fill = {"O": 0, "T": ""}.get(dtype, batch[0, 0, 0]) if isinstance(dtype, str) else batch[0, 0, 0]
     other = np.ones(1, dtype)[0] if dtype != "T" else "x"
