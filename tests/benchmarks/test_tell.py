@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import tell
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TESTS = """
 import os
 import pytest

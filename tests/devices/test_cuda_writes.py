@@ -14,7 +14,7 @@ from gpuzarr.devices.cuda.streams import Streams
 from gpuzarr.errors import DeviceError
 from gpuzarr.nodes import writing
 from gpuzarr.nodes.inputs import as_value
-from gpuzarr.write.write import Writing
+from gpuzarr.write.batches import Batches
 from tests.data import LONG_ROWS as VALUES
 from tests.emulator.arrays import DeviceArray, Tensor
 from tests.stub_cuda import Stream
@@ -60,13 +60,13 @@ def test_threads_sleep_while_they_wait(cuda, array, monkeypatch):
 
 
 def test_pinned_buffers_wait_until_they_are_stored(cuda, array, monkeypatch):
-    events, give, store = [], cuda._pins.give, Writing._store_on_threads
+    events, give, store = [], cuda._pins.give, Batches.store
 
     def storing(self, batch, encoded, which):
         store(self, batch, encoded, which)
         events.append("stored")
 
-    monkeypatch.setattr(Writing, "_store_on_threads", storing)
+    monkeypatch.setattr(Batches, "store", storing)
     monkeypatch.setattr(cuda._pins, "give", lambda buffer: (events.append("given"), give(buffer)))
     array[...] = cuda.upload(VALUES)
     given = 0

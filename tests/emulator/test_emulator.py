@@ -44,7 +44,8 @@ def kernels(tmp_path_factory):
     if not compiled.compiler():
         pytest.skip("the emulated GPU needs g++, which is not here")
     folder = tmp_path_factory.mktemp("kernels")
-    (folder / "common.cuh").write_text((compiled.KERNELS / "common.cuh").read_text())
+    for file in compiled.KERNELS.iterdir():
+        (folder / file.name).write_text(file.read_text())
     (folder / "test.cu").write_text(TEXT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "KERNELS", folder)

@@ -231,7 +231,7 @@ def test_a_file_is_opened_in_another_process_first(how: str, tmp_path: Path, mon
     )
     (package / "defaults.py").write_text("import contextlib\nset = lambda settings: contextlib.nullcontext()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(gds, "SECONDS", 2.0 if how == "spins" else 60.0)
+    monkeypatch.setattr(gds, "TRIAL_SECONDS", 2.0 if how == "spins" else 60.0)
     said = gds._opened_apart(str(package / "defaults.py"))
     assert (said == "") == (how == "opens")
     assert {"spins": "within 2 seconds", "refuses": "no driver", "dies": "status -6", "opens": ""}[how] in said

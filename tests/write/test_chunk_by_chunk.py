@@ -1,4 +1,4 @@
-"""Large chunks written one by one on a CPU: the values of every chunk, and what goes wrong with one of them."""
+"""Chunks written one by one on a CPU: the values of every chunk, and what goes wrong with one of them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 
 import gpuzarr
+from gpuzarr.codecs.chain import Chain
 from gpuzarr.errors import ChunkError, CodecError, StoreError
-from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.write import chunks as write_cached
+from gpuzarr.stores.local.store import LocalSink, LocalStore
+from gpuzarr.write import strategy
 
 CHAINS: list[dict[str, Any]] = [
     {"compressors": None},
@@ -33,32 +34,46 @@ CHAINS: list[dict[str, Any]] = [
 @pytest.fixture
 def every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """However small it is."""
-    monkeypatch.setattr(write_cached, "LEAST", 0)
+    monkeypatch.setattr(strategy, "MIN_LONE_CHUNK_BYTES", 0)
 
 
-def is_used(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    calls, right = [], write_cached._Lane.run
-    monkeypatch.setattr(write_cached._Lane, "run", lambda lane, work: (calls.append(1), right(lane, work))[1])
-    return calls
+def place(data: Any, shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[str, Any]:
+    """A region of whole chunks, any region, indices along each axis, or points."""
+    kinds = ["chunks", "region", "oindex", "vindex"] if shape and 0 not in shape else ["chunks", "region"]
+    kind = data.draw(st.sampled_from(kinds))
+    if kind == "chunks":
+        begin = [c * data.draw(st.integers(0, n // c)) for n, c in zip(shape, chunks, strict=True)]
+        return kind, tuple(slice(b, n) for b, n in zip(begin, shape, strict=True))
+    if kind == "region":
+        ends = [sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))) for n in shape]
+        return kind, tuple(slice(a, b, data.draw(st.sampled_from([1, 1, 2]))) for a, b in ends)
+    if kind == "oindex":
+        return kind, tuple(np.array(sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1)))) for n in shape)
+    return kind, tuple(np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=3, max_size=3))) for n in shape)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), chain=st.sampled_from(CHAINS), empty=st.booleans())
-def test_what_is_written_is_read(data: Any, chain: Any, empty: bool, every_chunk: None, tmp_path_factory: Any) -> None:
-    """Whole arrays, and runs of whole chunks; edges that are cut off; chunks of the fill value; any strides."""
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), chain=st.sampled_from(CHAINS), empty=st.booleans(), sharded=st.booleans())
+def test_what_is_written_is_read(
+    data: Any, chain: Any, empty: bool, sharded: bool, every_chunk: None, tmp_path_factory: Any
+) -> None:
+    """Any selection; edges that are cut off; chunks of the fill value; any strides; shards."""
     shape = data.draw(npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=11))
     chunks = tuple(data.draw(st.integers(1, 5)) for _ in shape)
     path = tmp_path_factory.mktemp("a")
     options = {"dtype": "<f4", "fill_value": 3, "config": {"write_empty_chunks": empty}} | chain
+    if sharded and "zarr_format" not in chain and shape:
+        options["shards"] = tuple(c * data.draw(st.integers(1, 3)) for c in chunks)
     a = gpuzarr.create_array(path, shape=shape, chunks=chunks, device="cpu", **options)
     want = np.full(shape, 3, a.dtype)
-    for _ in range(2):
-        begin = [c * data.draw(st.integers(0, n // c)) for n, c in zip(shape, chunks, strict=True)]
-        region = tuple(slice(b, n) for b, n in zip(begin, shape, strict=True))
-        value = data.draw(npst.arrays(a.dtype.newbyteorder("="), want[region].shape, elements=st.integers(2, 4)))
+    for _ in range(3):
+        kind, where = place(data, shape, chunks)
+        index = np.ix_(*where) if kind == "oindex" else where
+        value = data.draw(npst.arrays(a.dtype.newbyteorder("="), want[index].shape, elements=st.integers(2, 4)))
         value = value.copy(order="F") if data.draw(st.booleans()) else value
-        want[region] = value
-        a[region] = value
+        want[index] = value = 2 if kind == "vindex" else value
+        (getattr(a, kind) if kind in ("oindex", "vindex") else a)[where] = value
+        assert a.last_write.asdict()["batches"] == a.last_write.asdict()["chunks"]
     np.testing.assert_array_equal(a[...], want)
     theirs = zarr.open_array(path, mode="r")
     np.testing.assert_array_equal(theirs[...], want)
@@ -66,18 +81,23 @@ def test_what_is_written_is_read(data: Any, chain: Any, empty: bool, every_chunk
         want[tuple(slice(i * c, i * c + c) for i, c in zip(at, chunks, strict=True))]
         for at in np.ndindex(*theirs.cdata_shape)
     ]
-    assert empty or theirs.nchunks_initialized == sum((cell != 3).any() for cell in cells)
+    if not empty and "shards" not in options:
+        assert theirs.nchunks_initialized == sum((cell != 3).any() for cell in cells)
 
 
-def test_only_large_chunks_go_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = is_used(monkeypatch)
-    for side, used in ((32, False), (256, True)):
-        a = gpuzarr.create_array(tmp_path / str(side), shape=(512, 512), chunks=(side, side), dtype="f4", device="cpu")
+@pytest.mark.parametrize("shards", [None, (512, 512)])
+def test_only_large_chunks_go_one_by_one(shards: Any, tmp_path: Path) -> None:
+    for side, work in ((32, "batch by batch"), (256, "chunk by chunk")):
+        layout = {"chunks": (side, side), "shards": shards, "dtype": "f4", "device": "cpu"}
+        a = gpuzarr.create_array(tmp_path / str(side), shape=(512, 512), **layout)
         a[...] = np.arange(512 * 512, dtype="f4").reshape(512, 512)
-        assert bool(calls) == used
-    report = a.last_write.asdict()
+        assert a.explain_write().work == work and (work in str(a.explain_write())) == (side == 256)
+    report, files = a.last_write.asdict(), [f for f in (tmp_path / "256" / "c").rglob("*") if f.is_file()]
     assert report["chunks"] == 4 and {"gather", "encode", "store"} <= set(report["seconds"])
-    assert report["stored_bytes"] == sum(f.stat().st_size for f in (tmp_path / "256" / "c").rglob("*") if f.is_file())
+    assert report["stored_bytes"] == sum(f.stat().st_size for f in files) - (4 * 16 + 4 if shards else 0)
+    a[3:7] = 1
+    report = a.last_write.asdict()
+    assert report["chunks"] == 2 and report["old_bytes"] > 0 and "load" in report["seconds"]
 
 
 @pytest.mark.parametrize("fails", [CodecError("no", codec="bytes"), StoreError("no"), KeyboardInterrupt()])
@@ -96,7 +116,7 @@ def test_what_goes_wrong_stops_all_threads(
         right(store, key, data)
 
     if isinstance(fails, CodecError):
-        monkeypatch.setattr(write_cached._Lane, "_turn", refuses_sevens(write_cached._Lane._turn, fails))
+        monkeypatch.setattr(Chain, "encoder", refuses_sevens(Chain.encoder, fails))
     else:
         monkeypatch.setattr(LocalStore, "set", stops)
     values = np.repeat(np.arange(40, dtype="i4"), 6).reshape(40, 6) + 100
@@ -109,21 +129,64 @@ def test_what_goes_wrong_stops_all_threads(
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def refuses_sevens(turn: Any, error: CodecError) -> Any:
-    """`_Lane._turn` of a lane whose codec refuses the chunk that begins with 107."""
+@pytest.mark.parametrize("region", [slice(None), slice(1, 39)], ids=["whole", "partial"])
+@pytest.mark.parametrize("fails", [CodecError("no", codec="bytes"), StoreError("no"), KeyboardInterrupt()])
+def test_what_goes_wrong_leaves_the_old_shards(
+    fails: BaseException, region: slice, every_chunk: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout: dict[str, Any] = {"chunks": (1, 6), "shards": (8, 6), "dtype": "i4", "compressors": None, "device": "cpu"}
+    a = gpuzarr.create_array(tmp_path, shape=(40, 6), **layout)
+    a[...] = 1
+    right = LocalSink.write
 
-    def turned(lane: Any, part: Any) -> None:
-        turn(lane, part)
-        right = lane._encode
+    def stops(sink: LocalSink, data: Any, offset: int) -> None:
+        if bytes(memoryview(data))[:4] == np.int32(107).tobytes():
+            raise fails
+        right(sink, data, offset)
 
-        def encode() -> Any:
-            if lane._chunk.flat[0] == 107:
+    if isinstance(fails, CodecError):
+        monkeypatch.setattr(Chain, "encoder", refuses_sevens(Chain.encoder, fails))
+    else:
+        monkeypatch.setattr(LocalSink, "write", stops)
+    values = np.repeat(np.arange(40, dtype="i4"), 6).reshape(40, 6) + 100
+    with pytest.raises(ChunkError if isinstance(fails, CodecError) else type(fails)) as caught:
+        a[region] = values[region]
+    if isinstance(fails, CodecError):
+        assert caught.value.chunk == (7, 0) and caught.value.codec == "bytes"
+    now = gpuzarr.open_array(tmp_path, device="cpu")[...]
+    for shard, new in zip(now.reshape(5, 8, 6), values.reshape(5, 8, 6), strict=True):
+        assert (shard == 1).all() or (shard[1:-1] == new[1:-1]).all()
+    assert (now[:8] == 1).all()
+    assert not [file for file in tmp_path.rglob(".*") if file.name.endswith((".partial", ".lock"))]
+
+
+def refuses_sevens(right: Any, error: CodecError) -> Any:
+    """`Chain.encoder` of a codec that refuses the chunk that begins with 107."""
+
+    def encoder(chain: Chain, chunk: np.ndarray) -> Any:
+        encode = right(chain, chunk)
+
+        def encoded() -> Any:
+            if chunk.flat[0] == 107:
                 raise error
-            return right()
+            return encode()
 
-        lane._encode = encode
+        return encoded
 
-    return turned
+    return encoder
+
+
+@pytest.mark.parametrize("shards", [None, (4, 6)])
+def test_a_damaged_old_chunk_is_blamed_and_stays(shards: Any, every_chunk: None, tmp_path: Path) -> None:
+    layout: dict[str, Any] = {"chunks": (1, 6), "shards": shards, "dtype": "i4", "compressors": "zstd"}
+    a = gpuzarr.create_array(tmp_path, shape=(8, 6), device="cpu", **layout)
+    a[...] = np.arange(48).reshape(8, 6)
+    file = tmp_path / ("c/0/0" if shards else "c/2/0")
+    damaged = file.read_bytes().replace(b"\x28\xb5\x2f\xfd", b"\x00" * 4)
+    file.write_bytes(damaged)
+    with pytest.raises(ChunkError) as caught:
+        a[2, 1:3] = 5
+    assert caught.value.chunk == (2, 0) and file.read_bytes() == damaged
 
 
 @pytest.mark.parametrize("codec", ["zstd", "blosc"])
@@ -131,7 +194,7 @@ def test_by_address_or_not_the_bytes_are_the_same(codec: str, tmp_path: Path, mo
     """What one thread keeps of a library changes nothing, and neither does one whose functions are not shown."""
     values, files = np.arange(1 << 17, dtype="f4").reshape(4, -1).round(-1), {}
     for name, least in (("alone", 0), ("together", 1 << 40)):
-        monkeypatch.setattr(write_cached, "LEAST", least)
+        monkeypatch.setattr(strategy, "MIN_LONE_CHUNK_BYTES", least)
         a = gpuzarr.create_array(
             tmp_path / name, shape=values.shape, chunks=(1, 1 << 15), dtype="f4", compressors=codec, device="cpu"
         )

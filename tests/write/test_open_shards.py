@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.write import open_shards
+from gpuzarr.write import open_shards, strategy
 from tests.data import Counting, partial_files
 from tests.hardware import host_array, on
 
@@ -42,6 +42,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(LocalStore, "open", opened)
     return found
+
+
+def at_most(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards that may be open at once."""
+    for module in (open_shards, strategy):
+        monkeypatch.setattr(module, "MAX_OPEN_SHARDS", shards)
 
 
 @pytest.mark.parametrize("index_location", ["start", "end"])
@@ -87,7 +93,7 @@ STEPS = st.lists(
 @given(steps=STEPS, most=st.sampled_from([1, 300, 1 << 20]), opened=st.sampled_from([1, 2, 64]), old=st.booleans())
 def test_any_regions_are_as_in_numpy(steps: Any, most: int, opened: int, old: bool, monkeypatch: Any) -> None:
     """Regions that come again, overlap, cover parts of chunks; flushes; more shards than may be open; old chunks."""
-    monkeypatch.setattr(open_shards, "MOST", opened)
+    at_most(opened, monkeypatch)
     a, want = create({}), np.zeros(SHAPE, "i4")
     if old:
         a[...] = want = field()
@@ -154,7 +160,7 @@ def test_an_error_leaves_the_old_shards(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_no_more_shards_are_open_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One region that touches more is written as ever; of several the first ones are closed."""
-    monkeypatch.setattr(open_shards, "MOST", 2)
+    at_most(2, monkeypatch)
     a, values = create(tmp_path), field()
     with a.writer(max_inflight=1) as w:
         w[:, 0:4] = values[:, 0:4]  # three shards

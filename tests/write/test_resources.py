@@ -18,7 +18,9 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
 from gpuzarr.read.memory import parse_bytes
-from gpuzarr.write.write import Writing
+from gpuzarr.stores.local.store import LocalSink, LocalStore
+from gpuzarr.write import batches
+from gpuzarr.write.batches import Batches
 from tests.data import V2, V3, Stop, create, field, partial_files
 from tests.hardware import held, host_array, on
 
@@ -26,7 +28,7 @@ from tests.hardware import held, host_array, on
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("name", [*V3, *V2])
 def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, gpu: Device) -> None:
-    values, batches = field(noise), []
+    values, counts = field(noise), []
     for limit in ("3MiB", 12 << 20):
         create(tmp_path / str(limit), name, gpu)
         a = gpuzarr.open_array(tmp_path / str(limit), device=gpu, mode="r+", memory_limit=limit)
@@ -36,16 +38,16 @@ def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, g
         assert 0 < report["peak_bytes"] <= planned.planned_bytes <= planned.memory_limit == parse_bytes(limit)
         assert report["batches"] == planned.batches and report["write_behind_depth"] == planned.write_behind_depth
         assert report["fetched_bytes"] <= planned.bus_bytes + 16 * report["chunks"] + 4096
-        batches.append(report["batches"])
+        counts.append(report["batches"])
         assert held(gpu) == 0
         a[1:47, :, 3] = on(gpu, values[1:47, :, 3] + 1)  # and where chunks are read first
         report, planned = a.last_write.asdict(), a.explain_write((slice(1, 47), slice(None), 3))
-        assert report["partly_units"] and 0 < report["peak_bytes"] <= planned.planned_bytes <= planned.memory_limit
+        assert report["partial_objects"] and 0 < report["peak_bytes"] <= planned.planned_bytes <= planned.memory_limit
         assert report["batches"] == planned.batches and held(gpu) == 0
         np.testing.assert_array_equal(
             zarr.open_array(tmp_path / str(limit), mode="r")[1:47, :, 3], values[1:47, :, 3] + 1
         )
-    assert batches[0] >= batches[1] >= 3
+    assert counts[0] >= counts[1] >= 3
 
 
 @pytest.mark.parametrize("limit", [1, 100_000])
@@ -65,15 +67,18 @@ def test_a_batch_is_encoded_while_others_are_stored(
     """The first batch is not stored before two more are encoded: who did one after the other would wait for ever."""
     a = create(tmp_path, name, gpu)
     encoded, lock = threading.Semaphore(0), threading.Lock()
-    store, encoding, first = Writing._store_on_threads, Chain.encoding, []
+    encoding, first = Chain.encoding, []
 
-    def storing(self: Writing, *batch: Any) -> None:
-        with lock:
-            is_first = not first
-            first.append(threading.current_thread())
-        if is_first:
-            assert all(encoded.acquire(timeout=20) for _ in range(3)), "nothing is encoded beside it"
-        store(self, *batch)
+    def waiting(store: Any) -> Any:
+        def storing(*arguments: Any) -> None:
+            with lock:
+                is_first = not first
+                first.append(threading.current_thread())
+            if is_first:
+                assert all(encoded.acquire(timeout=20) for _ in range(3)), "nothing is encoded beside it"
+            store(*arguments)
+
+        return storing
 
     def counting(self: Chain, *arguments: Any) -> Any:
         done = encoding(self, *arguments)
@@ -81,7 +86,8 @@ def test_a_batch_is_encoded_while_others_are_stored(
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writing, "_store_on_threads", storing)
+        for place in (LocalStore, LocalSink):
+            patch.setattr(place, "write", waiting(place.write))
         patch.setattr(Chain, "encoding", counting)
         a.set(..., on(gpu, field(True)), memory_limit="16MiB")
     assert a.last_write.asdict()["write_behind_depth"] == 2 and threading.main_thread() not in first
@@ -89,14 +95,15 @@ def test_a_batch_is_encoded_while_others_are_stored(
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])
-@pytest.mark.parametrize("place", ["load", "gather", "_decoded", "_empty", "encode", "_complete", "_store"])
+@pytest.mark.parametrize("place", ["load", "gather", "gathered", "emptiness", "encode", "complete", "store"])
 @pytest.mark.parametrize("name", ["zstd", "sharded"])
 def test_what_goes_wrong_leaves_nothing_behind(
     name: str, place: str, error: type[BaseException], tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = create(tmp_path, name, device)
     a[...] = on(device, field(False))
-    right, calls, lock = getattr(Writing, place), [], threading.Lock()
+    owner: Any = Batches if hasattr(Batches, place) else batches
+    right, calls, lock = getattr(owner, place), [], threading.Lock()
 
     def stops(*arguments: Any) -> Any:
         with lock:
@@ -107,7 +114,7 @@ def test_what_goes_wrong_leaves_nothing_behind(
         return right(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writing, place, stops)
+        patch.setattr(owner, place, stops)
         with pytest.raises(error):
             a.set(..., on(device, field(True)), memory_limit="6MiB")
     assert not device.gpu or held(device) == 0
@@ -160,13 +167,13 @@ def test_reports_and_plans(name: str, tmp_path: Path, device: Device) -> None:
     a[:16] = on(device, field(True)[:16])
     said = a.last_write.asdict()
     assert json.loads(json.dumps(said)) is not None and {"gather", "encode", "store", "call"} <= set(said["seconds"])
-    units = 1 * 1 * 2 if name == "sharded" else 30
-    assert (said["chunks"], said["whole_units"], said["partly_units"], said["locks"]) == (30, units, 0, 0)
+    objects = 1 * 1 * 2 if name == "sharded" else 30
+    assert (said["chunks"], said["whole_objects"], said["partial_objects"], said["locks"]) == (30, objects, 0, 0)
     assert said["value_bytes"] == 16 * 40 * 40 * 4 and said["old_bytes"] == 0
     assert (
         sum(f.stat().st_size for f in tmp_path.rglob("c/**/*") if f.is_file()) >= said["stored_bytes"] or "v2" in name
     )
-    where = device.name if device.gpu else "host"
+    where = device.name if device.gpu else "cpu"
     codec = "zlib" if name == "v2 zlib" else "zstd"
     assert said["codecs"][-1][0].endswith(codec) and said["codecs"][-1][1] == where
     if device.gpu:
@@ -174,8 +181,8 @@ def test_reports_and_plans(name: str, tmp_path: Path, device: Device) -> None:
         assert said["fetched_bytes"] >= said["stored_bytes"] and "over the bus" in str(a.last_write)
     a[4:17, :8] = 3
     said, planned = a.last_write.asdict(), a.explain_write((slice(4, 17), slice(0, 8)))
-    assert (planned.whole_units, planned.partly_units) == (said["whole_units"], said["partly_units"])
-    assert said["partly_units"] == said["locks"] == planned.locks == (4 if name == "sharded" else 6)
+    assert (planned.whole_objects, planned.partial_objects) == (said["whole_objects"], said["partial_objects"])
+    assert said["partial_objects"] == said["locks"] == planned.locks == (4 if name == "sharded" else 6)
     assert said["batches"] == planned.batches and said["old_bytes"] > 0 and said["chunks"] == planned.chunks == 9
     assert planned.codecs == tuple(said["codecs"]) and planned.gpu_encode == "yes" and planned.because == ""
     assert json.loads(json.dumps(planned.asdict())) is not None and f"{planned.locks} locks" in str(planned)
@@ -186,7 +193,7 @@ def test_the_plan_says_why_the_host_encodes(tmp_path: Path, gpu: Device) -> None
     a = create(tmp_path / "a", "host codec", gpu)
     planned = a.explain_write(0)
     assert planned.gpu_encode == "no" and "bz2" in planned.because and planned.because in str(planned)
-    assert planned.codecs[-1][1] == "host"
+    assert planned.codecs[-1][1] == "cpu"
     large = gpuzarr.create_array(
         tmp_path / "b",
         shape=(5 << 20,),
