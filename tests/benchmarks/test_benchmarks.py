@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("zarr")
+from benchmarks import memory
+
 ROOT = Path(__file__).parents[2]
 TINY = {
     "read_local": ["--side", "32"],
@@ -28,7 +30,10 @@ TINY_GPU = {
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_benchmark_runs(name: str, tmp_path: Path) -> None:
+def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is measured in a process for each row: the answer of the first stands for all."""
+    measured, found = memory.extra, []
+    monkeypatch.setattr(memory, "extra", lambda *row: (found or found.append(measured(*row)), found[0])[1])
     output = tmp_path / "results.json"
     import_module(f"benchmarks.{name}").main(["--repeats", "1", "--output", str(output), *TINY[name]])
     results = json.loads(output.read_text())
