@@ -18,9 +18,7 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.stores.local import partial_files as files
-from gpuzarr.stores.local.store import LocalStore
-from tests.data import partial_files
+from tests.data import environ, partial_files
 
 FORK = multiprocessing.get_context("fork")
 KILLS = 100  # of each of two layouts
@@ -93,46 +91,6 @@ a = gpuzarr.open_array(sys.argv[1], mode="r+", device="cpu")
 a[...] = -1
 a.attrs["last"] = 0
 """
-
-
-def environ() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
-    store = LocalStore(str(tmp_path))
-    store.set("a/x", b"1")
-    sink = store.create("b/x")
-    [mine] = partial_files(tmp_path)
-    pid = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout
-    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{pid.strip()}-"))
-    dead.write_bytes(b"half")
-    assert store.names("b") == []
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"from gpuzarr.stores.local.store import LocalStore as S; S({str(tmp_path)!r}).set('b/y', b'2')",
-        ],
-        check=True,
-        env=environ(),
-    )
-    assert partial_files(tmp_path) == [mine]
-    sink.write(b"3", 0)
-    sink.commit()
-    assert store.get("b/x") == b"3" and not partial_files(tmp_path)
-
-
-@pytest.mark.parametrize("fsync", [True, False])
-def test_how_files_take_their_place(fsync: bool, tmp_path: Path) -> None:
-    """New ones, over old ones, never over a folder."""
-    for text in (b"one", b"two"):
-        files.write(str(tmp_path / "file"), text, fsync)
-        assert (tmp_path / "file").read_bytes() == text
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError):
-        files.write(str(tmp_path / "folder"), b"three", fsync)
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def write_rows(path: str, rank: int, workers: int, safe: bool) -> None:
