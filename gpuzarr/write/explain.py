@@ -48,7 +48,7 @@ class WriteExplanation:
     --------
     >>> a = gpuzarr.zeros(8, dtype="uint8", chunks=4, compressors="zstd")
     >>> a.explain_write(slice(2)).asdict()["codecs"]
-    (('bytes', 'host'), ('zstd', 'host'))
+    (('bytes', 'cpu'), ('zstd', 'cpu'))
     """
 
     device: str
