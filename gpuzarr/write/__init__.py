@@ -23,7 +23,8 @@ from gpuzarr.write.batches import Batches
 from gpuzarr.write.chunks import Chunks
 from gpuzarr.write.destinations import ChunkObjects, Destination, ShardObjects
 from gpuzarr.write.open_shards import OpenShards, shards_of
-from gpuzarr.write.strategy import Group, places
+from gpuzarr.write.plan import Group
+from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Assignment, Target
 
 
@@ -77,7 +78,7 @@ def _write_shards(assignment: Assignment, group: Group) -> None:
 def _run(assignment: Assignment, group: Group, destination: Destination) -> None:
     for run in group.runs:
         if run.batches is None:
-            Chunks(assignment, run.parts, run.is_covered, destination).run()
+            Chunks(assignment, run.parts, destination).run()
         else:
             Batches(assignment, run.batches, destination).run()
 

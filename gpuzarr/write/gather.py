@@ -53,12 +53,19 @@ def _memory(loaded: Loaded, assignment: Assignment) -> Any:
 
 
 def _put_old(loaded: Loaded, present: np.ndarray, chunks: Any, assignment: Assignment) -> None:
+    chain, device, old = loaded.chain, assignment.device, loaded.old
     if not present.all():
-        chunks[...] = loaded.chain.spec.fill_value
-    if loaded.old is not None and len(loaded.old):
-        with assignment.target.blamed(loaded.batch.coords[present]):
-            old = loaded.chain.decode(loaded.old, assignment.device)
-        chunks[assignment.device.xp.asarray(np.flatnonzero(present))] = old
+        chunks[...] = chain.spec.fill_value
+    if old is None or not len(old):
+        return
+    which, into = np.flatnonzero(present), None
+    if chain.decodes_in_place(device) and chain.spec.nbytes:
+        sizes = np.full(len(which), chain.spec.nbytes)
+        into = EncodedBatch(chunks.reshape(-1).view(np.uint8), which * chain.spec.nbytes, sizes)
+    with assignment.target.blamed(loaded.batch.coords[present]):
+        decoded = chain.decode(old, device, into)
+    if into is None:
+        chunks[device.xp.asarray(which)] = decoded
 
 
 def emptiness(chunks: Any, assignment: Assignment) -> Callable[[], np.ndarray]:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.indexing.grid import coords_of
+from gpuzarr.write.plan import Group, Plan, Shards
 from gpuzarr.write.shards import Shard
-from gpuzarr.write.strategy import Group, Plan, Shards, chunks_within
+from gpuzarr.write.strategy import chunks_within
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_LOCKED_SHARDS, MAX_OPEN_SHARDS
 
