@@ -75,7 +75,7 @@ def test_a_chunk_that_needs_more_is_written_alone(limit: int, tmp_path: Path, gp
 
 
 @pytest.mark.parametrize("name", ["zstd", "sharded", "host codec"])
-def test_a_wave_is_encoded_while_others_are_stored(
+def test_a_batch_is_encoded_while_others_are_stored(
     name: str, tmp_path: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first batch is not stored before two more are encoded: who did one after the other would wait for ever."""

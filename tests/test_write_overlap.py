@@ -32,7 +32,7 @@ class Watch:
         self.launched: Counter[str] = Counter()
         self.waits: list[tuple[Any, bool]] = []  # what was waited for, and whether it was by the launching thread
         self._fetched: Counter[Any] = Counter()
-        self._waves, self._change = 0, threading.Condition()
+        self._batches, self._change = 0, threading.Condition()
         self._run, self._fetch, self._compress = device.run, device.download_async, device.compress
         self._kernel = device.kernel
         for name in ("run", "download_async", "compress", "kernel"):
@@ -40,7 +40,7 @@ class Watch:
 
     def run(self, load: Any, finish: Any, batches: Any, trace: Any = None) -> None:
         batches = list(batches)
-        self._waves = len(batches)
+        self._batches = len(batches)
         self.launched.clear()
         self._fetched.clear()
         self._run(load, finish, batches, trace)
@@ -66,7 +66,7 @@ class Watch:
         return lambda: (self._wait(kind, number), done())[1]
 
     def _wait(self, kind: Any, batch: int) -> None:
-        name, least = ("fill_differs" if kind is FLAGS else "compress"), min(batch + 2, self._waves)
+        name, least = ("fill_differs" if kind is FLAGS else "compress"), min(batch + 2, self._batches)
         self.waits.append((kind, threading.current_thread() is threading.main_thread()))
         with self._change:
             assert self._change.wait_for(lambda: self.launched[name] >= least, SECONDS), f"{name} of {batch} waits"
@@ -83,7 +83,7 @@ def both(request: pytest.FixtureRequest, gpu: Device) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", ["zstd", "blosc-zstd", "crc32c", "sharded", "transpose", *V2])
-def test_the_next_wave_is_launched_before_the_host_waits(
+def test_the_next_batch_is_launched_before_the_host_waits(
     name: str, both: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = create(tmp_path, name, both)
@@ -165,7 +165,7 @@ def test_a_wait_that_fails_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("name", ["zstd", "crc32c", "sharded"])
-def test_a_wave_that_nvcomp_refuses_is_encoded_on_the_host(
+def test_a_batch_that_nvcomp_refuses_is_encoded_on_the_host(
     name: str, gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if gpu.name != "emulated":

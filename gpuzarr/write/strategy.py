@@ -57,7 +57,7 @@ class Planner:
     def shards(self, found: Sequence[Part], keeps_open: bool) -> Iterator[Group]:
         """Groups of shards. Of shards covered in part, chunks that are covered whole and others are runs of their
         own."""
-        axes, shards = self.layout.axes, shards_of(found, self.layout)
+        axes, shards = self.layout.axes, parts_by_shard(found, self.layout)
         whole = {at: some for at, some in shards.items() if self._is_whole(at, some)}
         opened: dict[tuple[int, ...], list[Part]] = {}
         if keeps_open:
@@ -96,7 +96,7 @@ def chunks_within(layout: Layout, coords: tuple[int, ...]) -> int:
     return prod(min(n, axis.count - i * n) for axis, n, i in sides)
 
 
-def shards_of(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
+def parts_by_shard(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
     """The parts of each shard."""
     made: dict[tuple[int, ...], list[Part]] = {}
     per_object = np.asarray(layout.per_object, np.int64)
