@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-FEW = 32  # rows up to which Python's ints are faster than NumPy's functions
+MAX_PYTHON_ROWS = 32  # up to here Python ints are faster than NumPy's functions
 ALIGNMENT = 256  # bytes, of every chunk in a new encoded batch: enough for vector loads, nvCOMP and GDS
 PACKED = 16  # bytes, to which every chunk of an Unmeasured is aligned
 
@@ -123,7 +123,7 @@ def measured(chunks: Any, device: Any) -> Any:
 def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tuple[np.ndarray, np.ndarray, int]:
     """Pack aligned chunks of these sizes: starts and sizes (int64), and the total number of bytes."""
     sizes = np.asarray(sizes, np.int64)
-    if len(sizes) <= FEW:
+    if len(sizes) <= MAX_PYTHON_ROWS:
         starts, end = [], 0
         for size in sizes.tolist():
             starts.append(end)

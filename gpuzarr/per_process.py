@@ -1,4 +1,4 @@
-"""Values that each process makes for itself: a forked child has no threads of its parent, and finds its locks held."""
+"""Values that each process makes for itself. A forked child has no threads of its parent, and may find locks held."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _ALL: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class PerProcess(Generic[T]):
-    """A `value` made by `make()`, and made anew in a forked child."""
+    """Holder of a `value` from `make()`, which is made anew in a forked child."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make, self.value = make, make()
         _ALL.add(self)
 
     def renew(self) -> None:
-        """Make a new value; who has the old one keeps it."""
+        """Make a new value. Code that already refers to the old one keeps using that."""
         self.value = self._make()
 
 

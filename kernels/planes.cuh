@@ -1,5 +1,5 @@
 // Elements of `WIDTH` bytes from their byte planes: byte j of all elements of a block is plane j.
-// The byte transposes by PRMT are checked by tests/test_kernels.py against NumPy.
+// The byte transposes by PRMT are checked by tests/gpu/test_kernels.py against NumPy.
 #pragma once
 #include "common.cuh"
 

@@ -154,7 +154,7 @@ class Cpu:
     def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
         """Call run(left) on `threads` threads, this one included. `left` is an iterator from which all take items.
 
-        After an error it gives no more. The error of the first item is raised when all threads have ended.
+        After an error it gives no more items. The error of the first item is raised when all threads have ended.
         """
         if threads < 2 or self.threads < 2:
             run(iter(items))

@@ -57,7 +57,7 @@ def _cuda(ordinal: int) -> Device:
 
 
 def release() -> None:
-    """Free what the devices keep for the next read: pinned buffers, scratch, threads and streams.
+    """Free what the devices keep for the next read: pinned buffers, scratch, threads and open files.
 
     Reads in progress keep what they use. The next read makes everything again.
 

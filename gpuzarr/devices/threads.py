@@ -18,10 +18,10 @@ _number = count()
 
 
 class SharedItems:
-    """Items that several threads take in order; after an error nobody takes another.
+    """Items that several threads take in order. After an error no thread takes another.
 
-    Of several errors that of the first item is kept: all items before it were taken, and are done when the threads are.
-    So which error is raised does not depend on which thread was faster.
+    Of several errors that of the first item is kept. All items before it were taken, and are done when the threads have
+    ended, so which error is raised does not depend on which thread was faster.
     """
 
     def __init__(self, items: Iterable[Any]) -> None:
@@ -29,7 +29,7 @@ class SharedItems:
         self._errors: list[tuple[bool, int, BaseException]] = []
 
     def take(self) -> tuple[int, Any]:
-        """The next item and its number; StopIteration where there is none any more."""
+        """The next item, with its number before it. StopIteration if there are no more."""
         with self._lock:
             return next(self._items)
 
@@ -39,7 +39,7 @@ class SharedItems:
             self._items = enumerate(())
 
     def drain(self, run: Callable[[Iterator[Any]], None]) -> None:
-        """Call run(left), where `left` gives the items that this thread gets. An error is kept, see `raise_first`."""
+        """Call run(left), where `left` iterates over the items that this thread takes. An error is kept."""
         left = _Left(self)
         try:
             run(left)
@@ -48,13 +48,13 @@ class SharedItems:
             self._errors.append((isinstance(error, Exception), left.number, error))
 
     def raise_first(self) -> None:
-        """Raise the error of the first item that has one; an interrupt before all others."""
+        """Raise the error of the first item that has one, or before all others an interrupt."""
         if self._errors:
             raise min(self._errors, key=itemgetter(0, 1))[2]
 
 
 class _Left:
-    """The items that one thread gets; `number` is that of the last one."""
+    """Iterator over the items that one thread takes. `number`: that of its last item."""
 
     def __init__(self, shared: SharedItems) -> None:
         self._take, self.number = shared.take, -1

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import FEW
+from gpuzarr.batch import MAX_PYTHON_ROWS
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
@@ -298,7 +298,7 @@ def distinct(coords: np.ndarray, counts: tuple[int, ...]) -> tuple[np.ndarray, n
     """Distinct rows of `coords` (n, ndim), sorted, and the number of each row among them. All are below `counts`."""
     if len(coords) == 1:
         return coords, _FIRST
-    if len(coords) <= FEW:
+    if len(coords) <= MAX_PYTHON_ROWS:
         all_rows = list(map(tuple, coords.tolist()))
         number = {row: i for i, row in enumerate(sorted(set(all_rows)))}
         return np.array(list(number), np.int64), np.array([number[row] for row in all_rows])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpuzarr.batch import FEW
+from gpuzarr.batch import MAX_PYTHON_ROWS
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.indexing.layout import Layout
@@ -85,7 +85,7 @@ class Locator:
 
     def _step(self, coords: np.ndarray, depth: int) -> Step:
         level = self.layout.levels[depth - 1]
-        if len(coords) > FEW:
+        if len(coords) > MAX_PYTHON_ROWS:
             counts, strides = level.steps
             of, within = np.divmod(coords, counts)
             return Step(*distinct(of, self.layout.grids[depth - 1]), within @ strides)
@@ -125,6 +125,6 @@ def _chosen(entries: list[np.ndarray], which: np.ndarray, number: np.ndarray) ->
     """Row `number[i]` of array `which[i]`, for each i."""
     if len(entries) == 1:
         return entries[0][number]
-    if len(which) > FEW:
+    if len(which) > MAX_PYTHON_ROWS:
         return np.stack(entries)[which, number]
     return np.concatenate([entries[i][n : n + 1] for i, n in zip(which.tolist(), number.tolist(), strict=True)])

@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import naming_array
+from gpuzarr.errors import no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
@@ -212,7 +212,6 @@ def write_elements(
         self.write_values(elements, values, self.options.memory_limit if limit is None else limit)
 
 
-@naming_array
 def write_values(
     self: Writes, elements: Selection, values: Any, limit: int | None, open_shards: OpenShards | None = None
 ) -> None:
@@ -223,6 +222,8 @@ def write_values(
     trace, begin = Trace(), time.perf_counter()
     try:
         write(_target(self), elements, values, self.device, limit, trace, open_shards)
+    except MemoryError as error:
+        raise no_memory(self, error) from error
     finally:
         self.locator.indexes.forget()
         nbytes = prod(elements.shape) * self.dtype.itemsize

@@ -39,7 +39,7 @@ class Explanation:
     io
         How bytes come from the store, and why.
     codecs
-        The name of each codec and where it decodes ("host", or the name of the device), in the order of decoding.
+        The name of each codec and where it decodes ("cpu", or the name of the device), in the order of decoding.
     gpu_decode, because
         How much of the codec chain a GPU decodes, "yes", "partly" or "no"; and why not all of it, or "".
 

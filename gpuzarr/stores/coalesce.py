@@ -1,6 +1,6 @@
-"""From the ranges that are wanted to the requests that are read: neighbours in one object become one request.
+"""Plan the requests that fetch some ranges: neighbours in one object become one request.
 
-All of it is array arithmetic; nothing here costs Python work for each range.
+All of it is array arithmetic, without Python work for each range.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpuzarr.batch import FEW
+from gpuzarr.batch import MAX_PYTHON_ROWS
 from gpuzarr.errors import RangeError
 from gpuzarr.stores.contract import MISSING, Ranges, Requests, Store
 
-LARGE = 16 << 10  # bytes of ranges of which each, where there are few, is sooner read than joined with its neighbours
+MAX_JOINED_RANGE_BYTES = 16 << 10  # of a few ranges; larger ones are read sooner than joined with their neighbours
 
 
 def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, most: int) -> Requests:
-    """Resolve every range by the lengths of the objects of `ranges.keys` (MISSING if there is none); join neighbours.
+    """Resolve ranges by the lengths of their objects, and join neighbours. See `Objects.requests`.
 
-    Ranges with at most `gap` bytes between are joined, so long as they begin within `most` bytes.
-    RangeError for a range that reaches beyond its object.
+    `lengths`: bytes of each object of `ranges.keys`, MISSING where there is none. Ranges with at most `gap` bytes
+    between them are joined if they begin within `most` bytes of each other. RangeError for a range beyond its object.
     """
     objects = np.asarray(ranges.objects)
     length = np.array(lengths, np.int64)[objects]
@@ -51,14 +51,14 @@ def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, mos
 
 
 def beyond(store: Store, key: str, length: int, size: int | str, offset: int, number: int) -> RangeError:
-    """The error of range `number`, which reaches beyond its object of `length` bytes."""
+    """RangeError for range `number`, which reaches beyond its object of `length` bytes."""
     problem = f"a range of {size} bytes at offset {offset} reaches beyond it"
     return RangeError(f"{key!r} of {store!r} has {length} bytes: {problem}", number)
 
 
 def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
-    """Whether every range says where it begins and ends, within an object that is there."""
-    if len(sizes) > FEW:
+    """Tell if every range has an offset and a size >= 0 and is within its object."""
+    if len(sizes) > MAX_PYTHON_ROWS:
         return not np.count_nonzero((offsets < 0) | (sizes < 0) | (offsets > length - sizes))
     rows = zip(offsets.tolist(), sizes.tolist(), length.tolist(), strict=True)
     return all(0 <= offset <= end - size <= end for offset, size, end in rows)
@@ -67,16 +67,18 @@ def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
 def _joined(
     objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, lengths: Sequence[int], gap: int, most: int
 ) -> Requests | None:
-    """Neighbours as one; None where there are none. The objects are laid end to end, farther apart than `gap`."""
-    if len(objects) < 2 or len(lengths) == len(objects) or (len(objects) <= FEW and min(sizes.tolist()) > LARGE):
+    """Requests for ranges with neighbours joined; None where there are none."""
+    if len(objects) < 2 or len(lengths) == len(objects):
         return None
-    room = np.maximum(np.array(lengths, np.int64), 0) + gap + 1
-    at = offsets + (room.cumsum() - room)[objects]
+    if len(objects) <= MAX_PYTHON_ROWS and min(sizes.tolist()) > MAX_JOINED_RANGE_BYTES:
+        return None
+    extents = np.maximum(np.array(lengths, np.int64), 0) + gap + 1  # of objects end to end, too far apart to be joined
+    at = offsets + (extents.cumsum() - extents)[objects]
     order = at.argsort(kind="stable")
     at, ends = at[order], (at + sizes)[order]
     if not np.count_nonzero(at[1:] - ends[:-1] <= gap):
         return None
-    first = np.ones(len(at), bool)  # of its request
+    first = np.ones(len(at), bool)  # of the ranges of a request
     first[1:] = at[1:] - np.maximum.accumulate(ends)[:-1] > gap
     begins = at[np.maximum.accumulate(np.where(first, np.arange(len(at)), 0))]
     part = (at - begins) // most

@@ -1,4 +1,36 @@
-"""Where keys and bytes live. The contract is small: read many ranges at once, get one small object, list names."""
+"""Contract of a store: where keys and bytes are. To add a store, implement `Store`, `Objects` and `Sink` in one file.
+
+`gpuzarr.open(store)` takes any object with the members of `Store`; `stores.resolve` makes stores of paths and URLs.
+Read `tests/stores/test_own_store.py` first: it has a complete store over a dict.
+
+How a read uses a store
+-----------------------
+1. `with store.open(keys) as objects`: opens all objects that the read needs.
+2. `objects.versions(known)`, if there are shards: a shard index that is kept from an earlier read is used again if its
+   object has the same version. Other indexes are read like chunks, by steps 3 and 4.
+3. `requests = objects.requests(ranges)`: plans the reads. Their sizes say how much memory the caller must allocate.
+4. `objects.read(requests, into)`: makes them all. A few large chunks are read by `objects.reader` instead, one by one,
+   so that each is decoded while its bytes are in a core's cache.
+5. `objects.changed()`: if an object was replaced meanwhile, the caller drops what it read and begins again at step 1.
+
+Local and remote stores
+-----------------------
+A local store opens files in step 1, learns their lengths there and holds them open, so it sees one version of each.
+
+A remote store makes no request in step 1. It learns lengths and versions (HTTP: ETags) from the answers to reads:
+- Whole objects of unknown length are fetched in `lengths` or `requests`, which must know their sizes, and the bytes are
+  kept for `read`.
+- Other ranges are fetched in `read`. A range that counts from the end of its object needs no length: the request can
+  keep the negative offset. A range beyond its object, or of a missing object, is noticed in the answer.
+- The requests of one call are sent together, at most `threads` at once.
+- Every answer must have the version of the first answer for its object, and the one that `versions` returned, or
+  `changed` is True.
+
+Errors
+------
+A missing object is no error: it has the length MISSING. Anything else that goes wrong is a StoreError that names the
+key and the store, with its cause chained. A range beyond its object is a RangeError (`coalesce.beyond` makes it).
+"""
 
 from __future__ import annotations
 
@@ -11,17 +43,18 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 
-MISSING = -1
+MISSING = -1  # length of an object that does not exist, and size of a range of it
 
-
-Read = tuple[int, int, int, int, int]  # number of an object, offset and bytes of a range; offset there and bytes wanted
+# A range of an object, and the part of it to read: number of the object; offset and bytes of the range, which must be
+# within the object; offset of the part in the range, and bytes of the part.
+Read = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """Many byte ranges: range i is `sizes[i]` bytes at `offsets[i]` of the object `keys[objects[i]]`.
+    """Byte ranges of objects: range i is `sizes[i]` bytes at `offsets[i]` of the object `keys[objects[i]]`.
 
-    A size of -1 means to the end of the object; a negative offset counts from its end.
+    A size of -1 means up to the end of the object. A negative offset counts from its end. Arrays are int64.
     """
 
     keys: Sequence[str]
@@ -33,32 +66,33 @@ class Ranges:
         return len(self.sizes)
 
     def take(self, which: np.ndarray) -> Ranges:
-        """Some of the ranges; the keys stay."""
+        """Select some of the ranges; the keys stay."""
         return Ranges(self.keys, self.objects[which], self.offsets[which], self.sizes[which])
 
     @classmethod
     def whole(cls, keys: Sequence[str]) -> Ranges:
-        """The ranges that are whole objects."""
+        """Ranges that are whole objects, one for each key."""
         n = len(keys)
         return cls(keys, *(_ONE if n == 1 else _all(n)))
 
 
 def _all(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers, offsets and sizes of the ranges that are `n` whole objects."""
+    """`objects`, `offsets` and `sizes` of the ranges that are `n` whole objects."""
     return np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
 
 
-_ONE = _all(1)  # what is asked for most
+_ONE = _all(1)  # the most frequent case
 for _array in _ONE:
     _array.flags.writeable = False
 
 
 @dataclass(frozen=True)
 class Requests:
-    """Reads that fetch some ranges: request j is `sizes[j]` bytes at `offsets[j]` of object `objects[j]`.
+    """Reads that together fetch some ranges: request j is `sizes[j]` bytes at `offsets[j]` of object `objects[j]`.
 
-    It has 0 bytes where the object is missing. `wanted`: the size of each range, MISSING where its object is. Range i
-    lies `skip[i]` bytes into request `within[i]`; both are None where request i is range i.
+    `wanted[i]` is the size of range i, MISSING where its object is missing; a request for a missing object has 0 bytes.
+    Range i is at byte `skip[i]` of request `within[i]`; both are None where request i is range i. Arrays are int64.
+    `coalesce.requests` makes them from ranges and lengths.
     """
 
     objects: np.ndarray
@@ -80,102 +114,127 @@ class Requests:
 
 
 class Sink(Protocol):
-    """A new object that nobody sees until `commit`; after `abort` nothing of it is left. StoreError where it cannot."""
+    """A new object that is written in pieces, and that no reader sees before `commit`.
+
+    Pieces do not overlap, and leave no gap when the object is committed. StoreError, naming the key, where writing
+    fails.
+    """
 
     def write(self, data: Any, offset: int) -> None:
-        """Put bytes (a 1-d uint8 array of the host, or bytes) at `offset`."""
+        """Write bytes, or a 1-d uint8 array of the host, at `offset`. Several threads may write different pieces."""
         ...
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Put the object in the place of the old one, in one step. Called once, after all writes."""
+        ...
 
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        """Discard the object. The old one stays, and nothing of the new one."""
+        ...
 
 
 class Objects(Protocol):
     """Some objects of a store, opened to be read together: `with store.open(keys) as objects`.
 
-    Object i is the one at `keys[i]`. What is read of an object within one `with` is of one version of it, or `changed`
-    tells. Opening makes no request to a remote store: it learns lengths and versions from the answers to reads.
-    Methods may be called by several threads at once. StoreError, naming the key, where an object cannot be read.
+    Object i is the one at `keys[i]`; a key may occur more than once. Inside one `with` block everything that is read of
+    an object is of one version, or `changed` says so. Methods may be called by several threads at once.
     """
 
     keys: Sequence[str]
 
-    def __enter__(self) -> Objects: ...
+    def __enter__(self) -> Objects:
+        """Open the objects. A remote store makes no request here."""
+        ...
 
-    def __exit__(self, *exception: object) -> None: ...
+    def __exit__(self, *exception: object) -> None:
+        """Close them, and free everything that is held for later reads."""
+        ...
 
     def lengths(self) -> Sequence[int]:
-        """Bytes of each object, MISSING where there is none. A store that cannot ask for lengths fetches the objects,
-        and gives them to the reads that follow."""
+        """Bytes of each object, MISSING where there is none.
+
+        A store that cannot ask for lengths fetches the objects here, and keeps them for the reads that follow.
+        """
         ...
 
     def versions(self, known: Sequence[Any]) -> Sequence[Any]:
-        """Version of each object, compared with `==`: another one when the object is. None where the store cannot tell.
+        """Version of each object: any value that differs (`!=`) from that of every other content of the object.
 
-        `known` are the versions that the caller has met before (None: not met). A store that has not heard of an
-        object yet gives back the known one, and `changed` compares it with the answers.
+        None where the store cannot tell versions; then indexes of shards are not kept from read to read. A missing
+        object has a version too, unlike None.
+
+        `known[i]` is the version that the caller knows from an earlier read, or None. A remote store that has no answer
+        about object i yet returns `known[i]`, without a request, and `changed` later compares it with the answers. It
+        is called again after reads, when a remote store knows more.
         """
         ...
 
     def changed(self) -> bool:
-        """Tell if an object is no longer of the version that `versions` gave: then what was read means nothing."""
+        """Tell if an object is not of the version that `versions` returned, or was replaced between reads.
+
+        Then the bytes that were read mean nothing, and the caller opens the objects again. The store must know the new
+        versions in that second `open`, and not return the outdated `known` ones again.
+        """
         ...
 
     def requests(self, ranges: Ranges) -> Requests:
-        """Plan the reads for all ranges, whose `objects` count `keys`; neighbours of one object are joined.
+        """Plan the reads for ranges, whose `objects` count in `keys`: resolve offsets and sizes, and join neighbours.
 
-        RangeError, with the number of the range, for one that reaches beyond its object.
+        RangeError, with the number of the range, for a range beyond its object; a remote store may raise it in `read`.
         """
         ...
 
     def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
-        """Make all reads, as many as possible at once, into host memory: request i into chunk i of `into`.
+        """Make all requests, as many at once as `threads` of `open` allows: request j into chunk j of `into`.
 
-        Returned are the ranges, in that memory; a range whose object does not exist has the size MISSING.
+        The bytes are written to host memory: `into.host`, or `into.data` where that is None. Returns the ranges in that
+        memory (`requests.ranges(into)`); the range of a missing object has the size MISSING.
         """
         ...
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
-        """Get ready for single reads, made one at a time by any thread.
+        """Prepare reads that any thread may make, in any order.
 
         The function that is returned, `fill(i, into)`, makes read i into memory of as many bytes. A remote store sends
-        all requests at once, and `fill` waits for the answer. RangeError, with the number of the read, for one whose
-        range reaches beyond its object.
+        all requests here, and `fill` waits for the answer. RangeError, with the number of the read, for a range beyond
+        its object.
         """
         ...
 
 
 class Store(Protocol):
-    """A store is picklable, has a `repr` that names it, and may be used by many threads at once.
+    """A store of objects (bytes) at keys ("a/b/c", with no slash at either end).
 
-    What writes, an object at a time, leaves the old object or the new one, whatever happens meanwhile. StoreError,
-    naming the key, where the store cannot be written.
+    It is picklable, has a `repr` that names it in messages, and may be used by many threads at once and after a fork.
+    A prefix is "" for everything, or a key, and covers what is below it: "a/b" covers "a/b/c", and not "a/bc".
+
+    Writing an object replaces it in one step: readers see the old one or the new one, also if the process is killed. A
+    store that cannot be written raises StoreError where it is asked to.
     """
 
     @property
     def has_cheap_lengths(self) -> bool:
-        """Whether `Objects.lengths` reads no object."""
+        """True if `Objects.lengths` fetches no object: then lengths are used to estimate the memory of a read."""
         ...
 
     def get(self, key: str) -> bytes | None:
-        """One small object, whole; None where there is none."""
+        """Read one small object, such as a metadata document; None if it is missing."""
         ...
 
     def open(self, keys: Sequence[str], threads: int = 1) -> Objects:
-        """Open some objects, on at most so many threads, which also serve `Objects.read`."""
+        """Open objects to read them together, with at most `threads` reads at once."""
         ...
 
     def why_not_to_device(self) -> str | None:
-        """Tell why objects cannot be read straight into the memory of a GPU; None where they can (`ReadsToDevice`)."""
+        """Say why objects cannot be read straight into the memory of a GPU; None if they can (`ReadsToDevice`)."""
         ...
 
     def names(self, prefix: str) -> list[str]:
-        """The names of files and folders directly under `prefix` ("" or a path without a slash at its end), sorted."""
+        """Names of the objects and folders directly below a prefix, sorted, each once."""
         ...
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Key and bytes of each object under `prefix` ("" or a path without a slash at its end)."""
+        """Key and bytes of every object below a prefix, in any order."""
         ...
 
     def set(self, key: str, data: Any) -> None:
@@ -183,29 +242,33 @@ class Store(Protocol):
         ...
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        """Write objects: key i gets chunk i of the encoded batch, which is in host memory."""
+        """Write objects: key i gets chunk i, `encoded.on_host(i)`. A remote store writes several at once."""
         ...
 
     def create(self, key: str) -> Sink:
-        """An object that is written piece by piece."""
+        """Begin an object that is written in pieces, such as a shard."""
         ...
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; one that is not there is no error."""
+        """Delete objects. A missing one is no error."""
         ...
 
     def delete_prefix(self, prefix: str) -> None:
-        """Delete all objects under `prefix` ("" or a path without a slash at its end)."""
+        """Delete the object at a prefix, if there is one, and all objects below it."""
         ...
 
     def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:
-        """Hold the locks of these keys: nobody else who asks for one of them has it meanwhile."""
+        """Context that holds locks for these keys: meanwhile no other caller is in one for any of them.
+
+        They guard reading, changing and replacing an object. Callers that ask for the same keys in another order must
+        not block each other for ever. A store without locks between processes must still lock between threads.
+        """
         ...
 
 
 class ReadsToDevice(Protocol):
-    """Objects of a store whose `why_not_to_device` is None."""
+    """Addition to `Objects` of a store whose `why_not_to_device` is None."""
 
     def read_to_device(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
-        """Make all reads, as `Objects.read`, into memory of a GPU that nothing uses any more."""
+        """Do as `Objects.read` into `into.data`, memory of a GPU that no stream uses any more."""
         ...

@@ -1,4 +1,4 @@
-"""Any Mapping from keys to bytes: a dict, an open zip or LMDB wrapped as one, another library's mapper."""
+"""Store over a Mapping from keys to bytes: a dict, a zip or LMDB wrapped as one, another library's mapper."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
 MAX_REQUEST_BYTES = 1 << 24
 
 
-_LOCK = PerProcess(threading.RLock)  # of all mappings: a mapping belongs to one process, and is locked shortly
+_LOCK = PerProcess(threading.RLock)  # for all mappings: each is of one process, and locked only for a short time
 
 
 @dataclass(frozen=True, eq=False)
 class MappingStore:
-    """Keys and values of `mapping`, which is not copied. Values: bytes, bytearray, memoryview or a NumPy array.
+    """Objects of `mapping`, which is not copied. Values are bytes, bytearray, memoryview or NumPy arrays.
 
-    Pickling pickles the mapping. Many threads read it at once if it can be read so.
+    Pickling pickles the mapping. It must allow reads by many threads at once.
     """
 
     mapping: Mapping[str, Any]
@@ -47,7 +47,7 @@ class MappingStore:
 
     @property
     def has_cheap_lengths(self) -> bool:
-        """True for a dict; other mappings may have to fetch the values."""
+        """True for a dict. Other mappings may have to fetch values to know their lengths."""
         return isinstance(self.mapping, dict)
 
     def names(self, prefix: str) -> list[str]:
@@ -88,7 +88,7 @@ class MappingStore:
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[MutableMapping[str, Any]]:
-        """The mapping; what a disk or a network behind it refuses inside is a StoreError that names the key."""
+        """Context with the mapping to write to, in which OSError becomes StoreError, naming the key."""
         mapping = self._writable(key)
         try:
             yield mapping
@@ -100,12 +100,13 @@ class MappingStore:
             raise problem from error
 
     def _writable(self, key: str) -> MutableMapping[str, Any]:
+        """The mapping. StoreError, naming the key, if it cannot be changed."""
         if not isinstance(self.mapping, MutableMapping):
             raise StoreError(f"cannot write {key!r} of {self!r}: a {type(self.mapping).__name__} cannot be changed")
         return self.mapping
 
     def value(self, key: str) -> memoryview | None:
-        """The bytes of an object; None if there is none."""
+        """Bytes of an object; None if it is missing. StoreError for a value that is not bytes."""
         try:
             value = self.mapping[key]
         except KeyError:
@@ -121,7 +122,7 @@ class MappingStore:
 
 
 class MappingObjects:
-    """The values of some keys of a MappingStore, each fetched once. See `Objects`."""
+    """Objects of a MappingStore, each fetched once. See `Objects`."""
 
     def __init__(self, store: MappingStore, keys: Sequence[str]) -> None:
         self.keys, self._store = keys, store
@@ -140,11 +141,11 @@ class MappingObjects:
         return [MISSING if value is None else len(value) for value in self._values]
 
     def versions(self, known: Sequence[Any]) -> list[None]:
-        """A mapping cannot tell."""
+        """None each: a mapping has no versions."""
         return [None] * len(self.keys)
 
     def changed(self) -> bool:
-        """Tell that nothing has: the values are held."""
+        """False, because the values are held."""
         return False
 
     def requests(self, ranges: Ranges) -> Requests:
@@ -174,7 +175,7 @@ class MappingObjects:
 
 @dataclass(frozen=True)
 class MappingSink:
-    """A value of a mapping that is being put together."""
+    """A value of a mapping that is written in pieces. See `Sink`."""
 
     store: MappingStore
     key: str

@@ -1,4 +1,4 @@
-"""The store that a user's thing means."""
+"""Make a store of what users pass: a path, a URL, a Mapping."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ REMOTE = "fsspec.get_mapper(url, **storage_options) makes a Mapping that is take
 
 
 def store(thing: Any, storage_options: Any = None) -> Store:
-    """A path, a file:// URL, a Mapping, a store, or zarr-python's LocalStore or StorePath of one, as a store.
+    """Store for a path, a file:// URL, a Mapping, a store, or what zarr-python has in its LocalStore.
 
-    StoreKindError for anything else, and for `storage_options`, which are of remote stores.
+    StoreKindError for anything else, and for `storage_options`, which only remote stores have.
     """
     if storage_options:
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
@@ -45,10 +45,10 @@ def store(thing: Any, storage_options: Any = None) -> Store:
 
 
 def _of_zarr(thing: Any) -> Any:
-    """The folder of a local store of zarr-python; any other thing as it is."""
+    """Folder of a local store of zarr-python. Anything else is returned unchanged."""
     if not type(thing).__module__.startswith("zarr."):
         return thing
-    place = getattr(thing, "store_path", thing)  # of an array or a group
+    place = getattr(thing, "store_path", thing)  # arrays and groups have one
     folder, path = getattr(place, "store", place), getattr(place, "path", "")
     if not hasattr(folder, "root"):
         raise StoreKindError(f"a {type(folder).__name__} of zarr-python is no store here; a store is {ACCEPTED}")
@@ -56,7 +56,7 @@ def _of_zarr(thing: Any) -> Any:
 
 
 def _from_url(text: str) -> str:
-    """The path that a str means."""
+    """Path of a str: that of a file:// URL, or the str itself. StoreKindError for URLs of other schemes."""
     scheme, found, rest = text.partition("://")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.:-]+", scheme):
         return text

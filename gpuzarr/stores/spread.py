@@ -1,4 +1,4 @@
-"""Spread the reads of one call over threads, for what waits for the operating system or a network."""
+"""Spread the reads of one call over threads, for stores that wait for the operating system or a network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from gpuzarr.per_process import PerProcess
 
 MIN_ITEMS_PER_THREAD = 4
-MAX_THREADS = 64  # of all calls together
+MAX_THREADS = 64  # for all calls together
 _POOL = PerProcess(lambda: ThreadPoolExecutor(MAX_THREADS, "gpuzarr read"))
 
 
 def spread(work: Callable[[range], None], n: int, threads: int) -> None:
-    """Call work(part) for parts of range(n), at most `threads` at once; the first error is raised when all are done."""
+    """Call work(part) for parts of range(n), at most `threads` at once. The first error is raised when all are done."""
     threads = min(threads, n // MIN_ITEMS_PER_THREAD)
     if threads < 2:
         work(range(n))

@@ -40,7 +40,7 @@ class WriteExplanation:
         Bytes beyond the value: the limit, and the most that the write is expected to hold. None on a CPU, where
         batches fit its cache.
     codecs
-        The name of each codec and where it encodes ("host", or the name of the device), in the order of encoding.
+        The name of each codec and where it encodes ("cpu", or the name of the device), in the order of encoding.
     gpu_encode, because
         How much of the codec chain a GPU encodes, "yes", "partly" or "no"; and why not all of it, or "".
 

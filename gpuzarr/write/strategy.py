@@ -122,4 +122,4 @@ def bundles(found: Iterable[Part]) -> Iterator[list[Part]]:
 
 def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
     """Each codec's name and where it encodes, in that order."""
-    return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in chain.where_encoded())
+    return tuple((name, device.name if device.gpu and on_gpu else "cpu") for name, on_gpu in chain.where_encoded())

@@ -1,9 +1,8 @@
-"""Files straight into the memory of a GPU, by kvikio, where cuFile really does that (GPUDirect Storage).
+"""Read files straight into the memory of a GPU (GPUDirect Storage), by kvikio, where cuFile really does that.
 
-kvikio is imported only here, and only by who has found a driver. Not yet run on a GPU. kvikio's own POSIX mode
-("compat mode") is never used: reading into pinned memory is what we do ourselves. A kvikio future holds neither its
-buffer nor its file, so both are kept here until it is done; kvikio orders nothing on a stream, so `place` must give
-memory that nobody uses any more.
+kvikio is imported only here, and only after a driver was found. Its POSIX mode ("compat mode") is never used, because
+we read into pinned memory ourselves. A kvikio future holds neither its buffer nor its file, so both are held here until
+it is done. kvikio orders nothing on a stream, so the target must be memory that no stream uses any more.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import Requests
 
-KEPT = 256  # open files: to register one with cuFile takes longer than to read it
-SECONDS = 10.0  # in which another process must have opened a file; most of it is for importing kvikio
+MAX_KEPT_FILES = 256  # that stay open: registering a file with cuFile takes longer than reading it
+TRIAL_SECONDS = 10.0  # for another process to open a file; most of them are for importing kvikio
 _TRIAL = """
 import sys, kvikio, kvikio.defaults
 with kvikio.defaults.set({"compat_mode": kvikio.CompatMode.OFF}):
@@ -34,7 +33,7 @@ with kvikio.defaults.set({"compat_mode": kvikio.CompatMode.OFF}):
 
 @lru_cache(maxsize=256)
 def why_not(root: str) -> str | None:
-    """None where the files of folder `root` can be read straight into the memory of a GPU; else why not. Asked once."""
+    """Say why files of folder `root` cannot be read straight into the memory of a GPU; None if they can. Asked once."""
     if not find_spec("kvikio"):
         return "kvikio is not installed: pip install gpuzarr[cuda13] (or gpuzarr[cuda12])"
     try:
@@ -46,10 +45,10 @@ def why_not(root: str) -> str | None:
         if problem := _tried(path):
             return f"cuFile does not work in {root!r} ({problem})"
         with FILES.open(path):
-            return None  # of a file system that it does not know cuFile would have refused it
+            return None  # cuFile would have refused a file system that it does not support
     except StopIteration:
         return f"there is no file in {root!r}"
-    except Exception as error:  # no libcufile, an old driver, another file system: kvikio raises several kinds
+    except Exception as error:  # no libcufile, an old driver, another file system: kvikio has several kinds
         return f"cuFile does not work in {root!r} ({error})"
 
 
@@ -57,9 +56,10 @@ _FOUND: dict[int, str] = {}  # by file system
 
 
 def _tried(path: str) -> str:
-    """Why another process could not open this file by cuFile; "" if it could. Asked once a file system.
+    """Say why another process could not open this file by cuFile; "" if it could. Asked once for each file system.
 
-    Where cuFile cannot start, opening a file may never return; here it would hold the lock of all files as well.
+    Where cuFile cannot start, opening a file may never return. In this process it would also hold the lock of all
+    files.
     """
     number = os.stat(path).st_dev
     if number not in _FOUND:
@@ -71,24 +71,24 @@ def _opened_apart(path: str) -> str:
     command = [sys.executable, "-c", _TRIAL, path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     try:
-        done = subprocess.run(command, env=environment, timeout=SECONDS, text=True, capture_output=True)
+        done = subprocess.run(command, env=environment, timeout=TRIAL_SECONDS, text=True, capture_output=True)
     except subprocess.TimeoutExpired:
-        return f"it did not open a file within {SECONDS:.0f} seconds"
+        return f"it did not open a file within {TRIAL_SECONDS:.0f} seconds"
     said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     return f"a trial ended with status {done.returncode}: {said}" if done.returncode else ""
 
 
 class Files:
-    """Files that are registered with cuFile, the last used ones kept. Used by many threads."""
+    """Files registered with cuFile, of which the last used ones stay open. Many threads may use it at once."""
 
-    def __init__(self, most: int = KEPT) -> None:
+    def __init__(self, most: int = MAX_KEPT_FILES) -> None:
         self._most = most
-        self._kept: OrderedDict[str, tuple[Any, Any]] = OrderedDict()  # path -> version and file; not in use
+        self._kept: OrderedDict[str, tuple[Any, Any]] = OrderedDict()  # path -> version and file, if it is not in use
         self._lock = threading.Lock()
 
     @contextmanager
     def open(self, path: str) -> Any:
-        """The file, for the caller alone; FileNotFoundError and others as `os.stat`."""
+        """Context with the file, for this caller alone. FileNotFoundError and others as for `os.stat`."""
         status = os.stat(path)
         version = status.st_ino, status.st_size, status.st_mtime_ns
         with self._lock:
@@ -104,7 +104,7 @@ class Files:
 
     def _keep(self, path: str, version: Any, file: Any) -> None:
         with self._lock:
-            old = self._kept.pop(path, None)  # of a thread that had it too
+            old = self._kept.pop(path, None)  # another thread had opened it too
             self._kept[path] = version, file
             closing = [old] if old else []
             while len(self._kept) > self._most:
@@ -113,7 +113,7 @@ class Files:
             other.close()
 
     def clear(self) -> None:
-        """Close those that nobody uses."""
+        """Close all files that are not in use."""
         with self._lock:
             files, self._kept = self._kept, OrderedDict()
         for _, file in files.values():
@@ -125,10 +125,10 @@ _OPENING = threading.Lock()
 
 
 def _registered(path: str) -> Any:
-    """With kvikio's POSIX mode off, so that it fails or is direct.
+    """Open a file with kvikio's POSIX mode off, so that it is read directly or fails.
 
-    That is a setting of the process: one thread at a time, or the one that is done first would put it back too early,
-    and the last one put it back to what the others had set.
+    The mode is a setting of the whole process, so one thread at a time changes it: of two, the first to end would
+    restore it too early, and the second would restore what the first had set.
     """
     import kvikio
     import kvikio.defaults
@@ -138,7 +138,7 @@ def _registered(path: str) -> Any:
 
 
 def read(store: object, paths: Sequence[str], requests: Requests, into: EncodedBatch) -> EncodedBatch:
-    """Read files into `into`, which lies in the memory of a GPU, as `Objects.read` does into that of the host."""
+    """Read files into the memory of a GPU. See `ReadsToDevice`; `paths` are those of the objects."""
     columns = requests.objects.tolist(), requests.offsets.tolist(), requests.sizes.tolist()
     with ExitStack() as files:
         opened: dict[int, Any] = {}
@@ -164,9 +164,9 @@ def read(store: object, paths: Sequence[str], requests: Requests, into: EncodedB
 
 
 def _wait(pending: list[tuple[Any, Any, int, int]]) -> None:
-    """Until nothing is written to the buffers any more, whatever went wrong."""
+    """Wait until nothing is written to the buffers any more, also after an error."""
     for future, *_ in pending:
         try:
             future.get()
-        except Exception:  # the first was raised already
+        except Exception:  # the first error is raised by the caller
             continue

@@ -1,4 +1,4 @@
-"""Locks on objects of a folder, between threads and between processes, by `flock` on a file beside the object."""
+"""Locks on objects of a folder, between threads and processes, by `flock` on a file beside the object."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from io import FileIO
 
-from gpuzarr.stores.local.partial_files import LOCK
+from gpuzarr.stores.local.partial_files import LOCK_SUFFIX
 
 
 class Locked:
-    """`with`: hold the locks of all `paths`. They are taken in order, so that two who want the same never wait for
-    each other. What goes wrong while they are taken does so within `errors`.
+    """Context that holds the locks of all `paths`, which it takes in sorted order, so that no two callers deadlock.
 
-    The kernel frees the locks of a process that dies. No interrupt of this thread leaves one held: an open lock is an
-    object, and no generator, which would keep it open as long as somebody keeps the traceback.
+    Locks are taken inside the context `errors`, which translates OSError. The kernel frees the locks of a process that
+    dies. An interrupt leaves no lock held, even if the traceback is kept: this is a class because a generator, which a
+    traceback refers to, would stay open.
     """
 
     def __init__(self, paths: Sequence[str], errors: AbstractContextManager[None]) -> None:
@@ -35,7 +35,7 @@ class Locked:
         try:
             self._held.close()
         finally:
-            self._held.close()  # if an interrupt came before anything was done
+            self._held.close()  # in case an interrupt came before the first call did anything
 
     def _take(self, lock: str) -> None:
         file = _acquired(lock)
@@ -48,22 +48,24 @@ class Locked:
 
 def _lock(path: str) -> str:
     folder, _, name = path.rpartition("/")
-    return f"{folder}/.{name[:200]}{LOCK}"
+    return f"{folder}/.{name[:200]}{LOCK_SUFFIX}"
 
 
 def _free(lock: str, file: FileIO) -> None:
+    """Unlock, and remove the file."""
     try:
-        os.unlink(lock)  # while it is held: who waits for it sees that it is another file now
+        os.unlink(lock)  # while locked: a caller that waits for it then sees that it is another file
     except FileNotFoundError:
         pass
     finally:
         try:
-            fcntl.flock(file, fcntl.LOCK_UN)  # a child forked meanwhile has the file open too
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
         finally:
             file.close()
 
 
 def _acquired(lock: str) -> FileIO:
+    """Take a lock: wait for it, and again if its file was removed meanwhile."""
     while True:
         file = _opened(lock)
         try:
@@ -85,7 +87,7 @@ def _opened(lock: str) -> FileIO:
 
 
 def _same(file: FileIO, path: str) -> bool:
-    """Whether the open file is still the one of that name."""
+    """Tell if the open file is still the one at this path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """Files of a folder, opened to be read together.
 
-Little else is spent on a small read than its system calls. The files stay open for the whole `with`, so what is read of
-one is one version of it even where somebody replaces it meanwhile. Where they are too many, each is opened for its
-reads alone, and compared with what it was before.
+Files stay open for the whole `with` block, so everything read of one is of one version, even if it is replaced
+meanwhile. If there are too many, each is opened only for its own reads and compared with its version before. A small
+read costs little more than its system calls.
 """
 
 from __future__ import annotations
@@ -26,29 +26,30 @@ from gpuzarr.stores.spread import spread
 if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
-FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe must not make us wait
-NO_FILE = (FileNotFoundError, NotADirectoryError)  # "a/b" where "a" is a file is missing too
-MAX_SEEK_BYTES = 2**31 - 1  # some file systems seek to here, or farther, for the end of a folder
-MAX_OPEN_FILES = 256  # that all reads of the process hold open at once
-NO_VERSION = "missing"  # the version of a file that is not there
+OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a named pipe must not block
+MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
+MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
+MAX_OPEN_FILES = 256  # held by all reads of the process together
+NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
-Row = tuple[int, int, int, int]  # number of the object, start in the target, offset in the file, bytes
+Row = tuple[int, int, int, int]  # a read: number of the object, start in the target, offset in the file, bytes
 
 
 class Permits:
-    """A count of open files that never waits."""
+    """Permits to hold files open. Taking them never waits."""
 
     def __init__(self, number: int = MAX_OPEN_FILES) -> None:
         self.free, self._lock = number, threading.Lock()
 
     def take(self, n: int) -> bool:
-        """Take `n` permits, or none where so many are not free; tell which."""
+        """Take `n` permits if so many are free: tell if they were."""
         with self._lock:
             enough = n <= self.free
             self.free -= n if enough else 0
         return enough
 
     def give(self, n: int) -> None:
+        """Give `n` permits back."""
         with self._lock:
             self.free += n
 
@@ -57,7 +58,7 @@ PERMITS = PerProcess(Permits)
 
 
 class LocalObjects:
-    """The files of some keys of a LocalStore. See `Objects` and `ReadsToDevice`."""
+    """Files of some keys of a LocalStore. See `Objects` and `ReadsToDevice`."""
 
     __slots__ = (
         "_always",
@@ -73,14 +74,14 @@ class LocalObjects:
     )
 
     def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1, always: bool = False) -> None:
-        """`always`: hold the files open whatever others hold."""
+        """`always`: hold the files open without permits."""
         self.keys, self._store, self._threads, self._always = keys, store, threads, always
         self._paths = [store.path(key) for key in keys]
         self._files: list[int] = []
         self._lengths: list[int] = []
         self._versions: list[Version | str] | None = None
         self._permits = 0
-        self._together = always  # all files are open
+        self._together = always  # all files are held open
 
     def __enter__(self) -> LocalObjects:
         count = len(self._paths)
@@ -143,21 +144,22 @@ class LocalObjects:
         return fill
 
     def _spread(self, work: Callable[[range], None], count: int) -> None:
+        """Call work(part) for parts of range(count), on the threads of this object."""
         if self._threads < 2:
             work(range(count))
         else:
             spread(work, count, self._threads)
 
     def _open(self, some: Iterable[int]) -> None:
-        """Open files and tell their lengths, by two system calls each."""
+        """Open files and find their lengths, with two system calls for each."""
         paths, files, lengths, i = self._paths, self._files, self._lengths, 0
         try:
             for i in some:
                 try:
-                    files[i] = file = os.open(paths[i], FLAGS)
-                except NO_FILE:
+                    files[i] = file = os.open(paths[i], OPEN_FLAGS)
+                except MISSING_ERRORS:
                     continue
-                lengths[i] = length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond less than fstat
+                lengths[i] = length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond faster than fstat
                 if length >= MAX_SEEK_BYTES and not S_ISREG(os.fstat(file).st_mode):
                     raise StoreError(f"{self.keys[i]!r} of {self._store!r} is not a file")
         except StoreError:
@@ -166,6 +168,7 @@ class LocalObjects:
             raise as_store_error(error, "read", self.keys[i], self._store) from error
 
     def _look(self, some: Iterable[int]) -> None:
+        """Find the lengths of files that are not opened."""
         for i in some:
             self._lengths[i] = self._store.length(self.keys[i])
 
@@ -181,6 +184,7 @@ class LocalObjects:
             return NO_VERSION
 
     def _fill(self, rows: Iterable[Row], into: memoryview) -> None:
+        """Read from open files into `into`."""
         number = 0
         try:
             for number, start, offset, size in rows:
@@ -194,7 +198,7 @@ class LocalObjects:
             raise as_store_error(error, "read", self.keys[number], self._store) from error
 
     def _fill_rest(self, number: int, into: memoryview, offset: int, done: int) -> None:
-        """Read what a short read left; one system call reads less than 2 GiB."""
+        """Read the rest after a short read: one system call reads less than 2 GiB."""
         while done < len(into):
             more = os.preadv(self._files[number], (into[done:],), offset + done)
             if not more:
@@ -203,7 +207,7 @@ class LocalObjects:
             done += more
 
     def _fill_one_by_one(self, rows: Iterable[Row], into: memoryview) -> None:
-        """Do as `_fill` for files that are not open."""
+        """Read from files that are not held open. StoreError for one that was changed."""
         for number, some in groupby(rows, key=itemgetter(0)):
             with LocalObjects(self._store, [self.keys[number]], always=True) as one:
                 is_same = self._versions is None or self._versions[number] == one._version(0)
@@ -213,5 +217,5 @@ class LocalObjects:
 
 
 def version_of(status: os.stat_result) -> Version:
-    """Tell a file from others by its number, its length, and the time when it was written."""
+    """Version of a file: its inode, size and time of modification (ns)."""
     return status.st_ino, status.st_size, status.st_mtime_ns

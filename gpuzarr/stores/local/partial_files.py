@@ -1,8 +1,8 @@
-"""How files are written: first under another name beside their place, then renamed, so that nobody sees a half.
+"""Write files under another name beside their place, then rename them, so that no reader sees half a file.
 
-The other name is `.NAME.HOST-PID-NUMBER.partial`. No key of Zarr begins with a dot and ends so. What a killed
-process left is removed by the next one that writes to the folder. Numbers begin at the time at which a process does
-(microseconds), so that one with the same id, as a container has that is started again, takes none that was taken.
+The other name is `.NAME.HOST-PID-NUMBER.partial`. No key of Zarr begins with a dot and ends so. Files that a killed
+process left are removed by the next process that writes to the folder. Numbers begin at the start time of the process
+in microseconds, so that a later process with the same id, as in a restarted container, uses other names.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from zlib import crc32
 
 from gpuzarr.per_process import PerProcess
 
-SUFFIX = ".partial"
-LOCK = ".lock"
-OLD = 24 * 3600  # seconds after which a partial file of another machine is nobody's any more
-SEEN_MOST = 1 << 16  # folders remembered
+PARTIAL_SUFFIX = ".partial"
+LOCK_SUFFIX = ".lock"
+MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # older partial files of other machines are leftovers
+MAX_SEEN_FOLDERS = 1 << 16  # remembered as free of leftovers
 _seen: set[str] = set()
 
 
 class _Process:
-    """The numbers of this process's partial files, and a lock for those who look for leftovers."""
+    """Numbers for this process's partial files, and a lock for the search for leftovers."""
 
     def __init__(self) -> None:
         self.first = time.time_ns() // 1000
@@ -39,44 +39,44 @@ PROCESS = PerProcess(_Process)
 
 
 def hidden(name: str) -> bool:
-    """Whether a file is a partial one or a lock."""
-    return name[:1] == "." and name.endswith((SUFFIX, LOCK))
+    """Tell if a file is a partial one or a lock, which stores do not list."""
+    return name[:1] == "." and name.endswith((PARTIAL_SUFFIX, LOCK_SUFFIX))
 
 
 class PartialFile:
-    """A new file for `path` that nobody sees until `commit`. OSError where it cannot be."""
+    """A new file for `path`, which is not visible there before `commit`. OSError where it cannot be written."""
 
     def __init__(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
         own = f"{_host()}-{os.getpid()}-{next(PROCESS.value.numbers)}"
-        self.path, self._partial = path, f"{folder}/.{name[:180]}.{own}{SUFFIX}"
+        self.path, self._partial = path, f"{folder}/.{name[:180]}.{own}{PARTIAL_SUFFIX}"
         if folder not in _seen:
             prepare(folder)
         try:
             self._file = self._opened(folder)
         except OSError:
             raise
-        except BaseException:  # this thread was interrupted, maybe when the file was there
+        except BaseException:  # an interrupt, perhaps when the file existed already
             remove([self._partial])
             raise
 
     def _opened(self, folder: str) -> FileIO:
-        """An object, no number: it is closed even where an interrupt loses it."""
+        """The new file, as an object and not a number, so that it is closed even if an interrupt loses it."""
         try:
             return FileIO(self._partial, "xb")
-        except FileNotFoundError:  # somebody removed the folder since
+        except FileNotFoundError:  # the folder was removed meanwhile
             _make(folder)
             return FileIO(self._partial, "xb")
 
     def write(self, data: Any, offset: int) -> None:
-        """Put bytes at `offset`."""
+        """Write bytes at `offset`."""
         data, file = memoryview(data), self._file.fileno()
         while len(data):
             done = os.pwrite(file, data, offset)
             data, offset = data[done:], offset + done
 
     def commit(self, fsync: bool) -> None:
-        """Let the file take its place; with `fsync` it is on the disk before that, and the new name after it."""
+        """Rename the file to its place. With `fsync` its bytes are on the disk before that, and its name after it."""
         try:
             if fsync:
                 os.fsync(self._file.fileno())
@@ -89,7 +89,7 @@ class PartialFile:
             sync_folder(self.path.rpartition("/")[0])
 
     def abort(self) -> None:
-        """Leave nothing behind."""
+        """Remove the file."""
         try:
             self._file.close()
         finally:
@@ -97,7 +97,7 @@ class PartialFile:
 
 
 def write(path: str, data: Any, fsync: bool = False) -> None:
-    """The new file at `path`, of these bytes."""
+    """Write a file of these bytes to `path`."""
     file = PartialFile(path)
     try:
         file.write(data, 0)
@@ -108,7 +108,7 @@ def write(path: str, data: Any, fsync: bool = False) -> None:
 
 
 def remove(paths: Sequence[str]) -> None:
-    """Remove files; one that is not there is no error."""
+    """Remove files. A missing one is no error."""
     for path in paths:
         try:
             os.unlink(path)
@@ -117,7 +117,7 @@ def remove(paths: Sequence[str]) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder and all in it, or a file. Locks stay: somebody holds them, or will take them next."""
+    """Remove a folder and everything in it, or a file. Locks stay, because they are in use."""
     try:
         with os.scandir(path) as entries:
             found = list(entries)
@@ -126,7 +126,7 @@ def remove_tree(path: str) -> None:
     except NotADirectoryError:
         return remove([path])
     for entry in found:
-        if entry.name[:1] == "." and entry.name.endswith(LOCK):
+        if entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX):
             continue
         if entry.is_dir(follow_symlinks=False):
             remove_tree(entry.path)
@@ -141,6 +141,7 @@ def remove_tree(path: str) -> None:
 
 
 def sync_folder(folder: str) -> None:
+    """Flush the names in a folder to the disk."""
     file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
@@ -149,20 +150,20 @@ def sync_folder(folder: str) -> None:
 
 
 def prepare(folder: str) -> None:
-    """Make a folder, or remove what dead processes left in it; it is looked through once a process."""
+    """Make a folder, or remove leftovers of dead processes from it. Each process searches a folder once."""
     with PROCESS.value.cleaning:
-        if len(_seen) > SEEN_MOST:
+        if len(_seen) > MAX_SEEN_FOLDERS:
             _seen.clear()
         _seen.add(folder)
     try:
         with os.scandir(folder) as entries:
-            left = [entry.path for entry in entries if entry.name.endswith(SUFFIX) and _dead(entry)]
+            left = [entry.path for entry in entries if entry.name.endswith(PARTIAL_SUFFIX) and _dead(entry)]
     except FileNotFoundError:
         return _make(folder)
-    except (NotADirectoryError, PermissionError):  # who may not look may still be allowed to write
+    except (NotADirectoryError, PermissionError):  # a folder that cannot be listed may still be writable
         return
     for path in left:
-        with suppress(OSError):  # another user's, in a folder where these stay
+        with suppress(OSError):  # a file of another user, in a folder where only the owner removes it
             os.unlink(path)
 
 
@@ -176,16 +177,16 @@ def _make(folder: str) -> None:
 
 
 def _dead(entry: os.DirEntry[str]) -> bool:
-    """Whether the process that made a partial file is gone: known of this machine, else by the file's age."""
+    """Tell if the process that made a partial file has ended: asked on this machine, else judged by the file's age."""
     if entry.name[:1] != ".":
         return False
-    host, _, rest = entry.name[: -len(SUFFIX)].rpartition(".")[2].partition("-")
+    host, _, rest = entry.name[: -len(PARTIAL_SUFFIX)].rpartition(".")[2].partition("-")
     pid, _, number = rest.partition("-")
     if host == _host() and pid == str(os.getpid()) and number.isdecimal():
         return int(number) < PROCESS.value.first
     try:
         if host != _host() or not pid.isdecimal():
-            return time.time() - entry.stat().st_mtime > OLD
+            return time.time() - entry.stat().st_mtime > MAX_PARTIAL_AGE_SECONDS
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
@@ -196,7 +197,7 @@ def _dead(entry: os.DirEntry[str]) -> bool:
 
 @cache
 def _host() -> str:
-    """A short name of this machine (and of its namespace of processes)."""
+    """Short name of this machine and its namespace of process ids."""
     try:
         space = os.readlink("/proc/self/ns/pid")
     except OSError:

@@ -1,4 +1,4 @@
-"""A folder of files."""
+"""Store in a folder of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuzarr.errors import StoreError, as_store_error
 from gpuzarr.stores.contract import MISSING
 from gpuzarr.stores.local import gds, locks
 from gpuzarr.stores.local import partial_files as files
-from gpuzarr.stores.local.objects import NO_FILE, LocalObjects
+from gpuzarr.stores.local.objects import MISSING_ERRORS, LocalObjects
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class LocalStore:
     def names(self, prefix: str) -> list[str]:
         try:
             return sorted(name for name in os.listdir(self.path(prefix)) if not files.hidden(name))
-        except NO_FILE:
+        except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
             raise as_store_error(error, "read", prefix, self) from error
@@ -84,7 +84,7 @@ class LocalStore:
         for folder, _, names in os.walk(self.path(prefix)):
             below = os.path.relpath(folder, self.root)
             for key in [f"{below}/{name}".removeprefix("./") for name in names if not files.hidden(name)]:
-                if (size := self.length(key)) != MISSING:  # nobody has deleted it meanwhile
+                if (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
                     yield key, size
 
     def set(self, key: str, data: Any) -> None:
@@ -113,7 +113,7 @@ class LocalStore:
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:
-        """What the operating system refuses inside is a StoreError that names the key."""
+        """Context in which errors of the operating system become StoreError, naming the key."""
         try:
             yield
         except StoreError:
@@ -122,10 +122,10 @@ class LocalStore:
             raise as_store_error(error, "write", key, self) from error
 
     def length(self, key: str) -> int:
-        """Bytes of an object, MISSING if there is none."""
+        """Bytes of an object, MISSING if there is none. StoreError for a folder."""
         try:
             status = os.stat(self.path(key))
-        except NO_FILE:
+        except MISSING_ERRORS:
             return MISSING
         except (OSError, ValueError) as error:
             raise as_store_error(error, "read", key, self) from error
@@ -134,6 +134,7 @@ class LocalStore:
         return status.st_size
 
     def path(self, key: str) -> str:
+        """Path of the file for a key. StoreError for a key that leads out of the folder."""
         if key[:1] == "/" or (".." in key and ".." in key.split("/")):
             raise StoreError(f"the key {key!r} leads out of {self!r}")
         return f"{self.root}/{key}"
@@ -141,7 +142,7 @@ class LocalStore:
 
 @dataclass(frozen=True)
 class LocalSink:
-    """A file of a LocalStore that is being written."""
+    """A file of a LocalStore that is written in pieces. See `Sink`."""
 
     store: LocalStore
     key: str
