@@ -109,8 +109,8 @@ def measure(path: Path, values: np.ndarray, choice: list[Reader], repeats: int) 
 def where(path: Path, device: str) -> str:
     """What runs where, as `explain` says it."""
     plan = gpuzarr.open_array(path, device=device).explain()
-    on_gpu = [name for name, place in plan.codecs if place != "host"]
-    on_host = [name for name, place in plan.codecs if place == "host"]
+    on_gpu = [name for name, place in plan.codecs if place != "cpu"]
+    on_host = [name for name, place in plan.codecs if place == "cpu"]
     if not on_gpu:
         return f"all on the CPU (GPU decode: {plan.gpu_decode})"
     return f"GPU: {' '.join(on_gpu)}" + (f"; CPU: {' '.join(on_host)}" if on_host else "")

@@ -12,7 +12,9 @@ from pathlib import Path
 from benchmarks.suite import PYTEST, TELLING
 
 LEFT = "{seconds}"  # in a command: the seconds that it may measure for
-KERNEL_TESTS = tuple(f"tests/test_{name}.py" for name in ("kernels", "kernels_encode", "place", "planes", "bit_planes"))
+KERNEL_TESTS = tuple(
+    f"tests/gpu/test_{name}.py" for name in ("kernels", "kernels_encode", "place", "planes", "bit_planes")
+)
 SHARED = (  # tests of kernels with shared memory, the only ones in which racecheck looks for races
     *("bitshuffle", "bitunshuffle", "crc32", "adler32", "compacted", "blosc"),
     *("rows_and_tiles", "directions_and_steps", "many_blocks", "comes_round", "any_selection"),

@@ -7,11 +7,7 @@ into `ChunkError`, which says where the chunk is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar
-
-Method = TypeVar("Method", bound=Callable[..., Any])
+from typing import Any
 
 
 class GpuZarrError(Exception):
@@ -145,16 +141,6 @@ def _chunk_error(problem: str, store: str, array: str, chunk: tuple[int, ...], k
     return ChunkError(problem, store=store, array=array, chunk=chunk, key=key, codec=codec)
 
 
-def naming_array(method: Method) -> Method:
-    """Make a method of an array raise NoMemoryError, which names the array, in place of any MemoryError."""
-
-    @wraps(method)
-    def run(self: Any, *args: Any, **options: Any) -> Any:
-        try:
-            return method(self, *args, **options)
-        except MemoryError as error:
-            if isinstance(error, GpuZarrError):
-                raise
-            raise NoMemoryError(f"no memory for {self!r}: {error}") from error
-
-    return run  # type: ignore[return-value]
+def no_memory(array: object, error: MemoryError) -> MemoryError:
+    """The NoMemoryError, which names the array, to raise for a MemoryError; an error of gpuzarr as it is."""
+    return error if isinstance(error, GpuZarrError) else NoMemoryError(f"no memory for {array!r}: {error}")

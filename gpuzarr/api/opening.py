@@ -135,7 +135,7 @@ def _check_new(new: dict[str, Any], mode: Mode) -> None:
 
 
 def _writable(config: Any) -> Any:
-    from gpuzarr.write.strategy import Writable
+    from gpuzarr.write.target import Writable
 
     return Writable.of(config)
 

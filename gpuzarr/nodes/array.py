@@ -15,7 +15,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import ReadOnlyError, SelectionError, naming_array
+from gpuzarr.errors import ReadOnlyError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
@@ -32,7 +32,7 @@ from gpuzarr.stores.contract import Store
 
 if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport
-    from gpuzarr.write.strategy import Writable
+    from gpuzarr.write.target import Writable
 
 DEFAULT = Options()
 MAX_ITERATED_BYTES = 64 << 20  # of the rows that an iteration holds
@@ -256,7 +256,8 @@ class Array:
     explain = reading.explain
 
     def __getitem__(self, selection: Any) -> Any:
-        return self.basic[selection]
+        fields, rest = select.fields(selection)
+        return self.read_elements(select.basic(rest, self.shape), fields)
 
     @property
     def oindex(self) -> Indexer:
@@ -300,7 +301,6 @@ class Array:
     def _indexer(self, normalize: Callable[[Any], Selection]) -> Indexer:
         return Indexer(normalize, self.read_elements, self.write_elements)
 
-    @naming_array
     def read_elements(
         self,
         elements: Selection,
@@ -314,12 +314,16 @@ class Array:
             raise SelectionError("fields of a structured array cannot be read into `out`")
         with self.device.on(stream):
             shape, dtype = elements.shape, self.dtype
-            result = self.device.array(shape, dtype) if out is None else as_out(out, shape, dtype, self.device)
+            given = None if out is None else as_out(out, shape, dtype, self.device)
             trace, begin = Trace(), time.perf_counter()
             try:
+                result = self.device.array(shape, dtype) if given is None else given
                 read(self, elements, result, self.device, options or self.options, trace)
+            except MemoryError as error:
+                raise no_memory(self, error) from error
             finally:
-                self.last_read = ReadReport(self.device, trace, result.nbytes, time.perf_counter() - begin)
+                nbytes = prod(shape) * dtype.itemsize
+                self.last_read = ReadReport(self.device, trace, nbytes, time.perf_counter() - begin)
         if fields is not None:
             result = result[checked_fields(fields, dtype)]
         return result if self.device.gpu or result.shape or out is not None else result[()]

@@ -15,7 +15,7 @@ from gpuzarr.errors import MetadataError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.write.strategy import Writable
+from gpuzarr.write.target import Writable
 
 
 def create_array(

@@ -20,7 +20,7 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 
 if TYPE_CHECKING:
-    from gpuzarr.write.strategy import Writable
+    from gpuzarr.write.target import Writable
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import naming_array
+from gpuzarr.errors import no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gpuzarr.write.explain import WriteExplanation
     from gpuzarr.write.open_shards import OpenShards
     from gpuzarr.write.report import WriteReport
-    from gpuzarr.write.strategy import Target, Writable
+    from gpuzarr.write.target import Target, Writable
     from gpuzarr.write.writer import Writer
 
 
@@ -154,7 +154,7 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     >>> a[:, 0]
     array([0, 1, 2, 3])
     """
-    from gpuzarr.write.writer import open_writer
+    from gpuzarr.write.writer import Writer
 
     def accept(selection: Any, value: Any) -> tuple[Selection, Any]:
         elements = select.basic(selection, self.shape)
@@ -166,7 +166,7 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     def write(elements: Selection, values: Any, opened: OpenShards) -> None:
         self.write_values(elements, values, limit, opened)
 
-    return open_writer(lambda: _target(self), accept, write, most, self.device)
+    return Writer(accept, write, _target(self).layout, most, self.device)
 
 
 def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
@@ -193,7 +193,7 @@ def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
     --------
     >>> a = gpuzarr.zeros((4, 4), chunks=(2, 2))
     >>> explanation = a.explain_write(slice(3))
-    >>> explanation.chunks, explanation.whole_units, explanation.partly_units
+    >>> explanation.chunks, explanation.whole_objects, explanation.partial_objects
     (4, 2, 2)
     """
     from gpuzarr.write.explain import explain_write as explained
@@ -212,17 +212,18 @@ def write_elements(
         self.write_values(elements, values, self.options.memory_limit if limit is None else limit)
 
 
-@naming_array
 def write_values(
     self: Writes, elements: Selection, values: Any, limit: int | None, open_shards: OpenShards | None = None
 ) -> None:
     """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer."""
+    from gpuzarr.write import write
     from gpuzarr.write.report import WriteReport
-    from gpuzarr.write.write import write
 
     trace, begin = Trace(), time.perf_counter()
     try:
         write(_target(self), elements, values, self.device, limit, trace, open_shards)
+    except MemoryError as error:
+        raise no_memory(self, error) from error
     finally:
         self.locator.indexes.forget()
         nbytes = prod(elements.shape) * self.dtype.itemsize
@@ -236,7 +237,7 @@ def _to_write(self: Writes, value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _target(self: Writes) -> Target:
-    from gpuzarr.write.strategy import Target, Writable
+    from gpuzarr.write.target import Target, Writable
 
     options = self.writable or Writable()
     return Target(self.store, self.path, self.layout, options.safe, options.write_empty_chunks)

@@ -39,7 +39,7 @@ class Explanation:
     io
         How bytes come from the store, and why.
     codecs
-        The name of each codec and where it decodes ("host", or the name of the device), in the order of decoding.
+        The name of each codec and where it decodes ("cpu", or the name of the device), in the order of decoding.
     gpu_decode, because
         How much of the codec chain a GPU decodes, "yes", "partly" or "no"; and why not all of it, or "".
 
@@ -83,9 +83,14 @@ class Explanation:
 
 def gpu_decode(layout: Layout, chain: Chain | None = None) -> tuple[str, str]:
     """Whether a GPU decodes the chunks: "yes", "partly" or "no", and why."""
+    return on_gpu(layout, (chain or layout.chain(layout.spec.shape)).host_steps)
+
+
+def on_gpu(layout: Layout, host_steps: tuple[int, str | None]) -> tuple[str, str]:
+    """Whether a GPU does what a chain does: "yes", "partly" or "no", and why. `host_steps`: as a chain says."""
     if not fits_gpu(layout.spec.dtype):
         return "no", f"CuPy has no dtype {layout.spec.dtype}"
-    crossing, why = (chain or layout.chain(layout.spec.shape)).host_steps
+    crossing, why = host_steps
     return ("yes", "") if why is None else ("partly" if crossing > 1 else "no", why)
 
 

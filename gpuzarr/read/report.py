@@ -119,4 +119,4 @@ class ReadReport:
             f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
         ]
         bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"
-        return told(head, self.device, said, bus, "unusual chunks, decoded on the host")
+        return told(head, self.device, said, bus, "unusual chunks, decoded by the CPU")

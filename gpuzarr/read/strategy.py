@@ -166,4 +166,4 @@ def _posix(why: str, options: Options, device: Device) -> tuple[bool, str]:
 
 def places(chain: Chain, device: Device) -> tuple[tuple[str, str], ...]:
     """Each codec's name and where it decodes, in that order."""
-    return tuple((name, device.name if device.gpu and on_gpu else "host") for name, on_gpu in reversed(chain.where()))
+    return tuple((name, device.name if device.gpu and on_gpu else "cpu") for name, on_gpu in reversed(chain.where()))

@@ -57,7 +57,7 @@ def beyond(store: Store, key: str, length: int, size: int | str, offset: int, nu
 
 
 def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
-    """Tell if every range has an offset and a size >= 0 and is within its object."""
+    """Return True if every range has an offset and a size >= 0 and is within its object."""
     if len(sizes) > MAX_PYTHON_ROWS:
         return not np.count_nonzero((offsets < 0) | (sizes < 0) | (offsets > length - sizes))
     rows = zip(offsets.tolist(), sizes.tolist(), length.tolist(), strict=True)

@@ -1,142 +1,147 @@
-"""Large chunks on a CPU: each is gathered, encoded and stored while it lies in its core's cache.
+"""Write chunk by chunk, on a CPU: each thread takes the next chunk, gathers, encodes and stores it.
 
-Several threads take chunk after chunk. What chunks share is made beforehand, so that little is done for each but to
-move and encode its bytes: the chunk before has pushed the interpreter out of the cache, and other threads wait for it.
+So a chunk stays in its core's cache. What chunks share is made beforehand, so that little is done for each but to move
+and encode its bytes: the chunk before has pushed the interpreter out of the cache, and other threads wait for it.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec
-from gpuzarr.devices.trace import Trace
+from gpuzarr.devices.cpu import CPU, Cpu
 from gpuzarr.empty_chunk import empty_test
-from gpuzarr.errors import CHUNK_FAULTS
-from gpuzarr.indexing.grid import ChunkBlock
-from gpuzarr.indexing.layout import Layout
-from gpuzarr.write.strategy import Batch, Target
+from gpuzarr.indexing.grid import ChunkBlock, Part
+from gpuzarr.read.fetch import Fetched, Memory, fetch
+from gpuzarr.write.destinations import Destination
+from gpuzarr.write.target import Assignment
+from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS
 
-LEAST = 1 << 17  # bytes of a chunk; more of smaller ones are gathered and encoded at once
-Cell = tuple[
-    Batch, ChunkBlock, int, str, Any
-]  # of a chunk: its batch, box, number in the batch, key, elements in the value
-
-
-def fits(batch: Batch, spec: ChunkSpec) -> bool:
-    """Whether a batch can be written so: large chunks, covered whole, each of them an object."""
-    alone = batch.covered and batch.shards[0] is None and (spec.nbytes or 0) >= LEAST
-    return alone and all(isinstance(part, ChunkBlock) and part.sliced for part in batch.parts)
+# A part of the selection and the number of the chunk there; the elements of the value (None: the part gathers them);
+# where the chunk is stored
+Chunk = tuple[Part, int, Any, Any]
 
 
-def write_cached(
-    target: Target, layout: Layout, batches: Sequence[Batch], value: Any, device: Any, trace: Trace
-) -> None:
-    """Gather, encode and store all chunks of batches that `fits`, on a thread a core and `record.behind` more.
+@dataclass(frozen=True)
+class Chunks:
+    """Write the chunks of these parts, all of them covered whole, or all in part: then the old ones are read first."""
 
-    ChunkError for the first that cannot be encoded; then no other is begun.
-    """
-    trace.count(batches=len(batches))
-    work = _Feed(_cells(layout, batches, value))
-    threads = min(
-        device.threads + trace.write_behind_depth, sum(len(part) for batch in batches for part in batch.parts)
-    )
-    lanes = [_Lane(target, layout, device, trace) for _ in range(threads)]
-    try:
-        device.each(lambda lane: lane.run(work), lanes, threads)
-    except BaseException:
-        work.stop()  # nobody may know of a lane that was begun when this thread was interrupted
-        raise
+    assignment: Assignment
+    parts: tuple[Part, ...]
+    is_covered: bool
+    destination: Destination
 
+    def run(self) -> None:
+        """Write all of them. ChunkError for the first that cannot be encoded; then no other is begun."""
+        device, trace, chunks = self.assignment.device, self.assignment.trace, sum(map(len, self.parts))
+        trace.count(batches=chunks)
+        device.share(self._write_some, self._chunks(), min(device.threads + trace.write_behind_depth, chunks))
 
-class _Feed:
-    """An iterator that several threads take from; when one of them fails, there is no more for the others."""
+    def _chunks(self) -> Iterator[Chunk]:
+        for large in self.parts:
+            for part in large.split(MAX_LISTED_CHUNKS):
+                slots = self.destination.slots(part)
+                if self.is_covered and isinstance(part, ChunkBlock) and part.sliced:
+                    for number, (values, slot) in enumerate(zip(part.cells(self.assignment.value), slots, strict=True)):
+                        yield part, number, values, slot
+                else:
+                    single: Iterator[Part] = part.split(1)
+                    for one, slot in zip(single, slots, strict=True):
+                        yield one, 0, None, slot
 
-    def __init__(self, items: Iterator[Cell]) -> None:
-        self._items, self._lock = items, threading.Lock()
-
-    def __iter__(self) -> Iterator[Cell]:
-        return self
-
-    def __next__(self) -> Cell:
-        with self._lock:
-            return next(self._items)
-
-    def stop(self) -> None:
-        with self._lock:
-            self._items = iter(())
+    def _write_some(self, left: Iterator[Chunk]) -> None:
+        """Do the part of one thread: all that the others leave."""
+        worker = Worker(self.assignment, self.destination, self.is_covered)
+        with self.assignment.device.scratch_scope():
+            for chunk in left:
+                worker.write(chunk)
+        worker.report()
 
 
-def _cells(layout: Layout, batches: Sequence[Batch], value: Any) -> Iterator[Cell]:
-    for batch in batches:
-        keys = enumerate(layout.keys(batch.coords))
-        for part in batch.parts:
-            if isinstance(part, ChunkBlock):
-                for cell in part.cells(value):
-                    yield batch, part, *next(keys), cell
+class Worker:
+    """One thread's memory for a chunk, what gathers and encodes there, and the times that this took."""
 
+    def __init__(self, assignment: Assignment, destination: Destination, is_covered: bool) -> None:
+        self._assignment, self._destination, self._is_covered = assignment, destination, is_covered
+        self._part: Part | None = None
+        self._shape: tuple[int, ...] | None = None
+        self._loading = self._gathering = self._encoding = self._storing = 0.0
+        self._chunks = self._empty = self._stored = self._old = 0
 
-class _Lane:
-    """One thread's way from the value to the store: memory for a chunk, what encodes it, and what that took."""
-
-    def __init__(self, target: Target, layout: Layout, device: Any, trace: Trace) -> None:
-        self._target, self._layout, self._device, self._trace = target, layout, device, trace
-        self._part: ChunkBlock | None = None
-        self._chunk = np.empty(())
-        self._gathering = self._encoding = self._storing = 0.0
-
-    def run(self, work: _Feed) -> None:
-        """All that the others leave."""
-        chunks = empty = stored = 0
-        try:
-            with self._device.scratch_scope():
-                for batch, part, number, key, cell in work:
-                    size = self._write(part, key, cell, batch.coords[number:])
-                    chunks, empty, stored = chunks + 1, empty + (size == 0), stored + size
-        except BaseException:
-            work.stop()
-            raise
-        self._trace.count(chunks=chunks, empty=empty, stored=stored)
-        for stage, seconds in (("gather", self._gathering), ("encode", self._encoding), ("store", self._storing)):
-            self._trace.add_time(stage, 0.0, seconds)
-
-    def _write(self, part: ChunkBlock, key: str, cell: Any, coords: np.ndarray) -> int:
-        """One chunk; gives the bytes that are stored, 0 for one of fill values, which is deleted."""
+    def write(self, chunk: Chunk) -> None:
+        """Gather, encode and store one chunk."""
+        part, number, values, slot = chunk
         begin = perf_counter()
         if part is not self._part:
-            self._turn(part)
-        self._place[...] = cell
-        nothing = self._is_empty()
-        gathered = perf_counter()
-        data = b"" if nothing else self._encoded(coords)
-        encoded = perf_counter()
-        if nothing:
-            self._target.store.delete([key])
+            self._prepare(part)
+        if values is None:
+            part.gather(self._assignment.value, self._memory[None], np)
         else:
-            self._target.store.set(key, data)
+            self._place[...] = values
+        is_empty = self._is_empty()
+        gathered = perf_counter()
+        data = None if is_empty else self._encoded(part, number)
+        encoded = perf_counter()
+        self._destination.put(slot, data)
         self._gathering += gathered - begin
         self._encoding += encoded - gathered
         self._storing += perf_counter() - encoded
-        return len(data)
+        self._chunks += 1
+        self._empty += is_empty
+        self._stored += 0 if data is None else len(data)
 
-    def _encoded(self, coords: np.ndarray) -> Any:
-        try:
+    def report(self) -> None:
+        """Add what was done to the trace."""
+        trace = self._assignment.trace
+        trace.count(chunks=self._chunks, empty=self._empty, stored=self._stored, old=self._old)
+        if not self._is_covered:
+            trace.add_time("load", 0.0, self._loading)
+        trace.add_time("gather", 0.0, self._gathering - self._loading)
+        trace.add_time("encode", 0.0, self._encoding)
+        trace.add_time("store", 0.0, self._storing)
+
+    def _prepare(self, part: Part) -> None:
+        """Get ready for chunks of this part: with the old elements, or the fill value, where the value has none."""
+        if part.chunk_shape != self._shape:
+            self._reshape(part.chunk_shape)
+        if not self._is_covered:
+            self._load(part)
+        elif not part.whole:
+            self._memory[...] = self._fill_value
+        if isinstance(part, ChunkBlock) and part.sliced:
+            self._place = self._memory[(*part.inside, ...)]
+        self._part = part
+
+    def _reshape(self, shape: tuple[int, ...]) -> None:
+        target, device = self._assignment.target, self._assignment.device
+        chain = target.layout.chain(shape)
+        spec = chain.spec
+        self._fill_value = spec.fill_value
+        self._memory = device.empty(spec.nbytes).view(spec.dtype).reshape(shape)
+        self._encode = chain.encoder(self._memory)
+        self._is_empty = empty_test(self._memory, None if target.write_empty_chunks else spec.fill_value)
+        if not self._is_covered:
+            self._decode = chain.chunk_decoder()
+            self._loader: Any = Cpu(CPU.threads)  # whose scratch is free again after each chunk
+        self._shape = shape
+
+    def _load(self, part: Part) -> None:
+        """Decode the old chunk of a part of one chunk, if there is one."""
+        begin = perf_counter()
+        with self._loader.scratch_scope(), self._assignment.target.blamed(part.coords):
+            fetched = cast(Fetched, fetch(self._assignment.source, part.coords, Memory(self._loader)))
+            encoded = fetched.encoded
+            if len(encoded):
+                self._decode(memoryview(encoded.on_host(0)), self._memory, 0, self._memory.size - 1)
+                self._old += int(encoded.sizes[0])
+            else:
+                self._memory[...] = self._fill_value
+        self._loading += perf_counter() - begin
+
+    def _encoded(self, part: Part, number: int) -> Any:
+        with self._assignment.target.blamed(part.coords[number : number + 1]):
             return self._encode()
-        except CHUNK_FAULTS as error:
-            raise self._layout.chunk_error(error, coords, self._target.store, self._target.path) from error
-
-    def _turn(self, part: ChunkBlock) -> None:
-        """Get ready for chunks of this box. What the value has not is filled."""
-        chain = self._layout.chain(part.chunk_shape)
-        fill_value = chain.spec.fill_value
-        if self._part is None or part.chunk_shape != self._part.chunk_shape:
-            self._chunk = self._device.empty(chain.spec.nbytes).view(chain.spec.dtype).reshape(chain.spec.shape)
-            self._encode = chain.encoder(self._chunk)
-            self._is_empty = empty_test(self._chunk, None if self._target.write_empty_chunks else fill_value)
-        if not part.whole:
-            self._chunk[...] = fill_value
-        self._place, self._part = self._chunk[(*part.inside, ...)], part

@@ -17,8 +17,8 @@ from gpuzarr.indexing.flip import flipped
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RectilinearAxis
+from gpuzarr.write.thresholds import MAX_WAITING_REGIONS
 
-MOST = 256  # boxes that wait
 Bounds = tuple[tuple[int, int], ...]  # first element, and the one behind the last, of each axis
 
 
@@ -41,7 +41,7 @@ class Region:
         pairs = zip(self.bounds, other.bounds, strict=True)
         return all(a < d and c < b for (a, b), (c, d) in pairs)
 
-    def joined(self, other: Region) -> Region | None:
+    def merged(self, other: Region) -> Region | None:
         """Both as one box; None where they do not lie side by side."""
         differ = [i for i, (one, two) in enumerate(zip(self.bounds, other.bounds, strict=True)) if one != two]
         if len(differ) != 1:
@@ -64,10 +64,10 @@ class Region:
 
 
 class MergeBuffer:
-    """The boxes that wait; of `most` bytes in all."""
+    """The boxes that wait, of at most `max_bytes` in all."""
 
-    def __init__(self, layout: Layout, most: int, device: Device) -> None:
-        self._axes, self._dtype, self._most, self._xp = layout.axes, layout.spec.dtype, most, device.xp
+    def __init__(self, layout: Layout, max_bytes: int, device: Device) -> None:
+        self._axes, self._dtype, self._max_bytes, self._xp = layout.axes, layout.spec.dtype, max_bytes, device.xp
         self._waiting: list[Region] = []
 
     @property
@@ -82,7 +82,7 @@ class MergeBuffer:
         return Region(bounds, ((bounds, flipped(place, self._xp.broadcast_to(values, place.shape))),))
 
     def bytes_of(self, region: Region) -> int:
-        """Of its copies; several pieces are copied once more when they are joined."""
+        """Of its copies; several pieces are copied once more when they are merged."""
         return self._dtype.itemsize * region.size * (1 if len(region.pieces) == 1 else 2)
 
     def values(self, region: Region) -> Any:
@@ -91,14 +91,14 @@ class MergeBuffer:
     def add(self, region: Region) -> list[Region]:
         """What is to be written now, in this order."""
         ready = self.take() if any(region.overlaps(other) for other in self._waiting) else []
-        if whole(region.bounds, self._axes) or region.size * self._dtype.itemsize > self._most:
+        if whole(region.bounds, self._axes) or region.size * self._dtype.itemsize > self._max_bytes:
             return [*ready, region]
         self._waiting.append(region)
-        while len(self._waiting) > 1 and (both := self._waiting[-2].joined(self._waiting[-1])):
+        while len(self._waiting) > 1 and (both := self._waiting[-2].merged(self._waiting[-1])):
             self._waiting[-2:] = [both]
         if whole(self._waiting[-1].bounds, self._axes):
             ready.append(self._waiting.pop())
-        while self.nbytes > self._most or len(self._waiting) > MOST:
+        while self.nbytes > self._max_bytes or len(self._waiting) > MAX_WAITING_REGIONS:
             ready.append(self._waiting.pop(0))
         return ready
 

@@ -6,32 +6,17 @@ closed before, what is still missing is taken over, under its lock, from the sha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from gpuzarr.devices.trace import Trace
-from gpuzarr.indexing.grid import Part
-from gpuzarr.indexing.layout import Layout
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.indexing.grid import coords_of
 from gpuzarr.write.shards import Shard
-from gpuzarr.write.strategy import SHARDS
+from gpuzarr.write.strategy import Group, Plan, Shards, chunks_within
+from gpuzarr.write.target import Target
+from gpuzarr.write.thresholds import MAX_LOCKED_SHARDS, MAX_OPEN_SHARDS
 
-MOST = 64  # shards that are open at once
-Units = Mapping[tuple[int, ...], Sequence[Part]]  # the parts of each shard
-
-
-class Work(Protocol):
-    """One write: what `write.Writing` is."""
-
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def trace(self) -> Trace: ...
-    def covered(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool: ...
-    def shard(self, some: Sequence[Part], left: int) -> Shard: ...
-    def within(self, coords: tuple[int, ...]) -> int: ...
-    def batches(self, pairs: Sequence[tuple[Part, Shard | None]], covered: bool) -> Sequence[Any]: ...
-    def run(self, batches: Sequence[Any]) -> None: ...
-    def complete(self, shards: Sequence[Shard]) -> None: ...
+ShardsByCoords = Mapping[tuple[int, ...], Shard]
 
 
 class OpenShards:
@@ -43,33 +28,36 @@ class OpenShards:
     def __len__(self) -> int:
         return len(self._open)
 
-    def fill(self, work: Work, units: Units) -> Units:
-        """Write the units that cover whole inner chunks, but not all of a shard; the others are given back.
+    def make_way(self, plan: Plan) -> None:
+        """Close the shards that the plan writes in another way, or of which an inner chunk comes again."""
+        in_the_way: list[str] = []
+        for group in plan.groups if self._open else ():
+            keys = [key for key in group.keys(plan.target.layout) if key in self._open]
+            if group.coverage == "open":
+                shards = shards_of(plan.target, group.shards or {}).values()
+                again = {s.key for s in shards if s.key in keys and (self._open[s.key].touched & s.touched).any()}
+                keys = [key for key in keys if key in again]
+            in_the_way += keys
+        self._close(in_the_way)
 
-        None of these is open then. An open shard of which an inner chunk comes again is closed before that.
+    @contextmanager
+    def filling(self, target: Target, group: Group) -> Iterator[ShardsByCoords]:
+        """Give the shards of a group, open, to write into; close those that are too many then.
+
+        None of the chunks to come is in an open shard: see `make_way`. After an error nothing is left of any.
         """
-        mine = {coords: some for coords, some in units.items() if _suits(work, coords, some)}
-        if len(mine) > MOST:
-            mine = {}
-        rest = {coords: some for coords, some in units.items() if coords not in mine}
-        shards = [(work.shard(some, work.within(coords)), some) for coords, some in mine.items()]
-        again = [shard.key for shard, _ in shards if self._has_some_of(shard)]
-        others = [work.layout.key(some[0].coords[0].tolist()) for some in rest.values()] if self._open else []
-        self._close(work, [key for key in again + others if key in self._open])
-        pairs = [(part, self._joined(shard)) for shard, some in shards for part in some]
+        shards = shards_of(target, group.shards or {}, is_open=True)
         try:
-            work.run(work.batches(pairs, True))
+            yield {at: self._opened(shard) for at, shard in shards.items()}
         except BaseException:
             self.abort()
             raise
-        work.trace.count(partly=len(mine))
         self._open = {key: shard for key, shard in self._open.items() if shard.left}
-        self._close(work, list(self._open)[: max(len(self._open) - MOST, 0)])
-        return rest
+        self._close(list(self._open)[: max(len(self._open) - MAX_OPEN_SHARDS, 0)])
 
-    def close(self, work: Work) -> None:
+    def close(self) -> None:
         """Close all of them."""
-        self._close(work, list(self._open))
+        self._close(list(self._open))
 
     def abort(self) -> None:
         """Leave nothing of them."""
@@ -77,19 +65,35 @@ class OpenShards:
             shard.abort()
         self._open.clear()
 
-    def _has_some_of(self, shard: Shard) -> bool:
-        return shard.key in self._open and bool((self._open[shard.key].touched & shard.touched).any())
-
-    def _joined(self, shard: Shard) -> Shard:
-        """The open one, that this one is a part of."""
+    def _opened(self, shard: Shard) -> Shard:
+        """The open shard that is the same one, with what comes to it now; else this one."""
         found = self._open.setdefault(shard.key, shard)
         found.touched |= shard.touched
         return found
 
-    def _close(self, work: Work, keys: Sequence[str]) -> None:
-        for first in range(0, len(keys), SHARDS):
-            work.complete([self._open.pop(key) for key in keys[first : first + SHARDS]])
+    def _close(self, keys: Sequence[str]) -> None:
+        for first in range(0, len(keys), MAX_LOCKED_SHARDS):
+            complete([self._open.pop(key) for key in keys[first : first + MAX_LOCKED_SHARDS]])
 
 
-def _suits(work: Work, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
-    return all(part.covers(work.layout.axes) for part in some) and not work.covered(coords, some)
+def complete(shards: Sequence[Shard]) -> None:
+    """Close shards of which some inner chunks did not come: these stay what they are in the store."""
+    with shards[0].target.locked([shard.key for shard in shards]):
+        try:
+            CPU.each(lambda shard: shard.keep(shard.target.source()), shards)
+            for shard in shards:
+                shard.close()
+        finally:
+            for shard in shards:
+                shard.abort()
+
+
+def shards_of(target: Target, shards: Shards, is_open: bool = False) -> dict[tuple[int, ...], Shard]:
+    """The shards of a group, to be written. Each is closed when the chunks that are written now are there; `is_open`:
+    when all are there that it has within the array."""
+    made = {}
+    for at, parts in shards.items():
+        coords = coords_of(tuple(parts))
+        made[at] = shard = Shard(target, at, chunks_within(target.layout, at) if is_open else len(coords))
+        shard.touched[shard.numbers(coords)] = True
+    return made

@@ -28,7 +28,7 @@ class WriteReport:
     --------
     >>> a = gpuzarr.zeros(8, dtype="uint8", chunks=4)
     >>> a[:6] = 1
-    >>> a.last_write.asdict()["whole_units"], a.last_write.asdict()["partly_units"]
+    >>> a.last_write.asdict()["whole_objects"], a.last_write.asdict()["partial_objects"]
     (1, 1)
     """
 
@@ -61,8 +61,8 @@ class WriteReport:
             **counted(self.device, trace),
             "write_behind_depth": trace.write_behind_depth,
             "empty_chunks": counts["empty"],
-            "whole_units": counts["whole"],
-            "partly_units": counts["partly"],
+            "whole_objects": counts["whole"],
+            "partial_objects": counts["partial"],
             "locks": counts["locks"],
             "value_bytes": self.value_bytes,
             "old_bytes": counts["old"],
@@ -76,8 +76,8 @@ class WriteReport:
             f"wrote {said['chunks']} chunks in {said['batches']} batches on {said['device']}; {said['empty_chunks']} "
             "hold only the fill value, and are not stored",
             f"given {said['value_bytes']} bytes, stored {said['stored_bytes']}; encoded: {steps(said)}",
-            f"{said['whole_units']} units whole, {said['partly_units']} covered in part under {said['locks']} locks, "
-            f"for which {said['old_bytes']} bytes were read",
+            f"{said['whole_objects']} objects whole, {said['partial_objects']} covered in part under {said['locks']} "
+            f"locks, for which {said['old_bytes']} bytes were read",
         ]
         bus = f"{said['fetched_bytes']} bytes out and {said['sent_bytes']} in"
         return told(head, self.device, said, bus, "chunks that it refused, encoded on the host")

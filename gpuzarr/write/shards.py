@@ -1,4 +1,4 @@
-"""Shards that are being written: inner chunks come in any order and from any thread, the last one closes it.
+"""Shards that are being written: inner chunks come in any order and from any thread, the last one closes the shard.
 
 What is there goes to the store at once, so a shard may be larger than memory. Only its index is kept.
 """
@@ -6,30 +6,34 @@ What is there goes to the store at once, so a shard may be larger than memory. O
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
-from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Located
-from gpuzarr.stores.contract import MISSING, Objects, Sink, Store
-
-SMALL = 1 << 16  # bytes; smaller inner chunks are joined before they are written
-COPY = 8 << 20  # bytes of untouched inner chunks that are copied at once
+from gpuzarr.errors import CodecError, RangeError, StoreError
+from gpuzarr.indexing.locate import Located, Route
+from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
+from gpuzarr.stores.contract import MISSING, Objects, Sink
+from gpuzarr.write.target import Target
+from gpuzarr.write.thresholds import MAX_COPIED_BYTES, MAX_PACKED_CHUNK_BYTES
 
 
 class Shard:
-    """One shard of an array with one level of shards, of which the chunk at `coords` is one.
+    """One shard of an array with one level of shards, at `coords` in the grid of shards.
 
     `left`: inner chunks that are still to come; then it is closed. `touched`: which are written, or will be.
     """
 
-    def __init__(self, store: Store, layout: Layout, coords: np.ndarray, left: int) -> None:
-        self.key, self.left = layout.key(coords.tolist()), left
-        self._store, self._level = store, layout.levels[0]
-        self._first = coords - coords % np.asarray(self._level.counts, np.int64)
+    def __init__(self, target: Target, coords: Sequence[int], left: int) -> None:
+        layout = target.layout
+        self.target, self.left = target, left
+        self._store, self._level = target.store, layout.levels[0]
+        self._first = np.array(coords, np.int64) * np.asarray(self._level.counts, np.int64)
+        self.key = layout.key(self._first.tolist())
         self.touched = np.zeros(prod(self._level.counts), bool)
         self._table = np.full((prod(self._level.counts), 2), EMPTY, np.uint64)
         self._end = self._level.index_bytes if self._level.codec.index_location == "start" else 0
@@ -37,56 +41,48 @@ class Shard:
         self._lock = threading.Lock()
 
     def numbers(self, coords: np.ndarray) -> np.ndarray:
-        """Which of its inner chunks these are; `coords` (n, ndim) are those of the array."""
-        counts = self._level.counts
-        within = coords % np.asarray(counts, np.int64)
-        return np.ravel_multi_index(tuple(within.T), counts) if counts else np.zeros(len(coords), np.int64)
-
-    def untouched(self) -> np.ndarray:
-        """Coordinates of the inner chunks that are not, (n, ndim)."""
-        return self._first + np.argwhere(~self.touched.reshape(self._level.counts))
-
-    def keep(self, objects: Objects, located: Located, numbers: np.ndarray) -> None:
-        """Take over inner chunks of the old shard as they are stored."""
-        ends = np.cumsum(located.ranges.sizes)
-        for piece in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(ends // COPY)) + 1):
-            if len(piece):
-                requests = objects.requests(located.take(piece).ranges)
-                encoded = objects.read(requests, _room(requests.sizes))
-                self._add(numbers[piece][encoded.sizes != MISSING], encoded.take(encoded.sizes != MISSING))
+        """Numbers of its inner chunks at `coords` (n, ndim), which are those of the array."""
+        counts, strides = self._level.steps
+        return np.asarray((coords % counts) @ strides, np.int64)
 
     def add(self, numbers: np.ndarray, encoded: EncodedBatch, count: int) -> None:
         """Write inner chunks; `count` are done by that, with those that are empty."""
         self._add(numbers, encoded)
-        with self._lock:
-            self.left -= count
-            last = self.left == 0
-        if last:
-            self.close()
+        self._done(count)
 
-    def abort(self) -> None:
-        """Leave nothing of a shard that was not closed."""
-        if self._sink is not None:
-            self._sink.abort()
-            self._sink = None
+    def put(self, number: int, data: Any) -> None:
+        """Write one inner chunk; None: it is empty."""
+        if data is not None:
+            sink, offset = self._reserved(len(data))
+            sink.write(data, offset)
+            self._table[number] = offset, len(data)
+        self._done(1)
 
-    def _add(self, numbers: np.ndarray, encoded: EncodedBatch) -> None:
-        if not len(encoded):
+    def keep(self, source: Source) -> None:
+        """Take over the inner chunks that are not touched, as they are stored, from the shard in the store.
+
+        The caller holds its lock. ChunkError where they cannot be found, StoreError where they cannot be copied.
+        """
+        coords = self._first + np.argwhere(~self.touched.reshape(self._level.counts))
+        if not len(coords):
             return
-        total = int(encoded.sizes.sum())
-        with self._lock:
-            sink = self._sink = self._sink or self._store.create(self.key)
-            start, self._end = self._end, self._end + total
-        offsets = start + np.cumsum(encoded.sizes) - encoded.sizes
-        if total <= len(encoded) * SMALL or (np.diff(encoded.starts) == encoded.sizes[:-1]).all():
-            sink.write(_joined(encoded), start)
-        else:
-            for i, offset in enumerate(offsets.tolist()):
-                sink.write(encoded.on_host(i), offset)
-        self._table[numbers, 0], self._table[numbers, 1] = offsets, encoded.sizes
+        route = source.locator.route(coords)
+        for _ in range(MAX_TRIES):
+            with source.store.open(route.keys) as objects:
+                try:
+                    self._copy(coords, route, objects, source)
+                except (CodecError, StoreError) as error:
+                    if objects.changed():
+                        continue
+                    if isinstance(error, CodecError | RangeError):
+                        raise blamed(error, source, coords) from error
+                    raise
+                if not objects.changed():
+                    return
+        raise StoreError(f"{self.key!r} of {self._store!r} is replaced faster than it can be copied")
 
     def close(self) -> None:
-        """Put the index to its place, and the shard to its own; a shard of nothing is no object."""
+        """Put the index to its place, and the shard to its own; a shard without chunks is no object."""
         sink, self._sink = self._sink, None
         if sink is None:
             self._store.delete([self.key])
@@ -99,14 +95,70 @@ class Shard:
             raise
         sink.commit()
 
+    def abort(self) -> None:
+        """Leave nothing of a shard that was not closed."""
+        if self._sink is not None:
+            self._sink.abort()
+            self._sink = None
 
-def _room(sizes: np.ndarray) -> EncodedBatch:
-    return EncodedBatch(np.empty(int(sizes.sum()), np.uint8), np.cumsum(sizes) - sizes, sizes)
+    def _copy(self, coords: np.ndarray, route: Route, objects: Objects, source: Source) -> None:
+        """Copy the inner chunks at `coords` from open objects. What an earlier try has copied is not used."""
+        numbers = self.numbers(coords)
+        self._table[numbers] = EMPTY
+        located = source.locator.locate(route, objects, {})
+        present = np.flatnonzero(located.present)
+        ends = np.cumsum(located.ranges.sizes[present])
+        for piece in np.split(present, np.flatnonzero(np.diff(ends // MAX_COPIED_BYTES)) + 1):
+            if len(piece):
+                self._copy_some(numbers, piece, located, objects)
+
+    def _copy_some(self, numbers: np.ndarray, piece: np.ndarray, located: Located, objects: Objects) -> None:
+        try:
+            requests = objects.requests(located.take(piece).ranges)
+        except RangeError as error:
+            error.index = int(piece[error.index])
+            raise
+        sizes = requests.sizes
+        into = EncodedBatch(np.empty(int(sizes.sum()), np.uint8), np.cumsum(sizes) - sizes, sizes)
+        encoded = objects.read(requests, into)
+        there = encoded.sizes != MISSING
+        self._add(numbers[piece][there], encoded.take(there))
+
+    def _add(self, numbers: np.ndarray, encoded: EncodedBatch) -> None:
+        if not len(encoded):
+            return
+        total = int(encoded.sizes.sum())
+        sink, start = self._reserved(total)
+        offsets = start + np.cumsum(encoded.sizes) - encoded.sizes
+        if total <= len(encoded) * MAX_PACKED_CHUNK_BYTES or _in_a_row(encoded):
+            sink.write(_packed(encoded), start)
+        else:
+            for i, offset in enumerate(offsets.tolist()):
+                sink.write(encoded.on_host(i), offset)
+        self._table[numbers, 0], self._table[numbers, 1] = offsets, encoded.sizes
+
+    def _reserved(self, nbytes: int) -> tuple[Sink, int]:
+        """The shard as it is being written, and where so many bytes go."""
+        with self._lock:
+            self._sink = self._sink or self._store.create(self.key)
+            start, self._end = self._end, self._end + nbytes
+            return self._sink, start
+
+    def _done(self, count: int) -> None:
+        with self._lock:
+            self.left -= count
+            is_last = self.left == 0
+        if is_last:
+            self.close()
 
 
-def _joined(encoded: EncodedBatch) -> np.ndarray:
+def _in_a_row(encoded: EncodedBatch) -> bool:
+    return bool((np.diff(encoded.starts) == encoded.sizes[:-1]).all())
+
+
+def _packed(encoded: EncodedBatch) -> np.ndarray:
     """The chunks one after another; a view where they lie so."""
-    if (np.diff(encoded.starts) == encoded.sizes[:-1]).all():
+    if _in_a_row(encoded):
         data = encoded.data if encoded.host is None else encoded.host
         first = int(encoded.starts[0])
         return data[first : first + int(encoded.sizes.sum())]

@@ -5,46 +5,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from types import TracebackType
 from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ClosedError
+from gpuzarr.indexing.layout import Layout
+from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.write.merge import MergeBuffer, Region
 from gpuzarr.write.open_shards import OpenShards
-from gpuzarr.write.strategy import Target
-from gpuzarr.write.write import complete
 
-Accept = Callable[[Any, Any], tuple[Any, Any]]
-Put = Callable[[Any, Any], None]
-Do = Callable[[], None]
-
-
-def open_writer(
-    target: Callable[[], Target], accept: Accept, put: Callable[..., None], most: int, device: Device
-) -> Writer:
-    """The writer of an array whose `put` also takes the shards that are open, as `opened`."""
-    opened = OpenShards()
-    joined = MergeBuffer(target().written, most // 4, device)
-    finish = lambda: complete(target(), opened)  # noqa: E731
-    return Writer(accept, partial(put, opened=opened), finish, opened.abort, most, joined, device)
+Accept = Callable[[Any, Any], tuple[Outer | Points, Any]]
+Write = Callable[[Outer | Points, Any, OpenShards], None]
 
 
 class Writer:
     """Writes regions of an array on another thread, as if in the order of the calls; made by `Array.writer`.
 
-    `accept(selection, value)` says where, and gives an array of the device that broadcasts to that, or raises; `put`
-    writes it. `joined` keeps what waits for its neighbours; when all is put, `finish` brings it into the store, which
-    after `abort` has nothing of what was not. On a GPU a write runs on a stream of its own, behind the
-    copies and beside what the caller launches next.
+    `accept(selection, value)` gives the elements selected, and an array of the device that broadcasts to them, or
+    raises; `write` writes that. Regions that wait for their neighbours are in `_merging`, shards that are not full in
+    `_open_shards`. On a GPU a write runs on a stream of its own, behind the copies and beside what the caller launches
+    next.
     """
 
-    def __init__(
-        self, accept: Accept, put: Put, finish: Do, abort: Do, most: int, joined: MergeBuffer, device: Device
-    ) -> None:
-        self._accept, self._put, self._finish, self._abort = accept, put, finish, abort
-        self._most, self._merging, self._device = most, joined, device
+    def __init__(self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device) -> None:
+        self._accept, self._write, self._max_bytes, self._device = accept, write, max_bytes, device
+        self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device), OpenShards()
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
         self._thread.submit(int)  # it begins now: an interrupt while it does would lose what it was to write
@@ -57,11 +43,11 @@ class Writer:
             self._oldest()
         with self._device.on():
             place, values = self._accept(selection, value)
-        if values.nbytes > self._most:
+        if values.nbytes > self._max_bytes:
             self._wait()
-            self._put(place, values)
+            self._write(place, values, self._open_shards)
             return
-        while self._waiting and self._held + values.nbytes > self._most:
+        while self._waiting and self._held + values.nbytes > self._max_bytes:
             self._oldest()
         values = self._copied(values, value)
         if (region := self._merging.region(place, values)) is None:
@@ -74,7 +60,7 @@ class Writer:
     def flush(self) -> None:
         """Wait until everything is in the store. Raises the first error."""
         self._wait()
-        self._or_stop(self._finish)
+        self._or_stop(self._open_shards.close)
 
     def _wait(self) -> None:
         """Until all is put."""
@@ -101,7 +87,7 @@ class Writer:
 
     @property
     def _held(self) -> int:
-        """Bytes of all copies; those that are joined are copied once more then."""
+        """Bytes of all copies; those that are merged are copied once more then."""
         return sum(size for _, size in self._waiting) + 2 * self._merging.nbytes
 
     def _copied(self, values: Any, value: Any) -> Any:
@@ -133,7 +119,7 @@ class Writer:
         future, _ = self._waiting.popleft()
         self._or_stop(future.result)
 
-    def _or_stop(self, do: Do) -> None:
+    def _or_stop(self, do: Callable[[], None]) -> None:
         try:
             do()
         except BaseException:
@@ -149,14 +135,14 @@ class Writer:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.shutdown()
-        self._abort()
+        self._open_shards.abort()
 
     def _work(self, place: Any, values: Callable[[], Any]) -> None:
         if self._broken:
             return
         try:
             with self._device.after():
-                self._put(place, values())
+                self._write(place, values(), self._open_shards)
         except BaseException:
             self._broken = True
             raise

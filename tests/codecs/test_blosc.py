@@ -16,7 +16,7 @@ from gpuzarr.codecs.blosc import Blosc
 from gpuzarr.cpu import blosc_snappy
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats import blosc_frame
-from tests.codecs.fixtures import CPU, decode_bytes, encoded_batch, whole
+from tests.chunks import CPU, decode_bytes, encoded_batch, whole
 
 SIZES = (0, 1, 15, 100, 127, 128, 129, 1000, 4096, 30011, 65536, 70001)
 CNAMES = ("blosclz", "lz4", "lz4hc", "zlib", "zstd")

@@ -13,7 +13,7 @@ from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
 from gpuzarr.codecs.transpose import Transpose
 from gpuzarr.errors import CodecError, MetadataError
-from tests.codecs.fixtures import CPU, spec_of
+from tests.chunks import CPU, spec_of
 
 STRUCT = np.dtype([("a", "<i2"), ("b", [("c", ">f8"), ("d", "S3")]), ("e", "<u4", (2,))])
 NUMBERS = ["b1", "i1", "u1", "i2", "u2", "i4", "u8", "f2", "f4", "f8", "c8", "c16"]

@@ -13,25 +13,26 @@ import pytest
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
-from tests.codecs.fixtures import CORPUS, CPU, encoded_batch, needs_corpus
+from tests import corpus
+from tests.chunks import CPU, encoded_batch
 
 # a time, another version, another library
 OTHER_BYTES = {"zlib", "gzip", "zfpy", "pcodec", "blosc", "zstd", "lz4", "json2", "msgpack2"}
 UNKNOWN = {"json"}  # a codec of numcodecs before 0.6
-pytestmark = needs_corpus
+pytestmark = corpus.needed
 
 
 @cache
 def rows() -> list[dict]:
-    return json.loads((CORPUS / "numcodecs/expected_numcodecs.json").read_text())
+    return json.loads((corpus.ROOT / "numcodecs/expected_numcodecs.json").read_text())
 
 
 def families() -> list[str]:
-    return sorted({row["family"] for row in rows()}) if CORPUS.is_dir() else []
+    return sorted({row["family"] for row in rows()}) if corpus.ROOT.is_dir() else []
 
 
 def load(row: dict) -> tuple[np.ndarray, bytes]:
-    fixture = CORPUS / "numcodecs/fixture"
+    fixture = corpus.ROOT / "numcodecs/fixture"
     encoded = (fixture / row["encoded"]).read_bytes()
     if row["array"].endswith(".npy"):
         return np.load(fixture / row["array"]), encoded

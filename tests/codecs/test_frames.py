@@ -18,7 +18,7 @@ from gpuzarr.batch import BytesSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import walk
-from tests.codecs.fixtures import CPU, decode_bytes, encode_bytes, encoded_batch, v2
+from tests.chunks import CPU, decode_bytes, encode_bytes, encoded_batch, v2
 
 TEXT = bytes(np.random.default_rng(0).integers(0, 9, 300_000, dtype=np.uint8))
 SKIPPABLE = struct.pack("<II", 0x184D2A53, 5) + b"notes"

@@ -12,7 +12,7 @@ from gpuzarr.cpu.elements import part
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.dtypes.objects import is_text, zeros
 from gpuzarr.errors import CodecError, MetadataError
-from tests.codecs.fixtures import CPU
+from tests.chunks import CPU
 
 NARROW = ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
 KINDS8 = ("e3m4", "e4m3", "e4m3fn", "e4m3b11fnuz", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from tests.codecs.fixtures import CPU, encoded_batch, spec_of, v2, whole
+from tests.chunks import CPU, encoded_batch, spec_of, v2, whole
 
 RNG = np.random.default_rng(5)
 CASES = [

@@ -15,7 +15,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find, parse, registry
 from gpuzarr.codecs.pickle import ALLOW
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
-from tests.codecs.fixtures import CPU, encoded_batch, spec_of, v2, whole
+from tests.chunks import CPU, encoded_batch, spec_of, v2, whole
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8")), min_size=6, max_size=6)
 

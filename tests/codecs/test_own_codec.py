@@ -24,7 +24,7 @@ from gpuzarr.devices.algorithm import Algorithm, Rate, Scratch
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.nvcomp_streams import StreamFormat
 from gpuzarr.gpu.tables import THREADS, grid, table
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 OWN = Algorithm("inverted lz4", "LZ4", 2**31 - 1, Rate(1e8, 1e11, 1e9), decode_scratch=Scratch(4.0))
 KERNEL = """

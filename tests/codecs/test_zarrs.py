@@ -18,7 +18,7 @@ from gpuzarr.codecs import find, parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.dtypes import parse_v3
 from gpuzarr.errors import CodecError, GpuZarrError, MetadataError
-from tests.codecs.fixtures import CPU, encoded_batch, whole
+from tests.chunks import CPU, encoded_batch, whole
 
 TEXT = np.dtypes.StringDType()
 OBJECT = np.dtype(object)

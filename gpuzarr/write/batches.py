@@ -1,0 +1,133 @@
+"""Write batch by batch: load what must stay, gather, encode, complete and store the chunks of a batch together.
+
+A GPU needs thousands of streams at once, and a million small chunks must not cost Python work each. On a GPU a batch is
+launched, and stored when it completes: see `devices.pipeline`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.devices.pipeline import Complete, TwoPhase
+from gpuzarr.read.fetch import Fetched, Memory, fetch
+from gpuzarr.write.batch_plan import Batch
+from gpuzarr.write.destinations import Destination
+from gpuzarr.write.gather import Loaded, emptiness, gathered, selected
+from gpuzarr.write.target import Assignment
+
+NO_CHUNKS = EncodedBatch(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The new chunks of a batch. On a GPU only launched: `is_empty()` waits, and tells which hold only the fill value.
+
+    `check()`, if any, waits, and raises CodecError for the first old chunk that could not be decoded.
+    """
+
+    loaded: Loaded
+    chunks: Any
+    is_empty: Callable[[], np.ndarray]
+    check: Complete | None
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Write these batches, gathered from the value of an assignment."""
+
+    assignment: Assignment
+    batches: Sequence[Batch]
+    destination: Destination
+
+    def run(self) -> None:
+        """Write all of them. ChunkError for the first chunk that cannot be encoded."""
+        trace = self.assignment.trace
+        trace.share = max((batch.budget.scratch for batch in self.batches if batch.budget), default=None)
+        self.assignment.device.run(self.load, TwoPhase(self.gather, self.encode), self.batches, trace)
+
+    def load(self, batch: Batch) -> Loaded:
+        """Fetch the old chunks of a batch that covers them in part, into host memory."""
+        chain, begin = self.assignment.target.layout.chain(batch.chunk_shape), time.perf_counter()
+        if batch.is_covered:
+            return Loaded(batch, chain)
+        fetched = cast(Fetched, fetch(self.assignment.source, batch.coords, Memory(self.assignment.device)))
+        self.assignment.trace.count(old=int(fetched.encoded.sizes.sum()))
+        self.assignment.trace.add_time("load", begin, time.perf_counter())
+        return Loaded(batch, chain, fetched.encoded, fetched.present)
+
+    def gather(self, loaded: Loaded) -> Gathered:
+        """Gather the new chunks of a batch, and find the empty ones; on a GPU that is only launched."""
+        device = self.assignment.device
+        begin = device.timestamp()
+        chunks = gathered(loaded, self.assignment)
+        check = device.checked() if loaded.old is not None else None
+        is_empty = emptiness(chunks, self.assignment)
+        self.assignment.trace.add_time("gather", begin, device.timestamp())
+        return Gathered(loaded, chunks, is_empty, check)
+
+    def encode(self, gathered: Gathered) -> Complete | None:
+        """Encode the chunks of a batch that are not empty, and store them.
+
+        On a GPU encoding is only launched: what is returned waits for it, and stores.
+        """
+        loaded, device = gathered.loaded, self.assignment.device
+        stored = ~gathered.is_empty()
+        begin = device.timestamp()
+        chunks = selected(gathered.chunks, stored, device.xp)
+        with self.assignment.target.blamed(loaded.batch.coords[stored]):
+            encoding = loaded.chain.encoding(chunks, device) if len(chunks) else lambda: NO_CHUNKS
+        self.assignment.trace.add_time("encode", begin, device.timestamp())
+        complete = partial(self.complete, loaded, gathered.check, encoding, stored)
+        return complete if device.gpu else complete()
+
+    def complete(self, loaded: Loaded, check: Complete | None, encoding: Callable[[], Any], stored: np.ndarray) -> None:
+        """Wait for a batch and store it; `check` raises for the first old chunk that could not be decoded."""
+        batch, target, trace = loaded.batch, self.assignment.target, self.assignment.trace
+        if check:
+            with target.blamed(batch.coords[loaded.present]):
+                check()
+        with target.blamed(batch.coords[stored]):
+            encoded = self._encoded(loaded, encoding(), stored)
+        begin = time.perf_counter()
+        self.store(batch, encoded, stored)
+        trace.add_time("store", begin, time.perf_counter())
+        trace.count(chunks=len(stored), empty=len(stored) - len(encoded), stored=int(np.add.reduce(encoded.sizes)))
+
+    def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
+        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host."""
+        if not self.assignment.device.gpu:
+            return self.destination.store(batch, encoded, stored)
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(stored)])
+
+        def store(piece: tuple[Batch, slice]) -> None:
+            some, rows = piece
+            self.destination.store(some, encoded.take(slice(ends[rows.start], ends[rows.stop])), stored[rows])
+
+        return CPU.each(store, batch.pieces(-(-len(stored) // (4 * CPU.threads))))
+
+    def _encoded(self, loaded: Loaded, chunks: Any, stored: np.ndarray) -> EncodedBatch:
+        """The chunks that the device has made, after the steps of the host. `chunks` is None where it refused some."""
+        chain, device, begin = loaded.chain, self.assignment.device, time.perf_counter()
+        if chunks is None:
+            return self._encode_on_host(loaded, stored)
+        encoded = chain.encode_rest(chunks, device) if len(chunks) else NO_CHUNKS
+        if device.gpu and chain.host_steps_to_encode[1]:
+            self.assignment.trace.add_time("encode", begin, time.perf_counter())
+        return encoded
+
+    def _encode_on_host(self, loaded: Loaded, stored: np.ndarray) -> EncodedBatch:
+        """Gather a batch once more that nvCOMP refused, which hardly ever happens, and encode it on the host."""
+        device = self.assignment.device
+        with device.on():
+            chunks = selected(gathered(loaded, self.assignment), stored, device.xp)
+            if check := device.checked():
+                check()
+            return loaded.chain.encode_on_host(chunks, device)

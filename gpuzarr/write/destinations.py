@@ -1,0 +1,78 @@
+"""Where the encoded chunks of a group go: to objects of their own, or into shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.indexing.grid import Part
+from gpuzarr.write.batch_plan import Batch
+from gpuzarr.write.shards import Shard
+from gpuzarr.write.target import Target
+
+
+class Destination(Protocol):
+    """Used by many threads. StoreError where the store cannot be written."""
+
+    def slots(self, part: Part) -> Sequence[Any]:
+        """The places of the chunks of a part, in order, for `put`."""
+        ...
+
+    def put(self, slot: Any, data: Any) -> None:
+        """Store one chunk: bytes of the host, which may change after the call. None: it is empty, and not stored."""
+        ...
+
+    def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
+        """Store a batch: `encoded` has the chunks that are `stored` (bool, n), the others are empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChunkObjects:
+    """Each chunk is an object of its own. An empty one is deleted."""
+
+    target: Target
+
+    def slots(self, part: Part) -> Sequence[str]:
+        return self.target.layout.keys(part.coords)
+
+    def put(self, slot: str, data: Any) -> None:
+        if data is None:
+            self.target.store.delete([slot])
+        else:
+            self.target.store.set(slot, data)
+
+    def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
+        keys = np.array(self.target.layout.keys(batch.coords), object)
+        self.target.store.write(keys[stored].tolist(), encoded)
+        self.target.store.delete(keys[~stored].tolist())
+
+
+@dataclass(frozen=True)
+class ShardObjects:
+    """Chunks go into shards, by their coordinates in the grid of shards; each part lies in one of them."""
+
+    target: Target
+    shards: Mapping[tuple[int, ...], Shard]
+
+    def slots(self, part: Part) -> Sequence[tuple[Shard, int]]:
+        shard = self._shard(part)
+        return [(shard, number) for number in shard.numbers(part.coords).tolist()]
+
+    def put(self, slot: tuple[Shard, int], data: Any) -> None:
+        shard, number = slot
+        shard.put(number, data)
+
+    def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
+        place = np.cumsum(stored) - stored
+        for part, rows in batch.rows():
+            shard, which = self._shard(part), np.flatnonzero(stored[rows])
+            shard.add(shard.numbers(part.coords[which]), encoded.take(place[rows][which]), len(part))
+
+    def _shard(self, part: Part) -> Shard:
+        sides = zip(part.coords[0].tolist(), self.target.layout.per_object, strict=True)
+        return self.shards[tuple(at // n for at, n in sides)]

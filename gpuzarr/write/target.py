@@ -1,0 +1,91 @@
+"""Where values are written, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import shown
+from gpuzarr.devices.trace import Trace
+from gpuzarr.errors import CHUNK_FAULTS
+from gpuzarr.indexing.layout import Layout
+from gpuzarr.indexing.locate import Locator
+from gpuzarr.read.fetch import ArraySource
+from gpuzarr.stores.contract import Store
+
+READ_OPTIONS = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_max_bytes")  # in zarr-python's config
+
+
+@dataclass(frozen=True)
+class Writable:
+    """How an array is written. `write_empty_chunks`: also store chunks that hold only the fill value.
+
+    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
+    that several processes may write parts of the same one.
+    """
+
+    write_empty_chunks: bool = False
+    safe: bool = True
+
+    @classmethod
+    def of(cls, config: Any) -> Writable:
+        """Read a `config`: a dict, or zarr-python's ArrayConfig. What that says of reading is left out."""
+        given = dict(config.to_dict() if hasattr(config, "to_dict") else config or {})
+        given = {name: value for name, value in given.items() if name not in READ_OPTIONS}
+        if given.pop("read_missing_chunks", True) is not True:
+            raise ValueError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
+        if unknown := sorted(given.keys() - {"write_empty_chunks", "safe"}):
+            raise ValueError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An array as the write path knows it. `safe` and `write_empty_chunks`: see `Writable`."""
+
+    store: Store
+    path: str
+    array_layout: Layout
+    safe: bool = True
+    write_empty_chunks: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """Objects, inner chunks and codecs as they are written: shards within shards are a codec."""
+        return self.array_layout if len(self.array_layout.levels) < 2 else self.array_layout.outer
+
+    def source(self) -> ArraySource:
+        """The same array to be read, with no shard index known yet."""
+        return ArraySource(self.store, self.path, self.layout, Locator(self.layout))
+
+    def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        """Hold the locks of these objects, if writes are safe."""
+        return self.store.locked(keys) if self.safe else nullcontext()
+
+    @contextmanager
+    def blamed(self, coords: np.ndarray) -> Iterator[None]:
+        """Raise a codec's error inside, which has an index into `coords` (n, ndim), as a ChunkError of that chunk."""
+        try:
+            yield
+        except CHUNK_FAULTS as error:
+            raise self.layout.chunk_error(error, coords, self.store, self.path) from error
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A value, an array of `device`, that is assigned to parts of an array. `parts` say which element goes where."""
+
+    target: Target
+    value: Any
+    device: Any
+    trace: Trace
+
+    @cached_property
+    def source(self) -> ArraySource:
+        """Reads what was there. An index of a shard is read once: a shard is replaced after its chunks were located."""
+        return self.target.source()

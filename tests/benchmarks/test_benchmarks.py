@@ -1,0 +1,115 @@
+"""Every benchmark runs, at a tiny size, and writes what it measured: so they cannot rot. No speed is judged here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("zarr")
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "read_local": ["--side", "32"],
+    "read_regions": ["--side", "128", "--count", "4"],
+    "host_cost": ["--scale", "32"],
+    "write_local": ["--side", "32"],
+}
+
+TINY_GPU = {
+    "gpu_decode": ["--mib", "0.125", "--kib", "64"],
+    "gpu_kernels": ["--mib", "0.125"],
+    "gpu_read": ["--mib", "0.25", "--rows", "KiB"],
+    "gpu_write": ["--mib", "0.25"],
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_benchmark_runs(name: str, tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--repeats", "1", "--output", str(output), *TINY[name]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(output.read_text())
+    assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
+    measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
+    assert len(measured) == {"read_local": 9, "read_regions": 2, "host_cost": 3, "write_local": 9}[name]
+    assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
+@pytest.mark.parametrize("name", TINY_GPU)
+def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
+    from benchmarks import plot
+
+    output = tmp_path / "results.json"
+    options = ["--device", "emulated", "--repeats", "1", "--output", str(output), *TINY_GPU[name]]
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *options], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(output.read_text())
+    assert all(rate > 0 for rate in results["ceilings"].values()) and results["settings"]["device"] == "emulated"
+    assert (
+        len(results.get("rows") or results["rates"])
+        == {
+            "gpu_decode": 7,
+            "gpu_kernels": 40,
+            "gpu_read": 8,
+            "gpu_write": 10,
+        }[name]
+    )
+    plot.main([str(output)])
+    assert "<rect" in output.with_suffix(".svg").read_text()
+
+
+def test_every_benchmark_is_run_here() -> None:
+    files = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "timing.finish(" in path.read_text()}
+    assert files == set(TINY) | set(TINY_GPU)
+
+
+def test_committed_results_name_their_machine() -> None:
+    for path in (ROOT / "benchmarks/results").glob("*.json"):
+        results = json.loads(path.read_text())
+        assert {"date", "commit", "cpu", "cores", "versions", "settings"} <= set(results), path.name
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u2"])
+def test_limit_decodes_the_whole_array(dtype: str, tmp_path: Path) -> None:
+    """The limit must do all the work that it stands for: as many bytes as the array has, the same ones."""
+    from benchmarks import layouts, limit
+
+    values = layouts.sample(dtype, 32)
+    for layout in layouts.NINE:
+        if layout.dtype == dtype:
+            path = tmp_path / layout.name
+            layouts.write(path, layout, values)
+            chunks = layouts.encoded_chunks(path, layout, values.shape)
+            decoded = limit.bare_loop(chunks, layout.decoder(), values.nbytes)()
+            assert np.array_equal(np.sort(decoded), np.sort(values.view(np.uint8).ravel())), layout.name
+
+
+def test_a_peer_that_hangs_or_fails_is_left_out() -> None:
+    from benchmarks import gpu_peers
+
+    assert gpu_peers.fails("while True: pass", 1) == "it takes more than 1 seconds"
+    assert gpu_peers.fails("raise ValueError('no library')", 60) == "ValueError: no library"
+    assert gpu_peers.fails("import os; os.abort()", 60) != "" and gpu_peers.fails("pass", 60) == ""
+
+
+def test_a_store_that_does_not_work_is_no_peer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import gpu_peers
+    from gpuzarr.devices.cpu import CPU
+
+    there = ("cupy", "kvikio")
+    monkeypatch.setattr(gpu_peers.importlib.util, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(gpu_peers, "fails", lambda code, seconds: "no libcufile")
+    gpu_peers.gds_store_works.cache_clear()
+    assert gpu_peers.gds_store(CPU) is None and "no libcufile" in capsys.readouterr().out
+    gpu_peers.gds_store_works.cache_clear()

@@ -1,0 +1,202 @@
+"""What the cost model decides, and that values do not depend on it."""
+
+from __future__ import annotations
+
+import json
+
+import numcodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.codecs import find
+from gpuzarr.devices import cost
+from gpuzarr.devices.algorithm import Algorithm, Rate
+from gpuzarr.devices.cost import Costs
+from gpuzarr.errors import CodecError
+from gpuzarr.gpu.algorithms import ALGORITHMS
+from tests.chunks import decode, plain
+
+H200 = Costs(cores=16)
+MIB = 1 << 20
+A = Algorithm("a", "A", 2**31 - 1, Rate(1.0, 1.0, 1.0))
+
+
+def sizes(count, nbytes):
+    return np.full(count, nbytes)
+
+
+@pytest.mark.parametrize(
+    "algorithm, count, nbytes, place",
+    [
+        ("zstd", 1, 16 * MIB, "the host"),
+        ("zstd", 4, 64 * MIB, "the host"),
+        ("lz4", 1, 1000, "the host"),
+        ("zstd", 16000, MIB // 16, "the GPU"),
+        ("gzip", 16000, MIB // 16, "the GPU"),
+        ("lz4", 4000, MIB // 4, "the GPU"),
+    ],
+)
+def test_the_clear_cases(algorithm, count, nbytes, place):
+    decision = H200.decide(ALGORITHMS[algorithm], sizes(count, nbytes))
+    near = {"the host": count, "the GPU": 0}[place]
+    assert abs(len(decision.host) - near) <= count * 0.35
+    assert decision.seconds <= 1.0001 * min(decision.seconds_gpu, decision.seconds_host)
+
+
+def test_never_worse_than_either_alone():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        costs = Costs(
+            {"a": Rate(*10 ** rng.uniform(7, 11, 3))}, 10 ** rng.uniform(8, 11), cores=int(rng.integers(1, 65))
+        )
+        largest = rng.integers(1, 1 << 24, int(rng.integers(1, 200)))
+        decision = costs.decide(A, largest * rng.integers(1, 9), largest)
+        assert decision.seconds <= min(decision.seconds_gpu, decision.seconds_host)
+        kept_by_gpu = np.setdiff1d(np.arange(len(largest)), decision.host)
+        if len(decision.host) and len(kept_by_gpu):
+            assert largest[decision.host].min() >= largest[kept_by_gpu].max()
+
+
+RATE = st.builds(Rate, *[st.floats(1e6, 1e12)] * 3)
+CHUNKS = st.lists(st.tuples(st.integers(1, 1 << 26), st.integers(1, 64), st.integers(1, 4)), min_size=1, max_size=9)
+
+
+def modelled(costs, chunks, host):
+    """Seconds of the model, chunk by chunk: `host` decodes some, the GPU the others at the same time."""
+    rate, gpu = costs.rates["a"], 0.0
+    theirs = [chunk for chunk, on_host in zip(chunks, host, strict=True) if on_host]
+    ours = [chunk for chunk, on_host in zip(chunks, host, strict=True) if not on_host]
+    if ours:
+        decoded = sum(largest * streams for largest, streams, _ in ours)
+        gpu = costs.launch + max(max(largest for largest, _, _ in ours) / rate.stream, decoded / rate.full)
+    each = [largest * streams / rate.core for largest, streams, _ in theirs]
+    sent = sum(largest * streams * factor for largest, streams, factor in theirs)
+    return max(gpu, sum(each) / costs.cores, *each) + sent / costs.bus
+
+
+@settings(deadline=None)
+@given(RATE, CHUNKS, st.floats(1e8, 1e12), st.floats(0, 1e-2), st.integers(1, 64), st.none() | st.floats(0, 1e9))
+def test_never_slower_than_the_better_of_the_two(rate, chunks, bus, launch, cores, room):
+    """By an independent reckoning of the model, for streams of any number and size, and any machine."""
+    costs = Costs({"a": rate}, bus, launch, cores)
+    largest, streams, factor = (np.array(column) for column in zip(*chunks, strict=True))
+    totals = largest * streams
+    decision = costs.decide(A, totals, largest, totals * factor, room)
+    host = np.isin(np.arange(len(chunks)), decision.host)
+    taken = modelled(costs, chunks, host)
+    alone = [modelled(costs, chunks, [where] * len(chunks)) for where in (False, True)]
+    assert taken <= 1.1 * min(alone)
+    assert [taken, *alone] == pytest.approx([decision.seconds, decision.seconds_gpu, decision.seconds_host])
+    assert room is None or host.all() or (totals * factor)[host].sum() <= room
+
+
+@pytest.mark.parametrize("name", ["zstd", "lz4", "blosc"])
+def test_host_and_gpu_decode_at_the_same_time(gpu, monkeypatch, name):
+    """The GPU's part is launched before the host begins with its own, and nobody waits between."""
+    happened = []
+    encoder, codec = numcodecs.get_codec({"id": name}), find(name, {}, 2)
+    monkeypatch.setattr(gpu, "cost", HALF)
+    right, host_lines = gpu.decompress, type(codec).decode
+
+    def decode_(self, chunks, spec, device, into=None):
+        if device is not gpu:
+            happened.append("host")
+        return host_lines(self, chunks, spec, device, into)
+
+    monkeypatch.setattr(gpu, "decompress", lambda *streams: (happened.append("launched"), right(*streams)))
+    monkeypatch.setattr(gpu, "download", lambda data: happened.append("waited"))
+    monkeypatch.setattr(type(codec), "decode", decode_)
+    chunks = [bytes(encoder.encode(np.frombuffer(plain(20_000, "mixed"), "<f4"))) for _ in range(8)]
+    starts = np.arange(8) * 32768
+    host = np.zeros(8 * 32768, np.uint8)
+    for start, chunk in zip(starts, chunks, strict=True):
+        host[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
+    encoded = EncodedBatch(gpu.upload(host), starts, np.array([len(c) for c in chunks]), host)
+    codec.decode(encoded, BytesSpec(20_000), gpu)
+    assert happened[0] == "launched" and set(happened) == {"launched", "host"} and happened[-1] == "host"
+
+
+def test_a_part_goes_to_the_host_where_that_wins():
+    decision = Costs({"a": Rate(1e9, 10e9, 1e9)}, 1e12, 1e-9, cores=10).decide(A, sizes(1000, MIB))
+    assert len(decision.host) == pytest.approx(500, rel=0.05)
+    assert decision.seconds < 0.6 * decision.seconds_gpu
+
+
+def test_nothing_to_decide():
+    assert len(Costs(where="gpu").decide(ALGORITHMS["zstd"], sizes(3, 10)).host) == 0
+    everything = Costs(where="host").decide(ALGORITHMS["zstd"], sizes(3, 10))
+    assert everything.host.tolist() == [0, 1, 2]
+    assert len(Costs().decide(ALGORITHMS["zstd"], sizes(0, 1)).host) == 0
+
+
+HALF = Costs(dict.fromkeys(ALGORITHMS, Rate(1e12, 1e9, 1e9)), 1e15, 1e-12, cores=1)
+
+
+@pytest.mark.damaging
+@pytest.mark.parametrize("costs", [Costs(where="gpu"), Costs(where="host"), HALF, Costs()])
+@pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip", "blosc lz4", "blosc zstd", "blosc zlib"])
+def test_values_do_not_depend_on_it(gpu, monkeypatch, costs, name):
+    kind, _, cname = name.partition(" ")
+    encoder = numcodecs.get_codec({"id": kind, **({"cname": cname} if cname else {})})
+    codec = find(kind, {"cname": cname} if cname else {}, 2)
+    plains = [plain(20_000, "mixed") for _ in range(7)]
+    chunks = [bytes(encoder.encode(np.frombuffer(p, "<f4"))) for p in plains]
+    monkeypatch.setattr(gpu, "cost", costs)
+    assert decode(gpu, codec, chunks, 20_000) == plains
+    chunks[4] = chunks[4][: len(chunks[4]) // 2]
+    with pytest.raises(CodecError) as caught:
+        decode(gpu, codec, chunks, 20_000)
+    assert caught.value.index == 4
+    gpu.checked()
+
+
+def test_half_is_half(gpu, monkeypatch):
+    seen = []
+    monkeypatch.setattr(gpu, "cost", HALF)
+    monkeypatch.setattr(gpu, "decompress", lambda algorithm, sources, *rest: seen.append(len(sources)))
+    chunks = [numcodecs.zstd.compress(plain(20_000, "mixed")) for _ in range(8)]
+    decode(gpu, find("zstd", {}, 2), chunks, 20_000)
+    assert seen == [4]
+
+
+def test_constants_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cost.calibrated() == Costs()
+    measured = Costs({"zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
+    place = cost.save(measured)
+    assert cost.calibrated() == measured and place.parent.parent == tmp_path
+    for wrong in (
+        "",
+        "[]",
+        "{}",
+        json.dumps({"rates": {"zstd": {"stream": 0, "full": 1, "core": 1}}, "bus": 1, "launch": 1}),
+    ):
+        place.write_text(wrong)
+        assert cost.calibrated() == Costs()
+
+
+def test_calibration_runs(tmp_path):
+    from benchmarks import calibrate
+    from tests.hardware import emulated
+
+    measured = calibrate.measure(emulated(), stream=4000, many=3, repeats=1)
+    assert set(measured.rates) == set(ALGORITHMS) and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
+    assert "one core" in calibrate.shown(measured)
+    assert cost.loads(cost.save(measured, tmp_path / "costs.json").read_text()) == measured
+
+
+def test_calibration_where_constants_are_missing(tmp_path, monkeypatch):
+    from benchmarks import calibrate
+
+    measured = Costs({"zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
+    asked = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(calibrate, "measure", lambda *arguments, **options: asked.append(options) or measured)
+    for _ in range(2):
+        calibrate.main(["--device", "cpu", "--if-missing"])
+    assert len(asked) == 1 and cost.calibrated() == measured
+    calibrate.main(["--device", "cpu"])
+    assert len(asked) == 2

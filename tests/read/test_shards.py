@@ -1,0 +1,125 @@
+"""Shards of every make: as a layout, nested, and as one codec among others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+import gpuzarr
+from gpuzarr.batch import ChunkSpec
+from gpuzarr.codecs import parse
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import CPU
+from tests.hardware import host_array
+
+LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
+BIG = {"name": "bytes", "configuration": {"endian": "big"}}
+ZSTD = {"name": "zstd", "configuration": {"level": 1, "checksum": False}}
+GZIP = {"name": "gzip", "configuration": {"level": 1}}
+CRC = {"name": "crc32c"}
+SHAPE, SHARD = (10, 12), (4, 6)
+
+
+def sharding(inner: tuple[int, ...], codecs: list[Any], index: list[Any] | None = None, location: str = "end") -> Any:
+    index_codecs = [LITTLE, CRC] if index is None else index
+    configuration = {"chunk_shape": inner, "codecs": codecs, "index_codecs": index_codecs, "index_location": location}
+    return {"name": "sharding_indexed", "configuration": json.loads(json.dumps(configuration))}
+
+
+CHAINS = {
+    "end": [sharding((2, 3), [LITTLE, ZSTD])],
+    "start": [sharding((2, 3), [LITTLE, ZSTD], location="start")],
+    "raw": [sharding((2, 3), [LITTLE])],
+    "big-endian index without checksum": [sharding((2, 2), [LITTLE, GZIP], [BIG])],
+    "nested": [sharding((4, 3), [sharding((2, 1), [LITTLE, ZSTD])])],
+    "nested, start in end": [sharding((2, 6), [sharding((1, 3), [BIG, CRC], location="start")])],
+    "transpose inside": [sharding((2, 3), [{"name": "transpose", "configuration": {"order": [1, 0]}}, LITTLE, ZSTD])],
+    "codecs around": [sharding((2, 3), [LITTLE, ZSTD]), GZIP, CRC],
+    "nested, codecs around the inner one": [sharding((4, 3), [sharding((2, 1), [LITTLE, ZSTD]), CRC])],
+    "transpose before": [
+        {"name": "transpose", "configuration": {"order": [1, 0]}},
+        sharding((3, 4), [LITTLE, ZSTD]),
+    ],
+}
+
+
+def document(codecs: list[Any], shape: tuple[int, ...] = SHAPE, shard: tuple[int, ...] = SHARD) -> dict[str, Any]:
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": "int32",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard)}},
+        "chunk_key_encoding": {"name": "default"},
+        "fill_value": 5,
+        "codecs": codecs,
+    }
+
+
+def store(codecs: list[Any]) -> tuple[dict[str, bytes], np.ndarray]:
+    """An array that our own encoder wrote; a shard in the middle is missing, and so are some inner chunks."""
+    want = np.arange(120, dtype="i4").reshape(SHAPE)
+    want[4:8, :6] = 5
+    want[:2, :3] = 5
+    found = {"zarr.json": json.dumps(document(codecs)).encode()}
+    chain = Chain.build(parse(codecs), ChunkSpec(SHARD, np.dtype("i4"), np.int32(5)))
+    padded = np.full((12, 12), 5, "i4")
+    padded[:10] = want
+    for i in range(3):
+        for j in range(2):
+            if (i, j) != (1, 0):
+                chunk = padded[4 * i : 4 * i + 4, 6 * j : 6 * j + 6]
+                found[f"c/{i}/{j}"] = chain.encode(chunk[None], CPU)[0].tobytes()
+    return found, want
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_read(name: str, device: Device) -> None:
+    files, want = store(CHAINS[name])
+    a = gpuzarr.open_array(files, device=device)
+    np.testing.assert_array_equal(host_array(a[...]), want)
+    np.testing.assert_array_equal(host_array(a[3:9, 2:11:3]), want[3:9, 2:11:3])
+    np.testing.assert_array_equal(host_array(a.vindex[[0, 9, 4], [1, 11, 4]]), want[[0, 9, 4], [1, 11, 4]])
+
+
+@pytest.mark.parametrize("name", [name for name in CHAINS if "around" not in name])
+def test_peers_read_what_we_encode(name: str, tmp_path: Path) -> None:
+    files, want = store(CHAINS[name])
+    for key, data in files.items():
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(data)
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{tmp_path}/"}}
+    ts = pytest.importorskip("tensorstore")
+    np.testing.assert_array_equal(ts.open(spec, read=True).result().read().result(), want)
+    if name != "transpose before":  # which zarr-python refuses
+        np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[...], want)
+
+
+def test_shards_and_chunks_are_told() -> None:
+    a = gpuzarr.open_array(store(CHAINS["nested"])[0], device="cpu")
+    assert (a.shards, a.chunks, a.cdata_shape, a.nchunks) == (SHARD, (2, 1), (5, 12), 60)
+    b = gpuzarr.open_array(store(CHAINS["codecs around"])[0], device="cpu")
+    assert (b.shards, b.chunks) == (None, SHARD)
+
+
+WRONG = {
+    "an index of no fixed size": [sharding((2, 3), [LITTLE], [LITTLE, ZSTD])],
+    "inner chunks that do not divide": [sharding((3, 3), [LITTLE])],
+    "too many axes": [sharding((2, 3, 1), [LITTLE])],
+    "inner chunks of nothing": [sharding((0, 3), [LITTLE])],
+    "no array->bytes inside": [sharding((2, 3), [ZSTD])],
+    "another place for the index": [sharding((2, 3), [LITTLE], location="middle")],
+    "inner shards that do not divide": [sharding((4, 3), [sharding((3, 1), [LITTLE])])],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_metadata(name: str) -> None:
+    with pytest.raises(gpuzarr.MetadataError):
+        gpuzarr.open_array({"zarr.json": json.dumps(document(WRONG[name])).encode()}, device="cpu")

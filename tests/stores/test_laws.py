@@ -1,0 +1,73 @@
+"""The laws of stores, for every store: a row makes one that holds given objects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.mapping import MappingStore
+from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
+from tests.stores.own_store import OwnStore
+
+KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
+
+
+def in_folder(folder: Path, contents: dict[str, bytes], **options: Any) -> LocalStore:
+    for key, value in contents.items():
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(value)
+    return LocalStore(folder, **options)
+
+
+def of_mixed_values(contents: dict[str, bytes]) -> MappingStore:
+    return MappingStore({key: KINDS[i % 4](value) for i, (key, value) in enumerate(contents.items())})
+
+
+STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
+    "local": in_folder,
+    "local, short requests": lambda folder, contents: in_folder(folder, contents, coalesce_gap=0, coalesce_size=100),
+    "local, a file at a time": in_folder,
+    "local, to the disk": lambda folder, contents: in_folder(folder, contents, fsync=True),
+    "mapping": lambda _, contents: MappingStore(dict(contents)),
+    "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
+}
+READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
+    "mapping of many kinds": lambda _, contents: of_mixed_values(contents)
+}
+
+
+@pytest.fixture
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewStore]:
+    """Make a store, and see that it leaves no file open."""
+    name = request.param
+    if name == "local, a file at a time":
+        PERMITS.value.free = 0
+    permits, before = PERMITS.value.free, open_files()
+    yield lambda contents: (STORES | READ_ONLY)[name](tmp_path, contents)
+    assert open_files() == before and PERMITS.value.free == permits
+    PERMITS.value.free = MAX_OPEN_FILES
+
+
+def open_files() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd")) if sys.platform == "linux" else []
+
+
+@pytest.mark.parametrize("law", store_laws(), ids=lambda law: law.__name__)
+@pytest.mark.parametrize("new", STORES, indirect=True)
+def test_store(law: Callable[[NewStore], None], new: NewStore) -> None:
+    law(new)
+
+
+@pytest.mark.parametrize("law", [law for law in store_laws(False) if law is not copies_by_pickle_read_the_same])
+@pytest.mark.parametrize("new", READ_ONLY, indirect=True)
+def test_store_that_is_read(law: Callable[[NewStore], None], new: NewStore) -> None:
+    """Its memoryviews cannot be pickled."""
+    law(new)
