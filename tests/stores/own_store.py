@@ -95,7 +95,7 @@ class OwnObjects:
         return False
 
     def requests(self, ranges: Ranges) -> Requests:
-        return requests(self.store, ranges, self.lengths(), gap=0, most=1 << 24)  # joins neighbours without a gap
+        return requests(self.store, ranges, self.lengths(), gap=0, max_bytes=1 << 24)  # joins neighbours without a gap
 
     def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
         target = memoryview(into.data if into.host is None else into.host)
