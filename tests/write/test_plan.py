@@ -14,7 +14,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.local.objects import LocalObjects
 from gpuzarr.write import strategy
-from tests.conftest import host_array
+from tests.hardware import host_array
 
 LAYOUTS: dict[str, dict[str, Any]] = {
     "chunks": {"chunks": (4, 5)},
