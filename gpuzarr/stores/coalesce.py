@@ -16,11 +16,11 @@ from gpuzarr.stores.contract import MISSING, Ranges, Requests, Store
 MAX_JOINED_RANGE_BYTES = 16 << 10  # of a few ranges; larger ones are read sooner than joined with their neighbours
 
 
-def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, most: int) -> Requests:
+def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, max_bytes: int) -> Requests:
     """Resolve ranges by the lengths of their objects, and join neighbours. See `Objects.requests`.
 
     `lengths`: bytes of each object of `ranges.keys`, MISSING where there is none. Ranges with at most `gap` bytes
-    between them are joined if they begin within `most` bytes of each other. RangeError for a range beyond its object.
+    between them are joined if they begin within `max_bytes` of each other. RangeError for a range beyond its object.
     """
     objects = np.asarray(ranges.objects)
     length = np.array(lengths, np.int64)[objects]
@@ -28,7 +28,7 @@ def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, mos
     if not np.count_nonzero(offsets) and len(lengths) == len(objects) and np.count_nonzero(sizes == -1) == len(sizes):
         return Requests(objects, offsets, np.maximum(length, 0) if MISSING in lengths else length, length)  # all whole
     if _within(offsets, sizes, length):
-        return _joined(objects, offsets, sizes, lengths, gap, most) or Requests(objects, offsets, sizes, sizes)
+        return _joined(objects, offsets, sizes, lengths, gap, max_bytes) or Requests(objects, offsets, sizes, sizes)
     missing = length == MISSING
     offsets = np.where(offsets < 0, offsets + length, offsets)
     wanted = np.where(sizes == -1, length - offsets, sizes)
@@ -38,9 +38,9 @@ def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, mos
         size = "any" if sizes[i] == -1 else int(sizes[i])
         raise beyond(store, ranges.keys[objects[i]], int(length[i]), size, int(ranges.offsets[i]), i)
     if not missing.any():
-        return _joined(objects, offsets, wanted, lengths, gap, most) or Requests(objects, offsets, wanted, wanted)
+        return _joined(objects, offsets, wanted, lengths, gap, max_bytes) or Requests(objects, offsets, wanted, wanted)
     found = np.flatnonzero(~missing)
-    joined = _joined(objects[found], offsets[found], wanted[found], lengths, gap, most)
+    joined = _joined(objects[found], offsets[found], wanted[found], lengths, gap, max_bytes)
     wanted[missing] = MISSING
     if joined is None:
         return Requests(objects, offsets, np.where(missing, 0, wanted), wanted)
@@ -57,7 +57,7 @@ def beyond(store: Store, key: str, length: int, size: int | str, offset: int, nu
 
 
 def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
-    """Tell if every range has an offset and a size >= 0 and is within its object."""
+    """Return True if every range has an offset and a size >= 0 and is within its object."""
     if len(sizes) > MAX_PYTHON_ROWS:
         return not np.count_nonzero((offsets < 0) | (sizes < 0) | (offsets > length - sizes))
     rows = zip(offsets.tolist(), sizes.tolist(), length.tolist(), strict=True)
@@ -65,7 +65,7 @@ def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
 
 
 def _joined(
-    objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, lengths: Sequence[int], gap: int, most: int
+    objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, lengths: Sequence[int], gap: int, max_bytes: int
 ) -> Requests | None:
     """Requests for ranges with neighbours joined; None where there are none."""
     if len(objects) < 2 or len(lengths) == len(objects):
@@ -81,7 +81,7 @@ def _joined(
     first = np.ones(len(at), bool)  # of the ranges of a request
     first[1:] = at[1:] - np.maximum.accumulate(ends)[:-1] > gap
     begins = at[np.maximum.accumulate(np.where(first, np.arange(len(at)), 0))]
-    part = (at - begins) // most
+    part = (at - begins) // max_bytes
     first[1:] |= part[1:] != part[:-1]
     heads = np.flatnonzero(first)
     if len(heads) == len(at):

@@ -1,7 +1,8 @@
 """Contract of a store: where keys and bytes are. To add a store, implement `Store`, `Objects` and `Sink` in one file.
 
 `gpuzarr.open(store)` takes any object with the members of `Store`; `stores.resolve` makes stores of paths and URLs.
-Read `tests/stores/test_own_store.py` first: it has a complete store over a dict.
+Begin with `tests/stores/own_store.py`, a complete store over a dict, and add a row for yours to the laws in
+`tests/stores/test_laws.py`.
 
 How a read uses a store
 -----------------------
@@ -170,7 +171,7 @@ class Objects(Protocol):
         ...
 
     def changed(self) -> bool:
-        """Tell if an object is not of the version that `versions` returned, or was replaced between reads.
+        """Return True if an object is not of the version that `versions` returned, or was replaced between reads.
 
         Then the bytes that were read mean nothing, and the caller opens the objects again. The store must know the new
         versions in that second `open`, and not return the outdated `known` ones again.

@@ -42,7 +42,7 @@ class Permits:
         self.free, self._lock = number, threading.Lock()
 
     def take(self, n: int) -> bool:
-        """Take `n` permits if so many are free: tell if they were."""
+        """Take `n` permits if so many are free. Return True if they were."""
         with self._lock:
             enough = n <= self.free
             self.free -= n if enough else 0
