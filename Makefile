@@ -12,10 +12,11 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help test lint demo bench bench-gpu prove-gpu calibrate clean
+.PHONY: help test quick lint demo bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
+	@echo "make quick   the main laws in under a minute: architecture, README, metadata, stores, codecs, reads, writes"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
@@ -36,6 +37,13 @@ DEMO := $(VENV)/.demo$(if $(CUDA),$(comma)$(CUDA)).stamp
 
 test: $(VENV)/.test.stamp
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# Matrices on the CPU and on the emulated GPU; properties are tried on fewer examples.
+QUICK := test_*.py metadata stores/test_laws.py codecs/test_laws.py $(addprefix read/test_,values.py damage.py) \
+    $(addprefix write/test_,values.py matrix.py)
+
+quick: $(VENV)/.test.stamp
+	GPUZARR_EXAMPLES=25 $(BIN)/python -m pytest -q $(wildcard $(addprefix tests/,$(QUICK))) $(ARGS)
 
 lint: $(VENV)/.lint.stamp
 	$(BIN)/ruff check .

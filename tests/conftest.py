@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for: the devices to run on."""
 
 import os
+import sys
 
 import pytest
 
@@ -35,3 +36,18 @@ def threads(request):
     """A device that runs kernels, with its threads in three orders."""
     seeds = {"forward": 0, "backward": -1, "shuffled": 7}
     return hardware.emulated(seeds[request.param]) if request.param in seeds else hardware.cuda()
+
+
+@pytest.fixture
+def thresholds(monkeypatch):
+    """Sets constants of a room, in every module that has imported them: thresholds("gpuzarr.write", MAX_X=3)."""
+
+    def set_to(room, **constants):
+        rooms = [module for name, module in sys.modules.items() if f"{name}.".startswith(f"{room}.")]
+        for name, value in constants.items():
+            users = [module for module in rooms if hasattr(module, name)]
+            assert users, f"{room} has no {name}"
+            for module in users:
+                monkeypatch.setattr(module, name, value)
+
+    return set_to

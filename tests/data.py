@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,8 @@ class Counting(dict[str, bytes]):
     def __setitem__(self, key: str, value: bytes) -> None:
         self.writes[key] = self.writes.get(key, 0) + 1
         super().__setitem__(key, value)
+
+
+def environ() -> dict[str, str]:
+    """The environment of a process that imports this gpuzarr."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

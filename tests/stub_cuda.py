@@ -183,7 +183,7 @@ def cuda(stub, monkeypatch):
     """The stub as the GPUs that names mean."""
     made = {0: stub}
     monkeypatch.setattr(select, "why_not_cuda", lambda ordinal: None)
-    monkeypatch.setattr(select, "_cuda", lambda ordinal: made.setdefault(ordinal, None) or _made(made, ordinal))
+    monkeypatch.setattr(module, "cuda", lambda ordinal: made.setdefault(ordinal, None) or _made(made, ordinal))
     monkeypatch.setattr(select, "opened", [stub])
     return stub
 

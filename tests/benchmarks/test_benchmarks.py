@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("zarr")
+from benchmarks import memory
+
 ROOT = Path(__file__).parents[2]
 TINY = {
     "read_local": ["--side", "32"],
@@ -29,11 +30,12 @@ TINY_GPU = {
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_benchmark_runs(name: str, tmp_path: Path) -> None:
+def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is measured in a process for each row: the answer of the first stands for all."""
+    measured, found = memory.extra, []
+    monkeypatch.setattr(memory, "extra", lambda *row: (found or found.append(measured(*row)), found[0])[1])
     output = tmp_path / "results.json"
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--repeats", "1", "--output", str(output), *TINY[name]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    import_module(f"benchmarks.{name}").main(["--repeats", "1", "--output", str(output), *TINY[name]])
     results = json.loads(output.read_text())
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
@@ -48,10 +50,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
 
     output = tmp_path / "results.json"
     options = ["--device", "emulated", "--repeats", "1", "--output", str(output), *TINY_GPU[name]]
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *options], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    import_module(f"benchmarks.{name}").main(options)
     results = json.loads(output.read_text())
     assert all(rate > 0 for rate in results["ceilings"].values()) and results["settings"]["device"] == "emulated"
     assert (

@@ -93,8 +93,8 @@ def zstd_streams():
 
 
 @pytest.mark.parametrize("most", [nvcomp.DEFAULT_MAX_SCRATCH_BYTES, 40000])
-def test_a_batch(gpu, zstd_streams, monkeypatch, most):
-    monkeypatch.setattr(nvcomp, "DEFAULT_MAX_SCRATCH_BYTES", most)  # the second: in parts
+def test_a_batch(gpu, zstd_streams, thresholds, most):
+    thresholds("gpuzarr.devices.nvcomp", DEFAULT_MAX_SCRATCH_BYTES=most)  # the second: in parts
     chunks, streams = zstd_streams
     *columns, target, _kept = batch(gpu, streams, 5000)
     gpu.decompress(ALGORITHMS["zstd"], *columns, np.arange(9))
@@ -105,8 +105,8 @@ def test_a_batch(gpu, zstd_streams, monkeypatch, most):
 
 @pytest.mark.damaging
 @pytest.mark.parametrize("most", [nvcomp.DEFAULT_MAX_SCRATCH_BYTES, 40000])
-def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, monkeypatch, most):
-    monkeypatch.setattr(nvcomp, "DEFAULT_MAX_SCRATCH_BYTES", most)
+def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, thresholds, most):
+    thresholds("gpuzarr.devices.nvcomp", DEFAULT_MAX_SCRATCH_BYTES=most)
     *columns, _target, _kept = batch(gpu, zstd_streams[1], 5000)
     columns[3] = columns[3] + np.where(np.isin(np.arange(9), [5, 7]), 1, 0)  # a size that is not met
     gpu.decompress(ALGORITHMS["zstd"], *columns, np.arange(9) * 10)

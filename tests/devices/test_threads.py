@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
 
 from gpuzarr.devices.cpu import Cpu
-from gpuzarr.devices.threads import ThreadPool
+from gpuzarr.devices.threads import ThreadPool, uninterrupted
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -122,3 +124,16 @@ def test_of_several_errors_that_of_the_first_item_is_raised() -> None:
         with pytest.raises(ValueError) as caught:
             device.each(work, range(40))
         assert caught.value.args == (min(bad),)
+
+
+def test_an_interrupt_waits_for_what_is_at_work() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(time.sleep, 0.2)
+        old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            with pytest.raises(KeyboardInterrupt):
+                uninterrupted(lambda: wait([future]))
+        finally:
+            signal.signal(signal.SIGALRM, old)
+        assert future.done()

@@ -14,8 +14,6 @@ from gpuzarr.codecs import find, parse, registry
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.nvcomp import compress as nvcomp_compress
-from gpuzarr.devices.nvcomp import decompress as nvcomp
-from gpuzarr.gpu import compress
 from gpuzarr.gpu.empty import is_empty_on_gpu
 from tests.chunks import KINDS, batch_on, plain, whole
 from tests.hardware import host_array
@@ -87,10 +85,10 @@ def test_streams_of_any_size(stream, nbytes, kinds):
 
 
 @pytest.mark.parametrize("name", ["zstd", "lz4", "zlib", "gzip"])
-def test_batches_in_parts(gpu, name, monkeypatch):
+def test_batches_in_parts(gpu, name, thresholds):
     """In parts for nvCOMP's scratch."""
     chunks = [plain(3001, KINDS[i % 3]) for i in range(17)]
-    monkeypatch.setattr(nvcomp, "DEFAULT_MAX_SCRATCH_BYTES", 400_000)
+    thresholds("gpuzarr.devices.nvcomp", DEFAULT_MAX_SCRATCH_BYTES=400_000)
     assert decoded(name, {}, encoded(gpu, find(name, {}, 2), chunks), 3001) == chunks
 
 
@@ -317,9 +315,9 @@ def test_others_read_it(gpu, name, reader, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lz4", "zlib", "gzip", "transpose", "shuffled"])
-def test_chunks_that_are_too_large_for_nvcomp(gpu, name, monkeypatch):
+def test_chunks_that_are_too_large_for_nvcomp(gpu, name, thresholds):
     batch = batch_of()
-    monkeypatch.setattr(compress, "MAX_INPUT_BYTES", 1000)
+    thresholds("gpuzarr", MAX_INPUT_BYTES=1000)
     chain = chain_of(name, batch)
     crossing, why = chain.host_steps_to_encode
     assert crossing < CHAINS[name][1] and why is not None and "at most 1000 bytes" in why

@@ -1,32 +1,64 @@
-"""The host's share of a GPU's read does not grow by Python objects a chunk. Bounds are generous: machines are busy."""
+"""The host's share of a GPU's read does not grow by Python's work for each chunk: lines that run are counted."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.hardware import emulated
+
 pytest.importorskip("zarr")
+OPENING_LINES = 20  # for each file: its key, its path, its length
 
 
 @pytest.fixture
 def planning():
     from benchmarks import planning
-    from tests.hardware import emulated
 
     emulated()  # skips where there is no compiler
     return planning
 
 
-def test_a_million_chunks_are_planned(planning, tmp_path: Path) -> None:
-    for case in planning.PLANS:
-        assert min(planning.planned(tmp_path / f"{i}", case, 1_000_000) for i in range(2)) < 3, case
+def lines_run(work: Callable[[], Any]) -> int:
+    """Lines of gpuzarr's code that this thread runs, each time that it comes to one."""
+    count = 0
+
+    def counted(frame: Any, event: str, _: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return counted
+
+    def traced(frame: Any, event: str, _: Any) -> Any:
+        return counted if "gpuzarr" in Path(frame.f_code.co_filename).parts else None
+
+    before = sys.gettrace()
+    sys.settrace(traced)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
 
 
-def test_small_chunks_cost_little(planning, tmp_path: Path) -> None:
+def test_planning_runs_no_line_for_each_chunk(planning, tmp_path: Path) -> None:
+    chunks = 50_000
+    for case, (_, _, shards) in planning.PLANS.items():
+        lines = lines_run(lambda case=case: planning.planned(tmp_path, case, chunks))
+        assert 100 < lines < chunks * (0.5 if shards else OPENING_LINES), case
+
+
+def test_reading_runs_as_many_lines_for_more_chunks(planning, tmp_path: Path) -> None:
+    """Where a batch holds them all: what is done for each is done by the threads that open and read its file."""
     for case in planning.READS:
-        assert planning.read(tmp_path, case, 256, 9) < 150, case  # the least of nine: the machine has other work
+        few, many = (
+            lines_run(lambda n=n, case=case: planning.read(tmp_path / f"{n}", case, n, repeats=2)) for n in (32, 128)
+        )
+        assert 100 < many < few * 1.2, case
 
 
 def test_the_benchmark_runs(planning, tmp_path: Path) -> None:

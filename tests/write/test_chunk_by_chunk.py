@@ -17,7 +17,6 @@ import gpuzarr
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.errors import ChunkError, CodecError, StoreError
 from gpuzarr.stores.local.store import LocalSink, LocalStore
-from gpuzarr.write import strategy
 
 CHAINS: list[dict[str, Any]] = [
     {"compressors": None},
@@ -32,9 +31,9 @@ CHAINS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def every_chunk(thresholds: Any) -> None:
     """However small it is."""
-    monkeypatch.setattr(strategy, "MIN_LONE_CHUNK_BYTES", 0)
+    thresholds("gpuzarr.write", MIN_LONE_CHUNK_BYTES=0)
 
 
 def place(data: Any, shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[str, Any]:
@@ -189,11 +188,11 @@ def test_a_damaged_old_chunk_is_blamed_and_stays(shards: Any, every_chunk: None,
 
 
 @pytest.mark.parametrize("codec", ["zstd", "blosc"])
-def test_by_address_or_not_the_bytes_are_the_same(codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_address_or_not_the_bytes_are_the_same(codec: str, tmp_path: Path, thresholds: Any) -> None:
     """What one thread keeps of a library changes nothing, and neither does one whose functions are not shown."""
     values, files = np.arange(1 << 17, dtype="f4").reshape(4, -1).round(-1), {}
     for name, least in (("alone", 0), ("together", 1 << 40)):
-        monkeypatch.setattr(strategy, "MIN_LONE_CHUNK_BYTES", least)
+        thresholds("gpuzarr.write", MIN_LONE_CHUNK_BYTES=least)
         a = gpuzarr.create_array(
             tmp_path / name, shape=values.shape, chunks=(1, 1 << 15), dtype="f4", compressors=codec, device="cpu"
         )

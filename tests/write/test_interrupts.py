@@ -1,12 +1,8 @@
-"""Interrupts, forks, stores that write arrays themselves, leftovers of nobody: what was there stays, work goes on."""
+"""Stores that write arrays themselves, disks that are full, chunks that cannot be encoded: what was there stays."""
 
 from __future__ import annotations
 
 import errno
-import os
-import signal
-import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +11,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.threads import uninterrupted
 from gpuzarr.errors import ChunkError, StoreError
-from gpuzarr.stores.local import locks
-from gpuzarr.stores.local import partial_files as files
-from gpuzarr.stores.local.store import LocalStore
 from tests.hardware import host_array
 
 VALUES = (np.arange(1 << 17, dtype="u4") // 7).reshape(4, -1)  # chunks that go one by one
@@ -74,69 +66,3 @@ def test_what_a_shard_within_codecs_cannot_encode_is_the_fault_of_its_chunk(devi
         a[...] = np.arange(12) // 11
     assert caught.value.chunk == (2,)
     assert (host_array(a[...]) == 0).all()
-
-
-def test_an_interrupt_waits_for_what_is_at_work() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(time.sleep, 0.2)
-        old = signal.signal(signal.SIGALRM, signal.default_int_handler)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-            with pytest.raises(KeyboardInterrupt):
-                uninterrupted(lambda: wait([future]))
-        finally:
-            signal.signal(signal.SIGALRM, old)
-        assert future.done()
-
-
-def test_an_interrupt_leaves_no_lock_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even while somebody keeps the traceback, as interactive shells do."""
-    store, right, calls = LocalStore(str(tmp_path)), locks._acquired, []
-
-    def acquired(lock: str) -> Any:
-        if calls:
-            raise KeyboardInterrupt
-        calls.append(lock)
-        return right(lock)
-
-    monkeypatch.setattr(locks, "_acquired", acquired)
-    with pytest.raises(KeyboardInterrupt) as kept, store.locked(["a", "b"]):
-        raise AssertionError("both locks were had")
-    monkeypatch.undo()
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(lambda: store.locked(["a", "b"]).__enter__()).result(10) is None
-    assert kept.traceback
-
-
-def test_a_child_forked_meanwhile_holds_no_lock(tmp_path: Path) -> None:
-    store = LocalStore(str(tmp_path))
-    lock = tmp_path / ".a.lock"
-    with store.locked(["a"]):
-        os.link(lock, tmp_path / "same")  # where one waits who opened it before it was removed
-        if not (child := os.fork()):
-            time.sleep(30)
-            os._exit(0)
-    try:
-        with open(tmp_path / "same", "ab") as file:
-            locks.fcntl.flock(file, locks.fcntl.LOCK_EX | locks.fcntl.LOCK_NB)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-def test_leftovers_of_a_process_with_the_same_id(tmp_path: Path) -> None:
-    """As in a container that is started again. What cannot be removed is left."""
-    mine = files.PartialFile(str(tmp_path / "x"))
-    [path] = tmp_path.iterdir()
-    before = path.with_name(
-        path.name.replace(f"-{next(files.PROCESS.value.numbers) - 1}.", f"-{files.PROCESS.value.first - 1}.")
-    )
-    assert before != path
-    before.write_bytes(b"half")
-    folder = tmp_path / before.name.replace(".x.", ".y.")
-    folder.mkdir()
-    files._seen.discard(str(tmp_path))
-    files.write(str(tmp_path / "z"), b"new")
-    assert path.exists() and not before.exists() and folder.exists()
-    mine.abort()
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([folder.name, "z"])

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.write import open_shards, strategy
 from tests.data import Counting, partial_files
 from tests.hardware import host_array, on
 
@@ -42,12 +41,6 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(LocalStore, "open", opened)
     return found
-
-
-def at_most(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shards that may be open at once."""
-    for module in (open_shards, strategy):
-        monkeypatch.setattr(module, "MAX_OPEN_SHARDS", shards)
 
 
 @pytest.mark.parametrize("index_location", ["start", "end"])
@@ -91,9 +84,9 @@ STEPS = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, most=st.sampled_from([1, 300, 1 << 20]), opened=st.sampled_from([1, 2, 64]), old=st.booleans())
-def test_any_regions_are_as_in_numpy(steps: Any, most: int, opened: int, old: bool, monkeypatch: Any) -> None:
+def test_any_regions_are_as_in_numpy(steps: Any, most: int, opened: int, old: bool, thresholds: Any) -> None:
     """Regions that come again, overlap, cover parts of chunks; flushes; more shards than may be open; old chunks."""
-    at_most(opened, monkeypatch)
+    thresholds("gpuzarr.write", MAX_OPEN_SHARDS=opened)
     a, want = create({}), np.zeros(SHAPE, "i4")
     if old:
         a[...] = want = field()
@@ -158,9 +151,9 @@ def test_an_error_leaves_the_old_shards(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(now[0:8, 0:8], values[0:8, 0:8])
 
 
-def test_no_more_shards_are_open_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_shards_are_open_than_may_be(tmp_path: Path, thresholds: Any) -> None:
     """One region that touches more is written as ever; of several the first ones are closed."""
-    at_most(2, monkeypatch)
+    thresholds("gpuzarr.write", MAX_OPEN_SHARDS=2)
     a, values = create(tmp_path), field()
     with a.writer(max_inflight=1) as w:
         w[:, 0:4] = values[:, 0:4]  # three shards

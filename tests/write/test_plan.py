@@ -13,7 +13,6 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.local.objects import LocalObjects
-from gpuzarr.write import strategy
 from tests.hardware import host_array
 
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -40,9 +39,9 @@ def create(path: Path, name: str, device: Device) -> gpuzarr.Array:
 @pytest.mark.parametrize("safe", [True, False])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_write_follows_its_explanation(
-    name: str, safe: bool, least: int, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, safe: bool, least: int, device: Device, tmp_path: Path, thresholds: Any
 ) -> None:
-    monkeypatch.setattr(strategy, "MIN_LONE_CHUNK_BYTES", least)
+    thresholds("gpuzarr.write", MIN_LONE_CHUNK_BYTES=least)
     create(tmp_path, name, device)
     a = gpuzarr.open_array(tmp_path, mode="r+", device=device, config={"safe": safe})
     want = np.full(a.shape, -1, "i4")

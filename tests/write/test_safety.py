@@ -18,9 +18,7 @@ import pytest
 import zarr
 
 import gpuzarr
-from gpuzarr.stores.local import partial_files as files
-from gpuzarr.stores.local.store import LocalStore
-from tests.data import partial_files
+from tests.data import environ, partial_files
 
 FORK = multiprocessing.get_context("fork")
 KILLS = 100  # of each of two layouts
@@ -39,34 +37,52 @@ def write_forever(path: str, i: int) -> None:
                 w[row : row + 10] = i + 2
 
 
-@pytest.mark.parametrize("layout", ["plain", "shards"])
-def test_killed_at_any_moment(layout: str, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"shards": (40, 40)} if layout == "shards" else {}
-    path = tmp_path / "a"
-    a = gpuzarr.create_array(path, shape=(80, 80), dtype="i4", chunks=(20, 20), attributes={"kept": 1}, **options)
-    moments = random.Random(1)
-    left = 0
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """Two at a time, each on its own array, as each spends most of its life asleep."""
+    paths = [tmp_path / "plain", tmp_path / "shards"]
+    some = {"shape": (80, 80), "dtype": "i4", "chunks": (20, 20), "attributes": {"kept": 1}}
+    for path, shards in zip(paths, (None, (40, 40)), strict=True):
+        gpuzarr.create_array(path, shards=shards, **some)
+    moments, left = random.Random(1), dict.fromkeys(paths, 0)
     for number in range(KILLS):
-        child = FORK.Process(target=write_forever, args=(str(path), number << 12))
-        child.start()
-        time.sleep(moments.uniform(0.002, 0.04))
-        os.kill(child.pid or 0, signal.SIGKILL)
+        children = [FORK.Process(target=write_forever, args=(str(path), number << 12)) for path in paths]
+        for child in children:
+            child.start()
+        killed(children, [moments.uniform(0.002, 0.04) for _ in children])
+        for path in paths:
+            values = of_whole_chunks(path)
+            if number % 10 == 0:
+                np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], values)
+            left[path] = max(left[path], len(partial_files(path)))
+    for path in paths:
+        a = gpuzarr.open_array(path, mode="r+", device="cpu")
+        assert left[path] and a.attrs["last"] > KILLS, "those killed were at work"
+        subprocess.run([sys.executable, "-c", WRITE_ONCE, str(path)], check=True, env=environ())
+        assert (a[...] == -1).all() and not partial_files(path), f"{left[path]} were left by those killed"
+
+
+def killed(children: list[Any], moments: list[float]) -> None:
+    """Kill each at its moment, in seconds from now."""
+    now = 0.0
+    for moment, child in sorted(zip(moments, children, strict=True), key=lambda pair: pair[0]):
+        time.sleep(moment - now)
+        os.kill(child.pid, signal.SIGKILL)
+        now = moment
+    for child in children:
         child.join(60)
         assert child.exitcode == -signal.SIGKILL
-        a = gpuzarr.open_array(path, device="cpu")
-        assert a.attrs["kept"] == 1
-        values = a[...]
-        for i in range(0, 80, 20):
-            for j in range(0, 80, 20):
-                inner = values[max(i, 3) : min(i + 20, 77), max(j, 5) : min(j + 20, 75)]
-                assert inner.min() == inner.max(), "a chunk is half old and half new"
-        if number % 10 == 0:
-            np.testing.assert_array_equal(zarr.open_array(path, mode="r")[...], values)
-        left = max(left, len(partial_files(path)))
-    assert left and a.attrs["last"] > KILLS, "those killed were at work"
-    b = gpuzarr.open_array(path, mode="r+", device="cpu")
-    subprocess.run([sys.executable, "-c", WRITE_ONCE, str(path)], check=True, env=environ())
-    assert (b[...] == -1).all() and not partial_files(path), f"{left} were left by those killed"
+
+
+def of_whole_chunks(path: Path) -> np.ndarray:
+    """The values of an array, of whose chunks none is half old and half new."""
+    a = gpuzarr.open_array(path, device="cpu")
+    assert a.attrs["kept"] == 1
+    values = a[...]
+    for i in range(0, 80, 20):
+        for j in range(0, 80, 20):
+            inner = values[max(i, 3) : min(i + 20, 77), max(j, 5) : min(j + 20, 75)]
+            assert inner.min() == inner.max(), "a chunk is half old and half new"
+    return values
 
 
 WRITE_ONCE = """
@@ -75,46 +91,6 @@ a = gpuzarr.open_array(sys.argv[1], mode="r+", device="cpu")
 a[...] = -1
 a.attrs["last"] = 0
 """
-
-
-def environ() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
-    store = LocalStore(str(tmp_path))
-    store.set("a/x", b"1")
-    sink = store.create("b/x")
-    [mine] = partial_files(tmp_path)
-    pid = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout
-    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{pid.strip()}-"))
-    dead.write_bytes(b"half")
-    assert store.names("b") == []
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"from gpuzarr.stores.local.store import LocalStore as S; S({str(tmp_path)!r}).set('b/y', b'2')",
-        ],
-        check=True,
-        env=environ(),
-    )
-    assert partial_files(tmp_path) == [mine]
-    sink.write(b"3", 0)
-    sink.commit()
-    assert store.get("b/x") == b"3" and not partial_files(tmp_path)
-
-
-@pytest.mark.parametrize("fsync", [True, False])
-def test_how_files_take_their_place(fsync: bool, tmp_path: Path) -> None:
-    """New ones, over old ones, never over a folder."""
-    for text in (b"one", b"two"):
-        files.write(str(tmp_path / "file"), text, fsync)
-        assert (tmp_path / "file").read_bytes() == text
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError):
-        files.write(str(tmp_path / "folder"), b"three", fsync)
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def write_rows(path: str, rank: int, workers: int, safe: bool) -> None:

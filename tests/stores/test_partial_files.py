@@ -1,0 +1,68 @@
+"""Files that are being written: how they take their place, and what becomes of those that nobody writes any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpuzarr.stores.local import partial_files as files
+from gpuzarr.stores.local.store import LocalStore
+from tests.data import environ, partial_files
+
+
+def test_leftovers_of_a_process_with_the_same_id(tmp_path: Path) -> None:
+    """As in a container that is started again. What cannot be removed is left."""
+    mine = files.PartialFile(str(tmp_path / "x"))
+    [path] = tmp_path.iterdir()
+    before = path.with_name(
+        path.name.replace(f"-{next(files.PROCESS.value.numbers) - 1}.", f"-{files.PROCESS.value.first - 1}.")
+    )
+    assert before != path
+    before.write_bytes(b"half")
+    folder = tmp_path / before.name.replace(".x.", ".y.")
+    folder.mkdir()
+    files._seen.discard(str(tmp_path))
+    files.write(str(tmp_path / "z"), b"new")
+    assert path.exists() and not before.exists() and folder.exists()
+    mine.abort()
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([folder.name, "z"])
+
+
+def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    store.set("a/x", b"1")
+    sink = store.create("b/x")
+    [mine] = partial_files(tmp_path)
+    pid = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout
+    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{pid.strip()}-"))
+    dead.write_bytes(b"half")
+    assert store.names("b") == []
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from gpuzarr.stores.local.store import LocalStore as S; S({str(tmp_path)!r}).set('b/y', b'2')",
+        ],
+        check=True,
+        env=environ(),
+    )
+    assert partial_files(tmp_path) == [mine]
+    sink.write(b"3", 0)
+    sink.commit()
+    assert store.get("b/x") == b"3" and not partial_files(tmp_path)
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_how_files_take_their_place(fsync: bool, tmp_path: Path) -> None:
+    """New ones, over old ones, never over a folder."""
+    for text in (b"one", b"two"):
+        files.write(str(tmp_path / "file"), text, fsync)
+        assert (tmp_path / "file").read_bytes() == text
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        files.write(str(tmp_path / "folder"), b"three", fsync)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
