@@ -1,10 +1,10 @@
-// The Adler-32 (RFC 1950) of many ranges of bytes: 1 + the sum of the bytes, and the sum of all sums on the way.
+// Adler-32 (RFC 1950) of many ranges of bytes: 1 + the sum of the bytes, and the sum of all partial sums.
 //
 // blockIdx.x: the range; blockIdx.y: its segment of `segment` bytes (at most 65536, so that no sum overflows).
-// A thread takes every 256th byte. The sums of a segment are moved to its place in the range and added.
+// A thread takes every 256th byte. The sums of a segment are shifted to its place in the range, and added.
 //   table   rows of `count`: address, bytes
-//   sums    2 * count zeros before; after, both sums of each range, not yet reduced
-//   adler32_join, one thread a range, makes the checksum of them: 65536 * second + first.
+//   sums    2 * count zeros; on return both sums of each range, not yet reduced
+// adler32_join, with one thread for each range, makes the checksums from them: 65536 * second + first.
 #include "common.cuh"
 
 #define THREADS 256

@@ -1,13 +1,15 @@
-// Rows of elements of `WIDTH` bytes from their bit planes, which lie as bitshuffle.cu says.
+// Make rows of elements of `WIDTH` bytes from their bit planes (layout: bitshuffle.cu).
 //
-// WIDTH lanes make a strip: 32 elements of a row, 2 * WIDTH pieces that are aligned in the result. Each lane takes one byte
-// of the elements: 32 bits, from any bit on, of its 8 planes. It transposes bits in registers, and trades bytes with the
-// others, until it has two pieces; so no word is loaded for less than 32 bits, and nothing goes through shared memory.
+// WIDTH lanes make a strip: 32 elements of a row, which are 2 * WIDTH pieces aligned in the result. Each lane takes one
+// byte of the elements: 32 bits, from any bit on, of its 8 planes. It transposes bits in registers, and exchanges bytes
+// with the other lanes until it has two pieces. So every word that is loaded gives 32 bits, and no shared memory is
+// used.
 //
-// Reckoned, not measured, of an H200 (132 multiprocessors, 1.75 GHz, 4.8 TB/s): about 400 instructions make the 32 bytes of
-// a lane, as many as of byte planes, and 4 start at a clock: 2.4 TB/s of elements, as much as its memory reads and writes
-// at once. Two passes move every byte twice, so they end at 1.2. Every load of a warp meets 128 bytes in WIDTH places,
-// twice where planes are not aligned: of 8 bytes that allows 1.9 TB/s, of 16 bytes 0.9.
+// Calculated, not measured, for an H200 (132 multiprocessors, 1.75 GHz, 4.8 TB/s): about 400 instructions make the 32
+// bytes of a lane, as many as from byte planes, and 4 start in each clock. That is 2.4 TB/s of elements, the rate at
+// which its memory reads and writes at once; two passes move every byte twice, which would limit them to 1.2. Every
+// load of a warp touches 128 bytes in WIDTH places, twice if planes are not aligned: for 8 bytes that allows 1.9 TB/s,
+// for 16 bytes 0.9.
 #pragma once
 #include "bits.cuh"
 #include "place.cuh"
@@ -15,7 +17,7 @@
 
 #define STRIP 32  // elements
 
-// Bytes 2 and 3 of `a` for bytes 0 and 1 of `b`; bytes 1 and 3 for bytes 0 and 2.
+// Exchange bytes 2 and 3 of `a` with bytes 0 and 1 of `b`; swap_bytes: bytes 1 and 3 of `a` with bytes 0 and 2 of `b`.
 __device__ __forceinline__ void swap_halves(u32& a, u32& b)
 {
     u32 low = __byte_perm(a, b, 0x5410);
@@ -27,9 +29,9 @@ __device__ __forceinline__ void swap_bytes(u32& a, u32& b)
     b = __byte_perm(a, b, 0x7351), a = low;
 }
 
-// The same with the lane that differs in one bit, of every word: the upper half or the odd bytes of the lane without that
-// bit for the lower half or the even bytes of the lane with it. Selectors: of what is sent of two words, and of what
-// each word is then.
+// The same between two lanes whose numbers differ in `bit`, for every word: the upper half (or odd bytes) of the lane
+// without that bit is exchanged with the lower half (or even bytes) of the lane with it. `sent` selects the bytes of
+// two words that are sent; `first` and `second` select those that make each word afterwards.
 struct Trade {
     u32 bit, sent, first, second;
 
@@ -56,7 +58,8 @@ __device__ __forceinline__ void trade_bytes(u32* word, u32 lane, u32 bit)
     t.run(word);
 }
 
-// Words that have `number` in theirs, of the lane without the bit, for those that have it not, of the lane with the bit.
+// Exchange words between two lanes: those whose number contains NUMBER, of the lane without the bit, with the others of
+// the lane with it.
 template <u32 NUMBER> __device__ __forceinline__ void trade_words(u32* word, u32 lane, u32 bit)
 {
     bool upper = lane & bit;
@@ -68,14 +71,15 @@ template <u32 NUMBER> __device__ __forceinline__ void trade_words(u32* word, u32
     }
 }
 
-// Which byte of the elements a lane takes, so that bytes come to their place by few trades: its number's bits, turned.
+// Byte of the elements that a lane takes: its number with the bits reversed, so that few exchanges bring bytes to their
+// place.
 template <u32 WIDTH> __device__ __forceinline__ u32 byte_of(u32 lane) { return __brev(lane * (32 / WIDTH)) >> 27; }
 
-// From bytes `byte_of(lane)` of a strip, of element 8 * s + e in byte s of word e, to pieces `lane` and WIDTH + lane.
-// Every step swaps two bits of the numbers of bytes in words, of words, and of lanes.
+// Turn byte `byte_of(lane)` of a strip's elements (of element 8 * s + e, in byte s of word e) into pieces `lane` and
+// WIDTH + lane. Every step swaps two bits in the combined number of byte, word and lane.
 template <u32 WIDTH> __device__ __forceinline__ void in_pieces(u32* word, u32 lane, uint4& low, uint4& high)
 {
-    enum { LOCAL = WIDTH == 1 ? 2 : WIDTH == 2 ? 1 : 4 };  // the bit of a word's number for that of its upper half
+    enum { LOCAL = WIDTH == 1 ? 2 : WIDTH == 2 ? 1 : 4 };  // bit of the word's number, exchanged with that of the half
     if (WIDTH == 2) trade_bytes(word, lane, 1);
 #pragma unroll
     for (u32 r = 0; r < 8; ++r)
@@ -92,7 +96,8 @@ template <u32 WIDTH> __device__ __forceinline__ void in_pieces(u32* word, u32 la
     else low = words(word[0], word[2], word[1], word[3]), high = words(word[4], word[6], word[5], word[7]);
 }
 
-// A strip of a row, as a Spot. It begins at a multiple of 16 in the result, so maybe before its row; and may end behind.
+// A strip of a row, as a Spot. It begins at a multiple of 16 bytes in the result, so perhaps before its row, and may
+// end after it.
 template <u32 BYTES> __device__ __forceinline__ Spot strip_of(const Form& f, u8* target, u32 n)
 {
     u8* start;
@@ -105,13 +110,14 @@ template <u32 BYTES> __device__ __forceinline__ Spot strip_of(const Form& f, u8*
     return s;
 }
 
-// A chunk whose bits are shuffled. Of every block, byte j's 8 planes begin where the table of planes says.
+// Source: a chunk whose bits are shuffled. The table of planes has the address of the 8 planes of each byte of each
+// block.
 template <u32 WIDTH> struct BitPlanes {
     const u64* table;                        // the planes of the first block
     u32 begin;                               // where the box begins in the chunk
-    u32 block, multiplier, shift, bytes;     // of a block, how to divide by it, and of the chunk
+    u32 block, multiplier, shift, bytes;     // bytes of a block, how to divide by it, bytes of the chunk
 
-    // Bytes j of elements [first, end) of the strip that begins `at` bytes into the box. It may reach into other blocks.
+    // Byte j of elements [first, end) of the strip that begins `at` bytes into the box. They may be in several blocks.
     __device__ __forceinline__ void load(i64 at, u32 first, u32 end, u32 j, u32* word) const
     {
 #pragma unroll 1
@@ -128,7 +134,7 @@ template <u32 WIDTH> struct BitPlanes {
     }
 };
 
-// Rows of such a chunk; the last extent of its form counts strips. All lanes of a warp come round together.
+// Rows of such a chunk. The last extent of its form counts strips. All lanes of a warp make the same number of rounds.
 template <u32 WIDTH>
 __device__ __forceinline__ void bit_rows(const Form& f, u8* target, const BitPlanes<WIDTH>& source, u32 swap)
 {

@@ -1,4 +1,4 @@
-// Bits transposed: what the bit shuffle needs in both directions.
+// Transposition of bits, for the bit shuffle in both directions.
 #pragma once
 #include "common.cuh"
 
@@ -13,7 +13,7 @@ __device__ __forceinline__ u64 transpose8x8(u64 x)
     return x ^ t ^ (t << 28);
 }
 
-// The bits of `a` that are not in `mask`, which lie DISTANCE higher, for those of `b` that are.
+// Exchange the bits of `a` outside `mask`, which are DISTANCE higher, with the bits of `b` inside it.
 template <u32 DISTANCE> __device__ __forceinline__ void swap_bits(u32& a, u32& b, u32 mask)
 {
     u32 low = (a & mask) | (b << DISTANCE & ~mask);
@@ -21,7 +21,7 @@ template <u32 DISTANCE> __device__ __forceinline__ void swap_bits(u32& a, u32& b
     a = low;
 }
 
-// Four times 8 x 8 bits, between words: bit e of byte s of word k becomes bit k of byte s of word e.
+// Four blocks of 8 x 8 bits, across words: bit e of byte s of word k becomes bit k of byte s of word e.
 __device__ __forceinline__ void transpose8(u32* word)
 {
 #pragma unroll
@@ -35,9 +35,9 @@ __device__ __forceinline__ void transpose8(u32* word)
         if (!(k & 1)) swap_bits<1>(word[k], word[k | 1], 0x55555555);
 }
 
-// Bits [begin, end) of 32 that follow each other from bit `bit` of p on, in each of 8 planes, `stride` bytes from one to
-// the next: a word of each. EVEN: so many that all planes lie alike in the aligned words. Bits before `begin` stay as
-// they are in `word`; aligned words that hold none of the bits are not read.
+// Load one word from each of 8 planes: bits [begin, end) of the 32 that begin at bit `bit` of p. Planes are `stride`
+// bytes apart; EVEN says that `stride` is a multiple of 4, so all planes have the same alignment. Bits before `begin`
+// keep their values in `word`. Aligned words that hold none of the bits are not read.
 template <bool EVEN>
 __device__ __forceinline__ void take(const u8* p, u32 stride, u32 bit, u32 begin, u32 end, u32* word)
 {

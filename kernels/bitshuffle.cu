@@ -1,12 +1,13 @@
-// Undo Blosc's bit shuffle, block by block. Of n elements (n a multiple of 8) of `width` bytes, bit k of byte j
-// of all elements is plane 8 * j + k, n / 8 bytes, element e in bit e % 8 of byte e / 8; what is left after
-// whole elements is not moved. Source: c-blosc 1.21 bitshuffle-generic.h. A block whose n is no multiple of 8
-// was not shuffled, and is for copy.cu.
+// Undo Blosc's bit shuffle, block by block. A block has n elements of `width` bytes, n a multiple of 8. Bit k of byte j
+// of all elements is plane 8 * j + k: n / 8 bytes, with element e in bit e % 8 of byte e / 8. Bytes after the last
+// whole element are not moved. Source: c-blosc 1.21 bitshuffle-generic.h. A block whose n is no multiple of 8 was not
+// shuffled; copy.cu copies it.
 //
-// blockIdx.x: the block; its rows share its tiles. A tile is as many groups of 32 elements as let each thread
-// have one (byte, group): it loads 4 bytes of each of the 8 bit planes, transposes bits, and lays 32 bytes
-// into shared memory, from where the tile goes out in order. Needs 256 threads, and width <= 256.
-//   table, planes   as in shuffle.cu; a plane of its own is a byte's 8 bit planes, n bytes
+// blockIdx.x: the block; the blocks of threads of its row (blockIdx.y) share its tiles. A tile has as many groups of 32
+// elements as give each thread one byte of one group. A thread loads 4 bytes of each of that byte's 8 bit planes,
+// transposes them, and stores 32 bytes in shared memory, from which the tile is written in order. Needs 256 threads and
+// width <= 256.
+//   table, planes   as in shuffle.cu; a separate plane is the 8 bit planes of one byte, n bytes
 #include "bits.cuh"
 
 #define THREADS 256
@@ -14,7 +15,7 @@
 
 extern "C" __global__ void __launch_bounds__(THREADS) bitunshuffle(const u64* table, const u64* planes, u32 count)
 {
-    // A group takes 32 * width bytes and 4 more, so that lanes of a warp meet different banks.
+    // A group has 32 * width bytes and 4 more, so that the lanes of a warp use different banks.
     __shared__ u32 tile[THREADS * GROUP / 4 + THREADS];
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;

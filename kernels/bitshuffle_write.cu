@@ -1,11 +1,11 @@
-// Blosc's bit shuffle, block by block. Of n elements (n a multiple of 8) of `width` bytes, bit k of byte j of all
-// elements becomes plane 8 * j + k, n / 8 bytes, element e in bit e % 8 of byte e / 8; what is left after whole
-// elements is not moved. The way back, and the source of the layout: bitshuffle.cu. A block whose n is no multiple of
-// 8 is not shuffled, and is for copy.cu.
+// Blosc's bit shuffle, block by block. A block has n elements of `width` bytes, n a multiple of 8. Bit k of byte j of
+// all elements becomes plane 8 * j + k: n / 8 bytes, with element e in bit e % 8 of byte e / 8. Bytes after the last
+// whole element are not moved. The reverse, and the source of the layout: bitshuffle.cu. A block whose n is no multiple
+// of 8 is not shuffled; copy.cu copies it.
 //
-// blockIdx.x: the block; its rows share its tiles. A tile is as many groups of 32 elements as let each thread have one
-// (byte, group): it comes in order into shared memory, from where a thread takes 32 bytes, transposes bits, and stores
-// 4 bytes to each of 8 planes. Needs 256 threads, and width <= 256.
+// blockIdx.x: the block; the blocks of threads of its row (blockIdx.y) share its tiles. A tile has as many groups of 32
+// elements as give each thread one byte of one group. It is loaded in order into shared memory, from which a thread
+// takes 32 bytes, transposes them, and stores 4 bytes in each of 8 planes. Needs 256 threads and width <= 256.
 //   table, planes   as in shuffle_write.cu
 #include "bits.cuh"
 
@@ -14,7 +14,7 @@
 
 extern "C" __global__ void __launch_bounds__(THREADS) bitshuffle(const u64* table, const u64* planes, u32 count)
 {
-    // A group takes 32 * width bytes and 4 more, so that lanes of a warp meet different banks.
+    // A group has 32 * width bytes and 4 more, so that the lanes of a warp use different banks.
     __shared__ u32 tile[THREADS * GROUP / 4 + THREADS];
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;

@@ -1,11 +1,11 @@
-// Blosc 1 frames put together from streams that were compressed into slots. All chunks have one shape.
+// Assemble Blosc 1 frames from streams that were compressed into slots. All chunks have the same size.
 // Source of the format: gpuzarr/formats/blosc_frame.py.
 //
-// A chunk has `full` blocks of `splits` streams of `part` bytes, then, where `last` is not 0, one block of one stream of
-// `last` bytes; streams are numbered in this order, chunk after chunk.
-//   sizes    compressed bytes of each stream; 0 or not less than its own bytes: it is stored as it is
-//   offset   where each stream begins in its frame, behind its size
-//   total    bytes of each frame; HEADER + `nbytes` of the chunk for one that is a plain copy
+// A chunk has `full` blocks of `splits` streams of `part` bytes, and, if `last` is not 0, one block with one stream of
+// `last` bytes. Streams are numbered in this order, chunk after chunk.
+//   sizes    compressed bytes of each stream; if 0, or not less than its uncompressed bytes, it is stored uncompressed
+//   offset   offset of each stream in its frame, after the stream's size
+//   total    bytes of each frame; HEADER + the chunk's bytes if the frame is a plain copy
 #include "copy.cuh"
 #include "scan.cuh"
 
@@ -29,7 +29,7 @@ __device__ __forceinline__ Shape shape_of(u64 full, u64 splits, u64 part, u64 la
     return shape;
 }
 
-// A block of threads for each chunk: an exclusive sum over its streams, THREADS of them in a round.
+// One block of threads for each chunk: an exclusive sum over its streams, THREADS of them in each round.
 extern "C" __global__ void __launch_bounds__(THREADS)
 blosc_layout(const u64* sizes, u64 full, u64 splits, u64 part, u64 last, u32* offset, u64* total, u32 count)
 {
@@ -40,7 +40,7 @@ blosc_layout(const u64* sizes, u64 full, u64 splits, u64 part, u64 last, u32* of
     u32 t = threadIdx.x;
     for (u64 first = 0; first < streams; first += THREADS) {
         u64 s = first + t, all;
-        u64 room = s < streams ? 4 + shape.stored(s, sizes[begin + s]) : 0, before = sum_before(room, sums, all);
+        u64 bytes = s < streams ? 4 + shape.stored(s, sizes[begin + s]) : 0, before = sum_before(bytes, sums, all);
         if (s < streams) offset[begin + s] = (u32)(end + before + 4);
         end += all;
     }
@@ -53,14 +53,15 @@ __device__ __forceinline__ void write_header(u8* frame, u32 first_word, u64 nbyt
     store4(frame, first_word), store4(frame + 4, (u32)nbytes), store4(frame + 8, blocksize), store4(frame + 12, (u32)total);
 }
 
-// blockIdx.x: the stream; its blocks share its pieces. The first stream of a chunk writes its header and block starts.
+// blockIdx.x: the stream; the blocks of threads of its row share its pieces. The first stream of a chunk also writes
+// the header and the offsets of the chunk's blocks.
 //   first_word   version, version of the codec, flags, typesize
 //   chunks       address of each chunk, for those that are copied
-//   plain        address of each stream before it was compressed
-//   slots, room  where stream i was compressed to: slots + i * room
-//   starts, target, capacity   where each frame goes; as in compact.cu
+//   plain        address of each stream, uncompressed
+//   slots, slot_bytes   stream i was compressed to slots + i * slot_bytes
+//   starts, target, capacity   where frames are written, as in compact.cu
 extern "C" __global__ void
-blosc_write(const u64* chunks, const u64* plain, const u8* slots, u64 room, const u64* sizes, const u32* offset,
+blosc_write(const u64* chunks, const u64* plain, const u8* slots, u64 slot_bytes, const u64* sizes, const u32* offset,
             const u64* total, const u64* starts, u64 full, u64 splits, u64 part, u64 last, u32 first_word,
             u32 blocksize, u8* target, u64 capacity, u32 count)
 {
@@ -83,5 +84,5 @@ blosc_write(const u64* chunks, const u64* plain, const u8* slots, u64 room, cons
     if (s == 0 && blockIdx.y == 0)
         for (u64 b = threadIdx.x; b < shape.blocks(); b += blockDim.x)
             store4(frame + HEADER + 4 * b, offset[chunk * streams + b * splits] - 4);
-    copy_row(frame + offset[i], stored == shape.bytes(s) ? (const u8*)plain[i] : slots + i * room, stored);
+    copy_row(frame + offset[i], stored == shape.bytes(s) ? (const u8*)plain[i] : slots + i * slot_bytes, stored);
 }

@@ -1,7 +1,7 @@
-// Words and loads that the kernels share. NVRTC has no <stdint.h>, so the widths are spelled here.
+// Types, loads and stores that all kernels share. NVRTC has no <stdint.h>, so integer types are defined here.
 //
-// Tables: a kernel gets the places it works on as columns of u64, one packed upload. Addresses are absolute,
-// and none need be aligned.
+// Tables: a kernel gets the addresses and sizes that it works on as rows of u64, in one upload. Addresses are absolute
+// and need not be aligned.
 #pragma once
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -12,7 +12,7 @@ typedef unsigned long long u64;
 
 #define PIECE 16  // bytes that a thread moves at once
 
-// An address out of a table, which the compiler cannot know to be one of global memory.
+// Pointer for an address from a table: the compiler is told that it is in global memory.
 template <class T> __device__ __forceinline__ T* global(u64 address)
 {
     T* p = (T*)address;
@@ -20,8 +20,8 @@ template <class T> __device__ __forceinline__ T* global(u64 address)
     return p;
 }
 
-// Four bytes from any address: the aligned words that hold them, shifted together. A word that holds none
-// of the four bytes is not read, so no read leaves the 4 bytes around a byte that belongs to the source.
+// Four bytes from any address, by the aligned words that hold them. A word that holds none of the four bytes is not
+// read, so a read never leaves the aligned 4 bytes around a byte of the source.
 __device__ __forceinline__ u32 load4(const u8* p)
 {
     const u32* word = (const u32*)(p - ((u64)p & 3));
@@ -81,7 +81,7 @@ __device__ __forceinline__ void store16(u8* p, uint4 v)
     store4(p, v.x), store4(p + 4, v.y), store4(p + 8, v.z), store4(p + 12, v.w);
 }
 
-// Where this thread's first piece of a row begins, and how far apart its pieces lie. A row of the work is
-// blockIdx.x; the blocks of that row (gridDim.y of them) share its pieces.
+// Offset of this thread's first piece of a row, and the distance between its pieces. The row is blockIdx.x; the blocks
+// of threads of a row (gridDim.y of them) share its pieces.
 __device__ __forceinline__ u64 first_piece() { return ((u64)blockIdx.y * blockDim.x + threadIdx.x) * PIECE; }
 __device__ __forceinline__ u64 piece_stride() { return (u64)gridDim.y * blockDim.x * PIECE; }

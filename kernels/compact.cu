@@ -1,18 +1,19 @@
-// Streams of sizes that only the device knows are put together: `place` says where each goes, `compact` copies it,
-// `ends` writes what a format has before and behind it.
+// Pack streams whose sizes only the device knows: `place` computes where each starts, `compact` copies it, and `ends`
+// writes the header and trailer that its format has.
 //
-//   sizes    bytes of each stream; 0 for one that failed, which takes no place
-//   starts   where each begins in the target, counted in bytes; multiples of PACKED
-//   extra    bytes of a stream's ends (place); head: those before it (compact)
-//   totals   bytes of each stream with its ends; 0 for one that failed
-//   target, capacity   where they go, and how many bytes are there; nothing is written beyond
+//   sizes    bytes of each stream; 0 for one that failed, which takes no space
+//   starts   offset of each in the target, in bytes; multiples of PACKED
+//   extra    bytes of a header and trailer (place); head: those of a header (compact)
+//   totals   bytes of each stream with its header and trailer; 0 for one that failed
+//   target, capacity   memory for the streams, and its bytes; nothing is written beyond it
 #include "copy.cuh"
 #include "scan.cuh"
 
 #define THREADS 256
 #define PACKED 16
 
-// An exclusive sum, by one block: THREADS streams in a round, thread t has one; `carry` is the sum of the rounds before.
+// An exclusive sum by one block: THREADS streams in each round, one for each thread. `carry`: the sum of earlier
+// rounds.
 extern "C" __global__ void __launch_bounds__(THREADS)
 place(const u64* sizes, u64 extra, u64* starts, u64* totals, u32 count)
 {
@@ -27,7 +28,7 @@ place(const u64* sizes, u64 extra, u64* starts, u64* totals, u32 count)
     }
 }
 
-// blockIdx.x: the stream; its blocks share its pieces.
+// blockIdx.x: the stream; the blocks of threads of its row share its pieces.
 //   slots   address of each stream
 extern "C" __global__ void
 compact(const u64* slots, const u64* sizes, const u64* starts, u64 head, u8* target, u64 capacity, u32 count)
@@ -38,8 +39,8 @@ compact(const u64* slots, const u64* sizes, const u64* starts, u64 head, u8* tar
     copy_row(target + at, (const u8*)slots[blockIdx.x], size);
 }
 
-// A thread writes the ends of one stream: the first `head_bytes` of its word in `heads` before it, and the first
-// `tail_bytes` of its word in `tails` behind it, whose bytes `selector` puts in order (0x3210 little-endian, 0x0123 big).
+// A thread writes the header and trailer of one stream: the first `head_bytes` of its word in `heads`, and the first
+// `tail_bytes` of its word in `tails`, in the order of `selector` (0x3210 little-endian, 0x0123 big-endian).
 extern "C" __global__ void
 ends(const u64* sizes, const u64* starts, const u32* heads, u32 head_bytes, const u32* tails, u32 tail_bytes,
      u32 selector, u8* target, u64 capacity, u32 count)

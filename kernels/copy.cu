@@ -1,7 +1,7 @@
-// Copy many ranges of bytes from anywhere to anywhere on the device.
-// blockIdx.x: the range; the threads of its blocks share its pieces of 16 bytes.
+// Copy many ranges of bytes between any addresses of the device. No source may overlap a target.
+//
+// blockIdx.x: the range; the threads of all blocks of its row share its pieces of 16 bytes.
 //   table   rows of `count`: source address, target address, bytes
-// Ranges must not overlap a target.
 #include "copy.cuh"
 
 extern "C" __global__ void copy(const u64* table, u32 count)

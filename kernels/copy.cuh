@@ -1,8 +1,8 @@
-// A range of bytes copied by the threads of the blocks of one row (blockIdx.y, blockDim.x; PIECE in common.cuh).
+// Copy of a range of bytes by the threads of all blocks of one row (blockIdx.y, blockDim.x; PIECE in common.cuh).
 #pragma once
 #include "common.cuh"
 
-// Stores are of 16 aligned bytes, but for what lies before the target's first and behind its last multiple of 16.
+// Stores are of 16 aligned bytes, except before the target's first and after its last multiple of 16.
 __device__ __forceinline__ void copy_row(u8* target, const u8* source, u64 size)
 {
     u64 head = (16 - ((u64)target & 15)) & 15;

@@ -1,18 +1,19 @@
-// The reflected 32-bit CRC of many ranges of bytes: Zarr's crc32c, and gzip's, by polynomial.
+// Reflected 32-bit CRC of many ranges of bytes, for a given polynomial: Zarr's crc32c, and that of gzip.
 //
-// blockIdx.x: the range; blockIdx.y: its segment of `segment` bytes (a multiple of 1024). Thread t of 256 takes
-// words t, t + 256, ... of the segment, counted from its end, so that all lanes end together (zeros before a
-// message do not change its raw CRC); from word to word it multiplies by x^8192, with four tables. Then each lane
-// is moved to its place, xor gives the raw CRC of the segment, and that is moved to its place and joined by atomicXor.
+// blockIdx.x: the range; blockIdx.y: its segment of `segment` bytes (a multiple of 1024). Thread t of 256 takes words
+// t, t + 256, ... of the segment, which is padded with zeros in front so that all lanes end together (they do not
+// change a raw CRC). From word to word it multiplies by x^8192, with four tables. Then the result of each lane is
+// shifted to its place, xor gives the raw CRC of the segment, and that is shifted to its place in the range and added
+// by atomicXor.
 //   table    rows of `count`: address, bytes
 //   powers   [0, 1024): four tables of 256, v -> (byte v of the state) * x^8192; [1024, 1280): x^(32 * (256 - lane));
 //            [1280]: the polynomial, reflected; [1281, 1345): x^(8 * 2^i). See gpuzarr/gpu/checksums.py.
-//   crc      count words of zeros before; the CRCs after
+//   crc      `count` zeros; on return the CRC of each range
 #include "common.cuh"
 
 #define LANES 256
 
-// Product of two polynomials modulo P, reflected (the highest bit is x^0).
+// Product of two polynomials modulo the CRC's polynomial, reflected (the highest bit is x^0).
 __device__ __forceinline__ u32 multiply(u32 a, u32 b, u32 polynomial)
 {
     u32 product = 0;
@@ -23,7 +24,7 @@ __device__ __forceinline__ u32 multiply(u32 a, u32 b, u32 polynomial)
     return product;
 }
 
-// v moved before `bytes` more bytes: v * x^(8 * bytes).
+// v shifted by `bytes` bytes that follow it: v * x^(8 * bytes).
 __device__ __forceinline__ u32 moved(u32 v, u64 bytes, const u32* powers)
 {
     for (u32 i = 0; bytes; ++i, bytes >>= 1)
@@ -46,7 +47,7 @@ crc32(const u64* table, const u32* powers, u64 segment, u32* crc, u32 count)
     __syncthreads();
 
     u64 rounds = (length + 4 * LANES - 1) / (4 * LANES);
-    i64 at = (i64)length - (i64)(rounds * 4 * LANES) + 4 * lane;  // below 0: the zeros before the segment
+    i64 at = (i64)length - (i64)(rounds * 4 * LANES) + 4 * lane;  // negative: in the zeros in front
     u32 state = 0;
     for (u64 r = 0; r < rounds; ++r, at += 4 * LANES) {
         u32 word = 0;
@@ -62,6 +63,6 @@ crc32(const u64* table, const u32* powers, u64 segment, u32* crc, u32 count)
     }
     if (lane) return;
     u32 part = moved(lanes[0], size - begin - length, powers);
-    if (blockIdx.y == 0) part ^= moved(0xffffffffu, size, powers) ^ 0xffffffffu;  // the CRC's start and end values
+    if (blockIdx.y == 0) part ^= moved(0xffffffffu, size, powers) ^ 0xffffffffu;  // initial value and final xor
     atomicXor(crc + blockIdx.x, part);
 }

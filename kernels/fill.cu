@@ -1,9 +1,9 @@
-// Which rows of a batch hold nothing but one value, bit for bit.
+// Find the rows of a batch that hold one value only, bit for bit.
 //
-// blockIdx.x: the row; its blocks share its pieces of 16 bytes.
-//   rows      the batch, `count` rows of `size` bytes, one after another
+// blockIdx.x: the row; the threads of all its blocks share its pieces of 16 bytes.
+//   rows      the batch: `count` rows of `size` bytes, one after another
 //   pattern   16 bytes: the value, repeated
-//   differs   `count` zeros before; after, 1 for a row that holds something else
+//   differs   `count` zeros; on return 1 for a row that holds another value
 #include "common.cuh"
 
 extern "C" __global__ void fill_differs(const u8* rows, u64 size, const u8* pattern, u32* differs, u32 count)

@@ -1,10 +1,12 @@
-// Decoded chunks to their place in the result: any strides on both sides, byte order, clipping, fill of missing chunks.
+// Copy decoded chunks to their place in the result: any strides on both sides, byte order, clipping, fill of missing
+// chunks.
 //
-// blockIdx.x: the chunk; the blocks of its rows (gridDim.y) share its work, as place.cuh says.
-//   table      rows of `count`: address in the result, address in the chunk (0: the chunk is missing), number of the form
-//   forms      the forms, 30 words each; chunks that are alike share one
+// blockIdx.x: the chunk; the blocks of threads of its row (gridDim.y) share its work, see place.cuh.
+//   table      rows of `count`: address in the result, address in the chunk (0: the chunk is missing), number of the
+//              form
+//   forms      forms, 30 words each; chunks of the same form share one
 //   low, high  16 bytes of fill values
-//   swap       bytes of what is stored in the other byte order: 2, 4, 8; 1 for none. At most `width`.
+//   swap       bytes of the units whose byte order is reversed: 2, 4, 8, at most `width`; 1 for none
 #include "place.cuh"
 
 template <class Source>

@@ -1,17 +1,18 @@
-// What place.cu and place_planes.cu share: the box that is wanted of a chunk, and how its elements come to their place.
+// Copying the wanted part of a chunk to its place in the result, as place.cu and place_planes.cu share it.
 //
-// What is wanted of a chunk is a box of up to 8 axes, the last one innermost in the result, its `Form`.
-//   ROWS      the last axis lies in one piece on both sides: a thread moves 16 bytes that are aligned in the result
-//             (less at the ends of a row), several at once, so that as many loads are on their way.
-//   ELEMENTS  a thread moves one element of `width` bytes, several at once.
+// The wanted part is a box of up to 8 axes, the last one innermost in the result. Its `Form` says how it is copied:
+//   ROWS      the last axis is contiguous on both sides. A thread moves pieces of 16 bytes that are aligned in the
+//             result (less at the ends of a row), several at once, so that several loads are in flight.
+//   ELEMENTS  a thread moves elements of `width` bytes, several at once.
 //   TILES     the last axis but one is innermost in the chunk: 32 x 32 elements through shared memory. Needs 256
-//             threads a block.
-// Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu); rows also from bit planes, in strips
-// instead of pieces (bit_planes.cuh). A Source has
-//   AT_ONCE          how many pieces a thread should have on their way
-//   load(at)         what 16 bytes of a row are made of, `at` bytes into the chunk's box; made(piece, at): these bytes
-//   element(at, v)   the element there
-// Rows have 16 bytes at least. Bytes of a row, and elements or pieces of a chunk, are fewer than 2^31.
+//             threads in a block.
+// Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu). Rows can also come from bit planes, in
+// strips instead of pieces (bit_planes.cuh). A Source has
+//   AT_ONCE          pieces that a thread should load at once
+//   load(at)         the raw material of 16 bytes of a row, `at` bytes into the chunk's box; made(piece, at): these
+//                    bytes
+//   element(at, v)   the element at `at`
+// Rows have at least 16 bytes. A row has fewer than 2^31 bytes, and a chunk fewer than 2^31 elements or pieces.
 #pragma once
 #include "common.cuh"
 
@@ -21,8 +22,8 @@
 enum { ROWS, ELEMENTS, TILES };
 
 struct Form {
-    i64 source[AXES], target[AXES];  // bytes from one to the next, along each axis
-    u32 extent[AXES];                // of ROWS the last one is the pieces of a row
+    i64 source[AXES], target[AXES];  // strides in bytes
+    u32 extent[AXES];                // for ROWS the last one is the number of pieces of a row
     u32 multiplier[AXES], shift[AXES];  // to divide by the extent
     u32 axes, mode, width, run;      // width: bytes of an element; run: bytes of a row
 };
@@ -50,7 +51,7 @@ __device__ __forceinline__ void locate(const Form& f, u32 axes, u32 n, i64& sour
     }
 }
 
-// An element of each width, how it is loaded from any address, and how its bytes are brought in order.
+// Loading an element of each width from any address, and reversing the byte order of its units.
 __device__ __forceinline__ void load(const u8* p, u8& v) { v = *p; }
 __device__ __forceinline__ void load(const u8* p, u16& v) { v = (u64)p & 1 ? (u16)load2(p) : *(const u16*)p; }
 __device__ __forceinline__ void load(const u8* p, u32& v) { v = load4(p); }
@@ -87,7 +88,7 @@ __device__ __forceinline__ uint4 in_order(uint4 v, u32 unit)
     return s;
 }
 
-// A chunk that is missing: 16 bytes of fill values, again and again.
+// Source: a missing chunk, 16 bytes of fill values repeated.
 struct Filler {
     enum { AT_ONCE = 4 };
     typedef uint4 Piece;
@@ -107,10 +108,10 @@ struct Filler {
     __device__ __forceinline__ void element(i64, uint4& v) const { v = load(0); }
 };
 
-// A chunk that lies as it is; `base` is where its box begins.
+// Source: a decoded chunk. `base` is the address of its box.
 struct Plain {
     enum { AT_ONCE = 4 };
-    struct Piece { u32 w[5], shift; };  // four words and a fifth, of which the bytes begin at bit `shift` of the first
+    struct Piece { u32 w[5], shift; };  // five words; the bytes begin at bit `shift` of the first
     const u8* base;
 
     __device__ __forceinline__ Piece load(i64 at) const
@@ -139,15 +140,15 @@ struct Plain {
     template <class T> __device__ __forceinline__ void element(i64 at, T& v) const { ::load(base + at, v); }
 };
 
-// 16 bytes of a row, at `to` in the result and `at` in the box, of which a thread stores [begin, end). At the ends of a
-// row these are the first or the last 16 bytes there are; all others lie at a multiple of 16 in the result.
+// 16 bytes of a row, at `to` in the result and `at` in the box, of which a thread stores [begin, end). They are aligned
+// in the result, except the first and the last ones of a row, which are its first or last 16 bytes.
 struct Spot {
     u8* to;
     i64 at;
     i32 begin, end;
 };
 
-// Where the row of piece n begins in the result and in the box; the number of the piece in that row.
+// Find the row of piece n: its start in the result and in the box. Returns the number of the piece in the row.
 __device__ __forceinline__ u32 row_of(const Form& f, u8* target, u32 n, u8*& start, i64& from)
 {
     u32 last = f.axes - 1, row = divide(f, last, n);
@@ -170,7 +171,7 @@ __device__ __forceinline__ Spot spot_of(const Form& f, u8* target, u32 n)
     return s;
 }
 
-// Some elements of 16 bytes, of `width` bytes each.
+// Store bytes [begin, end) of 16, in elements of `width` bytes.
 __device__ __forceinline__ void store_part(u8* to, uint4 v, i32 begin, i32 end, u32 width)
 {
     u32 word[4] = {v.x, v.y, v.z, v.w};
@@ -189,7 +190,8 @@ __device__ __forceinline__ void store_part(u8* to, uint4 v, i32 begin, i32 end, 
     }
 }
 
-// Loads come first and have no branches between, for all pieces of a turn; pieces of nothing load what the last one does.
+// In each round all pieces are loaded first, without branches between the loads; a piece beyond the end loads the last
+// one.
 template <class Source>
 __device__ __forceinline__ void rows(const Form& f, u8* target, const Source& source, u32 swap, u32 width)
 {
@@ -275,7 +277,7 @@ __device__ __forceinline__ void tiles(const Form& f, u8* target, const Source& s
     }
 }
 
-// All of a box whose elements are of type T, or of rows.
+// Copy a box with elements of type T, by TILES or ELEMENTS.
 template <class T, class Source>
 __device__ __forceinline__ void box(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
 {
@@ -283,7 +285,7 @@ __device__ __forceinline__ void box(const Form& f, u8* target, const Source& sou
     else elements<T>(f, target, source, swap);
 }
 
-// A missing chunk has no order of its own: elements follow each other as in the result.
+// A missing chunk has no order of its own, so its elements are stored in the order of the result.
 template <class T>
 __device__ __forceinline__ void box(const Form& f, u8* target, const Filler& fill, u32, void*)
 {

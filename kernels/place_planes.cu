@@ -1,17 +1,19 @@
-// As place.cu, of chunks whose byte or bit shuffle is not undone yet: planes are read where they lie, in what was compressed
-// or in what was decoded, and their elements go straight to their place. One kernel for each width of an element.
+// Do as place.cu for chunks whose byte or bit shuffle is still to be undone: planes are read from the frame or from
+// decoded streams, and their elements are written straight to their place. There is one kernel for each width of an
+// element.
 //
-// A chunk is cut into blocks (the last may be shorter), each of whole elements and shuffled by itself; byte j of the
-// elements of a block is its plane j, at any address: bytes, or 8 planes of bits (bit_planes.cuh), which are for rows only.
-// Or it lies as it is, or is missing, as in place.cu.
-//   table      rows of `count`: address in the result, where the box begins (in bytes of the decoded chunk; an address
-//              if the chunk lies as it is, 0 if it is missing), number of the form, of the cut, and of the chunk's
-//              first plane
-//   forms      as in place.cu; elements are of `WIDTH` bytes. That of a chunk of bits counts strips, not pieces
-//   cuts       the ways in which chunks are cut, 4 words each: bytes of a block, how to divide by it, and of a chunk of
-//              bits its bytes, 0 of others. At least 32 elements a block, of bits a multiple of 8 in every one; 0 for
-//              chunks that lie as they are or are missing
-//   planes     addresses: of a chunk's first block, then of the second ...; each chunk's begin at a multiple of WIDTH
+// A chunk is cut into blocks (the last may be shorter) of whole elements, each shuffled by itself. Byte j of the
+// elements of a block is its plane j, at any address: bytes, or 8 planes of bits (bit_planes.cuh), which are possible
+// for ROWS only. A chunk may also be unshuffled, or missing, as in place.cu.
+//   table      rows of `count`: address in the result; start of the box (in bytes of the decoded chunk; an address if
+//              the chunk is unshuffled, 0 if it is missing); number of the form, of the cut, and of the chunk's first
+//              plane
+//   forms      as in place.cu, for elements of `WIDTH` bytes; the last extent of a chunk of bit planes counts strips
+//   cuts       ways in which chunks are cut, 4 words each: bytes of a block; two words to divide by it; bytes of a
+//              chunk of bit planes, 0 for others. A block has at least 32 elements, of bit planes a multiple of 8; or 0
+//              for chunks that are unshuffled or missing
+//   planes     addresses of the planes of a chunk's first block, then of the second ...; those of each chunk begin at a
+//              multiple of WIDTH
 //   low, high, swap   as in place.cu
 #include "bit_planes.cuh"
 #include "place.cuh"
@@ -24,10 +26,10 @@ struct Cut {
 __device__ __forceinline__ u64 bits_of(u16 v) { return v; }
 __device__ __forceinline__ u64 bits_of(u32 v) { return v; }
 __device__ __forceinline__ u64 bits_of(uint2 v) { return (u64)v.y << 32 | v.x; }
-__device__ __forceinline__ u64 bits_of(uint4) { return 0; }  // an element that is a piece lies in one block
+__device__ __forceinline__ u64 bits_of(uint4) { return 0; }  // never needed: an element of 16 bytes is in one block
 
-// The source that a shuffled chunk is. Where two blocks share a piece, the first one of the block is loaded instead, and
-// elements are gathered later.
+// Source: a chunk of byte planes. For a piece that is in two blocks, `load` loads the first piece of the block instead,
+// and `made` gathers its elements one by one.
 template <class T>
 struct Planes {
     enum { WIDTH = sizeof(T), AT_ONCE = WIDTH == 16 ? 1 : WIDTH == 8 ? 2 : 4 };
@@ -36,7 +38,7 @@ struct Planes {
     u32 begin;         // where the box begins in the chunk
     Cut cut;
 
-    // Where a byte of the box lies: its block, and how many bytes into that.
+    // Block that holds a byte of the box, and the offset of the byte in it.
     __device__ __forceinline__ u32 block_of(i64 at, u32& inside) const
     {
         u32 byte = begin + (u32)at, block = quotient(byte, cut.multiplier, cut.shift);

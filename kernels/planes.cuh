@@ -1,5 +1,5 @@
 // Elements of `WIDTH` bytes from their byte planes: byte j of all elements of a block is plane j.
-// The byte transposes by PRMT are checked by tests/gpu/test_kernels.py against NumPy.
+// Tests compare the byte transposes by PRMT with NumPy.
 #pragma once
 #include "common.cuh"
 
@@ -10,8 +10,8 @@ __device__ __forceinline__ uint4 words(u32 x, u32 y, u32 z, u32 w)
     return v;
 }
 
-// 16 bytes of output, of elements from e on; plane[j] is where byte j of the first element is. How many of them a
-// thread should have on their way at once: what hides the latency of memory, and fits in registers.
+// `at`: 16 bytes of output, elements from e on; plane[j] is the address of byte j of the first element. AT_ONCE: how
+// many a thread should load at once, to hide the latency of memory within its registers.
 template <u32 WIDTH> struct Elements;
 
 template <> struct Elements<2> {

@@ -1,9 +1,9 @@
-// An exclusive sum over the numbers that the threads of a block have; `sums` is room for one of each.
+// Exclusive sum over one number from each thread of a block.
 #pragma once
 #include "common.cuh"
 
-// Of the threads before this one. `total`, the same in all, is that of the whole block. The block meets here: all
-// threads must come, and `sums` may be used again afterwards.
+// Sum over the threads before this one. `total` is that of the whole block. `sums` is shared memory with space for one
+// number of each thread. All threads of the block must call it; `sums` may be reused afterwards.
 __device__ __forceinline__ u64 sum_before(u64 mine, u64* sums, u64& total)
 {
     u32 t = threadIdx.x;

@@ -1,20 +1,21 @@
-// Undo a byte shuffle, block by block (a block: what was shuffled at once; the way there: shuffle_write.cu). Of a block of n elements of
-// `width` bytes, byte j of all elements is plane j, n bytes; what is left after whole elements is not moved.
-// Source of the layout: c-blosc 1.21 shuffle-generic.h; numcodecs' shuffle is the same with one block a chunk.
+// Undo a byte shuffle, block by block (a block is what shuffle_write.cu shuffles at once). A block has n elements of
+// `width` bytes; byte j of all elements is plane j, n bytes. Bytes after the last whole element are not moved. Source
+// of the layout: c-blosc 1.21 shuffle-generic.h; numcodecs' shuffle is the same with one block for each chunk.
 //
-// blockIdx.x: the block; the threads of its rows (at most 256 each) share its pieces of 16 bytes of output.
-//   table    rows of `count`: target address, bytes, width, first, planes of its own (0 or 1)
-//   planes   addresses of sources. A block with planes of its own finds plane j at planes[first + j] (such a
-//            block has whole elements only); any other block lies at planes[first], plane after plane.
+// blockIdx.x: the block; the threads of all blocks of its row (at most 256 each) share its pieces of 16 bytes of
+// output.
+//   table    rows of `count`: target address, bytes, width, first, 1 if its planes are separate (else 0)
+//   planes   addresses of sources. Plane j of a block with separate planes is at planes[first + j], and it has whole
+//            elements only; any other block is at planes[first], plane after plane
 #include "planes.cuh"
 
 struct Block {
     u8* target;
     u64 size, elements;
     u32 width;
-    bool own;                // planes of its own
+    bool own;                // its planes are separate
     const u64* plane_table;
-    const u8* base;          // of plane 0
+    const u8* base;          // address of plane 0
 
     __device__ __forceinline__ const u8* plane(u32 j) const
     {
@@ -36,7 +37,7 @@ __device__ __forceinline__ Block block_of(const u64* table, const u64* planes, u
     return b;
 }
 
-// Bytes [at, end) of the block, one by one.
+// Make bytes [at, end) of the block, one by one.
 __device__ __forceinline__ void unshuffle_bytes(const Block& b, u64 at, u64 end)
 {
     u64 whole = b.elements * b.width, e = at >> 32 ? at / b.width : (u32)at / b.width;
@@ -67,7 +68,7 @@ __device__ __forceinline__ void unshuffle_as(const Block& b)
     if (at < b.size) unshuffle_bytes(b, at, at + PIECE < b.size ? at + PIECE : b.size);
 }
 
-// Any other width. Of width 1 the planes are the elements.
+// Any other width. For width 1 the plane is the elements.
 __device__ __forceinline__ void unshuffle_odd(const Block& b)
 {
     u64 whole = b.elements * b.width;

@@ -1,11 +1,11 @@
-// Byte shuffle, block by block (a block: what is shuffled at once). Of a block of n elements of `width` bytes, byte j
-// of all elements becomes plane j, n bytes; what is left after whole elements is not moved. The way back, and the
+// Byte shuffle, block by block (a block is what is shuffled at once). A block has n elements of `width` bytes; byte j
+// of all elements becomes plane j, n bytes. Bytes after the last whole element are not moved. The reverse, and the
 // source of the layout: shuffle.cu.
 //
-// blockIdx.x: the block; the threads of its rows share its groups of 16 elements. A thread loads a group, and stores
-// 16 bytes to each plane. Widths of 2, 4, 8, 12 and 16 go by 16-byte loads and PRMT, others byte by byte.
+// blockIdx.x: the block; the threads of all blocks of its row share its groups of 16 elements. A thread loads a group,
+// and stores 16 bytes in each plane. Widths of 2, 4, 8, 12 and 16 use 16-byte loads and PRMT, others single bytes.
 //   table    rows of `count`: target address, bytes, width, first, unused
-//   planes   addresses of sources; a block lies at planes[first]
+//   planes   addresses of sources; a block is at planes[first]
 #include "common.cuh"
 
 #define GROUP 16  // elements
@@ -58,7 +58,7 @@ __device__ __forceinline__ u32 column(const u8* from, u64 width)
     return from[0] | (u32)from[width] << 8 | (u32)from[2 * width] << 16 | (u32)from[3 * width] << 24;
 }
 
-// A group of elements of any width, of which only `there` are left.
+// A group of elements of any width; `there`: elements that are left.
 __device__ __forceinline__ void planes_any(const u8* from, u8* to, u64 elements, u64 width, u64 there)
 {
     for (u64 j = 0; j < width; ++j, to += elements, ++from) {

@@ -133,7 +133,7 @@ class Device(Protocol):
         ...
 
     def holds(self, dtype: np.dtype) -> bool:
-        """Tell if the device can hold arrays of a dtype that NumPy does not define."""
+        """Return True if the device can hold arrays of a dtype that NumPy does not define."""
         ...
 
     # ---- Only a GPU: memory and copies ----

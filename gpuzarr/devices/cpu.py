@@ -35,7 +35,7 @@ class _Scratch(threading.local):
         self.data = np.empty(0, np.uint8)
 
     def begin(self, limit: int) -> bool:
-        """Begin a batch that may keep `limit` bytes, unless one is active: tell if it did."""
+        """Begin a batch that may keep `limit` bytes, unless one is active. Return True if it did."""
         if self.active:
             return False
         if len(self.data) < self.wanted <= limit:

@@ -78,7 +78,7 @@ class Pipeline:
                 memory.close(reuse=done)
 
     def _drained(self) -> bool:
-        """Tell if the device is known to have finished. A GPU that has stopped cannot say."""
+        """Return True if the device is known to have finished. A GPU that has stopped cannot say."""
         try:
             self.drain()
         except Exception:

@@ -37,7 +37,7 @@ def device(name: str | Device = "auto") -> Device:
 
 
 def holds(device: Device, dtype: np.dtype) -> bool:
-    """Tell if the device can hold arrays of this dtype."""
+    """Return True if the device can hold arrays of this dtype."""
     return not device.gpu or (fits_gpu(dtype) and (dtype.isbuiltin == 1 or device.holds(dtype)))
 
 

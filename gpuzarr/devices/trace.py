@@ -127,7 +127,7 @@ class BatchMemory:
         return BatchMemory(self.trace, self._total, self._recycle)
 
     def is_pinned(self, data: np.ndarray) -> bool:
-        """Tell if `data` is within a pinned buffer of this batch."""
+        """Return True if `data` is within a pinned buffer of this batch."""
         at = data.ctypes.data
         return any(b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b) for b in self._pinned)
 

@@ -39,7 +39,7 @@ class AxisRun:
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
     def covers(self, axis: Axis) -> bool:
-        """Tell if all elements of the chunks within the array are wanted. Only the last chunk may reach beyond it."""
+        """Return True if all elements of the chunks inside the array are wanted. The last chunk may reach beyond it."""
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
         wanted = self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))

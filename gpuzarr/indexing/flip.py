@@ -32,5 +32,5 @@ def flipped(selection: Outer | Points, array: Any) -> Any:
 
 
 def descending(index: range | np.ndarray) -> bool:
-    """Tell if the axis is selected from its end to its beginning."""
+    """Return True if the axis is selected from its end to its beginning."""
     return isinstance(index, range) and index.step < 0

@@ -82,7 +82,7 @@ class ChunkBlock:
         return self.begins(out.strides) if out.flags.c_contiguous and self.in_one_piece(out.shape) else None
 
     def in_one_piece(self, shape: tuple[int, ...]) -> bool:
-        """Tell if every chunk is wanted whole and is contiguous in a C-contiguous result of this shape."""
+        """Return True if every chunk is wanted whole and is contiguous in a C-contiguous result of this shape."""
         one_piece = True  # the chunk spans the result along all axes seen so far, from the last
         for s, n in zip(reversed(self.runs), reversed(shape), strict=True):
             if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
@@ -105,7 +105,7 @@ class ChunkBlock:
 
     @property
     def sliced(self) -> bool:
-        """Tell if slices alone select the elements, in the chunks and in the result."""
+        """Return True if slices alone select the elements, in the chunks and in the result."""
         return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.runs)
 
     @property
@@ -130,12 +130,12 @@ class ChunkBlock:
         return None
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
-        """Tell if every element of the chunks that is within the array is wanted."""
+        """Return True if every element of the chunks that is within the array is wanted."""
         return all(s.covers(axis) for s, axis in zip(self.runs, axes, strict=True))
 
     @property
     def whole(self) -> bool:
-        """Tell if every element of the chunks is wanted once, also those beyond the end of the array."""
+        """Return True if every element of the chunks is wanted once, also those beyond the end of the array."""
         return all(s.each == s.size and isinstance(s.inside, slice) for s in self.runs)
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:

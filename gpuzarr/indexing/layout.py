@@ -92,7 +92,7 @@ class Layout:
 
     @cached_property
     def is_regular(self) -> bool:
-        """Tell if all chunks have the same shape."""
+        """Return True if all chunks have the same shape."""
         return all(isinstance(axis, RegularAxis) for axis in self.axes)
 
     def chain(self, chunk_shape: tuple[int, ...]) -> Chain:

@@ -196,7 +196,7 @@ def _is_coordinate(member: Member | EllipsisType) -> bool:
 
 
 def _is_pointwise(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> bool:
-    """Tell if a[members] means a.vindex[members]."""
+    """Return True if a[members] means a.vindex[members]."""
     if _mask(members, shape) is not None:
         return True
     arrays = any(isinstance(member, np.ndarray) for member in members)

@@ -163,8 +163,8 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     most = parse_bytes(max_inflight, "max_inflight")
     limit = most if self.options.memory_limit is None else min(most, self.options.memory_limit)
 
-    def write(elements: Selection, values: Any, opened: OpenShards) -> None:
-        self.write_values(elements, values, limit, opened)
+    def write(elements: Selection, values: Any, open_shards: OpenShards) -> None:
+        self.write_values(elements, values, limit, open_shards)
 
     return Writer(accept, write, _target(self).layout, most, self.device)
 

@@ -47,7 +47,7 @@ class Explanation:
     --------
     >>> a = gpuzarr.array(np.arange(8, dtype="uint8"), chunks=4, compressors="zstd")
     >>> a.explain(slice(2)).asdict()["codecs"]
-    (('zstd', 'host'), ('bytes', 'host'))
+    (('zstd', 'cpu'), ('bytes', 'cpu'))
     """
 
     device: str

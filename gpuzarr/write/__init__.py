@@ -22,8 +22,10 @@ from gpuzarr.write import strategy
 from gpuzarr.write.batches import Batches
 from gpuzarr.write.chunks import Chunks
 from gpuzarr.write.destinations import ChunkObjects, Destination, ShardObjects
-from gpuzarr.write.open_shards import OpenShards, shards_of
-from gpuzarr.write.strategy import Group, places
+from gpuzarr.write.open_shards import OpenShards
+from gpuzarr.write.plan import Group
+from gpuzarr.write.shards import new_shards
+from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Assignment, Target
 
 
@@ -63,7 +65,7 @@ def write(
 
 
 def _write_shards(assignment: Assignment, group: Group) -> None:
-    shards = shards_of(assignment.target, group.shards or {})
+    shards = new_shards(assignment.target, group)
     with _locks(assignment.target, group):
         try:
             if group.coverage == "partial":
@@ -77,7 +79,7 @@ def _write_shards(assignment: Assignment, group: Group) -> None:
 def _run(assignment: Assignment, group: Group, destination: Destination) -> None:
     for run in group.runs:
         if run.batches is None:
-            Chunks(assignment, run.parts, run.is_covered, destination).run()
+            Chunks(assignment, run.parts, destination).run()
         else:
             Batches(assignment, run.batches, destination).run()
 

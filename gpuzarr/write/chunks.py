@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from gpuzarr.devices.cpu import CPU, Cpu
 from gpuzarr.empty_chunk import empty_test
 from gpuzarr.indexing.grid import ChunkBlock, Part
-from gpuzarr.read.fetch import Fetched, Memory, fetch
 from gpuzarr.write.destinations import Destination
 from gpuzarr.write.target import Assignment
 from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS
@@ -28,11 +26,10 @@ Chunk = tuple[Part, int, Any, Any]
 
 @dataclass(frozen=True)
 class Chunks:
-    """Write the chunks of these parts, all of them covered whole, or all in part: then the old ones are read first."""
+    """Write the chunks of these parts, which cover them whole."""
 
     assignment: Assignment
     parts: tuple[Part, ...]
-    is_covered: bool
     destination: Destination
 
     def run(self) -> None:
@@ -45,7 +42,7 @@ class Chunks:
         for large in self.parts:
             for part in large.split(MAX_LISTED_CHUNKS):
                 slots = self.destination.slots(part)
-                if self.is_covered and isinstance(part, ChunkBlock) and part.sliced:
+                if isinstance(part, ChunkBlock) and part.sliced:
                     for number, (values, slot) in enumerate(zip(part.cells(self.assignment.value), slots, strict=True)):
                         yield part, number, values, slot
                 else:
@@ -55,7 +52,7 @@ class Chunks:
 
     def _write_some(self, left: Iterator[Chunk]) -> None:
         """Do the part of one thread: all that the others leave."""
-        worker = Worker(self.assignment, self.destination, self.is_covered)
+        worker = Worker(self.assignment, self.destination)
         with self.assignment.device.scratch_scope():
             for chunk in left:
                 worker.write(chunk)
@@ -65,12 +62,12 @@ class Chunks:
 class Worker:
     """One thread's memory for a chunk, what gathers and encodes there, and the times that this took."""
 
-    def __init__(self, assignment: Assignment, destination: Destination, is_covered: bool) -> None:
-        self._assignment, self._destination, self._is_covered = assignment, destination, is_covered
+    def __init__(self, assignment: Assignment, destination: Destination) -> None:
+        self._assignment, self._destination = assignment, destination
         self._part: Part | None = None
         self._shape: tuple[int, ...] | None = None
-        self._loading = self._gathering = self._encoding = self._storing = 0.0
-        self._chunks = self._empty = self._stored = self._old = 0
+        self._gathering = self._encoding = self._storing = 0.0
+        self._chunks = self._empty = self._stored = 0
 
     def write(self, chunk: Chunk) -> None:
         """Gather, encode and store one chunk."""
@@ -97,20 +94,16 @@ class Worker:
     def report(self) -> None:
         """Add what was done to the trace."""
         trace = self._assignment.trace
-        trace.count(chunks=self._chunks, empty=self._empty, stored=self._stored, old=self._old)
-        if not self._is_covered:
-            trace.add_time("load", 0.0, self._loading)
-        trace.add_time("gather", 0.0, self._gathering - self._loading)
+        trace.count(chunks=self._chunks, empty=self._empty, stored=self._stored)
+        trace.add_time("gather", 0.0, self._gathering)
         trace.add_time("encode", 0.0, self._encoding)
         trace.add_time("store", 0.0, self._storing)
 
     def _prepare(self, part: Part) -> None:
-        """Get ready for chunks of this part: with the old elements, or the fill value, where the value has none."""
+        """Get ready for chunks of this part, with the fill value where the value has nothing: beyond the array."""
         if part.chunk_shape != self._shape:
             self._reshape(part.chunk_shape)
-        if not self._is_covered:
-            self._load(part)
-        elif not part.whole:
+        if not part.whole:
             self._memory[...] = self._fill_value
         if isinstance(part, ChunkBlock) and part.sliced:
             self._place = self._memory[(*part.inside, ...)]
@@ -124,23 +117,7 @@ class Worker:
         self._memory = device.empty(spec.nbytes).view(spec.dtype).reshape(shape)
         self._encode = chain.encoder(self._memory)
         self._is_empty = empty_test(self._memory, None if target.write_empty_chunks else spec.fill_value)
-        if not self._is_covered:
-            self._decode = chain.chunk_decoder()
-            self._loader: Any = Cpu(CPU.threads)  # whose scratch is free again after each chunk
         self._shape = shape
-
-    def _load(self, part: Part) -> None:
-        """Decode the old chunk of a part of one chunk, if there is one."""
-        begin = perf_counter()
-        with self._loader.scratch_scope(), self._assignment.target.blamed(part.coords):
-            fetched = cast(Fetched, fetch(self._assignment.source, part.coords, Memory(self._loader)))
-            encoded = fetched.encoded
-            if len(encoded):
-                self._decode(memoryview(encoded.on_host(0)), self._memory, 0, self._memory.size - 1)
-                self._old += int(encoded.sizes[0])
-            else:
-                self._memory[...] = self._fill_value
-        self._loading += perf_counter() - begin
 
     def _encoded(self, part: Part, number: int) -> Any:
         with self._assignment.target.blamed(part.coords[number : number + 1]):

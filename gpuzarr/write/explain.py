@@ -26,7 +26,7 @@ class WriteExplanation:
     value_shape, value_bytes
         The shape of the value after broadcasting, and its bytes in the dtype of the array.
     work
-        "chunk by chunk" or "batch by batch".
+        "chunk by chunk", "batch by batch", or both (chunks covered in part are read and changed in batches).
     chunks, gathered_bytes
         The number of chunks that the selection touches, and the bytes of all of them before encoding.
     batches, write_behind_depth
@@ -48,7 +48,7 @@ class WriteExplanation:
     --------
     >>> a = gpuzarr.zeros(8, dtype="uint8", chunks=4, compressors="zstd")
     >>> a.explain_write(slice(2)).asdict()["codecs"]
-    (('bytes', 'host'), ('zstd', 'host'))
+    (('bytes', 'cpu'), ('zstd', 'cpu'))
     """
 
     device: str
@@ -76,7 +76,7 @@ class WriteExplanation:
     def __str__(self) -> str:
         steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
         reason = f", because {self.because}" if self.because else ""
-        how = self.work if self.work == "chunk by chunk" else f"in {self.batches} batches"
+        how = f"in {self.batches} batches" if self.work == "batch by batch" else self.work
         lines = [
             f"write {self.value_shape} to {self.chunks} chunks {how} on {self.device}",
             f"encode {self.gathered_bytes} bytes for {self.value_bytes} given: {steps}",

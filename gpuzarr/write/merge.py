@@ -75,41 +75,42 @@ class MergeBuffer:
         return self._dtype.itemsize * sum(region.size for region in self._waiting)
 
     def region(self, place: Outer | Points, values: Any) -> Region | None:
-        """None for what is no box, and for strings and objects, whose bytes nobody knows."""
+        """Make a region of a write. None for what is no box, and for strings and objects, whose bytes nobody knows."""
         bounds = bounds_of(place)
         if bounds is None or self._dtype.hasobject or self._dtype.kind == "T":
             return None
         return Region(bounds, ((bounds, flipped(place, self._xp.broadcast_to(values, place.shape))),))
 
     def bytes_of(self, region: Region) -> int:
-        """Of its copies; several pieces are copied once more when they are merged."""
+        """Bytes of its copies; several pieces are copied once more when they are merged."""
         return self._dtype.itemsize * region.size * (1 if len(region.pieces) == 1 else 2)
 
     def values(self, region: Region) -> Any:
+        """The values of a region, in memory of the current stream."""
         return region.values(lambda shape: self._xp.empty(shape, self._dtype))
 
     def add(self, region: Region) -> list[Region]:
-        """What is to be written now, in this order."""
+        """Let a region wait. Returns the regions to be written now, in order."""
         ready = self.take() if any(region.overlaps(other) for other in self._waiting) else []
-        if whole(region.bounds, self._axes) or region.size * self._dtype.itemsize > self._max_bytes:
+        if covers_chunks(region.bounds, self._axes) or region.size * self._dtype.itemsize > self._max_bytes:
             return [*ready, region]
         self._waiting.append(region)
         while len(self._waiting) > 1 and (both := self._waiting[-2].merged(self._waiting[-1])):
             self._waiting[-2:] = [both]
-        if whole(self._waiting[-1].bounds, self._axes):
+        if covers_chunks(self._waiting[-1].bounds, self._axes):
             ready.append(self._waiting.pop())
         while self.nbytes > self._max_bytes or len(self._waiting) > MAX_WAITING_REGIONS:
             ready.append(self._waiting.pop(0))
         return ready
 
     def take(self) -> list[Region]:
-        """All that waits, which then waits no more."""
+        """Remove and return all regions that wait."""
         taken, self._waiting = self._waiting, []
         return taken
 
 
 def bounds_of(selection: Outer | Points) -> Bounds | None:
-    """None for what is no box."""
+    """The bounds of a selection along each axis; None for what is no box."""
     if isinstance(selection, Points):
         return None
     ranges = [i if i.step > 0 else i[::-1] for i in selection.axes if isinstance(i, range)]
@@ -118,8 +119,8 @@ def bounds_of(selection: Outer | Points) -> Bounds | None:
     return tuple((i.start, i.stop) for i in ranges)
 
 
-def whole(bounds: Bounds, axes: tuple[Axis, ...]) -> bool:
-    """Whether a box covers every chunk (up to the array's end) that it touches."""
+def covers_chunks(bounds: Bounds, axes: tuple[Axis, ...]) -> bool:
+    """Tell if a box covers every chunk (up to the array's end) that it touches."""
     return all(
         _is_edge(axis, a) and (b >= axis.length or _is_edge(axis, b)) for axis, (a, b) in zip(axes, bounds, strict=True)
     )

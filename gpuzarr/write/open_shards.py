@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from gpuzarr.devices.cpu import CPU
-from gpuzarr.indexing.grid import coords_of
-from gpuzarr.write.shards import Shard
-from gpuzarr.write.strategy import Group, Plan, Shards, chunks_within
+from gpuzarr.write.plan import Group, Plan
+from gpuzarr.write.shards import Shard, complete, new_shards
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_LOCKED_SHARDS, MAX_OPEN_SHARDS
 
@@ -34,7 +32,7 @@ class OpenShards:
         for group in plan.groups if self._open else ():
             keys = [key for key in group.keys(plan.target.layout) if key in self._open]
             if group.coverage == "open":
-                shards = shards_of(plan.target, group.shards or {}).values()
+                shards = new_shards(plan.target, group).values()
                 again = {s.key for s in shards if s.key in keys and (self._open[s.key].touched & s.touched).any()}
                 keys = [key for key in keys if key in again]
             in_the_way += keys
@@ -46,7 +44,7 @@ class OpenShards:
 
         None of the chunks to come is in an open shard: see `make_way`. After an error nothing is left of any.
         """
-        shards = shards_of(target, group.shards or {}, is_open=True)
+        shards = new_shards(target, group, is_open=True)
         try:
             yield {at: self._opened(shard) for at, shard in shards.items()}
         except BaseException:
@@ -74,26 +72,3 @@ class OpenShards:
     def _close(self, keys: Sequence[str]) -> None:
         for first in range(0, len(keys), MAX_LOCKED_SHARDS):
             complete([self._open.pop(key) for key in keys[first : first + MAX_LOCKED_SHARDS]])
-
-
-def complete(shards: Sequence[Shard]) -> None:
-    """Close shards of which some inner chunks did not come: these stay what they are in the store."""
-    with shards[0].target.locked([shard.key for shard in shards]):
-        try:
-            CPU.each(lambda shard: shard.keep(shard.target.source()), shards)
-            for shard in shards:
-                shard.close()
-        finally:
-            for shard in shards:
-                shard.abort()
-
-
-def shards_of(target: Target, shards: Shards, is_open: bool = False) -> dict[tuple[int, ...], Shard]:
-    """The shards of a group, to be written. Each is closed when the chunks that are written now are there; `is_open`:
-    when all are there that it has within the array."""
-    made = {}
-    for at, parts in shards.items():
-        coords = coords_of(tuple(parts))
-        made[at] = shard = Shard(target, at, chunks_within(target.layout, at) if is_open else len(coords))
-        shard.touched[shard.numbers(coords)] = True
-    return made

@@ -14,10 +14,15 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError, RangeError, StoreError
+from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
 from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
-from gpuzarr.stores.contract import MISSING, Objects, Sink
+from gpuzarr.stores.contract import Objects, Sink
+from gpuzarr.stores.ranges import MISSING
+from gpuzarr.write.plan import Group
+from gpuzarr.write.strategy import chunks_within
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_COPIED_BYTES, MAX_PACKED_CHUNK_BYTES
 
@@ -150,6 +155,29 @@ class Shard:
             is_last = self.left == 0
         if is_last:
             self.close()
+
+
+def new_shards(target: Target, group: Group, is_open: bool = False) -> dict[tuple[int, ...], Shard]:
+    """Make the shards of a group, to be written. Each is closed when the chunks that are written now are there;
+    `is_open`: when all are there that it has within the array."""
+    made = {}
+    for at, parts in (group.shards or {}).items():
+        coords = coords_of(tuple(parts))
+        made[at] = shard = Shard(target, at, chunks_within(target.layout, at) if is_open else len(coords))
+        shard.touched[shard.numbers(coords)] = True
+    return made
+
+
+def complete(shards: Sequence[Shard]) -> None:
+    """Close shards of which some inner chunks did not come: these stay what they are in the store."""
+    with shards[0].target.locked([shard.key for shard in shards]):
+        try:
+            CPU.each(lambda shard: shard.keep(shard.target.source()), shards)
+            for shard in shards:
+                shard.close()
+        finally:
+            for shard in shards:
+                shard.abort()
 
 
 def _in_a_row(encoded: EncodedBatch) -> bool:

@@ -1,131 +1,26 @@
 """Plan how a selection is written: which objects it covers whole, which in part, and which kind of work writes them.
 
-The plan depends on the layout, the selection, the kind of device and the memory limit alone. `write` follows it, and
-`explain_write` prints it.
+The plan depends on the layout, the selection, the kind of device and the memory limit alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from math import prod
-from typing import Literal
 
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.indexing.grid import Part, coords_of, distinct, parts
+from gpuzarr.indexing.grid import Part, distinct, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.write.batch_plan import Batch, BatchPlanner
+from gpuzarr.write.batch_plan import BatchPlanner
+from gpuzarr.write.plan import Coverage, Group, Plan, Run, Shards
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_LOCKED_CHUNKS, MAX_LOCKED_SHARDS, MAX_OPEN_SHARDS, MIN_LONE_CHUNK_BYTES
-
-Coverage = Literal["whole", "partial", "open"]
-Shards = Mapping[tuple[int, ...], Sequence[Part]]  # coordinates of each shard, and the parts of the selection there
-
-
-@dataclass(frozen=True)
-class Run:
-    """Chunks that the selection covers whole, all of them; or in part: then the old ones are read first.
-
-    `batches` is None where they are written chunk by chunk.
-    """
-
-    parts: tuple[Part, ...]
-    is_covered: bool
-    batches: tuple[Batch, ...] | None
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-
-@dataclass(frozen=True)
-class Group:
-    """Objects that are written together. `shards` is None where each chunk is an object.
-
-    `coverage`: objects covered whole are written without a look at what was there. Those covered in part are locked,
-    and what must stay is read. "open" are shards covered in part that a writer fills region by region.
-    """
-
-    coverage: Coverage
-    runs: tuple[Run, ...]
-    shards: Shards | None = None
-
-    def __len__(self) -> int:
-        """Objects."""
-        return sum(map(len, self.runs)) if self.shards is None else len(self.shards)
-
-    def keys(self, layout: Layout) -> list[str]:
-        """The keys of its objects."""
-        if self.shards is None:
-            return layout.keys(coords_of(tuple(part for run in self.runs for part in run.parts)))
-        return layout.keys(np.array(list(self.shards), np.int64).reshape(len(self.shards), -1))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The groups of a write, one after another. `limit`: bytes beyond the value, of a GPU."""
-
-    target: Target
-    device: Device
-    limit: int
-    kind: Literal["chunk by chunk", "batch by batch"]
-    groups: tuple[Group, ...]
-
-    @property
-    def runs(self) -> Iterator[Run]:
-        return (run for group in self.groups for run in group.runs)
-
-    @cached_property
-    def batches(self) -> tuple[Batch, ...]:
-        return tuple(batch for run in self.runs for batch in run.batches or ())
-
-    @property
-    def chunks(self) -> int:
-        return sum(map(len, self.runs))
-
-    @property
-    def count(self) -> int:
-        """Batches; chunk by chunk, each is one chunk."""
-        return self.chunks if self.kind == "chunk by chunk" else len(self.batches)
-
-    @property
-    def gathered_elements(self) -> int:
-        return sum(len(part) * prod(part.chunk_shape) for run in self.runs for part in run.parts)
-
-    @property
-    def whole_objects(self) -> int:
-        return sum(len(group) for group in self.groups if group.coverage == "whole")
-
-    @property
-    def partial_objects(self) -> int:
-        return sum(len(group) for group in self.groups if group.coverage != "whole")
-
-    @property
-    def locks(self) -> int:
-        """Locks that are held, one after another. Open shards are locked when they are closed."""
-        locked = sum(len(group) for group in self.groups if group.coverage == "partial")
-        return locked if self.target.safe else 0
-
-    @property
-    def write_behind_depth(self) -> int:
-        """How many batches are stored while others are gathered and encoded.
-
-        On a CPU it is one: a thread more than cores, for threads that store wait for the system.
-        """
-        if not self.device.gpu:
-            return 1
-        return min((batch.budget.write_behind_depth for batch in self.batches if batch.budget), default=0)
-
-    @property
-    def chain(self) -> Chain:
-        """The codecs of the first chunks."""
-        layout = self.target.layout
-        return layout.chain(next((run.parts[0].chunk_shape for run in self.runs), layout.spec.shape))
 
 
 def plan(
@@ -137,25 +32,18 @@ def plan(
         limit = device.write_limit if device.gpu else device.memory_limit
     together = layout.per_object if layout.levels else (0,) * len(layout.axes)
     found = list(parts(selection, layout.axes, together))
-    planner = Planner(layout, None if _are_large(found, layout, device) else BatchPlanner(layout, device, limit))
-    groups = tuple(planner.shards(found, keeps_open) if layout.levels else planner.chunks(found))
-    return Plan(target, device, limit, "batch by batch" if planner.batches else "chunk by chunk", groups)
-
-
-def _are_large(found: Sequence[Part], layout: Layout, device: Device) -> bool:
-    """Tell if all chunks are worth to be written one by one."""
-    if device.gpu:
-        return False
-    shapes = {part.chunk_shape for part in found}
-    return all((layout.chain(shape).spec.nbytes or 0) >= MIN_LONE_CHUNK_BYTES for shape in shapes)
+    planner = Planner(layout, device, BatchPlanner(layout, device, limit))
+    groups = planner.shards(found, keeps_open) if layout.levels else planner.chunks(found)
+    return Plan(target, device, limit, tuple(groups))
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans the groups of a write. `batches` is None where it goes chunk by chunk."""
+    """Plans the groups of a write."""
 
     layout: Layout
-    batches: BatchPlanner | None
+    device: Device
+    batches: BatchPlanner
 
     def chunks(self, found: Sequence[Part]) -> Iterator[Group]:
         """Groups of chunks that are objects of their own."""
@@ -169,7 +57,7 @@ class Planner:
     def shards(self, found: Sequence[Part], keeps_open: bool) -> Iterator[Group]:
         """Groups of shards. Of shards covered in part, chunks that are covered whole and others are runs of their
         own."""
-        axes, shards = self.layout.axes, shards_of(found, self.layout)
+        axes, shards = self.layout.axes, parts_by_shard(found, self.layout)
         whole = {at: some for at, some in shards.items() if self._is_whole(at, some)}
         opened: dict[tuple[int, ...], list[Part]] = {}
         if keeps_open:
@@ -188,7 +76,13 @@ class Planner:
             yield Group("partial", tuple(self._run(some, yes) for yes, some in sides if some), group)
 
     def _run(self, some: Sequence[Part], is_covered: bool) -> Run:
-        return Run(tuple(some), is_covered, self.batches.plan(some, is_covered) if self.batches else None)
+        lone = is_covered and not self.device.gpu and self._are_large(some)
+        return Run(tuple(some), None if lone else self.batches.plan(some, is_covered))
+
+    def _are_large(self, some: Sequence[Part]) -> bool:
+        """Whether all chunks are worth being written one by one."""
+        chains = map(self.layout.chain, {part.chunk_shape for part in some})
+        return all((chain.spec.nbytes or 0) >= MIN_LONE_CHUNK_BYTES for chain in chains)
 
     def _is_whole(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
         """Whether all that a shard has within the array is covered."""
@@ -202,7 +96,7 @@ def chunks_within(layout: Layout, coords: tuple[int, ...]) -> int:
     return prod(min(n, axis.count - i * n) for axis, n, i in sides)
 
 
-def shards_of(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
+def parts_by_shard(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:
     """The parts of each shard."""
     made: dict[tuple[int, ...], list[Part]] = {}
     per_object = np.asarray(layout.per_object, np.int64)

@@ -1,6 +1,8 @@
 """What decides between the two kinds of work, and how much is done at once. Measured on 2 cores."""
 
-MIN_LONE_CHUNK_BYTES = 1 << 17  # of chunks that are written one by one; smaller ones are sooner encoded together
+MIN_LONE_CHUNK_BYTES = (
+    1 << 17
+)  # of chunks that are written one by one; more of smaller ones are sooner encoded together
 MAX_CPU_BATCH_BYTES = 4 << 20  # smaller batches take more Python, larger ones leave threads without work
 MAX_LISTED_CHUNKS = 1024  # whose keys are made at once
 MAX_LOCKED_CHUNKS = 64  # covered in part, whose locks are held at once

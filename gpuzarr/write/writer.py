@@ -63,7 +63,7 @@ class Writer:
         self._or_stop(self._open_shards.close)
 
     def _wait(self) -> None:
-        """Until all is put."""
+        """Wait until all values are given to the store or to open shards."""
         self._submit_merging()
         while self._waiting:
             self._oldest()
@@ -91,7 +91,7 @@ class Writer:
         return sum(size for _, size in self._waiting) + 2 * self._merging.nbytes
 
     def _copied(self, values: Any, value: Any) -> Any:
-        """A copy in the order of the caller's stream, for which the stream of writers waits.
+        """Copy values in the order of the caller's stream, for which the stream of writers waits.
 
         Other libraries know nothing of that stream, and may use their memory again at once: the host waits for these.
         """
@@ -107,7 +107,7 @@ class Writer:
             self._waiting.append((self._thread.submit(self._work, place, values), nbytes))
 
     def _submit_region(self, region: Region) -> None:
-        """Its pieces are held until it is written: their memory is of the callers' streams."""
+        """Write a region. Its pieces are held until then: their memory is of the callers' streams."""
         self._submit(region.place, self._merging.bytes_of(region), lambda: self._merging.values(region))
 
     def _submit_merging(self) -> None:
@@ -127,7 +127,7 @@ class Writer:
             raise
 
     def _stop(self) -> None:
-        """Do nothing more, and leave nothing behind."""
+        """Begin nothing more, and leave nothing behind."""
         for future, _ in self._waiting:
             future.cancel()
         self._waiting.clear()

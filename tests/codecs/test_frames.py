@@ -87,10 +87,10 @@ def test_gzip_members_and_header_fields():
     named = io.BytesIO()
     with gzip.GzipFile("a name.txt", "wb", fileobj=named, mtime=7) as file:
         file.write(TEXT)
-    two_phase = gzip.compress(TEXT[:9], 9) + gzip.compress(TEXT[9:], 1) + gzip.compress(b"")
+    joined = gzip.compress(TEXT[:9], 9) + gzip.compress(TEXT[9:], 1) + gzip.compress(b"")
     for codec in (find("gzip", {"level": 5}), v2("gzip"), find("numcodecs.gzip", {})):
         for nbytes in (len(TEXT), None):
-            assert decode_bytes(codec, named.getvalue(), two_phase, nbytes=nbytes) == [TEXT, TEXT]
+            assert decode_bytes(codec, named.getvalue(), joined, nbytes=nbytes) == [TEXT, TEXT]
 
 
 @pytest.mark.parametrize("name", ["gzip", "zlib"])

@@ -88,9 +88,9 @@ def test_bitround_of_whole_numbers_and_bfloat16():
     batch = np.array([[0, 1, 200, 255, 0b1011_0111]], np.uint8)
     codec = find("bitround", {"keepbits": 3})
     assert codec.encode(batch, spec_of(batch), CPU).tolist() == [[0, 1, 192, 224, 0b1100_0000]]
-    two_phase = np.array([[1.0, 1.09, 3.3]], ml_dtypes.bfloat16)
-    assert codec.encode(two_phase, spec_of(two_phase), CPU).tolist() == [[1.0, 1.125, 3.25]]
-    assert two_phase.tolist() != [[1.0, 1.125, 3.25]]  # the input is left alone
+    halves = np.array([[1.0, 1.09, 3.3]], ml_dtypes.bfloat16)
+    assert codec.encode(halves, spec_of(halves), CPU).tolist() == [[1.0, 1.125, 3.25]]
+    assert halves.tolist() != [[1.0, 1.125, 3.25]]  # the input is left alone
     with pytest.raises(MetadataError, match="bitround"):
         codec.encoded(ChunkSpec((2,), np.dtype("U2")))
 

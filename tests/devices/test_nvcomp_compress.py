@@ -19,7 +19,7 @@ from gpuzarr.errors import DeviceError
 from gpuzarr.gpu.algorithms import ALGORITHMS
 from gpuzarr.gpu.compress import effort
 from gpuzarr.write.memory import write_cost
-from tests.emulator.compressor import ALIGNMENTS, room
+from tests.emulator.compressor import ALIGNMENTS, capacity
 
 FORMATS = ("deflate", "gzip", "lz4", "zstd")
 
@@ -49,7 +49,7 @@ def test_alignments_are_those_of_the_emulator(library, form, effort):
 def test_room(library, form):
     for nbytes in (1, 100, 65536, 1 << 20, nvcomp_compress.MAX_INPUT_BYTES):
         most = nvcomp_compress.capacity(library, ALGORITHMS[form], nbytes)
-        assert nbytes < most <= room(ALGORITHMS[form].nvcomp_name, nbytes)
+        assert nbytes < most <= capacity(ALGORITHMS[form].nvcomp_name, nbytes)
         assert most < 3 * nbytes + 80_000
 
 

@@ -223,7 +223,7 @@ def _poisoned_pins() -> Pinned:
 
 
 def _is_freed(scratch: np.ndarray) -> bool:
-    """Tell if nothing wrote to it since it was freed. Another thread may be just about to fill it."""
+    """Return True if nothing wrote to it since it was freed. Another thread may be just about to fill it."""
     for _ in range(100):
         if (scratch == FREED).all():
             return True

@@ -1,4 +1,4 @@
-"""Arrays of the emulated device, as strict as CuPy's: no array of NumPy meets one in an expression or assignment."""
+"""Arrays of the emulated device, as strict as CuPy's: they do not mix with NumPy arrays in any operation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-CUDA = 2  # as DLPack says it
+CUDA = 2  # kDLCUDA of DLPack
 
 
 class Tensor:
-    """An array of somebody else, in host memory or as if on a GPU."""
+    """An array of another library, with DLPack, in host memory or as if on a GPU."""
 
     def __init__(self, memory: np.ndarray, where: int) -> None:
         self.memory, self.where = memory, where
@@ -24,7 +24,7 @@ class Tensor:
 
 
 class DeviceArray(np.ndarray):
-    """NumPy memory that plays the memory of a device."""
+    """NumPy memory that stands for memory of a device."""
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         return run(getattr(ufunc, method), inputs, kwargs)
@@ -33,12 +33,12 @@ class DeviceArray(np.ndarray):
         return run(function, args, kwargs)
 
     def set(self, data, stream=None):
-        """As CuPy: from host memory of the same dtype."""
+        """Copy from host memory of the same dtype, as CuPy does."""
         assert not isinstance(data, DeviceArray) and data.dtype == self.dtype and data.flags.c_contiguous
         self.view(np.ndarray)[...] = data
 
     def get(self, stream=None, out=None, blocking=True):
-        """As CuPy: to host memory."""
+        """Copy to host memory, as CuPy does."""
         out = np.empty(self.shape, self.dtype) if out is None else out
         out[...] = self.view(np.ndarray)
         return out
@@ -48,7 +48,7 @@ class DeviceArray(np.ndarray):
 
 
 def plain(value: Any) -> Any:
-    """What NumPy shall see. TypeError for an array of the host."""
+    """Convert device arrays to NumPy arrays, for NumPy's functions. TypeError for an array of the host."""
     if isinstance(value, DeviceArray):
         return value.view(np.ndarray)
     if isinstance(value, np.ndarray) and value.ndim:
@@ -59,17 +59,19 @@ def plain(value: Any) -> Any:
 
 
 def device_array(value: Any) -> Any:
+    """Convert NumPy arrays, also in lists and tuples, to device arrays."""
     if isinstance(value, np.ndarray):
         return value.view(DeviceArray)
     return type(value)(map(device_array, value)) if isinstance(value, list | tuple) else value
 
 
 def run(function: Any, args: Any, kwargs: Any) -> Any:
+    """Call a function of NumPy with device arrays."""
     return device_array(function(*plain(tuple(args)), **{name: plain(value) for name, value in kwargs.items()}))
 
 
 class _Module:
-    """A module of NumPy, its functions over arrays of the device."""
+    """A module of NumPy whose functions take and return device arrays."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -96,11 +98,11 @@ class Xp(_Module):
         return value if isinstance(value, DeviceArray) and dtype in (None, value.dtype) else self.array(value, dtype)
 
     def array(self, value: Any, dtype: Any = None) -> DeviceArray:
-        """CuPy copies an array of the host to the device here, and nowhere else."""
+        """Make a device array. Like CuPy's, it is the only function that takes an array of the host."""
         return np.array(value, dtype).view(DeviceArray)
 
     def from_dlpack(self, value: Any) -> DeviceArray:
-        """CuPy takes nothing that DLPack says to lie in host memory."""
+        """Make a device array of a tensor on a GPU. TypeError for one in host memory, as CuPy raises."""
         if value.__dlpack_device__()[0] != CUDA:
             raise TypeError("CPU arrays cannot be directly imported to CuPy")
         return np.from_dlpack(value.memory).view(DeviceArray)

@@ -1,4 +1,4 @@
-"""Our .cu files, unmodified, compiled by g++ behind `cuda_on_host.h`, and their launch."""
+"""Compile our unmodified .cu files by g++, behind `cuda_on_host.h`, and launch their kernels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compiler() -> str | None:
 
 @cache
 def _expanded(file: str) -> str:
-    """The text of a .cu file with its headers and macros: some kernels are made by one."""
+    """Text of a .cu file after the preprocessor, because macros make some of the kernels."""
     command = ["g++", "-x", "c++", "-E", "-P", "-I", str(KERNELS), str(KERNELS / file)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
@@ -61,7 +61,7 @@ def _library(file: str) -> ctypes.CDLL:
 
 @cache
 def _parameters(file: str, name: str) -> list[tuple[str, str, bool]]:
-    """Name, NumPy type and whether a pointer, of each parameter as the .cu file declares it."""
+    """Name, NumPy type, and True for a pointer, of each parameter as the .cu file declares it."""
     declared = re.search(rf"{_DECLARED}{name}\s*\(([^)]*)\)", _expanded(file))
     assert declared, f"no kernel {name} in {file}"
     words = [re.sub(r"\bconst\b|__restrict__", "", p).replace("*", " * ").split() for p in declared[1].split(",")]
@@ -69,7 +69,7 @@ def _parameters(file: str, name: str) -> list[tuple[str, str, bool]]:
 
 
 class Kernel:
-    """One kernel; `seed` picks the order of blocks, warps and lanes."""
+    """One kernel. `seed` picks the order of blocks, warps and lanes."""
 
     def __init__(self, file: str, name: str, seed: int) -> None:
         self._launch, self._seed, self._name = getattr(_library(file), f"host_{name}"), seed, name

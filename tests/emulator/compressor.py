@@ -1,4 +1,4 @@
-"""nvCOMP's functions that compress, answered by CPU codecs. It writes over all the room that nvCOMP may write to."""
+"""nvCOMP's compression functions, implemented by CPU codecs. They overwrite all memory that nvCOMP may write to."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import numpy as np
 SUCCESS, INVALID_VALUE, ALIGNMENT, TOO_LARGE = 0, 10, 17, 18
 NAMES = ("LZ4", "Snappy", "Deflate", "Gzip", "Zstd")
 ALIGNMENTS = {"LZ4": (1, 1, 2), "Zstd": (4, 1, 1), "Deflate": (1, 8, 8), "Gzip": (1, 8, 8)}
-MOST = {"LZ4": 1 << 24, "Zstd": 1 << 24}
+MAX_INPUT_BYTES = {"LZ4": 1 << 24, "Zstd": 1 << 24}
 
 
 def memory(address: int, count: int, dtype: Any = np.uint8) -> np.ndarray:
+    """Array over `count` items of memory at an address."""
     kind = np.ctypeslib.as_ctypes_type(dtype)
     return np.ctypeslib.as_array((kind * count).from_address(address)) if count else np.empty(0, dtype)
 
 
-def room(form: str, nbytes: int) -> int:
-    """At least what each CPU codec needs, and much as the real library answers."""
+def capacity(form: str, nbytes: int) -> int:
+    """Bytes of a target: at least what each CPU codec needs, and about what the real library answers."""
     return {
         "LZ4": -(-(nbytes + nbytes // 255 + 1) // 8) * 8 + 16,
         "Zstd": nbytes + nbytes // 4096 + 64,
@@ -30,14 +31,16 @@ def room(form: str, nbytes: int) -> int:
 
 
 class Compressor:
+    """Functions `nvcompBatched*Compress*`, by the end of their names."""
+
     def _GetRequiredAlignments(self, form: str, options: Any, answer: Any) -> int:
         found = answer._obj
         found.source, found.target, found.scratch = ALIGNMENTS[form]
         return SUCCESS
 
     def _GetMaxOutputChunkSize(self, form: str, largest: int, options: Any, answer: Any) -> int:
-        answer._obj.value = room(form, largest)
-        return SUCCESS if largest <= MOST.get(form, 1 << 31) else TOO_LARGE
+        answer._obj.value = capacity(form, largest)
+        return SUCCESS if largest <= MAX_INPUT_BYTES.get(form, 1 << 31) else TOO_LARGE
 
     def _GetTempSize(
         self, form: str, count: int, largest: int, options: Any, answer: Any, total: int, stream: int
@@ -53,7 +56,7 @@ class Compressor:
         if not (sources and sizes and targets and actual and statuses):
             return INVALID_VALUE
         source_alignment, target_alignment, scratch_alignment = ALIGNMENTS[form]
-        if scratch % scratch_alignment or largest > MOST.get(form, 1 << 31):
+        if scratch % scratch_alignment or largest > MAX_INPUT_BYTES.get(form, 1 << 31):
             return ALIGNMENT
         memory(scratch, scratch_bytes).fill(0x77)
         table = np.stack([memory(place, count, np.uint64) for place in (sources, sizes, targets)], axis=1)
@@ -61,11 +64,11 @@ class Compressor:
         for i, (source, size, target) in enumerate(table.tolist()):
             if source % source_alignment or target % target_alignment or size > largest:
                 return ALIGNMENT
-            status[i], found[i] = self.one(form, memory(source, size), memory(target, room(form, largest)), options)
+            status[i], found[i] = self.one(form, memory(source, size), memory(target, capacity(form, largest)), options)
         return SUCCESS
 
     def one(self, form: str, source: np.ndarray, target: np.ndarray, options: Any) -> tuple[int, int]:
-        """Status and bytes of one stream."""
+        """Encode one stream: its status and bytes."""
         assert form in ("Deflate", "Gzip") or options.first == 0, "no option of this format is used"
         stream = ENCODERS[form](source.tobytes(), options.first)
         target.fill(0x66)
@@ -74,7 +77,7 @@ class Compressor:
 
 
 def _zstd(data: bytes, effort: int) -> bytes:
-    from numcodecs.zstd import compress  # its frames say the decoded size
+    from numcodecs.zstd import compress  # its frames have the decoded size in their headers
 
     return bytes(compress(data, 1))
 

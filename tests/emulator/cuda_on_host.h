@@ -1,7 +1,7 @@
 // Just enough CUDA to run a kernel on the CPU: one block at a time, one fiber per thread.
 // The test harness includes this before a .cu file; the .cu file itself knows nothing of it.
 //
-// Fibers begin by ucontext and switch by setjmp, which asks nothing of the kernel; each is used again by the next block.
+// Fibers are made by ucontext and switched by setjmp, which needs no system call. The next block reuses them.
 //
 // A warp runs ahead until it waits at __syncthreads, then the next warp runs. `seed` picks the
 // order of warps and of lanes (0: forward, -1: backward, else shuffled), so a result that needs
@@ -79,7 +79,7 @@ inline void run(Thread& t)
 
 inline unsigned warp_of(const Thread& t) { return t.rank & ~31u; }
 
-// The lanes of `mask` in this warp all wait for each other (a finished lane counts as there).
+// The lanes of `mask` in this warp all wait for each other (a lane that has ended counts as arrived).
 inline bool together(unsigned warp, unsigned mask)
 {
     for (unsigned i = warp; i < std::min<size_t>(warp + 32, threads.size()); ++i)
@@ -88,7 +88,7 @@ inline bool together(unsigned warp, unsigned mask)
     return true;
 }
 
-// Run one warp as far as it goes.
+// Run one warp until all of its lanes wait or have ended.
 inline void run_warp(unsigned warp, const std::vector<unsigned>& lanes)
 {
     for (bool moved = true; moved;) {
@@ -107,7 +107,7 @@ inline void run_warp(unsigned warp, const std::vector<unsigned>& lanes)
     }
 }
 
-// Let the block pass __syncthreads; the answer names what is wrong, or is empty.
+// Let the block pass __syncthreads. Returns what is wrong, or an empty text.
 inline std::string pass_block_barrier(bool& done)
 {
     const Thread* first = nullptr;
@@ -161,7 +161,7 @@ inline std::string launch(dim3 grid, dim3 block, int seed)
         blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
         std::string wrong = run_block(warps, lanes);
         if (wrong.empty()) continue;
-        threads.clear();  // some wait in the middle of the kernel
+        threads.clear();  // some may still wait in the middle of the kernel
         return wrong;
     }
     return {};

@@ -1,4 +1,4 @@
-"""Memory beside which nothing can be read: a kernel that leaves it ends the process, with a traceback."""
+"""Memory between protected pages: a kernel that reads or writes beside it ends the process, with a traceback."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PAGE = mmap.PAGESIZE
 
 
 def fenced(pieces: Sequence[np.ndarray], at_end: Sequence[bool], offset: int = 0) -> tuple[np.ndarray, DeviceArray]:
-    """The address of each piece, in pages of its own between pages of nobody; and what owns the memory.
+    """Copy each piece into pages of its own, between protected ones: the addresses, and the array that owns the memory.
 
-    A piece begins `offset` (0 to 3) bytes behind the fence before it, or ends so many before the fence behind it:
-    kernels may read the 4 aligned bytes around each byte.
+    A piece begins `offset` (0 to 3) bytes after a protected page, or (`at_end`) ends so many bytes before one: kernels
+    may read the 4 aligned bytes around each byte.
     """
     pages = [-(-(len(piece) + offset) // _PAGE) + 1 for piece in pieces]
     memory = mmap.mmap(-1, (sum(pages) + 1) * _PAGE)

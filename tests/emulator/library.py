@@ -1,4 +1,4 @@
-"""nvCOMP's functions, answered by CPU codecs through the same pointer tables, statuses and sizes."""
+"""nvCOMP's functions, implemented by CPU codecs, with the same pointer tables, statuses and sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CANNOT_DECOMPRESS = 12
 
 
 class Library:
-    """What devices/nvcomp.py calls. It asks for as much scratch as the real one, and scribbles over all of it."""
+    """The library that `devices.nvcomp` calls. It needs as much scratch as the real one, and overwrites all of it."""
 
     compressor = Compressor()
 
@@ -59,7 +59,7 @@ class Library:
         target.fill(0x66)
         try:
             decoded = DECODERS[form](source.tobytes(), len(target))
-        except Exception:  # every library has its own; a corrupt stream is a status here
+        except Exception:  # each codec has its own kind; here a corrupt stream is a status
             return CANNOT_DECOMPRESS, 0
         if len(decoded) > len(target):
             return CANNOT_DECOMPRESS, 0

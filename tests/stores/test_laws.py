@@ -15,6 +15,7 @@ from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
+from tests.stores.own_store import OwnStore
 
 KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
 
@@ -36,6 +37,7 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "local, a file at a time": in_folder,
     "local, to the disk": lambda folder, contents: in_folder(folder, contents, fsync=True),
     "mapping": lambda _, contents: MappingStore(dict(contents)),
+    "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "mapping of many kinds": lambda _, contents: of_mixed_values(contents)

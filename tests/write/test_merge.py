@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.indexing.selection import Outer, basic
 from gpuzarr.metadata import RectilinearAxis, RegularAxis
-from gpuzarr.write.merge import bounds_of, whole
+from gpuzarr.write.merge import bounds_of, covers_chunks
 from tests.data import Counting
 
 SHAPE = (12, 10)
@@ -93,5 +93,5 @@ def test_bounds() -> None:
     assert bounds_of(basic((slice(2, 2), 2), (5, 5))) is None
     assert bounds_of(Outer((np.array([1, 2]),))) is None
     axes = (RegularAxis(10, 4), RectilinearAxis(10, (0, 3, 10)))
-    assert whole(((4, 10), (3, 10)), axes) and whole(((0, 4), (0, 3)), axes)
-    assert not whole(((0, 6), (0, 3)), axes) and not whole(((0, 4), (1, 3)), axes)
+    assert covers_chunks(((4, 10), (3, 10)), axes) and covers_chunks(((0, 4), (0, 3)), axes)
+    assert not covers_chunks(((0, 6), (0, 3)), axes) and not covers_chunks(((0, 4), (1, 3)), axes)

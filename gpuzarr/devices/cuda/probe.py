@@ -1,4 +1,4 @@
-"""Find out by trial if a device's array module supports a dtype that not every CuPy has: no version number tells.
+"""Find out by trial if a device's array module supports a dtype: no version number of CuPy says it.
 
 CuPy 14 has ml_dtypes' bfloat16.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 @cache
 def holds(xp: Any, dtype: np.dtype) -> bool:
-    """Tell if the array operations of reading and writing give what NumPy gives. CuPy compiles small kernels, once."""
+    """Return True if array operations give what they give in NumPy. CuPy compiles small kernels for it, once."""
     try:
         return _works(xp, dtype)
     except Exception:  # ValueError, TypeError, errors of CUDA or of the compiler: CuPy's version decides

@@ -87,7 +87,7 @@ def _opened(lock: str) -> FileIO:
 
 
 def _same(file: FileIO, path: str) -> bool:
-    """Tell if the open file is still the one at this path."""
+    """Return True if the open file is still the one at this path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.coalesce import beyond, requests
-from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
 from gpuzarr.stores.local import gds
+from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Permits:
         self.free, self._lock = number, threading.Lock()
 
     def take(self, n: int) -> bool:
-        """Take `n` permits if so many are free: tell if they were."""
+        """Take `n` permits if so many are free. Return True if they were."""
         with self._lock:
             enough = n <= self.free
             self.free -= n if enough else 0

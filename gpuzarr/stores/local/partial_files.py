@@ -39,7 +39,7 @@ PROCESS = PerProcess(_Process)
 
 
 def hidden(name: str) -> bool:
-    """Tell if a file is a partial one or a lock, which stores do not list."""
+    """Return True if a file is a partial one or a lock, which stores do not list."""
     return name[:1] == "." and name.endswith((PARTIAL_SUFFIX, LOCK_SUFFIX))
 
 
@@ -177,7 +177,7 @@ def _make(folder: str) -> None:
 
 
 def _dead(entry: os.DirEntry[str]) -> bool:
-    """Tell if the process that made a partial file has ended: asked on this machine, else judged by the file's age."""
+    """Return True if the process that made a partial file has ended; for another machine, if the file is old."""
     if entry.name[:1] != ".":
         return False
     host, _, rest = entry.name[: -len(PARTIAL_SUFFIX)].rpartition(".")[2].partition("-")
