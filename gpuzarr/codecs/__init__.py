@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from functools import cache
+from functools import cache, lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
@@ -25,11 +26,25 @@ def registry() -> dict[tuple[int, str], type]:
     """Codec classes of this package, by (zarr_format, name)."""
     found: dict[tuple[int, str], type] = {}
     for module in pkgutil.iter_modules(__path__):
-        loaded = importlib.import_module(f"{__name__}.{module.name}")
-        for codec in getattr(loaded, "CODECS", None) or [getattr(loaded, "CODEC", None)]:
-            if codec is not None:
-                found |= {(3, name): codec for name in codec.names} | {(2, name): codec for name in codec.ids}
+        for codec in _codecs_of(module.name):
+            found |= {(3, name): codec for name in codec.names} | {(2, name): codec for name in codec.ids}
     return found
+
+
+@lru_cache(1024)
+def class_of(zarr_format: int, name: str) -> type | None:
+    """The codec class of a name; only the file of that name is loaded, if there is one."""
+    file = name.removeprefix("numcodecs.").replace("-", "_")
+    if file.isidentifier() and find_spec(f"{__name__}.{file}"):
+        for codec in _codecs_of(file):
+            if name in (codec.names if zarr_format == 3 else codec.ids):
+                return codec
+    return registry().get((zarr_format, name))
+
+
+def _codecs_of(file: str) -> tuple[Any, ...]:
+    loaded = importlib.import_module(f"{__name__}.{file}")
+    return getattr(loaded, "CODECS", None) or ((loaded.CODEC,) if hasattr(loaded, "CODEC") else ())
 
 
 @cache
@@ -54,7 +69,7 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
     A class may parse its configuration in a classmethod `from_v3(configuration)` or `from_v2(configuration)` (without
     "id"); otherwise the members of the configuration are its fields.
     """
-    codec = registry().get((zarr_format, name)) or (others()[name].load() if name in others() else None)
+    codec = class_of(zarr_format, name) or (others()[name].load() if name in others() else None)
     if codec is None and zarr_format == 3:
         codec = _of_zarrs(name)
     if codec is None:

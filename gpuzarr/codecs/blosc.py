@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
@@ -23,9 +24,6 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, cut_out, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
-from gpuzarr.gpu import blosc as gpu
-from gpuzarr.gpu import blosc_encode as gpu_encode
-from gpuzarr.gpu.planes import Planes
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _AUTO = -1
@@ -70,27 +68,27 @@ class Blosc:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return gpu.why_host(spec)
+        return gpu.blosc.why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        why = gpu_encode.why_host(self.cname, self.clevel, spec)
-        return why or gpu_encode.too_large(self.frame(spec.nbytes or 0))
+        why = gpu.blosc_encode.why_host(self.cname, self.clevel, spec)
+        return why or gpu.blosc_encode.too_large(self.frame(spec.nbytes or 0))
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Blosc, ...]:
         return cls("lz4", shuffle=1, typesize=4), cls("zstd", shuffle=2, typesize=4)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        return gpu.decode_scratch_bytes(self.cname, nbytes, stored)
+        return gpu.blosc.decode_scratch_bytes(self.cname, nbytes, stored)
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        return gpu_encode.scratch_bytes(self.frame(nbytes), device)
+        return gpu.blosc_encode.scratch_bytes(self.frame(nbytes), device)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return gpu.decode(self, chunks, spec, device, into)
+            return gpu.blosc.decode(self, chunks, spec, device, into)
         if spec.nbytes is not None and _all_common(chunks, spec.nbytes):
             target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
             if (decode := decoder()) is not None:
@@ -112,7 +110,7 @@ class Blosc:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
+            return gpu.blosc_encode.encode(self.frame(spec.nbytes or 0), chunks, device)
         if (chunks.sizes < _MAX_CHUNK_BYTES).all() and (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("blosc", chunks, device, encoder)
         from numcodecs.blosc import compress
@@ -137,9 +135,9 @@ class Blosc:
 
     def planes(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray
-    ) -> EncodedBatch | Planes:
+    ) -> EncodedBatch | gpu.planes.Planes:
         """Decode on a GPU, but leave shuffles that placement can undo, and do not copy chunks that are stored raw."""
-        return gpu.planes(self, chunks, spec, device, width, bits)
+        return gpu.blosc.planes(self, chunks, spec, device, width, bits)
 
     def frame(self, nbytes: int) -> FrameShape:
         """The layout of the frame that a GPU makes of a chunk of `nbytes` bytes."""

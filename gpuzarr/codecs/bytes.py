@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import check_sizes
@@ -17,7 +18,6 @@ from gpuzarr.cpu.elements import part
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import MetadataError, UnsupportedError
-from gpuzarr.gpu.tables import addresses, copy
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _gathered(chunks: EncodedBatch, nbytes: int, device: Device) -> Any:
     """Copy chunks at any offsets to rows."""
     if device.gpu:
         made = device.encoded_batch(np.full(len(chunks), nbytes, np.int64))
-        copy(device, addresses(chunks, device), addresses(made, device), made.sizes)
+        gpu.tables.copy(device, gpu.tables.addresses(chunks, device), gpu.tables.addresses(made, device), made.sizes)
         return _strided(made.data, len(chunks), nbytes, int(made.starts[1]), device.xp)
     out = np.empty((len(chunks), nbytes), np.uint8)
     for i, start in enumerate(chunks.starts.tolist()):

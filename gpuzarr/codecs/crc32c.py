@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.checksums import appended, check_location, payload_of, verified, with_checksum
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu.append import append_crc32c
-from gpuzarr.gpu.checksums import verify_crc32c
-from gpuzarr.gpu.tables import moved
 
 
 @dataclass(frozen=True)
@@ -48,15 +46,15 @@ class Crc32c:
     ) -> EncodedBatch:
         if device.gpu:
             payload = payload_of("crc32c", chunks, spec, self.location)
-            verify_crc32c(chunks, payload, self.location == "end", device)
-            return moved(payload, into, device)
+            gpu.checksums.verify_crc32c(chunks, payload, self.location == "end", device)
+            return gpu.tables.moved(payload, into, device)
         from google_crc32c import value
 
         return verified("crc32c", chunks, spec, into, self.location, value)
 
     def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu or isinstance(chunks, Unmeasured):
-            return append_crc32c(chunks, self.location == "end", device)
+            return gpu.append.append_crc32c(chunks, self.location == "end", device)
         from google_crc32c import value
 
         return appended("crc32c", chunks, device, self.location, value)

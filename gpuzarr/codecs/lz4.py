@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu.algorithms import LZ4
-from gpuzarr.gpu.containers import decode_lz4, lz4_ends, sized_blocks
-from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
 HEADER = 4
 _MAX_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
 
-_FORMAT = StreamFormat(LZ4, sized_blocks, decode_lz4, lz4_ends)
+
+@cache
+def _format() -> gpu.nvcomp_streams.StreamFormat:
+    return gpu.nvcomp_streams.StreamFormat(
+        gpu.algorithms.LZ4, gpu.containers.sized_blocks, gpu.containers.decode_lz4, gpu.containers.lz4_ends
+    )
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,26 @@ class Lz4:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return _FORMAT.why_host(spec)
+        return _format().why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return gpu_compress.why_host(spec)
+        return gpu.compress.why_host(spec)
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Lz4, ...]:
         return (cls(),)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        return _FORMAT.decode_scratch_bytes(nbytes, stored)
+        return _format().decode_scratch_bytes(nbytes, stored)
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        return gpu_compress.scratch_bytes(_FORMAT, nbytes, before, device)
+        return gpu.compress.scratch_bytes(_format(), nbytes, before, device)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return _FORMAT.decode(self, chunks, spec, device, into)
+            return _format().decode(self, chunks, spec, device, into)
         from numcodecs.lz4 import decompress
 
         if spec.nbytes is None:
@@ -77,7 +80,7 @@ class Lz4:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode(_FORMAT, chunks, spec, device)
+            return gpu.compress.encode(_format(), chunks, spec, device)
         from numcodecs.lz4 import compress
 
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))

@@ -7,13 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.gpu import shuffle as gpu
-from gpuzarr.gpu.planes import Planes, placeable, whole
 
 
 @dataclass(frozen=True)
@@ -50,25 +49,25 @@ class Shuffle:
             chunkwise.check_sizes("shuffle", chunks, spec.nbytes)
         self._check_even(chunks)
         if device.gpu:
-            return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, into, "unshuffle")
+            return gpu.shuffle.shuffle_chunks(chunks, max(self.elementsize, 1), device, into, "unshuffle")
         if self.elementsize <= 1:
             return chunkwise.moved(chunks, into)
         return self._moved(chunks, device.encoded_batch(chunks.sizes) if into is None else into, "decode")
 
     def planes(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray
-    ) -> EncodedBatch | Planes:
+    ) -> EncodedBatch | gpu.planes.Planes:
         """Decode on a GPU, but leave shuffles that placement can undo."""
         nbytes = spec.nbytes or 0
-        if self.elementsize != width or not placeable(width, np.array(nbytes), np.array(nbytes)):
+        if self.elementsize != width or not gpu.planes.placeable(width, np.array(nbytes), np.array(nbytes)):
             return self.decode(chunks, spec, device)
         chunkwise.check_sizes("shuffle", chunks, nbytes)
-        return whole(chunks, width, device)
+        return gpu.planes.whole(chunks, width, device)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         self._check_even(chunks)
         if device.gpu:
-            return gpu.shuffle_chunks(chunks, max(self.elementsize, 1), device, None, "shuffle")
+            return gpu.shuffle.shuffle_chunks(chunks, max(self.elementsize, 1), device, None, "shuffle")
         return self._moved(chunks, device.encoded_batch(chunks.sizes), "encode") if self.elementsize > 1 else chunks
 
     def _check_even(self, chunks: EncodedBatch) -> None:

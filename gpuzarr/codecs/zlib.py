@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.deflate import ZLIB, deflate, inflate
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
-from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu.algorithms import DEFLATE
-from gpuzarr.gpu.containers import MAX_ZLIB_CHUNK_BYTES, decode_zlib, zlib_ends
-from gpuzarr.gpu.frames import zlib_streams
-from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
-_FORMAT = StreamFormat(DEFLATE, zlib_streams, decode_zlib, zlib_ends, copied=True, max_chunk_bytes=MAX_ZLIB_CHUNK_BYTES)
+
+@cache
+def _format() -> gpu.nvcomp_streams.StreamFormat:
+    return gpu.nvcomp_streams.StreamFormat(
+        gpu.algorithms.DEFLATE,
+        gpu.frames.zlib_streams,
+        gpu.containers.decode_zlib,
+        gpu.containers.zlib_ends,
+        copied=True,
+        max_chunk_bytes=gpu.containers.MAX_ZLIB_CHUNK_BYTES,
+    )
 
 
 @dataclass(frozen=True)
@@ -38,31 +45,31 @@ class Zlib:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return _FORMAT.why_host(spec)
+        return _format().why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
-        return "level 0 does not compress" if self.level == 0 else gpu_compress.why_host(spec)
+        return "level 0 does not compress" if self.level == 0 else gpu.compress.why_host(spec)
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Zlib, ...]:
         return (cls(),)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        return _FORMAT.decode_scratch_bytes(nbytes, stored)
+        return _format().decode_scratch_bytes(nbytes, stored)
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        return gpu_compress.scratch_bytes(_FORMAT, nbytes, before, device, gpu_compress.effort(self.level))
+        return gpu.compress.scratch_bytes(_format(), nbytes, before, device, gpu.compress.effort(self.level))
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return _FORMAT.decode(self, chunks, spec, device, into)
+            return _format().decode(self, chunks, spec, device, into)
         return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode(_FORMAT, chunks, spec, device, gpu_compress.effort(self.level))
+            return gpu.compress.encode(_format(), chunks, spec, device, gpu.compress.effort(self.level))
         return chunkwise.encoded("zlib", chunks, device, lambda chunk: deflate(chunk, self.level, ZLIB))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
@@ -16,15 +18,14 @@ from gpuzarr.cpu.zstd_library import DecodeSome, bound, decoder, encoder, partia
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import beginning, content_size, walk
-from gpuzarr.gpu import compress as gpu_compress
-from gpuzarr.gpu.algorithms import ZSTD
-from gpuzarr.gpu.frames import zstd_frames
-from gpuzarr.gpu.nvcomp_streams import StreamFormat
 
 MIN_SKIPPED_BYTES = 1 << 16  # at the end of a chunk: decoding fewer takes less time than finding the last wanted block
 _MAX_GPU_LEVEL = 3  # nvCOMP has one level, which compresses about as well
 
-_FORMAT = StreamFormat(ZSTD, zstd_frames)
+
+@cache
+def _format() -> gpu.nvcomp_streams.StreamFormat:
+    return gpu.nvcomp_streams.StreamFormat(gpu.algorithms.ZSTD, gpu.frames.zstd_frames)
 
 
 @dataclass(frozen=True)
@@ -46,28 +47,28 @@ class Zstd:
         return BytesSpec(None)
 
     def why_host(self, spec: BytesSpec) -> str | None:
-        return _FORMAT.why_host(spec)
+        return _format().why_host(spec)
 
     def why_host_to_encode(self, spec: BytesSpec) -> str | None:
         if self.level > _MAX_GPU_LEVEL or self.checksum:
             return "nvCOMP's zstd has one level, a low one, and no checksum"
-        return gpu_compress.why_host(spec)
+        return gpu.compress.why_host(spec)
 
     @classmethod
     def warm_up_examples(cls) -> tuple[Zstd, ...]:
         return (cls(),)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
-        return _FORMAT.decode_scratch_bytes(nbytes, stored)
+        return _format().decode_scratch_bytes(nbytes, stored)
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
-        return gpu_compress.scratch_bytes(_FORMAT, nbytes, before, device)
+        return gpu.compress.scratch_bytes(_format(), nbytes, before, device)
 
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
         if device.gpu:
-            return _FORMAT.decode(self, chunks, spec, device, into)
+            return _format().decode(self, chunks, spec, device, into)
         if spec.nbytes is None:
             return chunkwise.pack(chunkwise.each("zstd", chunks, _decode_declared), device)
         if (decode := decoder()) is None:
@@ -82,7 +83,7 @@ class Zstd:
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
-            return gpu_compress.encode(_FORMAT, chunks, spec, device)
+            return gpu.compress.encode(_format(), chunks, spec, device)
         if (encoder := self.chunk_encoder()) is not None:
             return chunkwise.encoded_by_address("zstd", chunks, device, encoder)
         from numcodecs.zstd import compress

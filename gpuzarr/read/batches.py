@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.pipeline import Complete
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS
-from gpuzarr.gpu.place import place as place_on_gpu
 from gpuzarr.indexing.grid import Part, coords_of
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.fetch import Fetched, Memory, Source, blamed, fetch
@@ -172,7 +172,7 @@ class Batches:
             chunks = decoded(encoded, chain, device, batch.parts, present, self.out)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            place_on_gpu(device, cast(Any, batch.parts), present, chunks, self.out, chain.spec.fill_value)
+            gpu.place.place(device, cast(Any, batch.parts), present, chunks, self.out, chain.spec.fill_value)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_by_assignment(self, loaded: Loaded, fetched: Fetched) -> None:

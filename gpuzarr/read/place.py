@@ -10,13 +10,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
-from gpuzarr.gpu.place import Chunks, fits, in_rows
-from gpuzarr.gpu.planes import Planes
-from gpuzarr.gpu.tables import addresses
 from gpuzarr.indexing.grid import ChunkBlock, Part
 
 
@@ -24,12 +22,13 @@ def placeable(parts: Sequence[Part], chain: Chain, out: Any, device: Device) -> 
     """Whether one launch can place these parts of a batch; index arrays and odd elements are for array assignments."""
     if not device.gpu or out.dtype != chain.spec.dtype:
         return False
-    return all(isinstance(part, ChunkBlock) and part.sliced for part in parts) and fits(chain.spec.shape, out, device)
+    is_sliced = all(isinstance(part, ChunkBlock) and part.sliced for part in parts)
+    return is_sliced and gpu.place.fits(chain.spec.shape, out, device)
 
 
 def decoded(
     encoded: EncodedBatch, chain: Chain, device: Device, parts: Sequence[Part], present: np.ndarray, out: Any
-) -> Chunks:
+) -> gpu.place.Chunks:
     """The chunks of a batch on the device, as far decoded as the kernel needs them: those of `parts` that are
     `present`.
 
@@ -40,13 +39,13 @@ def decoded(
         strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
 
         def rows() -> np.ndarray:
-            return in_rows(cast(Any, parts), strides, out)[present]
+            return gpu.place.in_rows(cast(Any, parts), strides, out)[present]
 
         return _as_stored(encoded, chain, plain, device, strides, rows)
     batch = chain.decode(encoded, device)
     first, *strides = batch.strides
     places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
-    return Chunks(places, tuple(strides), 1, batch)
+    return gpu.place.Chunks(places, tuple(strides), 1, batch)
 
 
 def _as_stored(
@@ -56,19 +55,19 @@ def _as_stored(
     device: Device,
     strides: tuple[int, ...],
     rows: Callable[[], np.ndarray],
-) -> Chunks:
+) -> gpu.place.Chunks:
     """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know."""
     leaves = plain.steps < len(chain.steps) and chain.steps[plain.steps].leaves_shuffle
     shuffled = (chain.spec.dtype.itemsize, rows()) if leaves else None
     stored = chain.decode(encoded, device, stop=plain.steps, shuffled=shuffled)
-    if isinstance(stored, Planes):
+    if isinstance(stored, gpu.planes.Planes):
         left = stored if stored.blocks.any() else None
-        return Chunks(stored.addresses, strides, plain.swap, stored.held, left)
+        return gpu.place.Chunks(stored.addresses, strides, plain.swap, stored.held, left)
     if (bad := stored.sizes != chain.spec.nbytes).any():
         index, codec = int(np.argmax(bad)), chain.steps[plain.steps - 1].name
         problem = f"{codec}: a chunk of {stored.sizes[index]} bytes, expected {chain.spec.nbytes}"
         raise CodecError(problem, index, codec)
-    return Chunks(addresses(stored, device), strides, plain.swap, stored.data)
+    return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data)
 
 
 def bytes_of(out: Any, spec: ChunkSpec) -> Any:

@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from gpuzarr import gpu
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.pipeline import Complete, TwoPhase
 from gpuzarr.empty_chunk import is_empty
-from gpuzarr.gpu.empty import is_empty_on_gpu
 from gpuzarr.read.fetch import Fetched, Memory, fetch
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.destinations import Destination
@@ -191,7 +191,7 @@ def emptiness(chunks: Any, assignment: Assignment) -> Callable[[], np.ndarray]:
     """Tell which chunks are not to be stored, bool (n,); on a GPU the function that is returned waits for that."""
     target, fill_value = assignment.target, assignment.target.layout.spec.fill_value
     if assignment.device.gpu and fill_value is not None and not target.write_empty_chunks:
-        return is_empty_on_gpu(chunks, fill_value, assignment.device)
+        return gpu.empty.is_empty_on_gpu(chunks, fill_value, assignment.device)
     found = np.zeros(len(chunks), bool) if target.write_empty_chunks else is_empty(chunks, fill_value)
     return lambda: found
 
