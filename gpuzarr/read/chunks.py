@@ -18,10 +18,10 @@ import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
-from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
+from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.read.thresholds import MAX_OPEN_OBJECTS, MAX_REGION_CHUNKS
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import MISSING, Ranges
@@ -50,21 +50,14 @@ class Chunks:
             self._read(group, indexes)
 
     def _read(self, group: Sequence[Chunk], indexes: Indexes) -> None:
-        source, begin = self.source, perf_counter()
+        begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
-        keys = source.layout.keys(np.array(holders, np.int64))
-        for _ in range(MAX_TRIES):
-            with source.store.open(keys) as objects:
-                try:
-                    rows = self._located(group, holders, objects, indexes)
-                    self._decode(rows, objects, begin)
-                except (ChunkError, StoreError):
-                    if objects.changed():
-                        continue
-                    raise
-                if not objects.changed():
-                    return
-        raise StoreError(f"{keys[0]!r} of {source.store!r} is replaced faster than it can be read")
+        keys = self.source.layout.keys(np.array(holders, np.int64))
+
+        def read(objects: Objects) -> None:
+            self._decode(self._located(group, holders, objects, indexes), objects, begin)
+
+        unchanged(self.source, keys, read)
 
     def _located(
         self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects, indexes: Indexes

@@ -5,8 +5,10 @@ Whoever wants chunks and not a selection (a loader, pyramids, a copy, another li
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -15,11 +17,12 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Locator
+from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import MISSING, Requests
 
+T = TypeVar("T")
 MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 
 
@@ -84,29 +87,44 @@ def fetch(source: Source, coords: np.ndarray, memory: Memory, indexes: Indexes |
     `indexes` are those of shards that one read has met, where the store cannot tell versions. ChunkError for a damaged
     shard index; StoreError where the store cannot be read.
     """
-    route, memo = source.locator.route(coords), {} if indexes is None else indexes
+    route = source.locator.route(coords)
+    read = partial(_fetched, source, route, coords, memory, {} if indexes is None else indexes)
+    return unchanged(source, route.keys, read, memory.device.readers)
+
+
+def unchanged(source: Source, keys: Sequence[str], read: Callable[[Objects], T], threads: int = 1) -> T:
+    """Return what `read(objects)` makes of the objects at `keys`; if somebody replaced one meanwhile, read again."""
     for _ in range(MAX_TRIES):
-        with source.store.open(route.keys, memory.device.readers) as objects:
+        with source.store.open(keys, threads) as objects:
             try:
-                located = source.locator.locate(route, objects, memo)
-                present = located.present
-                if np.count_nonzero(present) < len(present):
-                    located = located.take(np.flatnonzero(present))
-                requests = objects.requests(located.ranges)
-                if not memory.allows(requests):
-                    return None
-                encoded = _read(objects, requests, memory)
-            except (CodecError, StoreError) as error:
-                if objects.changed():
-                    continue
-                if isinstance(error, RangeError):
-                    raise blamed(error, source, coords[present]) from error
-                if isinstance(error, CodecError):
-                    raise blamed(error, source, coords) from error
-                raise
-            if not objects.changed():
-                return _present_only(encoded, present)
-    raise StoreError(f"{route.keys[0]!r} of {source.store!r} is replaced faster than it can be read")
+                result = read(objects)
+            except (ChunkError, StoreError):
+                if not objects.changed():
+                    raise
+            else:
+                if not objects.changed():
+                    return result
+        source.locator.indexes.forget()  # those of the old objects
+    raise StoreError(f"{keys[0]!r} of {source.store!r} is replaced faster than it can be read")
+
+
+def _fetched(
+    source: Source, route: Route, coords: np.ndarray, memory: Memory, indexes: Indexes, objects: Objects
+) -> Fetched | None:
+    present = np.ones(len(coords), bool)
+    try:
+        located = source.locator.locate(route, objects, indexes)
+        present = located.present
+        if np.count_nonzero(present) < len(present):
+            located = located.take(np.flatnonzero(present))
+        requests = objects.requests(located.ranges)
+        if not memory.allows(requests):
+            return None
+        return _present_only(_read(objects, requests, memory), present)
+    except RangeError as error:
+        raise blamed(error, source, coords[present]) from error
+    except CodecError as error:
+        raise blamed(error, source, coords) from error
 
 
 def _read(objects: Objects, requests: Requests, memory: Memory) -> EncodedBatch:

@@ -15,10 +15,10 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.errors import CodecError, RangeError, StoreError
+from gpuzarr.errors import CHUNK_FAULTS, RangeError
 from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
-from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
+from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.stores.contract import Objects, Sink
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.write.plan import Group
@@ -72,19 +72,14 @@ class Shard:
         if not len(coords):
             return
         route = source.locator.route(coords)
-        for _ in range(MAX_TRIES):
-            with source.store.open(route.keys) as objects:
-                try:
-                    self._copy(coords, route, objects, source)
-                except (CodecError, StoreError) as error:
-                    if objects.changed():
-                        continue
-                    if isinstance(error, CodecError | RangeError):
-                        raise blamed(error, source, coords) from error
-                    raise
-                if not objects.changed():
-                    return
-        raise StoreError(f"{self.key!r} of {self._store!r} is replaced faster than it can be copied")
+
+        def copy(objects: Objects) -> None:
+            try:
+                self._copy(coords, route, objects, source)
+            except CHUNK_FAULTS as error:
+                raise blamed(error, source, coords) from error
+
+        unchanged(source, route.keys, copy)
 
     def close(self) -> None:
         """Put the index to its place, and the shard to its own; a shard without chunks is no object."""
