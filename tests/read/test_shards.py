@@ -16,6 +16,8 @@ from gpuzarr.codecs import parse
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
+from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.store import LocalStore
 from tests.hardware import host_array
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -123,3 +125,40 @@ WRONG = {
 def test_wrong_metadata(name: str) -> None:
     with pytest.raises(gpuzarr.MetadataError):
         gpuzarr.open_array({"zarr.json": json.dumps(document(WRONG[name])).encode()}, device="cpu")
+
+
+class Remote(LocalObjects):
+    """Files as a remote store has them: which version a file is, is known only when it was read."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.known: list[Any] = []
+        self.was_read: bool = False
+
+    def versions(self, known: Any = ()) -> list[Any]:
+        now = super().versions()
+        self.known = [new if self.was_read or old is None else old for old, new in zip(known, now, strict=True)]
+        return self.known
+
+    def changed(self) -> bool:
+        return bool(self.known) and self.known != super().versions()
+
+    def read(self, *arguments: Any) -> Any:
+        self.was_read = True
+        return super().read(*arguments)
+
+
+@pytest.mark.parametrize("chunks", [(4, 4), (64, 64)])  # batch by batch, chunk by chunk
+def test_a_store_may_learn_of_a_new_version_after_the_read(
+    chunks: tuple[int, int], tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (chunks[0] * 4, chunks[1] * 4)
+    values = np.arange(np.prod(shape), dtype="i4").reshape(shape)
+    z = zarr.create_array(tmp_path / "a", shape=shape, dtype="i4", chunks=chunks, shards=(chunks[0] * 2, chunks[1] * 2))
+    z[...] = values
+    monkeypatch.setattr(LocalStore, "open", lambda self, keys, threads=1: Remote(self, keys, threads))
+    a = gpuzarr.open_array(tmp_path / "a", device=device)
+    np.testing.assert_array_equal(host_array(a[...]), values)
+    z[...] = values[::-1] % 1000
+    np.testing.assert_array_equal(host_array(a[1:5, 1:5]), values[::-1][1:5, 1:5] % 1000)
+    np.testing.assert_array_equal(host_array(a[...]), values[::-1] % 1000)
