@@ -50,22 +50,22 @@ lint: $(VENV)/.lint.stamp
 	$(BIN)/mypy
 
 demo: $(DEMO)
-	$(BIN)/python -m benchmarks.demo $(ARGS)
+	$(BIN)/python -m benchmarks.questions.demo $(ARGS)
 
 bench: $(DEMO)
-	$(BIN)/python -m benchmarks.read_local
-	$(BIN)/python -m benchmarks.read_regions
-	$(BIN)/python -m benchmarks.host_cost
-	$(BIN)/python -m benchmarks.write_local
+	$(BIN)/python -m benchmarks.questions.read_local
+	$(BIN)/python -m benchmarks.questions.read_regions
+	$(BIN)/python -m benchmarks.questions.host_cost
+	$(BIN)/python -m benchmarks.questions.write_local
 
 bench-gpu: $(DEMO)
-	$(BIN)/python -m benchmarks.prove --session 2 $(ARGS)
+	$(BIN)/python -m benchmarks.sessions.prove --session 2 $(ARGS)
 
 prove-gpu: $(VENV)/.test.stamp $(DEMO)
-	$(BIN)/python -m benchmarks.prove $(ARGS)
+	$(BIN)/python -m benchmarks.sessions.prove $(ARGS)
 
 calibrate: $(DEMO)
-	$(BIN)/python -m benchmarks.calibrate $(ARGS)
+	$(BIN)/python -m benchmarks.questions.calibrate $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* demo-output gpu-session dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

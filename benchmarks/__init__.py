@@ -1,1 +1,1 @@
-"""Measurements, one question a file. `python -m benchmarks.NAME --help` says what each can be told."""
+"""Measurements: a file a question in `questions`, what they share in `harness`, sessions on a GPU in `sessions`."""

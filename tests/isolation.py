@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import tell
-from benchmarks.watch import hung
+from benchmarks.harness.watch import hung
+from benchmarks.sessions import tell
 from gpuzarr.devices.select import why_not_cuda
 
 VARIABLE = "GPUZARR_DAMAGING"  # set in the child
@@ -87,7 +87,7 @@ def child(root: Path, nodes: list[str]) -> dict[str, Found]:
     with tempfile.TemporaryDirectory() as folder:
         told, log = Path(folder, "told"), Path(folder, "log")
         told.touch()
-        how = "-q", "-x", "-p", "no:cacheprovider", "-p", "benchmarks.tell", "--tell", str(told)
+        how = "-q", "-x", "-p", "no:cacheprovider", "-p", "benchmarks.sessions.tell", "--tell", str(told)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", *how, *nodes],
@@ -120,7 +120,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
     """After a failure, end the process where CUDA works in it no more."""
     done = yield
     if item.stash.get(_failed, False) and VARIABLE not in os.environ and (why := lost()):
-        pytest.exit(f"CUDA works no more after {item.nodeid} ({why}); benchmarks.suite runs the rest", GONE)
+        pytest.exit(f"CUDA works no more after {item.nodeid} ({why}); benchmarks.sessions.suite runs the rest", GONE)
     return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,14 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
 ]
 FLOOR = {room: depth for depth, rooms in enumerate(FLOORS) for room in rooms}
 GPU_ROOMS = {"devices"}
+TESTS = ROOT.parent / "tests"
+OF_ALL_ROOMS = {
+    "test_architecture.py",
+    "test_docstrings.py",
+    "test_readme.py",
+    "test_per_process.py",
+    "test_imports.py",
+}
 FILES = sorted(file for file in ROOT.rglob("*.py") if "_kernels" not in file.parts)
 
 
@@ -95,3 +104,13 @@ def test_no_codec_is_known_by_its_name() -> None:
             constants = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
             known = {value for value in constants if isinstance(value, str)} & (names | ALGORITHMS.keys())
             assert not known, f"{file.relative_to(ROOT)} knows the codecs {sorted(known)}"
+
+
+def test_tests_lie_in_the_rooms_of_what_they_test() -> None:
+    """What several tests share lies in modules that are no tests."""
+    rooms = set(FLOOR) | {"emulator", "benchmarks"}
+    for file in TESTS.rglob("test_*.py"):
+        inner = file.relative_to(TESTS).parts
+        assert inner[0] in rooms or (len(inner) == 1 and inner[0] in OF_ALL_ROOMS), f"{file.name} is in no room"
+        others = {name for name in imported(file) if re.search(r"^tests\..*\btest_", name)}
+        assert not others, f"{file.name} imports {others} from another test"

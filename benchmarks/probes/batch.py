@@ -12,7 +12,7 @@ import cramjam
 import numcodecs
 import numpy as np
 
-from benchmarks.calibrate import sample
+from benchmarks.questions.calibrate import sample
 from gpuzarr.batch import packed
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device

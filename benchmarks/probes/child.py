@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu
-from benchmarks.watch import hung
+from benchmarks.harness import gpu
+from benchmarks.harness.watch import hung
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # without a word, and a process counts as hung; CUDA's start is among the first case's

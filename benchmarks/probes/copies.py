@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import gpu, timing
+from benchmarks.harness import gpu, timing
 from benchmarks.probes import report
 from gpuzarr.devices.contract import Device
 

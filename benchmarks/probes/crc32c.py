@@ -12,7 +12,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from benchmarks import gpu, timing
+from benchmarks.harness import gpu, timing
 from benchmarks.probes import batch, report
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp import decompress as nvcomp

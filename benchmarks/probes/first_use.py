@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import gpuzarr
-from benchmarks import gpu, timing
+from benchmarks.harness import gpu, timing
 from benchmarks.probes import report
 from benchmarks.probes.child import ROOT
 

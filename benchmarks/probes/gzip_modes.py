@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import gpu
+from benchmarks.harness import gpu
 from benchmarks.probes import child, report
 from benchmarks.probes.batch import ENCODE, plain, prepare
 from gpuzarr.devices.contract import Device

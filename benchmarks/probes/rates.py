@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibrate, gpu, timing
+from benchmarks.harness import gpu, timing
 from benchmarks.probes import report
 from benchmarks.probes.batch import ENCODE, plain, prepare
+from benchmarks.questions import calibrate
 from gpuzarr.devices import cost
 from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.contract import Device

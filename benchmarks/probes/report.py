@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from benchmarks import timing
+from benchmarks.harness import timing
 
 
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:

@@ -16,7 +16,8 @@ from gpuzarr.errors import CodecError
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.shard_indexes import CODEC_NAME, Indexes, ShardIndexes, Shards
-from gpuzarr.stores.contract import Objects, Ranges
+from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.ranges import Ranges
 
 UNBOUNDED_BYTES = 1 << 62  # more than any object has
 

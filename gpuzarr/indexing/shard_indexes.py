@@ -18,7 +18,8 @@ from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError, RangeError
 from gpuzarr.indexing.layout import Layout, Level
-from gpuzarr.stores.contract import MISSING, Objects, Ranges
+from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.ranges import MISSING, Ranges
 
 MAX_KEPT_ENTRIES = 1 << 20  # of all indexes of an array together, 16 bytes each
 CODEC_NAME = ShardingIndexed.names[0]

@@ -23,7 +23,8 @@ from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
 from gpuzarr.read.thresholds import MAX_OPEN_OBJECTS, MAX_REGION_CHUNKS
-from gpuzarr.stores.contract import MISSING, Objects, Ranges
+from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
 Fill = Callable[[int, memoryview], None]  # see `Objects.reader`

@@ -17,7 +17,8 @@ from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, Sto
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.stores.contract import MISSING, Objects, ReadsToDevice, Requests, Store
+from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
+from gpuzarr.stores.ranges import MISSING, Requests
 
 MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 

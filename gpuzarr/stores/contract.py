@@ -30,88 +30,17 @@ A remote store makes no request in step 1. It learns lengths and versions (HTTP:
 Errors
 ------
 A missing object is no error: it has the length MISSING. Anything else that goes wrong is a StoreError that names the
-key and the store, with its cause chained. A range beyond its object is a RangeError (`coalesce.beyond` makes it).
+key and the store, with its cause chained. A range beyond its object is a RangeError (`ranges.beyond` makes it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
-
-MISSING = -1  # length of an object that does not exist, and size of a range of it
-
-# A range of an object, and the part of it to read: number of the object; offset and bytes of the range, which must be
-# within the object; offset of the part in the range, and bytes of the part.
-Read = tuple[int, int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Byte ranges of objects: range i is `sizes[i]` bytes at `offsets[i]` of the object `keys[objects[i]]`.
-
-    A size of -1 means up to the end of the object. A negative offset counts from its end. Arrays are int64.
-    """
-
-    keys: Sequence[str]
-    objects: np.ndarray
-    offsets: np.ndarray
-    sizes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def take(self, which: np.ndarray) -> Ranges:
-        """Select some of the ranges; the keys stay."""
-        return Ranges(self.keys, self.objects[which], self.offsets[which], self.sizes[which])
-
-    @classmethod
-    def whole(cls, keys: Sequence[str]) -> Ranges:
-        """Ranges that are whole objects, one for each key."""
-        n = len(keys)
-        return cls(keys, *(_ONE if n == 1 else _all(n)))
-
-
-def _all(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`objects`, `offsets` and `sizes` of the ranges that are `n` whole objects."""
-    return np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
-
-
-_ONE = _all(1)  # the most frequent case
-for _array in _ONE:
-    _array.flags.writeable = False
-
-
-@dataclass(frozen=True)
-class Requests:
-    """Reads that together fetch some ranges: request j is `sizes[j]` bytes at `offsets[j]` of object `objects[j]`.
-
-    `wanted[i]` is the size of range i, MISSING where its object is missing; a request for a missing object has 0 bytes.
-    Range i is at byte `skip[i]` of request `within[i]`; both are None where request i is range i. Arrays are int64.
-    `coalesce.requests` makes them from ranges and lengths.
-    """
-
-    objects: np.ndarray
-    offsets: np.ndarray
-    sizes: np.ndarray
-    wanted: np.ndarray
-    within: np.ndarray | None = None
-    skip: np.ndarray | None = None
-
-    def ranges(self, encoded: EncodedBatch) -> EncodedBatch:
-        """The ranges, in the encoded batch that the requests were read into."""
-        if self.within is not None:
-            return EncodedBatch(encoded.data, encoded.starts[self.within] + self.skip, self.wanted, encoded.host)
-        return (
-            encoded
-            if self.wanted is self.sizes
-            else EncodedBatch(encoded.data, encoded.starts, self.wanted, encoded.host)
-        )
+from gpuzarr.stores.ranges import Ranges, Read, Requests
 
 
 class Sink(Protocol):

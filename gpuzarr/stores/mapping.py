@@ -14,8 +14,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.coalesce import beyond, requests
-from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
+from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 MAX_REQUEST_BYTES = 1 << 24
 

@@ -19,7 +19,8 @@ from gpuzarr.errors import CodecError, RangeError, StoreError
 from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
 from gpuzarr.read.fetch import MAX_TRIES, Source, blamed
-from gpuzarr.stores.contract import MISSING, Objects, Sink
+from gpuzarr.stores.contract import Objects, Sink
+from gpuzarr.stores.ranges import MISSING
 from gpuzarr.write.plan import Group
 from gpuzarr.write.strategy import chunks_within
 from gpuzarr.write.target import Target

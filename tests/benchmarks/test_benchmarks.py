@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks import memory
+from benchmarks.harness import memory
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -35,7 +35,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     measured, found = memory.extra, []
     monkeypatch.setattr(memory, "extra", lambda *row: (found or found.append(measured(*row)), found[0])[1])
     output = tmp_path / "results.json"
-    import_module(f"benchmarks.{name}").main(["--repeats", "1", "--output", str(output), *TINY[name]])
+    import_module(f"benchmarks.questions.{name}").main(["--repeats", "1", "--output", str(output), *TINY[name]])
     results = json.loads(output.read_text())
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
@@ -46,11 +46,11 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")
 @pytest.mark.parametrize("name", TINY_GPU)
 def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
-    from benchmarks import plot
+    from benchmarks.harness import plot
 
     output = tmp_path / "results.json"
     options = ["--device", "emulated", "--repeats", "1", "--output", str(output), *TINY_GPU[name]]
-    import_module(f"benchmarks.{name}").main(options)
+    import_module(f"benchmarks.questions.{name}").main(options)
     results = json.loads(output.read_text())
     assert all(rate > 0 for rate in results["ceilings"].values()) and results["settings"]["device"] == "emulated"
     assert (
@@ -67,7 +67,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
 
 
 def test_every_benchmark_is_run_here() -> None:
-    files = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "timing.finish(" in path.read_text()}
+    files = {path.stem for path in (ROOT / "benchmarks/questions").glob("*.py") if "timing.finish(" in path.read_text()}
     assert files == set(TINY) | set(TINY_GPU)
 
 
@@ -80,7 +80,7 @@ def test_committed_results_name_their_machine() -> None:
 @pytest.mark.parametrize("dtype", ["f4", "u2"])
 def test_limit_decodes_the_whole_array(dtype: str, tmp_path: Path) -> None:
     """The limit must do all the work that it stands for: as many bytes as the array has, the same ones."""
-    from benchmarks import layouts, limit
+    from benchmarks.harness import layouts, limit
 
     values = layouts.sample(dtype, 32)
     for layout in layouts.NINE:
@@ -93,7 +93,7 @@ def test_limit_decodes_the_whole_array(dtype: str, tmp_path: Path) -> None:
 
 
 def test_a_peer_that_hangs_or_fails_is_left_out() -> None:
-    from benchmarks import gpu_peers
+    from benchmarks.harness import gpu_peers
 
     assert gpu_peers.fails("while True: pass", 1) == "it takes more than 1 seconds"
     assert gpu_peers.fails("raise ValueError('no library')", 60) == "ValueError: no library"
@@ -103,7 +103,7 @@ def test_a_peer_that_hangs_or_fails_is_left_out() -> None:
 def test_a_store_that_does_not_work_is_no_peer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from benchmarks import gpu_peers
+    from benchmarks.harness import gpu_peers
     from gpuzarr.devices.cpu import CPU
 
     there = ("cupy", "kvikio")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import build_kernels
+from benchmarks.sessions import build_kernels
 from gpuzarr.devices import kernels
 
 

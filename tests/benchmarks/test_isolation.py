@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import tell
+from benchmarks.sessions import tell
 from tests import isolation
 from tests.conftest import examples
 
@@ -126,7 +126,7 @@ def test_a_process_ends_with_the_test_that_lost_cuda(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(LOSES)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     environment = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    how = ["-p", "benchmarks.tell", "--tell", "told"]
+    how = ["-p", "benchmarks.sessions.tell", "--tell", "told"]
     command = [sys.executable, "-m", "pytest", "-q", *how]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == isolation.GONE and "illegal address" in done.stdout

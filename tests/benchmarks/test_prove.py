@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks import prove, session, tell
-from benchmarks.session import Session
-from benchmarks.steps import LEFT, Step
+from benchmarks.sessions import prove, session, tell
+from benchmarks.sessions.session import Session
+from benchmarks.sessions.steps import LEFT, Step
 
 
 def python(code: str, *arguments: str) -> tuple[str, ...]:
@@ -113,8 +113,8 @@ def test_every_step_is_kept_before_the_next_one_begins(tmp_path: Path, monkeypat
 SLEEPING = """
 import sys
 from pathlib import Path
-from benchmarks import prove
-from benchmarks.steps import Step
+from benchmarks.sessions import prove
+from benchmarks.sessions.steps import Step
 
 begun = "open('begun', 'w').close(); import time; time.sleep(60)"
 chosen = [Step("works", (sys.executable, "-c", "pass"), 30), Step("sleeps", (sys.executable, "-c", begun), 60)]
@@ -144,7 +144,7 @@ def test_a_session(tmp_path: Path) -> None:
     into, archive = tmp_path / "session", tmp_path / "session.tar.gz"
     how = ["--device", "emulated", "--tiny", "--into", str(into), "--archive", str(archive)]
     how += ["--steps", "probe-copies,calibrate,bench-gpu_kernels"]
-    command = [sys.executable, "-m", "benchmarks.prove", *how]
+    command = [sys.executable, "-m", "benchmarks.sessions.prove", *how]
     done = subprocess.run(command, cwd=prove.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (place,) = into.glob("*-2*.json")

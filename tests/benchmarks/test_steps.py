@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks import gpu_read, steps
-from benchmarks.suite import ROOT
+from benchmarks.questions import gpu_read
+from benchmarks.sessions import steps
+from benchmarks.sessions.suite import ROOT
 
 COMMAND, ALL = 570, 1800  # seconds
 START = 110  # of a machine, and of installing there
@@ -24,8 +25,8 @@ def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
     assert all(find_spec(module) for module in modules)
     probes = {path.stem for path in (ROOT / "benchmarks/probes").glob("*.py")} - {"__init__", "batch", "child"}
     assert {f"benchmarks.probes.{name}" for name in probes - {"report"}} <= set(modules)
-    benchmarks = {path.stem for path in (ROOT / "benchmarks").glob("gpu_*.py")} - {"gpu_peers"}
-    assert {f"benchmarks.{name}" for name in benchmarks} <= set(modules)
+    benchmarks = {path.stem for path in (ROOT / "benchmarks/questions").glob("gpu_*.py")}
+    assert {f"benchmarks.questions.{name}" for name in benchmarks} <= set(modules)
     assert all((ROOT / test).exists() for test in steps.KERNEL_TESTS)
 
 

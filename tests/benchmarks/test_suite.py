@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks import suite
+from benchmarks.sessions import suite
 
 FILES = {
     "test_dies.py": "import os\n"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plot, tables
-from benchmarks.timing import RESULTS, is_finished
+from benchmarks.harness import plot, tables
+from benchmarks.harness.timing import RESULTS, is_finished
 
 MACHINE = {
     "gpu": "NVIDIA H200",
@@ -37,7 +37,7 @@ for name, result in RESULT.items():
 
 def test_the_readme_is_what_the_results_say() -> None:
     text = tables.README.read_text()
-    assert text == tables.filled(text), "python -m benchmarks.tables writes it"
+    assert text == tables.filled(text), "python -m benchmarks.harness.tables writes it"
     assert all(f"<!-- table {name} -->" in text for name in tables.TABLES)
 
 

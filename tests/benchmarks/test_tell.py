@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import tell
+from benchmarks.sessions import tell
 
 ROOT = Path(__file__).parents[2]
 TESTS = """
@@ -29,7 +29,7 @@ def test_after(): pass
 
 def run(folder: Path) -> int:
     environment = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.tell", "--tell", "told"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.sessions.tell", "--tell", "told"]
     return subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True).returncode
 
 

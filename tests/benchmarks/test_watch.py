@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.watch import alive, hung, kill
+from benchmarks.harness.watch import alive, hung, kill
 
 CHILD = "import os, subprocess, sys, time; {before}open('pids', 'a').write(f'{{os.getpid()}} '); {after}time.sleep(60)"
 LEAF = CHILD.format(before="", after="")

@@ -9,10 +9,10 @@ import pytest
 from packaging.requirements import Requirement
 
 pytest.importorskip("zarr")
-from benchmarks import wheels
-from benchmarks.prove import arguments_of
-from benchmarks.steps import SESSIONS
-from benchmarks.wheels import Wheel, listed, problems
+from benchmarks.sessions import wheels
+from benchmarks.sessions.prove import arguments_of
+from benchmarks.sessions.steps import SESSIONS
+from benchmarks.sessions.wheels import Wheel, listed, problems
 
 MACHINE: dict[str, str | None] = {"numpy": "2.5.2", "pyyaml": None, "typing-extensions": None}
 
@@ -71,12 +71,12 @@ def test_size_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_the_readme_says_one_line_a_session() -> None:
     """To be pasted as it is: it installs all that the script checks, and keeps the archive."""
-    lines = [line.strip() for line in (wheels.HERE / "README.md").read_text().splitlines()]
+    lines = [line.strip() for line in (wheels.ROOT / "benchmarks/README.md").read_text().splitlines()]
     pasted = [line for line in lines if line.startswith("python3 -m pip install")]
-    assert [line.partition(" && python3 -m benchmarks.prove ")[0] for line in pasted] == [
+    assert [line.partition(" && python3 -m benchmarks.sessions.prove ")[0] for line in pasted] == [
         wheels.install_line(".whl", "/tmp/site")
     ] * len(SESSIONS)
     for number, line in zip(SESSIONS, pasted, strict=True):
-        options = arguments_of(line.partition("benchmarks.prove ")[2].split())
+        options = arguments_of(line.partition("benchmarks.sessions.prove ")[2].split())
         assert options.session == number and options.archive == Path(f"$OUT/session{number}.tar.gz")
         assert options.kernels == Path(".whl/compiled/gpuzarr") and len(line) < 2000

@@ -179,7 +179,7 @@ def test_constants_are_kept(tmp_path, monkeypatch):
 
 
 def test_calibration_runs(tmp_path):
-    from benchmarks import calibrate
+    from benchmarks.questions import calibrate
     from tests.hardware import emulated
 
     measured = calibrate.measure(emulated(), stream=4000, many=3, repeats=1)
@@ -189,7 +189,7 @@ def test_calibration_runs(tmp_path):
 
 
 def test_calibration_where_constants_are_missing(tmp_path, monkeypatch):
-    from benchmarks import calibrate
+    from benchmarks.questions import calibrate
 
     measured = Costs({"zstd": Rate(1.0, 2.0, 3.0)}, 4.0, 5.0)
     asked = []

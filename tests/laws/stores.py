@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.contract import MISSING, Ranges
+from gpuzarr.stores.ranges import MISSING, Ranges
 from tests.chunks import encoded_batch
 from tests.conftest import examples
 

@@ -18,7 +18,7 @@ OPENING_LINES = 20  # for each file: its key, its path, its length
 
 @pytest.fixture
 def planning():
-    from benchmarks import planning
+    from benchmarks.questions import planning
 
     emulated()  # skips where there is no compiler
     return planning

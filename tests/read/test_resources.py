@@ -17,6 +17,7 @@ import gpuzarr
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
+from gpuzarr.gpu import place as gpu_place
 from gpuzarr.read import batches
 from gpuzarr.read.memory import parse_bytes
 from tests.data import V2, V3, Stop, field, write
@@ -95,7 +96,7 @@ def test_an_interrupt_leaves_nothing_behind(
         pytest.skip("on the CPU nothing is left to complete")
     a = gpuzarr.open_array(small, device=device, memory_limit="400KiB")
     on_cpu = {"fetch": (batches, "fetch"), "decode": (Chain, "decode"), "place": (batches, "assign")}
-    on_gpu = {"fetch": (batches, "fetch"), "decode": (batches, "decoded"), "place": (batches, "place_on_gpu")}
+    on_gpu = {"fetch": (batches, "fetch"), "decode": (batches, "decoded"), "place": (gpu_place, "place")}
     owner, name = (on_gpu | {"complete": (device, "checked")} if device.gpu else on_cpu)[stage]
     right, calls = getattr(owner, name), []
 

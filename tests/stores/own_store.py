@@ -14,8 +14,7 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.coalesce import beyond, requests
-from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
+from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 _LOCK = PerProcess(threading.RLock)  # locks cannot be pickled, and a forked child must not wait for its parent's
 _NUMBERS = count(1)

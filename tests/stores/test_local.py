@@ -10,11 +10,11 @@ import pytest
 
 from gpuzarr.batch import packed
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.contract import Ranges
 from gpuzarr.stores.local import objects as local
 from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.ranges import Ranges
 from tests.laws.stores import CONTENTS, fresh, ranges_of, read, read_into
 
 rng = np.random.default_rng(7)

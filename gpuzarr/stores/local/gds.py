@@ -20,7 +20,7 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.contract import Requests
+from gpuzarr.stores.ranges import Requests
 
 MAX_KEPT_FILES = 256  # that stay open: registering a file with cuFile takes longer than reading it
 TRIAL_SECONDS = 10.0  # for another process to open a file; most of them are for importing kvikio

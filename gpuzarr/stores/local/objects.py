@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.coalesce import beyond, requests
-from gpuzarr.stores.contract import MISSING, Ranges, Read, Requests
 from gpuzarr.stores.local import gds
+from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
 
 if TYPE_CHECKING:

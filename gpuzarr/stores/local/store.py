@@ -11,10 +11,10 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
-from gpuzarr.stores.contract import MISSING
 from gpuzarr.stores.local import gds, locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.objects import MISSING_ERRORS, LocalObjects
+from gpuzarr.stores.ranges import MISSING
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import timing
+from benchmarks.harness import timing
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 

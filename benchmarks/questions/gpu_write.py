@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 import gpuzarr
-from benchmarks import gpu, gpu_peers, timing
-from benchmarks.gpu_decode import Kept
-from benchmarks.layouts import Layout, fitted, numcodec, sample, stored, write, zarr_codec
-from benchmarks.write_local import right
+from benchmarks.harness import gpu, gpu_peers, timing
+from benchmarks.harness.kept import Kept
+from benchmarks.harness.layouts import Layout, fitted, numcodec, sample, stored, write, zarr_codec
+from benchmarks.harness.writers import right
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.contract import Device
 

@@ -22,39 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import timing
-from benchmarks.layouts import NINE, Layout, create, sample, stored
-from benchmarks.peers import Reader, readers
-from benchmarks.read_local import geometric_mean, ratio
-from benchmarks.timing import same, table
+from benchmarks.harness import timing
+from benchmarks.harness.layouts import NINE, Layout, create, sample, stored
+from benchmarks.harness.peers import Reader, readers
+from benchmarks.harness.timing import geometric_mean, ratio, table
+from benchmarks.harness.writers import right, writer
 
 ENOUGH = 0.5  # seconds of all runs of a writer: the slow ones run twice, and once before
-
-
-def writer(peer: Reader, path: Path) -> Callable[[np.ndarray], Any]:
-    """What writes all of the array at `path`. What raises is left out."""
-    if peer.ours:
-        import gpuzarr
-
-        ours = gpuzarr.open_array(path, mode="r+", device=peer.name.split()[1])
-        return lambda values: ours.set(..., values)
-    if peer.name == "tensorstore":
-        import tensorstore as ts
-
-        driver = "zarr3" if (path / "zarr.json").exists() else "zarr"
-        kvstore = {"driver": "file", "path": f"{path}/", "file_io_sync": False}
-        theirs = ts.open({"driver": driver, "kvstore": kvstore}, write=True).result()
-        return lambda values: theirs.write(values).result()
-    import zarr
-
-    with peer.around():
-        array = zarr.open_array(str(path), mode="r+")
-
-    def assign(values: np.ndarray) -> None:
-        with peer.around():
-            array[...] = values
-
-    return assign
 
 
 def measure(layout: Layout, folder: Path, side: int, repeats: int, choice: list[Reader]) -> dict[str, Any]:
@@ -103,12 +77,6 @@ def forget(path: Path) -> None:
 
 def _again(writes: dict[str, Callable[[np.ndarray], Any]], name: str, values: np.ndarray) -> Any:
     return writes[name](values)
-
-
-def right(path: Path, values: np.ndarray) -> bool:
-    import zarr
-
-    return same(np.asarray(zarr.open_array(str(path), mode="r")[...]), values)
 
 
 def over(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

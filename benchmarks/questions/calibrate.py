@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import gpu, timing
+from benchmarks.harness import gpu, timing
 from gpuzarr.batch import ALIGNMENT, BytesSpec, EncodedBatch, packed
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost

@@ -1,7 +1,8 @@
-"""The README's tables, made from committed results: `python -m benchmarks.tables` writes them where its markers stand.
+"""The README's tables, made from committed results: `python -m benchmarks.harness.tables` writes them at its markers.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`. Those of the GPU come from the sessions of
-`benchmarks.prove` in benchmarks/results/ on one model of GPU: of each benchmark the newest one that came to its end.
+`benchmarks.sessions.prove` in benchmarks/results/ on one model of GPU: of each benchmark the newest one that came to
+its end.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import RESULTS, is_finished
+from benchmarks.harness.timing import RESULTS, is_finished
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 PEERS = {"zarr-python": ("zarr-python", "zarr fused"), "zarrs": ("zarrs",), "tensorstore": ("tensorstore",)}
 NOT_YET = "**Not yet run on a GPU**: the kernels and nvCOMP's calls were only run on an emulator.\n"
 

@@ -1,8 +1,8 @@
 """The tests on `cuda`, file by file in processes of their own: what ends CUDA in one of them leaves the others alone.
 
-Some files run at once. Each test is written down as it ends (`benchmarks.tell`): one that takes its process with it is
-a failure of that test, and another process goes on with the rest of the file. `--output` gets the numbers of each
-file, and the names and words of all failures.
+Some files run at once. Each test is written down as it ends (`benchmarks.sessions.tell`): one that takes its process
+with it is a failure of that test, and another process goes on with the rest of the file. `--output` gets the numbers of
+each file, and the names and words of all failures.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import tell, timing
-from benchmarks.watch import hung
+from benchmarks.harness import timing
+from benchmarks.harness.watch import hung
+from benchmarks.sessions import tell
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-TELLING = "-p", "benchmarks.tell", "--tell"
+TELLING = "-p", "benchmarks.sessions.tell", "--tell"
 PROCESSES = 8  # for one file
 ENDED = range(6)  # statuses with which pytest ends by itself
 
@@ -73,7 +74,7 @@ def run(file: str, count: int, which: str, into: Path, limits: Limits) -> dict[s
 def _process(file: str, which: str, told: Path, output: Any, silent: float, end: float) -> int:
     """The status of a process that runs what was not told yet."""
     os.utime(told)
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [*PYTEST, *TELLING, str(told), "-k", which, "--durations=5", file]
     process = subprocess.Popen(

@@ -7,14 +7,13 @@ in the geometric mean, 0.7 of the limit, at most 64 MiB of memory beyond the res
 from __future__ import annotations
 
 import tempfile
-from math import exp, log
 from pathlib import Path
 from typing import Any
 
-from benchmarks import limit, memory, timing
-from benchmarks.layouts import NINE, Layout, encoded_chunks, sample, stored, write
-from benchmarks.peers import Reader, readers
-from benchmarks.timing import OURS, compare, table
+from benchmarks.harness import limit, memory, timing
+from benchmarks.harness.layouts import NINE, Layout, encoded_chunks, sample, stored, write
+from benchmarks.harness.peers import Reader, readers
+from benchmarks.harness.timing import OURS, compare, geometric_mean, ratio, table
 
 EXTRA_MIB = 64
 
@@ -36,16 +35,6 @@ def measure(layout: Layout, folder: Path, side: int, repeats: int, choice: list[
     }
 
 
-def best_peer(row: dict[str, Any]) -> float:
-    peers = [s for name, s in row["seconds"].items() if name != "limit" and not name.startswith("gpuzarr")]
-    return min(peers, default=float("nan"))
-
-
-def ratio(row: dict[str, Any]) -> float:
-    """How many times as fast as the best peer."""
-    return best_peer(row) / row["seconds"].get(OURS, float("nan"))
-
-
 def reach(row: dict[str, Any]) -> float:
     """Our part of the limit."""
     return row["seconds"]["limit"] / row["seconds"].get(OURS, float("nan"))
@@ -60,10 +49,6 @@ def show(rows: list[dict[str, Any]], names: list[str]) -> str:
         cells = [f"{row['stored'] / row['nbytes']:.0%}", *(speeds.get(name, "-") for name in [*names, "limit"])]
         lines.append([row["layout"], *cells, f"{ratio(row):.2f}", f"{reach(row):.2f}", extra])
     return table(heads, lines)
-
-
-def geometric_mean(rows: list[dict[str, Any]]) -> float:
-    return exp(sum(log(ratio(row)) for row in rows) / len(rows))
 
 
 def missed(rows: list[dict[str, Any]]) -> list[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import timing
-from benchmarks.layouts import Layout, ldeakin, numcodecs_decode, write, zarr_codec
-from benchmarks.peers import readers
+from benchmarks.harness import timing
+from benchmarks.harness.layouts import Layout, ldeakin, numcodecs_decode, write, zarr_codec
+from benchmarks.harness.peers import readers
 
 EDGE = 64
 LAYOUT = Layout("v3 shards", 3, (EDGE,) * 3, zarr_codec("ZstdCodec"), numcodecs_decode("zstd"), (256,) * 3, "u2")

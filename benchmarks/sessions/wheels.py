@@ -21,10 +21,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from benchmarks import timing
+from benchmarks.harness import timing
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 THERE = {  # for the markers of requirements
     "python_version": "3.12",
     "python_full_version": "3.12.3",

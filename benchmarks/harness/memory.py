@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.peers import readers
+from benchmarks.harness.peers import readers
 
 
 def extra(reader: str, path: Path) -> int:
     """Bytes beyond the result while `reader` (a name of peers.readers) reads the whole array at `path`."""
-    command = [sys.executable, "-m", "benchmarks.memory", reader, str(path.resolve())]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+    command = [sys.executable, "-m", "benchmarks.harness.memory", reader, str(path.resolve())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     return int(done.stdout)
 
 

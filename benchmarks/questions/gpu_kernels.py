@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import gpu, timing
+from benchmarks.harness import gpu, timing
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
 from gpuzarr.gpu import planes

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import peers, write_local
-from benchmarks.peers import Reader
+from benchmarks.harness import peers
+from benchmarks.harness.peers import Reader
+from benchmarks.harness.writers import writer
 from gpuzarr.devices.contract import Device
 
 
@@ -125,5 +126,5 @@ def _write(path: Path, device: Device) -> Callable[[Any], Any]:
 
 
 def _copied_write(peer: Reader, device: Device, path: Path) -> Callable[[Any], Any]:
-    write = write_local.writer(peer, path)
+    write = writer(peer, path)
     return lambda value: write(device.download(value))

@@ -1,4 +1,4 @@
-"""Plan the requests that fetch some ranges: neighbours in one object become one request.
+"""Byte ranges of objects, and the requests that fetch them: neighbours in one object become one request.
 
 All of it is array arithmetic, without Python work for each range.
 """
@@ -6,17 +6,85 @@ All of it is array arithmetic, without Python work for each range.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from gpuzarr.batch import MAX_PYTHON_ROWS
+from gpuzarr.batch import MAX_PYTHON_ROWS, EncodedBatch
 from gpuzarr.errors import RangeError
-from gpuzarr.stores.contract import MISSING, Ranges, Requests, Store
 
 MAX_JOINED_RANGE_BYTES = 16 << 10  # of a few ranges; larger ones are read sooner than joined with their neighbours
+MISSING = -1  # length of an object that does not exist, and size of a range of it
+
+# A range of an object, and the part of it to read: number of the object; offset and bytes of the range, which must be
+# within the object; offset of the part in the range, and bytes of the part.
+Read = tuple[int, int, int, int, int]
 
 
-def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, max_bytes: int) -> Requests:
+@dataclass(frozen=True)
+class Ranges:
+    """Byte ranges of objects: range i is `sizes[i]` bytes at `offsets[i]` of the object `keys[objects[i]]`.
+
+    A size of -1 means up to the end of the object. A negative offset counts from its end. Arrays are int64.
+    """
+
+    keys: Sequence[str]
+    objects: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def take(self, which: np.ndarray) -> Ranges:
+        """Select some of the ranges; the keys stay."""
+        return Ranges(self.keys, self.objects[which], self.offsets[which], self.sizes[which])
+
+    @classmethod
+    def whole(cls, keys: Sequence[str]) -> Ranges:
+        """Ranges that are whole objects, one for each key."""
+        n = len(keys)
+        return cls(keys, *(_ONE if n == 1 else _all(n)))
+
+
+def _all(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`objects`, `offsets` and `sizes` of the ranges that are `n` whole objects."""
+    return np.arange(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
+
+
+_ONE = _all(1)  # the most frequent case
+for _array in _ONE:
+    _array.flags.writeable = False
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Reads that together fetch some ranges: request j is `sizes[j]` bytes at `offsets[j]` of object `objects[j]`.
+
+    `wanted[i]` is the size of range i, MISSING where its object is missing; a request for a missing object has 0 bytes.
+    Range i is at byte `skip[i]` of request `within[i]`; both are None where request i is range i. Arrays are int64.
+    `requests` makes them from ranges and lengths.
+    """
+
+    objects: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+    wanted: np.ndarray
+    within: np.ndarray | None = None
+    skip: np.ndarray | None = None
+
+    def ranges(self, encoded: EncodedBatch) -> EncodedBatch:
+        """The ranges, in the encoded batch that the requests were read into."""
+        if self.within is not None:
+            return EncodedBatch(encoded.data, encoded.starts[self.within] + self.skip, self.wanted, encoded.host)
+        return (
+            encoded
+            if self.wanted is self.sizes
+            else EncodedBatch(encoded.data, encoded.starts, self.wanted, encoded.host)
+        )
+
+
+def requests(store: object, ranges: Ranges, lengths: Sequence[int], gap: int, max_bytes: int) -> Requests:
     """Resolve ranges by the lengths of their objects, and join neighbours. See `Objects.requests`.
 
     `lengths`: bytes of each object of `ranges.keys`, MISSING where there is none. Ranges with at most `gap` bytes
@@ -50,7 +118,7 @@ def requests(store: Store, ranges: Ranges, lengths: Sequence[int], gap: int, max
     return Requests(joined.objects, joined.offsets, joined.sizes, wanted, within, skip)
 
 
-def beyond(store: Store, key: str, length: int, size: int | str, offset: int, number: int) -> RangeError:
+def beyond(store: object, key: str, length: int, size: int | str, offset: int, number: int) -> RangeError:
     """RangeError for range `number`, which reaches beyond its object of `length` bytes."""
     problem = f"a range of {size} bytes at offset {offset} reaches beyond it"
     return RangeError(f"{key!r} of {store!r} has {length} bytes: {problem}", number)

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import gpuzarr
-from benchmarks import timing
-from benchmarks.layouts import Layout, numcodec, write, zarr_codec
+from benchmarks.harness import timing
+from benchmarks.harness.layouts import Layout, numcodec, write, zarr_codec
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.indexing.grid import parts
@@ -28,7 +28,7 @@ from tests.emulator import Emulated
 from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library
 
-WAVE = 64 << 20
+BATCH_BYTES = 64 << 20
 LIMIT = 1 << 30  # as a GPU has it; the emulated one has little memory, and so a hundred times the batches
 PLANS = {  # shape in chunks, chunk, chunks of a shard
     "1-d": ((1_000_000,), (16384,), None),
@@ -46,10 +46,10 @@ READS = {
 def idle() -> Any:
     """The emulated device, with nothing that takes time."""
     device: Any = Emulated()
-    device.batch_bytes, device.memory_limit = WAVE, LIMIT
+    device.batch_bytes, device.memory_limit = BATCH_BYTES, LIMIT
     device._library = Library()
     device._library._Async = lambda *arguments: 0
-    ring = cycle([np.empty(WAVE + WAVE // 8, np.uint8) for _ in range(5)])  # pinned memory is used again too
+    ring = cycle([np.empty(BATCH_BYTES * 9 // 8, np.uint8) for _ in range(5)])  # pinned memory is used again too
 
     def stage(sizes: np.ndarray) -> EncodedBatch:
         starts, sizes, total = packed(sizes)

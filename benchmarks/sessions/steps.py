@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.suite import PYTEST, TELLING
+from benchmarks.sessions.suite import PYTEST, TELLING
 
 LEFT = "{seconds}"  # in a command: the seconds that it may measure for
 KERNEL_TESTS = tuple(
@@ -70,17 +70,17 @@ def measuring(limit: float) -> float:
 def steps(into: Path, device: str = "cuda", tiny: bool = False, kernels: Path | None = None) -> list[Step]:
     """All of them, in their order; `kernels` is a folder of compiled ones."""
     python, how = (sys.executable, "-m"), ("--device", device)
-    build = [*python, "benchmarks.build_kernels", *(["--arch", "sm_90"] if tiny else [])]
+    build = [*python, "benchmarks.sessions.build_kernels", *(["--arch", "sm_90"] if tiny else [])]
     made = [Step("kernels", (*build, *(["--compiled", str(kernels)] if kernels else [])), 25)]
     made += [_probe(name, into, device, tiny) for name in ("smoke", "copies")]
     small = ["--tiny", "--output", f"{into}/costs.json"] if tiny else ["--if-missing"]
-    made.append(Step("calibrate", (*python, "benchmarks.calibrate", *how, *small), 45))
+    made.append(Step("calibrate", (*python, "benchmarks.questions.calibrate", *how, *small), 45))
     for name, seconds in BENCHMARKS.items():
         size = ["--mib", "0.125", "--repeats", "1", *TINY.get(name, [])] if tiny else []
         where = "--seconds", LEFT, "--output", f"{into}/{name}.json"
-        command = *python, f"benchmarks.{name}", *how, *where, *size
+        command = *python, f"benchmarks.questions.{name}", *how, *where, *size
         made.append(Step(f"bench-{name}", command, seconds, stretches=name == "gpu_read"))
-    suite = *python, "benchmarks.suite", "--seconds", LEFT, "--output", f"{into}/suite.json"
+    suite = *python, "benchmarks.sessions.suite", "--seconds", LEFT, "--output", f"{into}/suite.json"
     made.append(Step("suite", suite, 210, stretches=True))
     made.append(sanitizer("memcheck", into))
     made += [_probe(name, into, device, tiny) for name in PROBES if name not in ("smoke", "copies")]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import timing
-from benchmarks.layouts import Layout, write
-from benchmarks.peers import readers
+from benchmarks.harness import timing
+from benchmarks.harness.layouts import Layout, write
+from benchmarks.harness.peers import readers
 
 CASES = {  # layout, shape of the array in chunks, goal in microseconds
     "64 KiB files, 1-d": (Layout("row", 3, (16384,)), (2048,), 25),

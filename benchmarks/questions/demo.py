@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 import gpuzarr
-from benchmarks import timing
-from benchmarks.layouts import stored
-from benchmarks.peers import Reader, readers
+from benchmarks.harness import timing
+from benchmarks.harness.layouts import stored
+from benchmarks.harness.peers import Reader, readers
 
 VOLUME, INNER, OUTER = (1, 24, 96, 128), (1, 24, 48, 64), (8, 24, 96, 128)
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}

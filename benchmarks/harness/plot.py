@@ -1,4 +1,4 @@
-"""Pictures of results: `python -m benchmarks.plot benchmarks/results/gpu_*.json` writes an .svg beside each."""
+"""Pictures of results: `python -m benchmarks.harness.plot benchmarks/results/gpu_*.json` writes an .svg beside each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import is_finished
+from benchmarks.harness.timing import is_finished
 
 COLOURS = ("#1b7837", "#762a83", "#2166ac", "#b2182b", "#bf812d", "#35978f", "#878787", "#d6604d")
 BAR, LEFT, WIDTH = 14, 260, 620  # pixels

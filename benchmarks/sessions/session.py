@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import tell, timing
-from benchmarks.steps import BENCHMARKS, PROBES
+from benchmarks.harness import timing
+from benchmarks.sessions import tell
+from benchmarks.sessions.steps import BENCHMARKS, PROBES
 
 LOG_BYTES = 1 << 20  # of a log, its last ones go into the archive
 PARTS = {f"probe_{name}" for name in PROBES} | set(BENCHMARKS) | {"costs", "suite"}

@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plot
-from benchmarks.session import Session
-from benchmarks.steps import BENCHMARKS, LEFT, SESSION_SECONDS, Step, chosen_of, measuring, of_session, steps
-from benchmarks.suite import ROOT
-from benchmarks.watch import kill
+from benchmarks.harness import plot
+from benchmarks.harness.watch import kill
+from benchmarks.sessions.session import Session
+from benchmarks.sessions.steps import BENCHMARKS, LEFT, SESSION_SECONDS, Step, chosen_of, measuring, of_session, steps
+from benchmarks.sessions.suite import ROOT
 from gpuzarr.devices import cost
 
 SECONDS = 1800  # that all steps may take
@@ -102,7 +102,9 @@ def arguments_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="what all may take; later steps are left out then")
     parser.add_argument("--into", type=Path, default=ROOT / "gpu-session", help="folder of logs and JSON")
     parser.add_argument("--archive", type=Path, help="a .tar.gz of that folder")
-    parser.add_argument("--kernels", type=Path, help="a folder of compiled kernels, for benchmarks.build_kernels")
+    parser.add_argument(
+        "--kernels", type=Path, help="a folder of compiled kernels, for benchmarks.sessions.build_kernels"
+    )
     parser.add_argument("--device", default="cuda", help="of probes and benchmarks (emulated: to see that they run)")
     parser.add_argument("--tiny", action="store_true", help="small enough for the emulated device")
     options = parser.parse_args(arguments)

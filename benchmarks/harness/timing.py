@@ -16,15 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import Reader, versions
+from benchmarks.harness.peers import Reader, versions
 
 OURS = "gpuzarr cpu"
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def compare(
@@ -273,3 +274,17 @@ def finish(
     trace(name, options.output, settings=settings, goals_missed=list(missed), **results)
     if failed or (options.check and missed):
         raise SystemExit(1)
+
+
+def best_peer(row: dict[str, Any]) -> float:
+    peers = [s for name, s in row["seconds"].items() if name != "limit" and not name.startswith("gpuzarr")]
+    return min(peers, default=float("nan"))
+
+
+def ratio(row: dict[str, Any]) -> float:
+    """How many times as fast as the best peer."""
+    return best_peer(row) / row["seconds"].get(OURS, float("nan"))
+
+
+def geometric_mean(rows: list[dict[str, Any]]) -> float:
+    return exp(sum(log(ratio(row)) for row in rows) / len(rows))

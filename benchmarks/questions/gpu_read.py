@@ -20,10 +20,19 @@ from typing import Any
 import numpy as np
 
 import gpuzarr
-from benchmarks import gpu, gpu_peers, timing
-from benchmarks.gpu_decode import Kept
-from benchmarks.layouts import Layout, encoded_chunks, fitted, numcodecs_decode, sample, stored, write, zarr_codec
-from benchmarks.peers import Reader
+from benchmarks.harness import gpu, gpu_peers, timing
+from benchmarks.harness.kept import Kept
+from benchmarks.harness.layouts import (
+    Layout,
+    encoded_chunks,
+    fitted,
+    numcodecs_decode,
+    sample,
+    stored,
+    write,
+    zarr_codec,
+)
+from benchmarks.harness.peers import Reader
 from gpuzarr.batch import BytesSpec, EncodedBatch, packed
 from gpuzarr.devices.contract import Device
 

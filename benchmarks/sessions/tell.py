@@ -1,7 +1,7 @@
 """A plugin of pytest that writes down each test as it begins and ends, so that no end of the process loses any.
 
-`pytest -p benchmarks.tell --tell FILE` adds a line of JSON for each. Tests that ended by that file already are not run
-again: after a crash the same command goes on with the rest.
+`pytest -p benchmarks.sessions.tell --tell FILE` adds a line of JSON for each. Tests that ended by that file already are
+not run again: after a crash the same command goes on with the rest.
 """
 
 from __future__ import annotations
