@@ -55,7 +55,7 @@ class Opener:
         return Group(self.store, path, metadata, opener, self.device)
 
     def exists(self, path: str) -> bool:
-        """Whether there is a node at `path`. MetadataError if its metadata is wrong."""
+        """True if there is a node at `path`. MetadataError if its metadata is wrong."""
         try:
             return self._find(path) is not None
         except NotFoundError:
