@@ -223,7 +223,7 @@ def _said(command: list[str], folder: Path | None = None) -> list[str]:
         return []
 
 
-def trace(name: str, output: Path | None, **results: Any) -> None:
+def record(name: str, output: Path | None, **results: Any) -> None:
     """Write results/NAME.json (or `output`)."""
     output = output or RESULTS / f"{name}.json"
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -271,7 +271,7 @@ def finish(
         missed = [f"not judged without {OURS}"]
     print("\n".join(["goals missed:", *missed]) if missed else "all goals met")
     settings = {key: value for key, value in vars(options).items() if key not in ("output", "check")}
-    trace(name, options.output, settings=settings, goals_missed=list(missed), **results)
+    record(name, options.output, settings=settings, goals_missed=list(missed), **results)
     if failed or (options.check and missed):
         raise SystemExit(1)
 

@@ -29,7 +29,7 @@ def words(answer: Any) -> str:
 def finish(name: str, options: argparse.Namespace, **results: Any) -> None:
     """Write the JSON: results/probe_NAME.json, or where `--output` says."""
     settings = {key: value for key, value in vars(options).items() if key not in ("output", "check", "readers")}
-    timing.trace(f"probe_{name}", options.output, settings=settings, **results)
+    timing.record(f"probe_{name}", options.output, settings=settings, **results)
 
 
 def cases(name: str, options: argparse.Namespace, found: dict[str, Any]) -> None:

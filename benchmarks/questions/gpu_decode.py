@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
             if limit := budget.share(len(points) - i):
                 begun, one = i + 1, partial(measure, device, name, nbytes, chunk, options.repeats, limit)
                 rows += filter(None, [timing.tried(f"{name}, {chunk >> 10} KiB", failed, one)])
-                timing.trace("gpu_decode", options.output, settings={"unfinished": True}, rows=rows)
+                timing.record("gpu_decode", options.output, settings={"unfinished": True}, rows=rows)
     left_out = [f"{name}, {chunk >> 10} KiB: no time was left" for name, chunk in points[begun:]]
     heads = ["codec", "KiB a chunk", "chunks", "streams", "ratio", "GB/s", "of nvCOMP"]
     lines = [

@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():
             runs |= timing.tried(name, failed, measure) or {}
-            timing.trace("gpu_kernels", options.output, settings={"unfinished": True}, runs=runs)
+            timing.record("gpu_kernels", options.output, settings={"unfinished": True}, runs=runs)
     rates = {name: median(each) for name, each in runs.items()}
     print(
         timing.table(["kernel", "GB/s", "of a copy"], [[k, f"{v:.2f}", f"{v / ceiling:.2f}"] for k, v in rates.items()])

@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
                 rows += filter(None, [timing.tried(row.name, failed, one)])
                 shutil.rmtree(place, ignore_errors=True)
                 print(f"measured {row.name}", flush=True)
-                timing.trace("gpu_read", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
+                timing.record("gpu_read", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
     left_out = [f"{row.name}: no time was left" for row in chosen[begun:]]
     print(show(rows))
     print("\n".join(f"{name}, {row['row']}: {why}" for row in rows for name, why in row["left_out"].items()))

@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
                 rows += filter(None, [timing.tried(row.name, failed, one)])
                 shutil.rmtree(place, ignore_errors=True)
                 print(f"measured {row.name}", flush=True)
-                timing.trace("gpu_write", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
+                timing.record("gpu_write", options.output, settings={"unfinished": True}, rows=rows, ceilings=ceilings)
     left_out = [f"{row.name}: no time was left" for row in chosen[begun:]]
     print(show(rows))
     print("\n".join(map(where, rows)))

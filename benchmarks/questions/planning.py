@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     missed = [f"{case}: planned in {s:.2f} s" for case, s in plans.items() if s > 1]
     missed += [f"{case}: {us:.1f} microseconds a chunk" for case, us in reads.items() if us > 25]
     print("\n".join(["goals missed:", *missed]) if missed else "all goals met")
-    timing.trace("planning", options.output, settings={"chunks": options.chunks, "files": options.files},
+    timing.record("planning", options.output, settings={"chunks": options.chunks, "files": options.files},
                   plan_seconds=plans, read_microseconds=reads, goals_missed=missed)  # fmt: skip
     if options.check and missed:
         raise SystemExit(1)

@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
         runs = [pool.submit(run, file, count, options.which, into, limits) for file, count in waiting.items()]
         for each in as_completed(runs):
             done.append(each.result())
-            timing.trace("suite", options.output, settings={"which": options.which}, files=done)
+            timing.record("suite", options.output, settings={"which": options.which}, files=done)
     print(summary(done))
     print(*(f"{failure['test']}\n{failure['said']}\n" for each in done for failure in each["failures"]), sep="\n")
     bad = [each["file"] for each in done if each["status"] or each["tests"] < each["chosen"]]
