@@ -1,4 +1,4 @@
-"""The README and CONTRIBUTING are true: their examples run, their tables list what exists."""
+"""The README is true: its examples run, its tables list what exists."""
 
 from __future__ import annotations
 
