@@ -36,6 +36,7 @@ OF_ALL_ROOMS = {
     "test_architecture.py",
     "test_docstrings.py",
     "test_readme.py",
+    "test_contributing.py",
     "test_per_process.py",
     "test_imports.py",
 }

@@ -26,7 +26,7 @@ CLASSES = (gpuzarr.Array, gpuzarr.Group, Attributes, About, Indexer, Writer)
 RESULTS = (Explanation, WriteExplanation, ReadReport, WriteReport)
 OTHER_CLASSES = [kind for kind in (*CLASSES, *RESULTS) if kind.__name__ not in gpuzarr.__all__]
 FUNCTIONS = [name for name in gpuzarr.__all__ if inspect.isfunction(getattr(gpuzarr, name))]
-WEAK = ("What", "Which", "Where", "Of", "How", "As", "If")  # a first line begins with a noun or a verb
+WEAK = ("What", "Which", "Whether", "Where", "Of", "How", "As", "If")  # a first line begins with a noun or a verb
 
 
 def members(kind: type) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there."""
+"""The README is true: its examples run, its tables list what exists."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gpuzarr
 from gpuzarr.cli import COMMANDS
+from gpuzarr.devices import select
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-MAKEFILE = (Path(__file__).parent.parent / "Makefile").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
-def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    zarr = pytest.importorskip("zarr")
-    root = zarr.create_group(tmp_path / "store.zarr")
-    values = np.arange(120 * 9 * 7, dtype="f4").reshape(120, 9, 7)
-    for name in ("temperature", "sub/array"):
-        root.create_array(name, shape=values.shape, chunks=(50, 5, 5), dtype="f4")[...] = values
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_examples_run_one_after_another(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if device == "cpu":
+        monkeypatch.setattr(select, "why_not_cuda", lambda ordinal: "examples run on the CPU")
+    elif missing := select.why_not_cuda(0):
+        pytest.skip(missing)
     monkeypatch.chdir(tmp_path)
-    example, _ = re.findall(r"```python\n(.*?)```", README, re.S)
-    names = {"memory": np.empty((100, 9, 7), "f4")}
-    exec(example.replace('temperature")', 'temperature", device="cpu")'), names)
-    assert np.array_equal(names["memory"], values[:100])
+    assert README.count("```python") == len(EXAMPLES) == 4 and README.count("```") == 8
+    names: dict[str, object] = {}
+    for example in EXAMPLES:
+        exec(example, names)
+    assert device in gpuzarr.open("store.zarr/temperature").device.name
+    values = np.arange(120 * 64 * 64, dtype="f4").reshape(120, 64, 64)
+    memory = names["memory"]
+    np.testing.assert_array_equal(memory.get() if device == "cuda" else memory, values[:100])
+    windows = names["Windows"]("store.zarr/temperature")
+    assert len(windows) == 15 and np.array_equal(windows[14], values[112:])
     assert "temperature" in capsys.readouterr().out
-
-
-def test_the_example_of_writing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    _, example = re.findall(r"```python\n(.*?)```", README, re.S)
-    exec(example, {})
     zarr = pytest.importorskip("zarr")
-    pred = zarr.open_group("out.zarr")["pred"]
+    pred = zarr.open_group("out.zarr", mode="r")["pred"]
     assert pred.shape == (72, 512, 512) and (pred[0] == 1).any() and (pred[32:64, -1] == 32).all()
+    assert pred.attrs["model"] == "v7"
+    assert np.array_equal(zarr.open_array("safe.zarr", mode="r")[...], np.ones(3))
 
 
 def test_the_table_of_commands_is_whole() -> None:
@@ -42,3 +50,13 @@ def test_the_table_of_commands_is_whole() -> None:
     assert set(re.findall(r"^\| `make ([a-z-]+)`", README, re.M)) == targets
     for command in COMMANDS:
         assert f"`gpuzarr {command.__name__.rsplit('.', 1)[1]} " in README
+
+
+def test_files_that_are_named_exist() -> None:
+    for name in re.findall(r"`((?:benchmarks|tests|gpuzarr|kernels|docs)/[\w/.]*|[A-Z]+\.md)`", README):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_extras_of_the_project_are_told() -> None:
+    for extra in re.findall(r"'(?:\.|gpuzarr)\[(\w+)\]'", README):
+        assert re.search(rf"^{extra} = ", (ROOT / "pyproject.toml").read_text(), re.M)

@@ -70,7 +70,7 @@ def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Docu
 
 
 def _same(found: Documents, wanted: Documents) -> bool:
-    """Whether a stored node is the one that was asked for, and has the attributes."""
+    """True if a stored node is the one that was asked for, and has the attributes."""
     if _is_array(found) != _is_array(wanted) or ("zarr.json" in found) != ("zarr.json" in wanted):
         return False
     if _is_array(wanted):

@@ -59,7 +59,7 @@ def _v2_field(name: str, dtype: np.dtype[Any]) -> list[Any]:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a text is a name of Zarr v3, such as "bytes" or "string"."""
+    """True if a text is a name of Zarr v3, such as "bytes" or "string"."""
     try:
         parse_v3(text)
     except MetadataError:

@@ -86,7 +86,7 @@ class ArrayMetadata:
 
     @property
     def regular(self) -> bool:
-        """Whether all chunks have the same shape."""
+        """True if all chunks have the same shape."""
         return all(isinstance(axis, RegularAxis) for axis in self.axes)
 
     @property

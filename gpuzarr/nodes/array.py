@@ -154,7 +154,7 @@ class Array:
 
     @property
     def read_only(self) -> bool:
-        """Whether the array was opened for reading only."""
+        """True if the array was opened for reading only."""
         return self.writable is None
 
     @cached_property

@@ -75,7 +75,7 @@ class Group:
 
     @property
     def read_only(self) -> bool:
-        """Whether the group was opened for reading only."""
+        """True if the group was opened for reading only."""
         return getattr(self._open, "writable", None) is None
 
     @property

@@ -42,7 +42,7 @@ class About:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store holds of a node: bytes of all objects below its path, and of the chunks (shards) among them."""
+    """Contents of a store below a path: bytes of all objects; bytes and number of the chunks (shards) among them."""
 
     nbytes: int
     chunk_nbytes: int

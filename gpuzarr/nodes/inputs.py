@@ -55,7 +55,7 @@ def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
 
 
 def _is_cuda(value: Any) -> bool:
-    """Whether a value lies on a GPU by DLPack, from which CuPy takes nothing else."""
+    """True if a value lies on a GPU by DLPack, from which CuPy takes nothing else."""
     return hasattr(value, "__dlpack__") and int(value.__dlpack_device__()[0]) in _CUDA
 
 

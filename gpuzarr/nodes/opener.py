@@ -11,7 +11,6 @@ from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, files
-from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
@@ -55,7 +54,7 @@ class Opener:
         return Group(self.store, path, metadata, opener, self.device)
 
     def exists(self, path: str) -> bool:
-        """Whether there is a node at `path`. MetadataError if its metadata is wrong."""
+        """True if there is a node at `path`. MetadataError if its metadata is wrong."""
         try:
             return self._find(path) is not None
         except NotFoundError:
@@ -96,6 +95,8 @@ class Opener:
         return self._stored_v2(path) if self.zarr_format in (None, 2) else None
 
     def _stored_v2(self, path: str) -> Node | None:
+        from gpuzarr.metadata import v2 as metadata_v2
+
         if (found := self._json(path, ".zarray")) is not None:
             return metadata_v2.parse_array(found[0], self._attributes(path), found[1])
         if (found := self._json(path, ".zgroup")) is None:

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from gpuzarr.errors import StoreKindError
 from gpuzarr.stores.contract import Store
@@ -62,6 +61,8 @@ def _from_url(text: str) -> str:
         return text
     if scheme.lower() != "file":
         raise StoreKindError(f"no store for {scheme}:// URLs yet ({text!r}): {REMOTE}; a store is {ACCEPTED}")
+    from urllib.parse import unquote  # slow to import
+
     host, slash, path = rest.partition("/")
     if host not in ("", "localhost") or not slash:
         raise StoreKindError(f"{text!r} names another host or no absolute path; write file:///path")

@@ -8,7 +8,6 @@ it is done. kvikio orders nothing on a stream, so the target must be memory that
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from collections import OrderedDict
@@ -68,6 +67,8 @@ def _tried(path: str) -> str:
 
 
 def _opened_apart(path: str) -> str:
+    import subprocess  # slow to import, and only needed here
+
     command = [sys.executable, "-c", _TRIAL, path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     try:
