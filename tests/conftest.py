@@ -1,7 +1,8 @@
 """Fixtures that every test may ask for: the devices to run on."""
 
 import os
-import sys
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 
@@ -40,12 +41,13 @@ def threads(request):
 
 @pytest.fixture
 def thresholds(monkeypatch):
-    """Sets constants of a room, in every module that has imported them: thresholds("gpuzarr.write", MAX_X=3)."""
+    """Set constants of a room, in every module that has imported them: thresholds("gpuzarr.write", MAX_X=3)."""
 
     def set_to(room, **constants):
-        rooms = [module for name, module in sys.modules.items() if f"{name}.".startswith(f"{room}.")]
+        found = walk_packages(import_module(room).__path__, f"{room}.")
+        modules = [import_module(each.name) for each in found]  # all, or one that comes later would keep the constant
         for name, value in constants.items():
-            users = [module for module in rooms if hasattr(module, name)]
+            users = [module for module in modules if hasattr(module, name)]
             assert users, f"{room} has no {name}"
             for module in users:
                 monkeypatch.setattr(module, name, value)

@@ -317,7 +317,7 @@ def test_others_read_it(gpu, name, reader, tmp_path):
 @pytest.mark.parametrize("name", ["lz4", "zlib", "gzip", "transpose", "shuffled"])
 def test_chunks_that_are_too_large_for_nvcomp(gpu, name, thresholds):
     batch = batch_of()
-    thresholds("gpuzarr", MAX_INPUT_BYTES=1000)
+    thresholds("gpuzarr.gpu", MAX_INPUT_BYTES=1000)
     chain = chain_of(name, batch)
     crossing, why = chain.host_steps_to_encode
     assert crossing < CHAINS[name][1] and why is not None and "at most 1000 bytes" in why
