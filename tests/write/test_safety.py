@@ -19,22 +19,12 @@ import zarr
 
 import gpuzarr
 from tests.data import environ, partial_files
+from tests.write.forever import write_forever
 
 FORK = multiprocessing.get_context("fork")
+FROM_A_SMALL_ONE = multiprocessing.get_context("forkserver")  # a fork of a process as large as this one takes long
+FROM_A_SMALL_ONE.set_forkserver_preload(["__main__", "tests.write.forever"])
 KILLS = 100  # of each of two layouts
-
-
-def write_forever(path: str, i: int) -> None:
-    """Whole, in part, region by region, and the metadata: until somebody kills us."""
-    a = gpuzarr.open_array(path, mode="r+", device="cpu")
-    while True:
-        i += 4
-        a[...] = np.full(a.shape, i, a.dtype)
-        a[3:-3, 5:-5] = i + 1
-        a.attrs["last"] = i
-        with a.writer() as w:
-            for row in range(0, 80, 10):
-                w[row : row + 10] = i + 2
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
@@ -44,11 +34,12 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     for path, shards in zip(paths, (None, (40, 40)), strict=True):
         with gpuzarr.create_array(path, shards=shards, **some).writer() as w:
             w[...] = 0  # loads all that writes, for which the children do not live long enough
-    moments, left = random.Random(1), dict.fromkeys(paths, 0)
+    moments, left, begun = random.Random(1), dict.fromkeys(paths, 0), FROM_A_SMALL_ONE.Semaphore(0)
     for number in range(KILLS):
-        children = [FORK.Process(target=write_forever, args=(str(path), number << 12)) for path in paths]
+        children = [FROM_A_SMALL_ONE.Process(target=write_forever, args=(str(p), number << 12, begun)) for p in paths]
         for child in children:
             child.start()
+        assert all(begun.acquire(timeout=60) for _ in children)
         killed(children, [moments.uniform(0.002, 0.04) for _ in children])
         for path in paths:
             values = of_whole_chunks(path)
