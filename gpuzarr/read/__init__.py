@@ -40,10 +40,13 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         trace.codecs = partial(places, plan.chain, device)
     try:
         plan.work(source, target, device, trace).run()
-    except ChunkError:
+    except ChunkError as refusal:
         if not device.gpu:
             raise
-        _read_on_cpu(source, selection, target, device, options, trace)
+        try:
+            _read_on_cpu(source, selection, target, device, options, trace)
+        except MemoryError:
+            raise refusal from None
 
 
 def _read_on_cpu(
@@ -52,7 +55,8 @@ def _read_on_cpu(
     """Let the CPU decide about what a GPU refused, so that a read has the same outcome on every device.
 
     The GPU decodes whole chunks, where the CPU decodes what is wanted of them, and nvCOMP refuses some streams that are
-    unusual but right. Nothing is lost by it: this read had failed.
+    unusual but right. Nothing is lost by it: this read had failed. Where the
+    host has no memory for the result, the refusal stands.
     """
     result = np.empty(target.shape, target.dtype)
     plan = strategy.choose(source, ascending(selection), True, CPU, replace(options, io="auto"))

@@ -70,15 +70,20 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
-        reason = f", because {self.because}" if self.because else ""
-        how = self.work if self.work == "chunk by chunk" else f"in {self.batches} batches"
+        steps, how, reason = phrases(self)
         return (
             f"read {self.result_shape} from {self.chunks} chunks {how} on {self.device}, {self.io}\n"
             f"decode {self.decoded_bytes} bytes for {self.result_bytes} wanted: {steps}\n"
             f"hold at most {self.planned_bytes} bytes beyond the result (limit {self.memory_limit})\n"
             f"GPU decode: {self.gpu_decode}{reason}"
         )
+
+
+def phrases(plan: Any) -> tuple[str, str, str]:
+    """The words that an explanation of a read or a write has for its codecs, its kind of work, and `because`."""
+    steps = ", ".join(f"{name} on {where}" for name, where in plan.codecs)
+    how = f"in {plan.batches} batches" if plan.work == "batch by batch" else plan.work
+    return steps, how, f", because {plan.because}" if plan.because else ""
 
 
 def gpu_decode(layout: Layout, chain: Chain | None = None) -> tuple[str, str]:

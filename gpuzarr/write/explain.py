@@ -9,7 +9,7 @@ from typing import Any
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.flip import ascending
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.read.explain import on_gpu
+from gpuzarr.read.explain import on_gpu, phrases
 from gpuzarr.write import strategy
 from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Target
@@ -74,9 +74,7 @@ class WriteExplanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        steps = ", ".join(f"{name} on {where}" for name, where in self.codecs)
-        reason = f", because {self.because}" if self.because else ""
-        how = f"in {self.batches} batches" if self.work == "batch by batch" else self.work
+        steps, how, reason = phrases(self)
         lines = [
             f"write {self.value_shape} to {self.chunks} chunks {how} on {self.device}",
             f"encode {self.gathered_bytes} bytes for {self.value_bytes} given: {steps}",

@@ -221,3 +221,21 @@ def test_filters_whose_numbers_do_not_fit(codec: dict[str, Any], device: Device,
     (tmp_path / "a" / ".zarray").write_text(json.dumps(document | {"filters": [codec], "dtype": "<i4"}))
     with pytest.raises((gpuzarr.ChunkError, gpuzarr.MetadataError), match=codec["id"]):
         gpuzarr.open_array(tmp_path / "a", device=device)[...]
+
+
+def test_a_refusal_stands_where_the_host_has_no_memory(
+    gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU cannot decide about what a GPU refused: the chunk is named all the same."""
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    z = zarr.create_array(tmp_path / "a", shape=(64,), dtype="i4", chunks=(16,), compressors=[zarr.codecs.ZstdCodec()])
+    z[...] = np.arange(64)
+    file = tmp_path / "a" / "c" / "2"
+    file.write_bytes(file.read_bytes()[:10])
+    monkeypatch.setattr(gpuzarr.read, "_read_on_cpu", no_memory)
+    with pytest.raises(gpuzarr.ChunkError) as caught:
+        gpuzarr.open_array(tmp_path / "a", device=gpu)[...]
+    assert caught.value.chunk == (2,)
