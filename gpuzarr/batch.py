@@ -16,6 +16,9 @@ import numpy as np
 
 MAX_PYTHON_ROWS = 32  # up to here Python ints are faster than NumPy's functions
 ALIGNMENT = 256  # bytes, of every chunk in a new encoded batch: enough for vector loads, nvCOMP and GDS
+MAX_VARIABLE_BYTES = 1 << 28  # that a chunk of elements of variable length is decoded to,
+MAX_VARIABLE_RATIO = 64  # or so many times its stored bytes, if that is more,
+MAX_UNKNOWN_BYTES = 2**31 - 1  # but not more than this
 PACKED = 16  # bytes, to which every chunk of an Unmeasured is aligned
 
 
@@ -23,12 +26,13 @@ PACKED = 16  # bytes, to which every chunk of an Unmeasured is aligned
 class ChunkSpec:
     """A decoded chunk at one place in a chain of codecs: an array of elements.
 
-    `dtype` is in native byte order. `fill_value` is a scalar of that dtype.
+    `dtype` is in native byte order. `fill_value` is a scalar of that dtype. `allowed`: see BytesSpec.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     fill_value: Any = None
+    allowed: int = 0
 
     @cached_property
     def nbytes(self) -> int | None:
@@ -38,9 +42,36 @@ class ChunkSpec:
 
 @dataclass(frozen=True)
 class BytesSpec:
-    """A chunk on the decoded side of a bytes->bytes codec: `nbytes` bytes, None where this varies."""
+    """A chunk on the decoded side of a bytes->bytes codec: `nbytes` bytes, None where this varies.
+
+    Where it varies, a chunk has at most `at_most` bytes, and no decoder makes more of it. None: elements are of
+    variable length, and metadata says nothing; then `most` is a limit, or `allowed`, which the caller chooses, if that
+    is more.
+    """
 
     nbytes: int | None
+    at_most: int | None = None
+    allowed: int = 0
+
+    @property
+    def bound(self) -> int | None:
+        """The most bytes that a chunk may have by its metadata; None where elements are of variable length."""
+        return self.at_most if self.nbytes is None else self.nbytes
+
+    def most(self, stored: int) -> int:
+        """The most bytes that a decoder may make of a chunk of `stored` bytes."""
+        if (bound := self.bound) is not None:
+            return bound
+        return max(min(max(MAX_VARIABLE_BYTES, MAX_VARIABLE_RATIO * stored), MAX_UNKNOWN_BYTES), self.allowed)
+
+    def resized(self, change: Callable[[int], int]) -> BytesSpec:
+        """The spec after a codec that makes `change(n)` bytes of n bytes."""
+        nbytes, at_most = (None if n is None else change(n) for n in (self.nbytes, self.at_most))
+        return BytesSpec(nbytes, at_most, self.allowed)
+
+    def compressed(self) -> BytesSpec:
+        """The spec after a codec that makes bytes shorter, or a little longer."""
+        return BytesSpec(None, None if self.bound is None else most_compressed(self.bound), self.allowed)
 
 
 @dataclass(frozen=True)
@@ -118,6 +149,14 @@ class Unmeasured:
 def measured(chunks: Any, device: Any) -> Any:
     """A batch as it is; for an Unmeasured wait for its sizes: its encoded batch, or None where a chunk was refused."""
     return chunks.measuring(device)() if isinstance(chunks, Unmeasured) else chunks
+
+
+def most_compressed(nbytes: int) -> int:
+    """The most bytes that any compressor makes of `nbytes`: bz2 adds most to large chunks, xz to small ones.
+
+    Enough also for streams of many frames or members, and for a header with a file's name.
+    """
+    return nbytes + nbytes // 8 + 1024
 
 
 def packed(sizes: Sequence[int] | np.ndarray, alignment: int = ALIGNMENT) -> tuple[np.ndarray, np.ndarray, int]:

@@ -21,7 +21,7 @@ class Base64:
     kind: ClassVar[Kind] = "bytes->bytes"
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None if spec.nbytes is None else -(-spec.nbytes // 3) * 4)
+        return spec.resized(lambda nbytes: -(-nbytes // 3) * 4)
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return "base64 is not written for the GPU"
@@ -29,7 +29,7 @@ class Base64:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return chunkwise.produced("base64", chunks, spec.nbytes, device, into, _decode)
+        return chunkwise.produced("base64", chunks, spec.nbytes, device, into, _decode, spec.most)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("base64", chunks, device, lambda chunk: binascii.b2a_base64(chunk, newline=False))

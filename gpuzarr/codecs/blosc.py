@@ -65,7 +65,7 @@ class Blosc:
             raise MetadataError(f"codec 'blosc': typesize must be a number of bytes, not {self.typesize!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return gpu.blosc.why_host(spec)
@@ -96,7 +96,7 @@ class Blosc:
             _decode_others(chunks, target, range(len(chunks)))
             return target
         headers = parse_headers(chunks, spec.nbytes)
-        target = _declared_batch(headers.nbytes, device) if into is None else into
+        target = _declared_batch(chunks, headers.nbytes, spec, device) if into is None else into
         snappy = np.flatnonzero((headers.codec == SNAPPY) & ~headers.copied)
         if len(snappy):
             _decode_snappy(chunks, target, snappy)
@@ -170,8 +170,13 @@ def _chunk_decoder(decode: Decode) -> AddressDecoder:
     return run
 
 
-def _declared_batch(sizes: np.ndarray, device: Device) -> EncodedBatch:
-    """Allocate a batch for decoded chunks of the sizes that their headers declare."""
+def _declared_batch(chunks: EncodedBatch, sizes: np.ndarray, spec: BytesSpec, device: Device) -> EncodedBatch:
+    """Allocate a batch for decoded chunks of the sizes that their headers declare. CodecError where `spec` has less."""
+    for i, (nbytes, stored) in enumerate(zip(sizes.tolist(), chunks.sizes.tolist(), strict=True)):
+        try:
+            chunkwise.check_declared(nbytes, stored, spec)
+        except CodecError as error:
+            raise CodecError(f"blosc: {error}", i) from error
     try:
         return device.encoded_batch(sizes)
     except MemoryError as error:

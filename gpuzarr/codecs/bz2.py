@@ -29,7 +29,7 @@ class Bz2:
             raise MetadataError(f"codec 'bz2': level must be 1 to 9, not {self.level!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return "bz2 has no GPU decoder"
@@ -37,7 +37,7 @@ class Bz2:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return chunkwise.produced("bz2", chunks, spec.nbytes, device, into, _decode)
+        return chunkwise.produced("bz2", chunks, spec.nbytes, device, into, _decode, spec.most)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("bz2", chunks, device, lambda chunk: _bz2.compress(memoryview(chunk), self.level))

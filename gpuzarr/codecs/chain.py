@@ -14,16 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec, EncodedBatch, Unmeasured, measured
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, Unmeasured, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.codecs.step import Step
+from gpuzarr.codecs.stored_size import StoredSize
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError
+from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError, UnsupportedError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
+MAX_CODECS = 64  # of a chain; each takes time for every byte
 MAX_ADDRESSED_BYTES = 1 << 30  # of a chunk that a codec encodes by address
 
 
@@ -52,6 +54,8 @@ class Chain:
     def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
         """Make a chain. MetadataError where the codecs do not follow each other, or do not fit the chunks."""
         steps, at, side = [], spec, "array"
+        if len(codecs := tuple(codecs)) > MAX_CODECS:
+            raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
         for codec in codecs:
             step = Step(codec, at)
             if _BEFORE[codec.kind] != side:
@@ -61,6 +65,22 @@ class Chain:
         if side != "bytes":
             raise MetadataError("the codecs have none that makes bytes of an array")
         return cls(spec, tuple(steps))
+
+    @cached_property
+    def stored(self) -> BytesSpec:
+        """The spec of a chunk as it is stored, by what encoders make."""
+        last = self.steps[-1]
+        found: BytesSpec = last.codec.encoded(last.spec)
+        return found
+
+    @cached_property
+    def stored_size(self) -> StoredSize:
+        return StoredSize.of(self.steps[-1].name, self.stored)
+
+    def allowing(self, nbytes: int) -> Chain:
+        """The chain for a caller that allows chunks of elements of variable length `nbytes` bytes: see BytesSpec."""
+        made = Chain.build((step.codec for step in self.steps), replace(self.spec, allowed=nbytes))
+        return replace(made, all_on_host=self.all_on_host)
 
     @cached_property
     def is_contiguous(self) -> bool:

@@ -1,7 +1,6 @@
 """An array filter of Zarr v2 behind a filter that makes bytes: it takes these bytes as a flat array.
 
-numcodecs lets any filter follow any other, and views its input as its own `dtype`. The codec's name is in no
-document; errors have the name of the filter.
+numcodecs lets any filter follow any other, and views its input as its own `dtype`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind
+from gpuzarr.cpu.chunkwise import check_declared
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, MetadataError
 
@@ -21,7 +21,7 @@ from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, MetadataError
 class FlatFilter:
     """`codec`: array->array. `before`, `after`: dtypes, with byte order, of its decoded and encoded bytes."""
 
-    names: ClassVar[tuple[str, ...]] = ("filter of bytes",)
+    names: ClassVar[tuple[str, ...]] = ()  # of an instance: those of the filter
     ids: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[Kind] = "bytes->bytes"
 
@@ -29,14 +29,15 @@ class FlatFilter:
     before: np.dtype[Any]
     after: np.dtype[Any]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", self.codec.names or self.codec.ids)
+
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        if spec.nbytes is None:
-            return spec
-        if spec.nbytes % self.before.itemsize:
+        if spec.nbytes is not None and spec.nbytes % self.before.itemsize:
             raise MetadataError(
                 f"a filter takes elements of {self.before}, and {spec.nbytes} bytes are not a multiple of these"
             )
-        return BytesSpec(self.codec.encoded(self._flat(spec.nbytes)).nbytes)
+        return spec.resized(lambda nbytes: self.codec.encoded(self._flat(nbytes)).nbytes)
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return "a filter that takes bytes as an array is not written for the GPU"
@@ -44,22 +45,18 @@ class FlatFilter:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        try:
-            decoded = [self._decode_one(chunks, i, spec, device) for i in range(len(chunks))]
-        except CodecError as error:
-            error.codec = (self.codec.names or self.codec.ids)[0]
-            raise
-        return _filled(decoded, device, into)
+        return _filled([self._decode_one(chunks, i, spec, device) for i in range(len(chunks))], device, into)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return _filled([self._encode_one(chunks, i, device) for i in range(len(chunks))], device, None)
 
     def _flat(self, nbytes: int) -> ChunkSpec:
-        return ChunkSpec((nbytes // self.before.itemsize,), self.before.newbyteorder("="))
+        return ChunkSpec((-(-nbytes // self.before.itemsize),), self.before.newbyteorder("="))
 
     def _decode_one(self, chunks: EncodedBatch, i: int, spec: BytesSpec, device: Device) -> np.ndarray[Any, Any]:
         elements = _elements(chunks, i, self.after)
         nbytes = elements.size * self.before.itemsize if spec.nbytes is None else spec.nbytes
+        check_declared(nbytes, int(chunks.sizes[i]), spec)
         flat = self._flat(nbytes)
         if spec.nbytes is not None and elements.size != self.codec.encoded(flat).shape[0]:
             raise CodecError(f"{elements.nbytes} bytes do not become {nbytes}", i)

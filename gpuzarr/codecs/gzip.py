@@ -37,7 +37,7 @@ class Gzip:
             raise MetadataError(f"codec 'gzip': level must be -1 to 9, not {self.level!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return _format().why_host(spec)
@@ -60,7 +60,7 @@ class Gzip:
     ) -> EncodedBatch:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
-        return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode)
+        return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode, spec.most)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:

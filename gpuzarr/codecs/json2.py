@@ -42,7 +42,7 @@ class Json2:
             raise MetadataError(f"codec 'json2': unknown encoding {self.encoding!r}") from error
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return BytesSpec(None, allowed=spec.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"

@@ -40,7 +40,7 @@ class Lz4:
             raise MetadataError(f"codec 'lz4': acceleration must be a whole number, not {self.acceleration!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return _format().why_host(spec)
@@ -67,7 +67,7 @@ class Lz4:
 
         if spec.nbytes is None:
             return chunkwise.pack(
-                chunkwise.each("lz4", chunks, lambda chunk: _decode_declared(chunk, decompress)), device
+                chunkwise.each("lz4", chunks, lambda chunk: _decode_declared(chunk, spec, decompress)), device
             )
 
         def fill(chunk: np.ndarray, target: np.ndarray) -> None:
@@ -93,11 +93,12 @@ def _declared(chunk: np.ndarray) -> int:
     return int.from_bytes(chunk[:HEADER].tobytes(), "little", signed=True)
 
 
-def _decode_declared(chunk: np.ndarray, decompress: Callable[..., Any]) -> Any:
+def _decode_declared(chunk: np.ndarray, spec: BytesSpec, decompress: Callable[..., Any]) -> Any:
     """Decode a chunk whose decoded size only its header declares."""
     nbytes = _declared(chunk)
     if not 0 <= nbytes <= _MAX_RATIO * len(chunk):
         raise CodecError(f"the header declares {nbytes} bytes, which {len(chunk)} compressed bytes cannot hold")
+    chunkwise.check_declared(nbytes, len(chunk), spec)
     return decompress(chunk) if nbytes else b""
 
 

@@ -42,7 +42,7 @@ class Lzma:
             raise MetadataError(f"codec 'lzma': a dict_size of more than {_MAX_DICTIONARY_BYTES} bytes")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return "lzma has no GPU decoder"
@@ -50,7 +50,7 @@ class Lzma:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return chunkwise.produced("lzma", chunks, spec.nbytes, device, into, self._decode)
+        return chunkwise.produced("lzma", chunks, spec.nbytes, device, into, self._decode, spec.most)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("lzma", chunks, device, self._encode)

@@ -26,7 +26,7 @@ class MsgPack2:
     raw: bool = False
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return BytesSpec(None, allowed=spec.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind, parse
-from gpuzarr.cpu.chunkwise import MAX_UNKNOWN_BYTES, each, pack
+from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 
@@ -42,8 +41,10 @@ class N5Default:
             raise MetadataError("codec 'n5_default': N5 blocks are big-endian")
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        self._specs(spec)
-        return BytesSpec(None)
+        """A block has at most the size of the chunk."""
+        specs = self._specs(spec)
+        body = self.codecs[-1].encoded(specs[-1]).bound
+        return BytesSpec(None, None if body is None else 4 + 4 * len(spec.shape) + body, spec.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "n5_default is not written for the GPU"
@@ -52,8 +53,7 @@ class N5Default:
         blocks = each("n5_default", chunks, lambda chunk: self._decode(chunk, spec, device))
         batch = np.full((len(chunks), *spec.shape), 0 if spec.fill_value is None else spec.fill_value, spec.dtype)
         for i, block in enumerate(blocks):
-            common = tuple(slice(min(sizes)) for sizes in zip(block.shape, spec.shape, strict=True))
-            batch[i][common] = block[common]
+            batch[i][tuple(map(slice, block.shape))] = block
         return batch
 
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
@@ -79,8 +79,8 @@ class N5Default:
         mode, found, *shape = struct.unpack(f">HH{ndim}I", chunk[:length].tobytes())
         if mode != 0 or found != ndim:
             raise CodecError(f"a block of mode {mode} with {found} axes, expected mode 0 with {ndim}")
-        if prod(shape) * spec.dtype.itemsize > MAX_UNKNOWN_BYTES:
-            raise CodecError(f"a block of shape {tuple(shape)} is too large")
+        if any(size > whole for size, whole in zip(shape, spec.shape, strict=True)):
+            raise CodecError(f"a block of shape {tuple(shape)} is larger than a chunk, which has {spec.shape}")
         body = np.ascontiguousarray(chunk[length:])
         made: Any = EncodedBatch(body, np.zeros(1, np.int64), np.array([len(body)], np.int64))
         specs = self._specs(ChunkSpec(tuple(shape), spec.dtype, spec.fill_value))

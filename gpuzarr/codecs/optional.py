@@ -46,9 +46,10 @@ class Optional:
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
         if spec.dtype.names != ("valid", "value"):
             raise MetadataError(f"codec 'optional' takes elements of data type 'optional', not {spec.dtype}")
-        _specs(self.mask_codecs, ChunkSpec(spec.shape, np.dtype(bool)))
-        _specs(self.data_codecs, ChunkSpec((prod(spec.shape),), spec.dtype["value"]))
-        return BytesSpec(None)
+        mask = _specs(self.mask_codecs, ChunkSpec(spec.shape, np.dtype(bool)))[-1].bound
+        values = ChunkSpec((prod(spec.shape),), spec.dtype["value"], None, spec.allowed)
+        data = _specs(self.data_codecs, values)[-1].bound
+        return BytesSpec(None, None if mask is None or data is None else _HEADER + mask + data, spec.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "optional is not written for the GPU"
@@ -57,7 +58,7 @@ class Optional:
         result = zeros((len(chunks), *spec.shape), spec.dtype)
         for i in range(len(chunks)):
             try:
-                self._decode_one(np.asarray(chunks.on_host(i)), result[i], device)
+                self._decode_one(np.asarray(chunks.on_host(i)), result[i], device, spec.allowed)
             except UnsupportedError:
                 raise
             except (CodecError, MetadataError) as error:
@@ -71,7 +72,7 @@ class Optional:
             encoded_batch.on_host(i)[:] = np.frombuffer(piece, np.uint8)
         return encoded_batch
 
-    def _decode_one(self, raw: np.ndarray[Any, Any], out: np.ndarray[Any, Any], device: Device) -> None:
+    def _decode_one(self, raw: np.ndarray[Any, Any], out: np.ndarray[Any, Any], device: Device, allowed: int) -> None:
         if raw.size < _HEADER:
             raise CodecError(f"{raw.size} bytes are too few for the header")
         mask_size, data_size = (int(size) for size in np.frombuffer(raw[:_HEADER].tobytes(), "<u8"))
@@ -83,7 +84,7 @@ class Optional:
         if count == 0 and data_size:
             raise CodecError(f"{data_size} bytes of data, but no element is present")
         if count:
-            spec = ChunkSpec((count,), out.dtype["value"])
+            spec = ChunkSpec((count,), out.dtype["value"], None, allowed)
             out["value"][out["valid"]] = _decoded(self.data_codecs, data, spec, device)
 
     def _encode_one(self, chunk: np.ndarray[Any, Any], device: Device) -> bytes:

@@ -31,7 +31,7 @@ class Pickle:
     protocol: int = 5
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return BytesSpec(None, allowed=spec.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from gpuzarr.empty_chunk import is_empty
 from gpuzarr.errors import CodecError, MetadataError
 
 EMPTY = 2**64 - 1  # offset and size of a missing inner chunk
+_ROOM = 2  # times the bytes of all inner chunks: some writers leave the old ones where they were
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class ShardingIndexed:
             raise MetadataError(f"inner chunk_shape {self.chunk_shape} has not the {len(spec.shape)} axes of the shard")
         if any(n % c for n, c in zip(spec.shape, self.chunk_shape, strict=True)):
             raise MetadataError(f"inner chunk_shape {self.chunk_shape} does not divide the shard's shape {spec.shape}")
-        self.inner(spec)
-        self.index_bytes(spec)
-        return BytesSpec(None)
+        index, inner = self.index_bytes(spec), self.inner(spec).stored.bound
+        at_most = None if inner is None else index + _ROOM * prod(self.counts(spec)) * inner
+        return BytesSpec(None, at_most, spec.allowed)
 
     def counts(self, spec: ChunkSpec) -> tuple[int, ...]:
         """Inner chunks of a shard along each axis."""
@@ -71,7 +72,7 @@ class ShardingIndexed:
 
     def inner(self, spec: ChunkSpec) -> Chain:
         """The chain of the inner chunks."""
-        return Chain.build(self.codecs, ChunkSpec(self.chunk_shape, spec.dtype, spec.fill_value))
+        return Chain.build(self.codecs, replace(spec, shape=self.chunk_shape))
 
     def _index(self, spec: ChunkSpec) -> Chain:
         return _index_chain(self.index_codecs, self.counts(spec))

@@ -164,7 +164,7 @@ class VlenArray:
 def _any_length(name: str, spec: ChunkSpec, kinds: str) -> BytesSpec:
     if spec.dtype.kind not in kinds:
         raise MetadataError(f"codec {name!r} takes elements of variable length, not {spec.dtype}")
-    return BytesSpec(None)
+    return BytesSpec(None, allowed=spec.allowed)
 
 
 def _is_text(spec: ChunkSpec) -> bool:

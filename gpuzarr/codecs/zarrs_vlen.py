@@ -20,7 +20,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import known, required
 from gpuzarr.codecs import Codec, Kind
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.cpu.chunkwise import MAX_UNKNOWN_BYTES, each, pack
+from gpuzarr.cpu.chunkwise import check_declared, each, pack
 from gpuzarr.cpu.objects import flat
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
@@ -60,14 +60,14 @@ class Vlen:
             raise MetadataError(f"codec 'zarrs.vlen' takes elements of variable length, not {spec.dtype}")
         self._index(spec)
         self._data(1)
-        return BytesSpec(None)
+        return BytesSpec(None, allowed=spec.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no elements of variable length"
 
     def decode(self, chunks: EncodedBatch, spec: ChunkSpec, device: Device, into: Any = None) -> Any:
         index, out = self._index(spec), np.empty((len(chunks), prod(spec.shape)), spec.dtype)
-        rows = each("zarrs.vlen", chunks, lambda chunk: self._decode_one(chunk, index, is_text(spec.dtype)))
+        rows = each("zarrs.vlen", chunks, lambda chunk: self._decode_one(chunk, index, spec))
         for i, row in enumerate(rows):
             for j, element in enumerate(row):  # an array made of bytes objects would lose zeros at their ends
                 out[i, j] = element
@@ -83,17 +83,19 @@ class Vlen:
     def _data(self, nbytes: int) -> Chain:
         return Chain.build(self.data_codecs, ChunkSpec((nbytes,), np.dtype(np.uint8), 0))
 
-    def _decode_one(self, chunk: np.ndarray[Any, Any], index: Chain, text: bool) -> list[Any]:
+    def _decode_one(self, chunk: np.ndarray[Any, Any], index: Chain, spec: ChunkSpec) -> list[Any]:
+        """The elements of one chunk."""
         raw_index, raw_data = self._parts(chunk)
         offsets = _decoded(index, raw_index).astype(np.uint64)
         if (offsets[1:] < offsets[:-1]).any():
             raise CodecError("the offsets of the elements do not rise")
         nbytes = int(offsets[-1])
-        if nbytes > MAX_UNKNOWN_BYTES or (nbytes == 0) != (raw_data.size == 0):
+        check_declared(nbytes, chunk.size, BytesSpec(None, allowed=spec.allowed))
+        if (nbytes == 0) != (raw_data.size == 0):
             raise CodecError(f"the elements have {nbytes} bytes, and {raw_data.size} bytes hold them")
         data = _decoded(self._data(nbytes), raw_data).tobytes() if nbytes else b""
         pieces = (data[begin:end] for begin, end in pairwise(offsets.tolist()))
-        return [str(piece, "utf-8") for piece in pieces] if text else list(pieces)
+        return [str(piece, "utf-8") for piece in pieces] if is_text(spec.dtype) else list(pieces)
 
     def _parts(self, chunk: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The encoded index and the encoded data."""

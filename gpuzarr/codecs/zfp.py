@@ -70,8 +70,7 @@ class Zfp:
             raise UnsupportedError("codec 'zfp': mode 'expert' is not in the package zfpy")
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        _check(spec, "zfp")
-        return BytesSpec(None)
+        return _encoded(spec, "zfp")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "zfp has no GPU decoder"
@@ -117,8 +116,7 @@ class Zfpy:
             object.__setattr__(self, "compression_kwargs", None)
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        _check(spec, "zfpy")
-        return BytesSpec(None)
+        return _encoded(spec, "zfpy")
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "zfp has no GPU decoder"
@@ -139,11 +137,13 @@ class Zfpy:
         return _compressed("zfpy", chunks, spec, device, write_header=True, **{name: getattr(self, name)})
 
 
-def _check(spec: ChunkSpec, codec: str) -> None:
+def _encoded(spec: ChunkSpec, codec: str) -> BytesSpec:
+    """The spec of encoded chunks. MetadataError where zfp does not take these elements."""
     if spec.dtype.kind not in "mM" and spec.dtype.name not in (*_LEAST_BITS, *_SHIFTS, "uint32", "uint64"):
         raise MetadataError(f"codec {codec!r} takes integers, float32 and float64, not {spec.dtype}")
     if len(spec.shape) > 4:
         raise MetadataError(f"codec {codec!r} takes up to 4 axes, not {len(spec.shape)}")
+    return BytesSpec(_max_bytes(_promoted(spec))).compressed()
 
 
 def _promoted(spec: ChunkSpec) -> ChunkSpec:

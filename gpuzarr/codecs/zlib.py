@@ -42,7 +42,7 @@ class Zlib:
             raise MetadataError(f"codec 'zlib': level must be -1 to 9, not {self.level!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return _format().why_host(spec)
@@ -65,7 +65,7 @@ class Zlib:
     ) -> EncodedBatch:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
-        return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode)
+        return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode, spec.most)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:

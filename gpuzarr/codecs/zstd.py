@@ -44,7 +44,7 @@ class Zstd:
             raise MetadataError(f"codec 'zstd': checksum must be true or false, not {self.checksum!r}")
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
-        return BytesSpec(None)
+        return spec.compressed()
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return _format().why_host(spec)
@@ -70,7 +70,7 @@ class Zstd:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
         if spec.nbytes is None:
-            return chunkwise.pack(chunkwise.each("zstd", chunks, _decode_declared), device)
+            return chunkwise.pack(chunkwise.each("zstd", chunks, lambda chunk: _decode_declared(chunk, spec)), device)
         if (decode := decoder()) is None:
             return chunkwise.filled("zstd", chunks, spec.nbytes, device, into, _fill)
         target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
@@ -121,18 +121,20 @@ def _fill(chunk: np.ndarray, target: np.ndarray) -> None:
         raise CodecError(f"decoded to {found} bytes, expected {len(target)}")
 
 
-def _decode_declared(chunk: np.ndarray) -> Any:
-    """Decode a chunk whose size only its frames declare. No memory is allocated beyond what they justify."""
-    frames = walk(chunk.tobytes())
-    if frames.bound > chunkwise.MAX_UNKNOWN_BYTES:
-        raise CodecError(
-            f"the frames may hold {frames.bound} bytes, which is more than a chunk of unknown size may have"
-        )
-    target = np.empty(frames.bound, np.uint8)
-    found = _stream(chunk, target)
+def _decode_declared(chunk: np.ndarray, spec: BytesSpec) -> Any:
+    """Decode a chunk whose size only its frames declare. No memory is allocated beyond what they and `spec` justify."""
+    frames, most = walk(chunk.tobytes()), spec.most(len(chunk))
+    chunkwise.check_declared(frames.nbytes or 0, len(chunk), spec)
+    target = np.empty(min(frames.bound, most), np.uint8)
+    try:
+        found = _stream(chunk, target)
+    except Exception as error:
+        if frames.bound <= most:
+            raise
+        raise chunkwise.too_large(f"the frames may hold {frames.bound} bytes ({error})", most, spec) from error
     if frames.nbytes not in (None, found):
         raise CodecError(f"decoded to {found} bytes, and the frames declare {frames.nbytes}")
-    return target[:found].copy()
+    return target[:found]
 
 
 def _stream(chunk: np.ndarray, target: np.ndarray) -> int:

@@ -17,7 +17,7 @@ Checksum = Callable[[np.ndarray], int]
 
 
 def with_checksum(spec: BytesSpec) -> BytesSpec:
-    return BytesSpec(None if spec.nbytes is None else spec.nbytes + SIZE)
+    return spec.resized(lambda nbytes: nbytes + SIZE)
 
 
 def check_location(location: Any, codec: str) -> None:

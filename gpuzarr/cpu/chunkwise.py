@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import EncodedBatch
+from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 
-MAX_UNKNOWN_BYTES = 2**31 - 1  # of a decoded chunk whose size only the chunk itself declares
-
 Fill = Callable[[np.ndarray, np.ndarray], None]  # fill(stored, target): decode to exactly the target
 Produce = Callable[[np.ndarray, int], Any]  # produce(stored, nbytes): decode to at most `nbytes` bytes
+Most = Callable[[int], int]  # most(stored): bytes that a decoder may make of so many, see BytesSpec
 Decode = Callable[[int, int, int, int], None]  # decode(target, nbytes, source, size): addresses and bytes
 Encode = Callable[[np.ndarray], Any]
 EncodeTo = Callable[[int, int, int, int], int]  # encode(target, capacity, source, nbytes): the encoded bytes
+_VARIES = BytesSpec(None)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,16 @@ def target_batch(chunks: EncodedBatch, nbytes: int, device: Device, into: Encode
 
 
 def produced(
-    name: str, chunks: EncodedBatch, nbytes: int | None, device: Device, into: EncodedBatch | None, produce: Produce
+    name: str,
+    chunks: EncodedBatch,
+    nbytes: int | None,
+    device: Device,
+    into: EncodedBatch | None,
+    produce: Produce,
+    most: Most = _VARIES.most,
 ) -> EncodedBatch:
-    """Decode every chunk by a library that allocates its output; to exactly `nbytes` bytes where they are known."""
+    """Decode every chunk by a library that allocates its output; to exactly `nbytes` bytes where they are known, else
+    to at most `most(bytes of the stored chunk)`."""
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
         made = produce(chunk, len(target))
@@ -79,7 +86,19 @@ def produced(
 
     if nbytes is not None:
         return filled(name, chunks, nbytes, device, into, fill)
-    return pack(each(name, chunks, lambda chunk: produce(chunk, MAX_UNKNOWN_BYTES)), device)
+    return pack(each(name, chunks, lambda chunk: produce(chunk, most(len(chunk)))), device)
+
+
+def check_declared(nbytes: int, stored: int, spec: BytesSpec) -> None:
+    """Raise CodecError if a chunk of `stored` bytes says that it has more bytes than `spec` allows."""
+    if nbytes > spec.most(stored):
+        raise too_large(f"{nbytes} bytes are declared", spec.most(stored), spec)
+
+
+def too_large(problem: str, most: int, spec: BytesSpec) -> CodecError:
+    """The CodecError for a chunk that would become more than `most` bytes, the most that `spec` allows."""
+    raised = "" if spec.bound is not None else "; a larger memory_limit allows more"
+    return CodecError(f"{problem}, and a chunk here has at most {most}{raised}")
 
 
 def encoded(name: str, chunks: EncodedBatch, device: Device, encode: Encode) -> EncodedBatch:

@@ -106,6 +106,7 @@ class BatchPlanner:
 
     `sizes` tells how large chunks are as they are stored; without it a GPU's batches expect the worst. `extents`: the
     shape of the result, if it is contiguous, so that chunks may be decoded straight to their place; else None.
+    `allowed`: bytes that the caller allows chunks of elements of variable length, see `gpuzarr.batch.BytesSpec`.
     """
 
     layout: Layout
@@ -114,6 +115,7 @@ class BatchPlanner:
     all_on_host: str | None = None
     sizes: Sizes | None = None
     extents: Shape | None = None
+    allowed: int = 0
 
     def plan(self, parts: Sequence[Part]) -> BatchPlan:
         """Batches of the parts of a selection. On a CPU a batch is the few chunks that stay in its cache, on a GPU it
@@ -155,4 +157,6 @@ class BatchPlanner:
 
     def _chain(self, shape: Shape) -> Chain:
         chain = self.layout.chain(shape)
+        if self.allowed and chain.spec.nbytes is None:
+            chain = chain.allowing(self.allowed)
         return replace(chain, all_on_host=self.all_on_host) if self.all_on_host and self.device.gpu else chain

@@ -116,7 +116,7 @@ class Batches:
     def load(self, batch: Batch) -> Loaded:
         """Fetch the chunks of a batch into host memory (by GDS: onto the device)."""
         begin, budget = time.perf_counter(), self.budgets[batch.chunk_shape]
-        memory = Memory(self.device, self.gds, max_bytes=budget.stored if self.device.gpu else None)
+        memory = Memory(self.device, self.gds, None, budget.stored if self.device.gpu else budget.limit, budget.chain)
         if budget.chain.is_uncompressed and not self.device.gpu:
             memory = replace(memory, into=self._in_place(batch, budget.chain))
         try:

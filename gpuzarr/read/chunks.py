@@ -84,6 +84,7 @@ class Chunks:
 
     def _decode(self, rows: Sequence[Row], objects: Objects, begin: float) -> None:
         present = [row for row in rows if row[2] != MISSING]
+        self._check_sizes(present)
         reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
         try:
             fill = objects.reader(reads)
@@ -98,6 +99,14 @@ class Chunks:
             for row in rows:
                 if row[2] == MISSING:
                     self._fill_missing(row[3])
+
+    def _check_sizes(self, present: Sequence[Row]) -> None:
+        """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
+        sizes, due = list(map(_BYTES, present)), self.chain.stored_size
+        if sizes and (min(sizes) < due.least or max(sizes) > due.most):
+            wrong = due.wrong(np.array(sizes))
+            assert wrong is not None and wrong.index is not None
+            raise self._blamed(wrong, present[wrong.index][3]) from wrong
 
     def _decode_some(self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, left: Iterator[int]) -> None:
         """Do the part of one thread: read, decode and place the chunks whose numbers `left` gives."""
@@ -125,7 +134,7 @@ class Chunks:
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
         """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
         if self.chain.is_uncompressed:
-            return self._uncompressed_fetcher(sizes, fill)
+            return self._uncompressed_fetcher(fill)
         decode, stored = self.chain.chunk_decoder(), memoryview(self.device.empty(max(sizes)))
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
@@ -137,17 +146,11 @@ class Chunks:
 
         return fetch
 
-    def _uncompressed_fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+    def _uncompressed_fetcher(self, fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
         itemsize = self.chain.spec.dtype.itemsize
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
-            first, last = chunk[4] * itemsize, (chunk[5] + 1) * itemsize
-            if sizes[i] == last - first:
-                fill(i, memoryview(target.reshape(-1).view(np.uint8))[first:last])
-            else:  # a chunk of a wrong size: the decoder says so
-                data = memoryview(bytearray(sizes[i]))
-                fill(i, data)
-                self.chain.chunk_decoder()(data, target, chunk[4], chunk[5])
+            fill(i, memoryview(target.reshape(-1).view(np.uint8))[chunk[4] * itemsize : (chunk[5] + 1) * itemsize])
             return perf_counter()
 
         return fetch
@@ -167,8 +170,8 @@ class Chunks:
 
     def _wanted(self, size: int, chunk: Chunk) -> tuple[int, int]:
         """Offset in the stored chunk and bytes that are read: of an uncompressed one only what is wanted."""
-        if not self.chain.is_uncompressed or size != self.chain.spec.nbytes:
-            return 0, size  # of a wrong size: it is read, for its decoder to say so
+        if not self.chain.is_uncompressed:
+            return 0, size
         itemsize = self.chain.spec.dtype.itemsize
         return chunk[4] * itemsize, (chunk[5] + 1 - chunk[4]) * itemsize
 

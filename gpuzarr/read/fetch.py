@@ -62,13 +62,14 @@ class Memory:
     """Where fetched chunks go: pinned memory of the device; or, `to_device`, memory on it.
 
     `into`: where each chunk goes if all are present and have the sizes that `into` says. `max_bytes`: what several
-    chunks may take; None: anything.
+    chunks may take; None: anything. `chain`: of the chunks, whose stored sizes are checked before they are read.
     """
 
     device: Device
     to_device: bool = False
     into: EncodedBatch | None = None
     max_bytes: int | None = None
+    chain: Chain | None = None
 
     def allows(self, requests: Requests) -> bool:
         several = len(requests.wanted) > 1
@@ -118,6 +119,9 @@ def _fetched(
         if np.count_nonzero(present) < len(present):
             located = located.take(np.flatnonzero(present))
         requests = objects.requests(located.ranges)
+        if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
+            wrong.index = int(np.flatnonzero(present)[wrong.index])
+            raise wrong
         if not memory.allows(requests):
             return None
         return _present_only(_read(objects, requests, memory), present)

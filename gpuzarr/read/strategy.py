@@ -113,7 +113,7 @@ def choose(source: Source, selection: Outer | Points, contiguous: bool, device: 
             _posix(planned.io, options, device)
         return planned
     extents = None if not contiguous else () if isinstance(selection, Points) else selection.full_shape
-    planner = BatchPlanner(source.layout, device, limit)
+    planner = BatchPlanner(source.layout, device, limit, allowed=options.memory_limit or 0)
     if device.gpu:
         why = "validate='host' was asked for" if options.validate == "host" else None
         sizes = estimate.sizes(source.locator, source.store)

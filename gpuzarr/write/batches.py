@@ -70,7 +70,8 @@ class Batches:
         chain, begin = self.assignment.target.layout.chain(batch.chunk_shape), time.perf_counter()
         if batch.is_covered:
             return Loaded(batch, chain)
-        fetched = cast(Fetched, fetch(self.assignment.source, batch.coords, Memory(self.assignment.device)))
+        memory = Memory(self.assignment.device, chain=chain)
+        fetched = cast(Fetched, fetch(self.assignment.source, batch.coords, memory))
         self.assignment.trace.count(old=int(fetched.encoded.sizes.sum()))
         self.assignment.trace.add_time("load", begin, time.perf_counter())
         return Loaded(batch, chain, fetched.encoded, fetched.present)
