@@ -10,14 +10,18 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
 from gpuzarr.batch import BytesSpec, ChunkSpec
+from gpuzarr.checks import shown
 from gpuzarr.codecs.contract import Codec, Kind, WarmsUp
 from gpuzarr.errors import MetadataError, UnsupportedError
 
+MAX_DEPTH = 16  # of lists of codecs in codecs, as of shards in shards
+_depth: ContextVar[int] = ContextVar("gpuzarr.codecs.depth", default=0)
 _ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_to_bytes|bytes_to_bytes)/)")
 
 
@@ -73,14 +77,16 @@ def find(name: str, configuration: dict[str, Any], zarr_format: int = 3) -> Code
     if codec is None and zarr_format == 3:
         codec = _of_zarrs(name)
     if codec is None:
-        raise UnsupportedError(f"unknown codec {name!r} with configuration {configuration}")
+        raise UnsupportedError(f"unknown codec {name!r} with configuration {shown(configuration)}")
     try:
         parse = getattr(codec, f"from_v{zarr_format}", None)
         return parse(configuration) if parse else codec(**configuration)
     except MetadataError:
         raise
     except (TypeError, ValueError, KeyError) as error:
-        raise MetadataError(f"codec {name!r} does not take the configuration {configuration}: {error}") from error
+        raise MetadataError(
+            f"codec {name!r} does not take the configuration {shown(configuration)}: {error}"
+        ) from error
 
 
 def _of_zarrs(name: str) -> type | None:
@@ -92,23 +98,29 @@ def _of_zarrs(name: str) -> type | None:
 def parse(document: Any) -> tuple[Codec, ...]:
     """Parse a v3 `codecs` list, whose members are names, or objects with `name` and optionally `configuration`.
 
-    MetadataError for a malformed list; errors of `find`.
+    MetadataError for a malformed list; errors of `find`. UnsupportedError for lists in codecs in lists, too deep.
     """
     if not isinstance(document, list | tuple):
-        raise MetadataError(f"codecs must be a list, not {document!r}")
-    return tuple(_parse_one(member) for member in document)
+        raise MetadataError(f"codecs must be a list, not {shown(document)}")
+    if (depth := _depth.get()) >= MAX_DEPTH:
+        raise UnsupportedError(f"codecs in codecs, more than {MAX_DEPTH} levels deep")
+    token = _depth.set(depth + 1)
+    try:
+        return tuple(_parse_one(member) for member in document)
+    finally:
+        _depth.reset(token)
 
 
 def _parse_one(member: Any) -> Codec:
     member = {"name": member} if isinstance(member, str) else member
     if not isinstance(member, dict) or not isinstance(member.get("name"), str):
-        raise MetadataError(f"a codec must be a name or an object with a name, not {member!r}")
+        raise MetadataError(f"a codec must be a name or an object with a name, not {shown(member)}")
     unknown = set(member) - {"name", "configuration", "must_understand"}
     if unknown:
         raise MetadataError(f"codec {member['name']!r} has unknown members {sorted(unknown)}")
     configuration = member.get("configuration") or {}
     if not isinstance(configuration, dict):
-        raise MetadataError(f"configuration of codec {member['name']!r} must be an object, not {configuration!r}")
+        raise MetadataError(f"configuration of codec {member['name']!r} must be an object, not {shown(configuration)}")
     return find(member["name"], configuration)
 
 

@@ -22,7 +22,7 @@ from gpuzarr.cpu.blosc_snappy import decode_snappy
 from gpuzarr.cpu.chunkwise import Decode, Encoder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
-from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, cut_out, parse_headers
+from gpuzarr.formats.blosc_frame import HEADER, MAX_SMALL_BYTES, MIN_BLOCK_BYTES, SNAPPY, cut_out, parse_headers
 from gpuzarr.formats.blosc_shape import FrameShape, frame_shape
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
@@ -201,6 +201,8 @@ def _is_common(data: Any, start: int, size: int, nbytes: int) -> bool:
     """Whether the header of the chunk of `size` bytes at `start` is that common case."""
     version, lz_version, flags, typesize, decoded, blocksize, stored = _HEADER.unpack_from(data, start)
     if version != 2 or lz_version != 1 or flags & 8 or flags >> 5 in (SNAPPY, 5, 6, 7) or not typesize:
+        return False
+    if blocksize < MIN_BLOCK_BYTES and nbytes > MAX_SMALL_BYTES:
         return False
     return bool(decoded == nbytes and stored == size and 0 < blocksize <= nbytes and not blocksize % typesize)
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
+from gpuzarr.checks import shown
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
 from gpuzarr.cpu.objects import document, flat, row, stacked
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import CodecError, MetadataError
+from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
+
+# Encodings that take time in proportion to the text, by the names that Python has for them. (Of the others "punycode"
+# and "idna" take its square.)
+_LINEAR = re.compile(
+    r"utf-(8(-sig)?|(16|32)(-[bl]e)?)|ascii|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|euc_\w+|gbk|gb18030|big5|shift_jis"
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,11 @@ class Json2:
 
     def __post_init__(self) -> None:
         try:
-            codecs.lookup(self.encoding)
-        except (LookupError, TypeError) as error:
-            raise MetadataError(f"codec 'json2': unknown encoding {self.encoding!r}") from error
+            found = codecs.lookup(self.encoding)
+        except (LookupError, TypeError, ValueError) as error:
+            raise MetadataError(f"codec 'json2': unknown encoding {shown(self.encoding)}") from error
+        if not _LINEAR.fullmatch(found.name):
+            raise UnsupportedError(f"codec 'json2': the encoding {shown(self.encoding)} is not supported")
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
         return BytesSpec(None, allowed=spec.allowed)

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from gpuzarr.batch import ChunkSpec
+from gpuzarr.checks import INT64_MAX, NDIM_MAX, shown
 from gpuzarr.codecs import Kind
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
@@ -24,14 +25,21 @@ class Reshape:
 
     def __post_init__(self) -> None:
         if not isinstance(self.shape, list | tuple):
-            raise MetadataError(f"codec 'reshape': shape must be a list, not {self.shape!r}")
+            raise MetadataError(f"codec 'reshape': shape must be a list, not {shown(self.shape)}")
+        if len(self.shape) > NDIM_MAX:
+            raise MetadataError(
+                f"codec 'reshape': a shape of {len(self.shape)} axes, and at most {NDIM_MAX} are possible"
+            )
         shape = tuple(tuple(item) if isinstance(item, list) else item for item in self.shape)
         object.__setattr__(self, "shape", shape)
         axes = [axis for item in shape if isinstance(item, tuple) for axis in item]
         sizes = [item for item in shape if not isinstance(item, tuple)]
-        bad = any(type(size) is not int or (size < 1 and size != -1) for size in sizes) or sizes.count(-1) > 1
+        bad = (
+            any(type(size) is not int or not (1 <= size <= INT64_MAX or size == -1) for size in sizes)
+            or sizes.count(-1) > 1
+        )
         if bad or any(type(axis) is not int or axis < 0 for axis in axes) or axes != sorted(set(axes)):
-            raise MetadataError(f"codec 'reshape': shape {self.shape!r} is none")
+            raise MetadataError(f"codec 'reshape': shape {shown(self.shape)} is none")
 
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
         return ChunkSpec(self._shape(spec.shape), spec.dtype, spec.fill_value)

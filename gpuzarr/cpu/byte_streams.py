@@ -9,6 +9,8 @@ import numpy as np
 
 from gpuzarr.errors import CodecError
 
+_FIRST_PIECE_BYTES = 512  # of a stream behind another one; each further piece is twice as long
+
 
 def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int, several: bool = True) -> bytes:
     """Decompress all streams in `data` (`several`), or the only one, to at most `nbytes` bytes.
@@ -16,17 +18,39 @@ def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int,
     `decompressor()` makes an object of `bz2`, `lzma`, `zlib` or ISA-L. CodecError for a stream that is cut short, for
     more bytes, and for trailing bytes; the library's error for a damaged stream.
     """
-    parts, size, rest = [], 0, data
-    while True:
-        stream = decompressor()
-        parts.append(stream.decompress(rest, nbytes - size + 1))
-        size += len(parts[-1])
-        if size > nbytes:
-            raise CodecError(f"decodes to more than {nbytes} bytes")
-        if not stream.eof:
-            raise CodecError("the stream is cut short")
-        rest = stream.unused_data
-        if not rest:
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-        if not several:
-            raise CodecError(f"{len(rest)} bytes follow the stream")
+    stream = decompressor()
+    made: bytes = stream.decompress(data, nbytes + 1)
+    if len(made) > nbytes:
+        raise _too_long(nbytes)
+    if not stream.eof:
+        raise CodecError("the stream is cut short")
+    rest = len(stream.unused_data)
+    if rest and not several:
+        raise CodecError(f"{rest} bytes follow the stream")
+    return _all(made, decompressor, data, len(data) - rest, nbytes) if rest else made
+
+
+def _all(first: bytes, decompressor: Callable[[], Any], data: np.ndarray, at: int, nbytes: int) -> bytes:
+    """Decompress the streams from byte `at` on; all bytes, at most `nbytes`, with those of the `first` stream.
+
+    They get their input in pieces, because a decompressor copies what follows its stream: of many streams that were
+    given all of it, the time would be quadratic.
+    """
+    parts, left = [first], nbytes - len(first)
+    while at < len(data):
+        stream, length = decompressor(), _FIRST_PIECE_BYTES
+        while not stream.eof:
+            if at >= len(data):
+                raise CodecError("the stream is cut short")
+            piece = data[at : at + length]
+            parts.append(stream.decompress(piece, left + 1))
+            left -= len(parts[-1])
+            if left < 0:
+                raise _too_long(nbytes)
+            at, length = at + len(piece), 2 * length
+        at -= len(stream.unused_data)
+    return b"".join(parts)
+
+
+def _too_long(nbytes: int) -> CodecError:
+    return CodecError(f"decodes to more than {nbytes} bytes")

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec
+from gpuzarr.checks import shown
 from gpuzarr.errors import MetadataError
+
+_MAX_DTYPE_LENGTH = 64  # characters: NumPy takes lists of dtypes, too, which no codec has
 
 
 def native(batch: Any) -> Any:
@@ -33,12 +36,12 @@ def viewed(batch: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
 
 def numpy_dtype(text: Any, codec: str) -> np.dtype:
     """Parse a dtype in a configuration, as "<i4" or "int32", with its byte order. MetadataError if it is none."""
-    if not isinstance(text, str | np.dtype):
-        raise MetadataError(f"codec {codec!r}: {text!r} is not a dtype")
+    if not isinstance(text, str | np.dtype) or (isinstance(text, str) and len(text) > _MAX_DTYPE_LENGTH):
+        raise MetadataError(f"codec {codec!r}: {shown(text)} is not a dtype")
     try:
         dtype = np.dtype(text)
-    except TypeError as error:
-        raise MetadataError(f"codec {codec!r}: {text!r} is not a dtype") from error
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise MetadataError(f"codec {codec!r}: {shown(text)} is not a dtype") from error
     return dtype
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec
+from gpuzarr.checks import INT64_MAX, NDIM_MAX, shown
 from gpuzarr.errors import CodecError
 
 
@@ -20,8 +21,10 @@ def row(document: Any, spec: ChunkSpec) -> np.ndarray:
     if not isinstance(document, list) or len(document) < 2:
         raise CodecError("the document is no list of elements, dtype and shape")
     shape = document[-1]
-    if not isinstance(shape, list | tuple) or not all(type(size) is int and size >= 0 for size in shape):
-        raise CodecError(f"the document has no shape, but {shape!r}")
+    if not isinstance(shape, list | tuple) or len(shape) > NDIM_MAX:
+        raise CodecError(f"the document has no shape, but {shown(shape)}")
+    if not all(type(size) is int and 0 <= size <= INT64_MAX for size in shape):
+        raise CodecError(f"the document has no shape, but {shown(shape)}")
     if prod(shape) != count:
         raise CodecError(f"{prod(shape)} elements, expected {count}")
     items = document[:-2]

@@ -19,6 +19,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import CodecError
 
 HEADER = 16
+MIN_BLOCK_BYTES, MAX_SMALL_BYTES = 32, 255  # c-blosc's blocks have 65 bytes and more, unless the chunk is small
 CODECS = ("blosclz", "lz4", "snappy", "zlib", "zstd")
 BLOSCLZ, LZ4, SNAPPY, ZLIB, ZSTD = range(5)
 NO_SHUFFLE, BYTE_SHUFFLE, BIT_SHUFFLE = range(3)
@@ -162,7 +163,8 @@ def parse_headers(encoded: EncodedBatch, expected_nbytes: int | None) -> Headers
     copied = (flags & _COPIED != 0) | empty
     _refuse((nbytes < 0) | ((typesize == 0) & ~empty), "blosc: bad decoded size or typesize")
     most = np.minimum(nbytes, _MAX_BLOCK)
-    _refuse(((blocksize <= 0) | (blocksize > most)) & ~empty, "blosc: bad block size")
+    small = (blocksize < MIN_BLOCK_BYTES) & (nbytes > MAX_SMALL_BYTES)
+    _refuse(((blocksize <= 0) | (blocksize > most) | small) & ~empty, "blosc: bad block size")
     _refuse(copied & ~empty & (stored != nbytes + HEADER), "blosc: a copied chunk of a wrong size")
     codec = flags >> 5
     _refuse(~copied & ((codec > ZSTD) | (version_codec != 1)), "blosc: unknown inner codec")

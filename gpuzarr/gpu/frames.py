@@ -11,6 +11,7 @@ import numpy as np
 
 _ZSTD_MAGIC = 0xFD2FB528
 _ZSTD_BLOCK = 128 << 10  # bytes of a block, at most
+_MIN_BLOCK, _SPARE_BLOCKS = 1 << 10, 64  # bytes of blocks, on average, and blocks more; the host walks through others
 _DICTIONARY = np.array([0, 1, 2, 4])  # bytes of the dictionary id
 _EMPTY_BLOCKS = (0x0003, 0x0001)  # of deflate: the first bytes of a last block of no bytes, fixed codes or stored
 _CONTENT = np.array([0, 2, 4, 8])  # bytes of the content size
@@ -35,7 +36,8 @@ def zstd_frames(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray, nbytes:
     at = starts + 5 + (1 - single) + _DICTIONARY[flags & 3]
     good = (sizes >= 9) & (bytes_at(data, starts, 4) == _ZSTD_MAGIC) & (flags & 0b1111 == 0)
     good &= _content_size(data, at, content) == nbytes
-    return np.asarray(good & _blocks_fit(data, at + content, starts + sizes, good))
+    most = _SPARE_BLOCKS + int(np.max(nbytes, initial=0)) // _MIN_BLOCK
+    return np.asarray(good & _blocks_fit(data, at + content, starts + sizes, good, most))
 
 
 def _content_size(data: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -46,12 +48,12 @@ def _content_size(data: np.ndarray, at: np.ndarray, width: np.ndarray) -> np.nda
     return said
 
 
-def _blocks_fit(data: np.ndarray, at: np.ndarray, ends: np.ndarray, walk: np.ndarray) -> np.ndarray:
-    """Mask of the streams whose chain of blocks from `at` ends with the stream."""
+def _blocks_fit(data: np.ndarray, at: np.ndarray, ends: np.ndarray, walk: np.ndarray, most: int) -> np.ndarray:
+    """Mask of the streams whose chain of blocks from `at` ends with the stream, after at most `most` blocks."""
     fit = np.zeros(len(at), bool)
     live = np.flatnonzero(walk)
     place = at[live]
-    while len(live):
+    while len(live) and (most := most - 1) >= 0:
         header = bytes_at(data, place, 3)
         last, kind, size = header & 1, header >> 1 & 3, header >> 3
         after = place + 3 + np.where(kind == 1, 1, size)

@@ -15,12 +15,13 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.errors import CHUNK_FAULTS, RangeError
+from gpuzarr.errors import CHUNK_FAULTS, CodecError, RangeError
 from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
+from gpuzarr.indexing.shard_indexes import CODEC_NAME
 from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.stores.contract import Objects, Sink
-from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.write.plan import Group
 from gpuzarr.write.strategy import chunks_within
 from gpuzarr.write.target import Target
@@ -107,6 +108,7 @@ class Shard:
         self._table[numbers] = EMPTY
         located = source.locator.locate(route, objects, {})
         present = np.flatnonzero(located.present)
+        _check_disjoint(located.ranges, present)
         ends = np.cumsum(located.ranges.sizes[present])
         for piece in np.split(present, np.flatnonzero(np.diff(ends // MAX_COPIED_BYTES)) + 1):
             if len(piece):
@@ -173,6 +175,16 @@ def complete(shards: Sequence[Shard]) -> None:
         finally:
             for shard in shards:
                 shard.abort()
+
+
+def _check_disjoint(ranges: Ranges, which: np.ndarray) -> None:
+    """Raise CodecError if some of these ranges of a shard overlap: then the copies of all could be larger than it."""
+    begins, ends = ranges.offsets[which], ranges.offsets[which] + ranges.sizes[which]
+    order = np.lexsort((ends, begins))
+    overlaps = begins[order][1:] < np.maximum.accumulate(ends[order])[:-1]
+    if overlaps.any():
+        index = int(which[order[1:][np.argmax(overlaps)]])
+        raise CodecError("the shard index puts two inner chunks at the same bytes", index, CODEC_NAME)
 
 
 def _in_a_row(encoded: EncodedBatch) -> bool:
