@@ -45,13 +45,13 @@ class BytesSpec:
     """A chunk on the decoded side of a bytes->bytes codec: `nbytes` bytes, None where this varies.
 
     Where it varies, a chunk has at most `at_most` bytes, and no decoder makes more of it. None: elements are of
-    variable length, and metadata says nothing; then `most` is a limit, or `allowed`, which the caller chooses, if that
-    is more.
+    variable length, and metadata says nothing; then `most` is a limit. `allowed`: bytes that the caller allows chunks
+    of elements of variable length, where the limit is less; None where elements are of no variable length.
     """
 
     nbytes: int | None
     at_most: int | None = None
-    allowed: int = 0
+    allowed: int | None = None
 
     @property
     def bound(self) -> int | None:
@@ -62,7 +62,7 @@ class BytesSpec:
         """The most bytes that a decoder may make of a chunk of `stored` bytes."""
         if (bound := self.bound) is not None:
             return bound
-        return max(min(max(MAX_VARIABLE_BYTES, MAX_VARIABLE_RATIO * stored), MAX_UNKNOWN_BYTES), self.allowed)
+        return max(min(max(MAX_VARIABLE_BYTES, MAX_VARIABLE_RATIO * stored), MAX_UNKNOWN_BYTES), self.allowed or 0)
 
     def resized(self, change: Callable[[int], int]) -> BytesSpec:
         """The spec after a codec that makes `change(n)` bytes of n bytes."""

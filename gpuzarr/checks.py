@@ -11,6 +11,7 @@ from gpuzarr.errors import MetadataError, UnsupportedError
 
 INT64_MAX = 2**63 - 1
 NDIM_MAX = 64  # NumPy's
+MAX_DOCUMENT_BYTES = 1 << 28  # of metadata, which takes about 4 s and 4 GiB to parse; a node has about 1 KiB
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80

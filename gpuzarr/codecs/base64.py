@@ -29,7 +29,7 @@ class Base64:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return chunkwise.produced("base64", chunks, spec.nbytes, device, into, _decode, spec.most)
+        return chunkwise.produced("base64", chunks, spec.nbytes, device, into, _decode, spec)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("base64", chunks, device, lambda chunk: binascii.b2a_base64(chunk, newline=False))

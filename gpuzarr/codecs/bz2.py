@@ -37,7 +37,7 @@ class Bz2:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return chunkwise.produced("bz2", chunks, spec.nbytes, device, into, _decode, spec.most)
+        return chunkwise.produced("bz2", chunks, spec.nbytes, device, into, _decode, spec)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("bz2", chunks, device, lambda chunk: _bz2.compress(memoryview(chunk), self.level))

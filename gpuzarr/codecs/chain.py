@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -44,16 +44,17 @@ class MemoryOrder:
 
 @dataclass(frozen=True)
 class Chain:
-    """Codecs with the specs between them, in encode order."""
+    """Codecs with the specs between them, in encode order. `stored`: of chunks as encoders store them."""
 
     spec: ChunkSpec
     steps: tuple[Step, ...]
+    stored: BytesSpec
     all_on_host: str | None = None  # why the host decodes all steps, where it was asked to
 
     @classmethod
     def build(cls, codecs: Iterable[Codec], spec: ChunkSpec) -> Chain:
         """Make a chain. MetadataError where the codecs do not follow each other, or do not fit the chunks."""
-        steps, at, side = [], spec, "array"
+        steps, side, at = [], "array", cast(Any, spec)
         if len(codecs := tuple(codecs)) > MAX_CODECS:
             raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
         for codec in codecs:
@@ -64,14 +65,7 @@ class Chain:
             at, side = codec.encoded(at), _AFTER[codec.kind]
         if side != "bytes":
             raise MetadataError("the codecs have none that makes bytes of an array")
-        return cls(spec, tuple(steps))
-
-    @cached_property
-    def stored(self) -> BytesSpec:
-        """The spec of a chunk as it is stored, by what encoders make."""
-        last = self.steps[-1]
-        found: BytesSpec = last.codec.encoded(last.spec)
-        return found
+        return cls(spec, tuple(steps), at)
 
     @cached_property
     def stored_size(self) -> StoredSize:
@@ -275,7 +269,8 @@ class Chain:
             return self, encoded_batch
         done = self._decode_on_threads(encoded_batch, self.steps[-1:])
         starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
-        return replace(self, steps=self.steps[:-1]), EncodedBatch(encoded_batch.data, starts, sizes, encoded_batch.host)
+        chain = replace(self, steps=self.steps[:-1], stored=self.steps[-1].spec)
+        return chain, EncodedBatch(encoded_batch.data, starts, sizes, encoded_batch.host)
 
 
 def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:

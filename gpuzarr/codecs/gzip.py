@@ -60,7 +60,7 @@ class Gzip:
     ) -> EncodedBatch:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
-        return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode, spec.most)
+        return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode, spec)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:

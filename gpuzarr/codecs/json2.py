@@ -14,7 +14,7 @@ from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.objects import document, flat, row, stacked
+from gpuzarr.cpu.objects import document, flat, of_documents, row, stacked
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
 
@@ -52,7 +52,7 @@ class Json2:
             raise UnsupportedError(f"codec 'json2': the encoding {shown(self.encoding)} is not supported")
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        return BytesSpec(None, allowed=spec.allowed)
+        return of_documents(spec)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"

@@ -50,7 +50,7 @@ class Lzma:
     def decode(
         self, chunks: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None = None
     ) -> EncodedBatch:
-        return chunkwise.produced("lzma", chunks, spec.nbytes, device, into, self._decode, spec.most)
+        return chunkwise.produced("lzma", chunks, spec.nbytes, device, into, self._decode, spec)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         return chunkwise.encoded("lzma", chunks, device, self._encode)

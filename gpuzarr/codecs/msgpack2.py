@@ -10,7 +10,7 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.objects import document, flat, row, stacked
+from gpuzarr.cpu.objects import document, flat, of_documents, row, stacked
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import UnsupportedError
 
@@ -26,7 +26,7 @@ class MsgPack2:
     raw: bool = False
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        return BytesSpec(None, allowed=spec.allowed)
+        return of_documents(spec)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"

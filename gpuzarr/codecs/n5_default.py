@@ -43,8 +43,8 @@ class N5Default:
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
         """A block has at most the size of the chunk."""
         specs = self._specs(spec)
-        body = self.codecs[-1].encoded(specs[-1]).bound
-        return BytesSpec(None, None if body is None else 4 + 4 * len(spec.shape) + body, spec.allowed)
+        body: BytesSpec = self.codecs[-1].encoded(specs[-1])
+        return BytesSpec(None, None if body.bound is None else 4 + 4 * len(spec.shape) + body.bound, body.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "n5_default is not written for the GPU"

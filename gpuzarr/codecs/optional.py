@@ -48,8 +48,9 @@ class Optional:
             raise MetadataError(f"codec 'optional' takes elements of data type 'optional', not {spec.dtype}")
         mask = _specs(self.mask_codecs, ChunkSpec(spec.shape, np.dtype(bool)))[-1].bound
         values = ChunkSpec((prod(spec.shape),), spec.dtype["value"], None, spec.allowed)
-        data = _specs(self.data_codecs, values)[-1].bound
-        return BytesSpec(None, None if mask is None or data is None else _HEADER + mask + data, spec.allowed)
+        data = _specs(self.data_codecs, values)[-1]
+        at_most = None if mask is None or data.bound is None else _HEADER + mask + data.bound
+        return BytesSpec(None, at_most, data.allowed)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "optional is not written for the GPU"

@@ -15,7 +15,7 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu.chunkwise import each, pack
-from gpuzarr.cpu.objects import flat, stacked
+from gpuzarr.cpu.objects import flat, of_documents, stacked
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 
@@ -31,7 +31,7 @@ class Pickle:
     protocol: int = 5
 
     def encoded(self, spec: ChunkSpec) -> BytesSpec:
-        return BytesSpec(None, allowed=spec.allowed)
+        return of_documents(spec)
 
     def why_host(self, spec: ChunkSpec) -> str | None:
         return "a GPU has no Python objects"

@@ -62,9 +62,9 @@ class ShardingIndexed:
             raise MetadataError(f"inner chunk_shape {self.chunk_shape} has not the {len(spec.shape)} axes of the shard")
         if any(n % c for n, c in zip(spec.shape, self.chunk_shape, strict=True)):
             raise MetadataError(f"inner chunk_shape {self.chunk_shape} does not divide the shard's shape {spec.shape}")
-        index, inner = self.index_bytes(spec), self.inner(spec).stored.bound
-        at_most = None if inner is None else index + _ROOM * prod(self.counts(spec)) * inner
-        return BytesSpec(None, at_most, spec.allowed)
+        index, inner = self.index_bytes(spec), self.inner(spec).stored
+        at_most = None if inner.bound is None else index + _ROOM * prod(self.counts(spec)) * inner.bound
+        return BytesSpec(None, at_most, inner.allowed)
 
     def counts(self, spec: ChunkSpec) -> tuple[int, ...]:
         """Inner chunks of a shard along each axis."""
@@ -80,10 +80,10 @@ class ShardingIndexed:
     def index_bytes(self, spec: ChunkSpec) -> int:
         """Bytes of the encoded index. MetadataError where its codecs make that vary, or too large."""
         chain = self._index(spec)
-        last = chain.steps[-1]
-        nbytes = last.codec.encoded(last.spec).nbytes
+        nbytes = chain.stored.nbytes
         if nbytes is None:
-            raise MetadataError(f"index_codecs of sharding_indexed must make a fixed size; {last.name!r} does not")
+            name = chain.steps[-1].name
+            raise MetadataError(f"index_codecs of sharding_indexed must make a fixed size; {name!r} does not")
         if nbytes > 1 << 31:
             raise MetadataError(f"the index of a shard would take {nbytes} bytes")
         return int(nbytes)

@@ -26,7 +26,7 @@ class StoredSize:
         if spec.nbytes is not None:
             return cls(codec, spec.nbytes, spec.nbytes)
         if spec.at_most is None:
-            return cls(codec, 0, max(MAX_UNKNOWN_BYTES, spec.allowed))
+            return cls(codec, 0, max(MAX_UNKNOWN_BYTES, spec.allowed or 0))
         return cls(codec, 0, PADDING_RATIO * spec.at_most + PADDING_BYTES)
 
     def wrong(self, sizes: np.ndarray) -> CodecError | None:

@@ -65,7 +65,7 @@ class Zlib:
     ) -> EncodedBatch:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
-        return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode, spec.most)
+        return chunkwise.produced("zlib", chunks, spec.nbytes, device, into, _decode, spec)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:

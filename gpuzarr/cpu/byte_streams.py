@@ -12,6 +12,10 @@ from gpuzarr.errors import CodecError
 _FIRST_PIECE_BYTES = 512  # of a stream behind another one; each further piece is twice as long
 
 
+class TooLongError(CodecError):
+    """Streams hold more bytes than they may."""
+
+
 def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int, several: bool = True) -> bytes:
     """Decompress all streams in `data` (`several`), or the only one, to at most `nbytes` bytes.
 
@@ -52,5 +56,5 @@ def _all(first: bytes, decompressor: Callable[[], Any], data: np.ndarray, at: in
     return b"".join(parts)
 
 
-def _too_long(nbytes: int) -> CodecError:
-    return CodecError(f"decodes to more than {nbytes} bytes")
+def _too_long(nbytes: int) -> TooLongError:
+    return TooLongError(f"decodes to more than {nbytes} bytes")

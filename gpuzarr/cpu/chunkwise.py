@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.cpu.byte_streams import TooLongError
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 
 Fill = Callable[[np.ndarray, np.ndarray], None]  # fill(stored, target): decode to exactly the target
 Produce = Callable[[np.ndarray, int], Any]  # produce(stored, nbytes): decode to at most `nbytes` bytes
-Most = Callable[[int], int]  # most(stored): bytes that a decoder may make of so many, see BytesSpec
 Decode = Callable[[int, int, int, int], None]  # decode(target, nbytes, source, size): addresses and bytes
 Encode = Callable[[np.ndarray], Any]
 EncodeTo = Callable[[int, int, int, int], int]  # encode(target, capacity, source, nbytes): the encoded bytes
@@ -73,10 +73,10 @@ def produced(
     device: Device,
     into: EncodedBatch | None,
     produce: Produce,
-    most: Most = _VARIES.most,
+    varies: BytesSpec = _VARIES,
 ) -> EncodedBatch:
     """Decode every chunk by a library that allocates its output; to exactly `nbytes` bytes where they are known, else
-    to at most `most(bytes of the stored chunk)`."""
+    to as many as `varies` allows."""
 
     def fill(chunk: np.ndarray, target: np.ndarray) -> None:
         made = produce(chunk, len(target))
@@ -86,7 +86,14 @@ def produced(
 
     if nbytes is not None:
         return filled(name, chunks, nbytes, device, into, fill)
-    return pack(each(name, chunks, lambda chunk: produce(chunk, most(len(chunk)))), device)
+
+    def make(chunk: np.ndarray) -> Any:
+        try:
+            return produce(chunk, varies.most(len(chunk)))
+        except TooLongError as error:
+            raise too_large(str(error), varies.most(len(chunk)), varies) from error
+
+    return pack(each(name, chunks, make), device)
 
 
 def check_declared(nbytes: int, stored: int, spec: BytesSpec) -> None:
@@ -97,7 +104,7 @@ def check_declared(nbytes: int, stored: int, spec: BytesSpec) -> None:
 
 def too_large(problem: str, most: int, spec: BytesSpec) -> CodecError:
     """The CodecError for a chunk that would become more than `most` bytes, the most that `spec` allows."""
-    raised = "" if spec.bound is not None else "; a larger memory_limit allows more"
+    raised = "" if spec.allowed is None else "; a larger memory_limit allows more"
     return CodecError(f"{problem}, and a chunk here has at most {most}{raised}")
 
 

@@ -1,4 +1,4 @@
-"""Documents of chunks of Python objects, for json2 and msgpack2. Source: numcodecs.
+"""Documents of chunks of Python objects, for json2, msgpack2 and pickle. Source: numcodecs.
 
 A document is a list: the elements (in lists nested as the axes are), their dtype, their shape.
 """
@@ -10,9 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ChunkSpec
+from gpuzarr.batch import BytesSpec, ChunkSpec
 from gpuzarr.checks import INT64_MAX, NDIM_MAX, shown
 from gpuzarr.errors import CodecError
+
+# Bytes of a document, and for each element, if that is more. A byte may become 80: an empty list.
+MAX_OBJECTS_BYTES, MAX_OBJECT_BYTES = 1 << 26, 1 << 10
+
+
+def of_documents(spec: ChunkSpec) -> BytesSpec:
+    """The spec of documents of chunks: up to a limit, or to what the caller allows, if that is more."""
+    most = max(MAX_OBJECTS_BYTES, MAX_OBJECT_BYTES * prod(spec.shape), spec.allowed)
+    return BytesSpec(None, most, spec.allowed)
 
 
 def row(document: Any, spec: ChunkSpec) -> np.ndarray:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import mapping
+from gpuzarr.checks import MAX_DOCUMENT_BYTES, mapping
 from gpuzarr.codecs import Codec
 from gpuzarr.dtypes import DataType
-from gpuzarr.errors import MetadataError
+from gpuzarr.errors import MetadataError, NoMemoryError
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,12 @@ def node_path(path: str, where: str) -> str:
 
 def load_json(data: bytes, where: str) -> dict[str, Any]:
     """Parse a metadata document. The bare words NaN and Infinity, which zarr-python writes, are accepted."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise MetadataError(f"{where}: {len(data)} bytes, and a document has at most {MAX_DOCUMENT_BYTES}")
     try:
         document = json.loads(bytes(data).decode("utf-8-sig"))
+    except MemoryError as error:
+        raise NoMemoryError(f"{where}: no memory to parse {len(data)} bytes") from error
     except RecursionError as error:
         raise MetadataError(f"{where}: nested too deeply") from error
     except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits

@@ -157,6 +157,6 @@ class BatchPlanner:
 
     def _chain(self, shape: Shape) -> Chain:
         chain = self.layout.chain(shape)
-        if self.allowed and chain.spec.nbytes is None:
+        if self.allowed and chain.stored.allowed is not None:
             chain = chain.allowing(self.allowed)
         return replace(chain, all_on_host=self.all_on_host) if self.all_on_host and self.device.gpu else chain

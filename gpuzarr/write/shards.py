@@ -108,7 +108,8 @@ class Shard:
         self._table[numbers] = EMPTY
         located = source.locator.locate(route, objects, {})
         present = np.flatnonzero(located.present)
-        _check_disjoint(located.ranges, present)
+        shape = self._level.codec.chunk_shape
+        _check_disjoint(located.ranges, present, self.target.layout.chain(shape).stored_size.most)
         ends = np.cumsum(located.ranges.sizes[present])
         for piece in np.split(present, np.flatnonzero(np.diff(ends // MAX_COPIED_BYTES)) + 1):
             if len(piece):
@@ -177,8 +178,12 @@ def complete(shards: Sequence[Shard]) -> None:
                 shard.abort()
 
 
-def _check_disjoint(ranges: Ranges, which: np.ndarray) -> None:
-    """Raise CodecError if some of these ranges of a shard overlap: then the copies of all could be larger than it."""
+def _check_disjoint(ranges: Ranges, which: np.ndarray, most: int) -> None:
+    """Raise CodecError for an inner chunk of more than `most` bytes, and if some of these ranges of a shard overlap:
+    then the copies of all could be larger than the shard."""
+    if (large := ranges.sizes[which] > most).any():
+        index = int(which[np.argmax(large)])
+        raise CodecError(f"an inner chunk of {ranges.sizes[index]} bytes, expected at most {most}", index, CODEC_NAME)
     begins, ends = ranges.offsets[which], ranges.offsets[which] + ranges.sizes[which]
     order = np.lexsort((ends, begins))
     overlaps = begins[order][1:] < np.maximum.accumulate(ends[order])[:-1]

@@ -10,7 +10,8 @@ from stat import S_ISREG
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import StoreError, as_store_error
+from gpuzarr.checks import MAX_DOCUMENT_BYTES
+from gpuzarr.errors import NoMemoryError, StoreError, as_store_error
 from gpuzarr.stores.local import gds, locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.objects import MISSING_ERRORS, LocalObjects
@@ -62,9 +63,15 @@ class LocalStore:
             (length,) = objects.lengths()
             if length == MISSING:
                 return None
-            data = bytearray(length)
-            objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
-            return bytes(data)
+            if length > MAX_DOCUMENT_BYTES:
+                problem = f"{length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
+                raise StoreError(f"{key!r} of {self!r} has {problem}")
+            try:
+                data = bytearray(length)
+                objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
+                return bytes(data)
+            except MemoryError as error:
+                raise NoMemoryError(f"no memory for the {length} bytes of {key!r} of {self!r}") from error
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
