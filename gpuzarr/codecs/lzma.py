@@ -15,7 +15,8 @@ from gpuzarr.cpu.byte_streams import decompressed
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
 
-_MAX_DICTIONARY_BYTES = 1 << 30  # of memory that a stream may request
+_MAX_DICTIONARY_BYTES = 1 << 30  # that metadata may ask for
+MAX_STREAM_BYTES = 80 << 20  # of memory that a stream may ask for, if metadata does not: preset 9 has 64 MiB
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Lzma:
     def _decompressor(self) -> _lzma.LZMADecompressor:
         if self.format == _lzma.FORMAT_RAW:  # streams of other formats declare their filters
             return _lzma.LZMADecompressor(self.format, filters=self.filters)
-        return _lzma.LZMADecompressor(self.format, memlimit=_MAX_DICTIONARY_BYTES)
+        declared = max((_number(item.get("dict_size", 0)) for item in self.filters or ()), default=0)
+        return _lzma.LZMADecompressor(self.format, memlimit=MAX_STREAM_BYTES + declared)
 
     def _encode(self, chunk: np.ndarray) -> bytes:
         return _lzma.compress(chunk, self.format, self.check, self.preset, self.filters)
