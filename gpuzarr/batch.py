@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.errors import CodecError
+
 MAX_PYTHON_ROWS = 32  # up to here Python ints are faster than NumPy's functions
 ALIGNMENT = 256  # bytes, of every chunk in a new encoded batch: enough for vector loads, nvCOMP and GDS
 MAX_VARIABLE_BYTES = 1 << 28  # that a chunk of elements of variable length is decoded to,
 MAX_VARIABLE_RATIO = 64  # or so many times its stored bytes, if that is more,
 MAX_UNKNOWN_BYTES = 2**31 - 1  # but not more than this
+PADDING_RATIO, PADDING_BYTES = 2, 1 << 20  # of stored chunks, above what encoders make: skipped frames, small members
 PACKED = 16  # bytes, to which every chunk of an Unmeasured is aligned
 
 
@@ -72,6 +75,36 @@ class BytesSpec:
     def compressed(self) -> BytesSpec:
         """The spec after a codec that makes bytes shorter, or a little longer."""
         return BytesSpec(None, None if self.bound is None else most_compressed(self.bound), self.allowed)
+
+
+@dataclass(frozen=True)
+class StoredSize:
+    """The bytes that a chunk may have as it is stored, so that what is larger is refused before it is read.
+
+    From `least` to `most`; the same where metadata tells how many. `codec`: the name of the last codec.
+    """
+
+    codec: str
+    least: int
+    most: int
+
+    @classmethod
+    def of(cls, codec: str, spec: BytesSpec) -> StoredSize:
+        """The sizes of stored chunks of which encoders make what `spec` says."""
+        if spec.nbytes is not None:
+            return cls(codec, spec.nbytes, spec.nbytes)
+        if spec.at_most is None:
+            return cls(codec, 0, max(MAX_UNKNOWN_BYTES, spec.allowed or 0))
+        return cls(codec, 0, PADDING_RATIO * spec.at_most + PADDING_BYTES)
+
+    def wrong(self, sizes: np.ndarray) -> CodecError | None:
+        """The error for the first chunk whose size cannot be right; None if all may be. A missing chunk has -1."""
+        bad = (sizes < self.least) | (sizes > self.most)
+        if not np.count_nonzero(bad) or not (bad := bad & (sizes >= 0)).any():
+            return None
+        index = int(np.argmax(bad))
+        expected = f"{self.most}" if self.least == self.most else f"at most {self.most}"
+        return CodecError(f"{self.codec}: a chunk of {sizes[index]} bytes, expected {expected}", index, self.codec)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, Unmeasured, measured
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.codecs.step import Step
-from gpuzarr.codecs.stored_size import StoredSize
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError, UnsupportedError

@@ -37,7 +37,11 @@ class Codec(Protocol):
     kind: ClassVar[Kind]
 
     def encoded(self, spec: Any) -> Any:
-        """The spec after this codec. MetadataError where the codec cannot take `spec`."""
+        """The spec after this codec. MetadataError where the codec cannot take `spec`.
+
+        Where the size varies, `BytesSpec.at_most` says the most that any encoder makes of a chunk: it bounds what the
+        codecs nearer the store may decode to. None: nothing is known, and a limit stands in its place.
+        """
         ...
 
     def why_host(self, spec: Any) -> str | None:
@@ -48,8 +52,9 @@ class Codec(Protocol):
         """Decode a batch. CodecError(message, index) for a bad chunk; nothing else may be raised for bad bytes.
 
         bytes->bytes: where `spec.nbytes` is known, every decoded chunk must have exactly that size (else CodecError
-        with its index). `into`, if given, is the encoded batch to decode into (with sizes as in the spec; its starts
-        need not be aligned or evenly spaced), and is what must be returned.
+        with its index); where it is not, a chunk must not become more than `spec.most(its stored bytes)`. `into`, if
+        given, is the encoded batch to decode into (with sizes as in the spec; its starts need not be aligned or evenly
+        spaced), and is what must be returned.
         array->bytes: on the host a batch of swapped byte order may be returned.
         """
         ...

@@ -38,7 +38,8 @@ from gpuzarr.stores.contract import Store
 class Options:
     """How arrays are read.
 
-    `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right). `validate`:
+    `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right), and that a chunk
+    of elements of variable length may be decoded to, if that is more than its limit (`gpuzarr.batch`). `validate`:
     "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders. `io`: how
     bytes come from files to a GPU (`gpuzarr.read.transport`).
     """

@@ -18,9 +18,9 @@ from gpuzarr.cpu import byte_streams, objects
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, GpuZarrError, MetadataError, UnsupportedError
 from tests.chunks import CPU, RNG, encode_bytes, encoded_batch, whole
-from tests.codecs.test_laws import CASES
 from tests.hardware import host_array
 from tests.hostile import BOMB_BYTES, LITTLE, ROUNDS, bomb, document, memory_below, shards, zeros_by_zstd
+from tests.laws.cases import CASES
 
 COMPRESSORS = ("zstd", "gzip", "zlib", "bz2", "lzma", "lz4", "blosc")
 OTHERS = ("crc32c", "numcodecs.base64", "numcodecs.fletcher32")  # bytes->bytes

@@ -15,9 +15,9 @@ from gpuzarr.codecs.lzma import MAX_STREAM_BYTES
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, UnsupportedError
 from tests.chunks import batch_on
-from tests.codecs.test_laws import CASES
 from tests.hardware import complete
 from tests.hostile import ROUNDS, memory_below
+from tests.laws.cases import CASES
 
 CHANGES_OF_A_ROUND = 40
 WORDS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFFF, 1 << 16, 1 << 24, 2**31 - 1, 2**31, 2**32 - 1)

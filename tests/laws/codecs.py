@@ -1,4 +1,4 @@
-"""Laws that every codec keeps which makes bytes; codecs/test_laws.py has a row for each codec.
+"""Laws that every codec keeps which makes bytes; laws/cases.py has a row for each codec.
 
 A law is a function of a CodecCase and a device. It raises AssertionError where it is broken.
 """

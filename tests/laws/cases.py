@@ -1,0 +1,86 @@
+"""The codecs that make bytes: a row is a codec and what one of its chunks is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numcodecs
+import numpy as np
+
+from gpuzarr.codecs import find
+from tests.chunks import plain
+from tests.laws.codecs import CodecCase
+
+TEXT = b"".join(b"%d times, " % (i % 7) for i in range(15))
+MIXED = plain(20_000, "mixed")
+NUMBERS = (np.arange(24, dtype="<i4") * 37 % 11).reshape(4, 6)
+OBJECTS = np.array(["", "a", "öß", "日本", "x" * 9, "end"], object).reshape(2, 3)
+BYTES = np.array([b"", b"a", b"\xff\0", b"long" * 3, b"", b"e"], object)
+ARRAYS = np.empty(3, object)
+ARRAYS[:] = [np.array([1, 2, 3], "i2"), np.array([], "i2"), np.array([7], "i2")]
+FLOATS = np.linspace(0, 1, 64, dtype="f4").reshape(8, 8) ** 2
+MASKED = np.zeros((2, 3), [("valid", "?"), ("value", "<i4")])
+MASKED["valid"], MASKED["value"] = [[True, False, True], [True, True, True]], [[1, 0, 3], [4, 5, 6]]
+LITTLE, BIG = ({"name": "bytes", "configuration": {"endian": endian}} for endian in ("little", "big"))
+INDEX = [LITTLE, "crc32c"]
+TURNED = {"name": "transpose", "configuration": {"order": [1, 0]}}
+
+
+def shared(id: str, value: Any, configuration: dict[str, Any] | None = None, **facts: Any) -> CodecCase:
+    """A codec that numcodecs has too."""
+    configuration = configuration or {}
+    return CodecCase(find(id, configuration, 2), value, peer=numcodecs.get_codec({"id": id, **configuration}), **facts)
+
+
+def ours(name: str, value: Any, **configuration: Any) -> CodecCase:
+    """A codec that no other library here has."""
+    return CodecCase(find(name, configuration), value)
+
+
+COMPRESSORS = ("lz4", "blosclz", "lz4hc", "zlib", "zstd")  # of blosc
+CHECKSUMS = ("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3")
+SMALL = {
+    **{name: shared(name, TEXT, is_checked=True) for name in ("zlib", "gzip")},
+    **{name: shared(name, TEXT, is_checked=True, is_exact=True) for name in ("bz2", "lzma", *CHECKSUMS)},
+    "lzma alone": shared("lzma", TEXT, {"format": 2}, is_exact=True),
+    "lzma raw": shared("lzma", TEXT, {"format": 3, "filters": [{"id": 33, "preset": 1}]}, is_exact=True),
+    "lz4": shared("lz4", TEXT),
+    "zstd": shared("zstd", TEXT),
+    "zstd checksum": shared("zstd", TEXT, {"checksum": True}, is_checked=True),
+    **{
+        f"blosc {name}": shared("blosc", TEXT, {"cname": name, "shuffle": 0})
+        for name in numcodecs.blosc.list_compressors()
+    },
+    "blosc copied": shared("blosc", TEXT, {"clevel": 0}),
+    "base64": shared("base64", TEXT, is_exact=True),
+    "shuffle": shared("shuffle", TEXT[:132], {"elementsize": 4}, is_exact=True, takes_any_bytes=True),
+    "bytes": ours("bytes", NUMBERS, endian="big"),
+    "packbits": ours("packbits", NUMBERS % 2 == 0, padding_encoding="first_byte"),
+    "vlen-utf8": shared("vlen-utf8", OBJECTS, is_exact=True),
+    "vlen-bytes": shared("vlen-bytes", BYTES, is_exact=True),
+    "vlen-array": shared("vlen-array", ARRAYS, {"dtype": "<i2"}, is_exact=True),
+    "vlen_v2": ours("zarrs.vlen_v2", BYTES),
+    "vlen": ours("zarrs.vlen", BYTES, index_codecs=INDEX, data_codecs=["bytes"], index_data_type="uint32"),
+    "json2": shared("json2", OBJECTS),
+    "msgpack2": shared("msgpack2", OBJECTS),
+    "pcodec": shared("pcodec", NUMBERS),
+    "zfpy": shared("zfpy", FLOATS, {"mode": 4, "tolerance": 1e-3}, tolerance=0.02, is_open_ended=True),
+    "zfpy rate": shared("zfpy", FLOATS, {"mode": 2, "rate": 8}, tolerance=0.02),
+    "zfp": ours("zfp", FLOATS, mode="reversible"),
+    "sharding_indexed": ours(
+        "sharding_indexed", NUMBERS, chunk_shape=[2, 3], codecs=[LITTLE], index_codecs=[LITTLE, "crc32c"]
+    ),
+    "optional": ours("optional", MASKED, mask_codecs=["packbits"], data_codecs=[LITTLE]),
+    "n5_default": ours("n5_default", NUMBERS, codecs=[TURNED, BIG, {"name": "gzip", "configuration": {"level": 1}}]),
+}
+LARGE = {
+    **{
+        f"{name}, 20 kB": shared(name, MIXED, is_checked=name in ("zlib", "gzip", "crc32c"))
+        for name in ("zstd", "lz4", "zlib", "gzip", "crc32c")
+    },
+    **{
+        f"blosc {name}, 20 kB": shared("blosc", MIXED, {"cname": name, "shuffle": 1})
+        for name in ("lz4", "zstd", "zlib")
+    },
+}
+CASES = SMALL | LARGE
