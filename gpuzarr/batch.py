@@ -63,8 +63,10 @@ class BytesSpec:
 
     def most(self, stored: int) -> int:
         """The most bytes that a decoder may make of a chunk of `stored` bytes."""
-        if (bound := self.bound) is not None:
-            return bound
+        if self.nbytes is not None:
+            return self.nbytes
+        if self.at_most is not None:
+            return self.at_most
         return max(min(max(MAX_VARIABLE_BYTES, MAX_VARIABLE_RATIO * stored), MAX_UNKNOWN_BYTES), self.allowed or 0)
 
     def resized(self, change: Callable[[int], int]) -> BytesSpec:
@@ -210,3 +212,18 @@ def allocated(sizes: np.ndarray, allocate: Callable[[int], Any]) -> EncodedBatch
     """Encoded batch for chunks of these sizes, each aligned, in memory from `allocate(nbytes)`."""
     starts, sizes, total = packed(sizes)
     return EncodedBatch(allocate(total), starts, sizes)
+
+
+def as_stored(batch: Any, nbytes: int) -> EncodedBatch:
+    """View a contiguous batch of native elements as the encoded batch of their bytes."""
+    n = len(batch)
+    return EncodedBatch(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
+
+
+def joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:
+    """Join encoded batches of the host to one."""
+    bases = np.cumsum([0] + [len(s.data) for s in encoded_batches[:-1]])
+    starts = np.concatenate([s.starts + base for s, base in zip(encoded_batches, bases, strict=True)])
+    return EncodedBatch(
+        np.concatenate([s.data for s in encoded_batches]), starts, np.concatenate([s.sizes for s in encoded_batches])
+    )

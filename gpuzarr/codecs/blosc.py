@@ -177,6 +177,7 @@ def _declared_batch(chunks: EncodedBatch, sizes: np.ndarray, spec: BytesSpec, de
             chunkwise.check_declared(nbytes, stored, spec)
         except CodecError as error:
             raise CodecError(f"blosc: {error}", i) from error
+    chunkwise.check_together(int(sizes.sum()), len(chunks))
     try:
         return device.encoded_batch(sizes)
     except MemoryError as error:

@@ -14,10 +14,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, measured
+from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, as_stored, joined, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.codecs.step import Step
+from gpuzarr.cpu.chunkwise import SplitBatchError
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError, UnsupportedError
@@ -156,7 +157,7 @@ class Chain:
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
             done = self._decode_on_threads(encoded_batch, self.steps[crossing:])
-            chunks = _upload(_joined(done) if isinstance(done[0], EncodedBatch) else np.concatenate(done), device)
+            chunks = _upload(joined(done) if isinstance(done[0], EncodedBatch) else np.concatenate(done), device)
         elif device.gpu:
             chunks = _upload(encoded_batch, device)
         else:
@@ -201,7 +202,7 @@ class Chain:
         chunks, first, nbytes = batch, 0, self.spec.nbytes
         stored = self.is_contiguous and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
         if stored and crossing and nbytes:
-            chunks, first = _as_stored(batch, nbytes), 1
+            chunks, first = as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
         return _copy_back(chunks, device) if device.gpu else lambda: chunks
 
@@ -251,7 +252,7 @@ class Chain:
         if not steps or not len(chunks):
             return _encode(chunks, steps, CPU)
         take = chunks.take if isinstance(chunks, EncodedBatch) else chunks.__getitem__
-        return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, CPU)))
+        return joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, CPU)))
 
     @staticmethod
     def _decode_on_threads(encoded_batch: EncodedBatch, steps: tuple[Step, ...]) -> list[Any]:
@@ -312,6 +313,34 @@ def _decode(
     into: EncodedBatch | None,
     shuffled: tuple[int, np.ndarray] | None = None,
 ) -> Any:
+    try:
+        return _decode_together(chunks, steps, device, into, shuffled)
+    except SplitBatchError:
+        return _decode_each(chunks, steps, device, into)
+
+
+def _decode_each(chunks: EncodedBatch, steps: tuple[Step, ...], device: Device, into: EncodedBatch | None) -> Any:
+    """Decode chunks one by one, so that bytes between codecs are those of one chunk, which are limited."""
+    done, i = [], 0
+    try:
+        for i in range(len(chunks)):
+            one = slice(i, i + 1)
+            done.append(_decode(chunks.take(one), steps, device, None if into is None else into.take(one)))
+    except CodecError as error:
+        error.index = i
+        raise
+    if into is not None:
+        return None if done[0] is None else into
+    return joined(done) if isinstance(done[0], EncodedBatch) else np.concatenate(done)
+
+
+def _decode_together(
+    chunks: Any,
+    steps: tuple[Step, ...],
+    device: Device,
+    into: EncodedBatch | None,
+    shuffled: tuple[int, np.ndarray] | None,
+) -> Any:
     last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
     for i in reversed(range(len(steps))):
         codec, spec = steps[i].codec, steps[i].spec
@@ -336,21 +365,6 @@ def _blame(step: Step, error: Exception) -> None:
         error.codec = error.codec or step.name
     elif not isinstance(error, GpuZarrError):
         raise CodecError(f"{type(error).__name__}: {error}", None, step.name) from error
-
-
-def _as_stored(batch: Any, nbytes: int) -> EncodedBatch:
-    """View a contiguous batch of native elements as the encoded batch of their bytes."""
-    n = len(batch)
-    return EncodedBatch(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
-
-
-def _joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:
-    """Join encoded batches of the host to one."""
-    bases = np.cumsum([0] + [len(s.data) for s in encoded_batches[:-1]])
-    starts = np.concatenate([s.starts + base for s, base in zip(encoded_batches, bases, strict=True)])
-    return EncodedBatch(
-        np.concatenate([s.data for s in encoded_batches]), starts, np.concatenate([s.sizes for s in encoded_batches])
-    )
 
 
 def _copy_back(chunks: Any, device: Device) -> Callable[[], Any]:

@@ -66,9 +66,7 @@ class Lz4:
         from numcodecs.lz4 import decompress
 
         if spec.nbytes is None:
-            return chunkwise.pack(
-                chunkwise.each("lz4", chunks, lambda chunk: _decode_declared(chunk, spec, decompress)), device
-            )
+            return chunkwise.unmeasured("lz4", chunks, device, lambda chunk: _decode_declared(chunk, spec, decompress))
 
         def fill(chunk: np.ndarray, target: np.ndarray) -> None:
             if _declared(chunk) != len(target):

@@ -70,7 +70,7 @@ class Zstd:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
         if spec.nbytes is None:
-            return chunkwise.pack(chunkwise.each("zstd", chunks, lambda chunk: _decode_declared(chunk, spec)), device)
+            return chunkwise.unmeasured("zstd", chunks, device, lambda chunk: _decode_declared(chunk, spec))
         if (decode := decoder()) is None:
             return chunkwise.filled("zstd", chunks, spec.nbytes, device, into, _fill)
         target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
@@ -124,7 +124,8 @@ def _fill(chunk: np.ndarray, target: np.ndarray) -> None:
 def _decode_declared(chunk: np.ndarray, spec: BytesSpec) -> Any:
     """Decode a chunk whose size only its frames declare. No memory is allocated beyond what they and `spec` justify."""
     frames, most = walk(chunk.tobytes()), spec.most(len(chunk))
-    chunkwise.check_declared(frames.nbytes or 0, len(chunk), spec)
+    if frames.nbytes is not None and frames.nbytes > most:
+        raise chunkwise.too_large(f"{frames.nbytes} bytes are declared", most, spec)
     target = np.empty(min(frames.bound, most), np.uint8)
     try:
         found = _stream(chunk, target)

@@ -11,7 +11,9 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.cpu.byte_streams import TooLongError
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import CodecError, UnsupportedError
+from gpuzarr.errors import CodecError, GpuZarrError, UnsupportedError
+
+MAX_TOGETHER_BYTES = 1 << 28  # of several decoded chunks whose sizes metadata does not tell
 
 Fill = Callable[[np.ndarray, np.ndarray], None]  # fill(stored, target): decode to exactly the target
 Produce = Callable[[np.ndarray, int], Any]  # produce(stored, nbytes): decode to at most `nbytes` bytes
@@ -19,6 +21,10 @@ Decode = Callable[[int, int, int, int], None]  # decode(target, nbytes, source, 
 Encode = Callable[[np.ndarray], Any]
 EncodeTo = Callable[[int, int, int, int], int]  # encode(target, capacity, source, nbytes): the encoded bytes
 _VARIES = BytesSpec(None)
+
+
+class SplitBatchError(GpuZarrError):
+    """Chunks must be decoded one by one, because metadata does not tell how large they become."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,31 @@ def produced(
         except TooLongError as error:
             raise too_large(str(error), varies.most(len(chunk)), varies) from error
 
-    return pack(each(name, chunks, make), device)
+    return unmeasured(name, chunks, device, make)
+
+
+def unmeasured(name: str, chunks: EncodedBatch, device: Device, decode: Encode) -> EncodedBatch:
+    """Decode every chunk by a function that returns bytes, of sizes that were not known.
+
+    SplitBatchError where together they take more than MAX_TOGETHER_BYTES.
+    """
+    made, total, i = [], 0, 0
+    try:
+        for i in range(len(chunks)):
+            made.append(decode(chunks[i]))
+            total += len(made[-1])
+            if total > MAX_TOGETHER_BYTES and len(chunks) > 1:
+                break
+    except Exception as error:
+        raise blamed(name, error, i) from error
+    check_together(total, len(chunks))
+    return pack(made, device)
+
+
+def check_together(nbytes: int, chunks: int) -> None:
+    """Raise SplitBatchError if this is too much for so many chunks, which can be decoded one by one."""
+    if nbytes > MAX_TOGETHER_BYTES and chunks > 1:
+        raise SplitBatchError(f"{chunks} chunks become {nbytes} bytes")
 
 
 def check_declared(nbytes: int, stored: int, spec: BytesSpec) -> None:

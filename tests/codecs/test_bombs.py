@@ -14,7 +14,7 @@ from gpuzarr import batch
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import MAX_DEPTH, find, parse
 from gpuzarr.codecs.chain import MAX_CODECS, Chain
-from gpuzarr.cpu import byte_streams, objects
+from gpuzarr.cpu import byte_streams, chunkwise, objects
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, GpuZarrError, MetadataError, UnsupportedError
 from tests.chunks import CPU, RNG, encode_bytes, encoded_batch, whole
@@ -120,6 +120,32 @@ def test_the_caller_allows_more_for_elements_of_variable_length(declares: bool, 
     with pytest.raises(gpuzarr.ChunkError, match="memory_limit"):
         array[...]
     assert [len(text) for text in host_array(array.get(memory_limit="16MiB")).tolist()] == [3 << 20, 1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["zstd", "gzip", "lz4", "blosc"])
+def test_chunks_that_are_large_together_are_decoded_one_by_one(
+    name: str, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each within its limit; all of a batch would take as many times as much as there are chunks."""
+    monkeypatch.setattr(batch, "MAX_VARIABLE_BYTES", 4 << 20)
+    monkeypatch.setattr(chunkwise, "MAX_TOGETHER_BYTES", 4 << 20)
+    texts = np.array([["y" * (3 << 20)], ["z"]], object)
+    plain = whole(find("vlen-utf8", {}, 2).encode(texts, ChunkSpec((1,), np.dtype(object)), CPU))
+    large, small = (wrapped(one, [named(name)]) for one in plain)
+    store = {"zarr.json": document(["vlen-utf8", named(name)], "string", (40,), "", (1,))}
+    store |= {f"c/{i}": large if i in (7, 30) else small for i in range(40)}
+    array = gpuzarr.open_array(store, device=device)
+    assert [len(text) for text in host_array(array[...]).tolist()] == [
+        3 << 20 if i in (7, 30) else 1 for i in range(40)
+    ]
+    store |= {f"c/{i}": wrapped(bytes(3 << 20), [named(name)]) for i in range(3, 40)}
+    with memory_below(40 << 20), pytest.raises(gpuzarr.ChunkError, match="vlen-utf8") as caught:
+        array[...]
+    assert caught.value.chunk[0] >= 3
+    numbers = {"zarr.json": document([LITTLE, "zstd", named(name)], shape=(4 << 20,), chunks=(1 << 20,))}
+    array = gpuzarr.open_array(numbers, mode="r+", device=device)
+    array[...] = value = RNG.integers(0, 256, 4 << 20, np.uint8)
+    assert (host_array(array[...]) == value).all() and (host_array(array[::-3]) == value[::-3]).all()
 
 
 @pytest.mark.parametrize("name", CASES)
