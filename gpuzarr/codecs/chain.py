@@ -120,6 +120,17 @@ class Chain:
                 return i, f"{step.name}: {why}"
         return len(self.steps), None
 
+    @property
+    def is_all_on_gpu(self) -> bool:
+        """Whether a GPU decodes all steps."""
+        return self.host_steps[0] == len(self.steps)
+
+    def full_chunks(self, device: Device) -> float:
+        """Chunks whose streams, decoded together, keep all of a GPU busy; 0 where chunks have no streams."""
+        streams = [step.streams for step in self.steps[: self.host_steps[0]]]
+        rates = [(device.cost.rate(found[0]), found[1]) for found in streams if found]
+        return max((rate.full / rate.stream / count for rate, count in rates), default=0.0)
+
     def where(self) -> list[tuple[str, bool]]:
         """The name of each step, in encode order, and whether a GPU decodes it."""
         return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
@@ -253,7 +264,8 @@ class Chain:
         """
         if not self.steps[-1].is_checked_on_host or self.host_steps[0] < len(self.steps) or not len(encoded_batch):
             return self, encoded_batch
-        done = self._decode_on_threads(encoded_batch, self.steps[-1:])
+        data = encoded_batch.data if encoded_batch.host is None else encoded_batch.host
+        done = self._decode_on_threads(replace(encoded_batch, data=data), self.steps[-1:])
         starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
         return replace(self, steps=self.steps[:-1]), EncodedBatch(encoded_batch.data, starts, sizes, encoded_batch.host)
 

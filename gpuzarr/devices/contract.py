@@ -44,7 +44,7 @@ class Device(Protocol):
     threads: int  # batches at work at once
     readers: int  # threads that may read one batch from the store
     batch_bytes: int  # preferred decoded bytes of one batch
-    prefetch_depth: int  # batches loaded ahead of the one that is decoded, where memory allows
+    prefetch_depth: int  # batches loaded ahead of those that are decoded, where memory allows
 
     @property
     def memory_limit(self) -> int:
@@ -121,6 +121,8 @@ class Device(Protocol):
     # ---- Only a GPU: limits ----
 
     cost: Costs  # decides which chunks the CPU decodes instead
+    concurrent_batches: int  # that are decoded at once, each on a stream of its own
+    pinned_limit: int  # of `memory_limit`, bytes that may be pinned memory
 
     @property
     def write_limit(self) -> int:
@@ -148,6 +150,21 @@ class Device(Protocol):
 
     def upload(self, data: np.ndarray) -> Any:
         """Copy to the device, in the order of the current stream."""
+        ...
+
+    def upload_target(self, nbytes: int) -> Any:
+        """Device memory, uint8, for bytes that `upload_part` copies. The batch holds it until it is complete."""
+        ...
+
+    def upload_part(self, source: np.ndarray, target: Any) -> None:
+        """Copy pinned memory of the batch to a part of `upload_target`'s memory, beside other work.
+
+        Threads that load a batch call it; the host does not wait.
+        """
+        ...
+
+    def await_uploads(self) -> None:
+        """Order what the calling thread launches from now on behind the copies of `upload_part` for its batch."""
         ...
 
     def download(self, data: Any) -> np.ndarray:

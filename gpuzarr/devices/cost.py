@@ -74,7 +74,7 @@ class Costs:
             host = np.arange(count if self.where == "host" else 0)
             return Decision(algorithm.name, count, host, 0.0, 0.0, 0.0, self.where)
         order = np.argsort(-largest, kind="stable")  # the CPU takes the chunks with the largest streams
-        rate = self.rates.get(algorithm.name, algorithm.rate)
+        rate = self.rate(algorithm)
         gpu, host = self._gpu(rate, totals[order], largest[order]), self._host(rate, totals[order])
         sent = np.concatenate([[0.0], np.cumsum(moved[order])])
         seconds = np.maximum(gpu, host) + sent / self.bus
@@ -83,6 +83,10 @@ class Costs:
         best = int(np.argmin(seconds))
         expected, gpu_alone, host_alone = float(seconds[best]), float(seconds[0]), float(seconds[-1])
         return Decision(algorithm.name, count, np.sort(order[:best]), expected, gpu_alone, host_alone)
+
+    def rate(self, algorithm: Algorithm) -> Rate:
+        """Measured rates; where there are none, those that the algorithm assumes."""
+        return self.rates.get(algorithm.name, algorithm.rate)
 
     def _gpu(self, rate: Rate, totals: np.ndarray, largest: np.ndarray) -> np.ndarray:
         """Seconds on the GPU for all but the first 0, 1, ... n chunks, which are ordered by their largest stream."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.algorithm import Algorithm
+from gpuzarr.devices.overlap import Overlap
 
 
 def _counts() -> dict[str, int]:
@@ -47,15 +48,17 @@ class MemoryUse:
 class Trace:
     """Plan and account of one read or write.
 
-    `limit`: bytes that it may hold beyond its result (a write: beyond its value); None: as many as its batches need.
+    `limit`: bytes that it may hold beyond its result (a write: beyond its value), and `pinned_limit` of them pinned;
+    None: as many as its batches need.
     `times` are (stage, begin, end): timestamps of the device, or seconds of the host's clock. The names of stages are
     those of the reports.
     """
 
     limit: int | None = None
+    pinned_limit: int | None = None
     share: int | None = None  # bytes of `limit` that one batch may take while it is decoded
     pinned_bytes: int = 0  # least size of each batch's pinned buffer
-    prefetch_depth: int | None = None  # batches loaded ahead of the one that is decoded; None: the device's default
+    overlap: Overlap | None = None  # None: the device's default
     write_behind_depth: int = 0  # batches that complete on threads, or are stored, while later ones are launched
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and device of each codec, in the order they run
     io: str = ""  # way in which bytes came from the store
@@ -81,6 +84,7 @@ class Trace:
         self.times.append((stage, begin, end))  # atomic, so no lock is needed
 
 
+_OVERLAPPING = Overlap(1)
 # Kinds of memory of a batch, and how they are accounted for: chunks as read or to store; tables of addresses; copies
 # made on another stream; scratch of decoding and encoding.
 MEMORY_KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
@@ -89,7 +93,7 @@ MEMORY_KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scr
 class BatchMemory:
     """Memory that one batch holds, accounted for in its `trace` and in the device's `total`.
 
-    Scratch is free as soon as the batch is launched: its next use comes later in the order of the stream.
+    Scratch is free as soon as a later batch is launched on the same stream: its next use comes later in that order.
     Pinned buffers, and device memory that other streams use, are held until the batch is complete. `recycle` takes a
     pinned buffer for the next batch.
     """
@@ -99,6 +103,7 @@ class BatchMemory:
         self._bytes = _counts()
         self._pinned: list[np.ndarray] = []
         self._held: list[Any] = []
+        self.uploads: Any = None  # what a device must know to order launches behind the copies of this batch
 
     def add(self, kind: str, nbytes: int) -> None:
         """Account for bytes of one of `MEMORY_KINDS`."""
@@ -115,12 +120,13 @@ class BatchMemory:
     def headroom(self) -> int | None:
         """Bytes that decoding may still take; None: no limit.
 
-        Tables count twice where batches overlap: those of the batch before are still held.
+        Tables count more than once where batches overlap: those of the batch before are still held.
         """
         if self.trace.share is None:
             return None
-        batches = 1 if self.trace.prefetch_depth == 0 else 2
-        return max(self.trace.share - self._bytes["scratch"] - batches * self._bytes["tables"], 0)
+        overlap = self.trace.overlap or _OVERLAPPING
+        tables = -(-self._bytes["tables"] * overlap.incomplete // overlap.decoded)
+        return max(self.trace.share - self._bytes["scratch"] - tables, 0)
 
     def nested(self) -> BatchMemory:
         """Memory for a part of the batch's work, closed before the batch's own."""
@@ -137,12 +143,13 @@ class BatchMemory:
         self.add("upload", nbytes)
 
     def release_scratch(self) -> None:
-        """Stop accounting for scratch, when the batch is launched."""
+        """Stop accounting for scratch."""
         self._release("scratch")
 
     def close(self, reuse: bool = True) -> None:
         """Release all memory. `reuse`: the device is known to have finished with the pinned buffers."""
         self._held.clear()
+        self.uploads = None
         while self._pinned:
             buffer = self._pinned.pop()
             if reuse and self._recycle:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
@@ -31,11 +32,16 @@ def why_host(spec: BytesSpec) -> str | None:
     return "decoded size is not known from metadata" if spec.nbytes is None else None
 
 
+def algorithm(cname: str) -> Algorithm | None:
+    """nvCOMP's algorithm for Blosc's codec of this name; None where it has none."""
+    return _BY_NAME.get(cname)
+
+
 def decode_scratch_bytes(cname: str, nbytes: int, stored: int) -> int:
     """See `codecs.contract.KnowsDecodeScratch`: a chunk, a stage that blocks are unshuffled from, and tables."""
-    algorithm = _BY_NAME.get(cname)
-    nvcomp = 0 if algorithm is None else decode_scratch(algorithm, nbytes)
-    return nbytes + nbytes + nbytes // 32 + nvcomp + (stored if algorithm is DEFLATE else 0)
+    inner = algorithm(cname)
+    nvcomp = 0 if inner is None else decode_scratch(inner, nbytes)
+    return nbytes + nbytes + nbytes // 32 + nvcomp + (stored if inner is DEFLATE else 0)
 
 
 def decode(

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
 
 STAGES = ("storage", "copy", "decode", "place")
@@ -94,9 +95,13 @@ class ReadReport:
         return stage_seconds(self.device, self.trace, STAGES)
 
     @property
+    def _overlap(self) -> Overlap:
+        return self.trace.overlap or Overlap()
+
+    @property
     def limited_by(self) -> str:
         """The stage that was busy the longest, after division by the number of batches that can be in it at once."""
-        loading = (self.trace.prefetch_depth or 0) + 1 if self.device.gpu else 1
+        loading = self._overlap.prefetch_depth + 1 if self.device.gpu else 1
         busy = {stage: seconds / (loading if stage == "storage" else 1) for stage, seconds in self.stages.items()}
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
@@ -105,7 +110,7 @@ class ReadReport:
         trace = self.trace
         return {
             **counted(self.device, trace),
-            "prefetch_depth": trace.prefetch_depth,
+            "prefetch_depth": self._overlap.prefetch_depth,
             "io": trace.io,
             "result_bytes": self.result_bytes,
             "seconds": {"call": self.seconds, **self.stages},

@@ -26,7 +26,7 @@ from gpuzarr.devices.cuda.memory import GpuMemory
 from gpuzarr.devices.cuda.pending import Pending
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.devices.cuda.probe import holds
-from gpuzarr.devices.cuda.streams import LaunchLock, Streams
+from gpuzarr.devices.cuda.streams import Lanes, LaunchLock, Streams
 from gpuzarr.devices.kernels import cubin
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.nvcomp.batches import NvcompBatches
@@ -34,7 +34,8 @@ from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 
-DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
+DEFAULT_MEMORY_LIMIT_BYTES = 16 << 30  # that a read may hold beyond its result,
+DEFAULT_PINNED_LIMIT_BYTES = 2 << 30  # and of them in pinned memory, of which a host has less to spare
 DEFAULT_WRITE_LIMIT_BYTES = 4 << 30  # beyond the value; nvCOMP compresses with up to 34 times the bytes as scratch
 MAX_LOADING_THREADS = 4 * PREFETCH_DEPTH  # of all reads together
 
@@ -44,7 +45,8 @@ class Cuda:
 
     gpu, threads, batch_bytes = True, 1, 256 << 20
     readers = min(32, 4 * (os.cpu_count() or 1))
-    prefetch_depth = PREFETCH_DEPTH
+    prefetch_depth, pinned_limit = PREFETCH_DEPTH, DEFAULT_PINNED_LIMIT_BYTES
+    concurrent_batches = 1  # until it is known that nvCOMP bears more
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy
@@ -134,8 +136,10 @@ class Cuda:
         with self.on():
             try:
                 self._check_capture()
-                pipeline = self._memory.pipeline(load, launch, trace, self.prefetch_depth, self._pool, self._drain)
-                pipeline.run(batches)
+                count = trace.overlap.decoded if trace.overlap else 1
+                lanes = Lanes(self._streams, self.xp.cuda.get_current_stream(), count)
+                self._memory.pipeline(load, launch, trace, self._pool, self._drain, lanes.lane).run(batches)
+                lanes.join()
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
             finally:
@@ -209,7 +213,7 @@ class Cuda:
 
     @cached_property
     def memory_limit(self) -> int:
-        """See `Device.memory_limit`: 1 GiB, or a quarter of the free device memory if that is less."""
+        """See `Device.memory_limit`: 16 GiB, or a quarter of the free device memory if that is less."""
         with self.on():
             return int(min(DEFAULT_MEMORY_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
@@ -248,6 +252,18 @@ class Cuda:
             if self.current.memory is None:  # then the host waits for the copy
                 self._check_capture()
             return self._copies.upload(data)
+
+    def upload_target(self, nbytes: int) -> Any:
+        with self.on():
+            return self._copies.upload_target(nbytes)
+
+    def upload_part(self, source: np.ndarray, target: Any) -> None:
+        with self.on():
+            self._copies.upload_part(source, target)
+
+    def await_uploads(self) -> None:
+        with self.on():
+            self._copies.await_uploads()
 
     def download(self, data: Any) -> np.ndarray:
         return self.download_async(data)()
@@ -299,9 +315,14 @@ class Cuda:
 
     @contextmanager
     def _launching(self) -> Iterator[int]:
-        """Launch nvCOMP's batches one after another on this GPU, whatever streams their callers use."""
-        with self.on(), self._launch_lock.ordered(self.xp.cuda.get_current_stream()) as stream:
-            yield stream.ptr
+        """Launch nvCOMP's batches one after another on this GPU, whatever streams their callers use.
+
+        Where several may run at once, those of one stream follow each other.
+        """
+        with self.on():
+            stream = self.xp.cuda.get_current_stream()
+            with nullcontext() if self.concurrent_batches > 1 else self._launch_lock.ordered(stream):
+                yield stream.ptr
 
     def compressed_capacity(self, algorithm: Algorithm, nbytes: int) -> int:
         return self._nvcomp.compressed_capacity(algorithm, nbytes)
