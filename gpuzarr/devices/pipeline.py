@@ -114,7 +114,7 @@ class Pipeline:
         begun: deque[tuple[Any, BatchMemory]] = deque()
         decoded: deque[BatchMemory] = deque()
         for number, (loaded, memory) in enumerate(self._loaded(batches, opened)):
-            with self.current.use(memory), self.lane(number):
+            with self.current.use(memory):
                 begun.append((launch.first(loaded), memory))
             del loaded
             if len(begun) > ahead:
