@@ -125,11 +125,12 @@ class Chain:
         """Whether a GPU decodes all steps."""
         return self.host_steps[0] == len(self.steps)
 
-    def full_chunks(self, device: Device) -> float:
-        """Chunks whose streams, decoded together, keep all of a GPU busy; 0 where chunks have no streams."""
-        streams = [step.streams for step in self.steps[: self.host_steps[0]]]
-        rates = [(device.cost.rate(found[0]), found[1]) for found in streams if found]
-        return max((rate.full / rate.stream / count for rate, count in rates), default=0.0)
+    def chunks_to_fill(self, device: Device, count: int) -> float:
+        """Chunks whose streams, decoded together, keep all of a GPU busy, for a read of `count`; 0 where there are no
+        streams, or where even then the host decodes all of them, because it is faster."""
+        found = [(step.streams, step.spec.nbytes) for step in self.steps[: self.host_steps[0]]]
+        filling = [device.cost.chunks_to_fill(*streams, nbytes, count) for streams, nbytes in found if streams]
+        return max(filling, default=0.0)
 
     def where(self) -> list[tuple[str, bool]]:
         """The name of each step, in encode order, and whether a GPU decodes it."""

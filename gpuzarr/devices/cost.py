@@ -88,6 +88,14 @@ class Costs:
         """Measured rates; where there are none, those that the algorithm assumes."""
         return self.rates.get(algorithm.name, algorithm.rate)
 
+    def chunks_to_fill(self, algorithm: Algorithm, streams: int, nbytes: int, count: int) -> float:
+        """Chunks of `nbytes`, in so many streams each, that keep all of a GPU busy; 0 where of `count` chunks, decoded
+        together, it would decode none."""
+        rate = self.rate(algorithm)
+        chunks = rate.full / rate.stream / streams
+        totals = np.full(max(1, min(count, int(chunks))), float(nbytes))
+        return 0.0 if len(self.decide(algorithm, totals, totals / streams).host) == len(totals) else chunks
+
     def _gpu(self, rate: Rate, totals: np.ndarray, largest: np.ndarray) -> np.ndarray:
         """Seconds on the GPU for all but the first 0, 1, ... n chunks, which are ordered by their largest stream."""
         rest = np.cumsum(totals[::-1])[::-1]

@@ -162,7 +162,7 @@ class BatchPlanner:
         """
         least = max(1, preferred // MIN_BATCH_PART)
         by_bytes = min(preferred, max(least, -(-count // MIN_BATCHES)))
-        most = max(by_bytes, int(chain.full_chunks(self.device) / self.device.concurrent_batches))
+        most = max(by_bytes, int(chain.chunks_to_fill(self.device, count) / self.device.concurrent_batches))
         return max(1, -(-count // max(1, round(count / most))))
 
     def _nbytes(self, shape: Shape) -> int:

@@ -116,6 +116,13 @@ def test_batches_have_streams_enough_to_keep_a_gpu_busy(codec: str, nbytes: int,
     assert found.overlap.early and (found.overlap.prefetch_depth or found.chunks == total)
 
 
+@pytest.mark.parametrize("nbytes, wanted", [(MIB, 512), (16 * MIB, 4)])
+def test_what_the_host_decodes_sooner_goes_in_batches_that_overlap(nbytes: int, wanted: int) -> None:
+    device: Any = SimpleNamespace(**vars(GPU) | {"cost": Costs({}, cores=16)})
+    planner = BatchPlanner(cast(Any, None), device, DEFAULT_MEMORY_LIMIT_BYTES)
+    assert planner._wanted(chain("zstd", nbytes), device.batch_bytes // nbytes, GIB // 2 // nbytes) == wanted
+
+
 def test_scratch_of_zstd_is_what_nvcomp_asks_for() -> None:
     try:
         library = nvcomp.load()
