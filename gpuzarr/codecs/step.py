@@ -88,6 +88,11 @@ class Step:
             return self.codec.reads_headers
         return self.codec.kind != "array->array"
 
+    @property
+    def may_decode_on_host(self) -> bool:
+        """Whether the host decodes some chunks instead of the GPU: unusual ones, or those that it decodes sooner."""
+        return isinstance(self.codec, KnowsDecodeScratch)
+
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         """Device bytes that decoding a chunk takes, the result of `nbytes` included. `stored`: of the stored chunk."""
         codec = self.codec

@@ -140,6 +140,13 @@ class Device(Protocol):
 
     # ---- Only a GPU: memory and copies ----
 
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """Host memory for chunks of these sizes that the host decodes for the GPU. Any thread may write to it.
+
+        In a batch it is pinned: `upload` copies from it without a wait, and without a copy on the host.
+        """
+        ...
+
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         """Device memory for one batch's encoded chunks, free to be written to at once by other means than a stream."""
         ...

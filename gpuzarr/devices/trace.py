@@ -85,9 +85,9 @@ class Trace:
 
 
 _OVERLAPPING = Overlap(1)
-# Kinds of memory of a batch, and how they are accounted for: chunks as read or to store; tables of addresses; copies
-# made on another stream; scratch of decoding and encoding.
-MEMORY_KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
+# Kinds of memory of a batch, and how they are accounted for: chunks as read or to store; chunks that the host decoded;
+# tables of addresses; copies made on another stream; scratch of decoding and encoding.
+MEMORY_KINDS = {"pinned": "pinned", "decoded": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
 
 
 class BatchMemory:
@@ -101,7 +101,7 @@ class BatchMemory:
     def __init__(self, trace: Trace, total: MemoryUse, recycle: Callable[[np.ndarray], None] | None = None) -> None:
         self.trace, self._total, self._recycle = trace, total, recycle
         self._bytes = _counts()
-        self._pinned: list[np.ndarray] = []
+        self._pinned: list[tuple[np.ndarray, str]] = []
         self._held: list[Any] = []
         self.uploads: Any = None  # what a device must know to order launches behind the copies of this batch
 
@@ -113,29 +113,34 @@ class BatchMemory:
 
     def add_pinned(self, buffer: np.ndarray, kind: str = "pinned") -> None:
         """Hold a pinned buffer until the batch is complete."""
-        self._pinned.append(buffer)
+        self._pinned.append((buffer, kind))
         self.add(kind, len(buffer))
 
     @property
     def headroom(self) -> int | None:
         """Bytes that decoding may still take; None: no limit.
 
-        Tables count more than once where batches overlap: those of the batch before are still held.
+        Tables, and what the host decoded, count more than once where batches overlap: those of the batch before are
+        still held.
         """
         if self.trace.share is None:
             return None
         overlap = self.trace.overlap or _OVERLAPPING
-        tables = -(-self._bytes["tables"] * overlap.incomplete // overlap.decoded)
-        return max(self.trace.share - self._bytes["scratch"] - tables, 0)
+        pinned = self._bytes["tables"] + self._bytes["decoded"]
+        held = -(-pinned * overlap.incomplete // overlap.decoded)
+        return max(self.trace.share - self._bytes["scratch"] - held, 0)
 
     def nested(self) -> BatchMemory:
         """Memory for a part of the batch's work, closed before the batch's own."""
         return BatchMemory(self.trace, self._total, self._recycle)
 
-    def is_pinned(self, data: np.ndarray) -> bool:
-        """Return True if `data` is within a pinned buffer of this batch."""
+    def pinned_kind(self, data: np.ndarray) -> str | None:
+        """The kind of the pinned buffer of this batch that has `data` in it; None where none has."""
         at = data.ctypes.data
-        return any(b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b) for b in self._pinned)
+        return next(
+            (kind for b, kind in self._pinned if b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b)),
+            None,
+        )
 
     def hold(self, array: Any, nbytes: int) -> None:
         """Hold device memory that another stream uses too until the batch is complete."""
@@ -151,7 +156,7 @@ class BatchMemory:
         self._held.clear()
         self.uploads = None
         while self._pinned:
-            buffer = self._pinned.pop()
+            buffer, _ = self._pinned.pop()
             if reuse and self._recycle:
                 self._recycle(buffer)
         for kind in MEMORY_KINDS:

@@ -14,8 +14,9 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
-_COPIES = 13 / 4  # of a chunk decoded by the host: two pinned, each up to an eighth larger, and one on the device
+_COPIES = 13 / 4  # of a chunk decoded by the host: pinned, of two batches, each up to an eighth larger; on the device
 _TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, for each chunk and for a batch
+_BESIDE = 96 << 10  # bytes of a batch that nvCOMP decodes beside: the guard behind its scratch, flags, small tables
 
 
 def with_host(chunks: EncodedBatch, device: Device) -> EncodedBatch:
@@ -63,13 +64,13 @@ def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
     """
     if device.headroom is None or (device.headroom >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
         return None
-    return max(0.0, (device.headroom - _FIXED - scratch * nbytes) / (_COPIES - scratch))
+    return max(0.0, (device.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch))
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
     """Chunks of `nbytes` that the memory of the batch allows at once.
 
-    They take pinned copies, which are kept while the next batch is decoded, and one copy on the device.
+    They are decoded to pinned memory, which is kept while the next batch is decoded, and copied to the device once.
     """
     if device.headroom is None:
         return max(count, 1)
@@ -80,7 +81,7 @@ def _decode_on_host(
     codec: Any, chunks: EncodedBatch, which: np.ndarray, spec: BytesSpec, device: Device, into: EncodedBatch
 ) -> None:
     some = EncodedBatch(chunks.host, chunks.starts, chunks.sizes).take(which)
-    decoded = CPU.encoded_batch(into.sizes[which])
+    decoded = device.decoded_buffer(into.sizes[which])
 
     def work(part: slice) -> None:
         try:

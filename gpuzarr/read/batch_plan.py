@@ -104,7 +104,9 @@ class BatchPlan:
     def _held(self, batch: Batch, device: Device) -> int:
         budget, overlap = self.budgets[batch.chunk_shape], self.overlap
         if device.gpu:
-            return budget.cost.staging(budget.chunks, overlap) + budget.cost.decoding(len(batch), overlap)
+            staging, decoding = budget.cost.staging(budget.chunks, overlap), budget.cost.decoding(len(batch), overlap)
+            on_host = min(budget.cost.decoding_on_host(len(batch), overlap), self.limit - staging)
+            return staging + max(decoding, on_host)
         return budget.cost.batch(len(batch), overlap) * min(device.threads, len(self.batches))
 
 

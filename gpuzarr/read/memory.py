@@ -57,7 +57,8 @@ class Cost:
     """Bytes that one chunk takes of a read. `gpu`: whether on a GPU; a CPU has no copies of what is stored.
 
     `stored`: estimated bytes of the stored chunk. `largest`: the most that an encoder makes of it. `scratch`: of the
-    device, while it is decoded. `tables`: pinned until the batch is checked.
+    device, while it is decoded. `tables`: pinned until the batch is checked. `instead`: bytes of the decoded chunk,
+    where the host may decode it instead of the GPU; else 0.
     """
 
     stored: int
@@ -65,6 +66,7 @@ class Cost:
     scratch: int
     tables: int
     gpu: bool = True
+    instead: int = 0
 
     def staging(self, chunks: int, overlap: Overlap) -> int:
         """Bytes of stored chunks, of all batches that are held at once, each of so many chunks."""
@@ -75,6 +77,15 @@ class Cost:
         """All other bytes: of the batches that are decoded, and of those that are not complete."""
         fixed = overlap.decoded * FIXED_BYTES if self.gpu else 0
         return fixed + chunks * self._decoding_each(overlap)
+
+    def decoding_on_host(self, chunks: int, overlap: Overlap) -> int:
+        """`decoding` where the host decodes all chunks instead of the GPU; it takes that only where the limit allows.
+
+        A chunk is pinned until the batch is checked; on the device it is copied, and then put to its place.
+        """
+        pinned, on_device = overlap.incomplete * ROUNDING * self.instead, overlap.decoded * 2 * self.instead
+        tables = (overlap.decoded + overlap.incomplete) * TABLE_BYTES
+        return overlap.decoded * FIXED_BYTES + chunks * (int(pinned) + on_device + tables)
 
     def batch(self, chunks: int, overlap: Overlap) -> int:
         """Bytes that a read holds whose batches have so many chunks each."""
@@ -102,8 +113,7 @@ def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | N
     bytes of a stored chunk; None: the most that an encoder makes. (Batches that turn out larger are read in parts.)
     """
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
-    largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
-    largest = -(-largest // ALIGNMENT) * ALIGNMENT
+    largest = _largest(chain, nbytes)
     stored = largest if estimated is None else estimated
     if not device.gpu:
         return Cost(largest, largest, nbytes, 0, gpu=False)
@@ -113,8 +123,9 @@ def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | N
     scratch = decode_scratch_bytes(chain, nbytes, stored, left)
     if in_place and chain.decodes_in_place(device):
         scratch -= nbytes
-    pinned = nbytes if crossing < len(chain.steps) else 0  # chunks that the host decoded are uploaded from there
-    return Cost(stored, largest, scratch + TABLE_BYTES, int(ROUNDING * pinned) + TABLE_BYTES)
+    pinned = _decoded_by_host(chain, nbytes)
+    instead = nbytes if any(step.may_decode_on_host for step in chain.steps[:crossing]) else 0
+    return Cost(stored, largest, scratch + TABLE_BYTES, int(ROUNDING * pinned) + TABLE_BYTES, instead=instead)
 
 
 def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) -> int:
@@ -123,8 +134,23 @@ def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) 
     `left`: this many steps, the first in encode order, are not undone. `stored`: bytes of the stored chunk.
     """
     crossing, _ = chain.host_steps
-    uploaded = nbytes if crossing < len(chain.steps) else 0
-    return uploaded + sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
+    on_gpu = sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
+    return _decoded_by_host(chain, nbytes) + on_gpu
+
+
+def _largest(chain: Chain, nbytes: int) -> int:
+    """The most that encoders make of a chunk of `nbytes`, aligned."""
+    largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
+    return -(-largest // ALIGNMENT) * ALIGNMENT
+
+
+def _decoded_by_host(chain: Chain, nbytes: int) -> int:
+    """Bytes that the host makes of a chunk, for the GPU to decode the rest: pinned, and on the device; 0 for none."""
+    crossing, _ = chain.host_steps
+    if crossing == len(chain.steps):
+        return 0
+    made = chain.steps[crossing].spec.nbytes
+    return _largest(chain, nbytes) if made is None else -(-int(made) // ALIGNMENT) * ALIGNMENT
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,9 @@ class Emulated:
     def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         return self._memory.pinned_buffer(sizes)
 
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        return self._memory.decoded_buffer(sizes)
+
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         return allocated(sizes, self._device_buffer)
 
@@ -147,7 +150,8 @@ class Emulated:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
         data = np.asarray(data, data.dtype.newbyteorder("="), order="C")  # as CuPy does
         memory = self.current.memory
-        if memory is not None and memory.is_pinned(data):
+        kind = None if memory is None else memory.pinned_kind(data)
+        if kind == "pinned":
             copy = self.upload_target(data.nbytes).view(data.dtype).reshape(data.shape)
             self.upload_part(data, copy)
             self.await_uploads()
@@ -155,9 +159,9 @@ class Emulated:
         self.current.count(sent=data.nbytes)
         copy = self._allocate(data.nbytes).view(data.dtype)
         copy.view(np.ndarray)[...] = data.reshape(-1)
-        if memory is not None:
+        self.current.add_scratch(data.nbytes)
+        if memory is not None and kind is None:
             self._memory.pin(data.nbytes, "tables")
-            self.current.add_scratch(data.nbytes)
         return copy.reshape(data.shape)
 
     def upload_target(self, nbytes: int) -> DeviceArray:
@@ -168,7 +172,7 @@ class Emulated:
     def upload_part(self, source: np.ndarray, target: DeviceArray) -> None:
         """See `Device.upload_part`. Copy as late as allowed, so that a launch that does not wait is noticed."""
         memory = self.current.memory
-        assert memory is not None and memory.is_pinned(source), "what is copied beside other work is pinned"
+        assert memory is not None and memory.pinned_kind(source), "what is copied beside other work is pinned"
         memory.trace.count(sent=source.nbytes)
         memory.uploads = [*(memory.uploads or []), (source, target)]
 

@@ -41,11 +41,14 @@ class Copies:
     def upload(self, data: np.ndarray) -> Any:
         """See `Device.upload`. Inside a batch the host does not wait for the copy.
 
-        Outside of batches it does, because `data` may be pinned memory that the caller writes to next.
+        Chunks as they are stored are copied on the copying stream. What the host decoded is copied on the current one:
+        it need not wait there behind the chunks of later batches, and its memory is scratch, of one batch at a time.
+        Outside of batches the host waits, because `data` may be pinned memory that the caller writes to next.
         """
         data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
         memory = self.current.memory
-        if memory is not None and memory.is_pinned(data):
+        kind = None if memory is None else memory.pinned_kind(data)
+        if kind == "pinned":
             copy = shaped(self.upload_target(data.nbytes), data)
             self.upload_part(data, copy)
             self.await_uploads()
@@ -53,7 +56,7 @@ class Copies:
         self.current.count(sent=data.nbytes)
         self.current.add_scratch(data.nbytes)
         copy, stream = self.xp.empty(data.shape, data.dtype), self._stream()
-        copy.set(data if memory is None else self._pinned_copy(data), stream)
+        copy.set(self._pinned_copy(data) if memory is not None and kind is None else data, stream)
         return self.waited(stream, copy) if memory is None else copy
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:

@@ -114,6 +114,10 @@ class Cuda:
         with self.on():
             return self._memory.pinned_buffer(sizes)
 
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        with self.on():
+            return self._memory.decoded_buffer(sizes)
+
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         """See `Device.device_buffer`. Memory of the copying stream, on which earlier uses of it are waited for."""
         return allocated(sizes, self._device_buffer)

@@ -42,6 +42,12 @@ class GpuMemory:
         """See `Device.pinned_buffer`."""
         return allocated(sizes, lambda nbytes: self.pin(self.current.pinned_size(nbytes))[:nbytes])
 
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """See `Device.decoded_buffer`. Outside of batches it is not pinned: to lock pages takes longer than to copy."""
+        if self.current.memory is None:
+            return allocated(sizes, lambda nbytes: np.empty(nbytes, np.uint8))
+        return allocated(sizes, lambda nbytes: self.pin(nbytes, "decoded")[:nbytes])
+
     def hold(self, array: Any, nbytes: int) -> None:
         """Hold device memory that another stream uses until the current batch, if any, is complete."""
         if self.current.memory is not None:
