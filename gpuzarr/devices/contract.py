@@ -134,6 +134,11 @@ class Device(Protocol):
         """Bytes that the calling thread's batch may still take while it is decoded; None: no limit."""
         ...
 
+    @property
+    def overlapping_batches(self) -> int:
+        """Batches of the calling thread's read that are decoded at once: no more than it has."""
+        ...
+
     def holds(self, dtype: np.dtype) -> bool:
         """Return True if the device can hold arrays of a dtype that NumPy does not define."""
         ...

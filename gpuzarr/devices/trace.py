@@ -187,6 +187,12 @@ class CurrentBatch(threading.local):
         """Bytes that the batch may still take; None: no limit."""
         return None if self.memory is None else self.memory.headroom
 
+    @property
+    def overlapping_batches(self) -> int:
+        """Batches of the read that are decoded at once."""
+        overlap = None if self.memory is None else self.memory.trace.overlap
+        return 1 if overlap is None else overlap.decoded
+
     def pinned_size(self, nbytes: int) -> int:
         """Bytes of a pinned buffer for `nbytes` of the batch's encoded chunks."""
         return nbytes if self.memory is None else max(nbytes, self.memory.trace.pinned_bytes)

@@ -17,7 +17,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
 from gpuzarr.gpu.containers import decode_zlib
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, faster_on_host, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
 from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
@@ -96,11 +96,8 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
     for kind, algorithm in _ALGORITHMS.items():
         some = np.flatnonzero(known & (headers.codec == kind) & (total > 0))
         if len(some):
-            moved = headers.nbytes[some]
-            scratch = 1.0 + algorithm.decode_scratch.each_byte
-            capacity = host_capacity(int(moved.sum()), scratch, device)
-            decision = device.cost.decide(algorithm, total[some], largest[some], moved, capacity)
-            slower[some[decision.host]] = True
+            host = faster_on_host(algorithm, total[some], largest[some], headers.nbytes[some], 1.0, device)
+            slower[some[host]] = True
     return slower
 
 

@@ -67,6 +67,20 @@ def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
     return max(0.0, (device.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch))
 
 
+def faster_on_host(
+    algorithm: Algorithm, totals: np.ndarray, largest: np.ndarray, moved: np.ndarray, copied: float, device: Device
+) -> np.ndarray:
+    """Indices, ascending, of the chunks that the host decodes sooner than the GPU, as far as memory allows; counted.
+
+    `totals`, `largest`, `moved`: see `Costs.decide`. `copied`: bytes that the GPU needs for each decoded byte besides
+    nvCOMP's scratch.
+    """
+    capacity = host_capacity(int(moved.sum()), copied + algorithm.decode_scratch.each_byte, device)
+    decision = device.cost.decide(algorithm, totals, largest, moved, capacity, device.overlapping_batches)
+    device.count(**{f"host_{decision.because}": len(decision.host)})
+    return decision.host
+
+
 def _at_once(nbytes: int, count: int, device: Device) -> int:
     """Chunks of `nbytes` that the memory of the batch allows at once.
 

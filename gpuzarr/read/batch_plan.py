@@ -60,7 +60,7 @@ class BatchPlan:
         """The batches that are at work at once: no more than any of them allows."""
         found = [budget.overlap for budget in self.budgets.values()] or [Overlap()]
         depth, early = min(each.prefetch_depth for each in found), all(each.early for each in found)
-        return Overlap(depth, found[0].concurrent, early)
+        return Overlap(depth, min(found[0].concurrent, len(self.batches) or found[0].concurrent), early)
 
     @property
     def chain(self) -> Chain | None:

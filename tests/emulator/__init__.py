@@ -97,6 +97,10 @@ class Emulated:
     def headroom(self) -> int | None:
         return self.current.headroom
 
+    @property
+    def overlapping_batches(self) -> int:
+        return self.current.overlapping_batches
+
     def empty(self, nbytes: int) -> DeviceArray:
         self.current.add_scratch(nbytes)
         return self._allocate(nbytes)

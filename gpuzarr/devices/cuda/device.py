@@ -175,6 +175,10 @@ class Cuda:
     def headroom(self) -> int | None:
         return self.current.headroom
 
+    @property
+    def overlapping_batches(self) -> int:
+        return self.current.overlapping_batches
+
     def scoped_scratch(self) -> AbstractContextManager[None]:
         return self._memory.scoped_scratch(lambda: self.xp.cuda.get_current_stream().synchronize())
 
