@@ -135,6 +135,11 @@ class Device(Protocol):
         ...
 
     @property
+    def pinned_headroom(self) -> int | None:
+        """Bytes of `headroom` that may be pinned memory; None: no limit."""
+        ...
+
+    @property
     def overlapping_batches(self) -> int:
         """Batches of the calling thread's read that are decoded at once: no more than it has."""
         ...

@@ -57,6 +57,7 @@ class Trace:
     limit: int | None = None
     pinned_limit: int | None = None
     share: int | None = None  # bytes of `limit` that one batch may take while it is decoded
+    pinned_share: int | None = None  # bytes of `pinned_limit` that it may take besides its stored chunks
     pinned_bytes: int = 0  # least size of each batch's pinned buffer
     overlap: Overlap | None = None  # None: the device's default
     write_behind_depth: int = 0  # batches that complete on threads, or are stored, while later ones are launched
@@ -130,6 +131,13 @@ class BatchMemory:
         held = -(-pinned * overlap.incomplete // overlap.decoded)
         return max(self.trace.share - self._bytes["scratch"] - held, 0)
 
+    @property
+    def pinned_headroom(self) -> int | None:
+        """Bytes of pinned memory that decoding may still take; None: no limit."""
+        if self.trace.pinned_share is None:
+            return None
+        return max(self.trace.pinned_share - self._bytes["tables"] - self._bytes["decoded"], 0)
+
     def nested(self) -> BatchMemory:
         """Memory for a part of the batch's work, closed before the batch's own."""
         return BatchMemory(self.trace, self._total, self._recycle)
@@ -186,6 +194,11 @@ class CurrentBatch(threading.local):
     def headroom(self) -> int | None:
         """Bytes that the batch may still take; None: no limit."""
         return None if self.memory is None else self.memory.headroom
+
+    @property
+    def pinned_headroom(self) -> int | None:
+        """Bytes of pinned memory that the batch may still take; None: no limit."""
+        return None if self.memory is None else self.memory.pinned_headroom
 
     @property
     def overlapping_batches(self) -> int:

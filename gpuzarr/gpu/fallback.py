@@ -15,6 +15,7 @@ from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
 _COPIES = 13 / 4  # of a chunk decoded by the host: pinned, of two batches, each up to an eighth larger; on the device
+_PINNED = 9 / 8  # of it in the pinned memory of one batch
 _TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, for each chunk and for a batch
 _BESIDE = 96 << 10  # bytes of a batch that nvCOMP decodes beside: the guard behind its scratch, flags, small tables
 
@@ -62,9 +63,19 @@ def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
 
     `scratch`: bytes that the GPU needs for each decoded byte.
     """
-    if device.headroom is None or (device.headroom >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
+    if device.headroom is None:
         return None
-    return max(0.0, (device.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch))
+    pinned = _pinned_capacity(device)
+    if scratch >= _COPIES or device.headroom >= _COPIES * nbytes:
+        return None if pinned >= nbytes else pinned
+    return min(pinned, max(0.0, (device.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch)))
+
+
+def _pinned_capacity(device: Device) -> float:
+    """Decoded bytes that the pinned memory of the batch holds at once."""
+    if (headroom := device.pinned_headroom) is None:
+        return float("inf")
+    return max(0.0, headroom - _FIXED) / _PINNED
 
 
 def faster_on_host(
@@ -88,7 +99,8 @@ def _at_once(nbytes: int, count: int, device: Device) -> int:
     """
     if device.headroom is None:
         return max(count, 1)
-    return max(1, min(count, int((device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
+    pinned = _pinned_capacity(device) / (nbytes + _TABLES)
+    return max(1, int(min(count, pinned, (device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
 
 
 def _decode_on_host(

@@ -80,6 +80,14 @@ class BatchPlan:
         return max((self.limit - self._staging) // self.overlap.decoded, alone)
 
     @property
+    def pinned_room(self) -> int:
+        """Bytes of pinned memory that a batch has while it is decoded, besides what is stored."""
+        rooms = [
+            budget.cost.pinned_room(budget.chunks, self.limits.pinned, self.overlap) for budget in self.budgets.values()
+        ]
+        return min(rooms, default=0)
+
+    @property
     def pinned_bytes(self) -> int:
         """Bytes of encoded chunks that batches have, about, if there are several (else 0): all take as much pinned
         memory, so that each can use what another gave back. Within the limits, whatever a damaged index says."""
@@ -94,7 +102,8 @@ class BatchPlan:
 
     def work(self, source: Source, out: Any, device: Device, trace: Trace) -> Batches:
         if device.gpu:
-            trace.pinned_limit, trace.share, trace.pinned_bytes = self.limits.pinned, self.room, self.pinned_bytes
+            trace.pinned_limit, trace.pinned_bytes = self.limits.pinned, self.pinned_bytes
+            trace.share, trace.pinned_share = self.room, self.pinned_room
         return Batches(source, self.batches, self.budgets, out, device, self.gds, self.overlap.early, trace)
 
     @property

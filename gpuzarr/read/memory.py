@@ -70,8 +70,18 @@ class Cost:
 
     def staging(self, chunks: int, overlap: Overlap) -> int:
         """Bytes of stored chunks, of all batches that are held at once, each of so many chunks."""
-        stored = max(chunks * self.stored, self.largest)
-        return int(ROUNDING * (overlap.loaded + overlap.copied) * stored) if self.gpu else chunks * self.stored
+        if not self.gpu:
+            return chunks * self.stored
+        return self._staged(chunks, overlap.loaded + overlap.copied)
+
+    def pinned_room(self, chunks: int, pinned: int, overlap: Overlap) -> int:
+        """Of `pinned` bytes of pinned memory, those that a batch has besides the stored chunks of all: enough for a
+        chunk that the host decodes."""
+        rest = (pinned - self._staged(chunks, overlap.loaded)) // overlap.incomplete
+        return max(rest, int(ROUNDING * self.instead) + self.tables + FIXED_BYTES)
+
+    def _staged(self, chunks: int, copies: int) -> int:
+        return int(ROUNDING * copies * max(chunks * self.stored, self.largest))
 
     def decoding(self, chunks: int, overlap: Overlap) -> int:
         """All other bytes: of the batches that are decoded, and of those that are not complete."""

@@ -12,6 +12,7 @@ import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.cpu import CPU
@@ -32,6 +33,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 ON_HOST: dict[str, dict[str, Any]] = {
     "zstd": {"compressors": [zarr.codecs.ZstdCodec(level=1)]},
+    "gzip": {"compressors": [zarr.codecs.GzipCodec(level=1)]},
     "big-endian": {"serializer": zarr.codecs.BytesCodec(endian="big"), "compressors": [zarr.codecs.GzipCodec(level=1)]},
     "raw": {"compressors": None},
     "transpose": {"filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))], "compressors": [zarr.codecs.ZstdCodec()]},
@@ -93,6 +95,22 @@ def test_nothing_is_copied_by_the_code_for_cuda(
     layout: dict[str, Any], options: Any, where: Any, tmp_path: Path, cuda: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads_without_copies(cuda, tmp_path / "a", layout, options, where, monkeypatch)
+
+
+@pytest.mark.parametrize("where", ["gpu", "host", "auto"])
+@pytest.mark.parametrize("name", ["zstd with checksums", "blosclz", "gzip", "bz2", "zstd"])
+def test_pinned_memory_has_its_limit(
+    name: str, where: Any, tmp_path: Path, gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host decodes a batch in parts where not all of it may be pinned."""
+    values = written(tmp_path / "a", (CASES | ON_HOST)[name])
+    cores = {"zstd": Rate(1e12, 1e9, 1e9), "gzip": Rate(1e12, 1e9, 1e9)} if where == "auto" else {}
+    gpu.cost = Costs(cores, 1e15, 1e-12, cores=1, where=where)
+    for limit in (900 << 10, 1600 << 10):
+        monkeypatch.setattr(gpu, "pinned_limit", limit)
+        a = gpuzarr.open_array(tmp_path / "a", device=gpu, memory_limit="32MiB")
+        np.testing.assert_array_equal(host_array(a[...]), values)
+        assert a.last_read.asdict()["peak_pinned_bytes"] <= limit and gpu.held.total == 0
 
 
 def test_checksums_are_taken_where_chunks_are(tmp_path: Path, gpu: Device) -> None:

@@ -176,6 +176,10 @@ class Cuda:
         return self.current.headroom
 
     @property
+    def pinned_headroom(self) -> int | None:
+        return self.current.pinned_headroom
+
+    @property
     def overlapping_batches(self) -> int:
         return self.current.overlapping_batches
 
