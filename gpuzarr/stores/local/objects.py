@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a named pipe must not block
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
-MAX_OPEN_FILES = min(4096, max(256, os.sysconf("SC_OPEN_MAX") // 4))  # held by all reads of the process together
+# Held by all reads of the process together: a quarter of what it may open. A file that is not held costs twice the time
+# of its system calls, but for the copy of its bytes.
+MAX_OPEN_FILES = min(4096, max(256, os.sysconf("SC_OPEN_MAX") // 4))
 NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
 Row = tuple[int, int, int, int]  # a read: number of the object, start in the target, offset in the file, bytes
@@ -215,7 +217,10 @@ class LocalObjects:
 
 
 def version_of(file: int | str) -> Version | str:
-    """Version of a file that is open, or at a path: its inode, size and time of modification (ns)."""
+    """Version of a file that is open, or at a path: its inode, size and time of modification (ns).
+
+    NO_VERSION if there is none.
+    """
     try:
         status = os.stat(file)
     except (OSError, ValueError):
