@@ -1,5 +1,6 @@
 """A stub of CuPy over the emulator's arrays, and devices/cuda on it: its order of streams and events, without a GPU."""
 
+import ctypes
 import sys
 import threading
 import weakref
@@ -94,6 +95,9 @@ class Runtime:
     def memGetInfo(self):
         return 1 << 20, 1 << 22
 
+    def memsetAsync(self, address, byte, nbytes, stream):
+        ctypes.memset(address, byte, nbytes)
+
 
 class Module:
     """Loads a "cubin" that is the name of a file, and finds the emulator's kernels in it."""
@@ -130,6 +134,7 @@ class StubXp(Xp):
         )
         self.freed = []
         pool = SimpleNamespace(free_all_blocks=lambda stream: self.freed.append(stream.name))
+        pool.free_bytes = lambda: 1 << 10
         self.get_default_memory_pool = lambda: pool
 
     @property

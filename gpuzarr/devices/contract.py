@@ -132,11 +132,20 @@ class Device(Protocol):
         """Bytes that the calling thread's batch may still take while it is decoded; None: no limit."""
         ...
 
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of device memory that are free now: the limit of what is done outside of reads and writes."""
+        ...
+
     def holds(self, dtype: np.dtype) -> bool:
         """Return True if the device can hold arrays of a dtype that NumPy does not define."""
         ...
 
     # ---- Only a GPU: memory and copies ----
+
+    def filled(self, nbytes: int, byte: int) -> Any:
+        """Scratch of which every byte is `byte`."""
+        ...
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         """Device memory for one batch's encoded chunks, free to be written to at once by other means than a stream."""
@@ -215,9 +224,10 @@ class Device(Protocol):
         """
         ...
 
-    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        """Add a pending check. `bad`: device int32 (1,), the number of the first bad stream, or a negative number.
+    def check(self, chunk: np.ndarray, problem: str) -> Any:
+        """Add a pending check, and return its flag: device uint32 (1,), all bits set.
 
-        The function from `checked` raises CodecError for `chunk[bad]`, with the text `problem`.
+        A kernel sets it to the number of the first bad stream by `atomicMin`. Then the function from `checked` raises
+        CodecError for `chunk[number]`, with the text `problem`.
         """
         ...

@@ -8,8 +8,8 @@ from gpuzarr.devices.cuda.device import Cuda
 
 MEMBERS = {name for name in {**vars(Device), **Device.__annotations__} if not name.startswith("_")}
 ONLY_GPU = {
-    *("cost", "write_limit", "headroom", "holds"),
-    *("device_buffer", "scoped_scratch", "upload", "download", "download_async", "copy_back"),
+    *("cost", "write_limit", "headroom", "free_bytes", "holds"),
+    *("filled", "device_buffer", "scoped_scratch", "upload", "download", "download_async", "copy_back"),
     *("address", "kernel", "decompress", "compressed_capacity", "compression_scratch", "compress", "check"),
 }
 

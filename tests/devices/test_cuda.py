@@ -34,19 +34,45 @@ def test_a_batch_and_its_errors(stub):
         assert stub.download(out[i]).tobytes() == plain[i].tobytes()
     assert "caller's 1" in stub.stream.waited  # the second batch waits for the first
 
-    bad = stub.upload(np.full(1, 2, np.int32))
-    stub.check(bad, np.array([5, 6, 7]), "it is bad")
+    stub.check(np.array([5, 6, 7]), "it is bad").set(np.full(1, 2, np.uint32))
     with pytest.raises(CodecError, match="it is bad") as caught:
         complete(stub)
     assert caught.value.index == 7
 
     def fail(batch):
-        stub.check(bad, np.arange(3), "of a batch that failed otherwise")
+        stub.check(np.arange(3), "of a batch that failed otherwise").set(np.full(1, 2, np.uint32))
         raise KeyError
 
     with pytest.raises(KeyError):
         stub.run(lambda batch: batch, fail, [1])
     complete(stub)
+
+
+def test_flags_of_many_checks(gpu):
+    """They lie side by side; one copy brings all of them to the host, or a few where there are hundreds."""
+    flags = [gpu.check(np.arange(3) + 10 * i, f"check {i}") for i in range(300)]
+    assert gpu.address(flags[1]) == gpu.address(flags[0]) + 4
+    flags[290].set(np.full(1, 1, np.uint32))
+    flags[200].set(np.full(1, 2, np.uint32))
+    with pytest.raises(CodecError, match="check 200") as caught:
+        complete(gpu)
+    assert caught.value.index == 2002
+    complete(gpu)  # it was told once
+
+
+def test_flags_are_scratch_of_the_batch(gpu):
+    before = gpu.held.total
+    with gpu.current.use(memory := BatchMemory(Trace(), gpu.held)):
+        gpu.check(np.arange(3), "it is bad")
+        assert gpu.held.total == before + 512
+        complete(gpu)
+    memory.close()
+    assert gpu.held.total == before
+
+
+def test_memory_that_is_free(stub):
+    """The GPU's, and what CuPy's pool keeps."""
+    assert stub.free_bytes == (1 << 20) + (1 << 10)
 
 
 def test_encoding(stub):

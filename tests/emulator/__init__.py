@@ -45,6 +45,7 @@ class Emulated:
     batch_bytes = 1 << 20
     prefetch_depth = PREFETCH_DEPTH
     memory_limit = write_limit = 64 << 20
+    free_bytes = 1 << 30
     cost = Costs(where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
@@ -97,6 +98,11 @@ class Emulated:
     def empty(self, nbytes: int) -> DeviceArray:
         self.current.add_scratch(nbytes)
         return self._allocate(nbytes)
+
+    def filled(self, nbytes: int, byte: int) -> DeviceArray:
+        made = self.empty(nbytes)
+        made.view(np.ndarray).fill(byte)
+        return made
 
     def _allocate(self, nbytes: int) -> DeviceArray:
         """Device memory between guards, aligned to 256 bytes."""
@@ -200,9 +206,8 @@ class Emulated:
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
         return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
-    def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
-        assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
-        self._pending.add(bad, chunk, problem)
+    def check(self, chunk: np.ndarray, problem: str) -> DeviceArray:
+        return self._pending.add(self, chunk, problem)
 
     def checked(self) -> Complete | None:
         self.check_guards()

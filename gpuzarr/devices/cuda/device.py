@@ -104,6 +104,15 @@ class Cuda:
             self.current.add_scratch(nbytes)
             return self.xp.empty(nbytes, np.uint8)
 
+    def filled(self, nbytes: int, byte: int) -> Any:
+        """See `Device.filled`. CuPy's `fill` would compile a kernel for any byte but 0."""
+        with self.on():
+            made = self.empty(nbytes)
+            if nbytes:
+                stream = self.xp.cuda.get_current_stream()
+                self.xp.cuda.runtime.memsetAsync(self.address(made), byte, nbytes, stream.ptr)
+            return made
+
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
         return allocated(sizes, self.empty)
 
@@ -219,6 +228,13 @@ class Cuda:
         with self.on():
             return int(min(DEFAULT_WRITE_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
+    @property
+    def free_bytes(self) -> int:
+        """See `Device.free_bytes`: the GPU's, and those that CuPy's pool keeps, which it gives back where it must."""
+        with self.on():
+            kept = self.xp.get_default_memory_pool().free_bytes()
+            return int(self.xp.cuda.runtime.memGetInfo()[0] + kept)
+
     def holds(self, dtype: np.dtype) -> bool:
         with self.on():
             return holds(self.xp, dtype)
@@ -314,8 +330,8 @@ class Cuda:
     ) -> Any:
         return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
-    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        self._pending.add(bad, chunk, problem)
+    def check(self, chunk: np.ndarray, problem: str) -> Any:
+        return self._pending.add(self, chunk, problem)
 
     def checked(self) -> Complete:
         """See `Device.checked`. Never None: the copy from the pinned buffer must be waited for."""
