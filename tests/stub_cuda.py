@@ -100,15 +100,16 @@ class Runtime:
 
 
 class Module:
-    """Loads a "cubin" that is the name of a file, and finds the emulator's kernels in it."""
+    """Loads a "cubin" that is the name of a file with its width, and finds the emulator's kernels in it."""
 
     def load(self, cubin):
-        self.file = cubin.decode()
+        self.file, width = cubin.decode().split(":")
+        self.width = int(width) if width else None
 
     def get_function(self, name):
         from tests.emulator.compiled import Kernel
 
-        return Kernel(self.file, name, 0)
+        return Kernel(self.file, name, 0, self.width)
 
 
 class StubXp(Xp):
@@ -174,7 +175,7 @@ def stub(monkeypatch, gpu):
     cupy = ModuleType("cupy")
     cupy.__getattr__ = lambda name: getattr(xp, name)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setattr(module, "cubin", lambda file, arch: file.encode())
+    monkeypatch.setattr(module, "cubin", lambda file, arch, width: f"{file}:{width or ''}".encode())
     monkeypatch.setattr(nvcomp, "load", Library)
     monkeypatch.setattr(module.Cuda, "address", lambda self, data: data.ctypes.data)
     device = module.Cuda(0)

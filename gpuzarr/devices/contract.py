@@ -182,8 +182,11 @@ class Device(Protocol):
         """Device address of the first byte of an array, for kernels and nvCOMP."""
         ...
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device."""
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device.
+
+        `width`: bytes of an element, for the files of `devices.kernels.WIDTHS`, which are compiled for each by itself.
+        """
         ...
 
     def decompress(

@@ -191,8 +191,8 @@ class Emulated:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
         return data.ctypes.data
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        return Kernel(file, name, self._seed)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        return Kernel(file, name, self._seed, width)
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
         self._nvcomp.decompress(algorithm, sources, sizes, targets, capacities, chunk)

@@ -54,7 +54,7 @@ class Cuda:
         self._ordinal = ordinal
         self.cost = calibrated()
         self._pending = Pending()
-        self._functions: dict[tuple[str, str], Any] = {}
+        self._functions: dict[tuple[str, str, int | None], Any] = {}
         self._compiling = threading.Lock()
         self._launch_lock = LaunchLock()
         self._process = os.getpid()
@@ -289,17 +289,17 @@ class Cuda:
             raise DeviceError(f"an array of cuda:{data.data.device_id} cannot be used by {self.name}")
         return int(data.data.ptr)
 
-    def kernel(self, file: str, name: str) -> Any:
-        key = (file, name)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Any:
+        key = (file, name, width)
         with self._compiling:
             if key not in self._functions:
-                self._functions[key] = self._load(file, name)
+                self._functions[key] = self._load(file, name, width)
         return self._functions[key]
 
-    def _load(self, file: str, name: str) -> Any:
+    def _load(self, file: str, name: str, width: int | None) -> Any:
         with self.on():
             module = self.xp.cuda.function.Module()
-            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}"))
+            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}", width))
             return module.get_function(name)
 
     def decompress(
