@@ -108,6 +108,18 @@ def test_a_gpu_that_stopped_between_batches(stub, kind):
         stub.run(lambda batch: batch, launch, [1, 2, 3])
 
 
+def test_a_capture_by_another_thread_is_named(stub):
+    """CUDA then refuses calls of all threads; the GPU has not stopped."""
+
+    def launch(batch):
+        error = FailedError("cudaErrorStreamCaptureImplicit: operation would make the legacy stream depend on it")
+        error.status = 906
+        raise error
+
+    with pytest.raises(DeviceError, match=r"cuda:0 refused a call .*Implicit.* before or after that"):
+        stub.run(lambda batch: batch, launch, [1])
+
+
 def test_what_a_graph_cannot_hold_is_refused_and_leaves_no_trace(stub):
     """An event of a captured stream would be waited for by every batch that follows."""
     stub.stream.capturing = True

@@ -36,6 +36,7 @@ from gpuzarr.errors import DeviceError
 
 DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
 DEFAULT_WRITE_LIMIT_BYTES = 4 << 30  # beyond the value; nvCOMP compresses with up to 34 times the bytes as scratch
+CAPTURE_STATUSES = range(900, 909)  # cudaErrorStreamCaptureUnsupported to cudaErrorStreamCaptureWrongThread
 MAX_LOADING_THREADS = 4 * PREFETCH_DEPTH  # of all reads together
 
 
@@ -164,6 +165,11 @@ class Cuda:
         return cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
 
     def _stopped(self, error: Exception) -> DeviceError:
+        if getattr(error, "status", 0) in CAPTURE_STATUSES:
+            return DeviceError(
+                f"{self.name} refused a call ({error}), for a stream is captured into a CUDA graph, maybe by another "
+                "thread: read and write before or after that"
+            )
         return DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that")
 
     def count(self, **numbers: int) -> None:
