@@ -59,7 +59,7 @@ def idle() -> Any:
     device.array = lambda shape, dtype: np.empty(shape, dtype).view(DeviceArray)
     device.empty = lambda nbytes: np.empty(nbytes, np.uint8).view(DeviceArray)
     device.upload = lambda data: np.ascontiguousarray(data).view(DeviceArray)
-    device.kernel = lambda file, name: lambda grid, block, arguments: None
+    device.kernel = lambda file, name, width=None: lambda grid, block, arguments: None
     return device
 
 
