@@ -62,7 +62,7 @@ def idle() -> Any:
     device.empty = lambda nbytes: np.empty(nbytes, np.uint8).view(DeviceArray)
     device.upload = lambda data: np.ascontiguousarray(data).view(DeviceArray)
     device.upload_target, device.upload_part = device.empty, lambda source, target: None
-    device.kernel = lambda file, name: lambda grid, block, arguments: None
+    device.kernel = lambda file, name, width=None: lambda grid, block, arguments: None
     return device
 
 

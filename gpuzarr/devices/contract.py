@@ -144,6 +144,11 @@ class Device(Protocol):
         """Batches of the calling thread's read that are decoded at once: no more than it has."""
         ...
 
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of device memory that are free now: the limit of what is done outside of reads and writes."""
+        ...
+
     def holds(self, dtype: np.dtype) -> bool:
         """Return True if the device can hold arrays of a dtype that NumPy does not define."""
         ...
@@ -155,6 +160,10 @@ class Device(Protocol):
 
         In a batch it is pinned: `upload` copies from it without a wait, and without a copy on the host.
         """
+        ...
+
+    def filled(self, nbytes: int, byte: int) -> Any:
+        """Scratch of which every byte is `byte`."""
         ...
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
@@ -207,8 +216,11 @@ class Device(Protocol):
         """Device address of the first byte of an array, for kernels and nvCOMP."""
         ...
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device."""
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device.
+
+        `width`: bytes of an element, for the files of `devices.kernels.WIDTHS`, which are compiled for each by itself.
+        """
         ...
 
     def decompress(
@@ -249,9 +261,10 @@ class Device(Protocol):
         """
         ...
 
-    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        """Add a pending check. `bad`: device int32 (1,), the number of the first bad stream, or a negative number.
+    def check(self, chunk: np.ndarray, problem: str) -> Any:
+        """Add a pending check, and return its flag: device uint32 (1,), all bits set.
 
-        The function from `checked` raises CodecError for `chunk[bad]`, with the text `problem`.
+        A kernel sets it to the number of the first bad stream by `atomicMin`. Then the function from `checked` raises
+        CodecError for `chunk[number]`, with the text `problem`.
         """
         ...

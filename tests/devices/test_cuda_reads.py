@@ -203,6 +203,6 @@ def test_spawned_processes_read_pickled_arrays(path):
 def test_warmup(cuda, monkeypatch):
     gpuzarr.warmup("cpu")
     gpuzarr.warmup(cuda)
-    names = {name for _, name in cuda._functions}
+    names = {name for _, name, _ in cuda._functions}
     assert {"place", "place_planes_1", "place_planes_4"} < names
     assert {"unshuffle", "bitunshuffle", "crc32", "adler32_sums", "copy", "bad_status", "bad_checksum"} <= names

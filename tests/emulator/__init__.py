@@ -48,6 +48,7 @@ class Emulated:
     batch_bytes = 1 << 20
     prefetch_depth, concurrent_batches = PREFETCH_DEPTH, 1
     memory_limit = write_limit = pinned_limit = 64 << 20
+    free_bytes = 1 << 30
     cost = Costs({n: replace(a.rate, full=FULL_STREAMS * a.rate.stream) for n, a in ALGORITHMS.items()}, where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
@@ -108,6 +109,11 @@ class Emulated:
     def empty(self, nbytes: int) -> DeviceArray:
         self.current.add_scratch(nbytes)
         return self._allocate(nbytes)
+
+    def filled(self, nbytes: int, byte: int) -> DeviceArray:
+        made = self.empty(nbytes)
+        made.view(np.ndarray).fill(byte)
+        return made
 
     def _allocate(self, nbytes: int) -> DeviceArray:
         """Device memory between guards, aligned to 256 bytes."""
@@ -224,8 +230,8 @@ class Emulated:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
         return data.ctypes.data
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        return Kernel(file, name, self._seed)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        return Kernel(file, name, self._seed, width)
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
         self._nvcomp.decompress(algorithm, sources, sizes, targets, capacities, chunk)
@@ -239,9 +245,8 @@ class Emulated:
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
         return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
-    def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
-        assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
-        self._pending.add(bad, chunk, problem)
+    def check(self, chunk: np.ndarray, problem: str) -> DeviceArray:
+        return self._pending.add(self, chunk, problem)
 
     def checked(self) -> Complete | None:
         self.check_guards()

@@ -37,6 +37,7 @@ from gpuzarr.errors import DeviceError
 DEFAULT_MEMORY_LIMIT_BYTES = 16 << 30  # that a read may hold beyond its result,
 DEFAULT_PINNED_LIMIT_BYTES = 2 << 30  # and of them in pinned memory, of which a host has less to spare
 DEFAULT_WRITE_LIMIT_BYTES = 4 << 30  # beyond the value; nvCOMP compresses with up to 34 times the bytes as scratch
+CAPTURE_STATUSES = range(900, 909)  # cudaErrorStreamCaptureUnsupported to cudaErrorStreamCaptureWrongThread
 MAX_LOADING_THREADS = 4 * PREFETCH_DEPTH  # of all reads together
 
 
@@ -56,7 +57,7 @@ class Cuda:
         self._ordinal = ordinal
         self.cost = calibrated()
         self._pending = Pending()
-        self._functions: dict[tuple[str, str], Any] = {}
+        self._functions: dict[tuple[str, str, int | None], Any] = {}
         self._compiling = threading.Lock()
         self._launch_lock = LaunchLock()
         self._process = os.getpid()
@@ -105,6 +106,15 @@ class Cuda:
         with self.on():
             self.current.add_scratch(nbytes)
             return self.xp.empty(nbytes, np.uint8)
+
+    def filled(self, nbytes: int, byte: int) -> Any:
+        """See `Device.filled`. CuPy's `fill` would compile a kernel for any byte but 0."""
+        with self.on():
+            made = self.empty(nbytes)
+            if nbytes:
+                stream = self.xp.cuda.get_current_stream()
+                self.xp.cuda.runtime.memsetAsync(self.address(made), byte, nbytes, stream.ptr)
+            return made
 
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
         return allocated(sizes, self.empty)
@@ -163,6 +173,11 @@ class Cuda:
         return cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
 
     def _stopped(self, error: Exception) -> DeviceError:
+        if getattr(error, "status", 0) in CAPTURE_STATUSES:
+            return DeviceError(
+                f"{self.name} refused a call ({error}), for a stream is captured into a CUDA graph, maybe by another "
+                "thread: read and write before or after that"
+            )
         return DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that")
 
     def count(self, **numbers: int) -> None:
@@ -235,6 +250,13 @@ class Cuda:
         with self.on():
             return int(min(DEFAULT_WRITE_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
+    @property
+    def free_bytes(self) -> int:
+        """See `Device.free_bytes`: the GPU's, and those that CuPy's pool keeps, which it gives back where it must."""
+        with self.on():
+            kept = self.xp.get_default_memory_pool().free_bytes()
+            return int(self.xp.cuda.runtime.memGetInfo()[0] + kept)
+
     def holds(self, dtype: np.dtype) -> bool:
         with self.on():
             return holds(self.xp, dtype)
@@ -301,17 +323,17 @@ class Cuda:
             raise DeviceError(f"an array of cuda:{data.data.device_id} cannot be used by {self.name}")
         return int(data.data.ptr)
 
-    def kernel(self, file: str, name: str) -> Any:
-        key = (file, name)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Any:
+        key = (file, name, width)
         with self._compiling:
             if key not in self._functions:
-                self._functions[key] = self._load(file, name)
+                self._functions[key] = self._load(file, name, width)
         return self._functions[key]
 
-    def _load(self, file: str, name: str) -> Any:
+    def _load(self, file: str, name: str, width: int | None) -> Any:
         with self.on():
             module = self.xp.cuda.function.Module()
-            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}"))
+            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}", width))
             return module.get_function(name)
 
     def decompress(
@@ -347,8 +369,8 @@ class Cuda:
     ) -> Any:
         return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
-    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        self._pending.add(bad, chunk, problem)
+    def check(self, chunk: np.ndarray, problem: str) -> Any:
+        return self._pending.add(self, chunk, problem)
 
     def checked(self) -> Complete:
         """See `Device.checked`. Never None: the copy from the pinned buffer must be waited for."""
