@@ -24,7 +24,7 @@ TINY = {
 TINY_GPU = {
     "gpu_decode": ["--mib", "0.125", "--kib", "64"],
     "gpu_kernels": ["--mib", "0.125"],
-    "gpu_read": ["--mib", "0.25", "--rows", "KiB"],
+    "gpu_read": ["--mib", "0.25"],
     "gpu_write": ["--mib", "0.25"],
 }
 
@@ -58,7 +58,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
         == {
             "gpu_decode": 7,
             "gpu_kernels": 40,
-            "gpu_read": 8,
+            "gpu_read": 15,
             "gpu_write": 10,
         }[name]
     )
