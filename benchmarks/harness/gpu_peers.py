@@ -22,8 +22,8 @@ from benchmarks.harness.writers import writer
 from gpuzarr.devices.contract import Device
 
 
-def ours(device: Device, number: int = 1) -> Reader:
-    """gpuzarr, which lets nvCOMP decode so many batches at once; with more than one on trial."""
+def ours(device: Device, number: int = 1, trial: bool = False) -> Reader:
+    """gpuzarr, which lets nvCOMP decode so many batches at once."""
     import gpuzarr
 
     def read(array: Any, key: Any) -> Any:
@@ -33,7 +33,7 @@ def ours(device: Device, number: int = 1) -> Reader:
 
     around = partial(at_once.batches, device, number)
     opened = partial(gpuzarr.open_array, device=device)
-    return Reader(our_name(device, number), opened, read, device.download, around, number > 1)
+    return Reader(our_name(device, number), opened, read, device.download, around, trial)
 
 
 def our_name(device: Device, number: int = 1) -> str:
@@ -125,11 +125,13 @@ def _on_gpu(name: str, store: Callable[[Path], Any], device: Device) -> Reader:
 
 
 def readers(device: Device, numbers: Sequence[int] = (1,)) -> list[Reader]:
-    """Ours first, once for each number of batches at once; then those that can run here."""
+    """Ours first, once for each number of batches at once, on trial but for the first; then those that can run here."""
     hosts = (peers.zarr_fused(), peers.zarrs(), peers.tensorstore())
     on_gpu = (enable_gpu(device), gds_store(device))
     found = [*on_gpu, *(copied(reader, device) for reader in (peers.gpuzarr_cpu(), *hosts) if reader is not None)]
-    return [*(ours(device, number) for number in numbers), *(reader for reader in found if reader is not None)]
+    first, *others = numbers
+    us = [ours(device, first), *(ours(device, number, trial=True) for number in others)]
+    return [*us, *(reader for reader in found if reader is not None)]
 
 
 def writers(device: Device) -> dict[str, Callable[[Path], Callable[[Any], Any]]]:

@@ -115,9 +115,9 @@ def kept_sample(side: int) -> np.ndarray:
 def readers(row: Row, device: Device, options: Any) -> tuple[list[Reader], dict[str, str]]:
     """Those of a row, ours first; and why others are left out."""
     numbers = options.concurrent if row.goal else options.concurrent[:1]
-    unfit = gpu_peers.unfit(device, numbers[1:])
     wanted = tuple(options.readers.split(","))
     found = [reader for reader in gpu_peers.readers(device, numbers) if reader.name.startswith(wanted)]
+    unfit = gpu_peers.unfit(device, numbers[1:]) if any(reader.trial for reader in found) else {}
     return [reader for reader in found if reader.name not in unfit], unfit
 
 
@@ -134,7 +134,7 @@ def measure(row: Row, folder: Path, device: Device, options: Any, bus: float, li
     repeats |= timing.rounds(fast, options.repeats, enough=most)
     for reader in choice:
         if reader.trial and reader.name in repeats and (why := timing.checked(reader, path, [...], values)[1]):
-            left_out[reader.name] = f"{why}, after {len(repeats.pop(reader.name))} reads"
+            left_out[reader.name] = f"{why}, after {len(repeats.pop(reader.name))} timed reads"
     seconds = {name: median(each) for name, each in repeats.items()}
     files, nbytes, cached = stored(path), values.nbytes, page_cache.measured(path, options.repeats)
     ceilings = {"page cache": cached.seconds, "bus": files / (bus * 1e9)}

@@ -62,6 +62,9 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
             "gpu_write": 10,
         }[name]
     )
+    for row in results["rows"] if name in ("gpu_read", "gpu_write") else ():
+        assert ("nvCOMP" in row["ceilings"]) == (not row["row"].startswith("raw")), row["row"]
+        assert {"page cache", "bus"} <= set(row["ceilings"]) and row["page_cache"]["GB/s"]["processes"] > 0
     plot.main([str(output)])
     assert "<rect" in output.with_suffix(".svg").read_text()
 
