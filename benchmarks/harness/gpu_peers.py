@@ -81,7 +81,7 @@ def fails(code: str, seconds: float) -> str:
 
 @cache
 def why_not_at_once(device: str, number: int) -> str:
-    """Why reads may not have so many batches decoded at once, tried in another process; "" where they may."""
+    """Reason why reads may not have so many batches decoded at once, found in another process; "" where they may."""
     return fails(f"from benchmarks.harness import at_once; at_once.trial({device!r}, {number})", 40)
 
 

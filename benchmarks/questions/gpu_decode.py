@@ -91,7 +91,7 @@ class Steady:
         return complete
 
     def seconds(self) -> list[float]:
-        """From the end of one batch to that of the next, without the first ones."""
+        """Seconds from the end of one batch to that of the next, without the first ones."""
         return [self._device.seconds(*ends) for ends in pairwise(self._ends[WARM - 1 :])]
 
 
@@ -127,7 +127,7 @@ def measure(device: Device, name: str, nbytes: int, chunk: int, repeats: int, li
 
 
 def target(device: Device, count: int, chunk: int) -> EncodedBatch:
-    """Where a batch is decoded to. What lies there before is not what is decoded."""
+    """Memory to decode a batch into. It holds zeros, which are not what is decoded."""
     into = device.encoded_batch(np.full(count, chunk))
     into.data.fill(0)
     return into
