@@ -163,10 +163,6 @@ class Unmeasured:
     sizes: Any
     most: int
 
-    def addresses(self, device: Any) -> Any:
-        """The address of each chunk, a uint64 array of the device."""
-        return self.starts + np.uint64(device.address(self.data))
-
     def measuring(self, device: Any) -> Callable[[], EncodedBatch | None]:
         """Launch the copy of the sizes to the host, behind all that is launched so far.
 
@@ -212,12 +208,6 @@ def allocated(sizes: np.ndarray, allocate: Callable[[int], Any]) -> EncodedBatch
     """Encoded batch for chunks of these sizes, each aligned, in memory from `allocate(nbytes)`."""
     starts, sizes, total = packed(sizes)
     return EncodedBatch(allocate(total), starts, sizes)
-
-
-def as_stored(batch: Any, nbytes: int) -> EncodedBatch:
-    """View a contiguous batch of native elements as the encoded batch of their bytes."""
-    n = len(batch)
-    return EncodedBatch(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
 
 
 def joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:

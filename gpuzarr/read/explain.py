@@ -111,7 +111,7 @@ def explain(source: Source, selection: Outer | Points, device: Device, options: 
         work=plan.kind,
         chunks=plan.chunks,
         batches=plan.count,
-        prefetch_depth=plan.prefetch_depth,
+        prefetch_depth=plan.overlap.prefetch_depth,
         decoded_bytes=plan.decoded_elements * itemsize,
         result_bytes=prod(selection.shape) * itemsize,
         memory_limit=plan.limit,
