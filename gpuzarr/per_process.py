@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 _ALL: weakref.WeakSet[Any] = weakref.WeakSet()
+_GIVE_UP: list[Callable[[], object]] = []
 
 
 class PerProcess(Generic[T]):
@@ -23,10 +24,20 @@ class PerProcess(Generic[T]):
         self.value = self._make()
 
 
-def _renew_all() -> None:
+PROCESS = PerProcess(object)  # its value tells one process from its forked children
+
+
+def in_child(give_up: Callable[[], object]) -> None:
+    """Have give_up() called at once in each forked child, for what its parent has in hand."""
+    _GIVE_UP.append(give_up)
+
+
+def _forked() -> None:
     for each in list(_ALL):
         each.renew()
+    for give_up in _GIVE_UP:
+        give_up()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(after_in_child=_forked)

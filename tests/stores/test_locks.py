@@ -17,15 +17,15 @@ from gpuzarr.stores.local.store import LocalStore
 
 def test_an_interrupt_leaves_no_lock_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even while somebody keeps the traceback, as interactive shells do."""
-    store, right, calls = LocalStore(str(tmp_path)), locks._acquired, []
+    store, right, calls = LocalStore(str(tmp_path)), locks._opened, []
 
-    def acquired(lock: str) -> Any:
+    def opened(lock: str) -> Any:
         if calls:
             raise KeyboardInterrupt
         calls.append(lock)
         return right(lock)
 
-    monkeypatch.setattr(locks, "_acquired", acquired)
+    monkeypatch.setattr(locks, "_opened", opened)
     with pytest.raises(KeyboardInterrupt) as kept, store.locked(["a", "b"]):
         raise AssertionError("both locks were had")
     monkeypatch.undo()

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import groupby, repeat
 from operator import itemgetter
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
+from gpuzarr.interrupts import BOTTOM, release_all, within
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.local import gds
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
@@ -38,19 +40,22 @@ class Permits:
     """Permits to hold files open. Taking them never waits."""
 
     def __init__(self, number: int = MAX_OPEN_FILES) -> None:
-        self.free, self._lock = number, threading.Lock()
+        self.free, self._held, self._lock = number, dict[Any, int](), threading.Lock()
 
-    def take(self, n: int) -> bool:
-        """Take `n` permits if so many are free. Return True if they were."""
+    def take(self, holder: Any, n: int) -> bool:
+        """Give `n` permits to a holder, which has none, if so many are free. Return True if they were."""
         with self._lock:
-            enough = n <= self.free
-            self.free -= n if enough else 0
+            if enough := n <= self.free:  # nothing is called from here on, so no interrupt comes
+                self.free -= n
+                self._held[holder] = n
         return enough
 
-    def give(self, n: int) -> None:
-        """Give `n` permits back."""
+    def give(self, holder: Any) -> None:
+        """Give all permits of a holder back. It may have none."""
         with self._lock:
-            self.free += n
+            if holder in self._held:  # as above
+                self.free += self._held[holder]
+                del self._held[holder]
 
 
 PERMITS = PerProcess(Permits)
@@ -62,9 +67,10 @@ class LocalObjects:
     __slots__ = (
         "_always",
         "_files",
+        "_is_outdated",
         "_lengths",
+        "_opened",
         "_paths",
-        "_permits",
         "_store",
         "_threads",
         "_together",
@@ -79,15 +85,16 @@ class LocalObjects:
         self._files: list[int] = []
         self._lengths: list[int] = []
         self._versions: list[Version | str] | None = None
-        self._permits = 0
+        self._is_outdated = False
+        self._opened: list[list[int]] = []  # what is to be closed, by the threads that have opened it
         self._together = always  # all files are held open
 
     def __enter__(self) -> LocalObjects:
         count = len(self._paths)
         self._files, self._lengths = [MISSING] * count, [MISSING] * count
         try:
-            if not self._always and PERMITS.value.take(count):
-                self._permits, self._together = count, True
+            if not self._always and PERMITS.value.take(self, count):
+                self._together = True
             self._spread(self._open if self._together else self._look, count)
         except BaseException:
             self.__exit__()
@@ -95,12 +102,9 @@ class LocalObjects:
         return self
 
     def __exit__(self, *_: object) -> None:
-        files, self._files = self._files, []
-        permits, self._permits = self._permits, 0
-        for file in files:
-            if file != MISSING:
-                os.close(file)
-        PERMITS.value.give(permits)
+        for opened in self._opened:
+            release_all(opened, os.close)
+        PERMITS.value.give(self)
 
     def lengths(self) -> list[int]:
         return self._lengths
@@ -111,7 +115,7 @@ class LocalObjects:
         return self._versions
 
     def changed(self) -> bool:
-        return self._versions is not None and self._versions != self._versions_now()
+        return self._is_outdated or (self._versions is not None and self._versions != self._versions_now())
 
     def requests(self, ranges: Ranges) -> Requests:
         store = self._store
@@ -149,15 +153,22 @@ class LocalObjects:
         else:
             spread(work, count, self._threads)
 
-    def _open(self, some: Iterable[int]) -> None:
+    def _open(self, some: range) -> None:
         """Open files and find their lengths, with two system calls for each."""
-        paths, files, lengths, i = self._paths, self._files, self._lengths, 0
+        lengths, missing, i = self._lengths, set[int](), some.start
+        self._opened.append(opened := [BOTTOM])
+        opening = map(os.open, self._paths[i : some.stop], repeat(OPEN_FLAGS))
         try:
-            for i in some:
+            while i < some.stop:
                 try:
-                    files[i] = file = os.open(paths[i], OPEN_FLAGS)
+                    opened.extend(opening)  # an interrupt finds each one noted
                 except MISSING_ERRORS:
-                    continue
+                    missing.add(some.start + len(opened) - 1 + len(missing))
+                finally:
+                    i = some.start + len(opened) - 1 + len(missing)
+            there = [i for i in some if i not in missing] if missing else some
+            for i, file in zip(there, opened[1:], strict=True):
+                self._files[i] = file
                 lengths[i] = length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond faster than fstat
                 if length >= MAX_SEEK_BYTES and not S_ISREG(os.fstat(file).st_mode):
                     raise StoreError(f"{self.keys[i]!r} of {self._store!r} is not a file")
@@ -208,11 +219,17 @@ class LocalObjects:
     def _fill_one_by_one(self, rows: Iterable[Row], into: memoryview) -> None:
         """Read from files that are not held open. StoreError for one that was changed."""
         for number, some in groupby(rows, key=itemgetter(0)):
-            with LocalObjects(self._store, [self.keys[number]], always=True) as one:
-                is_same = self._versions is None or self._versions[number] == one._version(0)
-                if not is_same or one._lengths[0] != self._lengths[number]:
-                    raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
-                one._fill([(0, *row[1:]) for row in some], into)
+            within(
+                LocalObjects(self._store, [self.keys[number]], always=True), partial(self._fill_as, number, some, into)
+            )
+
+    def _fill_as(self, number: int, rows: Iterable[Row], into: memoryview, one: LocalObjects) -> None:
+        """Read from the file of object `number`, which is open for itself."""
+        is_same = self._versions is None or self._versions[number] == one._version(0)
+        if not is_same or one._lengths[0] != self._lengths[number]:
+            self._is_outdated = True
+            raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
+        one._fill([(0, *row[1:]) for row in rows], into)
 
 
 def version_of(status: os.stat_result) -> Version:
