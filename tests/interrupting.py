@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import gpuzarr
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.stores.local.objects import PERMITS
 from tests.data import Stop
 
@@ -86,4 +87,6 @@ class Held:
 
     def _now(self) -> tuple[Any, ...]:
         held = self._device.held.total if self._device.gpu else 0
-        return len(os.listdir("/proc/self/fd")), threading.active_count(), PERMITS.value.free, held
+        threads = [thread for thread in threading.enumerate() if not thread.name.startswith("gpuzarr_")]
+        assert threading.active_count() - len(threads) <= CPU.threads, "a pool of the CPU has so many threads"
+        return len(os.listdir("/proc/self/fd")), len(threads), PERMITS.value.free, held

@@ -44,12 +44,20 @@ class Locked:
     def _take(self, lock: str) -> None:
         """Take a lock: wait for it, and again if its file was removed meanwhile."""
         while True:
-            file = _opened(lock)
-            self._files.append((lock, file))
+            self._open(lock)
+            file = self._files[-1][1]
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, lock):
                 return
             self._files.pop()[1].close()
+
+    def _open(self, lock: str) -> None:
+        """Open the file of a lock: by calls of C, so that an interrupt finds it noted."""
+        try:
+            self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
+        except FileNotFoundError:
+            os.makedirs(lock.rpartition("/")[0], exist_ok=True)
+            self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
 
     def give_up(self) -> None:
         """Close the files in a forked child: the locks are its parent's, and not freed by that."""
@@ -72,7 +80,10 @@ def lock_of(path: str) -> str:
 
 
 def _free(lock: str, file: FileIO) -> None:
-    """Remove the file of a lock that is held, and unlock. It may be called for one that is not held, and twice."""
+    """Remove the file of a lock that is held, and unlock.
+
+    It may be called for one that is not held, and again after an interrupt.
+    """
     if file.closed:
         return
     try:
@@ -81,19 +92,15 @@ def _free(lock: str, file: FileIO) -> None:
             os.unlink(lock)  # while locked: a caller that waits for it then sees that it is another file
     except BlockingIOError:
         pass
-    finally:
-        try:
-            fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
-        finally:
-            file.close()
+    except OSError:
+        _unlock(file)
+        raise
+    _unlock(file)
 
 
-def _opened(lock: str) -> FileIO:
-    try:
-        return FileIO(lock, "ab")
-    except FileNotFoundError:
-        os.makedirs(lock.rpartition("/")[0], exist_ok=True)
-        return FileIO(lock, "ab")
+def _unlock(file: FileIO) -> None:
+    fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
+    file.close()
 
 
 def _is_at(file: FileIO, path: str) -> bool:
