@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from io import FileIO
 
-from gpuzarr.per_process import in_child
+from gpuzarr.per_process import forks_outside, in_child
 from gpuzarr.stores.local.partial_files import LOCK_SUFFIX
 
+MAX_FORK_WAIT_SECONDS = 1.0  # for files that are being opened
 _OPEN: set[Locked] = set()
+_OPENING = threading.RLock()
 
 
 class Locked:
@@ -52,12 +55,14 @@ class Locked:
             self._files.pop()[1].close()
 
     def _open(self, lock: str) -> None:
-        """Open the file of a lock: by calls of C, so that an interrupt finds it noted."""
+        """Open the file of a lock: by calls of C, so that an interrupt finds it noted, and a fork by `_OPENING`."""
         try:
-            self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
+            with _OPENING:
+                self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
         except FileNotFoundError:
             os.makedirs(lock.rpartition("/")[0], exist_ok=True)
-            self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
+            with _OPENING:
+                self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
 
     def give_up(self) -> None:
         """Close the files in a forked child: the locks are its parent's, and not freed by that."""
@@ -71,6 +76,7 @@ def _give_up() -> None:
 
 
 in_child(_give_up)
+forks_outside(_OPENING, MAX_FORK_WAIT_SECONDS)
 
 
 def lock_of(path: str) -> str:
