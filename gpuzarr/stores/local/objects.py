@@ -155,7 +155,8 @@ class LocalObjects:
 
     def _open(self, some: range) -> None:
         """Open files and find their lengths, with two system calls for each."""
-        files, lengths, there, i = self._files, self._lengths, some, some.start
+        files, lengths, i = self._files, self._lengths, some.start
+        there: Sequence[int] = some
         self._opened.append(opened := [BOTTOM])
         opening = map(os.open, self._paths[i : some.stop], repeat(OPEN_FLAGS))
         try:
