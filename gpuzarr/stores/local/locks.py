@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from io import FileIO
 
-from gpuzarr.per_process import forks_outside, in_child
+from gpuzarr.errors import StoreError
+from gpuzarr.per_process import PROCESS, forks_outside, in_child
 from gpuzarr.stores.local.partial_files import LOCK_SUFFIX
 
 MAX_FORK_WAIT_SECONDS = 1.0  # for files that are being opened
@@ -27,6 +28,7 @@ class Locked:
     def __init__(self, paths: Sequence[str], errors: AbstractContextManager[None]) -> None:
         self._locks, self._errors = sorted(set(map(lock_of, paths))), errors
         self._files: list[tuple[str, FileIO]] = []
+        self._process = PROCESS.value
 
     def __enter__(self) -> None:
         try:
@@ -34,6 +36,8 @@ class Locked:
             with self._errors:
                 for lock in self._locks:
                     self._take(lock)
+                if self._process is not PROCESS.value:
+                    raise StoreError("this process was forked while it waited for a lock: only its parent goes on")
         except BaseException:
             self.__exit__()
             raise
@@ -66,8 +70,8 @@ class Locked:
 
     def give_up(self) -> None:
         """Close the files in a forked child: the locks are its parent's, and not freed by that."""
-        while self._files:
-            self._files.pop()[1].close()
+        for _, file in self._files:
+            file.close()
 
 
 def _give_up() -> None:
