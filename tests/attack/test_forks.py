@@ -23,7 +23,7 @@ from gpuzarr.stores.local.store import LocalStore
 from tests.attack.rounds import FACTOR, rounds
 from tests.data import partial_files
 
-SECONDS = 30  # in which a child must be done
+SECONDS = 5  # in which a child must be done
 VALUES = np.arange(256 * 256, dtype="i4").reshape(256, 256)
 FULL: dict[str, Any] = {"shape": VALUES.shape, "dtype": "i4", "chunks": (32, 32), "device": "cpu"}
 

@@ -130,6 +130,7 @@ class PartialFile:
 
 
 def _give_up() -> None:
+    _seen.clear()  # this process has searched no folder
     while _OPEN:
         _OPEN.pop().give_up()
 
