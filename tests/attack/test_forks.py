@@ -23,7 +23,7 @@ from gpuzarr.stores.local.store import LocalStore
 from tests.attack.rounds import FACTOR, rounds
 from tests.data import partial_files
 
-SECONDS = 5  # in which a child must be done
+SECONDS = 30  # in which a child must be done
 VALUES = np.arange(256 * 256, dtype="i4").reshape(256, 256)
 FULL: dict[str, Any] = {"shape": VALUES.shape, "dtype": "i4", "chunks": (32, 32), "device": "cpu"}
 
@@ -50,6 +50,7 @@ def arrays(path: Path) -> list[gpuzarr.Array]:
     made.append(gpuzarr.create_array(path / "shards", shards=(128, 128), **FULL))
     for a in made:
         a[...] = VALUES
+    use(made)  # a module that a thread imports just when another one forks would never be there in the child
     return made
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from io import FileIO
 
 from gpuzarr.errors import StoreError
@@ -100,7 +100,7 @@ def _free(lock: str, file: FileIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # does nothing where it is held
         if _is_at(file, lock):
             os.unlink(lock)  # while locked: a caller that waits for it then sees that it is another file
-    except BlockingIOError:
+    except (BlockingIOError, ValueError):  # somebody else holds it; or a fork closed it just now
         pass
     except OSError:
         _unlock(file)
@@ -109,7 +109,8 @@ def _free(lock: str, file: FileIO) -> None:
 
 
 def _unlock(file: FileIO) -> None:
-    fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
+    with suppress(ValueError):  # a fork closed it just now
+        fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
     file.close()
 
 
