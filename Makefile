@@ -17,7 +17,7 @@ CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
 	@echo "make quick   the main laws in under a minute: architecture, README, metadata, stores, codecs, reads, writes"
-	@echo "make attack  hostile chunks, files and indexes: minutes of what the tests try for seconds (ROUNDS=20)"
+	@echo "make attack  minutes of hostile documents, chunks and calls, interrupts, kills, forks and writers in each other's way, counted (ROUNDS=20: times as many as in make test)"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
@@ -47,7 +47,7 @@ quick: $(VENV)/.test.stamp
 	GPUZARR_EXAMPLES=25 $(BIN)/python -m pytest -q $(wildcard $(addprefix tests/,$(QUICK))) $(ARGS)
 
 ROUNDS ?= 20
-ATTACK := codecs/test_hostile_chunks.py codecs/test_bombs.py read/test_hostile_sizes.py write/test_crafted_indexes.py
+ATTACK := attack codecs/test_hostile_chunks.py codecs/test_bombs.py read/test_hostile_sizes.py write/test_crafted_indexes.py
 
 attack: $(VENV)/.test.stamp
 	GPUZARR_ATTACK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q $(addprefix tests/,$(ATTACK)) $(ARGS)

@@ -10,9 +10,11 @@ ever read as one of the new array.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from gpuzarr.errors import ExistsError, MetadataError, NotFoundError
+from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, files, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
@@ -37,11 +39,14 @@ def new_group(store: Store, path: str, zarr_format: int, attributes: dict[str, A
 
 def delete(store: Store, path: str) -> None:
     """Delete a node with all below it. NotFoundError if there is none."""
-    with store.locked([files.lock(path)]):
+
+    def remove(_: object) -> None:
         if not _found(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
         store.delete([files.key(path, name) for name in FILES])  # from here on it is gone
         store.delete_prefix(path)
+
+    within(store.locked([files.lock(path)]), remove)
 
 
 def _group(zarr_format: int, attributes: Document) -> Documents:
@@ -53,7 +58,8 @@ def _group(zarr_format: int, attributes: Document) -> Documents:
 def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Documents | None:
     """Write the documents of a node; or, if the same node exists, return its documents."""
     _parents(store, path, 3 if "zarr.json" in documents else 2)
-    with store.locked([files.lock(path)]):
+
+    def put(_: object) -> Documents | None:
         found = _found(store, path)
         if found and not overwrite:
             if _same(found, documents):
@@ -66,7 +72,9 @@ def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Docu
         for name, document in documents.items():
             files.write(store, path, name, document)
         store.delete([files.key(path, name) for name in found if name not in documents])
-    return None
+        return None
+
+    return within(store.locked([files.lock(path)]), put)
 
 
 def _same(found: Documents, wanted: Documents) -> bool:
@@ -107,13 +115,16 @@ def _parents(store: Store, path: str, zarr_format: int) -> None:
     """Make the groups above a node. ExistsError if one of the nodes above is an array."""
     parts = path.split("/") if path else []
     for above in ("/".join(parts[:i]) for i in range(len(parts))):
-        with store.locked([files.lock(above)]):
-            found = _found(store, above)
-            if _is_array(found):
-                raise ExistsError(f"{above or '/'!r} in {store!r} is an array, and cannot have members")
-            if not found:
-                for name, document in _group(zarr_format, {}).items():
-                    files.write(store, above, name, document)
+        within(store.locked([files.lock(above)]), partial(_parent, store, above, zarr_format))
+
+
+def _parent(store: Store, above: str, zarr_format: int, _: object) -> None:
+    found = _found(store, above)
+    if _is_array(found):
+        raise ExistsError(f"{above or '/'!r} in {store!r} is an array, and cannot have members")
+    if not found:
+        for name, document in _group(zarr_format, {}).items():
+            files.write(store, above, name, document)
 
 
 def _found(store: Store, path: str) -> Documents:

@@ -10,10 +10,11 @@ import numpy as np
 
 from gpuzarr.errors import MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
+from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, files
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, overwrite
 
 MAX_DELETED_KEYS = 1 << 14  # at once
 Shape = tuple[int, ...]
@@ -22,7 +23,8 @@ Shape = tuple[int, ...]
 def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape]) -> ArrayMetadata:
     """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted."""
     name = "zarr.json" if known.zarr_format == 3 else ".zarray"
-    with store.locked([files.lock(path)]):
+
+    def change(_: object) -> ArrayMetadata:
         document = files.read(store, path, name)
         if document is None:
             raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
@@ -32,8 +34,10 @@ def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[S
             raise MetadataError(f"an array of shape {old.shape} cannot become one of shape {shape}")
         made = _parsed({**document, "shape": list(shape)}, known)
         files.write(store, path, name, made.document)
-    _delete_outside(store, layout(old, path).outer, layout(made, path).outer)
-    return made
+        _delete_outside(store, layout(old, path).outer, layout(made, path).outer)  # nobody grows it again meanwhile
+        return made
+
+    return within(store.locked([files.lock(path)]), change)
 
 
 def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Shape], Callable[[Shape], Any]]:
@@ -65,7 +69,8 @@ def _delete_outside(store: Store, old: Layout, new: Layout) -> None:
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]
         ranges += [range(after[axis], before[axis]), *map(range, before[axis + 1 :])]
         for coords in _blocks(ranges):
-            store.delete(old.keys(coords))
+            for key in old.keys(coords):
+                overwrite(store, key, None)
 
 
 def _blocks(ranges: list[range]) -> Iterator[np.ndarray]:

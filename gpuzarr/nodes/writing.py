@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import no_memory
 from gpuzarr.indexing import selection as select
-from gpuzarr.indexing.layout import Layout
+from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.nodes.indexers import Fields, Selection, with_fields
@@ -65,7 +66,12 @@ class Writes(Protocol):
     ) -> None: ...
 
     def write_values(
-        self, elements: Selection, values: Any, limit: int | None, open_shards: OpenShards | None = None
+        self,
+        elements: Selection,
+        values: Any,
+        limit: int | None,
+        open_shards: OpenShards | None = None,
+        target: Target | None = None,
     ) -> None: ...
 
     def renew(self, metadata: ArrayMetadata) -> None: ...
@@ -213,15 +219,23 @@ def write_elements(
 
 
 def write_values(
-    self: Writes, elements: Selection, values: Any, limit: int | None, open_shards: OpenShards | None = None
+    self: Writes,
+    elements: Selection,
+    values: Any,
+    limit: int | None,
+    open_shards: OpenShards | None = None,
+    target: Target | None = None,
 ) -> None:
-    """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer."""
+    """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer.
+
+    `target`: None for the array as it is known.
+    """
     from gpuzarr.write import write
     from gpuzarr.write.report import WriteReport
 
     trace, begin = Trace(), time.perf_counter()
     try:
-        write(_target(self), elements, values, self.device, limit, trace, open_shards)
+        write(target or _target(self), elements, values, self.device, limit, trace, open_shards)
     except MemoryError as error:
         raise no_memory(self, error) from error
     finally:
@@ -305,9 +319,14 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
     self.check_writable()
     data = data if hasattr(data, "shape") else np.asarray(data, self.dtype)
     grow, place = appended(self.shape, tuple(data.shape), axis)
-    self.renew(change_shape(self.store, self.path, self.metadata, grow))
-    self.write_elements(select.basic(place(self.shape), self.shape), None, data)
-    return self.shape
+    made = change_shape(self.store, self.path, self.metadata, grow)
+    if any(new > old for new, old in zip(made.shape, self.shape, strict=True)):  # else another thread made it longer
+        self.renew(made)
+    elements = select.basic(place(made.shape), made.shape)
+    target = replace(_target(self), array_layout=layout(made, self.path), grows=True)
+    with self.device.on():
+        self.write_values(elements, _to_write(self, data, elements.shape), self.options.memory_limit, target=target)
+    return made.shape
 
 
 def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, ...]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from stat import S_ISREG
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES
 from gpuzarr.errors import NoMemoryError, StoreError, as_store_error
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores.local import gds, locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.objects import MISSING_ERRORS, LocalObjects
@@ -59,19 +62,7 @@ class LocalStore:
         return True
 
     def get(self, key: str) -> bytes | None:
-        with self.open([key]) as objects:
-            (length,) = objects.lengths()
-            if length == MISSING:
-                return None
-            if length > MAX_DOCUMENT_BYTES:
-                problem = f"{length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
-                raise StoreError(f"{key!r} of {self!r} has {problem}")
-            try:
-                data = bytearray(length)
-                objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
-                return bytes(data)
-            except MemoryError as error:
-                raise NoMemoryError(f"no memory for the {length} bytes of {key!r} of {self!r}") from error
+        return within(LocalObjects(self, [key], always=True), partial(_document, self, key))
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
@@ -102,9 +93,29 @@ class LocalStore:
         for i, key in enumerate(keys):
             self.set(key, encoded.on_host(i))
 
-    def create(self, key: str) -> LocalSink:
+    def overwrite(self, key: str, data: Any) -> None:
+        """See `Overwrites`. A lock is a file, which takes as long as a small object: it is only looked for."""
+        path = self.path(key)
         with self._writing(key):
-            return LocalSink(self, key, files.PartialFile(self.path(key)))
+            if data is None:
+                files.remove([path])
+                alone = not os.path.lexists(locks.lock_of(path)) and not os.path.lexists(path)
+            else:
+                alone = files.put(files.PartialFile(path), data, self._is_alone)
+        if not alone:
+            within(self.locked([key]), lambda _: self.delete([key]) if data is None else self.set(key, data))
+
+    def _is_alone(self, file: files.PartialFile) -> bool:
+        """Put a file in its place. False if a holder of its lock, who knows only the old one, may replace it.
+
+        Who takes the lock after we have looked finds the new file. Who had it before, and has freed it, has replaced
+        our file by now, if at all.
+        """
+        file.commit(self.fsync, stays_open=True)
+        return not os.path.lexists(locks.lock_of(file.path)) and file.is_in_place()
+
+    def create(self, key: str) -> LocalSink:
+        return LocalSink(self, key, files.PartialFile(self.path(key)))
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -147,6 +158,22 @@ class LocalStore:
         return f"{self.root}/{key}"
 
 
+def _document(store: LocalStore, key: str, objects: LocalObjects) -> bytes | None:
+    """The one object, as it is now. StoreError where it is too large for a document."""
+    (length,) = objects.lengths()
+    if length == MISSING:
+        return None
+    if length > MAX_DOCUMENT_BYTES:
+        problem = f"{length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
+        raise StoreError(f"{key!r} of {store!r} has {problem}")
+    try:
+        data = bytearray(length)
+        objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
+        return bytes(data)
+    except MemoryError as error:
+        raise NoMemoryError(f"no memory for the {length} bytes of {key!r} of {store!r}") from error
+
+
 @dataclass(frozen=True)
 class LocalSink:
     """A file of a LocalStore that is written in pieces. See `Sink`."""
@@ -154,14 +181,17 @@ class LocalSink:
     store: LocalStore
     key: str
     file: files.PartialFile
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, data: Any, offset: int) -> None:
         with self.store._writing(self.key):
+            with self.lock:
+                self.file.open()
             self.file.write(data, offset)
 
     def commit(self) -> None:
         with self.store._writing(self.key):
-            self.file.commit(self.store.fsync)
+            ensured(lambda: self.file.commit(self.store.fsync), self.file.abort)
 
     def abort(self) -> None:
         self.file.abort()
