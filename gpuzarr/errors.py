@@ -68,6 +68,10 @@ def as_store_error(error: Exception, action: str, key: str, store: object) -> St
     return problem
 
 
+class LinkedError(StoreError):
+    """What would be changed lies behind a symbolic link. Stores read through links, and change nothing there."""
+
+
 class StoreKindError(StoreError, TypeError, ValueError):
     """An object that is not a store, or a store of an unknown kind; the message lists the kinds that are known."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from io import FileIO
 
-from gpuzarr.stores.local.partial_files import LOCK_SUFFIX
+from gpuzarr.stores.local.folders import LOCK_SUFFIX
 
 
 class Locked:

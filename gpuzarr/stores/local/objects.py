@@ -19,6 +19,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.local import gds
+from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a named pipe must not block
-MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
 # Held by all reads of the process together: a quarter of what it may open. A file that is not held costs twice the time
 # of its system calls, but for the copy of its bytes.
