@@ -33,6 +33,10 @@ class ClosedError(GpuZarrError, ValueError):
     """Writing by a writer that was closed."""
 
 
+class ArgumentError(GpuZarrError, ValueError, TypeError):
+    """An argument of a call is wrong: of another type, or a value that means nothing; the message names it."""
+
+
 class ValueKindError(GpuZarrError, ValueError):
     """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.api.opening import open_group
+from gpuzarr.checks import flag
 from gpuzarr.creation import DEFAULT
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import create_array
@@ -174,7 +175,8 @@ def group(store: Any = None, *, path: str | None = None, overwrite: bool = False
     >>> g["a"].shape
     (3,)
     """
-    return open_group({} if store is None else store, path or "", mode="w" if overwrite else "a", **options)
+    mode = "w" if flag(overwrite, "overwrite") else "a"
+    return open_group({} if store is None else store, path, mode=mode, **options)
 
 
 def from_array(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import mapping, shown
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
 from gpuzarr.errors import MetadataError
@@ -43,7 +43,7 @@ class Wanted:
 
 def metadata(wanted: Wanted, zarr_format: int) -> ArrayMetadata:
     """The metadata, with its document. MetadataError if there cannot be such an array."""
-    attributes = plain(wanted.attributes or {})
+    attributes = {} if wanted.attributes is None else mapping(plain(wanted.attributes), "attributes")
     if zarr_format == 2:
         return metadata_v2.parse_array(_v2(wanted), attributes, "the new array")
     if zarr_format != 3:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr.checks import at
+from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
+from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import MetadataError
+from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.resolve import store as store_of
@@ -97,8 +99,12 @@ def create_array(
 
     Raises
     ------
+    ArgumentError
+        An argument is of another type than above, `name` is no path in the store, or both `data` and a shape are given.
     ExistsError
         Another node exists at this path, or a node above it is an array.
+    ValueKindError
+        The data are no array, or have elements that the array cannot hold.
     MetadataError
         There cannot be such an array; the message names the parameter.
     StoreError
@@ -121,21 +127,24 @@ def create_array(
     if data is not None:
         data = _with_dtype(data)
         if shape is not None or dtype is not None:
-            raise ValueError("give either data, or shape and dtype")
+            raise ArgumentError("give either data, or shape and dtype")
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
-        raise ValueError("a new array needs a shape and a dtype, or data")
+        raise ArgumentError("a new array needs a shape and a dtype, or data")
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
-        raise MetadataError(f"shape {lengths} has a negative length")
+        raise MetadataError(f"shape {shown(lengths)} has a negative length")
+    one_of(order, "order", None, "C", "F")
     if order == "F" and zarr_format != 2:
         warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
-    names = None if dimension_names is None else tuple(dimension_names)
+    names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names),
     )
-    found, path, made = store_of(store, storage_options), files.clean(name or ""), metadata(wanted, zarr_format or 3)
+    found, path = store_of(store, storage_options), files.clean("" if name is None else name)
+    made = metadata(wanted, checked_format(zarr_format) or 3)
+    overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
@@ -150,4 +159,16 @@ def _with_dtype(data: Any) -> Any:
     dtype = getattr(data, "dtype", None)
     if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
         return data
-    return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
+    try:
+        return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
+    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:
+        raise ValueKindError(f"data of type {type(data).__name__} is no array: {error}") from error
+
+
+def _names(given: Any) -> tuple[Any, ...] | None:
+    """Names of dimensions, which are checked with the rest of the metadata."""
+    if given is None:
+        return None
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise MetadataError(f"dimension_names must be a name, or None, for each axis, not {shown(given)}")
+    return tuple(islice(given, NDIM_MAX + 1))

@@ -34,6 +34,14 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
 
 
+def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
+    """Convert what has no shape, such as a list, to an array of NumPy. ValueKindError if it is none of this dtype."""
+    try:
+        return np.asarray(value, dtype)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueKindError(f"{_brief(value)} is no array of {dtype}: {error}") from error
+
+
 def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
     """Check an array that a result shall go to. DeviceError or SelectionError if it does not fit."""
     if not isinstance(out, device.xp.ndarray):

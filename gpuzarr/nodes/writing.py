@@ -20,7 +20,7 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.nodes.indexers import Fields, Selection, with_fields
-from gpuzarr.nodes.inputs import as_value
+from gpuzarr.nodes.inputs import as_array, as_value
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -289,10 +289,14 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
 
     Raises
     ------
+    ArgumentError
+        The array has no such axis.
     ReadOnlyError
         The array was opened for reading only.
     ValueKindError
-        The shape of the data does not fit.
+        The shape of the data does not fit, or the array cannot hold its elements.
+    MetadataError
+        The array would be too long.
 
     Examples
     --------
@@ -303,10 +307,12 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
     from gpuzarr.nodes.resize import appended, change_shape
 
     self.check_writable()
-    data = data if hasattr(data, "shape") else np.asarray(data, self.dtype)
-    grow, place = appended(self.shape, tuple(data.shape), axis)
-    self.renew(change_shape(self.store, self.path, self.metadata, grow))
-    self.write_elements(select.basic(place(self.shape), self.shape), None, data)
+    with self.device.on(None):
+        data = data if hasattr(data, "shape") else as_array(data, self.dtype)
+        grow, place = appended(self.shape, tuple(data.shape), axis)
+        values = _to_write(self, data, tuple(data.shape))  # what cannot be written is found before the array grows
+        self.renew(change_shape(self.store, self.path, self.metadata, grow))
+        self.write_values(select.basic(place(self.shape), self.shape), values, self.options.memory_limit)
     return self.shape
 
 
@@ -329,7 +335,7 @@ def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, 
 
     Raises
     ------
-    ValueError
+    ArgumentError
         There is no such worker.
 
     Examples
@@ -338,6 +344,6 @@ def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, 
     >>> a.shard_slices(rank=0, world_size=2)
     [(slice(0, 2, None), slice(0, 6, None))]
     """
-    from gpuzarr.nodes.resize import regions
+    from gpuzarr.nodes.regions import regions
 
     return regions(self.layout, self.shape, rank, world_size)

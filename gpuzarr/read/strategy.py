@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from gpuzarr.checks import one_of
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
@@ -48,14 +49,12 @@ class Options:
     io: Literal["auto", "gds", "posix"] = "auto"
 
     def changed(self, **options: Any) -> Options:
-        """With those of `options` that are not None. ValueError for a value that means nothing."""
+        """With those of `options` that are not None. ArgumentError for a value that means nothing."""
         given = {name: value for name, value in options.items() if value is not None}
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
-        if (validate := given.get("validate", "auto")) not in ("auto", "host"):
-            raise ValueError(f"validate is 'auto' or 'host', not {validate!r}")
-        if (io := given.get("io", "auto")) not in ("auto", "gds", "posix"):
-            raise ValueError(f"io is 'auto', 'gds' or 'posix', not {io!r}")
+        one_of(given.get("validate", "auto"), "validate", "auto", "host")
+        one_of(given.get("io", "auto"), "io", "auto", "gds", "posix")
         return replace(self, **given)
 
 
