@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 from gpuzarr.api.opening import open, open_group
 from gpuzarr.checks import flag
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import new_group
-from gpuzarr.errors import ArgumentError, NotFoundError
+from gpuzarr.creation import delete, new_group
+from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import Document
 from gpuzarr.nodes.create import create_array
@@ -100,6 +101,8 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
 def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
     """Store an array, or several arrays in a group; whatever exists at this path is deleted first.
 
+    If one of them cannot be stored, nothing is left at the path.
+
     Parameters
     ----------
     store, path
@@ -146,8 +149,13 @@ def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | N
         raise ArgumentError("nothing to save")
     above = files.clean("" if path is None else path)
     create_group(store, path=above, zarr_format=zarr_format, overwrite=True)
-    for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items():
-        save_array(store, arr, zarr_format=zarr_format, path=f"{above}/{name}")
+    try:
+        for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items():
+            save_array(store, arr, zarr_format=zarr_format, path=f"{above}/{name}")
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            delete(store_of(store), above)
+        raise
 
 
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:

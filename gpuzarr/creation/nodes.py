@@ -10,10 +10,11 @@ ever read as one of the new array.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from gpuzarr.checks import mapping
-from gpuzarr.errors import ExistsError, MetadataError, NotFoundError
+from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError
 from gpuzarr.metadata import ArrayMetadata, files, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
@@ -42,8 +43,14 @@ def delete(store: Store, path: str) -> None:
     with store.locked([files.lock(path)]):
         if not _found(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
-        store.delete([files.key(path, name) for name in FILES])  # from here on it is gone
-        store.delete_prefix(path)
+        _clear(store, path)
+
+
+def _clear(store: Store, path: str) -> None:
+    """Delete whatever is at a path, the documents first: from then on the node is gone."""
+    with suppress(LinkedError):  # a symbolic link in the place of the node goes itself
+        store.delete([files.key(path, name) for name in FILES])
+    store.delete_prefix(path)
 
 
 def _group(zarr_format: int, attributes: Document) -> Documents:
@@ -57,18 +64,20 @@ def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Docu
     encoded = {name: files.dumps(document) for name, document in documents.items()}  # what is wrong is found first
     _parents(store, path, 3 if "zarr.json" in documents else 2)
     with store.locked([files.lock(path)]):
-        found = _found(store, path)
-        if found and not overwrite:
+        if overwrite:
+            _clear(store, path)
+        elif found := _found(store, path):
             if _same(found, documents, path):
                 return found
             kind = "array" if _is_array(found) else "group"
             raise ExistsError(f"there is another {kind} at {path or '/'!r} in {store!r}; overwrite=True replaces it")
-        for name in store.names(path) if overwrite else []:
-            if name not in FILES:
-                store.delete_prefix(files.key(path, name))
-        for name, data in encoded.items():
-            store.set(files.key(path, name), data)
-        store.delete([files.key(path, name) for name in found if name not in documents])
+        try:
+            for name, data in encoded.items():
+                store.set(files.key(path, name), data)
+        except BaseException:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                store.delete([files.key(path, name) for name in encoded])
+            raise
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
+from gpuzarr.creation import DEFAULT, Wanted, delete, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError
+from gpuzarr.errors import ArgumentError, GpuZarrError, MetadataError, ValueKindError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.inputs import as_value
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
 
@@ -59,7 +61,8 @@ def create_array(
         The length of each axis (an int for a single axis), and what NumPy takes as a dtype, also dtypes of torch,
         ml_dtypes and zarr-python, `str`, `bytes`, and names of Zarr v3 such as "bfloat16". Needed without `data`.
     data
-        Values that fill the array; their shape and dtype are those of the array.
+        Values that fill the array; their shape and dtype are those of the array. A new array that cannot be filled is
+        deleted again.
     chunks
         The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis. "auto" (default) suits
         GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB.
@@ -148,10 +151,28 @@ def create_array(
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
+    values = _values(data, array) if data is not None and write_data else None
     array.metadata = new_array(found, path, made, overwrite)
-    if data is not None and write_data:
-        array[...] = data
+    if values is not None:
+        _fill(array, values, is_new=array.metadata is made)
     return array
+
+
+def _values(data: Any, array: Array) -> Any:
+    """Data as an array of the device: what cannot be written is found before anything is deleted or made."""
+    with array.device.on(None):
+        return as_value(data, array.dtype, array.shape, array.device)
+
+
+def _fill(array: Array, values: Any, is_new: bool) -> None:
+    """Write the values of an array. A new one that cannot be filled is deleted again."""
+    try:
+        array[...] = values
+    except BaseException:
+        if is_new:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                delete(array.store, array.path)
+        raise
 
 
 def _with_dtype(data: Any) -> Any:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import prod
-from operator import lt
+from operator import ge, lt
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.checks import number, shown
-from gpuzarr.errors import MetadataError, NotFoundError, ValueKindError
+from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.metadata import v2 as metadata_v2
@@ -20,14 +21,19 @@ from gpuzarr.stores.contract import Store
 MAX_DELETED_KEYS = 1 << 14  # at once
 MAX_NAMED_KEYS = 1 << 17  # of chunks that may exist; of more, the store is asked which do
 Shape = tuple[int, ...]
+Note = Callable[[ArrayMetadata, ArrayMetadata], None]
+Empty = Callable[[ArrayMetadata, bool], None]
 
 
-def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape]) -> ArrayMetadata:
+def change_shape(
+    store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape], note: Note = lambda old, made: None
+) -> ArrayMetadata:
     """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted.
 
-    MetadataError if it cannot have that shape, or is no array any more.
+    `note(old, made)` is called, under the lock of the metadata, before anything is written. MetadataError if the array
+    cannot have that shape, or is no array any more.
     """
-    name = "zarr.json" if known.zarr_format == 3 else ".zarray"
+    name = name_of(known)
     with store.locked([files.lock(path)]):
         document = files.read(store, path, name)
         if document is None:
@@ -40,9 +46,55 @@ def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[S
         before, after = layout(old, path).outer, layout(made, path).outer
         if _outside(before.grid(0), after.grid(0)) > MAX_NAMED_KEYS and not hasattr(old.chunk_keys, "decode"):
             raise MetadataError(f"too many chunks lie outside of shape {shape} for keys that cannot be decoded")
+        note(old, made)
         files.write(store, path, name, made.document)
-    _delete_outside(store, path, old.chunk_keys, before, after)
+    try:
+        _delete_outside(store, path, old.chunk_keys, before, after)
+    except GpuZarrError:
+        with store.locked([files.lock(path)]):
+            if files.read(store, path, name) == made.document:
+                files.write(store, path, name, document)
+        raise
+    except BaseException:  # an interrupt: what it leaves would be seen when the array grows again
+        _delete_outside(store, path, old.chunk_keys, before, after)
+        raise
     return made
+
+
+def take_back(
+    store: Store, path: str, old: ArrayMetadata, made: ArrayMetadata, put_back: Callable[[], None], empty: Empty
+) -> bool:
+    """Give a stored array that became longer the `old` metadata again. Return True if it has them.
+
+    Under the lock of its metadata, so that nobody else makes it longer meanwhile: chunks outside are deleted, and
+    `empty(made, True)` empties what was added to others. If somebody has changed it already, it keeps its shape, and
+    `empty(metadata, False)` empties all that was added. `put_back()` replaces the document by the old one, even on a
+    disk that is full.
+    """
+    name = name_of(old)
+    with store.locked([files.lock(path)]):
+        document = files.read(store, path, name)
+        if document is None:
+            return False
+        now = _parsed(document, old)
+        if now.shape != made.shape:
+            if len(now.shape) == len(made.shape) and all(map(ge, now.shape, made.shape)):
+                empty(now, False)
+            return now.shape == old.shape
+        with suppress(GpuZarrError):
+            _delete_outside(store, path, old.chunk_keys, layout(made, path).outer, layout(old, path).outer)
+        with suppress(GpuZarrError):
+            empty(made, True)
+        if document == made.document:
+            put_back()
+        else:
+            files.write(store, path, name, {**document, "shape": list(old.shape)})
+    return True
+
+
+def name_of(array: ArrayMetadata) -> str:
+    """The name of the document that has the shape of an array."""
+    return "zarr.json" if array.zarr_format == 3 else ".zarray"
 
 
 def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Shape], Callable[[Shape], Any]]:

@@ -20,7 +20,7 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.nodes.indexers import Fields, Selection, with_fields
-from gpuzarr.nodes.inputs import as_array, as_value
+from gpuzarr.nodes.inputs import as_value
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -275,6 +275,8 @@ def resize(self: Writes, shape: int | Iterable[int]) -> None:
 def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
     """Make the array longer by `data`. Processes that append at the same time all get a place.
 
+    If the data cannot be written, the array is as long as before, and has the old values.
+
     Parameters
     ----------
     data
@@ -304,16 +306,10 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
     >>> a.append([[3, 4], [5, 6]])
     (3, 2)
     """
-    from gpuzarr.nodes.resize import appended, change_shape
+    from gpuzarr.nodes.append import append as appended
 
     self.check_writable()
-    with self.device.on(None):
-        data = data if hasattr(data, "shape") else as_array(data, self.dtype)
-        grow, place = appended(self.shape, tuple(data.shape), axis)
-        values = _to_write(self, data, tuple(data.shape))  # what cannot be written is found before the array grows
-        self.renew(change_shape(self.store, self.path, self.metadata, grow))
-        self.write_values(select.basic(place(self.shape), self.shape), values, self.options.memory_limit)
-    return self.shape
+    return appended(self, data, axis)
 
 
 def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, ...]]:

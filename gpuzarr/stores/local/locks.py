@@ -6,9 +6,10 @@ import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
+from errno import ELOOP, ENOENT
 from io import FileIO
 
-from gpuzarr.stores.local.folders import LOCK_SUFFIX
+from gpuzarr.stores.local.folders import FOLDER_FLAGS, LOCK_SUFFIX, unlink
 
 
 class Locked:
@@ -79,11 +80,35 @@ def _acquired(lock: str) -> FileIO:
 
 
 def _opened(lock: str) -> FileIO:
+    """The file of a lock, made where it is missing; a symbolic link in its place is removed."""
+    for make_way in (_make_folder, _remove_link, _make_folder):
+        try:
+            return FileIO(lock, "ab", opener=_unlinked)
+        except OSError as error:
+            if error.errno not in (ENOENT, ELOOP):
+                raise
+            make_way(lock)
+    return FileIO(lock, "ab", opener=_unlinked)
+
+
+def _unlinked(path: str, flags: int) -> int:
+    """Open a file, and not what a link leads to. A named pipe does not block, but is an error."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+def _make_folder(lock: str) -> None:
+    os.makedirs(lock.rpartition("/")[0], exist_ok=True)
+
+
+def _remove_link(lock: str) -> None:
+    """Remove a link, under the lock of its folder: it may be removed, and the lock made, by another process."""
+    folder = os.open(lock.rpartition("/")[0], FOLDER_FLAGS)
     try:
-        return FileIO(lock, "ab")
-    except FileNotFoundError:
-        os.makedirs(lock.rpartition("/")[0], exist_ok=True)
-        return FileIO(lock, "ab")
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if os.path.islink(lock):
+            unlink(lock.rpartition("/")[2], folder)
+    finally:
+        os.close(folder)
 
 
 def _same(file: FileIO, path: str) -> bool:
