@@ -290,6 +290,8 @@ def parts(selection: Outer | Points, axes: tuple[Axis, ...], shard_chunks: tuple
     if isinstance(selection, Points):
         yield from _point_parts(selection, axes)
         return
+    if not all(map(len, selection.axes)):  # the other axes may be of any length
+        return
     for combination in product(*map(axis_runs, axes, selection.axes, shard_chunks)):
         yield ChunkBlock(combination)
 
