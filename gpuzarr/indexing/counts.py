@@ -19,7 +19,7 @@ from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
 MAX_PLANNED_BLOCKS = 1 << 24  # of one read or write; each takes some hundred bytes
 MAX_PLANNED_CHUNKS = 1 << 28  # of one write, whose value may take no memory
-MAX_SAMPLED_BLOCKS = 1 << 12  # of a selection that is explained
+MAX_SAMPLED_BLOCKS = 1 << 11  # of a selection that is explained
 MAX_SAMPLED_CHUNKS = 1 << 14
 _BLOCKS_OF_RUN = 3  # the first chunk, all full ones, the last
 
