@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuzarr.checks import INT64_MAX
+from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
@@ -347,9 +347,16 @@ class Array:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ArgumentError("a stored array cannot become a NumPy array without a copy")
+        try:
+            dtype = None if dtype is None else np.dtype(dtype)
+        except Exception as error:  # NumPy raises many kinds
+            raise ArgumentError(f"{shown(dtype)} is not a dtype: {error}") from error
         result = self[...]
         result = self.device.download(result) if self.device.gpu else np.asarray(result)
-        return result if dtype is None else result.astype(dtype, copy=False)
+        try:
+            return result if dtype is None else result.astype(dtype, copy=False)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"{self!r} cannot become an array of {dtype}: {error}") from error
 
     def __cupy_get_ndarray__(self) -> Any:
         """The values on a GPU, for `cupy.asarray(a)`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.checks import shown
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
 from gpuzarr.metadata.files import FILES
@@ -45,7 +46,7 @@ def _text(fact: Any) -> str:
     try:
         return str(fact)
     except ValueError:  # NumPy has no text for a time without a unit
-        return repr(fact)
+        return shown(fact)
 
 
 @dataclass(frozen=True)
