@@ -14,7 +14,7 @@ from typing import Any
 from gpuzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
 INT64_MAX = 2**63 - 1
-NDIM_MAX = 63  # NumPy has 64, of which the first counts the chunks of a batch
+NDIM_MAX = 62  # NumPy has 64; a batch of indexes of shards has two more than the array
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80

@@ -95,7 +95,7 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    create_array(store, name=path, data=arr, zarr_format=zarr_format or 3, overwrite=True, **options)
+    create_array(store, name=path, data=arr, zarr_format=checked_format(zarr_format) or 3, overwrite=True, **options)
 
 
 def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:

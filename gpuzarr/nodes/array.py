@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import ArgumentError, ReadOnlyError, SelectionError, no_memory
+from gpuzarr.errors import ArgumentError, NoMemoryError, ReadOnlyError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
@@ -315,6 +316,8 @@ class Array:
         names = None if fields is None else checked_fields(fields, self.dtype)
         with self.device.on(stream):
             shape, dtype = elements.shape, self.dtype
+            if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
+                raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
             given = None if out is None else as_out(out, shape, dtype, self.device)
             trace, begin = Trace(), time.perf_counter()
             try:
@@ -344,9 +347,16 @@ class Array:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ArgumentError("a stored array cannot become a NumPy array without a copy")
+        try:
+            dtype = None if dtype is None else np.dtype(dtype)
+        except Exception as error:  # NumPy raises many kinds
+            raise ArgumentError(f"{shown(dtype)} is not a dtype: {error}") from error
         result = self[...]
         result = self.device.download(result) if self.device.gpu else np.asarray(result)
-        return result if dtype is None else result.astype(dtype, copy=False)
+        try:
+            return result if dtype is None else result.astype(dtype, copy=False)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"{self!r} cannot become an array of {dtype}: {error}") from error
 
     def __cupy_get_ndarray__(self) -> Any:
         """The values on a GPU, for `cupy.asarray(a)`."""

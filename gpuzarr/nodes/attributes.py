@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
-from gpuzarr.checks import options
-from gpuzarr.errors import ArgumentError, ReadOnlyError
+from gpuzarr.checks import options, shown
+from gpuzarr.errors import ArgumentError, MetadataError, ReadOnlyError
 
 Edit = Callable[[dict[str, Any]], None]
 Save = Callable[[Edit], dict[str, Any]]
@@ -48,6 +48,8 @@ class Attributes(MutableMapping[str, Any]):
         return f"Attributes({self._attributes!r})"
 
     def __setitem__(self, name: str, value: Any) -> None:
+        if not isinstance(name, str):
+            raise MetadataError(f"the name of an attribute must be text, not {shown(name)}")
         self.update({name: value})
 
     def __delitem__(self, name: str) -> None:

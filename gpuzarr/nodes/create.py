@@ -128,7 +128,7 @@ def create_array(
     ({'name': 'gzip', 'configuration': {'level': 9}},)
     """
     if data is not None:
-        data = _with_dtype(data)
+        data = with_dtype(data)
         if shape is not None or dtype is not None:
             raise ArgumentError("give either data, or shape and dtype")
         shape, dtype = data.shape, data.dtype
@@ -175,7 +175,7 @@ def _fill(array: Array, values: Any, is_new: bool) -> None:
         raise
 
 
-def _with_dtype(data: Any) -> Any:
+def with_dtype(data: Any) -> Any:
     """Data with a shape and a dtype; a list, or an object with DLPack alone, becomes an array of NumPy."""
     dtype = getattr(data, "dtype", None)
     if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
@@ -190,6 +190,9 @@ def _names(given: Any) -> tuple[Any, ...] | None:
     """Names of dimensions, which are checked with the rest of the metadata."""
     if given is None:
         return None
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise MetadataError(f"dimension_names must be a name, or None, for each axis, not {shown(given)}")
-    return tuple(islice(given, NDIM_MAX + 1))
+    try:
+        if isinstance(given, str | bytes):
+            raise TypeError("a single text")
+        return tuple(islice(given, NDIM_MAX + 1))
+    except TypeError as error:
+        raise MetadataError(f"dimension_names must be a name, or None, for each axis, not {shown(given)}") from error

@@ -49,7 +49,7 @@ class Indexer:
 def _hashable(fields: Names) -> Fields:
     if fields is None or isinstance(fields, str):
         return fields
-    if not isinstance(fields, list | tuple) or not all(isinstance(name, str) for name in fields):
+    if not isinstance(fields, list | tuple) or not fields or not all(isinstance(name, str) for name in fields):
         raise SelectionError(f"fields are a name or a list of names, not {shown(fields)}")
     return tuple(fields)
 

@@ -9,7 +9,7 @@ from gpuzarr.errors import NoMemoryError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import Axis, RectilinearAxis
 
-MAX_REGIONS = 1 << 20  # of one worker
+MAX_REGIONS = 1 << 17  # of one worker
 Shape = tuple[int, ...]
 
 

@@ -60,6 +60,11 @@ class Target:
         """Objects, inner chunks and codecs as they are written: shards within shards are a codec."""
         return self.array_layout if len(self.array_layout.levels) < 2 else self.array_layout.outer
 
+    @property
+    def together(self) -> tuple[int, ...]:
+        """Chunks of a shard along each axis; 0 where there are no shards."""
+        return self.layout.per_object if self.layout.levels else (0,) * len(self.layout.axes)
+
     def source(self) -> ArraySource:
         """The same array to be read, with no shard index known yet."""
         return ArraySource(self.store, self.path, self.layout, Locator(self.layout))

@@ -11,7 +11,8 @@ from stat import S_ISREG
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import LinkedError, StoreError, as_store_error
+from gpuzarr.checks import shown
+from gpuzarr.errors import LinkedError, StoreError, StoreKindError, as_store_error
 from gpuzarr.stores.local import folders, gds, locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
@@ -53,7 +54,10 @@ class LocalStore:
     fsync: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", os.path.abspath(os.fspath(self.root)))
+        root = os.fspath(self.root) if isinstance(self.root, os.PathLike) else self.root
+        if not isinstance(root, str):
+            raise StoreKindError(f"the folder of a store is a path (str or pathlib.Path), not {shown(root)}")
+        object.__setattr__(self, "root", os.path.abspath(root))
 
     def __repr__(self) -> str:
         return f"LocalStore({self.root!r})"
@@ -78,8 +82,9 @@ class LocalStore:
         return gds.why_not(self.root)
 
     def names(self, prefix: str) -> list[str]:
+        path = self.path(prefix)
         try:
-            return sorted(name for name in os.listdir(self.path(prefix)) if not files.hidden(name))
+            return sorted(name for name in os.listdir(path) if not files.hidden(name))
         except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
@@ -160,8 +165,9 @@ class LocalStore:
 
     def length(self, key: str) -> int:
         """Bytes of an object, MISSING if there is none. StoreError for a folder."""
+        path = self.path(key)
         try:
-            status = os.stat(self.path(key))
+            status = os.stat(path)
         except MISSING_ERRORS:
             return MISSING
         except (OSError, ValueError) as error:
@@ -172,6 +178,8 @@ class LocalStore:
 
     def path(self, key: str) -> str:
         """Path of the file for a key. StoreError for a key that leads out of the folder."""
+        if not isinstance(key, str):
+            raise StoreError(f"a key of {self!r} is text, not {shown(key)}")
         if key[:1] == "/" or "//" in key or (".." in key and ".." in key.split("/")):
             raise StoreError(f"the key {key!r} leads out of {self!r}")
         return f"{self.root}/{key}"
