@@ -26,7 +26,8 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["cpu", "gpu"],
     ["devices"],
     ["dtypes", "formats", "stores"],
-    ["batch", "checks", "empty_chunk", "per_process"],
+    ["batch", "checks", "empty_chunk", "interrupts", "tasks"],
+    ["per_process"],
     ["errors"],
 ]
 FLOOR = {room: depth for depth, rooms in enumerate(FLOORS) for room in rooms}

@@ -11,10 +11,12 @@ ever read as one of the new array.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from gpuzarr.checks import mapping
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError
+from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, files, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
@@ -40,10 +42,13 @@ def new_group(store: Store, path: str, zarr_format: int, attributes: dict[str, A
 
 def delete(store: Store, path: str) -> None:
     """Delete a node with all below it. NotFoundError if there is none."""
-    with store.locked([files.lock(path)]):
+
+    def remove(_: object) -> None:
         if not _found(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
         _clear(store, path)
+
+    within(store.locked([files.lock(path)]), remove)
 
 
 def _clear(store: Store, path: str) -> None:
@@ -63,7 +68,8 @@ def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Docu
     """Write the documents of a node; or, if the same node exists, return its documents."""
     encoded = {name: files.dumps(document) for name, document in documents.items()}  # what is wrong is found first
     _parents(store, path, 3 if "zarr.json" in documents else 2)
-    with store.locked([files.lock(path)]):
+
+    def put(_: object) -> Documents | None:
         if overwrite:
             _clear(store, path)
         elif found := _found(store, path):
@@ -71,14 +77,21 @@ def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Docu
                 return found
             kind = "array" if _is_array(found) else "group"
             raise ExistsError(f"there is another {kind} at {path or '/'!r} in {store!r}; overwrite=True replaces it")
-        try:
-            for name, data in encoded.items():
-                store.set(files.key(path, name), data)
-        except BaseException:
-            with suppress(GpuZarrError):  # what went wrong first is raised
-                store.delete([files.key(path, name) for name in encoded])
-            raise
-    return None
+        _write(store, path, encoded)
+        return None
+
+    return within(store.locked([files.lock(path)]), put)
+
+
+def _write(store: Store, path: str, encoded: dict[str, bytes]) -> None:
+    """Write the documents of a new node, all or none."""
+    try:
+        for name, data in encoded.items():
+            store.set(files.key(path, name), data)
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            store.delete([files.key(path, name) for name in encoded])
+        raise
 
 
 def _same(found: Documents, wanted: Documents, path: str) -> bool:
@@ -119,13 +132,16 @@ def _parents(store: Store, path: str, zarr_format: int) -> None:
     """Make the groups above a node. ExistsError if one of the nodes above is an array."""
     parts = path.split("/") if path else []
     for above in ("/".join(parts[:i]) for i in range(len(parts))):
-        with store.locked([files.lock(above)]):
-            found = _found(store, above)
-            if _is_array(found):
-                raise ExistsError(f"{above or '/'!r} in {store!r} is an array, and cannot have members")
-            if not found:
-                for name, document in _group(zarr_format, {}).items():
-                    files.write(store, above, name, document)
+        within(store.locked([files.lock(above)]), partial(_parent, store, above, zarr_format))
+
+
+def _parent(store: Store, above: str, zarr_format: int, _: object) -> None:
+    found = _found(store, above)
+    if _is_array(found):
+        raise ExistsError(f"{above or '/'!r} in {store!r} is an array, and cannot have members")
+    if not found:
+        for name, document in _group(zarr_format, {}).items():
+            files.write(store, above, name, document)
 
 
 def _found(store: Store, path: str) -> Documents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -14,9 +15,11 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, EncodedBatch, allocated
 from gpuzarr.devices.pipeline import Complete, Launch, Load
-from gpuzarr.devices.threads import SharedItems, Task, ThreadPool, end_all
+from gpuzarr.devices.threads import SharedItems, ThreadPool
 from gpuzarr.devices.trace import Trace
+from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PerProcess
+from gpuzarr.tasks import Task, end_all
 
 DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
 MAX_SCRATCH_BYTES = 48 << 20  # kept for all threads together
@@ -27,27 +30,36 @@ MIN_BATCH_BYTES = 2 << 20
 class _Scratch(threading.local):
     """Scratch of one thread: given out piece by piece during a batch, and all of it again to the next."""
 
-    active = False
+    scope: weakref.ref[_ScratchScope] | None = None  # a scope that an interrupt kept from its end is forgotten
     used = 0
     wanted = 0
 
     def __init__(self) -> None:
         self.data = np.empty(0, np.uint8)
 
-    def begin(self, limit: int) -> bool:
-        """Begin a batch that may keep `limit` bytes, unless one is active. Return True if it did."""
-        if self.active:
-            return False
+    @property
+    def is_active(self) -> bool:
+        """Whether there is a batch."""
+        return self.scope is not None and self.scope() is not None
+
+    def begin(self, scope: _ScratchScope, limit: int) -> None:
+        """Begin a batch that may keep `limit` bytes, unless one is active."""
+        if self.is_active:
+            return
         if len(self.data) < self.wanted <= limit:
             size = min(limit, self.wanted + self.wanted // 4)  # the next batch may need a little more
             data = np.empty(size + ALIGNMENT, np.uint8)
             self.data = data[-data.ctypes.data % ALIGNMENT :][:size]
-        self.active, self.used, self.wanted = True, 0, 0
-        return True
+        self.scope, self.used, self.wanted = weakref.ref(scope), 0, 0
+
+    def end(self, scope: _ScratchScope) -> None:
+        """End the batch that this scope has begun, if it has."""
+        if self.scope is not None and self.scope() is scope:
+            self.scope = None
 
     def empty(self, nbytes: int) -> np.ndarray:
         """`nbytes` of scratch; new memory where there is no batch or not enough is kept."""
-        if not self.active:
+        if not self.is_active:
             return np.empty(nbytes, np.uint8)
         start = self.used
         size = -(-nbytes // ALIGNMENT) * ALIGNMENT
@@ -61,17 +73,16 @@ class _Scratch(threading.local):
 class _ScratchScope:
     """Context in which scratch that is taken stays valid. Inside another one it stays valid to the end of the outer."""
 
-    __slots__ = ("_begun", "_limit", "_scratch")
+    __slots__ = ("__weakref__", "_limit", "_scratch")
 
     def __init__(self, scratch: _Scratch, limit: int) -> None:
         self._scratch, self._limit = scratch, limit
 
     def __enter__(self) -> None:
-        self._begun = self._scratch.begin(self._limit)
+        self._scratch.begin(self, self._limit)
 
     def __exit__(self, *_: object) -> None:
-        if self._begun:
-            self._scratch.active = False
+        self._scratch.end(self)
 
 
 class Cpu:
@@ -161,12 +172,17 @@ class Cpu:
             return
         shared = SharedItems(items)
         tasks: list[Task] = []
-        try:
+
+        def work() -> None:
+            shared.begin()
             self._pool.value.submit(partial(shared.drain, run), threads - 1, tasks)
             shared.drain(run)
-        finally:
+
+        def clean() -> None:
             shared.stop()
             end_all(tasks)
+
+        ensured(work, clean)
         shared.raise_first()
 
     def checked(self) -> Complete | None:

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from gpuzarr.devices.threads import uninterrupted
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch
+from gpuzarr.interrupts import ensured
+from gpuzarr.tasks import Task, end_all, submit
 
 Load = Callable[[Any], Any]  # batch -> loaded batch; waits for storage
 Launch = Callable[[Any], "Complete | None"]  # loaded batch -> function that completes it; does not wait for the device
@@ -67,15 +68,23 @@ class Pipeline:
     def run(self, batches: Iterable[Any]) -> None:
         """Load, launch and complete all batches."""
         opened: list[BatchMemory] = []
-        done = False
-        try:
-            self._run(batches, opened)
-            done = True
-        finally:
-            if not done:
-                done = self._drained()
+        tasks: list[Task] = []
+        before, ended = self.current.memory, False
+
+        def work() -> None:
+            nonlocal ended
+            self._run(batches, opened, tasks)
+            ended = True
+
+        def clean() -> None:
+            nonlocal ended
+            self.current.memory = before
+            end_all(tasks)
+            ended = ended or self._drained()
             for memory in opened:
-                memory.close(reuse=done)
+                memory.close(reuse=ended)
+
+        ensured(work, clean)
 
     def _drained(self) -> bool:
         """Return True if the device is known to have finished. A GPU that has stopped cannot say."""
@@ -85,29 +94,26 @@ class Pipeline:
             return False
         return True
 
-    def _run(self, batches: Iterable[Any], opened: list[BatchMemory]) -> None:
+    def _run(self, batches: Iterable[Any], opened: list[BatchMemory], tasks: list[Task]) -> None:
+        """Do so; all that threads do for it is noted in `tasks`, what memory there is in `opened`."""
         incomplete: deque[tuple[Complete | None, BatchMemory]] = deque()
-        running: list[Future[None]] = []
         most = self.write_behind_depth or (1 if self.prefetch_depth else 0)
-        try:
-            for complete, memory in self._launched(batches, opened):
-                incomplete.append((self._on_thread(complete, memory, running), memory))
-                del complete
-                while len(incomplete) > most:
-                    self._complete(*incomplete.popleft(), opened)
-            while incomplete:
+        for complete, memory in self._launched(batches, opened, tasks):
+            incomplete.append((self._on_thread(complete, memory, tasks), memory))
+            del complete
+            while len(incomplete) > most:
                 self._complete(*incomplete.popleft(), opened)
-        finally:
-            _stop(running)
+        while incomplete:
+            self._complete(*incomplete.popleft(), opened)
 
     def _launched(
-        self, batches: Iterable[Any], opened: list[BatchMemory]
+        self, batches: Iterable[Any], opened: list[BatchMemory], tasks: list[Task]
     ) -> Iterator[tuple[Complete | None, BatchMemory]]:
         """Batches that are launched, in order. The first phase of the next batch precedes the second phase of each."""
         launch = self.launch if isinstance(self.launch, TwoPhase) else TwoPhase(_unchanged, self.launch)
         ahead = 1 if launch is self.launch and self.write_behind_depth else 0
         begun: deque[tuple[Any, BatchMemory]] = deque()
-        for loaded, memory in self._loaded(batches, opened):
+        for loaded, memory in self._loaded(batches, opened, tasks):
             with self.current.use(memory):
                 begun.append((launch.first(loaded), memory))
             del loaded
@@ -122,15 +128,12 @@ class Pipeline:
         memory.release_scratch()
         return complete, memory
 
-    def _on_thread(
-        self, complete: Complete | None, memory: BatchMemory, running: list[Future[None]]
-    ) -> Complete | None:
+    def _on_thread(self, complete: Complete | None, memory: BatchMemory, tasks: list[Task]) -> Complete | None:
         """Begin `complete` on a thread, if batches complete there, and return the function that waits for it."""
         if complete is None or not self.write_behind_depth:
             return complete
-        running[:] = [future for future in running if not future.done()]
-        running.append(future := self.pool.submit(self._complete_for, complete, memory))
-        return future.result
+        tasks[:] = [task for task in tasks if not task.is_done]
+        return submit(self.pool, tasks, self._complete_for, complete, memory).result
 
     def _complete_for(self, complete: Complete, memory: BatchMemory) -> None:
         with self.current.use(memory):
@@ -142,19 +145,19 @@ class Pipeline:
         memory.close()
         opened.remove(memory)
 
-    def _loaded(self, batches: Iterable[Any], opened: list[BatchMemory]) -> Iterator[tuple[Any, BatchMemory]]:
+    def _loaded(
+        self, batches: Iterable[Any], opened: list[BatchMemory], tasks: list[Task]
+    ) -> Iterator[tuple[Any, BatchMemory]]:
         """Loaded batches, in order, of which at most `prefetch_depth` are ahead of the one that is yielded."""
-        coming: deque[tuple[Future[Any], BatchMemory]] = deque()
-        try:
-            for batch in batches:
-                opened.append(memory := self.new_memory())
-                coming.append((self.pool.submit(self._load, batch, memory), memory))
-                if len(coming) > self.prefetch_depth:
-                    yield coming[0][0].result(), coming.popleft()[1]
-            while coming:
+        coming: deque[tuple[Task, BatchMemory]] = deque()
+        for batch in batches:
+            opened.append(memory := self.new_memory())
+            tasks[:] = [task for task in tasks if not task.is_done]
+            coming.append((submit(self.pool, tasks, self._load, batch, memory), memory))
+            if len(coming) > self.prefetch_depth:
                 yield coming[0][0].result(), coming.popleft()[1]
-        finally:
-            _stop([future for future, _ in coming])
+        while coming:
+            yield coming[0][0].result(), coming.popleft()[1]
 
     def _load(self, batch: Any, memory: BatchMemory) -> Any:
         memory.trace.count(batches=1)
@@ -164,9 +167,3 @@ class Pipeline:
 
 def _unchanged(loaded: Any) -> Any:
     return loaded
-
-
-def _stop(futures: list[Future[Any]]) -> None:
-    """Cancel futures, and wait for those at work: they use memory that this read or write owns."""
-    running = [future for future in futures if not future.cancel()]
-    uninterrupted(lambda: wait(running))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
-from operator import itemgetter
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, repeat
+from operator import call, itemgetter
+from typing import Any
 
-T = TypeVar("T")
+from gpuzarr.per_process import in_child
+from gpuzarr.tasks import Task, lost
+
 _number = count()
+_SHARED: set[SharedItems] = set()  # that threads have in hand
 
 
 class SharedItems:
@@ -33,10 +36,20 @@ class SharedItems:
         with self._lock:
             return next(self._items)
 
+    def begin(self) -> None:
+        """Note that threads may take items, until `stop`."""
+        _SHARED.add(self)
+
     def stop(self) -> None:
-        """Give no more items."""
+        """Give no more items. It may be called again."""
         with self._lock:
             self._items = enumerate(())
+        _SHARED.discard(self)
+
+    def give_up(self) -> None:
+        """Give no more items in a forked child, which has no other thread, and where one may have held the lock."""
+        self._lock, self._items = threading.Lock(), enumerate(())
+        self._errors.append((True, -1, lost()))
 
     def drain(self, run: Callable[[Iterator[Any]], None]) -> None:
         """Call run(left), where `left` iterates over the items that this thread takes. An error is kept."""
@@ -53,6 +66,14 @@ class SharedItems:
             raise min(self._errors, key=itemgetter(0, 1))[2]
 
 
+def _give_up() -> None:
+    while _SHARED:
+        _SHARED.pop().give_up()
+
+
+in_child(_give_up)
+
+
 class _Left:
     """Iterator over the items that one thread takes. `number`: that of its last item."""
 
@@ -67,104 +88,77 @@ class _Left:
         return item
 
 
-class Task:
-    """A call that a worker makes, unless the caller cancels it first: the one that takes the claim decides."""
-
-    __slots__ = ("_claim", "_done", "_error", "_over", "_work")
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work, self._claim, self._done = work, threading.Lock(), threading.Lock()
-        self._done.acquire()
-        self._error: BaseException | None = None
-        self._over = False
-
-    def run(self, ready: Callable[[], None]) -> None:
-        """Make the call, unless it is cancelled. `ready()` is called before the caller learns of the end."""
-        claimed = self._claim.acquire(blocking=False)
-        if claimed:
-            try:
-                self._work()
-            except BaseException as error:
-                self._error = error
-        ready()
-        if claimed:
-            self._done.release()
-
-    def end(self) -> BaseException | None:
-        """Cancel the task, or wait for its end if it has begun. Return its error, if there was one."""
-        if not self._over and not self._claim.acquire(blocking=False):
-            self._done.acquire()
-        self._over = True
-        return self._error
-
-
-def end_all(tasks: Sequence[Task]) -> list[BaseException | None]:
-    """End all tasks and return their errors."""
-    return uninterrupted(lambda: [task.end() for task in tasks])
-
-
-def uninterrupted(wait: Callable[[], T]) -> T:
-    """Call `wait` until it has ended, and only then raise an interrupt of this thread. A second one is raised at once.
-
-    `wait` must allow to be called again after an interrupt.
-    """
-    try:
-        return wait()
-    except BaseException:
-        wait()
-        raise
-
-
 class ThreadPool:
     """At most `max_workers` threads, each started when it is first needed. They end with the pool."""
 
     def __init__(self, max_workers: int) -> None:
-        self._idle = _IdleWorkers()
-        self._not_started = deque(range(max_workers))
+        self._workers, self._max_workers = _Workers(), max_workers
 
     def submit(self, work: Callable[[], None], n: int, tasks: list[Task] | None = None) -> list[Task]:
         """Have `n` workers, or as many as are idle, call work() once each.
 
-        Their tasks are appended to `tasks` one by one, so a caller that is interrupted meanwhile still has them.
+        Their tasks are appended to `tasks`, an empty list, one by one, so a caller that is interrupted meanwhile still
+        has them.
         """
         tasks = [] if tasks is None else tasks
-        while len(tasks) < n and (worker := self._worker()) is not None:
-            tasks.append(task := Task(work))
-            worker.begin(task)
+        idle: list[_Worker] = []
+        try:
+            self._take(idle, n)
+            for worker in idle:
+                tasks.append(task := Task(work))
+                worker.begin(task)
+            while len(tasks) < n and self._has_started(tasks, work):
+                pass
+        except BaseException:
+            for worker in idle[sum(task.is_handed for task in tasks) :]:
+                self._workers.enter(worker)
+            raise
         return tasks
 
-    def _worker(self) -> _Worker | None:
-        """An idle worker or a new one; None where all are at work. `deque.pop` is atomic, so no lock is needed."""
+    def _take(self, taken: list[_Worker], n: int) -> None:
+        """Take up to `n` idle workers: one call, so that an interrupt loses none."""
         try:
-            return self._idle.workers.pop()
+            taken.extend(map(call, repeat(self._workers.idle.pop, n)))
         except IndexError:
-            pass
+            return
+
+    def _has_started(self, tasks: list[Task], work: Callable[[], None]) -> bool:
+        """Start a worker, with a task, unless all are started. `set.add` is atomic, so no lock is needed."""
+        worker, started = _Worker(self._workers), self._workers.started
         try:
-            self._not_started.pop()
-        except IndexError:
-            return None
-        return _Worker(self._idle)
+            started.add(worker)
+            if has_place := len(started) <= self._max_workers:
+                tasks.append(task := Task(work))
+                worker.start(task)
+            else:
+                started.discard(worker)
+        except BaseException:
+            if not worker.is_alive():
+                started.discard(worker)
+            raise
+        return has_place
 
     def __del__(self) -> None:
-        self._idle.close()
+        self._workers.close()
 
 
-class _IdleWorkers:
-    """The idle workers of a pool. Workers refer to this and not to the pool, so the pool can be collected."""
+class _Workers:
+    """The workers of a pool. They refer to this and not to the pool, so the pool can be collected."""
 
     def __init__(self) -> None:
-        self.workers: deque[_Worker] = deque()
+        self.idle: deque[_Worker] = deque()
+        self.started: set[_Worker] = set()
         self.is_closed = False
 
     def close(self) -> None:
         """End all workers that are idle, now or later."""
         self.is_closed = True
-        while self.workers:
-            self.workers.pop().begin(None)
+        while self.idle:
+            self.idle.pop().begin(None)
 
     def enter(self, worker: _Worker) -> None:
         """Add a worker that has become idle."""
-        self.workers.append(worker)
+        self.idle.append(worker)
         if self.is_closed:
             self.close()
 
@@ -172,25 +166,37 @@ class _IdleWorkers:
 class _Worker:
     """A thread that runs one task at a time and sleeps between them."""
 
-    def __init__(self, idle: _IdleWorkers) -> None:
-        self._idle, self._wake = idle, threading.Lock()
+    def __init__(self, workers: _Workers) -> None:
+        self._workers, self._wake = workers, threading.Lock()
         self._wake.acquire()
         self._task: Task | None = None
-        threading.Thread(target=self._serve, name=f"gpuzarr_{next(_number)}", daemon=True).start()
+        self._thread: threading.Thread | None = None
+
+    def start(self, task: Task) -> None:
+        """Start the thread, with its first task."""
+        self._task = task
+        self._thread = threading.Thread(target=self._serve, name=f"gpuzarr_{next(_number)}", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return True if the thread has begun."""
+        return self._thread is not None and self._thread.is_alive()
 
     def begin(self, task: Task | None) -> None:
-        """Wake up to run a task; None: to end."""
+        """Wake up to run a task; None: to end. No interrupt comes between the note and the call that it is about."""
         self._task = task
+        if task is not None:
+            task.is_handed = True
         self._wake.release()
 
     def _serve(self) -> None:
         while True:
-            self._wake.acquire()
             task, self._task = self._task, None
             if task is None:
                 return
             task.run(self._become_idle)
             del task  # and everything that its work refers to
+            self._wake.acquire()
 
     def _become_idle(self) -> None:
-        self._idle.enter(self)
+        self._workers.enter(self)

@@ -35,10 +35,9 @@ class MemoryUse:
         """Bytes held now, of every kind."""
         return sum(self.now.values())
 
-    def add(self, kind: str, nbytes: int) -> None:
-        """Hold more bytes of a kind, or fewer if `nbytes` is negative."""
+    def note_peak(self, kind: str) -> None:
+        """Look at what is held now of a kind, of which it may never have been so much."""
         with self.lock:
-            self.now[kind] += nbytes
             self.peak[kind] = max(self.peak[kind], self.now[kind])
             self.peak["total"] = max(self.peak["total"], self.total)
 
@@ -99,12 +98,13 @@ class BatchMemory:
         self._bytes = _counts()
         self._pinned: list[np.ndarray] = []
         self._held: list[Any] = []
+        self._nested: list[BatchMemory] = []
 
     def add(self, kind: str, nbytes: int) -> None:
         """Account for bytes of one of `MEMORY_KINDS`."""
-        self._bytes[kind] += nbytes
+        self._change(kind, nbytes)
         for use in (self.trace.held, self._total):
-            use.add(MEMORY_KINDS[kind], nbytes)
+            use.note_peak(MEMORY_KINDS[kind])
 
     def add_pinned(self, buffer: np.ndarray, kind: str = "pinned") -> None:
         """Hold a pinned buffer until the batch is complete."""
@@ -124,7 +124,8 @@ class BatchMemory:
 
     def nested(self) -> BatchMemory:
         """Memory for a part of the batch's work, closed before the batch's own."""
-        return BatchMemory(self.trace, self._total, self._recycle)
+        self._nested.append(made := BatchMemory(self.trace, self._total, self._recycle))
+        return made
 
     def is_pinned(self, data: np.ndarray) -> bool:
         """Return True if `data` is within a pinned buffer of this batch."""
@@ -141,7 +142,13 @@ class BatchMemory:
         self._release("scratch")
 
     def close(self, reuse: bool = True) -> None:
-        """Release all memory. `reuse`: the device is known to have finished with the pinned buffers."""
+        """Release all memory. `reuse`: the device is known to have finished with the pinned buffers.
+
+        It may be called again.
+        """
+        for nested in self._nested:
+            nested.close(reuse)
+        self._nested.clear()
         self._held.clear()
         while self._pinned:
             buffer = self._pinned.pop()
@@ -151,9 +158,15 @@ class BatchMemory:
             self._release(kind)
 
     def _release(self, kind: str) -> None:
-        nbytes, self._bytes[kind] = self._bytes[kind], 0
-        for use in (self.trace.held, self._total):
-            use.add(MEMORY_KINDS[kind], -nbytes)
+        self._change(kind, -self._bytes[kind])
+
+    def _change(self, kind: str, nbytes: int) -> None:
+        """Change all three accounts: nothing is called between them, so no interrupt comes there."""
+        held, total, account = self.trace.held, self._total, MEMORY_KINDS[kind]
+        with held.lock, total.lock:
+            self._bytes[kind] += nbytes
+            held.now[account] += nbytes
+            total.now[account] += nbytes
 
 
 class CurrentBatch(threading.local):

@@ -6,7 +6,6 @@ no index twice. Where a store knows no versions, an index is kept for one read, 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -42,13 +41,11 @@ class ShardIndexes:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._kept: Indexes = {}  # oldest first
-        self._lock = threading.Lock()
+        self._kept: Indexes = {}  # oldest first; without a lock, which a fork might find held: each change is atomic
 
     def forget(self) -> None:
         """Drop all indexes, after a write: a new file may have the inode, size and time of an old one."""
-        with self._lock:
-            self._kept.clear()
+        self._kept.clear()
 
     def entries(self, shards: Shards, objects: Objects, memo: Indexes) -> list[np.ndarray]:
         """Index of each shard. CodecError, with the number of the shard, for a damaged index."""
@@ -72,13 +69,16 @@ class ShardIndexes:
         return [index for index in found if index is not None]
 
     def _keep(self, where: Indexes, name: tuple[int, ...], index: tuple[Any, np.ndarray]) -> None:
-        with self._lock:
-            where.pop(name, None)
-            where[name] = index
-            is_much = len(index[1]) * len(where) > MAX_KEPT_ENTRIES
-            entries = sum(len(entries) for _, entries in where.values()) if is_much else 0
-            while entries > MAX_KEPT_ENTRIES and len(where) > 1:
-                entries -= len(where.pop(next(iter(where)))[1])
+        where.pop(name, None)
+        where[name] = index
+        if len(index[1]) * len(where) > MAX_KEPT_ENTRIES:
+            oldest_first = list(where.items())
+            entries = sum(len(entries) for _, (_, entries) in oldest_first)
+            for other, (_, found) in oldest_first[:-1]:
+                if entries <= MAX_KEPT_ENTRIES:
+                    break
+                where.pop(other, None)
+                entries -= len(found)
 
     def _read(self, shards: Shards, which: np.ndarray, objects: Objects) -> list[np.ndarray]:
         level = self._layout.levels[shards.depth]

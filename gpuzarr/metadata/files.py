@@ -12,6 +12,7 @@ import numpy as np
 
 from gpuzarr.checks import mapping, shown
 from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
+from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Node, load_json
 from gpuzarr.stores.contract import Store
 
@@ -57,7 +58,8 @@ def write(store: Store, path: str, name: str, document: Document) -> None:
 
 def change(store: Store, path: str, name: str, edit: Callable[[Document], None]) -> Document:
     """Edit a document under its lock, and return it. NotFoundError if it is missing, unless it holds attributes."""
-    with store.locked([lock(path)]):
+
+    def changed(_: object) -> Document:
         document = read(store, path, name)
         if document is None:
             if name != ".zattrs":
@@ -66,7 +68,9 @@ def change(store: Store, path: str, name: str, edit: Callable[[Document], None])
         edit(document)
         document = plain(document)  # as the next reader finds it
         write(store, path, name, document)
-    return document
+        return document
+
+    return within(store.locked([lock(path)]), changed)
 
 
 def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Document], None]) -> Document:

@@ -13,10 +13,11 @@ import numpy as np
 from gpuzarr.checks import number, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
+from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, overwrite
 
 MAX_DELETED_KEYS = 1 << 14  # at once
 MAX_NAMED_KEYS = 1 << 17  # of chunks that may exist; of more, the store is asked which do
@@ -34,7 +35,8 @@ def change_shape(
     cannot have that shape, or is no array any more.
     """
     name = name_of(known)
-    with store.locked([files.lock(path)]):
+
+    def change(_: object) -> ArrayMetadata:
         document = files.read(store, path, name)
         if document is None:
             raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
@@ -48,17 +50,17 @@ def change_shape(
             raise MetadataError(f"too many chunks lie outside of shape {shape} for keys that cannot be decoded")
         note(old, made)
         files.write(store, path, name, made.document)
-    try:
-        _delete_outside(store, path, old.chunk_keys, before, after)
-    except GpuZarrError:
-        with store.locked([files.lock(path)]):
-            if files.read(store, path, name) == made.document:
-                files.write(store, path, name, document)
-        raise
-    except BaseException:  # an interrupt: what it leaves would be seen when the array grows again
-        _delete_outside(store, path, old.chunk_keys, before, after)
-        raise
-    return made
+        try:
+            _delete_outside(store, path, old.chunk_keys, before, after)  # nobody grows it again meanwhile
+        except GpuZarrError:
+            files.write(store, path, name, document)
+            raise
+        except BaseException:  # an interrupt: what it leaves would be seen when the array grows again
+            _delete_outside(store, path, old.chunk_keys, before, after)
+            raise
+        return made
+
+    return within(store.locked([files.lock(path)]), change)
 
 
 def take_back(
@@ -72,7 +74,8 @@ def take_back(
     disk that is full.
     """
     name = name_of(old)
-    with store.locked([files.lock(path)]):
+
+    def change(_: object) -> bool:
         document = files.read(store, path, name)
         if document is None:
             return False
@@ -89,7 +92,9 @@ def take_back(
             put_back()
         else:
             files.write(store, path, name, {**document, "shape": list(old.shape)})
-    return True
+        return True
+
+    return within(store.locked([files.lock(path)]), change)
 
 
 def name_of(array: ArrayMetadata) -> str:
@@ -137,7 +142,8 @@ def _delete_outside(store: Store, path: str, keys: Any, old: Layout, new: Layout
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]
         ranges += [range(after[axis], before[axis]), *map(range, before[axis + 1 :])]
         for coords in _blocks(ranges):
-            store.delete(old.keys(coords))
+            for key in old.keys(coords):
+                overwrite(store, key, None)
 
 
 def _is_outside(coords: Shape | None, before: Shape, after: Shape) -> bool:

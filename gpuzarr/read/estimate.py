@@ -15,7 +15,8 @@ from gpuzarr.errors import CodecError, StoreError
 from gpuzarr.indexing.grid import Part
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.stores.contract import Store
+from gpuzarr.interrupts import within
+from gpuzarr.stores.contract import Objects, Store
 
 WINDOWS, EACH = 8, 8  # places of the selection that are looked at, and neighbours at each
 MARGIN = 9 / 8  # batches may be so much larger than the largest place, before they are read in parts
@@ -36,12 +37,15 @@ def sizes(locator: Locator, store: Store) -> Sizes:
 def _sizes(locator: Locator, store: Store, memo: Indexes, coords: np.ndarray) -> np.ndarray | None:
     """None where only reading tells, or where that will be an error."""
     route = locator.route(coords)
+
+    def found(objects: Objects) -> np.ndarray | None:
+        located = locator.locate(route, objects, memo)
+        if not locator.layout.levels:
+            return np.maximum(objects.lengths(), 0) if store.has_cheap_lengths else None
+        return np.where(located.present, located.ranges.sizes, 0)
+
     try:
-        with store.open(route.keys) as objects:
-            located = locator.locate(route, objects, memo)
-            if not locator.layout.levels:
-                return np.maximum(objects.lengths(), 0) if store.has_cheap_lengths else None
-            return np.where(located.present, located.ranges.sizes, 0)
+        return within(store.open(route.keys), found)
     except (CodecError, StoreError):
         return None
 

@@ -19,6 +19,7 @@ from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, Sto
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
+from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import MISSING, Requests
 
@@ -94,16 +95,19 @@ def fetch(source: Source, coords: np.ndarray, memory: Memory, indexes: Indexes |
 
 def unchanged(source: Source, keys: Sequence[str], read: Callable[[Objects], T], threads: int = 1) -> T:
     """Return what `read(objects)` makes of the objects at `keys`; if somebody replaced one meanwhile, read again."""
+
+    def tried(objects: Objects) -> tuple[T] | None:
+        try:
+            result = read(objects)
+        except (ChunkError, StoreError):
+            if not objects.changed():
+                raise
+            return None
+        return None if objects.changed() else (result,)
+
     for _ in range(MAX_TRIES):
-        with source.store.open(keys, threads) as objects:
-            try:
-                result = read(objects)
-            except (ChunkError, StoreError):
-                if not objects.changed():
-                    raise
-            else:
-                if not objects.changed():
-                    return result
+        if (found := within(source.store.open(keys, threads), tried)) is not None:
+            return found[0]
         source.locator.indexes.forget()  # those of the old objects
     raise StoreError(f"{keys[0]!r} of {source.store!r} is replaced faster than it can be read")
 

@@ -40,6 +40,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from gpuzarr.batch import EncodedBatch
+from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 
 
@@ -59,7 +60,7 @@ class Sink(Protocol):
         ...
 
     def abort(self) -> None:
-        """Discard the object. The old one stays, and nothing of the new one."""
+        """Discard the object. The old one stays, and nothing of the new one. After `commit` it does nothing."""
         ...
 
 
@@ -77,7 +78,7 @@ class Objects(Protocol):
         ...
 
     def __exit__(self, *exception: object) -> None:
-        """Close them, and free everything that is held for later reads."""
+        """Close them, and free everything that is held for later reads. It may be called twice."""
         ...
 
     def lengths(self) -> Sequence[int]:
@@ -191,9 +192,45 @@ class Store(Protocol):
         """Context that holds locks for these keys: meanwhile no other caller is in one for any of them.
 
         They guard reading, changing and replacing an object. Callers that ask for the same keys in another order must
-        not block each other for ever. A store without locks between processes must still lock between threads.
+        not block each other for ever. A store without locks between processes must still lock between threads. The
+        `__exit__` of the context may be called twice.
         """
         ...
+
+
+class Overwrites(Protocol):
+    """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
+
+    def overwrite(self, key: str, data: Any) -> None:
+        """Do as `set` (`delete` where data is None) inside of `locked([key])`.
+
+        So who reads, changes and replaces the object under its lock loses nothing of this one.
+        """
+        ...
+
+
+def overwrite(store: Store, key: str, data: Any) -> None:
+    """Write an object (None: delete it) that the caller has not looked at. See `Overwrites`."""
+    if (better := getattr(store, "overwrite", None)) is not None:
+        better(key, data)
+    else:
+        within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+
+
+def overwrite_all(store: Store, keys: Sequence[str], encoded: EncodedBatch, empty: Sequence[str]) -> None:
+    """Write objects, chunk i of `encoded` at key i, and delete those at `empty`. See `Overwrites`."""
+
+    def write(_: object) -> None:
+        store.write(keys, encoded)
+        store.delete(empty)
+
+    if hasattr(store, "overwrite"):
+        for i, key in enumerate(keys):
+            overwrite(store, key, encoded.on_host(i))
+        for key in empty:
+            overwrite(store, key, None)
+    else:
+        within(store.locked([*keys, *empty]), write)
 
 
 class ReadsToDevice(Protocol):

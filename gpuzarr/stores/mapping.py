@@ -7,19 +7,54 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
+from operator import call
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
+from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 MAX_REQUEST_BYTES = 1 << 24
 
 
-_LOCK = PerProcess(threading.RLock)  # for all mappings: each is of one process, and locked only for a short time
+class KeyLocks:
+    """A lock for each key of a mapping, between threads. Locks that nobody refers to go."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def of(self, mapping: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
+        """The locks of these keys, in an order that is the same for all callers."""
+        with self._lock:
+            return [self._locks.setdefault((id(mapping), key), threading.RLock()) for key in sorted(set(keys))]
+
+
+class Locked:
+    """Context that holds these locks; `__exit__` may be called twice."""
+
+    def __init__(self, locks: Sequence[Any]) -> None:
+        self._locks, self._held = locks, [BOTTOM]
+
+    def __enter__(self) -> None:
+        try:
+            releases = [lock.release for lock in self._locks]
+            self._held.extend(compress(releases, map(call, [lock.acquire for lock in self._locks])))
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        release_all(self._held)
+
+
+_LOCKS = PerProcess(KeyLocks)  # each mapping is of one process
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +115,8 @@ class MappingStore:
         start = f"{prefix}/" if prefix else ""
         self.delete([key for key in self.mapping if isinstance(key, str) and (key.startswith(start) or key == prefix)])
 
-    @contextmanager
-    def locked(self, keys: Sequence[str]) -> Iterator[None]:
-        with _LOCK.value:
-            yield
+    def locked(self, keys: Sequence[str]) -> Locked:
+        return Locked(_LOCKS.value.of(self.mapping, keys))
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[MutableMapping[str, Any]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PerProcess
+from gpuzarr.tasks import Task, end_all, submit
 
 MIN_ITEMS_PER_THREAD = 4
 MAX_THREADS = 64  # for all calls together
@@ -19,11 +21,14 @@ def spread(work: Callable[[range], None], n: int, threads: int) -> None:
         work(range(n))
         return
     each = -(-n // threads)
-    futures = [_POOL.value.submit(work, range(i, min(i + each, n))) for i in range(0, n, each)]
-    try:
-        for error in [future.exception() for future in futures]:
-            if error is not None:
-                raise error
-    finally:
-        for future in futures:
-            future.exception()
+    tasks: list[Task] = []
+
+    def run() -> None:
+        for i in range(0, n, each):
+            submit(_POOL.value, tasks, work, range(i, min(i + each, n)))
+        for task in tasks:
+            task.wait()
+        for task in tasks:
+            task.result()
+
+    ensured(run, lambda: end_all(tasks))

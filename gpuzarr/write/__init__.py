@@ -3,13 +3,12 @@
 selection -> strategy -> groups -> lock, keep what must stay -> Chunks | Batches -> gather -> encode -> destination
 
 An object of the store is a chunk, or a shard. Objects that the selection covers (up to the end of the array) are
-written without a look at what was there. Those that it covers in part are read, changed and written, under their locks;
-of a shard only what must change is decoded.
+written without a look at what was there, and take their place as if under their locks. Those that it covers in part are
+read, changed and written, under their locks; of a shard only what must change is decoded.
 """
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,13 +17,14 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.write import strategy
 from gpuzarr.write.batches import Batches
 from gpuzarr.write.chunks import Chunks
 from gpuzarr.write.destinations import ChunkObjects, Destination, ShardObjects
-from gpuzarr.write.open_shards import OpenShards
+from gpuzarr.write.open_shards import OpenShards, ShardsByCoords
 from gpuzarr.write.plan import Group
-from gpuzarr.write.shards import new_shards
+from gpuzarr.write.shards import abort, new_shards
 from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Assignment, Target
 
@@ -55,25 +55,37 @@ def write(
         open_shards.make_way(plan)
     for group in plan.groups:
         if open_shards is not None and group.coverage == "open":
-            with open_shards.filling(target, group) as shards:
-                _run(assignment, group, ShardObjects(target, shards))
+            open_shards.fill(target, group, partial(_fill_shards, assignment, group))
         elif group.shards is not None:
             _write_shards(assignment, group)
+        elif group.coverage == "partial":
+            within(target.locked(group.keys(target.layout)), partial(_change_chunks, assignment, group))
         else:
-            with _locks(target, group):
-                _run(assignment, group, ChunkObjects(target))
+            _run(assignment, group, ChunkObjects(target, overwrites=target.safe))
+
+
+def _change_chunks(assignment: Assignment, group: Group, _: object) -> None:
+    _run(assignment, group, ChunkObjects(assignment.target))
+
+
+def _fill_shards(assignment: Assignment, group: Group, shards: ShardsByCoords) -> None:
+    _run(assignment, group, ShardObjects(assignment.target, shards))
 
 
 def _write_shards(assignment: Assignment, group: Group) -> None:
-    shards = new_shards(assignment.target, group)
-    with _locks(assignment.target, group):
-        try:
-            if group.coverage == "partial":
-                CPU.each(lambda shard: shard.keep(assignment.source), shards.values())
-            _run(assignment, group, ShardObjects(assignment.target, shards))
-        finally:
-            for shard in shards.values():
-                shard.abort()  # does nothing where it is closed
+    target, shards = assignment.target, new_shards(assignment.target, group)
+
+    def change(_: object) -> None:
+        CPU.each(lambda shard: shard.keep(assignment.source), shards.values())
+        _fill_shards(assignment, group, shards)
+
+    def work() -> None:
+        if group.coverage == "partial":
+            within(target.locked(group.keys(target.layout)), change)
+        else:
+            _fill_shards(assignment, group, shards)
+
+    ensured(work, lambda: abort(shards.values()))
 
 
 def _run(assignment: Assignment, group: Group, destination: Destination) -> None:
@@ -82,8 +94,3 @@ def _run(assignment: Assignment, group: Group, destination: Destination) -> None
             Chunks(assignment, run.parts, destination).run()
         else:
             Batches(assignment, run.batches, destination).run()
-
-
-def _locks(target: Target, group: Group) -> Any:
-    """Hold the locks of objects that are covered in part."""
-    return target.locked(group.keys(target.layout)) if group.coverage == "partial" else nullcontext()

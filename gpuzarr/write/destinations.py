@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.indexing.grid import Part
+from gpuzarr.stores.contract import overwrite, overwrite_all
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.shards import Shard
 from gpuzarr.write.target import Target
@@ -33,23 +34,32 @@ class Destination(Protocol):
 
 @dataclass(frozen=True)
 class ChunkObjects:
-    """Each chunk is an object of its own. An empty one is deleted."""
+    """Each chunk is an object of its own. An empty one is deleted.
+
+    `overwrites`: somebody may just change one of them under its lock, which the caller does not hold.
+    """
 
     target: Target
+    overwrites: bool = False
 
     def slots(self, part: Part) -> Sequence[str]:
         return self.target.layout.keys(part.coords)
 
     def put(self, slot: str, data: Any) -> None:
-        if data is None:
+        if self.overwrites:
+            overwrite(self.target.store, slot, data)
+        elif data is None:
             self.target.store.delete([slot])
         else:
             self.target.store.set(slot, data)
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
         keys = np.array(self.target.layout.keys(batch.coords), object)
-        self.target.store.write(keys[stored].tolist(), encoded)
-        self.target.store.delete(keys[~stored].tolist())
+        if self.overwrites:
+            overwrite_all(self.target.store, keys[stored].tolist(), encoded, keys[~stored].tolist())
+        else:
+            self.target.store.write(keys[stored].tolist(), encoded)
+            self.target.store.delete(keys[~stored].tolist())
 
 
 @dataclass(frozen=True)

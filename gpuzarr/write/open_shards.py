@@ -6,8 +6,7 @@ closed before, what is still missing is taken over, under its lock, from the sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 from gpuzarr.write.plan import Group, Plan
 from gpuzarr.write.shards import Shard, complete, new_shards
@@ -38,15 +37,14 @@ class OpenShards:
             in_the_way += keys
         self._close(in_the_way)
 
-    @contextmanager
-    def filling(self, target: Target, group: Group) -> Iterator[ShardsByCoords]:
-        """Give the shards of a group, open, to write into; close those that are too many then.
+    def fill(self, target: Target, group: Group, write: Callable[[ShardsByCoords], None]) -> None:
+        """Call write(the shards of a group, open); close those that are too many then.
 
         None of the chunks to come is in an open shard: see `make_way`. After an error nothing is left of any.
         """
         shards = new_shards(target, group, is_open=True)
         try:
-            yield {at: self._opened(shard) for at, shard in shards.items()}
+            write({at: self._opened(shard) for at, shard in shards.items()})
         except BaseException:
             self.abort()
             raise
@@ -71,4 +69,9 @@ class OpenShards:
 
     def _close(self, keys: Sequence[str]) -> None:
         for first in range(0, len(keys), MAX_LOCKED_SHARDS):
-            complete([self._open.pop(key) for key in keys[first : first + MAX_LOCKED_SHARDS]])
+            some = keys[first : first + MAX_LOCKED_SHARDS]
+            try:
+                complete([self._open[key] for key in some])
+            finally:
+                for key in some:
+                    self._open.pop(key, None)

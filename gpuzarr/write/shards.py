@@ -6,7 +6,7 @@ What is there goes to the store at once, so a shard may be larger than memory. O
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -18,6 +18,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CHUNK_FAULTS, RangeError
 from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.stores.contract import Objects, Sink
 from gpuzarr.stores.ranges import MISSING
@@ -31,11 +32,12 @@ class Shard:
     """One shard of an array with one level of shards, at `coords` in the grid of shards.
 
     `left`: inner chunks that are still to come; then it is closed. `touched`: which are written, or will be.
+    `is_locked`: who writes it holds its lock; else it is taken to put the shard to its place.
     """
 
-    def __init__(self, target: Target, coords: Sequence[int], left: int) -> None:
+    def __init__(self, target: Target, coords: Sequence[int], left: int, is_locked: bool = False) -> None:
         layout = target.layout
-        self.target, self.left = target, left
+        self.target, self.left, self.is_locked = target, left, is_locked
         self._store, self._level = target.store, layout.levels[0]
         self._first = np.array(coords, np.int64) * np.asarray(self._level.counts, np.int64)
         self.key = layout.key(self._first.tolist())
@@ -83,22 +85,24 @@ class Shard:
 
     def close(self) -> None:
         """Put the index to its place, and the shard to its own; a shard without chunks is no object."""
-        sink, self._sink = self._sink, None
-        if sink is None:
-            self._store.delete([self.key])
-            return
-        try:
+        if (sink := self._sink) is not None:
             at_start = self._level.codec.index_location == "start"
             sink.write(self._level.codec.index(self._table, self._level.spec), 0 if at_start else self._end)
-        except BaseException:
-            sink.abort()
-            raise
-        sink.commit()
+        if self.is_locked:
+            self._replace()
+        else:
+            within(self.target.locked([self.key]), self._replace)
 
     def abort(self) -> None:
         """Leave nothing of a shard that was not closed."""
         if self._sink is not None:
             self._sink.abort()
+
+    def _replace(self, _: object = None) -> None:
+        if self._sink is None:
+            self._store.delete([self.key])
+        else:
+            self._sink.commit()
             self._sink = None
 
     def _copy(self, coords: np.ndarray, route: Route, objects: Objects, source: Source) -> None:
@@ -140,7 +144,8 @@ class Shard:
     def _reserved(self, nbytes: int) -> tuple[Sink, int]:
         """The shard as it is being written, and where so many bytes go."""
         with self._lock:
-            self._sink = self._sink or self._store.create(self.key)
+            if self._sink is None:
+                self._sink = self._store.create(self.key)
             start, self._end = self._end, self._end + nbytes
             return self._sink, start
 
@@ -158,21 +163,29 @@ def new_shards(target: Target, group: Group, is_open: bool = False) -> dict[tupl
     made = {}
     for at, parts in (group.shards or {}).items():
         coords = coords_of(tuple(parts))
-        made[at] = shard = Shard(target, at, chunks_within(target.layout, at) if is_open else len(coords))
+        left = chunks_within(target.layout, at) if is_open else len(coords)
+        made[at] = shard = Shard(target, at, left, is_locked=group.coverage == "partial")
         shard.touched[shard.numbers(coords)] = True
     return made
 
 
 def complete(shards: Sequence[Shard]) -> None:
     """Close shards of which some inner chunks did not come: these stay what they are in the store."""
-    with shards[0].target.locked([shard.key for shard in shards]):
-        try:
-            CPU.each(lambda shard: shard.keep(shard.target.source()), shards)
-            for shard in shards:
-                shard.close()
-        finally:
-            for shard in shards:
-                shard.abort()
+
+    def close(_: object) -> None:
+        CPU.each(lambda shard: shard.keep(shard.target.source()), shards)
+        for shard in shards:
+            shard.is_locked = True
+            shard.close()
+
+    locks = shards[0].target.locked([shard.key for shard in shards])
+    ensured(lambda: within(locks, close), lambda: abort(shards))
+
+
+def abort(shards: Iterable[Shard]) -> None:
+    """Leave nothing of those that were not closed."""
+    for shard in shards:
+        shard.abort()
 
 
 def _in_a_row(encoded: EncodedBatch) -> bool:

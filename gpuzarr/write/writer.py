@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,9 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ClosedError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.interrupts import ensured
+from gpuzarr.per_process import PROCESS
+from gpuzarr.tasks import Task
 from gpuzarr.write.merge import MergeBuffer, Region
 from gpuzarr.write.open_shards import OpenShards
 
@@ -31,49 +35,32 @@ class Writer:
     def __init__(self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device) -> None:
         self._accept, self._write, self._max_bytes, self._device = accept, write, max_bytes, device
         self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device), OpenShards()
-        self._waiting: deque[tuple[Future[None], int]] = deque()
-        self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "gpuzarr writer")
-        self._thread.submit(int)  # it begins now: an interrupt while it does would lose what it was to write
-        self._broken = False
+        self._waiting: deque[tuple[Task, int]] = deque()
+        self._thread = ThreadPoolExecutor(1, "gpuzarr writer")
+        self._is_closed = self._is_broken = False
+        self._process = PROCESS.value
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        if self._thread is None:
+        self._check_process()
+        if self._is_closed:
             raise ClosedError("this writer is closed")
-        while self._waiting and self._waiting[0][0].done():
-            self._oldest()
-        with self._device.on():
-            place, values = self._accept(selection, value)
-        if values.nbytes > self._max_bytes:
-            self._wait()
-            self._write(place, values, self._open_shards)
-            return
-        while self._waiting and self._held + values.nbytes > self._max_bytes:
-            self._oldest()
-        values = self._copied(values, value)
-        if (region := self._merging.region(place, values)) is None:
-            self._submit_merging()
-            self._submit(place, values.nbytes, lambda: values)
-        else:
-            for ready in self._merging.add(region):
-                self._submit_region(ready)
+        try:
+            self._put(selection, value)
+        except Exception:
+            raise
+        except BaseException:  # an interrupt: what it has cut off is not known
+            self._stop()
+            raise
 
     def flush(self) -> None:
         """Wait until everything is in the store. Raises the first error."""
-        self._wait()
-        self._or_stop(self._open_shards.close)
-
-    def _wait(self) -> None:
-        """Wait until all values are given to the store or to open shards."""
-        self._submit_merging()
-        while self._waiting:
-            self._oldest()
+        self._check_process()
+        self._or_stop(self._flush)
 
     def close(self) -> None:
         """Flush, and end the writer: a later write raises ClosedError."""
-        try:
-            self.flush()
-        finally:
-            self._stop()
+        self._check_process()
+        ensured(self.flush, self._stop)
 
     def __enter__(self) -> Writer:
         return self
@@ -102,9 +89,40 @@ class Writer:
         with self._device.after(mark):
             return copy
 
+    def _put(self, selection: Any, value: Any) -> None:
+        while self._waiting and self._waiting[0][0].is_done:
+            self._or_stop(self._oldest)
+        with self._device.on():
+            place, values = self._accept(selection, value)
+        if values.nbytes > self._max_bytes:
+            self._or_stop(self._wait)
+            self._write(place, values, self._open_shards)
+            return
+        while self._waiting and self._held + values.nbytes > self._max_bytes:
+            self._or_stop(self._oldest)
+        values = self._copied(values, value)
+        if (region := self._merging.region(place, values)) is None:
+            self._submit_merging()
+            self._submit(place, values.nbytes, lambda: values)
+        else:
+            for ready in self._merging.add(region):
+                self._submit_region(ready)
+
+    def _flush(self) -> None:
+        self._wait()
+        self._open_shards.close()
+
+    def _wait(self) -> None:
+        """Wait until all values are given to the store or to open shards."""
+        self._submit_merging()
+        while self._waiting:
+            self._oldest()
+
     def _submit(self, place: Any, nbytes: int, values: Callable[[], Any]) -> None:
-        if self._thread is not None:
-            self._waiting.append((self._thread.submit(self._work, place, values), nbytes))
+        if not self._is_closed:
+            task = Task(partial(self._work, place, values))
+            self._waiting.append((task, nbytes))
+            self._thread.submit(task.run)
 
     def _submit_region(self, region: Region) -> None:
         """Write a region. Its pieces are held until then: their memory is of the callers' streams."""
@@ -115,11 +133,12 @@ class Writer:
             self._submit_region(region)
 
     def _oldest(self) -> None:
-        """Wait for the oldest write; after an error the others are not done, and the writer takes no more."""
-        future, _ = self._waiting.popleft()
-        self._or_stop(future.result)
+        """Wait for the oldest write. After an error the others are not done."""
+        self._waiting[0][0].result()
+        self._waiting.popleft()
 
     def _or_stop(self, do: Callable[[], None]) -> None:
+        """Do it; after an error the writer takes no more."""
         try:
             do()
         except BaseException:
@@ -127,22 +146,26 @@ class Writer:
             raise
 
     def _stop(self) -> None:
-        """Begin nothing more, and leave nothing behind."""
-        for future, _ in self._waiting:
-            future.cancel()
+        """Begin nothing more, and leave nothing behind. It may be called twice."""
+        self._is_closed = True
+        for task, _ in self._waiting:
+            task.end()
         self._waiting.clear()
         self._merging.take()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.shutdown()
+        self._thread.shutdown()
         self._open_shards.abort()
 
+    def _check_process(self) -> None:
+        """ClosedError in a forked child, which has no part in what its parent writes."""
+        if self._process is not PROCESS.value:
+            raise ClosedError("this writer is closed: it belongs to the process from which this one was forked")
+
     def _work(self, place: Any, values: Callable[[], Any]) -> None:
-        if self._broken:
+        if self._is_broken:
             return
         try:
             with self._device.after():
                 self._write(place, values(), self._open_shards)
         except BaseException:
-            self._broken = True
+            self._is_broken = True
             raise

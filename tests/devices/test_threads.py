@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from gpuzarr.devices.cpu import Cpu
-from gpuzarr.devices.threads import ThreadPool, uninterrupted
+from gpuzarr.devices.threads import ThreadPool
+from gpuzarr.interrupts import ensured
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -133,7 +134,7 @@ def test_an_interrupt_waits_for_what_is_at_work() -> None:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.02)
             with pytest.raises(KeyboardInterrupt):
-                uninterrupted(lambda: wait([future]))
+                ensured(lambda: wait([future]), lambda: wait([future]))
         finally:
             signal.signal(signal.SIGALRM, old)
         assert future.done()

@@ -6,8 +6,8 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,15 +17,15 @@ from gpuzarr.stores.local.store import LocalStore
 
 def test_an_interrupt_leaves_no_lock_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even while somebody keeps the traceback, as interactive shells do."""
-    store, right, calls = LocalStore(str(tmp_path)), locks._acquired, []
+    store, calls = LocalStore(str(tmp_path)), list[str]()
 
-    def acquired(lock: str) -> Any:
+    def opened(lock: str, mode: str) -> FileIO:
         if calls:
             raise KeyboardInterrupt
         calls.append(lock)
-        return right(lock)
+        return FileIO(lock, mode)
 
-    monkeypatch.setattr(locks, "_acquired", acquired)
+    monkeypatch.setattr(locks, "FileIO", opened)
     with pytest.raises(KeyboardInterrupt) as kept, store.locked(["a", "b"]):
         raise AssertionError("both locks were had")
     monkeypatch.undo()

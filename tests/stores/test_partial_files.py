@@ -17,6 +17,7 @@ from tests.data import environ, partial_files
 def test_leftovers_of_a_process_with_the_same_id(tmp_path: Path) -> None:
     """As in a container that is started again. What cannot be removed is left."""
     mine = files.PartialFile(str(tmp_path / "x"))
+    mine.open()
     [path] = tmp_path.iterdir()
     before = path.with_name(
         path.name.replace(f"-{next(files.PROCESS.value.numbers) - 1}.", f"-{files.PROCESS.value.first - 1}.")
@@ -36,6 +37,7 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
     store.set("a/x", b"1")
     sink = store.create("b/x")
+    sink.write(b"3", 0)
     [mine] = partial_files(tmp_path)
     pid = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout
     dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{pid.strip()}-"))
@@ -51,7 +53,6 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
         env=environ(),
     )
     assert partial_files(tmp_path) == [mine]
-    sink.write(b"3", 0)
     sink.commit()
     assert store.get("b/x") == b"3" and not partial_files(tmp_path)
 

@@ -105,7 +105,7 @@ def test_what_goes_wrong_stops_all_threads(
     """Chunks are the old ones or the new ones; what a codec refuses is the fault of the chunk that it had."""
     a = gpuzarr.create_array(tmp_path, shape=(40, 6), chunks=(1, 6), dtype="i4", compressors=None, device="cpu")
     a[...] = 1
-    right, done = LocalStore.set, []
+    right, done = LocalStore.overwrite, []
 
     def stops(store: LocalStore, key: str, data: Any) -> None:
         done.append(key)
@@ -116,7 +116,7 @@ def test_what_goes_wrong_stops_all_threads(
     if isinstance(fails, CodecError):
         monkeypatch.setattr(Chain, "encoder", refuses_sevens(Chain.encoder, fails))
     else:
-        monkeypatch.setattr(LocalStore, "set", stops)
+        monkeypatch.setattr(LocalStore, "overwrite", stops)
     values = np.repeat(np.arange(40, dtype="i4"), 6).reshape(40, 6) + 100
     with pytest.raises(ChunkError if isinstance(fails, CodecError) else type(fails)) as caught:
         a[...] = values

@@ -31,15 +31,19 @@ class Pinned:
         self.allocate, self.max_kept_bytes = allocate, max_kept_bytes
         self._free: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size, the last used one at the end
         self._lock = threading.Lock()
-        self.kept_bytes = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the free buffers. Counted, not noted: an interrupt may come between a buffer and its note."""
+        return sum(size * len(free) for size, free in list(self._free.items()))
 
     def take(self, nbytes: int) -> np.ndarray:
         """A buffer of at least `nbytes` bytes, not initialised."""
         size = rounded(nbytes)
         with self._lock:
-            if size in self._free:
+            if self._free.get(size):
                 self._free.move_to_end(size)
-                return self._taken(size)
+                return self._taken(size)[0]
         return self.allocate(size)
 
     def give(self, buffer: np.ndarray) -> None:
@@ -50,21 +54,18 @@ class Pinned:
         with self._lock:
             self._free.setdefault(size, []).append(buffer)
             self._free.move_to_end(size)
-            self.kept_bytes += size
             while self.kept_bytes > self.max_kept_bytes:
-                dropped.append(self._taken(next(iter(self._free))))
+                dropped += self._taken(next(iter(self._free)))
         del dropped  # outside of the lock, for it takes long
 
-    def _taken(self, size: int) -> np.ndarray:
+    def _taken(self, size: int) -> list[np.ndarray]:
+        """A free buffer of a size, if there is one."""
         free = self._free[size]
-        buffer = free.pop()
-        if not free:
-            del self._free[size]
-        self.kept_bytes -= size
-        return buffer
+        if len(free) < 2:
+            return self._free.pop(size)
+        return [free.pop()]
 
     def clear(self) -> None:
         """Free all buffers that are kept."""
         with self._lock:
             self._free.clear()
-            self.kept_bytes = 0

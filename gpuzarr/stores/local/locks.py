@@ -4,96 +4,119 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from errno import ELOOP, ENOENT
 from io import FileIO
 
+from gpuzarr.per_process import forks_outside, in_child
 from gpuzarr.stores.local.folders import FOLDER_FLAGS, LOCK_SUFFIX, unlink
+
+MAX_FORK_WAIT_SECONDS = 1.0  # for files that are being opened
+# never what a link leads to; opening a named pipe does not block, but is an error
+OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN: set[Locked] = set()
+_OPENING = threading.RLock()
 
 
 class Locked:
     """Context that holds the locks of all `paths`, which it takes in sorted order, so that no two callers deadlock.
 
     Locks are taken inside the context `errors`, which translates OSError. The kernel frees the locks of a process that
-    dies. An interrupt leaves no lock held, even if the traceback is kept: this is a class because a generator, which a
-    traceback refers to, would stay open.
+    dies. An interrupt leaves no lock held, even if the traceback is kept; `__exit__` may be called twice.
     """
 
     def __init__(self, paths: Sequence[str], errors: AbstractContextManager[None]) -> None:
-        self._locks, self._errors, self._held = sorted(set(map(_lock, paths))), errors, ExitStack()
+        self._locks, self._errors = sorted(set(map(lock_of, paths))), errors
+        self._files: list[tuple[str, FileIO]] = []
 
     def __enter__(self) -> None:
         try:
+            _OPEN.add(self)
             with self._errors:
                 for lock in self._locks:
                     self._take(lock)
         except BaseException:
-            self._held.close()
+            self.__exit__()
             raise
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._held.close()
-        finally:
-            self._held.close()  # in case an interrupt came before the first call did anything
+        while self._files:
+            _free(*self._files[-1])
+            self._files.pop()
+        _OPEN.discard(self)
 
     def _take(self, lock: str) -> None:
-        file = _acquired(lock)
-        try:
-            self._held.callback(_free, lock, file)
-        except BaseException:
-            _free(lock, file)
-            raise
+        """Take a lock: wait for it, and again if its file was removed meanwhile."""
+        while True:
+            self._open(lock)
+            file = self._files[-1][1]
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, lock):
+                return
+            self._files.pop()[1].close()
+
+    def _open(self, lock: str) -> None:
+        """Open the file of a lock, made where it is missing; a symbolic link in its place is removed."""
+        for make_way in (_make_folder, _remove_link, _make_folder):
+            try:
+                return self._note(lock)
+            except OSError as error:
+                if error.errno not in (ENOENT, ELOOP):
+                    raise
+                make_way(lock)
+        self._note(lock)
+
+    def _note(self, lock: str) -> None:
+        """Open a file by calls of C, so that an interrupt finds it noted, and a fork by `_OPENING`."""
+        with _OPENING:
+            opened = map(FileIO, map(os.open, (lock,), (OPEN_FLAGS,), (0o666,)), ("ab",))
+            self._files.extend(zip((lock,), opened, strict=True))
+
+    def give_up(self) -> None:
+        """Close the files in a forked child: the locks are its parent's, and not freed by that."""
+        while self._files:
+            self._files.pop()[1].close()
 
 
-def _lock(path: str) -> str:
+def _give_up() -> None:
+    while _OPEN:
+        _OPEN.pop().give_up()
+
+
+in_child(_give_up)
+forks_outside(_OPENING, MAX_FORK_WAIT_SECONDS)
+
+
+def lock_of(path: str) -> str:
+    """Path of the lock of a file."""
     folder, _, name = path.rpartition("/")
     return f"{folder}/.{name[:200]}{LOCK_SUFFIX}"
 
 
 def _free(lock: str, file: FileIO) -> None:
-    """Unlock, and remove the file."""
+    """Remove the file of a lock that is held, and unlock.
+
+    It may be called for one that is not held, and again after an interrupt.
+    """
+    if file.closed:
+        return
     try:
-        os.unlink(lock)  # while locked: a caller that waits for it then sees that it is another file
-    except FileNotFoundError:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # does nothing where it is held
+        if _is_at(file, lock):
+            os.unlink(lock)  # while locked: a caller that waits for it then sees that it is another file
+    except BlockingIOError:
         pass
-    finally:
-        try:
-            fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
-        finally:
-            file.close()
+    except OSError:
+        _unlock(file)
+        raise
+    _unlock(file)
 
 
-def _acquired(lock: str) -> FileIO:
-    """Take a lock: wait for it, and again if its file was removed meanwhile."""
-    while True:
-        file = _opened(lock)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _same(file, lock):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-
-
-def _opened(lock: str) -> FileIO:
-    """The file of a lock, made where it is missing; a symbolic link in its place is removed."""
-    for make_way in (_make_folder, _remove_link, _make_folder):
-        try:
-            return FileIO(lock, "ab", opener=_unlinked)
-        except OSError as error:
-            if error.errno not in (ENOENT, ELOOP):
-                raise
-            make_way(lock)
-    return FileIO(lock, "ab", opener=_unlinked)
-
-
-def _unlinked(path: str, flags: int) -> int:
-    """Open a file, and not what a link leads to. A named pipe does not block, but is an error."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+def _unlock(file: FileIO) -> None:
+    fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
+    file.close()
 
 
 def _make_folder(lock: str) -> None:
@@ -111,7 +134,7 @@ def _remove_link(lock: str) -> None:
         os.close(folder)
 
 
-def _same(file: FileIO, path: str) -> bool:
+def _is_at(file: FileIO, path: str) -> bool:
     """Return True if the open file is still the one at this path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))

@@ -8,18 +8,19 @@ read costs little more than its system calls.
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby, repeat
 from operator import itemgetter
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
-from gpuzarr.per_process import PerProcess
+from gpuzarr.interrupts import BOTTOM, ensured, release_all
 from gpuzarr.stores.local import gds
 from gpuzarr.stores.local.folders import MISSING_ERRORS
+from gpuzarr.stores.local.permits import FEW_FILES, PERMITS, patiently
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
 
@@ -28,35 +29,10 @@ if TYPE_CHECKING:
 
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a named pipe must not block
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
-# Held by all reads of the process together: a quarter of what it may open. A file that is not held costs twice the time
-# of its system calls, but for the copy of its bytes.
-MAX_OPEN_FILES = min(4096, max(256, os.sysconf("SC_OPEN_MAX") // 4))
 NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
 Row = tuple[int, int, int, int]  # a read: number of the object, start in the target, offset in the file, bytes
 Numbers = list[int] | dict[int, int]  # of files, or of bytes, by the numbers of the objects
-
-
-class Permits:
-    """Permits to hold files open. Taking them never waits."""
-
-    def __init__(self, number: int = MAX_OPEN_FILES) -> None:
-        self.free, self._lock = number, threading.Lock()
-
-    def take(self, n: int) -> bool:
-        """Take `n` permits if so many are free. Return True if they were."""
-        with self._lock:
-            enough = n <= self.free
-            self.free -= n if enough else 0
-        return enough
-
-    def give(self, n: int) -> None:
-        """Give `n` permits back."""
-        with self._lock:
-            self.free += n
-
-
-PERMITS = PerProcess(Permits)
 
 
 class LocalObjects:
@@ -64,9 +40,10 @@ class LocalObjects:
 
     __slots__ = (
         "_files",
+        "_is_outdated",
         "_lengths",
+        "_opened",
         "_paths",
-        "_permits",
         "_store",
         "_threads",
         "_together",
@@ -80,26 +57,33 @@ class LocalObjects:
         self._files: list[int] = []
         self._lengths: list[int] = []
         self._versions: list[Version | str] | None = None
-        self._permits = 0
+        self._is_outdated = False
+        self._opened: list[list[int]] = []  # what is to be closed, by the threads that have opened it
         self._together = False  # all files are held open
 
     def __enter__(self) -> LocalObjects:
         count = len(self._paths)
         self._files, self._lengths = [MISSING] * count, [MISSING] * count
         try:
-            if PERMITS.value.take(count):
-                self._permits, self._together = count, True
-            self._spread(self._open_together if self._together else self._look, count)
+            if PERMITS.value.take(self, count):
+                self._together = True
+                self._spread(self._open_together, count)
+            else:
+                self._spread(self._look, count)
+        except StoreError as error:
+            self.__exit__()
+            if not self._together or error.errno not in FEW_FILES:
+                raise
+            self._apart()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        files, self._files = self._files, []
-        permits, self._permits = self._permits, 0
-        close(files)
-        PERMITS.value.give(permits)
+        for opened in self._opened:
+            release_all(opened, os.close)
+        PERMITS.value.give(self)
 
     def lengths(self) -> list[int]:
         return self._lengths
@@ -110,7 +94,7 @@ class LocalObjects:
         return self._versions
 
     def changed(self) -> bool:
-        return self._versions is not None and self._versions != self._versions_now()
+        return self._is_outdated or (self._versions is not None and self._versions != self._versions_now())
 
     def requests(self, ranges: Ranges) -> Requests:
         store = self._store
@@ -148,25 +132,53 @@ class LocalObjects:
         else:
             spread(work, count, self._threads)
 
-    def _open_together(self, some: Iterable[int]) -> None:
-        self._open(some, self._files, self._lengths)
+    def _apart(self) -> None:
+        """Open no file but for its own reads, as no more can be opened."""
+        self._together, self._opened = False, []
+        count = len(self._paths)
+        self._files, self._lengths = [MISSING] * count, [MISSING] * count
+        self._spread(self._look, count)
 
-    def _open(self, some: Iterable[int], files: Numbers, lengths: Numbers) -> None:
-        """Open files and find their lengths, with two system calls for each. Missing ones are left out."""
-        paths, i = self._paths, 0
+    def _open_together(self, some: range) -> None:
+        self._opened.append(opened := [BOTTOM])
+        self._open(some, self._files, self._lengths, opened)
+
+    def _open(self, some: range, files: Numbers, lengths: Numbers, opened: list[Any]) -> None:
+        """Open files and find their lengths, with two system calls for each. Missing ones are left out.
+
+        `opened` notes what is to be closed.
+        """
+        i = some.start
+        there: Sequence[int] = some
+        opening = map(os.open, self._paths[i : some.stop], repeat(OPEN_FLAGS))
         try:
-            for i in some:
-                try:
-                    files[i] = file = os.open(paths[i], OPEN_FLAGS)
-                except MISSING_ERRORS:
-                    continue
+            try:
+                opened.extend(opening)  # an interrupt finds each one noted
+            except MISSING_ERRORS:
+                there = self._open_rest(some, opened, opening)
+            for i, file in zip(there, opened[1:], strict=True):
+                files[i] = file
                 lengths[i] = length = os.lseek(file, 0, os.SEEK_END)  # half a microsecond faster than fstat
                 if length >= MAX_SEEK_BYTES and not S_ISREG(os.fstat(file).st_mode):
                     raise StoreError(f"{self.keys[i]!r} of {self._store!r} is not a file")
         except StoreError:
             raise
         except (OSError, ValueError) as error:
-            raise as_store_error(error, "read", self.keys[i], self._store) from error
+            number = i if there is not some or len(opened) > len(some) else some.start + len(opened) - 1
+            raise as_store_error(error, "read", self.keys[number], self._store) from error
+
+    def _open_rest(self, some: range, opened: list[int], opening: Iterator[int]) -> list[int]:
+        """Open the files behind a missing one. Returns the numbers of those that are there."""
+        missing = {some.start + len(opened) - 1}
+        while some.start + len(opened) - 1 + len(missing) < some.stop:
+            try:
+                opened.extend(opening)
+            except MISSING_ERRORS:
+                missing.add(some.start + len(opened) - 1 + len(missing))
+            except (OSError, ValueError) as error:
+                i = some.start + len(opened) - 1 + len(missing)
+                raise as_store_error(error, "read", self.keys[i], self._store) from error
+        return [i for i in some if i not in missing]
 
     def _look(self, some: Iterable[int]) -> None:
         """Find the lengths of files that are not opened."""
@@ -205,15 +217,20 @@ class LocalObjects:
     def _fill_one_by_one(self, rows: Iterable[Row], into: memoryview) -> None:
         """Read from files that are not held open. StoreError for one that was changed."""
         for number, some in groupby(rows, key=itemgetter(0)):
-            files, lengths = {number: MISSING}, {number: MISSING}
-            try:
-                self._open((number,), files, lengths)
-                is_same = self._versions is None or self._versions[number] == version_of(files[number])
-                if not is_same or lengths[number] != self._lengths[number]:
-                    raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
-                self._fill(some, into, files)
-            finally:
-                close(files.values())
+            opened: list[Any] = [BOTTOM]
+            read = partial(self._read_one, number, list(some), into, opened)
+            ensured(partial(patiently, read), partial(release_all, opened, os.close))
+
+    def _read_one(self, number: int, rows: Iterable[Row], into: memoryview, opened: list[Any]) -> None:
+        """Read from a file that is opened for that."""
+        files, lengths = {number: MISSING}, {number: MISSING}
+        opened[:] = [BOTTOM]
+        self._open(range(number, number + 1), files, lengths, opened)
+        is_same = self._versions is None or self._versions[number] == version_of(files[number])
+        if not is_same or lengths[number] != self._lengths[number]:
+            self._is_outdated = True
+            raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
+        self._fill(rows, into, files)
 
 
 def version_of(file: int | str) -> Version | str:
@@ -226,9 +243,3 @@ def version_of(file: int | str) -> Version | str:
     except (OSError, ValueError):
         return NO_VERSION
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def close(files: Iterable[int]) -> None:
-    for file in files:
-        if file != MISSING:
-            os.close(file)

@@ -10,21 +10,27 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from io import FileIO
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
-from gpuzarr.per_process import PerProcess
+from gpuzarr.errors import StoreError
+from gpuzarr.interrupts import BOTTOM, ensured, release_all
+from gpuzarr.per_process import PROCESS as THIS_PROCESS
+from gpuzarr.per_process import PerProcess, in_child
 from gpuzarr.stores.local.folders import LOCK_SUFFIX
 
 PARTIAL_SUFFIX = ".partial"
 MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # older partial files of other machines are leftovers
 MAX_SEEN_FOLDERS = 1 << 16  # remembered as free of leftovers
+T = TypeVar("T")
 _seen: set[str] = set()
+_OPEN: set[PartialFile] = set()
 
 
 class _Process:
@@ -44,67 +50,107 @@ def hidden(name: str) -> bool:
 
 
 class PartialFile:
-    """A new file for `path`, which is not visible there before `commit`. OSError where it cannot be written."""
+    """A new file for `path`, which is not visible there before `commit`. OSError where it cannot be written.
+
+    It is opened by the process that made this object, and by `open`. `abort` may be called at any time.
+    """
 
     def __init__(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
         own = f"{_host()}-{os.getpid()}-{next(PROCESS.value.numbers)}"
-        self.path, self._partial = path, f"{folder}/.{name[:180]}.{own}{PARTIAL_SUFFIX}"
-        if folder not in _seen:
-            prepare(folder)
-        try:
-            self._file = self._opened(folder)
-        except OSError:
-            raise
-        except BaseException:  # an interrupt, perhaps when the file existed already
-            remove([self._partial])
-            raise
+        self.path, self._folder, self._partial = path, folder, f"{folder}/.{name[:180]}.{own}{PARTIAL_SUFFIX}"
+        self._file: FileIO | None = None
+        self._is_committed, self._process = False, THIS_PROCESS.value
 
-    def _opened(self, folder: str) -> FileIO:
-        """The new file, as an object and not a number, so that it is closed even if an interrupt loses it."""
+    def open(self) -> None:
+        """Make the file, once. It is an object and not a number, so that it is closed if an interrupt loses it."""
+        if self._file is not None:
+            return
+        _OPEN.add(self)
+        if self._folder not in _seen:
+            prepare(self._folder)
         try:
-            return FileIO(self._partial, "xb")
+            self._file = FileIO(self._partial, "xb")
         except FileNotFoundError:  # the folder was removed meanwhile
-            _make(folder)
-            return FileIO(self._partial, "xb")
+            _make(self._folder)
+            self._file = FileIO(self._partial, "xb")
 
     def write(self, data: Any, offset: int) -> None:
         """Write bytes at `offset`."""
-        data, file = memoryview(data), self._file.fileno()
+        data, file = memoryview(data), self._opened().fileno()
         while len(data):
             done = os.pwrite(file, data, offset)
             data, offset = data[done:], offset + done
 
-    def commit(self, fsync: bool) -> None:
-        """Rename the file to its place. With `fsync` its bytes are on the disk before that, and its name after it."""
-        try:
-            if fsync:
-                os.fsync(self._file.fileno())
-            self._file.close()
-            os.replace(self._partial, self.path)
-        except BaseException:
-            self.abort()
-            raise
+    def commit(self, fsync: bool, stays_open: bool = False) -> None:
+        """Rename the file to its place. With `fsync` its bytes are on the disk before that, and its name after it.
+
+        `stays_open`: until `abort`, for `is_in_place`.
+        """
+        file = self._opened()
         if fsync:
-            sync_folder(self.path.rpartition("/")[0])
+            os.fsync(file.fileno())
+        if stays_open:  # a call of C; some file systems tell of a full disk only where a file is closed
+            deque(map(os.close, map(os.dup, (file.fileno(),))), 0)
+        else:
+            file.close()
+        os.replace(self._partial, self.path)
+        self._is_committed = True
+        if fsync:
+            sync_folder(self._folder)
+
+    def is_in_place(self) -> bool:
+        """Return True if this file is still the one at its path, after `commit`."""
+        try:
+            return os.path.samestat(os.fstat(self._opened().fileno()), os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def abort(self) -> None:
-        """Remove the file."""
+        """Close the file, and remove it unless it is committed. A forked child only closes it."""
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         finally:
-            remove([self._partial])
+            if not self._is_committed and self._process is THIS_PROCESS.value:
+                remove([self._partial])
+            _OPEN.discard(self)
+
+    def give_up(self) -> None:
+        """Close the file in a forked child: its parent goes on with it."""
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> FileIO:
+        """The open file. StoreError in a forked child."""
+        if self._process is not THIS_PROCESS.value:
+            raise StoreError(f"{self.path!r} was begun before this process was forked: only its parent can write it")
+        assert self._file is not None
+        return self._file
+
+
+def _give_up() -> None:
+    while _OPEN:
+        _OPEN.pop().give_up()
+
+
+in_child(_give_up)
 
 
 def write(path: str, data: Any, fsync: bool = False) -> None:
     """Write a file of these bytes to `path`."""
-    file = PartialFile(path)
-    try:
+    put(PartialFile(path), data, lambda file: file.commit(fsync))
+
+
+def put(file: PartialFile, data: Any, end: Callable[[PartialFile], T]) -> T:
+    """Write these bytes to a new file, and return what `end`, which commits it, returns."""
+
+    def work() -> T:
+        file.open()
         file.write(data, 0)
-    except BaseException:
-        file.abort()
-        raise
-    file.commit(fsync)
+        return end(file)
+
+    return ensured(work, file.abort)
 
 
 def remove(paths: Sequence[str]) -> None:
@@ -118,11 +164,13 @@ def remove(paths: Sequence[str]) -> None:
 
 def sync_folder(folder: str) -> None:
     """Flush the names in a folder to the disk."""
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    opened: list[Any] = [BOTTOM]
+
+    def sync() -> None:
+        opened.extend(map(os.open, (folder,), (os.O_RDONLY | os.O_CLOEXEC,)))
+        os.fsync(opened[1])
+
+    ensured(sync, lambda: release_all(opened, os.close))
 
 
 def prepare(folder: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from stat import S_ISREG
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.errors import LinkedError, StoreError, StoreKindError, as_store_error
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores.local import folders, gds, locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
@@ -67,13 +69,7 @@ class LocalStore:
         return True
 
     def get(self, key: str) -> bytes | None:
-        with self.open([key]) as objects:
-            (length,) = objects.lengths()
-            if length == MISSING:
-                return None
-            data = bytearray(length)
-            objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
-            return bytes(data)
+        return within(self.open([key]), _whole)
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
@@ -108,6 +104,27 @@ class LocalStore:
                 with self._writing(key):
                     files.write(self.path(key) if is_checked else self._own(key), encoded.on_host(i), self.fsync)
                 is_checked = True
+
+    def overwrite(self, key: str, data: Any) -> None:
+        """See `Overwrites`. A lock is a file, which takes as long as a small object: it is only looked for."""
+        with self._writing(key):
+            path = self._own(key)
+            if data is None:
+                self.delete([key])
+                alone = not os.path.lexists(locks.lock_of(path)) and not os.path.lexists(path)
+            else:
+                alone = files.put(files.PartialFile(path), data, self._is_alone)
+        if not alone:
+            within(self.locked([key]), lambda _: self.delete([key]) if data is None else self.set(key, data))
+
+    def _is_alone(self, file: files.PartialFile) -> bool:
+        """Put a file in its place. False if a holder of its lock, who knows only the old one, may replace it.
+
+        Who takes the lock after we have looked finds the new file. Who had it before, and has freed it, has replaced
+        our file by now, if at all.
+        """
+        file.commit(self.fsync, stays_open=True)
+        return not os.path.lexists(locks.lock_of(file.path)) and file.is_in_place()
 
     def create(self, key: str) -> LocalSink:
         with self._writing(key):
@@ -189,6 +206,16 @@ def _parts(key: str) -> folders.Parts:
     return tuple(key.split("/")) if key else ()
 
 
+def _whole(objects: LocalObjects) -> bytes | None:
+    """The one object, as it is now."""
+    (length,) = objects.lengths()
+    if length == MISSING:
+        return None
+    data = bytearray(length)
+    objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
+    return bytes(data)
+
+
 @dataclass(frozen=True)
 class LocalSink:
     """A file of a LocalStore that is written in pieces. See `Sink`."""
@@ -196,14 +223,17 @@ class LocalSink:
     store: LocalStore
     key: str
     file: files.PartialFile
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, data: Any, offset: int) -> None:
         with self.store._writing(self.key):
+            with self.lock:
+                self.file.open()
             self.file.write(data, offset)
 
     def commit(self) -> None:
         with self.store._writing(self.key):
-            self.file.commit(self.store.fsync)
+            ensured(lambda: self.file.commit(self.store.fsync), self.file.abort)
 
     def abort(self) -> None:
         self.file.abort()
