@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gpuzarr.api.warm_up import warmup
     from gpuzarr.devices.select import release
     from gpuzarr.errors import (
+        ArgumentError,
         ChunkError,
         ClosedError,
         DeviceError,
@@ -42,7 +43,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "api.warm_up": ("warmup",),
     "devices.select": ("release",),
     "errors": (
-        *("ChunkError", "ClosedError", "DeviceError", "ExistsError", "GpuZarrError", "MetadataError"),
+        *("ArgumentError", "ChunkError", "ClosedError", "DeviceError", "ExistsError", "GpuZarrError", "MetadataError"),
         *("NoMemoryError", "NotFoundError", "ReadOnlyError", "SelectionError", "StoreError"),
         *("UnsupportedError", "ValueKindError"),
     ),
@@ -55,6 +56,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArgumentError",
     "Array",
     "ChunkError",
     "ClosedError",

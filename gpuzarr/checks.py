@@ -1,16 +1,20 @@
-"""Checks of JSON values. Each function returns the value, or raises MetadataError, which names the field."""
+"""Checks of JSON values and of arguments. Each function returns the value, or raises an error that names the field.
+
+It is a MetadataError for the member of a document, an ArgumentError for the argument of a call.
+"""
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
-from gpuzarr.errors import MetadataError, UnsupportedError
+from gpuzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
 INT64_MAX = 2**63 - 1
-NDIM_MAX = 64  # NumPy's
+NDIM_MAX = 62  # NumPy has 64; a batch of indexes of shards has two more than the array
 MAX_DOCUMENT_BYTES = 1 << 28  # of metadata, which takes about 4 s and 4 GiB to parse; a node has about 1 KiB
 
 _short = reprlib.Repr()
@@ -23,7 +27,7 @@ def shown(value: Any) -> str:
     """A short repr of any value, for messages."""
     try:
         return _short.repr(value)
-    except (ValueError, RecursionError):  # an int of thousands of digits; the stack is nearly used up already
+    except Exception:  # an int of thousands of digits; the stack is nearly used up already; a `repr` that fails
         return f"a value of type {type(value).__name__}"
 
 
@@ -95,3 +99,43 @@ def known(value: dict[str, Any], field: str, names: tuple[str, ...]) -> dict[str
     if unknown:
         raise MetadataError(f"{field} has unknown members {shown(unknown)}")
     return value
+
+
+def one_of(value: Any, name: str, *choices: Any) -> Any:
+    """An argument that is one of some texts, integers or None. ArgumentError for anything else."""
+    for choice in choices:
+        kind = Integral if isinstance(choice, int) else type(choice)
+        if isinstance(value, kind) and not isinstance(value, bool) and value == choice:
+            return choice
+    raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}")
+
+
+def zarr_format(value: Any) -> Any:
+    """A version of Zarr, 2 or 3; or None."""
+    return one_of(value, "zarr_format", None, 2, 3)
+
+
+def flag(value: Any, name: str) -> bool:
+    """An argument that is true or false, as Python has it. ArgumentError for arrays, which are neither."""
+    try:
+        return bool(value)
+    except Exception as error:  # of the object's own
+        raise ArgumentError(f"{name} must be True or False, not {shown(value)}") from error
+
+
+def number(value: Any, name: str, low: int, high: int = INT64_MAX) -> int:
+    """An argument that is an integer (also one of NumPy) from `low` to `high`, both included."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= high:
+        raise ArgumentError(f"{name} must be an integer from {low} to {high}, not {shown(value)}")
+    return int(value)
+
+
+def options(value: Any, name: str) -> dict[str, Any]:
+    """An argument that is a mapping from texts, or pairs of them, as `dict` takes; it is copied."""
+    try:
+        found = dict(value)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name} must be a mapping, not {shown(value)}: {error}") from error
+    if wrong := [key for key in found if not isinstance(key, str)]:
+        raise ArgumentError(f"a name in {name} must be text, not {shown(wrong[0])}")
+    return found

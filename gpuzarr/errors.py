@@ -33,6 +33,10 @@ class ClosedError(GpuZarrError, ValueError):
     """Writing by a writer that was closed."""
 
 
+class ArgumentError(GpuZarrError, ValueError, TypeError):
+    """An argument of a call is wrong: of another type, or a value that means nothing; the message names it."""
+
+
 class ValueKindError(GpuZarrError, ValueError):
     """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 
@@ -66,6 +70,10 @@ def as_store_error(error: Exception, action: str, key: str, store: object) -> St
     problem = StoreError(f"cannot {action} {key!r} of {store!r}: {getattr(error, 'strerror', None) or error}")
     problem.errno = getattr(error, "errno", None)
     return problem
+
+
+class LinkedError(StoreError):
+    """What would be changed lies behind a symbolic link. Stores read through links, and change nothing there."""
 
 
 class StoreKindError(StoreError, TypeError, ValueError):

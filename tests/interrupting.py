@@ -15,7 +15,7 @@ from typing import Any
 
 import gpuzarr
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.stores.local.objects import PERMITS
+from gpuzarr.stores.local.permits import PERMITS
 from tests.data import Stop
 
 PACKAGE = os.path.dirname(gpuzarr.__file__)  # whose lines are counted

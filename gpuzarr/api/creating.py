@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-import numpy as np
-
 from gpuzarr.api.opening import open_group
+from gpuzarr.checks import flag
+from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import create_array
+from gpuzarr.nodes.create import create_array, with_dtype
 from gpuzarr.nodes.group import Group
 
 Shape = int | Iterable[int]
@@ -174,7 +174,8 @@ def group(store: Any = None, *, path: str | None = None, overwrite: bool = False
     >>> g["a"].shape
     (3,)
     """
-    return open_group({} if store is None else store, path or "", mode="w" if overwrite else "a", **options)
+    mode = "w" if flag(overwrite, "overwrite") else "a"
+    return open_group({} if store is None else store, path, mode=mode, **options)
 
 
 def from_array(
@@ -223,13 +224,13 @@ def from_array(
     >>> new.chunks, new.compressors[0]["name"], new[...]
     ((3,), 'gzip', array([0, 1, 2, 3, 4, 5]))
     """
-    data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+    data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    zarr_format = zarr_format or found or 3
-    kept = _layout(data, given, zarr_format) | (_codecs(data) if found == zarr_format else {})
-    made = create_array(store, name=name, shape=data.shape, zarr_format=zarr_format, **kept | given)
-    for region in made.shard_slices(0, 1) if write_data else []:
+    version: Any = checked_format(zarr_format) or found or 3
+    kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
+    made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
+    for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:
         made[region] = data[region]
     return made
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from gpuzarr.checks import flag, one_of
+from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ExistsError, NotFoundError
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
@@ -16,12 +18,13 @@ from gpuzarr.read.strategy import Options
 from gpuzarr.stores.resolve import store as store_of
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
+MODES = get_args(Mode)
 NOT_OF_A_NEW_NODE = ("store", "name", "overwrite", "zarr_format", "device", "config", "storage_options")
 
 
 def open(  # as zarr.open
     store: Any,
-    path: str = "",
+    path: str | None = "",
     *,
     mode: Mode = "r",
     device: str | Device = "auto",
@@ -80,6 +83,8 @@ def open(  # as zarr.open
 
     Raises
     ------
+    ArgumentError
+        An argument is of another type or value than above, or `path` leads out of the store.
     NotFoundError
         There is no array or group at this path.
     ExistsError
@@ -102,17 +107,16 @@ def open(  # as zarr.open
     >>> a[1]
     array([3., 4., 5.])
     """
-    if mode not in ("r", "r+", "a", "w", "w-"):
-        raise ValueError(f"mode must be 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
+    one_of(mode, "mode", *MODES)
+    consolidated = None if consolidated is None else flag(consolidated, "consolidated")
     _check_new(new, mode)
     writable = _writable(config) if mode != "r" else None
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)
-    opener = Opener(
-        store_of(store, storage_options), device_of(device), zarr_format, consolidated, None, writable, options
-    )
-    path = files.clean(path or "")
+    found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
+    opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
+    path = files.clean("" if path is None else path)
     if mode == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if mode in ("w", "w-") or (mode == "a" and not opener.exists(path)):
@@ -129,9 +133,9 @@ def _check_new(new: dict[str, Any], mode: Mode) -> None:
     from gpuzarr.nodes.create import create_array
 
     if unknown := sorted(new.keys() - (signature(create_array).parameters.keys() - set(NOT_OF_A_NEW_NODE))):
-        raise TypeError(f"open() got an unexpected keyword argument {unknown[0]!r}")
+        raise ArgumentError(f"open() got an unexpected keyword argument {unknown[0]!r}")
     if mode in ("r", "r+") and not {"shape", "data"} & new.keys():
-        raise ValueError(f"mode {mode!r} makes nothing of which {sorted(new)[0]!r} could be")
+        raise ArgumentError(f"mode {mode!r} makes nothing of which {sorted(new)[0]!r} could be")
 
 
 def _writable(config: Any) -> Any:
@@ -147,7 +151,7 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     zarr_format: Any = opener.zarr_format or 3
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
-            raise ValueError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")
+            raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")
         new_group(opener.store, path, zarr_format, new.get("attributes"), overwrite)
         return
     dtype = {} if "data" in new else {"dtype": "float64"}
@@ -156,7 +160,7 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     create_array(opener.store, name=path, config=config, **options, **dtype | new)
 
 
-def open_array(store: Any, path: str = "", *, mode: Mode = "r", **options: Any) -> Array:
+def open_array(store: Any, path: str | None = "", *, mode: Mode = "r", **options: Any) -> Array:
     """Open an array.
 
     Parameters
@@ -173,7 +177,7 @@ def open_array(store: Any, path: str = "", *, mode: Mode = "r", **options: Any) 
     ------
     NotFoundError
         There is no array at this path; perhaps there is a group.
-    ExistsError, MetadataError, StoreError, DeviceError
+    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
         As for `open`.
 
     Examples
@@ -184,9 +188,9 @@ def open_array(store: Any, path: str = "", *, mode: Mode = "r", **options: Any) 
     >>> gpuzarr.open_array(store)[:]
     array([7, 1, 2, 7], dtype=int16)
     """
-    if mode in ("a", "w", "w-") and "shape" not in options and "data" not in options:
+    if one_of(mode, "mode", *MODES) not in ("r", "r+") and "shape" not in options and "data" not in options:
         if mode != "a":
-            raise ValueError(f"mode {mode!r} makes a new array, which needs a shape")
+            raise ArgumentError(f"mode {mode!r} makes a new array, which needs a shape")
         mode = "r+"
     node = open(store, path, mode=mode, **options)
     if not isinstance(node, Array):
@@ -194,7 +198,7 @@ def open_array(store: Any, path: str = "", *, mode: Mode = "r", **options: Any) 
     return node
 
 
-def open_group(store: Any, path: str = "", *, use_consolidated: bool | None = None, **options: Any) -> Group:
+def open_group(store: Any, path: str | None = "", *, use_consolidated: bool | None = None, **options: Any) -> Group:
     """Open a group.
 
     Parameters
@@ -212,7 +216,7 @@ def open_group(store: Any, path: str = "", *, use_consolidated: bool | None = No
     ------
     NotFoundError
         There is no group at this path; perhaps there is an array.
-    ExistsError, MetadataError, StoreError, DeviceError
+    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
         As for `open`.
 
     Examples

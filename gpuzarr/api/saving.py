@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 from gpuzarr.api.opening import open, open_group
-from gpuzarr.creation import new_group
-from gpuzarr.errors import NotFoundError
+from gpuzarr.checks import flag
+from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.creation import delete, new_group
+from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import Document
-from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import create_array
 from gpuzarr.nodes.group import Group
 from gpuzarr.stores.contract import Store
@@ -63,8 +65,8 @@ def create_group(
     >>> gpuzarr.open("store.zarr")["a/b"].attrs["title"]
     'a test'
     """
-    store, path = store_of(store), files.clean(path or "")
-    new_group(store, path, zarr_format or 3, attributes, overwrite)
+    store, path = store_of(store), files.clean("" if path is None else path)
+    new_group(store, path, checked_format(zarr_format) or 3, attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
@@ -93,11 +95,13 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    create_array(store, name=path, data=arr, zarr_format=zarr_format or 3, overwrite=True, **options)
+    create_array(store, name=path, data=arr, zarr_format=checked_format(zarr_format) or 3, overwrite=True, **options)
 
 
 def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
     """Store an array, or several arrays in a group; whatever exists at this path is deleted first.
+
+    If one of them cannot be stored, nothing is left at the path.
 
     Parameters
     ----------
@@ -142,10 +146,16 @@ def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | N
     ['arr_0', 'mask']
     """
     if not args and not kwargs:
-        raise ValueError("nothing to save")
-    create_group(store, path=path, zarr_format=zarr_format, overwrite=True)
-    for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items():
-        save_array(store, arr, zarr_format=zarr_format, path=f"{path or ''}/{name}")
+        raise ArgumentError("nothing to save")
+    above = files.clean("" if path is None else path)
+    create_group(store, path=above, zarr_format=zarr_format, overwrite=True)
+    try:
+        for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items():
+            save_array(store, arr, zarr_format=zarr_format, path=f"{above}/{name}")
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            delete(store_of(store), above)
+        raise
 
 
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:
@@ -179,7 +189,7 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
     >>> gpuzarr.open_group("store.zarr", consolidated=True)["b"].shape
     (1,)
     """
-    store, path = store_of(store), files.clean(path or "")
+    store, path = store_of(store), files.clean("" if path is None else path)
     group = open(store, path, mode="r+", zarr_format=zarr_format)
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")
@@ -192,22 +202,15 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
     return open_group(store, path, mode="r+", zarr_format=group.zarr_format, consolidated=True)
 
 
-def _below(group: Group) -> Iterator[Array | Group]:
-    for _, node in group.members():
-        yield node
-        if isinstance(node, Group):
-            yield from _below(node)
-
-
 def _v3(store: Store, group: Group, path: str) -> Iterator[tuple[str, Document]]:
-    for node in _below(group):
+    for _, node in group.members(max_depth=None):
         document = files.read(store, node.path, "zarr.json")
         if document is not None:
             yield node.path[len(path) :].strip("/"), {k: v for k, v in document.items() if k != "consolidated_metadata"}
 
 
 def _v2(store: Store, group: Group, path: str) -> Iterator[tuple[str, Document]]:
-    for node in (group, *_below(group)):
+    for node in (group, *(node for _, node in group.members(max_depth=None))):
         for name in (".zarray", ".zgroup", ".zattrs"):
             if (document := files.read(store, node.path, name)) is not None:
                 yield files.key(node.path[len(path) :].strip("/"), name), document

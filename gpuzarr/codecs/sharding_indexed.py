@@ -126,14 +126,25 @@ class ShardingIndexed:
             raise CodecError("the shard index names bytes beyond the shard", int(np.argwhere(outside)[0, 0]))
         shard, chunk = np.nonzero(entries[..., 0] >= 0)
         found = entries[shard, chunk]
-        out = device.xp.full((len(shards), *counts, *self.chunk_shape), spec.fill_value, spec.dtype)
+        out = device.xp.full((len(shards) * prod(counts), *self.chunk_shape), spec.fill_value, spec.dtype)
         if len(shard):
             encoded_batch = EncodedBatch(shards.data, shards.starts[shard] + found[:, 0], found[:, 1], shards.host)
-            index = (shard, *np.unravel_index(chunk, counts))
-            out[tuple(device.xp.asarray(i) for i in index)] = self._decode_inner(inner, encoded_batch, device, shard)
-        ndim = len(counts)
-        order = [0, *(axis for i in range(ndim) for axis in (1 + i, 1 + ndim + i))]
-        return out.transpose(order).reshape((len(shards), *spec.shape))
+            decoded = self._decode_inner(inner, encoded_batch, device, shard)
+            out[device.xp.asarray(shard * prod(counts) + chunk)] = decoded
+        outer, inside, both = self._axes(counts)
+        apart = out.reshape((len(shards), *[counts[i] for i in outer], *[self.chunk_shape[i] for i in inside]))
+        return apart.transpose(both).reshape((len(shards), *spec.shape))
+
+    def _axes(self, counts: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
+        """The axes with several inner chunks, those with several elements in each, and the order of both in a shard.
+
+        Axes of length 1 are left out: NumPy has 64 axes, and a shard may have as many. The order is that of the axes of
+        an array (n, counts of the first, elements of the second) which make them a shard, pair by pair.
+        """
+        outer = [i for i, n in enumerate(counts) if n > 1]
+        inside = [i for i, n in enumerate(self.chunk_shape) if n > 1]
+        keys = [(i, 0) for i in outer] + [(i, 1) for i in inside]
+        return outer, inside, [0, *(1 + place for place in sorted(range(len(keys)), key=keys.__getitem__))]
 
     @staticmethod
     def _decode_inner(inner: Chain, encoded_batch: EncodedBatch, device: Device, shard: np.ndarray) -> Any:
@@ -152,9 +163,10 @@ class ShardingIndexed:
     def encode(self, chunks: Any, spec: ChunkSpec, device: Device) -> EncodedBatch:
         """Encode a batch (n, *spec.shape) to whole shards: inner chunks in C order, no empty ones, and the index."""
         counts, n = self.counts(spec), len(chunks)
-        inner_chunks = chunks.reshape((n, *(m for c, s in zip(counts, self.chunk_shape, strict=True) for m in (c, s))))
-        ndim = len(counts)
-        inner_chunks = inner_chunks.transpose([0, *range(1, 2 * ndim, 2), *range(2, 2 * ndim + 1, 2)])
+        outer, inside, both = self._axes(counts)
+        lengths = [n, *[counts[i] for i in outer], *[self.chunk_shape[i] for i in inside]]
+        inner_chunks = chunks.reshape([lengths[axis] for axis in both])
+        inner_chunks = inner_chunks.transpose(np.argsort(both).tolist())
         inner_chunks = inner_chunks.reshape((n * prod(counts), *self.chunk_shape))
         stored = np.flatnonzero(~is_empty(inner_chunks, spec.fill_value))
         shard = stored // prod(counts)

@@ -3,5 +3,6 @@
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
 from gpuzarr.creation.nodes import delete, new_array, new_group
 from gpuzarr.creation.shapes import sides
+from gpuzarr.creation.types import dtype_of
 
-__all__ = ["DEFAULT", "Wanted", "delete", "metadata", "new_array", "new_group", "sides"]
+__all__ = ["DEFAULT", "Wanted", "delete", "dtype_of", "metadata", "new_array", "new_group", "sides"]

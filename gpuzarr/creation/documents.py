@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import mapping, shown
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
 from gpuzarr.errors import MetadataError
@@ -43,12 +43,16 @@ class Wanted:
 
 def metadata(wanted: Wanted, zarr_format: int) -> ArrayMetadata:
     """The metadata, with its document. MetadataError if there cannot be such an array."""
-    attributes = plain(wanted.attributes or {})
+    attributes = {} if wanted.attributes is None else mapping(plain(wanted.attributes), "attributes")
     if zarr_format == 2:
         return metadata_v2.parse_array(_v2(wanted), attributes, "the new array")
     if zarr_format != 3:
         raise MetadataError(f"zarr_format must be 2 or 3, not {shown(zarr_format)}")
     return metadata_v3.parse_array({**_v3(wanted), "attributes": attributes}, "the new array")
+
+
+def _is_auto(given: Any) -> bool:
+    return isinstance(given, str) and given == "auto"
 
 
 def _v3(wanted: Wanted) -> Json:
@@ -81,10 +85,10 @@ def _v3(wanted: Wanted) -> Json:
 
 
 def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
-    filters = [] if wanted.filters == "auto" else codecs.listed(wanted.filters)
-    compressors = [ZSTD["v3"]] if isinstance(wanted.compressors, str) and wanted.compressors == "auto" else None
+    filters = [] if _is_auto(wanted.filters) else codecs.listed(wanted.filters)
+    compressors = [ZSTD["v3"]] if _is_auto(wanted.compressors) else None
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
-    serializer = _serializer(found) if wanted.serializer in ("auto", None) else wanted.serializer
+    serializer = _serializer(found) if wanted.serializer is None or _is_auto(wanted.serializer) else wanted.serializer
     element = 1 if found.variable else itemsize
     chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
     ordered = found.variable or _has_order(found.dtype)
@@ -113,9 +117,12 @@ def _fill_value(given: Any, found: DataType) -> Any:
     if found.family in ("string", "bytes", "object", "optional"):
         return given
     try:
-        return np.array(given, found.dtype)[()]
-    except (TypeError, ValueError, OverflowError) as error:
+        value = np.array(given, found.dtype)
+    except Exception as error:  # NumPy raises many kinds, and calls what objects define
         raise MetadataError(f"fill_value {shown(given)} is not a value of {found.dtype}: {error}") from error
+    if value.shape:
+        raise MetadataError(f"fill_value {shown(given)} is not one value of {found.dtype}, but an array of them")
+    return value[()]
 
 
 def _key_encoding(given: Any) -> Json:
@@ -124,7 +131,10 @@ def _key_encoding(given: Any) -> Json:
     given = given.to_dict() if hasattr(given, "to_dict") else {"name": given} if isinstance(given, str) else given
     if isinstance(given, dict) and ("configuration" in given or "name" not in given):
         return given
-    name, separator = (given["name"], given.get("separator")) if isinstance(given, dict) else given
+    pair = (given["name"], given.get("separator")) if isinstance(given, dict) else given
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise MetadataError(f"chunk_key_encoding must be a name or a dict, not {shown(given)}")
+    name, separator = pair
     return {"name": name, "configuration": {"separator": separator or ("/" if name == "default" else ".")}}
 
 
@@ -132,15 +142,17 @@ def _v2(wanted: Wanted) -> Json:
     found, dtype = types.data_type(wanted.dtype)
     if wanted.shards is not None:
         raise MetadataError("Zarr v2 has no shards: use zarr_format=3")
-    if wanted.serializer not in ("auto", None):
+    if wanted.serializer is not None and not _is_auto(wanted.serializer):
         raise MetadataError("Zarr v2 has no serializer: use filters, or zarr_format=3")
-    compressors = [ZSTD["v2"]] if isinstance(wanted.compressors, str) and wanted.compressors == "auto" else None
+    compressors = [ZSTD["v2"]] if _is_auto(wanted.compressors) else None
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     if len(compressors) > 1:
         raise MetadataError("Zarr v2 has one compressor: give the others as filters")
     if wanted.dimension_names is not None:
         raise MetadataError("Zarr v2 has no dimension_names; xarray has them as the attribute _ARRAY_DIMENSIONS")
-    encoding = _key_encoding(wanted.chunk_key_encoding or ("v2", ".")).get("configuration", {})
+    encoding = _key_encoding(("v2", ".") if wanted.chunk_key_encoding is None else wanted.chunk_key_encoding).get(
+        "configuration", {}
+    )
     stored = None if dtype.names is None or found.variable else dtype
     fill = _fill_value(wanted.fill_value, found)
     return {
@@ -157,7 +169,7 @@ def _v2(wanted: Wanted) -> Json:
 
 
 def _v2_filters(wanted: Wanted, found: DataType) -> list[Json] | None:
-    filters = [] if wanted.filters == "auto" else codecs.listed(wanted.filters)
+    filters = [] if _is_auto(wanted.filters) else codecs.listed(wanted.filters)
     if not filters and found.family in ("string", "bytes"):
         filters = [{"id": "vlen-utf8" if found.family == "string" else "vlen-bytes"}]
     return [codecs.v2(one) for one in filters] or None

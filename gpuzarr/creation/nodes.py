@@ -10,10 +10,12 @@ ever read as one of the new array.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gpuzarr.errors import ExistsError, MetadataError, NotFoundError
+from gpuzarr.checks import mapping
+from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, files, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
@@ -34,7 +36,8 @@ def new_array(store: Store, path: str, made: ArrayMetadata, overwrite: bool) -> 
 
 def new_group(store: Store, path: str, zarr_format: int, attributes: dict[str, Any] | None, overwrite: bool) -> None:
     """Write the metadata of a group. ExistsError if there is another node, unless it is overwritten."""
-    _put(store, path, _group(zarr_format, plain(attributes or {})), overwrite)
+    given = {} if attributes is None else mapping(plain(attributes), "attributes")
+    _put(store, path, _group(zarr_format, given), overwrite)
 
 
 def delete(store: Store, path: str) -> None:
@@ -43,10 +46,16 @@ def delete(store: Store, path: str) -> None:
     def remove(_: object) -> None:
         if not _found(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
-        store.delete([files.key(path, name) for name in FILES])  # from here on it is gone
-        store.delete_prefix(path)
+        _clear(store, path)
 
     within(store.locked([files.lock(path)]), remove)
+
+
+def _clear(store: Store, path: str) -> None:
+    """Delete whatever is at a path, the documents first: from then on the node is gone."""
+    with suppress(LinkedError):  # a symbolic link in the place of the node goes itself
+        store.delete([files.key(path, name) for name in FILES])
+    store.delete_prefix(path)
 
 
 def _group(zarr_format: int, attributes: Document) -> Documents:
@@ -57,28 +66,36 @@ def _group(zarr_format: int, attributes: Document) -> Documents:
 
 def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Documents | None:
     """Write the documents of a node; or, if the same node exists, return its documents."""
+    encoded = {name: files.dumps(document) for name, document in documents.items()}  # what is wrong is found first
     _parents(store, path, 3 if "zarr.json" in documents else 2)
 
     def put(_: object) -> Documents | None:
-        found = _found(store, path)
-        if found and not overwrite:
-            if _same(found, documents):
+        if overwrite:
+            _clear(store, path)
+        elif found := _found(store, path):
+            if _same(found, documents, path):
                 return found
             kind = "array" if _is_array(found) else "group"
             raise ExistsError(f"there is another {kind} at {path or '/'!r} in {store!r}; overwrite=True replaces it")
-        for name in store.names(path) if overwrite else []:
-            if name not in FILES:
-                store.delete_prefix(files.key(path, name))
-        for name, document in documents.items():
-            files.write(store, path, name, document)
-        store.delete([files.key(path, name) for name in found if name not in documents])
+        _write(store, path, encoded)
         return None
 
     return within(store.locked([files.lock(path)]), put)
 
 
-def _same(found: Documents, wanted: Documents) -> bool:
-    """True if a stored node is the one that was asked for, and has the attributes."""
+def _write(store: Store, path: str, encoded: dict[str, bytes]) -> None:
+    """Write the documents of a new node, all or none."""
+    try:
+        for name, data in encoded.items():
+            store.set(files.key(path, name), data)
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            store.delete([files.key(path, name) for name in encoded])
+        raise
+
+
+def _same(found: Documents, wanted: Documents, path: str) -> bool:
+    """True if a stored node is the one that was asked for, and has the attributes. MetadataError for a wrong group."""
     if _is_array(found) != _is_array(wanted) or ("zarr.json" in found) != ("zarr.json" in wanted):
         return False
     if _is_array(wanted):
@@ -87,7 +104,7 @@ def _same(found: Documents, wanted: Documents) -> bool:
                 return False
         except MetadataError:  # an array that cannot be read here
             return False
-    has, asked = _attributes(found), _attributes(wanted)
+    has, asked = mapping(_attributes(found), f"attributes of {path or '/'!r}"), _attributes(wanted)
     return all(name in has and plain(has[name]) == plain(value) for name, value in asked.items())
 
 

@@ -8,11 +8,12 @@ each still fills a batch of a GPU.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from math import prod
 from operator import index
 from typing import Any
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import NDIM_MAX, shown
 from gpuzarr.errors import MetadataError
 
 MAX_CHUNK_BYTES = 1 << 20  # halving leaves at least half of it
@@ -25,7 +26,7 @@ def chunk_shape(chunks: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int
         return _halved(shape, MAX_CHUNK_BYTES // max(itemsize, 1))
     given = sides("chunks", -1 if chunks is False else chunks, len(shape))
     if len(given) != len(shape) or not all(n > 0 or n == -1 for n in given):
-        raise MetadataError(f"chunks {shown(chunks)} do not fit an array of shape {shape}")
+        raise MetadataError(f"chunks {shown(chunks)} do not fit an array of shape {shown(shape)}")
     return tuple(max(length, 1) if n == -1 else n for n, length in zip(given, shape, strict=True))
 
 
@@ -33,9 +34,9 @@ def sides(what: str, given: Any, ndim: int = 1) -> tuple[int, ...]:
     """The integers given for the axes; a single one counts for all `ndim` axes. MetadataError for anything else."""
     several = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
     try:
-        if isinstance(given, str | bool):
+        if isinstance(given, str | bytes | bool):
             raise TypeError
-        return tuple(index(n) for n in given) if several else (index(given),) * ndim
+        return tuple(index(n) for n in islice(given, NDIM_MAX + 1)) if several else (index(given),) * ndim
     except TypeError as error:
         raise MetadataError(f"{what} must be an integer or a list of them, not {shown(given)}") from error
 
@@ -56,7 +57,7 @@ def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], it
     if not (isinstance(shards, str) and shards == "auto"):
         given = sides("shards", shards, len(shape))
         if len(given) != len(chunks) or any(n < 1 or n % c for n, c in zip(given, chunks, strict=True)):
-            raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {chunks}")
+            raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {shown(chunks)}")
         return given
     counts = tuple(max(1, -(-length // n)) for length, n in zip(shape, chunks, strict=True))
     kept = _halved(counts, MAX_SHARD_BYTES // max(1, prod(chunks) * itemsize))

@@ -29,9 +29,14 @@ def data_type(given: Any) -> tuple[DataType, np.dtype[Any]]:
         return found, found.dtype
     try:
         dtype = _packed(np.dtype(given))
-    except TypeError as error:
-        raise MetadataError(f"{shown(given)} is not a dtype") from error
+    except Exception as error:  # NumPy raises many kinds, and calls what objects define
+        raise MetadataError(f"{shown(given)} is not a dtype: {error}") from error
     return _of_numpy(dtype), dtype
+
+
+def dtype_of(given: Any) -> np.dtype[Any]:
+    """The NumPy dtype of what is given as one. MetadataError if it is none."""
+    return data_type(given)[1]
 
 
 def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:

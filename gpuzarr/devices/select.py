@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from gpuzarr.checks import shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.cuda.available import why_not_cuda
@@ -14,6 +15,7 @@ from gpuzarr.errors import DeviceError
 from gpuzarr.stores.local import gds
 
 _CPU = cast(Device, CPU)  # without the members that only a GPU must have
+_NAMES = "'auto', 'cpu', 'cuda', 'cuda:1' and so on"
 opened: list[Device] = [_CPU]  # every device that was selected so far
 
 
@@ -24,14 +26,16 @@ def device(name: str | Device = "auto") -> Device:
     that cannot be used; the message says what is missing.
     """
     if not isinstance(name, str):
+        if isinstance(name, type) or not all(hasattr(name, member) for member in ("gpu", "xp", "run")):
+            raise DeviceError(f"no device {shown(name)}: the names are {_NAMES}")
         return name
     if name == "auto":
         return _CPU if why_not_cuda(0) else _cuda(_current())
     if name == "cpu":
         return _CPU
     kind, colon, number = name.partition(":")
-    if kind != "cuda" or (colon and not number.isdecimal()):
-        raise DeviceError(f"no device {name!r}: the names are 'auto', 'cpu', 'cuda', 'cuda:1' and so on")
+    if kind != "cuda" or (colon and not (number.isdecimal() and len(number) < 5)):
+        raise DeviceError(f"no device {shown(name)}: the names are {_NAMES}")
     ordinal = int(number) if number else 0 if why_not_cuda(0) else _current()
     return _cuda(ordinal)
 

@@ -21,6 +21,8 @@ from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
+MAX_SPLIT_AXES = 32  # each becomes two of NumPy's 64: the chunk, and the elements in it
+
 
 @dataclass(frozen=True)
 class ChunkBlock:
@@ -126,6 +128,10 @@ class ChunkBlock:
         if len(batch) == 1:
             region[...] = batch[(0, *self.inside)]
             return None
+        if len(self.runs) > MAX_SPLIT_AXES:
+            for block, chunk in zip(self.split(1), batch, strict=True):
+                block.place(chunk[None], out, xp)
+            return None
         self._cells(region)[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
         return None
 
@@ -148,10 +154,17 @@ class ChunkBlock:
         if len(batch) == 1:
             batch[(0, *self.inside, ...)] = region
             return
+        if len(self.runs) > MAX_SPLIT_AXES:
+            for block, chunk in zip(self.split(1), batch, strict=True):
+                block.gather(value, chunk[None], xp)
+            return
         batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)] = self._cells(region)
 
     def cells(self, value: Any) -> Iterator[Any]:
         """View of each chunk's part of `value`. Only for a `sliced` block."""
+        if len(self.runs) > MAX_SPLIT_AXES:
+            yield from (value[(*[s.outside for s in block.runs], ...)] for block in self.split(1))
+            return
         cells = self._cells(value[(*[s.outside for s in self.runs], ...)])
         for index in product(*map(range, self.counts)):
             yield cells[(*index, ...)]
@@ -289,6 +302,8 @@ def parts(selection: Outer | Points, axes: tuple[Axis, ...], shard_chunks: tuple
     """
     if isinstance(selection, Points):
         yield from _point_parts(selection, axes)
+        return
+    if not all(map(len, selection.axes)):  # the other axes may be of any length
         return
     for combination in product(*map(axis_runs, axes, selection.axes, shard_chunks)):
         yield ChunkBlock(combination)

@@ -13,7 +13,6 @@ ellipsis beside an index array, and a 1-d mask alone for the first axis. Every r
 
 from __future__ import annotations
 
-import reprlib
 from dataclasses import dataclass
 from numbers import Integral
 from types import EllipsisType
@@ -21,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import SelectionError
+from gpuzarr.checks import shown
+from gpuzarr.errors import NoMemoryError, SelectionError
 from gpuzarr.metadata import Axis, RegularAxis
 
 Member = int | slice | np.ndarray  # index of one axis
@@ -104,7 +104,10 @@ def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
         arrays = np.broadcast_arrays(*given)
     except ValueError as error:
         raise SelectionError(f"index arrays of shapes {[a.shape for a in given]} do not broadcast together") from error
-    return Points(tuple(a.reshape(-1) for a in arrays), arrays[0].shape or (1,))
+    try:
+        return Points(tuple(a.reshape(-1) for a in arrays), arrays[0].shape or (1,))
+    except MemoryError as error:
+        raise NoMemoryError(f"no memory for the indices of {arrays[0].size} points") from error
 
 
 def blocks(selection: Any, axes: tuple[Axis, ...]) -> Outer:
@@ -163,8 +166,12 @@ def _array(item: Any) -> np.ndarray:
         item = item.get()  # CuPy arrays refuse the implicit conversion
     try:
         array = np.asarray(item)
-    except (ValueError, TypeError, OverflowError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy raises many kinds, and calls what objects define
         raise SelectionError(f"cannot select by {_brief(item)}: {error}") from error
+    if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+        raise SelectionError("a masked array selects nothing where it is masked: select by mask.filled(...)")
     if isinstance(item, list) and array.size == 0:
         return array.astype(np.int64)
     if array.dtype.kind not in "iub":
@@ -226,13 +233,13 @@ def _bounds(member: slice, axis: int, length: int) -> tuple[int, int, int]:
     try:
         return member.indices(length)
     except (TypeError, ValueError) as error:
-        raise SelectionError(f"{member} for axis {axis}: {error}") from error
+        raise SelectionError(f"{shown(member)} for axis {axis}: {error}") from error
 
 
 def _in_range(value: int, axis: int, length: int, what: str) -> int:
     """Convert a negative index to one counted from the start. SelectionError if it is out of range."""
     if not -length <= value < length:
-        raise SelectionError(f"{what} {value} is out of range for axis {axis} of length {length}")
+        raise SelectionError(f"{what} {shown(value)} is out of range for axis {axis} of length {length}")
     return value + length if value < 0 else value
 
 
@@ -266,4 +273,4 @@ def _edge(grid: Axis, chunk: int) -> int:
 
 
 def _brief(value: Any) -> str:
-    return f"{type(value).__name__} {reprlib.repr(value)}"
+    return f"{type(value).__name__} {shown(value)}"

@@ -95,7 +95,7 @@ class ShardIndexes:
             raise CodecError(str(error), None if error.index is None else int(some[error.index]), CODEC_NAME) from error
         if len(found) == len(which):
             return list(found.values())
-        nothing = np.full((prod(level.counts), 2), MISSING, np.int64)
+        nothing = np.broadcast_to(np.int64(MISSING), (prod(level.counts), 2))  # takes no memory, however large
         return [found.get(i, nothing) for i in which.tolist()]
 
 

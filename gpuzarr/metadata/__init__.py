@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -43,6 +43,8 @@ class RectilinearAxis:
         return len(self.edges) - 1
 
 
+_COORDINATE_DIGITS = 19  # of the largest int64
+
 Axis = RegularAxis | RectilinearAxis
 
 
@@ -66,6 +68,19 @@ class ChunkKeys:
             return [self.scalar] * len(coords)
         template = _template(self.prefix, self.separator, coords.shape[1])
         return [template % row for row in zip(*coords.T.tolist(), strict=True)]
+
+    def decode(self, key: str, path: str) -> tuple[int, ...] | None:
+        """The coordinates of the chunk that a key below the array at `path` names; None if it names none."""
+        name = key[len(path) + 1 :] if path else key
+        if self.prefix:
+            head, separator, name = name.partition(self.separator)
+            if (head, separator) != (self.prefix, self.separator):
+                return None
+        parts = name.split(self.separator)
+        if not all(part.isdecimal() and len(part) <= _COORDINATE_DIGITS for part in parts):
+            return None
+        coords = tuple(map(int, parts))
+        return coords if list(map(str, coords)) == parts else None
 
 
 @dataclass(frozen=True)
@@ -106,34 +121,65 @@ class GroupMetadata:
 
     zarr_format: int
     attributes: dict[str, Any] = field(default_factory=dict)
-    consolidated: Mapping[str, ArrayMetadata | GroupMetadata] | None = None
+    consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
 
 
 Node = ArrayMetadata | GroupMetadata
 
 
+@dataclass(frozen=True)
+class _Parsers:
+    """What parses each node of a consolidated document, by its path; and the nodes that were parsed."""
+
+    parsers: dict[str, Callable[[], Node]]
+    parsed: dict[str, Node] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """The names of the nodes directly below each path, sorted."""
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.parsers):
+            above, _, name = path.rpartition("/")
+            if name:
+                found.setdefault(above, []).append(name)
+        return found
+
+
 class Nodes(Mapping[str, Node]):
-    """A mapping from paths to nodes, each parsed on first use: a broken node does not hide the others."""
+    """A mapping from paths to nodes, each parsed on first use: a broken node does not hide the others.
+
+    `below(path)` is a view of the same nodes, by their paths below that one; it costs nothing.
+    """
 
     def __init__(self, parsers: Mapping[str, Callable[[], Node]]) -> None:
-        self._parsers = dict(parsers)
-        self._parsed: dict[str, Node] = {}
+        self._all, self._root = _Parsers(dict(parsers)), ""
 
     def __getitem__(self, path: str) -> Node:
         """The node at a path. KeyError if there is none, MetadataError if it is wrong."""
-        if path not in self._parsed:
-            self._parsed[path] = self._parsers[path]()
-        return self._parsed[path]
+        found, whole = self._all, self._root + path
+        if whole not in found.parsed:
+            found.parsed[whole] = found.parsers[whole]()
+        return found.parsed[whole]
 
     def __contains__(self, path: object) -> bool:
-        return path in self._parsers
+        return isinstance(path, str) and self._root + path in self._all.parsers
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parsers)
+        return (path[len(self._root) :] for path in self._all.parsers if path.startswith(self._root))
 
     def __len__(self) -> int:
-        return len(self._parsers)
+        return sum(1 for _ in self)
+
+    def below(self, path: str) -> Nodes:
+        """The nodes below that at `path`, by their paths below it."""
+        view = Nodes({})
+        view._all, view._root = self._all, f"{self._root}{path}/" if path else self._root
+        return view
+
+    def names(self) -> list[str]:
+        """The names of the nodes directly below the root of this view, sorted."""
+        return list(self._all.names.get(self._root.removesuffix("/"), ()))
 
 
 def node_path(path: str, where: str) -> str:

@@ -10,21 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
-from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.checks import mapping, shown
+from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import load_json
+from gpuzarr.metadata import ArrayMetadata, Node, load_json
 from gpuzarr.stores.contract import Store
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+_INTEGER_END = 10**4300  # Python reads no integers of more digits
 Document = dict[str, Any]
 
 
-def clean(path: str) -> str:
-    """A path of a node without slashes at its ends. ValueError if it leads out of the store."""
-    parts = [part for part in os.fspath(path).split("/") if part]
+def clean(path: Any) -> str:
+    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    parts = [part for part in text.split("/") if part] if isinstance(text, str) else ["."]
     if any(set(part) == {"."} for part in parts):
-        raise ValueError(f"{path!r} is not the path of a node")
+        raise ArgumentError(f"{shown(path)} is not the path of a node")
     return "/".join(parts)
 
 
@@ -71,30 +73,58 @@ def change(store: Store, path: str, name: str, edit: Callable[[Document], None])
     return within(store.locked([lock(path)]), changed)
 
 
-def change_attributes(store: Store, path: str, zarr_format: int, edit: Callable[[Document], None]) -> Document:
-    """Edit the attributes of a node under a lock, and return them; the rest of its document stays."""
-    if zarr_format == 2:
+def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Document], None]) -> Document:
+    """Edit the attributes of a node under a lock, and return them; the rest of its document stays.
+
+    `node`: its metadata when it was opened. MetadataError if what is stored now is no such node, or is wrong.
+    """
+    kind = "array" if isinstance(node, ArrayMetadata) else "group"
+
+    def edit_member(document: Document) -> None:
+        if (found := document.get("node_type")) != kind:
+            raise MetadataError(f"{place(store, path, 'zarr.json')}: node_type is {shown(found)} now, not {kind!r}")
+        edit(mapping(document.setdefault("attributes", {}), f"attributes of {place(store, path, 'zarr.json')}"))
+
+    if node.zarr_format == 2:
+        if read(store, path, name := f".z{kind}") is None:
+            raise NotFoundError(f"{key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
         return change(store, path, ".zattrs", edit)
-    found = change(store, path, "zarr.json", lambda document: edit(document.setdefault("attributes", {})))
-    attributes: Document = found["attributes"]
+    attributes: Document = change(store, path, "zarr.json", edit_member)["attributes"]
     return attributes
 
 
 def dumps(document: Document) -> bytes:
-    """Encode a document as standard JSON, with "NaN", "Infinity" and "-Infinity" as texts."""
-    return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False).encode()
+    """Encode a document as standard JSON, with "NaN", "Infinity" and "-Infinity" as texts.
+
+    Half a surrogate pair, for which UTF-8 has no bytes, becomes the escape that JSON has for it.
+    """
+    text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+    return text.encode(errors="backslashreplace")
 
 
 def plain(value: Any) -> Any:
-    """Convert a value to the types of JSON, also scalars and arrays of NumPy. MetadataError if it has none of these."""
+    """Convert a value to the types of JSON, also scalars and arrays of NumPy.
+
+    MetadataError for other types, for integers of more digits than Python reads, and for what is nested too deeply or
+    within itself.
+    """
+    try:
+        return _plain(value)
+    except RecursionError as error:
+        raise MetadataError("a value of JSON is nested too deeply, or is a part of itself") from error
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_name(name): plain(member) for name, member in value.items()}
+        return {_name(name): _plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(member) for member in value]
+        return [_plain(member) for member in value]
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufUT":
-        return plain(value.tolist())
+        return _plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, int) and abs(value) >= _INTEGER_END:
+        raise MetadataError(f"an integer of {value.bit_length()} bits is too long for JSON")
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise MetadataError(f"{shown(value)} is not a value of JSON")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import ReadOnlyError, SelectionError, no_memory
+from gpuzarr.errors import ArgumentError, NoMemoryError, ReadOnlyError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
@@ -236,7 +237,7 @@ class Array:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
+        save = partial(files.change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, save if self.writable else None)
 
     def update_attributes(self, new_attributes: dict[str, Any]) -> Array:
@@ -312,8 +313,11 @@ class Array:
         """Read elements: what `get` and all indexers do once they know which."""
         if fields is not None and out is not None:
             raise SelectionError("fields of a structured array cannot be read into `out`")
+        names = None if fields is None else checked_fields(fields, self.dtype)
         with self.device.on(stream):
             shape, dtype = elements.shape, self.dtype
+            if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
+                raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
             given = None if out is None else as_out(out, shape, dtype, self.device)
             trace, begin = Trace(), time.perf_counter()
             try:
@@ -324,28 +328,35 @@ class Array:
             finally:
                 nbytes = prod(shape) * dtype.itemsize
                 self.last_read = ReadReport(self.device, trace, nbytes, time.perf_counter() - begin)
-        if fields is not None:
-            result = result[checked_fields(fields, dtype)]
+        if names is not None:
+            result = result[names]
         return result if self.device.gpu or result.shape or out is not None else result[()]
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of an array without axes")
+            raise ArgumentError("len() of an array without axes")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("iteration over an array without axes")
+            raise ArgumentError("iteration over an array without axes")
         row = max(prod(self.shape[1:]) * self.dtype.itemsize, 1)
         chunk = self.layout.outer.spec.shape[0] if self.metadata.regular else 1
         return rows(self.__getitem__, len(self), max(1, min(chunk, MAX_ITERATED_BYTES // row)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("a stored array cannot become a NumPy array without a copy")
+            raise ArgumentError("a stored array cannot become a NumPy array without a copy")
+        try:
+            dtype = None if dtype is None else np.dtype(dtype)
+        except Exception as error:  # NumPy raises many kinds
+            raise ArgumentError(f"{shown(dtype)} is not a dtype: {error}") from error
         result = self[...]
         result = self.device.download(result) if self.device.gpu else np.asarray(result)
-        return result if dtype is None else result.astype(dtype, copy=False)
+        try:
+            return result if dtype is None else result.astype(dtype, copy=False)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"{self!r} cannot become an array of {dtype}: {error}") from error
 
     def __cupy_get_ndarray__(self) -> Any:
         """The values on a GPU, for `cupy.asarray(a)`."""

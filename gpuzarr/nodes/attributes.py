@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
-from gpuzarr.errors import ReadOnlyError
+from gpuzarr.checks import options, shown
+from gpuzarr.errors import ArgumentError, MetadataError, ReadOnlyError
 
 Edit = Callable[[dict[str, Any]], None]
 Save = Callable[[Edit], dict[str, Any]]
@@ -16,7 +17,8 @@ class Attributes(MutableMapping[str, Any]):
 
     Every change is stored at once, under a lock, on top of what other processes have stored meanwhile; `update` with
     several values is one change. Changing attributes of a node that was opened for reading raises ReadOnlyError, a
-    value that JSON does not have raises MetadataError. `save(edit)` does an edit to the stored attributes and returns
+    value that JSON does not have raises MetadataError, as does a stored document that is wrong by now; then nothing is
+    changed. `save(edit)` does an edit to the stored attributes and returns
     them; None for read-only access.
 
     Examples
@@ -32,6 +34,8 @@ class Attributes(MutableMapping[str, Any]):
         self._attributes, self._save = attributes, save
 
     def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise KeyError(name)
         return self._attributes[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -44,16 +48,19 @@ class Attributes(MutableMapping[str, Any]):
         return f"Attributes({self._attributes!r})"
 
     def __setitem__(self, name: str, value: Any) -> None:
+        if not isinstance(name, str):
+            raise MetadataError(f"the name of an attribute must be text, not {shown(name)}")
         self.update({name: value})
 
     def __delitem__(self, name: str) -> None:
-        if name not in self._attributes:
-            raise KeyError(name)
+        self[name]  # a KeyError if there is none
         self._change(lambda stored: stored.pop(name, None))
 
     def update(self, *others: Any, **values: Any) -> None:
-        """Add attributes, or change them; the arguments are those of `dict`."""
-        new = dict(*others, **values)
+        """Add attributes, or change them; the arguments are those of `dict`. ArgumentError for others."""
+        if len(others) > 1:
+            raise ArgumentError(f"update takes one mapping, not {len(others)}")
+        new = options(others[0] if others else {}, "attributes") | values
         self._change(lambda stored: stored.update(new))
 
     def put(self, attributes: dict[str, Any]) -> None:
@@ -67,9 +74,11 @@ class Attributes(MutableMapping[str, Any]):
         {'model': 'v7'}
         """
 
+        new = options(attributes, "attributes")
+
         def replace(stored: dict[str, Any]) -> None:
             stored.clear()
-            stored.update(attributes)
+            stored.update(new)
 
         self._change(replace)
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 
-from gpuzarr.checks import at
-from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
+from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
+from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.creation import DEFAULT, Wanted, delete, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import MetadataError
+from gpuzarr.errors import ArgumentError, GpuZarrError, MetadataError, ValueKindError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.inputs import as_value
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
 
@@ -57,7 +61,8 @@ def create_array(
         The length of each axis (an int for a single axis), and what NumPy takes as a dtype, also dtypes of torch,
         ml_dtypes and zarr-python, `str`, `bytes`, and names of Zarr v3 such as "bfloat16". Needed without `data`.
     data
-        Values that fill the array; their shape and dtype are those of the array.
+        Values that fill the array; their shape and dtype are those of the array. A new array that cannot be filled is
+        deleted again.
     chunks
         The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis. "auto" (default) suits
         GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB.
@@ -97,8 +102,12 @@ def create_array(
 
     Raises
     ------
+    ArgumentError
+        An argument is of another type than above, `name` is no path in the store, or both `data` and a shape are given.
     ExistsError
         Another node exists at this path, or a node above it is an array.
+    ValueKindError
+        The data are no array, or have elements that the array cannot hold.
     MetadataError
         There cannot be such an array; the message names the parameter.
     StoreError
@@ -119,35 +128,71 @@ def create_array(
     ({'name': 'gzip', 'configuration': {'level': 9}},)
     """
     if data is not None:
-        data = _with_dtype(data)
+        data = with_dtype(data)
         if shape is not None or dtype is not None:
-            raise ValueError("give either data, or shape and dtype")
+            raise ArgumentError("give either data, or shape and dtype")
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
-        raise ValueError("a new array needs a shape and a dtype, or data")
+        raise ArgumentError("a new array needs a shape and a dtype, or data")
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
-        raise MetadataError(f"shape {lengths} has a negative length")
+        raise MetadataError(f"shape {shown(lengths)} has a negative length")
+    one_of(order, "order", None, "C", "F")
     if order == "F" and zarr_format != 2:
         warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
-    names = None if dimension_names is None else tuple(dimension_names)
+    names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names),
     )
-    found, path, made = store_of(store, storage_options), files.clean(name or ""), metadata(wanted, zarr_format or 3)
+    found, path = store_of(store, storage_options), files.clean("" if name is None else name)
+    made = metadata(wanted, checked_format(zarr_format) or 3)
+    overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
+    values = _values(data, array) if data is not None and write_data else None
     array.metadata = new_array(found, path, made, overwrite)
-    if data is not None and write_data:
-        array[...] = data
+    if values is not None:
+        _fill(array, values, is_new=array.metadata is made)
     return array
 
 
-def _with_dtype(data: Any) -> Any:
+def _values(data: Any, array: Array) -> Any:
+    """Data as an array of the device: what cannot be written is found before anything is deleted or made."""
+    with array.device.on(None):
+        return as_value(data, array.dtype, array.shape, array.device)
+
+
+def _fill(array: Array, values: Any, is_new: bool) -> None:
+    """Write the values of an array. A new one that cannot be filled is deleted again."""
+    try:
+        array[...] = values
+    except BaseException:
+        if is_new:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                delete(array.store, array.path)
+        raise
+
+
+def with_dtype(data: Any) -> Any:
     """Data with a shape and a dtype; a list, or an object with DLPack alone, becomes an array of NumPy."""
     dtype = getattr(data, "dtype", None)
     if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
         return data
-    return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
+    try:
+        return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
+    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:
+        raise ValueKindError(f"data of type {type(data).__name__} is no array: {error}") from error
+
+
+def _names(given: Any) -> tuple[Any, ...] | None:
+    """Names of dimensions, which are checked with the rest of the metadata."""
+    if given is None:
+        return None
+    try:
+        if isinstance(given, str | bytes):
+            raise TypeError("a single text")
+        return tuple(islice(given, NDIM_MAX + 1))
+    except TypeError as error:
+        raise MetadataError(f"dimension_names must be a name, or None, for each axis, not {shown(given)}") from error

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.checks import number, shown
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ExistsError, NotFoundError, ReadOnlyError
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
@@ -87,7 +89,7 @@ class Group:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.zarr_format)
+        save = partial(files.change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, None if self.read_only else save)
 
     def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
@@ -103,11 +105,13 @@ class Group:
 
     # members
 
-    def __getitem__(self, path: str) -> Array | Group:
+    def __getitem__(self, path: Any) -> Array | Group:
         return self._open(self._below(path))
 
-    def get(self, path: str, default: Any = None) -> Any:
+    def get(self, path: Any, default: Any = None) -> Any:
         """Open the array or group at a path below this group; `default` if there is none.
+
+        ArgumentError for what is no path, or leads out of the group.
 
         Examples
         --------
@@ -119,7 +123,7 @@ class Group:
         except NotFoundError:
             return default
 
-    def __contains__(self, path: str) -> bool:
+    def __contains__(self, path: object) -> bool:
         return self.get(path) is not None
 
     def __iter__(self) -> Iterator[str]:
@@ -143,7 +147,8 @@ class Group:
     def members(self, max_depth: int | None = 0) -> list[tuple[str, Array | Group]]:
         """The names and members, in the order of the names.
 
-        `max_depth` groups further down are listed too (None: all), by their paths below this group.
+        `max_depth` groups further down are listed too (None: all), by their paths below this group. ArgumentError if it
+        is no integer.
 
         Examples
         --------
@@ -152,9 +157,8 @@ class Group:
         >>> [path for path, node in g.members(max_depth=None)]
         ['a', 'a/b', 'a/b/c']
         """
-        found = ((name, self.get(name)) for name in self.names())
-        nodes = [(name, node) for name, node in found if node is not None]
-        return [below for name, node in nodes for below in _and_below(name, node, max_depth)]
+        depth = None if max_depth is None else number(max_depth, "max_depth", 0)
+        return list(_walk(self, depth))
 
     def nmembers(self, max_depth: int | None = 0) -> int:
         """The number of `members`."""
@@ -191,7 +195,7 @@ class Group:
         """
         known = self.metadata.consolidated
         if known is not None:
-            return sorted({path.split("/", 1)[0] for path in known if path})
+            return known.names()
         return [name for name in self.store.names(self.path) if name not in files.FILES]
 
     def tree(self) -> str:
@@ -206,7 +210,7 @@ class Group:
         └── a
             └── b (2, 3) float64
         """
-        return "\n".join([self.name, *_lines(self, "")])
+        return "\n".join([self.name, *_lines(self)])
 
     # writing
 
@@ -239,7 +243,8 @@ class Group:
         self._check_writable()
         new_group(self.store, self._below(name), self.zarr_format, attributes, overwrite)
         made = self[name]
-        assert isinstance(made, Group)
+        if isinstance(made, Array):
+            raise ExistsError(f"{made!r} is an array; a group was asked for")
         return made
 
     def create_array(self, name: str, **options: Any) -> Array:
@@ -312,8 +317,10 @@ class Group:
         found = self.get(name)
         if found is None:
             return self.create_array(name, shape=shape, **options)
-        wanted = (shape,) if isinstance(shape, int) else tuple(shape)
-        dtype = options.get("dtype")
+        from gpuzarr.creation import dtype_of, sides
+
+        wanted = sides("shape", shape)
+        dtype = None if options.get("dtype") is None else dtype_of(options["dtype"])
         if not isinstance(found, Array) or found.shape != wanted:
             raise ExistsError(f"{found!r} is not an array of shape {wanted}, which was asked for")
         if dtype is not None and not np.can_cast(dtype, found.dtype):
@@ -325,34 +332,52 @@ class Group:
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:
-        """Delete a member with all below it. Raises NotFoundError if there is none."""
+        """Delete a member with all below it. NotFoundError if there is none, ArgumentError for a name of none."""
         from gpuzarr.creation import delete
 
         self._check_writable()
-        delete(self.store, self._below(name))
+        if (path := self._below(name)) == self.path:
+            raise ArgumentError(f"{shown(name)} names no member of {self!r}")
+        delete(self.store, path)
 
     def _check_writable(self) -> None:
         if self.read_only:
             raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
 
     def _below(self, path: str) -> str:
-        parts = [part for part in f"{self.path}/{path}".split("/") if part]
-        return "/".join(parts)
+        name = files.clean(path)
+        return f"{self.path}/{name}" if self.path and name else self.path or name
 
 
-def _and_below(name: str, node: Array | Group, depth: int | None) -> Iterator[tuple[str, Array | Group]]:
-    """A member, and the members of a group down to a depth, by their paths."""
-    yield name, node
-    if isinstance(node, Group) and depth != 0:
-        for path, below in node.members(None if depth is None else depth - 1):
-            yield f"{name}/{path}", below
+def _walk(group: Group, depth: int | None) -> Iterator[tuple[str, Array | Group]]:
+    """The members of a group, and those of groups up to `depth` further down, by their paths; parents first."""
+    waiting = [_nodes(group, "")]
+    while waiting:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+            continue
+        yield found
+        path, node = found
+        if isinstance(node, Group) and (depth is None or len(waiting) <= depth):
+            waiting.append(_nodes(node, f"{path}/"))
 
 
-def _lines(group: Group, indent: str) -> Iterator[str]:
-    members = group.members()
-    for i, (name, node) in enumerate(members):
-        last = i == len(members) - 1
+def _nodes(group: Group, prefix: str) -> Iterator[tuple[str, Array | Group]]:
+    found = ((f"{prefix}{name}", group.get(name)) for name in group.names())
+    return ((path, node) for path, node in found if node is not None)
+
+
+def _lines(group: Group) -> Iterator[str]:
+    """A line for each node below a group. No function calls itself here: groups may be nested thousands deep."""
+    waiting = [("", deque(group.members()))]
+    while waiting:
+        indent, members = waiting[-1]
+        if not members:
+            waiting.pop()
+            continue
+        name, node = members.popleft()
         label = f" {node.shape} {node.dtype}" if isinstance(node, Array) else ""
-        yield f"{indent}{'└── ' if last else '├── '}{name}{label}"
+        yield f"{indent}{'├── ' if members else '└── '}{name}{label}"
         if isinstance(node, Group):
-            yield from _lines(node, indent + ("    " if last else "│   "))
+            waiting.append((indent + ("│   " if members else "    "), deque(node.members())))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.checks import shown
 from gpuzarr.errors import SelectionError
 from gpuzarr.indexing import selection as select
 
@@ -46,7 +47,11 @@ class Indexer:
 
 
 def _hashable(fields: Names) -> Fields:
-    return fields if fields is None or isinstance(fields, str) else tuple(fields)
+    if fields is None or isinstance(fields, str):
+        return fields
+    if not isinstance(fields, list | tuple) or not fields or not all(isinstance(name, str) for name in fields):
+        raise SelectionError(f"fields are a name or a list of names, not {shown(fields)}")
+    return tuple(fields)
 
 
 def rows(read: Callable[[slice], Any], length: int, rows_per_read: int) -> Iterator[Any]:

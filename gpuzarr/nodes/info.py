@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.checks import shown
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store
 
+MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
 Json = dict[str, Any]
 
 
@@ -35,9 +37,16 @@ class About:
 
     def __str__(self) -> str:
         width = max(map(len, self.facts))
-        return "\n".join(f"{name:<{width}} : {fact}" for name, fact in self.facts.items())
+        return "\n".join(f"{name:<{width}} : {_text(fact)}" for name, fact in self.facts.items())
 
     __repr__ = __str__
+
+
+def _text(fact: Any) -> str:
+    try:
+        return str(fact)
+    except ValueError:  # NumPy has no text for a time without a unit
+        return shown(fact)
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,17 @@ def array_facts(metadata: ArrayMetadata, layout: Layout, access: Json) -> Json:
 def stored_facts(stored: Stored, layout: Layout, nbytes: int) -> Json:
     """Facts about what the store holds of an array of `nbytes` decoded bytes."""
     kind = "Shards" if layout.levels else "Chunks"
-    ratio = {"Storage ratio": round(nbytes / stored.nbytes, 1)} if stored.nbytes else {}
+    ratio = {"Storage ratio": _ratio(nbytes, stored.nbytes)} if stored.nbytes else {}
     return {
         "No. bytes stored": stored.nbytes,
         **ratio,
         f"{kind} initialized": f"{stored.chunks}/{prod(layout.grid(0))}",
     }
+
+
+def _ratio(a: int, b: int) -> float:
+    """a / b, to one decimal; an int where no float is as large."""
+    return round(a / b, 1) if a // b < MAX_FLOAT_RATIO else a // b
 
 
 def chunk_shape(metadata: ArrayMetadata, layout: Layout) -> tuple[Any, ...]:

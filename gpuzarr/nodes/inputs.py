@@ -34,6 +34,14 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
 
 
+def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
+    """Convert what has no shape, such as a list, to an array of NumPy. ValueKindError if it is none of this dtype."""
+    try:
+        return np.asarray(value, dtype)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueKindError(f"{_brief(value)} is no array of {dtype}: {error}") from error
+
+
 def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
     """Check an array that a result shall go to. DeviceError or SelectionError if it does not fit."""
     if not isinstance(out, device.xp.ndarray):
@@ -50,7 +58,7 @@ def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
         there = value if isinstance(value, device.xp.ndarray) else device.xp.from_dlpack(value)
         device.address(there)  # an error for an array of another GPU, for whose streams nothing here waits
         return there
-    array = _host_array(value, dtype)
+    array = _converted(_host_array(value, dtype), dtype)
     return device.upload(array) if device.gpu else array
 
 
@@ -76,6 +84,12 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         made = np.asarray(value)
         return np.asarray(value, dtype) if made.dtype.kind in "OUSiu" else made
     return np.asarray(value, dtype)
+
+
+def _converted(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Convert elements that may be none of `dtype`, such as texts for numbers: before anything is written."""
+    is_odd = any(kind.kind in "OSUTMm" or kind.names is not None for kind in (array.dtype, dtype))
+    return array.astype(dtype) if is_odd and dtype.kind != "O" and array.dtype != dtype else array
 
 
 def _of_torch(tensor: Any) -> np.ndarray:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gpuzarr.checks import at
@@ -34,7 +32,7 @@ class Opener:
     device: Device
     zarr_format: int | None = None
     consolidated: bool | None = None
-    known: tuple[str, Mapping[str, Node]] | None = None
+    known: tuple[str, Nodes] | None = None
     writable: Writable | None = None
     options: Options = DEFAULT
 
@@ -84,9 +82,7 @@ class Opener:
         node = nodes.get(below) if below is not None else None
         if not isinstance(node, GroupMetadata) or below is None:
             return node
-        inside = [name for name in nodes if name.startswith(f"{below}/")]
-        inner = Nodes({name[len(below) + 1 :]: partial(nodes.__getitem__, name) for name in inside})
-        return replace(node, consolidated=inner)
+        return replace(node, consolidated=nodes.below(below))
 
     def _stored(self, path: str) -> Node | None:
         if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:

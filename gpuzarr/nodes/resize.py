@@ -1,59 +1,124 @@
-"""Change the shape of a stored array, and divide an array among workers."""
+"""Change the shape of a stored array."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import prod
+from operator import ge, lt
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import MetadataError, NotFoundError, ValueKindError
+from gpuzarr.checks import number, shown
+from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, files
+from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores.contract import Store, overwrite
 
 MAX_DELETED_KEYS = 1 << 14  # at once
+MAX_NAMED_KEYS = 1 << 17  # of chunks that may exist; of more, the store is asked which do
 Shape = tuple[int, ...]
+Note = Callable[[ArrayMetadata, ArrayMetadata], None]
+Empty = Callable[[ArrayMetadata, bool], None]
 
 
-def change_shape(store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape]) -> ArrayMetadata:
-    """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted."""
-    name = "zarr.json" if known.zarr_format == 3 else ".zarray"
+def change_shape(
+    store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape], note: Note = lambda old, made: None
+) -> ArrayMetadata:
+    """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted.
+
+    `note(old, made)` is called, under the lock of the metadata, before anything is written. MetadataError if the array
+    cannot have that shape, or is no array any more.
+    """
+    name = name_of(known)
 
     def change(_: object) -> ArrayMetadata:
         document = files.read(store, path, name)
         if document is None:
             raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
         old = _parsed(document, known)
-        shape = tuple(int(n) for n in new(old.shape))
+        shape = new(old.shape)
         if len(shape) != len(old.shape) or any(n < 0 for n in shape):
-            raise MetadataError(f"an array of shape {old.shape} cannot become one of shape {shape}")
+            raise MetadataError(f"an array of shape {old.shape} cannot become one of shape {shown(shape)}")
         made = _parsed({**document, "shape": list(shape)}, known)
+        before, after = layout(old, path).outer, layout(made, path).outer
+        if _outside(before.grid(0), after.grid(0)) > MAX_NAMED_KEYS and not hasattr(old.chunk_keys, "decode"):
+            raise MetadataError(f"too many chunks lie outside of shape {shape} for keys that cannot be decoded")
+        note(old, made)
         files.write(store, path, name, made.document)
-        _delete_outside(store, layout(old, path).outer, layout(made, path).outer)  # nobody grows it again meanwhile
+        try:
+            _delete_outside(store, path, old.chunk_keys, before, after)  # nobody grows it again meanwhile
+        except GpuZarrError:
+            files.write(store, path, name, document)
+            raise
+        except BaseException:  # an interrupt: what it leaves would be seen when the array grows again
+            _delete_outside(store, path, old.chunk_keys, before, after)
+            raise
         return made
 
     return within(store.locked([files.lock(path)]), change)
 
 
+def take_back(
+    store: Store, path: str, old: ArrayMetadata, made: ArrayMetadata, put_back: Callable[[], None], empty: Empty
+) -> bool:
+    """Give a stored array that became longer the `old` metadata again. Return True if it has them.
+
+    Under the lock of its metadata, so that nobody else makes it longer meanwhile: chunks outside are deleted, and
+    `empty(made, True)` empties what was added to others. If somebody has changed it already, it keeps its shape, and
+    `empty(metadata, False)` empties all that was added. `put_back()` replaces the document by the old one, even on a
+    disk that is full.
+    """
+    name = name_of(old)
+
+    def change(_: object) -> bool:
+        document = files.read(store, path, name)
+        if document is None:
+            return False
+        now = _parsed(document, old)
+        if now.shape != made.shape:
+            if len(now.shape) == len(made.shape) and all(map(ge, now.shape, made.shape)):
+                empty(now, False)
+            return now.shape == old.shape
+        with suppress(GpuZarrError):
+            _delete_outside(store, path, old.chunk_keys, layout(made, path).outer, layout(old, path).outer)
+        with suppress(GpuZarrError):
+            empty(made, True)
+        if document == made.document:
+            put_back()
+        else:
+            files.write(store, path, name, {**document, "shape": list(old.shape)})
+        return True
+
+    return within(store.locked([files.lock(path)]), change)
+
+
+def name_of(array: ArrayMetadata) -> str:
+    """The name of the document that has the shape of an array."""
+    return "zarr.json" if array.zarr_format == 3 else ".zarray"
+
+
 def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Shape], Callable[[Shape], Any]]:
     """Functions for appending data of a shape: old shape -> new shape, and new shape -> selection of the new part.
 
-    ValueKindError if the shapes do not fit.
+    ValueKindError if the shapes do not fit, also those of an array that has another shape by now.
     """
-    along = axis + len(shape) if axis < 0 else axis
-    rest = [shape[:along] + shape[along + 1 :], data[:along] + data[along + 1 :]]
-    if not 0 <= along < len(shape) or len(data) != len(shape) or rest[0] != rest[1]:
-        raise ValueKindError(f"data of shape {data} cannot be appended to {shape} along axis {axis}")
+    if not shape or len(data) != len(shape):
+        raise ValueKindError(f"data of shape {data} cannot be appended to {shape}")
+    along = number(axis, "axis", -len(shape), len(shape) - 1) % len(shape)
     longer = data[along]
-    return (
-        lambda old: (*old[:along], old[along] + longer, *old[along + 1 :]),
-        lambda new: (slice(None),) * along + (slice(new[along] - longer, new[along]),),
-    )
+
+    def grown(old: Shape) -> Shape:
+        if len(old) != len(data) or old[:along] + old[along + 1 :] != data[:along] + data[along + 1 :]:
+            raise ValueKindError(f"data of shape {data} cannot be appended to {old} along axis {axis}")
+        return (*old[:along], old[along] + longer, *old[along + 1 :])
+
+    grown(shape)
+    return grown, lambda new: (slice(None),) * along + (slice(new[along] - longer, new[along]),)
 
 
 def _parsed(document: files.Document, known: ArrayMetadata) -> ArrayMetadata:
@@ -62,15 +127,29 @@ def _parsed(document: files.Document, known: ArrayMetadata) -> ArrayMetadata:
     return metadata_v2.parse_array(document, known.attributes, ".zarray")
 
 
-def _delete_outside(store: Store, old: Layout, new: Layout) -> None:
-    """Delete the outermost chunks that only the old shape has, some at a time."""
+def _outside(old: Shape, new: Shape) -> int:
+    """The number of chunks that only the old grid has."""
+    return prod(old) - prod(map(min, old, new))
+
+
+def _delete_outside(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> None:
+    """Delete the outermost chunks that only the old shape has: by their keys, or, of too many, those that exist."""
     before, after = old.grid(0), new.grid(0)
+    if _outside(before, after) > MAX_NAMED_KEYS:
+        store.delete([key for key, _ in store.objects(path) if _is_outside(keys.decode(key, path), before, after)])
+        return
     for axis in range(len(before)):
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]
         ranges += [range(after[axis], before[axis]), *map(range, before[axis + 1 :])]
         for coords in _blocks(ranges):
             for key in old.keys(coords):
                 overwrite(store, key, None)
+
+
+def _is_outside(coords: Shape | None, before: Shape, after: Shape) -> bool:
+    if coords is None or len(coords) != len(before):
+        return False
+    return all(map(lt, coords, before)) and not all(map(lt, coords, after))
 
 
 def _blocks(ranges: list[range]) -> Iterator[np.ndarray]:
@@ -80,30 +159,3 @@ def _blocks(ranges: list[range]) -> Iterator[np.ndarray]:
     for first in range(0, prod(counts), MAX_DELETED_KEYS):
         rows = np.arange(first, min(first + MAX_DELETED_KEYS, prod(counts)))
         yield np.stack(np.unravel_index(rows, counts), axis=1) + starts
-
-
-def regions(plan: Layout, shape: Shape, rank: int, world_size: int) -> list[tuple[slice, ...]]:
-    """The regions of worker `rank`: runs of whole units along the last axis; all workers have about equally many."""
-    if not 0 <= rank < world_size:
-        raise ValueError(f"rank must be 0 to {world_size - 1} for {world_size} workers, not {rank}")
-    outer = plan.outer
-    counts = outer.grid(0)
-    total = prod(counts)
-    first, last = rank * total // world_size, (rank + 1) * total // world_size
-    if not counts:
-        return [()] if first < last else []
-    found = []
-    row = counts[-1]
-    for line in range(first // row, -(-last // row)) if first < last else ():
-        start, stop = max(first - line * row, 0), min(last - line * row, row)
-        place = (*(int(i) for i in np.unravel_index(line, counts[:-1])),) if len(counts) > 1 else ()
-        spans = [(i, i + 1) for i in place] + [(start, stop)]
-        found.append(tuple(slice(*_edges(axis, a, b)) for axis, (a, b) in zip(outer.axes, spans, strict=True)))
-    return found
-
-
-def _edges(axis: Axis, first: int, last: int) -> tuple[int, int]:
-    """The indices at which units `first` to `last - 1` begin and end."""
-    if isinstance(axis, RectilinearAxis):
-        return axis.edges[first], min(axis.edges[last], axis.length)
-    return first * axis.size, min(last * axis.size, axis.length)

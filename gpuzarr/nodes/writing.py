@@ -71,7 +71,7 @@ class Writes(Protocol):
         values: Any,
         limit: int | None,
         open_shards: OpenShards | None = None,
-        target: Target | None = None,
+        grown: ArrayMetadata | None = None,
     ) -> None: ...
 
     def renew(self, metadata: ArrayMetadata) -> None: ...
@@ -224,18 +224,21 @@ def write_values(
     values: Any,
     limit: int | None,
     open_shards: OpenShards | None = None,
-    target: Target | None = None,
+    grown: ArrayMetadata | None = None,
 ) -> None:
     """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer.
 
-    `target`: None for the array as it is known.
+    `grown`: metadata of the array, where it has just been made longer, as others may be making it at the same time.
     """
     from gpuzarr.write import write
     from gpuzarr.write.report import WriteReport
 
     trace, begin = Trace(), time.perf_counter()
     try:
-        write(target or _target(self), elements, values, self.device, limit, trace, open_shards)
+        target = _target(self)
+        if grown is not None:
+            target = replace(target, array_layout=layout(grown, self.path), grows=True)
+        write(target, elements, values, self.device, limit, trace, open_shards)
     except MemoryError as error:
         raise no_memory(self, error) from error
     finally:
@@ -289,6 +292,8 @@ def resize(self: Writes, shape: int | Iterable[int]) -> None:
 def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
     """Make the array longer by `data`. Processes that append at the same time all get a place.
 
+    If the data cannot be written, the array is as long as before, and has the old values.
+
     Parameters
     ----------
     data
@@ -303,10 +308,14 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
 
     Raises
     ------
+    ArgumentError
+        The array has no such axis.
     ReadOnlyError
         The array was opened for reading only.
     ValueKindError
-        The shape of the data does not fit.
+        The shape of the data does not fit, or the array cannot hold its elements.
+    MetadataError
+        The array would be too long.
 
     Examples
     --------
@@ -314,19 +323,10 @@ def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:
     >>> a.append([[3, 4], [5, 6]])
     (3, 2)
     """
-    from gpuzarr.nodes.resize import appended, change_shape
+    from gpuzarr.nodes.append import append as appended
 
     self.check_writable()
-    data = data if hasattr(data, "shape") else np.asarray(data, self.dtype)
-    grow, place = appended(self.shape, tuple(data.shape), axis)
-    made = change_shape(self.store, self.path, self.metadata, grow)
-    if any(new > old for new, old in zip(made.shape, self.shape, strict=True)):  # else another thread made it longer
-        self.renew(made)
-    elements = select.basic(place(made.shape), made.shape)
-    target = replace(_target(self), array_layout=layout(made, self.path), grows=True)
-    with self.device.on():
-        self.write_values(elements, _to_write(self, data, elements.shape), self.options.memory_limit, target=target)
-    return made.shape
+    return appended(self, data, axis)
 
 
 def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, ...]]:
@@ -348,7 +348,7 @@ def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, 
 
     Raises
     ------
-    ValueError
+    ArgumentError
         There is no such worker.
 
     Examples
@@ -357,6 +357,6 @@ def shard_slices(self: Writes, rank: int, world_size: int) -> list[tuple[slice, 
     >>> a.shard_slices(rank=0, world_size=2)
     [(slice(0, 2, None), slice(0, 6, None))]
     """
-    from gpuzarr.nodes.resize import regions
+    from gpuzarr.nodes.regions import regions
 
     return regions(self.layout, self.shape, rank, world_size)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.on_gpu import fits_gpu
+from gpuzarr.indexing.counts import sample, touched
 from gpuzarr.indexing.flip import ascending, descending
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
@@ -32,7 +33,8 @@ class Explanation:
     chunks, decoded_bytes
         The number of chunks that the selection touches, and the bytes of all of them, decoded.
     batches, prefetch_depth
-        The number of batches, and how many are loaded while one is decoded.
+        The number of batches, and how many are loaded while one is decoded. Where there are very
+        many chunks the number of batches is an estimate.
     memory_limit, planned_bytes
         Bytes beyond the result: the limit, and the most that the read is expected to hold. (A chunk that needs more
         than the limit is read alone.)
@@ -102,17 +104,23 @@ def on_gpu(layout: Layout, host_steps: tuple[int, str | None]) -> tuple[str, str
 def explain(source: Source, selection: Outer | Points, device: Device, options: Options) -> Explanation:
     """What `read` would do. No chunk is read, at most indexes of shards and the sizes of some files."""
     is_flipped = isinstance(selection, Outer) and any(map(descending, selection.axes))
-    plan = strategy.choose(source, ascending(selection), not is_flipped, device, options)
-    itemsize = source.layout.spec.dtype.itemsize
+    layout, whole = source.layout, ascending(selection)
+    part = sample(whole, layout.axes, layout.shard_chunks(device))
+    plan = strategy.choose(source, whole if part is None else part, not is_flipped, device, options)
+    chunks, batches, elements = plan.chunks, plan.count, plan.decoded_elements
+    if part is not None:
+        found = touched(cast(Outer, whole), layout.axes)
+        chunks, elements, batches = found.chunks, found.elements, -(-batches * found.chunks // chunks)
+    itemsize = layout.spec.dtype.itemsize
     verdict, why = gpu_decode(source.layout, plan.chain)
     return Explanation(
         device=device.name,
         result_shape=selection.shape,
         work=plan.kind,
-        chunks=plan.chunks,
-        batches=plan.count,
+        chunks=chunks,
+        batches=batches,
         prefetch_depth=plan.overlap.prefetch_depth,
-        decoded_bytes=plan.decoded_elements * itemsize,
+        decoded_bytes=elements * itemsize,
         result_bytes=prod(selection.shape) * itemsize,
         memory_limit=plan.limit,
         planned_bytes=plan.planned_bytes(device),

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from gpuzarr.batch import ALIGNMENT
+from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.overlap import Overlap
+from gpuzarr.errors import ArgumentError
 
 TABLE_BYTES = 1 << 10  # of a chunk's rows in tables, on the device and pinned
 FIXED_BYTES = 128 << 10  # of a batch: the guard behind nvCOMP's scratch, flags, the smallest table
@@ -26,17 +29,17 @@ _UNITS = {"": 1, "b": 1} | {
 
 
 def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
-    """Parse a number of bytes: an int, or a str as "256MiB". ValueError, with the argument's name, if it is none.
+    """Parse a number of bytes: an int, or a str as "256MiB". ArgumentError, with the argument's name, if it is none.
 
     >>> parse_bytes("256MiB")
     268435456
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value) if isinstance(value, str) else None
     if found and found[2].lower() in _UNITS:
-        value = int(float(found[1]) * _UNITS[found[2].lower()])
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a number of bytes, or as '256MiB', not {value!r}")
-    return value
+        value = int(min(float(found[1]) * _UNITS[found[2].lower()], INT64_MAX))
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ArgumentError(f"{name} must be a number of bytes, or as '256MiB', not {shown(value)}")
+    return min(int(value), INT64_MAX)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from gpuzarr.checks import one_of
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 from gpuzarr.indexing import region
+from gpuzarr.indexing.counts import check_plannable
 from gpuzarr.indexing.grid import Part, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.region import Chunk, Run
@@ -50,14 +52,12 @@ class Options:
     io: Literal["auto", "gds", "posix"] = "auto"
 
     def changed(self, **options: Any) -> Options:
-        """With those of `options` that are not None. ValueError for a value that means nothing."""
+        """With those of `options` that are not None. ArgumentError for a value that means nothing."""
         given = {name: value for name, value in options.items() if value is not None}
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
-        if (validate := given.get("validate", "auto")) not in ("auto", "host"):
-            raise ValueError(f"validate is 'auto' or 'host', not {validate!r}")
-        if (io := given.get("io", "auto")) not in ("auto", "gds", "posix"):
-            raise ValueError(f"io is 'auto', 'gds' or 'posix', not {io!r}")
+        one_of(given.get("validate", "auto"), "validate", "auto", "host")
+        one_of(given.get("io", "auto"), "io", "auto", "gds", "posix")
         return replace(self, **given)
 
 
@@ -107,7 +107,7 @@ Plan = ChunkPlan | BatchPlan
 def choose(source: Source, selection: Outer | Points, contiguous: bool, device: Device, options: Options) -> Plan:
     """Plan the read of a selection with ascending ranges. `contiguous`: whether the result is.
 
-    DeviceError where GPUDirect Storage was asked for and cannot be.
+    DeviceError where GPUDirect Storage was asked for and cannot be; NoMemoryError where the plan itself is too large.
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
     if not device.gpu and (planned := _chunk_by_chunk(source.layout, selection, device, limit)):
@@ -120,8 +120,9 @@ def choose(source: Source, selection: Outer | Points, contiguous: bool, device: 
         why = "validate='host' was asked for" if options.validate == "host" else None
         sizes = estimate.sizes(source.locator, source.store)
         planner = replace(planner, all_on_host=why, sizes=sizes, extents=extents)
-    layout = source.layout
-    batches = planner.plan(list(parts(selection, layout.axes, layout.shard_chunks(device))))
+    layout, shard_chunks = source.layout, source.layout.shard_chunks(device)
+    check_plannable(selection, layout.axes, shard_chunks)
+    batches = planner.plan(list(parts(selection, layout.axes, shard_chunks)))
     chains = [budget.chain for budget in batches.budgets.values()]
     gds, io = _transport(source.store, device, chains, options)
     return replace(batches, gds=gds, io=io)
@@ -136,7 +137,8 @@ def _chunk_by_chunk(layout: Layout, selection: Outer | Points, device: Device, l
     if is_region := found is not None:
         chunks = region.count(found)
     else:
-        found = list(parts(selection, layout.axes, (0,) * len(layout.axes)))
+        check_plannable(selection, layout.axes, shard_chunks := (0,) * len(layout.axes))
+        found = list(parts(selection, layout.axes, shard_chunks))
         chunks = sum(map(len, found))
     is_small = chunks <= MAX_REGION_CHUNKS and chunks * nbytes <= MAX_REGION_BYTES
     if not chunks or not (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):

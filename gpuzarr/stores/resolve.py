@@ -21,7 +21,7 @@ def store(thing: Any, storage_options: Any = None) -> Store:
 
     StoreKindError for anything else, and for `storage_options`, which only remote stores have.
     """
-    if storage_options:
+    if storage_options is not None and not (isinstance(storage_options, dict) and not storage_options):
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
     thing = _of_zarr(thing)
     if isinstance(thing, Mapping):

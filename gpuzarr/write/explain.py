@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.counts import sample, touched
 from gpuzarr.indexing.flip import ascending
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read.explain import on_gpu, phrases
 from gpuzarr.write import strategy
+from gpuzarr.write.plan import Plan
 from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Target
 
@@ -30,7 +32,8 @@ class WriteExplanation:
     chunks, gathered_bytes
         The number of chunks that the selection touches, and the bytes of all of them before encoding.
     batches, write_behind_depth
-        The number of batches, and how many are copied to the host and stored while one is encoded.
+        The number of batches, and how many are copied to the host and stored while one is encoded. Where
+        there are very many chunks the number of batches is an estimate.
     whole_objects, partial_objects, locks
         The number of objects written without reading anything; of objects that are read, changed and written; and of
         the locks held for these, one after another.
@@ -93,8 +96,11 @@ def explain_write(
     target: Target, selection: Outer | Points, device: Device, limit: int | None = None
 ) -> WriteExplanation:
     """Explain the plan that `write` would follow. Nothing is read or written."""
-    plan = strategy.plan(target, ascending(selection), device, limit)
-    itemsize = target.layout.spec.dtype.itemsize
+    layout, whole = target.layout, ascending(selection)
+    part = sample(whole, layout.axes, target.together)
+    plan = strategy.plan(target, whole if part is None else part, device, limit)
+    size = _sizes(plan) if part is None else _sizes_of_all(plan, target, cast(Outer, whole))
+    itemsize = layout.spec.dtype.itemsize
     planned = [(len(batch), batch.budget) for batch in plan.batches if batch.budget]
     verdict, why = on_gpu(target.layout, plan.chain.host_steps_to_encode)
     return WriteExplanation(
@@ -102,17 +108,38 @@ def explain_write(
         value_shape=selection.shape,
         value_bytes=prod(selection.shape) * itemsize,
         work=plan.kind,
-        chunks=plan.chunks,
-        batches=plan.count,
+        chunks=size.chunks,
+        batches=size.batches,
         write_behind_depth=plan.write_behind_depth,
-        gathered_bytes=plan.gathered_elements * itemsize,
-        whole_objects=plan.whole_objects,
-        partial_objects=plan.partial_objects,
-        locks=plan.locks,
-        bus_bytes=sum(chunks * budget.cost.sent for chunks, budget in planned),
+        gathered_bytes=size.elements * itemsize,
+        whole_objects=size.whole,
+        partial_objects=size.partial,
+        locks=size.partial if target.safe else 0,
+        bus_bytes=size.chunks * sum(chunks * budget.cost.sent for chunks, budget in planned) // max(plan.chunks, 1),
         memory_limit=plan.limit if device.gpu else None,
         planned_bytes=max((budget.held(chunks) for chunks, budget in planned), default=0) if device.gpu else None,
         codecs=places(plan.chain, device),
         gpu_encode=verdict,
         because=why,
     )
+
+
+class _Sizes(NamedTuple):
+    """The numbers of chunks, of their elements, of batches, and of objects that are covered whole and in part."""
+
+    chunks: int
+    elements: int
+    batches: int
+    whole: int
+    partial: int
+
+
+def _sizes(plan: Plan) -> _Sizes:
+    return _Sizes(plan.chunks, plan.gathered_elements, plan.count, plan.whole_objects, plan.partial_objects)
+
+
+def _sizes_of_all(plan: Plan, target: Target, selection: Outer) -> _Sizes:
+    """The sizes of a selection of which the plan is a sample."""
+    chunks, objects = touched(selection, target.layout.axes), touched(selection, target.layout.outer.axes)
+    batches = -(-plan.count * chunks.chunks // plan.chunks)
+    return _Sizes(chunks.chunks, chunks.elements, batches, objects.covered, objects.chunks - objects.covered)

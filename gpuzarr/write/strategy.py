@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.counts import check_plannable, check_writable
 from gpuzarr.indexing.grid import Part, distinct, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
@@ -27,11 +28,16 @@ from gpuzarr.write.thresholds import MAX_LOCKED_CHUNKS, MAX_LOCKED_SHARDS, MAX_O
 def plan(
     target: Target, selection: Outer | Points, device: Device, limit: int | None = None, keeps_open: bool = False
 ) -> Plan:
-    """Plan the write of a selection with ascending ranges. `keeps_open`: whether shards may stay open after it."""
+    """Plan the write of a selection with ascending ranges. `keeps_open`: whether shards may stay open after it.
+
+    NoMemoryError where the plan itself is too large.
+    """
     layout = target.layout
     if limit is None:
         limit = device.write_limit if device.gpu else device.memory_limit
-    together = layout.per_object if layout.levels else (0,) * len(layout.axes)
+    together = target.together
+    check_plannable(selection, layout.axes, together)
+    check_writable(selection, layout.axes)
     found = list(parts(selection, layout.axes, together))
     axes = filled(layout) if target.grows else layout.axes
     planner = Planner(layout, axes, device, BatchPlanner(layout, device, limit))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import flag, options, shown
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import CHUNK_FAULTS
+from gpuzarr.errors import CHUNK_FAULTS, ArgumentError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.read.fetch import ArraySource
@@ -35,13 +35,14 @@ class Writable:
     @classmethod
     def of(cls, config: Any) -> Writable:
         """Read a `config`: a dict, or zarr-python's ArrayConfig. What that says of reading is left out."""
-        given = dict(config.to_dict() if hasattr(config, "to_dict") else config or {})
+        found = config.to_dict() if hasattr(config, "to_dict") else config
+        given = options({} if found is None else found, "config")
         given = {name: value for name, value in given.items() if name not in READ_OPTIONS}
         if given.pop("read_missing_chunks", True) is not True:
-            raise ValueError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
+            raise ArgumentError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
         if unknown := sorted(given.keys() - {"write_empty_chunks", "safe"}):
-            raise ValueError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
-        return cls(**given)
+            raise ArgumentError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
+        return cls(**{name: flag(value, f"config: {name}") for name, value in given.items()})
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Target:
     def layout(self) -> Layout:
         """Objects, inner chunks and codecs as they are written: shards within shards are a codec."""
         return self.array_layout if len(self.array_layout.levels) < 2 else self.array_layout.outer
+
+    @property
+    def together(self) -> tuple[int, ...]:
+        """Chunks of a shard along each axis; 0 where there are no shards."""
+        return self.layout.per_object if self.layout.levels else (0,) * len(self.layout.axes)
 
     def source(self) -> ArraySource:
         """The same array to be read, with no shard index known yet."""

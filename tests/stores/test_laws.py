@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpuzarr.stores.local.objects import MAX_OPEN_FILES, PERMITS
+from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
@@ -45,15 +45,14 @@ READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
 
 
 @pytest.fixture
-def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewStore]:
+def new(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewStore]:
     """Make a store, and see that it leaves no file open."""
     name = request.param
     if name == "local, a file at a time":
-        PERMITS.value.free = 0
-    permits, before = PERMITS.value.free, open_files()
+        monkeypatch.setattr(permits, "allowed", lambda: 0)
+    free, before = permits.PERMITS.value.free, open_files()
     yield lambda contents: (STORES | READ_ONLY)[name](tmp_path, contents)
-    assert open_files() == before and PERMITS.value.free == permits
-    PERMITS.value.free = MAX_OPEN_FILES
+    assert open_files() == before and permits.PERMITS.value.free == free
 
 
 def open_files() -> list[str]:

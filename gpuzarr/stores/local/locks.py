@@ -7,13 +7,16 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from errno import ELOOP, ENOENT
 from io import FileIO
 
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PROCESS, forks_outside, in_child
-from gpuzarr.stores.local.partial_files import LOCK_SUFFIX
+from gpuzarr.stores.local.folders import FOLDER_FLAGS, LOCK_SUFFIX, unlink
 
 MAX_FORK_WAIT_SECONDS = 1.0  # for files that are being opened
+# never what a link leads to; opening a named pipe does not block, but is an error
+OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _OPEN: set[Locked] = set()
 _OPENING = threading.RLock()
 
@@ -59,14 +62,21 @@ class Locked:
             self._files.pop()[1].close()
 
     def _open(self, lock: str) -> None:
-        """Open the file of a lock: by calls of C, so that an interrupt finds it noted, and a fork by `_OPENING`."""
-        try:
-            with _OPENING:
-                self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
-        except FileNotFoundError:
-            os.makedirs(lock.rpartition("/")[0], exist_ok=True)
-            with _OPENING:
-                self._files.extend(zip((lock,), map(FileIO, (lock,), ("ab",)), strict=True))
+        """Open the file of a lock, made where it is missing; a symbolic link in its place is removed."""
+        for make_way in (_make_folder, _remove_link, _make_folder):
+            try:
+                return self._note(lock)
+            except OSError as error:
+                if error.errno not in (ENOENT, ELOOP):
+                    raise
+                make_way(lock)
+        self._note(lock)
+
+    def _note(self, lock: str) -> None:
+        """Open a file by calls of C, so that an interrupt finds it noted, and a fork by `_OPENING`."""
+        with _OPENING:
+            opened = map(FileIO, map(os.open, (lock,), (OPEN_FLAGS,), (0o666,)), ("ab",))
+            self._files.extend(zip((lock,), opened, strict=True))
 
     def give_up(self) -> None:
         """Close the files in a forked child: the locks are its parent's, and not freed by that."""
@@ -112,6 +122,21 @@ def _unlock(file: FileIO) -> None:
     with suppress(ValueError):  # a fork closed it just now
         fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do: a child forked meanwhile has the file open too
     file.close()
+
+
+def _make_folder(lock: str) -> None:
+    os.makedirs(lock.rpartition("/")[0], exist_ok=True)
+
+
+def _remove_link(lock: str) -> None:
+    """Remove a link, under the lock of its folder: it may be removed, and the lock made, by another process."""
+    folder = os.open(lock.rpartition("/")[0], FOLDER_FLAGS)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if os.path.islink(lock):
+            unlink(lock.rpartition("/")[2], folder)
+    finally:
+        os.close(folder)
 
 
 def _is_at(file: FileIO, path: str) -> bool:

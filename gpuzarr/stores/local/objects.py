@@ -8,7 +8,6 @@ read costs little more than its system calls.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, repeat
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError, as_store_error
-from gpuzarr.interrupts import BOTTOM, release_all, within
-from gpuzarr.per_process import PerProcess
+from gpuzarr.interrupts import BOTTOM, ensured, release_all
 from gpuzarr.stores.local import gds
+from gpuzarr.stores.local.folders import MISSING_ERRORS
+from gpuzarr.stores.local.permits import FEW_FILES, PERMITS, patiently
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
 
@@ -28,44 +28,17 @@ if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a named pipe must not block
-MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
-MAX_OPEN_FILES = 256  # held by all reads of the process together
 NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
 Row = tuple[int, int, int, int]  # a read: number of the object, start in the target, offset in the file, bytes
-
-
-class Permits:
-    """Permits to hold files open. Taking them never waits."""
-
-    def __init__(self, number: int = MAX_OPEN_FILES) -> None:
-        self.free, self._held, self._lock = number, dict[Any, int](), threading.Lock()
-
-    def take(self, holder: Any, n: int) -> bool:
-        """Give `n` permits to a holder, which has none, if so many are free. Return True if they were."""
-        with self._lock:
-            if enough := n <= self.free:  # nothing is called from here on, so no interrupt comes
-                self.free -= n
-                self._held[holder] = n
-        return enough
-
-    def give(self, holder: Any) -> None:
-        """Give all permits of a holder back. It may have none."""
-        with self._lock:
-            if holder in self._held:  # as above
-                self.free += self._held[holder]
-                del self._held[holder]
-
-
-PERMITS = PerProcess(Permits)
+Numbers = list[int] | dict[int, int]  # of files, or of bytes, by the numbers of the objects
 
 
 class LocalObjects:
     """Files of some keys of a LocalStore. See `Objects` and `ReadsToDevice`."""
 
     __slots__ = (
-        "_always",
         "_files",
         "_is_outdated",
         "_lengths",
@@ -78,24 +51,30 @@ class LocalObjects:
         "keys",
     )
 
-    def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1, always: bool = False) -> None:
-        """`always`: hold the files open without permits."""
-        self.keys, self._store, self._threads, self._always = keys, store, threads, always
+    def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1) -> None:
+        self.keys, self._store, self._threads = keys, store, threads
         self._paths = [store.path(key) for key in keys]
         self._files: list[int] = []
         self._lengths: list[int] = []
         self._versions: list[Version | str] | None = None
         self._is_outdated = False
         self._opened: list[list[int]] = []  # what is to be closed, by the threads that have opened it
-        self._together = always  # all files are held open
+        self._together = False  # all files are held open
 
     def __enter__(self) -> LocalObjects:
         count = len(self._paths)
         self._files, self._lengths = [MISSING] * count, [MISSING] * count
         try:
-            if not self._always and PERMITS.value.take(self, count):
+            if PERMITS.value.take(self, count):
                 self._together = True
-            self._spread(self._open if self._together else self._look, count)
+                self._spread(self._open_together, count)
+            else:
+                self._spread(self._look, count)
+        except StoreError as error:
+            self.__exit__()
+            if not self._together or error.errno not in FEW_FILES:
+                raise
+            self._apart()
         except BaseException:
             self.__exit__()
             raise
@@ -125,7 +104,7 @@ class LocalObjects:
         target = memoryview(into.data if into.host is None else into.host)
         columns = requests.objects, into.starts, requests.offsets, requests.sizes
         rows = list(zip(*[column.tolist() for column in columns], strict=True))
-        fill = self._fill if self._together else self._fill_one_by_one
+        fill = self._fill_together if self._together else self._fill_one_by_one
         if not self._together:
             rows.sort()
         self._spread(lambda some: fill(rows[some.start : some.stop], target), len(rows))
@@ -138,7 +117,7 @@ class LocalObjects:
         for i, (number, offset, size, _, _) in enumerate(reads):
             if offset + size > self._lengths[number]:
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
-        read = self._fill if self._together else self._fill_one_by_one
+        read = self._fill_together if self._together else self._fill_one_by_one
 
         def fill(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]
@@ -153,11 +132,24 @@ class LocalObjects:
         else:
             spread(work, count, self._threads)
 
-    def _open(self, some: range) -> None:
-        """Open files and find their lengths, with two system calls for each."""
-        files, lengths, i = self._files, self._lengths, some.start
-        there: Sequence[int] = some
+    def _apart(self) -> None:
+        """Open no file but for its own reads, as no more can be opened."""
+        self._together, self._opened = False, []
+        count = len(self._paths)
+        self._files, self._lengths = [MISSING] * count, [MISSING] * count
+        self._spread(self._look, count)
+
+    def _open_together(self, some: range) -> None:
         self._opened.append(opened := [BOTTOM])
+        self._open(some, self._files, self._lengths, opened)
+
+    def _open(self, some: range, files: Numbers, lengths: Numbers, opened: list[Any]) -> None:
+        """Open files and find their lengths, with two system calls for each. Missing ones are left out.
+
+        `opened` notes what is to be closed.
+        """
+        i = some.start
+        there: Sequence[int] = some
         opening = map(os.open, self._paths[i : some.stop], repeat(OPEN_FLAGS))
         try:
             try:
@@ -194,34 +186,29 @@ class LocalObjects:
             self._lengths[i] = self._store.length(self.keys[i])
 
     def _versions_now(self) -> list[Version | str]:
-        return [self._version(i) for i in range(len(self._paths))]
+        return [version_of(file) for file in (self._files if self._together else self._paths)]
 
-    def _version(self, i: int) -> Version | str:
-        try:
-            if self._together:
-                return NO_VERSION if self._files[i] == MISSING else version_of(os.fstat(self._files[i]))
-            return version_of(os.stat(self._paths[i]))
-        except (OSError, ValueError):
-            return NO_VERSION
+    def _fill_together(self, rows: Iterable[Row], into: memoryview) -> None:
+        self._fill(rows, into, self._files)
 
-    def _fill(self, rows: Iterable[Row], into: memoryview) -> None:
+    def _fill(self, rows: Iterable[Row], into: memoryview, files: Numbers) -> None:
         """Read from open files into `into`."""
         number = 0
         try:
             for number, start, offset, size in rows:
                 if size:
-                    done = os.preadv(self._files[number], (into[start : start + size],), offset)
+                    done = os.preadv(files[number], (into[start : start + size],), offset)
                     if done != size:
-                        self._fill_rest(number, into[start : start + size], offset, done)
+                        self._fill_rest(number, files[number], into[start : start + size], offset, done)
         except StoreError:
             raise
         except OSError as error:
             raise as_store_error(error, "read", self.keys[number], self._store) from error
 
-    def _fill_rest(self, number: int, into: memoryview, offset: int, done: int) -> None:
+    def _fill_rest(self, number: int, file: int, into: memoryview, offset: int, done: int) -> None:
         """Read the rest after a short read: one system call reads less than 2 GiB."""
         while done < len(into):
-            more = os.preadv(self._files[number], (into[done:],), offset + done)
+            more = os.preadv(file, (into[done:],), offset + done)
             if not more:
                 key, end = self.keys[number], offset + done
                 raise StoreError(f"{key!r} of {self._store!r} became shorter while it was read: it ends at byte {end}")
@@ -230,19 +217,29 @@ class LocalObjects:
     def _fill_one_by_one(self, rows: Iterable[Row], into: memoryview) -> None:
         """Read from files that are not held open. StoreError for one that was changed."""
         for number, some in groupby(rows, key=itemgetter(0)):
-            within(
-                LocalObjects(self._store, [self.keys[number]], always=True), partial(self._fill_as, number, some, into)
-            )
+            opened: list[Any] = [BOTTOM]
+            read = partial(self._read_one, number, list(some), into, opened)
+            ensured(partial(patiently, read), partial(release_all, opened, os.close))
 
-    def _fill_as(self, number: int, rows: Iterable[Row], into: memoryview, one: LocalObjects) -> None:
-        """Read from the file of object `number`, which is open for itself."""
-        is_same = self._versions is None or self._versions[number] == one._version(0)
-        if not is_same or one._lengths[0] != self._lengths[number]:
+    def _read_one(self, number: int, rows: Iterable[Row], into: memoryview, opened: list[Any]) -> None:
+        """Read from a file that is opened for that."""
+        files, lengths = {number: MISSING}, {number: MISSING}
+        opened[:] = [BOTTOM]
+        self._open(range(number, number + 1), files, lengths, opened)
+        is_same = self._versions is None or self._versions[number] == version_of(files[number])
+        if not is_same or lengths[number] != self._lengths[number]:
             self._is_outdated = True
             raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
-        one._fill([(0, *row[1:]) for row in rows], into)
+        self._fill(rows, into, files)
 
 
-def version_of(status: os.stat_result) -> Version:
-    """Version of a file: its inode, size and time of modification (ns)."""
+def version_of(file: int | str) -> Version | str:
+    """Version of a file that is open, or at a path: its inode, size and time of modification (ns).
+
+    NO_VERSION if there is none.
+    """
+    try:
+        status = os.stat(file)
+    except (OSError, ValueError):
+        return NO_VERSION
     return status.st_ino, status.st_size, status.st_mtime_ns

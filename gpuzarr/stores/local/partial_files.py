@@ -23,9 +23,9 @@ from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import BOTTOM, ensured, release_all
 from gpuzarr.per_process import PROCESS as THIS_PROCESS
 from gpuzarr.per_process import PerProcess, in_child
+from gpuzarr.stores.local.folders import LOCK_SUFFIX
 
 PARTIAL_SUFFIX = ".partial"
-LOCK_SUFFIX = ".lock"
 MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # older partial files of other machines are leftovers
 MAX_SEEN_FOLDERS = 1 << 16  # remembered as free of leftovers
 T = TypeVar("T")
@@ -166,30 +166,6 @@ def remove(paths: Sequence[str]) -> None:
             os.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
-
-
-def remove_tree(path: str) -> None:
-    """Remove a folder and everything in it, or a file. Locks stay, because they are in use."""
-    try:
-        with os.scandir(path) as entries:
-            found = list(entries)
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        return remove([path])
-    for entry in found:
-        if entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            remove_tree(entry.path)
-        else:
-            remove([entry.path])
-    try:
-        os.rmdir(path)
-    except OSError:
-        if os.path.isdir(path) and not os.listdir(path):
-            raise
-    _seen.discard(path)
 
 
 def sync_folder(folder: str) -> None:

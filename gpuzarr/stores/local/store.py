@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from stat import S_ISREG
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.checks import MAX_DOCUMENT_BYTES
-from gpuzarr.errors import NoMemoryError, StoreError, as_store_error
+from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
+from gpuzarr.errors import LinkedError, NoMemoryError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.stores.local import gds, locks
+from gpuzarr.stores.local import folders, gds, locks
 from gpuzarr.stores.local import partial_files as files
-from gpuzarr.stores.local.objects import MISSING_ERRORS, LocalObjects
+from gpuzarr.stores.local.folders import MISSING_ERRORS
+from gpuzarr.stores.local.objects import LocalObjects
 from gpuzarr.stores.ranges import MISSING
 
 
@@ -25,8 +27,11 @@ from gpuzarr.stores.ranges import MISSING
 class LocalStore:
     """A folder of files as a store; keys are paths below it. Opening a path uses one with the defaults below.
 
-    Keys that would leave the folder are refused; symbolic links are followed. A file is written beside its place and
-    then renamed, so a process that is killed leaves the old file or the new one.
+    Keys that would leave the folder are refused. Symbolic links below it are followed to read, and never to change
+    anything: a link that is deleted or replaced goes itself, and what would be written or deleted behind one is a
+    StoreError. So an array that is linked into a store is written by its own path. (The folder itself may be a link.)
+
+    A file is written beside its place and then renamed, so a process that is killed leaves the old file or the new one.
 
     Parameters
     ----------
@@ -52,7 +57,10 @@ class LocalStore:
     fsync: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", os.path.abspath(os.fspath(self.root)))
+        root = os.fspath(self.root) if isinstance(self.root, os.PathLike) else self.root
+        if not isinstance(root, str):
+            raise StoreKindError(f"the folder of a store is a path (str or pathlib.Path), not {shown(root)}")
+        object.__setattr__(self, "root", os.path.abspath(root))
 
     def __repr__(self) -> str:
         return f"LocalStore({self.root!r})"
@@ -62,7 +70,7 @@ class LocalStore:
         return True
 
     def get(self, key: str) -> bytes | None:
-        return within(LocalObjects(self, [key], always=True), partial(_document, self, key))
+        return within(self.open([key]), partial(_document, self, key))
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
@@ -71,8 +79,9 @@ class LocalStore:
         return gds.why_not(self.root)
 
     def names(self, prefix: str) -> list[str]:
+        path = self.path(prefix)
         try:
-            return sorted(name for name in os.listdir(self.path(prefix)) if not files.hidden(name))
+            return sorted(name for name in os.listdir(path) if not files.hidden(name))
         except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
@@ -87,18 +96,22 @@ class LocalStore:
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key):
-            files.write(self.path(key), data, self.fsync)
+            files.write(self._own(key), data, self.fsync)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        for i, key in enumerate(keys):
-            self.set(key, encoded.on_host(i))
+        for _, some in groupby(enumerate(keys), key=lambda item: item[1].rpartition("/")[0]):
+            is_checked = False
+            for i, key in some:
+                with self._writing(key):
+                    files.write(self.path(key) if is_checked else self._own(key), encoded.on_host(i), self.fsync)
+                is_checked = True
 
     def overwrite(self, key: str, data: Any) -> None:
         """See `Overwrites`. A lock is a file, which takes as long as a small object: it is only looked for."""
-        path = self.path(key)
         with self._writing(key):
+            path = self._own(key)
             if data is None:
-                files.remove([path])
+                self.delete([key])
                 alone = not os.path.lexists(locks.lock_of(path)) and not os.path.lexists(path)
             else:
                 alone = files.put(files.PartialFile(path), data, self._is_alone)
@@ -115,19 +128,29 @@ class LocalStore:
         return not os.path.lexists(locks.lock_of(file.path)) and file.is_in_place()
 
     def create(self, key: str) -> LocalSink:
-        return LocalSink(self, key, files.PartialFile(self.path(key)))
+        with self._writing(key):
+            return LocalSink(self, key, files.PartialFile(self._own(key)))
 
     def delete(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            with self._writing(key):
-                files.remove([self.path(key)])
+        for parts, some in groupby(filter(self._is_there, keys), key=lambda key: _parts(key.rpartition("/")[0])):
+            here = list(some)
+            with self._writing(here[0]), suppress(*MISSING_ERRORS), folders.opened(self.root, parts) as folder:
+                for key in here:
+                    with self._writing(key):
+                        folders.unlink(key.rpartition("/")[2], folder)
 
     def delete_prefix(self, prefix: str) -> None:
-        with self._writing(prefix):
-            files.remove_tree(self.path(prefix).rstrip("/"))
+        with self._writing(prefix), suppress(*MISSING_ERRORS):
+            if prefix:
+                self._own(prefix)
+            folders.remove_tree(self.root, _parts(prefix))
 
     def locked(self, keys: Sequence[str]) -> locks.Locked:
-        return locks.Locked(list(map(self.path, keys)), self._writing(keys[0] if keys else ""))
+        paths = []
+        for key in keys:
+            with self._writing(key):
+                paths.append(self._own(key))
+        return locks.Locked(paths, self._writing(keys[0] if keys else ""))
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:
@@ -136,13 +159,33 @@ class LocalStore:
             yield
         except StoreError:
             raise
+        except folders.LinkFound as error:
+            raise LinkedError(f"cannot write {key!r} of {self!r}: {error.strerror}") from error
         except (OSError, ValueError) as error:
             raise as_store_error(error, "write", key, self) from error
 
+    def _own(self, key: str) -> str:
+        """Path of a file that is to be changed. StoreError if it has no name; LinkFound if it lies behind a link."""
+        path, parts = self.path(key), key.split("/")
+        if "" in parts or "." in parts:
+            raise StoreError(f"{key!r} is not the key of an object of {self!r}")
+        folders.check_unlinked(self.root, parts[:-1])
+        return path
+
+    def _is_there(self, key: str) -> bool:
+        """Return True if there is something at a key, also a link that leads nowhere."""
+        with self._writing(key):
+            try:
+                os.lstat(self.path(key))
+            except MISSING_ERRORS:
+                return False
+            return True
+
     def length(self, key: str) -> int:
         """Bytes of an object, MISSING if there is none. StoreError for a folder."""
+        path = self.path(key)
         try:
-            status = os.stat(self.path(key))
+            status = os.stat(path)
         except MISSING_ERRORS:
             return MISSING
         except (OSError, ValueError) as error:
@@ -153,9 +196,15 @@ class LocalStore:
 
     def path(self, key: str) -> str:
         """Path of the file for a key. StoreError for a key that leads out of the folder."""
-        if key[:1] == "/" or (".." in key and ".." in key.split("/")):
+        if not isinstance(key, str):
+            raise StoreError(f"a key of {self!r} is text, not {shown(key)}")
+        if key[:1] == "/" or "//" in key or (".." in key and ".." in key.split("/")):
             raise StoreError(f"the key {key!r} leads out of {self!r}")
         return f"{self.root}/{key}"
+
+
+def _parts(key: str) -> folders.Parts:
+    return tuple(key.split("/")) if key else ()
 
 
 def _document(store: LocalStore, key: str, objects: LocalObjects) -> bytes | None:

@@ -1,0 +1,122 @@
+"""Folders below the root of a store, reached without following symbolic links: so nothing outside of it is changed.
+
+What is deleted is reached from the root folder by folder, each opened by its name in the one before (`dir_fd`), so that
+nobody can put a link in the way meanwhile. At most three folders are open at once, however deep they lie. The root
+itself may be a link, or lie behind some.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from errno import EEXIST, ELOOP, ENOTEMPTY
+from stat import S_ISLNK
+
+LOCK_SUFFIX = ".lock"
+MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+Parts = tuple[str, ...]  # names of folders one in the other, and of what lies in the last
+
+
+class LinkFound(OSError):
+    """A symbolic link lies on the way to what shall be changed. `parts`: the names from the root up to the link."""
+
+    def __init__(self, root: str, parts: Parts) -> None:
+        text = "is a symbolic link, and nothing behind one is changed: open what it leads to by its own path"
+        super().__init__(ELOOP, f"{'/'.join((root, *parts))!r} {text}")
+        self.parts = parts
+
+
+def check_unlinked(root: str, parts: Sequence[str]) -> None:
+    """LinkFound if one of the folders `parts`, each in the one before, is a link. They may be missing."""
+    path = root
+    for i, part in enumerate(parts):
+        path = f"{path}/{part}"
+        try:
+            mode = os.lstat(path).st_mode
+        except MISSING_ERRORS:
+            return
+        if S_ISLNK(mode):
+            raise LinkFound(root, tuple(parts[: i + 1]))
+
+
+@contextmanager
+def opened(root: str, parts: Parts) -> Iterator[int]:
+    """Context with the descriptor of a folder below the root. FileNotFoundError, NotADirectoryError, LinkFound."""
+    folder = os.open(root, FOLDER_FLAGS)
+    try:
+        for i, part in enumerate(parts):
+            try:
+                inner = os.open(part, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+            except OSError as error:
+                if S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
+                    raise LinkFound(root, parts[: i + 1]) from error
+                raise
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def remove_tree(root: str, parts: Parts) -> None:
+    """Remove what lies there: a file, a link, a folder with everything in it; without `parts` all that is in the root.
+
+    Links are removed, and not followed. Locks stay, and the folders that they are in, because they are in use.
+    """
+    waiting = [(parts, False)]
+    while waiting:
+        folder, is_cleared = waiting.pop()
+        if is_cleared:
+            _remove_folder(root, folder)
+        else:
+            waiting.append((folder, True))
+            waiting += [((*folder, name), False) for name in _cleared(root, folder)]
+
+
+def unlink(name: str, folder: int) -> None:
+    """Remove a file or a link in an open folder. A missing one is no error."""
+    with suppress(*MISSING_ERRORS):
+        os.unlink(name, dir_fd=folder)
+
+
+def _cleared(root: str, parts: Parts) -> list[str]:
+    """Remove what is in a folder, but for folders, whose names are returned; or what is no folder."""
+    try:
+        with opened(root, parts) as folder:
+            return _without_files(folder)
+    except FileNotFoundError:
+        return []
+    except (NotADirectoryError, LinkFound) as error:
+        if isinstance(error, LinkFound) and error.parts != parts:
+            raise
+    with suppress(*MISSING_ERRORS), opened(root, parts[:-1]) as folder:
+        unlink(parts[-1], folder)
+    return []
+
+
+def _without_files(folder: int) -> list[str]:
+    """Remove what is in an open folder, but for locks and folders. Return the names of these folders."""
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    folders = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+    for entry in found:
+        is_lock = entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX)
+        if not entry.is_dir(follow_symlinks=False) and not (is_lock and entry.is_file(follow_symlinks=False)):
+            unlink(entry.name, folder)
+    return folders
+
+
+def _remove_folder(root: str, parts: Parts) -> None:
+    """Remove a folder, unless something is in it. The root stays."""
+    if not parts:
+        return
+    try:
+        with opened(root, parts[:-1]) as folder:
+            os.rmdir(parts[-1], dir_fd=folder)
+    except MISSING_ERRORS:
+        return
+    except OSError as error:
+        if error.errno not in (EEXIST, ENOTEMPTY):
+            raise
