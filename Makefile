@@ -12,10 +12,11 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help test quick lint demo bench bench-gpu prove-gpu calibrate clean
+.PHONY: help test attack quick lint demo bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
+	@echo "make attack  hostile arguments and documents for minutes, with counts of inputs and failures (ROUNDS=50)"
 	@echo "make quick   the main laws in under a minute: architecture, README, metadata, stores, codecs, reads, writes"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
@@ -37,6 +38,12 @@ DEMO := $(VENV)/.demo$(if $(CUDA),$(comma)$(CUDA)).stamp
 
 test: $(VENV)/.test.stamp
 	$(BIN)/python -m pytest -q $(ARGS)
+
+ATTACKS = tests/api/test_typed_errors.py tests/metadata/test_attack.py
+ROUNDS ?= 50
+
+attack: $(VENV)/.test.stamp
+	GPUZARR_ATTACK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -s $(ATTACKS) $(ARGS)
 
 # Matrices on the CPU and on the emulated GPU; properties are tried on fewer examples.
 QUICK := test_*.py metadata stores/test_laws.py codecs/test_laws.py $(addprefix read/test_,values.py damage.py) \

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import mapping, shown
+from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
-from gpuzarr.metadata import ArrayMetadata, Node, load_json
+from gpuzarr.metadata import ArrayMetadata, Node, load_json, v3
 from gpuzarr.stores.contract import Store
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
@@ -77,9 +77,9 @@ def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Docum
     kind = "array" if isinstance(node, ArrayMetadata) else "group"
 
     def edit_member(document: Document) -> None:
-        if (found := document.get("node_type")) != kind:
-            raise MetadataError(f"{place(store, path, 'zarr.json')}: node_type is {shown(found)} now, not {kind!r}")
-        edit(mapping(document.setdefault("attributes", {}), f"attributes of {place(store, path, 'zarr.json')}"))
+        parse = v3.parse_array if kind == "array" else v3.parse_group
+        parse(document, place(store, path, "zarr.json"))
+        edit(document.setdefault("attributes", {}))
 
     if node.zarr_format == 2:
         if read(store, path, name := f".z{kind}") is None:

@@ -117,27 +117,34 @@ def remove(paths: Sequence[str]) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder and everything in it, or a file. Locks stay, because they are in use."""
-    try:
-        with os.scandir(path) as entries:
-            found = list(entries)
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        return remove([path])
-    for entry in found:
-        if entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX):
+    """Remove a folder and everything in it, however deep, or a file. Locks stay, because they are in use."""
+    waiting, folders = [path], []
+    while waiting:
+        try:
+            with os.scandir(folder := waiting.pop()) as entries:
+                found = list(entries)
+        except FileNotFoundError:
             continue
-        if entry.is_dir(follow_symlinks=False):
-            remove_tree(entry.path)
-        else:
-            remove([entry.path])
+        except NotADirectoryError:
+            remove([folder])
+            continue
+        folders.append(folder)
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            elif not (entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX)):
+                remove([entry.path])
+    for folder in reversed(folders):  # those within before those around them
+        _remove_empty(folder)
+
+
+def _remove_empty(folder: str) -> None:
     try:
-        os.rmdir(path)
+        os.rmdir(folder)
     except OSError:
-        if os.path.isdir(path) and not os.listdir(path):
+        if os.path.isdir(folder) and not os.listdir(folder):
             raise
-    _seen.discard(path)
+    _seen.discard(folder)
 
 
 def sync_folder(folder: str) -> None:
