@@ -54,6 +54,7 @@ def test_a_path_too_long_for_a_folder_is_refused(tmp_path):
         gpuzarr.create_group(str(tmp_path), path="/".join(["a"] * 3000))
     with pytest.raises(gpuzarr.StoreError):
         gpuzarr.open(str(tmp_path), "b" * 300)
+    assert gpuzarr.open_group(str(tmp_path), mode="w").keys() == []  # too deep for those who clean up
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
