@@ -156,3 +156,12 @@ def test_an_array_that_was_deleted_has_no_attributes():
     with pytest.raises(gpuzarr.NotFoundError):
         a.attrs["k"] = 1
     assert not any(key.startswith("a/") for key in store)
+
+
+def test_a_document_that_is_nested_deeply_grows_no_faster_than_what_is_in_it():
+    deep = [nasty.deep(300)] * 200
+    store = {}
+    a = gpuzarr.create_array(store, shape=2, dtype="i4", attributes={"deep": deep})
+    assert len(store["zarr.json"]) < 5 * len(json.dumps(deep))
+    a.attrs["k"] = 1
+    assert gpuzarr.open(store).attrs["deep"] == deep
