@@ -97,10 +97,6 @@ class Unmeasured:
     sizes: Any
     most: int
 
-    def addresses(self, device: Any) -> Any:
-        """The address of each chunk, a uint64 array of the device."""
-        return self.starts + np.uint64(device.address(self.data))
-
     def measuring(self, device: Any) -> Callable[[], EncodedBatch | None]:
         """Launch the copy of the sizes to the host, behind all that is launched so far.
 

@@ -1,6 +1,6 @@
 // Do as place.cu for chunks whose byte or bit shuffle is still to be undone: planes are read from the frame or from
-// decoded streams, and their elements are written straight to their place. There is one kernel for each width of an
-// element.
+// decoded streams, and their elements are written straight to their place. Compiled for one width of an element at a
+// time (-D ELEMENT_BYTES=...), because that takes a second.
 //
 // A chunk is cut into blocks (the last may be shorter) of whole elements, each shuffled by itself. Byte j of the
 // elements of a block is its plane j, at any address: bytes, or 8 planes of bits (bit_planes.cuh), which are possible
@@ -18,6 +18,22 @@
 #include "bit_planes.cuh"
 #include "place.cuh"
 #include "planes.cuh"
+
+#if ELEMENT_BYTES == 1
+typedef u8 Value;
+#elif ELEMENT_BYTES == 2
+typedef u16 Value;
+#elif ELEMENT_BYTES == 4
+typedef u32 Value;
+#elif ELEMENT_BYTES == 8
+typedef uint2 Value;
+#elif ELEMENT_BYTES == 16
+typedef uint4 Value;
+#else
+#error "ELEMENT_BYTES must be 1, 2, 4, 8 or 16"
+#endif
+#define NAMED(width) place_planes_##width
+#define NAME(width) NAMED(width)
 
 struct Cut {
     u32 block, multiplier, shift, bits;
@@ -96,12 +112,11 @@ __device__ __forceinline__ void put(const Form& f, u8* target, const Source& sou
     else box<T>(f, target, source, swap, tile);
 }
 
-template <class T>
-__device__ __forceinline__ void
-place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
+NAME(ELEMENT_BYTES)(const u64* table, const u64* forms, const u64* cuts, const u64* planes, u64 low, u64 high, u32 swap, u32 count)
 {
     __shared__ Form f;
-    __shared__ T tile[SIDE * (SIDE + 1)];
+    __shared__ Value tile[SIDE * (SIDE + 1)];
     if (blockIdx.x >= count) return;
     u64 row = count, i = blockIdx.x;
     u8* target = global<u8>(table[i]);
@@ -112,34 +127,21 @@ place_elements(const u64* table, const u64* forms, const u64* cuts, const u64* p
     __syncthreads();
     const u64* first = planes + table[4 * row + i];
     if (cut.bits) {
-        BitPlanes<sizeof(T)> chunk = {first, (u32)source, cut.block, cut.multiplier, cut.shift, cut.bits};
+        BitPlanes<ELEMENT_BYTES> chunk = {first, (u32)source, cut.block, cut.multiplier, cut.shift, cut.bits};
         bit_rows(f, target, chunk, swap);
     } else if (cut.block) {
-        if constexpr (sizeof(T) > 1) {  // single bytes are their own planes
-            Planes<T> chunk;
-            chunk.table = first, chunk.begin = (u32)source, chunk.cut = cut;
-            put<T>(f, target, chunk, swap, tile);
-        }
+#if ELEMENT_BYTES > 1  // single bytes are their own planes
+        Planes<Value> chunk;
+        chunk.table = first, chunk.begin = (u32)source, chunk.cut = cut;
+        put<Value>(f, target, chunk, swap, tile);
+#endif
     } else if (source) {
         Plain chunk;
         chunk.base = global<const u8>(source);
-        put<T>(f, target, chunk, swap, tile);
+        put<Value>(f, target, chunk, swap, tile);
     } else {
         Filler fill;
         fill.low = low, fill.high = high;
-        put<T>(f, target, fill, 1, tile);
+        put<Value>(f, target, fill, 1, tile);
     }
 }
-
-#define KERNEL(WIDTH, T)                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS, 3)                                                          \
-    place_planes_##WIDTH(const u64* table, const u64* forms, const u64* cuts, const u64* planes,                      \
-                         u64 low, u64 high, u32 swap, u32 count)                                                      \
-    {                                                                                                                 \
-        place_elements<T>(table, forms, cuts, planes, low, high, swap, count);                                        \
-    }
-KERNEL(1, u8)
-KERNEL(2, u16)
-KERNEL(4, u32)
-KERNEL(8, uint2)
-KERNEL(16, uint4)

@@ -1,5 +1,6 @@
 """A stub of CuPy over the emulator's arrays, and devices/cuda on it: its order of streams and events, without a GPU."""
 
+import ctypes
 import sys
 import threading
 import weakref
@@ -94,17 +95,21 @@ class Runtime:
     def memGetInfo(self):
         return 1 << 20, 1 << 22
 
+    def memsetAsync(self, address, byte, nbytes, stream):
+        ctypes.memset(address, byte, nbytes)
+
 
 class Module:
-    """Loads a "cubin" that is the name of a file, and finds the emulator's kernels in it."""
+    """Loads a "cubin" that is the name of a file with its width, and finds the emulator's kernels in it."""
 
     def load(self, cubin):
-        self.file = cubin.decode()
+        self.file, width = cubin.decode().split(":")
+        self.width = int(width) if width else None
 
     def get_function(self, name):
         from tests.emulator.compiled import Kernel
 
-        return Kernel(self.file, name, 0)
+        return Kernel(self.file, name, 0, self.width)
 
 
 class StubXp(Xp):
@@ -130,6 +135,7 @@ class StubXp(Xp):
         )
         self.freed = []
         pool = SimpleNamespace(free_all_blocks=lambda stream: self.freed.append(stream.name))
+        pool.free_bytes = lambda: 1 << 10
         self.get_default_memory_pool = lambda: pool
 
     @property
@@ -169,7 +175,7 @@ def stub(monkeypatch, gpu):
     cupy = ModuleType("cupy")
     cupy.__getattr__ = lambda name: getattr(xp, name)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setattr(module, "cubin", lambda file, arch: file.encode())
+    monkeypatch.setattr(module, "cubin", lambda file, arch, width: f"{file}:{width or ''}".encode())
     monkeypatch.setattr(nvcomp, "load", Library)
     monkeypatch.setattr(module.Cuda, "address", lambda self, data: data.ctypes.data)
     device = module.Cuda(0)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,42 +89,3 @@ def pinned_fetch(device: Device, nbytes: int, repeats: int) -> float:
     there = device.empty(nbytes)
     there.fill(1)
     return nbytes / wall(device, lambda: device.download_async(there)(), repeats) / 1e9
-
-
-def page_cache(path: Path, repeats: int) -> float:
-    """GB/s of reading all files below `path` into memory that is there already, with all cores."""
-    files = [file for file in path.rglob("*") if file.is_file()]
-    sizes = [file.stat().st_size for file in files]
-    rooms = [memoryview(bytearray(size)) for size in sizes]
-
-    def one(i: int) -> None:
-        with open(files[i], "rb", buffering=0) as file:
-            file.readinto(rooms[i])
-
-    return sum(sizes) / all_cores(one, len(files), repeats) / 1e9
-
-
-def page_cache_writes(path: Path, repeats: int) -> float:
-    """Seconds in which all files below `path` are written over with all cores, from memory."""
-    files = [file for file in path.rglob("*") if file.is_file()]
-    contents = [file.read_bytes() for file in files]
-
-    def one(i: int) -> None:
-        with open(files[i], "r+b", buffering=0) as file:
-            data = memoryview(contents[i])
-            while data:
-                data = data[file.write(data) :]
-
-    return all_cores(one, len(files), repeats)
-
-
-def all_cores(one: Callable[[int], None], count: int, repeats: int) -> float:
-    """Median seconds of one(0) to one(count - 1) on all cores, after a round that does not count."""
-    threads = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(threads) as pool:
-        times = []
-        for _ in range(repeats + 1):
-            before = time.perf_counter()
-            list(pool.map(one, range(count), chunksize=max(1, count // (8 * threads))))
-            times.append(time.perf_counter() - before)
-    return statistics.median(times[1:])

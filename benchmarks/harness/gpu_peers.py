@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import peers
+from benchmarks.harness import at_once, peers
 from benchmarks.harness.peers import Reader
 from benchmarks.harness.writers import writer
 from gpuzarr.devices.contract import Device
 
 
-def ours(device: Device, name: str = "") -> Reader:
+def ours(device: Device, number: int = 1, trial: bool = False) -> Reader:
+    """gpuzarr, which lets nvCOMP decode so many batches at once."""
     import gpuzarr
 
     def read(array: Any, key: Any) -> Any:
@@ -30,8 +31,13 @@ def ours(device: Device, name: str = "") -> Reader:
         device.seconds(*(device.timestamp(),) * 2)  # waits for the stream
         return values
 
-    name = name or f"gpuzarr {device.name.partition(':')[0]}"
-    return Reader(name, lambda path: gpuzarr.open_array(path, device=device), read, device.download)
+    around = partial(at_once.batches, device, number)
+    opened = partial(gpuzarr.open_array, device=device)
+    return Reader(our_name(device, number), opened, read, device.download, around, trial)
+
+
+def our_name(device: Device, number: int = 1) -> str:
+    return f"gpuzarr {device.name.partition(':')[0]}" + (f", {number} at once" if number > 1 else "")
 
 
 def copied(reader: Reader, device: Device) -> Reader:
@@ -52,6 +58,7 @@ def enable_gpu(device: Device) -> Reader | None:
     return _on_gpu("zarr enable_gpu", lambda path: str(path), device)
 
 
+ROOT = Path(__file__).parents[2]
 TRIAL = """
 import sys, tempfile, numpy, zarr
 from kvikio.zarr import GDSStore
@@ -66,10 +73,23 @@ def fails(code: str, seconds: float) -> str:
     """Why a program does not come to its end in time; "" where it does."""
     command = [sys.executable, "-c", code]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         return f"it takes more than {seconds:.0f} seconds"
     return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1] if done.returncode else ""
+
+
+@cache
+def why_not_at_once(device: str, number: int) -> str:
+    """Reason why reads may not have so many batches decoded at once, found in another process; "" where they may."""
+    return fails(f"from benchmarks.harness import at_once; at_once.trial({device!r}, {number})", 40)
+
+
+def unfit(device: Device, numbers: Sequence[int]) -> dict[str, str]:
+    """Readers with several batches at once that cannot be tried here, lest they take CUDA from all others; and why."""
+    name = device.name.partition(":")[0]
+    found = {our_name(device, number): why_not_at_once(name, number) for number in numbers if number > 1}
+    return {reader: f"tried in another process: {why}" for reader, why in found.items() if why}
 
 
 @cache
@@ -104,12 +124,14 @@ def _on_gpu(name: str, store: Callable[[Path], Any], device: Device) -> Reader:
     return Reader(name, lambda path: zarr.open_array(store(path), mode="r"), read, device.xp.asnumpy, around)
 
 
-def readers(device: Device) -> list[Reader]:
-    """Ours first; then those that can run here."""
+def readers(device: Device, numbers: Sequence[int] = (1,)) -> list[Reader]:
+    """Ours first, once for each number of batches at once, on trial but for the first; then those that can run here."""
     hosts = (peers.zarr_fused(), peers.zarrs(), peers.tensorstore())
     on_gpu = (enable_gpu(device), gds_store(device))
     found = [*on_gpu, *(copied(reader, device) for reader in (peers.gpuzarr_cpu(), *hosts) if reader is not None)]
-    return [ours(device), *(reader for reader in found if reader is not None)]
+    first, *others = numbers
+    us = [ours(device, first), *(ours(device, number, trial=True) for number in others)]
+    return [*us, *(reader for reader in found if reader is not None)]
 
 
 def writers(device: Device) -> dict[str, Callable[[Path], Callable[[Any], Any]]]:

@@ -148,11 +148,16 @@ def encoded_chunks(path: Path, layout: Layout, shape: tuple[int, ...]) -> list[b
     return [chunk for data in files for chunk in inner_chunks(data, count)]
 
 
+MISSING = 2**64 - 1  # offset and size of a chunk that is not there
 METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 
 
 def inner_chunks(data: bytes, count: int) -> Iterator[bytes]:
-    """The chunks of a shard whose index (offset and size of each, u64, then a crc32c) is at its end."""
+    """The chunks of a shard whose index (offset and size of each, u64, then a crc32c) is at its end.
+
+    Chunks beyond the end of the array are not there.
+    """
     index = struct.unpack(f"<{2 * count}Q", data[-16 * count - 4 : -4])
     for offset, size in zip(index[::2], index[1::2], strict=True):
-        yield data[offset : offset + size]
+        if offset != MISSING:
+            yield data[offset : offset + size]

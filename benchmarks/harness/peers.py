@@ -20,7 +20,8 @@ PACKAGES = (
 class Reader:
     """`open(path)` is not timed; `read(array, selection)` is, and returns when the values are there.
 
-    `host` copies a result to the host, to check it. `around()` surrounds both (a peer's configuration).
+    `host` copies a result to the host, to check it. `around()` surrounds both (a peer's configuration). `trial`: ours,
+    with what is not known to work: it may fail, as a peer may.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Reader:
     read: Callable[[Any, Any], Any]
     host: Callable[[Any], Any] = lambda values: values
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
+    trial: bool = False
 
     @property
     def ours(self) -> bool:

@@ -10,7 +10,10 @@ from typing import Any
 
 from benchmarks.harness.timing import is_finished
 
-COLOURS = ("#1b7837", "#762a83", "#2166ac", "#b2182b", "#bf812d", "#35978f", "#878787", "#d6604d")
+COLOURS = (
+    *("#1b7837", "#762a83", "#2166ac", "#b2182b", "#bf812d", "#35978f", "#878787", "#d6604d"),
+    *("#5aae61", "#9970ab", "#4393c3", "#f4a582"),
+)
 BAR, LEFT, WIDTH = 14, 260, 620  # pixels
 
 

@@ -95,11 +95,16 @@ def ceiling(row: dict[str, Any]) -> str:
 def decode(result: dict[str, Any]) -> str:
     """Codecs over sizes of chunks."""
     sizes = sorted({row["chunk"] for row in result["rows"]})
-    cells = {(r["codec"], r["chunk"]): f"{r['GB/s']:.1f} ({r['of nvCOMP']:.2f})" for r in result["rows"]}
+    cells = {(r["codec"], r["chunk"]): f"{r['GB/s']:.1f} ({part(r['of nvCOMP'])})" for r in result["rows"]}
     codecs = dict.fromkeys(row["codec"] for row in result["rows"])
     rows = [[codec, *(cells.get((codec, size), "-") for size in sizes)] for codec in codecs]
     what = "Decoding what lies on the GPU, GB/s decoded, and as a part of nvCOMP's own rate"
     return f"{what}; {where(result)}:\n\n" + table(["", *(f"{size >> 10} KiB chunks" for size in sizes)], rows)
+
+
+def part(ratio: float) -> str:
+    """A ratio; "-" where nothing was measured to compare with."""
+    return f"{ratio:.2f}" if ratio == ratio else "-"
 
 
 def kernels(result: dict[str, Any]) -> str:

@@ -12,9 +12,9 @@ import cramjam
 import numcodecs
 import numpy as np
 
+from benchmarks.harness.bare import Bare, decompression
 from benchmarks.questions.calibrate import sample
 from gpuzarr.batch import packed
-from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.nvcomp.decompress import Options
@@ -45,42 +45,30 @@ def plain(nbytes: int, kind: str = "smooth", seed: int = 0) -> bytes:
     return np.random.default_rng(seed).bytes(nbytes) if kind == "noise" else bytes(nbytes)
 
 
-def library(device: Device) -> Any:
-    """nvCOMP, or the emulator's answers."""
-    return nvcomp.load() if device.name.startswith("cuda") else device._library  # type: ignore[attr-defined]
-
-
-def stream(device: Device) -> int:
-    """The current CUDA stream."""
-    return int(device.xp.cuda.get_current_stream().ptr) if device.name.startswith("cuda") else 0
-
-
 @dataclass(frozen=True)
 class Batch:
     """`launch` decodes all streams, as often as one likes; `look` waits, and says what became of them."""
 
-    device: Device
-    form: Algorithm
-    options: Options
-    table: Any  # sources, sizes, capacities and targets, uint64
-    count: int
-    scratch: Any
-    scratch_bytes: int
-    actual: Any
-    status: Any
+    bare: Bare
     target: Any
     starts: np.ndarray
     capacities: np.ndarray
     source: Any
 
+    @property
+    def device(self) -> Device:
+        return self.bare.device
+
+    @property
+    def actual(self) -> Any:
+        return self.bare.actual
+
+    @property
+    def status(self) -> Any:
+        return self.bare.status
+
     def launch(self) -> None:
-        place, n = self.device.address(self.table), self.count
-        answer = nvcomp.function(library(self.device), self.form, "Async")(
-            place, place + 8 * n, place + 16 * n, self.device.address(self.actual), n,
-            self.device.address(self.scratch), self.scratch_bytes, place + 24 * n, self.options,
-            self.device.address(self.status), stream(self.device),
-        )  # fmt: skip
-        nvcomp.require(answer, self.form, "decompression")
+        self.bare.launch()
 
     def look(self) -> Result:
         data = self.device.download(self.target)
@@ -146,14 +134,5 @@ def prepare(
         target[start : start + capacity] = np.uint8(BEFORE)
     sources = device.address(source) + begins[which] + skew
     targets = device.address(target) + starts + GUARD
-    columns = [sources, (sizes - skew)[which], rooms, targets]
-    table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
-    scratch_bytes = nvcomp.scratch_bytes(library(device), form, rooms, options, stream(device))
-    count = len(which)
-    made = device.empty(8 * count), device.empty(4 * count)
-    for each in made:
-        each.fill(255)
-    scratch = device.empty(scratch_bytes + nvcomp.GUARD_BYTES)
-    return Batch(
-        device, form, options, table, count, scratch, scratch_bytes, *made, target, starts + GUARD, rooms, source
-    )
+    call = decompression(device, form, sources, (sizes - skew)[which], targets, rooms, options)
+    return Batch(call, target, starts + GUARD, rooms, source)

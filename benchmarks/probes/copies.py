@@ -1,12 +1,15 @@
-"""The ceilings: how fast do bytes cross the bus both ways, move on the device, and come out of the page cache?"""
+"""The ceilings: how fast do bytes cross the bus both ways, move on the device, and come out of the page cache?
+
+The page cache is read by threads of one process and by processes: where these are faster, Python's lock is the limit.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -15,13 +18,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import gpu, timing
+from benchmarks.harness import page_cache as page_caches
+from benchmarks.harness.page_cache import Rates
 from benchmarks.probes import report
 from gpuzarr.devices.contract import Device
 
 MIB = 1 << 20
 SIZES = (1, 16, 256)  # MiB of one copy
 FILES = {"256 KiB": (256 << 10, 4096), "16 MiB": (16 << 20, 64)}  # bytes of a file, and files
-THREADS = (1, 2, 4, 8, 16, 32)
+COUNTS = (1, 2, 4, 8, 16, 32)  # of threads, and of processes
 
 
 def wall(device: Device, run: Callable[[], Any], repeats: int) -> list[float]:
@@ -56,31 +61,14 @@ def files(folder: Path, nbytes: int, count: int) -> Path:
     return folder
 
 
-def rate(folder: Path, threads: int, repeats: int) -> list[float]:
-    """GB/s of reading all files of a folder into memory that is there already, of each run but the first."""
-    paths = sorted(folder.iterdir())
-    rooms = [bytearray(path.stat().st_size) for path in paths]
-
-    def one(i: int) -> None:
-        with open(paths[i], "rb", buffering=0) as file:
-            file.readinto(rooms[i])
-
-    found = []
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(repeats + 1):
-            before = time.perf_counter()
-            list(pool.map(one, range(len(paths)), chunksize=max(1, len(paths) // (8 * threads))))
-            found.append(sum(map(len, rooms)) / (time.perf_counter() - before) / 1e9)
-    return found[1:]
-
-
-def page_cache(tiny: bool, repeats: int) -> dict[str, dict[int, list[float]]]:
-    """GB/s by size of file and number of threads. (Python's own cost a file is in it.)"""
+def page_cache(tiny: bool, repeats: int) -> dict[str, Rates]:
+    """By size of file; over threads of one process, and over processes."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, (nbytes, count) in FILES.items():
             path = files(Path(folder, name), 4000 if tiny else nbytes, 3 if tiny else count)
-            found[name] = {n: rate(path, n, repeats) for n in (THREADS[:2] if tiny else THREADS)}
+            found[name] = page_caches.measured(path, repeats, COUNTS[:2] if tiny else COUNTS)
+            shutil.rmtree(path)
     return found
 
 
@@ -95,10 +83,15 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     print(timing.table(["GB/s", *(f"{nbytes / MIB:g} MiB" for nbytes in sizes)], rows))
     cache = page_cache(options.tiny, options.repeats)
-    threads = list(next(iter(cache.values())))
-    lines = [[f"files of {name}", *(f"{median(rates[n]):.1f}" for n in threads)] for name, rates in cache.items()]
-    print(timing.table(["page cache, GB/s", *(f"{n} threads" for n in threads)], lines))
-    report.finish("copies", options, seconds=seconds, page_cache=cache)
+    counts = list(next(iter(cache.values())).threads)
+    lines = [
+        [f"files of {name}, by {way}", *(f"{rates.rate(way, n):.1f}" for n in counts)]
+        for name, rates in cache.items()
+        for way in ("threads", "processes")
+    ]
+    print(timing.table(["page cache, GB/s", *map(str, counts)], lines))
+    found = {name: rates.asdict() for name, rates in cache.items()}
+    report.finish("copies", options, seconds=seconds, page_cache=found)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import google_crc32c
 import numpy as np
 
 from benchmarks.harness import gpu, timing
+from benchmarks.harness.bare import stream
 from benchmarks.probes import batch, report
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.nvcomp import decompress as nvcomp
@@ -59,7 +60,7 @@ def theirs(device: Device, places: np.ndarray, sizes: np.ndarray) -> Callable[[]
 
     def run() -> Any:
         where = device.address(table)
-        arguments = where, where + 8 * count, count, device.address(crc), options, 0, None, batch.stream(device)
+        arguments = where, where + 8 * count, count, device.address(crc), options, 0, None, stream(device)
         if status := library.nvcompBatchedCRC32Async(*arguments):
             raise SystemExit(f"nvcompBatchedCRC32Async: status {status}")
         return crc

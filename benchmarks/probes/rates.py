@@ -23,7 +23,6 @@ from gpuzarr.devices import cost
 from gpuzarr.devices.algorithm import Rate
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cost import Costs
-from gpuzarr.gpu.algorithms import ALGORITHMS
 
 KIB = 1 << 10
 CHUNKS = tuple(kib * KIB for kib in (16, 64, 256, 1024, 4096, 16384))
@@ -93,8 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         costs = calibrate.measure(device, repeats=options.repeats, **small)
     fits = {name: fit(points[name], median(floors[name])) for name in points if points[name]}
     rates = {
-        name: Rate(one, full, costs.rates.get(name, ALGORITHMS[name].rate).core)
-        for name, (one, full, _) in fits.items()
+        name: Rate(one, full, costs.rates[name].core) for name, (one, full, _) in fits.items() if name in costs.rates
     }
     fitted: Costs = replace(costs, rates={**costs.rates, **rates})
     if options.costs:

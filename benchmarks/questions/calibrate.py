@@ -1,7 +1,8 @@
 """How fast does this machine decode each algorithm: one stream on the GPU, a GPU full of them, one core of the host?
 
-Also the rate of the bus to the GPU, and what a batch of nvCOMP costs however small it is. The numbers are kept in the
-user's cache folder, where gpuzarr's cost model finds them (devices/cost.py).
+A core is measured while all of them decode, as they do beside a GPU: they share caches, memory and power, so that each
+is slower than one alone. Also the rate of the bus to the GPU, and what a batch of nvCOMP costs however small it is. The
+numbers are kept in the user's cache folder, where gpuzarr's cost model finds them (devices/cost.py).
 """
 
 from __future__ import annotations
@@ -80,12 +81,14 @@ def gpu_seconds(
 
 
 def core_rate(algorithm: str, encoded_batch: EncodedBatch, nbytes: int, repeats: int) -> float:
-    codec, target = find(CODECS[algorithm], {}, 2), CPU.encoded_batch(np.full(len(encoded_batch), nbytes))
-    return (
-        len(encoded_batch)
-        * nbytes
-        / seconds(lambda: codec.decode(encoded_batch, BytesSpec(nbytes), CPU, target), repeats)
-    )
+    """Decoded bytes per second of a core, while all cores decode all streams, each to memory of its own."""
+    codec, sizes = find(CODECS[algorithm], {}, 2), np.full(len(encoded_batch), nbytes)
+    targets = [CPU.encoded_batch(sizes) for _ in range(CPU.threads)]
+
+    def run() -> None:
+        CPU.each(lambda target: codec.decode(encoded_batch, BytesSpec(nbytes), CPU, target), targets)
+
+    return len(encoded_batch) * nbytes / seconds(run, repeats)
 
 
 def bus_rate(device: Any, nbytes: int, repeats: int) -> float:
@@ -99,7 +102,7 @@ def bus_rate(device: Any, nbytes: int, repeats: int) -> float:
 
 
 def measure(device: Any, *, stream: int = STREAM, many: int = MANY, repeats: int = 5) -> Costs:
-    """The constants of this machine; `stream` and `many` as above."""
+    """The constants of this machine; `stream` and `many` as above. Algorithms that are not measured stay guesses."""
     tiny = encoded("lz4", TINY, 1)
     launch = gpu_seconds(device, "lz4", tiny, TINY, 1, repeats)
     rates = {}
@@ -109,7 +112,7 @@ def measure(device: Any, *, stream: int = STREAM, many: int = MANY, repeats: int
         full = gpu_seconds(device, algorithm, encoded_batch, stream, many, repeats) - launch
         core = core_rate(algorithm, encoded_batch, stream, repeats)
         rates[algorithm] = Rate(stream / max(one, 1e-9), many * stream / max(full, 1e-9), core)
-    return Costs({a.name: a.rate for a in ALGORITHMS.values()} | rates, bus_rate(device, 64 * stream, repeats), launch)
+    return Costs(rates, bus_rate(device, 64 * stream, repeats), launch)
 
 
 def shown(costs: Costs) -> str:

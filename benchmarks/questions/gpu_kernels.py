@@ -46,8 +46,8 @@ class Launches:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.device, name)
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        found = self.device.kernel(file, name)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        found = self.device.kernel(file, name, width)
 
         def launch(grid: Any, block: Any, args: Any) -> None:
             self.done.append((found, grid, block, args))

@@ -20,6 +20,7 @@ import gpuzarr
 from benchmarks.harness import timing
 from benchmarks.harness.layouts import Layout, numcodec, write, zarr_codec
 from gpuzarr.batch import EncodedBatch, packed
+from gpuzarr.devices.cost import Costs
 from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import basic
@@ -28,8 +29,8 @@ from tests.emulator import Emulated
 from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library
 
-BATCH_BYTES = 64 << 20
-LIMIT = 1 << 30  # as a GPU has it; the emulated one has little memory, and so a hundred times the batches
+BATCH_BYTES = 256 << 20  # as a GPU has it, and its limits; the emulated one has little memory, and so many more batches
+LIMIT, PINNED_LIMIT = 16 << 30, 2 << 30
 PLANS = {  # shape in chunks, chunk, chunks of a shard
     "1-d": ((1_000_000,), (16384,), None),
     "3-d, cut": ((100, 100, 100), (16, 32, 32), None),
@@ -46,7 +47,8 @@ READS = {
 def idle() -> Any:
     """The emulated device, with nothing that takes time."""
     device: Any = Emulated()
-    device.batch_bytes, device.memory_limit = BATCH_BYTES, LIMIT
+    device.batch_bytes, device.memory_limit, device.pinned_limit = BATCH_BYTES, LIMIT, PINNED_LIMIT
+    device.cost = Costs(where="gpu")
     device._library = Library()
     device._library._Async = lambda *arguments: 0
     ring = cycle([np.empty(BATCH_BYTES * 9 // 8, np.uint8) for _ in range(5)])  # pinned memory is used again too
@@ -59,7 +61,8 @@ def idle() -> Any:
     device.array = lambda shape, dtype: np.empty(shape, dtype).view(DeviceArray)
     device.empty = lambda nbytes: np.empty(nbytes, np.uint8).view(DeviceArray)
     device.upload = lambda data: np.ascontiguousarray(data).view(DeviceArray)
-    device.kernel = lambda file, name: lambda grid, block, arguments: None
+    device.upload_target, device.upload_part = device.empty, lambda source, target: None
+    device.kernel = lambda file, name, width=None: lambda grid, block, arguments: None
     return device
 
 

@@ -27,7 +27,7 @@ def build(arch: str, jobs: int) -> float:
     begin = time.monotonic()
     kernels.nvrtc()
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda file: kernels.cubin(file, arch), kernels.sources()))
+        list(pool.map(lambda each: kernels.cubin(each[0], arch, each[1]), kernels.variants()))
     return time.monotonic() - begin
 
 
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.compiled:
         print(f"{take(options.compiled, kernels.cache_folder())} files were taken from {options.compiled}")
     seconds = build(options.arch or architecture(), options.jobs)
-    print(f"{len(kernels.sources())} files in {kernels.cache_folder()}, after {seconds:.1f} seconds")
+    print(f"{len(kernels.variants())} files in {kernels.cache_folder()}, after {seconds:.1f} seconds")
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def open(  # as zarr.open
         chunk or shard.
     memory_limit
         Bytes (an int, or a text such as "256MiB") that a read may hold beyond its result, pinned and device memory
-        together. Default: 1 GiB, or a quarter of the free device memory if that is less. If a single chunk needs
-        more, chunks are read one by one.
+        together. Default: 1 GiB on a CPU; on a GPU 16 GiB, or a quarter of the free device memory if that is less,
+        of which at most 2 GiB are pinned. If a single chunk needs more, chunks are read one by one.
     validate
         "host" decodes on the CPU and then copies the values to the device: for data from untrusted sources, since
         nvCOMP promises little for damaged streams. Default: "auto".

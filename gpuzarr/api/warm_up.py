@@ -46,5 +46,5 @@ def warmup(device: str | Device = "auto") -> None:
             if complete := chosen.checked():
                 complete()
         if chosen.gpu:
-            for file, name in KERNELS:
-                chosen.kernel(file, name)
+            for file, name, width in KERNELS:
+                chosen.kernel(file, name, width)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.blosc_library import compressor, decoder
 from gpuzarr.cpu.blosc_snappy import decode_snappy
 from gpuzarr.cpu.chunkwise import Decode, Encoder
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.blosc_frame import HEADER, SNAPPY, cut_out, parse_headers
@@ -77,6 +78,13 @@ class Blosc:
     @classmethod
     def warm_up_examples(cls) -> tuple[Blosc, ...]:
         return cls("lz4", shuffle=1, typesize=4), cls("zstd", shuffle=2, typesize=4)
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
+        algorithm = gpu.blosc.algorithm(self.cname)
+        if algorithm is None or not spec.nbytes:
+            return None
+        name = "lz4" if self.cname == "lz4hc" else self.cname
+        return algorithm, max(1, replace(self, cname=name).frame(spec.nbytes).streams)
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return gpu.blosc.decode_scratch_bytes(self.cname, nbytes, stored)

@@ -16,11 +16,12 @@ import numpy as np
 
 from gpuzarr.batch import ChunkSpec, EncodedBatch, Unmeasured, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress
+from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.codecs.step import Step
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.errors import BAD_DATA_ERRORS, CodecError, GpuZarrError, MetadataError
+from gpuzarr.errors import BAD_DATA_ERRORS, MetadataError
 
 _BEFORE = {"array->array": "array", "array->bytes": "array", "bytes->bytes": "bytes"}
 _AFTER = {"array->array": "array", "array->bytes": "bytes", "bytes->bytes": "bytes"}
@@ -120,6 +121,18 @@ class Chain:
                 return i, f"{step.name}: {why}"
         return len(self.steps), None
 
+    @property
+    def is_all_on_gpu(self) -> bool:
+        """Whether a GPU decodes all steps."""
+        return self.host_steps[0] == len(self.steps)
+
+    def chunks_to_fill(self, device: Device, count: int) -> float:
+        """Chunks whose streams, decoded together, keep all of a GPU busy, for a read of `count`; 0 where there are no
+        streams, or where even then the host decodes all of them, because it is faster."""
+        found = [(step.streams, step.spec.nbytes) for step in self.steps[: self.host_steps[0]]]
+        filling = [device.cost.chunks_to_fill(*streams, nbytes, count) for streams, nbytes in found if streams]
+        return max(filling, default=0.0)
+
     def where(self) -> list[tuple[str, bool]]:
         """The name of each step, in encode order, and whether a GPU decodes it."""
         return [(step.name, i < self.host_steps[0]) for i, step in enumerate(self.steps)]
@@ -142,17 +155,16 @@ class Chain:
         """
         crossing = self.host_steps[0] if device.gpu else 0
         if crossing < len(self.steps) and device.gpu:
-            done = self._decode_on_threads(encoded_batch, self.steps[crossing:])
-            chunks = _upload(_joined(done) if isinstance(done[0], EncodedBatch) else np.concatenate(done), device)
+            chunks = _upload(decode_on_host(encoded_batch, self.steps[crossing:], device), device)
         elif device.gpu:
             chunks = _upload(encoded_batch, device)
         else:
             chunks, crossing = encoded_batch, len(self.steps)
-        return _decode(chunks, self.steps[stop:crossing], device, into, shuffled)
+        return decode_steps(chunks, self.steps[stop:crossing], device, into, shuffled)
 
     def run(self, encoded_batch: EncodedBatch, device: Device) -> Any:
         """Decode an encoded batch that is on the device already."""
-        return _decode(encoded_batch, self.steps, device, None)
+        return decode_steps(encoded_batch, self.steps, device, None)
 
     @cached_property
     def host_steps_to_encode(self) -> tuple[int, str | None]:
@@ -188,7 +200,7 @@ class Chain:
         chunks, first, nbytes = batch, 0, self.spec.nbytes
         stored = self.is_contiguous and batch.flags.c_contiguous and batch.dtype == self.spec.dtype
         if stored and crossing and nbytes:
-            chunks, first = _as_stored(batch, nbytes), 1
+            chunks, first = as_stored(batch, nbytes), 1
         chunks = _encode(chunks, self.steps[first:crossing], device)
         return _copy_back(chunks, device) if device.gpu else lambda: chunks
 
@@ -238,12 +250,7 @@ class Chain:
         if not steps or not len(chunks):
             return _encode(chunks, steps, CPU)
         take = chunks.take if isinstance(chunks, EncodedBatch) else chunks.__getitem__
-        return _joined(_on_threads(len(chunks), lambda run: _encode(take(run), steps, CPU)))
-
-    @staticmethod
-    def _decode_on_threads(encoded_batch: EncodedBatch, steps: tuple[Step, ...]) -> list[Any]:
-        """Decode by steps that the host does for a GPU, on all threads; one result for each run of chunks."""
-        return _on_threads(len(encoded_batch), lambda run: _decode(encoded_batch.take(run), steps, CPU, None))
+        return _joined(on_threads(len(chunks), lambda run: _encode(take(run), steps, CPU)))
 
     def verified(self, encoded_batch: EncodedBatch) -> tuple[Chain, EncodedBatch]:
         """Verify the checksum nearest the store on host threads: the chain and the encoded batch without it.
@@ -253,29 +260,9 @@ class Chain:
         """
         if not self.steps[-1].is_checked_on_host or self.host_steps[0] < len(self.steps) or not len(encoded_batch):
             return self, encoded_batch
-        done = self._decode_on_threads(encoded_batch, self.steps[-1:])
-        starts, sizes = (np.concatenate(column) for column in zip(*((s.starts, s.sizes) for s in done), strict=True))
-        return replace(self, steps=self.steps[:-1]), EncodedBatch(encoded_batch.data, starts, sizes, encoded_batch.host)
-
-
-def _on_threads(count: int, function: Callable[[slice], Any]) -> list[Any]:
-    """Call `function` for runs of `count` > 0 chunks on all threads of the host; the results, in order.
-
-    CodecError with the index among all chunks.
-    """
-    each = -(-count // (4 * CPU.threads))
-    runs = [slice(first, min(first + each, count)) for first in range(0, count, each)]
-    done: list[Any] = [None] * len(runs)
-
-    def work(i: int) -> None:
-        try:
-            done[i] = function(runs[i])
-        except CodecError as error:
-            error.index = None if error.index is None else error.index + runs[i].start
-            raise
-
-    CPU.each(work, range(len(runs)))
-    return done
+        data = encoded_batch.data if encoded_batch.host is None else encoded_batch.host
+        done = decode_runs(replace(encoded_batch, data=data), self.steps[-1:])
+        return replace(self, steps=self.steps[:-1]), within(encoded_batch, done)
 
 
 def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
@@ -286,48 +273,9 @@ def _encode(chunks: Any, steps: tuple[Step, ...], device: Device) -> Any:
         try:
             chunks = step.codec.encode(chunks, step.spec, device)
         except BAD_DATA_ERRORS as error:
-            _blame(step, error)
+            blame(step, error)
             raise
     return chunks
-
-
-def _decode(
-    chunks: Any,
-    steps: tuple[Step, ...],
-    device: Device,
-    into: EncodedBatch | None,
-    shuffled: tuple[int, np.ndarray] | None = None,
-) -> Any:
-    last_bytes = 1 if steps and steps[0].codec.kind == "array->bytes" else 0
-    for i in reversed(range(len(steps))):
-        codec, spec = steps[i].codec, steps[i].spec
-        try:
-            if shuffled and not i and (shuffling := steps[i].leaves_shuffle) is not None:
-                chunks = shuffling.planes(chunks, spec, device, *shuffled)
-            elif codec.kind == "bytes->bytes":
-                chunks = codec.decode(chunks, spec, device, into if i == last_bytes else None)
-            elif into is not None:
-                return None
-            else:
-                chunks = codec.decode(chunks, spec, device)
-        except BAD_DATA_ERRORS as error:
-            _blame(steps[i], error)
-            raise
-    return chunks
-
-
-def _blame(step: Step, error: Exception) -> None:
-    """Set the codec's name in an error; make a CodecError of an error that NumPy raised."""
-    if isinstance(error, CodecError):
-        error.codec = error.codec or step.name
-    elif not isinstance(error, GpuZarrError):
-        raise CodecError(f"{type(error).__name__}: {error}", None, step.name) from error
-
-
-def _as_stored(batch: Any, nbytes: int) -> EncodedBatch:
-    """View a contiguous batch of native elements as the encoded batch of their bytes."""
-    n = len(batch)
-    return EncodedBatch(batch.reshape(-1).view(np.uint8), np.arange(n) * nbytes, np.full(n, nbytes, np.int64))
 
 
 def _joined(encoded_batches: list[EncodedBatch]) -> EncodedBatch:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.cpu.chunkwise import Encoder
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 
 # decode(target, nbytes, stored, source, first, last): the chunk `stored`, whose bytes are at address `source`, becomes
@@ -157,6 +158,15 @@ class KnowsDecodeScratch(Protocol):
 
         `stored`: estimated bytes of the stored chunk.
         """
+        ...
+
+
+@runtime_checkable
+class HasStreams(Protocol):
+    """A bytes->bytes codec whose chunks a GPU decodes as streams of nvCOMP."""
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int] | None:
+        """The algorithm, and about how many streams a chunk has; None where it has none. `spec.nbytes` is known."""
         ...
 
 

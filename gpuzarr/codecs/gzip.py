@@ -15,6 +15,7 @@ from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.deflate import GZIP, RAW, deflate, inflate
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
 
@@ -48,6 +49,9 @@ class Gzip:
     @classmethod
     def warm_up_examples(cls) -> tuple[Gzip, ...]:
         return (cls(),)
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int]:
+        return _format().algorithm, 1
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return _format().decode_scratch_bytes(nbytes, stored)

@@ -13,6 +13,7 @@ from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 
@@ -51,6 +52,9 @@ class Lz4:
     @classmethod
     def warm_up_examples(cls) -> tuple[Lz4, ...]:
         return (cls(),)
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int]:
+        return _format().algorithm, 1
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return _format().decode_scratch_bytes(nbytes, stored)

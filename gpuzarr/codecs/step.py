@@ -13,6 +13,7 @@ from gpuzarr.codecs.contract import (
     DecodesByAddress,
     EncodesByAddress,
     EncodesElsewhere,
+    HasStreams,
     KeepsElements,
     KnowsDecodeScratch,
     KnowsEncodeScratch,
@@ -21,6 +22,7 @@ from gpuzarr.codecs.contract import (
     StoresElements,
     TakesUnmeasured,
 )
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 
 
@@ -86,10 +88,20 @@ class Step:
             return self.codec.reads_headers
         return self.codec.kind != "array->array"
 
+    @property
+    def may_decode_on_host(self) -> bool:
+        """Whether the host decodes some chunks instead of the GPU: unusual ones, or those that it decodes sooner."""
+        return isinstance(self.codec, KnowsDecodeScratch)
+
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         """Device bytes that decoding a chunk takes, the result of `nbytes` included. `stored`: of the stored chunk."""
         codec = self.codec
         return codec.decode_scratch_bytes(nbytes, stored) if isinstance(codec, KnowsDecodeScratch) else nbytes
+
+    @cached_property
+    def streams(self) -> tuple[Algorithm, int] | None:
+        """The algorithm of a chunk's streams of nvCOMP, and about how many there are; None where there are none."""
+        return self.codec.streams(self.spec) if isinstance(self.codec, HasStreams) else None
 
     def encode_scratch_bytes(self, nbytes: int, before: int, device: Device) -> tuple[int, int]:
         """Device bytes that encoding a chunk of `nbytes` bytes takes, the result included; and the result's.

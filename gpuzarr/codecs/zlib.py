@@ -13,6 +13,7 @@ from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.deflate import ZLIB, deflate, inflate
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
 
@@ -53,6 +54,9 @@ class Zlib:
     @classmethod
     def warm_up_examples(cls) -> tuple[Zlib, ...]:
         return (cls(),)
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int]:
+        return _format().algorithm, 1
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return _format().decode_scratch_bytes(nbytes, stored)

@@ -15,6 +15,7 @@ from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.chunkwise import Decode, Encoder
 from gpuzarr.cpu.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 from gpuzarr.formats.zstd_frame import beginning, content_size, walk
@@ -57,6 +58,9 @@ class Zstd:
     @classmethod
     def warm_up_examples(cls) -> tuple[Zstd, ...]:
         return (cls(),)
+
+    def streams(self, spec: BytesSpec) -> tuple[Algorithm, int]:
+        return _format().algorithm, 1
 
     def decode_scratch_bytes(self, nbytes: int, stored: int) -> int:
         return _format().decode_scratch_bytes(nbytes, stored)

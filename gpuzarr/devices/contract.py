@@ -44,7 +44,7 @@ class Device(Protocol):
     threads: int  # batches at work at once
     readers: int  # threads that may read one batch from the store
     batch_bytes: int  # preferred decoded bytes of one batch
-    prefetch_depth: int  # batches loaded ahead of the one that is decoded, where memory allows
+    prefetch_depth: int  # batches loaded ahead of those that are decoded, where memory allows
 
     @property
     def memory_limit(self) -> int:
@@ -121,6 +121,8 @@ class Device(Protocol):
     # ---- Only a GPU: limits ----
 
     cost: Costs  # decides which chunks the CPU decodes instead
+    concurrent_batches: int  # that are decoded at once, each on a stream of its own
+    pinned_limit: int  # of `memory_limit`, bytes that may be pinned memory
 
     @property
     def write_limit(self) -> int:
@@ -132,11 +134,37 @@ class Device(Protocol):
         """Bytes that the calling thread's batch may still take while it is decoded; None: no limit."""
         ...
 
+    @property
+    def pinned_headroom(self) -> int | None:
+        """Bytes of `headroom` that may be pinned memory; None: no limit."""
+        ...
+
+    @property
+    def overlapping_batches(self) -> int:
+        """Batches of the calling thread's read that are decoded at once: no more than it has."""
+        ...
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of device memory that are free now: the limit of what is done outside of reads and writes."""
+        ...
+
     def holds(self, dtype: np.dtype) -> bool:
         """Return True if the device can hold arrays of a dtype that NumPy does not define."""
         ...
 
     # ---- Only a GPU: memory and copies ----
+
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """Host memory for chunks of these sizes that the host decodes for the GPU. Any thread may write to it.
+
+        In a batch it is pinned: `upload` copies from it without a wait, and without a copy on the host.
+        """
+        ...
+
+    def filled(self, nbytes: int, byte: int) -> Any:
+        """Scratch of which every byte is `byte`."""
+        ...
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         """Device memory for one batch's encoded chunks, free to be written to at once by other means than a stream."""
@@ -148,6 +176,21 @@ class Device(Protocol):
 
     def upload(self, data: np.ndarray) -> Any:
         """Copy to the device, in the order of the current stream."""
+        ...
+
+    def upload_target(self, nbytes: int) -> Any:
+        """Device memory, uint8, for bytes that `upload_part` copies. The batch holds it until it is complete."""
+        ...
+
+    def upload_part(self, source: np.ndarray, target: Any) -> None:
+        """Copy pinned memory of the batch to a part of `upload_target`'s memory, beside other work.
+
+        Threads that load a batch call it; the host does not wait.
+        """
+        ...
+
+    def await_uploads(self) -> None:
+        """Order what the calling thread launches from now on behind the copies of `upload_part` for its batch."""
         ...
 
     def download(self, data: Any) -> np.ndarray:
@@ -173,8 +216,11 @@ class Device(Protocol):
         """Device address of the first byte of an array, for kernels and nvCOMP."""
         ...
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device."""
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device.
+
+        `width`: bytes of an element, for the files of `devices.kernels.WIDTHS`, which are compiled for each by itself.
+        """
         ...
 
     def decompress(
@@ -215,9 +261,10 @@ class Device(Protocol):
         """
         ...
 
-    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        """Add a pending check. `bad`: device int32 (1,), the number of the first bad stream, or a negative number.
+    def check(self, chunk: np.ndarray, problem: str) -> Any:
+        """Add a pending check, and return its flag: device uint32 (1,), all bits set.
 
-        The function from `checked` raises CodecError for `chunk[bad]`, with the text `problem`.
+        A kernel sets it to the number of the first bad stream by `atomicMin`. Then the function from `checked` raises
+        CodecError for `chunk[number]`, with the text `problem`.
         """
         ...

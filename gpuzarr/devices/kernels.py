@@ -20,6 +20,7 @@ from gpuzarr.errors import DeviceError
 
 _HERE = Path(__file__).parents[1]
 KERNELS = next((p for p in (_HERE / "_kernels", _HERE.parent / "kernels") if p.is_dir()), _HERE / "_kernels")
+WIDTHS = {"place_planes.cu": (1, 2, 4, 8, 16)}  # bytes of an element, for each of which a file is compiled by itself
 _MAGIC = b"\x7fELF", b"//"  # first bytes of a cubin, and of PTX
 
 
@@ -28,20 +29,26 @@ def sources() -> list[str]:
     return sorted(p.name for p in KERNELS.glob("*.cu"))
 
 
+def variants() -> list[tuple[str, int | None]]:
+    """All that can be compiled: names of .cu files, each with the width (bytes) that it is compiled for, if any."""
+    return [(file, width) for file in sources() for width in WIDTHS.get(file, (None,))]
+
+
 @cache
-def cubin(file: str, arch: str) -> bytes:
+def cubin(file: str, arch: str, width: int | None = None) -> bytes:
     """Compiled kernels of `file` for GPUs of `arch` ("sm_90"), from the cache on disk or compiled now.
 
-    `file`: the name of one of ours, or the path of another, which may include our headers. For a GPU that is newer than
-    the compiler the result is PTX, which the driver compiles further. DeviceError for code that does not compile.
+    `file`: the name of one of ours, or the path of another, which may include our headers. `width`: bytes of an
+    element, for a file that is compiled for each by itself; its macro ELEMENT_BYTES. For a GPU that is newer than the
+    compiler the result is PTX, which the driver compiles further. DeviceError for code that does not compile.
     """
     compiler = nvrtc()
     arch = known(arch, compiler.archs())
-    place = cache_folder() / f"{_key(file, arch, compiler.version())}.cubin"
+    place = cache_folder() / f"{_key(file, arch, compiler.version(), width)}.cubin"
     kept = _read(place)
     if kept.startswith(_MAGIC):
         return kept
-    made: bytes = compiler.compile((KERNELS / file).read_text(), file, _options(arch))
+    made: bytes = compiler.compile((KERNELS / file).read_text(), file, _options(arch, width))
     _keep(place, made)
     return made
 
@@ -53,27 +60,30 @@ def known(arch: str, archs: Sequence[int]) -> str:
     return f"compute_{max(older)}" if older and number not in archs else arch
 
 
-def compile_strictly(file: str, arch: str) -> bytes:
+def compile_strictly(file: str, arch: str, width: int | None = None) -> bytes:
     """Compile past the cache; DeviceError where the compiler says anything, a warning too. CI does it for each GPU that
     we name."""
-    made: bytes = nvrtc().compile((KERNELS / file).read_text(), file, _options(arch), strict=True)
+    made: bytes = nvrtc().compile((KERNELS / file).read_text(), file, _options(arch, width), strict=True)
     return made
 
 
-def _options(arch: str) -> tuple[str, ...]:
-    return (f"--gpu-architecture={arch}", "--std=c++17", f"--include-path={KERNELS}")
+def _options(arch: str, width: int | None) -> tuple[str, ...]:
+    """Options of the compiler. The last one, a folder, changes nothing in what is compiled."""
+    macros = () if width is None else (f"--define-macro=ELEMENT_BYTES={width}",)
+    return (f"--gpu-architecture={arch}", "--std=c++17", *macros, f"--include-path={KERNELS}")
 
 
 def _virtual(options: tuple[str, ...]) -> bool:
     return "compute_" in options[0]
 
 
-def _key(file: str, arch: str, version: tuple[int, int]) -> str:
+def _key(file: str, arch: str, version: tuple[int, int], width: int | None) -> str:
     texts = [(KERNELS / file).read_bytes(), *(p.read_bytes() for p in sorted(KERNELS.glob("*.cuh")))]
-    digest = hashlib.sha256(repr((file, _options(arch)[:2], version)).encode())
+    digest = hashlib.sha256(repr((file, _options(arch, width)[:-1], version)).encode())
     for text in texts:
         digest.update(hashlib.sha256(text).digest())
-    return f"{Path(file).stem}-{arch}-{digest.hexdigest()[:24]}"
+    name = Path(file).stem if width is None else f"{Path(file).stem}-{width}"
+    return f"{name}-{arch}-{digest.hexdigest()[:24]}"
 
 
 def cache_folder() -> Path:

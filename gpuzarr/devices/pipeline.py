@@ -2,7 +2,8 @@
 
 A read: threads load batches (from the store into pinned memory), up to `prefetch_depth` of them ahead. The caller's
 thread launches them in order (copy, decode, place) and completes each one batch later (looks at its errors), so that
-the GPU has its next work before the host waits.
+the GPU has its next work before the host waits. Where several batches are decoded at once, each in a lane (a stream of
+its own), a batch is completed when as many have been launched after it.
 
 A write is the mirror image: the caller's thread launches batches (gather, encode), and threads complete them (wait for
 the sizes, copy into pinned memory, store), up to `write_behind_depth` batches later. Encoding must know which chunks
@@ -19,9 +20,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.threads import uninterrupted
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch
 
@@ -50,18 +53,20 @@ class TwoPhase:
 class Pipeline:
     """Overlaps the batches of one read or write.
 
-    `new_memory()` makes the account of one batch; `drain()` waits for everything that was launched. If
-    `write_behind_depth` is 0, the caller's thread completes batches, else threads do. The first error is raised, after
-    which nothing of the read or write runs any more and nothing is held.
+    `new_memory()` makes the account of one batch; `drain()` waits for everything that was launched; `lane(number)` is
+    the context in which a batch is launched, by its number in the order of launches. If `write_behind_depth` is 0, the
+    caller's thread completes batches, else threads do. The first error is raised, after which nothing of the read or
+    write runs any more and nothing is held.
     """
 
     load: Load
     launch: Launch
     pool: Executor
-    prefetch_depth: int
+    overlap: Overlap
     current: CurrentBatch
     new_memory: Callable[[], BatchMemory]
     drain: Callable[[], None]
+    lane: Callable[[int], AbstractContextManager[None]]
     write_behind_depth: int = 0
 
     def run(self, batches: Iterable[Any]) -> None:
@@ -88,7 +93,7 @@ class Pipeline:
     def _run(self, batches: Iterable[Any], opened: list[BatchMemory]) -> None:
         incomplete: deque[tuple[Complete | None, BatchMemory]] = deque()
         running: list[Future[None]] = []
-        most = self.write_behind_depth or (1 if self.prefetch_depth else 0)
+        most = self.write_behind_depth or self.overlap.incomplete - 1
         try:
             for complete, memory in self._launched(batches, opened):
                 incomplete.append((self._on_thread(complete, memory, running), memory))
@@ -107,19 +112,25 @@ class Pipeline:
         launch = self.launch if isinstance(self.launch, TwoPhase) else TwoPhase(_unchanged, self.launch)
         ahead = 1 if launch is self.launch and self.write_behind_depth else 0
         begun: deque[tuple[Any, BatchMemory]] = deque()
-        for loaded, memory in self._loaded(batches, opened):
+        decoded: deque[BatchMemory] = deque()
+        for number, (loaded, memory) in enumerate(self._loaded(batches, opened)):
             with self.current.use(memory):
                 begun.append((launch.first(loaded), memory))
             del loaded
             if len(begun) > ahead:
-                yield self._launch(launch.second, *begun.popleft())
+                yield self._launch(launch.second, number - ahead, *begun.popleft(), decoded)
         while begun:
-            yield self._launch(launch.second, *begun.popleft())
+            yield self._launch(launch.second, number, *begun.popleft(), decoded)
 
-    def _launch(self, launch: Launch, begun: Any, memory: BatchMemory) -> tuple[Complete | None, BatchMemory]:
-        with self.current.use(memory):
+    def _launch(
+        self, launch: Launch, number: int, begun: Any, memory: BatchMemory, decoded: deque[BatchMemory]
+    ) -> tuple[Complete | None, BatchMemory]:
+        """Launch a batch. The scratch of the one before in its lane is its own now."""
+        with self.current.use(memory), self.lane(number):
             complete = launch(begun)
-        memory.release_scratch()
+        decoded.append(memory)
+        while len(decoded) >= self.overlap.decoded:
+            decoded.popleft().release_scratch()
         return complete, memory
 
     def _on_thread(
@@ -143,13 +154,13 @@ class Pipeline:
         opened.remove(memory)
 
     def _loaded(self, batches: Iterable[Any], opened: list[BatchMemory]) -> Iterator[tuple[Any, BatchMemory]]:
-        """Loaded batches, in order, of which at most `prefetch_depth` are ahead of the one that is yielded."""
+        """Loaded batches, in order, of which the overlap's depth are ahead of the one that is yielded."""
         coming: deque[tuple[Future[Any], BatchMemory]] = deque()
         try:
             for batch in batches:
                 opened.append(memory := self.new_memory())
                 coming.append((self.pool.submit(self._load, batch, memory), memory))
-                if len(coming) > self.prefetch_depth:
+                if len(coming) > self.overlap.prefetch_depth:
                     yield coming[0][0].result(), coming.popleft()[1]
             while coming:
                 yield coming[0][0].result(), coming.popleft()[1]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.algorithm import Algorithm
+from gpuzarr.devices.overlap import Overlap
 
 
 def _counts() -> dict[str, int]:
@@ -47,15 +48,18 @@ class MemoryUse:
 class Trace:
     """Plan and account of one read or write.
 
-    `limit`: bytes that it may hold beyond its result (a write: beyond its value); None: as many as its batches need.
+    `limit`: bytes that it may hold beyond its result (a write: beyond its value), and `pinned_limit` of them pinned;
+    None: as many as its batches need.
     `times` are (stage, begin, end): timestamps of the device, or seconds of the host's clock. The names of stages are
     those of the reports.
     """
 
     limit: int | None = None
+    pinned_limit: int | None = None
     share: int | None = None  # bytes of `limit` that one batch may take while it is decoded
+    pinned_share: int | None = None  # bytes of `pinned_limit` that it may take besides its stored chunks
     pinned_bytes: int = 0  # least size of each batch's pinned buffer
-    prefetch_depth: int | None = None  # batches loaded ahead of the one that is decoded; None: the device's default
+    overlap: Overlap | None = None  # None: the device's default
     write_behind_depth: int = 0  # batches that complete on threads, or are stored, while later ones are launched
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and device of each codec, in the order they run
     io: str = ""  # way in which bytes came from the store
@@ -81,15 +85,16 @@ class Trace:
         self.times.append((stage, begin, end))  # atomic, so no lock is needed
 
 
-# Kinds of memory of a batch, and how they are accounted for: chunks as read or to store; tables of addresses; copies
-# made on another stream; scratch of decoding and encoding.
-MEMORY_KINDS = {"pinned": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
+_OVERLAPPING = Overlap(1)
+# Kinds of memory of a batch, and how they are accounted for: chunks as read or to store; chunks that the host decoded;
+# tables of addresses; copies made on another stream; scratch of decoding and encoding.
+MEMORY_KINDS = {"pinned": "pinned", "decoded": "pinned", "tables": "pinned", "upload": "device", "scratch": "device"}
 
 
 class BatchMemory:
     """Memory that one batch holds, accounted for in its `trace` and in the device's `total`.
 
-    Scratch is free as soon as the batch is launched: its next use comes later in the order of the stream.
+    Scratch is free as soon as a later batch is launched on the same stream: its next use comes later in that order.
     Pinned buffers, and device memory that other streams use, are held until the batch is complete. `recycle` takes a
     pinned buffer for the next batch.
     """
@@ -97,8 +102,9 @@ class BatchMemory:
     def __init__(self, trace: Trace, total: MemoryUse, recycle: Callable[[np.ndarray], None] | None = None) -> None:
         self.trace, self._total, self._recycle = trace, total, recycle
         self._bytes = _counts()
-        self._pinned: list[np.ndarray] = []
+        self._pinned: list[tuple[np.ndarray, str]] = []
         self._held: list[Any] = []
+        self.uploads: Any = None  # what a device must know to order launches behind the copies of this batch
 
     def add(self, kind: str, nbytes: int) -> None:
         """Account for bytes of one of `MEMORY_KINDS`."""
@@ -108,28 +114,41 @@ class BatchMemory:
 
     def add_pinned(self, buffer: np.ndarray, kind: str = "pinned") -> None:
         """Hold a pinned buffer until the batch is complete."""
-        self._pinned.append(buffer)
+        self._pinned.append((buffer, kind))
         self.add(kind, len(buffer))
 
     @property
     def headroom(self) -> int | None:
         """Bytes that decoding may still take; None: no limit.
 
-        Tables count twice where batches overlap: those of the batch before are still held.
+        Tables, and what the host decoded, count more than once where batches overlap: those of the batch before are
+        still held.
         """
         if self.trace.share is None:
             return None
-        batches = 1 if self.trace.prefetch_depth == 0 else 2
-        return max(self.trace.share - self._bytes["scratch"] - batches * self._bytes["tables"], 0)
+        overlap = self.trace.overlap or _OVERLAPPING
+        pinned = self._bytes["tables"] + self._bytes["decoded"]
+        held = -(-pinned * overlap.incomplete // overlap.decoded)
+        return max(self.trace.share - self._bytes["scratch"] - held, 0)
+
+    @property
+    def pinned_headroom(self) -> int | None:
+        """Bytes of pinned memory that decoding may still take; None: no limit."""
+        if self.trace.pinned_share is None:
+            return None
+        return max(self.trace.pinned_share - self._bytes["tables"] - self._bytes["decoded"], 0)
 
     def nested(self) -> BatchMemory:
         """Memory for a part of the batch's work, closed before the batch's own."""
         return BatchMemory(self.trace, self._total, self._recycle)
 
-    def is_pinned(self, data: np.ndarray) -> bool:
-        """Return True if `data` is within a pinned buffer of this batch."""
+    def pinned_kind(self, data: np.ndarray) -> str | None:
+        """The kind of the pinned buffer of this batch that has `data` in it; None where none has."""
         at = data.ctypes.data
-        return any(b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b) for b in self._pinned)
+        return next(
+            (kind for b, kind in self._pinned if b.ctypes.data <= at and at + data.nbytes <= b.ctypes.data + len(b)),
+            None,
+        )
 
     def hold(self, array: Any, nbytes: int) -> None:
         """Hold device memory that another stream uses too until the batch is complete."""
@@ -137,14 +156,15 @@ class BatchMemory:
         self.add("upload", nbytes)
 
     def release_scratch(self) -> None:
-        """Stop accounting for scratch, when the batch is launched."""
+        """Stop accounting for scratch."""
         self._release("scratch")
 
     def close(self, reuse: bool = True) -> None:
         """Release all memory. `reuse`: the device is known to have finished with the pinned buffers."""
         self._held.clear()
+        self.uploads = None
         while self._pinned:
-            buffer = self._pinned.pop()
+            buffer, _ = self._pinned.pop()
             if reuse and self._recycle:
                 self._recycle(buffer)
         for kind in MEMORY_KINDS:
@@ -174,6 +194,17 @@ class CurrentBatch(threading.local):
     def headroom(self) -> int | None:
         """Bytes that the batch may still take; None: no limit."""
         return None if self.memory is None else self.memory.headroom
+
+    @property
+    def pinned_headroom(self) -> int | None:
+        """Bytes of pinned memory that the batch may still take; None: no limit."""
+        return None if self.memory is None else self.memory.pinned_headroom
+
+    @property
+    def overlapping_batches(self) -> int:
+        """Batches of the read that are decoded at once."""
+        overlap = None if self.memory is None else self.memory.trace.overlap
+        return 1 if overlap is None else overlap.decoded
 
     def pinned_size(self, nbytes: int) -> int:
         """Bytes of a pinned buffer for `nbytes` of the batch's encoded chunks."""

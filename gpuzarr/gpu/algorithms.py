@@ -1,7 +1,8 @@
 """The algorithms of nvCOMP that codecs use, with their limits, scratch and rates.
 
 Limits and scratch are those of nvCOMP 6.0 (its headers, and the answers of its queries). Rates come from published
-numbers for A100 and H100 GPUs and from one core of an AMD EPYC; `make calibrate` measures them anew.
+numbers for A100 and H100 GPUs and from one core of an AMD EPYC: guesses, until `make calibrate` measures a machine. It
+does not measure snappy.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 from gpuzarr.batch import PACKED, EncodedBatch, Unmeasured, packed
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.checksums import CRC32C, crc32, crc32_of
-from gpuzarr.gpu.compact import Ends, compacted
+from gpuzarr.gpu.compact import Ends, compacted, ranges_of
 from gpuzarr.gpu.tables import addresses, copy
 
 _SIZE = 4
@@ -18,10 +18,9 @@ _SIZE = 4
 def append_crc32c(chunks: EncodedBatch | Unmeasured, at_end: bool, device: Device) -> EncodedBatch | Unmeasured:
     """Copy chunks, each with its checksum (4 bytes, little-endian) before or behind it."""
     if isinstance(chunks, Unmeasured):
-        where = chunks.addresses(device)
-        ranges = device.xp.concatenate([where, chunks.sizes])
+        ranges = ranges_of(device, chunks)
         ends = _ends(crc32_of(device, ranges, chunks.most, CRC32C), at_end)
-        return compacted(device, where, chunks.sizes, chunks.most, ends)
+        return compacted(device, ranges[: len(chunks.sizes)], chunks.sizes, chunks.most, ends)
     starts, sizes, total = packed(chunks.sizes + _SIZE, PACKED)
     made = EncodedBatch(device.empty(total), starts, sizes)
     if not len(chunks):

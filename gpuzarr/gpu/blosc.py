@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch
+from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.formats import blosc_frame as frame
 from gpuzarr.gpu.algorithms import DEFLATE, LZ4, SNAPPY, ZSTD
 from gpuzarr.gpu.containers import decode_zlib
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, faster_on_host, targets, with_host
 from gpuzarr.gpu.frames import zlib_streams, zstd_frames
 from gpuzarr.gpu.planes import Planes, placeable, table
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
@@ -31,11 +32,16 @@ def why_host(spec: BytesSpec) -> str | None:
     return "decoded size is not known from metadata" if spec.nbytes is None else None
 
 
+def algorithm(cname: str) -> Algorithm | None:
+    """nvCOMP's algorithm for Blosc's codec of this name; None where it has none."""
+    return _BY_NAME.get(cname)
+
+
 def decode_scratch_bytes(cname: str, nbytes: int, stored: int) -> int:
     """See `codecs.contract.KnowsDecodeScratch`: a chunk, a stage that blocks are unshuffled from, and tables."""
-    algorithm = _BY_NAME.get(cname)
-    nvcomp = 0 if algorithm is None else decode_scratch(algorithm, nbytes)
-    return nbytes + nbytes + nbytes // 32 + nvcomp + (stored if algorithm is DEFLATE else 0)
+    inner = algorithm(cname)
+    nvcomp = 0 if inner is None else decode_scratch(inner, nbytes)
+    return nbytes + nbytes + nbytes // 32 + nvcomp + (stored if inner is DEFLATE else 0)
 
 
 def decode(
@@ -90,11 +96,8 @@ def _slower(streams: frame.Streams, known: np.ndarray, device: Device) -> np.nda
     for kind, algorithm in _ALGORITHMS.items():
         some = np.flatnonzero(known & (headers.codec == kind) & (total > 0))
         if len(some):
-            moved = headers.nbytes[some]
-            scratch = 1.0 + algorithm.decode_scratch.each_byte
-            capacity = host_capacity(int(moved.sum()), scratch, device)
-            decision = device.cost.decide(algorithm, total[some], largest[some], moved, capacity)
-            slower[some[decision.host]] = True
+            host = faster_on_host(algorithm, total[some], largest[some], headers.nbytes[some], 1.0, device)
+            slower[some[host]] = True
     return slower
 
 

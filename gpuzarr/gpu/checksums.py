@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu.tables import THREADS, addresses, grid, table, threads_for, zeros
+from gpuzarr.gpu.tables import THREADS, addresses, grid, table, threads_for
 
 CRC32 = 0xEDB88320  # polynomials, reflected
 CRC32C = 0x82F63B78
@@ -26,7 +26,7 @@ def crc32(device: Device, places: np.ndarray, sizes: np.ndarray, polynomial: int
 def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
     """`crc32` of ranges in a table on the device: addresses, then sizes, at most `longest`."""
     count, segment = len(ranges) // 2, _segment(longest)
-    crc = zeros(device, 4 * count).view(np.uint32)
+    crc = device.filled(4 * count, 0).view(np.uint32)
     arguments = (ranges, device.upload(_powers(polynomial)), np.uint64(segment), crc, np.uint32(count))
     device.kernel("crc32.cu", "crc32")(grid(np.full(count, longest), segment), (_LANES,), arguments)
     return crc
@@ -35,7 +35,7 @@ def crc32_of(device: Device, ranges: Any, longest: int, polynomial: int) -> Any:
 def adler32(device: Device, places: np.ndarray, sizes: np.ndarray) -> Any:
     """The Adler-32 of each range of less than 4 GiB, a uint32 array of the device."""
     count = len(sizes)
-    where, sums = table(device, places, sizes), zeros(device, 16 * count).view(np.uint64)
+    where, sums = table(device, places, sizes), device.filled(16 * count, 0).view(np.uint64)
     adler = device.empty(4 * count).view(np.uint32)
     arguments = (where, np.uint64(_SEGMENT), sums, np.uint32(count))
     device.kernel("adler32.cu", "adler32_sums")(grid(sizes, _SEGMENT), (THREADS,), arguments)
@@ -45,11 +45,9 @@ def adler32(device: Device, places: np.ndarray, sizes: np.ndarray) -> Any:
 
 def compare(device: Device, values: Any, stored: np.ndarray, order: int, chunk: np.ndarray, problem: str) -> None:
     """Register an error for the first of `values` that differs from the four bytes at its address in `stored`."""
-    bad = zeros(device, 4, 255)
     count = len(stored)
-    arguments = (values, table(device, stored), np.uint32(order), np.uint32(count), bad.view(np.uint32))
+    arguments = (values, table(device, stored), np.uint32(order), np.uint32(count), device.check(chunk, problem))
     device.kernel("check.cu", "bad_checksum")(threads_for(count), (THREADS,), arguments)
-    device.check(bad.view(np.int32), chunk, problem)
 
 
 def verify_crc32c(chunks: EncodedBatch, payload: EncodedBatch, at_end: bool, device: Device) -> None:

@@ -60,6 +60,15 @@ def places(device: Device, sizes: Any, extra: int) -> tuple[Any, Any]:
     return starts, totals
 
 
+def ranges_of(device: Device, chunks: Unmeasured) -> Any:
+    """Table of the chunks on the device, uint64: their addresses, then their sizes."""
+    count = len(chunks.sizes)
+    made = device.empty(16 * count).view(np.uint64)
+    arguments = (chunks.data, chunks.starts, chunks.sizes, made, np.uint32(count))
+    device.kernel("compact.cu", "ranges")(threads_for(count), (THREADS,), arguments)
+    return made
+
+
 def compacted(device: Device, slots: Any, sizes: Any, most: int, ends: Ends) -> Unmeasured:
     """Pack the streams at addresses `slots`, with their ends. `slots` and `sizes`: uint64 arrays of the device.
 

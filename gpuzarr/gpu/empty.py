@@ -24,9 +24,7 @@ def is_empty_on_gpu(batch: Any, fill_value: Any, device: Device) -> Callable[[],
         return lambda: np.ones(count, bool)
     rows = device.xp.ascontiguousarray(batch).reshape(-1).view(np.uint8)
     pattern = np.full(_PATTERN // dtype.itemsize, fill_value, dtype).view(np.uint8)
-    differs = device.empty(4 * count).view(np.uint32)
-    differs.fill(0)
-    size = len(rows) // count
+    differs, size = device.filled(4 * count, 0).view(np.uint32), len(rows) // count
     arguments = (rows, np.uint64(size), device.upload(pattern), differs, np.uint32(count))
     device.kernel("fill.cu", "fill_differs")(grid(np.full(count, size)), (THREADS,), arguments)
     found = device.download_async(differs)

@@ -14,8 +14,10 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError
 from gpuzarr.gpu.tables import addresses, copy
 
-_COPIES = 13 / 4  # of a chunk decoded by the host: two pinned, each up to an eighth larger, and one on the device
+_COPIES = 13 / 4  # of a chunk decoded by the host: pinned, of two batches, each up to an eighth larger; on the device
+_PINNED = 9 / 8  # of it in the pinned memory of one batch
 _TABLES, _FIXED = 1 << 10, 32 << 10  # bytes of tables, for each chunk and for a batch
+_BESIDE = 96 << 10  # bytes of a batch that nvCOMP decodes beside: the guard behind its scratch, flags, small tables
 
 
 def with_host(chunks: EncodedBatch, device: Device) -> EncodedBatch:
@@ -61,26 +63,51 @@ def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
 
     `scratch`: bytes that the GPU needs for each decoded byte.
     """
-    if device.headroom is None or (device.headroom >= _COPIES * nbytes and scratch < _COPIES) or scratch >= _COPIES:
+    if device.headroom is None:
         return None
-    return max(0.0, (device.headroom - _FIXED - scratch * nbytes) / (_COPIES - scratch))
+    pinned = _pinned_capacity(device)
+    if scratch >= _COPIES or device.headroom >= _COPIES * nbytes:
+        return None if pinned >= nbytes else pinned
+    return min(pinned, max(0.0, (device.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch)))
+
+
+def _pinned_capacity(device: Device) -> float:
+    """Decoded bytes that the pinned memory of the batch holds at once."""
+    if (headroom := device.pinned_headroom) is None:
+        return float("inf")
+    return max(0.0, headroom - _FIXED) / _PINNED
+
+
+def faster_on_host(
+    algorithm: Algorithm, totals: np.ndarray, largest: np.ndarray, moved: np.ndarray, copied: float, device: Device
+) -> np.ndarray:
+    """Indices, ascending, of the chunks that the host decodes sooner than the GPU, as far as memory allows; counted.
+
+    `totals`, `largest`, `moved`: see `Costs.decide`. `copied`: bytes that the GPU needs for each decoded byte besides
+    nvCOMP's scratch.
+    """
+    capacity = host_capacity(int(moved.sum()), copied + algorithm.decode_scratch.each_byte, device)
+    decision = device.cost.decide(algorithm, totals, largest, moved, capacity, device.overlapping_batches)
+    device.count(**{f"host_{decision.because}": len(decision.host)})
+    return decision.host
 
 
 def _at_once(nbytes: int, count: int, device: Device) -> int:
     """Chunks of `nbytes` that the memory of the batch allows at once.
 
-    They take pinned copies, which are kept while the next batch is decoded, and one copy on the device.
+    They are decoded to pinned memory, which is kept while the next batch is decoded, and copied to the device once.
     """
     if device.headroom is None:
         return max(count, 1)
-    return max(1, min(count, int((device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
+    pinned = _pinned_capacity(device) / (nbytes + _TABLES)
+    return max(1, int(min(count, pinned, (device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
 
 
 def _decode_on_host(
     codec: Any, chunks: EncodedBatch, which: np.ndarray, spec: BytesSpec, device: Device, into: EncodedBatch
 ) -> None:
     some = EncodedBatch(chunks.host, chunks.starts, chunks.sizes).take(which)
-    decoded = CPU.encoded_batch(into.sizes[which])
+    decoded = device.decoded_buffer(into.sizes[which])
 
     def work(part: slice) -> None:
         try:

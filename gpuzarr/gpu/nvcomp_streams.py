@@ -12,7 +12,7 @@ from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.compact import Ends
-from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, host_capacity, targets, with_host
+from gpuzarr.gpu.fallback import decode_on_host, decode_scratch, faster_on_host, targets, with_host
 from gpuzarr.gpu.tables import addresses
 
 # known(host, starts, sizes, nbytes): mask (n,) of the chunks that nvCOMP may be given, by their bytes in host memory;
@@ -72,10 +72,9 @@ class StreamFormat:
         if not nbytes or chunks.host is None or not len(chunks.host):
             return on_gpu
         known = np.flatnonzero(self.known(chunks.host, chunks.starts, chunks.sizes, nbytes))
-        scratch = self.algorithm.decode_scratch.each_byte + (1.0 if self.copied else 0.0)
-        capacity = host_capacity(nbytes * len(known), scratch, device)
-        decision = device.cost.decide(self.algorithm, np.full(len(known), nbytes), headroom=capacity)
-        on_gpu[np.delete(known, decision.host)] = True
+        each = np.full(len(known), nbytes)
+        host = faster_on_host(self.algorithm, each, each, each, 1.0 if self.copied else 0.0, device)
+        on_gpu[np.delete(known, host)] = True
         return on_gpu
 
     def _launch(self, chunks: EncodedBatch, into: EncodedBatch, which: np.ndarray, device: Device) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu.planes import STRIP, WIDTHS, Planes, divisor
+from gpuzarr.gpu.planes import FILE, STRIP, WIDTHS, Planes, divisor
 from gpuzarr.gpu.tables import THREADS, stacked, upload_words
 
 MAX_AXES = 8
@@ -31,7 +31,7 @@ _FORM = np.dtype(
     [*((*each, MAX_AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))]
 )
 Strides = tuple[int, ...]  # bytes
-KERNELS = (("place.cu", "place"), *(("place_planes.cu", f"place_planes_{width}") for width in WIDTHS))
+KERNELS = (("place.cu", "place", None), *((FILE, f"place_planes_{width}", width) for width in WIDTHS))
 
 
 class Region(Protocol):
@@ -126,7 +126,7 @@ def place(
         planes, *tables = upload_words(
             device, shuffled.planes, stacked(target, source, number, cut, plane), forms, cuts
         )
-        kernel = device.kernel("place_planes.cu", f"place_planes_{shuffled.width}")
+        kernel = device.kernel(FILE, f"place_planes_{shuffled.width}", shuffled.width)
         kernel(*_shape(forms, units, number), (*tables, planes, *last))
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
+from gpuzarr.devices import kernels
 from gpuzarr.devices.contract import Device
 from gpuzarr.gpu.tables import addresses
 
-WIDTHS = (1, 2, 4, 8, 16)  # bytes of an element
+FILE = "place_planes.cu"
+WIDTHS = kernels.WIDTHS[FILE]  # bytes of an element
 STRIP = 32  # elements of a row that neighbouring lanes take from bit planes
 _MIN_BLOCK_ELEMENTS = 32  # so that pieces of 16 bytes fit in, and the table of planes stays small
 

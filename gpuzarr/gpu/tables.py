@@ -53,13 +53,6 @@ def threads_for(count: int) -> tuple[int]:
     return (-(-count // THREADS),)
 
 
-def zeros(device: Device, nbytes: int, fill: int = 0) -> Any:
-    """Allocate scratch of which every byte is `fill`."""
-    made = device.empty(nbytes)
-    made.fill(fill)
-    return made
-
-
 def moved(chunks: EncodedBatch, into: EncodedBatch | None, device: Device) -> EncodedBatch:
     """`chunks`; or `into` after a copy, where the caller gives it."""
     if into is None:

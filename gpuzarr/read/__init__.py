@@ -35,7 +35,7 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
         return
     target = flipped(selection, out)
     plan = strategy.choose(source, ascending(selection), target.flags.c_contiguous, device, options)
-    trace.limit, trace.prefetch_depth, trace.io = plan.limit, plan.prefetch_depth, plan.io
+    trace.limit, trace.overlap, trace.io = plan.limit, plan.overlap, plan.io
     if plan.chain is not None:  # the trace is kept longer than the plan
         trace.codecs = partial(places, plan.chain, device)
     try:

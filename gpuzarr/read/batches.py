@@ -83,7 +83,10 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Batches:
-    """Read these batches into `out`, an array of the device. `budgets`: by chunk shape."""
+    """Read these batches into `out`, an array of the device. `budgets`: by chunk shape.
+
+    `gds`: bytes come by GPUDirect Storage. `early`: else they are copied to the GPU while a batch is loaded.
+    """
 
     source: Source
     batches: list[Batch]
@@ -91,6 +94,7 @@ class Batches:
     out: Any
     device: Any
     gds: bool
+    early: bool
     trace: Trace
 
     def run(self) -> None:
@@ -116,7 +120,8 @@ class Batches:
     def load(self, batch: Batch) -> Loaded:
         """Fetch the chunks of a batch into host memory (by GDS: onto the device)."""
         begin, budget = time.perf_counter(), self.budgets[batch.chunk_shape]
-        memory = Memory(self.device, self.gds, max_bytes=budget.stored if self.device.gpu else None)
+        early = self.early and not self.gds and budget.chain.is_all_on_gpu
+        memory = Memory(self.device, self.gds, early, max_bytes=budget.stored if self.device.gpu else None)
         if budget.chain.is_uncompressed and not self.device.gpu:
             memory = replace(memory, into=self._in_place(batch, budget.chain))
         try:
@@ -130,6 +135,8 @@ class Batches:
         if loaded.fetched is None:
             self._launch_halves(loaded.batch)
             return None
+        if self.early:
+            self.device.await_uploads()
         try:
             if placeable(loaded.batch.parts, loaded.chain, self.out, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)

@@ -119,7 +119,7 @@ def explain(source: Source, selection: Outer | Points, device: Device, options: 
         work=plan.kind,
         chunks=chunks,
         batches=batches,
-        prefetch_depth=plan.prefetch_depth,
+        prefetch_depth=plan.overlap.prefetch_depth,
         decoded_bytes=elements * itemsize,
         result_bytes=prod(selection.shape) * itemsize,
         memory_limit=plan.limit,

@@ -19,6 +19,7 @@ from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, Sto
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
+from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import MISSING, Requests
 
@@ -61,21 +62,22 @@ class Fetched:
 class Memory:
     """Where fetched chunks go: pinned memory of the device; or, `to_device`, memory on it.
 
-    `into`: where each chunk goes if all are present and have the sizes that `into` says. `max_bytes`: what several
-    chunks may take; None: anything.
+    `early`: from pinned memory they are copied to the device while others are read; what is launched must wait for
+    that (`Device.await_uploads`). `into`: where each chunk goes if all are present and have the sizes that `into`
+    says. `max_bytes`: what several chunks may take; None: anything.
     """
 
     device: Device
     to_device: bool = False
+    early: bool = False
     into: EncodedBatch | None = None
     max_bytes: int | None = None
 
-    def allows(self, requests: Requests) -> bool:
-        several = len(requests.wanted) > 1
-        return self.max_bytes is None or not several or packed(requests.sizes)[2] <= self.max_bytes
+    def allows(self, sizes: np.ndarray, chunks: int) -> bool:
+        return self.max_bytes is None or chunks < 2 or packed(sizes)[2] <= self.max_bytes
 
-    def target(self, requests: Requests) -> EncodedBatch:
-        sizes, into = requests.sizes, self.into
+    def target(self, sizes: np.ndarray) -> EncodedBatch:
+        into = self.into
         if into is not None and len(sizes) == len(into) and ((sizes == into.sizes) | (sizes == 0)).all():
             return EncodedBatch(into.data, into.starts, sizes)
         return self.device.device_buffer(sizes) if self.to_device else self.device.pinned_buffer(sizes)
@@ -118,17 +120,21 @@ def _fetched(
         if np.count_nonzero(present) < len(present):
             located = located.take(np.flatnonzero(present))
         requests = objects.requests(located.ranges)
-        if not memory.allows(requests):
+        slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
+        sizes = np.concatenate([each.sizes for each in slices]) if len(slices) > 1 else requests.sizes
+        if not memory.allows(sizes, len(requests.wanted)):
             return None
-        return _present_only(_read(objects, requests, memory), present)
+        return _present_only(_read(objects, slices, memory.target(sizes), memory), present)
     except RangeError as error:
         raise blamed(error, source, coords[present]) from error
     except CodecError as error:
         raise blamed(error, source, coords) from error
 
 
-def _read(objects: Objects, requests: Requests, memory: Memory) -> EncodedBatch:
-    target = memory.target(requests)
+def _read(objects: Objects, slices: list[Requests], target: EncodedBatch, memory: Memory) -> EncodedBatch:
+    if memory.early and len(target.data):
+        return read_in_slices(objects, slices, target, memory.device)
+    (requests,) = slices
     if memory.to_device:
         return cast(ReadsToDevice, objects).read_to_device(requests, target)
     return objects.read(requests, target)

@@ -1,21 +1,21 @@
 """The memory of batches of a read: what a chunk takes beyond the result, and how many chunks fit the limit.
 
-In a pipeline on a GPU one batch is decoded while another is checked and `prefetch_depth` more are loaded. Scratch is
-held for one batch at a time, as the next one uses the same memory in the order of the stream. `Copies` says how many
-batches hold each other kind of memory at once; `gpuzarr.write.memory` has the table of a write.
+`Overlap` says how many batches hold each kind of memory at once. Scratch is held for those alone that are decoded, as
+the next one uses the same memory in the order of the stream. (`gpuzarr.write.memory` has the same of a write.)
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 from gpuzarr.batch import ALIGNMENT
 from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.overlap import Overlap
 from gpuzarr.errors import ArgumentError
 
 TABLE_BYTES = 1 << 10  # of a chunk's rows in tables, on the device and pinned
@@ -43,24 +43,16 @@ def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
 
 
 @dataclass(frozen=True)
-class Copies:
-    """How many batches hold memory of one kind at once.
+class Limits:
+    """Bytes that a read may hold beyond its result, and of them in pinned memory."""
 
-    `alone`: where one batch follows another. In a pipeline `base`, and `each` more for each batch of its depth: those
-    that are loaded ahead of a read, or stored behind a write.
-    """
+    total: int
+    pinned: int
 
-    alone: int
-    base: int
-    each: int = 0
-
-    def at(self, depth: int) -> int:
-        """The number in a pipeline of this depth; of depth 0 batches follow each other."""
-        return self.base + self.each * depth if depth else self.alone
-
-
-STORED = Copies(alone=2, base=4, each=1)  # pinned: those loaded, launched, checked; on the device: the last two
-TABLES = Copies(alone=1, base=2)  # pinned: those launched and checked
+    @classmethod
+    def of(cls, device: Device, total: int) -> Limits:
+        """Those of a device; on a CPU nothing is pinned."""
+        return cls(total, min(total, device.pinned_limit) if device.gpu else total)
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,8 @@ class Cost:
     """Bytes that one chunk takes of a read. `gpu`: whether on a GPU; a CPU has no copies of what is stored.
 
     `stored`: estimated bytes of the stored chunk. `largest`: the most that an encoder makes of it. `scratch`: of the
-    device, while it is decoded. `tables`: pinned until the batch is checked.
+    device, while it is decoded. `tables`: pinned until the batch is checked. `instead`: bytes of the decoded chunk,
+    where the host may decode it instead of the GPU; else 0.
     """
 
     stored: int
@@ -76,31 +69,54 @@ class Cost:
     scratch: int
     tables: int
     gpu: bool = True
+    instead: int = 0
 
-    def staging(self, chunks: int, prefetch_depth: int) -> int:
+    def staging(self, chunks: int, overlap: Overlap) -> int:
         """Bytes of stored chunks, of all batches that are held at once, each of so many chunks."""
-        stored = max(chunks * self.stored, self.largest)
-        return int(_stored_copies(prefetch_depth) * stored) if self.gpu else chunks * self.stored
+        if not self.gpu:
+            return chunks * self.stored
+        return self._staged(chunks, overlap.loaded + overlap.copied)
 
-    def decoding(self, chunks: int, prefetch_depth: int) -> int:
-        """All other bytes: of the batch that is decoded, and of the one that is checked."""
-        return (FIXED_BYTES if self.gpu else 0) + chunks * self._decoding_each(prefetch_depth)
+    def pinned_room(self, chunks: int, pinned: int, overlap: Overlap) -> int:
+        """Of `pinned` bytes of pinned memory, those that a batch has besides the stored chunks of all: enough for a
+        chunk that the host decodes."""
+        rest = (pinned - self._staged(chunks, overlap.loaded)) // overlap.incomplete
+        return max(rest, int(ROUNDING * self.instead) + self.tables + FIXED_BYTES)
 
-    def batch(self, chunks: int, prefetch_depth: int) -> int:
+    def _staged(self, chunks: int, copies: int) -> int:
+        return int(ROUNDING * copies * max(chunks * self.stored, self.largest))
+
+    def decoding(self, chunks: int, overlap: Overlap) -> int:
+        """All other bytes: of the batches that are decoded, and of those that are not complete."""
+        fixed = overlap.decoded * FIXED_BYTES if self.gpu else 0
+        return fixed + chunks * self._decoding_each(overlap)
+
+    def decoding_on_host(self, chunks: int, overlap: Overlap) -> int:
+        """`decoding` where the host decodes all chunks instead of the GPU; it takes that only where the limit allows.
+
+        A chunk is pinned until the batch is checked; on the device it is copied, and then put to its place.
+        """
+        pinned, on_device = overlap.incomplete * ROUNDING * self.instead, overlap.decoded * 2 * self.instead
+        tables = (overlap.decoded + overlap.incomplete) * TABLE_BYTES
+        return overlap.decoded * FIXED_BYTES + chunks * (int(pinned) + on_device + tables)
+
+    def batch(self, chunks: int, overlap: Overlap) -> int:
         """Bytes that a read holds whose batches have so many chunks each."""
-        return self.staging(chunks, prefetch_depth) + self.decoding(chunks, prefetch_depth)
+        return self.staging(chunks, overlap) + self.decoding(chunks, overlap)
 
-    def fit(self, limit: int, prefetch_depth: int) -> int:
-        """The most chunks of a batch, so that a read on a GPU holds no more than `limit` bytes."""
-        room, each, copies = limit - FIXED_BYTES, self._decoding_each(prefetch_depth), _stored_copies(prefetch_depth)
-        return int(min(room / (copies * self.stored + each), (room - copies * self.largest) / each))
+    def fit(self, limits: Limits, overlap: Overlap) -> int:
+        """The most chunks of a batch, so that a read on a GPU keeps within `limits`; less than 1 where none fits."""
+        pinned, tables = ROUNDING * overlap.loaded, overlap.incomplete * self.tables
+        stored, each = pinned + ROUNDING * overlap.copied, self._decoding_each(overlap)
+        total = self._fit(limits.total - overlap.decoded * FIXED_BYTES, stored, each)
+        return int(min(total, self._fit(limits.pinned, pinned, tables)))
 
-    def _decoding_each(self, prefetch_depth: int) -> int:
-        return self.scratch + TABLES.at(prefetch_depth) * self.tables
+    def _fit(self, room: int, copies: float, each: int) -> float:
+        """Chunks for which `room` has so many copies of what is stored, and `each` bytes besides."""
+        return min(room / (copies * self.stored + each), (room - copies * self.largest) / each)
 
-
-def _stored_copies(prefetch_depth: int) -> float:
-    return ROUNDING * STORED.at(prefetch_depth)
+    def _decoding_each(self, overlap: Overlap) -> int:
+        return overlap.decoded * self.scratch + overlap.incomplete * self.tables
 
 
 def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | None = None) -> Cost:
@@ -110,8 +126,7 @@ def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | N
     bytes of a stored chunk; None: the most that an encoder makes. (Batches that turn out larger are read in parts.)
     """
     nbytes = chain.spec.nbytes or chain.spec.dtype.itemsize
-    largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
-    largest = -(-largest // ALIGNMENT) * ALIGNMENT
+    largest = _largest(chain, nbytes)
     stored = largest if estimated is None else estimated
     if not device.gpu:
         return Cost(largest, largest, nbytes, 0, gpu=False)
@@ -121,8 +136,9 @@ def cost(chain: Chain, device: Device, in_place: bool = True, estimated: int | N
     scratch = decode_scratch_bytes(chain, nbytes, stored, left)
     if in_place and chain.decodes_in_place(device):
         scratch -= nbytes
-    pinned = nbytes if crossing < len(chain.steps) else 0  # chunks that the host decoded are uploaded from there
-    return Cost(stored, largest, scratch + TABLE_BYTES, int(ROUNDING * pinned) + TABLE_BYTES)
+    pinned = _decoded_by_host(chain, nbytes)
+    instead = nbytes if any(step.may_decode_on_host for step in chain.steps[:crossing]) else 0
+    return Cost(stored, largest, scratch + TABLE_BYTES, int(ROUNDING * pinned) + TABLE_BYTES, instead=instead)
 
 
 def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) -> int:
@@ -131,34 +147,49 @@ def decode_scratch_bytes(chain: Chain, nbytes: int, stored: int, left: int = 0) 
     `left`: this many steps, the first in encode order, are not undone. `stored`: bytes of the stored chunk.
     """
     crossing, _ = chain.host_steps
-    uploaded = nbytes if crossing < len(chain.steps) else 0
-    return uploaded + sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
+    on_gpu = sum(step.decode_scratch_bytes(nbytes, stored) for step in chain.steps[left:crossing])
+    return _decoded_by_host(chain, nbytes) + on_gpu
+
+
+def _largest(chain: Chain, nbytes: int) -> int:
+    """The most that encoders make of a chunk of `nbytes`, aligned."""
+    largest = nbytes + len(chain.steps) * (nbytes // 64 + 64)
+    return -(-largest // ALIGNMENT) * ALIGNMENT
+
+
+def _decoded_by_host(chain: Chain, nbytes: int) -> int:
+    """Bytes that the host makes of a chunk, for the GPU to decode the rest: pinned, and on the device; 0 for none."""
+    crossing, _ = chain.host_steps
+    if crossing == len(chain.steps):
+        return 0
+    made = chain.steps[crossing].spec.nbytes
+    return _largest(chain, nbytes) if made is None else -(-int(made) // ALIGNMENT) * ALIGNMENT
 
 
 @dataclass(frozen=True)
 class BatchBudget:
-    """The batches of chunks of one shape within `limit`: `chunks` in each, `prefetch_depth` loaded ahead."""
+    """The batches of chunks of one shape within `limits`: `chunks` in each, as many at once as `overlap` says."""
 
     chain: Chain
-    limit: int
+    limits: Limits
     cost: Cost
     chunks: int
-    prefetch_depth: int
+    overlap: Overlap
 
     @property
     def stored(self) -> int:
         """Bytes of stored chunks that one batch may load."""
         return max(self.chunks * self.cost.stored, self.cost.largest)
 
-    def decoding(self, prefetch_depth: int) -> int:
+    def decoding(self, overlap: Overlap) -> int:
         """`Cost.decoding` of a batch."""
-        return self.cost.decoding(self.chunks, prefetch_depth)
+        return self.cost.decoding(self.chunks, overlap)
 
 
 def batch_budget(
     chain: Chain,
     device: Device,
-    limit: int,
+    limits: Limits,
     wanted: int,
     several: bool,
     in_place: bool,
@@ -166,16 +197,22 @@ def batch_budget(
 ) -> BatchBudget:
     """Plan batches of `wanted` chunks, or of fewer, as many as fit; of one where not even one fits.
 
-    `several`: whether the read has more chunks than `wanted`. `in_place` and `estimated`: see `cost`; the estimate is
-    asked for only if memory may be short.
+    `several`: whether the read has more batches than one. `in_place` and `estimated`: see `cost`; the estimate is asked
+    for only if memory may be short.
     """
     need = cost(chain, device, in_place)
     if not device.gpu:
-        each = limit // device.threads // max(need.stored + need.scratch, 1)
-        return BatchBudget(chain, limit, need, max(1, min(wanted, each)), 0)
-    if (several or need.fit(limit, device.prefetch_depth) < wanted) and (stored := estimated()) is not None:
+        each = limits.total // device.threads // max(need.stored + need.scratch, 1)
+        return BatchBudget(chain, limits, need, max(1, min(wanted, each)), Overlap())
+    alone, deepest = Overlap(early=True), Overlap(device.prefetch_depth, device.concurrent_batches)
+    if (several or need.fit(limits, alone) < wanted) and (stored := estimated()) is not None:
         need = cost(chain, device, in_place, stored)
-    for prefetch_depth in range(device.prefetch_depth, -1, -1):
-        if need.fit(limit, prefetch_depth) >= (wanted if prefetch_depth > 1 else 1):
-            return BatchBudget(chain, limit, need, min(wanted, need.fit(limit, prefetch_depth)), prefetch_depth)
-    return BatchBudget(chain, limit, need, 1, 0)
+    if not several and need.fit(limits, alone) >= wanted:
+        return BatchBudget(chain, limits, need, wanted, alone)
+    for depth in range(device.prefetch_depth, -1, -1):
+        late = replace(deepest, prefetch_depth=depth)
+        least = wanted if depth > 1 else max(1, min(wanted, need.fit(limits, late)))
+        for overlap in (replace(late, early=True), late):  # early where that makes batches no smaller
+            if (fit := need.fit(limits, overlap)) >= least:
+                return BatchBudget(chain, limits, need, min(wanted, fit), overlap)
+    return BatchBudget(chain, limits, need, 1, Overlap())

@@ -9,9 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
 
 STAGES = ("storage", "copy", "decode", "place")
+SOONER = {  # why the host decoded chunks that the GPU could have, by the count's name
+    "host_measured": "sooner there by measured rates",
+    "host_guessed": "sooner there by guessed rates",
+    "host_asked": "as was asked",
+}
 
 
 def stage_seconds(device: Device, trace: Trace, stages: Sequence[str]) -> dict[str, float]:
@@ -48,13 +54,13 @@ def steps(said: dict[str, Any]) -> str:
 
 
 def told(head: list[str], device: Device, said: dict[str, Any], bus: str, host: str) -> str:
-    """The lines of a report. `host`: why the host worked for a GPU."""
+    """The lines of a report. `host`: how many chunks the host did for a GPU, and why."""
     streams = ", ".join(f"{count} {name}" for name, count in said["streams"].items()) or "none"
     times = ", ".join(f"{stage} {seconds * 1e3:.3g}" for stage, seconds in said["seconds"].items())
     held = f"{said['peak_pinned_bytes']} pinned and {said['peak_device_bytes']} on the device"
     on_gpu = [
         f"over the bus {bus}; held at most {held} (limit {said['memory_limit']})",
-        f"nvCOMP streams: {streams}; {host}: {said['host_chunks']}",
+        f"nvCOMP streams: {streams}; {host}",
     ]
     last = f"milliseconds: {times}; limited by {said['limited_by']}"
     return "\n".join([*head, *(on_gpu if device.gpu else []), last])
@@ -94,9 +100,21 @@ class ReadReport:
         return stage_seconds(self.device, self.trace, STAGES)
 
     @property
+    def _overlap(self) -> Overlap:
+        return self.trace.overlap or Overlap()
+
+    @property
+    def _host_reasons(self) -> dict[str, int]:
+        """How many chunks the host decoded for a GPU, by the reason."""
+        counts = self.trace.counts
+        found = {why: counts[name] for name, why in SOONER.items()}
+        found["unusual"] = counts["host_chunks"] - sum(found.values())
+        return {why: count for why, count in found.items() if count}
+
+    @property
     def limited_by(self) -> str:
         """The stage that was busy the longest, after division by the number of batches that can be in it at once."""
-        loading = (self.trace.prefetch_depth or 0) + 1 if self.device.gpu else 1
+        loading = self._overlap.prefetch_depth + 1 if self.device.gpu else 1
         busy = {stage: seconds / (loading if stage == "storage" else 1) for stage, seconds in self.stages.items()}
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
@@ -105,7 +123,8 @@ class ReadReport:
         trace = self.trace
         return {
             **counted(self.device, trace),
-            "prefetch_depth": trace.prefetch_depth,
+            "host_reasons": self._host_reasons,
+            "prefetch_depth": self._overlap.prefetch_depth,
             "io": trace.io,
             "result_bytes": self.result_bytes,
             "seconds": {"call": self.seconds, **self.stages},
@@ -119,4 +138,6 @@ class ReadReport:
             f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
         ]
         bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"
-        return told(head, self.device, said, bus, "unusual chunks, decoded by the CPU")
+        reasons = ", ".join(f"{count} {why}" for why, count in said["host_reasons"].items())
+        host = f"chunks decoded by the CPU: {said['host_chunks']}" + (f" ({reasons})" if reasons else "")
+        return told(head, self.device, said, bus, host)

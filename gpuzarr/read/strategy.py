@@ -13,6 +13,7 @@ from typing import Any, Literal
 from gpuzarr.checks import one_of
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 from gpuzarr.indexing import region
@@ -71,7 +72,7 @@ class ChunkPlan:
     threads: int
     io: str
 
-    kind, prefetch_depth = "chunk by chunk", 0
+    kind, overlap = "chunk by chunk", Overlap()
 
     @property
     def chain(self) -> Chain:

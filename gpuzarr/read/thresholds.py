@@ -5,4 +5,5 @@ MAX_REGION_BYTES = 1 << 24  # decoded, all of them,
 MIN_REGION_CHUNK_BYTES = 1 << 14  # and each; smaller ones are sooner decoded together
 MIN_LONE_CHUNK_BYTES = 1 << 18  # decoded bytes of chunks that are read chunk by chunk, however many there are
 MIN_THREAD_BYTES = 1 << 18  # decoded bytes; less are not worth a second thread
+UPLOAD_SLICE_BYTES = 1 << 25  # stored bytes of a batch that a GPU is sent at once, while the next ones are read
 MAX_OPEN_OBJECTS = 64  # that chunks read one by one are read from at once

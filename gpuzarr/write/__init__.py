@@ -15,6 +15,7 @@ from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
+from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.selection import Outer, Points
@@ -48,7 +49,7 @@ def write(
     plan = strategy.plan(target, ascending(selection), device, limit, keeps_open=open_shards is not None)
     trace.codecs, trace.write_behind_depth = partial(places, plan.chain, device), plan.write_behind_depth
     if device.gpu:
-        trace.limit, trace.prefetch_depth = plan.limit, min(plan.write_behind_depth, 1)
+        trace.limit, trace.overlap = plan.limit, Overlap(min(plan.write_behind_depth, 1))
     trace.count(whole=plan.whole_objects, partial=plan.partial_objects, locks=plan.locks)
     assignment = Assignment(target, value, device, trace)
     if open_shards is not None:

@@ -14,12 +14,31 @@ from math import prod
 from gpuzarr.batch import ALIGNMENT
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.read.memory import ROUNDING, Copies, decode_scratch_bytes
+from gpuzarr.read.memory import ROUNDING, decode_scratch_bytes
 
 TABLE_BYTES = 8 << 10  # of a chunk's rows in tables
 FIXED_BYTES = 192 << 10  # of a batch: flags, guards, small tables in buffers of their own
 MIN_BATCHES = 4  # of a write, so that encoding and storing overlap,
 MIN_BATCH_PART = 8  # but no batch is smaller than this part of what the device prefers
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How many batches hold memory of one kind at once.
+
+    `alone`: where one batch follows another. In a pipeline `base`, and `each` more for each batch that is stored
+    behind the one that is encoded.
+    """
+
+    alone: int
+    base: int
+    each: int = 0
+
+    def at(self, depth: int) -> int:
+        """The number in a pipeline of this depth; of depth 0 batches follow each other."""
+        return self.base + self.each * depth if depth else self.alone
+
+
 GATHERED = Copies(alone=1, base=2)  # the batch that is encoded, and the next one
 ENCODED = Copies(alone=1, base=1, each=1)  # the batch that is encoded, and those that are stored
 OLD = Copies(alone=1, base=3, each=1)  # those, the next one, and the one that is loaded

@@ -80,4 +80,4 @@ class WriteReport:
             f"locks, for which {said['old_bytes']} bytes were read",
         ]
         bus = f"{said['fetched_bytes']} bytes out and {said['sent_bytes']} in"
-        return told(head, self.device, said, bus, "chunks that it refused, encoded by the CPU")
+        return told(head, self.device, said, bus, f"chunks that it refused, encoded by the CPU: {said['host_chunks']}")

@@ -24,7 +24,7 @@ TINY = {
 TINY_GPU = {
     "gpu_decode": ["--mib", "0.125", "--kib", "64"],
     "gpu_kernels": ["--mib", "0.125"],
-    "gpu_read": ["--mib", "0.25", "--rows", "KiB"],
+    "gpu_read": ["--mib", "0.25"],
     "gpu_write": ["--mib", "0.25"],
 }
 
@@ -58,10 +58,13 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
         == {
             "gpu_decode": 7,
             "gpu_kernels": 40,
-            "gpu_read": 8,
+            "gpu_read": 15,
             "gpu_write": 10,
         }[name]
     )
+    for row in results["rows"] if name in ("gpu_read", "gpu_write") else ():
+        assert ("nvCOMP" in row["ceilings"]) == (not row["row"].startswith("raw")), row["row"]
+        assert {"page cache", "bus"} <= set(row["ceilings"]) and row["page_cache"]["GB/s"]["processes"] > 0
     plot.main([str(output)])
     assert "<rect" in output.with_suffix(".svg").read_text()
 

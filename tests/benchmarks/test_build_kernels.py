@@ -14,7 +14,7 @@ class Compiler:
     """Writes down what it is asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, ...]] = []
 
     def version(self) -> tuple[int, int]:
         return 13, 0
@@ -23,7 +23,7 @@ class Compiler:
         return (90,)
 
     def compile(self, source: str, name: str, options: tuple[str, ...], strict: bool = False) -> bytes:
-        self.asked.append(name)
+        self.asked.append((name, *(option for option in options if "ELEMENT_BYTES" in option)))
         return b"\x7fELF"
 
 
@@ -36,5 +36,7 @@ def test_each_kernel_is_compiled_once(tmp_path: Path, monkeypatch: pytest.Monkey
             kernels.cubin.cache_clear()
             build_kernels.main(["--arch", "sm_90", *more])
     kernels.cubin.cache_clear()
-    assert sorted(first.asked) == kernels.sources() and second.asked == []
-    assert len(list((tmp_path / "b/gpuzarr").iterdir())) == len(kernels.sources())
+    assert {name for name, *_ in first.asked} == set(kernels.sources()) and second.asked == []
+    of_planes = {(f"--define-macro=ELEMENT_BYTES={width}",) for width in (1, 2, 4, 8, 16)}
+    assert {tuple(asked[1:]) for asked in first.asked if asked[0] == "place_planes.cu"} == of_planes
+    assert len(first.asked) == len(set(first.asked)) == len(list((tmp_path / "b/gpuzarr").iterdir()))

@@ -32,7 +32,7 @@ def test_every_step_is_a_program_of_ours(tmp_path: Path) -> None:
 
 def test_benchmarks_and_what_they_need_come_before_the_long_tail(tmp_path: Path) -> None:
     names = [step.name for step in steps.steps(tmp_path)]
-    assert names[:4] == ["kernels", "probe-smoke", "probe-copies", "calibrate"]
+    assert names[:5] == ["kernels", "probe-smoke", "probe-copies", "probe-two_streams", "calibrate"]
     assert names.index("bench-gpu_write") < names.index("suite") < names.index("probe-rates")
     second = [step.name for step in steps.of_session("2", steps.steps(tmp_path))]
     assert second[:3] == ["kernels", "calibrate", "bench-gpu_read"], "a new machine has no constants"
@@ -71,9 +71,10 @@ def test_the_sanitizer_is_found_or_missed(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_rows_of_whole_reads_are_in_the_order_of_their_worth() -> None:
     names = [row.name for row in gpu_read.ROWS]
-    assert names[:2] == ["zstd, 256 KiB", "blosc-lz4, 1024 KiB"] and len(set(names)) == 11
-    assert {row.codec for row in gpu_read.ROWS if row.goal} == set(gpu_read.CODECS)
-    assert not any(row.goal for row in gpu_read.ROWS[8:])
+    first = ["zstd, 256 KiB", "blosc-lz4, 1 MiB", "shards of zstd, 256 KiB", "zstd, 1 MiB", "shards of zstd, 1 MiB"]
+    assert names[:6] == [*first, "raw, 1 MiB"] and len(set(names)) == len(names) == 15
+    assert {row.codec for row in gpu_read.ROWS if row.goal} == set(gpu_read.CODECS) - {"raw"}
+    assert not any(row.goal for row in gpu_read.ROWS[12:])
 
 
 def test_the_readme_names_every_step_and_its_seconds(tmp_path: Path) -> None:

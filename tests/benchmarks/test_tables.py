@@ -82,6 +82,12 @@ def test_what_is_not_finished_is_in_no_table(tmp_path: Path, capsys: pytest.Capt
     assert "not finished" in capsys.readouterr().out and not place.with_suffix(".svg").exists()
 
 
+def test_what_could_not_be_compared_is_in_the_table(tmp_path: Path) -> None:
+    row = {"codec": "zstd", "chunk": 1 << 18, "GB/s": 12.0, "of nvCOMP": float("nan")}
+    keep(tmp_path, "new", {"gpu_decode": RESULT["gpu_decode"] | {"rows": [row]}})
+    assert "| zstd | 12.0 (-) |" in tables.gpu(tmp_path)
+
+
 def test_no_two_models_of_gpu_are_in_one_readme(tmp_path: Path) -> None:
     """Of the one with more benchmarks, from all its sessions; of two with as many, the newest."""
     other = {"gpu": "NVIDIA H100", "date": "2026-02-02T00:00:00+00:00"}

@@ -133,9 +133,9 @@ def test_its_scratch_is_in_the_budget(registered: Path, gpu: Device) -> None:
 def test_it_is_warmed_up(registered: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     launched, kernel = [], type(gpu).kernel
 
-    def kept(self: Any, file: str, name: str) -> Any:
+    def kept(self: Any, file: str, name: str, width: int | None = None) -> Any:
         launched.append(name)
-        return kernel(self, file, name)
+        return kernel(self, file, name, width)
 
     monkeypatch.setattr(type(gpu), "kernel", kept)
     gpuzarr.warmup(gpu)

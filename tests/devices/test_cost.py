@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numcodecs
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gpuzarr
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.devices import cost
@@ -58,6 +60,90 @@ def test_never_worse_than_either_alone():
         kept_by_gpu = np.setdiff1d(np.arange(len(largest)), decision.host)
         if len(decision.host) and len(kept_by_gpu):
             assert largest[decision.host].min() >= largest[kept_by_gpu].max()
+
+
+@pytest.mark.parametrize(
+    "algorithm, count, nbytes, batches, place",
+    [
+        ("zstd", 2048, MIB // 4, 1, "the GPU"),
+        ("zstd", 512, MIB, 1, "the GPU"),
+        ("zstd", 32, 16 * MIB, 1, "the host"),
+        ("lz4", 512, MIB, 1, "the GPU"),
+        ("zstd", 2048, MIB // 4, 2, "the GPU"),
+        ("zstd", 512, MIB, 2, "the GPU"),
+        ("lz4", 512, MIB, 2, "the GPU"),
+    ],
+)
+def test_half_a_gibibyte_with_guessed_rates(algorithm, count, nbytes, batches, place):
+    """On 16 cores. In one batch, and in two that follow each other."""
+    decision = H200.decide(ALGORITHMS[algorithm], sizes(count // batches, nbytes))
+    assert len(decision.host) == {"the host": count, "the GPU": 0}[place] and decision.because == "guessed"
+
+
+def test_guesses_must_be_clear():
+    """For a gain of 1.5 the host gets chunks by measured rates, and none by guessed ones; for one of 3 by both."""
+    for slower, measured, guessed in ((1.5, 4, 0), (3.0, 4, 4)):
+        rate = Rate(1e9 / slower, 1e15, 1e9)
+        known = Costs({"a": rate}, 1e15, 1e-12, cores=4).decide(A, sizes(4, MIB))
+        assumed = Costs({}, 1e15, 1e-12, cores=4).decide(replace(A, rate=rate), sizes(4, MIB))
+        assert (len(known.host), known.because) == (measured, "measured")
+        assert (len(assumed.host), assumed.because) == (guessed, "guessed")
+        assert known.seconds_gpu == assumed.seconds_gpu and known.seconds_host == assumed.seconds_host
+
+
+def test_batches_at_once_share_the_time_of_their_largest_streams():
+    """A GPU bound by the latency of its streams is as many times as fast; one that is full is no faster."""
+    bound, full = Rate(1e8, 1e15, 1e9), Rate(1e15, 1e9, 1e9)
+    for rate, gain in ((bound, 4), (full, 1)):
+        costs = Costs({"a": rate}, 1e15, 1e-12, cores=4)
+        alone, beside = (costs.decide(A, sizes(100, MIB), concurrent=count) for count in (1, 4))
+        assert alone.seconds_gpu / beside.seconds_gpu == pytest.approx(gain, rel=1e-3)
+        assert alone.seconds_host == beside.seconds_host
+    zstd = [H200.decide(ALGORITHMS["zstd"], sizes(168, MIB), concurrent=count) for count in (1, 2)]
+    assert [len(decision.host) for decision in zstd] == [168, 0]
+
+
+def test_a_read_knows_how_many_batches_overlap(gpu, monkeypatch, tmp_path):
+    """As many as are decoded at once, but no more than it has."""
+    seen, decide = set(), Costs.decide
+
+    def decided(self, *arguments):
+        seen.update(arguments[5:])  # planning gives none
+        return decide(self, *arguments)
+
+    monkeypatch.setattr(gpu, "concurrent_batches", 3)
+    monkeypatch.setattr(gpu, "batch_bytes", 16 << 10)
+    monkeypatch.setattr(gpu, "cost", Costs({"zstd": Rate(1.0, 1.0, 1.0)}, where="gpu"))  # one stream fills this GPU
+    monkeypatch.setattr(Costs, "decide", decided)
+    data = np.random.default_rng(0).normal(size=1 << 16).astype("f4")
+    gpuzarr.create_array(tmp_path / "a", data=data, device="cpu", chunks=1 << 12)
+    a = gpuzarr.open_array(tmp_path / "a", device=gpu)
+    for batches in (1, 2, 3, 16):
+        seen.clear()
+        a[: batches << 12]
+        assert a.last_read.asdict()["batches"] == batches and seen == {min(batches, 3)}
+
+
+@pytest.mark.parametrize(
+    "costs, reason",
+    [
+        (Costs(cores=4096), "sooner there by guessed rates"),
+        (Costs({"zstd": Rate(1.0, 1.0, 1e9)}), "sooner there by measured rates"),
+        (Costs(where="host"), "as was asked"),
+        (Costs(where="gpu"), "unusual"),
+    ],
+)
+def test_reports_say_why_the_host_decoded(gpu, monkeypatch, tmp_path, costs, reason):
+    monkeypatch.setattr(gpu, "cost", costs)
+    codec = {"name": "zstd", "configuration": {"level": 1, "checksum": reason == "unusual"}}
+    gpuzarr.create_array(
+        tmp_path / "a", data=np.arange(1 << 16, dtype="f4"), device="cpu", chunks=1 << 14, compressors=codec
+    )
+    a = gpuzarr.open_array(tmp_path / "a", device=gpu)
+    a[...]
+    report = a.last_read.asdict()
+    assert report["host_chunks"] == 4 and report["host_reasons"] == {reason: 4}
+    assert f"chunks decoded by the CPU: 4 (4 {reason})" in str(a.last_read)
 
 
 RATE = st.builds(Rate, *[st.floats(1e6, 1e12)] * 3)
@@ -183,7 +269,10 @@ def test_calibration_runs(tmp_path):
     from tests.hardware import emulated
 
     measured = calibrate.measure(emulated(), stream=4000, many=3, repeats=1)
-    assert set(measured.rates) == set(ALGORITHMS) and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
+    assert (
+        set(measured.rates) == set(calibrate.CODECS) < set(ALGORITHMS)
+        and measured.rates["zstd"] != ALGORITHMS["zstd"].rate
+    )
     assert "one core" in calibrate.shown(measured)
     assert cost.loads(cost.save(measured, tmp_path / "costs.json").read_text()) == measured
 

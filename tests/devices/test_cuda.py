@@ -34,19 +34,45 @@ def test_a_batch_and_its_errors(stub):
         assert stub.download(out[i]).tobytes() == plain[i].tobytes()
     assert "caller's 1" in stub.stream.waited  # the second batch waits for the first
 
-    bad = stub.upload(np.full(1, 2, np.int32))
-    stub.check(bad, np.array([5, 6, 7]), "it is bad")
+    stub.check(np.array([5, 6, 7]), "it is bad").set(np.full(1, 2, np.uint32))
     with pytest.raises(CodecError, match="it is bad") as caught:
         complete(stub)
     assert caught.value.index == 7
 
     def fail(batch):
-        stub.check(bad, np.arange(3), "of a batch that failed otherwise")
+        stub.check(np.arange(3), "of a batch that failed otherwise").set(np.full(1, 2, np.uint32))
         raise KeyError
 
     with pytest.raises(KeyError):
         stub.run(lambda batch: batch, fail, [1])
     complete(stub)
+
+
+def test_flags_of_many_checks(gpu):
+    """They lie side by side; one copy brings all of them to the host, or a few where there are hundreds."""
+    flags = [gpu.check(np.arange(3) + 10 * i, f"check {i}") for i in range(300)]
+    assert gpu.address(flags[1]) == gpu.address(flags[0]) + 4
+    flags[290].set(np.full(1, 1, np.uint32))
+    flags[200].set(np.full(1, 2, np.uint32))
+    with pytest.raises(CodecError, match="check 200") as caught:
+        complete(gpu)
+    assert caught.value.index == 2002
+    complete(gpu)  # it was told once
+
+
+def test_flags_are_scratch_of_the_batch(gpu):
+    before = gpu.held.total
+    with gpu.current.use(memory := BatchMemory(Trace(), gpu.held)):
+        gpu.check(np.arange(3), "it is bad")
+        assert gpu.held.total == before + 512
+        complete(gpu)
+    memory.close()
+    assert gpu.held.total == before
+
+
+def test_memory_that_is_free(stub):
+    """The GPU's, and what CuPy's pool keeps."""
+    assert stub.free_bytes == (1 << 20) + (1 << 10)
 
 
 def test_encoding(stub):
@@ -80,6 +106,18 @@ def test_a_gpu_that_stopped_between_batches(stub, kind):
 
     with pytest.raises(DeviceError, match="cuda:0 stopped"):
         stub.run(lambda batch: batch, launch, [1, 2, 3])
+
+
+def test_a_capture_by_another_thread_is_named(stub):
+    """CUDA then refuses calls of all threads; the GPU has not stopped."""
+
+    def launch(batch):
+        error = FailedError("cudaErrorStreamCaptureImplicit: operation would make the legacy stream depend on it")
+        error.status = 906
+        raise error
+
+    with pytest.raises(DeviceError, match=r"cuda:0 refused a call .*Implicit.* before or after that"):
+        stub.run(lambda batch: batch, launch, [1])
 
 
 def test_what_a_graph_cannot_hold_is_refused_and_leaves_no_trace(stub):

@@ -92,9 +92,9 @@ def zstd_streams():
     return chunks, [zstd.compress(c, 3) for c in chunks]
 
 
-@pytest.mark.parametrize("most", [nvcomp.DEFAULT_MAX_SCRATCH_BYTES, 40000])
-def test_a_batch(gpu, zstd_streams, thresholds, most):
-    thresholds("gpuzarr.devices.nvcomp", DEFAULT_MAX_SCRATCH_BYTES=most)  # the second: in parts
+@pytest.mark.parametrize("free", [1 << 30, 120_000])
+def test_a_batch(gpu, zstd_streams, monkeypatch, free):
+    monkeypatch.setattr(type(gpu), "free_bytes", free)  # the second: in parts
     chunks, streams = zstd_streams
     *columns, target, _kept = batch(gpu, streams, 5000)
     gpu.decompress(ALGORITHMS["zstd"], *columns, np.arange(9))
@@ -104,9 +104,9 @@ def test_a_batch(gpu, zstd_streams, thresholds, most):
 
 
 @pytest.mark.damaging
-@pytest.mark.parametrize("most", [nvcomp.DEFAULT_MAX_SCRATCH_BYTES, 40000])
-def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, thresholds, most):
-    thresholds("gpuzarr.devices.nvcomp", DEFAULT_MAX_SCRATCH_BYTES=most)
+@pytest.mark.parametrize("free", [1 << 30, 120_000])
+def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, monkeypatch, free):
+    monkeypatch.setattr(type(gpu), "free_bytes", free)
     *columns, _target, _kept = batch(gpu, zstd_streams[1], 5000)
     columns[3] = columns[3] + np.where(np.isin(np.arange(9), [5, 7]), 1, 0)  # a size that is not met
     gpu.decompress(ALGORITHMS["zstd"], *columns, np.arange(9) * 10)
@@ -114,6 +114,32 @@ def test_the_first_bad_stream_names_its_chunk(gpu, zstd_streams, thresholds, mos
         complete(gpu)
     assert caught.value.index == 50
     complete(gpu)  # it was told once
+
+
+def scratch_of(sizes):
+    """About what nvCOMP asks for zstd."""
+    return 3 * int(sizes.sum())
+
+
+def test_a_batch_is_divided_only_where_memory_ends():
+    """Parts run one after another, and each takes as long as its longest stream."""
+    sizes = np.full(1024, 1 << 20)
+    parts, nbytes = nvcomp.divided(scratch_of, sizes, lambda: 8 << 30)
+    assert parts == [(slice(0, 1024), 3 << 30)] and nbytes == 3 << 30
+    parts, nbytes = nvcomp.divided(scratch_of, sizes, lambda: (3 << 30) - 1)
+    assert parts == [(slice(0, 512), 3 << 29), (slice(512, 1024), 3 << 29)] and nbytes == 3 << 29
+    parts, nbytes = nvcomp.divided(scratch_of, sizes[:3], lambda: 0)
+    assert [part for part, _ in parts] == [slice(0, 1), slice(1, 2), slice(2, 3)] and nbytes == 3 << 20
+
+
+def test_the_limit_is_asked_for_only_where_scratch_is_needed():
+    """CUDA's answer takes longer than a launch."""
+    parts = [nvcomp.divided(lambda sizes: 0, np.ones(count, int), pytest.fail) for count in (0, 5)]
+    assert parts == [([], 0), ([(slice(0, 5), 0)], 0)]
+
+
+def test_a_half_that_needs_as_much_is_no_help():
+    assert nvcomp.divided(lambda sizes: 1000, np.ones(8, int), lambda: 10) == ([(slice(0, 8), 1000)], 1000)
 
 
 def test_an_empty_batch_is_nothing(gpu):

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,11 +29,13 @@ from gpuzarr.devices.cuda.probe import holds
 from gpuzarr.devices.nvcomp.batches import NvcompBatches
 from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
 from gpuzarr.devices.trace import Trace, backing_bytes
+from gpuzarr.gpu.algorithms import ALGORITHMS
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
 
 GUARD_BYTES = 512  # on both sides of scratch
+FULL_STREAMS = 16  # of nvCOMP, that keep all of it busy: a real GPU needs thousands
 NEW, GUARD, FREED = 0xA5, 0x5A, 0xDD  # bytes of memory that is not initialised, of guards, of memory that was freed
 
 
@@ -43,9 +46,10 @@ class Emulated:
     threads = 1
     readers = 2
     batch_bytes = 1 << 20
-    prefetch_depth = PREFETCH_DEPTH
-    memory_limit = write_limit = 64 << 20
-    cost = Costs(where="gpu")
+    prefetch_depth, concurrent_batches = PREFETCH_DEPTH, 1
+    memory_limit = write_limit = pinned_limit = 64 << 20
+    free_bytes = 1 << 30
+    cost = Costs({n: replace(a.rate, full=FULL_STREAMS * a.rate.stream) for n, a in ALGORITHMS.items()}, where="gpu")
 
     def __init__(self, seed: int = 0) -> None:
         self.name, self.xp, self._seed = "emulated", Xp(), seed
@@ -94,9 +98,22 @@ class Emulated:
     def headroom(self) -> int | None:
         return self.current.headroom
 
+    @property
+    def pinned_headroom(self) -> int | None:
+        return self.current.pinned_headroom
+
+    @property
+    def overlapping_batches(self) -> int:
+        return self.current.overlapping_batches
+
     def empty(self, nbytes: int) -> DeviceArray:
         self.current.add_scratch(nbytes)
         return self._allocate(nbytes)
+
+    def filled(self, nbytes: int, byte: int) -> DeviceArray:
+        made = self.empty(nbytes)
+        made.view(np.ndarray).fill(byte)
+        return made
 
     def _allocate(self, nbytes: int) -> DeviceArray:
         """Device memory between guards, aligned to 256 bytes."""
@@ -114,6 +131,9 @@ class Emulated:
 
     def pinned_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         return self._memory.pinned_buffer(sizes)
+
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        return self._memory.decoded_buffer(sizes)
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         return allocated(sizes, self._device_buffer)
@@ -135,7 +155,7 @@ class Emulated:
         trace = trace or Trace()
         try:
             with ThreadPoolExecutor(4) as pool:
-                self._memory.pipeline(load, launch, trace, self.prefetch_depth, pool, lambda: None).run(batches)
+                self._memory.pipeline(load, launch, trace, pool).run(batches)
         finally:
             self._pending.forget()
             self.check_guards()
@@ -143,17 +163,42 @@ class Emulated:
     def upload(self, data: np.ndarray) -> DeviceArray:
         assert not isinstance(data, DeviceArray), "upload takes an array of the host"
         data = np.asarray(data, data.dtype.newbyteorder("="), order="C")  # as CuPy does
-        begin, memory = self.timestamp(), self.current.memory
+        memory = self.current.memory
+        kind = None if memory is None else memory.pinned_kind(data)
+        if kind == "pinned":
+            copy = self.upload_target(data.nbytes).view(data.dtype).reshape(data.shape)
+            self.upload_part(data, copy)
+            self.await_uploads()
+            return copy
         self.current.count(sent=data.nbytes)
         copy = self._allocate(data.nbytes).view(data.dtype)
         copy.view(np.ndarray)[...] = data.reshape(-1)
-        if memory is not None and memory.is_pinned(data):
-            memory.hold(copy, rounded(data.nbytes))
-            memory.trace.add_time("copy", begin, self.timestamp())
-        elif memory is not None:
+        self.current.add_scratch(data.nbytes)
+        if memory is not None and kind is None:
             self._memory.pin(data.nbytes, "tables")
-            self.current.add_scratch(data.nbytes)
         return copy.reshape(data.shape)
+
+    def upload_target(self, nbytes: int) -> DeviceArray:
+        data = self._allocate(nbytes)
+        self._memory.hold(data, rounded(nbytes))
+        return data
+
+    def upload_part(self, source: np.ndarray, target: DeviceArray) -> None:
+        """See `Device.upload_part`. Copy as late as allowed, so that a launch that does not wait is noticed."""
+        memory = self.current.memory
+        assert memory is not None and memory.pinned_kind(source), "what is copied beside other work is pinned"
+        memory.trace.count(sent=source.nbytes)
+        memory.uploads = [*(memory.uploads or []), (source, target)]
+
+    def await_uploads(self) -> None:
+        memory = self.current.memory
+        assert memory is not None, "only a batch has copies to wait for"
+        begin, uploads = self.timestamp(), memory.uploads or []
+        for source, target in uploads:
+            target.view(np.ndarray)[...] = source
+        if uploads:
+            memory.trace.add_time("copy", begin, self.timestamp())
+        memory.uploads = None
 
     def download(self, data: DeviceArray) -> np.ndarray:
         return self.download_async(data)()
@@ -185,8 +230,8 @@ class Emulated:
         assert isinstance(data, DeviceArray), "only an array of the device has an address there"
         return data.ctypes.data
 
-    def kernel(self, file: str, name: str) -> Kernel:
-        return Kernel(file, name, self._seed)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
+        return Kernel(file, name, self._seed, width)
 
     def decompress(self, algorithm, sources, sizes, targets, capacities, chunk) -> None:
         self._nvcomp.decompress(algorithm, sources, sizes, targets, capacities, chunk)
@@ -200,9 +245,8 @@ class Emulated:
     def compress(self, algorithm, sources, sizes, targets, effort=0) -> DeviceArray:
         return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
-    def check(self, bad: DeviceArray, chunk: np.ndarray, problem: str) -> None:
-        assert isinstance(bad, DeviceArray) and bad.dtype == np.int32 and bad.shape == (1,)
-        self._pending.add(bad, chunk, problem)
+    def check(self, chunk: np.ndarray, problem: str) -> DeviceArray:
+        return self._pending.add(self, chunk, problem)
 
     def checked(self) -> Complete | None:
         self.check_guards()

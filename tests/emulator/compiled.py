@@ -34,16 +34,20 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
+def _macros(width: int | None) -> list[str]:
+    return [] if width is None else [f"-DELEMENT_BYTES={width}"]
+
+
 @cache
-def _expanded(file: str) -> str:
+def _expanded(file: str, width: int | None) -> str:
     """Text of a .cu file after the preprocessor, because macros make some of the kernels."""
-    command = ["g++", "-x", "c++", "-E", "-P", "-I", str(KERNELS), str(KERNELS / file)]
+    command = ["g++", "-x", "c++", "-E", "-P", *_macros(width), "-I", str(KERNELS), str(KERNELS / file)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 @cache
-def _library(file: str) -> ctypes.CDLL:
-    text = _expanded(file)
+def _library(file: str, width: int | None) -> ctypes.CDLL:
+    text = _expanded(file, width)
     kernels = re.findall(_DECLARED + r"(\w+)\s*\(", text)
     unit = f'#include "{SHIM}"\n#include "{KERNELS / file}"\n' + "".join(f"HOST_EXPORT({k})\n" for k in kernels)
     key = hashlib.sha256("".join([*kernels, text, SHIM.read_text(), *FLAGS]).encode()).hexdigest()[:16]
@@ -53,28 +57,28 @@ def _library(file: str) -> ctypes.CDLL:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / "made.so"
-            command = ["g++", "-x", "c++", "-", *FLAGS, "-I", str(KERNELS), "-o", str(made)]
+            command = ["g++", "-x", "c++", "-", *FLAGS, *_macros(width), "-I", str(KERNELS), "-o", str(made)]
             subprocess.run(command, input=unit, text=True, check=True)
             os.replace(made, built)
     return ctypes.CDLL(str(built))
 
 
 @cache
-def _parameters(file: str, name: str) -> list[tuple[str, str, bool]]:
+def _parameters(file: str, name: str, width: int | None) -> list[tuple[str, str, bool]]:
     """Name, NumPy type, and True for a pointer, of each parameter as the .cu file declares it."""
-    declared = re.search(rf"{_DECLARED}{name}\s*\(([^)]*)\)", _expanded(file))
+    declared = re.search(rf"{_DECLARED}{name}\s*\(([^)]*)\)", _expanded(file, width))
     assert declared, f"no kernel {name} in {file}"
     words = [re.sub(r"\bconst\b|__restrict__", "", p).replace("*", " * ").split() for p in declared[1].split(",")]
     return [(w[-1], DTYPES[w[0]], "*" in w) for w in words]
 
 
 class Kernel:
-    """One kernel. `seed` picks the order of blocks, warps and lanes."""
+    """One kernel. `seed` picks the order of blocks, warps and lanes. `width`: see `Device.kernel`."""
 
-    def __init__(self, file: str, name: str, seed: int) -> None:
-        self._launch, self._seed, self._name = getattr(_library(file), f"host_{name}"), seed, name
+    def __init__(self, file: str, name: str, seed: int, width: int | None = None) -> None:
+        self._launch, self._seed, self._name = getattr(_library(file, width), f"host_{name}"), seed, name
         self._launch.restype = ctypes.c_char_p
-        self._parameters = _parameters(file, name)
+        self._parameters = _parameters(file, name, width)
 
     def __call__(self, grid: tuple, block: tuple, args: tuple) -> None:
         assert len(args) == len(self._parameters), f"{self._name}: {len(args)} arguments for {len(self._parameters)}"

@@ -10,7 +10,9 @@ def kernels_run(monkeypatch):
     def watch(device):
         seen = []
         right = device.kernel
-        monkeypatch.setattr(device, "kernel", lambda file, name: (seen.append(name), right(file, name))[1])
+        monkeypatch.setattr(
+            device, "kernel", lambda file, name, *width: (seen.append(name), right(file, name, *width))[1]
+        )
         return seen
 
     return watch

@@ -16,21 +16,22 @@ def _needs_nvrtc():
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("file", kernels.sources())
-def test_compiles(file, arch):
+@pytest.mark.parametrize("file, width", kernels.variants())
+def test_compiles(file, width, arch):
     """But what this compiler has compiled from the same text without a warning before, it does not compile again."""
-    known = kernels.cache_folder().with_name("gpuzarr-tests") / kernels._key(file, arch, kernels.nvrtc().version())
+    key = kernels._key(file, arch, kernels.nvrtc().version(), width)
+    known = kernels.cache_folder().with_name("gpuzarr-tests") / key
     if not known.exists():
-        assert kernels.compile_strictly(file, arch)[:4] == b"\x7fELF"
+        assert kernels.compile_strictly(file, arch, width)[:4] == b"\x7fELF"
         known.parent.mkdir(parents=True, exist_ok=True)
         known.touch()
 
 
-@pytest.mark.parametrize("file", kernels.sources())
-def test_registers_hold_all(file):
+@pytest.mark.parametrize("file, width", kernels.variants())
+def test_registers_hold_all(file, width):
     """On the GPUs that we name first, no kernel spills; those that move most let three blocks of 256 run at once."""
     for arch in ("sm_80", "sm_90"):
-        made = kernels.cubin(file, arch)
+        made = kernels.cubin(file, arch, width)
         frames, used = local_memory(made), registers(made)
         assert used and not any(frames.values()), frames
         assert file not in ("place.cu", "place_planes.cu", "shuffle.cu") or max(used.values()) <= 80
@@ -45,6 +46,17 @@ def test_what_was_compiled_is_kept(tmp_path, monkeypatch):
     assert kernels.cubin("check.cu", "sm_90") == first
     (kept,) = (tmp_path / "gpuzarr").iterdir()
     assert kept.name.startswith("check-sm_90-")
+    kernels.cubin.cache_clear()
+
+
+def test_each_width_is_kept_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels.cubin.cache_clear()
+    for width in (1, 16):
+        assert list(registers(kernels.cubin("place_planes.cu", "sm_90", width))) == [f"place_planes_{width}"]
+    assert len(list((tmp_path / "gpuzarr").iterdir())) == 2
+    with pytest.raises(DeviceError, match="ELEMENT_BYTES must be"):
+        kernels.cubin("place_planes.cu", "sm_90", 3)
     kernels.cubin.cache_clear()
 
 

@@ -35,7 +35,7 @@ def test_memory_stays_within_its_limit(name: str, noise: bool, tmp_path: Path, g
     values = field(noise)
     path = write(tmp_path / "a", name, values)
     batches = []
-    for limit in ("320KiB", 1 << 20):
+    for limit in ("320KiB", 5 << 17):
         a = gpuzarr.open_array(path, device=gpu, memory_limit=limit)
         np.testing.assert_array_equal(host_array(a[...]), values)
         report = a.last_read.asdict()

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -186,6 +187,15 @@ def test_beyond_two_gib(tmp_path):
         file.write(b"end")
     got, _, _ = read(LocalStore(tmp_path), ranges_of([(0, -3, -1), (0, 5 << 30, 2), (0, (5 << 30) - 1, 2)], ["c"]))
     assert got == [b"end", b"en", b"\0e"]
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1024, 256), (2000, 500)])
+def test_a_quarter_of_what_a_process_may_open_is_held(limit, most):
+    code = (
+        f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({limit}, r.getrlimit(r.RLIMIT_NOFILE)[1]))\n"
+        "from gpuzarr.stores.local.objects import PERMITS; print(PERMITS.value.free)"
+    )
+    assert int(subprocess.check_output([sys.executable, "-c", code])) == most
 
 
 def test_more_files_than_may_be_open(tmp_path, no_leak):

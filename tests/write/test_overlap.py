@@ -42,8 +42,8 @@ class Watch:
         self._fetched.clear()
         self._run(load, finish, batches, trace)
 
-    def kernel(self, file: str, name: str) -> Any:
-        found = self._kernel(file, name)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Any:
+        found = self._kernel(file, name, width)
         return lambda *launch: (found(*launch), self._count(name))
 
     def compress(self, *streams: Any) -> Any:

@@ -6,9 +6,10 @@ host each have their own stream, so that both directions of the bus are used at 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,20 +36,27 @@ class Copies:
     pin: Callable[..., np.ndarray]
     waited: Callable[[Any, Any], Any]
     on: Callable[[], AbstractContextManager[None]]
+    _copying: threading.Lock = field(default_factory=threading.Lock, repr=False)  # so that times are those of one copy
 
     def upload(self, data: np.ndarray) -> Any:
         """See `Device.upload`. Inside a batch the host does not wait for the copy.
 
-        Outside of batches it does, because `data` may be pinned memory that the caller writes to next.
+        Chunks as they are stored are copied on the copying stream. What the host decoded is copied on the current one:
+        it need not wait there behind the chunks of later batches, and its memory is scratch, of one batch at a time.
+        Outside of batches the host waits, because `data` may be pinned memory that the caller writes to next.
         """
         data = np.asarray(data, data.dtype.newbyteorder("="), order="C")
         memory = self.current.memory
+        kind = None if memory is None else memory.pinned_kind(data)
+        if kind == "pinned":
+            copy = shaped(self.upload_target(data.nbytes), data)
+            self.upload_part(data, copy)
+            self.await_uploads()
+            return copy
         self.current.count(sent=data.nbytes)
-        if memory is not None and memory.is_pinned(data):
-            return self._upload_beside(data, memory)
         self.current.add_scratch(data.nbytes)
         copy, stream = self.xp.empty(data.shape, data.dtype), self._stream()
-        copy.set(data if memory is None else self._pinned_copy(data), stream)
+        copy.set(self._pinned_copy(data) if memory is not None and kind is None else data, stream)
         return self.waited(stream, copy) if memory is None else copy
 
     def _pinned_copy(self, data: np.ndarray) -> np.ndarray:
@@ -57,23 +65,36 @@ class Copies:
         pinned[...] = data
         return pinned
 
-    def _upload_beside(self, data: np.ndarray, memory: BatchMemory) -> Any:
-        """Copy on the copying stream, for which the current stream waits.
-
-        The allocation belongs to the copying stream, so the batch holds it until it is complete: else the next copy
-        could overwrite it while it is read. Its size is rounded so that CuPy's pool can reuse it for the next batch.
+    def upload_target(self, nbytes: int) -> Any:
+        """See `Device.upload_target`. The allocation belongs to the copying stream, so the batch holds it until it is
+        complete: else the next copy could overwrite it while it is read. Its size is rounded so that CuPy's pool can
+        reuse it for the next batch.
         """
-        copying = self.streams["copying"]
-        with copying:
-            allocation = self.xp.empty(rounded(data.nbytes), np.uint8)
-            copy = shaped(allocation, data)
+        with self.streams["copying"]:
+            allocation = self.xp.empty(rounded(nbytes), np.uint8)
+        self._memory.hold(allocation, len(allocation))
+        return allocation[:nbytes]
+
+    def upload_part(self, source: np.ndarray, target: Any) -> None:
+        """See `Device.upload_part`. Copies on the copying stream."""
+        copying, memory = self.streams["copying"], self._memory
+        with copying, self._copying:
             begin = copying.record()
-            copy.set(data, copying)
-            end = copying.record()
-        memory.hold(allocation, len(allocation))
-        memory.trace.add_time("copy", begin, end)
-        self._stream().wait_event(end)
-        return copy
+            target.set(source, copying)
+            memory.uploads = copying.record()
+        memory.trace.count(sent=source.nbytes)
+        memory.trace.add_time("copy", begin, memory.uploads)
+
+    def await_uploads(self) -> None:
+        """See `Device.await_uploads`."""
+        if self._memory.uploads is not None:
+            self._stream().wait_event(self._memory.uploads)
+
+    @property
+    def _memory(self) -> BatchMemory:
+        """Memory of the calling thread's batch: all that is copied beside other work belongs to one."""
+        assert self.current.memory is not None
+        return self.current.memory
 
     def download_async(self, data: Any) -> Callable[[], np.ndarray]:
         """See `Device.download_async`."""

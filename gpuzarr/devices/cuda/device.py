@@ -26,7 +26,7 @@ from gpuzarr.devices.cuda.memory import GpuMemory
 from gpuzarr.devices.cuda.pending import Pending
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.devices.cuda.probe import holds
-from gpuzarr.devices.cuda.streams import LaunchLock, Streams
+from gpuzarr.devices.cuda.streams import Lanes, LaunchLock, Streams
 from gpuzarr.devices.kernels import cubin
 from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.nvcomp.batches import NvcompBatches
@@ -34,8 +34,10 @@ from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 
-DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
+DEFAULT_MEMORY_LIMIT_BYTES = 16 << 30  # that a read may hold beyond its result,
+DEFAULT_PINNED_LIMIT_BYTES = 2 << 30  # and of them in pinned memory, of which a host has less to spare
 DEFAULT_WRITE_LIMIT_BYTES = 4 << 30  # beyond the value; nvCOMP compresses with up to 34 times the bytes as scratch
+CAPTURE_STATUSES = range(900, 909)  # cudaErrorStreamCaptureUnsupported to cudaErrorStreamCaptureWrongThread
 MAX_LOADING_THREADS = 4 * PREFETCH_DEPTH  # of all reads together
 
 
@@ -44,7 +46,8 @@ class Cuda:
 
     gpu, threads, batch_bytes = True, 1, 256 << 20
     readers = min(32, 4 * (os.cpu_count() or 1))
-    prefetch_depth = PREFETCH_DEPTH
+    prefetch_depth, pinned_limit = PREFETCH_DEPTH, DEFAULT_PINNED_LIMIT_BYTES
+    concurrent_batches = 1  # until it is known that nvCOMP bears more
 
     def __init__(self, ordinal: int = 0) -> None:
         import cupy
@@ -54,7 +57,7 @@ class Cuda:
         self._ordinal = ordinal
         self.cost = calibrated()
         self._pending = Pending()
-        self._functions: dict[tuple[str, str], Any] = {}
+        self._functions: dict[tuple[str, str, int | None], Any] = {}
         self._compiling = threading.Lock()
         self._launch_lock = LaunchLock()
         self._process = os.getpid()
@@ -104,6 +107,15 @@ class Cuda:
             self.current.add_scratch(nbytes)
             return self.xp.empty(nbytes, np.uint8)
 
+    def filled(self, nbytes: int, byte: int) -> Any:
+        """See `Device.filled`. CuPy's `fill` would compile a kernel for any byte but 0."""
+        with self.on():
+            made = self.empty(nbytes)
+            if nbytes:
+                stream = self.xp.cuda.get_current_stream()
+                self.xp.cuda.runtime.memsetAsync(self.address(made), byte, nbytes, stream.ptr)
+            return made
+
     def encoded_batch(self, sizes: np.ndarray) -> EncodedBatch:
         return allocated(sizes, self.empty)
 
@@ -111,6 +123,10 @@ class Cuda:
         """See `Device.pinned_buffer`. Kept for later batches."""
         with self.on():
             return self._memory.pinned_buffer(sizes)
+
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        with self.on():
+            return self._memory.decoded_buffer(sizes)
 
     def device_buffer(self, sizes: np.ndarray) -> EncodedBatch:
         """See `Device.device_buffer`. Memory of the copying stream, on which earlier uses of it are waited for."""
@@ -134,8 +150,10 @@ class Cuda:
         with self.on():
             try:
                 self._check_capture()
-                pipeline = self._memory.pipeline(load, launch, trace, self.prefetch_depth, self._pool, self._drain)
-                pipeline.run(batches)
+                count = trace.overlap.decoded if trace.overlap else 1
+                lanes = Lanes(self._streams, self.xp.cuda.get_current_stream(), count)
+                self._memory.pipeline(load, launch, trace, self._pool, self._drain, lanes.lane).run(batches)
+                lanes.join()
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
             finally:
@@ -155,6 +173,11 @@ class Cuda:
         return cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
 
     def _stopped(self, error: Exception) -> DeviceError:
+        if getattr(error, "status", 0) in CAPTURE_STATUSES:
+            return DeviceError(
+                f"{self.name} refused a call ({error}), for a stream is captured into a CUDA graph, maybe by another "
+                "thread: read and write before or after that"
+            )
         return DeviceError(f"{self.name} stopped ({error}); a damaged stream can do that")
 
     def count(self, **numbers: int) -> None:
@@ -166,6 +189,14 @@ class Cuda:
     @property
     def headroom(self) -> int | None:
         return self.current.headroom
+
+    @property
+    def pinned_headroom(self) -> int | None:
+        return self.current.pinned_headroom
+
+    @property
+    def overlapping_batches(self) -> int:
+        return self.current.overlapping_batches
 
     def scoped_scratch(self) -> AbstractContextManager[None]:
         return self._memory.scoped_scratch(lambda: self.xp.cuda.get_current_stream().synchronize())
@@ -209,7 +240,7 @@ class Cuda:
 
     @cached_property
     def memory_limit(self) -> int:
-        """See `Device.memory_limit`: 1 GiB, or a quarter of the free device memory if that is less."""
+        """See `Device.memory_limit`: 16 GiB, or a quarter of the free device memory if that is less."""
         with self.on():
             return int(min(DEFAULT_MEMORY_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
 
@@ -218,6 +249,13 @@ class Cuda:
         """See `Device.write_limit`: 4 GiB, or a quarter of the free device memory if that is less."""
         with self.on():
             return int(min(DEFAULT_WRITE_LIMIT_BYTES, self.xp.cuda.runtime.memGetInfo()[0] // 4))
+
+    @property
+    def free_bytes(self) -> int:
+        """See `Device.free_bytes`: the GPU's, and those that CuPy's pool keeps, which it gives back where it must."""
+        with self.on():
+            kept = self.xp.get_default_memory_pool().free_bytes()
+            return int(self.xp.cuda.runtime.memGetInfo()[0] + kept)
 
     def holds(self, dtype: np.dtype) -> bool:
         with self.on():
@@ -249,6 +287,18 @@ class Cuda:
                 self._check_capture()
             return self._copies.upload(data)
 
+    def upload_target(self, nbytes: int) -> Any:
+        with self.on():
+            return self._copies.upload_target(nbytes)
+
+    def upload_part(self, source: np.ndarray, target: Any) -> None:
+        with self.on():
+            self._copies.upload_part(source, target)
+
+    def await_uploads(self) -> None:
+        with self.on():
+            self._copies.await_uploads()
+
     def download(self, data: Any) -> np.ndarray:
         return self.download_async(data)()
 
@@ -273,17 +323,17 @@ class Cuda:
             raise DeviceError(f"an array of cuda:{data.data.device_id} cannot be used by {self.name}")
         return int(data.data.ptr)
 
-    def kernel(self, file: str, name: str) -> Any:
-        key = (file, name)
+    def kernel(self, file: str, name: str, width: int | None = None) -> Any:
+        key = (file, name, width)
         with self._compiling:
             if key not in self._functions:
-                self._functions[key] = self._load(file, name)
+                self._functions[key] = self._load(file, name, width)
         return self._functions[key]
 
-    def _load(self, file: str, name: str) -> Any:
+    def _load(self, file: str, name: str, width: int | None) -> Any:
         with self.on():
             module = self.xp.cuda.function.Module()
-            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}"))
+            module.load(cubin(file, f"sm_{self.xp.cuda.Device(self._ordinal).compute_capability}", width))
             return module.get_function(name)
 
     def decompress(
@@ -299,9 +349,14 @@ class Cuda:
 
     @contextmanager
     def _launching(self) -> Iterator[int]:
-        """Launch nvCOMP's batches one after another on this GPU, whatever streams their callers use."""
-        with self.on(), self._launch_lock.ordered(self.xp.cuda.get_current_stream()) as stream:
-            yield stream.ptr
+        """Launch nvCOMP's batches one after another on this GPU, whatever streams their callers use.
+
+        Where several may run at once, those of one stream follow each other.
+        """
+        with self.on():
+            stream = self.xp.cuda.get_current_stream()
+            with nullcontext() if self.concurrent_batches > 1 else self._launch_lock.ordered(stream):
+                yield stream.ptr
 
     def compressed_capacity(self, algorithm: Algorithm, nbytes: int) -> int:
         return self._nvcomp.compressed_capacity(algorithm, nbytes)
@@ -314,8 +369,8 @@ class Cuda:
     ) -> Any:
         return self._nvcomp.compress(algorithm, sources, sizes, targets, effort)
 
-    def check(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        self._pending.add(bad, chunk, problem)
+    def check(self, chunk: np.ndarray, problem: str) -> Any:
+        return self._pending.add(self, chunk, problem)
 
     def checked(self) -> Complete:
         """See `Device.checked`. Never None: the copy from the pinned buffer must be waited for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,7 +13,8 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch, allocated
 from gpuzarr.devices.cuda.pinned import Pinned
-from gpuzarr.devices.pipeline import Launch, Load, Pipeline
+from gpuzarr.devices.overlap import Overlap
+from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Launch, Load, Pipeline
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch, MemoryUse, Trace
 
 
@@ -41,6 +42,12 @@ class GpuMemory:
         """See `Device.pinned_buffer`."""
         return allocated(sizes, lambda nbytes: self.pin(self.current.pinned_size(nbytes))[:nbytes])
 
+    def decoded_buffer(self, sizes: np.ndarray) -> EncodedBatch:
+        """See `Device.decoded_buffer`. Outside of batches it is not pinned: to lock pages takes longer than to copy."""
+        if self.current.memory is None:
+            return allocated(sizes, lambda nbytes: np.empty(nbytes, np.uint8))
+        return allocated(sizes, lambda nbytes: self.pin(nbytes, "decoded")[:nbytes])
+
     def hold(self, array: Any, nbytes: int) -> None:
         """Hold device memory that another stream uses until the current batch, if any, is complete."""
         if self.current.memory is not None:
@@ -62,13 +69,20 @@ class GpuMemory:
             nested.close(reuse=done)
 
     def pipeline(
-        self, load: Load, launch: Launch, trace: Trace, prefetch_depth: int, pool: Executor, drain: Callable[[], None]
+        self,
+        load: Load,
+        launch: Launch,
+        trace: Trace,
+        pool: Executor,
+        drain: Callable[[], None] = lambda: None,
+        lane: Callable[[int], AbstractContextManager[None]] = lambda number: nullcontext(),
     ) -> Pipeline:
-        """Pipeline for one read or write. `prefetch_depth`: that of the device, where the trace has none.
+        """Pipeline for one read or write. See `Pipeline` for `drain` and `lane`.
 
-        A trace with a higher limit lets `pins` keep more buffers, for the next one like it.
+        A trace with a higher limit of pinned memory lets `pins` keep more buffers, for the next one like it.
         """
-        self.pins.max_kept_bytes = max(self.pins.max_kept_bytes, trace.limit or 0)
-        depth = prefetch_depth if trace.prefetch_depth is None else trace.prefetch_depth
+        most = trace.limit if trace.pinned_limit is None else trace.pinned_limit
+        self.pins.max_kept_bytes = max(self.pins.max_kept_bytes, most or 0)
+        overlap = trace.overlap or Overlap(PREFETCH_DEPTH)
         new_memory = partial(BatchMemory, trace, self.held, self.pins.give)
-        return Pipeline(load, launch, pool, depth, self.current, new_memory, drain, trace.write_behind_depth)
+        return Pipeline(load, launch, pool, overlap, self.current, new_memory, drain, lane, trace.write_behind_depth)

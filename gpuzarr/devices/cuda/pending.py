@@ -10,34 +10,46 @@ import numpy as np
 
 from gpuzarr.errors import CodecError
 
+MAX_FLAGS = 128  # of one allocation: 512 bytes, the unit of CuPy's pool
+
 
 class Pending(threading.local):
-    """Pending checks of each thread, in the order in which they were added."""
+    """Pending checks of each thread, in the order in which they were added, and their flags in scratch of the device.
+
+    A thread's checks must all be of one stream, until they are taken.
+    """
 
     def __init__(self) -> None:
-        self.checks: list[tuple[Any, np.ndarray, str]] = []
+        self.forget()
 
-    def add(self, bad: Any, chunk: np.ndarray, problem: str) -> None:
-        """Add a check. `bad`: device int32 array of one element, the number of the first bad stream, or negative."""
-        self.checks.append((bad, chunk, problem))
+    def add(self, device: Any, chunk: np.ndarray, problem: str) -> Any:
+        """Add a check and return its flag. See `Device.check`."""
+        number = len(self._checks) % MAX_FLAGS
+        if number == 0:
+            self._flags.append(device.filled(4 * MAX_FLAGS, 255).view(np.int32))
+        self._checks.append((chunk, problem))
+        return self._flags[-1][number : number + 1].view(np.uint32)
 
     def take(self, device: Any) -> Callable[[], None] | None:
         """Take all pending checks: a function that waits for them and raises CodecError for the first bad stream.
 
         None if there are none.
         """
-        checks, self.checks = self.checks, []
+        checks, flags = self._checks, self._flags
+        self.forget()
         if not checks:
             return None
-        found = device.download_async(device.xp.concatenate([bad for bad, _, _ in checks]))
+        found = [device.download_async(some[: len(checks) - i * MAX_FLAGS]) for i, some in enumerate(flags)]
 
         def complete() -> None:
-            for number, (_, chunk, problem) in zip(found(), checks, strict=True):
-                if number >= 0:
+            numbers = np.concatenate([look() for look in found]).tolist()
+            for number, (chunk, problem) in zip(numbers, checks, strict=True):
+                if number >= 0:  # -1: no kernel has set the flag
                     raise CodecError(problem, int(chunk[number]))
 
         return complete
 
     def forget(self) -> None:
         """Drop the pending checks, after another error."""
-        self.checks = []
+        self._checks: list[tuple[np.ndarray, str]] = []
+        self._flags: list[Any] = []

@@ -1,10 +1,11 @@
-"""Batches of nvCOMP as a device runs them: counted, one at a time, with scratch within the batch's headroom."""
+"""Batches of nvCOMP as a device runs them: counted, one at a time, with scratch within the memory that is left."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ class NvcompBatches:
         self.current.count_streams(algorithm, len(sizes))
         with self.launching() as stream:
             streams = algorithm, sources, sizes, targets, capacities, chunk
-            decompress.decompress(self.device, self.library(), stream, *streams, self._scratch_limit(len(sizes)))
+            limit = partial(self._scratch_limit, len(sizes))
+            decompress.decompress(self.device, self.library(), stream, *streams, limit)
 
     def compress(
         self, algorithm: Algorithm, sources: np.ndarray, sizes: np.ndarray, targets: np.ndarray, effort: int
@@ -49,7 +51,7 @@ class NvcompBatches:
         self.current.count_streams(algorithm, len(sizes))
         with self.launching() as stream:
             streams = algorithm, sources, sizes, targets, effort
-            limit = self._scratch_limit(len(sizes))
+            limit = partial(self._scratch_limit, len(sizes))
             return compress.compress(self.device, self.library(), stream, *streams, limit)
 
     def compressed_capacity(self, algorithm: Algorithm, nbytes: int) -> int:
@@ -60,5 +62,7 @@ class NvcompBatches:
         """See `Device.compression_scratch`."""
         return compress.scratch_per_stream(self.library(), algorithm, nbytes, effort)
 
-    def _scratch_limit(self, streams: int) -> int | None:
-        return decompress.scratch_limit(self.current.headroom, streams)
+    def _scratch_limit(self, streams: int) -> int:
+        """Scratch for `streams`, in bytes: the batch's headroom, or what is free where it has none."""
+        headroom = self.current.headroom
+        return decompress.scratch_limit(self.device.free_bytes if headroom is None else headroom, streams)

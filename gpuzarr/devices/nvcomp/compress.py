@@ -6,6 +6,7 @@ As in `nvcomp.decompress`, functions take the library as an argument.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from gpuzarr.devices.nvcomp.decompress import (
     Options,
     alignments,
     check_alignment,
+    divided,
     function,
     require,
     scratch_bytes,
-    split,
 )
 from gpuzarr.errors import DeviceError
 
@@ -53,11 +54,12 @@ def compress(
     sizes: np.ndarray,
     targets: np.ndarray,
     effort: int,
-    max_scratch: int | None = None,
+    max_scratch: Callable[[], int],
 ) -> Any:
     """See `Device.compress`. `stream` is the CUDA stream as an integer; nothing here waits for it.
 
-    `max_scratch`: bytes of scratch; a batch that needs more is split, down to single streams.
+    `max_scratch()`: bytes of scratch, asked for if any is needed; a batch that needs more is split, down to single
+    streams.
     """
     options = Options(first=effort)
     check_alignment(algorithm, alignments(library, algorithm, options, DIRECTION), sources, targets)
@@ -65,43 +67,27 @@ def compress(
         raise DeviceError(
             f"nvCOMP {algorithm.name} compresses 1 to {MAX_INPUT_BYTES} bytes a stream, not {sizes.max()}"
         )
-    made = device.empty(8 * len(sizes)).view(np.uint64)
 
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, algorithm, sizes, options, stream, DIRECTION)
 
-    parts = split(query, sizes, max_scratch, 0, len(sizes))
-    temporary = device.empty(max(nbytes for _, nbytes in parts) + GUARD_BYTES) if parts else None  # shared by all parts
-    for part, nbytes in parts:
-        columns = [np.asarray(column[part]) for column in (sources, sizes, targets)]
-        target_bytes = capacity(library, algorithm, int(sizes[part].max()))
-        _launch(device, library, stream, algorithm, columns, made[part], target_bytes, temporary, nbytes, options)
-    return made
-
-
-def _launch(
-    device: Any,
-    library: Any,
-    stream: int,
-    algorithm: Algorithm,
-    columns: list[np.ndarray],
-    made: Any,
-    target_bytes: int,
-    temporary: Any,
-    scratch_nbytes: int,
-    options: Options,
-) -> None:
-    """Launch one call. `made` gets the sizes of its streams, 0 for those that failed."""
-    count, largest = len(columns[0]), int(columns[1].max())
+    parts, scratch_nbytes = divided(query, sizes, max_scratch)
+    count, columns = len(sizes), (sources, sizes, targets)
+    results = device.filled(12 * count, 255)  # a stream that nvCOMP leaves out must not pass for a good one
+    made, status = results[: 8 * count].view(np.uint64), results[8 * count :].view(np.int32)
+    if not parts:
+        return made
     table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
-    place = device.address(table)
-    status = device.empty(4 * count)
-    status.fill(255)  # a stream that nvCOMP leaves out must not pass for a good one
-    made.fill(0)
-    answer = function(library, algorithm, "Async", DIRECTION)(
-        place, place + 8 * count, largest, count, device.address(temporary), scratch_nbytes,
-        place + 16 * count, device.address(made), options, device.address(status), stream,
-    )  # fmt: skip
-    require(answer, algorithm, "compression")
-    arguments = (status.view(np.int32), np.uint64(target_bytes), made, np.uint32(count))
+    temporary = device.empty(scratch_nbytes + GUARD_BYTES)  # shared by all parts
+    launch, scratch = function(library, algorithm, "Async", DIRECTION), device.address(temporary)
+    for part, nbytes in parts:
+        row, found = device.address(table) + 8 * part.start, device.address(made) + 8 * part.start
+        answer = launch(
+            row, row + 8 * count, int(sizes[part].max()), part.stop - part.start, scratch, nbytes,
+            row + 16 * count, found, options, device.address(status) + 4 * part.start, stream,
+        )  # fmt: skip
+        require(answer, algorithm, "compression")
+    target_bytes = capacity(library, algorithm, int(sizes.max()))
+    arguments = (status, np.uint64(target_bytes), made, np.uint32(count))
     device.kernel("check.cu", "drop_failed")((-(-count // 256),), (256,), arguments)
+    return made

@@ -24,7 +24,6 @@ from gpuzarr.errors import DeviceError
 REQUIRED_VERSION = 6000
 BACKEND_CUDA = 2  # not the decompression engine of newer GPUs, which reports no error for a corrupt stream
 GUARD_BYTES = 64 << 10  # unused, after nvCOMP's scratch
-DEFAULT_MAX_SCRATCH_BYTES = 1 << 30
 TABLE_BYTES_PER_STREAM = 128  # on the device and pinned
 
 
@@ -135,11 +134,12 @@ def decompress(
     targets: np.ndarray,
     capacities: np.ndarray,
     chunk: np.ndarray,
-    max_scratch: int | None = None,
+    max_scratch: Callable[[], int],
 ) -> None:
     """See `Device.decompress`. `stream` is the CUDA stream as an integer; nothing here waits for it.
 
-    `max_scratch`: bytes of scratch; a batch that needs more is split, down to single streams.
+    `max_scratch()`: bytes of scratch, asked for if any is needed; a batch that needs more is split, down to single
+    streams.
     """
     check_alignment(algorithm, alignments(library, algorithm, options()), sources, targets)
     if (largest := capacities.max(initial=0)) > algorithm.max_decoded_bytes:
@@ -150,24 +150,35 @@ def decompress(
     def query(sizes: np.ndarray) -> int:
         return scratch_bytes(library, algorithm, sizes, options(), stream)
 
-    parts = split(query, capacities, max_scratch, 0, len(capacities))
-    largest = _rounded_up(max((nbytes for _, nbytes in parts), default=0), max_scratch)
-    temporary = device.empty(largest + GUARD_BYTES) if parts else None  # shared by all parts
+    parts, scratch_nbytes = divided(query, capacities, max_scratch)
+    if not parts:
+        return
+    count, columns = len(sizes), (sources, sizes, capacities, targets)
+    table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
+    results = device.filled(12 * count, 255)  # a stream that nvCOMP leaves out must not pass for a good one
+    actual, status = results[: 8 * count].view(np.uint64), results[8 * count :].view(np.int32)
+    temporary = device.empty(scratch_nbytes + GUARD_BYTES)  # shared by all parts
+    launch, scratch = function(library, algorithm, "Async"), device.address(temporary)
     for part, nbytes in parts:
-        columns = [np.asarray(column[part]) for column in (sources, sizes, capacities, targets)]
-        bad = _launch(device, library, stream, algorithm, columns, temporary, nbytes)
-        problem = f"nvCOMP {algorithm.name}: the stream is damaged, or does not decode to its expected size"
-        device.check(bad, chunk[part], problem)
+        row, found = device.address(table) + 8 * part.start, device.address(actual) + 8 * part.start
+        answer = launch(
+            row, row + 8 * count, row + 16 * count, found, part.stop - part.start,
+            scratch, nbytes, row + 24 * count, options(), device.address(status) + 4 * part.start, stream,
+        )  # fmt: skip
+        require(answer, algorithm, "decompression")
+    problem = f"nvCOMP {algorithm.name}: the stream is damaged, or does not decode to its expected size"
+    arguments = (status, actual, table[2 * count : 3 * count], np.uint32(count), device.check(chunk, problem))
+    device.kernel("check.cu", "bad_status")((-(-count // 256),), (256,), arguments)
 
 
-def scratch_limit(headroom: int | None, streams: int) -> int | None:
-    """Bytes of scratch that a batch of `streams` may take of the headroom; None: no limit."""
-    return None if headroom is None else max(headroom - GUARD_BYTES - TABLE_BYTES_PER_STREAM * streams, 0)
+def scratch_limit(nbytes: int, streams: int) -> int:
+    """Bytes of scratch that a batch of `streams` may take, of `nbytes` of memory that are left."""
+    return max(nbytes - GUARD_BYTES - TABLE_BYTES_PER_STREAM * streams, 0)
 
 
-def _rounded_up(nbytes: int, limit: int | None) -> int:
+def _rounded_up(nbytes: int, limit: int) -> int:
     """A round size within the limit. Batches differ a little, and CuPy's pool keeps a block for each size."""
-    return max(nbytes, min(rounded(nbytes), DEFAULT_MAX_SCRATCH_BYTES if limit is None else limit))
+    return max(nbytes, min(rounded(nbytes), limit))
 
 
 def check_alignment(algorithm: Algorithm, need: Alignments, sources: np.ndarray, targets: np.ndarray) -> None:
@@ -178,44 +189,36 @@ def check_alignment(algorithm: Algorithm, need: Alignments, sources: np.ndarray,
         )
 
 
-def split(
-    query: Callable[[np.ndarray], int], sizes: np.ndarray, max_scratch: int | None, begin: int, end: int
-) -> list[tuple[slice, int]]:
-    """Halve streams `begin` to `end` until each part's scratch is within the limit: parts, and their bytes of scratch.
+def divided(
+    query: Callable[[np.ndarray], int], sizes: np.ndarray, max_scratch: Callable[[], int]
+) -> tuple[list[tuple[slice, int]], int]:
+    """Divide a batch into parts whose scratch is within the limit: parts with their bytes of scratch, and bytes of
+    scratch to allocate for all of them.
 
-    `query(sizes)`: bytes of scratch for a batch with these decoded sizes. A part is not halved where a half needs as
-    much. Most often there is one part, and none if there are no streams.
+    `query(sizes)`: bytes of scratch for a batch with these decoded sizes. `max_scratch()`: the limit, asked for if any
+    scratch is needed. Most often there is one part, and none if there are no streams.
     """
-    if begin == end:
-        return []
-    limit = DEFAULT_MAX_SCRATCH_BYTES if max_scratch is None else max_scratch
-    nbytes, middle = query(sizes[begin:end]), (begin + end) // 2
-    if nbytes <= limit or end - begin == 1 or query(sizes[middle:end]) >= nbytes:
-        return [(slice(begin, end), nbytes)]
-    halves = (begin, middle), (middle, end)
-    return [part for half in halves for part in split(query, sizes, max_scratch, *half)]
+    if not len(sizes):
+        return [], 0
+    if not (nbytes := query(sizes)):
+        return [(slice(0, len(sizes)), 0)], 0
+    limit = max_scratch()
+    parts = _halved(query, sizes, limit, slice(0, len(sizes)), nbytes)
+    return parts, _rounded_up(max(nbytes for _, nbytes in parts), limit)
 
 
-def _launch(
-    device: Any, library: Any, stream: int, algorithm: Algorithm, columns: list[np.ndarray], temporary: Any, nbytes: int
-) -> Any:
-    """Launch one call and a check of its streams: device int32 (1,), the number of the first bad one, or -1."""
-    count = len(columns[0])
-    table = device.upload(np.concatenate([column.astype(np.uint64) for column in columns]))
-    place = device.address(table)
-    actual, status, bad = device.empty(8 * count), device.empty(4 * count), device.empty(4)
-    actual.fill(255)  # a stream that nvCOMP leaves out must not pass for a good one
-    status.fill(255)
-    bad.fill(255)
-    answer = function(library, algorithm, "Async")(
-        place, place + 8 * count, place + 16 * count, device.address(actual), count,
-        device.address(temporary), nbytes, place + 24 * count, options(), device.address(status), stream,
-    )  # fmt: skip
-    require(answer, algorithm, "decompression")
-    expected = table[2 * count : 3 * count]
-    arguments = (status.view(np.int32), actual.view(np.uint64), expected, np.uint32(count), bad.view(np.uint32))
-    device.kernel("check.cu", "bad_status")((-(-count // 256),), (256,), arguments)
-    return bad.view(np.int32)
+def _halved(
+    query: Callable[[np.ndarray], int], sizes: np.ndarray, limit: int, part: slice, nbytes: int
+) -> list[tuple[slice, int]]:
+    """Halve a part, which needs `nbytes` of scratch, until that is within the limit, or a half needs as much."""
+    middle = (part.start + part.stop) // 2
+    if nbytes <= limit or middle == part.start:
+        return [(part, nbytes)]
+    halves = slice(part.start, middle), slice(middle, part.stop)
+    each = [query(sizes[half]) for half in halves]
+    if each[1] >= nbytes:
+        return [(part, nbytes)]
+    return [p for half, need in zip(halves, each, strict=True) for p in _halved(query, sizes, limit, half, need)]
 
 
 def require(status: int, algorithm: Algorithm, what: str) -> None:

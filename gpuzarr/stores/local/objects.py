@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a named pipe must not block
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
-MAX_OPEN_FILES = 256  # held by all reads of the process together
+# Held by all reads of the process together: a quarter of what it may open. A file that is not held costs twice the time
+# of its system calls, but for the copy of its bytes.
+MAX_OPEN_FILES = min(4096, max(256, os.sysconf("SC_OPEN_MAX") // 4))
 NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
 Row = tuple[int, int, int, int]  # a read: number of the object, start in the target, offset in the file, bytes
+Numbers = list[int] | dict[int, int]  # of files, or of bytes, by the numbers of the objects
 
 
 class Permits:
@@ -60,7 +63,6 @@ class LocalObjects:
     """Files of some keys of a LocalStore. See `Objects` and `ReadsToDevice`."""
 
     __slots__ = (
-        "_always",
         "_files",
         "_lengths",
         "_paths",
@@ -72,23 +74,22 @@ class LocalObjects:
         "keys",
     )
 
-    def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1, always: bool = False) -> None:
-        """`always`: hold the files open without permits."""
-        self.keys, self._store, self._threads, self._always = keys, store, threads, always
+    def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1) -> None:
+        self.keys, self._store, self._threads = keys, store, threads
         self._paths = [store.path(key) for key in keys]
         self._files: list[int] = []
         self._lengths: list[int] = []
         self._versions: list[Version | str] | None = None
         self._permits = 0
-        self._together = always  # all files are held open
+        self._together = False  # all files are held open
 
     def __enter__(self) -> LocalObjects:
         count = len(self._paths)
         self._files, self._lengths = [MISSING] * count, [MISSING] * count
         try:
-            if not self._always and PERMITS.value.take(count):
+            if PERMITS.value.take(count):
                 self._permits, self._together = count, True
-            self._spread(self._open if self._together else self._look, count)
+            self._spread(self._open_together if self._together else self._look, count)
         except BaseException:
             self.__exit__()
             raise
@@ -97,9 +98,7 @@ class LocalObjects:
     def __exit__(self, *_: object) -> None:
         files, self._files = self._files, []
         permits, self._permits = self._permits, 0
-        for file in files:
-            if file != MISSING:
-                os.close(file)
+        close(files)
         PERMITS.value.give(permits)
 
     def lengths(self) -> list[int]:
@@ -121,7 +120,7 @@ class LocalObjects:
         target = memoryview(into.data if into.host is None else into.host)
         columns = requests.objects, into.starts, requests.offsets, requests.sizes
         rows = list(zip(*[column.tolist() for column in columns], strict=True))
-        fill = self._fill if self._together else self._fill_one_by_one
+        fill = self._fill_together if self._together else self._fill_one_by_one
         if not self._together:
             rows.sort()
         self._spread(lambda some: fill(rows[some.start : some.stop], target), len(rows))
@@ -134,7 +133,7 @@ class LocalObjects:
         for i, (number, offset, size, _, _) in enumerate(reads):
             if offset + size > self._lengths[number]:
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
-        read = self._fill if self._together else self._fill_one_by_one
+        read = self._fill_together if self._together else self._fill_one_by_one
 
         def fill(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]
@@ -149,9 +148,12 @@ class LocalObjects:
         else:
             spread(work, count, self._threads)
 
-    def _open(self, some: Iterable[int]) -> None:
-        """Open files and find their lengths, with two system calls for each."""
-        paths, files, lengths, i = self._paths, self._files, self._lengths, 0
+    def _open_together(self, some: Iterable[int]) -> None:
+        self._open(some, self._files, self._lengths)
+
+    def _open(self, some: Iterable[int], files: Numbers, lengths: Numbers) -> None:
+        """Open files and find their lengths, with two system calls for each. Missing ones are left out."""
+        paths, i = self._paths, 0
         try:
             for i in some:
                 try:
@@ -172,34 +174,29 @@ class LocalObjects:
             self._lengths[i] = self._store.length(self.keys[i])
 
     def _versions_now(self) -> list[Version | str]:
-        return [self._version(i) for i in range(len(self._paths))]
+        return [version_of(file) for file in (self._files if self._together else self._paths)]
 
-    def _version(self, i: int) -> Version | str:
-        try:
-            if self._together:
-                return NO_VERSION if self._files[i] == MISSING else version_of(os.fstat(self._files[i]))
-            return version_of(os.stat(self._paths[i]))
-        except (OSError, ValueError):
-            return NO_VERSION
+    def _fill_together(self, rows: Iterable[Row], into: memoryview) -> None:
+        self._fill(rows, into, self._files)
 
-    def _fill(self, rows: Iterable[Row], into: memoryview) -> None:
+    def _fill(self, rows: Iterable[Row], into: memoryview, files: Numbers) -> None:
         """Read from open files into `into`."""
         number = 0
         try:
             for number, start, offset, size in rows:
                 if size:
-                    done = os.preadv(self._files[number], (into[start : start + size],), offset)
+                    done = os.preadv(files[number], (into[start : start + size],), offset)
                     if done != size:
-                        self._fill_rest(number, into[start : start + size], offset, done)
+                        self._fill_rest(number, files[number], into[start : start + size], offset, done)
         except StoreError:
             raise
         except OSError as error:
             raise as_store_error(error, "read", self.keys[number], self._store) from error
 
-    def _fill_rest(self, number: int, into: memoryview, offset: int, done: int) -> None:
+    def _fill_rest(self, number: int, file: int, into: memoryview, offset: int, done: int) -> None:
         """Read the rest after a short read: one system call reads less than 2 GiB."""
         while done < len(into):
-            more = os.preadv(self._files[number], (into[done:],), offset + done)
+            more = os.preadv(file, (into[done:],), offset + done)
             if not more:
                 key, end = self.keys[number], offset + done
                 raise StoreError(f"{key!r} of {self._store!r} became shorter while it was read: it ends at byte {end}")
@@ -208,13 +205,30 @@ class LocalObjects:
     def _fill_one_by_one(self, rows: Iterable[Row], into: memoryview) -> None:
         """Read from files that are not held open. StoreError for one that was changed."""
         for number, some in groupby(rows, key=itemgetter(0)):
-            with LocalObjects(self._store, [self.keys[number]], always=True) as one:
-                is_same = self._versions is None or self._versions[number] == one._version(0)
-                if not is_same or one._lengths[0] != self._lengths[number]:
+            files, lengths = {number: MISSING}, {number: MISSING}
+            try:
+                self._open((number,), files, lengths)
+                is_same = self._versions is None or self._versions[number] == version_of(files[number])
+                if not is_same or lengths[number] != self._lengths[number]:
                     raise StoreError(f"{self.keys[number]!r} of {self._store!r} was changed while it was read")
-                one._fill([(0, *row[1:]) for row in some], into)
+                self._fill(some, into, files)
+            finally:
+                close(files.values())
 
 
-def version_of(status: os.stat_result) -> Version:
-    """Version of a file: its inode, size and time of modification (ns)."""
+def version_of(file: int | str) -> Version | str:
+    """Version of a file that is open, or at a path: its inode, size and time of modification (ns).
+
+    NO_VERSION if there is none.
+    """
+    try:
+        status = os.stat(file)
+    except (OSError, ValueError):
+        return NO_VERSION
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def close(files: Iterable[int]) -> None:
+    for file in files:
+        if file != MISSING:
+            os.close(file)
