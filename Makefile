@@ -47,10 +47,10 @@ quick: $(VENV)/.test.stamp
 	GPUZARR_EXAMPLES=25 $(BIN)/python -m pytest -q $(wildcard $(addprefix tests/,$(QUICK))) $(ARGS)
 
 ROUNDS ?= 20
-ATTACK := attack codecs/test_hostile_chunks.py codecs/test_bombs.py read/test_hostile_sizes.py write/test_crafted_indexes.py
+ATTACK := attack api/test_typed_errors.py metadata/test_attack.py codecs/test_hostile_chunks.py codecs/test_bombs.py read/test_hostile_sizes.py write/test_crafted_indexes.py
 
 attack: $(VENV)/.test.stamp
-	GPUZARR_ATTACK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q $(addprefix tests/,$(ATTACK)) $(ARGS)
+	GPUZARR_ATTACK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -s $(addprefix tests/,$(ATTACK)) $(ARGS)
 
 lint: $(VENV)/.lint.stamp
 	$(BIN)/ruff check .

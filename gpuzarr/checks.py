@@ -107,7 +107,7 @@ def one_of(value: Any, name: str, *choices: Any) -> Any:
         kind = Integral if isinstance(choice, int) else type(choice)
         if isinstance(value, kind) and not isinstance(value, bool) and value == choice:
             return choice
-    raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}")
+    raise ArgumentError(f"{name} is one of {', '.join(map(repr, choices))}, not {shown(value)}")
 
 
 def zarr_format(value: Any) -> Any:

@@ -6,7 +6,7 @@ from pkgutil import walk_packages
 
 import pytest
 
-from tests import hardware
+from tests import hardware, nasty
 from tests.isolation import (  # noqa: F401 (hooks of pytest)
     pytest_configure,
     pytest_pyfunc_call,
@@ -19,6 +19,14 @@ from tests.stub_cuda import cuda, stub  # noqa: F401 (fixtures)
 def examples(number):
     """How many a property is tried on: `number`, or fewer where a tool makes each of them slow."""
     return min(number, int(os.environ.get("GPUZARR_EXAMPLES", number)))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many hostile inputs were tried, where they were asked for (`make attack`)."""
+    if nasty.COUNTS and "GPUZARR_ATTACK_ROUNDS" in os.environ:
+        said = ", ".join(f"{count:,} {kind}" for kind, count in nasty.COUNTS.items())
+        failed = len(terminalreporter.stats.get("failed", ()))
+        terminalreporter.write_line(f"hostile inputs tried: {said}; tests that failed: {failed}")
 
 
 @pytest.fixture(params=["cpu", "emulated", "cuda"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,12 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         command.add(commands)
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names and attributes may be half of a surrogate pair
     try:
         options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has ended, as in `gpuzarr info ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except (GpuZarrError, OSError) as error:
+    except (GpuZarrError, OSError, RecursionError) as error:  # attributes may be nested deeply
         print(f"gpuzarr: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

@@ -38,18 +38,26 @@ def run(options: argparse.Namespace) -> None:
 
 def below(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[dict[str, Any]]:
     """Describe all nodes below one, parents first. A node with wrong metadata is listed with its error."""
-    if isinstance(node, gpuzarr.Array):
-        return
-    for name in node.names():
+    waiting = [inside(node)]
+    while waiting:
+        group, name = next(waiting[-1], (None, ""))
+        if group is None:
+            waiting.pop()
+            continue
         try:
-            child = node[name]
+            child = group[name]
             yield describe(child)
         except NotFoundError:
             continue
         except GpuZarrError as error:
-            yield {"path": f"{node.name.rstrip('/')}/{name}", "kind": "error", "error": str(error)}
+            yield {"path": f"{group.name.rstrip('/')}/{name}", "kind": "error", "error": str(error)}
         else:
-            yield from below(child)
+            waiting.append(inside(child))
+
+
+def inside(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[tuple[gpuzarr.Group, str]]:
+    """The names below a group, each with the group; nothing for an array."""
+    return ((node, name) for name in node.names()) if isinstance(node, gpuzarr.Group) else iter(())
 
 
 def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _v3(wanted: Wanted) -> Json:
         "data_type": plain(found.to_json()),
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shards or chunks)}},
         "chunk_key_encoding": _key_encoding(wanted.chunk_key_encoding),
-        "fill_value": plain(found.fill_to_json(_fill_value(wanted.fill_value, found))),
+        "fill_value": _fill_json(wanted.fill_value, found),
         "codecs": chain,
     }
     names = wanted.dimension_names
@@ -125,6 +125,15 @@ def _fill_value(given: Any, found: DataType) -> Any:
     return value[()]
 
 
+def _fill_json(given: Any, found: DataType, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
+    """The fill value in a document."""
+    value = _fill_value(given, found)
+    try:
+        return plain(found.fill_to_json(value, zarr_format, stored))
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise MetadataError(f"fill_value {shown(given)} is not a value of {found.dtype}: {error}") from error
+
+
 def _key_encoding(given: Any) -> Json:
     if given is None:
         return {"name": "default", "configuration": {"separator": "/"}}
@@ -154,14 +163,13 @@ def _v2(wanted: Wanted) -> Json:
         "configuration", {}
     )
     stored = None if dtype.names is None or found.variable else dtype
-    fill = _fill_value(wanted.fill_value, found)
     return {
         "zarr_format": 2,
         "shape": list(wanted.shape),
         "chunks": list(shapes.chunk_shape(wanted.chunks, wanted.shape, found.dtype.itemsize)),
         "dtype": types.v2_descr(found, dtype),
         "compressor": codecs.v2(compressors[0]) if compressors else None,
-        "fill_value": None if wanted.fill_value is None else plain(found.fill_to_json(fill, 2, stored)),
+        "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
         "order": wanted.order or "C",
         "filters": _v2_filters(wanted, found),
         "dimension_separator": encoding.get("separator"),

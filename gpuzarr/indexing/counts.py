@@ -92,7 +92,7 @@ def _most_blocks(axis: Axis, index: Index, shard_chunks: int) -> int:
 
 def check_plannable(selection: Outer | Points, axes: Sequence[Axis], shard_chunks: Sequence[int]) -> None:
     """Raise NoMemoryError for a selection of more blocks than a plan can have."""
-    if isinstance(selection, Points):
+    if isinstance(selection, Points) or prod(map(len, selection.axes)) <= MAX_PLANNED_BLOCKS:  # no more blocks
         return
     blocks = prod(map(_most_blocks, axes, selection.axes, shard_chunks))
     if blocks > MAX_PLANNED_BLOCKS:
@@ -101,8 +101,9 @@ def check_plannable(selection: Outer | Points, axes: Sequence[Axis], shard_chunk
 
 def check_writable(selection: Outer | Points, axes: Sequence[Axis]) -> None:
     """Raise NoMemoryError for a selection of more chunks than one write can have."""
-    chunks = 0 if isinstance(selection, Points) else touched(selection, axes).chunks
-    if chunks > MAX_PLANNED_CHUNKS:
+    if isinstance(selection, Points) or prod(map(len, selection.axes)) <= MAX_PLANNED_CHUNKS:  # no more chunks
+        return
+    if (chunks := touched(selection, axes).chunks) > MAX_PLANNED_CHUNKS:
         raise NoMemoryError(f"no memory for the plan of {chunks} chunks: write less at once")
 
 

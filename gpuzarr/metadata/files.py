@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import mapping, shown
+from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, Node, load_json
+from gpuzarr.metadata import ArrayMetadata, Node, load_json, v3
 from gpuzarr.stores.contract import Store
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+MAX_INDENTED_LEVELS = 32
 _INTEGER_END = 10**4300  # Python reads no integers of more digits
 Document = dict[str, Any]
 
@@ -81,9 +82,9 @@ def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Docum
     kind = "array" if isinstance(node, ArrayMetadata) else "group"
 
     def edit_member(document: Document) -> None:
-        if (found := document.get("node_type")) != kind:
-            raise MetadataError(f"{place(store, path, 'zarr.json')}: node_type is {shown(found)} now, not {kind!r}")
-        edit(mapping(document.setdefault("attributes", {}), f"attributes of {place(store, path, 'zarr.json')}"))
+        parse = v3.parse_array if kind == "array" else v3.parse_group
+        parse(document, place(store, path, "zarr.json"))
+        edit(document.setdefault("attributes", {}))
 
     if node.zarr_format == 2:
         if read(store, path, name := f".z{kind}") is None:
@@ -96,10 +97,18 @@ def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Docum
 def dumps(document: Document) -> bytes:
     """Encode a document as standard JSON, with "NaN", "Infinity" and "-Infinity" as texts.
 
-    Half a surrogate pair, for which UTF-8 has no bytes, becomes the escape that JSON has for it.
+    Half a surrogate pair, for which UTF-8 has no bytes, becomes the escape that JSON has for it. What is nested deeply
+    is not indented: a line of each value would take as many bytes as its depth.
     """
-    text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
-    return text.encode(errors="backslashreplace")
+    value = plain(document)
+    indent = 2 if _depth(value) <= MAX_INDENTED_LEVELS else None
+    return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def _depth(value: Any) -> int:
+    """The levels of lists and objects within each other."""
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, members), default=0) if members else 0
 
 
 def plain(value: Any) -> Any:

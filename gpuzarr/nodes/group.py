@@ -322,7 +322,7 @@ class Group:
         wanted = sides("shape", shape)
         dtype = None if options.get("dtype") is None else dtype_of(options["dtype"])
         if not isinstance(found, Array) or found.shape != wanted:
-            raise ExistsError(f"{found!r} is not an array of shape {wanted}, which was asked for")
+            raise ExistsError(f"{found!r} is not an array of shape {shown(wanted)}, which was asked for")
         if dtype is not None and not np.can_cast(dtype, found.dtype):
             raise ExistsError(f"{found!r} cannot hold {dtype}")
         return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import SelectionError
+from gpuzarr.errors import SelectionError, ValueKindError
 from gpuzarr.indexing import selection as select
 
 Selection = select.Outer | select.Points
@@ -71,5 +71,9 @@ def checked_fields(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:
 def with_fields(fields: str | tuple[str, ...], old: np.ndarray, value: Any) -> np.ndarray:
     """A copy of structured elements in which some fields have new values."""
     new = np.atleast_1d(old)
-    new[checked_fields(fields, old.dtype)] = value
+    names = checked_fields(fields, old.dtype)
+    try:
+        new[names] = value
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueKindError(f"cannot write a {type(value).__name__} to the fields {fields!r}: {error}") from error
     return new.reshape(old.shape)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import number, shown
+from gpuzarr.checks import at, number, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.interrupts import within
@@ -41,11 +41,15 @@ def change_shape(
         if document is None:
             raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
         old = _parsed(document, known)
+        if old.data_type.dtype != known.data_type.dtype:
+            raise MetadataError(f"{files.place(store, path, name)}: an array of {old.data_type.dtype} by now")
         shape = new(old.shape)
         if len(shape) != len(old.shape) or any(n < 0 for n in shape):
             raise MetadataError(f"an array of shape {old.shape} cannot become one of shape {shown(shape)}")
         made = _parsed({**document, "shape": list(shape)}, known)
-        before, after = layout(old, path).outer, layout(made, path).outer
+        with at(f"codecs of {files.place(store, path, name)}"):
+            (all_of_it := layout(made, path)).check()
+        before, after = layout(old, path).outer, all_of_it.outer
         if _outside(before.grid(0), after.grid(0)) > MAX_NAMED_KEYS and not hasattr(old.chunk_keys, "decode"):
             raise MetadataError(f"too many chunks lie outside of shape {shape} for keys that cannot be decoded")
         note(old, made)

@@ -178,6 +178,7 @@ def attempt(
 ) -> None:
     """Call, and look at the error. What is lazy is asked for a first member."""
     what = f"{getattr(function, '__qualname__', function)}: {os.getcwd()}"
+    nasty.tried("calls")
     with warnings.catch_warnings(), nasty.in_time(what):
         warnings.simplefilter("ignore")
         try:

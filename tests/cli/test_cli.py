@@ -151,3 +151,15 @@ def test_sizes_are_those_of_the_store_whatever_it_is(zarr_format: int, tmp_path:
         group, array = below(root)
         assert (group["path"], array["path"], array["kind"]) == ("/a", "/a/b", "array")
         assert (array["stored_bytes"], array["stored_objects"]) == (values.nbytes, 2)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_any_names_and_any_depth_are_printed(tmp_path: Path, form: list[str]) -> None:
+    gpuzarr.create_group(str(tmp_path / "s"), path="/".join(["a"] * 1100))
+    gpuzarr.open(str(tmp_path / "s"), mode="r+").create_array("n", shape=2, dtype="i1", attributes={"\ud800": "\ud800"})
+    arguments = [sys.executable, "-m", "gpuzarr", "info", *form]
+    said = subprocess.run([*arguments, str(tmp_path / "s")], capture_output=True, text=True, check=True).stdout
+    assert len(said.splitlines()) > 1100
+    array = subprocess.run([*arguments, str(tmp_path / "s" / "n")], capture_output=True, text=True, check=True).stdout
+    assert "\\ud800" in array
+    gpuzarr.open_group(str(tmp_path / "s"), mode="w")  # too deep for those who clean up

@@ -88,10 +88,17 @@ class LocalStore:
             raise as_store_error(error, "read", prefix, self) from error
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for folder, _, names in os.walk(self.path(prefix)):
-            below = os.path.relpath(folder, self.root)
-            for key in [f"{below}/{name}".removeprefix("./") for name in names if not files.hidden(name)]:
-                if (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
+        waiting = [self.path(prefix)]
+        while waiting:
+            try:
+                with os.scandir(waiting.pop()) as entries:
+                    found = list(entries)
+            except OSError:  # it was deleted meanwhile, or is no folder
+                continue
+            waiting += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+            for entry in found:
+                key = entry.path[len(self.root) :].lstrip("/")
+                if not files.hidden(entry.name) and not entry.is_dir() and (size := self.length(key)) != MISSING:
                     yield key, size
 
     def set(self, key: str, data: Any) -> None:

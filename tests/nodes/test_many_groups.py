@@ -1,0 +1,88 @@
+"""Groups by the thousand, side by side and within each other: time by their number, and no limit to their depth."""
+
+from __future__ import annotations
+
+import json
+import sys
+from time import process_time
+
+import pytest
+
+import gpuzarr
+from tests import nasty
+
+GROUP = {"zarr_format": 3, "node_type": "group"}
+
+
+def consolidated(paths, zarr_format=3):
+    if zarr_format == 2:
+        files = {f"{path}/.zgroup": {"zarr_format": 2} for path in paths}
+        summary = {"zarr_consolidated_format": 1, "metadata": files}
+        return {".zgroup": b'{"zarr_format": 2}', ".zmetadata": json.dumps(summary).encode()}
+    inline = {"kind": "inline", "must_understand": False, "metadata": dict.fromkeys(paths, GROUP)}
+    return nasty.of(zarr_json={**GROUP, "consolidated_metadata": inline})
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("levels", [600, 3000])
+def test_deep_groups(levels, zarr_format):
+    paths = ["/".join(["a"] * n) for n in range(1, levels + 1)]
+    with nasty.in_time("deep groups"):
+        group = gpuzarr.open(consolidated(paths, zarr_format))
+        assert group.tree().count("\n") == levels
+        assert [path for path, _ in group.members(max_depth=None)] == paths
+        assert group[paths[-1]].keys() == []
+        assert group.nmembers(max_depth=2) == 3
+    assert sys.getrecursionlimit() < levels + 500
+
+
+def test_deep_groups_in_a_mapping_and_in_a_folder(tmp_path):
+    for store, levels in (({}, 1200), (str(tmp_path), 1500)):
+        path = "/".join(["a"] * levels)
+        with nasty.in_time("deep groups"):
+            gpuzarr.create_group(store, path=path)
+            group = gpuzarr.open_group(store, mode="r+")
+            assert group.tree().count("\n") == levels
+            assert group.nmembers(max_depth=None) == levels
+            assert gpuzarr.consolidate_metadata(store).tree().count("\n") == levels
+            del group["a"]
+            assert group.keys() == []
+
+
+def test_a_path_too_long_for_a_folder_is_refused(tmp_path):
+    with pytest.raises(gpuzarr.StoreError):
+        gpuzarr.create_group(str(tmp_path), path="/".join(["a"] * 3000))
+    with pytest.raises(gpuzarr.StoreError):
+        gpuzarr.open(str(tmp_path), "b" * 300)
+    assert gpuzarr.open_group(str(tmp_path), mode="w").keys() == []  # too deep for those who clean up
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("shape", ["wide", "two levels"])
+def test_the_time_grows_as_the_number(shape, zarr_format):
+    """Of four times as many groups: four times the time, not sixteen (and half of it again for other processes)."""
+
+    def seconds(number):
+        paths = [f"a{i}" if shape == "wide" else f"a{i // 2}/b{i % 2}" for i in range(number)]
+        paths += [] if shape == "wide" else [f"a{i}" for i in range(number // 2)]
+        group, begin = gpuzarr.open(consolidated(paths, zarr_format)), process_time()
+        assert group.tree().count("\n") == len(paths)
+        assert len(group.members()) == len(group.keys())
+        return process_time() - begin
+
+    seconds(10)
+    assert min(seconds(4000) for _ in range(2)) < 10 * min(seconds(1000) for _ in range(3))
+
+
+def test_views_of_consolidated_metadata():
+    paths = ["a", "a/b", "a/b/c", "ab", "a/d", "e/f"]  # e itself is missing
+    nodes = gpuzarr.open(consolidated(paths)).metadata.consolidated
+    inner = nodes.below("a")
+    assert sorted(nodes) == sorted(paths)
+    assert sorted(inner) == ["b", "b/c", "d"]
+    assert len(inner) == 3
+    assert (nodes.names(), inner.names(), inner.below("b").names()) == (["a", "ab"], ["b", "d"], ["c"])
+    assert inner["b/c"] is nodes["a/b/c"]
+    assert "b" in inner
+    assert 5 not in inner
+    assert inner.get("x") is None
