@@ -12,11 +12,12 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help test quick lint demo bench bench-gpu prove-gpu calibrate clean
+.PHONY: help test quick attack lint demo bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
 	@echo "make quick   the main laws in under a minute: architecture, README, metadata, stores, codecs, reads, writes"
+	@echo "make attack  minutes of interrupts, kills, forks and writers in each other's way, counted (ROUNDS=20: times as many as in make test)"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
@@ -44,6 +45,10 @@ QUICK := test_*.py metadata stores/test_laws.py codecs/test_laws.py $(addprefix 
 
 quick: $(VENV)/.test.stamp
 	GPUZARR_EXAMPLES=25 $(BIN)/python -m pytest -q $(wildcard $(addprefix tests/,$(QUICK))) $(ARGS)
+
+ROUNDS ?= 20
+attack: $(VENV)/.test.stamp
+	GPUZARR_ATTACK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q tests/attack $(ARGS)
 
 lint: $(VENV)/.lint.stamp
 	$(BIN)/ruff check .

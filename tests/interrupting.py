@@ -30,8 +30,9 @@ class Interrupted:
     many were counted. `is_swallowed`: it came while Python called a finalizer, whose errors nobody sees.
     """
 
-    def __init__(self, n: int) -> None:
-        self.lines, self._n, self.is_swallowed = 0, n, False
+    def __init__(self, n: int, kept: list[Stop] | None = None) -> None:
+        """`kept`: gets the exceptions with their tracebacks."""
+        self.lines, self._n, self._kept, self.is_swallowed = 0, n, kept, False
 
     def __call__(self, work: Callable[[], Any]) -> bool:
         """Call it; whether it was interrupted."""
@@ -40,7 +41,9 @@ class Interrupted:
             sys.settrace(self._enter)
             work()
             sys.settrace(None)  # a call, after which Python looks for signals
-        except Stop:
+        except Stop as stop:
+            if self._kept is not None:
+                self._kept.append(stop)
             return True
         finally:
             sys.settrace(None)

@@ -379,8 +379,9 @@ class Array:
 
     def renew(self, metadata: ArrayMetadata) -> None:
         """Use other metadata, as after a change of shape."""
+        self.locator = Locator(layout(metadata, self.path))  # first: another thread looks at the shape, and then there
         self.metadata = metadata
-        for name in ("locator", "chunks", "shards"):
+        for name in ("chunks", "shards"):
             self.__dict__.pop(name, None)
 
     # zarr-python's names of selections

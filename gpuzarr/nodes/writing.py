@@ -65,7 +65,12 @@ class Writes(Protocol):
     ) -> None: ...
 
     def write_values(
-        self, elements: Selection, values: Any, limit: int | None, open_shards: OpenShards | None = None
+        self,
+        elements: Selection,
+        values: Any,
+        limit: int | None,
+        open_shards: OpenShards | None = None,
+        target: Target | None = None,
     ) -> None: ...
 
     def renew(self, metadata: ArrayMetadata) -> None: ...
@@ -166,7 +171,7 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     def write(elements: Selection, values: Any, open_shards: OpenShards) -> None:
         self.write_values(elements, values, limit, open_shards)
 
-    return Writer(accept, write, _target(self).layout, most, self.device)
+    return Writer(accept, write, target_of(self).layout, most, self.device)
 
 
 def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
@@ -198,7 +203,7 @@ def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
     """
     from gpuzarr.write.explain import explain_write as explained
 
-    return explained(_target(self), select.basic(selection, self.shape), self.device, self.options.memory_limit)
+    return explained(target_of(self), select.basic(selection, self.shape), self.device, self.options.memory_limit)
 
 
 def write_elements(
@@ -213,15 +218,23 @@ def write_elements(
 
 
 def write_values(
-    self: Writes, elements: Selection, values: Any, limit: int | None, open_shards: OpenShards | None = None
+    self: Writes,
+    elements: Selection,
+    values: Any,
+    limit: int | None,
+    open_shards: OpenShards | None = None,
+    target: Target | None = None,
 ) -> None:
-    """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer."""
+    """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer.
+
+    `target`: None for the array as it is known.
+    """
     from gpuzarr.write import write
     from gpuzarr.write.report import WriteReport
 
     trace, begin = Trace(), time.perf_counter()
     try:
-        write(_target(self), elements, values, self.device, limit, trace, open_shards)
+        write(target or target_of(self), elements, values, self.device, limit, trace, open_shards)
     except MemoryError as error:
         raise no_memory(self, error) from error
     finally:
@@ -236,7 +249,8 @@ def _to_write(self: Writes, value: Any, shape: tuple[int, ...]) -> Any:
     return as_value(value, self.dtype, shape, self.device)
 
 
-def _target(self: Writes) -> Target:
+def target_of(self: Writes) -> Target:
+    """The array as the write path knows it."""
     from gpuzarr.write.target import Target, Writable
 
     options = self.writable or Writable()

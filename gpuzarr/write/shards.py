@@ -163,7 +163,8 @@ def new_shards(target: Target, group: Group, is_open: bool = False) -> dict[tupl
     made = {}
     for at, parts in (group.shards or {}).items():
         coords = coords_of(tuple(parts))
-        left = chunks_within(target.layout, at) if is_open else len(coords)
+        layout = target.layout
+        left = chunks_within(layout.axes, layout.per_object, at) if is_open else len(coords)
         made[at] = shard = Shard(target, at, left, is_locked=group.coverage == "partial")
         shard.touched[shard.numbers(coords)] = True
     return made

@@ -18,6 +18,7 @@ from gpuzarr.indexing.counts import check_plannable, check_writable
 from gpuzarr.indexing.grid import Part, distinct, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 from gpuzarr.write.batch_plan import BatchPlanner
 from gpuzarr.write.plan import Coverage, Group, Plan, Run, Shards
 from gpuzarr.write.target import Target
@@ -38,22 +39,24 @@ def plan(
     check_plannable(selection, layout.axes, together)
     check_writable(selection, layout.axes)
     found = list(parts(selection, layout.axes, together))
-    planner = Planner(layout, device, BatchPlanner(layout, device, limit))
+    axes = filled(layout) if target.grows else layout.axes
+    planner = Planner(layout, axes, device, BatchPlanner(layout, device, limit))
     groups = planner.shards(found, keeps_open) if layout.levels else planner.chunks(found)
     return Plan(target, device, limit, tuple(groups))
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans the groups of a write."""
+    """Plans the groups of a write. `axes`: those of the array, up to the end of what may be in it."""
 
     layout: Layout
+    axes: tuple[Axis, ...]
     device: Device
     batches: BatchPlanner
 
     def chunks(self, found: Sequence[Part]) -> Iterator[Group]:
         """Groups of chunks that are objects of their own."""
-        is_covered = [part.covers(self.layout.axes) for part in found]
+        is_covered = [part.covers(self.axes) for part in found]
         covered = [part for part, yes in zip(found, is_covered, strict=True) if yes]
         if covered:
             yield Group("whole", (self._run(covered, True),))
@@ -63,7 +66,7 @@ class Planner:
     def shards(self, found: Sequence[Part], keeps_open: bool) -> Iterator[Group]:
         """Groups of shards. Of shards covered in part, chunks that are covered whole and others are runs of their
         own."""
-        axes, shards = self.layout.axes, parts_by_shard(found, self.layout)
+        axes, shards = self.axes, parts_by_shard(found, self.layout)
         whole = {at: some for at, some in shards.items() if self._is_whole(at, some)}
         opened: dict[tuple[int, ...], list[Part]] = {}
         if keeps_open:
@@ -92,14 +95,24 @@ class Planner:
 
     def _is_whole(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
         """Whether all that a shard has within the array is covered."""
-        axes = self.layout.axes
-        return sum(map(len, some)) == chunks_within(self.layout, coords) and all(part.covers(axes) for part in some)
+        within = chunks_within(self.axes, self.layout.per_object, coords)
+        return sum(map(len, some)) == within and all(part.covers(self.axes) for part in some)
 
 
-def chunks_within(layout: Layout, coords: tuple[int, ...]) -> int:
+def chunks_within(axes: Sequence[Axis], per_object: Sequence[int], coords: Sequence[int]) -> int:
     """Inner chunks that a shard has within the array."""
-    sides = zip(layout.axes, layout.per_object, coords, strict=True)
-    return prod(min(n, axis.count - i * n) for axis, n, i in sides)
+    return prod(min(n, axis.count - i * n) for axis, n, i in zip(axes, per_object, coords, strict=True))
+
+
+def filled(layout: Layout) -> tuple[Axis, ...]:
+    """The axes of a layout, up to the ends of its last objects."""
+    counts = layout.per_object or (1,) * len(layout.axes)
+    return tuple(
+        RectilinearAxis(axis.edges[-1], axis.edges)
+        if isinstance(axis, RectilinearAxis)
+        else RegularAxis(-(-axis.length // (axis.size * n)) * axis.size * n, axis.size)
+        for axis, n in zip(layout.axes, counts, strict=True)
+    )
 
 
 def parts_by_shard(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...], list[Part]]:

@@ -47,13 +47,17 @@ class Writable:
 
 @dataclass(frozen=True)
 class Target:
-    """An array as the write path knows it. `safe` and `write_empty_chunks`: see `Writable`."""
+    """An array as the write path knows it. `safe` and `write_empty_chunks`: see `Writable`.
+
+    `grows`: others may have made the array longer meanwhile, so there may be more in its last chunks.
+    """
 
     store: Store
     path: str
     array_layout: Layout
     safe: bool = True
     write_empty_chunks: bool = False
+    grows: bool = False
 
     @property
     def layout(self) -> Layout:

@@ -1,15 +1,19 @@
-"""How long an attack goes on: some rounds in a test, minutes of them by `make attack`, which counts them."""
+"""How long an attack goes on: seconds in the suite, as many times longer as the environment says (`make attack`)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
+T = TypeVar("T")
 FACTOR = int(os.environ.get("GPUZARR_ATTACK_ROUNDS", "1"))
+COUNTS: Counter[str] = Counter()  # rounds that were begun, by kind
 
 
-def rounds(number: int) -> Iterator[int]:
-    """The numbers of so many rounds, or of as many times more as the environment says; told on stdout (`pytest -rP`)."""
-    for i in range(number * FACTOR):
-        yield i
-    print(f"{number * FACTOR} rounds, 0 failures")
+def rounds(kind: str, items: Iterable[T]) -> Iterator[T]:
+    """The items, counted."""
+    for item in items:
+        COUNTS[kind] += 1
+        yield item

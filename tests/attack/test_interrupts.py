@@ -90,7 +90,7 @@ def calls(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Any], Cal
 def check(calls: Calls, held: Held, name: str) -> None:
     """Nothing is held or left behind; the next call works."""
     held.check()
-    assert not [file for file in calls.path.rglob(".*")], "locks and partial files go"
+    assert not list(calls.path.rglob(".*")), "locks and partial files go"
     if name == "resize":
         calls.a.resize((32, 32))
     if name == "writer":  # values that had not come may be missing
@@ -107,7 +107,7 @@ def test_at_any_line(name: str, shards: Any, calls: Callable[[Any], Calls]) -> N
     assert not counted(call)
     step = max(counted.lines / PLACES, 1)
     first = random.Random(f"{name} {shards}").uniform(1, step)
-    for i in rounds(1) if False else range(int(counted.lines / step)):
+    for i in rounds("interrupts", range(int(counted.lines / step))):
         interrupt = Interrupted(int(first + i * step))
         assert interrupt(call) or interrupt.is_swallowed or interrupt.lines <= first + i * step
         check(made, held, name)
@@ -124,7 +124,7 @@ def test_at_random_moments(shards: Any, calls: Callable[[Any], Calls]) -> None:
 
     old = signal.signal(signal.SIGALRM, stop)
     try:
-        for i in rounds(60):
+        for i in rounds("interrupts", range(60 * FACTOR)):
             name = CALLS[i % len(CALLS)]
             try:
                 signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.0001, 0.012))
@@ -142,20 +142,12 @@ def test_at_random_moments(shards: Any, calls: Callable[[Any], Calls]) -> None:
 @pytest.mark.parametrize("shards", [None, (16, 16)])
 def test_another_process_can_lock_while_the_traceback_is_kept(shards: Any, tmp_path: Path) -> None:
     """As interactive shells keep it."""
-    path, kept = tmp_path / "a", []
+    path, kept = tmp_path / "a", list[Stop]()
     a = gpuzarr.create_array(path, shape=(32, 32), dtype="i4", chunks=(8, 8), shards=shards, device="cpu")
     a[...] = VALUES
-
-    def change() -> None:
-        a[3:20, 4:9] = 7
-
-    class Keeping(Interrupted):
-        pass
-
-    for n in range(1, 3000, 97):
-        interrupt = Interrupted(n)
-        interrupt.kept = kept
-        interrupt(change)
+    for n in rounds("interrupts", range(1, 3000, max(61 // FACTOR, 1))):
+        Interrupted(n, kept)(lambda: a.__setitem__((slice(3, 20), slice(4, 9)), 7))
+    assert kept and not list(path.rglob(".*"))
     script = f"import gpuzarr; gpuzarr.open_array({str(path)!r}, mode='r+', device='cpu')[1:31, 1:31] = 8"
     subprocess.run([sys.executable, "-c", script], check=True, env=environ(), timeout=60)
     assert (a[1:31, 1:31] == 8).all() and not partial_files(path)

@@ -70,9 +70,11 @@ class PartialFile:
         if self._folder not in _seen:
             prepare(self._folder)
         try:
+            self._check_process()  # just before, so that no fork comes between
             self._file = FileIO(self._partial, "xb")
         except FileNotFoundError:  # the folder was removed meanwhile
             _make(self._folder)
+            self._check_process()
             self._file = FileIO(self._partial, "xb")
 
     def write(self, data: Any, offset: int) -> None:
@@ -123,13 +125,17 @@ class PartialFile:
 
     def _opened(self) -> FileIO:
         """The open file. StoreError in a forked child."""
-        if self._process is not THIS_PROCESS.value:
-            raise StoreError(f"{self.path!r} was begun before this process was forked: only its parent can write it")
+        self._check_process()
         assert self._file is not None
         return self._file
 
+    def _check_process(self) -> None:
+        if self._process is not THIS_PROCESS.value:
+            raise StoreError(f"{self.path!r} was begun before this process was forked: only its parent can write it")
+
 
 def _give_up() -> None:
+    _seen.clear()  # this process has searched no folder
     while _OPEN:
         _OPEN.pop().give_up()
 
