@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from operator import gt
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing import selection as select
+from gpuzarr.indexing.layout import layout
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, files
 from gpuzarr.nodes.inputs import as_array, as_value
 from gpuzarr.nodes.resize import Shape, appended, change_shape, name_of, take_back
+from gpuzarr.nodes.writing import Writes, target_of
 from gpuzarr.stores.contract import Sink
-
-if TYPE_CHECKING:
-    from gpuzarr.nodes.writing import Writes
 
 
 def append(array: Writes, data: Any, axis: int) -> Shape:
@@ -27,10 +25,9 @@ def append(array: Writes, data: Any, axis: int) -> Shape:
         growth = Growth(array)
         try:
             made = change_shape(array.store, array.path, array.metadata, grow, growth.note)
-            if any(map(gt, made.shape, array.shape)):  # else another thread made it longer
+            if any(new > old for new, old in zip(made.shape, array.shape, strict=True)):  # else by another thread
                 array.renew(made)
-            elements = select.basic(place(made.shape), made.shape)
-            array.write_values(elements, values, array.options.memory_limit, grown=made)
+            growth.write(made, select.basic(place(made.shape), made.shape), values)
         except BaseException:
             with suppress(GpuZarrError):  # what went wrong first is raised
                 growth.undo()
@@ -55,6 +52,12 @@ class Growth:
         spare.write(files.dumps(old.document), 0)
         self.old, self.made = old, made
 
+    def write(self, metadata: ArrayMetadata, elements: Any, values: Any) -> None:
+        """Write to the array as it is with this metadata."""
+        array = self.array
+        target = replace(target_of(array), array_layout=layout(metadata, array.path), grows=True)
+        array.write_values(elements, values, array.options.memory_limit, target=target)
+
     def undo(self) -> None:
         """Take back what was appended, also from the last chunks of the old shape; other chunks are deleted."""
         array = self.array
@@ -76,15 +79,15 @@ class Growth:
     def _empty(self, now: ArrayMetadata, is_last: bool) -> None:
         """Write the fill value to what was added; if nobody has added more, only to chunks of the old shape."""
         assert self.old is not None and self.made is not None
-        array, before, after = self.array, self.old.shape, self.made.shape
-        array.renew(now)
+        before, after = self.old.shape, self.made.shape
         axis = next(i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
-        end = min(_edge(array.layout.outer.axes[axis], before[axis]), after[axis]) if is_last else after[axis]
+        now_layout = layout(now, self.array.path)
+        end = min(_edge(now_layout.outer.axes[axis], before[axis]), after[axis]) if is_last else after[axis]
         added = [slice(length) for length in after]
         added[axis] = slice(before[axis], end)
         elements = select.basic(tuple(added), now.shape)
-        value = as_value(array.layout.spec.fill_value, array.dtype, elements.shape, array.device)
-        array.write_values(elements, value, array.options.memory_limit)
+        value = as_value(now_layout.spec.fill_value, self.array.dtype, elements.shape, self.array.device)
+        self.write(now, elements, value)
 
 
 def _edge(axis: Axis, index: int) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +16,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import no_memory
 from gpuzarr.indexing import selection as select
-from gpuzarr.indexing.layout import Layout, layout
+from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.nodes.indexers import Fields, Selection, with_fields
@@ -71,7 +70,7 @@ class Writes(Protocol):
         values: Any,
         limit: int | None,
         open_shards: OpenShards | None = None,
-        grown: ArrayMetadata | None = None,
+        target: Target | None = None,
     ) -> None: ...
 
     def renew(self, metadata: ArrayMetadata) -> None: ...
@@ -172,7 +171,7 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     def write(elements: Selection, values: Any, open_shards: OpenShards) -> None:
         self.write_values(elements, values, limit, open_shards)
 
-    return Writer(accept, write, _target(self).layout, most, self.device)
+    return Writer(accept, write, target_of(self).layout, most, self.device)
 
 
 def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
@@ -204,7 +203,7 @@ def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:
     """
     from gpuzarr.write.explain import explain_write as explained
 
-    return explained(_target(self), select.basic(selection, self.shape), self.device, self.options.memory_limit)
+    return explained(target_of(self), select.basic(selection, self.shape), self.device, self.options.memory_limit)
 
 
 def write_elements(
@@ -224,21 +223,18 @@ def write_values(
     values: Any,
     limit: int | None,
     open_shards: OpenShards | None = None,
-    grown: ArrayMetadata | None = None,
+    target: Target | None = None,
 ) -> None:
     """Write an array of the device that broadcasts to the elements. `open_shards` are those of a writer.
 
-    `grown`: metadata of the array, where it has just been made longer, as others may be making it at the same time.
+    `target`: None for the array as it is known.
     """
     from gpuzarr.write import write
     from gpuzarr.write.report import WriteReport
 
     trace, begin = Trace(), time.perf_counter()
     try:
-        target = _target(self)
-        if grown is not None:
-            target = replace(target, array_layout=layout(grown, self.path), grows=True)
-        write(target, elements, values, self.device, limit, trace, open_shards)
+        write(target or target_of(self), elements, values, self.device, limit, trace, open_shards)
     except MemoryError as error:
         raise no_memory(self, error) from error
     finally:
@@ -253,7 +249,8 @@ def _to_write(self: Writes, value: Any, shape: tuple[int, ...]) -> Any:
     return as_value(value, self.dtype, shape, self.device)
 
 
-def _target(self: Writes) -> Target:
+def target_of(self: Writes) -> Target:
+    """The array as the write path knows it."""
     from gpuzarr.write.target import Target, Writable
 
     options = self.writable or Writable()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -37,8 +40,10 @@ class Writer:
         self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device), OpenShards()
         self._waiting: deque[tuple[Task, int]] = deque()
         self._thread = ThreadPoolExecutor(1, "gpuzarr writer")
-        self._is_closed = self._is_broken = False
+        self._storing = Storing(write, device, self._open_shards)
+        self._is_closed = False
         self._process = PROCESS.value
+        self._finalizer = weakref.finalize(self, _dropped, self._storing, self._waiting, self._thread, self._process)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         self._check_process()
@@ -120,13 +125,14 @@ class Writer:
 
     def _submit(self, place: Any, nbytes: int, values: Callable[[], Any]) -> None:
         if not self._is_closed:
-            task = Task(partial(self._work, place, values))
+            task = Task(partial(self._storing.store, place, values))
             self._waiting.append((task, nbytes))
             self._thread.submit(task.run)
 
     def _submit_region(self, region: Region) -> None:
         """Write a region. Its pieces are held until then: their memory is of the callers' streams."""
-        self._submit(region.place, self._merging.bytes_of(region), lambda: self._merging.values(region))
+        merging = self._merging
+        self._submit(region.place, merging.bytes_of(region), lambda: merging.values(region))
 
     def _submit_merging(self) -> None:
         for region in self._merging.take():
@@ -154,18 +160,50 @@ class Writer:
         self._merging.take()
         self._thread.shutdown()
         self._open_shards.abort()
+        self._finalizer.detach()
 
     def _check_process(self) -> None:
         """ClosedError in a forked child, which has no part in what its parent writes."""
         if self._process is not PROCESS.value:
             raise ClosedError("this writer is closed: it belongs to the process from which this one was forked")
 
-    def _work(self, place: Any, values: Callable[[], Any]) -> None:
-        if self._is_broken:
+
+@dataclass(eq=False)
+class Storing:
+    """What the thread of a writer does. It does not know the writer, which may be dropped meanwhile."""
+
+    write: Write
+    device: Device
+    open_shards: OpenShards
+    is_broken: bool = False
+
+    def store(self, place: Any, values: Callable[[], Any]) -> None:
+        """Write values, unless something went wrong before."""
+        if self.is_broken:
             return
         try:
-            with self._device.after():
-                self._write(place, values(), self._open_shards)
+            with self.device.after():
+                self.write(place, values(), self.open_shards)
         except BaseException:
-            self._is_broken = True
+            self.is_broken = True
             raise
+
+
+def _dropped(storing: Storing, waiting: deque[tuple[Task, int]], thread: ThreadPoolExecutor, process: object) -> None:
+    """Leave nothing behind of a writer that nobody has closed, or that the end of the process finds.
+
+    It may be called in the middle of anything, so it does not wait: if the thread is at work, it cleans up.
+    """
+    if process is not PROCESS.value:
+        return
+    storing.is_broken = True  # what waits is not written
+    is_idle = all(task.is_done for task, _ in waiting)
+    try:
+        if not is_idle:
+            thread.submit(storing.open_shards.abort)
+        thread.shutdown(wait=False)
+    except RuntimeError:  # the interpreter ends, and the thread has ended
+        is_idle = True
+    if is_idle:
+        storing.open_shards.abort()
+    warnings.warn("a writer was dropped that was not closed: not all that it was given is stored", ResourceWarning, 2)

@@ -11,7 +11,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EEXIST, ELOOP, ENOTEMPTY
+from functools import partial
 from stat import S_ISLNK
+
+from gpuzarr.stores.local.permits import patiently
 
 LOCK_SUFFIX = ".lock"
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
@@ -44,11 +47,11 @@ def check_unlinked(root: str, parts: Sequence[str]) -> None:
 @contextmanager
 def opened(root: str, parts: Parts) -> Iterator[int]:
     """Context with the descriptor of a folder below the root. FileNotFoundError, NotADirectoryError, LinkFound."""
-    folder = os.open(root, FOLDER_FLAGS)
+    folder = patiently(partial(os.open, root, FOLDER_FLAGS))
     try:
         for i, part in enumerate(parts):
             try:
-                inner = os.open(part, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+                inner = patiently(partial(os.open, part, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder))
             except OSError as error:
                 if S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
                     raise LinkFound(root, parts[: i + 1]) from error
@@ -98,7 +101,7 @@ def _cleared(root: str, parts: Parts) -> list[str]:
 
 def _without_files(folder: int) -> list[str]:
     """Remove what is in an open folder, but for locks and folders. Return the names of these folders."""
-    with os.scandir(folder) as entries:
+    with patiently(partial(os.scandir, folder)) as entries:
         found = list(entries)
     folders = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
     for entry in found:

@@ -8,12 +8,15 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from errno import ELOOP, ENOENT
+from functools import partial
 from io import FileIO
 
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PROCESS, forks_outside, in_child
 from gpuzarr.stores.local.folders import FOLDER_FLAGS, LOCK_SUFFIX, unlink
+from gpuzarr.stores.local.permits import allowed, patiently
 
+FILES_PER_LOCK = 16  # that reads may hold, for one that the locks of a call may
 MAX_FORK_WAIT_SECONDS = 1.0  # for files that are being opened
 # never what a link leads to; opening a named pipe does not block, but is an error
 OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -26,11 +29,15 @@ class Locked:
 
     Locks are taken inside the context `errors`, which translates OSError. The kernel frees the locks of a process that
     dies. An interrupt leaves no lock held, even if the traceback is kept; `__exit__` may be called twice.
+
+    Of many locks only the first have files of their own: the others are names (hard links) of the first file, which is
+    locked, and take no descriptors.
     """
 
     def __init__(self, paths: Sequence[str], errors: AbstractContextManager[None]) -> None:
         self._locks, self._errors = sorted(set(map(lock_of, paths))), errors
         self._files: list[tuple[str, FileIO]] = []
+        self._names: list[str] = []  # more names of the first file
         self._process = PROCESS.value
 
     def __enter__(self) -> None:
@@ -46,6 +53,11 @@ class Locked:
             raise
 
     def __exit__(self, *_: object) -> None:
+        while self._names:
+            with suppress(OSError, ValueError):  # what is left of a lock holds nobody up; a fork has closed the file
+                if _is_at(self._files[0][1], self._names[-1]):
+                    os.unlink(self._names[-1])
+            self._names.pop()
         while self._files:
             _free(*self._files[-1])
             self._files.pop()
@@ -53,19 +65,39 @@ class Locked:
 
     def _take(self, lock: str) -> None:
         """Take a lock: wait for it, and again if its file was removed meanwhile."""
-        while True:
+        while not self._named(lock):
             self._open(lock)
             file = self._files[-1][1]
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, lock):
-                return
-            self._files.pop()[1].close()
+                if os.fstat(file.fileno()).st_nlink == 1:
+                    return
+                os.unlink(lock)  # left by a process that died: its other names would be locked with this one
+            file.close()
+            self._files.pop()
+
+    def _named(self, lock: str) -> bool:
+        """Take a lock that nobody has as one more name of the first file. Return False if that cannot be."""
+        if not self._files or len(self._files) < max(1, allowed() // FILES_PER_LOCK):
+            return False
+        first, file = self._files[0]
+        self._names.append(lock)
+        for _ in range(2):
+            try:
+                os.link(first, lock)
+                return _is_at(file, lock)
+            except FileNotFoundError:
+                _make_folder(lock)
+            except OSError:  # it is there, or the file system has no such links
+                break
+        self._names.pop()
+        return False
 
     def _open(self, lock: str) -> None:
         """Open the file of a lock, made where it is missing; a symbolic link in its place is removed."""
         for make_way in (_make_folder, _remove_link, _make_folder):
             try:
-                return self._note(lock)
+                return patiently(partial(self._note, lock))
             except OSError as error:
                 if error.errno not in (ENOENT, ELOOP):
                     raise
@@ -130,7 +162,7 @@ def _make_folder(lock: str) -> None:
 
 def _remove_link(lock: str) -> None:
     """Remove a link, under the lock of its folder: it may be removed, and the lock made, by another process."""
-    folder = os.open(lock.rpartition("/")[0], FOLDER_FLAGS)
+    folder = patiently(partial(os.open, lock.rpartition("/")[0], FOLDER_FLAGS))
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         if os.path.islink(lock):
@@ -142,6 +174,6 @@ def _remove_link(lock: str) -> None:
 def _is_at(file: FileIO, path: str) -> bool:
     """Return True if the open file is still the one at this path."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
     except FileNotFoundError:
         return False

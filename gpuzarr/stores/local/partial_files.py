@@ -24,8 +24,10 @@ from gpuzarr.interrupts import BOTTOM, ensured, release_all
 from gpuzarr.per_process import PROCESS as THIS_PROCESS
 from gpuzarr.per_process import PerProcess, in_child
 from gpuzarr.stores.local.folders import LOCK_SUFFIX
+from gpuzarr.stores.local.permits import PERMITS, patiently
 
 PARTIAL_SUFFIX = ".partial"
+AGAIN_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # older partial files of other machines are leftovers
 MAX_SEEN_FOLDERS = 1 << 16  # remembered as free of leftovers
 T = TypeVar("T")
@@ -52,21 +54,29 @@ def hidden(name: str) -> bool:
 class PartialFile:
     """A new file for `path`, which is not visible there before `commit`. OSError where it cannot be written.
 
-    It is opened by the process that made this object, and by `open`. `abort` may be called at any time.
+    It is opened by the process that made this object, and by `open`. `abort` may be called at any time. If it
+    `is_lasting`, it is held open only with a permit; where none is free, it is opened for each piece again.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, is_lasting: bool = False) -> None:
         folder, _, name = path.rpartition("/")
         own = f"{_host()}-{os.getpid()}-{next(PROCESS.value.numbers)}"
         self.path, self._folder, self._partial = path, folder, f"{folder}/.{name[:180]}.{own}{PARTIAL_SUFFIX}"
         self._file: FileIO | None = None
         self._is_committed, self._process = False, THIS_PROCESS.value
+        self._is_lasting, self._is_apart = is_lasting, False
 
     def open(self) -> None:
         """Make the file, once. It is an object and not a number, so that it is closed if an interrupt loses it."""
         if self._file is not None:
             return
         _OPEN.add(self)
+        patiently(self._begin)
+        if self._is_lasting and not PERMITS.value.take(self, 1):
+            self._is_apart = True
+            self._opened().close()
+
+    def _begin(self) -> None:
         if self._folder not in _seen:
             prepare(self._folder)
         try:
@@ -79,10 +89,15 @@ class PartialFile:
 
     def write(self, data: Any, offset: int) -> None:
         """Write bytes at `offset`."""
-        data, file = memoryview(data), self._opened().fileno()
-        while len(data):
-            done = os.pwrite(file, data, offset)
-            data, offset = data[done:], offset + done
+        data, file = memoryview(data), self._opened()
+        try:
+            number = file.fileno()
+            while len(data):
+                done = os.pwrite(number, data, offset)
+                data, offset = data[done:], offset + done
+        finally:
+            if self._is_apart:
+                file.close()
 
     def commit(self, fsync: bool, stays_open: bool = False) -> None:
         """Rename the file to its place. With `fsync` its bytes are on the disk before that, and its name after it.
@@ -93,7 +108,7 @@ class PartialFile:
         if fsync:
             os.fsync(file.fileno())
         if stays_open:  # a call of C; some file systems tell of a full disk only where a file is closed
-            deque(map(os.close, map(os.dup, (file.fileno(),))), 0)
+            patiently(lambda: deque(map(os.close, map(os.dup, (file.fileno(),))), 0))
         else:
             file.close()
         os.replace(self._partial, self.path)
@@ -116,6 +131,7 @@ class PartialFile:
         finally:
             if not self._is_committed and self._process is THIS_PROCESS.value:
                 remove([self._partial])
+            PERMITS.value.give(self)
             _OPEN.discard(self)
 
     def give_up(self) -> None:
@@ -123,11 +139,19 @@ class PartialFile:
         if self._file is not None:
             self._file.close()
 
+    @property
+    def is_pending(self) -> bool:
+        """True from `open` to `commit` or `abort`."""
+        return self in _OPEN
+
     def _opened(self) -> FileIO:
-        """The open file. StoreError in a forked child."""
+        """The open file; one for this call, if it is not held open. StoreError in a forked child."""
         self._check_process()
         assert self._file is not None
-        return self._file
+        return patiently(self._again) if self._is_apart and self._file.closed else self._file
+
+    def _again(self) -> FileIO:
+        return next(map(FileIO, map(os.open, (self._partial,), (AGAIN_FLAGS,)), ("r+b",)))  # by calls of C: no leak
 
     def _check_process(self) -> None:
         if self._process is not THIS_PROCESS.value:
@@ -176,7 +200,7 @@ def sync_folder(folder: str) -> None:
         opened.extend(map(os.open, (folder,), (os.O_RDONLY | os.O_CLOEXEC,)))
         os.fsync(opened[1])
 
-    ensured(sync, lambda: release_all(opened, os.close))
+    ensured(lambda: patiently(sync), lambda: release_all(opened, os.close))
 
 
 def prepare(folder: str) -> None:

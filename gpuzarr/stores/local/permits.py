@@ -30,12 +30,12 @@ class Permits:
     """Permits to hold files open. Taking them never waits."""
 
     def __init__(self) -> None:
-        self._held, self._lock = dict[Any, int](), threading.Lock()
+        self._held, self._lock = dict[Any, int](), threading.RLock()  # finalizers give permits at any time
 
     @property
     def free(self) -> int:
         """Permits that nobody holds; fewer than none, where the process may open fewer files than before."""
-        return allowed() - sum(self._held.values())
+        return allowed() - sum(list(self._held.values()))
 
     def take(self, holder: Any, n: int) -> bool:
         """Give `n` permits to a holder, which has none, if so many are free. Return True if they were."""

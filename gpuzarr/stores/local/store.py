@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from gpuzarr.stores.local import folders, gds, locks
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.permits import patiently
 from gpuzarr.stores.ranges import MISSING
 
 
@@ -88,18 +91,30 @@ class LocalStore:
             raise as_store_error(error, "read", prefix, self) from error
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        waiting = [self.path(prefix)]
+        waiting = [prefix]
         while waiting:
-            try:
-                with os.scandir(waiting.pop()) as entries:
-                    found = list(entries)
-            except OSError:  # it was deleted meanwhile, or is no folder
-                continue
-            waiting += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
-            for entry in found:
-                key = entry.path[len(self.root) :].lstrip("/")
-                if not files.hidden(entry.name) and not entry.is_dir() and (size := self.length(key)) != MISSING:
+            folder = waiting.pop()
+            for name, is_folder in self._listed(folder):
+                key = f"{folder}/{name}" if folder else name
+                if is_folder:
+                    waiting.append(key)
+                elif not files.hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
                     yield key, size
+
+    def _listed(self, prefix: str) -> list[tuple[str, bool]]:
+        """Names directly below a prefix, without links to folders, and True for each folder."""
+
+        def listed() -> list[tuple[str, bool]]:
+            with os.scandir(self.path(prefix)) as entries:
+                found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries]
+            return [(name, is_folder) for name, is_folder, is_link in found if not (is_folder and is_link)]
+
+        try:
+            return patiently(listed)
+        except MISSING_ERRORS:
+            return []
+        except (OSError, ValueError) as error:
+            raise as_store_error(error, "read", prefix, self) from error
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key):
@@ -136,7 +151,10 @@ class LocalStore:
 
     def create(self, key: str) -> LocalSink:
         with self._writing(key):
-            return LocalSink(self, key, files.PartialFile(self._own(key)))
+            file = files.PartialFile(self._own(key), is_lasting=True)
+        sink = LocalSink(self, key, file)
+        weakref.finalize(sink, _dropped, file)
+        return sink
 
     def delete(self, keys: Sequence[str]) -> None:
         for parts, some in groupby(filter(self._is_there, keys), key=lambda key: _parts(key.rpartition("/")[0])):
@@ -212,6 +230,13 @@ class LocalStore:
 
 def _parts(key: str) -> folders.Parts:
     return tuple(key.split("/")) if key else ()
+
+
+def _dropped(file: files.PartialFile) -> None:
+    """Leave nothing of a sink that is no longer used, or that the end of the process finds."""
+    if file.is_pending:
+        file.abort()
+        warnings.warn(f"{file.path!r} was neither committed nor aborted", ResourceWarning, stacklevel=2)
 
 
 def _document(store: LocalStore, key: str, objects: LocalObjects) -> bytes | None:
