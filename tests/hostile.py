@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import struct
 import tracemalloc
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ import numcodecs
 import numpy as np
 
 LITTLE: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
-ROUNDS = int(os.environ.get("GPUZARR_ATTACK_ROUNDS", "1"))  # how many times as much as in every run of the tests
 BOMB_BYTES = 64 << 20
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,19 +13,6 @@ import numpy as np
 SECONDS = 60  # of one call; a right one takes milliseconds
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {"k": "\ud800"}}
-
-
-def rounds(number: int) -> int:
-    """How often an attack is made: `number` times; more often where the environment says so."""
-    return number * int(os.environ.get("GPUZARR_ATTACK_ROUNDS", "1"))
-
-
-COUNTS: Counter[str] = Counter()  # of inputs that were tried, by the kind of attack
-
-
-def tried(attack: str) -> None:
-    """Count an input; `make attack` shows the counts."""
-    COUNTS[attack] += 1
 
 
 @contextmanager

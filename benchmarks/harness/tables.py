@@ -52,6 +52,13 @@ def rate(row: dict[str, Any], names: Sequence[str]) -> str:
     return f"{row['nbytes'] / min(seconds) / 1e9:.2f}" if seconds else "-"
 
 
+def attack(folder: Path) -> str:
+    """What `make attack` has tried, and how many of its tests failed."""
+    result = json.loads((folder / "attack.json").read_text())
+    rows = [[kind, f"{number:,}"] for kind, number in result["tried"].items()]
+    return table(["what was tried", result["date"]], [*rows, ["tests that failed", str(result["failed"])]])
+
+
 def gpu(folder: Path) -> str:
     """What was measured on a GPU, or that nothing was."""
     found = of_one_gpu(measured(folder))
@@ -128,7 +135,12 @@ MADE: dict[str, Callable[[dict[str, Any]], str]] = {
     "gpu_decode": decode,
     "gpu_kernels": kernels,
 }
-TABLES: dict[str, Callable[[Path], str]] = {"read_local": read_local, "write_local": write_local, "gpu": gpu}
+TABLES: dict[str, Callable[[Path], str]] = {
+    "read_local": read_local,
+    "write_local": write_local,
+    "attack": attack,
+    "gpu": gpu,
+}
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

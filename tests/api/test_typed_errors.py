@@ -23,6 +23,7 @@ from gpuzarr.checks import shown
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Indexer
 from tests import nasty
+from tests.attack.rounds import FACTOR, tried
 
 FUNCTIONS = [name for name in gpuzarr.__all__ if inspect.isfunction(getattr(gpuzarr, name)) and name != "release"]
 SPECIAL = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "__len__", "__iter__", "__array__", "__repr__")
@@ -68,7 +69,7 @@ MEMBERS = {  # of mappings, which say so by a KeyError
 def test_no_error_of_a_function_is_untyped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     draw = Random(1)
-    for _ in range(nasty.rounds(60)):
+    for _ in range(60 * FACTOR):
         for name in FUNCTIONS:
             function = getattr(gpuzarr, name)
             given = arguments(function, draw)
@@ -81,7 +82,7 @@ def test_no_error_of_a_function_is_untyped(tmp_path: Path, monkeypatch: pytest.M
 def test_no_error_of_a_member_is_untyped(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     draw = Random(2)
-    for _ in range(nasty.rounds(3)):
+    for _ in range(3 * FACTOR):
         mode = draw.choice(("r", "r+", "r+"))
         node = gpuzarr.open(dict(nasty.STORES[kind]), mode=mode, device="cpu")
         for thing in things(node):
@@ -96,7 +97,7 @@ def test_no_error_of_a_local_store_is_untyped(tmp_path: Path) -> None:
     draw = Random(3)
     for root in STORES:
         attempt(gpuzarr.LocalStore, {"root": root}, (), ())
-    for _ in range(nasty.rounds(30)):
+    for _ in range(30 * FACTOR):
         store = gpuzarr.LocalStore(str(tmp_path / "store"))
         for name in ("get", "names", "length", "path", "delete", "delete_prefix", "set"):
             key = draw.choice(nasty.values())
@@ -178,7 +179,7 @@ def attempt(
 ) -> None:
     """Call, and look at the error. What is lazy is asked for a first member."""
     what = f"{getattr(function, '__qualname__', function)}: {os.getcwd()}"
-    nasty.tried("calls")
+    tried("calls")
     with warnings.catch_warnings(), nasty.in_time(what):
         warnings.simplefilter("ignore")
         try:

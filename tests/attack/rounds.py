@@ -1,19 +1,38 @@
-"""How long an attack goes on: seconds in the suite, as many times longer as the environment says (`make attack`)."""
+"""How much of an attack is tried, and the count of it: seconds in the suite, as many times more in `make attack`."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-FACTOR = int(os.environ.get("GPUZARR_ATTACK_ROUNDS", "1"))
-COUNTS: Counter[str] = Counter()  # rounds that were begun, by kind
+FACTOR = int(os.environ.get("GPUZARR_ATTACK_ROUNDS", "1"))  # times as much as in every run of the tests
+REPORT = os.environ.get("GPUZARR_ATTACK_REPORT")  # a file for the counts
+COUNTS: Counter[str] = Counter()  # of inputs that were tried, by kind
+
+
+def tried(kind: str, number: int = 1) -> None:
+    """Count inputs."""
+    COUNTS[kind] += number
 
 
 def rounds(kind: str, items: Iterable[T]) -> Iterator[T]:
-    """The items, counted."""
+    """The items, each counted before it is tried."""
     for item in items:
-        COUNTS[kind] += 1
+        tried(kind)
         yield item
+
+
+def told(failed: int) -> str:
+    """What was tried, and how many tests failed (each stops at its first failure); also into REPORT, if there is one."""
+    if REPORT:
+        found: dict[str, object] = {"date": f"{date.today()}", "factor": FACTOR, "tried": dict(sorted(COUNTS.items()))}
+        found["failed"] = failed
+        Path(REPORT).write_text(json.dumps(found, indent=1) + "\n")
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(COUNTS.items()))
+    return f"attack: {kinds}; {failed} tests failed"

@@ -17,9 +17,10 @@ from gpuzarr.codecs.chain import MAX_CODECS, Chain
 from gpuzarr.cpu import byte_streams, chunkwise, objects
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, GpuZarrError, MetadataError, UnsupportedError
+from tests.attack.rounds import FACTOR, rounds
 from tests.chunks import CPU, RNG, encode_bytes, encoded_batch, whole
 from tests.hardware import host_array
-from tests.hostile import BOMB_BYTES, LITTLE, ROUNDS, bomb, document, memory_below, shards, zeros_by_zstd
+from tests.hostile import BOMB_BYTES, LITTLE, bomb, document, memory_below, shards, zeros_by_zstd
 from tests.laws.cases import CASES
 
 COMPRESSORS = ("zstd", "gzip", "zlib", "bz2", "lzma", "lz4", "blosc")
@@ -84,7 +85,7 @@ def test_a_chunk_that_becomes_large_before_the_next_codec(inner: str, outer: str
 def test_any_chain(device: Device) -> None:
     """Chains of random codecs around a tiny chunk, with a bomb in the place of each compressor's bytes."""
     rng = np.random.default_rng(8)
-    for _ in range(40 * ROUNDS):
+    for _ in rounds("chains with bombs", range(40 * FACTOR)):
         first, dtype, fill = FIRST[str(rng.choice(list(FIRST)))]
         names = [str(name) for name in rng.choice([*COMPRESSORS, *OTHERS], rng.integers(1, 6))]
         for i, name in enumerate(names):

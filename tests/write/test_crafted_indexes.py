@@ -9,8 +9,9 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from tests.attack.rounds import FACTOR, rounds
 from tests.hardware import host_array
-from tests.hostile import LITTLE, ROUNDS, document, shards
+from tests.hostile import LITTLE, document, shards
 
 CHUNKS, EMPTY = 256, 2**64 - 1
 
@@ -43,7 +44,7 @@ def test_entries_of_the_same_bytes_are_not_multiplied(tmp_path: Path) -> None:
 def test_any_index(tmp_path: Path) -> None:
     """The new shard has at most the bytes of the old one and of what was written; or the write is refused."""
     rng, written = np.random.default_rng(3), 0
-    for number in range(20 * ROUNDS):
+    for number in rounds("crafted shard indexes", range(20 * FACTOR)):
         entries = np.full((CHUNKS, 2), EMPTY, np.uint64)
         some = rng.choice(CHUNKS, int(rng.integers(1, 6)), replace=False)
         entries[some, 0] = 4096 * rng.integers(0, 8, len(some)) + rng.integers(0, 2) * rng.integers(0, 5000, len(some))
