@@ -29,7 +29,7 @@ def rounds(kind: str, items: Iterable[T]) -> Iterator[T]:
 
 
 def told(failed: int) -> str:
-    """What was tried, and how many tests failed (each stops at its first failure); also into REPORT, if there is one."""
+    """What was tried, and how many tests failed (each stops at its first failure); also written to REPORT, if any."""
     if REPORT:
         found: dict[str, object] = {"date": f"{date.today()}", "factor": FACTOR, "tried": dict(sorted(COUNTS.items()))}
         found["failed"] = failed
