@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EEXIST, ELOOP, ENOTEMPTY
+from errno import EEXIST, ELOOP, ENOTEMPTY, ESTALE
 from functools import partial
 from stat import S_ISLNK
+from typing import NamedTuple
 
 from gpuzarr.stores.local.permits import patiently
 
 LOCK_SUFFIX = ".lock"
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+MAX_LOOKED_UP_PARTS = 16  # of a path, each looked up from the root; folders that lie deeper are opened one in the other
 Parts = tuple[str, ...]  # names of folders one in the other, and of what lies in the last
 
 
@@ -33,8 +35,11 @@ class LinkFound(OSError):
 
 def check_unlinked(root: str, parts: Sequence[str]) -> None:
     """LinkFound if one of the folders `parts`, each in the one before, is a link. They may be missing."""
+    if len(parts) > MAX_LOOKED_UP_PARTS:
+        with suppress(*MISSING_ERRORS), opened(root, tuple(parts)):
+            return
     path = root
-    for i, part in enumerate(parts):
+    for i, part in enumerate(parts[:MAX_LOOKED_UP_PARTS]):
         path = f"{path}/{part}"
         try:
             mode = os.lstat(path).st_mode
@@ -68,14 +73,17 @@ def remove_tree(root: str, parts: Parts) -> None:
 
     Links are removed, and not followed. Locks stay, and the folders that they are in, because they are in use.
     """
-    waiting = [(parts, False)]
-    while waiting:
-        folder, is_cleared = waiting.pop()
-        if is_cleared:
-            _remove_folder(root, folder)
-        else:
-            waiting.append((folder, True))
-            waiting += [((*folder, name), False) for name in _cleared(root, folder)]
+    try:
+        with opened(root, parts) as folder:
+            _clear(folder)
+    except FileNotFoundError:
+        return
+    except (NotADirectoryError, LinkFound) as error:
+        if isinstance(error, LinkFound) and error.parts != parts:
+            raise
+    with suppress(*MISSING_ERRORS), opened(root, parts[:-1]) as folder:
+        if parts:
+            _remove(parts[-1], folder)
 
 
 def unlink(name: str, folder: int) -> None:
@@ -84,24 +92,60 @@ def unlink(name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _cleared(root: str, parts: Parts) -> list[str]:
-    """Remove what is in a folder, but for folders, whose names are returned; or what is no folder."""
+def _clear(folder: int) -> None:
+    """Remove what is in an open folder, however deep. ESTALE for a folder that somebody moves meanwhile."""
+    here, ways = os.dup(folder), [_Way("", _identity(folder), _without_files(folder))]
     try:
-        with opened(root, parts) as folder:
-            return _without_files(folder)
-    except FileNotFoundError:
-        return []
-    except (NotADirectoryError, LinkFound) as error:
-        if isinstance(error, LinkFound) and error.parts != parts:
-            raise
-    with suppress(*MISSING_ERRORS), opened(root, parts[:-1]) as folder:
-        unlink(parts[-1], folder)
-    return []
+        while len(ways) > 1 or ways[0].folders:
+            if ways[-1].folders:
+                here = _down(here, ways)
+            else:
+                here = _up(here, ways)
+    finally:
+        os.close(here)
+
+
+class _Way(NamedTuple):
+    """A folder on the way down: its name, which one it is, and the folders in it that are still to be removed."""
+
+    name: str
+    identity: tuple[int, int]
+    folders: list[str]
+
+
+def _down(here: int, ways: list[_Way]) -> int:
+    """Go to the next folder in the one that is open, and remove the files in it. Return what is open then."""
+    name = ways[-1].folders.pop()
+    try:
+        inner = os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=here)
+    except OSError:  # it is no folder any more, or one that nobody may list
+        _remove(name, here)
+        return here
+    os.close(here)
+    ways.append(_Way(name, _identity(inner), []))
+    ways[-1].folders.extend(_without_files(inner))
+    return inner
+
+
+def _up(here: int, ways: list[_Way]) -> int:
+    """Go back to the folder around the one that is open, and remove that. Return what is open then."""
+    above, name = os.open("..", FOLDER_FLAGS, dir_fd=here), ways.pop().name
+    if _identity(above) != ways[-1].identity:
+        os.close(above)
+        raise OSError(ESTALE, f"{name!r} was moved while it was deleted")
+    os.close(here)
+    _remove(name, above)
+    return above
+
+
+def _identity(folder: int) -> tuple[int, int]:
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _without_files(folder: int) -> list[str]:
     """Remove what is in an open folder, but for locks and folders. Return the names of these folders."""
-    with patiently(partial(os.scandir, folder)) as entries:
+    with os.scandir(folder) as entries:
         found = list(entries)
     folders = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
     for entry in found:
@@ -111,14 +155,13 @@ def _without_files(folder: int) -> list[str]:
     return folders
 
 
-def _remove_folder(root: str, parts: Parts) -> None:
-    """Remove a folder, unless something is in it. The root stays."""
-    if not parts:
-        return
+def _remove(name: str, folder: int) -> None:
+    """Remove a file, a link, or a folder unless something is in it, in an open folder."""
     try:
-        with opened(root, parts[:-1]) as folder:
-            os.rmdir(parts[-1], dir_fd=folder)
-    except MISSING_ERRORS:
+        os.rmdir(name, dir_fd=folder)
+    except NotADirectoryError:
+        unlink(name, folder)
+    except FileNotFoundError:
         return
     except OSError as error:
         if error.errno not in (EEXIST, ENOTEMPTY):
