@@ -97,10 +97,7 @@ def _clear(folder: int) -> None:
     here, ways = os.dup(folder), [_Way("", _identity(folder), _without_files(folder))]
     try:
         while len(ways) > 1 or ways[0].folders:
-            if ways[-1].folders:
-                here = _down(here, ways)
-            else:
-                here = _up(here, ways)
+            here = (_down if ways[-1].folders else _up)(here, ways)
     finally:
         os.close(here)
 
