@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,15 @@ def test_an_interrupt_leaves_no_lock_held(tmp_path: Path, monkeypatch: pytest.Mo
     """Even while somebody keeps the traceback, as interactive shells do."""
     store, calls = LocalStore(str(tmp_path)), list[str]()
 
-    def opened(lock: str, mode: str) -> FileIO:
+    right = os.open
+
+    def opened(lock: str, *options: int) -> int:
         if calls:
             raise KeyboardInterrupt
         calls.append(lock)
-        return FileIO(lock, mode)
+        return right(lock, *options)
 
-    monkeypatch.setattr(locks, "FileIO", opened)
+    monkeypatch.setattr(locks.os, "open", opened)
     with pytest.raises(KeyboardInterrupt) as kept, store.locked(["a", "b"]):
         raise AssertionError("both locks were had")
     monkeypatch.undo()

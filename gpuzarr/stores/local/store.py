@@ -192,7 +192,7 @@ class LocalStore:
     def _own(self, key: str) -> str:
         """Path of a file that is to be changed. StoreError if it has no name; LinkFound if it lies behind a link."""
         path, parts = self.path(key), key.split("/")
-        if "" in parts or "." in parts:
+        if "" in parts or "." in parts or "\0" in key:
             raise StoreError(f"{key!r} is not the key of an object of {self!r}")
         folders.check_unlinked(self.root, parts[:-1])
         return path
@@ -204,6 +204,8 @@ class LocalStore:
                 os.lstat(self.path(key))
             except MISSING_ERRORS:
                 return False
+            except OSError:  # such as a loop of links on the way: opening its folder tells
+                return True
             return True
 
     def length(self, key: str) -> int:
