@@ -65,6 +65,10 @@ def group(root: Path) -> gpuzarr.Group:
     return gpuzarr.open_group(root, mode="r+", device="cpu")
 
 
+def array(root: Path) -> gpuzarr.Array:
+    return gpuzarr.open_array(root, "a", mode="r+", device="cpu")
+
+
 OPERATIONS: dict[str, Callable[[Path], Any]] = {
     "overwrite a": lambda root: gpuzarr.create_array(root, name="a", shape=5, dtype="i4", overwrite=True),
     "save a": lambda root: gpuzarr.save(root, NEW, path="a"),
@@ -77,12 +81,12 @@ OPERATIONS: dict[str, Callable[[Path], Any]] = {
     "delete g/a": lambda root: group(root).__delitem__("g/a"),
     "delete link": lambda root: group(root).__delitem__("a/link"),
     "set a": lambda root: group(root).__setitem__("a", NEW),
-    "write a": lambda root: group(root)["a"].set(..., NEW),
-    "write a part": lambda root: group(root)["a"].set((slice(1, 6), 3), 0),
-    "erase a": lambda root: group(root)["a"].set(..., 0),
-    "resize a": lambda root: group(root)["a"].resize((3, 3)),
-    "append to a": lambda root: group(root)["a"].append(NEW),
-    "attributes of a": lambda root: group(root)["a"].attrs.update(k=1),
+    "write a": lambda root: array(root).set(..., NEW),
+    "write a part": lambda root: array(root).set((slice(1, 6), 3), 0),
+    "erase a": lambda root: array(root).set(..., 0),
+    "resize a": lambda root: array(root).resize((3, 3)),
+    "append to a": lambda root: array(root).append(NEW),
+    "attributes of a": lambda root: array(root).attrs.update(k=1),
     "consolidate": lambda root: gpuzarr.consolidate_metadata(root),
     "set": lambda root: LocalStore(str(root)).set("a/c/0/0", b"new"),
     "sink": lambda root: LocalStore(str(root)).create("a/c/0/0").write(b"new", 0),
