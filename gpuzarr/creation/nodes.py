@@ -53,8 +53,9 @@ def delete(store: Store, path: str) -> None:
 
 def _clear(store: Store, path: str) -> None:
     """Delete whatever is at a path, the documents first: from then on the node is gone."""
-    with suppress(LinkedError):  # a symbolic link in the place of the node goes itself
-        store.delete([files.key(path, name) for name in FILES])
+    for name in FILES:
+        with suppress(LinkedError):  # a symbolic link in the place of the node goes itself
+            store.delete_prefix(files.key(path, name))
     store.delete_prefix(path)
 
 

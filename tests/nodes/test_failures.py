@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ENOSPC
+from errno import EACCES, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +28,32 @@ OLD = np.arange(1, 61, dtype="i8").reshape(10, 6)
 
 
 class Fault:
-    """Lets some writes pass, and then fails: always, or once (an interrupt)."""
+    """Lets some system calls pass, and then fails: always, or once."""
 
-    def __init__(self, passes: int, error: BaseException, once: bool) -> None:
-        self.passes, self.error, self.once, self.was_raised = passes, error, once, False
+    def __init__(self, passes: int, name: str, error: BaseException, once: bool) -> None:
+        self.passes, self.name, self.error, self.once, self.was_raised = passes, name, error, once, False
+        self._right = getattr(os, name)
 
-    def pwrite(self, *arguments: Any) -> int:
+    def call(self, *arguments: Any) -> Any:
         self.passes -= 1
         if self.passes < 0 and not (self.once and self.was_raised):
             self.was_raised = True
             raise self.error
-        return PWRITE(*arguments)
+        return self._right(*arguments)
 
 
-PWRITE = os.pwrite
-FAULTS = {"full disk": (OSError(ENOSPC, "No space left on device"), False), "interrupt": (KeyboardInterrupt(), True)}
+FAULTS: dict[str, tuple[str, BaseException, bool]] = {
+    "full disk": ("pwrite", OSError(ENOSPC, "No space left on device"), False),
+    "interrupt": ("pwrite", KeyboardInterrupt(), True),
+    "refused": ("replace", OSError(EACCES, "Permission denied"), True),
+}
 
 
 @contextmanager
 def failing(monkeypatch: pytest.MonkeyPatch, passes: int, kind: str) -> Iterator[Fault]:
     fault = Fault(passes, *FAULTS[kind])
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "pwrite", fault.pwrite)
+        patch.setattr(files.os, fault.name, fault.call)
         yield fault
 
 
@@ -80,7 +84,7 @@ def test_a_failed_append_leaves_the_array_as_it_was(
             assert each.shape == OLD.shape
             np.testing.assert_array_equal(host_array(each[...]), OLD)
         a.resize((30, 6))
-        if fault == "interrupt":
+        if fault != "full disk":
             assert not host_array(a[10:]).any()
         else:  # the disk stays full, and what was added to old chunks is still there
             assert not host_array(a[12 if kind != "large" else 19 :]).any()
