@@ -199,9 +199,10 @@ class LocalStore:
 
     def _is_there(self, key: str) -> bool:
         """Return True if there is something at a key, also a link that leads nowhere."""
+        path = self.path(key)
         with self._writing(key):
             try:
-                os.lstat(self.path(key))
+                os.lstat(path)
             except MISSING_ERRORS:
                 return False
             except OSError:  # such as a loop of links on the way: opening its folder tells
