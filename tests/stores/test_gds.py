@@ -153,7 +153,7 @@ def test_why_not(tmp_path: Path, gpu: Device, kvikio: Any, monkeypatch: pytest.M
     monkeypatch.setattr(gds, "find_spec", lambda name: None)
     assert "kvikio is not installed" in problem()
     assert gpuzarr.open_array(path, device=gpu, io="posix").explain().io == "POSIX: posix was asked for"
-    with pytest.raises(ValueError, match="io must be one of"):
+    with pytest.raises(ValueError, match="io is one of"):
         gpuzarr.open(path, io="fast", device="cpu")  # type: ignore[arg-type]
 
 

@@ -200,7 +200,7 @@ def test_a_folder_that_becomes_a_link_meanwhile(
     try:
         LocalStore(str(root)).delete_prefix("a")
     except StoreError as error:
-        assert "is a symbolic link" in str(error)
+        assert "is a symbolic link" in str(error) or "was moved while it was deleted" in str(error)
     monkeypatch.undo()
     assert contents(out) == before
 
