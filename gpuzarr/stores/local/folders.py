@@ -8,15 +8,18 @@ itself may be a link, or lie behind some.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from errno import EEXIST, ELOOP, ENOTEMPTY, ESTALE
 from functools import partial
 from stat import S_ISLNK
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from gpuzarr.interrupts import BOTTOM, ensured, release_all
 from gpuzarr.stores.local.permits import patiently
 
+T = TypeVar("T")
 LOCK_SUFFIX = ".lock"
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -36,8 +39,8 @@ class LinkFound(OSError):
 def check_unlinked(root: str, parts: Sequence[str]) -> None:
     """LinkFound if one of the folders `parts`, each in the one before, is a link. They may be missing."""
     if len(parts) > MAX_LOOKED_UP_PARTS:
-        with suppress(*MISSING_ERRORS), opened(root, tuple(parts)):
-            return
+        with suppress(*MISSING_ERRORS):
+            return in_folder(root, tuple(parts), lambda folder: None)
     path = root
     for i, part in enumerate(parts[:MAX_LOOKED_UP_PARTS]):
         path = f"{path}/{part}"
@@ -49,23 +52,34 @@ def check_unlinked(root: str, parts: Sequence[str]) -> None:
             raise LinkFound(root, tuple(parts[: i + 1]))
 
 
-@contextmanager
-def opened(root: str, parts: Parts) -> Iterator[int]:
-    """Context with the descriptor of a folder below the root. FileNotFoundError, NotADirectoryError, LinkFound."""
-    folder = patiently(partial(os.open, root, FOLDER_FLAGS))
-    try:
+def in_folder(root: str, parts: Parts, work: Callable[[int], T]) -> T:
+    """Return work(descriptor of a folder below the root). FileNotFoundError, NotADirectoryError, LinkFound."""
+    notes: list[Any] = [BOTTOM]  # the open folder
+
+    def found() -> T:
+        _open(notes, root)
         for i, part in enumerate(parts):
             try:
-                inner = patiently(partial(os.open, part, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder))
+                _open(notes, part, notes[-1])
             except OSError as error:
-                if S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
+                if S_ISLNK(os.stat(part, dir_fd=notes[-1], follow_symlinks=False).st_mode):
                     raise LinkFound(root, parts[: i + 1]) from error
                 raise
-            os.close(folder)
-            folder = inner
-        yield folder
-    finally:
-        os.close(folder)
+            _close_outer(notes)
+        return work(notes[-1])
+
+    return ensured(found, lambda: release_all(notes, os.close))
+
+
+def _open(notes: list[Any], name: str, around: int | None = None) -> None:
+    """Open a folder, in the open one `around`, and note it."""
+    flags, opening = FOLDER_FLAGS | (0 if around is None else os.O_NOFOLLOW), partial(os.open, dir_fd=around)
+    patiently(lambda: notes.extend(map(opening, (name,), (flags,))))
+
+
+def _close_outer(notes: list[Any]) -> None:
+    """Close the first folder that is noted, by one call of C."""
+    deque(map(os.close, map(notes.pop, (1,))), 0)
 
 
 def remove_tree(root: str, parts: Parts) -> None:
@@ -74,16 +88,15 @@ def remove_tree(root: str, parts: Parts) -> None:
     Links are removed, and not followed. Locks stay, and the folders that they are in, because they are in use.
     """
     try:
-        with opened(root, parts) as folder:
-            _clear(folder)
+        in_folder(root, parts, _clear)
     except FileNotFoundError:
         return
     except (NotADirectoryError, LinkFound) as error:
         if isinstance(error, LinkFound) and error.parts != parts:
             raise
-    with suppress(*MISSING_ERRORS), opened(root, parts[:-1]) as folder:
-        if parts:
-            _remove(parts[-1], folder)
+    if parts:
+        with suppress(*MISSING_ERRORS):
+            in_folder(root, parts[:-1], partial(_remove, parts[-1]))
 
 
 def unlink(name: str, folder: int) -> None:
@@ -94,12 +107,15 @@ def unlink(name: str, folder: int) -> None:
 
 def _clear(folder: int) -> None:
     """Remove what is in an open folder, however deep. ESTALE for a folder that somebody moves meanwhile."""
-    here, ways = os.dup(folder), [_Way("", _identity(folder), _without_files(folder))]
-    try:
+    notes: list[Any] = [BOTTOM]  # the open folder
+
+    def clear() -> None:
+        patiently(lambda: notes.extend(map(os.dup, (folder,))))
+        ways = [_Way("", _identity(folder), _without_files(folder))]
         while len(ways) > 1 or ways[0].folders:
-            here = (_down if ways[-1].folders else _up)(here, ways)
-    finally:
-        os.close(here)
+            (_down if ways[-1].folders else _up)(notes, ways)
+
+    ensured(clear, lambda: release_all(notes, os.close))
 
 
 class _Way(NamedTuple):
@@ -110,29 +126,26 @@ class _Way(NamedTuple):
     folders: list[str]
 
 
-def _down(here: int, ways: list[_Way]) -> int:
-    """Go to the next folder in the one that is open, and remove the files in it. Return what is open then."""
+def _down(notes: list[Any], ways: list[_Way]) -> None:
+    """Go to the next folder in the one that is open, and remove the files in it."""
     name = ways[-1].folders.pop()
     try:
-        inner = os.open(name, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=here)
+        _open(notes, name, notes[-1])
     except OSError:  # it is no folder any more, or one that nobody may list
-        _remove(name, here)
-        return here
-    os.close(here)
-    ways.append(_Way(name, _identity(inner), []))
-    ways[-1].folders.extend(_without_files(inner))
-    return inner
+        _remove(name, notes[-1])
+        return
+    _close_outer(notes)
+    ways.append(_Way(name, _identity(notes[-1]), _without_files(notes[-1])))
 
 
-def _up(here: int, ways: list[_Way]) -> int:
-    """Go back to the folder around the one that is open, and remove that. Return what is open then."""
-    above, name = os.open("..", FOLDER_FLAGS, dir_fd=here), ways.pop().name
-    if _identity(above) != ways[-1].identity:
-        os.close(above)
+def _up(notes: list[Any], ways: list[_Way]) -> None:
+    """Go back to the folder around the one that is open, and remove that."""
+    name = ways.pop().name
+    _open(notes, "..", notes[-1])
+    if _identity(notes[-1]) != ways[-1].identity:
         raise OSError(ESTALE, f"{name!r} was moved while it was deleted")
-    os.close(here)
-    _remove(name, above)
-    return above
+    _close_outer(notes)
+    _remove(name, notes[-1])
 
 
 def _identity(folder: int) -> tuple[int, int]:
@@ -142,7 +155,7 @@ def _identity(folder: int) -> tuple[int, int]:
 
 def _without_files(folder: int) -> list[str]:
     """Remove what is in an open folder, but for locks and folders. Return the names of these folders."""
-    with os.scandir(folder) as entries:
+    with patiently(partial(os.scandir, folder)) as entries:
         found = list(entries)
     folders = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
     for entry in found:

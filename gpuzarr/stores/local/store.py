@@ -84,7 +84,7 @@ class LocalStore:
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
         try:
-            return sorted(name for name in os.listdir(path) if not files.hidden(name))
+            return sorted(name for name in patiently(partial(os.listdir, path)) if not files.hidden(name))
         except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
@@ -159,10 +159,14 @@ class LocalStore:
     def delete(self, keys: Sequence[str]) -> None:
         for parts, some in groupby(filter(self._is_there, keys), key=lambda key: _parts(key.rpartition("/")[0])):
             here = list(some)
-            with self._writing(here[0]), suppress(*MISSING_ERRORS), folders.opened(self.root, parts) as folder:
-                for key in here:
-                    with self._writing(key):
-                        folders.unlink(key.rpartition("/")[2], folder)
+            with self._writing(here[0]), suppress(*MISSING_ERRORS):
+                folders.in_folder(self.root, parts, partial(self._unlink, here))
+
+    def _unlink(self, keys: Sequence[str], folder: int) -> None:
+        """Delete objects that lie directly in an open folder."""
+        for key in keys:
+            with self._writing(key):
+                folders.unlink(key.rpartition("/")[2], folder)
 
     def delete_prefix(self, prefix: str) -> None:
         with self._writing(prefix), suppress(*MISSING_ERRORS):
