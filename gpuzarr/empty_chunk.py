@@ -10,6 +10,15 @@ import numpy as np
 _PIECE = 1 << 12  # elements that are compared at once, so that most comparisons end early
 
 
+def element(value: Any, dtype: np.dtype) -> Any:
+    """A value as it is assigned to many elements: NumPy would spread the members of a list over an array of objects."""
+    if dtype.kind != "O":
+        return value
+    made = np.empty((), object)
+    made[()] = value
+    return made
+
+
 def is_empty(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     """Compare the chunks of a batch with the fill value, bit for bit: bool (n,), True for empty chunks.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -104,11 +104,14 @@ def parse(document: Any) -> tuple[Codec, ...]:
         raise MetadataError(f"codecs must be a list, not {shown(document)}")
     if (depth := _depth.get()) >= MAX_DEPTH:
         raise UnsupportedError(f"codecs in codecs, more than {MAX_DEPTH} levels deep")
-    token = _depth.set(depth + 1)
-    try:
-        return tuple(_parse_one(member) for member in document)
-    finally:
-        _depth.reset(token)
+    return copy_context().run(
+        _parse_below, depth + 1, document
+    )  # where an interrupt comes, the depth here is as before
+
+
+def _parse_below(depth: int, document: Any) -> tuple[Codec, ...]:
+    _depth.set(depth)
+    return tuple(_parse_one(member) for member in document)
 
 
 def _parse_one(member: Any) -> Codec:

@@ -159,9 +159,8 @@ def _v2(wanted: Wanted) -> Json:
         raise MetadataError("Zarr v2 has one compressor: give the others as filters")
     if wanted.dimension_names is not None:
         raise MetadataError("Zarr v2 has no dimension_names; xarray has them as the attribute _ARRAY_DIMENSIONS")
-    encoding = _key_encoding(("v2", ".") if wanted.chunk_key_encoding is None else wanted.chunk_key_encoding).get(
-        "configuration", {}
-    )
+    keys = _key_encoding(("v2", ".") if wanted.chunk_key_encoding is None else wanted.chunk_key_encoding)
+    encoding = mapping(keys.get("configuration", {}), "configuration of chunk_key_encoding")
     stored = None if dtype.names is None or found.variable else dtype
     return {
         "zarr_format": 2,

@@ -30,6 +30,8 @@ def from_json(family: str, name: str, dtype: np.dtype[Any], value: Any, zarr_for
 def to_json(family: str, name: str, dtype: np.dtype[Any], value: Any) -> Any:
     """Format a value of a simple data type as JSON."""
     if family in ("string", "utf32"):
+        if isinstance(value, list | tuple | dict):
+            raise TypeError(f"a fill value of texts cannot be a {type(value).__name__}")
         return str(value)
     if family in ("bool", "int"):
         return bool(value) if family == "bool" else int(value)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import MAX_PYTHON_ROWS
+from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
@@ -196,7 +197,7 @@ class ChunkBlock:
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         """Set the block's part of `out` to one value."""
-        out[self.region(out, xp)] = value
+        out[self.region(out, xp)] = element(value, out.dtype)
 
 
 def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:

@@ -19,7 +19,7 @@ from gpuzarr.stores.contract import Sink
 def append(array: Writes, data: Any, axis: int) -> Shape:
     """Write data behind the end of an array, and return its new shape. See `Array.append`."""
     with array.device.on(None):
-        data = data if hasattr(data, "shape") else as_array(data, array.dtype)
+        data = data if isinstance(getattr(data, "shape", None), tuple) else as_array(data, array.dtype)
         grow, place = appended(array.shape, tuple(data.shape), axis)
         values = as_value(data, array.dtype, tuple(data.shape), array.device)  # errors come before the array grows
         growth = Growth(array)

@@ -65,6 +65,8 @@ def checked_fields(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:
     names = dtype.names or ()
     if unknown := [f for f in ([fields] if isinstance(fields, str) else fields) if f not in names]:
         raise SelectionError(f"no field {unknown[0]!r} in dtype {dtype}")
+    if not isinstance(fields, str) and len(set(fields)) < len(fields):
+        raise SelectionError(f"a field is named twice: {list(fields)}")
     return fields if isinstance(fields, str) else list(fields)
 
 

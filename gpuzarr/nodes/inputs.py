@@ -30,7 +30,14 @@ def as_value(value: Any, dtype: np.dtype, shape: tuple[int, ...], device: Device
         return array
     except (ValueKindError, DeviceError):
         raise
-    except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:  # torch: requires grad
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+        BufferError,
+        MemoryError,
+    ) as error:  # torch: requires grad
         raise ValueKindError(f"cannot write {_brief(value)} as {dtype} of shape {shape}: {error}") from error
 
 
@@ -38,7 +45,7 @@ def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
     """Convert what has no shape, such as a list, to an array of NumPy. ValueKindError if it is none of this dtype."""
     try:
         return np.asarray(value, dtype)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
         raise ValueKindError(f"{_brief(value)} is no array of {dtype}: {error}") from error
 
 
@@ -69,6 +76,8 @@ def _is_cuda(value: Any) -> bool:
 
 def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
     if hasattr(value, "__cuda_array_interface__"):
+        if not hasattr(value, "get") and not hasattr(value, "cpu"):
+            raise ValueKindError(f"{type(value).__name__} lies on a GPU, and cannot be copied from there")
         value = value.get() if hasattr(value, "get") else value.cpu()
     if dtype.kind == "O":
         return _objects(value)
@@ -112,7 +121,10 @@ def _objects(value: Any) -> np.ndarray:
 
 
 def _check_elements(array: Any, dtype: np.dtype) -> None:
-    """Refuse to write NaN, infinity and floats out of range as integers: NumPy would store arbitrary values."""
+    """Refuse to write NaN, infinity and floats out of range as integers: NumPy would store arbitrary values; and
+    bytes of no type as elements of one."""
+    if array.dtype.kind == "V" and array.dtype.names is None and array.dtype.isbuiltin == 0 and dtype.kind not in "VO":
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
     if dtype.kind not in "iu" or array.dtype.kind not in "fc" or not array.size:
         return
     if array.dtype.kind == "c":
@@ -124,4 +136,4 @@ def _check_elements(array: Any, dtype: np.dtype) -> None:
 
 def _brief(value: Any) -> str:
     shape = getattr(value, "shape", None)
-    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
+    return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else type(value).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from math import prod
 from operator import ge, lt
 from typing import Any
@@ -27,12 +28,18 @@ Empty = Callable[[ArrayMetadata, bool], None]
 
 
 def change_shape(
-    store: Store, path: str, known: ArrayMetadata, new: Callable[[Shape], Shape], note: Note = lambda old, made: None
+    store: Store,
+    path: str,
+    known: ArrayMetadata,
+    new: Callable[[Shape], Shape],
+    note: Note = lambda old, made: None,
+    kept: Callable[[ArrayMetadata], None] = lambda made: None,
 ) -> ArrayMetadata:
     """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted.
 
-    `note(old, made)` is called, under the lock of the metadata, before anything is written. MetadataError if the array
-    cannot have that shape, or is no array any more.
+    `note(old, made)` is called, under the lock of the metadata, before anything is written; `kept(made)` where this
+    fails, or is interrupted, and the array has the new shape all the same, as some chunks are deleted. MetadataError if
+    the array cannot have that shape, or is no array any more.
     """
     name = name_of(known)
 
@@ -53,14 +60,23 @@ def change_shape(
         if _outside(before.grid(0), after.grid(0)) > MAX_NAMED_KEYS and not hasattr(old.chunk_keys, "decode"):
             raise MetadataError(f"too many chunks lie outside of shape {shape} for keys that cannot be decoded")
         note(old, made)
-        files.write(store, path, name, made.document)
+        deleted: list[str] = []
+        delete = partial(_delete_outside, store, path, old.chunk_keys, before, after)
         try:
-            _delete_outside(store, path, old.chunk_keys, before, after)  # nobody grows it again meanwhile
+            files.write(store, path, name, made.document)
+            delete(deleted)  # nobody grows it again meanwhile
         except GpuZarrError:
-            files.write(store, path, name, document)
+            if deleted:
+                delete(deleted, GpuZarrError)
+                kept(made)
+            else:
+                files.write(store, path, name, document)
             raise
         except BaseException:  # an interrupt: what it leaves would be seen when the array grows again
-            _delete_outside(store, path, old.chunk_keys, before, after)
+            now = files.read(store, path, name)
+            if now is not None and _parsed(now, known).shape == made.shape:
+                delete(deleted)
+                kept(made)
             raise
         return made
 
@@ -89,7 +105,7 @@ def take_back(
                 empty(now, False)
             return now.shape == old.shape
         with suppress(GpuZarrError):
-            _delete_outside(store, path, old.chunk_keys, layout(made, path).outer, layout(old, path).outer)
+            _delete_outside(store, path, old.chunk_keys, layout(made, path).outer, layout(old, path).outer, [])
         with suppress(GpuZarrError):
             empty(made, True)
         if document == made.document:
@@ -136,18 +152,35 @@ def _outside(old: Shape, new: Shape) -> int:
     return prod(old) - prod(map(min, old, new))
 
 
-def _delete_outside(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> None:
-    """Delete the outermost chunks that only the old shape has: by their keys, or, of too many, those that exist."""
+def _delete_outside(
+    store: Store,
+    path: str,
+    keys: Any,
+    old: Layout,
+    new: Layout,
+    deleted: list[str],
+    *ignored: type[Exception],
+) -> None:
+    """Delete the outermost chunks that only the old shape has: by their keys, or, of too many, those that exist.
+
+    Their keys are noted in `deleted`; those that cannot be deleted for `ignored` errors stay.
+    """
+    for key in _outside_keys(store, path, keys, old, new):
+        with suppress(*ignored):
+            overwrite(store, key, None)
+            deleted.append(key)
+
+
+def _outside_keys(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> Iterator[str]:
     before, after = old.grid(0), new.grid(0)
     if _outside(before, after) > MAX_NAMED_KEYS:
-        store.delete([key for key, _ in store.objects(path) if _is_outside(keys.decode(key, path), before, after)])
+        yield from [key for key, _ in store.objects(path) if _is_outside(keys.decode(key, path), before, after)]
         return
     for axis in range(len(before)):
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]
         ranges += [range(after[axis], before[axis]), *map(range, before[axis + 1 :])]
         for coords in _blocks(ranges):
-            for key in old.keys(coords):
-                overwrite(store, key, None)
+            yield from old.keys(coords)
 
 
 def _is_outside(coords: Shape | None, before: Shape, after: Shape) -> bool:

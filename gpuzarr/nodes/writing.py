@@ -260,6 +260,9 @@ def target_of(self: Writes) -> Target:
 def resize(self: Writes, shape: int | Iterable[int]) -> None:
     """Change the shape. Chunks (shards) outside the new shape are deleted; new elements have the fill value.
 
+    If this fails before a chunk is deleted, the array is as it was; later, or interrupted, it is whole in one of the
+    two shapes.
+
     Parameters
     ----------
     shape
@@ -283,7 +286,7 @@ def resize(self: Writes, shape: int | Iterable[int]) -> None:
     from gpuzarr.nodes.resize import change_shape
 
     self.check_writable()
-    self.renew(change_shape(self.store, self.path, self.metadata, lambda old: sides("shape", shape)))
+    self.renew(change_shape(self.store, self.path, self.metadata, lambda old: sides("shape", shape), kept=self.renew))
 
 
 def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.pipeline import Complete, TwoPhase
-from gpuzarr.empty_chunk import is_empty
+from gpuzarr.empty_chunk import element, is_empty
 from gpuzarr.read.fetch import Fetched, Memory, fetch
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.destinations import Destination
@@ -166,7 +166,7 @@ def _memory(loaded: Loaded, assignment: Assignment) -> Any:
     if loaded.present is None:
         for part, rows in batch.rows():
             if not part.whole:
-                chunks[rows] = spec.fill_value
+                chunks[rows] = element(spec.fill_value, chunks.dtype)
     else:
         _put_old(loaded, loaded.present, chunks, assignment)
     return chunks
@@ -175,7 +175,7 @@ def _memory(loaded: Loaded, assignment: Assignment) -> Any:
 def _put_old(loaded: Loaded, present: np.ndarray, chunks: Any, assignment: Assignment) -> None:
     chain, device, old = loaded.chain, assignment.device, loaded.old
     if not present.all():
-        chunks[...] = chain.spec.fill_value
+        chunks[...] = element(chain.spec.fill_value, chunks.dtype)
     if old is None or not len(old):
         return
     which, into = np.flatnonzero(present), None

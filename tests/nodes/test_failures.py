@@ -183,3 +183,17 @@ def test_a_group_is_saved_whole_or_not_at_all(fault: str, tmp_path: Path, monkey
         with pytest.raises(gpuzarr.NotFoundError):
             gpuzarr.open(path, "g")
     assert passes
+
+
+def test_a_change_of_shape_that_fails_half_way_loses_nothing_within(tmp_path: Path) -> None:
+    values = np.arange(1, 64 * 64 + 1, dtype="i4").reshape(64, 64)
+    a = gpuzarr.create_array(tmp_path, data=values, chunks=(8, 8), device="cpu")
+    (tmp_path / "c/7/7").unlink()
+    (tmp_path / "c/7/7").mkdir()
+    with pytest.raises(gpuzarr.StoreError):
+        a.resize((32, 32))
+    assert a.shape == (32, 32)
+    np.testing.assert_array_equal(gpuzarr.open(tmp_path, device="cpu")[...], values[:32, :32])
+    (tmp_path / "c/7/7").rmdir()
+    a.resize((64, 64))
+    assert not a[32:].any() and not a[:, 32:].any()

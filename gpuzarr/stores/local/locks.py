@@ -13,7 +13,7 @@ from io import FileIO
 
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PROCESS, forks_outside, in_child
-from gpuzarr.stores.local.folders import FOLDER_FLAGS, LOCK_SUFFIX, unlink
+from gpuzarr.stores.local.folders import LOCK_SUFFIX, in_folder, unlink
 from gpuzarr.stores.local.permits import allowed, patiently
 
 FILES_PER_LOCK = 16  # that reads may hold, for one that the locks of a call may
@@ -162,13 +162,13 @@ def _make_folder(lock: str) -> None:
 
 def _remove_link(lock: str) -> None:
     """Remove a link, under the lock of its folder: it may be removed, and the lock made, by another process."""
-    folder = patiently(partial(os.open, lock.rpartition("/")[0], FOLDER_FLAGS))
-    try:
+
+    def remove(folder: int) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
         if os.path.islink(lock):
             unlink(lock.rpartition("/")[2], folder)
-    finally:
-        os.close(folder)
+
+    in_folder(lock.rpartition("/")[0], (), remove)
 
 
 def _is_at(file: FileIO, path: str) -> bool:
