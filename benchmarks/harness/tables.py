@@ -56,7 +56,7 @@ def attack(folder: Path) -> str:
     """What `make attack` has tried, and how many of its tests failed."""
     result = json.loads((folder / "attack.json").read_text())
     rows = [[kind, f"{number:,}"] for kind, number in result["tried"].items()]
-    return table(["what was tried", result["date"]], [*rows, ["tests that failed", str(result["failed"])]])
+    return table(["what was tried", result["date"][:10]], [*rows, ["tests that failed", str(result["failed"])]])
 
 
 def gpu(folder: Path) -> str:

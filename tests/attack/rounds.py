@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,8 +29,9 @@ def rounds(kind: str, items: Iterable[T]) -> Iterator[T]:
 def told(failed: int) -> str:
     """What was tried, and how many tests failed (each stops at its first failure); also written to REPORT, if any."""
     if REPORT:
-        found: dict[str, object] = {"date": f"{date.today()}", "factor": FACTOR, "tried": dict(sorted(COUNTS.items()))}
-        found["failed"] = failed
-        Path(REPORT).write_text(json.dumps(found, indent=1) + "\n")
+        from benchmarks.harness.timing import record
+
+        tried = dict(sorted(COUNTS.items()))
+        record("attack", Path(REPORT), settings={"rounds": FACTOR}, tried=tried, failed=failed)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(COUNTS.items()))
     return f"attack: {kinds}; {failed} tests failed"
