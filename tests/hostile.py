@@ -14,6 +14,8 @@ from typing import Any
 import numcodecs
 import numpy as np
 
+from tests import nasty
+
 LITTLE: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
 BOMB_BYTES = 64 << 20
 
@@ -22,19 +24,8 @@ def document(
     codecs: list[Any], dtype: Any = "uint8", shape: tuple[int, ...] = (4,), fill: Any = 0, chunks: Any = None
 ) -> bytes:
     """Metadata of an array of Zarr v3, of one chunk unless `chunks` says something else."""
-    grid = {"name": "regular", "configuration": {"chunk_shape": list(shape if chunks is None else chunks)}}
-    return json.dumps(
-        {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": list(shape),
-            "data_type": dtype,
-            "chunk_grid": grid,
-            "chunk_key_encoding": {"name": "default"},
-            "fill_value": fill,
-            "codecs": codecs,
-        }
-    ).encode()
+    chunks = shape if chunks is None else chunks
+    return json.dumps(nasty.array(shape, chunks, codecs, data_type=dtype, fill_value=fill, attributes={})).encode()
 
 
 def shards(inner: list[int], codecs: list[Any], index: list[Any] | None = None) -> dict[str, Any]:

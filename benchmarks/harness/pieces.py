@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 Piece = tuple[str, int, int]  # path of a file, first byte, number of bytes
 SPIN_SECONDS = 0.001  # before the begin, so that it is not slept through
@@ -26,18 +26,20 @@ def rooms_of(pieces: Iterable[Piece], filled: bool) -> list[bytearray]:
 
 
 def read(pieces: Iterable[Piece], rooms: Iterable[bytearray]) -> None:
-    for (path, first, nbytes), room in zip(pieces, rooms, strict=True):
-        file = os.open(path, os.O_RDONLY)
-        if os.preadv(file, [room], first) != nbytes:
-            raise OSError(f"{path} was not read whole")
-        os.close(file)
+    _move(os.preadv, os.O_RDONLY, pieces, rooms)
 
 
 def write(pieces: Iterable[Piece], rooms: Iterable[bytearray]) -> None:
+    _move(os.pwritev, os.O_WRONLY, pieces, rooms)
+
+
+def _move(
+    call: Callable[[int, list[bytearray], int], int], flags: int, pieces: Iterable[Piece], rooms: Iterable[bytearray]
+) -> None:
     for (path, first, nbytes), room in zip(pieces, rooms, strict=True):
-        file = os.open(path, os.O_WRONLY)
-        if os.pwritev(file, [room], first) != nbytes:
-            raise OSError(f"{path} was not written whole")
+        file = os.open(path, flags)
+        if call(file, [room], first) != nbytes:
+            raise OSError(f"{path} was not moved whole")
         os.close(file)
 
 

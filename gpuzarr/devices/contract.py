@@ -20,7 +20,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.cost import Costs
 from gpuzarr.devices.pipeline import Complete, Launch, Load
-from gpuzarr.devices.trace import Trace
+from gpuzarr.devices.trace import CurrentBatch, Trace
 
 
 class Kernel(Protocol):
@@ -123,25 +123,11 @@ class Device(Protocol):
     cost: Costs  # decides which chunks the CPU decodes instead
     concurrent_batches: int  # that are decoded at once, each on a stream of its own
     pinned_limit: int  # of `memory_limit`, bytes that may be pinned memory
+    current: CurrentBatch  # that of the calling thread: bytes that it may still take, batches that overlap
 
     @property
     def write_limit(self) -> int:
         """Default of the bytes that a write may hold beyond its value."""
-        ...
-
-    @property
-    def headroom(self) -> int | None:
-        """Bytes that the calling thread's batch may still take while it is decoded; None: no limit."""
-        ...
-
-    @property
-    def pinned_headroom(self) -> int | None:
-        """Bytes of `headroom` that may be pinned memory; None: no limit."""
-        ...
-
-    @property
-    def overlapping_batches(self) -> int:
-        """Batches of the calling thread's read that are decoded at once: no more than it has."""
         ...
 
     @property

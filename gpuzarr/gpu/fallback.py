@@ -63,17 +63,17 @@ def host_capacity(nbytes: int, scratch: float, device: Device) -> float | None:
 
     `scratch`: bytes that the GPU needs for each decoded byte.
     """
-    if device.headroom is None:
+    if device.current.headroom is None:
         return None
     pinned = _pinned_capacity(device)
-    if scratch >= _COPIES or device.headroom >= _COPIES * nbytes:
+    if scratch >= _COPIES or device.current.headroom >= _COPIES * nbytes:
         return None if pinned >= nbytes else pinned
-    return min(pinned, max(0.0, (device.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch)))
+    return min(pinned, max(0.0, (device.current.headroom - _FIXED - _BESIDE - scratch * nbytes) / (_COPIES - scratch)))
 
 
 def _pinned_capacity(device: Device) -> float:
     """Decoded bytes that the pinned memory of the batch holds at once."""
-    if (headroom := device.pinned_headroom) is None:
+    if (headroom := device.current.pinned_headroom) is None:
         return float("inf")
     return max(0.0, headroom - _FIXED) / _PINNED
 
@@ -87,7 +87,7 @@ def faster_on_host(
     nvCOMP's scratch.
     """
     capacity = host_capacity(int(moved.sum()), copied + algorithm.decode_scratch.each_byte, device)
-    decision = device.cost.decide(algorithm, totals, largest, moved, capacity, device.overlapping_batches)
+    decision = device.cost.decide(algorithm, totals, largest, moved, capacity, device.current.overlapping_batches)
     device.count(**{f"host_{decision.because}": len(decision.host)})
     return decision.host
 
@@ -97,10 +97,10 @@ def _at_once(nbytes: int, count: int, device: Device) -> int:
 
     They are decoded to pinned memory, which is kept while the next batch is decoded, and copied to the device once.
     """
-    if device.headroom is None:
+    if device.current.headroom is None:
         return max(count, 1)
     pinned = _pinned_capacity(device) / (nbytes + _TABLES)
-    return max(1, int(min(count, pinned, (device.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
+    return max(1, int(min(count, pinned, (device.current.headroom - _FIXED) / (_COPIES * nbytes + _TABLES))))
 
 
 def _decode_on_host(

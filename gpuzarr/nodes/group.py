@@ -18,6 +18,7 @@ from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
 from gpuzarr.stores.contract import Store
 
+Names = Callable[[str], list[str]]  # see `Store.names`
 Open = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
 
@@ -193,10 +194,13 @@ class Group:
 
         They come from consolidated metadata, or from a listing of the store, in which not every name is a node.
         """
+        return self._names(self.store.names)
+
+    def _names(self, listed: Names) -> list[str]:
         known = self.metadata.consolidated
         if known is not None:
             return known.names()
-        return [name for name in self.store.names(self.path) if name not in files.FILES]
+        return [name for name in listed(self.path) if name not in files.FILES]
 
     def tree(self) -> str:
         """Draw all nodes below the group, a line each.
@@ -351,7 +355,8 @@ class Group:
 
 def _walk(group: Group, depth: int | None) -> Iterator[tuple[str, Array | Group]]:
     """The members of a group, and those of groups up to `depth` further down, by their paths; parents first."""
-    waiting = [_nodes(group, "")]
+    names = group.store.names if depth == 0 else _listing(group)
+    waiting = [_nodes(group, "", names)]
     while waiting:
         found = next(waiting[-1], None)
         if found is None:
@@ -360,17 +365,24 @@ def _walk(group: Group, depth: int | None) -> Iterator[tuple[str, Array | Group]
         yield found
         path, node = found
         if isinstance(node, Group) and (depth is None or len(waiting) <= depth):
-            waiting.append(_nodes(node, f"{path}/"))
+            waiting.append(_nodes(node, f"{path}/", names))
 
 
-def _nodes(group: Group, prefix: str) -> Iterator[tuple[str, Array | Group]]:
-    found = ((f"{prefix}{name}", group.get(name)) for name in group.names())
+def _listing(group: Group) -> Names:
+    """`Store.names` for a group and all below it, in time linear in their number."""
+    listing = getattr(group.store, "listing", None)
+    return group.store.names if listing is None or group.metadata.consolidated is not None else listing(group.path)
+
+
+def _nodes(group: Group, prefix: str, names: Names) -> Iterator[tuple[str, Array | Group]]:
+    found = ((f"{prefix}{name}", group.get(name)) for name in group._names(names))
     return ((path, node) for path, node in found if node is not None)
 
 
 def _lines(group: Group) -> Iterator[str]:
     """A line for each node below a group. No function calls itself here: groups may be nested thousands deep."""
-    waiting = [("", deque(group.members()))]
+    names = _listing(group)
+    waiting = [("", deque(_nodes(group, "", names)))]
     while waiting:
         indent, members = waiting[-1]
         if not members:
@@ -380,4 +392,4 @@ def _lines(group: Group) -> Iterator[str]:
         label = f" {node.shape} {node.dtype}" if isinstance(node, Array) else ""
         yield f"{indent}{'├── ' if members else '└── '}{name}{label}"
         if isinstance(node, Group):
-            waiting.append((indent + ("│   " if members else "    "), deque(node.members())))
+            waiting.append((indent + ("│   " if members else "    "), deque(_nodes(node, "", names))))

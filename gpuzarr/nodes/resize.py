@@ -65,18 +65,14 @@ def change_shape(
         try:
             files.write(store, path, name, made.document)
             delete(deleted)  # nobody grows it again meanwhile
-        except GpuZarrError:
-            if deleted:
-                delete(deleted, GpuZarrError)
-                kept(made)
-            else:
-                files.write(store, path, name, document)
-            raise
-        except BaseException:  # an interrupt: what it leaves would be seen when the array grows again
+        except BaseException as error:
             now = files.read(store, path, name)
             if now is not None and _parsed(now, known).shape == made.shape:
-                delete(deleted)
-                kept(made)
+                if isinstance(error, GpuZarrError) and not deleted:
+                    files.write(store, path, name, document)
+                else:  # what is left would be seen when the array grows again
+                    delete(deleted, GpuZarrError)
+                    kept(made)
             raise
         return made
 

@@ -198,6 +198,14 @@ class Store(Protocol):
         ...
 
 
+class Lists(Protocol):
+    """Addition to `Store` of one whose `names` looks at every key, for those who ask for the names of many folders."""
+
+    def listing(self, prefix: str) -> Callable[[str], list[str]]:
+        """Look at every key once: a function that does as `names`, for the prefix and all below it, as it is now."""
+        ...
+
+
 class Overwrites(Protocol):
     """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
 

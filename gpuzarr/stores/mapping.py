@@ -86,13 +86,26 @@ class MappingStore:
 
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
-        keys = [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]
-        return sorted({key[len(start) :].partition("/")[0] for key in keys} - {""})
+        return sorted({key[len(start) :].partition("/")[0] for key in self._below(start)} - {""})
+
+    def listing(self, prefix: str) -> Callable[[str], list[str]]:
+        found: dict[str, set[str]] = {}
+        for key in self._below(f"{prefix}/" if prefix else ""):
+            folder, _, name = key.rpartition("/")
+            while name not in (names := found.setdefault(folder, set())):  # else the folders around it are known
+                names.add(name)
+                if len(folder) <= len(prefix):
+                    break
+                folder, _, name = folder.rpartition("/")
+        return lambda path: sorted(found.get(path, set()) - {""})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = f"{prefix}/" if prefix else ""
-        for key in [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]:
+        for key in self._below(f"{prefix}/" if prefix else ""):
             yield key, len(self.value(key) or b"")
+
+    def _below(self, start: str) -> list[str]:
+        """The keys that begin so."""
+        return [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key) as mapping:
@@ -113,7 +126,7 @@ class MappingStore:
 
     def delete_prefix(self, prefix: str) -> None:
         start = f"{prefix}/" if prefix else ""
-        self.delete([key for key in self.mapping if isinstance(key, str) and (key.startswith(start) or key == prefix)])
+        self.delete([*self._below(start), *([prefix] if prefix in self.mapping else [])])
 
     def locked(self, keys: Sequence[str]) -> Locked:
         return Locked(_LOCKS.value.of(self.mapping, keys))

@@ -94,18 +94,6 @@ class Emulated:
     def scoped_scratch(self) -> AbstractContextManager[None]:
         return self._memory.scoped_scratch(lambda: None)
 
-    @property
-    def headroom(self) -> int | None:
-        return self.current.headroom
-
-    @property
-    def pinned_headroom(self) -> int | None:
-        return self.current.pinned_headroom
-
-    @property
-    def overlapping_batches(self) -> int:
-        return self.current.overlapping_batches
-
     def empty(self, nbytes: int) -> DeviceArray:
         self.current.add_scratch(nbytes)
         return self._allocate(nbytes)

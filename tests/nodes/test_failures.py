@@ -14,6 +14,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from gpuzarr.nodes import resize
 from gpuzarr.stores.local import partial_files as files
 from tests.data import partial_files
 from tests.hardware import host_array
@@ -197,3 +198,37 @@ def test_a_change_of_shape_that_fails_half_way_loses_nothing_within(tmp_path: Pa
     (tmp_path / "c/7/7").rmdir()
     a.resize((64, 64))
     assert not a[32:].any() and not a[:, 32:].any()
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_an_interrupted_change_of_shape_is_done(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(1, 64 * 64 + 1, dtype="i4").reshape(64, 64)
+    a = gpuzarr.create_array(tmp_path, data=values, chunks=(8, 8), device="cpu")
+    right, calls = resize.overwrite, []
+
+    def overwrite(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        right(*arguments)
+
+    monkeypatch.setattr(resize, "overwrite", overwrite)
+    with pytest.raises(KeyboardInterrupt):
+        a.resize((32, 32))
+    for each in (a, gpuzarr.open(tmp_path, mode="r+", device="cpu")):
+        np.testing.assert_array_equal(each[...], values[:32, :32])
+    a.resize((64, 64))
+    assert not a[32:].any() and not a[:, 32:].any()
+
+
+def test_a_shape_that_cannot_be_written_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = gpuzarr.create_array(tmp_path, data=OLD, chunks=(4, 3), device="cpu")
+    before = objects(tmp_path)
+
+    def full(*arguments: Any) -> int:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "pwrite", full)
+    with pytest.raises(gpuzarr.StoreError, match="No space left"):
+        a.resize((3, 3))
+    assert objects(tmp_path) == before and a.shape == OLD.shape

@@ -89,6 +89,35 @@ def test_the_time_grows_as_the_number(shape, zarr_format):
     assert min(seconds(4000) for _ in range(2)) < 10 * min(seconds(1000) for _ in range(3))
 
 
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_mapping_is_looked_through_once(depth):
+    """However many groups it has; a group, its arrays and chunks, and folders that are no groups."""
+
+    class Counted(dict):
+        looks = 0
+
+        def __iter__(self):
+            Counted.looks += 1
+            return super().__iter__()
+
+    store = Counted()
+    for i in range(20):
+        gpuzarr.create_array(store, name="/".join([f"g{i % 4}", *["x"] * depth, f"a{i}"]), data=[1, 2], chunks=1)
+    store["g1/no group/file"] = b""
+    for where in ("", "g1"):
+        group = gpuzarr.open(store, where)
+        Counted.looks = 0
+        listed = group.members(max_depth=None)
+        assert Counted.looks == 1
+        assert group.tree().count("\n") == len(listed)
+        assert Counted.looks == 2
+        assert sum(isinstance(node, gpuzarr.Array) for _, node in listed) == (20 if where == "" else 5)
+        for _, node in listed:
+            members = node.members() if isinstance(node, gpuzarr.Group) else []
+            found = [path for path, _ in listed if path.rpartition("/")[0] == node.path[len(where) :].lstrip("/")]
+            assert [name for name, _ in members] == [path.rpartition("/")[2] for path in found]
+
+
 def test_views_of_consolidated_metadata():
     paths = ["a", "a/b", "a/b/c", "ab", "a/d", "e/f"]  # e itself is missing
     nodes = gpuzarr.open(consolidated(paths)).metadata.consolidated

@@ -18,6 +18,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.stores.local.objects import LocalObjects
 from gpuzarr.stores.local.store import LocalStore
+from tests import nasty
 from tests.hardware import host_array
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -52,16 +53,7 @@ CHAINS = {
 
 
 def document(codecs: list[Any], shape: tuple[int, ...] = SHAPE, shard: tuple[int, ...] = SHARD) -> dict[str, Any]:
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(shape),
-        "data_type": "int32",
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard)}},
-        "chunk_key_encoding": {"name": "default"},
-        "fill_value": 5,
-        "codecs": codecs,
-    }
+    return nasty.array(shape, shard, codecs, data_type="int32", fill_value=5, attributes={})
 
 
 def store(codecs: list[Any]) -> tuple[dict[str, bytes], np.ndarray]:

@@ -186,18 +186,6 @@ class Cuda:
     def completed(self) -> None:
         self.current.completed()
 
-    @property
-    def headroom(self) -> int | None:
-        return self.current.headroom
-
-    @property
-    def pinned_headroom(self) -> int | None:
-        return self.current.pinned_headroom
-
-    @property
-    def overlapping_batches(self) -> int:
-        return self.current.overlapping_batches
-
     def scoped_scratch(self) -> AbstractContextManager[None]:
         return self._memory.scoped_scratch(lambda: self.xp.cuda.get_current_stream().synchronize())
 

@@ -40,9 +40,10 @@ def check_unlinked(root: str, parts: Sequence[str]) -> None:
     """LinkFound if one of the folders `parts`, each in the one before, is a link. They may be missing."""
     if len(parts) > MAX_LOOKED_UP_PARTS:
         with suppress(*MISSING_ERRORS):
-            return in_folder(root, tuple(parts), lambda folder: None)
+            in_folder(root, tuple(parts), lambda folder: None)
+        return
     path = root
-    for i, part in enumerate(parts[:MAX_LOOKED_UP_PARTS]):
+    for i, part in enumerate(parts):
         path = f"{path}/{part}"
         try:
             mode = os.lstat(path).st_mode

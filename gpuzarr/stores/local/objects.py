@@ -27,9 +27,8 @@ from gpuzarr.stores.spread import spread
 if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
-OPEN_FLAGS = (
-    os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-)  # a named pipe must not block, a terminal not be ours
+# opening a named pipe must not block, and a terminal not become ours
+OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
 NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
