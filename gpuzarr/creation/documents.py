@@ -91,7 +91,7 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     serializer = _serializer(found) if wanted.serializer is None or _is_auto(wanted.serializer) else wanted.serializer
     element = 1 if found.variable else itemsize
     chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
-    ordered = found.variable or _has_order(found.dtype)
+    ordered = found.variable or found.has_order
     return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
 
 
@@ -101,13 +101,7 @@ def _serializer(found: DataType) -> Json:
         return {"name": "vlen-utf8" if found.family == "string" else "vlen-bytes"}
     if found.family == "optional":
         raise MetadataError("an array of optionals needs a serializer: codec 'optional' with its configuration")
-    return LITTLE if _has_order(found.dtype) else {"name": "bytes"}
-
-
-def _has_order(dtype: np.dtype[Any]) -> bool:
-    if dtype.names is not None:
-        return any(_has_order(dtype[name].base) for name in dtype.names)
-    return dtype.itemsize > 1 and (dtype.kind not in "SV" or dtype.isbuiltin == 2)
+    return LITTLE if found.has_order else {"name": "bytes"}
 
 
 def _fill_value(given: Any, found: DataType) -> Any:

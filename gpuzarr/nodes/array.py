@@ -135,8 +135,12 @@ class Array:
 
     @property
     def fill_value(self) -> Any:
-        """The value of elements that were never written."""
-        return self.metadata.fill_value
+        """The value of elements that were never written.
+
+        None where the document of Zarr v2 says `null`: no value is defined, and the default of the dtype is read.
+        """
+        undefined = self.metadata.zarr_format == 2 and self.metadata.document.get("fill_value") is None
+        return None if undefined else self.metadata.fill_value
 
     @property
     def order(self) -> str:
