@@ -1,8 +1,8 @@
 """Documents that say what is meant in another way than the specifications: put into the right form.
 
-What is known here was written by some version of zarr-python, or is read by one, and can mean only one thing. A document
-is parsed as it is first; only if that fails is it put right and parsed again. So whoever changes a node whose document
-was spelled otherwise stores the right form. Values that mean nothing here stay, for the parsers to refuse.
+What is known here was written by some version of zarr-python, or is read by one, and can mean only one thing. A
+document is parsed as it is first; only if that fails is it put right and parsed again. So whoever changes a node whose
+document was spelled otherwise stores the right form. Values that mean nothing here stay, for the parsers to refuse.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gpuzarr import codecs
 from gpuzarr.dtypes import DataType
 
 Json = dict[str, Any]
-INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]  # those that zarr-python assumes
+INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]  # zarr-python's default
 _NAMED = ("name", "configuration", "must_understand")
 _CONFIGURATIONS = {  # the members of configurations of which zarr-python passes over all others
     "regular": ("chunk_shape",),
@@ -29,7 +29,8 @@ _STRUCTS = ("struct", "structured")
 _FLAGS = ("checksum",)
 _ENCODER_ONLY = ("level", "clevel", "acceleration", "blocksize", "cname", "shuffle", "preset", "checksum")
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,3})?")
-_NUMPY_NAME = re.compile(r"bool|u?int\d{1,2}|float\d{1,2}|complex\d{2,3}|(datetime|timedelta)64(\[\d{0,9}[a-z]{1,2}\])?")
+_TIME = r"(datetime|timedelta)64(\[\d{0,9}[a-zA-Z]{1,2}\])?"
+_NUMPY_NAME = re.compile(rf"bool|u?int\d{{1,2}}|float\d{{1,2}}|complex\d{{2,3}}|{_TIME}")
 
 
 def array_v3(document: Json) -> Json:
@@ -74,7 +75,7 @@ def array_v2(document: Json) -> Json:
 def completed(members: Any, data_type: DataType) -> Any:
     """The `codecs` of a v3 document with what zarr-python left out of them; the same list if nothing is missing.
 
-    `bytes` without `endian` is little-endian where the elements have an order, as zarr-python 3.1 writes it for structs;
+    `bytes` without `endian` is little-endian where the elements have an order: zarr-python 3.1 writes so for structs.
     `numcodecs.shuffle` without `elementsize` has that of the array.
     """
     if not isinstance(members, list):
@@ -111,7 +112,7 @@ def _change(document: Json, name: str, change: Callable[[Any], Any]) -> None:
 
 def _is_nothing(name: str, value: Any) -> bool:
     """Whether a member of an array says nothing, but should not be there."""
-    return (name == "storage_transformers" and value in (None, {})) or (name == "consolidated_metadata" and value is None)
+    return value in {"storage_transformers": (None, {}, ""), "consolidated_metadata": (None,)}.get(name, ())
 
 
 def _attributes(value: Any) -> Any:
@@ -299,4 +300,3 @@ def _number(value: Any) -> Any:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value) if not value.lstrip("+-").isdecimal() else int(value)
     return _whole(value)
-

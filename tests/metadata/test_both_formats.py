@@ -18,7 +18,8 @@ from tests import corpus
     "data",
     [
         *(b"", b"{", b"[]", b"3", b'"a"', b"null", b"\xff{}", b"{'a': 1}", b'{"a": 1}}', b'{"a": +1}', b"\0"),
-        *(b"[" * 100_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}", '["a"]'.encode("utf-16"), b"\xff\xfe{", b'{"a": 1}\0'),
+        *(b"[" * 100_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}", '["a"]'.encode("utf-16")),
+        *(b"\xff\xfe{", b'{"a": 1}\0'),
     ],
     ids=lambda data: repr(data[:12]),
 )

@@ -140,10 +140,7 @@ WRONG = [
         for value in (..., 2, 3.5, "3", True, None, "https://purl.org/zarr/spec/protocol/core/3.0")
     ],
     *[("node_type", value) for value in (..., None, "group", "Array", 3, ["array"])],
-    *[
-        ("shape", value)
-        for value in (..., None, 10, [10, -1], [10, 2.0], [10, 2**63], ["10", 20], [1] * 65, [10])
-    ],
+    *[("shape", value) for value in (..., None, 10, [10, -1], [10, 2.0], [10, 2**63], ["10", 20], [1] * 65, [10])],
     *[("data_type", value) for value in (..., None, "<f4", "float", {"type": "float32"}, ["float32"], 3)],
     *[("chunk_grid", value) for value in (..., None, "regular", {"type": "regular", "chunk_shape": [4, 20]}, [4, 20])],
     ("chunk_grid", {"name": "regular", "configuration": {"chunk_shape": [4]}}),
