@@ -25,8 +25,8 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["codecs"],
     ["cpu", "gpu"],
     ["devices"],
-    ["dtypes", "formats", "stores"],
-    ["batch", "checks", "empty_chunk", "interrupts", "tasks"],
+    ["dtypes", "empty_chunk", "formats", "stores"],
+    ["batch", "checks", "interrupts", "tasks"],
     ["per_process"],
     ["errors"],
 ]

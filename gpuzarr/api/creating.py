@@ -242,8 +242,8 @@ def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any
     kept: dict[str, Any] = {"dtype": dtype if dtype and dtype != "|O" and not isinstance(dtype, list) else data.dtype}
     if "chunks" not in given and getattr(data, "chunks", None) is not None:
         kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None) if zarr_format == 3 else None}
-    if (fill_value := getattr(data, "fill_value", None)) is not None:
-        kept["fill_value"] = fill_value
+    if hasattr(data, "fill_value"):
+        kept["fill_value"] = data.fill_value  # None for that of v2 that is not defined
     names = getattr(getattr(data, "metadata", None), "dimension_names", None)
     return kept if names is None or zarr_format == 2 else kept | {"dimension_names": names}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import mapping, shown
+from gpuzarr.checks import mapping, shown, utf8
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
 from gpuzarr.errors import MetadataError
@@ -108,6 +108,8 @@ def _fill_value(given: Any, found: DataType) -> Any:
     """The fill value as a NumPy scalar, a text, bytes or an object; the default of the data type if none is given."""
     if given is DEFAULT or given is None:
         return found.default_fill()
+    if found.family == "string" and isinstance(given, str):
+        utf8(given, "fill_value")
     if found.family in ("string", "bytes", "object", "optional"):
         return given
     try:
@@ -165,7 +167,7 @@ def _v2(wanted: Wanted) -> Json:
         "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
         "order": wanted.order or "C",
         "filters": _v2_filters(wanted, found),
-        "dimension_separator": encoding.get("separator"),
+        "dimension_separator": encoding.get("separator", "."),
     }
 
 

@@ -42,7 +42,8 @@ def to_json(family: str, name: str, dtype: np.dtype[Any], value: Any, zarr_forma
         return "NaT" if number == np.iinfo(np.int64).min else number
     if family == "object":
         return value
-    raw = bytes(value) if family in ("bytes", "fixed_bytes") else np.asarray(value, dtype).tobytes()
+    is_short = family == "bytes" or (family == "fixed_bytes" and zarr_format == 3)
+    raw = bytes(value) if is_short else np.asarray(value, dtype).tobytes()  # tensorstore wants all bytes in v2
     return list(raw) if name[0] == "r" and name != "raw_bytes" else base64_of(raw)
 
 
@@ -155,7 +156,7 @@ def _fixed_bytes(name: str, dtype: np.dtype[Any], value: Any, lenient: bool) -> 
         raw = value.encode() if lenient and isinstance(value, str) else None  # NCZarr writes the characters
         if raw is None or len(raw) > dtype.itemsize:
             raise
-    return np.bytes_(raw)
+    return np.array(raw, dtype)[()]  # without the zeros at its end
 
 
 def _time(name: str, dtype: np.dtype[Any], value: Any, lenient: bool) -> Any:

@@ -100,6 +100,11 @@ class ArrayMetadata:
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
 
     @property
+    def is_filled(self) -> bool:
+        """False if no fill value is defined: `null` of Zarr v2. Then `fill_value` is the default of the dtype."""
+        return self.zarr_format == 3 or self.document.get("fill_value") is not None
+
+    @property
     def regular(self) -> bool:
         """True if all chunks have the same shape."""
         return all(isinstance(axis, RegularAxis) for axis in self.axes)

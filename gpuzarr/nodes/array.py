@@ -139,8 +139,7 @@ class Array:
 
         None where the document of Zarr v2 says `null`: no value is defined, and the default of the dtype is read.
         """
-        undefined = self.metadata.zarr_format == 2 and self.metadata.document.get("fill_value") is None
-        return None if undefined else self.metadata.fill_value
+        return self.metadata.fill_value if self.metadata.is_filled else None
 
     @property
     def order(self) -> str:

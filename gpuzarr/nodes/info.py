@@ -72,7 +72,7 @@ def array_facts(metadata: ArrayMetadata, layout: Layout, access: Json) -> Json:
         "Type": "Array",
         "Zarr format": metadata.zarr_format,
         "Data type": metadata.data_type.name,
-        "Fill value": metadata.fill_value,
+        "Fill value": metadata.fill_value if metadata.is_filled else None,
         "Shape": metadata.shape,
         "Shard shape": shard_shape(layout),
         "Chunk shape": chunk_shape(metadata, layout),
