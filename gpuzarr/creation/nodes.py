@@ -17,7 +17,7 @@ from typing import Any
 from gpuzarr.checks import mapping
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, files, v2, v3
+from gpuzarr.metadata import ArrayMetadata, files, spellings, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
 
@@ -125,7 +125,7 @@ def _array(documents: Documents) -> ArrayMetadata:
 def _attributes(documents: Documents) -> Document:
     if "zarr.json" not in documents:
         return documents.get(".zattrs", {})
-    attributes: Document = documents["zarr.json"].get("attributes", {})
+    attributes: Document = spellings.group_v3(documents["zarr.json"]).get("attributes", {})
     return attributes
 
 
