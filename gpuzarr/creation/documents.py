@@ -90,7 +90,8 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer is None or _is_auto(wanted.serializer) else wanted.serializer
     element = 1 if found.variable else itemsize
-    chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
+    dtype = "" if found.variable or found.dtype.isbuiltin != 1 else str(found.dtype)
+    chain = [codecs.v3(plain_codec, element, dtype) for plain_codec in (*filters, serializer, *compressors)]
     ordered = found.variable or _has_order(found.dtype)
     return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
 

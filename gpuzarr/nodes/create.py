@@ -70,9 +70,9 @@ def create_array(
         The shape of a shard, a file of many chunks (Zarr v3): a multiple of `chunks`. None (default): each chunk is a
         file. "auto": up to 256 MiB. A dict of "shape" and "index_location" ("start" or "end") is taken too.
     filters, serializer, compressors
-        The codecs of a chunk, in this order. A codec is a name, a dict such as `{"name": "zstd", "configuration":
-        {"level": 3}}`, or an object of zarr-python, numcodecs or gpuzarr; `filters` and `compressors` may be lists, or
-        None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
+        The codecs of a chunk, in this order. A codec is an object of `gpuzarr.codecs`, zarr-python or numcodecs, a
+        name, or a dict such as `{"name": "zstd", "configuration": {"level": 3}}`; `filters` and `compressors` may be
+        lists, or None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
     fill_value
         The value of elements never written. Default: 0, False, "" or NaT, as the dtype has it.
     order
@@ -123,9 +123,9 @@ def create_array(
     >>> a[:16] = 1
     >>> a[14:18, 0]
     array([1, 1, 9, 9], dtype=uint8)
-    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors={"name": "gzip", "configuration": {"level": 9}})
+    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors=gpuzarr.codecs.GzipCodec(level=9))
     >>> b.compressors
-    ({'name': 'gzip', 'configuration': {'level': 9}},)
+    (GzipCodec(level=9),)
     """
     if data is not None:
         data = with_dtype(data)
