@@ -62,7 +62,7 @@ def arguments(codec: Any) -> Json:
 
 
 def item(codec: Any, key: str) -> Any:
-    """ "name" or "configuration" of the codec in a document."""
+    """A member of the codec in a document: its "name" or "configuration"."""
     return plain(codec.to_dict())[key]
 
 

@@ -59,7 +59,10 @@ def listed(given: Any) -> list[Any]:
     """The codecs of a list of objects, of dicts and of names."""
     if isinstance(given, str | dict) or not isinstance(given, Iterable):
         raise ArgumentError(f"codecs are a list, not {shown(given)}")
-    return [of_document(codec) if isinstance(codec, str | dict) else codec for codec in given]
+    found = [of_document(codec) if isinstance(codec, str | dict) else codec for codec in given]
+    if unknown := [codec for codec in found if not hasattr(codec, "to_dict")]:
+        raise ArgumentError(f"{shown(unknown[0])} is not a codec of gpuzarr.codecs, nor a dict")
+    return found
 
 
 @dataclass(frozen=True)
