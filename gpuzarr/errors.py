@@ -4,8 +4,8 @@ Each one that users meet is a `GpuZarrError` and also the builtin that they woul
 `CodecError` and `RangeError` tell within the library which chunk of a batch is bad; the read and write paths turn them
 into `ChunkError`, which says where the chunk is.
 
-At the end are the names of `zarr.errors`. Where zarr-python itself was imported, its classes catch the errors here, too:
-an error is then of a class that also derives from the classes of zarr-python that its class names.
+At the end are the names of `zarr.errors`. Where zarr-python itself was imported, its classes catch the errors here: an
+error is then of a class that also derives from the classes of zarr-python that its class names.
 """
 
 from __future__ import annotations
@@ -69,6 +69,13 @@ class ClosedError(GpuZarrError, ValueError):
 
 class ArgumentError(GpuZarrError, ValueError, TypeError):
     """An argument of a call is wrong: of another type, or a value that means nothing; the message names it."""
+
+
+class ConfigError(GpuZarrError, KeyError, ValueError):
+    """There is no setting of that name, or it cannot have the value."""
+
+    def __str__(self) -> str:  # KeyError would show the repr
+        return str(self.args[0]) if self.args else ""
 
 
 class ValueKindError(GpuZarrError, ValueError):

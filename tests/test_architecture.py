@@ -26,6 +26,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["cpu", "gpu"],
     ["devices"],
     ["dtypes", "formats", "stores"],
+    ["config"],
     ["batch", "checks", "empty_chunk", "interrupts", "tasks"],
     ["per_process"],
     ["errors"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr import config
 from gpuzarr.checks import mapping, shown
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
@@ -170,7 +171,7 @@ def _v2(wanted: Wanted) -> Json:
         "dtype": types.v2_descr(found, dtype),
         "compressor": codecs.v2(compressors[0]) if compressors else None,
         "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
-        "order": wanted.order or "C",
+        "order": wanted.order or config.get("array.order"),
         "filters": _v2_filters(wanted, found),
         "dimension_separator": encoding.get("separator"),
     }
