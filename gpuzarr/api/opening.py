@@ -10,11 +10,11 @@ from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
-from gpuzarr.nodes.opener import Opener
+from gpuzarr.nodes.opener import Opener, why_unwritable
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.resolve import store as store_of
 
@@ -90,6 +90,8 @@ def open(  # as zarr.open
         There is no array or group at this path.
     ExistsError
         There is one, and the mode is "w-".
+    ReadOnlyError
+        The mode is not "r", and the store, the folder or a document says that it is read-only.
     MetadataError
         The metadata is wrong, or asks for something that is not supported (UnsupportedError).
     StoreError
@@ -118,11 +120,16 @@ def open(  # as zarr.open
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
+    if writable:
+        files.check_writable(found, path)
     if mode == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if mode in ("w", "w-") or (mode == "a" and not opener.exists(path)):
         _make(opener, path, mode == "w", new)
-    return opener(path)
+    node = opener(path)
+    if writable and (reason := why_unwritable(node)) is not None:
+        raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
+    return node
 
 
 def _check_new(new: dict[str, Any], mode: Mode) -> None:

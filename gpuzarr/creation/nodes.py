@@ -29,6 +29,7 @@ def new_array(store: Store, path: str, made: ArrayMetadata, overwrite: bool) -> 
 
     ExistsError if there is another node, unless it is overwritten.
     """
+    files.check_writable(store, path)
     documents = {".zattrs": made.attributes, ".zarray": made.document}
     found = _put(store, path, {"zarr.json": made.document} if made.zarr_format == 3 else documents, overwrite)
     return made if found is None else _array(found)
@@ -36,12 +37,14 @@ def new_array(store: Store, path: str, made: ArrayMetadata, overwrite: bool) -> 
 
 def new_group(store: Store, path: str, zarr_format: int, attributes: dict[str, Any] | None, overwrite: bool) -> None:
     """Write the metadata of a group. ExistsError if there is another node, unless it is overwritten."""
+    files.check_writable(store, path)
     given = {} if attributes is None else mapping(plain(attributes), "attributes")
     _put(store, path, _group(zarr_format, given), overwrite)
 
 
 def delete(store: Store, path: str) -> None:
     """Delete a node with all below it. NotFoundError if there is none."""
+    files.check_writable(store, path)
 
     def remove(_: object) -> None:
         if not _found(store, path):

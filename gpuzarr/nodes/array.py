@@ -375,7 +375,7 @@ class Array:
     def check_writable(self) -> None:
         """ReadOnlyError if the array was opened for reading only."""
         if self.writable is None:
-            raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
+            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
 
     def renew(self, metadata: ArrayMetadata) -> None:
         """Use other metadata, as after a change of shape."""

@@ -346,7 +346,7 @@ class Group:
 
     def _check_writable(self) -> None:
         if self.read_only:
-            raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
+            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
 
     def _below(self, path: str) -> str:
         name = files.clean(path)

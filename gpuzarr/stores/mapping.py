@@ -15,9 +15,10 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import StoreError
+from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
+from gpuzarr.stores import read_only
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
@@ -63,10 +64,11 @@ _LOCKS = PerProcess(KeyLocks)  # each mapping is of one process
 class MappingStore:
     """Objects of `mapping`, which is not copied. Values are bytes, bytearray, memoryview or NumPy arrays.
 
-    Pickling pickles the mapping. It must allow reads by many threads at once.
+    Pickling pickles the mapping. It must allow reads by many threads at once. `read_only`: nothing is written to it.
     """
 
     mapping: Mapping[str, Any]
+    read_only: bool = False
 
     def __repr__(self) -> str:
         return f"MappingStore({type(self.mapping).__name__} at {id(self.mapping):#x})"
@@ -80,6 +82,9 @@ class MappingStore:
 
     def why_not_to_device(self) -> str:
         return f"{self!r} is not a folder of files"
+
+    def why_read_only(self, keys: Sequence[str]) -> str | None:
+        return "it was given with read_only=True" if self.read_only else read_only.why_read_only(self.mapping)
 
     @property
     def has_cheap_lengths(self) -> bool:
@@ -147,9 +152,9 @@ class MappingStore:
             raise problem from error
 
     def _writable(self, key: str) -> MutableMapping[str, Any]:
-        """The mapping. StoreError, naming the key, if it cannot be changed."""
-        if not isinstance(self.mapping, MutableMapping):
-            raise StoreError(f"cannot write {key!r} of {self!r}: a {type(self.mapping).__name__} cannot be changed")
+        """The mapping. ReadOnlyError, naming the key, if it cannot be changed."""
+        if self.read_only or not isinstance(self.mapping, MutableMapping):
+            raise ReadOnlyError(f"cannot write {key!r} of {self!r}: {self.why_read_only([key])}")
         return self.mapping
 
     def value(self, key: str) -> memoryview | None:
