@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ArgumentError,
         ChunkError,
         ClosedError,
+        ConfigError,
         DeviceError,
         ExistsError,
         GpuZarrError,
@@ -43,8 +44,16 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "api.warm_up": ("warmup",),
     "devices.select": ("release",),
     "errors": (
-        *("ArgumentError", "ChunkError", "ClosedError", "DeviceError", "ExistsError", "GpuZarrError", "MetadataError"),
-        *("NoMemoryError", "NotFoundError", "ReadOnlyError", "SelectionError", "StoreError"),
+        *("ArgumentError", "ChunkError", "ClosedError", "ConfigError", "DeviceError", "ExistsError"),
+        *(
+            "GpuZarrError",
+            "MetadataError",
+            "NoMemoryError",
+            "NotFoundError",
+            "ReadOnlyError",
+            "SelectionError",
+            "StoreError",
+        ),
         *("UnsupportedError", "ValueKindError"),
     ),
     "nodes.array": ("Array",),
@@ -52,6 +61,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "nodes.group": ("Group",),
     "stores.local.store": ("LocalStore",),
 }
+_SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __version__ = "0.1.0"
@@ -60,6 +70,7 @@ __all__ = [
     "Array",
     "ChunkError",
     "ClosedError",
+    "ConfigError",
     "DeviceError",
     "ExistsError",
     "GpuZarrError",
@@ -98,6 +109,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"gpuzarr.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"gpuzarr.{_MODULE_OF[name]}"), name)
@@ -105,4 +118,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from gpuzarr import config
 from gpuzarr.api.opening import open_group
 from gpuzarr.checks import flag
 from gpuzarr.checks import zarr_format as checked_format
@@ -201,7 +202,7 @@ def from_array(
     write_data
         False: make the array, but do not copy the values.
     zarr_format
-        2 or 3; default: that of `data`, else 3.
+        2 or 3; default: that of `data`, else of `gpuzarr.config`.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
         value, names of dimensions, and codecs (unless `data` is an array in the other version of Zarr).
@@ -221,13 +222,13 @@ def from_array(
     --------
     >>> old = gpuzarr.array(np.arange(6), chunks=2, compressors="gzip")
     >>> new = gpuzarr.from_array({}, data=old, chunks=3)
-    >>> new.chunks, new.compressors[0]["name"], new[...]
-    ((3,), 'gzip', array([0, 1, 2, 3, 4, 5]))
+    >>> new.chunks, new.compressors, new[...]
+    ((3,), (GzipCodec(level=5),), array([0, 1, 2, 3, 4, 5]))
     """
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = checked_format(zarr_format) or found or 3
+    version: Any = checked_format(zarr_format) or found or config.get("default_zarr_format")
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
     for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:

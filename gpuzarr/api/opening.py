@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
+from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
@@ -155,7 +156,7 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     from gpuzarr.creation import new_group
     from gpuzarr.nodes.create import create_array
 
-    zarr_format: Any = opener.zarr_format or 3
+    zarr_format: Any = opener.zarr_format or settings.get("default_zarr_format")
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Literal
 
+from gpuzarr import config
 from gpuzarr.api.opening import open, open_group
 from gpuzarr.checks import flag
 from gpuzarr.checks import zarr_format as checked_format
@@ -40,7 +41,7 @@ def create_group(
     store, path
         As for `open`; `path` is by default the root.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     overwrite
         True: delete whatever exists there first, with all below it.
     attributes
@@ -66,7 +67,13 @@ def create_group(
     'a test'
     """
     store, path = store_of(store), files.clean("" if path is None else path)
-    new_group(store, path, checked_format(zarr_format) or 3, attributes, flag(overwrite, "overwrite"))
+    new_group(
+        store,
+        path,
+        checked_format(zarr_format) or config.get("default_zarr_format"),
+        attributes,
+        flag(overwrite, "overwrite"),
+    )
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
@@ -80,7 +87,7 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
     arr
         An array of NumPy or CuPy, anything with DLPack, or a list.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     **options
         As for `create_array`.
 
@@ -95,7 +102,14 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    create_array(store, name=path, data=arr, zarr_format=checked_format(zarr_format) or 3, overwrite=True, **options)
+    create_array(
+        store,
+        name=path,
+        data=arr,
+        zarr_format=checked_format(zarr_format) or config.get("default_zarr_format"),
+        overwrite=True,
+        **options,
+    )
 
 
 def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
@@ -110,7 +124,7 @@ def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = 
     *args
         Arrays. One alone is stored at the path itself; several are members of a group there, named "arr_0", "arr_1"...
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     **kwargs
         Arrays that are members of a group by the names of the keywords.
 

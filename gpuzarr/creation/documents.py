@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr import config
 from gpuzarr.checks import mapping, shown, utf8
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
@@ -90,7 +91,8 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer is None or _is_auto(wanted.serializer) else wanted.serializer
     element = 1 if found.variable else itemsize
-    chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
+    dtype = "" if found.variable or found.dtype.isbuiltin != 1 else str(found.dtype)
+    chain = [codecs.v3(plain_codec, element, dtype) for plain_codec in (*filters, serializer, *compressors)]
     ordered = found.variable or found.has_order
     return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
 
@@ -165,7 +167,7 @@ def _v2(wanted: Wanted) -> Json:
         "dtype": types.v2_descr(found, dtype),
         "compressor": codecs.v2(compressors[0]) if compressors else None,
         "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
-        "order": wanted.order or "C",
+        "order": wanted.order or config.get("array.order"),
         "filters": _v2_filters(wanted, found),
         "dimension_separator": encoding.get("separator", "."),
     }

@@ -13,6 +13,7 @@ from math import prod
 from operator import index
 from typing import Any
 
+from gpuzarr import config
 from gpuzarr.checks import NDIM_MAX, shown
 from gpuzarr.errors import MetadataError
 
@@ -60,7 +61,8 @@ def shard_shape(shards: Any, chunks: tuple[int, ...], shape: tuple[int, ...], it
             raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {shown(chunks)}")
         return given
     counts = tuple(max(1, -(-length // n)) for length, n in zip(shape, chunks, strict=True))
-    kept = _halved(counts, MAX_SHARD_BYTES // max(1, prod(chunks) * itemsize))
+    most = config.get("array.target_shard_size_bytes") or MAX_SHARD_BYTES
+    kept = _halved(counts, most // max(1, prod(chunks) * itemsize))
     return tuple(n * c for n, c in zip(kept, chunks, strict=True))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT, Wanted, delete, metadata, new_array, sides
@@ -36,7 +37,7 @@ def create_array(
     serializer: Any = "auto",
     fill_value: Any = DEFAULT,
     order: Literal["C", "F"] | None = None,
-    zarr_format: Literal[2, 3] | None = 3,
+    zarr_format: Literal[2, 3] | None = None,
     attributes: dict[str, Any] | None = None,
     chunk_key_encoding: Any = None,
     dimension_names: Iterable[str | None] | None = None,
@@ -70,15 +71,15 @@ def create_array(
         The shape of a shard, a file of many chunks (Zarr v3): a multiple of `chunks`. None (default): each chunk is a
         file. "auto": up to 256 MiB. A dict of "shape" and "index_location" ("start" or "end") is taken too.
     filters, serializer, compressors
-        The codecs of a chunk, in this order. A codec is a name, a dict such as `{"name": "zstd", "configuration":
-        {"level": 3}}`, or an object of zarr-python, numcodecs or gpuzarr; `filters` and `compressors` may be lists, or
-        None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
+        The codecs of a chunk, in this order. A codec is an object of `gpuzarr.codecs`, zarr-python or numcodecs, a
+        name, or a dict such as `{"name": "zstd", "configuration": {"level": 3}}`; `filters` and `compressors` may be
+        lists, or None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
     fill_value
         The value of elements never written. Default: 0, False, "" or NaT, as the dtype has it.
     order
         The order of elements in a chunk of Zarr v2, "C" or "F". In Zarr v3 the filter `transpose` does this.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     attributes
         The attributes of the array.
     chunk_key_encoding
@@ -123,9 +124,9 @@ def create_array(
     >>> a[:16] = 1
     >>> a[14:18, 0]
     array([1, 1, 9, 9], dtype=uint8)
-    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors={"name": "gzip", "configuration": {"level": 9}})
+    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors=gpuzarr.codecs.GzipCodec(level=9))
     >>> b.compressors
-    ({'name': 'gzip', 'configuration': {'level': 9}},)
+    (GzipCodec(level=9),)
     """
     if data is not None:
         data = with_dtype(data)
@@ -134,11 +135,12 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
+    version = checked_format(zarr_format) or settings.get("default_zarr_format")
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
     one_of(order, "order", None, "C", "F")
-    if order == "F" and zarr_format != 2:
+    if order == "F" and version != 2:
         warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
     names = _names(dimension_names)
     wanted = Wanted(
@@ -146,7 +148,7 @@ def create_array(
         *(order, attributes, chunk_key_encoding, names),
     )
     found, path = store_of(store, storage_options), files.clean("" if name is None else name)
-    made = metadata(wanted, checked_format(zarr_format) or 3)
+    made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(found, path, made, device, Writable.of(config))
     with at("codecs of the new array"):

@@ -19,6 +19,7 @@ from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import read_only
+from gpuzarr.stores.memory import Below, Buffers, bytes_of, place
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 MAX_REQUEST_BYTES = 1 << 24
@@ -34,7 +35,8 @@ class KeyLocks:
     def of(self, mapping: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
         """The locks of these keys, in an order that is the same for all callers."""
         with self._lock:
-            return [self._locks.setdefault((id(mapping), key), threading.RLock()) for key in sorted(set(keys))]
+            places = [place(mapping, key) for key in sorted(set(keys))]
+            return [self._locks.setdefault(where, threading.RLock()) for where in places]
 
 
 class Locked:
@@ -87,7 +89,7 @@ class MappingStore:
     @property
     def has_cheap_lengths(self) -> bool:
         """True for a dict. Other mappings may have to fetch values to know their lengths."""
-        return isinstance(self.mapping, dict)
+        return isinstance(self.mapping, dict | Below | Buffers)
 
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
@@ -158,7 +160,7 @@ class MappingStore:
     def value(self, key: str) -> memoryview | None:
         """Bytes of an object; None if it is missing. StoreError for a value that is not bytes."""
         try:
-            value = self.mapping[key]
+            value = bytes_of(self.mapping[key])
         except KeyError:
             return None
         except OSError as error:
