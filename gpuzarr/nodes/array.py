@@ -21,7 +21,7 @@ from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.nodes import reading, selections, writing
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Indexer, Selection
-from gpuzarr.nodes.info import About, Stored, array_facts, chunk_shape, codecs, shard_shape, stored_facts
+from gpuzarr.nodes.info import About, Stored, array_facts, chunk_counts, chunk_shape, codecs, shard_shape, stored_facts
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -158,17 +158,17 @@ class Array:
 
         For a rectilinear grid, an axis whose chunks differ has a tuple of their lengths.
         """
-        return chunk_shape(self.metadata, self.layout)
+        return chunk_shape(self.metadata)
 
     @cached_property
-    def shards(self) -> tuple[int, ...] | None:
+    def shards(self) -> tuple[Any, ...] | None:
         """The shape of a shard; None if the array has no shards."""
-        return shard_shape(self.layout)
+        return shard_shape(self.metadata)
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
         """The number of chunks along each axis."""
-        return self.layout.grid(len(self.layout.levels))
+        return chunk_counts(self.metadata)
 
     @property
     def nchunks(self) -> int:
@@ -183,17 +183,17 @@ class Array:
     @property
     def filters(self) -> tuple[dict[str, Any], ...]:
         """The codecs before the serializer, as dicts that `create_array` takes."""
-        return codecs(self.metadata, self.layout)[0]
+        return codecs(self.metadata)[0]
 
     @property
     def serializer(self) -> dict[str, Any] | None:
         """The codec that turns elements into bytes, as a dict that `create_array` takes; None in Zarr v2."""
-        return codecs(self.metadata, self.layout)[1]
+        return codecs(self.metadata)[1]
 
     @property
     def compressors(self) -> tuple[dict[str, Any], ...]:
         """The codecs after the serializer, as dicts that `create_array` takes."""
-        return codecs(self.metadata, self.layout)[2]
+        return codecs(self.metadata)[2]
 
     @property
     def layout(self) -> Layout:
@@ -209,7 +209,7 @@ class Array:
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
-        return About(array_facts(self.metadata, self.layout, access))
+        return About(array_facts(self.metadata, access))
 
     def info_complete(self) -> About:
         """`info`, and how many bytes and chunks the store holds. Lists the store.
