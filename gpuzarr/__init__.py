@@ -52,6 +52,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "nodes.group": ("Group",),
     "stores.local.store": ("LocalStore",),
 }
+_SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __version__ = "0.1.0"
@@ -98,6 +99,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"gpuzarr.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"gpuzarr.{_MODULE_OF[name]}"), name)
@@ -105,4 +108,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -221,8 +221,8 @@ def from_array(
     --------
     >>> old = gpuzarr.array(np.arange(6), chunks=2, compressors="gzip")
     >>> new = gpuzarr.from_array({}, data=old, chunks=3)
-    >>> new.chunks, new.compressors[0]["name"], new[...]
-    ((3,), 'gzip', array([0, 1, 2, 3, 4, 5]))
+    >>> new.chunks, new.compressors, new[...]
+    ((3,), (GzipCodec(level=5),), array([0, 1, 2, 3, 4, 5]))
     """
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}

@@ -88,7 +88,8 @@ def _v3(wanted: Wanted) -> Json:
 def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     element = 1 if found.variable else itemsize
     given = _parts(wanted, found) if wanted.codecs is None else codecs.listed(wanted.codecs)
-    made = [codecs.v3(codec, element) for codec in given]
+    dtype = "" if found.variable or found.dtype.isbuiltin != 1 else str(found.dtype)
+    made = [codecs.v3(codec, element, dtype) for codec in given]
     ordered = found.variable or _has_order(found.dtype)
     return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in made]
 

@@ -181,18 +181,18 @@ class Array:
         return Stored.of(self.store, self.path).chunks * prod(self.layout.per_object)
 
     @property
-    def filters(self) -> tuple[dict[str, Any], ...]:
-        """The codecs before the serializer, as dicts that `create_array` takes."""
+    def filters(self) -> tuple[Any, ...]:
+        """The codecs before the serializer: classes of `gpuzarr.codecs`; in Zarr v2, of numcodecs."""
         return codecs(self.metadata)[0]
 
     @property
-    def serializer(self) -> dict[str, Any] | None:
-        """The codec that turns elements into bytes, as a dict that `create_array` takes; None in Zarr v2."""
+    def serializer(self) -> Any:
+        """The codec that turns elements into bytes, such as `gpuzarr.codecs.BytesCodec`; None in Zarr v2."""
         return codecs(self.metadata)[1]
 
     @property
-    def compressors(self) -> tuple[dict[str, Any], ...]:
-        """The codecs after the serializer, as dicts that `create_array` takes."""
+    def compressors(self) -> tuple[Any, ...]:
+        """The codecs after the serializer: classes of `gpuzarr.codecs`; in Zarr v2, of numcodecs."""
         return codecs(self.metadata)[2]
 
     @property

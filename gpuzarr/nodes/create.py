@@ -85,9 +85,9 @@ def create_array(
         file. "auto": up to 256 MiB. -1, False and lists of sizes: as for `chunks`. A dict of "shape" and
         "index_location" ("start" or "end") is taken too.
     filters, serializer, compressors
-        The codecs of a chunk, in this order. A codec is a name, a dict such as `{"name": "zstd", "configuration":
-        {"level": 3}}`, or an object of zarr-python, numcodecs or gpuzarr; `filters` and `compressors` may be lists, or
-        None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
+        The codecs of a chunk, in this order. A codec is an object of `gpuzarr.codecs`, zarr-python or numcodecs, a
+        name, or a dict such as `{"name": "zstd", "configuration": {"level": 3}}`; `filters` and `compressors` may be
+        lists, or None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
     fill_value
         The value of elements never written. Default: 0, False, "" or NaT, as the dtype has it.
     order
@@ -142,9 +142,9 @@ def create_array(
     >>> a[:16] = 1
     >>> a[14:18, 0]
     array([1, 1, 9, 9], dtype=uint8)
-    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors={"name": "gzip", "configuration": {"level": 9}})
+    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors=gpuzarr.codecs.GzipCodec(level=9))
     >>> b.compressors
-    ({'name': 'gzip', 'configuration': {'level': 9}},)
+    (GzipCodec(level=9),)
     """
     codecs = None
     if older:

@@ -153,18 +153,31 @@ def _cut(length: int, sizes: int | tuple[int, ...]) -> tuple[int, ...]:
     return (*sizes[:-1], length - sum(sizes[:-1])) if length else ()
 
 
-def codecs(metadata: ArrayMetadata) -> tuple[tuple[Json, ...], Json | None, tuple[Json, ...]]:
-    """Filters, serializer and compressors in the form of the metadata document, which `create_array` takes.
+def codecs(metadata: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
+    """Filters, serializer and compressors as objects, which `create_array` takes.
 
-    For shards, those of the chunks inside; the serializer is None in Zarr v2, which has none.
+    For shards, those of the chunks inside. In Zarr v2 they are objects of numcodecs, and the serializer is None.
     """
     document = metadata.document
     if metadata.zarr_format == 2:
         compressor = document.get("compressor")
-        return tuple(document.get("filters") or ()), None, () if compressor is None else (compressor,)
+        compressors = () if compressor is None else (_of_numcodecs(compressor),)
+        return tuple(map(_of_numcodecs, document.get("filters") or ())), None, compressors
+    from gpuzarr.codecs import objects
+
     parsed, members = metadata.codecs, document["codecs"]
     if shards := shards_of(metadata.codecs):
         parsed, members = shards.codecs, members[0]["configuration"]["codecs"]
     at = [codec.kind for codec in parsed].index("array->bytes")
-    named = [{"name": member} if isinstance(member, str) else member for member in members]
-    return tuple(named[:at]), named[at], tuple(named[at + 1 :])
+    named = tuple(map(objects.of_document, members))
+    return named[:at], named[at], named[at + 1 :]
+
+
+def _of_numcodecs(member: Json) -> Any:
+    """The codec of a v2 document as an object of numcodecs; the dict itself where numcodecs does not have it."""
+    from numcodecs import get_codec
+
+    try:
+        return get_codec(dict(member))
+    except Exception:  # a package that is not installed, or members that only other implementations write
+        return member

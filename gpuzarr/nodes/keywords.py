@@ -9,7 +9,7 @@ from typing import Any
 
 from gpuzarr.checks import flag, options, shown
 from gpuzarr.creation.codecs import listed
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, GpuZarrWarning, ZarrRuntimeWarning
 
 PARAMETERS = (  # of `create_array`
     *("store", "name", "shape", "dtype", "data", "chunks", "shards", "filters", "compressors", "serializer"),
@@ -48,10 +48,10 @@ def own(function: str, given: Mapping[str, Any], **names: str) -> None:
 
 
 def needless(given: Given) -> None:
-    """Take out the keywords that have no effect; a RuntimeWarning tells of those that have a value."""
+    """Take out the keywords that have no effect; a ZarrRuntimeWarning tells of those that have a value."""
     for name in NEEDLESS.keys() & given.keys():
         if given.pop(name) is not None:
-            warnings.warn(f"{name} has no effect: {NEEDLESS[name]}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"{name} has no effect: {NEEDLESS[name]}", ZarrRuntimeWarning, stacklevel=4)
     if given.pop("chunk_store", None) is not None:
         raise ArgumentError("chunk_store: chunks are stored beside the metadata of their array, in `store`")
 
@@ -83,7 +83,7 @@ def _compressor(value: Any, now: Given, zarr_format: int | None) -> None:
         return
     _once(now, "compressors", "compressor")
     if zarr_format != 2:
-        warnings.warn("`compressor` is deprecated in Zarr v3: use `compressors`", UserWarning, stacklevel=5)
+        warnings.warn("`compressor` is deprecated in Zarr v3: use `compressors`", GpuZarrWarning, stacklevel=5)
     now["compressors"] = () if value is None else (value,)
 
 
@@ -121,7 +121,7 @@ def _object_codec(value: Any, now: Given, zarr_format: int | None) -> None:
 def with_empty_chunks(config: Any, write_empty_chunks: Any) -> dict[str, Any]:
     """A `config` with the older keyword; it is that of an array, as `Writable.of` takes it."""
     text = "`write_empty_chunks` is deprecated: use config={'write_empty_chunks': ...}"
-    warnings.warn(text, RuntimeWarning, stacklevel=6)
+    warnings.warn(text, ZarrRuntimeWarning, stacklevel=6)
     found = config.to_dict() if hasattr(config, "to_dict") else config
     given = options({} if found is None else found, "config")
     return given | {"write_empty_chunks": flag(write_empty_chunks, "write_empty_chunks")}
