@@ -27,6 +27,22 @@ NEEDLESS = {  # keywords without effect, in zarr-python, too; and why
     "meta_array": "`device` says where values are returned",
 }
 _SYNONYMS = {"path": "name", "name": "path", "compression": "compressors", "clobber": "overwrite", "data": "arr"}
+MADE = set(PARAMETERS) - {"store", "name", "overwrite", "zarr_format", "device", "config", "storage_options"}
+CREATED = {*PARAMETERS, *OLDER, "path", "mode"} - {"name"}  # keywords of `create`
+OPENED = (  # keywords of the functions that open
+    *(
+        "path",
+        "mode",
+        "device",
+        "zarr_format",
+        "consolidated",
+        "use_consolidated",
+        "config",
+        "memory_limit",
+        "validate",
+    ),
+    *("io", "storage_options", "zarr_version"),
+)
 Given = dict[str, Any]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from gpuzarr.checks import number
+from gpuzarr.checks import flag, number
+from gpuzarr.errors import ArgumentError
 from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.contract import Store
@@ -31,11 +34,12 @@ class Lists(Protocol):
     def get(self, path: Any, default: Any = None) -> Any: ...
 
 
-def members(self: Lists, max_depth: int | None = 0) -> list[Member]:
+def members(self: Lists, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True) -> list[Member]:
     """The names and members, in the order of the names.
 
     `max_depth` groups further down are listed too (None: all), by their paths below this group. ArgumentError if it
-    is no integer.
+    is no integer, or negative. Members are those of the consolidated metadata by which the group was opened, if it was;
+    `use_consolidated_for_children`, of zarr-python, changes nothing.
 
     Examples
     --------
@@ -64,8 +68,31 @@ def _names_in(group: Lists, listed: Names) -> list[str]:
     return [name for name in listed(group.path) if name not in files.FILES]
 
 
-def tree(self: Lists) -> str:
-    """Draw all nodes below the group, a line each.
+def tree(
+    self: Lists, expand: bool | None = None, level: int | None = None, *, max_nodes: int = 500, plain: bool = False
+) -> Tree:
+    """Draw the nodes below the group, a line each.
+
+    Parameters
+    ----------
+    expand
+        Not supported; the drawing shows all levels.
+    level
+        Groups further down than this are drawn without members; 0 draws only the members of this group. Default: all.
+    max_nodes
+        The most nodes that are drawn. If there are more, the last line says so.
+    plain
+        True: no bold names, which a terminal or a notebook has otherwise.
+
+    Returns
+    -------
+    Tree
+        As text by `print`; notebooks show it, too.
+
+    Raises
+    ------
+    ArgumentError
+        `level` or `max_nodes` is no integer, or negative, or `expand` is given.
 
     Examples
     --------
@@ -75,8 +102,55 @@ def tree(self: Lists) -> str:
     /
     └── a
         └── b (2, 3) float64
+    >>> print(g.tree(level=0))
+    /
+    └── a
     """
-    return "\n".join([self.name, *_lines(self)])
+    if expand is not None:
+        raise ArgumentError("expand is not supported: the drawing shows all levels down to `level`")
+    depth, most = None if level is None else number(level, "level", 0), number(max_nodes, "max_nodes", 0)
+    lines = list(islice(_lines(self, depth), most + 1))
+    return Tree((Line("", self.name), *lines[:most]), len(lines) > most, flag(plain, "plain"))
+
+
+class Line(NamedTuple):
+    """A line of a drawing: lines that lead to the node, its name, and its shape and dtype."""
+
+    before: str
+    name: str
+    after: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Tree:
+    """A drawing of the nodes below a group: as text by `print`, as HTML in a notebook.
+
+    Examples
+    --------
+    >>> g = gpuzarr.create_group({})
+    >>> a = g.zeros("<b>", shape=2)
+    >>> g.tree()._repr_html_()
+    '<pre>\\n<b>/</b>\\n└── <b>&lt;b&gt;</b> (2,) float64\\n</pre>'
+    """
+
+    lines: tuple[Line, ...]
+    more: bool
+    plain: bool
+
+    def __str__(self) -> str:
+        bold = ("", "") if self.plain or not sys.stdout.isatty() else ("\x1b[1m", "\x1b[0m")
+        return self._drawn(bold, str)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>\n{self._drawn(('', '') if self.plain else ('<b>', '</b>'), escape)}\n</pre>"
+
+    def _drawn(self, bold: tuple[str, str], escape: Callable[[str], str]) -> str:
+        lines = [f"{line.before}{bold[0]}{escape(line.name)}{bold[1]}{escape(line.after)}" for line in self.lines]
+        return "\n".join([*lines, f"... (max_nodes={len(lines) - 1}: there are more)"] if self.more else lines)
 
 
 def _walk(group: Lists, depth: int | None) -> Iterator[Member]:
@@ -105,17 +179,19 @@ def _nodes(group: Lists, prefix: str, names: Names) -> Iterator[Member]:
     return ((path, node) for path, node in found if node is not None)
 
 
-def _lines(group: Lists) -> Iterator[str]:
+def _lines(group: Lists, depth: int | None) -> Iterator[Line]:
     """A line for each node below a group. No function calls itself here: groups may be nested thousands deep."""
     names = _listing(group)
-    waiting = [("", deque(_nodes(group, "", names)))]
+    waiting: list[tuple[str, Iterator[Member], Member | None]] = [("", _nodes(group, "", names), None)]
     while waiting:
-        indent, members = waiting[-1]
-        if not members:
-            waiting.pop()
+        indent, members, held = waiting.pop()
+        name, node = held or next(members, ("", None))
+        if node is None:
             continue
-        name, node = members.popleft()
-        label = f" {node.shape} {node.dtype}" if isinstance(node, Array) else ""
-        yield f"{indent}{'├── ' if members else '└── '}{name}{label}"
-        if not isinstance(node, Array):
-            waiting.append((indent + ("│   " if members else "    "), deque(_nodes(node, "", names))))
+        following = next(members, None)
+        if following:
+            waiting.append((indent, members, following))
+        after = f" {node.shape} {node.dtype}" if isinstance(node, Array) else ""
+        yield Line(f"{indent}{'├── ' if following else '└── '}", name, after)
+        if not isinstance(node, Array) and (depth is None or len(indent) < 4 * depth):
+            waiting.append((indent + ("│   " if following else "    "), _nodes(node, "", names), None))
