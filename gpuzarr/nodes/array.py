@@ -26,6 +26,7 @@ from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Fields, Indexer, Selection, checked_fields, rows
 from gpuzarr.nodes.info import About, Stored, array_facts, chunk_shape, codecs, shard_shape, stored_facts
 from gpuzarr.nodes.inputs import as_out
+from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.read import read
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
@@ -39,6 +40,8 @@ DEFAULT = Options()
 MAX_ITERATED_BYTES = 64 << 20  # of the rows that an iteration holds
 
 
+@without_arithmetic
+@comparable
 class Array:
     """A Zarr array. `a[...]` reads values and `a[...] = values` writes them.
 

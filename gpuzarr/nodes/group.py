@@ -16,12 +16,14 @@ from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
+from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
 
 Names = Callable[[str], list[str]]  # see `Store.names`
 Open = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
 
+@comparable
 class Group:
     """A Zarr group: a mapping from names to arrays and groups.
 
