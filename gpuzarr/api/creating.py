@@ -15,6 +15,7 @@ from gpuzarr.nodes.group import Group
 
 Shape = int | Iterable[int]
 Format = Literal[2, 3] | None
+KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
 
 
 def create(
@@ -204,7 +205,8 @@ def from_array(
         2 or 3; default: that of `data`, else 3.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
-        value, names of dimensions, and codecs (unless `data` is an array in the other version of Zarr).
+        value, names of dimensions, attributes; and codecs and keys of chunks, unless `data` is an array in the other
+        version of Zarr.
 
     Returns
     -------
@@ -226,6 +228,7 @@ def from_array(
     """
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
+    given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
     version: Any = checked_format(zarr_format) or found or 3
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
@@ -237,17 +240,35 @@ def from_array(
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
     """The properties of an array that are kept, as parameters of `create_array`; but its codecs."""
-    document = data.metadata.document if isinstance(data, Array) else {}
-    dtype = document.get("data_type", document.get("dtype"))  # may say more than NumPy's dtype; or objects of v2
-    kept: dict[str, Any] = {"dtype": dtype if dtype and dtype != "|O" and not isinstance(dtype, list) else data.dtype}
+    kept: dict[str, Any] = {"dtype": _dtype(data)}
     if "chunks" not in given and getattr(data, "chunks", None) is not None:
         kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None) if zarr_format == 3 else None}
     if (fill_value := getattr(data, "fill_value", None)) is not None:
         kept["fill_value"] = fill_value
-    names = getattr(getattr(data, "metadata", None), "dimension_names", None)
+    metadata = getattr(data, "metadata", None)
+    if hasattr(metadata, "zarr_format"):
+        kept["attributes"] = dict(data.attrs)
+    names = getattr(metadata, "dimension_names", None)
     return kept if names is None or zarr_format == 2 else kept | {"dimension_names": names}
 
 
+def _dtype(data: Any) -> Any:
+    """The dtype of an array, as it says most: of Zarr, if it has one, with byte order and length."""
+    metadata = getattr(data, "metadata", None)
+    if not isinstance(data, Array):
+        of_zarr = getattr(metadata, "data_type", getattr(metadata, "dtype", None))
+        return of_zarr if hasattr(of_zarr, "to_native_dtype") else data.dtype
+    dtype, known = data.metadata.document.get("data_type", data.metadata.document.get("dtype")), data.metadata.data_type
+    if dtype == "|O" and known.name != "object":  # a filter says what the objects are
+        return known.name
+    return data.dtype if dtype == "|O" or isinstance(dtype, list) else dtype
+
+
 def _codecs(data: Any) -> dict[str, Any]:
-    kept = {"filters": data.filters, "compressors": data.compressors}
-    return kept | ({"serializer": data.serializer} if data.metadata.zarr_format == 3 else {"order": data.order})
+    """The codecs of an array, and its keys of chunks, as parameters of `create_array`."""
+    kept: dict[str, Any] = {"filters": data.filters, "compressors": data.compressors}
+    document = data.metadata.document if isinstance(data, Array) else data.metadata.to_dict()
+    if data.metadata.zarr_format == 2:
+        separator = document.get("dimension_separator") or "."
+        return kept | {"order": data.order, "chunk_key_encoding": {"name": "v2", "separator": separator}}
+    return kept | {"serializer": data.serializer, "chunk_key_encoding": document["chunk_key_encoding"]}
