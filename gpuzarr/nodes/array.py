@@ -22,6 +22,7 @@ from gpuzarr.nodes import reading, selections, writing
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, Stored, array_facts, chunk_counts, chunk_shape, codecs, shard_shape, stored_facts
+from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 DEFAULT = Options()
 
 
+@without_arithmetic
+@comparable
 class Array:
     """A Zarr array. `a[...]` reads values and `a[...] = values` writes them.
 
