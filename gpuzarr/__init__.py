@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpuzarr.api.creating import array, create, empty, from_array, full, group, ones, zeros
+    from gpuzarr.api.creating import array, create, empty, from_array, full, ones, zeros
+    from gpuzarr.api.groups import create_hierarchy, group, tree
+    from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
     from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
     from gpuzarr.api.saving import consolidate_metadata, create_group, save, save_array, save_group
     from gpuzarr.api.warm_up import warmup
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
-    "api.creating": ("array", "create", "empty", "from_array", "full", "group", "ones", "zeros"),
+    "api.creating": ("array", "create", "empty", "from_array", "full", "ones", "zeros"),
+    "api.groups": ("create_hierarchy", "group", "tree"),
+    "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
     "api.opening": ("load", "open", "open_array", "open_consolidated", "open_group"),
     "api.saving": ("consolidate_metadata", "create_group", "save", "save_array", "save_group"),
     "api.warm_up": ("warmup",),
@@ -89,22 +93,29 @@ __all__ = [
     "create",
     "create_array",
     "create_group",
+    "create_hierarchy",
     "empty",
+    "empty_like",
     "from_array",
     "full",
+    "full_like",
     "group",
     "load",
     "ones",
+    "ones_like",
     "open",
     "open_array",
     "open_consolidated",
     "open_group",
+    "open_like",
     "release",
     "save",
     "save_array",
     "save_group",
+    "tree",
     "warmup",
     "zeros",
+    "zeros_like",
 ]
 
 

@@ -4,8 +4,8 @@ Each one that users meet is a `GpuZarrError` and also the builtin that they woul
 `CodecError` and `RangeError` tell within the library which chunk of a batch is bad; the read and write paths turn them
 into `ChunkError`, which says where the chunk is.
 
-At the end are the names of `zarr.errors`. Where zarr-python itself was imported, its classes catch the errors here: an
-error is then of a class that also derives from the classes of zarr-python that its class names.
+At the end are the names of `zarr.errors`. Where zarr-python itself was imported, its classes catch the errors of this
+library: an error is then of a class that also derives from the classes of zarr-python that its class names.
 """
 
 from __future__ import annotations

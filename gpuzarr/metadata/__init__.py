@@ -99,6 +99,10 @@ class ArrayMetadata:
     order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document, with the attributes."""
+        return {**self.document, "attributes": dict(self.attributes)}
+
     @property
     def regular(self) -> bool:
         """True if all chunks have the same shape."""
@@ -123,6 +127,10 @@ class GroupMetadata:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document, with the attributes."""
+        return {**self.document, "attributes": dict(self.attributes)}
 
 
 Node = ArrayMetadata | GroupMetadata

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -19,8 +20,18 @@ from gpuzarr.errors import ArgumentError, GpuZarrError, MetadataError, ValueKind
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
+from gpuzarr.nodes.keywords import translated
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
+
+
+@dataclass(frozen=True)
+class Given:
+    """Values for an array of this shape and dtype, to which they are broadcast and cast."""
+
+    values: Any
+    shape: Any
+    dtype: Any
 
 
 def create_array(
@@ -46,6 +57,7 @@ def create_array(
     write_data: bool = True,
     device: str | Device = "auto",
     storage_options: dict[str, Any] | None = None,
+    **older: Any,
 ) -> Array:
     """Make an array, and the groups above it. The parameters mean what they mean in zarr-python 3.
 
@@ -65,11 +77,14 @@ def create_array(
         Values that fill the array; their shape and dtype are those of the array. A new array that cannot be filled is
         deleted again.
     chunks
-        The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis. "auto" (default) suits
-        GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB.
+        The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis, False the whole array.
+        "auto" (default) suits GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB. An axis whose chunks
+        differ (Zarr v3) has a list of their sizes, which add up to its length: `[[3, 7], 5]`, `[[[2, 5], 1], 5]` with
+        a run of 5 chunks of size 2.
     shards
         The shape of a shard, a file of many chunks (Zarr v3): a multiple of `chunks`. None (default): each chunk is a
-        file. "auto": up to 256 MiB. A dict of "shape" and "index_location" ("start" or "end") is taken too.
+        file. "auto": up to 256 MiB. -1, False and lists of sizes: as for `chunks`. A dict of "shape" and
+        "index_location" ("start" or "end") is taken too.
     filters, serializer, compressors
         The codecs of a chunk, in this order. A codec is an object of `gpuzarr.codecs`, zarr-python or numcodecs, a
         name, or a dict such as `{"name": "zstd", "configuration": {"level": 3}}`; `filters` and `compressors` may be
@@ -96,6 +111,9 @@ def create_array(
         As for `open`.
     storage_options
         Options of a remote store; not supported yet.
+    **older
+        Older keywords of zarr-python: `compressor`, `codecs` (all of them, in Zarr v3), `chunk_shape`,
+        `dimension_separator`, `write_empty_chunks` and `object_codec`; others are accepted if they change nothing.
 
     Returns
     -------
@@ -104,7 +122,8 @@ def create_array(
     Raises
     ------
     ArgumentError
-        An argument is of another type than above, `name` is no path in the store, or both `data` and a shape are given.
+        A keyword is unknown, an argument is of another type than above, `name` is no path in the store, or both `data`
+        and a shape are given.
     ExistsError
         Another node exists at this path, or a node above it is an array.
     ValueKindError
@@ -128,6 +147,12 @@ def create_array(
     >>> b.compressors
     (GzipCodec(level=9),)
     """
+    codecs = None
+    if older:
+        layout = {"chunks": chunks, "chunk_key_encoding": chunk_key_encoding, "config": config, "codecs": None}
+        chain = {"filters": filters, "serializer": serializer, "compressors": compressors}
+        found = translated(older, layout | chain, checked_format(zarr_format))
+        chunks, chunk_key_encoding, config, codecs, filters, serializer, compressors = found.values()
     if data is not None:
         data = with_dtype(data)
         if shape is not None or dtype is not None:
@@ -135,7 +160,7 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
-    version = checked_format(zarr_format) or settings.get("default_zarr_format")
+    version = settings.new_format(zarr_format)
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
@@ -145,16 +170,16 @@ def create_array(
     names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
-        *(order, attributes, chunk_key_encoding, names),
+        *(order, attributes, chunk_key_encoding, names, codecs),
     )
-    found, path = store_of(store, storage_options), files.clean("" if name is None else name)
+    place, path = store_of(store, storage_options), files.clean("" if name is None else name)
     made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
-    array = Array(found, path, made, device, Writable.of(config))
+    array = Array(place, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
     values = _values(data, array) if data is not None and write_data else None
-    array.metadata = new_array(found, path, made, overwrite)
+    array.metadata = new_array(place, path, made, overwrite)
     if values is not None:
         _fill(array, values, is_new=array.metadata is made)
     return array
@@ -162,8 +187,9 @@ def create_array(
 
 def _values(data: Any, array: Array) -> Any:
     """Data as an array of the device: what cannot be written is found before anything is deleted or made."""
+    values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
-        return as_value(data, array.dtype, array.shape, array.device)
+        return as_value(values, array.dtype, array.shape, array.device)
 
 
 def _fill(array: Array, values: Any, is_new: bool) -> None:
@@ -180,7 +206,7 @@ def _fill(array: Array, values: Any, is_new: bool) -> None:
 def with_dtype(data: Any) -> Any:
     """Data with a shape and a dtype; a list, or an object with DLPack alone, becomes an array of NumPy."""
     dtype = getattr(data, "dtype", None)
-    if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
+    if isinstance(data, Given) or isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
         return data
     try:
         return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
