@@ -274,7 +274,7 @@ def from_array(
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = checked_format(zarr_format) or found or config.get("default_zarr_format")
+    version: Any = config.new_format(checked_format(zarr_format) or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
     for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:

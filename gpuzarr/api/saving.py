@@ -10,7 +10,6 @@ from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import delete, new_group
 from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
 from gpuzarr.metadata import files
@@ -76,8 +75,7 @@ def create_group(
     """
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
-    version = checked_format(zarr_format) or config.get("default_zarr_format")
-    new_group(store, path, version, attributes, flag(overwrite, "overwrite"))
+    new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
