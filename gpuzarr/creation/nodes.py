@@ -37,6 +37,7 @@ def new_array(
     `fill(path)` writes its values, to another path than that of the array if something is overwritten. Groups are made
     above the array, but not above `top`. ExistsError if there is another node, unless it is overwritten.
     """
+    files.check_writable(store, path)
     documents = {".zattrs": made.attributes, ".zarray": made.document}
     found = _put(
         store, path, {"zarr.json": made.document} if made.zarr_format == 3 else documents, overwrite, fill, top
@@ -53,12 +54,14 @@ def new_group(
     fill: Fill | None = None,
 ) -> None:
     """Make a group. ExistsError if there is another node, unless it is overwritten. `fill(path)` makes its members."""
+    files.check_writable(store, path)
     given = {} if attributes is None else mapping(plain(attributes), "attributes")
     _put(store, path, _group(zarr_format, given), overwrite, fill)
 
 
 def delete(store: Store, path: str) -> None:
     """Delete a node with all below it. NotFoundError if there is none."""
+    files.check_writable(store, path)
 
     def remove(_: object) -> None:
         if not find(store, path):

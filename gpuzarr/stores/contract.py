@@ -140,7 +140,7 @@ class Store(Protocol):
     A prefix is "" for everything, or a key, and covers what is below it: "a/b" covers "a/b/c", and not "a/bc".
 
     Writing an object replaces it in one step: readers see the old one or the new one, also if the process is killed. A
-    store that cannot be written raises StoreError where it is asked to.
+    store that cannot be written raises StoreError where it is asked to, or ReadOnlyError (see `RefusesWrites`).
     """
 
     @property
@@ -228,6 +228,25 @@ class Recovers(Protocol):
     def recover(self, path: str) -> None:
         """Put back what was moved to a hidden name beside `path` by a process that was killed then."""
         ...
+
+
+class RefusesWrites(Protocol):
+    """Addition to `Store` of one that may know beforehand that it cannot be written."""
+
+    def why_read_only(self, keys: Sequence[str]) -> str | None:
+        """Say why objects at these keys cannot be made or replaced; None if nothing is known that forbids it.
+
+        It is asked before a node is opened for writing or made, and makes no request.
+        """
+        ...
+
+
+def why_read_only(store: Store, keys: Sequence[str]) -> str | None:
+    """Say why a store refuses to write at these keys; None if it does not. See `RefusesWrites`."""
+    if (why := getattr(store, "why_read_only", None)) is not None:
+        reason: str | None = why(keys)
+        return reason
+    return "its read_only is True" if getattr(store, "read_only", False) is True else None
 
 
 class Overwrites(Protocol):

@@ -17,10 +17,10 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
-from gpuzarr.errors import LinkedError, NoMemoryError, StoreError, StoreKindError, as_store_error
+from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores.hidden import hidden, is_hidden
-from gpuzarr.stores.local import folders, gds, locks
+from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.local.objects import LocalObjects
@@ -48,6 +48,8 @@ class LocalStore:
     fsync
         True: bytes are on the disk, not only in the memory of the operating system, before a file takes its place; so
         a power cut loses nothing that was written. Default: False.
+    read_only
+        True: nothing is written, and nodes are opened with mode "r" only. Default: False.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class LocalStore:
     coalesce_gap: int = 16 << 10
     coalesce_size: int = 16 << 20
     fsync: bool = False
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         root = os.fspath(self.root) if isinstance(self.root, os.PathLike) else self.root
@@ -82,6 +85,11 @@ class LocalStore:
 
     def why_not_to_device(self) -> str | None:
         return gds.why_not(self.root)
+
+    def why_read_only(self, keys: Sequence[str]) -> str | None:
+        if self.read_only:
+            return "it was given with read_only=True"
+        return permissions.why_not_writable([self.path(key) for key in keys])
 
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
@@ -214,7 +222,12 @@ class LocalStore:
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:
-        """Context in which errors of the operating system become StoreError, naming the key."""
+        """Context in which errors of the operating system become StoreError, naming the key.
+
+        ReadOnlyError if the store was given as read-only.
+        """
+        if self.read_only:
+            raise ReadOnlyError(f"cannot write {key!r} of {self!r}: it was given with read_only=True")
         try:
             yield
         except StoreError:
