@@ -140,7 +140,8 @@ def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Sh
 
 def _inner(array: ArrayMetadata) -> Shape:
     """The shape of the chunks in a shard; ones where there are no shards."""
-    shards = (codec.chunk_shape for codec in array.codecs if isinstance(codec, ShardingIndexed))
+    codecs: tuple[Any, ...] = array.codecs
+    shards = (codec.chunk_shape for codec in codecs if isinstance(codec, ShardingIndexed))
     return next(shards, (1,) * len(array.shape))
 
 
