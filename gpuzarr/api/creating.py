@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from gpuzarr.api.opening import open_group
-from gpuzarr.checks import flag
+from gpuzarr import config
+from gpuzarr.api.opening import MODES, Mode
+from gpuzarr.checks import flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT
+from gpuzarr.creation import sides
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.errors import ArgumentError, ExistsError
+from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import create_array, with_dtype
-from gpuzarr.nodes.group import Group
+from gpuzarr.nodes.create import Given, create_array, with_dtype
+from gpuzarr.nodes.keywords import CREATED, known, own
+from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
+from gpuzarr.nodes.opener import Opener
+from gpuzarr.stores.resolve import store as store_of
 
 Shape = int | Iterable[int]
 Format = Literal[2, 3] | None
+Make = Callable[..., Array]  # `create_array` or `from_array`
 KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
 
 
@@ -23,8 +31,12 @@ def create(
     *,
     store: Any = None,
     path: str | None = None,
-    dtype: Any = "float64",
+    dtype: Any = None,
     chunks: Any = None,
+    filters: Any = None,
+    overwrite: bool = False,
+    mode: Mode | None = None,
+    data: Any = None,
     **options: Any,
 ) -> Array:
     """Make an array that has nothing but its fill value.
@@ -37,8 +49,17 @@ def create(
         As for `open`; default: the memory of this process.
     path
         The path of the array in the store; default: the root.
-    dtype, chunks, **options
-        As for `create_array`; `chunks` None or True means "auto".
+    dtype, filters, chunks
+        As for `create_array`; None means "float64" and "auto", and so does `chunks=True`.
+    overwrite
+        True: delete whatever exists there first.
+    mode
+        "w" is another word for `overwrite`. "w-" is an error if any node exists; "a" and "r+" (default) keep one that
+        is the same.
+    data
+        Values that fill the array: they are broadcast to its shape and cast to its dtype.
+    **options
+        As for `create_array`.
 
     Returns
     -------
@@ -46,7 +67,7 @@ def create(
 
     Raises
     ------
-    ExistsError, MetadataError, StoreError, DeviceError
+    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
         As for `create_array`.
 
     Examples
@@ -55,8 +76,28 @@ def create(
     array([[-1, -1, -1],
            [-1, -1, -1]], dtype=int16)
     """
-    store, chunks = {} if store is None else store, "auto" if chunks is None or chunks is True else chunks
-    return create_array(store, name=path, shape=shape, dtype=dtype, chunks=chunks, **options)
+    known("create", options, CREATED)
+    options |= {
+        "shape": sides("shape", shape),
+        "dtype": "float64" if dtype is None else dtype,
+        "chunks": "auto" if chunks is None or chunks is True else chunks,
+        "filters": "auto" if filters is None else filters,
+    }
+    if data is not None:
+        options["data"] = Given(with_dtype(data), options.pop("shape"), options.pop("dtype"))
+    store = {} if store is None else store
+    return _made(create_array, store, path, flag(overwrite, "overwrite"), mode, options)
+
+
+def _made(make: Make, store: Any, path: str | None, overwrite: bool, mode: Any, options: dict[str, Any]) -> Array:
+    """Make an array as a mode says. ArgumentError for a mode that makes nothing."""
+    if one_of(mode, "mode", None, *MODES) == "r":
+        raise ArgumentError("mode 'r' makes no array; one that exists is opened by open_array()")
+    if mode == "w-":
+        opener = Opener(store_of(store, options.get("storage_options")), CPU)
+        if opener.exists(files.clean("" if path is None else path)):
+            raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
+    return make(store, name=path, overwrite=overwrite or mode == "w", **options)
 
 
 def full(shape: Shape, fill_value: Any, **options: Any) -> Array:
@@ -90,6 +131,7 @@ def zeros(shape: Shape, **options: Any) -> Array:
     array([[0., 0.],
            [0., 0.]])
     """
+    own("zeros", options, fill_value="it is 0; full() takes one")
     return full(shape, 0, **options)
 
 
@@ -101,6 +143,7 @@ def ones(shape: Shape, **options: Any) -> Array:
     >>> gpuzarr.ones(3, dtype="uint8")[...]
     array([1, 1, 1], dtype=uint8)
     """
+    own("ones", options, fill_value="it is 1; full() takes one")
     return full(shape, 1, **options)
 
 
@@ -112,18 +155,32 @@ def empty(shape: Shape, **options: Any) -> Array:
     >>> gpuzarr.empty(2, dtype="bool")[...]
     array([False, False])
     """
-    return full(shape, DEFAULT, **options)
+    return create(shape, **options)
 
 
-def array(data: Any, *, store: Any = None, path: str | None = None, **options: Any) -> Array:
-    """Make an array of these values.
+def array(
+    data: Any,
+    *,
+    store: Any = None,
+    path: str | None = None,
+    dtype: Any = None,
+    shape: Shape | None = None,
+    overwrite: bool = False,
+    mode: Mode | None = None,
+    **options: Any,
+) -> Array:
+    """Make an array of these values. If they are an array of this library or zarr-python, it is stored as that one is.
 
     Parameters
     ----------
     data
-        An array of NumPy or CuPy, anything with DLPack, or a list.
-    store, path
+        An array of NumPy or CuPy, anything with DLPack, or a list; an array of Zarr.
+    store, path, overwrite, mode
         As for `create`.
+    dtype
+        As for `create_array`, to which the values are cast; default: that of the data.
+    shape
+        The shape of the data, if it is given.
     **options
         As for `create_array`.
 
@@ -133,7 +190,7 @@ def array(data: Any, *, store: Any = None, path: str | None = None, **options: A
 
     Raises
     ------
-    ExistsError, MetadataError, StoreError, DeviceError
+    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
         As for `create_array`.
 
     Examples
@@ -141,42 +198,28 @@ def array(data: Any, *, store: Any = None, path: str | None = None, **options: A
     >>> a = gpuzarr.array([[1, 2], [3, 4]], store="a.zarr")
     >>> gpuzarr.open("a.zarr")[1]
     array([3, 4])
+    >>> gpuzarr.array([1, 2], dtype="float32")[...]
+    array([1., 2.], dtype=float32)
     """
-    return create_array({} if store is None else store, name=path, data=data, **options)
+    known("array", options, CREATED)
+    values, store, overwrite = with_dtype(data), {} if store is None else store, flag(overwrite, "overwrite")
+    if shape is not None and sides("shape", shape) != tuple(values.shape):
+        raise ArgumentError(f"shape {shown(shape)} is not that of the data, {tuple(values.shape)}")
+    for name in ("chunks", "filters"):
+        if (given := options.get(name)) is None or given is True:
+            options.pop(name, None)
+    if dtype is None and (isinstance(data, Array) or type(data).__module__.startswith("zarr.")):
+        return _made(from_array, store, path, overwrite, mode, options | {"data": data})
+    options = {"chunks": _chunks(values)} | options
+    filling = values if dtype is None else Given(values, values.shape, dtype)
+    return _made(create_array, store, path, overwrite, mode, options | {"data": filling})
 
 
-def group(store: Any = None, *, path: str | None = None, overwrite: bool = False, **options: Any) -> Group:
-    """Open a group for writing, or make it.
-
-    Parameters
-    ----------
-    store, path
-        As for `create`.
-    overwrite
-        True: delete whatever exists there first.
-    **options
-        As for `open_group`.
-
-    Returns
-    -------
-    Group
-
-    Raises
-    ------
-    NotFoundError
-        There is an array at this path.
-    MetadataError, StoreError, DeviceError
-        As for `open`.
-
-    Examples
-    --------
-    >>> g = gpuzarr.group()
-    >>> g["a"] = [1, 2, 3]
-    >>> g["a"].shape
-    (3,)
-    """
-    mode = "w" if flag(overwrite, "overwrite") else "a"
-    return open_group({} if store is None else store, path, mode=mode, **options)
+def _chunks(values: Any) -> Any:
+    """The shape of the chunks of data that are an array with chunks of one shape, as those of h5py."""
+    chunks = getattr(values, "chunks", None)
+    alike = isinstance(chunks, tuple) and len(chunks) == len(values.shape) and all(isinstance(n, int) for n in chunks)
+    return chunks if alike else "auto"
 
 
 def from_array(
@@ -202,7 +245,7 @@ def from_array(
     write_data
         False: make the array, but do not copy the values.
     zarr_format
-        2 or 3; default: that of `data`, else 3.
+        2 or 3; default: that of `data`, else of `gpuzarr.config`.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
         value, names of dimensions, attributes; and codecs and keys of chunks, unless `data` is an array in the other
@@ -223,14 +266,15 @@ def from_array(
     --------
     >>> old = gpuzarr.array(np.arange(6), chunks=2, compressors="gzip")
     >>> new = gpuzarr.from_array({}, data=old, chunks=3)
-    >>> new.chunks, new.compressors[0]["name"], new[...]
-    ((3,), 'gzip', array([0, 1, 2, 3, 4, 5]))
+    >>> new.chunks, new.compressors, new[...]
+    ((3,), (GzipCodec(level=5),), array([0, 1, 2, 3, 4, 5]))
     """
+    own("from_array", options, path="the path of the array is `name`", shape="it is that of `data`")
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = checked_format(zarr_format) or found or 3
+    version: Any = config.new_format(checked_format(zarr_format) or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
     for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:
@@ -240,28 +284,16 @@ def from_array(
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
     """The properties of an array that are kept, as parameters of `create_array`; but its codecs."""
-    kept: dict[str, Any] = {"dtype": _dtype(data)}
-    if "chunks" not in given and getattr(data, "chunks", None) is not None:
-        kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None) if zarr_format == 3 else None}
-    if (fill_value := getattr(data, "fill_value", None)) is not None:
-        kept["fill_value"] = fill_value
+    kept: dict[str, Any] = {"dtype": stored_dtype(data)}
+    if "chunks" not in given and (chunks := chunks_of(data)) is not None:
+        kept |= {"chunks": chunks, "shards": shards_of(data) if zarr_format == 3 else None}
+    if hasattr(data, "fill_value"):
+        kept["fill_value"] = data.fill_value  # None for that of v2 that is not defined
     metadata = getattr(data, "metadata", None)
     if hasattr(metadata, "zarr_format"):
         kept["attributes"] = dict(data.attrs)
     names = getattr(metadata, "dimension_names", None)
     return kept if names is None or zarr_format == 2 else kept | {"dimension_names": names}
-
-
-def _dtype(data: Any) -> Any:
-    """The dtype of an array, as it says most: of Zarr, if it has one, with byte order and length."""
-    metadata = getattr(data, "metadata", None)
-    if not isinstance(data, Array):
-        of_zarr = getattr(metadata, "data_type", getattr(metadata, "dtype", None))
-        return of_zarr if hasattr(of_zarr, "to_native_dtype") else data.dtype
-    dtype, known = data.metadata.document.get("data_type", data.metadata.document.get("dtype")), data.metadata.data_type
-    if dtype == "|O" and known.name != "object":  # a filter says what the objects are
-        return known.name
-    return data.dtype if dtype == "|O" or isinstance(dtype, list) else dtype
 
 
 def _codecs(data: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
+from gpuzarr.codecs import Codec
+from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
 from gpuzarr.metadata.files import FILES
@@ -16,6 +18,7 @@ from gpuzarr.stores.contract import Store
 
 MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
 Json = dict[str, Any]
+Sizes = tuple[tuple[int, ...], ...]  # for each axis the lengths of chunks along it
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,17 +68,17 @@ class Stored:
         return cls(sum(size for _, size in sizes), sum(chunks), len(chunks))
 
 
-def array_facts(metadata: ArrayMetadata, layout: Layout, access: Json) -> Json:
+def array_facts(metadata: ArrayMetadata, access: Json) -> Json:
     """Facts told by metadata alone; `access` are facts about how the array was opened."""
-    filters, serializer, compressors = codecs(metadata, layout)
+    filters, serializer, compressors = codecs(metadata)
     facts = {
         "Type": "Array",
         "Zarr format": metadata.zarr_format,
         "Data type": metadata.data_type.name,
-        "Fill value": metadata.fill_value,
+        "Fill value": metadata.fill_value if metadata.is_filled else None,
         "Shape": metadata.shape,
-        "Shard shape": shard_shape(layout),
-        "Chunk shape": chunk_shape(metadata, layout),
+        "Shard shape": shard_shape(metadata),
+        "Chunk shape": chunk_shape(metadata),
         "Order": metadata.order,
         **access,
         "Filters": filters,
@@ -102,31 +105,79 @@ def _ratio(a: int, b: int) -> float:
     return round(a / b, 1) if a // b < MAX_FLOAT_RATIO else a // b
 
 
-def chunk_shape(metadata: ArrayMetadata, layout: Layout) -> tuple[Any, ...]:
-    """The shape of an (inner) chunk; for a rectilinear grid, the sizes along each axis that is irregular."""
-    if metadata.regular:
-        return layout.spec.shape
-    axes = layout.axes
-    return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in axes)
+def shards_of(chain: tuple[Codec, ...]) -> ShardingIndexed | None:
+    """The codec that makes each chunk a shard; None if a chain does something else."""
+    only = chain[0] if len(chain) == 1 else None
+    return only if isinstance(only, ShardingIndexed) else None
 
 
-def shard_shape(layout: Layout) -> tuple[int, ...] | None:
-    """The shape of a shard; None if there are none."""
-    return layout.levels[0].spec.shape if layout.levels else None
+def chunk_shape(metadata: ArrayMetadata) -> tuple[Any, ...]:
+    """The shape of an innermost chunk; for a rectilinear grid, the sizes along each axis that is irregular."""
+    found, shards = _outer(metadata), shards_of(metadata.codecs)
+    while shards is not None:
+        found, shards = shards.chunk_shape, shards_of(shards.codecs)
+    return found
 
 
-def codecs(metadata: ArrayMetadata, layout: Layout) -> tuple[tuple[Json, ...], Json | None, tuple[Json, ...]]:
-    """Filters, serializer and compressors in the form of the metadata document, which `create_array` takes.
+def chunk_counts(metadata: ArrayMetadata) -> tuple[int, ...]:
+    """The number of innermost chunks along each axis."""
+    if shards_of(metadata.codecs) is None:
+        return tuple(axis.count for axis in metadata.axes)
+    return tuple(-(-length // n) for length, n in zip(metadata.shape, chunk_shape(metadata), strict=True))
 
-    For shards, those of the chunks inside; the serializer is None in Zarr v2, which has none.
+
+def shard_shape(metadata: ArrayMetadata) -> tuple[Any, ...] | None:
+    """The shape of a shard; None if there are none. For a rectilinear grid, as `chunk_shape`."""
+    return None if shards_of(metadata.codecs) is None else _outer(metadata)
+
+
+def _outer(metadata: ArrayMetadata) -> tuple[Any, ...]:
+    return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in metadata.axes)
+
+
+def read_sizes(metadata: ArrayMetadata) -> Sizes:
+    """The lengths along each axis of the innermost chunks; the last ends where the axis does."""
+    return tuple(map(_cut, metadata.shape, chunk_shape(metadata)))
+
+
+def write_sizes(metadata: ArrayMetadata) -> Sizes:
+    """The lengths along each axis of the objects of the store (shards, if there are any), as `read_sizes`."""
+    return tuple(map(_cut, metadata.shape, _outer(metadata)))
+
+
+def _cut(length: int, sizes: int | tuple[int, ...]) -> tuple[int, ...]:
+    """The lengths of chunks of one size, or of several, within an axis."""
+    if isinstance(sizes, int):
+        whole, rest = divmod(length, sizes)
+        return (sizes,) * whole + ((rest,) if rest else ())
+    return (*sizes[:-1], length - sum(sizes[:-1])) if length else ()
+
+
+def codecs(metadata: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
+    """Filters, serializer and compressors as objects, which `create_array` takes.
+
+    For shards, those of the chunks inside. In Zarr v2 they are objects of numcodecs, and the serializer is None.
     """
     document = metadata.document
     if metadata.zarr_format == 2:
         compressor = document.get("compressor")
-        return tuple(document.get("filters") or ()), None, () if compressor is None else (compressor,)
+        compressors = () if compressor is None else (_of_numcodecs(compressor),)
+        return tuple(map(_of_numcodecs, document.get("filters") or ())), None, compressors
+    from gpuzarr.codecs import objects
+
     parsed, members = metadata.codecs, document["codecs"]
-    if layout.levels:
-        parsed, members = layout.levels[0].codec.codecs, members[0]["configuration"]["codecs"]
+    if shards := shards_of(metadata.codecs):
+        parsed, members = shards.codecs, members[0]["configuration"]["codecs"]
     at = [codec.kind for codec in parsed].index("array->bytes")
-    named = [{"name": member} if isinstance(member, str) else member for member in members]
-    return tuple(named[:at]), named[at], tuple(named[at + 1 :])
+    named = tuple(map(objects.of_document, members))
+    return named[:at], named[at], named[at + 1 :]
+
+
+def _of_numcodecs(member: Json) -> Any:
+    """The codec of a v2 document as an object of numcodecs; the dict itself where numcodecs does not have it."""
+    from numcodecs import get_codec
+
+    try:
+        return get_codec(dict(member))
+    except Exception:  # a package that is not installed, or members that only other implementations write
+        return member

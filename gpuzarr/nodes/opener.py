@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError, NotFoundError
@@ -43,6 +45,8 @@ class Opener:
             array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
                 array.layout.check()
+            if self.writable is not None and why_unwritable(array) is not None:
+                array.writable = None
             return array
         opener = self
         if metadata.consolidated is not None:
@@ -113,3 +117,11 @@ class Opener:
         """A document, and where it lies in the words of an error message."""
         document = files.read(self.store, path, name)
         return None if document is None else (document, files.place(self.store, path, name))
+
+
+def why_unwritable(node: Array | Group) -> str | None:
+    """Say why the documents of a node, and the first chunk of an array, cannot be written; None if nothing says so."""
+    names = ["zarr.json"] if node.zarr_format == 3 else [".zattrs", ".zarray" if isinstance(node, Array) else ".zgroup"]
+    if isinstance(node, Array):
+        names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
+    return files.why_unwritable(node.store, node.path, names)
