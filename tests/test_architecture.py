@@ -25,9 +25,9 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["codecs"],
     ["cpu", "gpu"],
     ["devices"],
-    ["dtypes", "formats", "stores"],
+    ["dtypes", "empty_chunk", "formats", "stores"],
     ["config"],
-    ["batch", "checks", "empty_chunk", "interrupts", "tasks"],
+    ["batch", "checks", "interrupts", "tasks"],
     ["per_process"],
     ["errors"],
 ]

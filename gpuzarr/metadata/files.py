@@ -104,7 +104,10 @@ def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Docum
 
     def edit_member(document: Document) -> None:
         parse = v3.parse_array if kind == "array" else v3.parse_group
-        parse(document, place(store, path, "zarr.json"))
+        right = parse(document, place(store, path, "zarr.json")).document
+        if right is not document:  # it was spelled otherwise
+            document.clear()
+            document.update(right)
         edit(document.setdefault("attributes", {}))
 
     if node.zarr_format == 2:

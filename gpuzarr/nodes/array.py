@@ -22,6 +22,7 @@ from gpuzarr.nodes import reading, selections, writing
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, Stored, array_facts, chunk_counts, chunk_shape, codecs, shard_shape, stored_facts
+from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 DEFAULT = Options()
 
 
+@without_arithmetic
+@comparable
 class Array:
     """A Zarr array. `a[...]` reads values and `a[...] = values` writes them.
 
@@ -129,8 +132,11 @@ class Array:
 
     @property
     def fill_value(self) -> Any:
-        """The value of elements that were never written."""
-        return self.metadata.fill_value
+        """The value of elements that were never written.
+
+        None where the document of Zarr v2 says `null`: no value is defined, and the default of the dtype is read.
+        """
+        return self.metadata.fill_value if self.metadata.is_filled else None
 
     @property
     def order(self) -> str:

@@ -14,11 +14,13 @@ from gpuzarr.nodes import listing, making
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
+from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
 
 Open = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
 
+@comparable
 class Group:
     """A Zarr group: a mapping from names to arrays and groups.
 
