@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
@@ -20,6 +20,7 @@ from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import read_only
+from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
@@ -118,7 +119,8 @@ class MappingStore:
 
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
-        return sorted({key[len(start) :].partition("/")[0] for key in self._below(start)} - {""})
+        found = {key[len(start) :].partition("/")[0] for key in self._below(start)} - {""}
+        return sorted(name for name in found if not hidden(name))
 
     def listing(self, prefix: str) -> Callable[[str], list[str]]:
         found: dict[str, set[str]] = {}
@@ -129,11 +131,12 @@ class MappingStore:
                 if len(folder) <= len(prefix):
                     break
                 folder, _, name = folder.rpartition("/")
-        return lambda path: sorted(found.get(path, set()) - {""})
+        return lambda path: sorted(name for name in found.get(path, set()) - {""} if not hidden(name))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for key in self._below(f"{prefix}/" if prefix else ""):
-            yield key, len(self.value(key) or b"")
+        for key in self._below(start := f"{prefix}/" if prefix else ""):
+            if not is_hidden(key[len(start) :]):
+                yield key, len(self.value(key) or b"")
 
     def _below(self, start: str) -> list[str]:
         """The keys that begin so."""
@@ -157,8 +160,21 @@ class MappingStore:
                 mapping.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
-        start = f"{prefix}/" if prefix else ""
-        self.delete([*self._below(start), *([prefix] if prefix in self.mapping else [])])
+        self.delete(self._at(prefix))
+
+    def _at(self, prefix: str) -> list[str]:
+        """The keys at a prefix and below it."""
+        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix in self.mapping else [])]
+
+    def holds(self, prefix: str) -> bool:
+        return any(prefix or not is_hidden(key) for key in self._at(prefix))
+
+    def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
+        """See `Moves`. No value is lost where the mapping takes no more: it is deleted when its copy is there."""
+        for key in order(key for key in self._at(source) if source or not is_hidden(key)):
+            with self._writing(key) as mapping:
+                mapping[rebased(key, source, target)] = mapping[key]
+                del mapping[key]
 
     def locked(self, keys: Sequence[str]) -> Locked:
         return Locked(_LOCKS.value.of(self.mapping, keys))
