@@ -75,6 +75,13 @@ class ArgumentError(GpuZarrError, ValueError, TypeError):
     """An argument of a call is wrong: of another type, or a value that means nothing; the message names it."""
 
 
+class ConfigError(GpuZarrError, KeyError, ValueError):
+    """There is no setting of that name, or it cannot have the value."""
+
+    def __str__(self) -> str:  # KeyError would show the repr
+        return str(self.args[0]) if self.args else ""
+
+
 class ValueKindError(GpuZarrError, ValueError):
     """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 

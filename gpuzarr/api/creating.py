@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from gpuzarr import config
 from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import sides
@@ -15,6 +16,7 @@ from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
 
 Format = Literal[2, 3] | None
+KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
 
 
 def full(shape: Shape, fill_value: Any, **options: Any) -> Array:
@@ -162,10 +164,11 @@ def from_array(
     write_data
         False: make the array, but do not copy the values.
     zarr_format
-        2 or 3; default: that of `data`, else 3.
+        2 or 3; default: that of `data`, else of `gpuzarr.config`.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
-        value, names of dimensions, and codecs (unless `data` is an array in the other version of Zarr).
+        value, names of dimensions, attributes; and codecs and keys of chunks, unless `data` is an array in the other
+        version of Zarr.
 
     Returns
     -------
@@ -188,8 +191,9 @@ def from_array(
     own("from_array", options, path="the path of the array is `name`", shape="it is that of `data`")
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
+    given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = checked_format(zarr_format) or found or 3
+    version: Any = config.new_format(checked_format(zarr_format) or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
     for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:
@@ -199,15 +203,23 @@ def from_array(
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
     """The properties of an array that are kept, as parameters of `create_array`; but its codecs."""
-    kept: dict[str, Any] = {"dtype": stored_dtype(data) if isinstance(data, Array) else data.dtype}
+    kept: dict[str, Any] = {"dtype": stored_dtype(data)}
     if "chunks" not in given and (chunks := chunks_of(data)) is not None:
         kept |= {"chunks": chunks, "shards": shards_of(data) if zarr_format == 3 else None}
-    if (fill_value := getattr(data, "fill_value", None)) is not None:
-        kept["fill_value"] = fill_value
-    names = getattr(getattr(data, "metadata", None), "dimension_names", None)
+    if hasattr(data, "fill_value"):
+        kept["fill_value"] = data.fill_value  # None for that of v2 that is not defined
+    metadata = getattr(data, "metadata", None)
+    if hasattr(metadata, "zarr_format"):
+        kept["attributes"] = dict(data.attrs)
+    names = getattr(metadata, "dimension_names", None)
     return kept if names is None or zarr_format == 2 else kept | {"dimension_names": names}
 
 
 def _codecs(data: Any) -> dict[str, Any]:
-    kept = {"filters": data.filters, "compressors": data.compressors}
-    return kept | ({"serializer": data.serializer} if data.metadata.zarr_format == 3 else {"order": data.order})
+    """The codecs of an array, and its keys of chunks, as parameters of `create_array`."""
+    kept: dict[str, Any] = {"filters": data.filters, "compressors": data.compressors}
+    document = data.metadata.document if isinstance(data, Array) else data.metadata.to_dict()
+    if data.metadata.zarr_format == 2:
+        separator = document.get("dimension_separator") or "."
+        return kept | {"order": data.order, "chunk_key_encoding": {"name": "v2", "separator": separator}}
+    return kept | {"serializer": data.serializer, "chunk_key_encoding": document["chunk_key_encoding"]}

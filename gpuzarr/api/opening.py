@@ -6,16 +6,17 @@ import warnings
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
+from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ZarrDeprecationWarning
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning
 from gpuzarr.metadata import files
 from gpuzarr.nodes import keywords
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
-from gpuzarr.nodes.opener import Opener
+from gpuzarr.nodes.opener import Opener, why_unwritable
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.resolve import store as store_of
 
@@ -90,6 +91,8 @@ def open(  # as zarr.open
         There is no array or group at this path.
     ExistsError
         There is one, and the mode is "w-".
+    ReadOnlyError
+        The mode is not "r", and the store, the folder or a document says that it is read-only.
     MetadataError
         The metadata is wrong, or asks for something that is not supported (UnsupportedError).
     StoreError
@@ -120,11 +123,16 @@ def open(  # as zarr.open
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
+    if writable:
+        files.check_writable(found, path)
     if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if way in ("w", "w-") or (way == "a" and not opener.exists(path)):
         _make(opener, path, way == "w", new)
-    return opener(path)
+    node = opener(path)
+    if writable and (reason := why_unwritable(node)) is not None:
+        raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
+    return node
 
 
 def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: Any, config: Any) -> tuple[Any, ...]:
@@ -167,7 +175,7 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     from gpuzarr.creation import new_group
     from gpuzarr.nodes.create import create_array
 
-    zarr_format: Any = opener.zarr_format or 3
+    zarr_format: Any = settings.new_format(opener.zarr_format)
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Literal
 
+from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import delete, new_group
 from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
 from gpuzarr.metadata import files
@@ -44,7 +44,7 @@ def create_group(
     store, path
         As for `open`; `path` is by default the root.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     overwrite
         True: delete whatever exists there first, with all below it.
     attributes
@@ -75,7 +75,7 @@ def create_group(
     """
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
-    new_group(store, path, checked_format(zarr_format) or 3, attributes, flag(overwrite, "overwrite"))
+    new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
@@ -98,7 +98,7 @@ def save_array(
     arr
         An array of NumPy or CuPy, anything with DLPack, or a list.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     mode, overwrite
         As for `create`; but the default is to delete.
     **options
@@ -115,10 +115,7 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    options |= {
-        "zarr_format": checked_format(zarr_format) or 3,
-        "overwrite": flag(overwrite, "overwrite") and mode != "w-",
-    }
+    options |= {"zarr_format": zarr_format, "overwrite": flag(overwrite, "overwrite") and mode != "w-"}
     array(arr, store={} if store is None else store, path=path, mode=mode, **options)
 
 
@@ -141,7 +138,7 @@ def save(
     *args
         Arrays. One alone is stored at the path itself; several are members of a group there, named "arr_0", "arr_1"...
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     storage_options
         Options of a remote store; not supported yet.
     **kwargs

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import mapping, shown
+from gpuzarr import config
+from gpuzarr.checks import mapping, shown, utf8
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
 from gpuzarr.errors import MetadataError
@@ -90,7 +91,7 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     given = _parts(wanted, found) if wanted.codecs is None else codecs.listed(wanted.codecs)
     dtype = "" if found.variable or found.dtype.isbuiltin != 1 else str(found.dtype)
     made = [codecs.v3(codec, element, dtype) for codec in given]
-    ordered = found.variable or _has_order(found.dtype)
+    ordered = found.variable or found.has_order
     return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in made]
 
 
@@ -109,19 +110,15 @@ def _serializer(found: DataType) -> Json:
         return {"name": "vlen-utf8" if found.family == "string" else "vlen-bytes"}
     if found.family == "optional":
         raise MetadataError("an array of optionals needs a serializer: codec 'optional' with its configuration")
-    return LITTLE if _has_order(found.dtype) else {"name": "bytes"}
-
-
-def _has_order(dtype: np.dtype[Any]) -> bool:
-    if dtype.names is not None:
-        return any(_has_order(dtype[name].base) for name in dtype.names)
-    return dtype.itemsize > 1 and (dtype.kind not in "SV" or dtype.isbuiltin == 2)
+    return LITTLE if found.has_order else {"name": "bytes"}
 
 
 def _fill_value(given: Any, found: DataType) -> Any:
     """The fill value as a NumPy scalar, a text, bytes or an object; the default of the data type if none is given."""
     if given is DEFAULT or given is None:
         return found.default_fill()
+    if found.family == "string" and isinstance(given, str):
+        utf8(given, "fill_value")
     if found.family in ("string", "bytes", "object", "optional"):
         return given
     try:
@@ -182,9 +179,9 @@ def _v2(wanted: Wanted) -> Json:
         "dtype": types.v2_descr(found, dtype),
         "compressor": codecs.v2(compressors[0]) if compressors else None,
         "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
-        "order": wanted.order or "C",
+        "order": wanted.order or config.get("array.order"),
         "filters": _v2_filters(wanted, found),
-        "dimension_separator": encoding.get("separator"),
+        "dimension_separator": encoding.get("separator", "."),
     }
 
 

@@ -13,6 +13,7 @@ from math import prod
 from operator import index
 from typing import Any
 
+from gpuzarr import config
 from gpuzarr.checks import NDIM_MAX, shown
 from gpuzarr.errors import MetadataError
 from gpuzarr.metadata.chunk_grids import EDGES_MAX
@@ -124,7 +125,8 @@ def shard_shape(shards: Any, chunks: Grid, shape: tuple[int, ...], itemsize: int
                 raise MetadataError(f"shards {shown(shards)} do not hold whole chunks of shape {shown(chunks)}")
         return given
     counts = tuple(max(1, -(-length // n)) for length, n in zip(shape, inside, strict=True))
-    kept = _halved(counts, MAX_SHARD_BYTES // max(1, prod(inside) * itemsize))
+    most = config.get("array.target_shard_size_bytes") or MAX_SHARD_BYTES
+    kept = _halved(counts, most // max(1, prod(inside) * itemsize))
     return tuple(n * c for n, c in zip(kept, inside, strict=True))
 
 

@@ -104,6 +104,11 @@ class ArrayMetadata:
         return {**self.document, "attributes": dict(self.attributes)}
 
     @property
+    def is_filled(self) -> bool:
+        """False if no fill value is defined: `null` of Zarr v2. Then `fill_value` is the default of the dtype."""
+        return self.zarr_format == 3 or self.document.get("fill_value") is not None
+
+    @property
     def regular(self) -> bool:
         """True if all chunks have the same shape."""
         return all(isinstance(axis, RegularAxis) for axis in self.axes)
@@ -218,15 +223,18 @@ def node_path(path: str, where: str) -> str:
 
 
 def load_json(data: bytes, where: str) -> dict[str, Any]:
-    """Parse a metadata document. The bare words NaN and Infinity, which zarr-python writes, are accepted."""
+    """Parse a metadata document, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    The bare words NaN and Infinity, which zarr-python writes, are accepted, and halves of surrogate pairs are kept.
+    """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise MetadataError(f"{where}: {len(data)} bytes, and a document has at most {MAX_DOCUMENT_BYTES}")
     try:
-        document = json.loads(bytes(data).decode("utf-8-sig"))
+        document = json.loads(bytes(data))
     except MemoryError as error:
         raise NoMemoryError(f"{where}: no memory to parse {len(data)} bytes") from error
     except RecursionError as error:
         raise MetadataError(f"{where}: nested too deeply") from error
-    except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
-        raise MetadataError(f"{where}: not JSON in UTF-8: {error}") from error
+    except ValueError as error:  # bad JSON, a bad encoding, an integer of thousands of digits
+        raise MetadataError(f"{where}: not JSON: {error}") from error
     return mapping(document, f"{where}: the document")

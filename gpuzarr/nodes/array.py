@@ -24,6 +24,7 @@ from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.config import ArrayConfig, changed, config_of
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, Stored, array_facts, codecs, only_compressor
+from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 DEFAULT = Options()
 
 
+@without_arithmetic
+@comparable
 class Array:
     """A Zarr array. `a[...]` reads values and `a[...] = values` writes them.
 
@@ -153,8 +156,11 @@ class Array:
 
     @property
     def fill_value(self) -> Any:
-        """The value of elements that were never written."""
-        return self.metadata.fill_value
+        """The value of elements that were never written.
+
+        None where the document of Zarr v2 says `null`: no value is defined, and the default of the dtype is read.
+        """
+        return self.metadata.fill_value if self.metadata.is_filled else None
 
     @property
     def order(self) -> str:
@@ -364,7 +370,7 @@ class Array:
     def check_writable(self) -> None:
         """ReadOnlyError if the array was opened for reading only."""
         if self.writable is None:
-            raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
+            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
 
     def renew(self, metadata: ArrayMetadata) -> None:
         """Use other metadata, as after a change of shape."""

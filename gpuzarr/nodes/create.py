@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT, Wanted, delete, metadata, new_array, sides
@@ -47,7 +48,7 @@ def create_array(
     serializer: Any = "auto",
     fill_value: Any = DEFAULT,
     order: Literal["C", "F"] | None = None,
-    zarr_format: Literal[2, 3] | None = 3,
+    zarr_format: Literal[2, 3] | None = None,
     attributes: dict[str, Any] | None = None,
     chunk_key_encoding: Any = None,
     dimension_names: Iterable[str | None] | None = None,
@@ -93,7 +94,7 @@ def create_array(
     order
         The order of elements in a chunk of Zarr v2, "C" or "F". In Zarr v3 the filter `transpose` does this.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     attributes
         The attributes of the array.
     chunk_key_encoding
@@ -159,11 +160,12 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
+    version = settings.new_format(zarr_format)
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
     one_of(order, "order", None, "C", "F")
-    if order == "F" and zarr_format != 2:
+    if order == "F" and version != 2:
         warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
     names = _names(dimension_names)
     wanted = Wanted(
@@ -171,7 +173,7 @@ def create_array(
         *(order, attributes, chunk_key_encoding, names, codecs),
     )
     place, path = store_of(store, storage_options), files.clean("" if name is None else name)
-    made = metadata(wanted, checked_format(zarr_format) or 3)
+    made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(place, path, made, device, Writable.of(config))
     with at("codecs of the new array"):

@@ -15,6 +15,7 @@ from gpuzarr.nodes import listing, making, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
+from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.stores.store_path import StorePath
@@ -22,6 +23,7 @@ from gpuzarr.stores.store_path import StorePath
 Opens = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
 
+@comparable
 class Group:
     """A Zarr group: a mapping from names to arrays and groups.
 
@@ -265,7 +267,7 @@ class Group:
     def check_writable(self) -> None:
         """ReadOnlyError if the group was opened for reading only."""
         if self.read_only:
-            raise ReadOnlyError(f"{self!r} was opened for reading; open it with mode 'r+' or 'a'")
+            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
 
     def below(self, path: str) -> str:
         """The path in the store of what has this path below the group."""

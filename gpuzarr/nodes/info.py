@@ -73,7 +73,7 @@ def array_facts(metadata: ArrayMetadata, access: Json) -> Json:
         "Type": "Array",
         "Zarr format": metadata.zarr_format,
         "Data type": metadata.data_type.name,
-        "Fill value": metadata.fill_value,
+        "Fill value": metadata.fill_value if metadata.is_filled else None,
         "Shape": metadata.shape,
         "Shard shape": shard_shape(metadata),
         "Chunk shape": chunk_shape(metadata),

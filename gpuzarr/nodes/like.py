@@ -41,9 +41,7 @@ def chunks_of(a: Any) -> Any:
 
 def _of_zarr(a: Any, version: int, zarr_format: int, given: dict[str, Any]) -> dict[str, Any]:
     """Properties that only arrays of Zarr have."""
-    found = {"fill_value": a.fill_value}
-    if isinstance(a, Array):
-        found["dtype"] = stored_dtype(a)
+    found = {"fill_value": a.fill_value, "dtype": stored_dtype(a)}
     if zarr_format == 3:
         found["shards"] = shards_of(a)
     if version == zarr_format and not given.keys() & set(CHAIN):
@@ -60,8 +58,13 @@ def shards_of(a: Any) -> Any:
         return a.write_chunk_sizes
 
 
-def stored_dtype(a: Array) -> Any:
-    """The data type of an array as its document has it, which may say more than NumPy's dtype."""
-    document = a.metadata.document
-    dtype = document.get("data_type", document.get("dtype"))
-    return a.dtype if not dtype or dtype == "|O" or isinstance(dtype, list) else dtype
+def stored_dtype(data: Any) -> Any:
+    """The dtype of an array, as it says most: of Zarr, if it has one, with byte order and length."""
+    metadata = getattr(data, "metadata", None)
+    if not isinstance(data, Array):
+        of_zarr = getattr(metadata, "data_type", getattr(metadata, "dtype", None))
+        return of_zarr if hasattr(of_zarr, "to_native_dtype") else data.dtype
+    dtype, known = data.metadata.document.get("data_type", data.metadata.document.get("dtype")), data.metadata.data_type
+    if dtype == "|O" and known.name != "object":  # a filter says what the objects are
+        return known.name
+    return data.dtype if dtype == "|O" or isinstance(dtype, list) else dtype

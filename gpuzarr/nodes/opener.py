@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
@@ -45,6 +47,8 @@ class Opener:
             array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
                 array.layout.check()
+            if self.writable is not None and why_unwritable(array) is not None:
+                array.writable = None
             return array
         opener = self
         if metadata.consolidated is not None:
@@ -122,3 +126,11 @@ def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Ar
     from gpuzarr.write.target import Writable
 
     return Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))("")
+
+
+def why_unwritable(node: Array | Group) -> str | None:
+    """Say why the documents of a node, and the first chunk of an array, cannot be written; None if nothing says so."""
+    names = ["zarr.json"] if node.zarr_format == 3 else [".zattrs", ".zarray" if isinstance(node, Array) else ".zgroup"]
+    if isinstance(node, Array):
+        names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
+    return files.why_unwritable(node.store, node.path, names)

@@ -23,7 +23,8 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     """
     if storage_options is not None and not (isinstance(storage_options, dict) and not storage_options):
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
-    thing = _of_zarr(thing)
+    if _is_of_zarr(thing):
+        return _of_zarr(thing)
     if isinstance(thing, Mapping):
         return MappingStore(thing)
     if all(hasattr(thing, name) for name in ("get", "open", "names")):
@@ -43,15 +44,22 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     return LocalStore(path)
 
 
-def _of_zarr(thing: Any) -> Any:
-    """Folder of a local store of zarr-python. Anything else is returned unchanged."""
-    if not type(thing).__module__.startswith("zarr."):
-        return thing
+def _is_of_zarr(thing: Any) -> bool:
+    """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
+    return any(kind.__module__.startswith("zarr.") for kind in type(thing).__mro__)
+
+
+def _of_zarr(thing: Any) -> LocalStore:
+    """The folder of a local store of zarr-python; read-only if that store is, or one that is wrapped around it."""
     place = getattr(thing, "store_path", thing)  # arrays and groups have one
     folder, path = getattr(place, "store", place), getattr(place, "path", "")
+    layers = [thing, place, folder]
+    while not hasattr(folder, "root") and hasattr(folder, "_store"):
+        layers.append(folder := folder._store)
     if not hasattr(folder, "root"):
         raise StoreKindError(f"a {type(folder).__name__} of zarr-python is no store here; a store is {ACCEPTED}")
-    return os.path.join(str(folder.root), path)
+    read_only = any(getattr(layer, "read_only", False) for layer in layers)
+    return LocalStore(os.path.join(str(folder.root), path), read_only=read_only)
 
 
 def _from_url(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr import config as settings
 from gpuzarr.checks import flag, options, shown
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ArgumentError
@@ -42,6 +43,7 @@ class Writable:
             raise ArgumentError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
         if unknown := sorted(given.keys() - {"write_empty_chunks", "safe"}):
             raise ArgumentError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
+        given = {"write_empty_chunks": settings.get("array.write_empty_chunks")} | given
         return cls(**{name: flag(value, f"config: {name}") for name, value in given.items()})
 
 
