@@ -9,12 +9,12 @@ from gpuzarr import config
 from gpuzarr.api.opening import MODES, Mode
 from gpuzarr.checks import flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import sides
+from gpuzarr.creation import contains, sides
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import ArgumentError, ExistsError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Given, create_array, with_dtype
+from gpuzarr.nodes.create import Copied, Given, Members, create_array, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
 from gpuzarr.nodes.opener import Opener
@@ -52,7 +52,7 @@ def create(
     dtype, filters, chunks
         As for `create_array`; None means "float64" and "auto", and so does `chunks=True`.
     overwrite
-        True: delete whatever exists there first.
+        True: replace whatever exists there.
     mode
         "w" is another word for `overwrite`. "w-" is an error if any node exists; "a" and "r+" (default) keep one that
         is the same.
@@ -276,10 +276,22 @@ def from_array(
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
     version: Any = checked_format(zarr_format) or found or config.get("default_zarr_format")
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
-    made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
-    for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:
-        made[region] = data[region]
-    return made
+    dtype = (kept | given).pop("dtype")
+    options = {key: value for key, value in (kept | given).items() if key != "dtype"}
+    if not flag(write_data, "write_data") and options.get("overwrite"):
+        _check_apart(store, files.clean("" if name is None else name), data)
+    options |= {"data": Copied(data, data.shape, dtype), "write_data": write_data}
+    return create_array(store, name=name, zarr_format=version, **options)
+
+
+def _check_apart(store: Any, path: str, data: Any) -> None:
+    """ArgumentError if an array lies where another one shall be made without its values."""
+    of_zarr = type(data).__module__.startswith("zarr.")
+    if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
+        return
+    source = (store_of(data), "") if of_zarr else (data.store, data.path)
+    if contains((store_of(store), path), source):
+        raise ArgumentError(f"{data!r} would be lost: write_data=False copies no values; make the array elsewhere")
 
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:

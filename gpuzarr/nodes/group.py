@@ -183,7 +183,7 @@ class Group:
     require_group, require_array = making.require_group, making.require_array
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Make an array of these values; whatever exists there is deleted first."""
+        """Make an array of these values in the place of whatever exists there."""
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:
