@@ -252,7 +252,7 @@ class Group:
     require_array, require_dataset = requiring.require_array, requiring.require_dataset
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Make an array of these values; whatever exists there is deleted first."""
+        """Make an array of these values in the place of whatever exists there."""
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:
