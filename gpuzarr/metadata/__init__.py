@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -99,6 +99,10 @@ class ArrayMetadata:
     order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document, with the attributes."""
+        return {**self.document, "attributes": dict(self.attributes)}
+
     @property
     def is_filled(self) -> bool:
         """False if no fill value is defined: `null` of Zarr v2. Then `fill_value` is the default of the dtype."""
@@ -128,6 +132,15 @@ class GroupMetadata:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document, with the attributes."""
+        return {**self.document, "attributes": dict(self.attributes)}
+
+    @property
+    def consolidated_metadata(self) -> Nodes | None:
+        """`consolidated`, by the name of zarr-python."""
+        return self.consolidated
 
 
 Node = ArrayMetadata | GroupMetadata
@@ -181,6 +194,20 @@ class Nodes(Mapping[str, Node]):
         view = Nodes({})
         view._all, view._root = self._all, f"{self._root}{path}/" if path else self._root
         return view
+
+    @property
+    def metadata(self) -> dict[str, Node]:
+        """The nodes directly below the root of this view; groups among them have those below them."""
+        found = {name: self[name] for name in self.names()}
+        return {
+            name: replace(node, consolidated=self.below(name)) if isinstance(node, GroupMetadata) else node
+            for name, node in found.items()
+        }
+
+    @property
+    def flattened_metadata(self) -> dict[str, Node]:
+        """All nodes by their paths."""
+        return dict(self)
 
     def names(self) -> list[str]:
         """The names of the nodes directly below the root of this view, sorted."""

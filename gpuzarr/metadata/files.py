@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
+from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError, ReadOnlyError
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Node, load_json, v3
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, why_read_only
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 MAX_INDENTED_LEVELS = 32
@@ -41,6 +41,23 @@ def lock(path: str) -> str:
     return path or "zarr.json"
 
 
+def why_unwritable(store: Store, path: str, names: Sequence[str] = FILES) -> str | None:
+    """Say why objects of these names of the node at `path` cannot be written; None if nothing says so."""
+    return why_read_only(store, [key(path, name) for name in names])
+
+
+def check_writable(store: Store, path: str, names: Sequence[str] = FILES) -> None:
+    """ReadOnlyError, saying why, if a node at this path cannot be made, changed or deleted."""
+    if (reason := why_unwritable(store, path, names)) is not None:
+        advice = "open it with mode 'r', or give a store that can be written"
+        raise ReadOnlyError(f"{path or '/'!r} of {store!r} cannot be written: {reason}; {advice}")
+
+
+def how_to_write(store: Store, path: str) -> str:
+    """Advice for who would write to a node that was opened for reading."""
+    return why_unwritable(store, path) or "open it with mode 'r+' or 'a'"
+
+
 def read(store: Store, path: str, name: str) -> Document | None:
     """Read a document; None if there is none. MetadataError if it is not a JSON object."""
     data = store.get(key(path, name))
@@ -58,7 +75,11 @@ def write(store: Store, path: str, name: str, document: Document) -> None:
 
 
 def change(store: Store, path: str, name: str, edit: Callable[[Document], None]) -> Document:
-    """Edit a document under its lock, and return it. NotFoundError if it is missing, unless it holds attributes."""
+    """Edit a document under its lock, and return it. NotFoundError if it is missing, unless it holds attributes.
+
+    ReadOnlyError if it cannot be written.
+    """
+    check_writable(store, path, [name])
 
     def changed(_: object) -> Document:
         document = read(store, path, name)

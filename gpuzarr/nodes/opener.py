@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, files
 from gpuzarr.metadata import v3 as metadata_v3
@@ -15,6 +18,7 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable
@@ -43,6 +47,8 @@ class Opener:
             array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
                 array.layout.check()
+            if self.writable is not None and why_unwritable(array) is not None:
+                array.writable = None
             return array
         opener = self
         if metadata.consolidated is not None:
@@ -113,3 +119,18 @@ class Opener:
         """A document, and where it lies in the words of an error message."""
         document = files.read(self.store, path, name)
         return None if document is None else (document, files.place(self.store, path, name))
+
+
+def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+    """Open the node at the root of a store for reading and writing."""
+    from gpuzarr.write.target import Writable
+
+    return Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))("")
+
+
+def why_unwritable(node: Array | Group) -> str | None:
+    """Say why the documents of a node, and the first chunk of an array, cannot be written; None if nothing says so."""
+    names = ["zarr.json"] if node.zarr_format == 3 else [".zattrs", ".zarray" if isinstance(node, Array) else ".zgroup"]
+    if isinstance(node, Array):
+        names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
+    return files.why_unwritable(node.store, node.path, names)

@@ -6,9 +6,10 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from errno import EXDEV
 from functools import partial
 from itertools import groupby
 from stat import S_ISREG
@@ -16,9 +17,10 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
-from gpuzarr.errors import LinkedError, NoMemoryError, StoreError, StoreKindError, as_store_error
+from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.stores.local import folders, gds, locks
+from gpuzarr.stores.hidden import hidden, is_hidden
+from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.local.objects import LocalObjects
@@ -46,6 +48,8 @@ class LocalStore:
     fsync
         True: bytes are on the disk, not only in the memory of the operating system, before a file takes its place; so
         a power cut loses nothing that was written. Default: False.
+    read_only
+        True: nothing is written, and nodes are opened with mode "r" only. Default: False.
 
     Examples
     --------
@@ -58,6 +62,7 @@ class LocalStore:
     coalesce_gap: int = 16 << 10
     coalesce_size: int = 16 << 20
     fsync: bool = False
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         root = os.fspath(self.root) if isinstance(self.root, os.PathLike) else self.root
@@ -81,10 +86,15 @@ class LocalStore:
     def why_not_to_device(self) -> str | None:
         return gds.why_not(self.root)
 
+    def why_read_only(self, keys: Sequence[str]) -> str | None:
+        if self.read_only:
+            return "it was given with read_only=True"
+        return permissions.why_not_writable([self.path(key) for key in keys])
+
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
         try:
-            return sorted(name for name in patiently(partial(os.listdir, path)) if not files.hidden(name))
+            return sorted(name for name in patiently(partial(os.listdir, path)) if not hidden(name))
         except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
@@ -98,7 +108,7 @@ class LocalStore:
                 key = f"{folder}/{name}" if folder else name
                 if is_folder:
                     waiting.append(key)
-                elif not files.hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
+                elif not hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
                     yield key, size
 
     def _listed(self, prefix: str) -> list[tuple[str, bool]]:
@@ -107,7 +117,9 @@ class LocalStore:
         def listed() -> list[tuple[str, bool]]:
             with os.scandir(self.path(prefix)) as entries:
                 found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries]
-            return [(name, is_folder) for name, is_folder, is_link in found if not (is_folder and is_link)]
+            return [
+                (name, is_folder) for name, is_folder, is_link in found if not (is_folder and (is_link or hidden(name)))
+            ]
 
         try:
             return patiently(listed)
@@ -172,7 +184,34 @@ class LocalStore:
         with self._writing(prefix), suppress(*MISSING_ERRORS):
             if prefix:
                 self._own(prefix)
-            folders.remove_tree(self.root, _parts(prefix))
+            folders.remove_tree(self.root, _parts(prefix), keeps_locks=not is_hidden(prefix))
+
+    def holds(self, prefix: str) -> bool:
+        return self._is_there(prefix) if prefix else bool(self.names(""))
+
+    def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
+        """See `Moves`. Folders are renamed; the root stays, and what is in it is renamed name by name."""
+        with self._writing(target or source):
+            if source and target:
+                self._move(source, target)
+                return
+            for name in order(self.names(source)):
+                self._move(f"{source}/{name}" if source else name, f"{target}/{name}" if target else name)
+
+    def _move(self, source: str, target: str) -> None:
+        """Rename a file, or a folder; or what is in it, as in layers of containers folders cannot be renamed."""
+        try:
+            folders.move(self.root, _parts(source), _parts(target))
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+            for name in os.listdir(self.path(source)):
+                self._move(f"{source}/{name}", f"{target}/{name}")
+            folders.remove_tree(self.root, _parts(source), keeps_locks=False)
+
+    def recover(self, path: str) -> None:
+        with self._writing(path):
+            files.prepare(self._own(path).rpartition("/")[0] if path else self.root, makes=False)
 
     def locked(self, keys: Sequence[str]) -> locks.Locked:
         paths = []
@@ -183,7 +222,12 @@ class LocalStore:
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[None]:
-        """Context in which errors of the operating system become StoreError, naming the key."""
+        """Context in which errors of the operating system become StoreError, naming the key.
+
+        ReadOnlyError if the store was given as read-only.
+        """
+        if self.read_only:
+            raise ReadOnlyError(f"cannot write {key!r} of {self!r}: it was given with read_only=True")
         try:
             yield
         except StoreError:
