@@ -189,7 +189,7 @@ def _values(data: Any, array: Array) -> Any:
     """Data as an array of the device: what cannot be written is found before anything is deleted or made."""
     values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
-        return as_value(values, array.dtype, array.shape, array.device)
+        return as_value(values, array.dtype, array.shape, array.device, array.metadata.data_type)
 
 
 def _fill(array: Array, values: Any, is_new: bool) -> None:
