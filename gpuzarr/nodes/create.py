@@ -215,7 +215,7 @@ def _values(data: Any, array: Array) -> Any:
         return data
     values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
-        return as_value(values, array.dtype, array.shape, array.device)
+        return as_value(values, array.dtype, array.shape, array.device, array.metadata.data_type)
 
 
 def _fill(array: Array, values: Any, path: str) -> None:
