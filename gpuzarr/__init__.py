@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpuzarr.api.creating import array, create, empty, from_array, full, ones, zeros
+    from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
     from gpuzarr.api.debug_info import print_debug_info
     from gpuzarr.api.groups import create_hierarchy, group, tree
     from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
+    from gpuzarr.nodes.new_arrays import create
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
-    "api.creating": ("array", "create", "empty", "from_array", "full", "ones", "zeros"),
+    "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
     "api.groups": ("create_hierarchy", "group", "tree"),
     "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
     "api.debug_info": ("print_debug_info",),
@@ -64,6 +65,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     ),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
+    "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
     "stores.local.store": ("LocalStore",),
 }

@@ -59,6 +59,10 @@ class ExistsError(GpuZarrError, FileExistsError, ValueError):
     in_zarr = ("ContainsArrayError", "ContainsGroupError", "ContainsArrayAndGroupError")
 
 
+class OtherNodeError(ExistsError, TypeError):
+    """The node at a path is of another kind, shape or dtype than the one that is required."""
+
+
 class ReadOnlyError(GpuZarrError, PermissionError, ValueError):
     """Writing to an array or a group that was opened for reading only."""
 
