@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
+    from gpuzarr.api.debug_info import print_debug_info
     from gpuzarr.api.groups import create_hierarchy, group, tree
     from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
     from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
@@ -44,6 +45,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
     "api.groups": ("create_hierarchy", "group", "tree"),
     "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
+    "api.debug_info": ("print_debug_info",),
     "api.opening": ("load", "open", "open_array", "open_consolidated", "open_group"),
     "api.saving": ("consolidate_metadata", "create_group", "save", "save_array", "save_group"),
     "api.warm_up": ("warmup",),
@@ -110,6 +112,7 @@ __all__ = [
     "open_consolidated",
     "open_group",
     "open_like",
+    "print_debug_info",
     "release",
     "save",
     "save_array",

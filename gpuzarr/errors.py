@@ -98,6 +98,10 @@ class UnsupportedError(MetadataError):
     in_zarr = (*MetadataError.in_zarr, "UnknownCodecError")
 
 
+class JsonError(MetadataError, TypeError):
+    """A value cannot be written as JSON."""
+
+
 class SelectionError(GpuZarrError, IndexError):
     """A selection does not fit the array, or is of a kind that Zarr arrays do not take."""
 
