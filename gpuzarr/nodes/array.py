@@ -29,7 +29,7 @@ from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_sha
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.store_path import StorePath
+from gpuzarr.stores.path import StorePath
 
 if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport

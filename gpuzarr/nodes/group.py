@@ -17,8 +17,8 @@ from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
 from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.store_path import StorePath
 
 Opens = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
