@@ -7,13 +7,15 @@ from typing import Any, Literal
 from gpuzarr import config
 from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import sides
+from gpuzarr.creation import contains, sides
 from gpuzarr.errors import ArgumentError
+from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Given, create_array, with_dtype
+from gpuzarr.nodes.create import Copied, Given, Members, create_array, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
+from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
 KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
@@ -195,10 +197,22 @@ def from_array(
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
     version: Any = config.new_format(checked_format(zarr_format) or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
-    made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
-    for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:
-        made[region] = data[region]
-    return made
+    dtype = (kept | given).pop("dtype")
+    options = {key: value for key, value in (kept | given).items() if key != "dtype"}
+    if not flag(write_data, "write_data") and options.get("overwrite"):
+        _check_apart(store, files.clean("" if name is None else name), data)
+    options |= {"data": Copied(data, data.shape, dtype), "write_data": write_data}
+    return create_array(store, name=name, zarr_format=version, **options)
+
+
+def _check_apart(store: Any, path: str, data: Any) -> None:
+    """ArgumentError if an array lies where another one shall be made without its values."""
+    of_zarr = type(data).__module__.startswith("zarr.")
+    if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
+        return
+    source = (store_of(data), "") if of_zarr else (data.store, data.path)
+    if contains((store_of(store), path), source):
+        raise ArgumentError(f"{data!r} would be lost: write_data=False copies no values; make the array elsewhere")
 
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:

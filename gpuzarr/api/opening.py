@@ -49,7 +49,7 @@ def open(  # as zarr.open
         The path of the node in the store; "" is the root.
     mode
         "r" (default): read only. "r+": read and write what exists. "a": the same, and make a group where nothing
-        exists. "w": delete what exists, then make a group. "w-": make a group; an error if anything exists.
+        exists. "w": make a group in the place of what exists. "w-": make a group; an error if anything exists.
         With a `shape` or `data`, an array is made instead of a group. A node opened for writing is found by its own
         metadata, not by consolidated metadata, unless `consolidated=True`.
     device
@@ -179,6 +179,8 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")
+        if opener.consolidated:  # before anything is replaced
+            raise ArgumentError("a new group has no consolidated metadata; consolidate_metadata() makes it")
         new_group(opener.store, path, zarr_format, new.get("attributes"), overwrite)
         return
     dtype = {} if "data" in new else {"dtype": "float64"}

@@ -11,7 +11,7 @@ from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import listing, making, requiring
+from gpuzarr.nodes import attributes, listing, making, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
@@ -155,19 +155,10 @@ class Group:
         return Attributes(self.metadata.attributes, None if self.read_only else save)
 
     @attrs.setter
-    def attrs(self, attributes: dict[str, Any]) -> None:
-        self.attrs.put(attributes)
+    def attrs(self, new_attributes: dict[str, Any]) -> None:
+        self.attrs.put(new_attributes)
 
-    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
-        """Add attributes, or change them, and return the group.
-
-        Examples
-        --------
-        >>> gpuzarr.group().update_attributes({"title": "a test"}).attrs["title"]
-        'a test'
-        """
-        self.attrs.update(new_attributes)
-        return self
+    update_attributes = attributes.update_attributes
 
     # members
 
@@ -252,7 +243,7 @@ class Group:
     require_array, require_dataset = requiring.require_array, requiring.require_dataset
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Make an array of these values; whatever exists there is deleted first."""
+        """Make an array of these values in the place of whatever exists there."""
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:

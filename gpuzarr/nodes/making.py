@@ -48,7 +48,7 @@ def create_group(self: Makes, name: str, *, attributes: dict[str, Any] | None = 
     attributes
         The attributes of the new group.
     overwrite
-        True: delete whatever exists there first, with all below it.
+        True: replace whatever exists there, with all below it.
 
     Raises
     ------

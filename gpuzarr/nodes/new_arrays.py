@@ -47,7 +47,7 @@ def create(
     dtype, filters, chunks
         As for `create_array`; None means "float64" and "auto", and so does `chunks=True`.
     overwrite
-        True: delete whatever exists there first.
+        True: replace whatever exists there.
     mode
         "w" is another word for `overwrite`. "w-" is an error if any node exists; "a" and "r+" (default) keep one that
         is the same.
