@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpuzarr.api.copying import copy, copy_all, copy_store
     from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
     from gpuzarr.api.groups import create_hierarchy, group, tree
     from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
+    "api.copying": ("copy", "copy_all", "copy_store"),
     "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
     "api.groups": ("create_hierarchy", "group", "tree"),
     "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
@@ -92,6 +94,9 @@ __all__ = [
     "ValueKindError",
     "array",
     "consolidate_metadata",
+    "copy",
+    "copy_all",
+    "copy_store",
     "create",
     "create_array",
     "create_group",

@@ -11,7 +11,7 @@ from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import attributes, listing, making, requiring
+from gpuzarr.nodes import attributes, copying, listing, making, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
@@ -239,6 +239,7 @@ class Group:
     full, zeros, ones, empty = making.full, making.zeros, making.ones, making.empty
     full_like, zeros_like, ones_like = making.full_like, making.zeros_like, making.ones_like
     empty_like = making.empty_like
+    move, copy = copying.move, copying.copy
     require_group, require_groups = requiring.require_group, requiring.require_groups
     require_array, require_dataset = requiring.require_array, requiring.require_dataset
 
