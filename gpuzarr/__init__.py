@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpuzarr.api.copying import copy, copy_all, copy_store
     from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
     from gpuzarr.api.debug_info import print_debug_info
     from gpuzarr.api.groups import create_hierarchy, group, tree
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
+    "api.copying": ("copy", "copy_all", "copy_store"),
     "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
     "api.groups": ("create_hierarchy", "group", "tree"),
     "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
@@ -94,6 +96,9 @@ __all__ = [
     "ValueKindError",
     "array",
     "consolidate_metadata",
+    "copy",
+    "copy_all",
+    "copy_store",
     "create",
     "create_array",
     "create_group",
