@@ -23,7 +23,7 @@ class Meeting(dict):  # another writer begins when the first has read the chunk
     def read(self, key):
         if self.other and key.endswith('c/0'):
             (thread := threading.Thread(target=self.other)).start(); self.other = None
-            thread.join(0.3); threads.append(thread)
+            thread.join(0.5); threads.append(thread)
     def __getitem__(self, key): self.read(key); return super().__getitem__(key)
     def get(self, key, default=None): self.read(key); return super().get(key, default)
 threads = []; S = Meeting(); z = zarr.create_array(S, shape=(2,), dtype='i4', chunks=(2,)); z[:] = 0
