@@ -63,7 +63,7 @@ class Attributes(MutableMapping[str, Any]):
         new = options(others[0] if others else {}, "attributes") | values
         self._change(lambda stored: stored.update(new))
 
-    def put(self, attributes: dict[str, Any]) -> None:
+    def put(self, d: dict[str, Any]) -> None:
         """Replace all attributes by these.
 
         Examples
@@ -74,7 +74,7 @@ class Attributes(MutableMapping[str, Any]):
         {'model': 'v7'}
         """
 
-        new = options(attributes, "attributes")
+        new = options(d, "attributes")
 
         def replace(stored: dict[str, Any]) -> None:
             stored.clear()
