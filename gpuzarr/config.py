@@ -19,7 +19,7 @@ import threading
 import warnings
 from typing import Any
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import shown, zarr_format
 from gpuzarr.errors import ConfigError, GpuZarrWarning, UnsupportedError
 
 Json = dict[str, Any]
@@ -126,6 +126,11 @@ def pprint(**options: Any) -> None:
     from pprint import pprint as write
 
     write(to_dict(), **options)
+
+
+def new_format(given: Any) -> Any:
+    """The version of Zarr of what is made: the one that is given, or the default if that is None."""
+    return zarr_format(given) or get("default_zarr_format")
 
 
 def enable_gpu() -> None:

@@ -274,7 +274,7 @@ def from_array(
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = checked_format(zarr_format) or found or config.get("default_zarr_format")
+    version: Any = config.new_format(checked_format(zarr_format) or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     dtype = (kept | given).pop("dtype")
     options = {key: value for key, value in (kept | given).items() if key != "dtype"}

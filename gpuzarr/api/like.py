@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from gpuzarr import config
 from gpuzarr.api.creating import create, full
 from gpuzarr.api.opening import open_array
 from gpuzarr.checks import zarr_format as checked_format
@@ -23,7 +24,7 @@ def empty_like(a: Any, *, zarr_format: Format = None, **options: Any) -> Array:
         An array of this library or of zarr-python, or anything with a shape and a dtype. Its shape, dtype and chunks
         are those of the new array; of an array of Zarr also fill value and codecs (if the version of Zarr is the same).
     zarr_format
-        2 or 3; default: that of `a`, else 3.
+        2 or 3; default: that of `a`, else of `gpuzarr.config`.
     **options
         As for `create`; what is given here is not taken from `a`.
 
@@ -108,7 +109,7 @@ def open_like(a: Any, path: str, *, zarr_format: Format = None, mode: Any = None
     >>> a.shape, a.dtype, a.path
     ((2, 3), dtype('int16'), 'b')
     """
-    like = properties(a, checked_format(zarr_format) or 3, options)
+    like = properties(a, config.new_format(zarr_format), options)
     del like["zarr_format"]
     like["store"] = {} if like.get("store") is None else like["store"]
     return open_array(path=path, zarr_format=zarr_format, mode="a" if mode is None else mode, **like)

@@ -175,7 +175,7 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     from gpuzarr.creation import new_group
     from gpuzarr.nodes.create import create_array
 
-    zarr_format: Any = opener.zarr_format or settings.get("default_zarr_format")
+    zarr_format: Any = settings.new_format(opener.zarr_format)
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")

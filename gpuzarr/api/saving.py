@@ -9,7 +9,6 @@ from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
@@ -77,9 +76,8 @@ def create_group(
     """
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
-    version = checked_format(zarr_format) or config.get("default_zarr_format")
     device = device_of(device)
-    new_group(store, path, version, attributes, flag(overwrite, "overwrite"))
+    new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
@@ -119,7 +117,7 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    options |= {"zarr_format": zarr_format, "overwrite": overwrite and mode in (None, "a", "w")}
+    options |= {"zarr_format": zarr_format, "overwrite": flag(overwrite, "overwrite") and mode != "w-"}
     array(arr, store={} if store is None else store, path=path, mode=mode, **options)
 
 
@@ -190,7 +188,7 @@ def save_group(
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
     store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
-    version = checked_format(zarr_format) or config.get("default_zarr_format")
+    version = config.new_format(zarr_format)
     arrays = {
         files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
     }

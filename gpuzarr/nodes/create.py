@@ -179,7 +179,7 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
-    version = checked_format(zarr_format) or settings.get("default_zarr_format")
+    version = settings.new_format(zarr_format)
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from gpuzarr.checks import flag, options, shown
-from gpuzarr.creation.codecs import listed
 from gpuzarr.errors import ArgumentError, GpuZarrWarning, ZarrRuntimeWarning
 
 PARAMETERS = (  # of `create_array`
@@ -50,6 +48,8 @@ def known(function: str, given: Iterable[str], names: Iterable[str]) -> None:
     """Refuse keywords that a function does not take: an ArgumentError names the nearest that it takes."""
     names = set(names)
     if unknown := sorted(set(given) - names):
+        from difflib import get_close_matches  # slow to import
+
         name = unknown[0]
         near = [_SYNONYMS[name]] if _SYNONYMS.get(name) in names else get_close_matches(name, sorted(names), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -108,7 +108,7 @@ def _codecs(value: Any, now: Given, zarr_format: int | None) -> None:
         _once(now, name, "codecs")
     if zarr_format == 2:
         raise ArgumentError("codecs is for Zarr v3: use filters and compressors, or zarr_format=3")
-    now["codecs"] = tuple(listed(value))
+    now["codecs"] = tuple(_listed(value))
 
 
 def _chunk_shape(value: Any, now: Given, zarr_format: int | None) -> None:
@@ -130,8 +130,12 @@ def _write_empty_chunks(value: Any, now: Given, zarr_format: int | None) -> None
 def _object_codec(value: Any, now: Given, zarr_format: int | None) -> None:
     if zarr_format != 2:
         raise ArgumentError("object_codec is for Zarr v2: use serializer")
-    filters = [] if isinstance(now["filters"], str) and now["filters"] == "auto" else listed(now["filters"])
+    filters = [] if isinstance(now["filters"], str) and now["filters"] == "auto" else _listed(now["filters"])
     now["filters"] = [value, *filters]
+
+
+def _listed(given: Any) -> list[Any]:
+    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
 
 
 def with_empty_chunks(config: Any, write_empty_chunks: Any) -> dict[str, Any]:
