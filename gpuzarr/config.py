@@ -67,6 +67,8 @@ def get(key: str, default: Any = _NO_DEFAULT) -> Any:
     """
     if key in _values:
         return _values[key]
+    if key == "codecs":  # none of these classes is chosen here
+        default = {} if default is _NO_DEFAULT else default
     below = {name[len(key) + 1 :]: value for name, value in _values.items() if name.startswith(f"{key}.")}
     if not below and default is _NO_DEFAULT:
         raise ConfigError(f"there is no setting {shown(key)}; there are {', '.join(_values)}")

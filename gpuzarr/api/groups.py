@@ -28,7 +28,7 @@ def group(store: Any = None, *, path: str | None = None, overwrite: bool = False
     store, path
         As for `create`.
     overwrite
-        True: delete whatever exists there first.
+        True: replace whatever exists there.
     **options
         As for `open_group`.
 
@@ -70,7 +70,7 @@ def create_hierarchy(
         A dict from paths to the metadata of nodes: documents as `metadata.to_dict()` of an array or group gives them,
         or metadata of zarr-python, all of one version of Zarr.
     overwrite
-        True: delete what exists at these paths first. Groups that are only between them are kept in any case.
+        True: replace what exists at these paths. Groups that are only between them are kept in any case.
     device
         Where arrays are decoded, as for `open`.
 
@@ -86,7 +86,7 @@ def create_hierarchy(
     ExistsError
         One of the nodes exists.
     MetadataError, StoreError, DeviceError
-        As for `create_array`. Nothing is made if metadata is wrong.
+        As for `create_array`. All nodes are made, or none.
 
     Examples
     --------
@@ -117,5 +117,5 @@ def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> Tr
     """
     if not isinstance(grp, Group):
         raise ArgumentError(f"tree() draws a group of this library, not a {type(grp).__name__}")
-    warnings.warn("tree(group) is deprecated: use group.tree()", ZarrDeprecationWarning, stacklevel=2)
+    warnings.warn("tree(group) is deprecated. Use Group.tree instead.", ZarrDeprecationWarning, stacklevel=2)
     return grp.tree(expand, level)

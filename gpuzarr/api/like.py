@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gpuzarr import config
-from gpuzarr.api.creating import create, full
+from gpuzarr.api.creating import full
 from gpuzarr.api.opening import open_array
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import properties
+from gpuzarr.nodes.new_arrays import create
 
 Format = Literal[2, 3] | None
 

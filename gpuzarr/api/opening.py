@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.creation import sides
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning
@@ -49,7 +50,7 @@ def open(  # as zarr.open
         The path of the node in the store; "" is the root.
     mode
         "r" (default): read only. "r+": read and write what exists. "a": the same, and make a group where nothing
-        exists. "w": delete what exists, then make a group. "w-": make a group; an error if anything exists.
+        exists. "w": make a group in the place of what exists. "w-": make a group; an error if anything exists.
         With a `shape` or `data`, an array is made instead of a group. A node opened for writing is found by its own
         metadata, not by consolidated metadata, unless `consolidated=True`.
     device
@@ -139,6 +140,8 @@ def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: A
     """The parameters of the same names, with what keywords of zarr-python say; these are taken out of `new`."""
     keywords.known(function, new, {*keywords.MADE, *keywords.OLDER, *keywords.OPENED})
     keywords.needless(new)
+    if "attributes" in new and new["attributes"] is None:
+        del new["attributes"]
     if (version := new.pop("zarr_version", None)) is not None:
         text = "zarr_version is deprecated: use zarr_format"
         warnings.warn(text, ZarrDeprecationWarning, stacklevel=3)
@@ -173,15 +176,20 @@ def _writable(config: Any) -> Any:
 
 def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> None:
     from gpuzarr.creation import new_group
-    from gpuzarr.nodes.create import create_array
+    from gpuzarr.nodes.create import Given, create_array, with_dtype
 
     zarr_format: Any = settings.new_format(opener.zarr_format)
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")
+        if opener.consolidated:  # before anything is replaced
+            raise ArgumentError("a new group has no consolidated metadata; consolidate_metadata() makes it")
         new_group(opener.store, path, zarr_format, new.get("attributes"), overwrite)
         return
     dtype = {} if "data" in new else {"dtype": "float64"}
+    if "data" in new and "shape" in new:
+        shape, dtype_given = new.pop("shape"), new.pop("dtype", "float64")
+        new["data"] = Given(with_dtype(new["data"]), sides("shape", shape), dtype_given)
     options = {"overwrite": overwrite, "zarr_format": zarr_format, "device": "cpu"}
     config = asdict(opener.writable or _writable(None))
     create_array(opener.store, name=path, config=config, **options, **dtype | new)

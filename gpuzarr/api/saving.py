@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, Literal
 
 from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag
-from gpuzarr.creation import delete, new_group
-from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
+from gpuzarr.creation import new_group
+from gpuzarr.devices.select import device as device_of
+from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import Document
+from gpuzarr.nodes.create import Members
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
 from gpuzarr.stores.contract import Store
@@ -46,7 +47,7 @@ def create_group(
     zarr_format
         2 or 3; default: that of `gpuzarr.config`, which is 3.
     overwrite
-        True: delete whatever exists there first, with all below it.
+        True: replace whatever exists there, with all below it.
     attributes
         The attributes of the new group.
     device
@@ -75,6 +76,7 @@ def create_group(
     """
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
+    device = device_of(device)
     new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
@@ -89,7 +91,7 @@ def save_array(
     overwrite: bool = True,
     **options: Any,
 ) -> None:
-    """Store an array of these values; whatever exists at this path is deleted first.
+    """Store an array of these values, in the place of whatever exists at this path.
 
     Parameters
     ----------
@@ -115,7 +117,10 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    options |= {"zarr_format": zarr_format, "overwrite": flag(overwrite, "overwrite") and mode != "w-"}
+    options |= {
+        "zarr_format": config.new_format(zarr_format),
+        "overwrite": flag(overwrite, "overwrite") and mode != "w-",
+    }
     array(arr, store={} if store is None else store, path=path, mode=mode, **options)
 
 
@@ -127,9 +132,9 @@ def save(
     storage_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Store an array, or several arrays in a group; whatever exists at this path is deleted first.
+    """Store an array, or several arrays in a group, in the place of whatever exists at this path.
 
-    If one of them cannot be stored, nothing is left at the path.
+    If one of them cannot be stored, what existed stays as it was.
 
     Parameters
     ----------
@@ -173,7 +178,7 @@ def save_group(
     storage_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Store arrays in a group; whatever exists at this path is deleted first.
+    """Store arrays in a group, in the place of whatever exists at this path.
 
     The parameters and errors are those of `save`, but a single array is a member of a group too.
 
@@ -186,14 +191,18 @@ def save_group(
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
     store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
-    create_group(store, path=above, zarr_format=zarr_format, overwrite=True)
-    try:
-        for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items():
-            save_array(store, arr, zarr_format=zarr_format, path=f"{above}/{name}")
-    except BaseException:
-        with suppress(GpuZarrError):  # what went wrong first is raised
-            delete(store, above)
-        raise
+    version = config.new_format(zarr_format)
+    arrays = {
+        files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
+    }
+    if "" in arrays:
+        raise ArgumentError("an array that is a member of a group needs a name")
+
+    def fill(path: str) -> None:
+        for name, arr in arrays.items():
+            array(arr, store=Members(store, path), path=name, zarr_format=version)
+
+    new_group(store, above, version, None, True, fill)
 
 
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:

@@ -2,8 +2,22 @@
 
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
 from gpuzarr.creation.moving import copy, move
-from gpuzarr.creation.nodes import delete, new_array, new_group
+from gpuzarr.creation.nodes import delete, new_array, new_group, new_nodes
+from gpuzarr.creation.places import contains
 from gpuzarr.creation.shapes import sides
 from gpuzarr.creation.types import dtype_of
 
-__all__ = ["DEFAULT", "Wanted", "copy", "delete", "dtype_of", "metadata", "move", "new_array", "new_group", "sides"]
+__all__ = [
+    "DEFAULT",
+    "Wanted",
+    "contains",
+    "copy",
+    "delete",
+    "dtype_of",
+    "metadata",
+    "move",
+    "new_array",
+    "new_group",
+    "new_nodes",
+    "sides",
+]

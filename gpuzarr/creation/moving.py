@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuzarr.creation.nodes import another, check_above, find, make_above
+from gpuzarr.creation.nodes import another, check_above, check_around, find, make_above
 from gpuzarr.creation.replacing import documents_first, documents_last, replaced
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
 from gpuzarr.interrupts import within
@@ -24,6 +24,8 @@ def move(store: Store, source: str, target: str) -> None:
         raise ArgumentError(f"the root of {store!r} is not moved, and nothing is moved there: move its members")
     if f"{target}/".startswith(f"{source}/"):
         raise ArgumentError(f"{source!r} in {store!r} cannot be moved into itself, to {target!r}")
+    files.check_writable(store, source)
+    files.check_writable(store, target)
     check_above(store, target)
 
     def moved(_: object) -> None:
@@ -44,11 +46,13 @@ def copy(source_store: Store, source: str, store: Store, path: str, overwrite: b
     array above it.
     """
     zarr_format = _format(_node(source_store, source))
+    files.check_writable(store, path)
     check_above(store, path)
+    check_around(store)
     if not overwrite:
         _check_free(store, path)
 
-    def make(staged: str) -> None:
+    def make(_: str, staged: str) -> None:
         for key in documents_last(moving.keys(source_store, source)):
             moving.copy(source_store, key, store, rebased(key, source, staged))
 
@@ -57,7 +61,7 @@ def copy(source_store: Store, source: str, store: Store, path: str, overwrite: b
             _check_free(store, path)
         make_above(store, path, zarr_format)
 
-    replaced(store, path, make, check)
+    replaced(store, [path], make, check)
 
 
 def _node(store: Store, path: str) -> dict[str, Document]:

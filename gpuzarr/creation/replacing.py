@@ -8,9 +8,10 @@ those of the new one last, so that a reader finds the one, the other, or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.interrupts import ensured, within
@@ -20,39 +21,56 @@ from gpuzarr.stores.hidden import GONE, OUT, beside, owner
 from gpuzarr.stores.moving import Step, holds, move_all
 
 T = TypeVar("T")
+Make = Callable[[str, str], object]
 
 
-def replaced(store: Store, path: str, make: Callable[[str], T], check: Callable[[], object]) -> T:
-    """Return make(hidden path), which makes a node there that then takes the place of what is at `path`.
+def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[], object]) -> None:
+    """Call make(path, hidden path) for each path, to make a node there; then all take the places of what is at `paths`.
 
-    `check()` is called before that, under the lock of the node; an error of it leaves all as it was.
+    No path lies below another. `check()` is called before that, under the locks of the nodes; an error of it leaves all
+    as it was. What cannot be deleted afterwards is left to the next process that finds it.
     """
-    own = owner()
-    staged, aside, gone = beside(path, own), beside(path, own + OUT), beside(path, own + GONE)
+    places = [_Place.of(path) for path in paths]
     steps: list[Step] = []
     done: list[bool] = []
 
     def swap(_: object) -> None:
         check()
-        if holds(store, path):
-            steps.append(Step(path, aside, documents_first))
-            if not path and hasattr(store, "recover"):  # from here on, what a killed process began is completed
-                steps.append(Step(aside, gone, documents_first))
-        move_all(store, [*steps, Step(staged, path, documents_last)], done)
+        for place in places:
+            if holds(store, place.path):
+                steps.append(Step(place.path, place.aside, documents_first))
+                if not place.path and hasattr(store, "recover"):  # from here on, what a killed process began goes on
+                    steps.append(Step(place.aside, place.gone, documents_first))
+        move_all(store, [*steps, *(Step(place.staged, place.path, documents_last) for place in places)], done)
 
-    def work() -> T:
-        made = make(staged)
-        within(store.locked([files.lock(path)]), swap)
-        return made
+    def work() -> None:
+        for place in places:
+            named_finally(place.staged, place.path, partial(make, place.path, place.staged))
+        within(store.locked([files.lock(path) for path in paths]), swap)
 
     def clean() -> None:
         with suppress(GpuZarrError):  # what went wrong first is raised
-            store.delete_prefix(staged)
+            for place in places:
+                store.delete_prefix(place.staged)
             for step in steps:
                 if done or not store.names(step.target):
                     store.delete_prefix(step.target)
 
-    return named_finally(staged, path, lambda: ensured(work, clean))
+    ensured(work, clean)
+
+
+class _Place(NamedTuple):
+    """The path of a node, and those where it is made, and where the old one is put aside, and then waits to go."""
+
+    path: str
+    staged: str
+    aside: str
+    gone: str
+
+    @classmethod
+    def of(cls, path: str) -> _Place:
+        own = owner()
+        return cls(path, beside(path, own), beside(path, own + OUT), beside(path, own + GONE))
 
 
 def named_finally(staged: str, path: str, work: Callable[[], T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -137,6 +137,11 @@ class GroupMetadata:
         """The JSON document, with the attributes."""
         return {**self.document, "attributes": dict(self.attributes)}
 
+    @property
+    def consolidated_metadata(self) -> Nodes | None:
+        """`consolidated`, by the name of zarr-python."""
+        return self.consolidated
+
 
 Node = ArrayMetadata | GroupMetadata
 
@@ -189,6 +194,20 @@ class Nodes(Mapping[str, Node]):
         view = Nodes({})
         view._all, view._root = self._all, f"{self._root}{path}/" if path else self._root
         return view
+
+    @property
+    def metadata(self) -> dict[str, Node]:
+        """The nodes directly below the root of this view; groups among them have those below them."""
+        found = {name: self[name] for name in self.names()}
+        return {
+            name: replace(node, consolidated=self.below(name)) if isinstance(node, GroupMetadata) else node
+            for name, node in found.items()
+        }
+
+    @property
+    def flattened_metadata(self) -> dict[str, Node]:
+        """All nodes by their paths."""
+        return dict(self)
 
     def names(self) -> list[str]:
         """The names of the nodes directly below the root of this view, sorted."""

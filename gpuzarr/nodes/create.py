@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -14,13 +14,14 @@ import numpy as np
 from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT, Wanted, delete, metadata, new_array, sides
+from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, GpuZarrError, MetadataError, ValueKindError
+from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.nodes.keywords import translated
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
 
@@ -32,6 +33,23 @@ class Given:
     values: Any
     shape: Any
     dtype: Any
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Values for an array of this shape and dtype that are copied shard by shard, as they need not fit into memory."""
+
+    values: Any
+    shape: Any
+    dtype: Any
+
+
+@dataclass(frozen=True)
+class Members:
+    """The place of the members of a group that is being made; its path may be another than that of the group."""
+
+    store: Store
+    path: str
 
 
 def create_array(
@@ -102,7 +120,8 @@ def create_array(
     dimension_names
         A name (or None) for each axis, in Zarr v3.
     overwrite
-        True: delete whatever exists there first, with all below it.
+        True: replace whatever exists there, with all below it. It is deleted when the new array is complete, so a call
+        that fails leaves it as it was, and `data` may be read from it.
     config
         As for `open`.
     write_data
@@ -165,48 +184,56 @@ def create_array(
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
     one_of(order, "order", None, "C", "F")
-    if order == "F" and version != 2:
-        warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
+    if order is not None and version != 2:
+        text = "The `order` keyword argument has no effect for Zarr format 3 arrays"
+        warnings.warn(f"{text}: use filters={{'name': 'transpose', ...}}", ZarrRuntimeWarning, stacklevel=2)
     names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names, codecs),
     )
-    place, path = store_of(store, storage_options), files.clean("" if name is None else name)
+    place, path = _place(store, name, storage_options)
     made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(place, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
     values = _values(data, array) if data is not None and write_data else None
-    array.metadata = new_array(place, path, made, overwrite)
-    if values is not None:
-        _fill(array, values, is_new=array.metadata is made)
+    array.metadata = new_array(place, path, made, overwrite, None if values is None else partial(_fill, array, values))
     return array
+
+
+def _place(store: Any, name: Any, storage_options: Any) -> tuple[Store, str]:
+    path = files.clean("" if name is None else name)
+    if isinstance(store, Members):
+        return store.store, files.key(store.path, path)
+    return store_of(store, storage_options), path
 
 
 def _values(data: Any, array: Array) -> Any:
     """Data as an array of the device: what cannot be written is found before anything is deleted or made."""
+    if isinstance(data, Copied):
+        return data
     values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
         return as_value(values, array.dtype, array.shape, array.device, array.metadata.data_type)
 
 
-def _fill(array: Array, values: Any, is_new: bool) -> None:
-    """Write the values of an array. A new one that cannot be filled is deleted again."""
-    try:
-        array[...] = values
-    except BaseException:
-        if is_new:
-            with suppress(GpuZarrError):  # what went wrong first is raised
-                delete(array.store, array.path)
-        raise
+def _fill(array: Array, values: Any, path: str) -> None:
+    """Write the values of an array at a path, which may be another than its own."""
+    there = array if path == array.path else Array(array.store, path, array.metadata, array.device, array.writable)
+    if isinstance(values, Copied):
+        for region in there.shard_slices(0, 1):
+            there[region] = values.values[region]
+    else:
+        there[...] = values
+    array.last_write = there.last_write
 
 
 def with_dtype(data: Any) -> Any:
     """Data with a shape and a dtype; a list, or an object with DLPack alone, becomes an array of NumPy."""
     dtype = getattr(data, "dtype", None)
-    if isinstance(data, Given) or isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
+    if isinstance(data, Given | Copied) or isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
         return data
     try:
         return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)

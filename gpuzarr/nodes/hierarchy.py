@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gpuzarr.checks import flag, mapping, shown
-from gpuzarr.creation import new_array, new_group
-from gpuzarr.errors import ArgumentError, ExistsError
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, v2, v3
+from gpuzarr.checks import at, flag, mapping, shown
+from gpuzarr.creation import new_nodes
+from gpuzarr.errors import ArgumentError, ExistsError, MetadataError
+from gpuzarr.metadata import ArrayMetadata, Node, files, v2, v3
 from gpuzarr.nodes.array import Array
+from gpuzarr.stores.path import StorePath
+from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.write.target import Writable
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
@@ -23,14 +26,13 @@ def created(
 
     `nodes` has documents (dicts, or metadata of this library or zarr-python) by their paths below `below`, all of one
     version of Zarr. Groups between them are made where there is none. Nothing is made if one of them is wrong, if one
-    would be a member of an array, or if one exists (ExistsError), unless `overwrite`: then it is deleted first.
+    would be a member of an array, or if one exists (ExistsError), unless `overwrite`: then it is replaced.
     """
     parsed = _parsed(nodes, zarr_format)
     paths = {path: f"{below}/{path}".strip("/") for path in parsed}
     existing = {path for path, whole in paths.items() if opener.exists(whole)}
     if existing and not flag(overwrite, "overwrite"):
         raise ExistsError(f"there is a node at {paths[min(existing)] or '/'!r} in {opener.store!r} already")
-    version = next((node.zarr_format for node in parsed.values()), 3)
     between = {above for path in parsed for above in _above(path)} - parsed.keys()
     if not below and parsed and "" not in parsed:
         between.add("")
@@ -40,8 +42,7 @@ def created(
             if isinstance(opener(whole), Array):
                 raise ExistsError(f"{whole or '/'!r} in {opener.store!r} is an array, and cannot have members")
             between.remove(above)
-    for path in sorted(parsed):
-        _make(opener, paths[path], parsed[path], flag(overwrite, "overwrite"), version)
+    new_nodes(opener.store, {paths[path]: node for path, node in parsed.items()}, flag(overwrite, "overwrite"))
     return [(path, opener(f"{below}/{path}".strip("/"))) for path in sorted({*parsed, *between})]
 
 
@@ -78,11 +79,16 @@ def _node(given: Any, where: str) -> Node:
     return v2.parse_group({"zarr_format": 2}, attributes, where)
 
 
+def described(kind: type[Array], place: StorePath, document: Any) -> Array:
+    """The array at a place that a document describes."""
+    node = _node(document, "the document")
+    if not isinstance(node, ArrayMetadata):
+        raise MetadataError("the document is that of a group, not of an array")
+    store = store_of(place.store)
+    made = kind(store, place.path, node, "auto", Writable())
+    with at(f"codecs of {'/' + place.path!r} in {store!r}"):
+        made.layout.check()
+    return made
+
+
 _SUMMARY = "consolidated_metadata"
-
-
-def _make(opener: Opener, path: str, node: Node, overwrite: bool, version: int) -> None:
-    if isinstance(node, GroupMetadata):
-        new_group(opener.store, path, version, node.attributes, overwrite)
-    else:
-        new_array(opener.store, path, node, overwrite)

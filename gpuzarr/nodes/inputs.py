@@ -59,7 +59,11 @@ def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
-    """Check an array that a result shall go to. DeviceError or SelectionError if it does not fit."""
+    """Check an array that a result shall go to, or take it out of a buffer of zarr-python.
+
+    DeviceError or SelectionError if it does not fit.
+    """
+    out = out.as_ndarray_like() if hasattr(out, "as_ndarray_like") else out
     if not isinstance(out, device.xp.ndarray):
         kind = f"{device.xp.__name__}.ndarray"
         raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, files
 from gpuzarr.metadata import v3 as metadata_v3
@@ -17,6 +18,7 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable
@@ -125,3 +127,12 @@ def why_unwritable(node: Array | Group) -> str | None:
     if isinstance(node, Array):
         names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
     return files.why_unwritable(node.store, node.path, names)
+
+
+def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+    """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
+    from gpuzarr.write.target import Writable
+
+    opener = Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    node = opener("")
+    return node if why_unwritable(node) is None else replace(opener, writable=None)("")

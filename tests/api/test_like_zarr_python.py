@@ -298,7 +298,7 @@ def test_all_objects_of_a_store(zarr_format: Any, tmp_path: Path) -> None:
 
 
 def test_an_order_that_means_nothing_is_told() -> None:
-    with pytest.warns(UserWarning, match="transpose"):
+    with pytest.warns(RuntimeWarning, match="transpose"):
         gpuzarr.create_array({}, shape=(3, 3), dtype="i4", order="F")
 
 
