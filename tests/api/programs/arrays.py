@@ -88,6 +88,9 @@ R = len(z.compressors), z.filters, z.serializer.to_dict(), [codec.to_dict() for 
 R = z == zarr.open_array(S, path='x/y', mode='r+'), z == zarr.create_array({{}}, shape=3, dtype='i4')
 """,
     "as NumPy's": f"{Z}R = np.asarray(z), np.sum(z), z[:].mean(axis=0), [row.sum() for row in z]",
+    "Array.from_dict": f"""{Z}
+z1 = zarr.Array.from_dict(store_path=z.store_path, data=z.metadata.to_dict()); R = z1.shape
+""",
     "Array.open": """
 z = zarr.create_array(S, data=np.arange(3))
 R = seen(zarr.Array.open(S)), seen(zarr.Array.open(store=S, config=None))

@@ -37,11 +37,13 @@ NUMCODECS = {  # a codec of numcodecs in v3, with its configuration -> where it 
     "ZFPY(mode=4, tolerance=0.001)": "serializer of floats",
 }
 MADE = """
-z = zarr.create_array(S, shape=(4, 6), dtype={dtype!r}, {where}={codec}); z[:] = np.arange(24).reshape(4, 6) % 7
+z = zarr.create_array(S, shape=(4, 6), dtype={dtype!r}, {where}={codec})
+z[:] = (np.arange(24).reshape(4, 6) % 7).astype({dtype!r})
 R = seen(z)
 """
 DTYPES = {  # a data type of `zarr.dtype` -> the values of an array
-    **{f"{name}()": "np.arange(3)" for name in ("Bool", "Int8", "UInt8")},
+    "Bool()": "np.arange(3) > 1",
+    **{f"{name}()": "np.arange(3)" for name in ("Int8", "UInt8")},
     **{
         f"{name}(endianness='big')": "np.arange(3)"
         for name in ("Int16", "Int32", "Int64", "UInt16", "UInt32", "UInt64")
