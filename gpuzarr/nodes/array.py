@@ -21,6 +21,7 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
+from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import reading, selections, writing
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Fields, Indexer, Selection, checked_fields, rows
@@ -237,7 +238,7 @@ class Array:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.metadata)
+        save = partial(change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, save if self.writable else None)
 
     def update_attributes(self, new_attributes: dict[str, Any]) -> Array:

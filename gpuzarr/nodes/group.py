@@ -13,6 +13,7 @@ from gpuzarr.checks import number, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
+from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
@@ -90,7 +91,7 @@ class Group:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.metadata)
+        save = partial(change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, None if self.read_only else save)
 
     def update_attributes(self, new_attributes: dict[str, Any]) -> Group:

@@ -15,7 +15,7 @@ from gpuzarr.checks import at, number, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, files
+from gpuzarr.metadata import ArrayMetadata, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores.contract import Store, overwrite
@@ -76,7 +76,10 @@ def change_shape(
             raise
         return made
 
-    return within(store.locked([files.lock(path)]), change)
+    try:
+        return within(store.locked([files.lock(path)]), change)
+    finally:
+        summaries.changed(store, path, known.zarr_format)
 
 
 def take_back(
@@ -110,7 +113,10 @@ def take_back(
             files.write(store, path, name, {**document, "shape": list(old.shape)})
         return True
 
-    return within(store.locked([files.lock(path)]), change)
+    try:
+        return within(store.locked([files.lock(path)]), change)
+    finally:
+        summaries.changed(store, path, old.zarr_format)
 
 
 def name_of(array: ArrayMetadata) -> str:
