@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpuzarr.api.creating import array, create, empty, from_array, full, group, ones, zeros
+    from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
+    from gpuzarr.api.groups import create_hierarchy, group, tree
+    from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
     from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
     from gpuzarr.api.saving import consolidate_metadata, create_group, save, save_array, save_group
     from gpuzarr.api.warm_up import warmup
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         ArgumentError,
         ChunkError,
         ClosedError,
+        ConfigError,
         DeviceError,
         ExistsError,
         GpuZarrError,
@@ -34,24 +37,37 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
+    from gpuzarr.nodes.new_arrays import create
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
-    "api.creating": ("array", "create", "empty", "from_array", "full", "group", "ones", "zeros"),
+    "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
+    "api.groups": ("create_hierarchy", "group", "tree"),
+    "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
     "api.opening": ("load", "open", "open_array", "open_consolidated", "open_group"),
     "api.saving": ("consolidate_metadata", "create_group", "save", "save_array", "save_group"),
     "api.warm_up": ("warmup",),
     "devices.select": ("release",),
     "errors": (
-        *("ArgumentError", "ChunkError", "ClosedError", "DeviceError", "ExistsError", "GpuZarrError", "MetadataError"),
-        *("NoMemoryError", "NotFoundError", "ReadOnlyError", "SelectionError", "StoreError"),
+        *("ArgumentError", "ChunkError", "ClosedError", "ConfigError", "DeviceError", "ExistsError"),
+        *(
+            "GpuZarrError",
+            "MetadataError",
+            "NoMemoryError",
+            "NotFoundError",
+            "ReadOnlyError",
+            "SelectionError",
+            "StoreError",
+        ),
         *("UnsupportedError", "ValueKindError"),
     ),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
+    "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
     "stores.local.store": ("LocalStore",),
 }
+_SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __version__ = "0.1.0"
@@ -60,6 +76,7 @@ __all__ = [
     "Array",
     "ChunkError",
     "ClosedError",
+    "ConfigError",
     "DeviceError",
     "ExistsError",
     "GpuZarrError",
@@ -78,26 +95,35 @@ __all__ = [
     "create",
     "create_array",
     "create_group",
+    "create_hierarchy",
     "empty",
+    "empty_like",
     "from_array",
     "full",
+    "full_like",
     "group",
     "load",
     "ones",
+    "ones_like",
     "open",
     "open_array",
     "open_consolidated",
     "open_group",
+    "open_like",
     "release",
     "save",
     "save_array",
     "save_group",
+    "tree",
     "warmup",
     "zeros",
+    "zeros_like",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"gpuzarr.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"gpuzarr.{_MODULE_OF[name]}"), name)
@@ -105,4 +131,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -93,6 +93,15 @@ def named(value: Any, field: str) -> tuple[str, dict[str, Any]]:
     return name, mapping(value.get("configuration", {}), f"configuration of {field} {name!r}")
 
 
+def utf8(value: str, field: str) -> str:
+    """Text that UTF-8 has bytes for, as chunks of strings need it: without half a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise MetadataError(f"{field} {shown(value)} cannot be stored in chunks: {error}") from error
+    return value
+
+
 def known(value: dict[str, Any], field: str, names: tuple[str, ...]) -> dict[str, Any]:
     """An object that has no members but `names`."""
     unknown = sorted(set(value) - set(names))

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.checks import utf8
+
 _PIECE = 1 << 12  # elements that are compared at once, so that most comparisons end early
 
 
 def element(value: Any, dtype: np.dtype) -> Any:
-    """A value as it is assigned to many elements: NumPy would spread the members of a list over an array of objects."""
+    """A value as it is assigned to many elements: NumPy would spread the members of a list over an array of objects.
+
+    MetadataError for a text, from a document, that strings cannot hold.
+    """
     if dtype.kind != "O":
-        return value
+        return utf8(value, "the fill value") if dtype.kind == "T" and isinstance(value, str) else value
     made = np.empty((), object)
     made[()] = value
     return made

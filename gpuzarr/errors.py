@@ -3,19 +3,51 @@
 Each one that users meet is a `GpuZarrError` and also the builtin that they would expect (`KeyError`, `ValueError`).
 `CodecError` and `RangeError` tell within the library which chunk of a batch is bad; the read and write paths turn them
 into `ChunkError`, which says where the chunk is.
+
+At the end are the names of `zarr.errors`. Where zarr-python itself was imported, its classes catch the errors of this
+library: an error is then of a class that also derives from the classes of zarr-python that its class names.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from functools import cache
+from typing import Any, ClassVar
 
 
-class GpuZarrError(Exception):
-    """Any error that this library raises itself."""
+class _Caught(type):
+    """The class of error classes: makes errors that zarr-python's classes catch, once zarr-python was imported."""
+
+    in_zarr: tuple[str, ...]
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        kind = _caught_by_zarr(cls) if cls.in_zarr and "zarr.errors" in sys.modules else cls
+        return type.__call__(kind, *args, **options)
+
+
+class GpuZarrError(Exception, metaclass=_Caught):
+    """Any error that this library raises itself. `in_zarr`: names in `zarr.errors` of classes that mean the same."""
+
+    in_zarr: ClassVar[tuple[str, ...]] = ()
+
+
+@cache
+def _caught_by_zarr(cls: _Caught) -> _Caught:
+    """Make the class that derives from an error of this library, and from those of zarr-python that mean the same."""
+    theirs = [getattr(sys.modules["zarr.errors"], name, None) for name in cls.in_zarr]
+    bases = (cls, *(kind for kind in theirs if isinstance(kind, type) and not issubclass(cls, kind)))
+
+    def __reduce__(error: Any) -> tuple[Any, ...]:
+        return cls, error.args, vars(error)  # pickled as an error of this library, which another process knows
+
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__", "__init__")}
+    return cls if len(bases) == 1 else _Caught(cls.__name__, bases, {**names, "in_zarr": (), "__reduce__": __reduce__})
 
 
 class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
     """No array or group exists at a path."""
+
+    in_zarr = ("ArrayNotFoundError", "GroupNotFoundError")
 
     def __str__(self) -> str:  # KeyError would show the repr
         return str(self.args[0]) if self.args else ""
@@ -23,6 +55,12 @@ class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
 
 class ExistsError(GpuZarrError, FileExistsError, ValueError):
     """Another array or group than the one asked for exists at a path."""
+
+    in_zarr = ("ContainsArrayError", "ContainsGroupError", "ContainsArrayAndGroupError")
+
+
+class OtherNodeError(ExistsError, TypeError):
+    """The node at a path is of another kind, shape or dtype than the one that is required."""
 
 
 class ReadOnlyError(GpuZarrError, PermissionError, ValueError):
@@ -37,6 +75,13 @@ class ArgumentError(GpuZarrError, ValueError, TypeError):
     """An argument of a call is wrong: of another type, or a value that means nothing; the message names it."""
 
 
+class ConfigError(GpuZarrError, KeyError, ValueError):
+    """There is no setting of that name, or it cannot have the value."""
+
+    def __str__(self) -> str:  # KeyError would show the repr
+        return str(self.args[0]) if self.args else ""
+
+
 class ValueKindError(GpuZarrError, ValueError):
     """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 
@@ -44,13 +89,19 @@ class ValueKindError(GpuZarrError, ValueError):
 class MetadataError(GpuZarrError, ValueError):
     """Metadata is wrong, or would be; the message names the document and the field."""
 
+    in_zarr: ClassVar[tuple[str, ...]] = ("NodeTypeValidationError", "DataTypeValidationError")
+
 
 class UnsupportedError(MetadataError):
     """Metadata may be right, but asks for something that is not supported here."""
 
+    in_zarr = (*MetadataError.in_zarr, "UnknownCodecError")
+
 
 class SelectionError(GpuZarrError, IndexError):
     """A selection does not fit the array, or is of a kind that Zarr arrays do not take."""
+
+    in_zarr = ("BoundsCheckError", "NegativeStepError", "VindexInvalidSelectionError", "ArrayIndexError")
 
 
 class NoMemoryError(GpuZarrError, MemoryError):
@@ -152,3 +203,31 @@ def _chunk_error(problem: str, store: str, array: str, chunk: tuple[int, ...], k
 def no_memory(array: object, error: MemoryError) -> MemoryError:
     """The NoMemoryError, which names the array, to raise for a MemoryError; an error of gpuzarr as it is."""
     return error if isinstance(error, GpuZarrError) else NoMemoryError(f"no memory for {array!r}: {error}")
+
+
+class GpuZarrWarning(UserWarning):
+    """Something works, but maybe not as its caller thinks; the message says what to do."""
+
+
+class ZarrFutureWarning(FutureWarning):
+    """A name of zarr-python for filters of warnings; this library does not warn by it."""
+
+
+class ZarrDeprecationWarning(DeprecationWarning):
+    """A name of zarr-python for filters of warnings; this library does not warn by it."""
+
+
+class ZarrRuntimeWarning(RuntimeWarning):
+    """A name of zarr-python for filters of warnings; this library does not warn by it."""
+
+
+# the names of zarr-python
+BaseZarrError = GpuZarrError
+NodeNotFoundError = ArrayNotFoundError = GroupNotFoundError = NotFoundError
+ContainsArrayError = ContainsGroupError = ContainsArrayAndGroupError = ExistsError
+MetadataValidationError = NodeTypeValidationError = DataTypeValidationError = MetadataError
+PickleCodecDisabledError = UnknownCodecError = UnsupportedError
+ChunkNotFoundError = ChunkError
+ArrayIndexError = BoundsCheckError = NegativeStepError = VindexInvalidSelectionError = SelectionError
+ZarrUserWarning = GpuZarrWarning
+UnstableSpecificationWarning = ZarrFutureWarning

@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
-from gpuzarr.api.opening import open_group
-from gpuzarr.checks import flag
+from gpuzarr import config
+from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT
+from gpuzarr.creation import contains, sides
+from gpuzarr.errors import ArgumentError
+from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import create_array, with_dtype
-from gpuzarr.nodes.group import Group
+from gpuzarr.nodes.create import Copied, Given, Members, create_array, with_dtype
+from gpuzarr.nodes.keywords import CREATED, known, own
+from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
+from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
+from gpuzarr.stores.resolve import store as store_of
 
-Shape = int | Iterable[int]
 Format = Literal[2, 3] | None
-
-
-def create(
-    shape: Shape,
-    *,
-    store: Any = None,
-    path: str | None = None,
-    dtype: Any = "float64",
-    chunks: Any = None,
-    **options: Any,
-) -> Array:
-    """Make an array that has nothing but its fill value.
-
-    Parameters
-    ----------
-    shape
-        The length of each axis; an int for a single axis.
-    store
-        As for `open`; default: the memory of this process.
-    path
-        The path of the array in the store; default: the root.
-    dtype, chunks, **options
-        As for `create_array`; `chunks` None or True means "auto".
-
-    Returns
-    -------
-    Array
-
-    Raises
-    ------
-    ExistsError, MetadataError, StoreError, DeviceError
-        As for `create_array`.
-
-    Examples
-    --------
-    >>> gpuzarr.create((2, 3), dtype="int16", fill_value=-1)[...]
-    array([[-1, -1, -1],
-           [-1, -1, -1]], dtype=int16)
-    """
-    store, chunks = {} if store is None else store, "auto" if chunks is None or chunks is True else chunks
-    return create_array(store, name=path, shape=shape, dtype=dtype, chunks=chunks, **options)
+KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
 
 
 def full(shape: Shape, fill_value: Any, **options: Any) -> Array:
@@ -89,6 +52,7 @@ def zeros(shape: Shape, **options: Any) -> Array:
     array([[0., 0.],
            [0., 0.]])
     """
+    own("zeros", options, fill_value="it is 0; full() takes one")
     return full(shape, 0, **options)
 
 
@@ -100,6 +64,7 @@ def ones(shape: Shape, **options: Any) -> Array:
     >>> gpuzarr.ones(3, dtype="uint8")[...]
     array([1, 1, 1], dtype=uint8)
     """
+    own("ones", options, fill_value="it is 1; full() takes one")
     return full(shape, 1, **options)
 
 
@@ -111,18 +76,32 @@ def empty(shape: Shape, **options: Any) -> Array:
     >>> gpuzarr.empty(2, dtype="bool")[...]
     array([False, False])
     """
-    return full(shape, DEFAULT, **options)
+    return create(shape, **options)
 
 
-def array(data: Any, *, store: Any = None, path: str | None = None, **options: Any) -> Array:
-    """Make an array of these values.
+def array(
+    data: Any,
+    *,
+    store: Any = None,
+    path: str | None = None,
+    dtype: Any = None,
+    shape: Shape | None = None,
+    overwrite: bool = False,
+    mode: Mode | None = None,
+    **options: Any,
+) -> Array:
+    """Make an array of these values. If they are an array of this library or zarr-python, it is stored as that one is.
 
     Parameters
     ----------
     data
-        An array of NumPy or CuPy, anything with DLPack, or a list.
-    store, path
+        An array of NumPy or CuPy, anything with DLPack, or a list; an array of Zarr.
+    store, path, overwrite, mode
         As for `create`.
+    dtype
+        As for `create_array`, to which the values are cast; default: that of the data.
+    shape
+        The shape of the data, if it is given.
     **options
         As for `create_array`.
 
@@ -132,7 +111,7 @@ def array(data: Any, *, store: Any = None, path: str | None = None, **options: A
 
     Raises
     ------
-    ExistsError, MetadataError, StoreError, DeviceError
+    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
         As for `create_array`.
 
     Examples
@@ -140,42 +119,28 @@ def array(data: Any, *, store: Any = None, path: str | None = None, **options: A
     >>> a = gpuzarr.array([[1, 2], [3, 4]], store="a.zarr")
     >>> gpuzarr.open("a.zarr")[1]
     array([3, 4])
+    >>> gpuzarr.array([1, 2], dtype="float32")[...]
+    array([1., 2.], dtype=float32)
     """
-    return create_array({} if store is None else store, name=path, data=data, **options)
+    known("array", options, CREATED)
+    values, store, overwrite = with_dtype(data), {} if store is None else store, flag(overwrite, "overwrite")
+    if shape is not None and sides("shape", shape) != tuple(values.shape):
+        raise ArgumentError(f"shape {shown(shape)} is not that of the data, {tuple(values.shape)}")
+    for name in ("chunks", "filters"):
+        if (given := options.get(name)) is None or given is True:
+            options.pop(name, None)
+    if dtype is None and (isinstance(data, Array) or type(data).__module__.startswith("zarr.")):
+        return made(from_array, store, path, overwrite, mode, options | {"data": data})
+    options = {"chunks": _chunks(values)} | options
+    filling = values if dtype is None else Given(values, values.shape, dtype)
+    return made(create_array, store, path, overwrite, mode, options | {"data": filling})
 
 
-def group(store: Any = None, *, path: str | None = None, overwrite: bool = False, **options: Any) -> Group:
-    """Open a group for writing, or make it.
-
-    Parameters
-    ----------
-    store, path
-        As for `create`.
-    overwrite
-        True: delete whatever exists there first.
-    **options
-        As for `open_group`.
-
-    Returns
-    -------
-    Group
-
-    Raises
-    ------
-    NotFoundError
-        There is an array at this path.
-    MetadataError, StoreError, DeviceError
-        As for `open`.
-
-    Examples
-    --------
-    >>> g = gpuzarr.group()
-    >>> g["a"] = [1, 2, 3]
-    >>> g["a"].shape
-    (3,)
-    """
-    mode = "w" if flag(overwrite, "overwrite") else "a"
-    return open_group({} if store is None else store, path, mode=mode, **options)
+def _chunks(values: Any) -> Any:
+    """The shape of the chunks of data that are an array with chunks of one shape, as those of h5py."""
+    chunks = getattr(values, "chunks", None)
+    alike = isinstance(chunks, tuple) and len(chunks) == len(values.shape) and all(isinstance(n, int) for n in chunks)
+    return chunks if alike else "auto"
 
 
 def from_array(
@@ -201,10 +166,11 @@ def from_array(
     write_data
         False: make the array, but do not copy the values.
     zarr_format
-        2 or 3; default: that of `data`, else 3.
+        2 or 3; default: that of `data`, else of `gpuzarr.config`.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
-        value, names of dimensions, and codecs (unless `data` is an array in the other version of Zarr).
+        value, names of dimensions, attributes; and codecs and keys of chunks, unless `data` is an array in the other
+        version of Zarr.
 
     Returns
     -------
@@ -221,33 +187,53 @@ def from_array(
     --------
     >>> old = gpuzarr.array(np.arange(6), chunks=2, compressors="gzip")
     >>> new = gpuzarr.from_array({}, data=old, chunks=3)
-    >>> new.chunks, new.compressors[0]["name"], new[...]
-    ((3,), 'gzip', array([0, 1, 2, 3, 4, 5]))
+    >>> new.chunks, new.compressors, new[...]
+    ((3,), (GzipCodec(level=5),), array([0, 1, 2, 3, 4, 5]))
     """
+    own("from_array", options, path="the path of the array is `name`", shape="it is that of `data`")
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
+    given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = checked_format(zarr_format) or found or 3
+    version: Any = config.new_format(checked_format(zarr_format) or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
-    made = create_array(store, name=name, shape=data.shape, zarr_format=version, **kept | given)
-    for region in made.shard_slices(0, 1) if flag(write_data, "write_data") else []:
-        made[region] = data[region]
-    return made
+    dtype = (kept | given).pop("dtype")
+    options = {key: value for key, value in (kept | given).items() if key != "dtype"}
+    if not flag(write_data, "write_data") and options.get("overwrite"):
+        _check_apart(store, files.clean("" if name is None else name), data)
+    options |= {"data": Copied(data, data.shape, dtype), "write_data": write_data}
+    return create_array(store, name=name, zarr_format=version, **options)
+
+
+def _check_apart(store: Any, path: str, data: Any) -> None:
+    """ArgumentError if an array lies where another one shall be made without its values."""
+    of_zarr = type(data).__module__.startswith("zarr.")
+    if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
+        return
+    source = (store_of(data), "") if of_zarr else (data.store, data.path)
+    if contains((store_of(store), path), source):
+        raise ArgumentError(f"{data!r} would be lost: write_data=False copies no values; make the array elsewhere")
 
 
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
     """The properties of an array that are kept, as parameters of `create_array`; but its codecs."""
-    document = data.metadata.document if isinstance(data, Array) else {}
-    dtype = document.get("data_type", document.get("dtype"))  # may say more than NumPy's dtype; or objects of v2
-    kept: dict[str, Any] = {"dtype": dtype if dtype and dtype != "|O" and not isinstance(dtype, list) else data.dtype}
-    if "chunks" not in given and getattr(data, "chunks", None) is not None:
-        kept |= {"chunks": data.chunks, "shards": getattr(data, "shards", None) if zarr_format == 3 else None}
-    if (fill_value := getattr(data, "fill_value", None)) is not None:
-        kept["fill_value"] = fill_value
-    names = getattr(getattr(data, "metadata", None), "dimension_names", None)
+    kept: dict[str, Any] = {"dtype": stored_dtype(data)}
+    if "chunks" not in given and (chunks := chunks_of(data)) is not None:
+        kept |= {"chunks": chunks, "shards": shards_of(data) if zarr_format == 3 else None}
+    if hasattr(data, "fill_value"):
+        kept["fill_value"] = data.fill_value  # None for that of v2 that is not defined
+    metadata = getattr(data, "metadata", None)
+    if hasattr(metadata, "zarr_format"):
+        kept["attributes"] = dict(data.attrs)
+    names = getattr(metadata, "dimension_names", None)
     return kept if names is None or zarr_format == 2 else kept | {"dimension_names": names}
 
 
 def _codecs(data: Any) -> dict[str, Any]:
-    kept = {"filters": data.filters, "compressors": data.compressors}
-    return kept | ({"serializer": data.serializer} if data.metadata.zarr_format == 3 else {"order": data.order})
+    """The codecs of an array, and its keys of chunks, as parameters of `create_array`."""
+    kept: dict[str, Any] = {"filters": data.filters, "compressors": data.compressors}
+    document = data.metadata.document if isinstance(data, Array) else data.metadata.to_dict()
+    if data.metadata.zarr_format == 2:
+        separator = document.get("dimension_separator") or "."
+        return kept | {"order": data.order, "chunk_key_encoding": {"name": "v2", "separator": separator}}
+    return kept | {"serializer": data.serializer, "chunk_key_encoding": document["chunk_key_encoding"]}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
+from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning
 from gpuzarr.metadata import files
+from gpuzarr.nodes import keywords
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import Opener, why_unwritable
@@ -19,14 +22,13 @@ from gpuzarr.stores.resolve import store as store_of
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 MODES = get_args(Mode)
-NOT_OF_A_NEW_NODE = ("store", "name", "overwrite", "zarr_format", "device", "config", "storage_options")
 
 
 def open(  # as zarr.open
-    store: Any,
+    store: Any = None,
     path: str | None = "",
     *,
-    mode: Mode = "r",
+    mode: Mode | None = None,
     device: str | Device = "auto",
     zarr_format: Literal[2, 3] | None = None,
     consolidated: bool | None = None,
@@ -47,7 +49,7 @@ def open(  # as zarr.open
         The path of the node in the store; "" is the root.
     mode
         "r" (default): read only. "r+": read and write what exists. "a": the same, and make a group where nothing
-        exists. "w": delete what exists, then make a group. "w-": make a group; an error if anything exists.
+        exists. "w": make a group in the place of what exists. "w-": make a group; an error if anything exists.
         With a `shape` or `data`, an array is made instead of a group. A node opened for writing is found by its own
         metadata, not by consolidated metadata, unless `consolidated=True`.
     device
@@ -109,10 +111,12 @@ def open(  # as zarr.open
     >>> a[1]
     array([3., 4., 5.])
     """
-    one_of(mode, "mode", *MODES)
+    way: Mode = one_of(mode, "mode", None, *MODES) or "r"
+    if new:
+        zarr_format, consolidated, config = _older("open", new, zarr_format, consolidated, config)
     consolidated = None if consolidated is None else flag(consolidated, "consolidated")
-    _check_new(new, mode)
-    writable = _writable(config) if mode != "r" else None
+    _check_new(new, way)
+    writable = _writable(config) if way != "r" else None
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)
@@ -121,27 +125,43 @@ def open(  # as zarr.open
     path = files.clean("" if path is None else path)
     if writable:
         files.check_writable(found, path)
-    if mode == "w-" and opener.exists(path):
+    if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
-    if mode in ("w", "w-") or (mode == "a" and not opener.exists(path)):
-        _make(opener, path, mode == "w", new)
+    if way in ("w", "w-") or (way == "a" and not opener.exists(path)):
+        _make(opener, path, way == "w", new)
     node = opener(path)
     if writable and (reason := why_unwritable(node)) is not None:
         raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
     return node
 
 
+def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: Any, config: Any) -> tuple[Any, ...]:
+    """The parameters of the same names, with what keywords of zarr-python say; these are taken out of `new`."""
+    keywords.known(function, new, {*keywords.MADE, *keywords.OLDER, *keywords.OPENED})
+    keywords.needless(new)
+    if (version := new.pop("zarr_version", None)) is not None:
+        text = "zarr_version is deprecated: use zarr_format"
+        warnings.warn(text, ZarrDeprecationWarning, stacklevel=3)
+        zarr_format = version if zarr_format is None else zarr_format
+    if (summary := new.pop("use_consolidated", None)) is not None:
+        consolidated = _summary(summary) if consolidated is None else consolidated
+    if (empty := new.pop("write_empty_chunks", None)) is not None:
+        config = keywords.with_empty_chunks(config, empty)
+    return zarr_format, consolidated, config
+
+
+def _summary(use_consolidated: Any) -> bool:
+    """`use_consolidated` of zarr-python, in which the name of the document may stand."""
+    if isinstance(use_consolidated, str) and use_consolidated not in (".zmetadata", "zarr.json"):
+        raise ArgumentError(
+            f"use_consolidated: metadata in {use_consolidated!r} is not supported, only in '.zmetadata'"
+        )
+    return flag(use_consolidated, "use_consolidated")
+
+
 def _check_new(new: dict[str, Any], mode: Mode) -> None:
-    """Refuse keywords that `create_array` does not know, and those that a mode has no use for."""
-    if not new:
-        return
-    from inspect import signature
-
-    from gpuzarr.nodes.create import create_array
-
-    if unknown := sorted(new.keys() - (signature(create_array).parameters.keys() - set(NOT_OF_A_NEW_NODE))):
-        raise ArgumentError(f"open() got an unexpected keyword argument {unknown[0]!r}")
-    if mode in ("r", "r+") and not {"shape", "data"} & new.keys():
+    """Refuse keywords that a mode has no use for."""
+    if new and mode in ("r", "r+") and not {"shape", "data"} & new.keys():
         raise ArgumentError(f"mode {mode!r} makes nothing of which {sorted(new)[0]!r} could be")
 
 
@@ -155,10 +175,12 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     from gpuzarr.creation import new_group
     from gpuzarr.nodes.create import create_array
 
-    zarr_format: Any = opener.zarr_format or 3
+    zarr_format: Any = settings.new_format(opener.zarr_format)
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")
+        if opener.consolidated:  # before anything is replaced
+            raise ArgumentError("a new group has no consolidated metadata; consolidate_metadata() makes it")
         new_group(opener.store, path, zarr_format, new.get("attributes"), overwrite)
         return
     dtype = {} if "data" in new else {"dtype": "float64"}
@@ -167,7 +189,7 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
     create_array(opener.store, name=path, config=config, **options, **dtype | new)
 
 
-def open_array(store: Any, path: str | None = "", *, mode: Mode = "r", **options: Any) -> Array:
+def open_array(store: Any = None, path: str | None = "", *, mode: Mode | None = None, **options: Any) -> Array:
     """Open an array.
 
     Parameters
@@ -195,7 +217,8 @@ def open_array(store: Any, path: str | None = "", *, mode: Mode = "r", **options
     >>> gpuzarr.open_array(store)[:]
     array([7, 1, 2, 7], dtype=int16)
     """
-    if one_of(mode, "mode", *MODES) not in ("r", "r+") and "shape" not in options and "data" not in options:
+    mode = one_of(mode, "mode", None, *MODES) or "r"
+    if mode not in ("r", "r+") and "shape" not in options and "data" not in options:
         if mode != "a":
             raise ArgumentError(f"mode {mode!r} makes a new array, which needs a shape")
         mode = "r+"
@@ -205,15 +228,13 @@ def open_array(store: Any, path: str | None = "", *, mode: Mode = "r", **options
     return node
 
 
-def open_group(store: Any, path: str | None = "", *, use_consolidated: bool | None = None, **options: Any) -> Group:
+def open_group(store: Any = None, path: str | None = "", **options: Any) -> Group:
     """Open a group.
 
     Parameters
     ----------
     store, path, **options
-        As for `open`.
-    use_consolidated
-        Another name of `consolidated`, as in zarr-python.
+        As for `open`, but of a new node only `attributes`. `use_consolidated` is another name of `consolidated`.
 
     Returns
     -------
@@ -233,14 +254,14 @@ def open_group(store: Any, path: str | None = "", *, use_consolidated: bool | No
     >>> list(gpuzarr.open_group(store))
     ['a', 'b']
     """
-    consolidated = options.pop("consolidated", use_consolidated)
-    node = open(store, path, consolidated=consolidated, **options)
+    keywords.known("open_group", options, ("attributes", *keywords.OPENED, *keywords.NEEDLESS, "chunk_store"))
+    node = open(store, path, **options)
     if not isinstance(node, Group):
         raise NotFoundError(f"{node!r} is an array, not a group")
     return node
 
 
-def open_consolidated(store: Any, path: str = "", **options: Any) -> Group:
+def open_consolidated(store: Any, path: str | None = "", *, use_consolidated: Any = True, **options: Any) -> Group:
     """Open a group by its consolidated metadata: one document that describes all nodes below the group.
 
     Parameters
@@ -267,15 +288,18 @@ def open_consolidated(store: Any, path: str = "", **options: Any) -> Group:
     >>> gpuzarr.open_consolidated(store)["b"][0]
     np.float64(3.5)
     """
+    keywords.own("open_consolidated", options, consolidated="it is True; open_group() takes it")
+    if not _summary(use_consolidated):
+        raise ArgumentError("open_consolidated() opens by consolidated metadata; open_group() takes use_consolidated")
     return open_group(store, path, consolidated=True, **options)
 
 
-def load(store: Any, path: str = "", **options: Any) -> Any:
+def load(store: Any, path: str | None = "", zarr_format: Literal[2, 3] | None = None, **options: Any) -> Any:
     """Read a whole array, or all arrays of a group, into memory.
 
     Parameters
     ----------
-    store, path, **options
+    store, path, zarr_format, **options
         As for `open`.
 
     Returns
@@ -297,5 +321,5 @@ def load(store: Any, path: str = "", **options: Any) -> Any:
     >>> gpuzarr.load("numbers.zarr")
     array([0, 1, 2])
     """
-    node = open(store, path, **options)
+    node = open(store, path, zarr_format=zarr_format, **options)
     return node[...] if isinstance(node, Array) else {name: array[...] for name, array in node.arrays()}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Literal
 
-from gpuzarr.api.opening import open, open_group
+from gpuzarr import config
+from gpuzarr.api.creating import array
+from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag
-from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import delete, new_group
-from gpuzarr.errors import ArgumentError, GpuZarrError, NotFoundError
+from gpuzarr.creation import new_group
+from gpuzarr.devices.select import device as device_of
+from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.metadata import files, summaries
-from gpuzarr.nodes.create import create_array
+from gpuzarr.nodes.create import Members
 from gpuzarr.nodes.group import Group
+from gpuzarr.nodes.keywords import known
 from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
+NO_STORE = ("storage_options",)
 
 
 def create_group(
@@ -26,6 +29,8 @@ def create_group(
     overwrite: bool = False,
     attributes: dict[str, Any] | None = None,
     device: Any = "auto",
+    storage_options: dict[str, Any] | None = None,
+    **unknown: Any,
 ) -> Group:
     """Make a group, and the groups above it.
 
@@ -37,13 +42,17 @@ def create_group(
     store, path
         As for `open`; `path` is by default the root.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     overwrite
-        True: delete whatever exists there first, with all below it.
+        True: replace whatever exists there, with all below it.
     attributes
         The attributes of the new group.
     device
         Where arrays of the group are decoded, as for `open`.
+    storage_options
+        Options of a remote store; not supported yet.
+    **unknown
+        Other keywords are refused.
 
     Returns
     -------
@@ -62,13 +71,24 @@ def create_group(
     >>> gpuzarr.open("store.zarr")["a/b"].attrs["title"]
     'a test'
     """
-    store, path = store_of(store), files.clean("" if path is None else path)
-    new_group(store, path, checked_format(zarr_format) or 3, attributes, flag(overwrite, "overwrite"))
+    known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
+    store, path = store_of(store, storage_options), files.clean("" if path is None else path)
+    device = device_of(device)
+    new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
-def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | None = None, **options: Any) -> None:
-    """Store an array of these values; whatever exists at this path is deleted first.
+def save_array(
+    store: Any,
+    arr: Any,
+    *,
+    zarr_format: Format = None,
+    path: str | None = None,
+    mode: Mode | None = None,
+    overwrite: bool = True,
+    **options: Any,
+) -> None:
+    """Store an array of these values, in the place of whatever exists at this path.
 
     Parameters
     ----------
@@ -77,7 +97,9 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
     arr
         An array of NumPy or CuPy, anything with DLPack, or a list.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
+    mode, overwrite
+        As for `create`; but the default is to delete.
     **options
         As for `create_array`.
 
@@ -92,13 +114,21 @@ def save_array(store: Any, arr: Any, *, zarr_format: Format = None, path: str | 
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    create_array(store, name=path, data=arr, zarr_format=checked_format(zarr_format) or 3, overwrite=True, **options)
+    options |= {"zarr_format": zarr_format, "overwrite": flag(overwrite, "overwrite") and mode != "w-"}
+    array(arr, store={} if store is None else store, path=path, mode=mode, **options)
 
 
-def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
-    """Store an array, or several arrays in a group; whatever exists at this path is deleted first.
+def save(
+    store: Any,
+    *args: Any,
+    zarr_format: Format = None,
+    path: str | None = None,
+    storage_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Store an array, or several arrays in a group, in the place of whatever exists at this path.
 
-    If one of them cannot be stored, nothing is left at the path.
+    If one of them cannot be stored, what existed stays as it was.
 
     Parameters
     ----------
@@ -107,7 +137,9 @@ def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = 
     *args
         Arrays. One alone is stored at the path itself; several are members of a group there, named "arr_0", "arr_1"...
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
+    storage_options
+        Options of a remote store; not supported yet.
     **kwargs
         Arrays that are members of a group by the names of the keywords.
 
@@ -125,14 +157,22 @@ def save(store: Any, *args: Any, zarr_format: Format = None, path: str | None = 
     >>> gpuzarr.load("two.zarr")
     {'x': array([1, 2]), 'y': array([0.5, 1.5])}
     """
+    store = store_of({} if store is None else store, storage_options)
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], zarr_format=zarr_format, path=path)
         return
     save_group(store, *args, zarr_format=zarr_format, path=path, **kwargs)
 
 
-def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | None = None, **kwargs: Any) -> None:
-    """Store arrays in a group; whatever exists at this path is deleted first.
+def save_group(
+    store: Any,
+    *args: Any,
+    zarr_format: Format = None,
+    path: str | None = None,
+    storage_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Store arrays in a group, in the place of whatever exists at this path.
 
     The parameters and errors are those of `save`, but a single array is a member of a group too.
 
@@ -144,15 +184,19 @@ def save_group(store: Any, *args: Any, zarr_format: Format = None, path: str | N
     """
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
-    above = files.clean("" if path is None else path)
-    create_group(store, path=above, zarr_format=zarr_format, overwrite=True)
-    try:
-        for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items():
-            save_array(store, arr, zarr_format=zarr_format, path=f"{above}/{name}")
-    except BaseException:
-        with suppress(GpuZarrError):  # what went wrong first is raised
-            delete(store_of(store), above)
-        raise
+    store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
+    version = config.new_format(zarr_format)
+    arrays = {
+        files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
+    }
+    if "" in arrays:
+        raise ArgumentError("an array that is a member of a group needs a name")
+
+    def fill(path: str) -> None:
+        for name, arr in arrays.items():
+            array(arr, store=Members(store, path), path=name, zarr_format=version)
+
+    new_group(store, above, version, None, True, fill)
 
 
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:

@@ -3,6 +3,8 @@
 Each file ends with `CODEC = TheClass`, or `CODECS = (One, Two)`; what the class must have is in `contract.py`. Heavy
 imports stand inside functions. Other packages add codecs by the entry point group `gpuzarr.codecs` (name: the codec's
 name, value: the class).
+
+The names of `zarr.codecs`, such as `ZstdCodec` and `BloscShuffle`, are here, too: see `objects.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,16 @@ from gpuzarr.errors import MetadataError, UnsupportedError
 
 MAX_DEPTH = 16  # of lists of codecs in codecs, as of shards in shards
 _depth: ContextVar[int] = ContextVar("gpuzarr.codecs.depth", default=0)
+_NAMES = (  # of zarr.codecs; loaded when one of them is first used
+    *("BloscCname", "BloscCodec", "BloscShuffle", "BytesCodec", "CastValue", "Crc32cCodec", "Endian", "GzipCodec"),
+    *("ScaleOffset", "ShardingCodec", "ShardingCodecIndexLocation", "SubchunkWriteOrder", "TransposeCodec"),
+    *("VLenBytesCodec", "VLenUTF8Codec", "ZstdCodec"),
+)
+_OF_NUMCODECS = (
+    *("BZ2", "CRC32", "CRC32C", "LZ4", "LZMA", "ZFPY", "Adler32", "AsType", "BitRound", "Blosc", "Delta"),
+    *("FixedScaleOffset", "Fletcher32", "GZip", "JenkinsLookup3", "PCodec", "PackBits", "Quantize", "Shuffle"),
+    *("Zlib", "Zstd"),
+)
 _ZARRS = re.compile(r"^(zarrs\.|https://codec\.zarrs\.dev/(array_to_array|array_to_bytes|bytes_to_bytes)/)")
 
 
@@ -125,6 +137,18 @@ def _parse_one(member: Any) -> Codec:
     if not isinstance(configuration, dict):
         raise MetadataError(f"configuration of codec {member['name']!r} must be an object, not {shown(configuration)}")
     return find(member["name"], configuration)
+
+
+def __getattr__(name: str) -> Any:
+    file = "objects" if name in _NAMES else "numcodecs" if name in (*_OF_NUMCODECS, "numcodecs") else None
+    if file is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    loaded = importlib.import_module(f"{__name__}.{file}")
+    return loaded if name == file else getattr(loaded, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES, *_OF_NUMCODECS, "numcodecs"})
 
 
 __all__ = ["BytesSpec", "ChunkSpec", "Codec", "Kind", "find", "parse", "registry"]

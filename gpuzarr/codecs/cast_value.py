@@ -62,6 +62,7 @@ class CastValue:
     def encoded(self, spec: ChunkSpec) -> ChunkSpec:
         if spec.dtype.name not in _NAMES:
             raise MetadataError(f"codec 'cast_value' takes numbers, not {spec.dtype}")
+        self._check_maps(spec.dtype)
         if spec.fill_value is None:
             return ChunkSpec(spec.shape, self._target())
         try:
@@ -80,6 +81,13 @@ class CastValue:
         if self.data_type not in _WHOLE and self.rounding != "nearest-even":
             raise UnsupportedError(f"codec 'cast_value': rounding {self.rounding!r} to {self.data_type}")
         return self._cast(native(chunks), self._target(), self.encode_map)
+
+    def _check_maps(self, dtype: np.dtype) -> None:
+        """Raise MetadataError where a map has a value that the dtype on its side does not have, as NaN of integers."""
+        for pairs, old, new in ((self.encode_map, dtype, self._target()), (self.decode_map, self._target(), dtype)):
+            for before, after in pairs:
+                scalar(before, old, "cast_value")
+                scalar(after, new, "cast_value")
 
     def _target(self) -> np.dtype:
         return dtype_of(self.data_type)

@@ -33,8 +33,8 @@ class Lzma:
     filters: tuple[dict[str, Any], ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in (_lzma.FORMAT_XZ, _lzma.FORMAT_ALONE, _lzma.FORMAT_RAW):
-            raise MetadataError(f"codec 'lzma': format must be 1, 2 or 3, not {self.format!r}")
+        if self.format not in (_lzma.FORMAT_AUTO, _lzma.FORMAT_XZ, _lzma.FORMAT_ALONE, _lzma.FORMAT_RAW):
+            raise MetadataError(f"codec 'lzma': format must be 1, 2 or 3 (0 for reading alone), not {self.format!r}")
         if self.filters is not None and not all(isinstance(item, dict) and "id" in item for item in self.filters):
             raise MetadataError(f"codec 'lzma': filters must be a list of objects with an id, not {self.filters!r}")
         if self.format == _lzma.FORMAT_RAW and not self.filters:

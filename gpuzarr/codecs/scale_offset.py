@@ -58,11 +58,12 @@ class ScaleOffset:
         return _encode(native(chunks), *self._scalars(spec.dtype))
 
     def _scalars(self, dtype: np.dtype) -> tuple[Any, Any]:
-        if dtype.kind not in "iufc" and (dtype.kind != "V" or dtype.type is np.void):
-            raise MetadataError(f"codec 'scale_offset' takes numbers, not {dtype}")
+        of_ml_dtypes = dtype.kind == "V" and dtype.type is not np.void and "complex" not in dtype.name
+        if dtype.kind not in "iuf" and not of_ml_dtypes:
+            raise MetadataError(f"codec 'scale_offset' takes integers and floats, not {dtype}")
         offset, scale = (scalar(value, dtype, "scale_offset") for value in (self.offset, self.scale))
-        if dtype.kind in "iu" and scale == 0:
-            raise MetadataError("codec 'scale_offset': scale is 0")
+        if scale == 0:
+            raise MetadataError(f"codec 'scale_offset': scale {self.scale!r} is 0 as {dtype}: nothing could be decoded")
         return offset, scale
 
 

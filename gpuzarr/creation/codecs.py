@@ -1,20 +1,27 @@
 """Convert codecs as users give them to the JSON of a document.
 
-A codec is given as a name; as a dict in the form of either version of Zarr; or as an object of zarr-python (which has
-`to_dict`), of numcodecs (`get_config`) or of gpuzarr.
+A codec is given as a name; as a dict in the form of either version of Zarr; or as an object of `gpuzarr.codecs` or
+zarr-python (which has `to_dict`), of numcodecs (`get_config`) or of a class that decodes. Dicts may hold all of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import known, shown
+from gpuzarr.checks import known, mapping, shown
 from gpuzarr.errors import MetadataError
 
 Json = dict[str, Any]
+_UNKNOWN_TO_OLD = {("zstd", "checksum"): False, ("blosc", "typesize"): None}  # numcodecs; needless there
+_OF_THE_DTYPE = {  # members of numcodecs' filters that zarr-python adds
+    "numcodecs.astype": "decode_dtype",
+    "numcodecs.fixedscaleoffset": "dtype",
+    "numcodecs.quantize": "dtype",
+}
 _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 _REGISTERED = ("blosc", "gzip", "zstd", "crc32c", "bytes", "transpose", "sharding_indexed", "vlen-utf8", "vlen-bytes")
 
@@ -26,19 +33,28 @@ def listed(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def v3(codec: Any, itemsize: int) -> Json:
-    """A member of a v3 `codecs` list. `itemsize`: bytes by which blosc shuffles if it has no typesize."""
+def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
+    """A member of a v3 `codecs` list.
+
+    `itemsize`: bytes by which blosc and shuffle order bytes, if they do not say it; `dtype`: NumPy's name of the
+    array's dtype, for the filters of numcodecs that do not name one.
+    """
     found = _document(codec)
     if "id" in found:
         name, configuration = found["id"], {key: value for key, value in found.items() if key != "id"}
         name = name if name in _REGISTERED or name.startswith("numcodecs.") else f"numcodecs.{name}"
     else:
-        name, configuration = found["name"], dict(found.get("configuration") or {})
-    complete = {"blosc": _blosc, "zstd": _zstd, "gzip": _gzip}.get(name)
-    configuration = complete(configuration, itemsize) if complete else dict(configuration)
+        name, configuration = found["name"], found.get("configuration") or {}
+    configuration = mapping(configuration, f"configuration of codec {name!r}")
+    configuration = {key: _json(value, itemsize, dtype) for key, value in configuration.items()}
+    complete = {"blosc": _blosc, "zstd": _zstd, "gzip": _gzip, "numcodecs.shuffle": _shuffle}.get(name)
+    configuration = complete(configuration, itemsize) if complete else configuration
+    if name in _OF_THE_DTYPE and dtype and configuration.get(_OF_THE_DTYPE[name]) is None:
+        configuration[_OF_THE_DTYPE[name]] = dtype
     for part in ("codecs", "index_codecs"):  # of a shard
-        if isinstance(configuration.get(part), list | tuple):
-            configuration[part] = [v3(member, itemsize) for member in configuration[part]]
+        if isinstance(configuration.get(part), list):
+            size = 8 if part == "index_codecs" else itemsize
+            configuration[part] = [v3(member, size, dtype) for member in configuration[part]]
     is_needed = configuration or name.startswith("numcodecs.")  # zarr-python needs an empty one, too, for these
     return {"name": name, "configuration": configuration} if is_needed else {"name": name}
 
@@ -47,9 +63,23 @@ def v2(codec: Any) -> Json:
     """A member of a v2 `filters` list, or a `compressor`."""
     found = _document(codec)
     if "id" in found:
-        needless = ("checksum",) if found["id"] == "zstd" and not found.get("checksum") else ()
-        return {name: value for name, value in found.items() if name not in needless}  # unknown to older numcodecs
+        return {key: value for key, value in found.items() if value is not _UNKNOWN_TO_OLD.get((found["id"], key), ...)}
     return {"id": found["name"].removeprefix("numcodecs."), **_for_v2(dict(found.get("configuration") or {}))}
+
+
+def _json(value: Any, itemsize: int, dtype: str) -> Any:
+    """A value of a configuration as JSON: tuples, enums, dtypes, and codecs and data types in it."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, np.dtype):
+        return value.str
+    if isinstance(value, dict):
+        return {name: _json(member, itemsize, dtype) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(member, itemsize, dtype) for member in value]
+    if hasattr(value, "to_dict") or hasattr(value, "get_config"):
+        return v3(value, itemsize, dtype)
+    return value.to_json(zarr_format=3) if hasattr(value, "to_json") else value
 
 
 def _document(codec: Any) -> Json:
@@ -74,7 +104,8 @@ def _of_zarr(codec: Any) -> Json:
     found: Json = codec.to_dict()
     open_still = getattr(codec, "_tunable_attrs", ())
     configuration = {k: v for k, v in (found.get("configuration") or {}).items() if k not in open_still}
-    return {**found, "configuration": configuration}
+    inside = {part: getattr(codec, part) for part in ("codecs", "index_codecs") if part in configuration}
+    return {**found, "configuration": configuration | inside}  # codecs in it may leave something to the array, too
 
 
 def _of_ours(codec: Any) -> Json:
@@ -102,8 +133,11 @@ def _blosc(given: Json, itemsize: int) -> Json:
     shuffle = given.get("shuffle", "bitshuffle" if typesize == 1 else "shuffle")
     if isinstance(shuffle, int):
         shuffle = _SHUFFLES[shuffle] if shuffle >= 0 else _SHUFFLES[2 if typesize == 1 else 1]
-    made = {"cname": "zstd", "clevel": 5, "blocksize": 0} | given | {"typesize": typesize, "shuffle": shuffle}
-    return {name: getattr(value, "value", value) for name, value in made.items()}
+    return {"cname": "zstd", "clevel": 5, "blocksize": 0} | given | {"typesize": typesize, "shuffle": shuffle}
+
+
+def _shuffle(given: Json, itemsize: int) -> Json:
+    return given | {"elementsize": given.get("elementsize") or max(itemsize, 1)}
 
 
 def _zstd(given: Json, itemsize: int) -> Json:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import mapping, shown
+from gpuzarr import config
+from gpuzarr.checks import mapping, shown, utf8
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType
 from gpuzarr.errors import MetadataError
@@ -39,6 +40,7 @@ class Wanted:
     attributes: Json | None = None
     chunk_key_encoding: Any = None
     dimension_names: Any = None
+    codecs: Any = None  # all of them, in place of filters, serializer and compressors
 
 
 def metadata(wanted: Wanted, zarr_format: int) -> ArrayMetadata:
@@ -75,7 +77,7 @@ def _v3(wanted: Wanted) -> Json:
         "node_type": "array",
         "shape": list(wanted.shape),
         "data_type": plain(found.to_json()),
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shards or chunks)}},
+        "chunk_grid": shapes.chunk_grid(chunks if shards is None else shards),
         "chunk_key_encoding": _key_encoding(wanted.chunk_key_encoding),
         "fill_value": _fill_json(wanted.fill_value, found),
         "codecs": chain,
@@ -85,14 +87,21 @@ def _v3(wanted: Wanted) -> Json:
 
 
 def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
+    element = 1 if found.variable else itemsize
+    given = _parts(wanted, found) if wanted.codecs is None else codecs.listed(wanted.codecs)
+    dtype = "" if found.variable or found.dtype.isbuiltin != 1 else str(found.dtype)
+    made = [codecs.v3(codec, element, dtype) for codec in given]
+    ordered = found.variable or found.has_order
+    return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in made]
+
+
+def _parts(wanted: Wanted, found: DataType) -> list[Any]:
+    """Filters, serializer and compressors, in this order."""
     filters = [] if _is_auto(wanted.filters) else codecs.listed(wanted.filters)
     compressors = [ZSTD["v3"]] if _is_auto(wanted.compressors) else None
     compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer is None or _is_auto(wanted.serializer) else wanted.serializer
-    element = 1 if found.variable else itemsize
-    chain = [codecs.v3(plain_codec, element) for plain_codec in (*filters, serializer, *compressors)]
-    ordered = found.variable or _has_order(found.dtype)
-    return [codec if ordered or codec["name"] != "bytes" else {"name": "bytes"} for codec in chain]
+    return [*filters, serializer, *compressors]
 
 
 def _serializer(found: DataType) -> Json:
@@ -101,19 +110,15 @@ def _serializer(found: DataType) -> Json:
         return {"name": "vlen-utf8" if found.family == "string" else "vlen-bytes"}
     if found.family == "optional":
         raise MetadataError("an array of optionals needs a serializer: codec 'optional' with its configuration")
-    return LITTLE if _has_order(found.dtype) else {"name": "bytes"}
-
-
-def _has_order(dtype: np.dtype[Any]) -> bool:
-    if dtype.names is not None:
-        return any(_has_order(dtype[name].base) for name in dtype.names)
-    return dtype.itemsize > 1 and (dtype.kind not in "SV" or dtype.isbuiltin == 2)
+    return LITTLE if found.has_order else {"name": "bytes"}
 
 
 def _fill_value(given: Any, found: DataType) -> Any:
     """The fill value as a NumPy scalar, a text, bytes or an object; the default of the data type if none is given."""
     if given is DEFAULT or given is None:
         return found.default_fill()
+    if found.family == "string" and isinstance(given, str):
+        utf8(given, "fill_value")
     if found.family in ("string", "bytes", "object", "optional"):
         return given
     try:
@@ -151,6 +156,8 @@ def _v2(wanted: Wanted) -> Json:
     found, dtype = types.data_type(wanted.dtype)
     if wanted.shards is not None:
         raise MetadataError("Zarr v2 has no shards: use zarr_format=3")
+    if wanted.codecs is not None:
+        raise MetadataError("Zarr v2 has no list of codecs: use filters and compressors, or zarr_format=3")
     if wanted.serializer is not None and not _is_auto(wanted.serializer):
         raise MetadataError("Zarr v2 has no serializer: use filters, or zarr_format=3")
     compressors = [ZSTD["v2"]] if _is_auto(wanted.compressors) else None
@@ -161,17 +168,20 @@ def _v2(wanted: Wanted) -> Json:
         raise MetadataError("Zarr v2 has no dimension_names; xarray has them as the attribute _ARRAY_DIMENSIONS")
     keys = _key_encoding(("v2", ".") if wanted.chunk_key_encoding is None else wanted.chunk_key_encoding)
     encoding = mapping(keys.get("configuration", {}), "configuration of chunk_key_encoding")
+    chunks = shapes.chunk_shape(wanted.chunks, wanted.shape, found.dtype.itemsize)
+    if shapes.is_rectilinear(chunks):
+        raise MetadataError(f"Zarr v2 has no chunks of several sizes ({shown(wanted.chunks)}): use zarr_format=3")
     stored = None if dtype.names is None or found.variable else dtype
     return {
         "zarr_format": 2,
         "shape": list(wanted.shape),
-        "chunks": list(shapes.chunk_shape(wanted.chunks, wanted.shape, found.dtype.itemsize)),
+        "chunks": list(chunks),
         "dtype": types.v2_descr(found, dtype),
         "compressor": codecs.v2(compressors[0]) if compressors else None,
         "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
-        "order": wanted.order or "C",
+        "order": wanted.order or config.get("array.order"),
         "filters": _v2_filters(wanted, found),
-        "dimension_separator": encoding.get("separator"),
+        "dimension_separator": encoding.get("separator", "."),
     }
 
 

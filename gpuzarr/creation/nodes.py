@@ -1,45 +1,107 @@
-"""Write the metadata of new nodes, and delete nodes.
+"""Make nodes, and delete them.
 
 A process that makes a node holds the lock of its metadata; so of two processes the second finds the node of the first.
 The same node is kept, another is an ExistsError. Nodes are the same if their metadata means the same, whoever wrote it,
 and if they have the attributes that are asked for, maybe among others.
 
-With `overwrite` everything there is deleted before the new metadata is written, so that no chunk of an old array is
-ever read as one of the new array.
+What is overwritten is replaced by a complete node (`creation/replacing.py`), so that no chunk of an old array is ever
+read as one of the new array, and a call that fails leaves the old node. Where nothing is, a node is made in its place,
+and deleted again if that fails. The groups above it are made last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gpuzarr.checks import mapping
-from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError
-from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, files, v2, v3
+from gpuzarr.creation.places import around
+from gpuzarr.creation.replacing import documents_first, replaced
+from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
+from gpuzarr.interrupts import ensured, within
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import hidden, rebased
+from gpuzarr.stores.moving import holds, keys, recover
 
 Documents = dict[str, Document]  # by the names of their files
+Fill = Callable[[str], object]  # stores what belongs to a node, at the path where its documents are
 
 
-def new_array(store: Store, path: str, made: ArrayMetadata, overwrite: bool) -> ArrayMetadata:
-    """Write the metadata of an array, and return that of the array that exists then, which may be a kept one.
+def new_array(store: Store, path: str, made: ArrayMetadata, overwrite: bool, fill: Fill | None = None) -> ArrayMetadata:
+    """Make an array, and return the metadata of the array that exists then, which may be a kept one.
 
-    ExistsError if there is another node, unless it is overwritten.
+    `fill(path)` writes its values, to a hidden path if something is overwritten. ExistsError if there is another node,
+    unless it is overwritten.
     """
     files.check_writable(store, path)
     documents = {".zattrs": made.attributes, ".zarray": made.document}
-    found = _put(store, path, {"zarr.json": made.document} if made.zarr_format == 3 else documents, overwrite)
+    found = _put(store, path, {"zarr.json": made.document} if made.zarr_format == 3 else documents, overwrite, fill)
     return made if found is None else _array(found)
 
 
-def new_group(store: Store, path: str, zarr_format: int, attributes: dict[str, Any] | None, overwrite: bool) -> None:
-    """Write the metadata of a group. ExistsError if there is another node, unless it is overwritten."""
+def new_group(
+    store: Store,
+    path: str,
+    zarr_format: int,
+    attributes: dict[str, Any] | None,
+    overwrite: bool,
+    fill: Fill | None = None,
+) -> None:
+    """Make a group. ExistsError if there is another node, unless it is overwritten.
+
+    `fill(path)` makes its members, at a hidden path, so that they come and replace what is there as a whole.
+    """
     files.check_writable(store, path)
     given = {} if attributes is None else mapping(plain(attributes), "attributes")
-    _put(store, path, _group(zarr_format, given), overwrite)
+    _put(store, path, _group(zarr_format, given), overwrite, fill, is_staged=fill is not None)
+
+
+def new_nodes(store: Store, nodes: Mapping[str, Node], overwrite: bool) -> None:
+    """Make nodes, and the groups between and above them: all or none. ExistsError where there is another node.
+
+    With `overwrite`, what is at the path of a node is replaced with all that is below it.
+    """
+    documents = {path: _documents(nodes[path]) for path in sorted(nodes)}
+    for path in documents:
+        files.check_writable(store, path)
+        check_above(store, path)
+    (_put_over if overwrite else _put_beside)(store, documents)
+
+
+def _put_beside(store: Store, nodes: Mapping[str, Documents]) -> None:
+    """Make nodes where none are."""
+    made: list[str] = []
+    try:
+        for path, documents in nodes.items():
+            if _put(store, path, documents, False) is None:
+                made += [files.key(path, name) for name in documents]
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            store.delete(made)
+        raise
+
+
+def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
+    """Make nodes in the place of what is there."""
+    encoded = {path: _encoded(documents) for path, documents in nodes.items()}
+    tops = [path for path in nodes if not any(above in nodes for above in _above(path))]
+    check_around(store)
+
+    def make(top: str, staged: str) -> None:
+        for path in [path for path in nodes if path == top or path.startswith(f"{top}/" if top else "")]:
+            here = rebased(path, top, staged)
+            _write(store, here, encoded[path])
+            make_above(store, here, _format(nodes[path]))
+
+    def make_all_above() -> None:
+        for path in tops:
+            make_above(store, path, _format(nodes[path]))
+
+    replaced(store, tops, make, make_all_above)
 
 
 def delete(store: Store, path: str) -> None:
@@ -47,7 +109,7 @@ def delete(store: Store, path: str) -> None:
     files.check_writable(store, path)
 
     def remove(_: object) -> None:
-        if not _found(store, path):
+        if not find(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
         _clear(store, path)
 
@@ -68,34 +130,106 @@ def _group(zarr_format: int, attributes: Document) -> Documents:
     return {"zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": attributes}}
 
 
-def _put(store: Store, path: str, documents: Documents, overwrite: bool) -> Documents | None:
-    """Write the documents of a node; or, if the same node exists, return its documents."""
-    encoded = {name: files.dumps(document) for name, document in documents.items()}  # what is wrong is found first
-    _parents(store, path, 3 if "zarr.json" in documents else 2)
+def _format(documents: Mapping[str, object]) -> int:
+    return 3 if "zarr.json" in documents else 2
+
+
+def _documents(node: Node) -> Documents:
+    if isinstance(node, GroupMetadata):
+        return _group(node.zarr_format, node.attributes)
+    return (
+        {"zarr.json": node.document}
+        if node.zarr_format == 3
+        else {".zattrs": node.attributes, ".zarray": node.document}
+    )
+
+
+def _encoded(documents: Documents) -> dict[str, bytes]:
+    return {name: files.dumps(document) for name, document in documents.items()}
+
+
+def _put(
+    store: Store,
+    path: str,
+    documents: Documents,
+    overwrite: bool,
+    fill: Fill | None = None,
+    is_staged: bool = False,
+) -> Documents | None:
+    """Make a node and the groups above it; or, if the same node exists, fill it, and return its documents.
+
+    `is_staged`: make it at a hidden path also where nothing is.
+    """
+    encoded = _encoded(documents)  # what is wrong is found first
+    check_above(store, path)
+    recover(store, path)
+    new: list[set[str]] = []  # the keys that were there before, once anything is written
+    done: list[bool] = []
 
     def put(_: object) -> Documents | None:
-        if overwrite:
-            _clear(store, path)
-        elif found := _found(store, path):
+        if overwrite and (is_staged or holds(store, path)):
+            return {}
+        if not overwrite and (found := find(store, path)):
             if _same(found, documents, path):
                 return found
-            kind = "array" if _is_array(found) else "group"
-            raise ExistsError(f"there is another {kind} at {path or '/'!r} in {store!r}; overwrite=True replaces it")
+            raise another(store, path, found)
+        new.append(set(keys(store, path)) if fill and not overwrite else set())
         _write(store, path, encoded)
         return None
 
-    return within(store.locked([files.lock(path)]), put)
+    def work() -> Documents | None:
+        found = within(store.locked([files.lock(path)]), put)
+        if found == {}:
+            _replace(store, path, encoded, fill)
+            return None
+        if fill:
+            fill(path)
+        make_above(store, path, _format(documents))
+        done.append(True)
+        return found
+
+    def clean() -> None:
+        if new and not done:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                _discard(store, path, encoded, new[0])
+
+    return ensured(work, clean)
+
+
+def _replace(store: Store, path: str, encoded: dict[str, bytes], fill: Fill | None) -> None:
+    """Make a node that replaces what is there."""
+    check_around(store)
+
+    def make(path: str, staged: str) -> None:
+        _write(store, staged, encoded)
+        if fill:
+            fill(staged)
+        if any(store.get(files.key(staged, name)) is None for name in encoded):
+            raise StoreError(f"what is made at {path or '/'!r} of {store!r} was deleted meanwhile")
+
+    replaced(store, [path], make, partial(make_above, store, path, _format(encoded)))
+
+
+def check_around(store: Store) -> None:
+    """ExistsError if a store lies within an array, which would lose chunks where something is replaced."""
+    for outer, path in around(store):
+        with suppress(MetadataError, StoreError):  # of documents that are none
+            _not_an_array(outer, path)
 
 
 def _write(store: Store, path: str, encoded: dict[str, bytes]) -> None:
-    """Write the documents of a new node, all or none."""
-    try:
-        for name, data in encoded.items():
-            store.set(files.key(path, name), data)
-    except BaseException:
-        with suppress(GpuZarrError):  # what went wrong first is raised
-            store.delete([files.key(path, name) for name in encoded])
-        raise
+    for name, data in encoded.items():
+        store.set(files.key(path, name), data)
+
+
+def _discard(store: Store, path: str, encoded: dict[str, bytes], before: set[str]) -> None:
+    """Delete a node that was not completed, its documents first, but not what was there before."""
+    store.delete([files.key(path, name) for name in encoded])
+    if before:
+        store.delete([key for key in keys(store, path) if key not in before])
+        return
+    for each in [path] if path else documents_first(store.names("")):
+        store.delete_prefix(each)
 
 
 def _same(found: Documents, wanted: Documents, path: str) -> bool:
@@ -132,23 +266,52 @@ def _attributes(documents: Documents) -> Document:
     return attributes
 
 
-def _parents(store: Store, path: str, zarr_format: int) -> None:
-    """Make the groups above a node. ExistsError if one of the nodes above is an array."""
+def check_above(store: Store, path: str) -> None:
+    """ExistsError if one of the nodes above is an array."""
+    for above in _above(path):
+        _not_an_array(store, above)
+
+
+def make_above(store: Store, path: str, zarr_format: int) -> None:
+    """Make the groups above a node, all or none. ExistsError if one of the nodes above is an array."""
+    made: list[str] = []
+    try:
+        for above in _above(path):
+            within(store.locked([files.lock(above)]), partial(_make_group, store, above, zarr_format, made))
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            store.delete(made)
+        raise
+
+
+def _above(path: str) -> list[str]:
+    """The paths above that of a node; of one that is made at a hidden path only those up to that."""
     parts = path.split("/") if path else []
-    for above in ("/".join(parts[:i]) for i in range(len(parts))):
-        within(store.locked([files.lock(above)]), partial(_parent, store, above, zarr_format))
+    first = max((i + 1 for i, part in enumerate(parts) if hidden(part)), default=0)
+    return ["/".join(parts[:i]) for i in range(first, len(parts))]
 
 
-def _parent(store: Store, above: str, zarr_format: int, _: object) -> None:
-    found = _found(store, above)
-    if _is_array(found):
-        raise ExistsError(f"{above or '/'!r} in {store!r} is an array, and cannot have members")
-    if not found:
+def _make_group(store: Store, path: str, zarr_format: int, made: list[str], _: object) -> None:
+    if not _not_an_array(store, path):
         for name, document in _group(zarr_format, {}).items():
-            files.write(store, above, name, document)
+            made.append(files.key(path, name))
+            files.write(store, path, name, document)
 
 
-def _found(store: Store, path: str) -> Documents:
+def _not_an_array(store: Store, path: str) -> Documents:
+    """The documents of a group, or none. ExistsError if there is an array."""
+    if _is_array(found := find(store, path)):
+        raise ExistsError(f"{path or '/'!r} in {store!r} is an array, and cannot have members")
+    return found
+
+
+def another(store: Store, path: str, found: Documents) -> ExistsError:
+    """The error for a node that is in the way."""
+    kind = "array" if _is_array(found) else "group"
+    return ExistsError(f"there is another {kind} at {path or '/'!r} in {store!r}; overwrite=True replaces it")
+
+
+def find(store: Store, path: str) -> Documents:
     """The documents of a node; an empty dict if there is no node."""
     documents = {name: files.read(store, path, name) for name in FILES}
     found = {name: document for name, document in documents.items() if document is not None}

@@ -69,6 +69,11 @@ class DataType:
         """Whether elements have no fixed size."""
         return self.dtype.hasobject or self.dtype.kind == "T"
 
+    @property
+    def has_order(self) -> bool:
+        """Whether elements, or parts of them, have a byte order."""
+        return _has_order(self.dtype)
+
     def to_json(self) -> str | dict[str, Any]:
         """The `data_type` of a v3 document. UnsupportedError where v3 has no name for it."""
         if self.name in _NOT_IN_V3 or any(part.name in _NOT_IN_V3 for _, part in self.fields):
@@ -86,50 +91,57 @@ class DataType:
             return np.array(np.iinfo(np.int64).min).view(self.dtype)[()]
         return objects.zeros((1,), self.dtype)[0]
 
-    def fill_from_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
+    def fill_from_json(
+        self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None, lenient: bool = False
+    ) -> Any:
         """Parse a fill value from JSON: a NumPy scalar of `dtype`, a str, bytes, or a Python object.
 
         `stored` is the dtype in a v2 file, with its byte orders; base64 of a record is in that form.
-        MetadataError for a value that is not of this type. Version 2 files are parsed with more tolerance.
+        `lenient`, always so for version 2: other spellings that mean a value of this type are taken, too, such as
+        numbers as text, or 0 for a bool. MetadataError for a value that is not of this type.
         """
         if value is None and zarr_format == 2:
             return self.default_fill()
         try:
-            return self._from_json(value, zarr_format, stored)
+            return self._from_json(value, lenient or zarr_format == 2, stored)
         except MetadataError:
             raise
         except (TypeError, ValueError, OverflowError, KeyError, IndexError) as error:
             raise MetadataError(f"fill value {shown(value)} is none of data type {self.name!r}: {error}") from error
 
     def fill_to_json(self, value: Any, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:
-        """Format a fill value as JSON (without bare NaN or Infinity) that `fill_from_json` parses to the same bytes."""
+        """Format a fill value as JSON (without bare NaN or Infinity) that `fill_from_json` parses to the same value.
+
+        To the same bytes in v3; NaN of v2 has no sign and no payload.
+        """
         if self.family == "complex":
             parts = np.asarray(value, self.dtype).reshape(1).view(self.fields[0][1].dtype)
-            return [self.fields[0][1].fill_to_json(part) for part in parts]
+            return [self.fields[0][1].fill_to_json(part, zarr_format) for part in parts]
         if self.family == "optional":
             return [self.fields[0][1].fill_to_json(value["value"])] if value["valid"] else None
         if self.family == "struct" and zarr_format == 2:
             return fills.base64_of(np.asarray(value, self.dtype).astype(stored or self.dtype).tobytes())
         if self.family == "struct":
             return {name: part.fill_to_json(value[name]) for name, part in self.fields}
-        return fills.to_json(self.family, self.name, self.dtype, value)
+        return fills.to_json(self.family, self.name, self.dtype, value, zarr_format)
 
-    def _from_json(self, value: Any, zarr_format: int, stored: np.dtype[Any] | None) -> Any:
+    def _from_json(self, value: Any, lenient: bool, stored: np.dtype[Any] | None) -> Any:
         if self.family == "complex":
-            return self._complex(value, zarr_format)
+            return self._complex(value, lenient)
         if self.family == "optional":
             return self._optional(value)
         if self.family == "struct":
-            return self._struct(value, zarr_format, stored)
+            return self._struct(value, lenient, stored)
         if self.family == "subarray":
-            return np.full(self.dtype.shape, self.fields[0][1].fill_from_json(value, zarr_format), self.dtype.base)
-        return fills.from_json(self.family, self.name, self.dtype, value, zarr_format)
+            element = self.fields[0][1].fill_from_json(value, lenient=lenient)
+            return np.full(self.dtype.shape, element, self.dtype.base)
+        return fills.from_json(self.family, self.name, self.dtype, value, lenient)
 
-    def _complex(self, value: Any, zarr_format: int) -> Any:
-        pair = [value, 0] if zarr_format == 2 and isinstance(value, int | float) else value
+    def _complex(self, value: Any, lenient: bool) -> Any:
+        pair = [value, 0] if lenient and isinstance(value, int | float) else value
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise TypeError("a complex number is a list of two")
-        parts = [part.fill_from_json(half, zarr_format) for (_, part), half in zip(self.fields, pair, strict=True)]
+        parts = [part.fill_from_json(half, lenient=lenient) for (_, part), half in zip(self.fields, pair, strict=True)]
         return np.frombuffer(b"".join(part.tobytes() for part in parts), self.dtype)[0]
 
     def _optional(self, value: Any) -> Any:
@@ -140,15 +152,22 @@ class DataType:
             result["value"][0], result["valid"][0] = self.fields[0][1].fill_from_json(value[0]), True
         return result[0]
 
-    def _struct(self, value: Any, zarr_format: int, stored: np.dtype[Any] | None) -> Any:
+    def _struct(self, value: Any, lenient: bool, stored: np.dtype[Any] | None) -> Any:
         if isinstance(value, str):
             stored = self.dtype.newbyteorder("<") if stored is None else stored
-            return np.frombuffer(fills.from_base64(value, stored.itemsize), stored).astype(self.dtype)[0]
-        if zarr_format == 2 and value == 0:
+            return np.frombuffer(fills.from_base64(value, stored.itemsize, lenient), stored).astype(self.dtype)[0]
+        if lenient and value == 0:
             return self.default_fill()
-        if not isinstance(value, dict) or not set(value) <= {name for name, _ in self.fields}:
+        if not isinstance(value, dict) or not (lenient or set(value) <= {name for name, _ in self.fields}):
             raise TypeError("a record is an object with a value for each field")
         result = np.zeros(1, self.dtype)
         for name, part in self.fields:
-            result[name][0] = part.fill_from_json(value[name], zarr_format) if name in value else part.default_fill()
+            found = part.fill_from_json(value[name], lenient=lenient) if name in value else part.default_fill()
+            result[name][0] = found
         return result[0]
+
+
+def _has_order(dtype: np.dtype[Any]) -> bool:
+    if dtype.names is not None:
+        return any(_has_order(dtype[name].base) for name in dtype.names)
+    return dtype.itemsize > 1 and (dtype.kind not in "SV" or dtype.isbuiltin == 2)

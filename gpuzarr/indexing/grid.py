@@ -280,7 +280,7 @@ class ChunkPoints:
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         """Set the points of `out` to one value."""
-        out.reshape(-1)[xp.asarray(self.outside)] = value
+        out.reshape(-1)[xp.asarray(self.outside)] = element(value, out.dtype)
 
 
 Part = ChunkBlock | ChunkPoints

@@ -5,16 +5,17 @@ The meaning is that of zarr-python 3.4.2, which differs from NumPy in this:
 - an index array beside ints and slices keeps its place: a[0, :, [1, 2]] has the axis of the list last;
 - several 1-d masks, or masks with lists, one for each axis, are an outer product, as in `oindex`;
 - several index arrays beside slices are refused: `oindex` or `vindex` says which meaning is meant;
-- index arrays of no dimension, and `vindex` with ints alone, give an axis of length 1, no scalar;
-- True, False, None (newaxis), tuples and ranges inside a selection are refused.
-Beyond zarr-python, with NumPy's meaning: integers of CuPy, torch and jax, negative steps, empty and nested lists, an
-ellipsis beside an index array, and a 1-d mask alone for the first axis. Every refusal is a SelectionError.
+- `vindex` with ints alone gives an axis of length 1, no scalar;
+- True, False and None (newaxis) are refused.
+Beyond zarr-python, with NumPy's meaning: whatever is an integer or a list of them (`indexing.members`), negative steps,
+empty and nested lists, what `np.ix_` makes, an ellipsis beside an index array, and a 1-d mask alone for the first axis.
+Every refusal is a SelectionError.
 """
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from numbers import Integral
 from types import EllipsisType
 from typing import Any
 
@@ -22,9 +23,8 @@ import numpy as np
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import NoMemoryError, SelectionError
+from gpuzarr.indexing.members import Member, brief, flat_mesh, members_of
 from gpuzarr.metadata import Axis, RegularAxis
-
-Member = int | slice | np.ndarray  # index of one axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +64,12 @@ class Points:
 
 def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
     """Selection of a[selection], for an array of `shape`."""
-    members = _members(selection)
-    arrays = sum([isinstance(member, np.ndarray) for member in members])
+    members = members_of(selection)
+    arrays = sum([isinstance(member, np.ndarray | range) for member in members])
+    if arrays > 1 and (mesh := flat_mesh(members)) is not None:
+        return _outer(mesh, shape)
     if arrays and _is_pointwise(members, shape):
-        return pointwise(members, shape)
+        return _pointwise(members, selection, shape)
     if arrays > 1 and not arrays == len(members) == len(shape):
         raise SelectionError(
             f"{arrays} index arrays for an array of {len(shape)} axes: zarr takes one beside ints and slices, or one "
@@ -78,7 +80,8 @@ def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
 
 def orthogonal(selection: Any, shape: tuple[int, ...]) -> Outer:
     """Selection of a.oindex[selection]: an int, slice, 1-d index array or list, or 1-d mask for each axis."""
-    return _outer(_members(selection), shape)
+    members = members_of(selection)
+    return _outer(flat_mesh(members) or members, shape)
 
 
 def _outer(given: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> Outer:
@@ -89,7 +92,10 @@ def _outer(given: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> 
 
 def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
     """Selection of a.vindex[selection]: an int or index array for each axis, broadcast, or a mask of `shape`."""
-    members = _members(selection)
+    return _pointwise(members_of(selection), selection, shape)
+
+
+def _pointwise(members: tuple[Member | EllipsisType, ...], selection: Any, shape: tuple[int, ...]) -> Points:
     mask = _mask(members, shape)
     if mask is not None:
         indices = np.nonzero(mask)
@@ -97,9 +103,9 @@ def pointwise(selection: Any, shape: tuple[int, ...]) -> Points:
     if not shape or len(members) != len(shape) or not all(map(_is_coordinate, members)):
         raise SelectionError(
             f"vindex takes an int or index array for each of {len(shape)} axes, or a mask of shape {shape}; "
-            f"not {_brief(selection)}"
+            f"not {brief(selection)}"
         )
-    given = [_checked(np.asarray(member), axis, shape[axis]) for axis, member in enumerate(members)]
+    given = [np.asarray(_coordinates(member, axis, shape[axis]), np.int64) for axis, member in enumerate(members)]
     try:
         arrays = np.broadcast_arrays(*given)
     except ValueError as error:
@@ -115,7 +121,7 @@ def blocks(selection: Any, axes: tuple[Axis, ...]) -> Outer:
 
     An int keeps its axis. A slice may end beyond the grid, but must start inside it.
     """
-    members = _fill(_members(selection), len(axes))
+    members = _fill(members_of(selection), len(axes))
     return Outer(tuple(_block(member, axis, axes[axis]) for axis, member in enumerate(members)))
 
 
@@ -142,43 +148,6 @@ def _is_names(member: Any) -> bool:
     return isinstance(member, list) and bool(member) and all(isinstance(name, str) for name in member)
 
 
-def _members(selection: Any) -> tuple[Member | EllipsisType, ...]:
-    return tuple(map(_member, selection if isinstance(selection, tuple) else (selection,)))
-
-
-def _member(item: Any) -> Member | EllipsisType:
-    """Convert one member to an int, slice, ellipsis, or array of ints or bools. SelectionError for anything else."""
-    if isinstance(item, (slice, EllipsisType)):  # `slice | EllipsisType` would take longer than all the rest
-        return item
-    if isinstance(item, Integral) and not isinstance(item, bool):
-        return int(item)
-    if isinstance(item, list) or (hasattr(item, "dtype") and not isinstance(item, np.generic)):
-        array = _array(item)
-        foreign = array.ndim == 0 and not isinstance(item, np.ndarray)  # the scalars of CuPy, torch and jax
-        return int(array) if foreign and array.dtype.kind in "iu" else array
-    raise SelectionError(
-        f"cannot select by {_brief(item)}: Zarr arrays take ints, slices, '...', and arrays or lists of ints or bools"
-    )
-
-
-def _array(item: Any) -> np.ndarray:
-    if hasattr(item, "__cuda_array_interface__") and hasattr(item, "get"):
-        item = item.get()  # CuPy arrays refuse the implicit conversion
-    try:
-        array = np.asarray(item)
-    except MemoryError:
-        raise
-    except Exception as error:  # NumPy raises many kinds, and calls what objects define
-        raise SelectionError(f"cannot select by {_brief(item)}: {error}") from error
-    if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
-        raise SelectionError("a masked array selects nothing where it is masked: select by mask.filled(...)")
-    if isinstance(item, list) and array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind not in "iub":
-        raise SelectionError(f"cannot select by an array or list of {array.dtype}: it must be of ints or bools")
-    return array
-
-
 def _fill(members: tuple[Member | EllipsisType, ...], ndim: int) -> list[Member]:
     """One member for each axis: axes that the ellipsis or the end of the selection leaves out are selected whole."""
     given: list[Member] = [member for member in members if not isinstance(member, EllipsisType)]
@@ -199,15 +168,22 @@ def _mask(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) ->
 
 
 def _is_coordinate(member: Member | EllipsisType) -> bool:
-    return isinstance(member, int) or (isinstance(member, np.ndarray) and member.dtype.kind in "iu")
+    return isinstance(member, int | range) or (isinstance(member, np.ndarray) and member.dtype.kind in "iu")
+
+
+def _coordinates(member: Any, axis: int, length: int) -> np.ndarray | range:
+    """Indices >= 0 of an int, a range or an index array."""
+    return _within(member, axis, length) if isinstance(member, range) else _checked(np.asarray(member), axis, length)
 
 
 def _is_pointwise(members: tuple[Member | EllipsisType, ...], shape: tuple[int, ...]) -> bool:
     """Return True if a[members] means a.vindex[members]."""
     if _mask(members, shape) is not None:
         return True
-    arrays = any(isinstance(member, np.ndarray) for member in members)
-    return arrays and len(members) == len(shape) and all(map(_is_coordinate, members))
+    arrays = [member for member in members if isinstance(member, np.ndarray | range)]
+    if len(arrays) == 1 and isinstance(arrays[0], range):  # the same as an outer product, which makes no points
+        return False
+    return len(members) == len(shape) and all(map(_is_coordinate, members))
 
 
 def _indices(member: Member, axis: int, length: int) -> range | np.ndarray:
@@ -217,6 +193,8 @@ def _indices(member: Member, axis: int, length: int) -> range | np.ndarray:
     if isinstance(member, int):
         index = _in_range(member, axis, length, "index")
         return range(index, index + 1)
+    if isinstance(member, range):
+        return _within(member, axis, length)
     if member.ndim != 1:
         raise SelectionError(
             f"an array of shape {member.shape} for axis {axis}: it must have one dimension here (a mask that stands "
@@ -243,6 +221,19 @@ def _in_range(value: int, axis: int, length: int, what: str) -> int:
     return value + length if value < 0 else value
 
 
+def _within(indices: range, axis: int, length: int) -> range | np.ndarray:
+    """Convert negative indices to those counted from the start; a range if that is one. SelectionError out of range."""
+    if not indices:
+        return range(0)
+    low, high = sorted((indices[0], indices[-1]))
+    if _in_range(low, axis, length, "index") == low:
+        _in_range(high, axis, length, "index")
+        return range(indices[0], indices[-1] + (1 if indices.step > 0 else -1), indices.step)
+    if high < 0:
+        return range(indices[0] + length, indices[-1] + length + (1 if indices.step > 0 else -1), indices.step)
+    return _checked(np.arange(indices.start, indices.stop, indices.step), axis, length)
+
+
 def _checked(indices: np.ndarray, axis: int, length: int) -> np.ndarray:
     """Convert indices to int64, none negative, without changing the given array. SelectionError out of range."""
     if indices.size == 0:
@@ -259,18 +250,14 @@ def _block(member: Member, axis: int, grid: Axis) -> range:
     if isinstance(member, int):
         first = _in_range(member, axis, grid.count, "block")
         return range(_edge(grid, first), _edge(grid, first + 1))
-    if not isinstance(member, slice) or member.step not in (None, 1):
-        raise SelectionError(f"blocks takes ints and slices of step 1, not {_brief(member)} for axis {axis}")
-    first, last, _ = _bounds(member, axis, grid.count)
+    first, last, step = _bounds(member, axis, grid.count) if isinstance(member, slice) else (0, 0, 0)
+    if not isinstance(member, slice) or step != 1:
+        raise SelectionError(f"blocks takes ints and slices of step 1, not {brief(member)} for axis {axis}")
     if member.start is not None and grid.count:
-        _in_range(int(member.start), axis, grid.count, "first block")
+        _in_range(operator.index(member.start), axis, grid.count, "first block")
     return range(_edge(grid, first), _edge(grid, max(first, last)))
 
 
 def _edge(grid: Axis, chunk: int) -> int:
     """First element of a chunk, or the length of the axis if it begins beyond."""
     return min(chunk * grid.size if isinstance(grid, RegularAxis) else grid.edges[chunk], grid.length)
-
-
-def _brief(value: Any) -> str:
-    return f"{type(value).__name__} {shown(value)}"

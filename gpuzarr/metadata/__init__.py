@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -99,6 +99,15 @@ class ArrayMetadata:
     order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document, with the attributes."""
+        return {**self.document, "attributes": dict(self.attributes)}
+
+    @property
+    def is_filled(self) -> bool:
+        """False if no fill value is defined: `null` of Zarr v2. Then `fill_value` is the default of the dtype."""
+        return self.zarr_format == 3 or self.document.get("fill_value") is not None
+
     @property
     def regular(self) -> bool:
         """True if all chunks have the same shape."""
@@ -123,6 +132,15 @@ class GroupMetadata:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document, with the attributes."""
+        return {**self.document, "attributes": dict(self.attributes)}
+
+    @property
+    def consolidated_metadata(self) -> Nodes | None:
+        """`consolidated`, by the name of zarr-python."""
+        return self.consolidated
 
 
 Node = ArrayMetadata | GroupMetadata
@@ -188,6 +206,20 @@ class Nodes(Mapping[str, Node]):
         view.known, view._root = self.known, f"{self._root}{path}/" if path else self._root
         return view
 
+    @property
+    def metadata(self) -> dict[str, Node]:
+        """The nodes directly below the root of this view; groups among them have those below them."""
+        found = {name: self[name] for name in self.names()}
+        return {
+            name: replace(node, consolidated=self.below(name)) if isinstance(node, GroupMetadata) else node
+            for name, node in found.items()
+        }
+
+    @property
+    def flattened_metadata(self) -> dict[str, Node]:
+        """All nodes by their paths."""
+        return dict(self)
+
     def names(self) -> list[str]:
         """The names of the nodes directly below the root of this view, sorted."""
         return list(self._all.names.get(self._root.removesuffix("/"), ()))
@@ -202,15 +234,18 @@ def node_path(path: str, where: str) -> str:
 
 
 def load_json(data: bytes, where: str) -> dict[str, Any]:
-    """Parse a metadata document. The bare words NaN and Infinity, which zarr-python writes, are accepted."""
+    """Parse a metadata document, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    The bare words NaN and Infinity, which zarr-python writes, are accepted, and halves of surrogate pairs are kept.
+    """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise MetadataError(f"{where}: {len(data)} bytes, and a document has at most {MAX_DOCUMENT_BYTES}")
     try:
-        document = json.loads(bytes(data).decode("utf-8-sig"))
+        document = json.loads(bytes(data))
     except MemoryError as error:
         raise NoMemoryError(f"{where}: no memory to parse {len(data)} bytes") from error
     except RecursionError as error:
         raise MetadataError(f"{where}: nested too deeply") from error
-    except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
-        raise MetadataError(f"{where}: not JSON in UTF-8: {error}") from error
+    except ValueError as error:  # bad JSON, a bad encoding, an integer of thousands of digits
+        raise MetadataError(f"{where}: not JSON: {error}") from error
     return mapping(document, f"{where}: the document")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gpuzarr.errors import NotFoundError
 from gpuzarr.metadata import ArrayMetadata, Node, files, summaries, v3
@@ -16,10 +17,8 @@ def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Docum
     `node`: its metadata when it was opened. MetadataError if what is stored now is no such node, or is wrong.
     Consolidated metadata of the groups above have the new attributes, too.
     """
-    try:
-        return _changed(store, path, node, edit)
-    finally:
-        summaries.changed(store, path, node.zarr_format)
+    note = partial(summaries.changed, store, path, node.zarr_format)
+    return summaries.noted(lambda: _changed(store, path, node, edit), note)
 
 
 def _changed(store: Store, path: str, node: Node, edit: Callable[[Document], None]) -> Document:
@@ -27,7 +26,10 @@ def _changed(store: Store, path: str, node: Node, edit: Callable[[Document], Non
 
     def edit_member(document: Document) -> None:
         parse = v3.parse_array if kind == "array" else v3.parse_group
-        parse(document, files.place(store, path, "zarr.json"))
+        right = parse(document, files.place(store, path, "zarr.json")).document
+        if right is not document:  # it was spelled otherwise
+            document.clear()
+            document.update(right)
         edit(document.setdefault("attributes", {}))
 
     if node.zarr_format == 2:

@@ -10,18 +10,21 @@ Groups that were opened by a summary follow it: they show what this process stor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from gpuzarr.errors import MetadataError, NotFoundError, UnsupportedError
+from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, UnsupportedError
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import is_hidden
 
+T = TypeVar("T")
 FIELD = "consolidated_metadata"
 MAX_INDENTED_NODES = 100  # in a document for people to read
 Documents = dict[str, Document]  # of a node, by their names
@@ -62,19 +65,50 @@ def changed(store: Store, path: str, *formats: int, is_deep: bool = False) -> No
     """Bring all summaries above a node up to date: it was made, changed, moved or deleted.
 
     `formats`: the versions of Zarr that it has or had, if that is known. `is_deep`: what is below it may have changed,
-    too. A document of each group above is read for each version; where no group has a summary, that is all.
+    too. A document of each group above is read for each version; where no group has a summary, that is all. Nodes at
+    hidden paths, which are being made, are in no summary.
     """
-    parts = path.split("/") if path else []
+    if is_hidden(path):
+        return
     for zarr_format in formats or (2, 3):
-        groups = len(parts) + (zarr_format == 2)
-        for above in ("/".join(parts[:i]) for i in range(groups)):
-            if _has_summary(store, above, zarr_format) or _followers(store, above, zarr_format):
-                update = partial(_update, store, above, path, zarr_format, is_deep and above != path)
-                within(store.locked([files.lock(above)]), update)
+        for above in _with_summary(store, [path], zarr_format):
+            update = partial(_update, store, above, path, zarr_format, is_deep and above != path)
+            within(store.locked([files.lock(above)]), update)
 
 
-def _update(store: Store, above: str, path: str, zarr_format: int, is_deep: bool, _: object) -> None:
-    """Bring the summary of the group `above` up to date, and what this process has of it in memory."""
+def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
+    """Return work(), which changes nodes, after note(), which calls `changed`, also where the work failed half-way."""
+    try:
+        result = work()
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            note()
+        raise
+    note()
+    return result
+
+
+def changed_all(store: Store, paths: Sequence[str]) -> None:
+    """Do as `changed` with `is_deep` for many nodes, with one update of each summary, which looks at all nodes."""
+    for zarr_format in (2, 3):
+        for above in _with_summary(store, paths, zarr_format):
+            update = partial(_update, store, above, None, zarr_format, True)
+            within(store.locked([files.lock(above)]), update)
+
+
+def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[str]:
+    """The groups above nodes that have a summary, or had one that is followed."""
+    parts = [path.split("/") if path else [] for path in paths]
+    own = zarr_format == 2  # a summary of v2 has the group itself, too
+    groups = {"/".join(each[:i]): None for each in parts for i in range(len(each) + own)}
+    return [each for each in groups if _has_summary(store, each, zarr_format) or _followers(store, each, zarr_format)]
+
+
+def _update(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, _: object) -> None:
+    """Bring the summary of the group `above` up to date, and what this process has of it in memory.
+
+    `path`: where something has changed; None for anywhere.
+    """
     name = _name(zarr_format)
     try:
         document = files.read(store, above, name) or {}
@@ -82,8 +116,10 @@ def _update(store: Store, above: str, path: str, zarr_format: int, is_deep: bool
         return
     before, followers = _split(document, zarr_format), _followers(store, above, zarr_format)
     if before is not None:
-        below = path[len(above) :].strip("/")
-        after = _edited(before, store, above, below, zarr_format, is_deep)
+        if path is None:
+            after = dict(_walk(store, above, "", zarr_format))
+        else:
+            after = _edited(before, store, above, path[len(above) :].strip("/"), zarr_format, is_deep)
         if after != before:
             document = _joined(document, after, zarr_format)
             _write(store, above, name, document, len(after))

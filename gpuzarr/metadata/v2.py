@@ -6,6 +6,7 @@ Source: the Zarr storage specification version 2; where it is silent, zarr-pytho
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import at, lengths, mapping, required, shown
 from gpuzarr.dtypes import parse_v2
 from gpuzarr.errors import MetadataError
-from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, chunk_grids, node_path
+from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, chunk_grids, node_path, spellings
 from gpuzarr.metadata.codecs_v2 import chain, members, object_codec
 from gpuzarr.metadata.v3 import check_chunk_size
 
@@ -24,31 +25,37 @@ def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
     """Parse `.zarray` and `.zattrs`. `where` names the former in a MetadataError, beside the field."""
     with at(where):
         _check_format(zarray)
-        shape = lengths(required(zarray, "shape"), "shape")
-        codec_members = members(zarray)
-        descr = required(zarray, "dtype")
-        with at("dtype"):
-            data_type, stored = parse_v2(descr, object_codec(codec_members))
-        axes = chunk_grids.regular(shape, required(zarray, "chunks"), "chunks")
-        check_chunk_size(axes, data_type, "chunks")
-        order = _one_of(zarray, "order", ("C", "F"))
-        with at("fill_value"):
-            fill_value = data_type.fill_from_json(zarray.get("fill_value"), 2, stored)
-        spec = ChunkSpec(tuple(axis.size for axis in axes), data_type.dtype, fill_value)
-        attributes = mapping(attributes, "attributes")
-        return ArrayMetadata(
-            zarr_format=2,
-            shape=shape,
-            data_type=data_type,
-            axes=axes,
-            chunk_keys=ChunkKeys("", _one_of(zarray, "dimension_separator", (".", "/")), "0"),
-            fill_value=fill_value,
-            codecs=chain(codec_members, spec, stored, order),
-            attributes=attributes,
-            dimension_names=_dimension_names(attributes, len(shape)),
-            order=order,
-            document=zarray,
-        )
+        zarray, attributes = spellings.formatted(zarray), mapping(attributes, "attributes")
+        with suppress(MetadataError):
+            return _array(zarray, attributes)
+        return _array(spellings.array_v2(zarray), attributes)
+
+
+def _array(zarray: dict[str, Any], attributes: dict[str, Any]) -> ArrayMetadata:
+    shape = lengths(required(zarray, "shape"), "shape")
+    codec_members = members(zarray)
+    descr = required(zarray, "dtype")
+    with at("dtype"):
+        data_type, stored = parse_v2(descr, object_codec(codec_members))
+    axes = chunk_grids.regular(shape, required(zarray, "chunks"), "chunks")
+    check_chunk_size(axes, data_type, "chunks")
+    order = _one_of(zarray, "order", ("C", "F"))
+    with at("fill_value"):
+        fill_value = data_type.fill_from_json(zarray.get("fill_value"), 2, stored)
+    spec = ChunkSpec(tuple(axis.size for axis in axes), data_type.dtype, fill_value)
+    return ArrayMetadata(
+        zarr_format=2,
+        shape=shape,
+        data_type=data_type,
+        axes=axes,
+        chunk_keys=ChunkKeys("", _one_of(zarray, "dimension_separator", (".", "/")), "0"),
+        fill_value=fill_value,
+        codecs=chain(codec_members, spec, stored, order),
+        attributes=attributes,
+        dimension_names=_dimension_names(attributes, len(shape)),
+        order=order,
+        document=zarray,
+    )
 
 
 def parse_group(zgroup: Any, attributes: Any, where: str) -> GroupMetadata:
@@ -88,7 +95,7 @@ def _parse_node(documents: dict[str, Any], where: str) -> Node:
 
 def _check_format(document: Any) -> None:
     zarr_format = required(mapping(document, "the document"), "zarr_format")
-    if type(zarr_format) is not int or zarr_format != 2:
+    if isinstance(zarr_format, bool) or zarr_format != 2:
         raise MetadataError(f"zarr_format must be the integer 2, not {shown(zarr_format)}")
 
 

@@ -5,6 +5,7 @@ Source: the Zarr core specification 3.1, and the registry of extensions (github.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, partial
 from math import prod
 from typing import Any
@@ -23,6 +24,7 @@ from gpuzarr.metadata import (
     RegularAxis,
     chunk_grids,
     node_path,
+    spellings,
 )
 
 _ARRAY_MEMBERS = (
@@ -44,25 +46,9 @@ def parse_array(document: Any, where: str) -> ArrayMetadata:
     with at(where):
         if _node_type(document) != "array":
             raise MetadataError("node_type is 'group', expected 'array'")
-        _check_members(document, _ARRAY_MEMBERS)
-        _check_storage_transformers(document.get("storage_transformers", []))
-        shape = lengths(required(document, "shape"), "shape")
-        data_type = parse_v3(required(document, "data_type"))
-        axes = _axes(required(document, "chunk_grid"), shape)
-        check_chunk_size(axes, data_type, "chunk_grid")
-        return ArrayMetadata(
-            zarr_format=3,
-            shape=shape,
-            data_type=data_type,
-            axes=axes,
-            chunk_keys=_chunk_keys(required(document, "chunk_key_encoding")),
-            fill_value=_fill_value(document, data_type),
-            codecs=_codecs(required(document, "codecs")),
-            attributes=mapping(document.get("attributes", {}), "attributes"),
-            dimension_names=_dimension_names(document.get("dimension_names"), len(shape)),
-            order=_order(document["codecs"], len(shape)),
-            document=document,
-        )
+        with suppress(MetadataError):
+            return _array(spellings.formatted(document))
+        return _array(_with_fill_value(spellings.array_v3(spellings.formatted(document))))
 
 
 def parse_group(document: Any, where: str) -> GroupMetadata:
@@ -70,10 +56,48 @@ def parse_group(document: Any, where: str) -> GroupMetadata:
     with at(where):
         if _node_type(document) != "group":
             raise MetadataError("node_type is 'array', expected 'group'")
+        document = spellings.group_v3(document)
         _check_members(document, _GROUP_MEMBERS)
         attributes = mapping(document.get("attributes", {}), "attributes")
     consolidated = _consolidated(document.get("consolidated_metadata"), f"{where}: consolidated_metadata")
     return GroupMetadata(3, attributes, consolidated, document)
+
+
+def _array(document: dict[str, Any]) -> ArrayMetadata:
+    _check_members(document, _ARRAY_MEMBERS)
+    _check_storage_transformers(document.get("storage_transformers", []))
+    shape = lengths(required(document, "shape"), "shape")
+    data_type = parse_v3(required(document, "data_type"))
+    axes = _axes(required(document, "chunk_grid"), shape)
+    check_chunk_size(axes, data_type, "chunk_grid")
+    members = spellings.completed(required(document, "codecs"), data_type)
+    return ArrayMetadata(
+        zarr_format=3,
+        shape=shape,
+        data_type=data_type,
+        axes=axes,
+        chunk_keys=_chunk_keys(required(document, "chunk_key_encoding")),
+        fill_value=_fill_value(document, data_type),
+        codecs=_codecs(members),
+        attributes=mapping(document.get("attributes", {}), "attributes"),
+        dimension_names=_dimension_names(document.get("dimension_names"), len(shape)),
+        order=_order(members, len(shape)),
+        document=document if members is document["codecs"] else {**document, "codecs": members},
+    )
+
+
+def _with_fill_value(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with the fill value in the form of its data type, whatever it was spelled like."""
+    data_type = parse_v3(required(document, "data_type"))
+    try:
+        _fill_value(document, data_type)
+    except MetadataError:
+        given = required(document, "fill_value")
+        is_null_bool = given is None and data_type.family == "bool"  # which zarr-python takes
+        with at("fill_value"):
+            value = data_type.fill_from_json(False if is_null_bool else given, lenient=True)
+        return {**document, "fill_value": data_type.fill_to_json(value)}
+    return document
 
 
 def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType, field: str) -> None:
@@ -85,7 +109,7 @@ def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType, field: str) ->
 
 def _node_type(document: Any) -> str:
     zarr_format = required(mapping(document, "the document"), "zarr_format")
-    if type(zarr_format) is not int or zarr_format != 3:
+    if isinstance(zarr_format, bool) or zarr_format != 3:
         raise MetadataError(f"zarr_format must be the integer 3, not {shown(zarr_format)}")
     kind = document.get("node_type")
     if kind is None:

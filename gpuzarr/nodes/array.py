@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
-from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import ArgumentError, NoMemoryError, ReadOnlyError, SelectionError, no_memory
+from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.metadata.attributes import change_attributes
+from gpuzarr.nodes import info as about
 from gpuzarr.nodes import reading, selections, writing
 from gpuzarr.nodes.attributes import Attributes
-from gpuzarr.nodes.indexers import Fields, Indexer, Selection, checked_fields, rows
-from gpuzarr.nodes.info import About, Stored, array_facts, chunk_shape, codecs, shard_shape, stored_facts
-from gpuzarr.nodes.inputs import as_out
-from gpuzarr.read import read
+from gpuzarr.nodes.config import ArrayConfig, changed, config_of
+from gpuzarr.nodes.indexers import Indexer, Selection
+from gpuzarr.nodes.info import About, Stored, array_facts, codecs, only_compressor
+from gpuzarr.nodes.operators import comparable, without_arithmetic
+from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.store_path import StorePath
 
 if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport
     from gpuzarr.write.target import Writable
 
 DEFAULT = Options()
-MAX_ITERATED_BYTES = 64 << 20  # of the rows that an iteration holds
 
 
+@without_arithmetic
+@comparable
 class Array:
     """A Zarr array. `a[...]` reads values and `a[...] = values` writes them.
 
@@ -97,6 +98,22 @@ class Array:
         what = f"shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
         return f"<gpuzarr.Array {place} {what} on {self.device.name}>"
 
+    @classmethod
+    def open(cls, store: Any, *, config: Any = None) -> Array:
+        """Open the array at the root of a store, or at a `store_path`, for reading and writing.
+
+        Examples
+        --------
+        >>> gpuzarr.Array.open(gpuzarr.zeros(3).store).shape
+        (3,)
+        """
+        from gpuzarr.nodes.opener import opened
+
+        node = opened(store, config=config)
+        if not isinstance(node, cls):
+            raise NotFoundError(f"{node!r} is a group, not an array")
+        return node
+
     # facts
 
     @property
@@ -111,8 +128,12 @@ class Array:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
+        """The length of each axis. Setting it is `resize`."""
         return self.metadata.shape
+
+    @shape.setter
+    def shape(self, new_shape: Any) -> None:
+        self.resize(new_shape)
 
     @property
     def ndim(self) -> int:
@@ -136,8 +157,11 @@ class Array:
 
     @property
     def fill_value(self) -> Any:
-        """The value of elements that were never written."""
-        return self.metadata.fill_value
+        """The value of elements that were never written.
+
+        None where the document of Zarr v2 says `null`: no value is defined, and the default of the dtype is read.
+        """
+        return self.metadata.fill_value if self.metadata.is_filled else None
 
     @property
     def order(self) -> str:
@@ -165,17 +189,17 @@ class Array:
 
         For a rectilinear grid, an axis whose chunks differ has a tuple of their lengths.
         """
-        return chunk_shape(self.metadata, self.layout)
+        return chunk_shape(self.metadata)
 
     @cached_property
-    def shards(self) -> tuple[int, ...] | None:
+    def shards(self) -> tuple[Any, ...] | None:
         """The shape of a shard; None if the array has no shards."""
-        return shard_shape(self.layout)
+        return shard_shape(self.metadata)
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
         """The number of chunks along each axis."""
-        return self.layout.grid(len(self.layout.levels))
+        return chunk_counts(self.metadata)
 
     @property
     def nchunks(self) -> int:
@@ -188,19 +212,57 @@ class Array:
         return Stored.of(self.store, self.path).chunks * prod(self.layout.per_object)
 
     @property
-    def filters(self) -> tuple[dict[str, Any], ...]:
-        """The codecs before the serializer, as dicts that `create_array` takes."""
-        return codecs(self.metadata, self.layout)[0]
+    def filters(self) -> tuple[Any, ...]:
+        """The codecs before the serializer: classes of `gpuzarr.codecs`; in Zarr v2, of numcodecs."""
+        return codecs(self.metadata)[0]
 
     @property
-    def serializer(self) -> dict[str, Any] | None:
-        """The codec that turns elements into bytes, as a dict that `create_array` takes; None in Zarr v2."""
-        return codecs(self.metadata, self.layout)[1]
+    def serializer(self) -> Any:
+        """The codec that turns elements into bytes, such as `gpuzarr.codecs.BytesCodec`; None in Zarr v2."""
+        return codecs(self.metadata)[1]
 
     @property
-    def compressors(self) -> tuple[dict[str, Any], ...]:
-        """The codecs after the serializer, as dicts that `create_array` takes."""
-        return codecs(self.metadata, self.layout)[2]
+    def compressors(self) -> tuple[Any, ...]:
+        """The codecs after the serializer: classes of `gpuzarr.codecs`; in Zarr v2, of numcodecs."""
+        return codecs(self.metadata)[2]
+
+    @property
+    def compressor(self) -> Any:
+        """The compressor of an array of Zarr v2, or None; deprecated: `compressors` has it in both versions."""
+        return only_compressor(self.metadata, self.compressors)
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths of the chunks along each axis, as `dask` has them; of shards, those of the chunks inside."""
+        return read_sizes(self.metadata)
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths of the chunks along each axis, or of the shards if there are any."""
+        return write_sizes(self.metadata)
+
+    @property
+    def config(self) -> ArrayConfig:
+        """Configuration of reading and writing, as `create_array` and `open` take it."""
+        return config_of(self.writable)
+
+    def with_config(self, config: Any) -> Array:
+        """The same array, read and written in another way.
+
+        `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array.
+
+        Examples
+        --------
+        >>> gpuzarr.zeros(3).with_config({"write_empty_chunks": True}).config.write_empty_chunks
+        True
+        """
+        writable = changed(self.writable, config)
+        return Array(self.store, self.path, self.metadata, self.device, writable, self.options)
+
+    @property
+    def store_path(self) -> StorePath:
+        """The store and the path of the array in it."""
+        return StorePath(self.store, self.path)
 
     @property
     def layout(self) -> Layout:
@@ -216,30 +278,19 @@ class Array:
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
-        return About(array_facts(self.metadata, self.layout, access))
+        return About(array_facts(self.metadata, access))
 
-    def info_complete(self) -> About:
-        """`info`, and how many bytes and chunks the store holds. Lists the store.
-
-        Examples
-        --------
-        >>> a = gpuzarr.zeros((4, 4), chunks=(2, 2))
-        >>> a[0] = 1
-        >>> a.info_complete().asdict()["Chunks initialized"]
-        '2/4'
-        """
-        stored = stored_facts(Stored.of(self.store, self.path), self.layout, self.nbytes)
-        return About(self.info.asdict() | stored)
-
-    def nbytes_stored(self) -> int:
-        """Bytes of all that the store holds of the array, metadata included. Lists the store."""
-        return Stored.of(self.store, self.path).nbytes
+    info_complete, nbytes_stored = about.info_complete, about.nbytes_stored
 
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
         save = partial(change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, save if self.writable else None)
+
+    @attrs.setter
+    def attrs(self, attributes: dict[str, Any]) -> None:
+        self.attrs.put(attributes)
 
     def update_attributes(self, new_attributes: dict[str, Any]) -> Array:
         """Add attributes, or change them, and return the array.
@@ -254,8 +305,8 @@ class Array:
 
     # reading
 
-    get = reading.get
-    explain = reading.explain
+    get, explain, read_elements = reading.get, reading.explain, reading.read_elements
+    __iter__, __array__, __cupy_get_ndarray__ = reading.iterate, reading.as_numpy, reading.as_cupy
 
     def __getitem__(self, selection: Any) -> Any:
         fields, rest = select.fields(selection)
@@ -303,66 +354,10 @@ class Array:
     def _indexer(self, normalize: Callable[[Any], Selection]) -> Indexer:
         return Indexer(normalize, self.read_elements, self.write_elements)
 
-    def read_elements(
-        self,
-        elements: Selection,
-        fields: Fields = None,
-        out: Any = None,
-        options: Options | None = None,
-        stream: Any = None,
-    ) -> Any:
-        """Read elements: what `get` and all indexers do once they know which."""
-        if fields is not None and out is not None:
-            raise SelectionError("fields of a structured array cannot be read into `out`")
-        names = None if fields is None else checked_fields(fields, self.dtype)
-        with self.device.on(stream):
-            shape, dtype = elements.shape, self.dtype
-            if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
-                raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
-            given = None if out is None else as_out(out, shape, dtype, self.device)
-            trace, begin = Trace(), time.perf_counter()
-            try:
-                result = self.device.array(shape, dtype) if given is None else given
-                read(self, elements, result, self.device, options or self.options, trace)
-            except MemoryError as error:
-                raise no_memory(self, error) from error
-            finally:
-                nbytes = prod(shape) * dtype.itemsize
-                self.last_read = ReadReport(self.device, trace, nbytes, time.perf_counter() - begin)
-        if names is not None:
-            result = result[names]
-        return result if self.device.gpu or result.shape or out is not None else result[()]
-
     def __len__(self) -> int:
         if not self.shape:
             raise ArgumentError("len() of an array without axes")
         return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise ArgumentError("iteration over an array without axes")
-        row = max(prod(self.shape[1:]) * self.dtype.itemsize, 1)
-        chunk = self.layout.outer.spec.shape[0] if self.metadata.regular else 1
-        return rows(self.__getitem__, len(self), max(1, min(chunk, MAX_ITERATED_BYTES // row)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ArgumentError("a stored array cannot become a NumPy array without a copy")
-        try:
-            dtype = None if dtype is None else np.dtype(dtype)
-        except Exception as error:  # NumPy raises many kinds
-            raise ArgumentError(f"{shown(dtype)} is not a dtype: {error}") from error
-        result = self[...]
-        result = self.device.download(result) if self.device.gpu else np.asarray(result)
-        try:
-            return result if dtype is None else result.astype(dtype, copy=False)
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(f"{self!r} cannot become an array of {dtype}: {error}") from error
-
-    def __cupy_get_ndarray__(self) -> Any:
-        """The values on a GPU, for `cupy.asarray(a)`."""
-        result = self[...]
-        return result if self.device.gpu else device_of("cuda").upload(np.asarray(result))
 
     # writing
 

@@ -4,22 +4,52 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 
+from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT, Wanted, delete, metadata, new_array, sides
+from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, GpuZarrError, MetadataError, ValueKindError
+from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
+from gpuzarr.nodes.keywords import translated
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
+
+
+@dataclass(frozen=True)
+class Given:
+    """Values for an array of this shape and dtype, to which they are broadcast and cast."""
+
+    values: Any
+    shape: Any
+    dtype: Any
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Values for an array of this shape and dtype that are copied shard by shard, as they need not fit into memory."""
+
+    values: Any
+    shape: Any
+    dtype: Any
+
+
+@dataclass(frozen=True)
+class Members:
+    """The place of the members of a group that is being made; its path may be another than that of the group."""
+
+    store: Store
+    path: str
 
 
 def create_array(
@@ -36,7 +66,7 @@ def create_array(
     serializer: Any = "auto",
     fill_value: Any = DEFAULT,
     order: Literal["C", "F"] | None = None,
-    zarr_format: Literal[2, 3] | None = 3,
+    zarr_format: Literal[2, 3] | None = None,
     attributes: dict[str, Any] | None = None,
     chunk_key_encoding: Any = None,
     dimension_names: Iterable[str | None] | None = None,
@@ -45,6 +75,7 @@ def create_array(
     write_data: bool = True,
     device: str | Device = "auto",
     storage_options: dict[str, Any] | None = None,
+    **older: Any,
 ) -> Array:
     """Make an array, and the groups above it. The parameters mean what they mean in zarr-python 3.
 
@@ -64,21 +95,24 @@ def create_array(
         Values that fill the array; their shape and dtype are those of the array. A new array that cannot be filled is
         deleted again.
     chunks
-        The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis. "auto" (default) suits
-        GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB.
+        The shape of a chunk. An int counts for each axis; -1 is the whole length of an axis, False the whole array.
+        "auto" (default) suits GPUs, which decode thousands of chunks at once: 256 KiB to 1 MiB. An axis whose chunks
+        differ (Zarr v3) has a list of their sizes, which add up to its length: `[[3, 7], 5]`, `[[[2, 5], 1], 5]` with
+        a run of 5 chunks of size 2.
     shards
         The shape of a shard, a file of many chunks (Zarr v3): a multiple of `chunks`. None (default): each chunk is a
-        file. "auto": up to 256 MiB. A dict of "shape" and "index_location" ("start" or "end") is taken too.
+        file. "auto": up to 256 MiB. -1, False and lists of sizes: as for `chunks`. A dict of "shape" and
+        "index_location" ("start" or "end") is taken too.
     filters, serializer, compressors
-        The codecs of a chunk, in this order. A codec is a name, a dict such as `{"name": "zstd", "configuration":
-        {"level": 3}}`, or an object of zarr-python, numcodecs or gpuzarr; `filters` and `compressors` may be lists, or
-        None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
+        The codecs of a chunk, in this order. A codec is an object of `gpuzarr.codecs`, zarr-python or numcodecs, a
+        name, or a dict such as `{"name": "zstd", "configuration": {"level": 3}}`; `filters` and `compressors` may be
+        lists, or None for no codec. "auto" (default): no filters, little-endian bytes, zstd at level 0.
     fill_value
         The value of elements never written. Default: 0, False, "" or NaT, as the dtype has it.
     order
         The order of elements in a chunk of Zarr v2, "C" or "F". In Zarr v3 the filter `transpose` does this.
     zarr_format
-        2 or 3 (default).
+        2 or 3; default: that of `gpuzarr.config`, which is 3.
     attributes
         The attributes of the array.
     chunk_key_encoding
@@ -86,7 +120,8 @@ def create_array(
     dimension_names
         A name (or None) for each axis, in Zarr v3.
     overwrite
-        True: delete whatever exists there first, with all below it.
+        True: replace whatever exists there, with all below it. It is deleted when the new array is complete, so a call
+        that fails leaves it as it was, and `data` may be read from it.
     config
         As for `open`.
     write_data
@@ -95,6 +130,9 @@ def create_array(
         As for `open`.
     storage_options
         Options of a remote store; not supported yet.
+    **older
+        Older keywords of zarr-python: `compressor`, `codecs` (all of them, in Zarr v3), `chunk_shape`,
+        `dimension_separator`, `write_empty_chunks` and `object_codec`; others are accepted if they change nothing.
 
     Returns
     -------
@@ -103,7 +141,8 @@ def create_array(
     Raises
     ------
     ArgumentError
-        An argument is of another type than above, `name` is no path in the store, or both `data` and a shape are given.
+        A keyword is unknown, an argument is of another type than above, `name` is no path in the store, or both `data`
+        and a shape are given.
     ExistsError
         Another node exists at this path, or a node above it is an array.
     ValueKindError
@@ -123,10 +162,16 @@ def create_array(
     >>> a[:16] = 1
     >>> a[14:18, 0]
     array([1, 1, 9, 9], dtype=uint8)
-    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors={"name": "gzip", "configuration": {"level": 9}})
+    >>> b = gpuzarr.create_array({}, data=[[1, 2], [3, 4]], compressors=gpuzarr.codecs.GzipCodec(level=9))
     >>> b.compressors
-    ({'name': 'gzip', 'configuration': {'level': 9}},)
+    (GzipCodec(level=9),)
     """
+    codecs = None
+    if older:
+        layout = {"chunks": chunks, "chunk_key_encoding": chunk_key_encoding, "config": config, "codecs": None}
+        chain = {"filters": filters, "serializer": serializer, "compressors": compressors}
+        found = translated(older, layout | chain, checked_format(zarr_format))
+        chunks, chunk_key_encoding, config, codecs, filters, serializer, compressors = found.values()
     if data is not None:
         data = with_dtype(data)
         if shape is not None or dtype is not None:
@@ -134,51 +179,60 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
+    version = settings.new_format(zarr_format)
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
     one_of(order, "order", None, "C", "F")
-    if order == "F" and zarr_format != 2:
+    if order == "F" and version != 2:
         warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
     names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
-        *(order, attributes, chunk_key_encoding, names),
+        *(order, attributes, chunk_key_encoding, names, codecs),
     )
-    found, path = store_of(store, storage_options), files.clean("" if name is None else name)
-    made = metadata(wanted, checked_format(zarr_format) or 3)
+    place, path = _place(store, name, storage_options)
+    made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
-    array = Array(found, path, made, device, Writable.of(config))
+    array = Array(place, path, made, device, Writable.of(config))
     with at("codecs of the new array"):
         array.layout.check()
     values = _values(data, array) if data is not None and write_data else None
-    array.metadata = new_array(found, path, made, overwrite)
-    if values is not None:
-        _fill(array, values, is_new=array.metadata is made)
+    array.metadata = new_array(place, path, made, overwrite, None if values is None else partial(_fill, array, values))
     return array
+
+
+def _place(store: Any, name: Any, storage_options: Any) -> tuple[Store, str]:
+    path = files.clean("" if name is None else name)
+    if isinstance(store, Members):
+        return store.store, files.key(store.path, path)
+    return store_of(store, storage_options), path
 
 
 def _values(data: Any, array: Array) -> Any:
     """Data as an array of the device: what cannot be written is found before anything is deleted or made."""
+    if isinstance(data, Copied):
+        return data
+    values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
-        return as_value(data, array.dtype, array.shape, array.device)
+        return as_value(values, array.dtype, array.shape, array.device)
 
 
-def _fill(array: Array, values: Any, is_new: bool) -> None:
-    """Write the values of an array. A new one that cannot be filled is deleted again."""
-    try:
-        array[...] = values
-    except BaseException:
-        if is_new:
-            with suppress(GpuZarrError):  # what went wrong first is raised
-                delete(array.store, array.path)
-        raise
+def _fill(array: Array, values: Any, path: str) -> None:
+    """Write the values of an array at a path, which may be another than its own."""
+    there = array if path == array.path else Array(array.store, path, array.metadata, array.device, array.writable)
+    if isinstance(values, Copied):
+        for region in there.shard_slices(0, 1):
+            there[region] = values.values[region]
+    else:
+        there[...] = values
+    array.last_write = there.last_write
 
 
 def with_dtype(data: Any) -> Any:
     """Data with a shape and a dtype; a list, or an object with DLPack alone, becomes an array of NumPy."""
     dtype = getattr(data, "dtype", None)
-    if isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
+    if isinstance(data, Given | Copied) or isinstance(dtype, np.dtype) or type(dtype).__module__ == "torch":
         return data
     try:
         return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from gpuzarr.checks import shown
+from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
+from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.metadata.files import FILES
+from gpuzarr.nodes.sizes import chunk_shape, shard_shape, shards_of
 from gpuzarr.stores.contract import Store
 
 MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
@@ -65,17 +66,17 @@ class Stored:
         return cls(sum(size for _, size in sizes), sum(chunks), len(chunks))
 
 
-def array_facts(metadata: ArrayMetadata, layout: Layout, access: Json) -> Json:
+def array_facts(metadata: ArrayMetadata, access: Json) -> Json:
     """Facts told by metadata alone; `access` are facts about how the array was opened."""
-    filters, serializer, compressors = codecs(metadata, layout)
+    filters, serializer, compressors = codecs(metadata)
     facts = {
         "Type": "Array",
         "Zarr format": metadata.zarr_format,
         "Data type": metadata.data_type.name,
-        "Fill value": metadata.fill_value,
+        "Fill value": metadata.fill_value if metadata.is_filled else None,
         "Shape": metadata.shape,
-        "Shard shape": shard_shape(layout),
-        "Chunk shape": chunk_shape(metadata, layout),
+        "Shard shape": shard_shape(metadata),
+        "Chunk shape": chunk_shape(metadata),
         "Order": metadata.order,
         **access,
         "Filters": filters,
@@ -102,31 +103,74 @@ def _ratio(a: int, b: int) -> float:
     return round(a / b, 1) if a // b < MAX_FLOAT_RATIO else a // b
 
 
-def chunk_shape(metadata: ArrayMetadata, layout: Layout) -> tuple[Any, ...]:
-    """The shape of an (inner) chunk; for a rectilinear grid, the sizes along each axis that is irregular."""
-    if metadata.regular:
-        return layout.spec.shape
-    axes = layout.axes
-    return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in axes)
+def codecs(metadata: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
+    """Filters, serializer and compressors as objects, which `create_array` takes.
 
-
-def shard_shape(layout: Layout) -> tuple[int, ...] | None:
-    """The shape of a shard; None if there are none."""
-    return layout.levels[0].spec.shape if layout.levels else None
-
-
-def codecs(metadata: ArrayMetadata, layout: Layout) -> tuple[tuple[Json, ...], Json | None, tuple[Json, ...]]:
-    """Filters, serializer and compressors in the form of the metadata document, which `create_array` takes.
-
-    For shards, those of the chunks inside; the serializer is None in Zarr v2, which has none.
+    For shards, those of the chunks inside. In Zarr v2 they are objects of numcodecs, and the serializer is None.
     """
     document = metadata.document
     if metadata.zarr_format == 2:
         compressor = document.get("compressor")
-        return tuple(document.get("filters") or ()), None, () if compressor is None else (compressor,)
+        compressors = () if compressor is None else (_of_numcodecs(compressor),)
+        return tuple(map(_of_numcodecs, document.get("filters") or ())), None, compressors
+    from gpuzarr.codecs import objects
+
     parsed, members = metadata.codecs, document["codecs"]
-    if layout.levels:
-        parsed, members = layout.levels[0].codec.codecs, members[0]["configuration"]["codecs"]
+    if shards := shards_of(metadata.codecs):
+        parsed, members = shards.codecs, members[0]["configuration"]["codecs"]
     at = [codec.kind for codec in parsed].index("array->bytes")
-    named = [{"name": member} if isinstance(member, str) else member for member in members]
-    return tuple(named[:at]), named[at], tuple(named[at + 1 :])
+    named = tuple(map(objects.of_document, members))
+    return named[:at], named[at], named[at + 1 :]
+
+
+def _of_numcodecs(member: Json) -> Any:
+    """The codec of a v2 document as an object of numcodecs; the dict itself where numcodecs does not have it."""
+    from numcodecs import get_codec
+
+    try:
+        return get_codec(dict(member))
+    except Exception:  # a package that is not installed, or members that only other implementations write
+        return member
+
+
+def only_compressor(metadata: ArrayMetadata, compressors: tuple[Any, ...]) -> Any:
+    """The `compressor` of zarr-python, which only Zarr v2 has. ArgumentError for Zarr v3."""
+    if metadata.zarr_format == 3:
+        raise ArgumentError("an array of Zarr v3 has no `compressor`: use `compressors`")
+    warnings.warn("`compressor` is deprecated: use `compressors`", ZarrDeprecationWarning, stacklevel=3)
+    return compressors[0] if compressors else None
+
+
+class Described(Protocol):
+    """The members of an array that its methods of this module use."""
+
+    store: Store
+    path: str
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def info(self) -> About: ...
+
+
+def info_complete(self: Described) -> About:
+    """`info`, and how many bytes and chunks the store holds. Lists the store.
+
+    Examples
+    --------
+    >>> a = gpuzarr.zeros((4, 4), chunks=(2, 2))
+    >>> a[0] = 1
+    >>> a.info_complete().asdict()["Chunks initialized"]
+    '2/4'
+    """
+    stored = stored_facts(Stored.of(self.store, self.path), self.layout, self.nbytes)
+    return About(self.info.asdict() | stored)
+
+
+def nbytes_stored(self: Described) -> int:
+    """Bytes of all that the store holds of the array, metadata included. Lists the store."""
+    return Stored.of(self.store, self.path).nbytes

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
 from gpuzarr.metadata import v3 as metadata_v3
@@ -18,6 +19,7 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable
@@ -125,6 +127,13 @@ class Opener:
         """A document, and where it lies in the words of an error message."""
         document = files.read(self.store, path, name)
         return None if document is None else (document, files.place(self.store, path, name))
+
+
+def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+    """Open the node at the root of a store for reading and writing."""
+    from gpuzarr.write.target import Writable
+
+    return Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))("")
 
 
 def why_unwritable(node: Array | Group) -> str | None:

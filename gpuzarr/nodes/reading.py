@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import numpy as np
+
+from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
+from gpuzarr.devices.trace import Trace
+from gpuzarr.errors import ArgumentError, NoMemoryError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
-from gpuzarr.nodes.indexers import Selection
+from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.nodes.indexers import Fields, Selection, checked_fields, rows
+from gpuzarr.nodes.inputs import as_out
+from gpuzarr.read import read
 from gpuzarr.read.fetch import Source
+from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 
 if TYPE_CHECKING:
     from gpuzarr.read.explain import Explanation
+
+MAX_ITERATED_BYTES = 64 << 20  # of the rows that an iteration holds
 
 
 class Readable(Source, Protocol):
@@ -19,9 +34,18 @@ class Readable(Source, Protocol):
 
     device: Device
     options: Options
+    metadata: ArrayMetadata
+    last_read: ReadReport | None
 
     @property
     def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, selection: Any) -> Any: ...
 
     def read_elements(
         self, elements: Selection, fields: Any, out: Any, options: Options | None, stream: Any
@@ -111,3 +135,63 @@ def explain(self: Readable, selection: Any = ...) -> Explanation:
     from gpuzarr.read.explain import explain as explained
 
     return explained(self, select.basic(selection, self.shape), self.device, self.options)
+
+
+def read_elements(
+    self: Readable,
+    elements: Selection,
+    fields: Fields = None,
+    out: Any = None,
+    options: Options | None = None,
+    stream: Any = None,
+) -> Any:
+    """Read elements: what `get` and all indexers do once they know which."""
+    if fields is not None and out is not None:
+        raise SelectionError("fields of a structured array cannot be read into `out`")
+    names = None if fields is None else checked_fields(fields, self.dtype)
+    with self.device.on(stream):
+        shape, dtype = elements.shape, self.dtype
+        if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
+            raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
+        given = None if out is None else as_out(out, shape, dtype, self.device)
+        trace, begin = Trace(), time.perf_counter()
+        try:
+            result = self.device.array(shape, dtype) if given is None else given
+            read(self, elements, result, self.device, options or self.options, trace)
+        except MemoryError as error:
+            raise no_memory(self, error) from error
+        finally:
+            nbytes = prod(shape) * dtype.itemsize
+            self.last_read = ReadReport(self.device, trace, nbytes, time.perf_counter() - begin)
+    if names is not None:
+        result = result[names]
+    return result if self.device.gpu or result.shape or out is not None else result[()]
+
+
+def iterate(self: Readable) -> Iterator[Any]:
+    if not self.shape:
+        raise ArgumentError("iteration over an array without axes")
+    row = max(prod(self.shape[1:]) * self.dtype.itemsize, 1)
+    chunk = self.layout.outer.spec.shape[0] if self.metadata.regular else 1
+    return rows(self.__getitem__, len(self), max(1, min(chunk, MAX_ITERATED_BYTES // row)))
+
+
+def as_numpy(self: Readable, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    if copy is False:
+        raise ArgumentError("a stored array cannot become a NumPy array without a copy")
+    try:
+        dtype = None if dtype is None else np.dtype(dtype)
+    except Exception as error:  # NumPy raises many kinds
+        raise ArgumentError(f"{shown(dtype)} is not a dtype: {error}") from error
+    result = self[...]
+    result = self.device.download(result) if self.device.gpu else np.asarray(result)
+    try:
+        return result if dtype is None else result.astype(dtype, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{self!r} cannot become an array of {dtype}: {error}") from error
+
+
+def as_cupy(self: Readable) -> Any:
+    """The values on a GPU, for `cupy.asarray(a)`."""
+    result = self[...]
+    return result if self.device.gpu else device_of("cuda").upload(np.asarray(result))

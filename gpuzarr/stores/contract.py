@@ -35,7 +35,7 @@ key and the store, with its cause chained. A range beyond its object is a RangeE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -203,6 +203,30 @@ class Lists(Protocol):
 
     def listing(self, prefix: str) -> Callable[[str], list[str]]:
         """Look at every key once: a function that does as `names`, for the prefix and all below it, as it is now."""
+        ...
+
+
+class Moves(Protocol):
+    """Addition to `Store` of one that moves objects without a copy of their bytes. See `stores/moving.py`."""
+
+    def holds(self, prefix: str) -> bool:
+        """Return True if anything is at a prefix or below it, also what is no object; what is hidden does not count."""
+        ...
+
+    def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
+        """Move what is at a prefix and below it, but for hidden names in the root "", to another, where nothing is.
+
+        In one step, or key by key (name by name) in the order of `order(keys)`. Where it fails, or is interrupted,
+        each object is at one of its two keys, or at both.
+        """
+        ...
+
+
+class Recovers(Protocol):
+    """Addition to `Store` of one that several processes use, and that finds what a killed one has left."""
+
+    def recover(self, path: str) -> None:
+        """Put back what was moved to a hidden name beside `path` by a process that was killed then."""
         ...
 
 

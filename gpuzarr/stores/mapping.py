@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from itertools import compress
 from operator import call
@@ -15,10 +15,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import ReadOnlyError, StoreError
+from gpuzarr.checks import shown
+from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import read_only
+from gpuzarr.stores.hidden import hidden, is_hidden, rebased
+from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 MAX_REQUEST_BYTES = 1 << 24
@@ -34,7 +37,8 @@ class KeyLocks:
     def of(self, mapping: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
         """The locks of these keys, in an order that is the same for all callers."""
         with self._lock:
-            return [self._locks.setdefault((id(mapping), key), threading.RLock()) for key in sorted(set(keys))]
+            places = [place(mapping, key) for key in sorted(set(keys))]
+            return [self._locks.setdefault(where, threading.RLock()) for where in places]
 
 
 class Locked:
@@ -60,13 +64,37 @@ _LOCKS = PerProcess(KeyLocks)  # each mapping is of one process
 
 @dataclass(frozen=True, eq=False)
 class MappingStore:
-    """Objects of `mapping`, which is not copied. Values are bytes, bytearray, memoryview or NumPy arrays.
+    """A mapping from keys to bytes as a store; `gpuzarr.storage.MemoryStore` is this class, too.
 
-    Pickling pickles the mapping. It must allow reads by many threads at once. `read_only`: nothing is written to it.
+    Pickling pickles the mapping. It must allow reads by many threads at once.
+
+    Parameters
+    ----------
+    mapping
+        Holds the objects, and is not copied; default: a new dict. Values are bytes, bytearray, memoryview or NumPy
+        arrays. In a dict that has buffers of zarr-python, new values are such buffers, too.
+    read_only
+        True: nothing is written to it.
+    store_dict
+        zarr-python's name of `mapping`.
+
+    Examples
+    --------
+    >>> store = gpuzarr.storage.MemoryStore()
+    >>> gpuzarr.save(store, np.arange(3))
+    >>> sorted(store.mapping)
+    ['c/0', 'zarr.json']
     """
 
-    mapping: Mapping[str, Any]
+    mapping: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
+    store_dict: InitVar[Mapping[str, Any] | None] = None
+
+    def __post_init__(self, store_dict: Mapping[str, Any] | None) -> None:
+        given: Any = self.mapping if store_dict is None else store_dict
+        if not isinstance(given, Mapping | None):
+            raise StoreKindError(f"a store in memory has a mapping from keys to bytes, not {shown(given)}")
+        object.__setattr__(self, "mapping", {} if given is None else with_buffers(given))
 
     def __repr__(self) -> str:
         return f"MappingStore({type(self.mapping).__name__} at {id(self.mapping):#x})"
@@ -87,11 +115,12 @@ class MappingStore:
     @property
     def has_cheap_lengths(self) -> bool:
         """True for a dict. Other mappings may have to fetch values to know their lengths."""
-        return isinstance(self.mapping, dict)
+        return isinstance(self.mapping, dict | Below | Buffers)
 
     def names(self, prefix: str) -> list[str]:
         start = f"{prefix}/" if prefix else ""
-        return sorted({key[len(start) :].partition("/")[0] for key in self._below(start)} - {""})
+        found = {key[len(start) :].partition("/")[0] for key in self._below(start)} - {""}
+        return sorted(name for name in found if not hidden(name))
 
     def listing(self, prefix: str) -> Callable[[str], list[str]]:
         found: dict[str, set[str]] = {}
@@ -102,11 +131,12 @@ class MappingStore:
                 if len(folder) <= len(prefix):
                     break
                 folder, _, name = folder.rpartition("/")
-        return lambda path: sorted(found.get(path, set()) - {""})
+        return lambda path: sorted(name for name in found.get(path, set()) - {""} if not hidden(name))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for key in self._below(f"{prefix}/" if prefix else ""):
-            yield key, len(self.value(key) or b"")
+        for key in self._below(start := f"{prefix}/" if prefix else ""):
+            if not is_hidden(key[len(start) :]):
+                yield key, len(self.value(key) or b"")
 
     def _below(self, start: str) -> list[str]:
         """The keys that begin so."""
@@ -130,8 +160,21 @@ class MappingStore:
                 mapping.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
-        start = f"{prefix}/" if prefix else ""
-        self.delete([*self._below(start), *([prefix] if prefix in self.mapping else [])])
+        self.delete(self._at(prefix))
+
+    def _at(self, prefix: str) -> list[str]:
+        """The keys at a prefix and below it."""
+        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix in self.mapping else [])]
+
+    def holds(self, prefix: str) -> bool:
+        return any(prefix or not is_hidden(key) for key in self._at(prefix))
+
+    def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
+        """See `Moves`. No value is lost where the mapping takes no more: it is deleted when its copy is there."""
+        for key in order(key for key in self._at(source) if source or not is_hidden(key)):
+            with self._writing(key) as mapping:
+                mapping[rebased(key, source, target)] = mapping[key]
+                del mapping[key]
 
     def locked(self, keys: Sequence[str]) -> Locked:
         return Locked(_LOCKS.value.of(self.mapping, keys))
@@ -158,7 +201,7 @@ class MappingStore:
     def value(self, key: str) -> memoryview | None:
         """Bytes of an object; None if it is missing. StoreError for a value that is not bytes."""
         try:
-            value = self.mapping[key]
+            value = bytes_of(self.mapping[key])
         except KeyError:
             return None
         except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr import config as settings
 from gpuzarr.checks import flag, options, shown
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ArgumentError
@@ -42,6 +43,7 @@ class Writable:
             raise ArgumentError("config: a missing chunk is the fill value; read_missing_chunks=False is not supported")
         if unknown := sorted(given.keys() - {"write_empty_chunks", "safe"}):
             raise ArgumentError(f"config has 'write_empty_chunks' and 'safe', not {shown(unknown)}")
+        given = {"write_empty_chunks": settings.get("array.write_empty_chunks")} | given
         return cls(**{name: flag(value, f"config: {name}") for name, value in given.items()})
 
 
@@ -49,7 +51,7 @@ class Writable:
 class Target:
     """An array as the write path knows it. `safe` and `write_empty_chunks`: see `Writable`.
 
-    `grows`: others may have made the array longer meanwhile, so there may be more in its last chunks.
+    `grows`: others may have made the array longer meanwhile.
     """
 
     store: Store
@@ -58,6 +60,15 @@ class Target:
     safe: bool = True
     write_empty_chunks: bool = False
     grows: bool = False
+
+    @property
+    def keeps_beyond(self) -> bool:
+        """True if elements of the last objects that lie beyond the end of the array stay what they are.
+
+        An array that has shrunk has some, and they are seen when it grows again. As in zarr-python, a write keeps those
+        of shards; a chunk without shards that is covered up to the end of the array is written without a look at it.
+        """
+        return self.grows or bool(self.array_layout.levels)
 
     @property
     def layout(self) -> Layout:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gpuzarr
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.errors import CodecError, MetadataError, UnsupportedError
@@ -224,6 +225,30 @@ def test_cast_value_rules():
         find("cast_value", {"data_type": "float32", "out_of_range": "wrap"})
 
 
+@pytest.mark.parametrize("which", ["encode", "decode"])
+@pytest.mark.parametrize("target", ["int8", "uint64", "float32"])
+@pytest.mark.parametrize("source", ["i2", "u1", "f8"])
+def test_a_map_of_cast_value_has_values_of_both_dtypes(source, target, which):
+    """Only floats have NaN, infinities and fractions; and 300 is no int8."""
+    before, after = (np.dtype(source), np.dtype(target)) if which == "encode" else (np.dtype(target), np.dtype(source))
+
+    def has(dtype: np.dtype, value: object) -> bool:
+        return dtype.kind == "f" or (value == 300 and np.iinfo(dtype).max >= 300)
+
+    spec = ChunkSpec((1,), np.dtype(source), np.dtype(source).type(0))
+    for value in ("NaN", "Infinity", "-Infinity", 0.5, 300, "300"):
+        for pair, fits in (
+            ([value, 1], has(before, 300 if value == "300" else value)),
+            ([1, value], has(after, 300 if value == "300" else value)),
+        ):
+            codec = find("cast_value", {"data_type": target, "scalar_map": {which: [pair]}})
+            if fits:
+                codec.encoded(spec)
+            else:
+                with pytest.raises(MetadataError, match=r"cast_value.* is no "):
+                    codec.encoded(spec)
+
+
 def test_scale_offset():
     spec = ChunkSpec((3,), np.dtype("f4"), np.float32(5))
     codec = find("scale_offset", {"offset": 5, "scale": 0.1})
@@ -244,6 +269,28 @@ def test_scale_offset():
     for bad in ({"offset": 0.5}, {"scale": 0}, {"offset": -1}, {"offset": "x"}):
         with pytest.raises(MetadataError, match="scale_offset"):
             find("scale_offset", bad).encoded(whole_spec)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u8", "f2", "f4", "f8", ml_dtypes.bfloat16])
+@pytest.mark.parametrize("scale", [0, 0.0, -0.0, "0", "0x0", 1e-320, False])
+def test_a_scale_of_0_is_refused(scale, dtype):
+    if scale != 1e-320 or dtype != "f8":  # where it is not 0
+        with pytest.raises(MetadataError, match="scale_offset"):
+            find("scale_offset", {"scale": scale}).encoded(ChunkSpec((1,), np.dtype(dtype)))
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16", "?", "M8[s]", "V4", "U2", [("a", "i4")]])
+def test_scale_offset_takes_integers_and_floats_alone(dtype):
+    with pytest.raises(MetadataError, match="takes integers and floats"):
+        find("scale_offset", {"scale": 2}).encoded(ChunkSpec((1,), np.dtype(dtype)))
+    with pytest.raises(gpuzarr.MetadataError, match="takes integers and floats"):
+        gpuzarr.create_array({}, shape=3, dtype=dtype, filters={"name": "scale_offset", "configuration": {"scale": 2}})
+
+
+def test_numbers_as_text_are_taken_as_zarr_python_takes_them():
+    spec = ChunkSpec((1,), np.dtype("f4"), np.float32(3))
+    for scale, offset in (("2", "1"), ("2.0", True), (2, "1e0")):
+        assert find("scale_offset", {"scale": scale, "offset": offset}).encoded(spec).fill_value == 4
 
 
 def n5_block(array: np.ndarray, mode: int = 0, ndim: int = 2) -> bytes:

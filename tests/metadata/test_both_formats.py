@@ -18,7 +18,8 @@ from tests import corpus
     "data",
     [
         *(b"", b"{", b"[]", b"3", b'"a"', b"null", b"\xff{}", b"{'a': 1}", b'{"a": 1}}', b'{"a": +1}', b"\0"),
-        *(b"[" * 100_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}", '{"a": 1}'.encode("utf-16")),
+        *(b"[" * 100_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}", '["a"]'.encode("utf-16")),
+        *(b"\xff\xfe{", b'{"a": 1}\0'),
     ],
     ids=lambda data: repr(data[:12]),
 )
@@ -33,8 +34,16 @@ def test_bare_nan_and_infinity_are_read():
     assert document["b"] == [np.inf, -np.inf]
 
 
-def test_a_byte_order_mark_is_passed_over():
-    assert metadata.load_json(b'\xef\xbb\xbf{"a": 1}', "x") == {"a": 1}
+@pytest.mark.parametrize("encoding", [f"utf-{name}" for name in ("8", "8-sig", "16", "16-le", "16-be", "32", "32-le")])
+def test_every_encoding_of_json_is_read(encoding):
+    text = '{"a": 1, "µ": "\U0001f600"}'
+    assert metadata.load_json(text.encode(encoding), "x") == {"a": 1, "µ": "\U0001f600"}
+
+
+def test_halves_of_surrogate_pairs_are_read():
+    wanted = {"\ud800": "\udfff"}
+    assert metadata.load_json(b'{"\\ud800": "\\udfff"}', "x") == wanted
+    assert metadata.load_json('{"\ud800": "\udfff"}'.encode("utf-8", "surrogatepass"), "x") == wanted
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../b", "a//b", "./a", "a/."])

@@ -131,15 +131,15 @@ def test_filters_that_view_the_array_as_another_type_work_on_a_flat_view():
 
 
 WRONG = [
-    *[("zarr_format", value) for value in (..., 3, 2.0, "2", None, True)],
-    *[("shape", value) for value in (..., None, 10, [10, -1], [10, 2.0], [True, 1], [2**63, 1], [10])],
+    *[("zarr_format", value) for value in (..., 3, 2.5, "2", None, True)],
+    *[("shape", value) for value in (..., None, 10, [10, -1], [10, 2.0], [True, "1"], [2**63, 1], [10])],
     *[("chunks", value) for value in (..., None, True, 4, [4], [4, -1], [4, "20"], [2**40, 2**40])],
     *[("dtype", value) for value in (..., None, "float", "i4,i4", "<f16", 3, [], {}, "|O", [["a", "|O"]])],
     *[("order", value) for value in ("A", None, 3, ["C"])],
-    *[("dimension_separator", value) for value in ("-", None, "", ["."])],
+    *[("dimension_separator", value) for value in ("-", " ", 0, ["."])],
     *[("fill_value", value) for value in ("abc", 2**40, 0.5, [], {}, "NaN", float("nan"))],
     *[("compressor", value) for value in ("zlib", [], 3, {"level": 1}, {"id": 3}, {"id": "lzo"})],
-    *[("filters", value) for value in ("shuffle", {}, 3, [3], ["shuffle"], [{}], [{"id": "szip"}])],
+    *[("filters", value) for value in ("shuffle", {"id": "shuffle"}, 3, [3], ["shuffle"], [{}], [{"id": "szip"}])],
 ]
 
 

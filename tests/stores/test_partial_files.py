@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from errno import EACCES
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gpuzarr.stores.local import leftovers
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.store import LocalStore
 from tests.data import environ, partial_files
 
 
-def test_leftovers_of_a_process_with_the_same_id(tmp_path: Path) -> None:
-    """As in a container that is started again. What cannot be removed is left."""
+def refused(*_: Any, **__: Any) -> None:
+    raise PermissionError(EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("is_removable", [True, False])
+def test_leftovers_of_a_process_with_the_same_id(
+    is_removable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that is started again; files and folders. What cannot be removed is left."""
     mine = files.PartialFile(str(tmp_path / "x"))
     mine.open()
     [path] = tmp_path.iterdir()
@@ -25,12 +35,16 @@ def test_leftovers_of_a_process_with_the_same_id(tmp_path: Path) -> None:
     assert before != path
     before.write_bytes(b"half")
     folder = tmp_path / before.name.replace(".x.", ".y.")
-    folder.mkdir()
+    (folder / "c").mkdir(parents=True)
+    for name in (".0.lock", "0"):
+        (folder / "c" / name).write_bytes(b"half")
     files._seen.discard(str(tmp_path))
+    if not is_removable:
+        monkeypatch.setattr(leftovers, "remove_tree", refused)
     files.write(str(tmp_path / "z"), b"new")
-    assert path.exists() and not before.exists() and folder.exists()
+    assert path.exists() and not before.exists() and folder.exists() != is_removable
     mine.abort()
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([folder.name, "z"])
+    assert {each.name for each in tmp_path.iterdir()} == {"z"} | (set() if is_removable else {folder.name})
 
 
 def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from stat import S_ISLNK
 from typing import Any, NamedTuple, TypeVar
 
 from gpuzarr.interrupts import BOTTOM, ensured, release_all
+from gpuzarr.stores.hidden import LOCK_SUFFIX
 from gpuzarr.stores.local.permits import patiently
 
 T = TypeVar("T")
-LOCK_SUFFIX = ".lock"
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 MAX_LOOKED_UP_PARTS = 16  # of a path, each looked up from the root; folders that lie deeper are opened one in the other
@@ -83,13 +83,14 @@ def _close_outer(notes: list[Any]) -> None:
     deque(map(os.close, map(notes.pop, (1,))), 0)
 
 
-def remove_tree(root: str, parts: Parts) -> None:
+def remove_tree(root: str, parts: Parts, keeps_locks: bool = True) -> None:
     """Remove what lies there: a file, a link, a folder with everything in it; without `parts` all that is in the root.
 
-    Links are removed, and not followed. Locks stay, and the folders that they are in, because they are in use.
+    Links are removed, and not followed. Locks stay, and the folders that they are in, because they are in use; unless
+    `keeps_locks` is False, for what was moved away from the names by which its locks are taken.
     """
     try:
-        in_folder(root, parts, _clear)
+        in_folder(root, parts, partial(_clear, keeps_locks))
     except FileNotFoundError:
         return
     except (NotADirectoryError, LinkFound) as error:
@@ -100,21 +101,61 @@ def remove_tree(root: str, parts: Parts) -> None:
             in_folder(root, parts[:-1], partial(_remove, parts[-1]))
 
 
+def make(path: str) -> None:
+    """Make a folder and those around it, however many; `os.makedirs` calls itself for each. It may be there."""
+    missing = []
+    while not _made(path):
+        missing.append(path)
+        path = path.rpartition("/")[0] or "/"
+    for each in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(each)
+
+
+def _made(path: str) -> bool:
+    """Make a folder, or find something there. Return False if the folder around it is missing."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return True
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def move(root: str, source: Parts, target: Parts) -> None:
+    """Rename a file, a link, or a folder with everything in it. Folders around the target are made.
+
+    An OSError if there is a full folder, or an error of the kind, and EXDEV where names of folders cannot be changed.
+    """
+    check_unlinked(root, target[:-1])
+    make("/".join((root, *target[:-1])))
+
+    def into(folder: int) -> None:
+        rename = partial(os.rename, source[-1], target[-1], dst_dir_fd=folder)
+        in_folder(root, source[:-1], lambda of: rename(src_dir_fd=of))
+
+    in_folder(root, target[:-1], into)
+
+
 def unlink(name: str, folder: int) -> None:
     """Remove a file or a link in an open folder. A missing one is no error."""
     with suppress(*MISSING_ERRORS):
         os.unlink(name, dir_fd=folder)
 
 
-def _clear(folder: int) -> None:
+def _clear(keeps_locks: bool, folder: int) -> None:
     """Remove what is in an open folder, however deep. ESTALE for a folder that somebody moves meanwhile."""
     notes: list[Any] = [BOTTOM]  # the open folder
 
     def clear() -> None:
         patiently(lambda: notes.extend(map(os.dup, (folder,))))
-        ways = [_Way("", _identity(folder), _without_files(folder))]
+        ways = [_Way("", _identity(folder), _without_files(folder, keeps_locks))]
         while len(ways) > 1 or ways[0].folders:
-            (_down if ways[-1].folders else _up)(notes, ways)
+            if ways[-1].folders:
+                _down(notes, ways, keeps_locks)
+            else:
+                _up(notes, ways)
 
     ensured(clear, lambda: release_all(notes, os.close))
 
@@ -127,7 +168,7 @@ class _Way(NamedTuple):
     folders: list[str]
 
 
-def _down(notes: list[Any], ways: list[_Way]) -> None:
+def _down(notes: list[Any], ways: list[_Way], keeps_locks: bool) -> None:
     """Go to the next folder in the one that is open, and remove the files in it."""
     name = ways[-1].folders.pop()
     try:
@@ -136,7 +177,7 @@ def _down(notes: list[Any], ways: list[_Way]) -> None:
         _remove(name, notes[-1])
         return
     _close_outer(notes)
-    ways.append(_Way(name, _identity(notes[-1]), _without_files(notes[-1])))
+    ways.append(_Way(name, _identity(notes[-1]), _without_files(notes[-1], keeps_locks)))
 
 
 def _up(notes: list[Any], ways: list[_Way]) -> None:
@@ -154,13 +195,13 @@ def _identity(folder: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _without_files(folder: int) -> list[str]:
-    """Remove what is in an open folder, but for locks and folders. Return the names of these folders."""
+def _without_files(folder: int, keeps_locks: bool) -> list[str]:
+    """Remove what is in an open folder, but for folders, and locks that are kept. Return the names of these folders."""
     with patiently(partial(os.scandir, folder)) as entries:
         found = list(entries)
     folders = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
     for entry in found:
-        is_lock = entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX)
+        is_lock = keeps_locks and entry.name[:1] == "." and entry.name.endswith(LOCK_SUFFIX)
         if not entry.is_dir(follow_symlinks=False) and not (is_lock and entry.is_file(follow_symlinks=False)):
             unlink(entry.name, folder)
     return folders

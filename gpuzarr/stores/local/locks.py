@@ -13,7 +13,8 @@ from io import FileIO
 
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PROCESS, forks_outside, in_child
-from gpuzarr.stores.local.folders import LOCK_SUFFIX, in_folder, unlink
+from gpuzarr.stores.hidden import LOCK_SUFFIX
+from gpuzarr.stores.local.folders import in_folder, make, unlink
 from gpuzarr.stores.local.permits import allowed, patiently
 
 FILES_PER_LOCK = 16  # that reads may hold, for one that the locks of a call may
@@ -157,7 +158,7 @@ def _unlock(file: FileIO) -> None:
 
 
 def _make_folder(lock: str) -> None:
-    os.makedirs(lock.rpartition("/")[0], exist_ok=True)
+    make(lock.rpartition("/")[0])
 
 
 def _remove_link(lock: str) -> None:

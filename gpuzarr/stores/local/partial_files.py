@@ -1,54 +1,29 @@
 """Write files under another name beside their place, then rename them, so that no reader sees half a file.
 
-The other name is `.NAME.HOST-PID-NUMBER.partial`. No key of Zarr begins with a dot and ends so. Files that a killed
-process left are removed by the next process that writes to the folder. Numbers begin at the start time of the process
-in microseconds, so that a later process with the same id, as in a restarted container, uses other names.
+The other name is one that stores do not list (`stores/hidden.py`).
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import cache
 from io import FileIO
-from itertools import count
 from typing import Any, TypeVar
-from zlib import crc32
 
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import BOTTOM, ensured, release_all
 from gpuzarr.per_process import PROCESS as THIS_PROCESS
-from gpuzarr.per_process import PerProcess, in_child
-from gpuzarr.stores.local.folders import LOCK_SUFFIX
+from gpuzarr.per_process import in_child
+from gpuzarr.stores.hidden import PROCESS, beside, owner
+from gpuzarr.stores.local import folders, leftovers
 from gpuzarr.stores.local.permits import PERMITS, patiently
 
-PARTIAL_SUFFIX = ".partial"
 AGAIN_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # older partial files of other machines are leftovers
 MAX_SEEN_FOLDERS = 1 << 16  # remembered as free of leftovers
 T = TypeVar("T")
 _seen: set[str] = set()
 _OPEN: set[PartialFile] = set()
-
-
-class _Process:
-    """Numbers for this process's partial files, and a lock for the search for leftovers."""
-
-    def __init__(self) -> None:
-        self.first = time.time_ns() // 1000
-        self.numbers, self.cleaning = count(self.first), threading.Lock()
-
-
-PROCESS = PerProcess(_Process)
-
-
-def hidden(name: str) -> bool:
-    """Return True if a file is a partial one or a lock, which stores do not list."""
-    return name[:1] == "." and name.endswith((PARTIAL_SUFFIX, LOCK_SUFFIX))
 
 
 class PartialFile:
@@ -60,8 +35,7 @@ class PartialFile:
 
     def __init__(self, path: str, is_lasting: bool = False) -> None:
         folder, _, name = path.rpartition("/")
-        own = f"{_host()}-{os.getpid()}-{next(PROCESS.value.numbers)}"
-        self.path, self._folder, self._partial = path, folder, f"{folder}/.{name[:180]}.{own}{PARTIAL_SUFFIX}"
+        self.path, self._folder, self._partial = path, folder, f"{folder}/{beside(name, owner())}"
         self._file: FileIO | None = None
         self._is_committed, self._process = False, THIS_PROCESS.value
         self._is_lasting, self._is_apart = is_lasting, False
@@ -83,7 +57,7 @@ class PartialFile:
             self._check_process()  # just before, so that no fork comes between
             self._file = FileIO(self._partial, "xb")
         except FileNotFoundError:  # the folder was removed meanwhile
-            _make(self._folder)
+            folders.make(self._folder)
             self._check_process()
             self._file = FileIO(self._partial, "xb")
 
@@ -203,57 +177,20 @@ def sync_folder(folder: str) -> None:
     ensured(lambda: patiently(sync), lambda: release_all(opened, os.close))
 
 
-def prepare(folder: str) -> None:
-    """Make a folder, or remove leftovers of dead processes from it. Each process searches a folder once."""
+def prepare(folder: str, makes: bool = True) -> None:
+    """Make a folder, or remove leftovers of dead processes from it. Each process searches a folder once.
+
+    Unless it `makes` a folder, one that is missing stays so.
+    """
+    if not makes and (folder in _seen or not os.path.isdir(folder)):
+        return
     with PROCESS.value.cleaning:
         if len(_seen) > MAX_SEEN_FOLDERS:
             _seen.clear()
         _seen.add(folder)
     try:
-        with os.scandir(folder) as entries:
-            left = [entry.path for entry in entries if entry.name.endswith(PARTIAL_SUFFIX) and _dead(entry)]
+        leftovers.clean(folder)
     except FileNotFoundError:
-        return _make(folder)
+        return folders.make(folder)
     except (NotADirectoryError, PermissionError):  # a folder that cannot be listed may still be writable
         return
-    for path in left:
-        with suppress(OSError):  # a file of another user, in a folder where only the owner removes it
-            os.unlink(path)
-
-
-def _make(folder: str) -> None:
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-
-
-def _dead(entry: os.DirEntry[str]) -> bool:
-    """Return True if the process that made a partial file has ended; for another machine, if the file is old."""
-    if entry.name[:1] != ".":
-        return False
-    host, _, rest = entry.name[: -len(PARTIAL_SUFFIX)].rpartition(".")[2].partition("-")
-    pid, _, number = rest.partition("-")
-    if host == _host() and pid == str(os.getpid()) and number.isdecimal():
-        return int(number) < PROCESS.value.first
-    try:
-        if host != _host() or not pid.isdecimal():
-            return time.time() - entry.stat().st_mtime > MAX_PARTIAL_AGE_SECONDS
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-@cache
-def _host() -> str:
-    """Short name of this machine and its namespace of process ids."""
-    try:
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        space = ""
-    return f"{crc32((os.uname().nodename + space).encode()):08x}"

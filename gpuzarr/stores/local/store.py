@@ -6,9 +6,10 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from errno import EXDEV
 from functools import partial
 from itertools import groupby
 from stat import S_ISREG
@@ -18,6 +19,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
 from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
+from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
@@ -92,7 +94,7 @@ class LocalStore:
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
         try:
-            return sorted(name for name in patiently(partial(os.listdir, path)) if not files.hidden(name))
+            return sorted(name for name in patiently(partial(os.listdir, path)) if not hidden(name))
         except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
@@ -106,7 +108,7 @@ class LocalStore:
                 key = f"{folder}/{name}" if folder else name
                 if is_folder:
                     waiting.append(key)
-                elif not files.hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
+                elif not hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
                     yield key, size
 
     def _listed(self, prefix: str) -> list[tuple[str, bool]]:
@@ -115,7 +117,9 @@ class LocalStore:
         def listed() -> list[tuple[str, bool]]:
             with os.scandir(self.path(prefix)) as entries:
                 found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries]
-            return [(name, is_folder) for name, is_folder, is_link in found if not (is_folder and is_link)]
+            return [
+                (name, is_folder) for name, is_folder, is_link in found if not (is_folder and (is_link or hidden(name)))
+            ]
 
         try:
             return patiently(listed)
@@ -180,7 +184,34 @@ class LocalStore:
         with self._writing(prefix), suppress(*MISSING_ERRORS):
             if prefix:
                 self._own(prefix)
-            folders.remove_tree(self.root, _parts(prefix))
+            folders.remove_tree(self.root, _parts(prefix), keeps_locks=not is_hidden(prefix))
+
+    def holds(self, prefix: str) -> bool:
+        return self._is_there(prefix) if prefix else bool(self.names(""))
+
+    def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
+        """See `Moves`. Folders are renamed; the root stays, and what is in it is renamed name by name."""
+        with self._writing(target or source):
+            if source and target:
+                self._move(source, target)
+                return
+            for name in order(self.names(source)):
+                self._move(f"{source}/{name}" if source else name, f"{target}/{name}" if target else name)
+
+    def _move(self, source: str, target: str) -> None:
+        """Rename a file, or a folder; or what is in it, as in layers of containers folders cannot be renamed."""
+        try:
+            folders.move(self.root, _parts(source), _parts(target))
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+            for name in os.listdir(self.path(source)):
+                self._move(f"{source}/{name}", f"{target}/{name}")
+            folders.remove_tree(self.root, _parts(source), keeps_locks=False)
+
+    def recover(self, path: str) -> None:
+        with self._writing(path):
+            files.prepare(self._own(path).rpartition("/")[0] if path else self.root, makes=False)
 
     def locked(self, keys: Sequence[str]) -> locks.Locked:
         paths = []
