@@ -82,6 +82,10 @@ class ConfigError(GpuZarrError, KeyError, ValueError):
         return str(self.args[0]) if self.args else ""
 
 
+class UnsupportedCallError(ArgumentError, NotImplementedError):
+    """An argument of zarr-python that is not supported here; the message says what to use."""
+
+
 class ValueKindError(GpuZarrError, ValueError):
     """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 
@@ -96,6 +100,10 @@ class UnsupportedError(MetadataError):
     """Metadata may be right, but asks for something that is not supported here."""
 
     in_zarr = (*MetadataError.in_zarr, "UnknownCodecError")
+
+
+class JsonError(MetadataError, TypeError):
+    """A value cannot be written as JSON."""
 
 
 class SelectionError(GpuZarrError, IndexError):

@@ -117,7 +117,10 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    options |= {"zarr_format": zarr_format, "overwrite": flag(overwrite, "overwrite") and mode != "w-"}
+    options |= {
+        "zarr_format": config.new_format(zarr_format),
+        "overwrite": flag(overwrite, "overwrite") and mode != "w-",
+    }
     array(arr, store={} if store is None else store, path=path, mode=mode, **options)
 
 

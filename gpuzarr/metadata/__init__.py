@@ -206,8 +206,8 @@ class Nodes(Mapping[str, Node]):
 
     @property
     def flattened_metadata(self) -> dict[str, Node]:
-        """All nodes by their paths."""
-        return dict(self)
+        """All nodes below the root of this view, by their paths."""
+        return {path: node for path, node in self.items() if path}
 
     def names(self) -> list[str]:
         """The names of the nodes directly below the root of this view, sorted."""

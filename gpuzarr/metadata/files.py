@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError, ReadOnlyError
+from gpuzarr.errors import ArgumentError, JsonError, MetadataError, NotFoundError, ReadOnlyError
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Node, load_json, v3
 from gpuzarr.stores.contract import Store, why_read_only
@@ -160,10 +160,10 @@ def _plain(value: Any) -> Any:
         raise MetadataError(f"an integer of {value.bit_length()} bits is too long for JSON")
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise MetadataError(f"{shown(value)} is not a value of JSON")
+    raise JsonError(f"{shown(value)} is not a value of JSON")
 
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise MetadataError(f"the name of a member must be text, not {shown(name)}")
+        raise JsonError(f"the name of a member must be text, not {shown(name)}")
     return name

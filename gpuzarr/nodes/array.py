@@ -18,18 +18,18 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
+from gpuzarr.nodes import attributes, for_dask, reading, selections, writing
 from gpuzarr.nodes import info as about
-from gpuzarr.nodes import reading, selections, writing
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.config import ArrayConfig, changed, config_of
 from gpuzarr.nodes.indexers import Indexer, Selection
-from gpuzarr.nodes.info import About, Stored, array_facts, codecs, only_compressor
+from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.store_path import StorePath
+from gpuzarr.stores.path import StorePath
 
 if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport
@@ -112,6 +112,20 @@ class Array:
         if not isinstance(node, cls):
             raise NotFoundError(f"{node!r} is a group, not an array")
         return node
+
+    @classmethod
+    def from_dict(cls, store_path: StorePath, data: dict[str, Any]) -> Array:
+        """An array at a place in a store, as a document describes it. Nothing is read or written.
+
+        Examples
+        --------
+        >>> a = gpuzarr.array([1, 2, 3])
+        >>> gpuzarr.Array.from_dict(a.store_path, a.metadata.to_dict())[1]
+        np.int64(2)
+        """
+        from gpuzarr.nodes.hierarchy import described
+
+        return described(cls, store_path, data)
 
     # facts
 
@@ -208,7 +222,7 @@ class Array:
     @property
     def nchunks_initialized(self) -> int:
         """The number of chunks in the store; a stored shard counts with all of its chunks. Lists the store."""
-        return Stored.of(self.store, self.path).chunks * prod(self.layout.per_object)
+        return chunks_stored(self.metadata, self.store, self.path, self.layout)
 
     @property
     def filters(self) -> tuple[Any, ...]:
@@ -288,19 +302,10 @@ class Array:
         return Attributes(self.metadata.attributes, save if self.writable else None)
 
     @attrs.setter
-    def attrs(self, attributes: dict[str, Any]) -> None:
-        self.attrs.put(attributes)
+    def attrs(self, new_attributes: dict[str, Any]) -> None:
+        self.attrs.put(new_attributes)
 
-    def update_attributes(self, new_attributes: dict[str, Any]) -> Array:
-        """Add attributes, or change them, and return the array.
-
-        Examples
-        --------
-        >>> gpuzarr.zeros(3).update_attributes({"unit": "K"}).attrs["unit"]
-        'K'
-        """
-        self.attrs.update(new_attributes)
-        return self
+    update_attributes = attributes.update_attributes
 
     # reading
 
@@ -357,6 +362,9 @@ class Array:
         if not self.shape:
             raise ArgumentError("len() of an array without axes")
         return self.shape[0]
+
+    __class__ = property(for_dask.seen_class)
+    __dask_tokenize__ = for_dask.token
 
     # writing
 

@@ -16,7 +16,7 @@ from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError
+from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
@@ -184,8 +184,9 @@ def create_array(
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
     one_of(order, "order", None, "C", "F")
-    if order == "F" and version != 2:
-        warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
+    if order is not None and version != 2:
+        text = "The `order` keyword argument has no effect for Zarr format 3 arrays"
+        warnings.warn(f"{text}: use filters={{'name': 'transpose', ...}}", ZarrRuntimeWarning, stacklevel=2)
     names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
@@ -215,7 +216,7 @@ def _values(data: Any, array: Array) -> Any:
         return data
     values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
-        return as_value(values, array.dtype, array.shape, array.device)
+        return as_value(values, array.dtype, array.shape, array.device, array.metadata.data_type)
 
 
 def _fill(array: Array, values: Any, path: str) -> None:

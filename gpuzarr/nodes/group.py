@@ -11,14 +11,14 @@ from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import listing, making, requiring
+from gpuzarr.nodes import attributes, copying, listing, making, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
 from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.store_path import StorePath
 
 Opens = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
@@ -155,19 +155,10 @@ class Group:
         return Attributes(self.metadata.attributes, None if self.read_only else save)
 
     @attrs.setter
-    def attrs(self, attributes: dict[str, Any]) -> None:
-        self.attrs.put(attributes)
+    def attrs(self, new_attributes: dict[str, Any]) -> None:
+        self.attrs.put(new_attributes)
 
-    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
-        """Add attributes, or change them, and return the group.
-
-        Examples
-        --------
-        >>> gpuzarr.group().update_attributes({"title": "a test"}).attrs["title"]
-        'a test'
-        """
-        self.attrs.update(new_attributes)
-        return self
+    update_attributes = attributes.update_attributes
 
     # members
 
@@ -248,6 +239,7 @@ class Group:
     full, zeros, ones, empty = making.full, making.zeros, making.ones, making.empty
     full_like, zeros_like, ones_like = making.full_like, making.zeros_like, making.ones_like
     empty_like = making.empty_like
+    move, copy = copying.move, copying.copy
     require_group, require_groups = requiring.require_group, requiring.require_groups
     require_array, require_dataset = requiring.require_array, requiring.require_dataset
 

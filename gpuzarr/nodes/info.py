@@ -12,7 +12,7 @@ from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.metadata.files import FILES
-from gpuzarr.nodes.sizes import chunk_shape, shard_shape, shards_of
+from gpuzarr.nodes.sizes import chunk_shape, shard_shape, shards_of, write_sizes
 from gpuzarr.stores.contract import Store
 
 MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
@@ -139,6 +139,19 @@ def only_compressor(metadata: ArrayMetadata, compressors: tuple[Any, ...]) -> An
         raise ArgumentError("an array of Zarr v3 has no `compressor`: use `compressors`")
     warnings.warn("`compressor` is deprecated: use `compressors`", ZarrDeprecationWarning, stacklevel=3)
     return compressors[0] if compressors else None
+
+
+def chunks_stored(metadata: ArrayMetadata, store: Store, path: str, layout: Layout) -> int:
+    """The number of chunks in a store; a shard counts with all of its chunks."""
+    shards = shards_of(metadata.codecs)
+    if shards is None or metadata.regular:
+        return Stored.of(store, path).chunks * prod(layout.per_object)
+    whole = [
+        [-(-size // n) for size in sizes] for sizes, n in zip(write_sizes(metadata), chunk_shape(metadata), strict=True)
+    ]
+    found = (metadata.chunk_keys.decode(key, path) for key, _ in store.objects(path))
+    inside = (c for c in found if c is not None and all(i < len(counts) for i, counts in zip(c, whole, strict=True)))
+    return sum(prod(counts[i] for i, counts in zip(c, whole, strict=True)) for c in inside)
 
 
 class Described(Protocol):

@@ -121,16 +121,18 @@ class Opener:
         return None if document is None else (document, files.place(self.store, path, name))
 
 
-def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
-    """Open the node at the root of a store for reading and writing."""
-    from gpuzarr.write.target import Writable
-
-    return Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))("")
-
-
 def why_unwritable(node: Array | Group) -> str | None:
     """Say why the documents of a node, and the first chunk of an array, cannot be written; None if nothing says so."""
     names = ["zarr.json"] if node.zarr_format == 3 else [".zattrs", ".zarray" if isinstance(node, Array) else ".zgroup"]
     if isinstance(node, Array):
         names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
     return files.why_unwritable(node.store, node.path, names)
+
+
+def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+    """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
+    from gpuzarr.write.target import Writable
+
+    opener = Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    node = opener("")
+    return node if why_unwritable(node) is None else replace(opener, writable=None)("")

@@ -246,7 +246,7 @@ def write_values(
 def _to_write(self: Writes, value: Any, shape: tuple[int, ...]) -> Any:
     """A value as an array of the device that broadcasts to `shape`. ReadOnlyError if nothing may be written."""
     self.check_writable()
-    return as_value(value, self.dtype, shape, self.device)
+    return as_value(value, self.dtype, shape, self.device, self.metadata.data_type)
 
 
 def target_of(self: Writes) -> Target:

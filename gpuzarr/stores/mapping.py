@@ -19,7 +19,7 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import read_only
+from gpuzarr.stores import memory, read_only
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
@@ -97,7 +97,7 @@ class MappingStore:
         object.__setattr__(self, "mapping", {} if given is None else with_buffers(given))
 
     def __repr__(self) -> str:
-        return f"MappingStore({type(self.mapping).__name__} at {id(self.mapping):#x})"
+        return f"MappingStore({memory.shown(self.mapping)})"
 
     def get(self, key: str) -> bytes | None:
         value = self.value(key)
@@ -164,7 +164,7 @@ class MappingStore:
 
     def _at(self, prefix: str) -> list[str]:
         """The keys at a prefix and below it."""
-        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix in self.mapping else [])]
+        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix and prefix in self.mapping else [])]
 
     def holds(self, prefix: str) -> bool:
         return any(prefix or not is_hidden(key) for key in self._at(prefix))

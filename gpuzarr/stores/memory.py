@@ -90,6 +90,15 @@ def of_url(url: str) -> Mapping[str, Any]:
     return below(_named.setdefault(name, {}), rest)
 
 
+def shown(mapping: Mapping[str, Any]) -> str:
+    """A mapping in messages: the URL that names it, or its type and identity."""
+    inner, prefix = (mapping.inner, mapping.prefix) if isinstance(mapping, Below) else (mapping, "")
+    name = next((name for name, held in list(_named.items()) if held is inner), None)
+    if name is None:
+        return f"{type(mapping).__name__} at {id(mapping):#x}"
+    return repr(f"memory://{name}/{prefix}".rstrip("/"))
+
+
 def with_buffers(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     """The mapping itself; one of bytes for a dict to which zarr-python writes, as its values tell."""
     if type(mapping) is dict and hasattr(next(iter(mapping.values()), None), "as_numpy_array"):

@@ -127,7 +127,7 @@ def test_a_url_names_the_same_memory_everywhere(request: pytest.FixtureRequest) 
     assert gpuzarr.open(gpuzarr.storage.ManagedMemoryStore(request.node.name, path="a"), "b")[0, 0] == 5
     store_of(f"{url}/a").delete_prefix("")
     assert sorted(store_of(url).names("")) == ["c"]
-    with pytest.raises(gpuzarr.NotFoundError):
+    with pytest.raises(gpuzarr.NotFoundError, match=f"in MappingStore.'{url}/a/b'"):
         gpuzarr.open(f"{url}/a/b")
     with pytest.raises(gpuzarr.StoreError, match="not a path in a store"):
         gpuzarr.open(f"{url}/a/../b")
