@@ -19,7 +19,7 @@ from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.metadata.attributes import change_attributes
-from gpuzarr.nodes import attributes, for_dask, reading, selections, writing
+from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.config import ArrayConfig, changed, config_of
@@ -72,6 +72,8 @@ class Array:
     >>> np.asarray(a).sum()
     np.int64(56)
     """
+
+    has_looked = False  # for chunks under other keys
 
     def __init__(
         self,
@@ -292,7 +294,7 @@ class Array:
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
-        return About(array_facts(self.metadata, access))
+        return About(array_facts(self.metadata, access | {"Problem": misplaced.problem(self)}))
 
     info_complete, nbytes_stored = about.info_complete, about.nbytes_stored
 
