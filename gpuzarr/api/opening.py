@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import sides
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning
@@ -175,7 +174,7 @@ def _writable(config: Any) -> Any:
 
 
 def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> None:
-    from gpuzarr.creation import new_group
+    from gpuzarr.creation import new_group, sides
     from gpuzarr.nodes.create import Given, create_array, with_dtype
 
     zarr_format: Any = settings.new_format(opener.zarr_format)

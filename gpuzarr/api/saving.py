@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from gpuzarr import config
@@ -12,12 +11,10 @@ from gpuzarr.checks import flag
 from gpuzarr.creation import new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
-from gpuzarr.metadata import files
-from gpuzarr.metadata.files import Document
+from gpuzarr.metadata import files, summaries
 from gpuzarr.nodes.create import Members
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
-from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
@@ -208,7 +205,8 @@ def save_group(
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:
     """Copy the metadata of all nodes below a group into one document, so that a single request opens them all.
 
-    Readers see that copy until it is made again; so call this after the last change.
+    What gpuzarr changes below the group later, by whichever function, is changed in that document, too; so a change
+    takes longer the more nodes there are. Changes by other programs are not seen in it before it is made again.
 
     Parameters
     ----------
@@ -240,24 +238,5 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
     group = open(store, path, mode="r+", zarr_format=zarr_format)
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")
-    if group.zarr_format == 2:
-        found = dict(_v2(store, group, path))
-        files.write(store, path, ".zmetadata", {"zarr_consolidated_format": 1, "metadata": found})
-    else:
-        inline = {"kind": "inline", "must_understand": False, "metadata": dict(_v3(store, group, path))}
-        files.change(store, path, "zarr.json", lambda document: document.update(consolidated_metadata=inline))
+    summaries.make(store, path, group.zarr_format)
     return open_group(store, path, mode="r+", zarr_format=group.zarr_format, consolidated=True)
-
-
-def _v3(store: Store, group: Group, path: str) -> Iterator[tuple[str, Document]]:
-    for _, node in group.members(max_depth=None):
-        document = files.read(store, node.path, "zarr.json")
-        if document is not None:
-            yield node.path[len(path) :].strip("/"), {k: v for k, v in document.items() if k != "consolidated_metadata"}
-
-
-def _v2(store: Store, group: Group, path: str) -> Iterator[tuple[str, Document]]:
-    for node in (group, *(node for _, node in group.members(max_depth=None))):
-        for name in (".zarray", ".zgroup", ".zattrs"):
-            if (document := files.read(store, node.path, name)) is not None:
-                yield files.key(node.path[len(path) :].strip("/"), name), document

@@ -164,14 +164,25 @@ class _Parsers:
         return found
 
 
+class Known:
+    """What is known `now` of nodes, for all views of them: it is replaced as a whole."""
+
+    def __init__(self, now: _Parsers) -> None:
+        self.now = now
+
+
 class Nodes(Mapping[str, Node]):
     """A mapping from paths to nodes, each parsed on first use: a broken node does not hide the others.
 
-    `below(path)` is a view of the same nodes, by their paths below that one; it costs nothing.
+    `below(path)` is a view of the same nodes, by their paths below that one; it costs nothing. All views share `known`.
     """
 
     def __init__(self, parsers: Mapping[str, Callable[[], Node]]) -> None:
-        self._all, self._root = _Parsers(dict(parsers)), ""
+        self.known, self._root = Known(_Parsers(dict(parsers))), ""
+
+    @property
+    def _all(self) -> _Parsers:
+        return self.known.now
 
     def __getitem__(self, path: str) -> Node:
         """The node at a path. KeyError if there is none, MetadataError if it is wrong."""
@@ -192,7 +203,7 @@ class Nodes(Mapping[str, Node]):
     def below(self, path: str) -> Nodes:
         """The nodes below that at `path`, by their paths below it."""
         view = Nodes({})
-        view._all, view._root = self._all, f"{self._root}{path}/" if path else self._root
+        view.known, view._root = self.known, f"{self._root}{path}/" if path else self._root
         return view
 
     @property
@@ -206,8 +217,8 @@ class Nodes(Mapping[str, Node]):
 
     @property
     def flattened_metadata(self) -> dict[str, Node]:
-        """All nodes by their paths."""
-        return dict(self)
+        """All nodes below the root of this view, by their paths."""
+        return {path: node for path, node in self.items() if path}
 
     def names(self) -> list[str]:
         """The names of the nodes directly below the root of this view, sorted."""

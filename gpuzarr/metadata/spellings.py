@@ -36,7 +36,7 @@ _NUMPY_NAME = re.compile(rf"bool|u?int\d{{1,2}}|float\d{{1,2}}|complex\d{{2,3}}|
 def array_v3(document: Json) -> Json:
     """An array's document of Zarr v3 in the right form, but for its fill value."""
     right = {name: value for name, value in document.items() if not _is_nothing(name, value)}
-    _change(right, "attributes", _attributes)
+    _change(right, "attributes", attributes)
     _change(right, "shape", _integers)
     _change(right, "data_type", _data_type)
     _change(right, "codecs", _codecs)
@@ -47,10 +47,9 @@ def array_v3(document: Json) -> Json:
 
 def group_v3(document: Json) -> Json:
     """A group's document of Zarr v3 in the right form; the same object if it is that already."""
-    right = formatted(document)
-    if (given := document.get("attributes", {})) is None or given == []:
-        right = {**right, "attributes": {}}
-    return right
+    right = formatted({"zarr_format": 3, **document} if "zarr_format" not in document else document)
+    given = document.get("attributes", {})
+    return right if attributes(given) is given else {**right, "attributes": {}}
 
 
 def formatted(document: Json) -> Json:
@@ -115,7 +114,8 @@ def _is_nothing(name: str, value: Any) -> bool:
     return value in {"storage_transformers": (None, {}, ""), "consolidated_metadata": (None,)}.get(name, ())
 
 
-def _attributes(value: Any) -> Any:
+def attributes(value: Any) -> Any:
+    """The attributes of a node; an empty list, or null, are none."""
     return {} if value is None or value == [] else value
 
 

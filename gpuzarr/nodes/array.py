@@ -18,6 +18,7 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
+from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import attributes, for_dask, reading, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes
@@ -298,7 +299,7 @@ class Array:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.metadata)
+        save = partial(change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, save if self.writable else None)
 
     @attrs.setter

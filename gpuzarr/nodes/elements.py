@@ -38,8 +38,12 @@ def converted(array: Array, dtype: np.dtype[Any]) -> Array:
 
 def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
     """Raise ValueKindError for numbers, in an array of a device, that are out of the range of `dtype`."""
+    if not array.size or dtype.names is not None or array.dtype == dtype:
+        return
+    if array.dtype.isbuiltin == 2:
+        array = array.astype(np.complex128 if "complex" in array.dtype.name else np.float64)
     given = array.dtype
-    if not array.size or dtype.names is not None or given.kind not in _NUMBERS or given.isbuiltin == 2:
+    if given.kind not in _NUMBERS:
         return
     if dtype.isbuiltin == 2:
         _check_small(array, dtype)
@@ -142,8 +146,8 @@ def _numbers_of_objects(array: Array, dtype: np.dtype[Any]) -> Array:
         found = array == array.astype(bool)
         if not found.all():
             raise ValueKindError("elements that are neither 0 nor 1 cannot be written as bool")
-    if dtype.kind in "fc" and dtype.isbuiltin != 2:
-        wide = array.astype(np.complex128 if dtype.kind == "c" else np.float64)
+    if dtype.kind in "fc" or dtype.isbuiltin == 2:
+        wide = array.astype(np.complex128 if dtype.kind == "c" or "complex" in dtype.name else np.float64)
         check_numbers(wide, dtype, np)
         return wide
     return array.astype(dtype)
@@ -153,20 +157,25 @@ def _texts(array: Array, dtype: np.dtype[Any]) -> Array:
     kind = array.dtype.kind
     if kind == "O":
         allowed: Any = str | bytes if dtype.kind == "S" else str
-        for one in _types(array):
-            if not issubclass(one, allowed):
-                raise ValueKindError(f"an element of type {one.__name__} cannot be written as text ({dtype})")
-    elif kind not in "TUS":
+        for of in _types(array):
+            if not issubclass(of, allowed) and (issubclass(of, bool) or not issubclass(of, Integral)):
+                raise ValueKindError(f"an element of type {of.__name__} cannot be written as text ({dtype})")
+    elif kind not in "TUSiu":
         raise ValueKindError(
             f"elements of {array.dtype} cannot be written as text ({dtype}): give texts, array.astype(str)"
         )
     if kind == "T" and hasattr(array.dtype, "na_object"):
         _check_none_missing(array, dtype)
+    if kind == "S" and dtype.kind == "T":
+        array = array.astype(np.str_)  # which looks at the bytes: StringDType takes any
     made = array.astype(dtype)
+    if kind in "iu":
+        array = array.astype(np.str_)
     if dtype.kind == "T" or (kind == dtype.kind and array.dtype.itemsize <= dtype.itemsize):
         return made
     given, found = array.reshape(-1).tolist(), made.reshape(-1).tolist()
-    for one, other in zip(given, found, strict=True):
+    for each, other in zip(given, found, strict=True):
+        one: Any = str(each) if isinstance(each, int) else each
         if one != other and not (isinstance(one, str) and isinstance(other, bytes) and one.encode() == other):
             if isinstance(one, bytes) and isinstance(other, str) and one == other.encode():
                 continue
@@ -229,7 +238,9 @@ def _raw(array: Array, dtype: np.dtype[Any]) -> Array:
 def _records(array: Array, dtype: np.dtype[Any]) -> Array:
     names, given = dtype.names or (), array.dtype.names
     if given is None:
-        if array.dtype.kind not in "OV":
+        if array.dtype.kind == "O" and _types(array) == {tuple}:
+            return of_tuples(array.tolist(), dtype)
+        if array.dtype.kind != "V":
             for name in names:
                 check_numbers(converted(array, dtype[name].base), dtype[name].base, np)
         return array.astype(dtype)
@@ -240,6 +251,21 @@ def _records(array: Array, dtype: np.dtype[Any]) -> Array:
         field = converted(array[name], dtype[name].base)
         check_numbers(field, dtype[name].base, np)
         made[name] = field
+    return made
+
+
+def of_tuples(value: Any, dtype: np.dtype[Any]) -> Array:
+    """Convert tuples, in lists or not, to records. ValueKindError for texts that are too long."""
+    made, given = np.asarray(value, dtype), [value]
+    for _ in made.shape:
+        given = [member for one in given for member in one]
+    if not all(isinstance(one, tuple | np.void) for one in given):
+        return _records(np.asarray(value), dtype)
+    for one, found in zip(given, made.reshape(-1).tolist(), strict=True):
+        for member, other in zip(one, found, strict=True) if isinstance(one, tuple) else ():
+            is_text = isinstance(member, str | bytes) and isinstance(other, str | bytes)
+            if is_text and len(member) > len(other):
+                raise ValueKindError(f"{member[:80]!r} cannot be written to {dtype}, which holds {other!r} of it")
     return made
 
 

@@ -11,6 +11,7 @@ from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
+from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import attributes, copying, listing, making, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
@@ -151,7 +152,7 @@ class Group:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.metadata)
+        save = partial(change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, None if self.read_only else save)
 
     @attrs.setter

@@ -10,7 +10,7 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes import DataType, parse_v3
 from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
-from gpuzarr.nodes.elements import check_bytes, check_numbers, converted
+from gpuzarr.nodes.elements import check_bytes, check_numbers, converted, of_tuples
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
@@ -48,9 +48,12 @@ def as_value(
 
 
 def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
-    """Convert what has no shape, such as a list, to an array of NumPy. ValueKindError if it is none of this dtype."""
+    """Convert what has no shape, such as a list, to an array of NumPy, from which `as_value` makes one of this dtype.
+
+    ValueKindError if it is none.
+    """
     try:
-        return np.asarray(value, dtype)
+        return _host_array(value, dtype)
     except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
         raise ValueKindError(f"{_brief(value)} is no array of {dtype}: {error}") from error
 
@@ -100,7 +103,7 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
     if hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
     if dtype.names is not None:
-        return np.asarray(value, dtype)
+        return of_tuples(value, dtype)
     if isinstance(value, str | bytes | bytearray | memoryview) and dtype.kind in "SUTV":
         return _objects(bytes(value) if isinstance(value, bytearray | memoryview) else value)
     made = np.asarray(value)

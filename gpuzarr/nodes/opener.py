@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, files
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
 from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.metadata.summaries import Summary
 from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
@@ -28,17 +29,24 @@ if TYPE_CHECKING:
 class Opener:
     """Opens the nodes of one store, all with the same options.
 
-    `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata: the path of the
-    group that has it, and its nodes by their path below that group. `writable` is None for read-only access.
+    `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata of a group, by which
+    it and all below it are opened; it follows changes. `writable` is None for read-only access.
     """
 
     store: Store
     device: Device
     zarr_format: int | None = None
     consolidated: bool | None = None
-    known: tuple[str, Nodes] | None = None
+    known: Summary | None = None
     writable: Writable | None = None
     options: Options = DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.known is not None:
+            summaries.follow(self.store, self.known)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Opener, tuple(getattr(self, each.name) for each in fields(self))
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
@@ -51,8 +59,8 @@ class Opener:
                 array.writable = None
             return array
         opener = self
-        if metadata.consolidated is not None:
-            opener = replace(self, known=(path, metadata.consolidated))
+        if metadata.consolidated is not None and self.known is None:
+            opener = replace(self, known=Summary(path, metadata.zarr_format, metadata.consolidated))
         elif self.consolidated and self.known is None:
             raise MetadataError(f"group {'/' + path!r} of {self.store!r} has no consolidated metadata")
         return Group(self.store, path, metadata, opener, self.device)
@@ -83,7 +91,7 @@ class Opener:
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None
-        root, nodes = self.known
+        root, nodes = self.known.path, self.known.nodes
         below = path[len(root) :].strip("/") if path == root or path.startswith(f"{root}/" if root else "") else None
         node = nodes.get(below) if below is not None else None
         if not isinstance(node, GroupMetadata) or below is None:

@@ -16,7 +16,7 @@ from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, chunk_grids, files
+from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores.contract import Store, overwrite
@@ -77,7 +77,8 @@ def change_shape(
             raise
         return made
 
-    return within(store.locked([files.lock(path)]), change)
+    update = partial(summaries.changed, store, path, known.zarr_format)
+    return summaries.noted(lambda: within(store.locked([files.lock(path)]), change), update)
 
 
 def take_back(
@@ -111,7 +112,8 @@ def take_back(
             files.write(store, path, name, {**document, "shape": list(old.shape)})
         return True
 
-    return within(store.locked([files.lock(path)]), change)
+    update = partial(summaries.changed, store, path, old.zarr_format)
+    return summaries.noted(lambda: within(store.locked([files.lock(path)]), change), update)
 
 
 def name_of(array: ArrayMetadata) -> str:

@@ -164,7 +164,7 @@ class MappingStore:
 
     def _at(self, prefix: str) -> list[str]:
         """The keys at a prefix and below it."""
-        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix in self.mapping else [])]
+        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix and prefix in self.mapping else [])]
 
     def holds(self, prefix: str) -> bool:
         return any(prefix or not is_hidden(key) for key in self._at(prefix))

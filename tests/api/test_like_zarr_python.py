@@ -277,7 +277,8 @@ def test_a_chain_that_cannot_be_is_not_created() -> None:
 
 
 def test_what_is_no_store_is_told(tmp_path: Path) -> None:
-    for thing in (zarr.storage.MemoryStore(), zarr.create_group({}), tmp_path / "a.zip", "https://host/a.zarr"):
+    in_zip = zarr.storage.ZipStore(tmp_path / "b.zip", mode="w")
+    for thing in (in_zip, zarr.create_group(in_zip), tmp_path / "a.zip", "https://host/a.zarr"):
         with pytest.raises(TypeError, match="a store is a path"):
             gpuzarr.open(thing)
     with pytest.raises(TypeError, match="fsspec"):
