@@ -109,7 +109,10 @@ DIFFERENCES = {
             ("u1", "np.array([300.5])", [44]),
             ("i1", "np.array([300])", [44]),
             ("f4", "np.array([1e300])", [float("inf")]),
-            ("?", "np.array([2])", [True]),
+            ("?", "np.array([np.nan])", [True]),
+            ("i8", "np.array(['NaT'], 'M8[s]')", [-(2**63)]),
+            ("M8[ns]", "np.array(['9999'], 'M8[Y]')", [-4883652231933722624]),
+            ("U8", "[None]", ["None"]),
             ("S2", "np.array([b'abc'])", [b"ab"]),
             ("U2", "np.array(['abc'])", ["ab"]),
         )
