@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpuzarr.api.creating import array, create, empty, from_array, full, ones, zeros
+    from gpuzarr.api.copying import copy, copy_all, copy_store
+    from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
+    from gpuzarr.api.debug_info import print_debug_info
     from gpuzarr.api.groups import create_hierarchy, group, tree
     from gpuzarr.api.like import empty_like, full_like, ones_like, open_like, zeros_like
     from gpuzarr.api.opening import load, open, open_array, open_consolidated, open_group
@@ -37,12 +39,15 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
+    from gpuzarr.nodes.new_arrays import create
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
-    "api.creating": ("array", "create", "empty", "from_array", "full", "ones", "zeros"),
+    "api.copying": ("copy", "copy_all", "copy_store"),
+    "api.creating": ("array", "empty", "from_array", "full", "ones", "zeros"),
     "api.groups": ("create_hierarchy", "group", "tree"),
     "api.like": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
+    "api.debug_info": ("print_debug_info",),
     "api.opening": ("load", "open", "open_array", "open_consolidated", "open_group"),
     "api.saving": ("consolidate_metadata", "create_group", "save", "save_array", "save_group"),
     "api.warm_up": ("warmup",),
@@ -62,6 +67,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     ),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
+    "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
     "stores.local.store": ("LocalStore",),
 }
@@ -90,6 +96,9 @@ __all__ = [
     "ValueKindError",
     "array",
     "consolidate_metadata",
+    "copy",
+    "copy_all",
+    "copy_store",
     "create",
     "create_array",
     "create_group",
@@ -108,6 +117,7 @@ __all__ = [
     "open_consolidated",
     "open_group",
     "open_like",
+    "print_debug_info",
     "release",
     "save",
     "save_array",

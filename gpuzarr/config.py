@@ -21,6 +21,7 @@ from typing import Any
 
 from gpuzarr.checks import shown, zarr_format
 from gpuzarr.errors import ConfigError, GpuZarrWarning, UnsupportedError
+from gpuzarr.per_process import PerProcess
 
 Json = dict[str, Any]
 _NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "<no default>"})()
@@ -54,7 +55,7 @@ _ADVICE = {
     "buffer": 'the device says where results are: gpuzarr.open(..., device="cuda"), or "cpu"',
     "ndbuffer": 'the device says where results are: gpuzarr.open(..., device="cuda"), or "cpu"',
 }
-_lock = threading.Lock()
+_lock = PerProcess(threading.Lock)
 _DEFAULTS = {name: values[0] for name, values in _CHOICES.items()} | {"array.target_shard_size_bytes": None}
 _DEFAULTS |= {name: default for name, (default, _) in _TUNING.items()}
 _values: Json = dict(_DEFAULTS)  # never changed, but replaced
@@ -67,6 +68,8 @@ def get(key: str, default: Any = _NO_DEFAULT) -> Any:
     """
     if key in _values:
         return _values[key]
+    if key == "codecs":  # none of these classes is chosen here
+        default = {} if default is _NO_DEFAULT else default
     below = {name[len(key) + 1 :]: value for name, value in _values.items() if name.startswith(f"{key}.")}
     if not below and default is _NO_DEFAULT:
         raise ConfigError(f"there is no setting {shown(key)}; there are {', '.join(_values)}")
@@ -90,7 +93,7 @@ class set:  # as zarr.config.set
             _check(name, value)
         if idle := [f"{name!r} ({_idle(name)})" for name, value in given.items() if _is_idle(name, value)]:
             warnings.warn(f"settings that change nothing here: {'; '.join(idle)}", GpuZarrWarning, stacklevel=2)
-        with _lock:
+        with _lock.value:
             self._before = {name: _values.get(name, _NO_DEFAULT) for name in given}
             _replace(given)
 
@@ -98,7 +101,7 @@ class set:  # as zarr.config.set
         return to_dict()
 
     def __exit__(self, *_: object) -> None:
-        with _lock:
+        with _lock.value:
             _replace(self._before)
 
 
@@ -109,7 +112,7 @@ def update(new: Json) -> None:
 
 def reset() -> None:
     """Make all settings what they were at the beginning."""
-    with _lock:
+    with _lock.value:
         globals()["_values"] = dict(_DEFAULTS)
 
 

@@ -218,7 +218,7 @@ def _time(letter: str, kind: Any) -> str:
     if kind.unit not in _UNITS:
         raise ArgumentError(f"unit is one of {', '.join(_UNITS)}, not {shown(kind.unit)}")
     scale = number(kind.scale_factor, "scale_factor", 1, 2**31 - 1)
-    unit = "" if kind.unit == "generic" else f"[{scale}{kind.unit}]"
+    unit = "" if (kind.unit, scale) == ("generic", 1) else f"[{scale}{kind.unit}]"
     return f"{_ORDERS[kind.endianness]}{letter}8{unit}"
 
 

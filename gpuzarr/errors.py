@@ -59,6 +59,10 @@ class ExistsError(GpuZarrError, FileExistsError, ValueError):
     in_zarr = ("ContainsArrayError", "ContainsGroupError", "ContainsArrayAndGroupError")
 
 
+class OtherNodeError(ExistsError, TypeError):
+    """The node at a path is of another kind, shape or dtype than the one that is required."""
+
+
 class ReadOnlyError(GpuZarrError, PermissionError, ValueError):
     """Writing to an array or a group that was opened for reading only."""
 
@@ -78,6 +82,10 @@ class ConfigError(GpuZarrError, KeyError, ValueError):
         return str(self.args[0]) if self.args else ""
 
 
+class UnsupportedCallError(ArgumentError, NotImplementedError):
+    """An argument of zarr-python that is not supported here; the message says what to use."""
+
+
 class ValueKindError(GpuZarrError, ValueError):
     """A value cannot be written: its shape does not fit, or the array cannot hold its elements."""
 
@@ -92,6 +100,10 @@ class UnsupportedError(MetadataError):
     """Metadata may be right, but asks for something that is not supported here."""
 
     in_zarr = (*MetadataError.in_zarr, "UnknownCodecError")
+
+
+class JsonError(MetadataError, TypeError):
+    """A value cannot be written as JSON."""
 
 
 class SelectionError(GpuZarrError, IndexError):
@@ -203,6 +215,10 @@ def no_memory(array: object, error: MemoryError) -> MemoryError:
 
 class GpuZarrWarning(UserWarning):
     """Something works, but maybe not as its caller thinks; the message says what to do."""
+
+
+class MisplacedChunksWarning(GpuZarrWarning):
+    """A read found no chunk, but something else lies where chunks should; the message says what, and what to do."""
 
 
 class ZarrFutureWarning(FutureWarning):

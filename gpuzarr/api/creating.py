@@ -2,102 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from gpuzarr import config
-from gpuzarr.api.opening import MODES, Mode
-from gpuzarr.checks import flag, one_of, shown
+from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import contains, sides
-from gpuzarr.devices.cpu import CPU
-from gpuzarr.errors import ArgumentError, ExistsError
+from gpuzarr.creation import contains, format_above, sides
+from gpuzarr.errors import ArgumentError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Copied, Given, Members, create_array, with_dtype
+from gpuzarr.nodes.create import Copied, Given, Members, create_array, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
-from gpuzarr.nodes.opener import Opener
+from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
 from gpuzarr.stores.resolve import store as store_of
 
-Shape = int | Iterable[int]
 Format = Literal[2, 3] | None
-Make = Callable[..., Array]  # `create_array` or `from_array`
 KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
-
-
-def create(
-    shape: Shape,
-    *,
-    store: Any = None,
-    path: str | None = None,
-    dtype: Any = None,
-    chunks: Any = None,
-    filters: Any = None,
-    overwrite: bool = False,
-    mode: Mode | None = None,
-    data: Any = None,
-    **options: Any,
-) -> Array:
-    """Make an array that has nothing but its fill value.
-
-    Parameters
-    ----------
-    shape
-        The length of each axis; an int for a single axis.
-    store
-        As for `open`; default: the memory of this process.
-    path
-        The path of the array in the store; default: the root.
-    dtype, filters, chunks
-        As for `create_array`; None means "float64" and "auto", and so does `chunks=True`.
-    overwrite
-        True: replace whatever exists there.
-    mode
-        "w" is another word for `overwrite`. "w-" is an error if any node exists; "a" and "r+" (default) keep one that
-        is the same.
-    data
-        Values that fill the array: they are broadcast to its shape and cast to its dtype.
-    **options
-        As for `create_array`.
-
-    Returns
-    -------
-    Array
-
-    Raises
-    ------
-    ArgumentError, ExistsError, MetadataError, StoreError, DeviceError
-        As for `create_array`.
-
-    Examples
-    --------
-    >>> gpuzarr.create((2, 3), dtype="int16", fill_value=-1)[...]
-    array([[-1, -1, -1],
-           [-1, -1, -1]], dtype=int16)
-    """
-    known("create", options, CREATED)
-    options |= {
-        "shape": sides("shape", shape),
-        "dtype": "float64" if dtype is None else dtype,
-        "chunks": "auto" if chunks is None or chunks is True else chunks,
-        "filters": "auto" if filters is None else filters,
-    }
-    if data is not None:
-        options["data"] = Given(with_dtype(data), options.pop("shape"), options.pop("dtype"))
-    store = {} if store is None else store
-    return _made(create_array, store, path, flag(overwrite, "overwrite"), mode, options)
-
-
-def _made(make: Make, store: Any, path: str | None, overwrite: bool, mode: Any, options: dict[str, Any]) -> Array:
-    """Make an array as a mode says. ArgumentError for a mode that makes nothing."""
-    if one_of(mode, "mode", None, *MODES) == "r":
-        raise ArgumentError("mode 'r' makes no array; one that exists is opened by open_array()")
-    if mode == "w-":
-        opener = Opener(store_of(store, options.get("storage_options")), CPU)
-        if opener.exists(files.clean("" if path is None else path)):
-            raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
-    return make(store, name=path, overwrite=overwrite or mode == "w", **options)
 
 
 def full(shape: Shape, fill_value: Any, **options: Any) -> Array:
@@ -209,10 +130,10 @@ def array(
         if (given := options.get(name)) is None or given is True:
             options.pop(name, None)
     if dtype is None and (isinstance(data, Array) or type(data).__module__.startswith("zarr.")):
-        return _made(from_array, store, path, overwrite, mode, options | {"data": data})
+        return made(from_array, store, path, overwrite, mode, options | {"data": data})
     options = {"chunks": _chunks(values)} | options
     filling = values if dtype is None else Given(values, values.shape, dtype)
-    return _made(create_array, store, path, overwrite, mode, options | {"data": filling})
+    return made(create_array, store, path, overwrite, mode, options | {"data": filling})
 
 
 def _chunks(values: Any) -> Any:
@@ -245,7 +166,7 @@ def from_array(
     write_data
         False: make the array, but do not copy the values.
     zarr_format
-        2 or 3; default: that of `data`, else of `gpuzarr.config`.
+        2 or 3; default: that of the group above, else that of `data`, else of `gpuzarr.config`.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
         value, names of dimensions, attributes; and codecs and keys of chunks, unless `data` is an array in the other
@@ -274,7 +195,8 @@ def from_array(
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = config.new_format(checked_format(zarr_format) or found)
+    above = format_above(*placed(store, name, options.get("storage_options")))
+    version: Any = config.new_format(checked_format(zarr_format) or above or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     dtype = (kept | given).pop("dtype")
     options = {key: value for key, value in (kept | given).items() if key != "dtype"}

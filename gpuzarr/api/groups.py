@@ -117,5 +117,5 @@ def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> Tr
     """
     if not isinstance(grp, Group):
         raise ArgumentError(f"tree() draws a group of this library, not a {type(grp).__name__}")
-    warnings.warn("tree(group) is deprecated: use group.tree()", ZarrDeprecationWarning, stacklevel=2)
+    warnings.warn("tree(group) is deprecated. Use Group.tree instead.", ZarrDeprecationWarning, stacklevel=2)
     return grp.tree(expand, level)

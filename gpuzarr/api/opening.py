@@ -139,6 +139,8 @@ def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: A
     """The parameters of the same names, with what keywords of zarr-python say; these are taken out of `new`."""
     keywords.known(function, new, {*keywords.MADE, *keywords.OLDER, *keywords.OPENED})
     keywords.needless(new)
+    if "attributes" in new and new["attributes"] is None:
+        del new["attributes"]
     if (version := new.pop("zarr_version", None)) is not None:
         text = "zarr_version is deprecated: use zarr_format"
         warnings.warn(text, ZarrDeprecationWarning, stacklevel=3)
@@ -172,10 +174,10 @@ def _writable(config: Any) -> Any:
 
 
 def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> None:
-    from gpuzarr.creation import new_group
-    from gpuzarr.nodes.create import create_array
+    from gpuzarr.creation import format_above, new_group, sides
+    from gpuzarr.nodes.create import Given, create_array, with_dtype
 
-    zarr_format: Any = settings.new_format(opener.zarr_format)
+    zarr_format: Any = settings.new_format(opener.zarr_format or format_above(opener.store, path))
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")
@@ -184,6 +186,9 @@ def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> No
         new_group(opener.store, path, zarr_format, new.get("attributes"), overwrite)
         return
     dtype = {} if "data" in new else {"dtype": "float64"}
+    if "data" in new and "shape" in new:
+        shape, dtype_given = new.pop("shape"), new.pop("dtype", "float64")
+        new["data"] = Given(with_dtype(new["data"]), sides("shape", shape), dtype_given)
     options = {"overwrite": overwrite, "zarr_format": zarr_format, "device": "cpu"}
     config = asdict(opener.writable or _writable(None))
     create_array(opener.store, name=path, config=config, **options, **dtype | new)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag
-from gpuzarr.creation import new_group
+from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.creation import format_above, new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
-from gpuzarr.metadata import files
-from gpuzarr.metadata.files import Document
+from gpuzarr.metadata import files, summaries
 from gpuzarr.nodes.create import Members
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
-from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
@@ -45,7 +43,7 @@ def create_group(
     store, path
         As for `open`; `path` is by default the root.
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     overwrite
         True: replace whatever exists there, with all below it.
     attributes
@@ -77,7 +75,8 @@ def create_group(
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
     device = device_of(device)
-    new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
+    version = config.new_format(checked_format(zarr_format) or format_above(store, path))
+    new_group(store, path, version, attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
@@ -100,7 +99,7 @@ def save_array(
     arr
         An array of NumPy or CuPy, anything with DLPack, or a list.
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     mode, overwrite
         As for `create`; but the default is to delete.
     **options
@@ -117,7 +116,10 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    options |= {"zarr_format": zarr_format, "overwrite": flag(overwrite, "overwrite") and mode != "w-"}
+    options |= {
+        "zarr_format": config.new_format(zarr_format),
+        "overwrite": flag(overwrite, "overwrite") and mode != "w-",
+    }
     array(arr, store={} if store is None else store, path=path, mode=mode, **options)
 
 
@@ -140,7 +142,7 @@ def save(
     *args
         Arrays. One alone is stored at the path itself; several are members of a group there, named "arr_0", "arr_1"...
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     storage_options
         Options of a remote store; not supported yet.
     **kwargs
@@ -188,7 +190,7 @@ def save_group(
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
     store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
-    version = config.new_format(zarr_format)
+    version = config.new_format(checked_format(zarr_format) or format_above(store, above))
     arrays = {
         files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
     }
@@ -205,7 +207,8 @@ def save_group(
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:
     """Copy the metadata of all nodes below a group into one document, so that a single request opens them all.
 
-    Readers see that copy until it is made again; so call this after the last change.
+    What gpuzarr changes below the group later, by whichever function, is changed in that document, too; so a change
+    takes longer the more nodes there are. Changes by other programs are not seen in it before it is made again.
 
     Parameters
     ----------
@@ -237,24 +240,5 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
     group = open(store, path, mode="r+", zarr_format=zarr_format)
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")
-    if group.zarr_format == 2:
-        found = dict(_v2(store, group, path))
-        files.write(store, path, ".zmetadata", {"zarr_consolidated_format": 1, "metadata": found})
-    else:
-        inline = {"kind": "inline", "must_understand": False, "metadata": dict(_v3(store, group, path))}
-        files.change(store, path, "zarr.json", lambda document: document.update(consolidated_metadata=inline))
+    summaries.make(store, path, group.zarr_format)
     return open_group(store, path, mode="r+", zarr_format=group.zarr_format, consolidated=True)
-
-
-def _v3(store: Store, group: Group, path: str) -> Iterator[tuple[str, Document]]:
-    for _, node in group.members(max_depth=None):
-        document = files.read(store, node.path, "zarr.json")
-        if document is not None:
-            yield node.path[len(path) :].strip("/"), {k: v for k, v in document.items() if k != "consolidated_metadata"}
-
-
-def _v2(store: Store, group: Group, path: str) -> Iterator[tuple[str, Document]]:
-    for node in (group, *(node for _, node in group.members(max_depth=None))):
-        for name in (".zarray", ".zgroup", ".zattrs"):
-            if (document := files.read(store, node.path, name)) is not None:
-                yield files.key(node.path[len(path) :].strip("/"), name), document

@@ -5,13 +5,17 @@ A codec has a `name`, and `configuration()` with its arguments as zarr-python wr
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from gpuzarr import codecs
+from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, MetadataError
+from gpuzarr.errors import ArgumentError, MetadataError, ZarrDeprecationWarning
 
 Json = dict[str, Any]
 
@@ -40,9 +44,11 @@ def plain(value: Any) -> Any:
 
 
 def check(codec: Any) -> None:
-    """Raise ArgumentError where the arguments of a new codec mean nothing. An Enum becomes its value."""
+    """Raise ArgumentError where the arguments of a new codec mean nothing. An Enum becomes its value, and warns."""
     for part in fields(codec):
         if isinstance(value := getattr(codec, part.name), Enum):
+            text = f"{type(codec).__name__}({part.name}=...): an enum is deprecated, give {value.value!r}"
+            warnings.warn(text, ZarrDeprecationWarning, stacklevel=4)
             object.__setattr__(codec, part.name, value.value)
     check_configuration(codec.name, codec.configuration())
 
@@ -51,6 +57,16 @@ def check_configuration(name: str, configuration: Json) -> None:
     """Raise ArgumentError where the codec of that name does not take the configuration."""
     try:
         codecs.find(name, plain(configuration))
+    except MetadataError as error:
+        raise ArgumentError(str(error)) from error
+
+
+def check_index(index_codecs: tuple[Any, ...], ndim: int) -> None:
+    """Raise ArgumentError where codecs cannot encode the index of a shard, whose size must be known."""
+    shard = {"chunk_shape": [1] * ndim, "codecs": ["bytes"], "index_codecs": [plain(c.to_dict()) for c in index_codecs]}
+    try:
+        found: Any = codecs.find("sharding_indexed", shard)
+        found.index_bytes(ChunkSpec((1,) * ndim, np.dtype(np.uint8), np.uint8(0)))
     except MetadataError as error:
         raise ArgumentError(str(error)) from error
 

@@ -99,7 +99,9 @@ class Bytes:
         return self.endian is not None and _has_order(dtype) and (self.endian == "little") != np.little_endian
 
     def _stored(self, dtype: np.dtype) -> np.dtype | None:
-        """The NumPy dtype of stored elements; None where NumPy cannot express it (byte-swapped ml_dtypes)."""
+        """The NumPy dtype of stored elements; None where NumPy cannot convert it: byte-swapped ml_dtypes and times."""
+        if _is_plain_time(dtype) and self._swapped(dtype):
+            return None
         if self.stored is not None:
             return self.stored
         if not self._swapped(dtype):
@@ -114,6 +116,11 @@ def _has_order(dtype: np.dtype) -> bool:
     if dtype.subdtype is not None:
         return _has_order(dtype.base)
     return dtype.itemsize > 1 and dtype.type is not np.void and dtype.kind != "S"
+
+
+def _is_plain_time(dtype: np.dtype) -> bool:
+    """True for times without a unit, whose bytes NumPy casts to the other byte order as they are."""
+    return dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic"
 
 
 def _has_swapped_parts(dtype: np.dtype) -> bool:

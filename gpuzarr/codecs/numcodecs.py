@@ -5,8 +5,10 @@ A member of the configuration that tells of the array's dtype may be left out: t
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
+from gpuzarr import codecs
 from gpuzarr.codecs import as_document
 from gpuzarr.errors import ArgumentError
 
@@ -22,7 +24,7 @@ def _class(name: str, codec_id: str, **of_the_dtype: Any) -> Any:
         if codec_config.setdefault("id", codec_id) != codec_id:
             raise ArgumentError(f"{name} has the id {codec_id!r}, not {codec_config['id']!r}")
         self.__dict__["codec_config"] = {"id": codec_id} | codec_config
-        as_document.check_configuration(full, of_the_dtype | self.configuration())
+        _check(full, of_the_dtype | self.configuration())
 
     members = {
         "__init__": __init__,
@@ -41,6 +43,15 @@ def _class(name: str, codec_id: str, **of_the_dtype: Any) -> Any:
     }
     OF_NAME[full] = type(name, (), members)
     return OF_NAME[full]
+
+
+def _check(name: str, configuration: Json) -> None:
+    """Raise ArgumentError for wrong values. What is missing, or unknown here, is found where an array is made of it."""
+    cls = codecs.class_of(3, name)
+    taken = {} if cls is None else signature(cls).parameters
+    needed = {key for key, parameter in taken.items() if parameter.default is parameter.empty}
+    if needed <= configuration.keys() <= taken.keys():
+        as_document.check_configuration(name, configuration)
 
 
 def _refuse(codec: Any, name: str, value: Any) -> None:

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from gpuzarr.checks import shown
-from gpuzarr.codecs.as_document import Json, arguments, check, equals, from_dict, item, to_dict
+from gpuzarr.codecs.as_document import Json, arguments, check, check_index, equals, from_dict, item, to_dict
+from gpuzarr.dtypes import DataType, parse_v3
 from gpuzarr.errors import ArgumentError
 
 ORDERS = ("morton", "unordered", "lexicographic", "colexicographic")
@@ -190,8 +191,7 @@ class TransposeCodec:
     order: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.order, str):
-            object.__setattr__(self, "order", _integers(self.order, "order"))
+        object.__setattr__(self, "order", _integers(self.order, "order"))
         check(self)
 
     configuration, to_dict, __getitem__, __eq__ = arguments, to_dict, item, equals
@@ -232,8 +232,14 @@ class ScaleOffset:
 
     name: ClassVar[str] = "scale_offset"
     _: KW_ONLY
-    offset: Any = 0
-    scale: Any = 1
+    offset: int | float | str = 0
+    scale: int | float | str = 1
+
+    def __post_init__(self) -> None:
+        for name in ("offset", "scale"):
+            if not isinstance(value := getattr(self, name), int | float | str):
+                raise ArgumentError(f"{name} must be a number or string, not {shown(value)}")
+        check(self)
 
     def configuration(self) -> Json:
         """The arguments that are not the usual ones."""
@@ -241,9 +247,6 @@ class ScaleOffset:
 
     to_dict, __getitem__, __eq__ = to_dict, item, equals
     from_dict = classmethod(from_dict)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -267,6 +270,11 @@ class CastValue:
         if isinstance(self.scalar_map, dict):
             object.__setattr__(self, "scalar_map", {way: _mapped(given) for way, given in self.scalar_map.items()})
         check(self)
+
+    @property
+    def dtype(self) -> DataType:
+        """The data type of what is stored."""
+        return parse_v3(self.data_type)
 
     def configuration(self) -> Json:
         """The arguments that are not the usual ones."""
@@ -298,13 +306,14 @@ class ShardingCodec:
     subchunk_write_order: str = field(default="morton", repr=False)
 
     def __post_init__(self) -> None:
-        shape = (self.chunk_shape,) if isinstance(self.chunk_shape, int) else self.chunk_shape
+        shape = (self.chunk_shape,) if hasattr(self.chunk_shape, "__index__") else self.chunk_shape
         object.__setattr__(self, "chunk_shape", _integers(shape, "chunk_shape"))
         for name in ("codecs", "index_codecs"):
             object.__setattr__(self, name, tuple(listed(getattr(self, name))))
         if self.subchunk_write_order not in ORDERS:
             raise ArgumentError(f"subchunk_write_order is one of {ORDERS}, not {shown(self.subchunk_write_order)}")
         check(self)
+        check_index(self.index_codecs, len(self.chunk_shape))
 
     def configuration(self) -> Json:
         """The arguments, with the codecs inside as dicts."""
@@ -317,6 +326,8 @@ class ShardingCodec:
 
 def _integers(given: Any, name: str) -> tuple[int, ...]:
     try:
+        if isinstance(given, str | bytes):
+            raise TypeError
         found = tuple(given)
     except TypeError as error:
         raise ArgumentError(f"{name} must be integers, one for each axis, not {shown(given)}") from error

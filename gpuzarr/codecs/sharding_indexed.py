@@ -83,7 +83,9 @@ class ShardingIndexed:
         nbytes = chain.stored.nbytes
         if nbytes is None:
             name = chain.steps[-1].name
-            raise MetadataError(f"index_codecs of sharding_indexed must make a fixed size; {name!r} does not")
+            raise MetadataError(
+                f"index_codecs of sharding_indexed must produce a fixed-size encoding; {name!r} does not"
+            )
         if nbytes > 1 << 31:
             raise MetadataError(f"the index of a shard would take {nbytes} bytes")
         return int(nbytes)

@@ -1,10 +1,10 @@
 """Make nodes in a store: their metadata is composed, checked and written, safely beside other processes."""
 
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
-from gpuzarr.creation.moving import copy, move
-from gpuzarr.creation.nodes import delete, new_array, new_group, new_nodes
+from gpuzarr.creation.paths import format_above
 from gpuzarr.creation.places import contains
 from gpuzarr.creation.shapes import sides
+from gpuzarr.creation.summarised import copy, delete, move, new_array, new_group, new_nodes
 from gpuzarr.creation.types import dtype_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "copy",
     "delete",
     "dtype_of",
+    "format_above",
     "metadata",
     "move",
     "new_array",

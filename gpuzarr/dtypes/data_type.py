@@ -74,6 +74,10 @@ class DataType:
         """Whether elements, or parts of them, have a byte order."""
         return _has_order(self.dtype)
 
+    def to_native_dtype(self) -> np.dtype[Any]:
+        """`dtype`, as zarr-python has it."""
+        return self.dtype
+
     def to_json(self) -> str | dict[str, Any]:
         """The `data_type` of a v3 document. UnsupportedError where v3 has no name for it."""
         if self.name in _NOT_IN_V3 or any(part.name in _NOT_IN_V3 for _, part in self.fields):

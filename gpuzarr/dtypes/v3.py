@@ -98,7 +98,7 @@ def _time(name: str, configuration: dict[str, Any]) -> DataType:
         raise MetadataError(f"unit must be one of {', '.join(_UNITS)}, not {shown(unit)}")
     letter = "M8" if name == "numpy.datetime64" else "m8"
     unit = "us" if unit == "μs" else unit
-    dtype = np.dtype(letter) if unit == "generic" else np.dtype(f"{letter}[{scale}{unit}]")
+    dtype = np.dtype(letter if (unit, scale) == ("generic", 1) else f"{letter}[{scale}{unit}]")
     return DataType(name, dtype, configuration)
 
 

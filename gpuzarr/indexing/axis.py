@@ -39,11 +39,15 @@ class AxisRun:
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
     def covers(self, axis: Axis) -> bool:
-        """Return True if all elements of the chunks inside the array are wanted. The last chunk may reach beyond it."""
+        """Return True if all elements of the chunks are wanted; of a slice, those inside the array.
+
+        The last chunk may reach beyond it. An index array never covers that one, as in zarr-python.
+        """
+        if not isinstance(self.inside, slice):
+            return len(np.unique(self.inside)) == self.size
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
-        wanted = self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))
-        return wanted == within and (self.count == 1 or wanted == self.size)
+        return self.each == within and (self.count == 1 or self.each == self.size)
 
 
 def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,8 @@ Index = range | np.ndarray
 class Touched:
     """The chunks that a selection touches: their number, the elements of all of them, and how many are covered.
 
-    Every element of a covered chunk that is within the array is selected. Of a whole selection, or along one axis.
+    Every element of a covered chunk is selected (by a range: that is within the array). Of a whole selection, or along
+    one axis.
     """
 
     chunks: int
@@ -75,9 +76,8 @@ def _of_edges(axis: RectilinearAxis, index: range) -> Touched:
 
 def _of_array(axis: Axis, index: np.ndarray) -> Touched:
     chunks, wanted = np.unique(chunk_of(axis, np.unique(index)), return_counts=True)
-    starts, sizes = starts_of(axis, chunks)
-    covered = wanted == np.minimum(sizes, axis.length - starts)
-    return Touched(len(chunks), sum(sizes.tolist()), int(np.count_nonzero(covered)))
+    _, sizes = starts_of(axis, chunks)
+    return Touched(len(chunks), sum(sizes.tolist()), int(np.count_nonzero(wanted == sizes)))
 
 
 def _most_blocks(axis: Axis, index: Index, shard_chunks: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -137,6 +137,11 @@ class GroupMetadata:
         """The JSON document, with the attributes."""
         return {**self.document, "attributes": dict(self.attributes)}
 
+    @property
+    def consolidated_metadata(self) -> Nodes | None:
+        """`consolidated`, by the name of zarr-python."""
+        return self.consolidated
+
 
 Node = ArrayMetadata | GroupMetadata
 
@@ -159,14 +164,25 @@ class _Parsers:
         return found
 
 
+class Known:
+    """What is known `now` of nodes, for all views of them: it is replaced as a whole."""
+
+    def __init__(self, now: _Parsers) -> None:
+        self.now = now
+
+
 class Nodes(Mapping[str, Node]):
     """A mapping from paths to nodes, each parsed on first use: a broken node does not hide the others.
 
-    `below(path)` is a view of the same nodes, by their paths below that one; it costs nothing.
+    `below(path)` is a view of the same nodes, by their paths below that one; it costs nothing. All views share `known`.
     """
 
     def __init__(self, parsers: Mapping[str, Callable[[], Node]]) -> None:
-        self._all, self._root = _Parsers(dict(parsers)), ""
+        self.known, self._root = Known(_Parsers(dict(parsers))), ""
+
+    @property
+    def _all(self) -> _Parsers:
+        return self.known.now
 
     def __getitem__(self, path: str) -> Node:
         """The node at a path. KeyError if there is none, MetadataError if it is wrong."""
@@ -187,8 +203,22 @@ class Nodes(Mapping[str, Node]):
     def below(self, path: str) -> Nodes:
         """The nodes below that at `path`, by their paths below it."""
         view = Nodes({})
-        view._all, view._root = self._all, f"{self._root}{path}/" if path else self._root
+        view.known, view._root = self.known, f"{self._root}{path}/" if path else self._root
         return view
+
+    @property
+    def metadata(self) -> dict[str, Node]:
+        """The nodes directly below the root of this view; groups among them have those below them."""
+        found = {name: self[name] for name in self.names()}
+        return {
+            name: replace(node, consolidated=self.below(name)) if isinstance(node, GroupMetadata) else node
+            for name, node in found.items()
+        }
+
+    @property
+    def flattened_metadata(self) -> dict[str, Node]:
+        """All nodes below the root of this view, by their paths."""
+        return {path: node for path, node in self.items() if path}
 
     def names(self) -> list[str]:
         """The names of the nodes directly below the root of this view, sorted."""

@@ -29,6 +29,27 @@ def rectilinear(shape: tuple[int, ...], chunk_shapes: Any) -> tuple[Axis, ...]:
     )
 
 
+def reshaped(document: dict[str, Any], shape: tuple[int, ...], inner: tuple[int, ...]) -> dict[str, Any]:
+    """The document of an array that gets another shape.
+
+    Where an axis becomes longer than the chunks that a rectilinear grid lists, one chunk more holds the rest, as
+    zarr-python makes it; if these are shards of chunks of shape `inner`, as much as a whole number of them.
+    """
+    changed = {**document, "shape": list(shape)}
+    grid = document.get("chunk_grid")
+    if not isinstance(grid, dict) or grid.get("name") != "rectilinear":
+        return changed
+    members = [_longer(*each) for each in zip(grid["configuration"]["chunk_shapes"], shape, inner, strict=True)]
+    return {**changed, "chunk_grid": {**grid, "configuration": {**grid["configuration"], "chunk_shapes": members}}}
+
+
+def _longer(member: Any, length: int, inner: int) -> Any:
+    if isinstance(member, int):
+        return member
+    total = sum(size * count for size, count in (_run(one, "chunk_shapes") for one in member))
+    return member if length <= total else [*member, -(-(length - total) // inner) * inner]
+
+
 def largest(axis: RectilinearAxis) -> int:
     """The length of the longest chunk of an axis."""
     return max((end - start for start, end in pairwise(axis.edges)), default=0)

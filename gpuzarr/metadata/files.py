@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError, ReadOnlyError
+from gpuzarr.errors import ArgumentError, JsonError, MetadataError, NotFoundError, ReadOnlyError
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, Node, load_json, v3
+from gpuzarr.metadata import load_json
 from gpuzarr.stores.contract import Store, why_read_only
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
@@ -23,12 +23,20 @@ Document = dict[str, Any]
 
 
 def clean(path: Any) -> str:
-    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text."""
+    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text.
+
+    A backslash is a slash, as in zarr-python.
+    """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    parts = [part for part in text.split("/") if part] if isinstance(text, str) else ["."]
-    if any(set(part) == {"."} for part in parts):
+    parts = [part for part in text.replace("\\", "/").split("/") if part] if isinstance(text, str) else ["."]
+    if "." in parts or ".." in parts:
         raise ArgumentError(f"{shown(path)} is not the path of a node")
     return "/".join(parts)
+
+
+def may_be_member(name: str, zarr_format: int) -> bool:
+    """True if what is in the folder of a group may be a member of that name, and is no document of the group."""
+    return (name != "zarr.json" if zarr_format == 3 else name not in FILES[1:]) and "\\" not in name
 
 
 def key(path: str, name: str) -> str:
@@ -95,29 +103,6 @@ def change(store: Store, path: str, name: str, edit: Callable[[Document], None])
     return within(store.locked([lock(path)]), changed)
 
 
-def change_attributes(store: Store, path: str, node: Node, edit: Callable[[Document], None]) -> Document:
-    """Edit the attributes of a node under a lock, and return them; the rest of its document stays.
-
-    `node`: its metadata when it was opened. MetadataError if what is stored now is no such node, or is wrong.
-    """
-    kind = "array" if isinstance(node, ArrayMetadata) else "group"
-
-    def edit_member(document: Document) -> None:
-        parse = v3.parse_array if kind == "array" else v3.parse_group
-        right = parse(document, place(store, path, "zarr.json")).document
-        if right is not document:  # it was spelled otherwise
-            document.clear()
-            document.update(right)
-        edit(document.setdefault("attributes", {}))
-
-    if node.zarr_format == 2:
-        if read(store, path, name := f".z{kind}") is None:
-            raise NotFoundError(f"{key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
-        return change(store, path, ".zattrs", edit)
-    attributes: Document = change(store, path, "zarr.json", edit_member)["attributes"]
-    return attributes
-
-
 def dumps(document: Document) -> bytes:
     """Encode a document as standard JSON, with "NaN", "Infinity" and "-Infinity" as texts.
 
@@ -127,6 +112,14 @@ def dumps(document: Document) -> bytes:
     value = plain(document)
     indent = 2 if _depth(value) <= MAX_INDENTED_LEVELS else None
     return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def dumps_large(document: Document) -> bytes:
+    """Encode a document that was made of others that were read, in a fiftieth of the time of `dumps`: not indented."""
+    try:
+        return json.dumps(document, allow_nan=False, ensure_ascii=False).encode(errors="backslashreplace")
+    except ValueError:  # zarr-python writes NaN as a bare word
+        return dumps(document)
 
 
 def _depth(value: Any) -> int:
@@ -160,10 +153,10 @@ def _plain(value: Any) -> Any:
         raise MetadataError(f"an integer of {value.bit_length()} bits is too long for JSON")
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise MetadataError(f"{shown(value)} is not a value of JSON")
+    raise JsonError(f"{shown(value)} is not a value of JSON")
 
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise MetadataError(f"the name of a member must be text, not {shown(name)}")
+        raise JsonError(f"the name of a member must be text, not {shown(name)}")
     return name

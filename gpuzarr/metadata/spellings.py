@@ -30,13 +30,13 @@ _FLAGS = ("checksum",)
 _ENCODER_ONLY = ("level", "clevel", "acceleration", "blocksize", "cname", "shuffle", "preset", "checksum")
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,3})?")
 _TIME = r"(datetime|timedelta)64(\[\d{0,9}[a-zA-Z]{1,2}\])?"
-_NUMPY_NAME = re.compile(rf"bool|u?int\d{{1,2}}|float\d{{1,2}}|complex\d{{2,3}}|{_TIME}")
+_NUMPY_NAME = re.compile(rf"bool|\?|u?int\d{{1,2}}|float\d{{1,2}}|complex\d{{2,3}}|{_TIME}")
 
 
 def array_v3(document: Json) -> Json:
     """An array's document of Zarr v3 in the right form, but for its fill value."""
     right = {name: value for name, value in document.items() if not _is_nothing(name, value)}
-    _change(right, "attributes", _attributes)
+    _change(right, "attributes", attributes)
     _change(right, "shape", _integers)
     _change(right, "data_type", _data_type)
     _change(right, "codecs", _codecs)
@@ -47,10 +47,9 @@ def array_v3(document: Json) -> Json:
 
 def group_v3(document: Json) -> Json:
     """A group's document of Zarr v3 in the right form; the same object if it is that already."""
-    right = formatted(document)
-    if (given := document.get("attributes", {})) is None or given == []:
-        right = {**right, "attributes": {}}
-    return right
+    right = formatted({"zarr_format": 3, **document} if "zarr_format" not in document else document)
+    given = document.get("attributes", {})
+    return right if attributes(given) is given else {**right, "attributes": {}}
 
 
 def formatted(document: Json) -> Json:
@@ -115,7 +114,8 @@ def _is_nothing(name: str, value: Any) -> bool:
     return value in {"storage_transformers": (None, {}, ""), "consolidated_metadata": (None,)}.get(name, ())
 
 
-def _attributes(value: Any) -> Any:
+def attributes(value: Any) -> Any:
+    """The attributes of a node; an empty list, or null, are none."""
     return {} if value is None or value == [] else value
 
 
@@ -292,6 +292,8 @@ def _configuration(name: str, given: Json, zarr_format: int) -> Json:
     if works(given) or works(numbers):
         return given if works(given) else numbers
     needed = {key: value for key, value in numbers.items() if key not in _ENCODER_ONLY}
+    if not works(needed):
+        return given
     return {key: value for key, value in numbers.items() if key in needed or works({**needed, key: value})}
 
 

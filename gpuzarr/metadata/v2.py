@@ -25,7 +25,7 @@ def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
     """Parse `.zarray` and `.zattrs`. `where` names the former in a MetadataError, beside the field."""
     with at(where):
         _check_format(zarray)
-        zarray, attributes = spellings.formatted(zarray), mapping(attributes, "attributes")
+        zarray, attributes = spellings.formatted(zarray), mapping(spellings.attributes(attributes), "attributes")
         with suppress(MetadataError):
             return _array(zarray, attributes)
         return _array(spellings.array_v2(zarray), attributes)
@@ -62,14 +62,14 @@ def parse_group(zgroup: Any, attributes: Any, where: str) -> GroupMetadata:
     """Parse `.zgroup` and `.zattrs`. `where` names the former in a MetadataError, beside the field."""
     with at(where):
         _check_format(zgroup)
-        return GroupMetadata(2, mapping(attributes, "attributes"), None, zgroup)
+        return GroupMetadata(2, mapping(spellings.attributes(attributes), "attributes"), None, zgroup)
 
 
 def parse_consolidated(zmetadata: Any, where: str) -> Nodes:
     """The nodes of a `.zmetadata` by their paths ("" for the root), each parsed on first use."""
     with at(where):
-        version = required(mapping(zmetadata, "the document"), "zarr_consolidated_format")
-        if version != 1 or isinstance(version, bool):
+        version = mapping(zmetadata, "the document").get("zarr_consolidated_format", 1)
+        if version != 1:
             raise MetadataError(f"zarr_consolidated_format must be 1, not {shown(version)}")
         files = mapping(required(zmetadata, "metadata"), "metadata")
     nodes: dict[str, dict[str, Any]] = {}

@@ -108,10 +108,10 @@ def check_chunk_size(axes: tuple[Axis, ...], data_type: DataType, field: str) ->
 
 
 def _node_type(document: Any) -> str:
-    zarr_format = required(mapping(document, "the document"), "zarr_format")
+    kind = mapping(document, "the document").get("node_type")
+    zarr_format = 3 if kind == "group" and "zarr_format" not in document else required(document, "zarr_format")
     if isinstance(zarr_format, bool) or zarr_format != 3:
         raise MetadataError(f"zarr_format must be the integer 3, not {shown(zarr_format)}")
-    kind = document.get("node_type")
     if kind is None:
         raise MetadataError("node_type is missing (a pre-release of Zarr v3?)")
     if kind not in ("array", "group"):
@@ -214,7 +214,7 @@ def _order(document: list[Any], ndim: int) -> str:
 
 def _consolidated(document: Any, where: str) -> Nodes | None:
     """The nodes below a group that its document holds, as zarr-python writes them; each is parsed on first use."""
-    if document is None:
+    if document is None or document in ({}, []):
         return None
     with at(where):
         kind = mapping(document, "it").get("kind")

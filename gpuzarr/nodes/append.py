@@ -21,7 +21,7 @@ def append(array: Writes, data: Any, axis: int) -> Shape:
     with array.device.on(None):
         data = data if isinstance(getattr(data, "shape", None), tuple) else as_array(data, array.dtype)
         grow, place = appended(array.shape, tuple(data.shape), axis)
-        values = as_value(data, array.dtype, tuple(data.shape), array.device)  # errors come before the array grows
+        values = as_value(data, array.dtype, tuple(data.shape), array.device, array.metadata.data_type)
         growth = Growth(array)
         try:
             made = change_shape(array.store, array.path, array.metadata, grow, growth.note)

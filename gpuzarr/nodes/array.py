@@ -13,19 +13,24 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
-from gpuzarr.errors import ArgumentError, ReadOnlyError
+from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.nodes import reading, selections, writing
+from gpuzarr.metadata.attributes import change_attributes
+from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
+from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes
+from gpuzarr.nodes.config import ArrayConfig, changed, config_of
 from gpuzarr.nodes.indexers import Indexer, Selection
-from gpuzarr.nodes.info import About, Stored, array_facts, chunk_counts, chunk_shape, codecs, shard_shape, stored_facts
+from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
+from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.path import StorePath
 
 if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport
@@ -68,6 +73,8 @@ class Array:
     np.int64(56)
     """
 
+    has_looked = False  # for chunks under other keys
+
     def __init__(
         self,
         store: Store,
@@ -93,6 +100,36 @@ class Array:
         what = f"shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
         return f"<gpuzarr.Array {place} {what} on {self.device.name}>"
 
+    @classmethod
+    def open(cls, store: Any, *, config: Any = None) -> Array:
+        """Open the array at the root of a store, or at a `store_path`, for reading and writing.
+
+        Examples
+        --------
+        >>> gpuzarr.Array.open(gpuzarr.zeros(3).store).shape
+        (3,)
+        """
+        from gpuzarr.nodes.opener import opened
+
+        node = opened(store, config=config)
+        if not isinstance(node, cls):
+            raise NotFoundError(f"{node!r} is a group, not an array")
+        return node
+
+    @classmethod
+    def from_dict(cls, store_path: StorePath, data: dict[str, Any]) -> Array:
+        """An array at a place in a store, as a document describes it. Nothing is read or written.
+
+        Examples
+        --------
+        >>> a = gpuzarr.array([1, 2, 3])
+        >>> gpuzarr.Array.from_dict(a.store_path, a.metadata.to_dict())[1]
+        np.int64(2)
+        """
+        from gpuzarr.nodes.hierarchy import described
+
+        return described(cls, store_path, data)
+
     # facts
 
     @property
@@ -107,8 +144,12 @@ class Array:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
+        """The length of each axis. Setting it is `resize`."""
         return self.metadata.shape
+
+    @shape.setter
+    def shape(self, new_shape: Any) -> None:
+        self.resize(new_shape)
 
     @property
     def ndim(self) -> int:
@@ -184,7 +225,7 @@ class Array:
     @property
     def nchunks_initialized(self) -> int:
         """The number of chunks in the store; a stored shard counts with all of its chunks. Lists the store."""
-        return Stored.of(self.store, self.path).chunks * prod(self.layout.per_object)
+        return chunks_stored(self.metadata, self.store, self.path, self.layout)
 
     @property
     def filters(self) -> tuple[Any, ...]:
@@ -202,6 +243,44 @@ class Array:
         return codecs(self.metadata)[2]
 
     @property
+    def compressor(self) -> Any:
+        """The compressor of an array of Zarr v2, or None; deprecated: `compressors` has it in both versions."""
+        return only_compressor(self.metadata, self.compressors)
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths of the chunks along each axis, as `dask` has them; of shards, those of the chunks inside."""
+        return read_sizes(self.metadata)
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The lengths of the chunks along each axis, or of the shards if there are any."""
+        return write_sizes(self.metadata)
+
+    @property
+    def config(self) -> ArrayConfig:
+        """Configuration of reading and writing, as `create_array` and `open` take it."""
+        return config_of(self.writable)
+
+    def with_config(self, config: Any) -> Array:
+        """The same array, read and written in another way.
+
+        `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array.
+
+        Examples
+        --------
+        >>> gpuzarr.zeros(3).with_config({"write_empty_chunks": True}).config.write_empty_chunks
+        True
+        """
+        writable = changed(self.writable, config)
+        return Array(self.store, self.path, self.metadata, self.device, writable, self.options)
+
+    @property
+    def store_path(self) -> StorePath:
+        """The store and the path of the array in it."""
+        return StorePath(self.store, self.path)
+
+    @property
     def layout(self) -> Layout:
         """The chunk grid, the codecs and the shards, as `gpuzarr.read` and `gpuzarr.write` use them."""
         return self.locator.layout
@@ -215,41 +294,21 @@ class Array:
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
-        return About(array_facts(self.metadata, access))
+        return About(array_facts(self.metadata, access | {"Problem": misplaced.problem(self)}))
 
-    def info_complete(self) -> About:
-        """`info`, and how many bytes and chunks the store holds. Lists the store.
-
-        Examples
-        --------
-        >>> a = gpuzarr.zeros((4, 4), chunks=(2, 2))
-        >>> a[0] = 1
-        >>> a.info_complete().asdict()["Chunks initialized"]
-        '2/4'
-        """
-        stored = stored_facts(Stored.of(self.store, self.path), self.layout, self.nbytes)
-        return About(self.info.asdict() | stored)
-
-    def nbytes_stored(self) -> int:
-        """Bytes of all that the store holds of the array, metadata included. Lists the store."""
-        return Stored.of(self.store, self.path).nbytes
+    info_complete, nbytes_stored = about.info_complete, about.nbytes_stored
 
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.metadata)
+        save = partial(change_attributes, self.store, self.path, self.metadata)
         return Attributes(self.metadata.attributes, save if self.writable else None)
 
-    def update_attributes(self, new_attributes: dict[str, Any]) -> Array:
-        """Add attributes, or change them, and return the array.
+    @attrs.setter
+    def attrs(self, new_attributes: dict[str, Any]) -> None:
+        self.attrs.put(new_attributes)
 
-        Examples
-        --------
-        >>> gpuzarr.zeros(3).update_attributes({"unit": "K"}).attrs["unit"]
-        'K'
-        """
-        self.attrs.update(new_attributes)
-        return self
+    update_attributes = attributes.update_attributes
 
     # reading
 
@@ -306,6 +365,9 @@ class Array:
         if not self.shape:
             raise ArgumentError("len() of an array without axes")
         return self.shape[0]
+
+    __class__ = property(for_dask.seen_class)
+    __dask_tokenize__ = for_dask.token
 
     # writing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from gpuzarr.checks import options, shown
 from gpuzarr.errors import ArgumentError, MetadataError, ReadOnlyError
@@ -63,7 +63,7 @@ class Attributes(MutableMapping[str, Any]):
         new = options(others[0] if others else {}, "attributes") | values
         self._change(lambda stored: stored.update(new))
 
-    def put(self, attributes: dict[str, Any]) -> None:
+    def put(self, d: dict[str, Any]) -> None:
         """Replace all attributes by these.
 
         Examples
@@ -74,7 +74,7 @@ class Attributes(MutableMapping[str, Any]):
         {'model': 'v7'}
         """
 
-        new = options(attributes, "attributes")
+        new = options(d, "attributes")
 
         def replace(stored: dict[str, Any]) -> None:
             stored.clear()
@@ -96,3 +96,25 @@ class Attributes(MutableMapping[str, Any]):
         stored = dict(self._save(edit))
         self._attributes.clear()
         self._attributes.update(stored)
+
+
+class HasAttributes(Protocol):
+    """A node, as `update_attributes` uses it."""
+
+    @property
+    def attrs(self) -> Attributes: ...
+
+
+Node = TypeVar("Node", bound=HasAttributes)
+
+
+def update_attributes(self: Node, new_attributes: dict[str, Any]) -> Node:
+    """Add attributes, or change them, and return the node.
+
+    Examples
+    --------
+    >>> gpuzarr.zeros(3).update_attributes({"unit": "K"}).attrs["unit"]
+    'K'
+    """
+    self.attrs.update(new_attributes)
+    return self

@@ -14,9 +14,9 @@ import numpy as np
 from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
+from gpuzarr.creation import DEFAULT, Wanted, format_above, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError
+from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
@@ -112,7 +112,7 @@ def create_array(
     order
         The order of elements in a chunk of Zarr v2, "C" or "F". In Zarr v3 the filter `transpose` does this.
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     attributes
         The attributes of the array.
     chunk_key_encoding
@@ -179,19 +179,20 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
-    version = settings.new_format(zarr_format)
+    place, path = placed(store, name, storage_options)
+    version = settings.new_format(checked_format(zarr_format) or format_above(place, path))
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
     one_of(order, "order", None, "C", "F")
-    if order == "F" and version != 2:
-        warnings.warn("order means nothing in Zarr v3: use filters={'name': 'transpose', ...}", stacklevel=2)
+    if order is not None and version != 2:
+        text = "The `order` keyword argument has no effect for Zarr format 3 arrays"
+        warnings.warn(f"{text}: use filters={{'name': 'transpose', ...}}", ZarrRuntimeWarning, stacklevel=2)
     names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names, codecs),
     )
-    place, path = _place(store, name, storage_options)
     made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(place, path, made, device, Writable.of(config))
@@ -202,7 +203,8 @@ def create_array(
     return array
 
 
-def _place(store: Any, name: Any, storage_options: Any) -> tuple[Store, str]:
+def placed(store: Any, name: Any, storage_options: Any = None) -> tuple[Store, str]:
+    """The store, and the path in it, that `store` and `name` mean."""
     path = files.clean("" if name is None else name)
     if isinstance(store, Members):
         return store.store, files.key(store.path, path)
@@ -215,7 +217,7 @@ def _values(data: Any, array: Array) -> Any:
         return data
     values = data.values if isinstance(data, Given) else data
     with array.device.on(None):
-        return as_value(values, array.dtype, array.shape, array.device)
+        return as_value(values, array.dtype, array.shape, array.device, array.metadata.data_type)
 
 
 def _fill(array: Array, values: Any, path: str) -> None:

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import flag, shown
+from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import listing, making
+from gpuzarr.metadata.attributes import change_attributes
+from gpuzarr.nodes import attributes, copying, listing, making, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.info import About
 from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.path import StorePath
+from gpuzarr.stores.resolve import store as store_of
 
-Open = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
+Opens = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
 
 
 @comparable
@@ -49,16 +53,49 @@ class Group:
     1
     """
 
-    def __init__(self, store: Store, path: str, metadata: GroupMetadata, opener: Open, device: str | Device) -> None:
+    def __init__(self, store: Store, path: str, metadata: GroupMetadata, opener: Opens, device: str | Device) -> None:
         self.store, self.path, self.metadata = store, path, metadata
-        self._open, self.device = opener, device
+        self.opener, self.device = opener, device
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Group, (self.store, self.path, self.metadata, self._open, self.device)
+        return Group, (self.store, self.path, self.metadata, self.opener, self.device)
 
     def __repr__(self) -> str:
         place = f"{self.store!r}" + (f" {self.path!r}" if self.path else "")
         return f"<gpuzarr.Group {place} zarr_format={self.metadata.zarr_format}>"
+
+    @classmethod
+    def open(cls, store: Any, zarr_format: Any = None) -> Group:
+        """Open the group at the root of a store, or at a `store_path`, for reading and writing.
+
+        Examples
+        --------
+        >>> gpuzarr.Group.open(gpuzarr.group().store).path
+        ''
+        """
+        from gpuzarr.nodes.opener import opened
+
+        node = opened(store, checked_format(zarr_format))
+        if not isinstance(node, cls):
+            raise NotFoundError(f"{node!r} is an array, not a group")
+        return node
+
+    @classmethod
+    def from_store(
+        cls, store: Any, *, attributes: dict[str, Any] | None = None, zarr_format: Any = 3, overwrite: bool = False
+    ) -> Group:
+        """Make the group at the root of a store, or at a `store_path`.
+
+        Examples
+        --------
+        >>> gpuzarr.Group.from_store({}, attributes={"title": "a test"}).attrs["title"]
+        'a test'
+        """
+        from gpuzarr.creation import new_group
+
+        place, version = store_of(store), checked_format(zarr_format) or 3
+        new_group(place, "", version, attributes, flag(overwrite, "overwrite"))
+        return cls.open(place, version)
 
     # facts
 
@@ -80,7 +117,7 @@ class Group:
     @property
     def read_only(self) -> bool:
         """True if the group was opened for reading only."""
-        return getattr(self._open, "writable", None) is None
+        return getattr(self.opener, "writable", None) is None
 
     @property
     def info(self) -> About:
@@ -88,27 +125,46 @@ class Group:
         kind = {"Name": self.name, "Type": "Group", "Zarr format": self.zarr_format}
         return About(kind | {"Read-only": self.read_only, "Store": self.store})
 
-    @property
-    def attrs(self) -> Attributes:
-        """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(files.change_attributes, self.store, self.path, self.metadata)
-        return Attributes(self.metadata.attributes, None if self.read_only else save)
-
-    def update_attributes(self, new_attributes: dict[str, Any]) -> Group:
-        """Add attributes, or change them, and return the group.
+    def info_complete(self) -> About:
+        """`info`, and how many arrays and groups there are below the group. Lists the store.
 
         Examples
         --------
-        >>> gpuzarr.group().update_attributes({"title": "a test"}).attrs["title"]
-        'a test'
+        >>> g = gpuzarr.group()
+        >>> g["a/b"] = [1, 2]
+        >>> print(g.info_complete().asdict()["No. arrays"])
+        1
         """
-        self.attrs.update(new_attributes)
-        return self
+        arrays = [isinstance(node, Array) for _, node in self.members(max_depth=None)]
+        counts = {"No. members": len(arrays), "No. arrays": sum(arrays), "No. groups": len(arrays) - sum(arrays)}
+        return About(self.info.asdict() | counts)
+
+    @property
+    def store_path(self) -> StorePath:
+        """The store and the path of the group in it."""
+        return StorePath(self.store, self.path)
+
+    @property
+    def synchronizer(self) -> None:
+        """None: changes are locked by the store."""
+        return None
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes, a mutable mapping; each change is stored at once."""
+        save = partial(change_attributes, self.store, self.path, self.metadata)
+        return Attributes(self.metadata.attributes, None if self.read_only else save)
+
+    @attrs.setter
+    def attrs(self, new_attributes: dict[str, Any]) -> None:
+        self.attrs.put(new_attributes)
+
+    update_attributes = attributes.update_attributes
 
     # members
 
     def __getitem__(self, path: Any) -> Array | Group:
-        return self._open(self.below(path))
+        return self.opener(self.below(path))
 
     def get(self, path: Any, default: Any = None) -> Any:
         """Open the array or group at a path below this group; `default` if there is none.
@@ -174,13 +230,19 @@ class Group:
         """The members that are groups."""
         return [group for _, group in self.groups()]
 
+    get_array, get_group = requiring.get_array, requiring.get_group
     members, names, tree = listing.members, listing.names, listing.tree
 
     # writing
 
-    create_group, create_array = making.create_group, making.create_array
+    create_group, create_array, create = making.create_group, making.create_array, making.create_array
+    create_hierarchy, create_dataset = making.create_hierarchy, making.create_dataset
     full, zeros, ones, empty = making.full, making.zeros, making.ones, making.empty
-    require_group, require_array = making.require_group, making.require_array
+    full_like, zeros_like, ones_like = making.full_like, making.zeros_like, making.ones_like
+    empty_like = making.empty_like
+    move, copy = copying.move, copying.copy
+    require_group, require_groups = requiring.require_group, requiring.require_groups
+    require_array, require_dataset = requiring.require_array, requiring.require_dataset
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Make an array of these values in the place of whatever exists there."""
@@ -191,9 +253,7 @@ class Group:
         from gpuzarr.creation import delete
 
         self.check_writable()
-        if (path := self.below(name)) == self.path:
-            raise ArgumentError(f"{shown(name)} names no member of {self!r}")
-        delete(self.store, path)
+        delete(self.store, self.member(name))
 
     def check_writable(self) -> None:
         """ReadOnlyError if the group was opened for reading only."""
@@ -204,3 +264,9 @@ class Group:
         """The path in the store of what has this path below the group."""
         name = files.clean(path)
         return f"{self.path}/{name}" if self.path and name else self.path or name
+
+    def member(self, name: str) -> str:
+        """`below`, but an ArgumentError for the group itself."""
+        if (path := self.below(name)) == self.path:
+            raise ArgumentError(f"{shown(name)} names no member of {self!r}")
+        return path

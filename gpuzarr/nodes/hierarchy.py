@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gpuzarr.checks import flag, mapping, shown
+from gpuzarr.checks import at, flag, mapping, shown
 from gpuzarr.creation import new_nodes
-from gpuzarr.errors import ArgumentError, ExistsError
+from gpuzarr.errors import ArgumentError, ExistsError, MetadataError
 from gpuzarr.metadata import ArrayMetadata, Node, files, v2, v3
 from gpuzarr.nodes.array import Array
+from gpuzarr.stores.path import StorePath
+from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.write.target import Writable
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
@@ -74,6 +77,18 @@ def _node(given: Any, where: str) -> Node:
     if document.pop("node_type", "array" if "shape" in document else "group") == "array":
         return v2.parse_array(document, attributes, where)
     return v2.parse_group({"zarr_format": 2}, attributes, where)
+
+
+def described(kind: type[Array], place: StorePath, document: Any) -> Array:
+    """The array at a place that a document describes."""
+    node = _node(document, "the document")
+    if not isinstance(node, ArrayMetadata):
+        raise MetadataError("the document is that of a group, not of an array")
+    store = store_of(place.store)
+    made = kind(store, place.path, node, "auto", Writable())
+    with at(f"codecs of {'/' + place.path!r} in {store!r}"):
+        made.layout.check()
+    return made
 
 
 _SUMMARY = "consolidated_metadata"

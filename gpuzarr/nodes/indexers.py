@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import SelectionError, ValueKindError
 from gpuzarr.indexing import selection as select
+from gpuzarr.nodes.inputs import as_value
 
 Selection = select.Outer | select.Points
 Fields = str | tuple[str, ...] | None
@@ -75,6 +77,8 @@ def with_fields(fields: str | tuple[str, ...], old: np.ndarray, value: Any) -> n
     new = np.atleast_1d(old)
     names = checked_fields(fields, old.dtype)
     try:
+        if isinstance(names, str) and old.dtype[names].subdtype is None:
+            value = as_value(value, old.dtype[names], old.shape, CPU)
         new[names] = value
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueKindError(f"cannot write a {type(value).__name__} to the fields {fields!r}: {error}") from error

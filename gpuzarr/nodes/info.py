@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from gpuzarr.checks import shown
-from gpuzarr.codecs import Codec
-from gpuzarr.codecs.sharding_indexed import ShardingIndexed
+from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.metadata import ArrayMetadata, RectilinearAxis
+from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.metadata.files import FILES
+from gpuzarr.nodes.sizes import chunk_shape, shard_shape, shards_of, write_sizes
 from gpuzarr.stores.contract import Store
 
 MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
 Json = dict[str, Any]
-Sizes = tuple[tuple[int, ...], ...]  # for each axis the lengths of chunks along it
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,54 +103,6 @@ def _ratio(a: int, b: int) -> float:
     return round(a / b, 1) if a // b < MAX_FLOAT_RATIO else a // b
 
 
-def shards_of(chain: tuple[Codec, ...]) -> ShardingIndexed | None:
-    """The codec that makes each chunk a shard; None if a chain does something else."""
-    only = chain[0] if len(chain) == 1 else None
-    return only if isinstance(only, ShardingIndexed) else None
-
-
-def chunk_shape(metadata: ArrayMetadata) -> tuple[Any, ...]:
-    """The shape of an innermost chunk; for a rectilinear grid, the sizes along each axis that is irregular."""
-    found, shards = _outer(metadata), shards_of(metadata.codecs)
-    while shards is not None:
-        found, shards = shards.chunk_shape, shards_of(shards.codecs)
-    return found
-
-
-def chunk_counts(metadata: ArrayMetadata) -> tuple[int, ...]:
-    """The number of innermost chunks along each axis."""
-    if shards_of(metadata.codecs) is None:
-        return tuple(axis.count for axis in metadata.axes)
-    return tuple(-(-length // n) for length, n in zip(metadata.shape, chunk_shape(metadata), strict=True))
-
-
-def shard_shape(metadata: ArrayMetadata) -> tuple[Any, ...] | None:
-    """The shape of a shard; None if there are none. For a rectilinear grid, as `chunk_shape`."""
-    return None if shards_of(metadata.codecs) is None else _outer(metadata)
-
-
-def _outer(metadata: ArrayMetadata) -> tuple[Any, ...]:
-    return tuple(tuple(np.diff(a.edges).tolist()) if isinstance(a, RectilinearAxis) else a.size for a in metadata.axes)
-
-
-def read_sizes(metadata: ArrayMetadata) -> Sizes:
-    """The lengths along each axis of the innermost chunks; the last ends where the axis does."""
-    return tuple(map(_cut, metadata.shape, chunk_shape(metadata)))
-
-
-def write_sizes(metadata: ArrayMetadata) -> Sizes:
-    """The lengths along each axis of the objects of the store (shards, if there are any), as `read_sizes`."""
-    return tuple(map(_cut, metadata.shape, _outer(metadata)))
-
-
-def _cut(length: int, sizes: int | tuple[int, ...]) -> tuple[int, ...]:
-    """The lengths of chunks of one size, or of several, within an axis."""
-    if isinstance(sizes, int):
-        whole, rest = divmod(length, sizes)
-        return (sizes,) * whole + ((rest,) if rest else ())
-    return (*sizes[:-1], length - sum(sizes[:-1])) if length else ()
-
-
 def codecs(metadata: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
     """Filters, serializer and compressors as objects, which `create_array` takes.
 
@@ -181,3 +131,59 @@ def _of_numcodecs(member: Json) -> Any:
         return get_codec(dict(member))
     except Exception:  # a package that is not installed, or members that only other implementations write
         return member
+
+
+def only_compressor(metadata: ArrayMetadata, compressors: tuple[Any, ...]) -> Any:
+    """The `compressor` of zarr-python, which only Zarr v2 has. ArgumentError for Zarr v3."""
+    if metadata.zarr_format == 3:
+        raise ArgumentError("an array of Zarr v3 has no `compressor`: use `compressors`")
+    warnings.warn("`compressor` is deprecated: use `compressors`", ZarrDeprecationWarning, stacklevel=3)
+    return compressors[0] if compressors else None
+
+
+def chunks_stored(metadata: ArrayMetadata, store: Store, path: str, layout: Layout) -> int:
+    """The number of chunks in a store; a shard counts with all of its chunks."""
+    shards = shards_of(metadata.codecs)
+    if shards is None or metadata.regular:
+        return Stored.of(store, path).chunks * prod(layout.per_object)
+    whole = [
+        [-(-size // n) for size in sizes] for sizes, n in zip(write_sizes(metadata), chunk_shape(metadata), strict=True)
+    ]
+    found = (metadata.chunk_keys.decode(key, path) for key, _ in store.objects(path))
+    inside = (c for c in found if c is not None and all(i < len(counts) for i, counts in zip(c, whole, strict=True)))
+    return sum(prod(counts[i] for i, counts in zip(c, whole, strict=True)) for c in inside)
+
+
+class Described(Protocol):
+    """The members of an array that its methods of this module use."""
+
+    store: Store
+    path: str
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def info(self) -> About: ...
+
+
+def info_complete(self: Described) -> About:
+    """`info`, and how many bytes and chunks the store holds. Lists the store.
+
+    Examples
+    --------
+    >>> a = gpuzarr.zeros((4, 4), chunks=(2, 2))
+    >>> a[0] = 1
+    >>> a.info_complete().asdict()["Chunks initialized"]
+    '2/4'
+    """
+    stored = stored_facts(Stored.of(self.store, self.path), self.layout, self.nbytes)
+    return About(self.info.asdict() | stored)
+
+
+def nbytes_stored(self: Described) -> int:
+    """Bytes of all that the store holds of the array, metadata included. Lists the store."""
+    return Stored.of(self.store, self.path).nbytes

@@ -67,7 +67,9 @@ def needless(given: Given) -> None:
     """Take out the keywords that have no effect; a ZarrRuntimeWarning tells of those that have a value."""
     for name in NEEDLESS.keys() & given.keys():
         if given.pop(name) is not None:
-            warnings.warn(f"{name} has no effect: {NEEDLESS[name]}", ZarrRuntimeWarning, stacklevel=4)
+            warnings.warn(
+                f"{name} is not yet implemented, and has no effect: {NEEDLESS[name]}", ZarrRuntimeWarning, stacklevel=4
+            )
     if given.pop("chunk_store", None) is not None:
         raise ArgumentError("chunk_store: chunks are stored beside the metadata of their array, in `store`")
 
@@ -99,7 +101,9 @@ def _compressor(value: Any, now: Given, zarr_format: int | None) -> None:
         return
     _once(now, "compressors", "compressor")
     if zarr_format != 2:
-        warnings.warn("`compressor` is deprecated in Zarr v3: use `compressors`", GpuZarrWarning, stacklevel=5)
+        warnings.warn(
+            "The `compressor` argument is deprecated. Use `compressors` instead.", GpuZarrWarning, stacklevel=5
+        )
     now["compressors"] = () if value is None else (value,)
 
 
@@ -140,7 +144,7 @@ def _listed(given: Any) -> list[Any]:
 
 def with_empty_chunks(config: Any, write_empty_chunks: Any) -> dict[str, Any]:
     """A `config` with the older keyword; it is that of an array, as `Writable.of` takes it."""
-    text = "`write_empty_chunks` is deprecated: use config={'write_empty_chunks': ...}"
+    text = "The `write_empty_chunks` keyword argument is deprecated: use config={'write_empty_chunks': ...}"
     warnings.warn(text, ZarrRuntimeWarning, stacklevel=6)
     found = config.to_dict() if hasattr(config, "to_dict") else config
     given = options({} if found is None else found, "config")

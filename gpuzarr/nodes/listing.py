@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gpuzarr.checks import flag, number
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import UnsupportedCallError
 from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.contract import Store
@@ -65,7 +65,8 @@ def _names_in(group: Lists, listed: Names) -> list[str]:
     known = group.metadata.consolidated
     if known is not None:
         return known.names()
-    return [name for name in listed(group.path) if name not in files.FILES]
+    zarr_format = group.metadata.zarr_format
+    return [name for name in listed(group.path) if files.may_be_member(name, zarr_format)]
 
 
 def tree(
@@ -92,7 +93,7 @@ def tree(
     Raises
     ------
     ArgumentError
-        `level` or `max_nodes` is no integer, or negative, or `expand` is given.
+        `level` or `max_nodes` is no integer, or negative, or `expand` is given (UnsupportedCallError).
 
     Examples
     --------
@@ -107,7 +108,7 @@ def tree(
     └── a
     """
     if expand is not None:
-        raise ArgumentError("expand is not supported: the drawing shows all levels down to `level`")
+        raise UnsupportedCallError("expand is not supported: the drawing shows all levels down to `level`")
     depth, most = None if level is None else number(level, "level", 0), number(max_nodes, "max_nodes", 0)
     lines = list(islice(_lines(self, depth), most + 1))
     return Tree((Line("", self.name), *lines[:most]), len(lines) > most, flag(plain, "plain"))
@@ -150,7 +151,9 @@ class Tree:
 
     def _drawn(self, bold: tuple[str, str], escape: Callable[[str], str]) -> str:
         lines = [f"{line.before}{bold[0]}{escape(line.name)}{bold[1]}{escape(line.after)}" for line in self.lines]
-        return "\n".join([*lines, f"... (max_nodes={len(lines) - 1}: there are more)"] if self.more else lines)
+        return "\n".join(
+            [*lines, f"Truncated at max_nodes={len(lines) - 1}: there are more nodes"] if self.more else lines
+        )
 
 
 def _walk(group: Lists, depth: int | None) -> Iterator[Member]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError, NotFoundError
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, Nodes, files
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
 from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.metadata.summaries import Summary
 from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable
@@ -26,17 +29,24 @@ if TYPE_CHECKING:
 class Opener:
     """Opens the nodes of one store, all with the same options.
 
-    `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata: the path of the
-    group that has it, and its nodes by their path below that group. `writable` is None for read-only access.
+    `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata of a group, by which
+    it and all below it are opened; it follows changes. `writable` is None for read-only access.
     """
 
     store: Store
     device: Device
     zarr_format: int | None = None
     consolidated: bool | None = None
-    known: tuple[str, Nodes] | None = None
+    known: Summary | None = None
     writable: Writable | None = None
     options: Options = DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.known is not None:
+            summaries.follow(self.store, self.known)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Opener, tuple(getattr(self, each.name) for each in fields(self))
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
@@ -49,8 +59,8 @@ class Opener:
                 array.writable = None
             return array
         opener = self
-        if metadata.consolidated is not None:
-            opener = replace(self, known=(path, metadata.consolidated))
+        if metadata.consolidated is not None and self.known is None:
+            opener = replace(self, known=Summary(path, metadata.zarr_format, metadata.consolidated))
         elif self.consolidated and self.known is None:
             raise MetadataError(f"group {'/' + path!r} of {self.store!r} has no consolidated metadata")
         return Group(self.store, path, metadata, opener, self.device)
@@ -81,7 +91,7 @@ class Opener:
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None
-        root, nodes = self.known
+        root, nodes = self.known.path, self.known.nodes
         below = path[len(root) :].strip("/") if path == root or path.startswith(f"{root}/" if root else "") else None
         node = nodes.get(below) if below is not None else None
         if not isinstance(node, GroupMetadata) or below is None:
@@ -125,3 +135,12 @@ def why_unwritable(node: Array | Group) -> str | None:
     if isinstance(node, Array):
         names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
     return files.why_unwritable(node.store, node.path, names)
+
+
+def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+    """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
+    from gpuzarr.write.target import Writable
+
+    opener = Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    node = opener("")
+    return node if why_unwritable(node) is None else replace(opener, writable=None)("")

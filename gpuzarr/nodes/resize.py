@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import at, number, shown
+from gpuzarr.codecs.sharding_indexed import ShardingIndexed
 from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, ValueKindError
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.interrupts import within
-from gpuzarr.metadata import ArrayMetadata, files
+from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores.contract import Store, overwrite
@@ -53,7 +54,7 @@ def change_shape(
         shape = new(old.shape)
         if len(shape) != len(old.shape) or any(n < 0 for n in shape):
             raise MetadataError(f"an array of shape {old.shape} cannot become one of shape {shown(shape)}")
-        made = _parsed({**document, "shape": list(shape)}, known)
+        made = _parsed(chunk_grids.reshaped(document, shape, _inner(old)), known)
         with at(f"codecs of {files.place(store, path, name)}"):
             (all_of_it := layout(made, path)).check()
         before, after = layout(old, path).outer, all_of_it.outer
@@ -76,7 +77,8 @@ def change_shape(
             raise
         return made
 
-    return within(store.locked([files.lock(path)]), change)
+    update = partial(summaries.changed, store, path, known.zarr_format)
+    return summaries.noted(lambda: within(store.locked([files.lock(path)]), change), update)
 
 
 def take_back(
@@ -110,7 +112,8 @@ def take_back(
             files.write(store, path, name, {**document, "shape": list(old.shape)})
         return True
 
-    return within(store.locked([files.lock(path)]), change)
+    update = partial(summaries.changed, store, path, old.zarr_format)
+    return summaries.noted(lambda: within(store.locked([files.lock(path)]), change), update)
 
 
 def name_of(array: ArrayMetadata) -> str:
@@ -135,6 +138,13 @@ def appended(shape: Shape, data: Shape, axis: int) -> tuple[Callable[[Shape], Sh
 
     grown(shape)
     return grown, lambda new: (slice(None),) * along + (slice(new[along] - longer, new[along]),)
+
+
+def _inner(array: ArrayMetadata) -> Shape:
+    """The shape of the chunks in a shard; ones where there are no shards."""
+    codecs: tuple[Any, ...] = array.codecs
+    shards = (codec.chunk_shape for codec in codecs if isinstance(codec, ShardingIndexed))
+    return next(shards, (1,) * len(array.shape))
 
 
 def _parsed(document: files.Document, known: ArrayMetadata) -> ArrayMetadata:

@@ -1,4 +1,7 @@
-"""The methods of zarr-python's arrays that name the meaning of a selection; each is a method of `gpuzarr.Array`."""
+"""The methods of zarr-python's arrays that name the meaning of a selection; each is a method of `gpuzarr.Array`.
+
+Their `prototype`, a kind of buffer in zarr-python, changes nothing: the device of the array says where values are.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,14 @@ class HasIndexers(Protocol):
     def blocks(self) -> Indexer: ...
 
 
-def get_basic_selection(self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None) -> Any:
+def _memory(out: Any) -> Any:
+    """The array of a buffer of zarr-python; anything else as it is."""
+    return out.as_ndarray_like() if hasattr(out, "as_ndarray_like") else out
+
+
+def get_basic_selection(
+    self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None, prototype: Any = None
+) -> Any:
     """Read a selection, as `a[selection]`.
 
     `out` is an array of the device to be filled and returned; `fields` is a field of a structured array, or several.
@@ -33,10 +43,12 @@ def get_basic_selection(self: HasIndexers, selection: Any = ..., *, out: Any = N
     >>> gpuzarr.array(np.arange(12).reshape(3, 4)).get_basic_selection((1, slice(1, 3)))
     array([5, 6])
     """
-    return self.basic.get(selection, out=out, fields=fields)
+    return self.basic.get(selection, out=_memory(out), fields=fields)
 
 
-def set_basic_selection(self: HasIndexers, selection: Any, value: Any, *, fields: Names = None) -> None:
+def set_basic_selection(
+    self: HasIndexers, selection: Any, value: Any, *, fields: Names = None, prototype: Any = None
+) -> None:
     """Write a selection, as `a[selection] = value`.
 
     Examples
@@ -49,7 +61,9 @@ def set_basic_selection(self: HasIndexers, selection: Any, value: Any, *, fields
     self.basic.set(selection, value, fields=fields)
 
 
-def get_orthogonal_selection(self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None) -> Any:
+def get_orthogonal_selection(
+    self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None, prototype: Any = None
+) -> Any:
     """Read a selection with separate indices for each axis, as `a.oindex[selection]`.
 
     `out` is an array of the device to be filled and returned; `fields` is a field of a structured array, or several.
@@ -61,10 +75,12 @@ def get_orthogonal_selection(self: HasIndexers, selection: Any = ..., *, out: An
     array([[ 1,  3],
            [ 9, 11]])
     """
-    return self.oindex.get(selection, out=out, fields=fields)
+    return self.oindex.get(selection, out=_memory(out), fields=fields)
 
 
-def set_orthogonal_selection(self: HasIndexers, selection: Any, value: Any, *, fields: Names = None) -> None:
+def set_orthogonal_selection(
+    self: HasIndexers, selection: Any, value: Any, *, fields: Names = None, prototype: Any = None
+) -> None:
     """Write a selection with separate indices for each axis, as `a.oindex[selection] = value`.
 
     Examples
@@ -79,7 +95,9 @@ def set_orthogonal_selection(self: HasIndexers, selection: Any, value: Any, *, f
     self.oindex.set(selection, value, fields=fields)
 
 
-def get_coordinate_selection(self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None) -> Any:
+def get_coordinate_selection(
+    self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None, prototype: Any = None
+) -> Any:
     """Read single elements by their coordinates, as `a.vindex[selection]`.
 
     `out` is an array of the device to be filled and returned; `fields` is a field of a structured array, or several.
@@ -90,10 +108,12 @@ def get_coordinate_selection(self: HasIndexers, selection: Any = ..., *, out: An
     >>> a.get_coordinate_selection(([0, 2], [1, 3]))
     array([ 1, 11])
     """
-    return self.vindex.get(selection, out=out, fields=fields)
+    return self.vindex.get(selection, out=_memory(out), fields=fields)
 
 
-def set_coordinate_selection(self: HasIndexers, selection: Any, value: Any, *, fields: Names = None) -> None:
+def set_coordinate_selection(
+    self: HasIndexers, selection: Any, value: Any, *, fields: Names = None, prototype: Any = None
+) -> None:
     """Write single elements by their coordinates, as `a.vindex[selection] = value`.
 
     Examples
@@ -107,7 +127,9 @@ def set_coordinate_selection(self: HasIndexers, selection: Any, value: Any, *, f
     self.vindex.set(selection, value, fields=fields)
 
 
-def get_mask_selection(self: HasIndexers, mask: Any = ..., *, out: Any = None, fields: Names = None) -> Any:
+def get_mask_selection(
+    self: HasIndexers, mask: Any = ..., *, out: Any = None, fields: Names = None, prototype: Any = None
+) -> Any:
     """Read the elements at which a mask of the array's shape is True, as `a.vindex[mask]`.
 
     `out` is an array of the device to be filled and returned; `fields` is a field of a structured array, or several.
@@ -118,10 +140,12 @@ def get_mask_selection(self: HasIndexers, mask: Any = ..., *, out: Any = None, f
     >>> a.get_mask_selection(np.array([[True, False, False], [False, False, True]]))
     array([0, 5])
     """
-    return self.vindex.get(mask, out=out, fields=fields)
+    return self.vindex.get(mask, out=_memory(out), fields=fields)
 
 
-def set_mask_selection(self: HasIndexers, mask: Any, value: Any, *, fields: Names = None) -> None:
+def set_mask_selection(
+    self: HasIndexers, mask: Any, value: Any, *, fields: Names = None, prototype: Any = None
+) -> None:
     """Write the elements at which a mask of the array's shape is True, as `a.vindex[mask] = value`.
 
     Examples
@@ -135,7 +159,9 @@ def set_mask_selection(self: HasIndexers, mask: Any, value: Any, *, fields: Name
     self.vindex.set(mask, value, fields=fields)
 
 
-def get_block_selection(self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None) -> Any:
+def get_block_selection(
+    self: HasIndexers, selection: Any = ..., *, out: Any = None, fields: Names = None, prototype: Any = None
+) -> Any:
     """Read whole chunks by their place in the chunk grid, as `a.blocks[selection]`.
 
     `out` is an array of the device to be filled and returned; `fields` is a field of a structured array, or several.
@@ -147,10 +173,12 @@ def get_block_selection(self: HasIndexers, selection: Any = ..., *, out: Any = N
     array([[2, 3],
            [6, 7]])
     """
-    return self.blocks.get(selection, out=out, fields=fields)
+    return self.blocks.get(selection, out=_memory(out), fields=fields)
 
 
-def set_block_selection(self: HasIndexers, selection: Any, value: Any, *, fields: Names = None) -> None:
+def set_block_selection(
+    self: HasIndexers, selection: Any, value: Any, *, fields: Names = None, prototype: Any = None
+) -> None:
     """Write whole chunks by their place in the chunk grid, as `a.blocks[selection] = value`.
 
     Examples

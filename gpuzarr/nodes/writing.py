@@ -246,7 +246,7 @@ def write_values(
 def _to_write(self: Writes, value: Any, shape: tuple[int, ...]) -> Any:
     """A value as an array of the device that broadcasts to `shape`. ReadOnlyError if nothing may be written."""
     self.check_writable()
-    return as_value(value, self.dtype, shape, self.device)
+    return as_value(value, self.dtype, shape, self.device, self.metadata.data_type)
 
 
 def target_of(self: Writes) -> Target:
@@ -257,7 +257,7 @@ def target_of(self: Writes) -> Target:
     return Target(self.store, self.path, self.layout, options.safe, options.write_empty_chunks)
 
 
-def resize(self: Writes, shape: int | Iterable[int]) -> None:
+def resize(self: Writes, new_shape: int | Iterable[int], *more: int) -> None:
     """Change the shape. Chunks (shards) outside the new shape are deleted; new elements have the fill value.
 
     If this fails before a chunk is deleted, the array is as it was; later, or interrupted, it is whole in one of the
@@ -265,8 +265,8 @@ def resize(self: Writes, shape: int | Iterable[int]) -> None:
 
     Parameters
     ----------
-    shape
-        The new length of each axis; their number stays.
+    new_shape, *more
+        The new length of each axis, as a list or as integers; the number of axes stays.
 
     Raises
     ------
@@ -286,7 +286,8 @@ def resize(self: Writes, shape: int | Iterable[int]) -> None:
     from gpuzarr.nodes.resize import change_shape
 
     self.check_writable()
-    self.renew(change_shape(self.store, self.path, self.metadata, lambda old: sides("shape", shape), kept=self.renew))
+    wanted = sides("shape", (new_shape, *more) if more else new_shape)
+    self.renew(change_shape(self.store, self.path, self.metadata, lambda old: wanted, kept=self.renew))
 
 
 def append(self: Writes, data: Any, axis: int = 0) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from itertools import compress
 from operator import call
@@ -15,12 +15,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import ReadOnlyError, StoreError
+from gpuzarr.checks import shown
+from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import read_only
+from gpuzarr.stores import memory, read_only
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
-from gpuzarr.stores.memory import Below, Buffers, bytes_of, place
+from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 MAX_REQUEST_BYTES = 1 << 24
@@ -63,16 +64,40 @@ _LOCKS = PerProcess(KeyLocks)  # each mapping is of one process
 
 @dataclass(frozen=True, eq=False)
 class MappingStore:
-    """Objects of `mapping`, which is not copied. Values are bytes, bytearray, memoryview or NumPy arrays.
+    """A mapping from keys to bytes as a store; `gpuzarr.storage.MemoryStore` is this class, too.
 
-    Pickling pickles the mapping. It must allow reads by many threads at once. `read_only`: nothing is written to it.
+    Pickling pickles the mapping. It must allow reads by many threads at once.
+
+    Parameters
+    ----------
+    mapping
+        Holds the objects, and is not copied; default: a new dict. Values are bytes, bytearray, memoryview or NumPy
+        arrays. In a dict that has buffers of zarr-python, new values are such buffers, too.
+    read_only
+        True: nothing is written to it.
+    store_dict
+        zarr-python's name of `mapping`.
+
+    Examples
+    --------
+    >>> store = gpuzarr.storage.MemoryStore()
+    >>> gpuzarr.save(store, np.arange(3))
+    >>> sorted(store.mapping)
+    ['c/0', 'zarr.json']
     """
 
-    mapping: Mapping[str, Any]
+    mapping: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
+    store_dict: InitVar[Mapping[str, Any] | None] = None
+
+    def __post_init__(self, store_dict: Mapping[str, Any] | None) -> None:
+        given: Any = self.mapping if store_dict is None else store_dict
+        if not isinstance(given, Mapping | None):
+            raise StoreKindError(f"a store in memory has a mapping from keys to bytes, not {shown(given)}")
+        object.__setattr__(self, "mapping", {} if given is None else with_buffers(given))
 
     def __repr__(self) -> str:
-        return f"MappingStore({type(self.mapping).__name__} at {id(self.mapping):#x})"
+        return f"MappingStore({memory.shown(self.mapping)})"
 
     def get(self, key: str) -> bytes | None:
         value = self.value(key)

@@ -16,7 +16,7 @@ _named: dict[str, dict[str, Any]] = {}  # by the name in memory://name; they liv
 class Below(MutableMapping[str, Any]):
     """The objects of a mapping below a path, as a mapping of their own. `prefix`: the path with a slash at its end."""
 
-    inner: MutableMapping[str, Any]
+    inner: Any
     prefix: str
 
     def __getitem__(self, key: str) -> Any:
@@ -71,18 +71,32 @@ def place(mapping: Mapping[str, Any], key: str) -> tuple[int, str]:
     return id(mapping), key
 
 
-def below(mapping: MutableMapping[str, Any], path: str) -> MutableMapping[str, Any]:
-    """The objects of a mapping below a path; all of them for "". StoreKindError for a path that leads out of it."""
-    parts = [part for part in path.split("/") if part]
+def path(text: str) -> str:
+    """A path in a store without slashes at its ends. StoreKindError if it leads out of the store."""
+    parts = [part for part in text.split("/") if part]
     if any(part in (".", "..") for part in parts):
-        raise StoreKindError(f"{path!r} is not a path in a store")
-    return Below(mapping, "/".join(parts) + "/") if parts else mapping
+        raise StoreKindError(f"{text!r} is not a path in a store")
+    return "/".join(parts)
 
 
-def of_url(url: str) -> MutableMapping[str, Any]:
+def below(mapping: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """The objects of a mapping below a path; all of them for "". StoreKindError for a path that leads out of it."""
+    return Below(mapping, f"{prefix}/") if (prefix := path(text)) else mapping
+
+
+def of_url(url: str) -> Mapping[str, Any]:
     """The mapping that `memory://name` or `memory://name/path` names in this process; an empty one at first."""
-    name, _, path = url.partition("://")[2].partition("/")
-    return below(_named.setdefault(name, {}), path)
+    name, _, rest = url.partition("://")[2].partition("/")
+    return below(_named.setdefault(name, {}), rest)
+
+
+def shown(mapping: Mapping[str, Any]) -> str:
+    """A mapping in messages: the URL that names it, or its type and identity."""
+    inner, prefix = (mapping.inner, mapping.prefix) if isinstance(mapping, Below) else (mapping, "")
+    name = next((name for name, held in list(_named.items()) if held is inner), None)
+    if name is None:
+        return f"{type(mapping).__name__} at {id(mapping):#x}"
+    return repr(f"memory://{name}/{prefix}".rstrip("/"))
 
 
 def with_buffers(mapping: Mapping[str, Any]) -> Mapping[str, Any]:

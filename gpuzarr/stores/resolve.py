@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpuzarr.errors import StoreKindError
+from gpuzarr.stores import memory
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.path import StorePath, below
 
-ACCEPTED = "a path (str or pathlib.Path), a file:// URL, or a Mapping from keys to bytes"
+ACCEPTED = "a path (str or pathlib.Path), a file:// or memory:// URL, or a Mapping from keys to bytes"
 REMOTE = "fsspec.get_mapper(url, **storage_options) makes a Mapping that is taken"
 
 
 def store(thing: Any, storage_options: Any = None) -> Store:
-    """Store for a path, a file:// URL, a Mapping, a store, or what zarr-python has in its LocalStore.
+    """Store for a path, a URL, a Mapping, a store, or what zarr-python has in a folder or in memory. None: a new dict.
 
     StoreKindError for anything else, and for `storage_options`, which only remote stores have.
     """
@@ -25,11 +27,15 @@ def store(thing: Any, storage_options: Any = None) -> Store:
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
     if _is_of_zarr(thing):
         return _of_zarr(thing)
-    if isinstance(thing, Mapping):
-        return MappingStore(thing)
+    if thing is None or isinstance(thing, Mapping):
+        return MappingStore({} if thing is None else thing)
+    if isinstance(thing, StorePath):
+        return below(store(thing.store), thing.path)
     if all(hasattr(thing, name) for name in ("get", "open", "names")):
         known: Store = thing
         return known
+    if isinstance(thing, str) and thing.lower().startswith("memory://"):
+        return MappingStore(memory.of_url(thing))
     path = os.fspath(thing) if isinstance(thing, str | os.PathLike) else None
     if not isinstance(path, str):
         raise StoreKindError(f"a store is {ACCEPTED}; not {type(thing).__name__}")
@@ -49,17 +55,21 @@ def _is_of_zarr(thing: Any) -> bool:
     return any(kind.__module__.startswith("zarr.") for kind in type(thing).__mro__)
 
 
-def _of_zarr(thing: Any) -> LocalStore:
-    """The folder of a local store of zarr-python; read-only if that store is, or one that is wrapped around it."""
+def _of_zarr(thing: Any) -> Store:
+    """The folder, or the dict, of a store of zarr-python; read-only if that store is, or one around it."""
     place = getattr(thing, "store_path", thing)  # arrays and groups have one
-    folder, path = getattr(place, "store", place), getattr(place, "path", "")
-    layers = [thing, place, folder]
-    while not hasattr(folder, "root") and hasattr(folder, "_store"):
-        layers.append(folder := folder._store)
-    if not hasattr(folder, "root"):
-        raise StoreKindError(f"a {type(folder).__name__} of zarr-python is no store here; a store is {ACCEPTED}")
+    inner, path = getattr(place, "store", place), getattr(place, "path", "")
+    layers = [thing, place, inner]
+    while not (hasattr(inner, "root") or hasattr(inner, "_store_dict")) and hasattr(inner, "_store"):
+        layers.append(inner := inner._store)
     read_only = any(getattr(layer, "read_only", False) for layer in layers)
-    return LocalStore(os.path.join(str(folder.root), path), read_only=read_only)
+    if type(inner).__name__ in ("MemoryStore", "ManagedMemoryStore"):
+        root = getattr(inner, "path", "") if inner is not place else ""  # of a part of a ManagedMemoryStore
+        held = memory.below(memory.Buffers(inner._store_dict), f"{root}/{path}")
+        return MappingStore(held, read_only)
+    if not hasattr(inner, "root"):
+        raise StoreKindError(f"a {type(inner).__name__} of zarr-python is no store here; a store is {ACCEPTED}")
+    return LocalStore(os.path.join(str(inner.root), path), read_only=read_only)
 
 
 def _from_url(text: str) -> str:

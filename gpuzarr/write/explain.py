@@ -140,6 +140,9 @@ def _sizes(plan: Plan) -> _Sizes:
 
 def _sizes_of_all(plan: Plan, target: Target, selection: Outer) -> _Sizes:
     """The sizes of a selection of which the plan is a sample."""
-    chunks, objects = touched(selection, target.layout.axes), touched(selection, target.layout.outer.axes)
+    chunks, objects = (
+        touched(selection, target.layout.axes),
+        touched(selection, strategy.planned_axes(target.layout.outer, target)),
+    )
     batches = -(-plan.count * chunks.chunks // plan.chunks)
     return _Sizes(chunks.chunks, chunks.elements, batches, objects.covered, objects.chunks - objects.covered)

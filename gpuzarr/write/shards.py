@@ -24,7 +24,7 @@ from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.stores.contract import Objects, Sink
 from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.write.plan import Group
-from gpuzarr.write.strategy import chunks_within
+from gpuzarr.write.strategy import chunks_within, planned_axes
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_COPIED_BYTES, MAX_PACKED_CHUNK_BYTES
 
@@ -162,12 +162,12 @@ class Shard:
 
 def new_shards(target: Target, group: Group, is_open: bool = False) -> dict[tuple[int, ...], Shard]:
     """Make the shards of a group, to be written. Each is closed when the chunks that are written now are there;
-    `is_open`: when all are there that it has within the array."""
+    `is_open`: when all are there that it may have."""
     made = {}
     for at, parts in (group.shards or {}).items():
         coords = coords_of(tuple(parts))
         layout = target.layout
-        left = chunks_within(layout.axes, layout.per_object, at) if is_open else len(coords)
+        left = chunks_within(planned_axes(layout, target), layout.per_object, at) if is_open else len(coords)
         made[at] = shard = Shard(target, at, left, is_locked=group.coverage == "partial")
         shard.touched[shard.numbers(coords)] = True
     return made

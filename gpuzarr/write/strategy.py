@@ -39,15 +39,14 @@ def plan(
     check_plannable(selection, layout.axes, together)
     check_writable(selection, layout.axes)
     found = list(parts(selection, layout.axes, together))
-    axes = filled(layout) if target.grows else layout.axes
-    planner = Planner(layout, axes, device, BatchPlanner(layout, device, limit))
+    planner = Planner(layout, planned_axes(layout, target), device, BatchPlanner(layout, device, limit))
     groups = planner.shards(found, keeps_open) if layout.levels else planner.chunks(found)
     return Plan(target, device, limit, tuple(groups))
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans the groups of a write. `axes`: those of the array, up to the end of what may be in it."""
+    """Plans the groups of a write. `axes`: those of the array, up to the end of what must stay as it is."""
 
     layout: Layout
     axes: tuple[Axis, ...]
@@ -64,25 +63,30 @@ class Planner:
             yield Group("partial", (self._run(some, False),))
 
     def shards(self, found: Sequence[Part], keeps_open: bool) -> Iterator[Group]:
-        """Groups of shards. Of shards covered in part, chunks that are covered whole and others are runs of their
-        own."""
-        axes, shards = self.axes, parts_by_shard(found, self.layout)
+        """Groups of shards. Chunks that are covered whole and others are runs of their own.
+
+        A writer fills a shard also where it leaves out what lies beyond the end of the array.
+        """
+        shards = parts_by_shard(found, self.layout)
         whole = {at: some for at, some in shards.items() if self._is_whole(at, some)}
         opened: dict[tuple[int, ...], list[Part]] = {}
         if keeps_open:
             rest = {at: some for at, some in shards.items() if at not in whole}
-            opened = {at: some for at, some in rest.items() if all(part.covers(axes) for part in some)}
+            opened = {at: some for at, some in rest.items() if all(part.covers(self.layout.axes) for part in some)}
             opened = opened if len(opened) <= MAX_OPEN_SHARDS else {}
         coverages: tuple[tuple[Coverage, Shards], ...] = (("whole", whole), ("open", opened))
         for coverage, group in coverages:
             if group:
-                yield Group(coverage, (self._run([part for some in group.values() for part in some], True),), group)
+                yield Group(coverage, self._runs(group), group)
         rest = {at: some for at, some in shards.items() if at not in whole and at not in opened}
         items = iter(rest.items())
         while group := dict(islice(items, MAX_LOCKED_SHARDS)):
-            inner = [part for some in group.values() for part in some]
-            sides = [(yes, [part for part in inner if part.covers(axes) == yes]) for yes in (True, False)]
-            yield Group("partial", tuple(self._run(some, yes) for yes, some in sides if some), group)
+            yield Group("partial", self._runs(group), group)
+
+    def _runs(self, group: Shards) -> tuple[Run, ...]:
+        inner = [part for some in group.values() for part in some]
+        sides = [(yes, [part for part in inner if part.covers(self.axes) == yes]) for yes in (True, False)]
+        return tuple(self._run(some, yes) for yes, some in sides if some)
 
     def _run(self, some: Sequence[Part], is_covered: bool) -> Run:
         lone = is_covered and not self.device.gpu and self._are_large(some)
@@ -94,14 +98,19 @@ class Planner:
         return all((chain.spec.nbytes or 0) >= MIN_LONE_CHUNK_BYTES for chain in chains)
 
     def _is_whole(self, coords: tuple[int, ...], some: Sequence[Part]) -> bool:
-        """Whether all that a shard has within the array is covered."""
+        """Whether all is covered that a shard has up to the ends of the axes."""
         within = chunks_within(self.axes, self.layout.per_object, coords)
         return sum(map(len, some)) == within and all(part.covers(self.axes) for part in some)
 
 
 def chunks_within(axes: Sequence[Axis], per_object: Sequence[int], coords: Sequence[int]) -> int:
-    """Inner chunks that a shard has within the array."""
+    """Inner chunks that a shard has up to the ends of the axes."""
     return prod(min(n, axis.count - i * n) for axis, n, i in zip(axes, per_object, coords, strict=True))
+
+
+def planned_axes(layout: Layout, target: Target) -> tuple[Axis, ...]:
+    """The axes of a layout of the target, up to the end of what must stay as it is where it is not written."""
+    return filled(layout) if target.keeps_beyond else layout.axes
 
 
 def filled(layout: Layout) -> tuple[Axis, ...]:

@@ -51,7 +51,7 @@ class Writable:
 class Target:
     """An array as the write path knows it. `safe` and `write_empty_chunks`: see `Writable`.
 
-    `grows`: others may have made the array longer meanwhile, so there may be more in its last chunks.
+    `grows`: others may have made the array longer meanwhile.
     """
 
     store: Store
@@ -60,6 +60,15 @@ class Target:
     safe: bool = True
     write_empty_chunks: bool = False
     grows: bool = False
+
+    @property
+    def keeps_beyond(self) -> bool:
+        """True if elements of the last objects that lie beyond the end of the array stay what they are.
+
+        An array that has shrunk has some, and they are seen when it grows again. As in zarr-python, a write keeps those
+        of shards; a chunk without shards that is covered up to the end of the array is written without a look at it.
+        """
+        return self.grows or bool(self.array_layout.levels)
 
     @property
     def layout(self) -> Layout:

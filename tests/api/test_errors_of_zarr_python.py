@@ -86,3 +86,10 @@ def test_errors_come_from_processes_without_zarr_python() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_ZARR], capture_output=True, check=True)
     error = pickle.loads(done.stdout)
     assert isinstance(error, gpuzarr.NotFoundError) and isinstance(error, zarr.errors.NodeNotFoundError)
+
+
+def test_what_json_does_not_have_is_an_error_of_values_and_of_types() -> None:
+    for wrong in ({"a": object()}, {1: 2}, {"a": {"b": {1, 2}}}):
+        for kind in (ValueError, TypeError, gpuzarr.MetadataError):
+            with pytest.raises(kind):
+                gpuzarr.create_group({}, attributes=wrong)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gpuzarr
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import find
 from gpuzarr.codecs.bytes import Bytes
@@ -141,3 +142,24 @@ def test_transpose_orders():
 
 def test_sizes_of_bytes_are_known():
     assert Bytes("little").encoded(ChunkSpec((3, 4), np.dtype("f8"))) == BytesSpec(96)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("given", "<>")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["M8", "m8", "M8[3generic]", "M8[us]"])
+def test_times_without_a_unit_have_a_byte_order(kind, zarr_format, given, order, device):
+    """NumPy casts them to the other order as they are."""
+    numbers = np.array([0, 1, -2, 100, 7], f"{given}i8")
+    values = numbers.view(f"{given}{kind}")
+    store: dict[str, bytes] = {}
+    a = gpuzarr.create_array(store, shape=5, dtype=f"{order}{kind}", chunks=2, zarr_format=zarr_format, device=device)
+    a[...] = values
+    a[1:4] = values[1:4]
+    a[3] = values[3]
+    for array in (a, gpuzarr.open_array(store, device=device)):
+        assert np.datetime_data(array.dtype) == np.datetime_data(values.dtype)  # new arrays of NumPy lose the scale
+        for part in (slice(None), slice(1, 4)):
+            found = array[part]
+            assert found.dtype.isnative
+            assert found.view("i8").tolist() == numbers[part].tolist()

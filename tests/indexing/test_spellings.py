@@ -20,7 +20,7 @@ from gpuzarr.indexing.selection import basic, blocks, orthogonal, pointwise
 from gpuzarr.metadata import RegularAxis
 from tests.conftest import examples
 from tests.hardware import host_array, on
-from tests.indexing.test_selection import numbered, outer_by_numpy, take
+from tests.indexing.by_numpy import numbered, outer_by_numpy, take
 
 
 class Indexed:

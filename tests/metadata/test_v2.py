@@ -161,7 +161,7 @@ def test_what_is_no_document_is_refused(document):
     with pytest.raises(MetadataError):
         metadata_v2.parse_consolidated(document, "x")
     with pytest.raises(MetadataError):
-        metadata_v2.parse_array(ARRAY, document if document != {} else [], "x")
+        metadata_v2.parse_array(ARRAY, document if document not in (None, [], {}) else [1], "x")
 
 
 def test_unknown_codecs_are_unsupported_by_name_and_configuration():
@@ -195,7 +195,7 @@ def test_consolidated_nodes_in_any_order(order):
 
 
 @pytest.mark.parametrize(
-    "change", [{"zarr_consolidated_format": 2}, {"zarr_consolidated_format": True}, {"metadata": []}]
+    "change", [{"zarr_consolidated_format": 2}, {"zarr_consolidated_format": "2"}, {"metadata": []}]
 )
 def test_wrong_consolidated_metadata(change):
     with pytest.raises(MetadataError):

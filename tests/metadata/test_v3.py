@@ -280,14 +280,15 @@ def test_a_broken_consolidated_node_hides_no_other():
         nodes["bad"]
 
 
-@pytest.mark.parametrize("value", [3, [], {}, {"kind": "inline"}, {"kind": "parquet", "metadata": {}}])
+@pytest.mark.parametrize("value", [3, [1], {"kind": None}, {"kind": "inline"}, {"kind": "parquet", "metadata": {}}])
 def test_wrong_consolidated_metadata(value):
     with pytest.raises(MetadataError, match="consolidated_metadata"):
         metadata_v3.parse_group({**GROUP, "consolidated_metadata": value}, "zarr.json")
 
 
-def test_null_consolidated_metadata_is_none():
-    assert metadata_v3.parse_group({**GROUP, "consolidated_metadata": None}, "x").consolidated is None
+@pytest.mark.parametrize("value", [None, {}, []])
+def test_empty_consolidated_metadata_is_none(value):
+    assert metadata_v3.parse_group({**GROUP, "consolidated_metadata": value}, "x").consolidated is None
 
 
 @given(st.sampled_from(list(places(ARRAY))[1:]), JSON, st.booleans())

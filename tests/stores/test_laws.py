@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr.core.buffer
 
 from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.memory import Buffers, below
 from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
 from tests.stores.own_store import OwnStore
 
@@ -31,12 +33,25 @@ def of_mixed_values(contents: dict[str, bytes]) -> MappingStore:
     return MappingStore({key: KINDS[i % 4](value) for i, (key, value) in enumerate(contents.items())})
 
 
+def part_of_a_mapping(contents: dict[str, bytes]) -> MappingStore:
+    around = {"a": b"1", "ab/c": b"2", "a/bc": b"3"}
+    return MappingStore(below({f"a/b/{key}": value for key, value in contents.items()} | around, "a/b"))
+
+
+def as_buffer(value: bytes) -> Any:
+    return zarr.core.buffer.default_buffer_prototype().buffer.from_bytes(value)
+
+
 STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "local": in_folder,
     "local, short requests": lambda folder, contents: in_folder(folder, contents, coalesce_gap=0, coalesce_size=100),
     "local, a file at a time": in_folder,
     "local, to the disk": lambda folder, contents: in_folder(folder, contents, fsync=True),
     "mapping": lambda _, contents: MappingStore(dict(contents)),
+    "a part of a mapping": lambda _, contents: part_of_a_mapping(contents),
+    "a dict of zarr-python": lambda _, contents: MappingStore(
+        Buffers({key: as_buffer(contents[key]) for key in contents})
+    ),
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {

@@ -1,0 +1,152 @@
+"""Functions that copy nodes between groups and stores; zarr-python 2 has them, and zarr-python 3 their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpuzarr.checks import flag, one_of, shown
+from gpuzarr.errors import ArgumentError, ExistsError
+from gpuzarr.metadata import files
+from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.group import Group
+from gpuzarr.nodes.keywords import known
+from gpuzarr.stores import moving
+from gpuzarr.stores.resolve import store as store_of
+
+Counts = tuple[int, int, int]  # of copied and of skipped things, and of copied bytes
+IF_EXISTS = ("raise", "replace", "skip")
+
+
+def copy(
+    source: Array | Group, dest: Group, name: str | None = None, *, if_exists: str = "raise", dry_run: bool = False
+) -> Counts:
+    """Copy an array or a group, with all below it, into a group.
+
+    Parameters
+    ----------
+    source
+        An array or a group.
+    dest
+        A group, also of another store.
+    name
+        The name of the copy; default: that of the source.
+    if_exists
+        "raise" (default), "replace" or "skip" what exists there.
+    dry_run
+        True: only count.
+
+    Returns
+    -------
+    tuple of int
+        How many arrays and groups were copied and skipped, and how many bytes the store holds of those that were
+        copied.
+
+    Raises
+    ------
+    ArgumentError
+        `source` is no node, or `dest` is no group.
+    ReadOnlyError
+        `dest` was opened for reading only.
+    ExistsError
+        The name exists in `dest`, and `if_exists` is "raise".
+
+    Examples
+    --------
+    >>> a, g = gpuzarr.array([1, 2], store={}, path="a"), gpuzarr.group()
+    >>> gpuzarr.copy(a, g)[:2], g["a"][:]
+    ((1, 0), array([1, 2]))
+    """
+    if not isinstance(source, Array | Group) or not isinstance(dest, Group):
+        raise ArgumentError(f"copy() takes a node and a group, not {shown(source)} and {shown(dest)}")
+    name = source.basename if name is None else name
+    one_of(if_exists, "if_exists", *IF_EXISTS)
+    nodes = 1 + (source.nmembers(None) if isinstance(source, Group) else 0)
+    if name in dest and if_exists != "replace":
+        if if_exists == "skip":
+            return 0, nodes, 0
+        raise ExistsError(f"there is {dest[name]!r} already; if_exists='replace' replaces it")
+    if not flag(dry_run, "dry_run"):
+        dest.copy(source, dest, name, overwrite=if_exists == "replace")
+    return nodes, 0, sum(size for _, size in source.store.objects(source.path))
+
+
+def copy_all(source: Group, dest: Group, *, if_exists: str = "raise", dry_run: bool = False) -> Counts:
+    """Copy all members of a group into another group; the parameters are those of `copy`.
+
+    Examples
+    --------
+    >>> a, b = gpuzarr.group(), gpuzarr.group()
+    >>> a["x"], a["y/z"] = [1, 2], [3]
+    >>> gpuzarr.copy_all(a, b)[:2], list(b)
+    ((3, 0), ['x', 'y'])
+    """
+    if not isinstance(source, Group) or not isinstance(dest, Group):
+        raise ArgumentError(f"copy_all() takes two groups, not {shown(source)} and {shown(dest)}")
+    one_of(if_exists, "if_exists", *IF_EXISTS)
+    taken = [name for name in source if name in dest]
+    if taken and if_exists == "raise":
+        raise ExistsError(f"there is {dest[taken[0]]!r} already; if_exists='replace' replaces it")
+    counts = [copy(node, dest, name, if_exists=if_exists, dry_run=dry_run) for name, node in source.members()]
+    copied, skipped, nbytes = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
+    return copied, skipped, nbytes
+
+
+def copy_store(
+    source: Any,
+    dest: Any,
+    source_path: str = "",
+    dest_path: str = "",
+    *,
+    if_exists: str = "raise",
+    dry_run: bool = False,
+    **unknown: Any,
+) -> Counts:
+    """Copy the objects of a store, or of a part of it, to another store, as they are.
+
+    Parameters
+    ----------
+    source, dest
+        As for `open`.
+    source_path, dest_path
+        The paths below which objects are copied, and come to lie.
+    if_exists
+        "raise" (default; then nothing is copied), "replace" or "skip" objects that exist.
+    dry_run
+        True: only count.
+    **unknown
+        Other keywords are refused.
+
+    Returns
+    -------
+    tuple of int
+        How many objects were copied and skipped, and the bytes of those that were copied.
+
+    Raises
+    ------
+    ExistsError
+        An object exists in `dest`, and `if_exists` is "raise".
+    StoreError
+        A store could not be read or written.
+
+    Examples
+    --------
+    >>> source, dest = {}, {}
+    >>> gpuzarr.save(source, np.arange(3))
+    >>> gpuzarr.copy_store(source, dest, dest_path="a")[0], sorted(dest)
+    (2, ['a/c/0', 'a/zarr.json'])
+    """
+    known("copy_store", unknown, ("source", "dest", "source_path", "dest_path", "if_exists", "dry_run"))
+    one_of(if_exists, "if_exists", *IF_EXISTS)
+    old, new = store_of(source), store_of(dest)
+    above, below = files.clean(source_path), files.clean(dest_path)
+    files.check_writable(new, below)
+    sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}
+    wanted = sorted(moving.keys(old, above), key=lambda key: key.rpartition("/")[2] in files.FILES)  # documents last
+    pairs = [(key, f"{below}/{key[len(above) :].strip('/')}".strip("/")) for key in wanted]
+    there = {target for _, target in pairs if target in existing and if_exists != "replace"}
+    if there and if_exists == "raise":
+        raise ExistsError(f"there is an object {min(there)!r} in {new!r} already; if_exists='replace' replaces it")
+    chosen = [(key, target) for key, target in pairs if target not in there]
+    for key, target in [] if flag(dry_run, "dry_run") else chosen:
+        moving.copy(old, key, new, target)
+    return len(chosen), len(there), sum(sizes.get(key, 0) for key, _ in chosen)

@@ -1,0 +1,50 @@
+"""Make, move, copy and delete nodes so that consolidated metadata of the groups above them say what is there then.
+
+Also where this fails: groups above a node may have been made. Each function does as that of its name in `nodes` or
+`moving`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gpuzarr.creation import moving, nodes
+from gpuzarr.metadata import ArrayMetadata, Node
+from gpuzarr.metadata.summaries import changed, changed_all, noted
+from gpuzarr.stores.contract import Store
+
+
+def new_array(store: Store, path: str, made: ArrayMetadata, *args: Any, **options: Any) -> ArrayMetadata:
+    """Make an array."""
+    return noted(lambda: nodes.new_array(store, path, made, *args, **options), lambda: _changed(store, path))
+
+
+def new_group(store: Store, path: str, *args: Any, **options: Any) -> None:
+    """Make a group."""
+    noted(lambda: nodes.new_group(store, path, *args, **options), lambda: _changed(store, path))
+
+
+def new_nodes(store: Store, new: Mapping[str, Node], overwrite: bool) -> None:
+    """Make nodes."""
+    noted(lambda: nodes.new_nodes(store, new, overwrite), lambda: changed_all(store, list(new)))
+
+
+def delete(store: Store, path: str) -> None:
+    """Delete a node."""
+    noted(lambda: nodes.delete(store, path), lambda: _changed(store, path))
+
+
+def move(store: Store, source: str, target: str) -> None:
+    """Move a node."""
+    noted(lambda: moving.move(store, source, target), lambda: _changed(store, source, target))
+
+
+def copy(source_store: Store, source: str, store: Store, path: str, overwrite: bool = False) -> None:
+    """Copy a node."""
+    noted(lambda: moving.copy(source_store, source, store, path, overwrite), lambda: _changed(store, path))
+
+
+def _changed(store: Store, *paths: str) -> None:
+    for path in paths:
+        changed(store, path, is_deep=True)

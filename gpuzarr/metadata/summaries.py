@@ -1,0 +1,268 @@
+"""Consolidated metadata: one document of a group that describes all nodes below it, called a summary here.
+
+It is `consolidated_metadata` in `zarr.json`; in Zarr v2 it is the document `.zmetadata`, which has the group itself,
+too. Whoever makes, changes or deletes a node calls `changed` when that is done: it brings the summaries of all groups
+above the node up to date, each under the lock of its group, with what is stored by then. So of changes at the same
+time, by threads or processes, none is lost: each is followed by an update that reads what it has stored.
+
+Groups that were opened by a summary follow it: they show what this process stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, UnsupportedError
+from gpuzarr.interrupts import within
+from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
+from gpuzarr.metadata.files import Document
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import is_hidden
+
+T = TypeVar("T")
+FIELD = "consolidated_metadata"
+MAX_INDENTED_NODES = 100  # in a document for people to read
+Documents = dict[str, Document]  # of a node, by their names
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The nodes that the summary of the group at `path` has, by their paths below it."""
+
+    path: str
+    zarr_format: int
+    nodes: Nodes
+
+
+_FOLLOWERS: WeakKeyDictionary[Known, tuple[Store, str, int]] = WeakKeyDictionary()  # and whose summary they follow
+
+
+def follow(store: Store, summary: Summary) -> None:
+    """From now on have the nodes show what this process stores in their summary, for as long as anybody uses them."""
+    _FOLLOWERS[summary.nodes.known] = store, summary.path, summary.zarr_format
+
+
+def make(store: Store, path: str, zarr_format: int) -> None:
+    """Write the summary of a group. MetadataError for a node below it that is wrong."""
+    name = _name(zarr_format)
+
+    def write(_: object) -> None:
+        document = files.read(store, path, name)
+        if document is None and zarr_format == 3:
+            raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
+        nodes = dict(_walk(store, path, "", zarr_format, is_strict=True))
+        _write(store, path, name, _joined(document or {}, nodes, zarr_format), len(nodes))
+
+    within(store.locked([files.lock(path)]), write)
+
+
+def changed(store: Store, path: str, *formats: int, is_deep: bool = False) -> None:
+    """Bring all summaries above a node up to date: it was made, changed, moved or deleted.
+
+    `formats`: the versions of Zarr that it has or had, if that is known. `is_deep`: what is below it may have changed,
+    too. A document of each group above is read for each version; where no group has a summary, that is all. Nodes at
+    hidden paths, which are being made, are in no summary.
+    """
+    if is_hidden(path):
+        return
+    for zarr_format in formats or (2, 3):
+        for above in _with_summary(store, [path], zarr_format):
+            update = partial(_update, store, above, path, zarr_format, is_deep and above != path)
+            within(store.locked([files.lock(above)]), update)
+
+
+def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
+    """Return work(), which changes nodes, after note(), which calls `changed`, also where the work failed half-way."""
+    try:
+        result = work()
+    except BaseException:
+        with suppress(GpuZarrError):  # what went wrong first is raised
+            note()
+        raise
+    note()
+    return result
+
+
+def changed_all(store: Store, paths: Sequence[str]) -> None:
+    """Do as `changed` with `is_deep` for many nodes, with one update of each summary, which looks at all nodes."""
+    for zarr_format in (2, 3):
+        for above in _with_summary(store, paths, zarr_format):
+            update = partial(_update, store, above, None, zarr_format, True)
+            within(store.locked([files.lock(above)]), update)
+
+
+def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[str]:
+    """The groups above nodes that have a summary, or had one that is followed."""
+    parts = [path.split("/") if path else [] for path in paths]
+    own = zarr_format == 2  # a summary of v2 has the group itself, too
+    groups = {"/".join(each[:i]): None for each in parts for i in range(len(each) + own)}
+    return [each for each in groups if _has_summary(store, each, zarr_format) or _followers(store, each, zarr_format)]
+
+
+def _update(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, _: object) -> None:
+    """Bring the summary of the group `above` up to date, and what this process has of it in memory.
+
+    `path`: where something has changed; None for anywhere.
+    """
+    name = _name(zarr_format)
+    try:
+        document = files.read(store, above, name) or {}
+    except MetadataError:  # a broken one says nothing that could be wrong
+        return
+    before, followers = _split(document, zarr_format), _followers(store, above, zarr_format)
+    if before is not None:
+        if path is None:
+            after = dict(_walk(store, above, "", zarr_format))
+        else:
+            after = _edited(before, store, above, path[len(above) :].strip("/"), zarr_format, is_deep)
+        if after != before:
+            document = _joined(document, after, zarr_format)
+            _write(store, above, name, document, len(after))
+    elif followers:  # it was deleted: who was opened by it shows what is there
+        document = _joined({}, dict(_walk(store, above, "", zarr_format)), zarr_format)
+    for known in followers:
+        with suppress(MetadataError):
+            known.now = _parsed(document, zarr_format, files.place(store, above, name)).known.now
+
+
+def _edited(
+    before: dict[str, Documents], store: Store, above: str, path: str, zarr_format: int, is_deep: bool
+) -> dict[str, Documents]:
+    """The nodes of a summary, with that at `path`, and with `is_deep` all below it, as they are stored now."""
+    fresh = dict(_walk(store, above, path, zarr_format, is_deep))
+    if is_deep or path not in fresh:
+        kept = {each: found for each, found in before.items() if each != path and not each.startswith(f"{path}/")}
+    else:
+        kept = before
+    parts = path.split("/")
+    for between in ("/".join(parts[:i]) for i in range(1, len(parts))):
+        if fresh and between not in before:  # a group that was made for the node
+            fresh |= dict(_walk(store, above, between, zarr_format, is_deep=False))
+    after = {**kept, **fresh}
+    return {each: after[each] for each in sorted(after, key=_order)}  # zarr-python needs the nodes of a group together
+
+
+def _order(path: str) -> str:
+    """The order of paths part by part."""
+    return path.replace("/", "\0")
+
+
+def _walk(
+    store: Store, root: str, path: str, zarr_format: int, is_deep: bool = True, is_strict: bool = False
+) -> Iterator[tuple[str, Documents]]:
+    """The node at a path below `root`, and all below it, by their paths; none where there is no node.
+
+    The root itself has no place in a summary of v3. A wrong node is left out, or with `is_strict` a MetadataError.
+    """
+    names = None
+    waiting = [path]
+    while waiting:
+        path = waiting.pop()
+        at = f"{root}/{path}" if root and path else root or path
+        try:
+            documents, node = _found(store, at, zarr_format)
+        except MetadataError:
+            if is_strict:
+                raise
+            continue
+        if documents and (path or zarr_format == 2):
+            yield path, documents
+        if is_deep and documents and not isinstance(node, ArrayMetadata):
+            if names is None:
+                listing = getattr(store, "listing", None)
+                names = store.names if listing is None else listing(at)
+            below = [name for name in names(at) if files.may_be_member(name, zarr_format)]
+            waiting += [f"{path}/{name}" if path else name for name in reversed(below)]
+
+
+def _found(store: Store, path: str, zarr_format: int) -> tuple[Documents, Node | None]:
+    """The documents of a node, without a summary of its own, and what they say; no documents where no node is.
+
+    What is not supported here may be so elsewhere: None for that.
+    """
+    names = ("zarr.json",) if zarr_format == 3 else (".zarray", ".zgroup", ".zattrs")
+    read = {name: files.read(store, path, name) for name in names}
+    found = {name: document for name, document in read.items() if document is not None}
+    if not found.keys() - {".zattrs"}:
+        return {}, None
+    if ".zarray" in found:
+        found.pop(".zgroup", None)
+    found = {name: {k: v for k, v in document.items() if k != FIELD} for name, document in found.items()}
+    try:
+        return found, _node(found, files.place(store, path, next(iter(found))))
+    except UnsupportedError:
+        return found, None
+
+
+def _node(found: Documents, where: str) -> Node:
+    if "zarr.json" in found:
+        return v3.parse_node(found["zarr.json"], where)
+    parse, name = (v2.parse_array, ".zarray") if ".zarray" in found else (v2.parse_group, ".zgroup")
+    return parse(found[name], found.get(".zattrs", {}), where)
+
+
+def _name(zarr_format: int) -> str:
+    """The name of the document that has the summary."""
+    return "zarr.json" if zarr_format == 3 else ".zmetadata"
+
+
+def _write(store: Store, path: str, name: str, document: Document, count: int) -> None:
+    """Write a document with a summary of so many nodes."""
+    encode = files.dumps if count <= MAX_INDENTED_NODES else files.dumps_large
+    store.set(files.key(path, name), encode(document))
+
+
+def _has_summary(store: Store, path: str, zarr_format: int) -> bool:
+    data = store.get(files.key(path, _name(zarr_format)))
+    return data is not None and (zarr_format == 2 or FIELD.encode() in data)
+
+
+def _split(document: Document, zarr_format: int) -> dict[str, Documents] | None:
+    """The documents of each node of a summary; None if there is none, or one of another kind."""
+    summary = document if zarr_format == 2 else document.get(FIELD)
+    if not isinstance(summary, dict) or (zarr_format == 3 and summary.get("kind") != "inline"):
+        return None
+    if not isinstance(members := summary.get("metadata"), dict):
+        return None
+    nodes: dict[str, Documents] = {}
+    for key, member in members.items():
+        path, name = (key, "zarr.json") if zarr_format == 3 else (key.rpartition("/")[0], key.rpartition("/")[2])
+        nodes.setdefault(path.strip("/"), {})[name] = member
+    return nodes
+
+
+def _joined(document: Document, nodes: dict[str, Documents], zarr_format: int) -> Document:
+    """A document with a summary of these nodes."""
+    if zarr_format == 3:
+        members = {path: documents["zarr.json"] for path, documents in nodes.items()}
+        return {**document, FIELD: {"kind": "inline", "must_understand": False, "metadata": members}}
+    named = {files.key(path, name): each for path, documents in nodes.items() for name, each in documents.items()}
+    return {**document, "zarr_consolidated_format": 1, "metadata": named}
+
+
+def _parsed(document: Document, zarr_format: int, where: str) -> Nodes:
+    if zarr_format == 2:
+        return v2.parse_consolidated(document, where)
+    group = v3.parse_group({"zarr_format": 3, "node_type": "group", FIELD: document[FIELD]}, where)
+    return group.consolidated or Nodes({})
+
+
+def _followers(store: Store, path: str, zarr_format: int) -> list[Known]:
+    """What follows the summary of a group."""
+    while True:
+        try:
+            found = list(_FOLLOWERS.items())
+            break
+        except RuntimeError:  # another thread has opened a group meanwhile
+            continue
+    return [known for known, (other, *whose) in found if whose == [path, zarr_format] and _is_same(store, other)]
+
+
+def _is_same(store: Store, other: Store) -> bool:
+    mapping = getattr(store, "mapping", None)
+    return store == other or (mapping is not None and mapping is getattr(other, "mapping", None))

@@ -1,0 +1,90 @@
+"""The methods of `gpuzarr.Group` that move and copy nodes, with all below them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gpuzarr.checks import flag, shown
+from gpuzarr.errors import ArgumentError
+from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.making import Makes
+
+if TYPE_CHECKING:
+    from gpuzarr.nodes.group import Group
+
+
+def move(self: Makes, source: str, dest: str) -> None:
+    """Move a member to another path below this group, with all below it, and make the groups above that.
+
+    Parameters
+    ----------
+    source, dest
+        Paths below this group.
+
+    Raises
+    ------
+    ReadOnlyError
+        This group was opened for reading only.
+    NotFoundError
+        There is nothing at `source`.
+    ExistsError
+        There is something at `dest`.
+
+    Examples
+    --------
+    >>> g = gpuzarr.group()
+    >>> g["a"] = [1, 2]
+    >>> g.move("a", "b/c")
+    >>> "a" in g, g["b/c"][:]
+    (False, array([1, 2]))
+    """
+    from gpuzarr.creation.moving import move
+
+    self.check_writable()
+    move(self.store, self.below(source), self.below(dest))
+
+
+def copy(self: Makes, source: Any, dest: Any, name: str | None = None, *, overwrite: bool = False) -> Array | Group:
+    """Copy a node, with all below it, byte by byte, and return the copy.
+
+    Parameters
+    ----------
+    source
+        The path of a member of this group; or an array or group of any store.
+    dest
+        The path of the copy below this group; or a group, of which it becomes a member.
+    name
+        The name of the copy in the group `dest`; default: that of the source.
+    overwrite
+        True: delete whatever exists there, when the copy is complete.
+
+    Raises
+    ------
+    ReadOnlyError
+        The group of the copy was opened for reading only.
+    NotFoundError
+        There is nothing at `source`.
+    ExistsError
+        There is something at `dest`.
+
+    Examples
+    --------
+    >>> g = gpuzarr.group()
+    >>> g["a"] = [1, 2]
+    >>> g.copy("a", "b/c")[:]
+    array([1, 2])
+    >>> g.copy("a", gpuzarr.group()).name
+    '/a'
+    """
+    from gpuzarr.creation.moving import copy
+
+    found = self[source] if isinstance(source, str) else source
+    if not hasattr(found, "store") or not hasattr(found, "path"):
+        raise ArgumentError(f"source is a path or a node, not {shown(source)}")
+    group, path = (self, dest) if isinstance(dest, str) else (dest, found.basename if name is None else name)
+    if not hasattr(group, "below") or (isinstance(dest, str) and name is not None):
+        raise ArgumentError("dest is a path below this group; or a group, in which `name` is the name of the copy")
+    group.check_writable()
+    copy(found.store, found.path, group.store, group.below(path), flag(overwrite, "overwrite"))
+    made: Array | Group = group[path]
+    return made

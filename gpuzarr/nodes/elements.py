@@ -1,0 +1,273 @@
+"""Convert elements to write to a dtype, and refuse those that it cannot hold: what is read is what was given.
+
+Numbers are cast as NumPy casts them, to the precision of the dtype; for integers a fraction is cut off. What NumPy
+would make another value of is refused: numbers out of range, missing or too long texts, times between two units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Number
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.errors import ValueKindError
+
+_NUMBERS = "biufc"
+_MAX_ROUNDED = 1.0625  # of the largest number of a small float dtype
+Array = np.ndarray[Any, Any]
+
+
+def converted(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Convert an array of the host whose elements may be none of `dtype`. ValueKindError for an element that is none.
+
+    Of numbers for numbers nothing is done: see `check_numbers`.
+    """
+    if dtype.kind == "O" or array.dtype == dtype:
+        return array
+    if dtype.names is not None:
+        return _records(array, dtype)
+    kinds: dict[str, Callable[[Array, np.dtype[Any]], Array]] = {
+        **dict.fromkeys("TUS", _texts),
+        **dict.fromkeys("Mm", _times),
+        "V": _raw if dtype.isbuiltin != 2 else _numbers,
+    }
+    return kinds.get(dtype.kind, _numbers)(array, dtype)
+
+
+def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
+    """Raise ValueKindError for numbers, in an array of a device, that are out of the range of `dtype`."""
+    if not array.size or dtype.names is not None or array.dtype == dtype:
+        return
+    if array.dtype.isbuiltin == 2:
+        array = array.astype(np.complex128 if "complex" in array.dtype.name else np.float64)
+    given = array.dtype
+    if given.kind not in _NUMBERS:
+        return
+    if dtype.isbuiltin == 2:
+        _check_small(array, dtype)
+    elif dtype.kind not in _NUMBERS or np.can_cast(given, dtype, "safe"):
+        return
+    elif dtype.kind == "b":
+        if bool(((array != 0) & (array != 1)).any()):
+            raise ValueKindError(f"elements of {given} that are neither 0 nor 1 cannot be written as bool")
+    elif given.kind == "c" and dtype.kind != "c":
+        if dtype.kind in "iu" or bool((array.imag != 0).any()):
+            raise ValueKindError(f"complex numbers cannot be written as {dtype}")
+        check_numbers(array.real, dtype, xp)
+    elif dtype.kind in "iu":
+        _check_integers(array, dtype)
+    else:
+        for part in (array.real, array.imag) if given.kind == "c" else (array,):
+            _check_floats(part, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype, xp)
+
+
+def check_bytes(array: Array) -> None:
+    """Raise ValueKindError for objects that are no bytes: some would be stored as empty, others fail half-way."""
+    for kind in set(map(type, array.reshape(-1).tolist())):
+        if not issubclass(kind, bytes | bytearray | memoryview):
+            raise ValueKindError(f"an element of type {kind.__name__} cannot be written as bytes")
+
+
+def _check_integers(array: Any, dtype: np.dtype[Any]) -> None:
+    limits = np.iinfo(dtype)
+    number = float if array.dtype.kind == "f" else int
+    low, high = number(array.min()), number(array.max())
+    if not (limits.min - 1 < low and high < limits.max + 1):
+        kind = "floats" if number is float else "integers"
+        message = f"{kind} from {low} to {high} cannot be written as {dtype} ({limits.min} to {limits.max})"
+        raise ValueKindError(message)
+
+
+def _check_floats(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
+    """Raise ValueKindError for a finite number that would become infinite."""
+    if array.dtype.kind == "f":
+        ends = (
+            [f.reduce(array, axis=None) for f in (np.fmin, np.fmax)]
+            if xp is np
+            else [xp.nanmin(array), xp.nanmax(array)]
+        )
+    else:
+        ends = [array.min(), array.max()]
+    low, high = map(float, ends)
+    if np.isinf([low, high]).any():
+        finite = array[xp.isfinite(array)]
+        if not finite.size:
+            return
+        low, high = float(finite.min()), float(finite.max())
+    with np.errstate(over="ignore"):
+        if np.isinf(np.array([low, high]).astype(dtype)).any():
+            raise ValueKindError(f"numbers from {low} to {high} cannot be written as {dtype}: they would be infinite")
+
+
+def _check_small(array: Array, dtype: np.dtype[Any]) -> None:
+    """Do as the others for dtypes of ml_dtypes, some of which saturate, or have no NaN."""
+    import ml_dtypes
+
+    limits: Any
+    if "int" in dtype.name:
+        limits = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
+        bad = ~((array.real >= limits.min) & (array.real <= limits.max))
+    elif dtype.name.startswith("complex") or dtype.name.startswith("bcomplex"):
+        return
+    else:
+        given, limits = array.real.astype(np.float64), ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+        with np.errstate(all="ignore"):
+            made = given.astype(dtype).astype(np.float64)
+        bad = np.isfinite(given) & (~np.isfinite(made) | (np.abs(given) > float(limits.max) * _MAX_ROUNDED))
+        bad |= (np.isnan(given) & ~np.isnan(made)) | (np.isinf(given) & (made != given))
+    if array.dtype.kind == "c" or bad.any():
+        raise ValueKindError(f"elements of {array.dtype} are out of the range of {dtype}, or none of its values")
+
+
+def _numbers(array: Array, dtype: np.dtype[Any]) -> Array:
+    kind = array.dtype.kind
+    if kind == "O":
+        return _numbers_of_objects(array, dtype)
+    if kind in "Mm":
+        if np.isnat(array).any():
+            raise ValueKindError(f"NaT cannot be written as {dtype}")
+        counts = array.astype(np.int64)
+        check_numbers(counts, dtype, np)
+        return counts
+    if (kind in "SUT" and dtype.kind == "b") or (kind == "V" and array.dtype.isbuiltin == 0):
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
+    return array.astype(dtype) if kind in "SUTV" and array.dtype.isbuiltin != 2 else array
+
+
+def _numbers_of_objects(array: Array, dtype: np.dtype[Any]) -> Array:
+    for kind in _types(array):
+        if not issubclass(kind, Number | np.bool_ | str | bytes) or (
+            dtype.kind == "b" and issubclass(kind, str | bytes)
+        ):
+            raise ValueKindError(f"an element of type {kind.__name__} cannot be written as {dtype}")
+    if dtype.kind == "b":
+        found = array == array.astype(bool)
+        if not found.all():
+            raise ValueKindError("elements that are neither 0 nor 1 cannot be written as bool")
+    if dtype.kind in "fc" or dtype.isbuiltin == 2:
+        wide = array.astype(np.complex128 if dtype.kind == "c" or "complex" in dtype.name else np.float64)
+        check_numbers(wide, dtype, np)
+        return wide
+    return array.astype(dtype)
+
+
+def _texts(array: Array, dtype: np.dtype[Any]) -> Array:
+    kind = array.dtype.kind
+    if kind == "O":
+        allowed: Any = str | bytes if dtype.kind == "S" else str
+        for of in _types(array):
+            if not issubclass(of, allowed) and (issubclass(of, bool) or not issubclass(of, Integral)):
+                raise ValueKindError(f"an element of type {of.__name__} cannot be written as text ({dtype})")
+    elif kind not in "TUSiu":
+        raise ValueKindError(
+            f"elements of {array.dtype} cannot be written as text ({dtype}): give texts, array.astype(str)"
+        )
+    if kind == "T" and hasattr(array.dtype, "na_object"):
+        _check_none_missing(array, dtype)
+    if kind == "S" and dtype.kind == "T":
+        array = array.astype(np.str_)  # which looks at the bytes: StringDType takes any
+    made = array.astype(dtype)
+    if kind in "iu":
+        array = array.astype(np.str_)
+    if dtype.kind == "T" or (kind == dtype.kind and array.dtype.itemsize <= dtype.itemsize):
+        return made
+    given, found = array.reshape(-1).tolist(), made.reshape(-1).tolist()
+    for each, other in zip(given, found, strict=True):
+        one: Any = str(each) if isinstance(each, int) else each
+        if one != other and not (isinstance(one, str) and isinstance(other, bytes) and one.encode() == other):
+            if isinstance(one, bytes) and isinstance(other, str) and one == other.encode():
+                continue
+            raise ValueKindError(f"{one[:80]!r} cannot be written as {dtype}, which holds {other!r} of it")
+    return made
+
+
+def _check_none_missing(array: Array, dtype: np.dtype[Any]) -> None:
+    if not all(isinstance(one, str) for one in array.reshape(-1).tolist()):
+        raise ValueKindError(
+            f"missing texts ({array.dtype.na_object!r}) cannot be written as {dtype}: give other texts"
+        )
+
+
+def _times(array: Array, dtype: np.dtype[Any]) -> Array:
+    kind = array.dtype.kind
+    if kind == "O" and not all(issubclass(one, Integral) for one in _types(array)):
+        array = np.array(array.tolist(), dtype.kind + "8")  # in the unit of the finest
+    elif kind in "UT" and dtype.kind == "M":
+        array = array.astype(str).astype("M8")
+    elif kind in "fbc":
+        finite = array[np.isfinite(array)] if kind == "f" else array
+        if (
+            kind != "f"
+            or np.isinf(array).any()
+            or (finite != np.floor(finite)).any()
+            or (np.abs(finite) >= 2.0**63).any()
+        ):
+            raise ValueKindError(
+                f"elements of {array.dtype} cannot be written as {dtype}: give a whole number of its units"
+            )
+    elif kind == "u":
+        check_numbers(array, np.dtype(np.int64), np)
+    if array.dtype.kind in "Mm" and array.dtype.kind != dtype.kind:
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
+    made = array.astype(dtype)
+    if array.dtype.kind == dtype.kind and "generic" not in (
+        np.datetime_data(array.dtype)[0],
+        np.datetime_data(dtype)[0],
+    ):
+        bad = (made.astype(array.dtype) != array) & ~(np.isnat(made) & np.isnat(array))
+        if bad.any():
+            raise ValueKindError(
+                f"{array[bad][0]} cannot be written as {dtype}: it is out of range, or between two units"
+            )
+    return made
+
+
+def _raw(array: Array, dtype: np.dtype[Any]) -> Array:
+    kind = array.dtype.kind
+    if kind == "O":
+        too_long = any(not isinstance(one, bytes) or len(one) > dtype.itemsize for one in array.reshape(-1).tolist())
+    else:
+        too_long = kind not in "SV" or array.dtype.itemsize > dtype.itemsize
+    if too_long:
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype.itemsize} raw bytes")
+    return array.astype(dtype)
+
+
+def _records(array: Array, dtype: np.dtype[Any]) -> Array:
+    names, given = dtype.names or (), array.dtype.names
+    if given is None:
+        if array.dtype.kind == "O" and _types(array) == {tuple}:
+            return of_tuples(array.tolist(), dtype)
+        if array.dtype.kind != "V":
+            for name in names:
+                check_numbers(converted(array, dtype[name].base), dtype[name].base, np)
+        return array.astype(dtype)
+    if given != names:
+        raise ValueKindError(f"records with the fields {given} cannot be written to the fields {names}")
+    made = np.empty(array.shape, dtype)
+    for name in names:
+        field = converted(array[name], dtype[name].base)
+        check_numbers(field, dtype[name].base, np)
+        made[name] = field
+    return made
+
+
+def of_tuples(value: Any, dtype: np.dtype[Any]) -> Array:
+    """Convert tuples, in lists or not, to records. ValueKindError for texts that are too long."""
+    made, given = np.asarray(value, dtype), [value]
+    for _ in made.shape:
+        given = [member for one in given for member in one]
+    if not all(isinstance(one, tuple | np.void) for one in given):
+        return _records(np.asarray(value), dtype)
+    for one, found in zip(given, made.reshape(-1).tolist(), strict=True):
+        for member, other in zip(one, found, strict=True) if isinstance(one, tuple) else ():
+            is_text = isinstance(member, str | bytes) and isinstance(other, str | bytes)
+            if is_text and len(member) > len(other):
+                raise ValueKindError(f"{member[:80]!r} cannot be written to {dtype}, which holds {other!r} of it")
+    return made
+
+
+def _types(array: Array) -> set[type]:
+    return set(map(type, array.reshape(-1).tolist()))

@@ -1,0 +1,36 @@
+"""The members of arrays by which dask takes them where it takes arrays of zarr-python."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.stores.contract import Store
+
+
+class Stored(Protocol):
+    """The members of an array that these functions use."""
+
+    store: Store
+    path: str
+    metadata: ArrayMetadata
+
+
+def seen_class(self: Any) -> type:
+    """The class of an array; for dask, that of zarr-python.
+
+    `dask.array.from_zarr` and `to_zarr` ask `isinstance(a, zarr.Array)`, which looks at `a.__class__` if the type is
+    another one. What they do then with an array, ours can. Nobody else is told so: zarr-python itself would look for
+    its own insides.
+    """
+    caller = sys._getframe(1).f_globals.get("__name__", "")
+    kind: type = getattr(sys.modules.get("zarr"), "Array", type(self)) if caller.startswith("dask.") else type(self)
+    return kind
+
+
+def token(self: Stored) -> tuple[Any, ...]:
+    """The identity of an array in a graph of dask, without its data."""
+    mapping = getattr(self.store, "mapping", None)
+    place = repr(self.store) if mapping is None else f"mapping {id(mapping)}"
+    return type(self).__name__, place, self.path, repr(self.metadata.document)
