@@ -96,9 +96,8 @@ class Array:
 
     def __repr__(self) -> str:
         shards = "" if self.shards is None else f" shards={self.shards}"
-        place = f"{self.store!r}" + (f" {self.path!r}" if self.path else "")
-        what = f"shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
-        return f"<gpuzarr.Array {place} {what} on {self.device.name}>"
+        what = f"{self.store!r}{f' {self.path!r}' if self.path else ''} shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
+        return f"<gpuzarr.Array {what} on {self.device.name}>"
 
     @classmethod
     def open(cls, store: Any, *, config: Any = None) -> Array:
