@@ -95,10 +95,9 @@ class Array:
         return Array, (self.store, self.path, self.metadata, self.device, self.writable, self.options)
 
     def __repr__(self) -> str:
-        shards = "" if self.shards is None else f" shards={self.shards}"
-        place = f"{self.store!r}" + (f" {self.path!r}" if self.path else "")
-        what = f"shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
-        return f"<gpuzarr.Array {place} {what} on {self.device.name}>"
+        place = f"{self.store!r} {self.path!r}" if self.path else repr(self.store)
+        chunks = f"chunks={self.chunks}" + ("" if self.shards is None else f" shards={self.shards}")
+        return f"<gpuzarr.Array {place} shape={self.shape} dtype={self.dtype} {chunks} on {self.device.name}>"
 
     @classmethod
     def open(cls, store: Any, *, config: Any = None) -> Array:
