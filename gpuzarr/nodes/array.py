@@ -73,8 +73,6 @@ class Array:
     np.int64(56)
     """
 
-    has_looked = False  # for chunks under other keys
-
     def __init__(
         self,
         store: Store,
@@ -85,7 +83,7 @@ class Array:
         options: Options = DEFAULT,
     ) -> None:
         self.store, self.path, self.metadata, self.writable = store, path, metadata, writable
-        self.options = options
+        self.options, self.has_looked = options, False  # for chunks under other keys
         self.last_read: ReadReport | None = None
         self.last_write: WriteReport | None = None
         chosen = device_of(device)

@@ -85,10 +85,12 @@ DIFFERENCES = {
             ["C", True],
         ),
     ],
-    "negative steps, empty and nested lists, a mask for the first axis": [
+    "negative steps, ranges, arrays without axes, empty and nested lists, a mask for the first axis": [
         Difference(f"z = zarr.array(np.arange(6).reshape(2, 3)); R = z[{selection}]", IndexError, values)
         for selection, values in {
             "::-1, 0": [3, 0],
+            "range(1)": [[0, 1, 2]],
+            "np.array(1)": [3, 4, 5],
             "[]": [],
             "[[0], [1]], [0, 2]": [[0, 2], [3, 5]],
             "np.array([True, False])": [[0, 1, 2]],
