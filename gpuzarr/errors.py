@@ -221,6 +221,10 @@ class GpuZarrWarning(UserWarning):
     """Something works, but maybe not as its caller thinks; the message says what to do."""
 
 
+class MisplacedChunksWarning(GpuZarrWarning):
+    """A read found no chunk, but something else lies where chunks should; the message says what, and what to do."""
+
+
 class ZarrFutureWarning(FutureWarning):
     """A name of zarr-python for filters of warnings; this library does not warn by it."""
 

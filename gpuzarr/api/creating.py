@@ -7,11 +7,11 @@ from typing import Any, Literal
 from gpuzarr import config
 from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import contains, sides
+from gpuzarr.creation import contains, format_above, sides
 from gpuzarr.errors import ArgumentError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Copied, Given, Members, create_array, with_dtype
+from gpuzarr.nodes.create import Copied, Given, Members, create_array, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
@@ -166,7 +166,7 @@ def from_array(
     write_data
         False: make the array, but do not copy the values.
     zarr_format
-        2 or 3; default: that of `data`, else of `gpuzarr.config`.
+        2 or 3; default: that of the group above, else that of `data`, else of `gpuzarr.config`.
     **options
         As for `create_array`. A parameter that is not given, or is "keep", is taken from `data`: chunks, shards, fill
         value, names of dimensions, attributes; and codecs and keys of chunks, unless `data` is an array in the other
@@ -195,7 +195,8 @@ def from_array(
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
-    version: Any = config.new_format(checked_format(zarr_format) or found)
+    above = format_above(*placed(store, name, options.get("storage_options")))
+    version: Any = config.new_format(checked_format(zarr_format) or above or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     dtype = (kept | given).pop("dtype")
     options = {key: value for key, value in (kept | given).items() if key != "dtype"}

@@ -8,7 +8,9 @@ from gpuzarr import config
 from gpuzarr.api.creating import full
 from gpuzarr.api.opening import open_array
 from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.creation import format_above
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.create import placed
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import properties
 from gpuzarr.nodes.new_arrays import create
@@ -25,7 +27,7 @@ def empty_like(a: Any, *, zarr_format: Format = None, **options: Any) -> Array:
         An array of this library or of zarr-python, or anything with a shape and a dtype. Its shape, dtype and chunks
         are those of the new array; of an array of Zarr also fill value and codecs (if the version of Zarr is the same).
     zarr_format
-        2 or 3; default: that of `a`, else of `gpuzarr.config`.
+        2 or 3; default: that of the group above, else of `a`, else of `gpuzarr.config`.
     **options
         As for `create`; what is given here is not taken from `a`.
 
@@ -80,7 +82,13 @@ def ones_like(a: Any, *, zarr_format: Format = None, **options: Any) -> Array:
 
 def _like(function: str, a: Any, zarr_format: Any, options: dict[str, Any]) -> dict[str, Any]:
     known(function, options, CREATED)
-    return properties(a, checked_format(zarr_format), options)
+    return properties(a, checked_format(zarr_format) or _above(options, options.get("path")), options)
+
+
+def _above(options: dict[str, Any], path: Any) -> int | None:
+    """The version of Zarr of the group in which an array is made; None if there is none."""
+    store = options.get("store")
+    return None if store is None else format_above(*placed(store, path, options.get("storage_options")))
 
 
 def open_like(a: Any, path: str, *, zarr_format: Format = None, mode: Any = None, **options: Any) -> Array:
@@ -110,7 +118,8 @@ def open_like(a: Any, path: str, *, zarr_format: Format = None, mode: Any = None
     >>> a.shape, a.dtype, a.path
     ((2, 3), dtype('int16'), 'b')
     """
-    like = properties(a, config.new_format(zarr_format), options)
+    version = config.new_format(checked_format(zarr_format) or _above(options, path))
+    like = properties(a, version, options)
     del like["zarr_format"]
     like["store"] = {} if like.get("store") is None else like["store"]
     return open_array(path=path, zarr_format=zarr_format, mode="a" if mode is None else mode, **like)

@@ -174,10 +174,10 @@ def _writable(config: Any) -> Any:
 
 
 def _make(opener: Opener, path: str, overwrite: bool, new: dict[str, Any]) -> None:
-    from gpuzarr.creation import new_group, sides
+    from gpuzarr.creation import format_above, new_group, sides
     from gpuzarr.nodes.create import Given, create_array, with_dtype
 
-    zarr_format: Any = settings.new_format(opener.zarr_format)
+    zarr_format: Any = settings.new_format(opener.zarr_format or format_above(opener.store, path))
     if "shape" not in new and "data" not in new:
         if no_group := sorted(new.keys() - {"attributes"}):
             raise ArgumentError(f"{no_group[0]!r} is a property of arrays: a new array also needs a shape")

@@ -8,7 +8,8 @@ from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
 from gpuzarr.checks import flag, shown
-from gpuzarr.creation import new_group
+from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.creation import format_above, new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.metadata import files, summaries
@@ -42,7 +43,7 @@ def create_group(
     store, path
         As for `open`; `path` is by default the root.
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     overwrite
         True: replace whatever exists there, with all below it.
     attributes
@@ -74,7 +75,8 @@ def create_group(
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
     device = device_of(device)
-    new_group(store, path, config.new_format(zarr_format), attributes, flag(overwrite, "overwrite"))
+    version = config.new_format(checked_format(zarr_format) or format_above(store, path))
+    new_group(store, path, version, attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
 
@@ -97,7 +99,7 @@ def save_array(
     arr
         An array of NumPy or CuPy, anything with DLPack, or a list.
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     mode, overwrite
         As for `create`; but the default is to delete.
     **options
@@ -140,7 +142,7 @@ def save(
     *args
         Arrays. One alone is stored at the path itself; several are members of a group there, named "arr_0", "arr_1"...
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     storage_options
         Options of a remote store; not supported yet.
     **kwargs
@@ -189,7 +191,7 @@ def save_group(
         raise ArgumentError("nothing to save")
     _check_arrays(kwargs)
     store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
-    version = config.new_format(zarr_format)
+    version = config.new_format(checked_format(zarr_format) or format_above(store, above))
     arrays = {
         files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
     }

@@ -12,6 +12,7 @@ from typing import Any
 import gpuzarr
 from gpuzarr.errors import GpuZarrError, NotFoundError
 from gpuzarr.nodes.info import Stored
+from gpuzarr.nodes.misplaced import problem
 from gpuzarr.read.explain import gpu_decode
 
 
@@ -82,6 +83,7 @@ def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
         "nbytes": None if node.dtype.hasobject or node.dtype.kind == "T" else node.nbytes,
         "stored_bytes": stored.chunk_nbytes,
         "stored_objects": stored.chunks,
+        "problem": problem(node) if stored.chunks else None,
         "gpu_decode": verdict,
         "because": why or None,
     }
@@ -123,6 +125,7 @@ def details(node: dict[str, Any]) -> list[str]:
         "attributes": ", ".join(node["attributes"]),
         "stored": stored_text(node),
         "GPU decode": decode_text(node),
+        "problem": node["problem"] or "",
     }
     return [f"array, Zarr v{node['zarr_format']}", *(f"  {name:<11} {fact}" for name, fact in facts.items() if fact)]
 
@@ -144,7 +147,9 @@ def line(node: dict[str, Any]) -> str:
         return f"  error: {node['error']}"
     codecs = ", ".join(c["name"] for c in node["codecs"])
     what = f"{sizes(node['shape'])} {node['dtype']}, chunks {sizes(node['chunks'])}, {codecs}"
-    return f"  {what}, {stored_text(node)}, GPU decode: {decode_text(node)}"
+    return f"  {what}, {stored_text(node)}, GPU decode: {decode_text(node)}" + (
+        f"  problem: {node['problem']}" if node["problem"] else ""
+    )
 
 
 def sizes(shape: list[Any]) -> str:

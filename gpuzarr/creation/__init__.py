@@ -1,6 +1,7 @@
 """Make nodes in a store: their metadata is composed, checked and written, safely beside other processes."""
 
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
+from gpuzarr.creation.paths import format_above
 from gpuzarr.creation.places import contains
 from gpuzarr.creation.shapes import sides
 from gpuzarr.creation.summarised import copy, delete, move, new_array, new_group, new_nodes
@@ -13,6 +14,7 @@ __all__ = [
     "copy",
     "delete",
     "dtype_of",
+    "format_above",
     "metadata",
     "move",
     "new_array",

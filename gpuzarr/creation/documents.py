@@ -178,11 +178,17 @@ def _v2(wanted: Wanted) -> Json:
         "chunks": list(chunks),
         "dtype": types.v2_descr(found, dtype),
         "compressor": codecs.v2(compressors[0]) if compressors else None,
-        "fill_value": None if wanted.fill_value is None else _fill_json(wanted.fill_value, found, 2, stored),
+        "fill_value": _fill_of_v2(wanted.fill_value, found, stored),
         "order": wanted.order or config.get("array.order"),
         "filters": _v2_filters(wanted, found),
         "dimension_separator": encoding.get("separator", "."),
     }
+
+
+def _fill_of_v2(given: Any, found: DataType, stored: np.dtype[Any] | None) -> Any:
+    if given is DEFAULT and found.family == "fixed_bytes":
+        return ""  # as zarr-python writes it
+    return None if given is None else _fill_json(given, found, 2, stored)
 
 
 def _v2_filters(wanted: Wanted, found: DataType) -> list[Json] | None:

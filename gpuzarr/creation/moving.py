@@ -26,7 +26,7 @@ def move(store: Store, source: str, target: str) -> None:
         raise ArgumentError(f"{source!r} in {store!r} cannot be moved into itself, to {target!r}")
     files.check_writable(store, source)
     files.check_writable(store, target)
-    check_above(store, target)
+    check_above(store, target, _format(_node(store, source)))
 
     def moved(_: object) -> None:
         zarr_format = _format(_node(store, source))
@@ -47,7 +47,7 @@ def copy(source_store: Store, source: str, store: Store, path: str, overwrite: b
     """
     zarr_format = _format(_node(source_store, source))
     files.check_writable(store, path)
-    check_above(store, path)
+    check_above(store, path, zarr_format)
     check_around(store)
     if not overwrite:
         _check_free(store, path)

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.checks import mapping
+from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names
 from gpuzarr.creation.places import around
 from gpuzarr.creation.replacing import documents_first, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
@@ -24,7 +25,7 @@ from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, spellings, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.hidden import hidden, rebased
+from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
 
 Documents = dict[str, Document]  # by the names of their files
@@ -68,7 +69,8 @@ def new_nodes(store: Store, nodes: Mapping[str, Node], overwrite: bool) -> None:
     documents = {path: _documents(nodes[path]) for path in sorted(nodes)}
     for path in documents:
         files.check_writable(store, path)
-        check_above(store, path)
+        is_top = not any(each in nodes for each in above(path))
+        check_above(store, path, _format(documents[path]) if is_top else None)
     (_put_over if overwrite else _put_beside)(store, documents)
 
 
@@ -88,7 +90,7 @@ def _put_beside(store: Store, nodes: Mapping[str, Documents]) -> None:
 def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
     """Make nodes in the place of what is there."""
     encoded = {path: _encoded(documents) for path, documents in nodes.items()}
-    tops = [path for path in nodes if not any(above in nodes for above in _above(path))]
+    tops = [path for path in nodes if not any(each in nodes for each in above(path))]
     check_around(store)
 
     def make(top: str, staged: str) -> None:
@@ -161,7 +163,7 @@ def _put(
     `is_staged`: make it at a hidden path also where nothing is.
     """
     encoded = _encoded(documents)  # what is wrong is found first
-    check_above(store, path)
+    check_above(store, path, _format(documents))
     recover(store, path)
     new: list[set[str]] = []  # the keys that were there before, once anything is written
     done: list[bool] = []
@@ -266,29 +268,32 @@ def _attributes(documents: Documents) -> Document:
     return attributes
 
 
-def check_above(store: Store, path: str) -> None:
-    """ExistsError if one of the nodes above is an array."""
-    for above in _above(path):
-        _not_an_array(store, above)
+def check_above(store: Store, path: str, zarr_format: int | None) -> None:
+    """Refuse a path at which no node can be made, before anything is.
+
+    ArgumentError for a name that nobody could use, and if the nearest group above is of another version of Zarr than
+    `zarr_format` (None: of any). ExistsError if one of the nodes above is an array.
+    """
+    check_names(store, path)
+    nearest, found = "", Documents()
+    for each in above(path):
+        if documents := _not_an_array(store, each):
+            nearest, found = each, documents
+    if found and zarr_format is not None:
+        formats = {each for name, each in GROUP_DOCUMENTS.items() if name in found}
+        check_format(store, path, nearest, formats, zarr_format)
 
 
 def make_above(store: Store, path: str, zarr_format: int) -> None:
     """Make the groups above a node, all or none. ExistsError if one of the nodes above is an array."""
     made: list[str] = []
     try:
-        for above in _above(path):
-            within(store.locked([files.lock(above)]), partial(_make_group, store, above, zarr_format, made))
+        for each in above(path):
+            within(store.locked([files.lock(each)]), partial(_make_group, store, each, zarr_format, made))
     except BaseException:
         with suppress(GpuZarrError):  # what went wrong first is raised
             store.delete(made)
         raise
-
-
-def _above(path: str) -> list[str]:
-    """The paths above that of a node; of one that is made at a hidden path only those up to that."""
-    parts = path.split("/") if path else []
-    first = max((i + 1 for i, part in enumerate(parts) if hidden(part)), default=0)
-    return ["/".join(parts[:i]) for i in range(first, len(parts))]
 
 
 def _make_group(store: Store, path: str, zarr_format: int, made: list[str], _: object) -> None:

@@ -51,16 +51,26 @@ def v2_descr(found: DataType, dtype: np.dtype[Any]) -> Any:
     if found.variable:
         return "|O"
     if dtype.names is not None:
-        return [_v2_field(name, dtype[name]) for name in dtype.names]
+        return _v2_fields(dtype)
     if dtype.isbuiltin == 2:
         raise MetadataError(f"Zarr v2 has no data type for {dtype}")
-    return dtype.str
+    return _type_string(dtype)
 
 
 def _v2_field(name: str, dtype: np.dtype[Any]) -> list[Any]:
     if dtype.subdtype is not None:
-        return [name, dtype.base.str, list(dtype.shape)]
-    return [name, dtype.str if dtype.names is None else [_v2_field(part, dtype[part]) for part in dtype.names]]
+        return [name, _type_string(dtype.base), list(dtype.shape)]
+    return [name, _type_string(dtype) if dtype.names is None else _v2_fields(dtype)]
+
+
+def _v2_fields(dtype: np.dtype[Any]) -> list[Any]:
+    return [_v2_field(name, dtype[name]) for name in dtype.names or ()]
+
+
+def _type_string(dtype: np.dtype[Any]) -> str:
+    """NumPy's type string, with the scale of times without a unit, which NumPy leaves out."""
+    unit, scale = np.datetime_data(dtype) if dtype.kind in "mM" else ("", 1)
+    return f"{dtype.str}[{scale}generic]" if unit == "generic" and scale != 1 else dtype.str
 
 
 def _is_name(text: str) -> bool:
@@ -79,6 +89,5 @@ def _of_numpy(dtype: np.dtype[Any]) -> DataType:
         return parse_v3("variable_length_bytes") if dtype.kind == "S" else DataType("object", np.dtype(object))
     if dtype.isbuiltin == 2:
         return parse_v3(dtype.name)
-    descr = dtype.newbyteorder("<").descr if dtype.names is not None else dtype.str
-    found, _ = parse_v2(descr)
+    found, _ = parse_v2(_v2_fields(dtype.newbyteorder("<")) if dtype.names is not None else _type_string(dtype))
     return found

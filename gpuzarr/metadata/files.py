@@ -23,12 +23,20 @@ Document = dict[str, Any]
 
 
 def clean(path: Any) -> str:
-    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text."""
+    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text.
+
+    A backslash is a slash, as in zarr-python.
+    """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    parts = [part for part in text.split("/") if part] if isinstance(text, str) else ["."]
-    if any(set(part) == {"."} for part in parts):
+    parts = [part for part in text.replace("\\", "/").split("/") if part] if isinstance(text, str) else ["."]
+    if "." in parts or ".." in parts:
         raise ArgumentError(f"{shown(path)} is not the path of a node")
     return "/".join(parts)
+
+
+def may_be_member(name: str, zarr_format: int) -> bool:
+    """True if what is in the folder of a group may be a member of that name, and is no document of the group."""
+    return (name != "zarr.json" if zarr_format == 3 else name not in FILES[1:]) and "\\" not in name
 
 
 def key(path: str, name: str) -> str:

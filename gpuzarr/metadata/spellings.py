@@ -30,7 +30,7 @@ _FLAGS = ("checksum",)
 _ENCODER_ONLY = ("level", "clevel", "acceleration", "blocksize", "cname", "shuffle", "preset", "checksum")
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,3})?")
 _TIME = r"(datetime|timedelta)64(\[\d{0,9}[a-zA-Z]{1,2}\])?"
-_NUMPY_NAME = re.compile(rf"bool|u?int\d{{1,2}}|float\d{{1,2}}|complex\d{{2,3}}|{_TIME}")
+_NUMPY_NAME = re.compile(rf"bool|\?|u?int\d{{1,2}}|float\d{{1,2}}|complex\d{{2,3}}|{_TIME}")
 
 
 def array_v3(document: Json) -> Json:
@@ -292,6 +292,8 @@ def _configuration(name: str, given: Json, zarr_format: int) -> Json:
     if works(given) or works(numbers):
         return given if works(given) else numbers
     needed = {key: value for key, value in numbers.items() if key not in _ENCODER_ONLY}
+    if not works(needed):
+        return given
     return {key: value for key, value in numbers.items() if key in needed or works({**needed, key: value})}
 
 

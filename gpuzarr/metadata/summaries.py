@@ -176,7 +176,7 @@ def _walk(
             if names is None:
                 listing = getattr(store, "listing", None)
                 names = store.names if listing is None else listing(at)
-            below = [name for name in names(at) if name not in files.FILES]
+            below = [name for name in names(at) if files.may_be_member(name, zarr_format)]
             waiting += [f"{path}/{name}" if path else name for name in reversed(below)]
 
 

@@ -19,10 +19,10 @@ from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
 from gpuzarr.metadata.attributes import change_attributes
-from gpuzarr.nodes import attributes, for_dask, reading, selections, writing
+from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes
-from gpuzarr.nodes.config import ArrayConfig, changed, config_of
+from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
@@ -72,6 +72,8 @@ class Array:
     >>> np.asarray(a).sum()
     np.int64(56)
     """
+
+    has_looked = False  # for chunks under other keys
 
     def __init__(
         self,
@@ -260,18 +262,7 @@ class Array:
         """Configuration of reading and writing, as `create_array` and `open` take it."""
         return config_of(self.writable)
 
-    def with_config(self, config: Any) -> Array:
-        """The same array, read and written in another way.
-
-        `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array.
-
-        Examples
-        --------
-        >>> gpuzarr.zeros(3).with_config({"write_empty_chunks": True}).config.write_empty_chunks
-        True
-        """
-        writable = changed(self.writable, config)
-        return Array(self.store, self.path, self.metadata, self.device, writable, self.options)
+    with_config = with_config
 
     @property
     def store_path(self) -> StorePath:
@@ -292,7 +283,7 @@ class Array:
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
-        return About(array_facts(self.metadata, access))
+        return About(array_facts(self.metadata, access | {"Problem": misplaced.problem(self)}))
 
     info_complete, nbytes_stored = about.info_complete, about.nbytes_stored
 

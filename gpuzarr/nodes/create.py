@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import DEFAULT, Wanted, metadata, new_array, sides
+from gpuzarr.creation import DEFAULT, Wanted, format_above, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning
 from gpuzarr.metadata import files
@@ -112,7 +112,7 @@ def create_array(
     order
         The order of elements in a chunk of Zarr v2, "C" or "F". In Zarr v3 the filter `transpose` does this.
     zarr_format
-        2 or 3; default: that of `gpuzarr.config`, which is 3.
+        2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     attributes
         The attributes of the array.
     chunk_key_encoding
@@ -179,7 +179,8 @@ def create_array(
         shape, dtype = data.shape, data.dtype
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
-    version = settings.new_format(zarr_format)
+    place, path = placed(store, name, storage_options)
+    version = settings.new_format(checked_format(zarr_format) or format_above(place, path))
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")
@@ -192,7 +193,6 @@ def create_array(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
         *(order, attributes, chunk_key_encoding, names, codecs),
     )
-    place, path = _place(store, name, storage_options)
     made = metadata(wanted, version)
     overwrite, write_data = flag(overwrite, "overwrite"), flag(write_data, "write_data")
     array = Array(place, path, made, device, Writable.of(config))
@@ -203,7 +203,8 @@ def create_array(
     return array
 
 
-def _place(store: Any, name: Any, storage_options: Any) -> tuple[Store, str]:
+def placed(store: Any, name: Any, storage_options: Any = None) -> tuple[Store, str]:
+    """The store, and the path in it, that `store` and `name` mean."""
     path = files.clean("" if name is None else name)
     if isinstance(store, Members):
         return store.store, files.key(store.path, path)

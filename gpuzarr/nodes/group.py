@@ -253,9 +253,7 @@ class Group:
         from gpuzarr.creation import delete
 
         self.check_writable()
-        if (path := self.below(name)) == self.path:
-            raise ArgumentError(f"{shown(name)} names no member of {self!r}")
-        delete(self.store, path)
+        delete(self.store, self.member(name))
 
     def check_writable(self) -> None:
         """ReadOnlyError if the group was opened for reading only."""
@@ -266,3 +264,9 @@ class Group:
         """The path in the store of what has this path below the group."""
         name = files.clean(path)
         return f"{self.path}/{name}" if self.path and name else self.path or name
+
+    def member(self, name: str) -> str:
+        """`below`, but an ArgumentError for the group itself."""
+        if (path := self.below(name)) == self.path:
+            raise ArgumentError(f"{shown(name)} names no member of {self!r}")
+        return path

@@ -65,7 +65,8 @@ def _names_in(group: Lists, listed: Names) -> list[str]:
     known = group.metadata.consolidated
     if known is not None:
         return known.names()
-    return [name for name in listed(group.path) if name not in files.FILES]
+    zarr_format = group.metadata.zarr_format
+    return [name for name in listed(group.path) if files.may_be_member(name, zarr_format)]
 
 
 def tree(

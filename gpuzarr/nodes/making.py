@@ -35,6 +35,8 @@ class Makes(Protocol):
 
     def below(self, path: Any) -> str: ...
 
+    def member(self, name: Any) -> str: ...
+
     def check_writable(self) -> None: ...
 
 
@@ -65,7 +67,7 @@ def create_group(self: Makes, name: str, *, attributes: dict[str, Any] | None = 
     from gpuzarr.creation import new_group
 
     self.check_writable()
-    new_group(self.store, self.below(name), self.zarr_format, attributes, overwrite)
+    new_group(self.store, self.member(name), self.zarr_format, attributes, overwrite)
     made = self[name]
     if isinstance(made, Array):
         raise ExistsError(f"{made!r} is an array; a group was asked for")
@@ -88,7 +90,7 @@ def create_array(self: Makes, name: str, **options: Any) -> Array:
     own("create_array", options, store=_IN_GROUP, path=_BY_NAME)
     self.check_writable()
     options = {"zarr_format": self.zarr_format, "device": self.device} | options
-    return create_array(self.store, name=self.below(name), **options)
+    return create_array(self.store, name=self.member(name), **options)
 
 
 def _create(self: Makes, function: str, name: str, options: dict[str, Any]) -> Array:
@@ -99,7 +101,7 @@ def _create(self: Makes, function: str, name: str, options: dict[str, Any]) -> A
     self.check_writable()
     made: dict[str, Any] = {
         "store": self.store,
-        "path": self.below(name),
+        "path": self.member(name),
         "zarr_format": self.zarr_format,
         "device": self.device,
     }

@@ -18,6 +18,7 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.nodes.indexers import Fields, Selection, checked_fields, rows
 from gpuzarr.nodes.inputs import as_out
+from gpuzarr.nodes.misplaced import warn_if_misplaced
 from gpuzarr.read import read
 from gpuzarr.read.fetch import Source
 from gpuzarr.read.report import ReadReport
@@ -36,6 +37,7 @@ class Readable(Source, Protocol):
     options: Options
     metadata: ArrayMetadata
     last_read: ReadReport | None
+    has_looked: bool
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -163,6 +165,8 @@ def read_elements(
         finally:
             nbytes = prod(shape) * dtype.itemsize
             self.last_read = ReadReport(self.device, trace, nbytes, time.perf_counter() - begin)
+    if not trace.counts["chunks"] and not self.has_looked and 0 not in shape:
+        warn_if_misplaced(self)
     if names is not None:
         result = result[names]
     return result if self.device.gpu or result.shape or out is not None else result[()]

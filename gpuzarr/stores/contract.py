@@ -249,6 +249,21 @@ def why_read_only(store: Store, keys: Sequence[str]) -> str | None:
     return "its read_only is True" if getattr(store, "read_only", False) is True else None
 
 
+class RefusesKeys(Protocol):
+    """Addition to `Store` of one that cannot have an object at every key."""
+
+    def why_no_key(self, key: str) -> str | None:
+        """Say why no object can be made at a key; None if one can."""
+        ...
+
+
+def why_no_key(store: Store, key: str) -> str | None:
+    """Say why a store can make no object at a key; None if it can. See `RefusesKeys`."""
+    why = getattr(store, "why_no_key", None)
+    reason: str | None = None if why is None else why(key)
+    return reason
+
+
 class Overwrites(Protocol):
     """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
 

@@ -8,6 +8,7 @@ process with the same id, as in a restarted container, uses other names.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from functools import cache
@@ -17,6 +18,7 @@ from zlib import crc32
 from gpuzarr.per_process import PerProcess
 
 PARTIAL_SUFFIX, LOCK_SUFFIX = ".partial", ".lock"
+_OWNED_NAME = re.compile(r"\..*\.[0-9a-f]{8}-\d+-\d+(-out|-gone)?\.partial", re.DOTALL)
 OUT, GONE = "-out", "-gone"  # ends of an owner: of what is being replaced, and of what was
 MAX_NAME_BYTES = 180  # that are kept of a name; a file system has 255 for all of it
 
@@ -40,6 +42,11 @@ def hidden(name: str) -> bool:
 def is_hidden(key: str) -> bool:
     """Return True if one of the names in a key is hidden."""
     return (key[:1] == "." or "/." in key) and any(map(hidden, key.split("/")))
+
+
+def is_owned(name: str) -> bool:
+    """Return True if a name is one that `beside` makes."""
+    return hidden(name) and _OWNED_NAME.fullmatch(name) is not None
 
 
 def owner() -> str:

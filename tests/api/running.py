@@ -50,7 +50,7 @@ def run(program: str, module: ModuleType) -> Outcome:
 
 
 def caught_alike(ours: Exception, theirs: Exception) -> bool:
-    """Whether an `except` that catches an error of zarr-python catches ours: its class there, or that of Python."""
+    """True if an `except` that catches an error of zarr-python catches ours: by its class there, or that of Python."""
     kinds = type(theirs).__mro__
     return any(isinstance(ours, kind) for kind in kinds[: kinds.index(Exception)])
 
@@ -69,7 +69,8 @@ def plain(value: Any) -> Any:
     """A value of which `==` tells whether two libraries gave the same."""
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
-        return "array", array.dtype.newbyteorder("=").str, array.shape, repr(array.tolist())
+        dtype = array.dtype if array.dtype.kind == "T" else array.dtype.newbyteorder("=")
+        return "array", dtype.str, array.shape, repr(array.tolist())
     if isinstance(value, np.dtype):
         return value.newbyteorder("=").str
     if isinstance(value, type):

@@ -26,6 +26,7 @@ def test_all_of_the_api_is_used() -> None:
 def test_programs(name: str) -> None:
     """A program gives the same result, or an error that is caught alike, and stores the same documents and chunks."""
     theirs, ours = run(PROGRAMS[name], zarr), run(PROGRAMS[name], gpuzarr)
+    assert (theirs.error is None) == ("R = " in PROGRAMS[name] or "R += " in PROGRAMS[name]), repr(theirs.error)
     if theirs.error is not None:
         assert ours.error is not None, repr(theirs.error)
         assert caught_alike(ours.error, theirs.error), (repr(theirs.error), repr(ours.error))

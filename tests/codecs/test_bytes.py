@@ -147,7 +147,7 @@ def test_sizes_of_bytes_are_known():
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("given", "<>")
 @pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("kind", ["M8", "m8", "M8[us]"])
+@pytest.mark.parametrize("kind", ["M8", "m8", "M8[3generic]", "M8[us]"])
 def test_times_without_a_unit_have_a_byte_order(kind, zarr_format, given, order, device):
     """NumPy casts them to the other order as they are."""
     numbers = np.array([0, 1, -2, 100, 7], f"{given}i8")
@@ -158,6 +158,8 @@ def test_times_without_a_unit_have_a_byte_order(kind, zarr_format, given, order,
     a[1:4] = values[1:4]
     a[3] = values[3]
     for array in (a, gpuzarr.open_array(store, device=device)):
+        assert np.datetime_data(array.dtype) == np.datetime_data(values.dtype)  # new arrays of NumPy lose the scale
         for part in (slice(None), slice(1, 4)):
             found = array[part]
-            assert found.dtype.isnative and found.view("i8").tolist() == numbers[part].tolist()
+            assert found.dtype.isnative
+            assert found.view("i8").tolist() == numbers[part].tolist()

@@ -24,7 +24,24 @@ T = TypeVar("T")
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError)  # "a/b" is missing too where "a" is a file
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 MAX_LOOKED_UP_PARTS = 16  # of a path, each looked up from the root; folders that lie deeper are opened one in the other
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4095
+CHUNK_KEY_BYTES = 200  # that must be left for keys of chunks, and for the names of what is being written
 Parts = tuple[str, ...]  # names of folders one in the other, and of what lies in the last
+
+
+def why_no_path(root: str, key: str) -> str | None:
+    """Say why no file can be made at a key below the root; None if one can."""
+    try:
+        path = os.fsencode(f"{root}/{key}")
+    except UnicodeEncodeError as error:
+        return f"the file system has no bytes for {key[error.start : error.end]!r}"
+    if b"\0" in path:
+        return "the name of a file has no null character"
+    if long := [part for part in path.split(b"/") if len(part) > MAX_NAME_BYTES]:
+        return f"a name has {len(long[0])} bytes, and the file system takes {MAX_NAME_BYTES}"
+    if len(path) > MAX_PATH_BYTES - CHUNK_KEY_BYTES:
+        return f"it has {len(path)} bytes with the path of the folder, and the file system takes {MAX_PATH_BYTES}"
+    return None
 
 
 class LinkFound(OSError):

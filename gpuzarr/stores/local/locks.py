@@ -13,7 +13,7 @@ from io import FileIO
 
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PROCESS, forks_outside, in_child
-from gpuzarr.stores.hidden import LOCK_SUFFIX
+from gpuzarr.stores.hidden import LOCK_SUFFIX, shortened
 from gpuzarr.stores.local.folders import in_folder, make, unlink
 from gpuzarr.stores.local.permits import allowed, patiently
 
@@ -129,7 +129,7 @@ forks_outside(_OPENING, MAX_FORK_WAIT_SECONDS)
 def lock_of(path: str) -> str:
     """Path of the lock of a file."""
     folder, _, name = path.rpartition("/")
-    return f"{folder}/.{name[:200]}{LOCK_SUFFIX}"
+    return f"{folder}/.{shortened(name)}{LOCK_SUFFIX}"
 
 
 def _free(lock: str, file: FileIO) -> None:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from errno import EXDEV
+from errno import ENAMETOOLONG, EXDEV
 from functools import partial
 from itertools import groupby
 from stat import S_ISREG
@@ -78,7 +78,12 @@ class LocalStore:
         return True
 
     def get(self, key: str) -> bytes | None:
-        return within(self.open([key]), partial(_document, self, key))
+        try:
+            return within(self.open([key]), partial(_document, self, key))
+        except StoreError as error:
+            if isinstance(error.__cause__, ValueError) or error.errno == ENAMETOOLONG or os.path.isdir(self.path(key)):
+                return None  # no file can be there, or none is
+            raise
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
@@ -91,6 +96,9 @@ class LocalStore:
             return "it was given with read_only=True"
         return permissions.why_not_writable([self.path(key) for key in keys])
 
+    def why_no_key(self, key: str) -> str | None:
+        return folders.why_no_path(self.root, key)
+
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
         try:
@@ -98,6 +106,8 @@ class LocalStore:
         except MISSING_ERRORS:
             return []
         except (OSError, ValueError) as error:
+            if isinstance(error, ValueError) or error.errno == ENAMETOOLONG:  # there can be no such folder
+                return []
             raise as_store_error(error, "read", prefix, self) from error
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:

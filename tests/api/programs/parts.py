@@ -18,7 +18,8 @@ CODECS = {  # a codec with all of its keywords -> where it goes
     """zarr.codecs.ShardingCodec(chunk_shape=(2, 3), codecs=[zarr.codecs.BytesCodec(), zarr.codecs.GzipCodec()],
     index_codecs=[zarr.codecs.BytesCodec(), zarr.codecs.Crc32cCodec()], index_location='start')""": "serializer",
     "zarr.codecs.ShardingCodec(chunk_shape=(2, 3), subchunk_write_order='lexicographic')": "serializer",
-    "zarr.codecs.ShardingCodec((2, 3), index_location=zarr.codecs.ShardingCodecIndexLocation('end'))": "serializer",
+    """zarr.codecs.ShardingCodec(
+    chunk_shape=(2, 3), index_location=zarr.codecs.ShardingCodecIndexLocation.start)""": "serializer",
 }
 NUMCODECS = {  # a codec of numcodecs in v3, with its configuration -> where it goes
     **dict.fromkeys(
@@ -104,7 +105,7 @@ zarr.open(folder, mode='r')
     "UnknownCodecError": """
 zarr.create_array(S, shape=3, dtype='i4', compressors={'name': 'nobody', 'configuration': {}})
 """,
-    "DataTypeValidationError": "zarr.dtype.parse_dtype('nothing', zarr_format=3)",
+    "DataTypeValidationError": "zarr.dtype.Int8.from_json('int16', zarr_format=3)",
 }
 PROGRAMS = {
     **{codec: MADE.format(codec=codec, where=where, dtype="<i4") for codec, where in CODECS.items()},
