@@ -22,7 +22,7 @@ from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes
-from gpuzarr.nodes.config import ArrayConfig, changed, config_of
+from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
@@ -259,18 +259,7 @@ class Array:
         """Configuration of reading and writing, as `create_array` and `open` take it."""
         return config_of(self.writable)
 
-    def with_config(self, config: Any) -> Array:
-        """The same array, read and written in another way.
-
-        `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array.
-
-        Examples
-        --------
-        >>> gpuzarr.zeros(3).with_config({"write_empty_chunks": True}).config.write_empty_chunks
-        True
-        """
-        writable = changed(self.writable, config)
-        return Array(self.store, self.path, self.metadata, self.device, writable, self.options)
+    with_config = with_config
 
     @property
     def store_path(self) -> StorePath:
