@@ -110,7 +110,7 @@ def test_the_values_are_those_of_the_source(
 ) -> None:
     """The source is what is replaced, or lies in it; else it stays."""
     for i, (name, call) in enumerate(CALLS.items()):
-        if name == "group" and not target:
+        if (name == "group" and not target) or (name.endswith("other version") and target):
             continue
         store = KINDS[kind](tmp_path / str(i))
         a = filled(store, source, version, device)
