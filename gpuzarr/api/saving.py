@@ -13,7 +13,7 @@ from gpuzarr.creation import format_above, new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.metadata import files, summaries
-from gpuzarr.nodes.create import Members
+from gpuzarr.nodes.create import Members, placed
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
 from gpuzarr.stores.resolve import store as store_of
@@ -116,8 +116,9 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
+    above = None if store is None else format_above(*placed(store, path, options.get("storage_options")))
     options |= {
-        "zarr_format": config.new_format(zarr_format),
+        "zarr_format": config.new_format(checked_format(zarr_format) or above),
         "overwrite": flag(overwrite, "overwrite") and mode != "w-",
     }
     array(arr, store={} if store is None else store, path=path, mode=mode, **options)
