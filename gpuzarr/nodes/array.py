@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,9 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
-from gpuzarr.nodes.attributes import Attributes
+from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
@@ -287,8 +286,7 @@ class Array:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(change_attributes, self.store, self.path, self.metadata)
-        return Attributes(self.metadata.attributes, save if self.writable else None)
+        return attributes_of(self)
 
     @attrs.setter
     def attrs(self, new_attributes: dict[str, Any]) -> None:
