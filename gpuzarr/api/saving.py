@@ -116,11 +116,13 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
+    place = store_of(store, options.pop("storage_options", None))
+    above = format_above(place, files.clean("" if path is None else path))
     options |= {
-        "zarr_format": config.new_format(zarr_format),
+        "zarr_format": config.new_format(checked_format(zarr_format) or above),
         "overwrite": flag(overwrite, "overwrite") and mode != "w-",
     }
-    array(arr, store={} if store is None else store, path=path, mode=mode, **options)
+    array(arr, store=place, path=path, mode=mode, **options)
 
 
 def save(
