@@ -18,7 +18,6 @@ from typing import Any
 
 from gpuzarr.checks import mapping
 from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names
-from gpuzarr.creation.places import around
 from gpuzarr.creation.replacing import documents_first, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
 from gpuzarr.interrupts import ensured, within
@@ -27,6 +26,7 @@ from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
+from gpuzarr.stores.places import around
 
 Documents = dict[str, Document]  # by the names of their files
 Fill = Callable[[str], object]  # stores what belongs to a node, at the path where its documents are

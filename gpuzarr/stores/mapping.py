@@ -140,7 +140,7 @@ class MappingStore:
 
     def _below(self, start: str) -> list[str]:
         """The keys that begin so."""
-        return [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]
+        return [key for key in list(self.mapping) if isinstance(key, str) and key.startswith(start)]
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key) as mapping:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from gpuzarr.stores.contract import Store
@@ -13,11 +14,12 @@ from gpuzarr.stores.memory import Below, place
 
 Node = tuple[Store, str]  # a store, and a path in it
 LOCAL_PROTOCOLS = {"file", "local"}  # of fsspec
+GROUP_DOCUMENTS = ("zarr.json", ".zgroup")
 
 
 def contains(outer: Node, inner: Node) -> bool:
     """True if a place is another one, or lies below it."""
-    (where, path), (place, below) = _place(*outer), _place(*inner)
+    (where, path), (place, below) = identity(*outer), identity(*inner)
     return where == place and f"{below}/".startswith(f"{path}/" if path else "")
 
 
@@ -35,13 +37,34 @@ def around(store: Store) -> Iterator[tuple[Node, str]]:
             yield (MappingStore(store.mapping.inner), "/".join(parts[:i])), "/".join(parts[i:])
 
 
-def _place(store: Store, path: str) -> tuple[Any, str]:
+def widest(store: Store, path: str) -> Node:
+    """The same place in the largest store that has it: one of which a part was given; the folder of the top group."""
+    if isinstance(store, LocalStore):
+        root = folder = os.path.realpath(store.root)
+        while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
+            folder = outer
+        inner = os.path.relpath(root, folder)
+        return (store, path) if folder == root else (replace(store, root=folder), f"{inner}/{path}".strip("/"))
+    if not isinstance(store, MappingStore):
+        return store, path
+    mapping = store.mapping
+    while isinstance(mapping, Below):
+        mapping, path = mapping.inner, mapping.prefix + path
+    return (store, path) if mapping is store.mapping else (replace(store, mapping=mapping), path.strip("/"))
+
+
+def identity(store: Store, path: str) -> tuple[Any, str]:
+    """What is the same for all stores and paths that mean the same place."""
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if not isinstance(store, MappingStore):
-        return id(store), path
+        return store, path
     where, key = place(store.mapping, path)
     return where, key.strip("/")
+
+
+def _is_group(folder: str) -> bool:
+    return any(os.path.lexists(f"{folder}/{name}") for name in GROUP_DOCUMENTS)
 
 
 def _folder(store: Store) -> str | None:
