@@ -1,9 +1,10 @@
 """Convert elements to a dtype as NumPy does, and refuse those that it cannot hold.
 
-NumPy's rules hold where they give a value that means the same, to the precision of the dtype: integers lose fractions,
-times what is smaller than their unit, bools are True for all but 0, texts are those of `str`. Refused is what NumPy
-makes another value of: numbers and times out of range, texts that are too long, and missing values (None, NaN, NaT)
-where the dtype has none.
+NumPy's rules hold where they are defined: floats have the precision of the dtype, integers lose fractions and those of
+an array wrap around, times lose what is smaller than their unit, bools are True for all but 0, texts are those of
+`str`. Refused is what NumPy warns of or leaves undefined (NaN or floats out of range for integers, floats that become
+infinite, the imaginary part, times out of range), and what would silently be another value: texts that are too long,
+and missing values (None, NaN, NaT) where the dtype has none.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def element(given: Any, dtype: np.dtype[Any]) -> Any:
     )
     array = converted(given, dtype)
     check_numbers(array, dtype, np)
+    if array.size and array.dtype.kind in "iu" and dtype.kind in "iu":
+        check_range(array, dtype)
     return (real(array, dtype) if array.shape == () else array).astype(dtype)[()]
 
 
@@ -61,7 +64,7 @@ def real(array: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
-    """Raise ValueKindError for numbers, in an array of a device, that are out of the range of `dtype`."""
+    """Raise ValueKindError for numbers, in an array of a device, that have no value in `dtype`."""
     if not array.size or dtype.names is not None or array.dtype == dtype:
         return
     if array.dtype.isbuiltin == 2:
@@ -74,14 +77,15 @@ def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
     elif dtype.kind not in _NUMBERS or np.can_cast(given, dtype, "safe"):
         return
     elif dtype.kind == "b":
-        if given.kind in "fc" and bool((array != array).any()):
+        if given.kind in "fc" and bool(xp.isnan(array).any()):
             raise ValueKindError("NaN cannot be written as bool")
     elif given.kind == "c" and dtype.kind != "c":
         if bool((array.imag != 0).any()):
             raise ValueKindError(f"complex numbers cannot be written as {dtype}")
         check_numbers(array.real, dtype, xp)
     elif dtype.kind in "iu":
-        _check_integers(array, dtype)
+        if given.kind == "f":
+            check_range(array, dtype)
     else:
         for part in (array.real, array.imag) if given.kind == "c" else (array,):
             _check_floats(part, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype, xp)
@@ -94,7 +98,8 @@ def check_bytes(array: Array) -> None:
             raise ValueKindError(f"an element of type {kind.__name__} cannot be written as bytes")
 
 
-def _check_integers(array: Any, dtype: np.dtype[Any]) -> None:
+def check_range(array: Any, dtype: np.dtype[Any]) -> None:
+    """Raise ValueKindError for numbers that are out of the range of an integer dtype, or NaN."""
     limits = np.iinfo(dtype)
     number = float if array.dtype.kind == "f" else int
     low, high = number(array.min()), number(array.max())
@@ -155,7 +160,8 @@ def _numbers(array: Array, dtype: np.dtype[Any]) -> Array:
         if np.isnat(array).any():
             raise ValueKindError(f"NaT cannot be written as {dtype}")
         counts = array.astype(np.int64)
-        check_numbers(counts, dtype, np)
+        if array.size and dtype.kind in "iu":
+            check_range(counts, dtype)
         return counts
     return array.astype(dtype) if kind in "SUTV" and array.dtype.isbuiltin != 2 else array
 
@@ -238,8 +244,8 @@ def _times(array: Array, dtype: np.dtype[Any]) -> Array:
         array = array.astype(str).astype("M8")
     elif kind == "c" or (kind == "f" and (np.isinf(array).any() or (np.abs(array) >= 2.0**63).any())):
         raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}: give a number of its units")
-    elif kind == "u":
-        check_numbers(array, np.dtype(np.int64), np)
+    elif kind == "u" and array.size:
+        check_range(array, np.dtype(np.int64))
     if array.dtype.kind in "Mm" and array.dtype.kind != dtype.kind:
         raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
     made = array.astype(dtype)
