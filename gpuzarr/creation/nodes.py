@@ -323,8 +323,8 @@ def another(store: Store, path: str, found: Documents) -> ExistsError:
 
 
 def find(store: Store, path: str) -> Documents:
-    """The documents of a node; an empty dict if there is no node."""
-    documents = {name: files.read(store, path, name) for name in FILES}
+    """The documents of a node, without `.zmetadata`; an empty dict if there is no node."""
+    documents = {name: files.read(store, path, name) for name in FILES if name != ".zmetadata"}
     found = {name: document for name, document in documents.items() if document is not None}
     return found if {"zarr.json", ".zarray", ".zgroup"} & set(found) else {}
 
