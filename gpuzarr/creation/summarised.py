@@ -42,7 +42,12 @@ def move(store: Store, source: str, target: str) -> None:
 
 def copy(source_store: Store, source: str, store: Store, path: str, overwrite: bool = False) -> None:
     """Copy a node."""
-    noted(lambda: moving.copy(source_store, source, store, path, overwrite), lambda: _changed(store, path))
+    copy_all(source_store, {path: source}, store, overwrite)
+
+
+def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, overwrite: bool = False) -> None:
+    """Copy nodes."""
+    noted(lambda: moving.copy_all(source_store, sources, store, overwrite), lambda: changed_all(store, list(sources)))
 
 
 def _changed(store: Store, *paths: str) -> None:

@@ -101,12 +101,12 @@ def changed_all(store: Store, paths: Sequence[str]) -> None:
 
 
 def _bring_up_to_date(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool) -> None:
-    """Do as `_update` under the lock of the group; warn if nothing can be written there, as in a folder of others."""
-    if (reason := files.why_unwritable(store, above, [_name(zarr_format)])) is not None:
-        where = f"consolidated metadata of {'/' + above!r} in {store!r}"
-        warnings.warn(f"the {where} cannot be brought up to date: {reason}", GpuZarrWarning, stacklevel=2)
-        return
-    within(store.locked([files.lock(above)]), partial(_update, store, above, path, zarr_format, is_deep))
+    """Do as `_update` under the lock of the group; warn where nothing can be written, as in a folder of others."""
+    update = partial(_update, store, above, path, zarr_format, is_deep)
+    if (reason := files.why_unwritable(store, above, [_name(zarr_format)])) is None:
+        within(store.locked([files.lock(above)]), lambda _: update(None))
+    else:
+        update(reason)
 
 
 def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[str]:
@@ -117,7 +117,9 @@ def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[
     return [each for each in groups if _has_summary(store, each, zarr_format) or _followers(store, each, zarr_format)]
 
 
-def _update(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, _: object) -> None:
+def _update(
+    store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, why_unwritable: str | None
+) -> None:
     """Bring the summary of the group `above` up to date, and what this process has of it in memory.
 
     `path`: where something has changed; None for anywhere.
@@ -135,7 +137,11 @@ def _update(store: Store, above: str, path: str | None, zarr_format: int, is_dee
             after = _edited(before, store, above, path[len(above) :].strip("/"), zarr_format, is_deep)
         if after != before:
             document = _joined(document, after, zarr_format)
-            _write(store, above, name, document, len(after))
+            if why_unwritable is None:
+                _write(store, above, name, document, len(after))
+            else:
+                text = f"{files.place(store, above, name)} has consolidated metadata that are out of date now"
+                warnings.warn(f"{text}, as it cannot be written: {why_unwritable}", GpuZarrWarning, stacklevel=2)
     elif followers:  # it was deleted: who was opened by it shows what is there
         document = _joined({}, dict(_walk(store, above, "", zarr_format)), zarr_format)
     for known in followers:
