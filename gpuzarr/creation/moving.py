@@ -52,9 +52,9 @@ def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, over
     for path in sources:
         files.check_writable(store, path)
         check_above(store, path, formats[path])
+        check_around(store, path)
         if not overwrite:
             _check_free(store, path)
-    check_around(store)
 
     def make(path: str, staged: str) -> None:
         for key in documents_last(moving.keys(source_store, sources[path])):

@@ -171,8 +171,9 @@ class MappingStore:
 
     def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
         """See `Moves`. No value is lost where the mapping takes no more: it is deleted when its copy is there."""
-        for key in order(key for key in self._at(source) if source or not is_hidden(key)):
-            with self._writing(key) as mapping:
+        keys = order(key for key in self._at(source) if source or not is_hidden(key))
+        with self._writing(source or target) as mapping:
+            for key in keys:
                 mapping[rebased(key, source, target)] = mapping[key]
                 del mapping[key]
 

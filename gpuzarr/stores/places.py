@@ -23,18 +23,18 @@ def contains(outer: Node, inner: Node) -> bool:
     return where == place and f"{below}/".startswith(f"{path}/" if path else "")
 
 
-def around(store: Store) -> Iterator[Node]:
-    """The places around a store, in which nodes may lie, that are known to lie in a larger one."""
+def around(store: Store) -> Iterator[tuple[Node, str]]:
+    """The places around a store at which nodes may be, in larger stores; and the path of this one from there."""
     if (folder := _folder(store)) is not None:
-        folder = os.path.realpath(folder)
+        root = folder = os.path.realpath(folder)
         while (outer := os.path.dirname(folder)) != folder:
             folder = outer
             if any(os.path.lexists(f"{folder}/{name}") for name in ("zarr.json", ".zarray")):
-                yield LocalStore(folder), ""
+                yield (LocalStore(folder), ""), os.path.relpath(root, folder)
     elif isinstance(store, MappingStore) and isinstance(store.mapping, Below):
         parts = store.mapping.prefix.strip("/").split("/")
         for i in range(len(parts)):
-            yield MappingStore(store.mapping.inner), "/".join(parts[:i])
+            yield (MappingStore(store.mapping.inner), "/".join(parts[:i])), "/".join(parts[i:])
 
 
 def widest(store: Store, path: str) -> Node:
