@@ -18,7 +18,7 @@ from typing import Any
 
 from gpuzarr.checks import mapping
 from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names
-from gpuzarr.creation.replacing import documents_first, replaced
+from gpuzarr.creation.replacing import documents_first, put_aside, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, spellings, v2, v3
@@ -108,13 +108,24 @@ def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
 
 
 def delete(store: Store, path: str) -> None:
-    """Delete a node with all below it. NotFoundError if there is none."""
+    """Delete a node with all below it, or nothing of it. NotFoundError if there is none.
+
+    Where folders are renamed it is put aside first, so that an error or an interrupt leaves it, or takes all of it.
+    """
     files.check_writable(store, path)
 
     def remove(_: object) -> None:
         if not find(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
-        _clear(store, path)
+        if path and hasattr(store, "recover"):
+            put_aside(store, path)
+            return
+        try:
+            _clear(store, path)
+        except BaseException:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                _clear(store, path)
+            raise
 
     within(store.locked([files.lock(path)]), remove)
 

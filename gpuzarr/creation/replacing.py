@@ -8,12 +8,13 @@ those of the new one last, so that a reader finds the one, the other, or none.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from gpuzarr.errors import GpuZarrError
+from gpuzarr.errors import GpuZarrError, GpuZarrWarning
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
 from gpuzarr.stores.contract import Store
@@ -57,6 +58,19 @@ def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[],
                     store.delete_prefix(step.target)
 
     ensured(work, clean)
+
+
+def put_aside(store: Store, path: str) -> None:
+    """Rename what is at a path, and delete it: all of it is gone at once.
+
+    What cannot be deleted is left to the next process that finds it; a warning says so.
+    """
+    gone = beside(path, owner() + GONE)
+    move_all(store, [Step(path, gone, documents_first)], [])
+    try:
+        store.delete_prefix(gone)
+    except GpuZarrError as error:
+        warnings.warn(f"{path!r} of {store!r} is gone, but not all of its files: {error}", GpuZarrWarning, stacklevel=2)
 
 
 class _Place(NamedTuple):
