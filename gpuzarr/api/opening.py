@@ -123,14 +123,15 @@ def open(  # as zarr.open
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
-    if writable:
+    if way == "w-":
         files.check_writable(found, path)
     if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if way in ("w", "w-") or (way == "a" and not opener.exists(path)):
         _make(opener, path, way == "w", new)
     node = opener(path)
-    if writable and (reason := why_unwritable(node)) is not None:
+    is_known = isinstance(node, Array) and not node.read_only  # who opens an array for writing has asked
+    if writable and not is_known and (reason := why_unwritable(node)) is not None:
         raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
     return node
 

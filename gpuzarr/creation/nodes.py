@@ -11,7 +11,7 @@ and deleted again if that fails. The groups above it are made last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
 from gpuzarr.stores.places import around
 
+NODE_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")  # where one of these is, a node is
 Documents = dict[str, Document]  # by the names of their files
 Fill = Callable[[str], object]  # stores what belongs to a node, at the path where its documents are
 
@@ -306,7 +307,8 @@ def make_above(store: Store, path: str, zarr_format: int) -> None:
     made: list[str] = []
     try:
         for each in above(path):
-            within(store.locked([files.lock(each)]), partial(_make_group, store, each, zarr_format, made))
+            if not _not_an_array(store, each):
+                within(store.locked([files.lock(each)]), partial(_make_group, store, each, zarr_format, made))
     except BaseException:
         with suppress(GpuZarrError):  # what went wrong first is raised
             store.delete(made)
@@ -322,7 +324,7 @@ def _make_group(store: Store, path: str, zarr_format: int, made: list[str], _: o
 
 def _not_an_array(store: Store, path: str) -> Documents:
     """The documents of a group, or none. ExistsError if there is an array."""
-    if _is_array(found := find(store, path)):
+    if _is_array(found := _read(store, path, NODE_DOCUMENTS)):
         raise ExistsError(f"{path or '/'!r} in {store!r} is an array, and cannot have members")
     return found
 
@@ -335,9 +337,13 @@ def another(store: Store, path: str, found: Documents) -> ExistsError:
 
 def find(store: Store, path: str) -> Documents:
     """The documents of a node; an empty dict if there is no node."""
-    documents = {name: files.read(store, path, name) for name in FILES}
-    found = {name: document for name, document in documents.items() if document is not None}
-    return found if {"zarr.json", ".zarray", ".zgroup"} & set(found) else {}
+    found = _read(store, path, NODE_DOCUMENTS)
+    return found | _read(store, path, (name for name in FILES if name not in NODE_DOCUMENTS)) if found else {}
+
+
+def _read(store: Store, path: str, names: Iterable[str]) -> Documents:
+    documents = {name: files.read(store, path, name) for name in names}
+    return {name: document for name, document in documents.items() if document is not None}
 
 
 def _is_array(found: Documents) -> bool:

@@ -40,6 +40,8 @@ def around(store: Store) -> Iterator[tuple[Node, str]]:
 def widest(store: Store, path: str) -> Node:
     """The same place in the largest store that has it: one of which a part was given; the folder of the top group."""
     if isinstance(store, LocalStore):
+        if not os.path.islink(store.root) and not _is_group(os.path.dirname(store.root)):
+            return store, path
         root = folder = os.path.realpath(store.root)
         while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
             folder = outer
