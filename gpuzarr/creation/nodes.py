@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.checks import mapping
-from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names
+from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names, formats_above
 from gpuzarr.creation.replacing import documents_first, put_aside, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
 from gpuzarr.interrupts import ensured, within
@@ -293,12 +293,13 @@ def check_above(store: Store, path: str, zarr_format: int | None) -> None:
     `zarr_format` (None: of any). ExistsError if one of the nodes above is an array.
     """
     check_names(store, path)
-    nearest, found = "", Documents()
+    nearest, formats = "", set[int]()
     for each in above(path):
         if documents := _not_an_array(store, each):
-            nearest, found = each, documents
-    if found and zarr_format is not None:
-        formats = {each for name, each in GROUP_DOCUMENTS.items() if name in found}
+            nearest, formats = each, {version for name, version in GROUP_DOCUMENTS.items() if name in documents}
+    if not formats:
+        nearest, formats = formats_above(store, path)
+    if formats and zarr_format is not None:
         check_format(store, path, nearest, formats, zarr_format)
 
 

@@ -13,6 +13,7 @@ from gpuzarr.metadata import files
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store, why_no_key
 from gpuzarr.stores.hidden import hidden, is_owned
+from gpuzarr.stores.places import widest
 
 GROUP_DOCUMENTS = {"zarr.json": 3, ".zgroup": 2}  # and the version of Zarr of each
 
@@ -56,7 +57,15 @@ def _why_no_name(name: str) -> str | None:
 
 def format_above(store: Store, path: str) -> int | None:
     """The version of Zarr of the nearest group that exists above a path, 3 if it has both; None if there is none."""
-    return next((formats[0] for each in reversed(above(path)) if (formats := list(_formats(store, each)))), None)
+    _, formats = formats_above(store, path)
+    return max(formats, default=None)
+
+
+def formats_above(store: Store, path: str) -> tuple[str, set[int]]:
+    """The path, and the versions of Zarr, of the nearest group above; it may lie around the store, as in a folder."""
+    store, path = widest(store, path)
+    found = ((each, set(_formats(store, each))) for each in reversed(above(path)))
+    return next(((each, formats) for each, formats in found if formats), ("", set()))
 
 
 def _formats(store: Store, path: str) -> Iterator[int]:
@@ -74,6 +83,6 @@ def check_format(store: Store, path: str, group: str, formats: set[int], zarr_fo
         (other,) = formats
         problem = f"the group above, {'/' + group!r}, is of Zarr v{other}, and its members are looked for as such"
         raise ArgumentError(
-            f"no node of Zarr v{zarr_format} can be made at {path!r} of {store!r}: {problem}; "
+            f"no node of Zarr v{zarr_format} can be made at {path or '/'!r} of {store!r}: {problem}; "
             f"give zarr_format={other}, or none"
         )

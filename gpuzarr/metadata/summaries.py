@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError
@@ -26,7 +26,7 @@ from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import is_hidden
-from gpuzarr.stores.places import identity, widest
+from gpuzarr.stores.places import Identity, identity, lies_in, widest
 
 T = TypeVar("T")
 FIELD = "consolidated_metadata"
@@ -43,12 +43,22 @@ class Summary:
     nodes: Nodes
 
 
-_FOLLOWERS: WeakKeyDictionary[Known, tuple[Any, int, Store]] = WeakKeyDictionary()  # and whose summary they follow
+class Followed(NamedTuple):
+    """The group whose summary is followed."""
+
+    place: Identity
+    zarr_format: int
+    store: Store
+    path: str
+
+
+_FOLLOWERS: WeakKeyDictionary[Known, Followed] = WeakKeyDictionary()
 
 
 def follow(store: Store, summary: Summary) -> None:
     """From now on have the nodes show what this process stores in their summary, for as long as anybody uses them."""
-    _FOLLOWERS[summary.nodes.known] = identity(store, summary.path), summary.zarr_format, store
+    place = identity(store, summary.path)
+    _FOLLOWERS[summary.nodes.known] = Followed(place, summary.zarr_format, store, summary.path)
 
 
 def make(store: Store, path: str, zarr_format: int) -> None:
@@ -78,6 +88,8 @@ def changed(store: Store, path: str, *formats: int, is_deep: bool = False) -> No
     for zarr_format in formats or (2, 3):
         for above in _with_summary(store, [path], zarr_format):
             _bring_up_to_date(store, above, path, zarr_format, is_deep and above != path)
+    if is_deep:
+        _renew(store, [path])
 
 
 def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
@@ -94,10 +106,28 @@ def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
 
 def changed_all(store: Store, paths: Sequence[str]) -> None:
     """Do as `changed` with `is_deep` for many nodes, with one update of each summary, which looks at all nodes."""
+    if not paths:
+        return
     places = [widest(store, path) for path in paths]
-    for zarr_format in (2, 3) if places else ():
-        for above in _with_summary(store := places[0][0], [path for _, path in places], zarr_format):
+    store, paths = places[0][0], [path for _, path in places]
+    for zarr_format in (2, 3):
+        for above in _with_summary(store, paths, zarr_format):
             _bring_up_to_date(store, above, None, zarr_format, True)
+    _renew(store, paths)
+
+
+def _renew(store: Store, paths: Sequence[str]) -> None:
+    """Have who was opened by a summary of a node at one of the paths, or below it, show what is stored there by now."""
+    found = _all_followers()
+    tops = [identity(store, path) for path in paths] if found else []
+    for known, (place, zarr_format, own, path) in found:
+        if any(lies_in(place, top) for top in tops):
+            name = _name(zarr_format)
+            with suppress(MetadataError):
+                document = files.read(own, path, name) or {}
+                if _split(document, zarr_format) is None:
+                    document = _joined({}, dict(_walk(own, path, "", zarr_format)), zarr_format)
+                known.now = _parsed(document, zarr_format, files.place(own, path, name)).known.now
 
 
 def _bring_up_to_date(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool) -> None:
@@ -273,11 +303,14 @@ def _parsed(document: Document, zarr_format: int, where: str) -> Nodes:
 
 def _followers(store: Store, path: str, zarr_format: int) -> list[Known]:
     """What follows the summary of a group."""
+    found = _all_followers()
+    place = identity(store, path) if found else None
+    return [known for known, of in found if (of.place, of.zarr_format) == (place, zarr_format)]
+
+
+def _all_followers() -> list[tuple[Known, Followed]]:
     while True:
         try:
-            found = list(_FOLLOWERS.items())
-            break
+            return list(_FOLLOWERS.items())
         except RuntimeError:  # another thread has opened a group meanwhile
             continue
-    place = identity(store, path) if found else None
-    return [known for known, (where, *whose, _) in found if where == place and whose == [zarr_format]]
