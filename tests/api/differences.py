@@ -105,11 +105,15 @@ DIFFERENCES = {
         Difference(f"{RECORDS}R = z['f']", TypeError, [1]),
         Difference(f"{RECORDS}z['f'] = 7; R = z[:]", [(7, 7.0)], [(7, 2.5)]),
     ],
-    "values that the dtype cannot hold: NaN in integers, floats out of range, longer texts": [
+    "values that the dtype cannot hold: NaN in integers, floats and times out of range, missing or longer texts": [
         Difference(f"z = zarr.zeros(1, dtype='{dtype}'); z[:] = {value}; R = z[:].tolist()", stored, ValueError)
         for dtype, value, stored in (
             ("u1", "np.array([300.5])", [44]),
             ("f4", "np.array([1e300])", [float("inf")]),
+            ("?", "np.array([np.nan])", [True]),
+            ("i8", "np.array(['NaT'], 'M8[s]')", [-(2**63)]),
+            ("M8[ns]", "np.array(['9999'], 'M8[Y]')", [-4883652231933722624]),
+            ("U8", "[None]", ["None"]),
             ("S2", "np.array([b'abc'])", [b"ab"]),
             ("U2", "np.array(['abc'])", ["ab"]),
         )
