@@ -47,7 +47,7 @@ def _place(store: Store, path: str) -> tuple[Any, str]:
 def _folder(store: Store) -> str | None:
     """The folder of a store, also of a mapper of fsspec over local files."""
     if isinstance(store, LocalStore):
-        return store.root
+        return store.folder
     fs, root = (getattr(getattr(store, "mapping", None), name, None) for name in ("fs", "root"))
     protocol = getattr(type(fs), "protocol", ())
     is_local = LOCAL_PROTOCOLS & {*([protocol] if isinstance(protocol, str) else protocol)}

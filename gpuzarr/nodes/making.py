@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ExistsError, ZarrDeprecationWarning
+from gpuzarr.errors import ExistsError, ZarrDeprecationWarning, warn
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.keywords import own
 from gpuzarr.stores.contract import Store
@@ -176,7 +175,7 @@ def ones_like(self: Makes, name: str, *, data: Any, **options: Any) -> Array:
 
 def create_dataset(self: Makes, name: str, **options: Any) -> Array:
     """Make an array, as `create_array`, which is what to call instead."""
-    warnings.warn("create_dataset() is deprecated: use create_array()", ZarrDeprecationWarning, stacklevel=2)
+    warn("create_dataset() is deprecated: use create_array()", ZarrDeprecationWarning)
     return create_array(self, name, **options)
 
 

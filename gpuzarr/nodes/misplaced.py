@@ -6,13 +6,12 @@ Then an array reads as its fill value, and nobody knows. The folder of the array
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 
-from gpuzarr.errors import GpuZarrError, MisplacedChunksWarning
+from gpuzarr.errors import GpuZarrError, MisplacedChunksWarning, warn
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, ChunkKeys
 from gpuzarr.metadata.files import FILES
@@ -44,7 +43,7 @@ def warn_if_misplaced(array: HasChunks) -> None:
         return
     array.has_looked = True
     if (found := problem(array)) is not None:
-        warnings.warn(found, MisplacedChunksWarning, stacklevel=4)
+        warn(found, MisplacedChunksWarning)
 
 
 def problem(array: HasChunks) -> str | None:
