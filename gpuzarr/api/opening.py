@@ -124,6 +124,8 @@ def open(  # as zarr.open
     path = files.clean("" if path is None else path)
     if writable:
         files.check_writable(found, path)
+    if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it
+        raise NotFoundError(f"no Zarr array or group at {path!r} in {found!r}; a mode is a keyword: mode={path!r}")
     if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if way in ("w", "w-") or (way == "a" and not opener.exists(path)):

@@ -241,6 +241,14 @@ def with_dtype(data: Any) -> Any:
         raise ValueKindError(f"data of type {type(data).__name__} is no array: {error}") from error
 
 
+def given(data: Any, shape: Any, dtype: Any) -> Any:
+    """Data for a new array of this dtype; None: that of the data. ArgumentError for another shape than theirs."""
+    values = with_dtype(data)
+    if shape is not None and sides("shape", shape) != tuple(values.shape):
+        raise ArgumentError(f"shape {shown(shape)} is not that of the data, {tuple(values.shape)}")
+    return values if dtype is None else Given(values, values.shape, dtype)
+
+
 def _names(given: Any) -> tuple[Any, ...] | None:
     """Names of dimensions, which are checked with the rest of the metadata."""
     if given is None:

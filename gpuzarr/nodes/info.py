@@ -31,6 +31,13 @@ class About:
 
     facts: Json
 
+    def __getattr__(self, name: str) -> Any:
+        """A fact by the name that other libraries know from zarr-python: `_zarr_format`, `_shape`."""
+        for fact, value in self.__dict__.get("facts", {}).items():
+            if name == f"_{fact.lower().replace('-', '_').replace(' ', '_')}":
+                return value
+        raise AttributeError(f"no such fact about the node: {name!r}; asdict() has all of them")
+
     def asdict(self) -> Json:
         """The facts by their names."""
         return dict(self.facts)

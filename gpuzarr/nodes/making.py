@@ -173,10 +173,16 @@ def ones_like(self: Makes, name: str, *, data: Any, **options: Any) -> Array:
     return full_like(self, name, data=data, fill_value=1, **options)
 
 
-def create_dataset(self: Makes, name: str, **options: Any) -> Array:
-    """Make an array, as `create_array`, which is what to call instead."""
+def create_dataset(
+    self: Makes, name: str, *, shape: Any = None, dtype: Any = None, data: Any = None, **options: Any
+) -> Array:
+    """Make an array, as `create_array`, which is what to call instead; `data` may come with its shape and a dtype."""
     warn("create_dataset() is deprecated: use create_array()", ZarrDeprecationWarning)
-    return create_array(self, name, **options)
+    if data is not None:
+        from gpuzarr.nodes.create import given
+
+        return create_array(self, name, data=given(data, shape, dtype), **options)
+    return create_array(self, name, shape=shape, dtype=dtype, **options)
 
 
 def create_hierarchy(
