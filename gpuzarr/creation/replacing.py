@@ -8,13 +8,12 @@ those of the new one last, so that a reader finds the one, the other, or none.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from gpuzarr.errors import GpuZarrError, GpuZarrWarning
+from gpuzarr.errors import GpuZarrError, GpuZarrWarning, warn
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
 from gpuzarr.stores.contract import Store
@@ -70,7 +69,7 @@ def put_aside(store: Store, path: str) -> None:
     try:
         store.delete_prefix(gone)
     except GpuZarrError as error:
-        warnings.warn(f"{path!r} of {store!r} is gone, but not all of its files: {error}", GpuZarrWarning, stacklevel=2)
+        warn(f"{path!r} of {store!r} is gone, but not all of its files: {error}", GpuZarrWarning)
 
 
 class _Place(NamedTuple):

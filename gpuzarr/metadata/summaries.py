@@ -12,7 +12,6 @@ Groups that were opened by a summary follow it: they show what this process stor
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError
+from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError, warn
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
 from gpuzarr.metadata.files import Document
@@ -171,7 +170,7 @@ def _update(
                 _write(store, above, name, document, len(after))
             else:
                 text = f"{files.place(store, above, name)} has consolidated metadata that are out of date now"
-                warnings.warn(f"{text}, as it cannot be written: {why_unwritable}", GpuZarrWarning, stacklevel=2)
+                warn(f"{text}, as it cannot be written: {why_unwritable}", GpuZarrWarning)
     elif followers:  # it was deleted: who was opened by it shows what is there
         document = _joined({}, dict(_walk(store, above, "", zarr_format)), zarr_format)
     for known in followers:

@@ -46,9 +46,9 @@ def around(store: Store) -> Iterator[tuple[Node, str]]:
 def widest(store: Store, path: str) -> Node:
     """The same place in the largest store that has it: one of which a part was given; the folder of the top group."""
     if isinstance(store, LocalStore):
-        if not os.path.islink(store.root) and not _is_group(os.path.dirname(store.root)):
+        if not os.path.islink(store.folder) and not _is_group(os.path.dirname(store.folder)):
             return store, path
-        root = folder = os.path.realpath(store.root)
+        root = folder = os.path.realpath(store.folder)
         while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
             folder = outer
         inner = os.path.relpath(root, folder)
@@ -78,7 +78,7 @@ def _is_group(folder: str) -> bool:
 def _folder(store: Store) -> str | None:
     """The folder of a store, also of a mapper of fsspec over local files."""
     if isinstance(store, LocalStore):
-        return store.root
+        return store.folder
     fs, root = (getattr(getattr(store, "mapping", None), name, None) for name in ("fs", "root"))
     protocol = getattr(type(fs), "protocol", ())
     is_local = LOCAL_PROTOCOLS & {*([protocol] if isinstance(protocol, str) else protocol)}
