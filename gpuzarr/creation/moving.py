@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gpuzarr.creation.nodes import another, check_above, check_around, find, make_above
 from gpuzarr.creation.replacing import documents_first, documents_last, replaced
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
-from gpuzarr.interrupts import within
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores import moving
@@ -33,9 +33,15 @@ def move(store: Store, source: str, target: str) -> None:
     def moved(_: object) -> None:
         zarr_format = _format(_node(store, source))
         _check_free(store, target)
-        make_above(store, target, zarr_format)
         away = Step(source, beside(source, owner() + OUT), documents_first)
-        moving.move_all(store, [away, Step(away.target, target, documents_last)], [])
+        made: list[str] = []
+        done: list[bool] = []
+
+        def work() -> None:
+            make_above(store, target, zarr_format, made)
+            moving.move_all(store, [away, Step(away.target, target, documents_last)], done)
+
+        ensured(work, lambda: store.delete([] if done else made))
 
     within(store.locked([files.lock(source), files.lock(target)]), moved)
 
@@ -60,11 +66,11 @@ def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, over
         for key in documents_last(moving.keys(source_store, sources[path])):
             moving.copy(source_store, key, store, rebased(key, sources[path], staged))
 
-    def check() -> None:
+    def check(made: list[str]) -> None:
         for path in sources:
             if not overwrite:
                 _check_free(store, path)
-            make_above(store, path, formats[path])
+            make_above(store, path, formats[path], made)
 
     replaced(store, list(sources), make, check)
 

@@ -101,9 +101,9 @@ def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
             _write(store, here, encoded[path])
             make_above(store, here, _format(nodes[path]))
 
-    def make_all_above() -> None:
+    def make_all_above(made: list[str]) -> None:
         for path in tops:
-            make_above(store, path, _format(nodes[path]))
+            make_above(store, path, _format(nodes[path]), made)
 
     replaced(store, tops, make, make_all_above)
 
@@ -303,9 +303,12 @@ def check_above(store: Store, path: str, zarr_format: int | None) -> None:
         check_format(store, path, nearest, formats, zarr_format)
 
 
-def make_above(store: Store, path: str, zarr_format: int) -> None:
-    """Make the groups above a node, all or none. ExistsError if one of the nodes above is an array."""
-    made: list[str] = []
+def make_above(store: Store, path: str, zarr_format: int, made: list[str] | None = None) -> None:
+    """Make the groups above a node, all or none. ExistsError if one of the nodes above is an array.
+
+    `made`: gets the keys of their documents, for who deletes them if the node itself is not made.
+    """
+    made = [] if made is None else made
     try:
         for each in above(path):
             if not _not_an_array(store, each):

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError, warn
-from gpuzarr.interrupts import within
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
@@ -92,15 +92,25 @@ def changed(store: Store, path: str, *formats: int, is_deep: bool = False) -> No
 
 
 def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
-    """Return work(), which changes nodes, after note(), which calls `changed`, also where the work failed half-way."""
-    try:
+    """Return work(), which changes nodes, after note(), which calls `changed`.
+
+    It is also called where the work failed or was interrupted half-way, and again where it was interrupted itself.
+    """
+    done: list[bool] = []
+
+    def both() -> T:
         result = work()
-    except BaseException:
-        with suppress(GpuZarrError):  # what went wrong first is raised
-            note()
-        raise
-    note()
-    return result
+        note()
+        done.append(True)
+        return result
+
+    def again() -> None:
+        if not done:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                note()
+                done.append(True)
+
+    return ensured(both, again)
 
 
 def changed_all(store: Store, paths: Sequence[str]) -> None:
