@@ -97,6 +97,10 @@ class MetadataError(GpuZarrError, ValueError):
     in_zarr: ClassVar[tuple[str, ...]] = ("NodeTypeValidationError", "DataTypeValidationError")
 
 
+class NoSizesError(MetadataError, TypeError):
+    """A shape, or the sizes of chunks or shards, are of another type than integers and lists of them."""
+
+
 class UnsupportedError(MetadataError):
     """Metadata may be right, but asks for something that is not supported here."""
 

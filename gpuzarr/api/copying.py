@@ -7,10 +7,14 @@ from typing import Any
 from gpuzarr.checks import flag, one_of, shown
 from gpuzarr.errors import ArgumentError, ExistsError
 from gpuzarr.metadata import files
+from gpuzarr.metadata.summaries import changed_all, noted
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
 from gpuzarr.stores import moving
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import rebased
+from gpuzarr.stores.places import identity
 from gpuzarr.stores.resolve import store as store_of
 
 Counts = tuple[int, int, int]  # of copied and of skipped things, and of copied bytes
@@ -110,7 +114,8 @@ def copy_store(
     source_path, dest_path
         The paths below which objects are copied, and come to lie.
     if_exists
-        "raise" (default; then nothing is copied), "replace" or "skip" objects that exist.
+        "raise" (default; then nothing is copied), "replace" or "skip" objects that exist. Consolidated metadata above
+        the copies say what is there then.
     dry_run
         True: only count.
     **unknown
@@ -123,6 +128,8 @@ def copy_store(
 
     Raises
     ------
+    ArgumentError
+        An object would be replaced before it is copied itself.
     ExistsError
         An object exists in `dest`, and `if_exists` is "raise".
     StoreError
@@ -142,11 +149,29 @@ def copy_store(
     files.check_writable(new, below)
     sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}
     wanted = sorted(moving.keys(old, above), key=lambda key: key.rpartition("/")[2] in files.FILES)  # documents last
-    pairs = [(key, f"{below}/{key[len(above) :].strip('/')}".strip("/")) for key in wanted]
+    pairs = [(key, rebased(key, above, below)) for key in wanted]
+    _check_apart((old, above), (new, below), pairs)
     there = {target for _, target in pairs if target in existing and if_exists != "replace"}
     if there and if_exists == "raise":
         raise ExistsError(f"there is an object {min(there)!r} in {new!r} already; if_exists='replace' replaces it")
     chosen = [(key, target) for key, target in pairs if target not in there]
-    for key, target in [] if flag(dry_run, "dry_run") else chosen:
-        moving.copy(old, key, new, target)
+    if not flag(dry_run, "dry_run"):
+        documents = [target for _, target in chosen if target.rpartition("/")[2] in files.FILES]
+        noted(lambda: _copy_objects(old, new, chosen), lambda: changed_all(new, documents))
     return len(chosen), len(there), sum(sizes.get(key, 0) for key, _ in chosen)
+
+
+def _copy_objects(old: Store, new: Store, pairs: list[tuple[str, str]]) -> None:
+    for key, target in pairs:
+        moving.copy(old, key, new, target)
+
+
+def _check_apart(source: tuple[Store, str], dest: tuple[Store, str], pairs: list[tuple[str, str]]) -> None:
+    """ArgumentError if an object would be replaced by another one before it is copied itself."""
+    (where, old), (there, new) = identity(*source), identity(*dest)
+    if where != there or old == new:
+        return
+    sources = {rebased(key, source[1], old) for key, _ in pairs}
+    if lost := sources.intersection(rebased(target, dest[1], new) for _, target in pairs):
+        problem = f"{min(lost)!r} would be replaced before it is copied itself"
+        raise ArgumentError(f"{dest[1] or '/'!r} of {dest[0]!r} is no place for these copies: {problem}")

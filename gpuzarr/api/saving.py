@@ -7,15 +7,15 @@ from typing import Any, Literal
 from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import Mode, open, open_group
-from gpuzarr.checks import flag
+from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import format_above, new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.metadata import files, summaries
-from gpuzarr.nodes.create import Members
+from gpuzarr.nodes.create import Members, placed
 from gpuzarr.nodes.group import Group
-from gpuzarr.nodes.keywords import known
+from gpuzarr.nodes.keywords import CREATED, known
 from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
@@ -116,11 +116,13 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
+    store = {} if store is None else store
+    place = placed(store, path, options.get("storage_options"))
     options |= {
-        "zarr_format": config.new_format(zarr_format),
+        "zarr_format": config.new_format(checked_format(zarr_format) or format_above(*place)),
         "overwrite": flag(overwrite, "overwrite") and mode != "w-",
     }
-    array(arr, store={} if store is None else store, path=path, mode=mode, **options)
+    array(arr, store=store, path=path, mode=mode, **options)
 
 
 def save(
@@ -189,6 +191,7 @@ def save_group(
     """
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
+    _check_arrays(kwargs)
     store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
     version = config.new_format(checked_format(zarr_format) or format_above(store, above))
     arrays = {
@@ -202,6 +205,15 @@ def save_group(
             array(arr, store=Members(store, path), path=name, zarr_format=version)
 
     new_group(store, above, version, None, True, fill)
+
+
+def _check_arrays(given: dict[str, Any]) -> None:
+    """Refuse keywords that are no arrays: `mode="w"` is meant for another function, and would be an array here."""
+    for name, arr in given.items():
+        is_option = name in CREATED and not hasattr(arr, "dtype")
+        if is_option or arr is None or isinstance(arr, str | bytes | bool | dict):
+            text = f"Keyword argument {name!r} must be a numpy or other NDArrayLike array, not {shown(arr)}"
+            raise ArgumentError(f"{text}: save_array() and create_array() take options of arrays")
 
 
 def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:

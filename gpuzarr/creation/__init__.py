@@ -2,10 +2,10 @@
 
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
 from gpuzarr.creation.paths import format_above
-from gpuzarr.creation.places import contains
 from gpuzarr.creation.shapes import sides
 from gpuzarr.creation.summarised import copy, delete, move, new_array, new_group, new_nodes
 from gpuzarr.creation.types import dtype_of
+from gpuzarr.stores.places import contains
 
 __all__ = [
     "DEFAULT",

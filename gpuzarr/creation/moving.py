@@ -48,7 +48,7 @@ def copy(source_store: Store, source: str, store: Store, path: str, overwrite: b
     zarr_format = _format(_node(source_store, source))
     files.check_writable(store, path)
     check_above(store, path, zarr_format)
-    check_around(store)
+    check_around(store, path)
     if not overwrite:
         _check_free(store, path)
 

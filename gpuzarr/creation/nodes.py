@@ -18,7 +18,6 @@ from typing import Any
 
 from gpuzarr.checks import mapping
 from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names
-from gpuzarr.creation.places import around
 from gpuzarr.creation.replacing import documents_first, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
 from gpuzarr.interrupts import ensured, within
@@ -27,6 +26,7 @@ from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
+from gpuzarr.stores.places import around
 
 Documents = dict[str, Document]  # by the names of their files
 Fill = Callable[[str], object]  # stores what belongs to a node, at the path where its documents are
@@ -91,7 +91,8 @@ def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
     """Make nodes in the place of what is there."""
     encoded = {path: _encoded(documents) for path, documents in nodes.items()}
     tops = [path for path in nodes if not any(each in nodes for each in above(path))]
-    check_around(store)
+    for path in tops:
+        check_around(store, path)
 
     def make(top: str, staged: str) -> None:
         for path in [path for path in nodes if path == top or path.startswith(f"{top}/" if top else "")]:
@@ -200,7 +201,7 @@ def _put(
 
 def _replace(store: Store, path: str, encoded: dict[str, bytes], fill: Fill | None) -> None:
     """Make a node that replaces what is there."""
-    check_around(store)
+    check_around(store, path)
 
     def make(path: str, staged: str) -> None:
         _write(store, staged, encoded)
@@ -212,11 +213,16 @@ def _replace(store: Store, path: str, encoded: dict[str, bytes], fill: Fill | No
     replaced(store, [path], make, partial(make_above, store, path, _format(encoded)))
 
 
-def check_around(store: Store) -> None:
-    """ExistsError if a store lies within an array, which would lose chunks where something is replaced."""
-    for outer, path in around(store):
+def check_around(store: Store, path: str) -> None:
+    """ExistsError if what is at a path are chunks of an array in whose folder this store lies."""
+    for (outer, at), below in around(store):
         with suppress(MetadataError, StoreError):  # of documents that are none
-            _not_an_array(outer, path)
+            if _is_array(found := find(outer, at)):
+                decode = getattr(_array(found).chunk_keys, "decode", lambda key, path: key)
+                if any(decode(f"{below}/{key}", "") is not None for key in keys(store, path)):
+                    raise ExistsError(
+                        f"{path or '/'!r} of {store!r} has chunks of the array {at or '/'!r} of {outer!r}"
+                    )
 
 
 def _write(store: Store, path: str, encoded: dict[str, bytes]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gpuzarr import config
 from gpuzarr.checks import NDIM_MAX, shown
-from gpuzarr.errors import MetadataError
+from gpuzarr.errors import MetadataError, NoSizesError
 from gpuzarr.metadata.chunk_grids import EDGES_MAX
 
 MAX_CHUNK_BYTES = 1 << 20  # halving leaves at least half of it
@@ -92,14 +92,14 @@ def _counted(sizes: tuple[int, ...]) -> list[Any]:
 
 
 def sides(what: str, given: Any, ndim: int = 1) -> tuple[int, ...]:
-    """The integers given for the axes; a single one counts for all `ndim` axes. MetadataError for anything else."""
+    """The integers given for the axes; a single one counts for all `ndim` axes. NoSizesError for anything else."""
     several = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
     try:
         if isinstance(given, str | bytes | bool):
             raise TypeError
         return tuple(index(n) for n in islice(given, NDIM_MAX + 1)) if several else (index(given),) * ndim
     except TypeError as error:
-        raise MetadataError(f"{what} must be an integer or a list of them, not {shown(given)}") from error
+        raise NoSizesError(f"{what} must be an integer or a list of them, not {shown(given)}") from error
 
 
 def index_location(shards: Any) -> tuple[Any, str]:

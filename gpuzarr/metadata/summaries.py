@@ -5,7 +5,9 @@ too. Whoever makes, changes or deletes a node calls `changed` when that is done:
 above the node up to date, each under the lock of its group, with what is stored by then. So of changes at the same
 time, by threads or processes, none is lost: each is followed by an update that reads what it has stored.
 
-Groups that were opened by a summary follow it: they show what this process stores.
+A store may be a part of another, such as the folder of a group: groups above it are found there.
+
+Groups that were opened by a summary follow it: they show what this process stores, through whatever object.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from gpuzarr.errors import GpuZarrError, MetadataError, NotFoundError, UnsupportedError
+from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError, warn
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import is_hidden
+from gpuzarr.stores.places import identity, widest
 
 T = TypeVar("T")
 FIELD = "consolidated_metadata"
@@ -39,12 +42,12 @@ class Summary:
     nodes: Nodes
 
 
-_FOLLOWERS: WeakKeyDictionary[Known, tuple[Store, str, int]] = WeakKeyDictionary()  # and whose summary they follow
+_FOLLOWERS: WeakKeyDictionary[Known, tuple[Any, int, Store]] = WeakKeyDictionary()  # and whose summary they follow
 
 
 def follow(store: Store, summary: Summary) -> None:
     """From now on have the nodes show what this process stores in their summary, for as long as anybody uses them."""
-    _FOLLOWERS[summary.nodes.known] = store, summary.path, summary.zarr_format
+    _FOLLOWERS[summary.nodes.known] = identity(store, summary.path), summary.zarr_format, store
 
 
 def make(store: Store, path: str, zarr_format: int) -> None:
@@ -70,10 +73,10 @@ def changed(store: Store, path: str, *formats: int, is_deep: bool = False) -> No
     """
     if is_hidden(path):
         return
+    store, path = widest(store, path)
     for zarr_format in formats or (2, 3):
         for above in _with_summary(store, [path], zarr_format):
-            update = partial(_update, store, above, path, zarr_format, is_deep and above != path)
-            within(store.locked([files.lock(above)]), update)
+            _bring_up_to_date(store, above, path, zarr_format, is_deep and above != path)
 
 
 def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
@@ -90,10 +93,19 @@ def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
 
 def changed_all(store: Store, paths: Sequence[str]) -> None:
     """Do as `changed` with `is_deep` for many nodes, with one update of each summary, which looks at all nodes."""
-    for zarr_format in (2, 3):
-        for above in _with_summary(store, paths, zarr_format):
-            update = partial(_update, store, above, None, zarr_format, True)
-            within(store.locked([files.lock(above)]), update)
+    places = [widest(store, path) for path in paths]
+    for zarr_format in (2, 3) if places else ():
+        for above in _with_summary(store := places[0][0], [path for _, path in places], zarr_format):
+            _bring_up_to_date(store, above, None, zarr_format, True)
+
+
+def _bring_up_to_date(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool) -> None:
+    """Do as `_update` under the lock of the group; warn if nothing can be written there, as in a folder of others."""
+    if (reason := files.why_unwritable(store, above, [_name(zarr_format)])) is not None:
+        where = f"consolidated metadata of {'/' + above!r} in {store!r}"
+        warn(f"the {where} cannot be brought up to date: {reason}", GpuZarrWarning)
+        return
+    within(store.locked([files.lock(above)]), partial(_update, store, above, path, zarr_format, is_deep))
 
 
 def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[str]:
@@ -260,9 +272,5 @@ def _followers(store: Store, path: str, zarr_format: int) -> list[Known]:
             break
         except RuntimeError:  # another thread has opened a group meanwhile
             continue
-    return [known for known, (other, *whose) in found if whose == [path, zarr_format] and _is_same(store, other)]
-
-
-def _is_same(store: Store, other: Store) -> bool:
-    mapping = getattr(store, "mapping", None)
-    return store == other or (mapping is not None and mapping is getattr(other, "mapping", None))
+    place = identity(store, path) if found else None
+    return [known for known, (where, *whose, _) in found if where == place and whose == [zarr_format]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from math import prod
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,10 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
-from gpuzarr.nodes.attributes import Attributes
-from gpuzarr.nodes.config import ArrayConfig, changed, config_of
+from gpuzarr.nodes.attributes import Attributes, attributes_of
+from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
@@ -74,8 +73,6 @@ class Array:
     np.int64(56)
     """
 
-    has_looked = False  # for chunks under other keys
-
     def __init__(
         self,
         store: Store,
@@ -86,7 +83,7 @@ class Array:
         options: Options = DEFAULT,
     ) -> None:
         self.store, self.path, self.metadata, self.writable = store, path, metadata, writable
-        self.options = options
+        self.options, self.has_looked = options, False  # for chunks under other keys
         self.last_read: ReadReport | None = None
         self.last_write: WriteReport | None = None
         chosen = device_of(device)
@@ -96,10 +93,9 @@ class Array:
         return Array, (self.store, self.path, self.metadata, self.device, self.writable, self.options)
 
     def __repr__(self) -> str:
-        shards = "" if self.shards is None else f" shards={self.shards}"
-        place = f"{self.store!r}" + (f" {self.path!r}" if self.path else "")
-        what = f"shape={self.shape} dtype={self.dtype} chunks={self.chunks}{shards}"
-        return f"<gpuzarr.Array {place} {what} on {self.device.name}>"
+        place = f"{self.store!r} {self.path!r}" if self.path else repr(self.store)
+        chunks = f"chunks={self.chunks}" + ("" if self.shards is None else f" shards={self.shards}")
+        return f"<gpuzarr.Array {place} shape={self.shape} dtype={self.dtype} {chunks} on {self.device.name}>"
 
     @classmethod
     def open(cls, store: Any, *, config: Any = None) -> Array:
@@ -263,18 +259,7 @@ class Array:
         """Configuration of reading and writing, as `create_array` and `open` take it."""
         return config_of(self.writable)
 
-    def with_config(self, config: Any) -> Array:
-        """The same array, read and written in another way.
-
-        `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array.
-
-        Examples
-        --------
-        >>> gpuzarr.zeros(3).with_config({"write_empty_chunks": True}).config.write_empty_chunks
-        True
-        """
-        writable = changed(self.writable, config)
-        return Array(self.store, self.path, self.metadata, self.device, writable, self.options)
+    with_config = with_config
 
     @property
     def store_path(self) -> StorePath:
@@ -302,8 +287,7 @@ class Array:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(change_attributes, self.store, self.path, self.metadata)
-        return Attributes(self.metadata.attributes, save if self.writable else None)
+        return attributes_of(self)
 
     @attrs.setter
     def attrs(self, new_attributes: dict[str, Any]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from gpuzarr.checks import options, shown
 from gpuzarr.errors import ArgumentError, MetadataError, ReadOnlyError
+from gpuzarr.metadata.attributes import change_attributes
+from gpuzarr.stores.contract import Store
 
 Edit = Callable[[dict[str, Any]], None]
 Save = Callable[[Edit], dict[str, Any]]
@@ -118,3 +121,20 @@ def update_attributes(self: Node, new_attributes: dict[str, Any]) -> Node:
     """
     self.attrs.update(new_attributes)
     return self
+
+
+class Stored(Protocol):
+    """What `attributes_of` uses of an array or a group."""
+
+    store: Store
+    path: str
+    metadata: Any
+
+    @property
+    def read_only(self) -> bool: ...
+
+
+def attributes_of(node: Stored) -> Attributes:
+    """The attributes of a node; each change is stored at once, if the node may be written."""
+    save = partial(change_attributes, node.store, node.path, node.metadata)
+    return Attributes(node.metadata.attributes, None if node.read_only else save)

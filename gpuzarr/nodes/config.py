@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gpuzarr.checks import options
+from gpuzarr.devices.contract import Device
+from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.read.strategy import Options
+from gpuzarr.stores.contract import Store
 
 if TYPE_CHECKING:
+    from gpuzarr.nodes.array import Array
     from gpuzarr.write.target import Writable
 
 
@@ -51,10 +56,32 @@ def config_of(writable: Writable | None) -> ArrayConfig:
     return ArrayConfig() if writable is None else ArrayConfig(writable.write_empty_chunks, writable.safe)
 
 
-def changed(writable: Writable | None, config: Any) -> Writable | None:
-    """The same with some members of `config`. ArgumentError for members that it does not have."""
+class Configured(Protocol):
+    """The members of an array that `with_config` uses."""
+
+    store: Store
+    path: str
+    metadata: ArrayMetadata
+    device: Device
+    writable: Writable | None
+    options: Options
+
+
+def with_config(self: Configured, config: Any) -> Array:
+    """The same array, read and written in another way.
+
+    `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array. ArgumentError for members
+    that it does not have.
+
+    Examples
+    --------
+    >>> gpuzarr.zeros(3).with_config({"write_empty_chunks": True}).config.write_empty_chunks
+    True
+    """
+    from gpuzarr.nodes.array import Array
     from gpuzarr.write.target import Writable
 
     given = options(config.to_dict() if hasattr(config, "to_dict") else config, "config")
-    found = Writable.of(config_of(writable).to_dict() | given)
-    return None if writable is None else found
+    found = Writable.of(config_of(self.writable).to_dict() | given)
+    writable = None if self.writable is None else found
+    return Array(self.store, self.path, self.metadata, self.device, writable, self.options)

@@ -8,6 +8,7 @@ from gpuzarr.checks import flag, shown
 from gpuzarr.errors import ArgumentError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.making import Makes
+from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
@@ -38,7 +39,7 @@ def move(self: Makes, source: str, dest: str) -> None:
     >>> "a" in g, g["b/c"][:]
     (False, array([1, 2]))
     """
-    from gpuzarr.creation.moving import move
+    from gpuzarr.creation import move
 
     self.check_writable()
     move(self.store, self.below(source), self.below(dest))
@@ -50,7 +51,7 @@ def copy(self: Makes, source: Any, dest: Any, name: str | None = None, *, overwr
     Parameters
     ----------
     source
-        The path of a member of this group; or an array or group of any store.
+        The path of a member of this group; or an array or group of any store, also one of zarr-python.
     dest
         The path of the copy below this group; or a group, of which it becomes a member.
     name
@@ -76,15 +77,17 @@ def copy(self: Makes, source: Any, dest: Any, name: str | None = None, *, overwr
     >>> g.copy("a", gpuzarr.group()).name
     '/a'
     """
-    from gpuzarr.creation.moving import copy
+    from gpuzarr.creation import copy
 
     found = self[source] if isinstance(source, str) else source
-    if not hasattr(found, "store") or not hasattr(found, "path"):
+    if not hasattr(found, "store") or not hasattr(found, "basename"):
         raise ArgumentError(f"source is a path or a node, not {shown(source)}")
+    is_ours = hasattr(found.store, "locked")
+    place: tuple[Any, str] = (found.store, found.path) if is_ours else (store_of(found), "")  # of zarr-python
     group, path = (self, dest) if isinstance(dest, str) else (dest, found.basename if name is None else name)
     if not hasattr(group, "below") or (isinstance(dest, str) and name is not None):
         raise ArgumentError("dest is a path below this group; or a group, in which `name` is the name of the copy")
     group.check_writable()
-    copy(found.store, found.path, group.store, group.below(path), flag(overwrite, "overwrite"))
+    copy(*place, group.store, group.member(path), flag(overwrite, "overwrite"))
     made: Array | Group = group[path]
     return made

@@ -1,7 +1,9 @@
-"""Convert elements to write to a dtype, and refuse those that it cannot hold: what is read is what was given.
+"""Convert elements to write to a dtype, and refuse those that it cannot hold.
 
-Numbers are cast as NumPy casts them, to the precision of the dtype; for integers a fraction is cut off. What NumPy
-would make another value of is refused: numbers out of range, missing or too long texts, times between two units.
+Numbers are cast as NumPy casts them: to the precision of the dtype, without the fraction for integers, to True for bool
+if they are not 0; and integers of an array wrap around. Refused is what NumPy warns of or leaves undefined (NaN or
+floats out of range for integers, floats that become infinite, the imaginary part), and what would silently be another
+value: missing or too long texts, times between two units.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def converted(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
-    """Raise ValueKindError for numbers, in an array of a device, that are out of the range of `dtype`."""
+    """Raise ValueKindError for numbers, in an array of a device, that have no value in `dtype`."""
     if not array.size or dtype.names is not None or array.dtype == dtype:
         return
     if array.dtype.isbuiltin == 2:
@@ -50,14 +52,15 @@ def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
     elif dtype.kind not in _NUMBERS or np.can_cast(given, dtype, "safe"):
         return
     elif dtype.kind == "b":
-        if bool(((array != 0) & (array != 1)).any()):
-            raise ValueKindError(f"elements of {given} that are neither 0 nor 1 cannot be written as bool")
+        if given.kind in "fc" and bool(xp.isnan(array).any()):
+            raise ValueKindError("NaN cannot be written as bool")
     elif given.kind == "c" and dtype.kind != "c":
         if dtype.kind in "iu" or bool((array.imag != 0).any()):
             raise ValueKindError(f"complex numbers cannot be written as {dtype}")
         check_numbers(array.real, dtype, xp)
     elif dtype.kind in "iu":
-        _check_integers(array, dtype)
+        if given.kind == "f":
+            check_range(array, dtype)
     else:
         for part in (array.real, array.imag) if given.kind == "c" else (array,):
             _check_floats(part, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype, xp)
@@ -70,7 +73,8 @@ def check_bytes(array: Array) -> None:
             raise ValueKindError(f"an element of type {kind.__name__} cannot be written as bytes")
 
 
-def _check_integers(array: Any, dtype: np.dtype[Any]) -> None:
+def check_range(array: Any, dtype: np.dtype[Any]) -> None:
+    """Raise ValueKindError for numbers that are out of the range of an integer dtype, or NaN."""
     limits = np.iinfo(dtype)
     number = float if array.dtype.kind == "f" else int
     low, high = number(array.min()), number(array.max())
@@ -129,7 +133,8 @@ def _numbers(array: Array, dtype: np.dtype[Any]) -> Array:
         if np.isnat(array).any():
             raise ValueKindError(f"NaT cannot be written as {dtype}")
         counts = array.astype(np.int64)
-        check_numbers(counts, dtype, np)
+        if array.size and dtype.kind in "iu":
+            check_range(counts, dtype)
         return counts
     if (kind in "SUT" and dtype.kind == "b") or (kind == "V" and array.dtype.isbuiltin == 0):
         raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
@@ -142,10 +147,8 @@ def _numbers_of_objects(array: Array, dtype: np.dtype[Any]) -> Array:
             dtype.kind == "b" and issubclass(kind, str | bytes)
         ):
             raise ValueKindError(f"an element of type {kind.__name__} cannot be written as {dtype}")
-    if dtype.kind == "b":
-        found = array == array.astype(bool)
-        if not found.all():
-            raise ValueKindError("elements that are neither 0 nor 1 cannot be written as bool")
+    if dtype.kind == "b" and any(one != one for one in array.reshape(-1).tolist()):
+        raise ValueKindError("NaN cannot be written as bool")
     if dtype.kind in "fc" or dtype.isbuiltin == 2:
         wide = array.astype(np.complex128 if dtype.kind == "c" or "complex" in dtype.name else np.float64)
         check_numbers(wide, dtype, np)
@@ -207,8 +210,8 @@ def _times(array: Array, dtype: np.dtype[Any]) -> Array:
             raise ValueKindError(
                 f"elements of {array.dtype} cannot be written as {dtype}: give a whole number of its units"
             )
-    elif kind == "u":
-        check_numbers(array, np.dtype(np.int64), np)
+    elif kind == "u" and array.size:
+        check_range(array, np.dtype(np.int64))
     if array.dtype.kind in "Mm" and array.dtype.kind != dtype.kind:
         raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
     made = array.astype(dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from gpuzarr.checks import flag, shown
@@ -11,10 +10,9 @@ from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.metadata.attributes import change_attributes
 from gpuzarr.nodes import attributes, copying, listing, making, requiring
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.attributes import Attributes
+from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.info import About
 from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
@@ -152,8 +150,7 @@ class Group:
     @property
     def attrs(self) -> Attributes:
         """The attributes, a mutable mapping; each change is stored at once."""
-        save = partial(change_attributes, self.store, self.path, self.metadata)
-        return Attributes(self.metadata.attributes, None if self.read_only else save)
+        return attributes_of(self)
 
     @attrs.setter
     def attrs(self, new_attributes: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes import DataType, parse_v3
 from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
-from gpuzarr.nodes.elements import check_bytes, check_numbers, converted, of_tuples
+from gpuzarr.nodes.elements import check_bytes, check_numbers, check_range, converted, of_tuples
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
@@ -107,6 +107,8 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
     if isinstance(value, str | bytes | bytearray | memoryview) and dtype.kind in "SUTV":
         return _objects(bytes(value) if isinstance(value, bytearray | memoryview) else value)
     made = np.asarray(value)
+    if made.size and made.dtype.kind in "iu" and dtype.kind in "iu":
+        check_range(made, dtype)  # integers of Python do not wrap around
     return np.array(value, object) if made.dtype.kind in "USV" else made  # NumPy leaves out what ends with NUL
 
 

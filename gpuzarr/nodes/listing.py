@@ -13,6 +13,7 @@ from gpuzarr.errors import UnsupportedCallError
 from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import hidden
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
@@ -66,7 +67,7 @@ def _names_in(group: Lists, listed: Names) -> list[str]:
     if known is not None:
         return known.names()
     zarr_format = group.metadata.zarr_format
-    return [name for name in listed(group.path) if files.may_be_member(name, zarr_format)]
+    return [name for name in listed(group.path) if files.may_be_member(name, zarr_format) and not hidden(name)]
 
 
 def tree(

@@ -111,7 +111,7 @@ def _below(names: Names, start: str, keys: ChunkKeys) -> Iterator[str]:
         if not members:
             yield folder.rstrip("/")
         elif not folder or not {*FILES} & {*members}:  # else it is a node
-            some = [name for name in members if name not in FILES and not name.startswith((".", "_"))]
+            some = [name for name in members if not name.startswith((".", "_")) and not name.endswith(".json")]
             first = sorted(some, key=lambda name: not _may_be_chunk(folder + name, keys))[:MAX_NAMED_OBJECTS]
             waiting += [f"{folder}{name}/" for name in reversed(first)]
 

@@ -142,7 +142,7 @@ class MappingStore:
 
     def _below(self, start: str) -> list[str]:
         """The keys that begin so."""
-        return [key for key in self.mapping if isinstance(key, str) and key.startswith(start)]
+        return [key for key in list(self.mapping) if isinstance(key, str) and key.startswith(start)]
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key) as mapping:
@@ -173,8 +173,9 @@ class MappingStore:
 
     def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
         """See `Moves`. No value is lost where the mapping takes no more: it is deleted when its copy is there."""
-        for key in order(key for key in self._at(source) if source or not is_hidden(key)):
-            with self._writing(key) as mapping:
+        keys = order(key for key in self._at(source) if source or not is_hidden(key))
+        with self._writing(source or target) as mapping:
+            for key in keys:
                 mapping[rebased(key, source, target)] = mapping[key]
                 del mapping[key]
 

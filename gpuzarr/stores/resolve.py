@@ -31,6 +31,8 @@ def store(thing: Any, storage_options: Any = None) -> Store:
         return MappingStore({} if thing is None else thing)
     if isinstance(thing, StorePath):
         return below(store(thing.store), thing.path)
+    if hasattr(thing, "store_path"):  # it has names of methods of a store, too
+        raise StoreKindError(f"{thing!r} is a node, not a store: give its store_path")
     if all(hasattr(thing, name) for name in ("get", "open", "names")):
         known: Store = thing
         return known

@@ -85,10 +85,12 @@ DIFFERENCES = {
             ["C", True],
         ),
     ],
-    "negative steps, empty and nested lists, a mask for the first axis": [
+    "negative steps, ranges, arrays without axes, empty and nested lists, a mask for the first axis": [
         Difference(f"z = zarr.array(np.arange(6).reshape(2, 3)); R = z[{selection}]", IndexError, values)
         for selection, values in {
             "::-1, 0": [3, 0],
+            "range(1)": [[0, 1, 2]],
+            "np.array(1)": [3, 4, 5],
             "[]": [],
             "[[0], [1]], [0, 2]": [[0, 2], [3, 5]],
             "np.array([True, False])": [[0, 1, 2]],
@@ -103,13 +105,11 @@ DIFFERENCES = {
         Difference(f"{RECORDS}R = z['f']", TypeError, [1]),
         Difference(f"{RECORDS}z['f'] = 7; R = z[:]", [(7, 7.0)], [(7, 2.5)]),
     ],
-    "values that the dtype cannot hold: NaN in integers, numbers out of range, longer texts": [
+    "values that the dtype cannot hold: NaN in integers, floats out of range, longer texts": [
         Difference(f"z = zarr.zeros(1, dtype='{dtype}'); z[:] = {value}; R = z[:].tolist()", stored, ValueError)
         for dtype, value, stored in (
             ("u1", "np.array([300.5])", [44]),
-            ("i1", "np.array([300])", [44]),
             ("f4", "np.array([1e300])", [float("inf")]),
-            ("?", "np.array([2])", [True]),
             ("S2", "np.array([b'abc'])", [b"ab"]),
             ("U2", "np.array(['abc'])", ["ab"]),
         )

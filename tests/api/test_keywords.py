@@ -183,6 +183,34 @@ def test_options_of_stores_are_no_arrays(save: Any) -> None:
     assert store == before
 
 
+@pytest.mark.parametrize("save", [gpuzarr.save, gpuzarr.save_group])
+@pytest.mark.parametrize(
+    "option",
+    [{"mode": "w"}, {"overwrite": True}, {"chunks": (2, 2)}, {"compressor": None}, {"dtype": "i4"}, {"x": "text"}],
+)
+def test_options_of_arrays_are_no_arrays(save: Any, option: dict[str, Any]) -> None:
+    store: Store = {}
+    gpuzarr.save(store, [1, 2])
+    before = dict(store)
+    with pytest.raises(TypeError, match=next(iter(option))):
+        save(store, a=[3], **option)
+    assert store == before
+    gpuzarr.save(store, chunks=np.arange(2), a=[3], b=7)  # arrays, whatever their names
+    assert list(gpuzarr.open(store)) == ["a", "b", "chunks"]
+
+
+def test_sizes_of_other_types_are_type_errors() -> None:
+    for wrong in (
+        {"shape": (2.5, 3)},
+        {"shape": "3"},
+        {"chunks": (1.5, 2)},
+        {"chunks": "x"},
+        {"chunks": (1, 2), "shards": (2.0, 2)},
+    ):
+        with pytest.raises(TypeError, match=list(wrong)[-1]):
+            gpuzarr.create_array({}, **{"shape": (2, 4), "dtype": "i4"} | wrong)
+
+
 def test_data_are_broadcast_and_cast() -> None:
     assert gpuzarr.create((2, 3), data=[1, 2, 3], dtype="i2")[...].tolist() == [[1, 2, 3]] * 2
     assert gpuzarr.array([1, 2], dtype="f4", shape=2)[...].dtype == "f4"

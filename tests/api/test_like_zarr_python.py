@@ -380,7 +380,7 @@ def test_from_array_takes_what_can_be_sliced(tmp_path: Path) -> None:
     for i, data in enumerate(sources):
         for zarr_format in (2, 3):
             made = gpuzarr.from_array(
-                tmp_path, data=data, name=f"{i}/{zarr_format}", zarr_format=zarr_format, chunks="keep"
+                tmp_path / str(zarr_format), data=data, name=str(i), zarr_format=zarr_format, chunks="keep"
             )
             np.testing.assert_array_equal(zarr.open_array(made.store.root, path=made.path, mode="r")[:], want)
             assert made.chunks == ((3, 4) if i > 2 else (10, 6))

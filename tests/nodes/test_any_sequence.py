@@ -60,6 +60,9 @@ class History(RuleBasedStateMachine):
         shape, fill = (random.randrange(9), random.randrange(13)), random.choice((0, 7))
         options = {"dtype": "i4", **random.choice(LAYOUTS)}
         made: dict[str, Any] = {"shape": shape, "fill_value": fill, "device": self.device, **options}
+        version = options.get("zarr_format", 3)
+        if gpuzarr.open_group(self.folder, mode="a", zarr_format=None).zarr_format != version:  # it has no other nodes
+            gpuzarr.create_group(self.folder, zarr_format=version, overwrite=True)
         self.array = gpuzarr.create_array(self.folder, name="a", overwrite=True, **made)
         self.model, self.fill, self.attrs = np.full(shape, fill, self.array.dtype), fill, {}
         self.config = options.get("config")

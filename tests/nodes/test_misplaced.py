@@ -117,7 +117,7 @@ def test_nothing_is_told_of_arrays_that_are_right(
     documents = {key: data for key, data in objects.items() if key.rpartition("/")[2].startswith((".z", "zarr"))}
     (last, *_) = sorted((key for key in objects if key not in documents), reverse=True)
     inner = {f"a/inner/{key[2:]}": data for key, data in objects.items()}
-    hidden = {"a/.DS_Store": b"x", "a/.zarray.bak": b"x"}
+    hidden = {"a/.DS_Store": b"x", "a/.zarray.bak": b"x", "a/attributes.json": b"{}"}
     for i, some in enumerate(
         [documents, documents | {last: objects[last]}, documents | inner, documents | hidden, objects]
     ):

@@ -224,7 +224,8 @@ def test_what_is_there_is_welcome_if_it_means_the_same(zarr_format: Any, first: 
         assert (x[...] == 7).all() and x.attrs == {"b": [1], "more": {"c": None}} and again.attrs["more"] == {"c": None}
     other: list[dict[str, Any]] = [{"shape": (6, 5)}, {"dtype": "f8"}, {"fill_value": 0}, {"compressors": None}]
     other += [{"attributes": {"b": 2}}, {"attributes": {"new": None}}]
-    other += [{"zarr_format": 5 - zarr_format, "shards": None, "dimension_names": None}]
+    with pytest.raises(gpuzarr.ArgumentError, match=f"is of Zarr v{zarr_format}"):
+        again.create_array("x", shape=3, dtype="f4", zarr_format=5 - zarr_format)
     for options in other:
         with pytest.raises(gpuzarr.ExistsError):
             again.create_array("x", **{**layout, **({"filters": "auto"} if "dtype" in options else {}), **options})

@@ -118,8 +118,11 @@ def test_what_is_no_file(tmp_path, no_leak, monkeypatch):
                 patch.setattr(permits, "allowed", lambda most=most: most)
                 with pytest.raises(StoreError, match=re.escape(repr(key))):
                     read_into(each, Ranges.whole(["good", key]), fresh)
-        with pytest.raises(StoreError):
-            each.get(key)
+        if key in ("loop", "pipe"):
+            with pytest.raises(StoreError):
+                each.get(key)
+        else:  # no file is there, or can be
+            assert each.get(key) is None
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="everything may be read by root")

@@ -153,7 +153,7 @@ def test_overwriting_leaves_nothing_of_the_old(tmp_path: Path) -> None:
     assert (old[...] == np.arange(8)).all()
     for zarr_format in (2, 3):
         new = gpuzarr.create_array(
-            tmp_path, name="x", shape=(8,), dtype="f4", chunks=(2,), overwrite=True, zarr_format=zarr_format
+            tmp_path / "x", shape=(8,), dtype="f4", chunks=(2,), overwrite=True, zarr_format=zarr_format
         )
         assert (new[...] == 0).all() and gpuzarr.open(tmp_path / "x").zarr_format == zarr_format
         new[...] = 1

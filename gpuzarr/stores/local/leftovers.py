@@ -1,5 +1,7 @@
 """Find and remove what killed processes have left in a folder; what they had put aside to replace it is put back.
 
+Files of users, whatever their names end with, are left alone: only names that `beside` makes are looked at.
+
 A process that replaces something (`move_aside` of `stores/moving.py`) renames the old one to a hidden name with the end
 OUT, and the new one, which has the same name without that end, to its place. Of a root, whose names are renamed one by
 one, the end of the old one becomes GONE when all are out: from there on the new one takes its place.
@@ -11,7 +13,7 @@ import os
 import time
 from contextlib import suppress
 
-from gpuzarr.stores.hidden import GONE, MAX_NAME_BYTES, OUT, PARTIAL_SUFFIX, PROCESS, host
+from gpuzarr.stores.hidden import GONE, MAX_NAME_BYTES, OUT, PARTIAL_SUFFIX, PROCESS, host, is_owned
 from gpuzarr.stores.local.folders import remove_tree
 
 MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # what other machines have not changed for so long is left over
@@ -20,7 +22,7 @@ MAX_PARTIAL_AGE_SECONDS = 24 * 3600  # what other machines have not changed for 
 def clean(folder: str) -> None:
     """Remove what dead processes have left in a folder. OSError if it cannot be listed."""
     with os.scandir(folder) as entries:
-        left = [entry for entry in entries if entry.name.endswith(PARTIAL_SUFFIX) and _dead(entry)]
+        left = [entry for entry in entries if is_owned(entry.name) and _dead(entry)]
     for entry in sorted(left, key=lambda entry: not _end(entry.name)):  # what was put aside first
         with suppress(OSError):  # a file of another user, in a folder where only the owner removes it
             if not entry.is_dir(follow_symlinks=False):
@@ -60,8 +62,6 @@ def _end(name: str) -> str:
 
 def _dead(entry: os.DirEntry[str]) -> bool:
     """Return True if the process that made something partial has ended; for another machine, if it is old."""
-    if entry.name[:1] != ".":
-        return False
     where, _, rest = entry.name[: -len(PARTIAL_SUFFIX)].rpartition(".")[2].partition("-")
     pid, _, number = rest.partition("-")
     number = number.partition("-")[0]

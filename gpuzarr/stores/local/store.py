@@ -21,7 +21,7 @@ from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
 from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores import handles
-from gpuzarr.stores.hidden import hidden, is_hidden
+from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
@@ -211,11 +211,13 @@ class LocalStore:
     def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
         """See `Moves`. Folders are renamed; the root stays, and what is in it is renamed name by name."""
         with self._writing(target or source):
-            if source and target:
-                self._move(source, target)
-                return
-            for name in order(self.names(source)):
-                self._move(f"{source}/{name}" if source else name, f"{target}/{name}" if target else name)
+            pairs = [(source, target)]
+            if not source or not target:
+                pairs = [(rebased(n, "", source), rebased(n, "", target)) for n in order(self.names(source))]
+            for old, new in pairs:
+                self._move(old, new)
+            for folder in {key.rpartition("/")[0] for pair in pairs for key in pair} if self.fsync else ():
+                files.sync_folder(self.path(folder))
 
     def _move(self, source: str, target: str) -> None:
         """Rename a file, or a folder; or what is in it, as in layers of containers folders cannot be renamed."""

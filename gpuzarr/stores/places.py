@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from gpuzarr.stores.contract import Store
@@ -13,35 +14,57 @@ from gpuzarr.stores.memory import Below, place
 
 Node = tuple[Store, str]  # a store, and a path in it
 LOCAL_PROTOCOLS = {"file", "local"}  # of fsspec
+GROUP_DOCUMENTS = ("zarr.json", ".zgroup")
 
 
 def contains(outer: Node, inner: Node) -> bool:
     """True if a place is another one, or lies below it."""
-    (where, path), (place, below) = _place(*outer), _place(*inner)
+    (where, path), (place, below) = identity(*outer), identity(*inner)
     return where == place and f"{below}/".startswith(f"{path}/" if path else "")
 
 
-def around(store: Store) -> Iterator[Node]:
-    """The places around a store, in which nodes may lie, that are known to lie in a larger one."""
+def around(store: Store) -> Iterator[tuple[Node, str]]:
+    """The places around a store at which nodes may be, in larger stores; and the path of this one from there."""
     if (folder := _folder(store)) is not None:
-        folder = os.path.realpath(folder)
+        root = folder = os.path.realpath(folder)
         while (outer := os.path.dirname(folder)) != folder:
             folder = outer
             if any(os.path.lexists(f"{folder}/{name}") for name in ("zarr.json", ".zarray")):
-                yield LocalStore(folder), ""
+                yield (LocalStore(folder), ""), os.path.relpath(root, folder)
     elif isinstance(store, MappingStore) and isinstance(store.mapping, Below):
         parts = store.mapping.prefix.strip("/").split("/")
         for i in range(len(parts)):
-            yield MappingStore(store.mapping.inner), "/".join(parts[:i])
+            yield (MappingStore(store.mapping.inner), "/".join(parts[:i])), "/".join(parts[i:])
 
 
-def _place(store: Store, path: str) -> tuple[Any, str]:
+def widest(store: Store, path: str) -> Node:
+    """The same place in the largest store that has it: one of which a part was given; the folder of the top group."""
+    if isinstance(store, LocalStore):
+        root = folder = os.path.realpath(store.folder)
+        while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
+            folder = outer
+        inner = os.path.relpath(root, folder)
+        return (store, path) if folder == root else (replace(store, root=folder), f"{inner}/{path}".strip("/"))
+    if not isinstance(store, MappingStore):
+        return store, path
+    mapping = store.mapping
+    while isinstance(mapping, Below):
+        mapping, path = mapping.inner, mapping.prefix + path
+    return (store, path) if mapping is store.mapping else (replace(store, mapping=mapping), path.strip("/"))
+
+
+def identity(store: Store, path: str) -> tuple[Any, str]:
+    """What is the same for all stores and paths that mean the same place."""
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if not isinstance(store, MappingStore):
-        return id(store), path
+        return store, path
     where, key = place(store.mapping, path)
     return where, key.strip("/")
+
+
+def _is_group(folder: str) -> bool:
+    return any(os.path.lexists(f"{folder}/{name}") for name in GROUP_DOCUMENTS)
 
 
 def _folder(store: Store) -> str | None:
