@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import os
 import pickle
@@ -46,8 +45,6 @@ def test_stores_for_reading_only(kind: str, tmp_path: Path) -> None:
         gpuzarr.open(closed, mode="r+")
     gpuzarr.open(closed.with_read_only(False), mode="r+")[0] = 5
     assert gpuzarr.open(closed)[:].tolist() == [5, 1, 2]
-    with pytest.raises(gpuzarr.ArgumentError, match="read_only"):
-        store.with_read_only("yes")
 
 
 @pytest.mark.parametrize("given", [str, Path])
@@ -135,15 +132,3 @@ def test_annotations() -> None:
     def of_a_user(a: gpuzarr.Array[Any], b: gpuzarr.Array[Any] | gpuzarr.Group) -> None: ...  # type: ignore[misc]
 
     assert eval("gpuzarr.Array[int] | None", {"gpuzarr": gpuzarr}).__args__[0].__origin__ is gpuzarr.Array
-
-
-def test_types_are_seen_by_type_checkers() -> None:
-    """The package says that it is typed, and each public name that is loaded late is imported for type checkers."""
-    folder = Path(gpuzarr.__file__).parent
-    assert (folder / "py.typed").is_file()
-    tree = ast.parse((folder / "__init__.py").read_text())
-    block = next(node for node in tree.body if isinstance(node, ast.If))
-    names = [
-        alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    ]
-    assert set(names) == {*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage"}
