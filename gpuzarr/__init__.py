@@ -10,6 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpuzarr import codecs as codecs
+    from gpuzarr import config as config
+    from gpuzarr import dtype as dtype
+    from gpuzarr import errors as errors
+    from gpuzarr import storage as storage
     from gpuzarr.api.copying import copy, copy_all, copy_store
     from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
     from gpuzarr.api.debug_info import print_debug_info

@@ -16,11 +16,10 @@ Examples
 from __future__ import annotations
 
 import threading
-import warnings
 from typing import Any
 
 from gpuzarr.checks import shown, zarr_format
-from gpuzarr.errors import ConfigError, GpuZarrWarning, UnsupportedError
+from gpuzarr.errors import ConfigError, GpuZarrWarning, UnsupportedError, warn
 from gpuzarr.per_process import PerProcess
 
 Json = dict[str, Any]
@@ -92,7 +91,7 @@ class set:  # as zarr.config.set
         for name, value in given.items():
             _check(name, value)
         if idle := [f"{name!r} ({_idle(name)})" for name, value in given.items() if _is_idle(name, value)]:
-            warnings.warn(f"settings that change nothing here: {'; '.join(idle)}", GpuZarrWarning, stacklevel=2)
+            warn(f"settings that change nothing here: {'; '.join(idle)}", GpuZarrWarning)
         with _lock.value:
             self._before = {name: _values.get(name, _NO_DEFAULT) for name in given}
             _replace(given)

@@ -11,6 +11,7 @@ library: an error is then of a class that also derives from the classes of zarr-
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import cache
 from typing import Any, ClassVar
 
@@ -230,11 +231,19 @@ class ZarrFutureWarning(FutureWarning):
 
 
 class ZarrDeprecationWarning(DeprecationWarning):
-    """A name of zarr-python for filters of warnings; this library does not warn by it."""
+    """A name or a keyword is an older one of zarr-python; the message says which to use."""
 
 
 class ZarrRuntimeWarning(RuntimeWarning):
-    """A name of zarr-python for filters of warnings; this library does not warn by it."""
+    """A keyword of zarr-python has no effect; the message says why."""
+
+
+def warn(text: str, kind: type[Warning]) -> None:
+    """Warn of the line that called this library, however many of its functions lie between."""
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(text, kind, stacklevel=depth)
 
 
 # the names of zarr-python

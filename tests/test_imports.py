@@ -83,7 +83,8 @@ def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(Path(gpuzarr.__file__).read_text())
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
     names = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    assert sorted(names) == sorted(gpuzarr.__all__)
+    assert sorted(names) == sorted([*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage"])
+    assert (Path(gpuzarr.__file__).parent / "py.typed").is_file()
 
 
 def test_public_names_pickle() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from gpuzarr import config
-from gpuzarr.checks import flag, shown
+from gpuzarr.checks import flag
 from gpuzarr.checks import zarr_format as checked_format
-from gpuzarr.creation import contains, format_above, sides
+from gpuzarr.creation import contains, format_above
 from gpuzarr.errors import ArgumentError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Copied, Given, Members, create_array, placed, with_dtype
+from gpuzarr.nodes.create import Copied, Members, create_array, given, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
@@ -124,15 +124,13 @@ def array(
     """
     known("array", options, CREATED)
     values, store, overwrite = with_dtype(data), {} if store is None else store, flag(overwrite, "overwrite")
-    if shape is not None and sides("shape", shape) != tuple(values.shape):
-        raise ArgumentError(f"shape {shown(shape)} is not that of the data, {tuple(values.shape)}")
+    filling = given(values, shape, dtype)
     for name in ("chunks", "filters"):
-        if (given := options.get(name)) is None or given is True:
+        if (asked := options.get(name)) is None or asked is True:
             options.pop(name, None)
     if dtype is None and (isinstance(data, Array) or type(data).__module__.startswith("zarr.")):
         return made(from_array, store, path, overwrite, mode, options | {"data": data})
     options = {"chunks": _chunks(values)} | options
-    filling = values if dtype is None else Given(values, values.shape, dtype)
     return made(create_array, store, path, overwrite, mode, options | {"data": filling})
 
 
@@ -207,12 +205,16 @@ def from_array(
 
 
 def _check_apart(store: Any, path: str, data: Any) -> None:
-    """ArgumentError if an array lies where another one shall be made without its values."""
+    """ArgumentError if an array lies below the place of a new one, which would have none of its values.
+
+    At the place itself, that is how an array is emptied, or gets other chunks.
+    """
     of_zarr = type(data).__module__.startswith("zarr.")
     if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
         return
     source = (store_of(data), "") if of_zarr else (data.store, data.path)
-    if contains((store_of(store), path), source):
+    place = store_of(store), path
+    if contains(place, source) and not contains(source, place):
         raise ArgumentError(f"{data!r} would be lost: write_data=False copies no values; make the array elsewhere")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpuzarr.api.opening import open_group
 from gpuzarr.checks import flag
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning
+from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning, warn
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.hierarchy import created
@@ -117,5 +116,5 @@ def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> Tr
     """
     if not isinstance(grp, Group):
         raise ArgumentError(f"tree() draws a group of this library, not a {type(grp).__name__}")
-    warnings.warn("tree(group) is deprecated. Use Group.tree instead.", ZarrDeprecationWarning, stacklevel=2)
+    warn("tree(group) is deprecated. Use Group.tree instead.", ZarrDeprecationWarning)
     return grp.tree(expand, level)

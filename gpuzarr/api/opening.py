@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
@@ -11,7 +10,7 @@ from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning, warn
 from gpuzarr.metadata import files
 from gpuzarr.nodes import keywords
 from gpuzarr.nodes.array import Array
@@ -123,14 +122,17 @@ def open(  # as zarr.open
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
-    if writable:
+    if way == "w-":
         files.check_writable(found, path)
+    if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it
+        raise NotFoundError(f"no Zarr array or group at {path!r} in {found!r}; a mode is a keyword: mode={path!r}")
     if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
     if way in ("w", "w-") or (way == "a" and not opener.exists(path)):
         _make(opener, path, way == "w", new)
     node = opener(path)
-    if writable and (reason := why_unwritable(node)) is not None:
+    is_known = isinstance(node, Array) and not node.read_only  # who opens an array for writing has asked
+    if writable and not is_known and (reason := why_unwritable(node)) is not None:
         raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
     return node
 
@@ -142,8 +144,7 @@ def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: A
     if "attributes" in new and new["attributes"] is None:
         del new["attributes"]
     if (version := new.pop("zarr_version", None)) is not None:
-        text = "zarr_version is deprecated: use zarr_format"
-        warnings.warn(text, ZarrDeprecationWarning, stacklevel=3)
+        warn("zarr_version is deprecated: use zarr_format", ZarrDeprecationWarning)
         zarr_format = version if zarr_format is None else zarr_format
     if (summary := new.pop("use_consolidated", None)) is not None:
         consolidated = _summary(summary) if consolidated is None else consolidated

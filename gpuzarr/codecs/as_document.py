@@ -5,7 +5,6 @@ A codec has a `name`, and `configuration()` with its arguments as zarr-python wr
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import fields
 from enum import Enum
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from gpuzarr import codecs
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, MetadataError, ZarrDeprecationWarning
+from gpuzarr.errors import ArgumentError, MetadataError, ZarrDeprecationWarning, warn
 
 Json = dict[str, Any]
 
@@ -48,7 +47,7 @@ def check(codec: Any) -> None:
     for part in fields(codec):
         if isinstance(value := getattr(codec, part.name), Enum):
             text = f"{type(codec).__name__}({part.name}=...): an enum is deprecated, give {value.value!r}"
-            warnings.warn(text, ZarrDeprecationWarning, stacklevel=4)
+            warn(text, ZarrDeprecationWarning)
             object.__setattr__(codec, part.name, value.value)
     check_configuration(codec.name, codec.configuration())
 

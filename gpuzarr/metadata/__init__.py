@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,11 @@ class RegularAxis:
         """The number of chunks."""
         return -(-self.length // self.size)
 
+    @property
+    def sizes(self) -> int:
+        """The size of all chunks."""
+        return self.size
+
 
 @dataclass(frozen=True)
 class RectilinearAxis:
@@ -41,6 +48,11 @@ class RectilinearAxis:
     def count(self) -> int:
         """The number of chunks."""
         return len(self.edges) - 1
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The size of each chunk."""
+        return tuple(end - start for start, end in pairwise(self.edges))
 
 
 _COORDINATE_DIGITS = 19  # of the largest int64
@@ -61,6 +73,11 @@ class ChunkKeys:
     prefix: str  # "c" for default, "" for v2
     separator: str  # between parts
     scalar: str  # the key of the only chunk of a 0-d array: "c" or "0"
+
+    @property
+    def name(self) -> str:
+        """The name of the encoding in Zarr v3."""
+        return "default" if self.prefix else "v2"
 
     def encode(self, coords: np.ndarray) -> list[str]:
         """Keys, without the path of the array, of the chunks at `coords`, integers of shape (n, ndim)."""
@@ -123,6 +140,38 @@ class ArrayMetadata:
         """The number of elements."""
         return prod(self.shape)
 
+    # by the names of zarr-python
+
+    node_type = "array"
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def chunk_grid(self) -> SimpleNamespace:
+        """`chunk_shape`; for a rectilinear grid `chunk_shapes`, with a size or a tuple of them for each axis."""
+        if self.regular:
+            return SimpleNamespace(chunk_shape=self.chunk_shape)
+        return SimpleNamespace(chunk_shapes=tuple(axis.sizes for axis in self.axes))
+
+    @property
+    def chunk_key_encoding(self) -> Any:
+        """`chunk_keys`."""
+        return self.chunk_keys
+
+    @property
+    def dimension_separator(self) -> str:
+        """The text between the coordinates in the key of a chunk."""
+        separator: str = self.chunk_keys.separator
+        return separator
+
+    def encode_chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        """The key of the chunk at these coordinates, without the path of the array."""
+        key: str = self.chunk_keys.encode(np.array([chunk_coords], np.int64).reshape(1, -1))[0]
+        return key
+
 
 @dataclass(frozen=True)
 class GroupMetadata:
@@ -136,6 +185,8 @@ class GroupMetadata:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document, with the attributes."""
         return {**self.document, "attributes": dict(self.attributes)}
+
+    node_type = "group"  # a name of zarr-python, as is the next one
 
     @property
     def consolidated_metadata(self) -> Nodes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from math import prod
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -350,8 +351,8 @@ class Array:
             raise ArgumentError("len() of an array without axes")
         return self.shape[0]
 
-    __class__ = property(for_dask.seen_class)
-    __dask_tokenize__ = for_dask.token
+    __class__, __dask_tokenize__ = property(for_dask.seen_class), for_dask.token
+    __class_getitem__: Any = classmethod(GenericAlias)  # annotations of zarr-python: `Array[Any]`
 
     # writing
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT, Wanted, format_above, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning
+from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning, warn
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
@@ -187,7 +186,7 @@ def create_array(
     one_of(order, "order", None, "C", "F")
     if order is not None and version != 2:
         text = "The `order` keyword argument has no effect for Zarr format 3 arrays"
-        warnings.warn(f"{text}: use filters={{'name': 'transpose', ...}}", ZarrRuntimeWarning, stacklevel=2)
+        warn(f"{text}: use filters={{'name': 'transpose', ...}}", ZarrRuntimeWarning)
     names = _names(dimension_names)
     wanted = Wanted(
         *(lengths, dtype, chunks, shards, filters, compressors, serializer, fill_value),
@@ -240,6 +239,14 @@ def with_dtype(data: Any) -> Any:
         return np.from_dlpack(data) if hasattr(data, "__dlpack__") and dtype is None else np.asarray(data)
     except (TypeError, ValueError, OverflowError, RuntimeError, BufferError) as error:
         raise ValueKindError(f"data of type {type(data).__name__} is no array: {error}") from error
+
+
+def given(data: Any, shape: Any, dtype: Any) -> Any:
+    """Data for a new array of this dtype; None: that of the data. ArgumentError for another shape than theirs."""
+    values = with_dtype(data)
+    if shape is not None and sides("shape", shape) != tuple(values.shape):
+        raise ArgumentError(f"shape {shown(shape)} is not that of the data, {tuple(values.shape)}")
+    return values if dtype is None else Given(values, values.shape, dtype)
 
 
 def _names(given: Any) -> tuple[Any, ...] | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning
+from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning, warn
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.metadata.files import FILES
@@ -31,6 +30,13 @@ class About:
     """
 
     facts: Json
+
+    def __getattr__(self, name: str) -> Any:
+        """A fact by the name that other libraries know from zarr-python: `_zarr_format`, `_shape`."""
+        for fact, value in self.__dict__.get("facts", {}).items():
+            if name == f"_{fact.lower().replace('-', '_').replace(' ', '_')}":
+                return value
+        raise AttributeError(f"no such fact about the node: {name!r}; asdict() has all of them")
 
     def asdict(self) -> Json:
         """The facts by their names."""
@@ -137,7 +143,7 @@ def only_compressor(metadata: ArrayMetadata, compressors: tuple[Any, ...]) -> An
     """The `compressor` of zarr-python, which only Zarr v2 has. ArgumentError for Zarr v3."""
     if metadata.zarr_format == 3:
         raise ArgumentError("an array of Zarr v3 has no `compressor`: use `compressors`")
-    warnings.warn("`compressor` is deprecated: use `compressors`", ZarrDeprecationWarning, stacklevel=3)
+    warn("`compressor` is deprecated: use `compressors`", ZarrDeprecationWarning)
     return compressors[0] if compressors else None
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gpuzarr.checks import flag, options, shown
-from gpuzarr.errors import ArgumentError, GpuZarrWarning, ZarrRuntimeWarning
+from gpuzarr.errors import ArgumentError, GpuZarrWarning, ZarrRuntimeWarning, warn
 
 PARAMETERS = (  # of `create_array`
     *("store", "name", "shape", "dtype", "data", "chunks", "shards", "filters", "compressors", "serializer"),
@@ -67,9 +66,7 @@ def needless(given: Given) -> None:
     """Take out the keywords that have no effect; a ZarrRuntimeWarning tells of those that have a value."""
     for name in NEEDLESS.keys() & given.keys():
         if given.pop(name) is not None:
-            warnings.warn(
-                f"{name} is not yet implemented, and has no effect: {NEEDLESS[name]}", ZarrRuntimeWarning, stacklevel=4
-            )
+            warn(f"{name} is not yet implemented, and has no effect: {NEEDLESS[name]}", ZarrRuntimeWarning)
     if given.pop("chunk_store", None) is not None:
         raise ArgumentError("chunk_store: chunks are stored beside the metadata of their array, in `store`")
 
@@ -101,9 +98,7 @@ def _compressor(value: Any, now: Given, zarr_format: int | None) -> None:
         return
     _once(now, "compressors", "compressor")
     if zarr_format != 2:
-        warnings.warn(
-            "The `compressor` argument is deprecated. Use `compressors` instead.", GpuZarrWarning, stacklevel=5
-        )
+        warn("The `compressor` argument is deprecated. Use `compressors` instead.", GpuZarrWarning)
     now["compressors"] = () if value is None else (value,)
 
 
@@ -145,7 +140,7 @@ def _listed(given: Any) -> list[Any]:
 def with_empty_chunks(config: Any, write_empty_chunks: Any) -> dict[str, Any]:
     """A `config` with the older keyword; it is that of an array, as `Writable.of` takes it."""
     text = "The `write_empty_chunks` keyword argument is deprecated: use config={'write_empty_chunks': ...}"
-    warnings.warn(text, ZarrRuntimeWarning, stacklevel=6)
+    warn(text, ZarrRuntimeWarning)
     found = config.to_dict() if hasattr(config, "to_dict") else config
     given = options({} if found is None else found, "config")
     return given | {"write_empty_chunks": flag(write_empty_chunks, "write_empty_chunks")}

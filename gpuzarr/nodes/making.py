@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ExistsError, ZarrDeprecationWarning
+from gpuzarr.errors import ExistsError, ZarrDeprecationWarning, warn
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.keywords import own
 from gpuzarr.stores.contract import Store
@@ -174,10 +173,16 @@ def ones_like(self: Makes, name: str, *, data: Any, **options: Any) -> Array:
     return full_like(self, name, data=data, fill_value=1, **options)
 
 
-def create_dataset(self: Makes, name: str, **options: Any) -> Array:
-    """Make an array, as `create_array`, which is what to call instead."""
-    warnings.warn("create_dataset() is deprecated: use create_array()", ZarrDeprecationWarning, stacklevel=2)
-    return create_array(self, name, **options)
+def create_dataset(
+    self: Makes, name: str, *, shape: Any = None, dtype: Any = None, data: Any = None, **options: Any
+) -> Array:
+    """Make an array, as `create_array`, which is what to call instead; `data` may come with its shape and a dtype."""
+    warn("create_dataset() is deprecated: use create_array()", ZarrDeprecationWarning)
+    if data is not None:
+        from gpuzarr.nodes.create import given
+
+        return create_array(self, name, data=given(data, shape, dtype), **options)
+    return create_array(self, name, shape=shape, dtype=dtype, **options)
 
 
 def create_hierarchy(

@@ -7,13 +7,12 @@ Objects whose names are no coordinates, such as README or .DS_Store, are nobody'
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 
-from gpuzarr.errors import GpuZarrError, MisplacedChunksWarning
+from gpuzarr.errors import GpuZarrError, MisplacedChunksWarning, warn
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, ChunkKeys
 from gpuzarr.metadata.files import FILES
@@ -45,7 +44,7 @@ def warn_if_misplaced(array: HasChunks) -> None:
         return
     array.has_looked = True
     if (found := problem(array)) is not None:
-        warnings.warn(found, MisplacedChunksWarning, stacklevel=4)
+        warn(found, MisplacedChunksWarning)
 
 
 def problem(array: HasChunks) -> str | None:

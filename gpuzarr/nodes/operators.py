@@ -121,9 +121,9 @@ def _refuse(array: Any, advice: str) -> Any:
 
 def _place(node: Stored) -> Any:
     """What tells the place of a node from others: for a folder, its path; else the store and the path in it."""
-    root, mapping = getattr(node.store, "root", None), getattr(node.store, "mapping", None)
-    if isinstance(root, str):
-        return os.path.join(root, node.path).rstrip("/")
+    folder, mapping = getattr(node.store, "folder", None), getattr(node.store, "mapping", None)
+    if isinstance(folder, str):
+        return os.path.join(folder, node.path).rstrip("/")
     return (node.store if mapping is None else id(mapping)), node.path
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpuzarr.checks import flag, shown
-from gpuzarr.errors import ExistsError, OtherNodeError, ZarrDeprecationWarning
+from gpuzarr.errors import ExistsError, OtherNodeError, ZarrDeprecationWarning, warn
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.making import Makes, create_array, create_group
 
@@ -141,5 +140,5 @@ def _check(found: Any, shape: Any, dtype: Any, exact: bool) -> None:
 
 def require_dataset(self: Makes, name: str, *, shape: Any, **options: Any) -> Array:
     """Open an array, or make it, as `require_array`, which is what to call instead."""
-    warnings.warn("require_dataset() is deprecated: use require_array()", ZarrDeprecationWarning, stacklevel=2)
+    warn("require_dataset() is deprecated: use require_array()", ZarrDeprecationWarning)
     return require_array(self, name, shape=shape, **options)

@@ -19,7 +19,7 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
 from gpuzarr.interrupts import BOTTOM, release_all
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import memory, read_only
+from gpuzarr.stores import handles, memory, read_only
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
@@ -95,6 +95,8 @@ class MappingStore:
         if not isinstance(given, Mapping | None):
             raise StoreKindError(f"a store in memory has a mapping from keys to bytes, not {shown(given)}")
         object.__setattr__(self, "mapping", {} if given is None else with_buffers(given))
+
+    close, __enter__, __exit__, with_read_only = handles.close, handles.enter, handles.leave, handles.with_read_only
 
     def __repr__(self) -> str:
         return f"MappingStore({memory.shown(self.mapping)})"

@@ -53,7 +53,7 @@ def below(store: Store, path: str) -> Store:
     if not path:
         return store
     if isinstance(store, LocalStore):
-        return replace(store, root=os.path.join(store.root, path))
+        return replace(store, root=os.path.join(store.folder, path))
     if isinstance(store, MappingStore):
         return replace(store, mapping=memory.below(store.mapping, path))
     raise StoreKindError(f"{store!r} has no parts: give the path as `path` or `name`")

@@ -113,7 +113,7 @@ def test_in_the_middle_of_a_call(call: str, name: str, tmp_path: Path) -> None:
     Not in the calls of a writer: `ThreadPoolExecutor.submit` holds a lock that Python takes before it forks.
     """
     made = arrays(tmp_path)
-    a = next(each for each in made if each.path == "" and each.store.root.endswith(name))
+    a = next(each for each in made if each.path == "" and each.store.folder.endswith(name))
     parent, moments, children = os.getpid(), random.Random(f"{call} {name}"), list[int]()
 
     def fork(*_: Any) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from errno import ENAMETOOLONG, EXDEV
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
@@ -19,6 +20,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
 from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
+from gpuzarr.stores import handles
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
@@ -41,7 +43,7 @@ class LocalStore:
     Parameters
     ----------
     root
-        The folder; it need not exist until something is written.
+        The folder, as text or as a `pathlib.Path`; it need not exist until something is written.
     coalesce_gap, coalesce_size
         Bytes: ranges of one file with a gap of at most `coalesce_gap` between them are read as one, as long as they
         begin within `coalesce_size`.
@@ -58,20 +60,27 @@ class LocalStore:
     array([0, 1, 2])
     """
 
-    root: str
+    root: Any  # a str or an os.PathLike[str]; once the store is made, a pathlib.Path
     coalesce_gap: int = 16 << 10
     coalesce_size: int = 16 << 20
     fsync: bool = False
     read_only: bool = False
+    folder: str = field(init=False, repr=False, compare=False)  # `root` as text
 
     def __post_init__(self) -> None:
         root = os.fspath(self.root) if isinstance(self.root, os.PathLike) else self.root
         if not isinstance(root, str):
             raise StoreKindError(f"the folder of a store is a path (str or pathlib.Path), not {shown(root)}")
-        object.__setattr__(self, "root", os.path.abspath(root))
+        object.__setattr__(self, "folder", os.path.abspath(root))
+        object.__setattr__(self, "root", Path(self.folder))
 
     def __repr__(self) -> str:
-        return f"LocalStore({self.root!r})"
+        return f"LocalStore({self.folder!r})"
+
+    def __fspath__(self) -> str:
+        return self.folder
+
+    close, __enter__, __exit__, with_read_only = handles.close, handles.enter, handles.leave, handles.with_read_only
 
     @property
     def has_cheap_lengths(self) -> bool:
@@ -89,7 +98,7 @@ class LocalStore:
         return LocalObjects(self, keys, threads)
 
     def why_not_to_device(self) -> str | None:
-        return gds.why_not(self.root)
+        return gds.why_not(self.folder)
 
     def why_read_only(self, keys: Sequence[str]) -> str | None:
         if self.read_only:
@@ -97,7 +106,7 @@ class LocalStore:
         return permissions.why_not_writable([self.path(key) for key in keys])
 
     def why_no_key(self, key: str) -> str | None:
-        return folders.why_no_path(self.root, key)
+        return folders.why_no_path(self.folder, key)
 
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
@@ -182,7 +191,7 @@ class LocalStore:
         for parts, some in groupby(filter(self._is_there, keys), key=lambda key: _parts(key.rpartition("/")[0])):
             here = list(some)
             with self._writing(here[0]), suppress(*MISSING_ERRORS):
-                folders.in_folder(self.root, parts, partial(self._unlink, here))
+                folders.in_folder(self.folder, parts, partial(self._unlink, here))
 
     def _unlink(self, keys: Sequence[str], folder: int) -> None:
         """Delete objects that lie directly in an open folder."""
@@ -194,7 +203,7 @@ class LocalStore:
         with self._writing(prefix), suppress(*MISSING_ERRORS):
             if prefix:
                 self._own(prefix)
-            folders.remove_tree(self.root, _parts(prefix), keeps_locks=not is_hidden(prefix))
+            folders.remove_tree(self.folder, _parts(prefix), keeps_locks=not is_hidden(prefix))
 
     def holds(self, prefix: str) -> bool:
         return self._is_there(prefix) if prefix else bool(self.names(""))
@@ -213,17 +222,17 @@ class LocalStore:
     def _move(self, source: str, target: str) -> None:
         """Rename a file, or a folder; or what is in it, as in layers of containers folders cannot be renamed."""
         try:
-            folders.move(self.root, _parts(source), _parts(target))
+            folders.move(self.folder, _parts(source), _parts(target))
         except OSError as error:
             if error.errno != EXDEV:
                 raise
             for name in os.listdir(self.path(source)):
                 self._move(f"{source}/{name}", f"{target}/{name}")
-            folders.remove_tree(self.root, _parts(source), keeps_locks=False)
+            folders.remove_tree(self.folder, _parts(source), keeps_locks=False)
 
     def recover(self, path: str) -> None:
         with self._writing(path):
-            files.prepare(self._own(path).rpartition("/")[0] if path else self.root, makes=False)
+            files.prepare(self._own(path).rpartition("/")[0] if path else self.folder, makes=False)
 
     def locked(self, keys: Sequence[str]) -> locks.Locked:
         paths = []
@@ -254,7 +263,7 @@ class LocalStore:
         path, parts = self.path(key), key.split("/")
         if "" in parts or "." in parts or "\0" in key:
             raise StoreError(f"{key!r} is not the key of an object of {self!r}")
-        folders.check_unlinked(self.root, parts[:-1])
+        folders.check_unlinked(self.folder, parts[:-1])
         return path
 
     def _is_there(self, key: str) -> bool:
@@ -288,7 +297,7 @@ class LocalStore:
             raise StoreError(f"a key of {self!r} is text, not {shown(key)}")
         if key[:1] == "/" or "//" in key or (".." in key and ".." in key.split("/")):
             raise StoreError(f"the key {key!r} leads out of {self!r}")
-        return f"{self.root}/{key}"
+        return f"{self.folder}/{key}"
 
 
 def _parts(key: str) -> folders.Parts:
