@@ -81,7 +81,7 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "folder of zarr-python": zarr.storage.LocalStore,
     "dict": lambda folder: {},
     "memory of zarr-python": lambda folder: zarr.storage.MemoryStore(),
-    "URL": lambda folder: f"memory://{folder.name}{id(folder)}/part",
+    "URL": lambda folder: f"memory://{str(folder).replace('/', '-')}/part",
     "own": lambda folder: OwnStore(),
 }
 
