@@ -17,6 +17,7 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import Opener, why_unwritable
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
@@ -128,13 +129,29 @@ def open(  # as zarr.open
         raise NotFoundError(f"no Zarr array or group at {path!r} in {found!r}; a mode is a keyword: mode={path!r}")
     if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
-    if way in ("w", "w-") or (way == "a" and not opener.exists(path)):
+    if way in ("w", "w-") or (way == "a" and not _is_there(opener, path)):
         _make(opener, path, way == "w", new)
-    node = opener(path)
+    node = _opened(opener, path)
     is_known = isinstance(node, Array) and not node.read_only  # who opens an array for writing has asked
     if writable and not is_known and (reason := why_unwritable(node)) is not None:
         raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
     return node
+
+
+def _is_there(opener: Opener, path: str) -> bool:
+    """True if there is a node; one that a killed process had put aside is put back."""
+    if not opener.exists(path):
+        recover(opener.store, path)
+    return opener.exists(path)
+
+
+def _opened(opener: Opener, path: str) -> Array | Group:
+    try:
+        return opener(path)
+    except NotFoundError:
+        if opener.writable is None or not _is_there(opener, path):
+            raise
+        return opener(path)
 
 
 def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: Any, config: Any) -> tuple[Any, ...]:
