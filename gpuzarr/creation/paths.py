@@ -6,9 +6,10 @@ Nodes of other programs are opened whatever their names are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, MetadataError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store, why_no_key
@@ -70,8 +71,10 @@ def formats_above(store: Store, path: str) -> tuple[str, set[int]]:
 
 def _formats(store: Store, path: str) -> Iterator[int]:
     for name, zarr_format in GROUP_DOCUMENTS.items():
-        if store.get(files.key(path, name)) is not None:
-            yield zarr_format
+        with suppress(MetadataError):  # of a document that is none
+            document = files.read(store, path, name)
+            if document is not None and document.get("node_type") != "array":
+                yield zarr_format
 
 
 def check_format(store: Store, path: str, group: str, formats: set[int], zarr_format: int) -> None:

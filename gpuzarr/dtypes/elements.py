@@ -47,10 +47,9 @@ def element(given: Any, dtype: np.dtype[Any]) -> Any:
     """Convert one element, such as a fill value. ValueKindError, or an error of NumPy, if it is none."""
     if dtype.kind == "S" and isinstance(given, bytes):
         given = given.rstrip(b"\0")  # which fill up what is shorter
-    is_tuple = dtype.names is not None and isinstance(given, tuple)
-    given = (
-        of_tuples(given, dtype) if is_tuple else np.asarray(given, object if isinstance(given, str | bytes) else None)
-    )
+    if dtype.names is not None and isinstance(given, tuple | list):
+        given = of_tuples(tuple(given), dtype)
+    given = np.asarray(given, object if isinstance(given, str | bytes) else None)
     array = converted(given, dtype)
     check_numbers(array, dtype, np)
     if array.size and array.dtype.kind in "iu" and dtype.kind in "iu":

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "folder of zarr-python": zarr.storage.LocalStore,
     "dict": lambda folder: {},
     "memory of zarr-python": lambda folder: zarr.storage.MemoryStore(),
-    "URL": lambda folder: f"memory://{str(folder).replace('/', '-')}/part",
+    "URL": lambda folder: f"memory://{uuid4()}/part",
     "own": lambda folder: OwnStore(),
 }
 

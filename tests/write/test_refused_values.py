@@ -241,7 +241,11 @@ def test_fill_values_are_converted_as_elements_are(zarr_format: Any) -> None:
             ("M8[s]", np.datetime64("2020-01-01T00:00:00.5"), np.datetime64("2020-01-01T00:00:00")),
             ("V2", b"a", b"a\0"),
         ),
-        *((DTYPES["record"], 0, (0, 0, b"0")), (DTYPES["record"], (1, np.inf, "ab"), (1, np.inf, b"ab"))),
+        *(
+            (DTYPES["record"], 0, (0, 0, b"0")),
+            (DTYPES["record"], (1, np.inf, "ab"), (1, np.inf, b"ab")),
+            (DTYPES["record"], [1, 2, "a"], (1, 2, b"a")),
+        ),
     ):
         a = gpuzarr.create_array({}, shape=1, dtype=dtype, fill_value=fill, zarr_format=zarr_format)
         want = np.array(found, a.dtype)
