@@ -134,13 +134,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _loaded(name: str) -> Any:
     if name in _SUBMODULES:
         return import_module(f"gpuzarr.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"gpuzarr.{_MODULE_OF[name]}"), name)
     return value
+
+
+if not TYPE_CHECKING:  # type checkers know the names, and tell of others
+    __getattr__ = _loaded
 
 
 def __dir__() -> list[str]:

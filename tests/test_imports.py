@@ -81,7 +81,7 @@ def test_every_public_name_is_there() -> None:
 
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(Path(gpuzarr.__file__).read_text())
-    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     names = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     assert sorted(names) == sorted([*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage"])
     assert (Path(gpuzarr.__file__).parent / "py.typed").is_file()
