@@ -61,6 +61,13 @@ DIFFERENCES = {
         Difference("zarr.save(S, np.arange(3)); zarr.save(S, np.arange(2)); R = zarr.load(S)", ValueError, [0, 1])
     ],
     '`del g["x"]` of nothing': [Difference("g = zarr.create_group(S)\ndel g['x']\nR = len(g)", 0, KeyError)],
+    "`g.keys()`, `g.arrays()`, `g.members()`, ...": [
+        *(
+            Difference(f"g = zarr.create_group(S)\ng.create_group('a')\nR = next(g.{call}())", "a", TypeError)
+            for call in ("keys", "group_keys")
+        ),
+        Difference("R = isinstance(zarr.create_group(S).members(), tuple)", True, False),
+    ],
     "a v2 node where one of v3 is, or the reverse": [
         Difference(
             f"zarr.zeros(3, store=S, zarr_format={old}); zarr.zeros(3, store=S, zarr_format={new}); R = 0",
@@ -140,6 +147,7 @@ DIFFERENCES = {
         Difference(f"R = len(zarr.create_array(S, shape=3, dtype='i4', compressors={codec}).compressors)", TypeError, 1)
         for codec in ("'zstd'", "__import__('numcodecs').GZip(3)")
     ],
+    "`a.metadata.codecs`": [Difference("R = hasattr(zarr.zeros(3).metadata.codecs[0], 'to_dict')", True, False)],
     "`from_array` onto its own source": [
         Difference(
             "zarr.save(S, np.arange(4)); z = zarr.open(S, mode='r')\n"
