@@ -76,6 +76,27 @@ DIFFERENCES = {
         )
         for old, new in ((2, 3), (3, 2))
     ],
+    "a v2 node below a v3 group, or the reverse": [
+        Difference(
+            f"zarr.create_group(S, zarr_format={above})\n"
+            f"R = zarr.create_array(S, name='a', shape=3, dtype='i4', {given}).metadata.zarr_format",
+            theirs,
+            ours,
+        )
+        for above, given, theirs, ours in (
+            (3, "zarr_format=2", 2, ValueError),
+            (2, "zarr_format=3", 3, ValueError),
+            (2, "", 3, 2),
+        )
+    ],
+    "consolidated metadata, if a node was changed by its own path": [
+        Difference(
+            "zarr.create_group(S).create_array('a', shape=3, dtype='i4'); zarr.consolidate_metadata(S)\n"
+            "zarr.open_array(S, path='a', mode='r+').attrs['b'] = 1; R = dict(zarr.open_consolidated(S)['a'].attrs)",
+            {},
+            {"b": 1},
+        )
+    ],
     "`a[0, 0]`": [Difference("R = isinstance(zarr.zeros((2, 2))[0, 0], np.ndarray)", True, False)],
     "`a.dtype`, the order of values that are read": [
         Difference(
