@@ -78,6 +78,16 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
 }
 _SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_INSTEAD = {  # names of zarr-python that are not here, and what to use
+    **dict.fromkeys(("DirectoryStore", "NestedDirectoryStore", "TempStore"), "give the path, or a gpuzarr.LocalStore"),
+    **dict.fromkeys(("MemoryStore", "KVStore"), "give a dict, or a gpuzarr.storage.MemoryStore"),
+    **dict.fromkeys(("FSStore", "ABSStore"), "give fsspec.get_mapper(url, **options), or any other mapping"),
+    **dict.fromkeys(("ZipStore", "LMDBStore", "SQLiteStore", "DBMStore"), "give a mapping from keys to bytes"),
+    **dict.fromkeys(("Blosc", "Zstd", "LZ4", "Zlib", "GZip", "Delta"), "take it from gpuzarr.codecs or numcodecs"),
+    **dict.fromkeys(("ThreadSynchronizer", "ProcessSynchronizer"), "chunks that are written in part are locked anyway"),
+    **dict.fromkeys(("AsyncArray", "AsyncGroup"), "use threads"),
+    **dict.fromkeys(("hierarchy", "convenience", "creation", "core", "abc"), "public names are in gpuzarr itself"),
+}
 
 __version__ = "0.1.0"
 __all__ = [
@@ -134,14 +144,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _loaded(name: str) -> Any:
     if name in _SUBMODULES:
         return import_module(f"gpuzarr.{name}")
     if name not in _MODULE_OF:
-        raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}")
+        instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+        raise AttributeError(f"module 'gpuzarr' has no attribute {name!r}{instead}")
     value = globals()[name] = getattr(import_module(f"gpuzarr.{_MODULE_OF[name]}"), name)
     return value
 
 
+if not TYPE_CHECKING:  # type checkers know the names, and tell of others
+    __getattr__ = _loaded
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBMODULES})
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__, *_SUBMODULES})

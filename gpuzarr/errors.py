@@ -45,7 +45,7 @@ def _caught_by_zarr(cls: _Caught) -> _Caught:
     return cls if len(bases) == 1 else _Caught(cls.__name__, bases, {**names, "in_zarr": (), "__reduce__": __reduce__})
 
 
-class NotFoundError(GpuZarrError, FileNotFoundError, KeyError):
+class NotFoundError(GpuZarrError, ValueError, FileNotFoundError, KeyError):
     """No array or group exists at a path."""
 
     in_zarr = ("ArrayNotFoundError", "GroupNotFoundError")

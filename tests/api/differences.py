@@ -61,6 +61,13 @@ DIFFERENCES = {
         Difference("zarr.save(S, np.arange(3)); zarr.save(S, np.arange(2)); R = zarr.load(S)", ValueError, [0, 1])
     ],
     '`del g["x"]` of nothing': [Difference("g = zarr.create_group(S)\ndel g['x']\nR = len(g)", 0, KeyError)],
+    "`g.keys()`, `g.arrays()`, `g.members()`, ...": [
+        *(
+            Difference(f"g = zarr.create_group(S)\ng.create_group('a')\nR = next(g.{call}())", "a", TypeError)
+            for call in ("keys", "group_keys")
+        ),
+        Difference("R = isinstance(zarr.create_group(S).members(), tuple)", True, False),
+    ],
     "a v2 node where one of v3 is, or the reverse": [
         Difference(
             f"zarr.zeros(3, store=S, zarr_format={old}); zarr.zeros(3, store=S, zarr_format={new}); R = 0",
@@ -68,6 +75,27 @@ DIFFERENCES = {
             ValueError,
         )
         for old, new in ((2, 3), (3, 2))
+    ],
+    "a v2 node below a v3 group, or the reverse": [
+        Difference(
+            f"zarr.create_group(S, zarr_format={above})\n"
+            f"R = zarr.create_array(S, name='a', shape=3, dtype='i4', {given}).metadata.zarr_format",
+            theirs,
+            ours,
+        )
+        for above, given, theirs, ours in (
+            (3, "zarr_format=2", 2, ValueError),
+            (2, "zarr_format=3", 3, ValueError),
+            (2, "", 3, 2),
+        )
+    ],
+    "consolidated metadata, if a node was changed by its own path": [
+        Difference(
+            "zarr.create_group(S).create_array('a', shape=3, dtype='i4'); zarr.consolidate_metadata(S)\n"
+            "zarr.open_array(S, path='a', mode='r+').attrs['b'] = 1; R = dict(zarr.open_consolidated(S)['a'].attrs)",
+            {},
+            {"b": 1},
+        )
     ],
     "`a[0, 0]`": [Difference("R = isinstance(zarr.zeros((2, 2))[0, 0], np.ndarray)", True, False)],
     "`a.dtype`, the order of values that are read": [
@@ -140,6 +168,7 @@ DIFFERENCES = {
         Difference(f"R = len(zarr.create_array(S, shape=3, dtype='i4', compressors={codec}).compressors)", TypeError, 1)
         for codec in ("'zstd'", "__import__('numcodecs').GZip(3)")
     ],
+    "`a.metadata.codecs`": [Difference("R = hasattr(zarr.zeros(3).metadata.codecs[0], 'to_dict')", True, False)],
     "`from_array` onto its own source": [
         Difference(
             "zarr.save(S, np.arange(4)); z = zarr.open(S, mode='r')\n"

@@ -50,6 +50,12 @@ CALLS: dict[str, tuple[str, Callable[[], Any]]] = {
 }
 
 
+@pytest.mark.parametrize("kind", SIMPLE)
+def test_the_same_clauses_of_python_catch_an_error_with_and_without_zarr_python(kind: Any) -> None:
+    kinds = [{each for each in cls.__mro__ if each.__module__ == "builtins"} for cls in (kind, type(kind("a text")))]
+    assert kinds[0] == kinds[1]
+
+
 @pytest.mark.parametrize("case", CALLS)
 def test_what_a_program_for_zarr_python_catches(case: str) -> None:
     """By the name here, and by the class of zarr-python; as an error of this library, too."""
