@@ -74,6 +74,14 @@ def test_imports_run_downwards() -> None:
             assert there == here or FLOOR[there] > FLOOR[here], f"{file.name} imports {name}, which is not below it"
 
 
+def test_nodes_are_made_where_summaries_follow() -> None:
+    """What makes, moves and copies nodes without that is used by the room `creation` alone."""
+    for file in FILES:
+        if room(file) != "creation":
+            unseen = re.findall(r"gpuzarr\.creation\.(?:nodes|moving|replacing)\b", " ".join(imported(file)))
+            assert not unseen, f"{file.name} imports {unseen}"
+
+
 def test_no_public_name_shadows_a_module() -> None:
     for name in gpuzarr.__all__:
         shadowed = [path for path in (ROOT / name, ROOT / f"{name}.py") if path.exists()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpuzarr.checks import flag, one_of, shown
+from gpuzarr.creation import copy_all as copy_nodes
 from gpuzarr.errors import ArgumentError, ExistsError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.summaries import changed_all, noted
@@ -75,7 +76,7 @@ def copy(
 
 
 def copy_all(source: Group, dest: Group, *, if_exists: str = "raise", dry_run: bool = False) -> Counts:
-    """Copy all members of a group into another group; the parameters are those of `copy`.
+    """Copy all members of a group into another group, or none; the parameters are those of `copy`.
 
     Examples
     --------
@@ -90,7 +91,12 @@ def copy_all(source: Group, dest: Group, *, if_exists: str = "raise", dry_run: b
     taken = [name for name in source if name in dest]
     if taken and if_exists == "raise":
         raise ExistsError(f"there is {dest[taken[0]]!r} already; if_exists='replace' replaces it")
-    counts = [copy(node, dest, name, if_exists=if_exists, dry_run=dry_run) for name, node in source.members()]
+    members = source.members()
+    counts = [copy(node, dest, name, if_exists=if_exists, dry_run=True) for name, node in members]
+    dest.check_writable()
+    if not flag(dry_run, "dry_run"):
+        chosen = {dest.member(name): node.path for name, node in members if if_exists != "skip" or name not in taken}
+        copy_nodes(source.store, chosen, dest.store, if_exists == "replace")
     copied, skipped, nbytes = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
     return copied, skipped, nbytes
 

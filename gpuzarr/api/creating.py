@@ -205,12 +205,16 @@ def from_array(
 
 
 def _check_apart(store: Any, path: str, data: Any) -> None:
-    """ArgumentError if an array lies where another one shall be made without its values."""
+    """ArgumentError if an array lies below the place of a new one, which would have none of its values.
+
+    At the place itself, that is how an array is emptied, or gets other chunks.
+    """
     of_zarr = type(data).__module__.startswith("zarr.")
     if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
         return
     source = (store_of(data), "") if of_zarr else (data.store, data.path)
-    if contains((store_of(store), path), source):
+    place = store_of(store), path
+    if contains(place, source) and not contains(source, place):
         raise ArgumentError(f"{data!r} would be lost: write_data=False copies no values; make the array elsewhere")
 
 

@@ -17,6 +17,7 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import Opener, why_unwritable
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
@@ -122,18 +123,36 @@ def open(  # as zarr.open
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
-    if writable:
+    if way == "w-":
         files.check_writable(found, path)
     if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it
         raise NotFoundError(f"no Zarr array or group at {path!r} in {found!r}; a mode is a keyword: mode={path!r}")
     if way == "w-" and opener.exists(path):
         raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
-    if way in ("w", "w-") or (way == "a" and not opener.exists(path)):
+    node = None if way in ("w", "w-") else _found(opener, path, way == "a")
+    if node is None:
         _make(opener, path, way == "w", new)
-    node = opener(path)
-    if writable and (reason := why_unwritable(node)) is not None:
+        node = opener(path)
+    is_known = isinstance(node, Array) and not node.read_only  # who opens an array for writing has asked
+    if writable and not is_known and (reason := why_unwritable(node)) is not None:
         raise ReadOnlyError(f"{node!r} cannot be written: {reason}; open it with mode 'r'")
     return node
+
+
+def _found(opener: Opener, path: str, may_lack: bool) -> Array | Group | None:
+    """The node at a path, which is put back first if a killed process had put it aside; None if it `may_lack`."""
+    try:
+        return opener(path)
+    except NotFoundError:
+        if opener.writable is None:
+            raise
+    recover(opener.store, path)
+    try:
+        return opener(path)
+    except NotFoundError:
+        if not may_lack:
+            raise
+    return None
 
 
 def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: Any, config: Any) -> tuple[Any, ...]:

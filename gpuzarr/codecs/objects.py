@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
+from operator import index
 from typing import Any, ClassVar, Literal
 
 from gpuzarr.checks import shown
@@ -328,10 +329,9 @@ def _integers(given: Any, name: str) -> tuple[int, ...]:
     try:
         if isinstance(given, str | bytes):
             raise TypeError
-        found = tuple(given)
+        return tuple(index(n) if hasattr(n, "__index__") and not isinstance(n, bool) else n for n in given)
     except TypeError as error:
         raise ArgumentError(f"{name} must be integers, one for each axis, not {shown(given)}") from error
-    return tuple(int(n) if hasattr(n, "__index__") and not isinstance(n, bool) else n for n in found)
 
 
 def _mapped(given: Any) -> Any:

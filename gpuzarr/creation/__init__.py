@@ -3,7 +3,7 @@
 from gpuzarr.creation.documents import DEFAULT, Wanted, metadata
 from gpuzarr.creation.paths import format_above
 from gpuzarr.creation.shapes import sides
-from gpuzarr.creation.summarised import copy, delete, move, new_array, new_group, new_nodes
+from gpuzarr.creation.summarised import copy, copy_all, delete, move, new_array, new_group, new_nodes
 from gpuzarr.creation.types import dtype_of
 from gpuzarr.stores.places import contains
 
@@ -12,6 +12,7 @@ __all__ = [
     "Wanted",
     "contains",
     "copy",
+    "copy_all",
     "delete",
     "dtype_of",
     "format_above",

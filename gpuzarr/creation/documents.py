@@ -10,7 +10,7 @@ import numpy as np
 from gpuzarr import config
 from gpuzarr.checks import mapping, shown, utf8
 from gpuzarr.creation import codecs, shapes, types
-from gpuzarr.dtypes import DataType
+from gpuzarr.dtypes import DataType, elements
 from gpuzarr.errors import MetadataError
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.metadata import v2 as metadata_v2
@@ -119,15 +119,23 @@ def _fill_value(given: Any, found: DataType) -> Any:
         return found.default_fill()
     if found.family == "string" and isinstance(given, str):
         utf8(given, "fill_value")
-    if found.family in ("string", "bytes", "object", "optional"):
+    if found.family == "bytes":
+        return _fill_bytes(given)
+    if found.family in ("object", "optional"):
         return given
     try:
-        value = np.array(given, found.dtype)
+        value = elements.element(given, found.dtype)
     except Exception as error:  # NumPy raises many kinds, and calls what objects define
         raise MetadataError(f"fill_value {shown(given)} is not a value of {found.dtype}: {error}") from error
-    if value.shape:
+    if isinstance(value, np.ndarray):
         raise MetadataError(f"fill_value {shown(given)} is not one value of {found.dtype}, but an array of them")
-    return value[()]
+    return value
+
+
+def _fill_bytes(given: Any) -> bytes:
+    if not isinstance(given, bytes | bytearray | memoryview):
+        raise MetadataError(f"fill_value {shown(given)} is no bytes")
+    return bytes(given)
 
 
 def _fill_json(given: Any, found: DataType, zarr_format: int = 3, stored: np.dtype[Any] | None = None) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gpuzarr.creation.nodes import another, check_above, check_around, find, make_above
 from gpuzarr.creation.replacing import documents_first, documents_last, replaced
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
-from gpuzarr.interrupts import within
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores import moving
@@ -31,37 +33,46 @@ def move(store: Store, source: str, target: str) -> None:
     def moved(_: object) -> None:
         zarr_format = _format(_node(store, source))
         _check_free(store, target)
-        make_above(store, target, zarr_format)
         away = Step(source, beside(source, owner() + OUT), documents_first)
-        moving.move_all(store, [away, Step(away.target, target, documents_last)], [])
+        made: list[str] = []
+        done: list[bool] = []
+
+        def work() -> None:
+            make_above(store, target, zarr_format, made)
+            moving.move_all(store, [away, Step(away.target, target, documents_last)], done)
+
+        ensured(work, lambda: store.delete([] if done else made))
 
     within(store.locked([files.lock(source), files.lock(target)]), moved)
 
 
-def copy(source_store: Store, source: str, store: Store, path: str, overwrite: bool = False) -> None:
-    """Copy a node, with all below it, byte by byte to a path of the same or of another store.
+def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, overwrite: bool = False) -> None:
+    """Copy nodes, with all below them, byte by byte to paths of the same or of another store: all or none.
 
-    Groups are made above the copy. It comes to its place when it is complete; where copying fails, nothing of it stays.
-    NotFoundError if there is no node at `source`. ExistsError if anything is at `path`, unless it is overwritten, or an
-    array above it.
+    `sources`: their paths by those of the copies, of which none lies below another. Groups are made above the copies.
+    These come to their places when they are complete; where copying fails, nothing of them stays. NotFoundError if
+    there is no such node. ExistsError if anything is where a copy shall be, unless it is overwritten, or if an array is
+    above it.
     """
-    zarr_format = _format(_node(source_store, source))
-    files.check_writable(store, path)
-    check_above(store, path, zarr_format)
-    check_around(store, path)
-    if not overwrite:
-        _check_free(store, path)
-
-    def make(_: str, staged: str) -> None:
-        for key in documents_last(moving.keys(source_store, source)):
-            moving.copy(source_store, key, store, rebased(key, source, staged))
-
-    def check() -> None:
+    formats = {path: _format(_node(source_store, source)) for path, source in sources.items()}
+    for path in sources:
+        files.check_writable(store, path)
+        check_above(store, path, formats[path])
+        check_around(store, path)
         if not overwrite:
             _check_free(store, path)
-        make_above(store, path, zarr_format)
 
-    replaced(store, [path], make, check)
+    def make(path: str, staged: str) -> None:
+        for key in documents_last(moving.keys(source_store, sources[path])):
+            moving.copy(source_store, key, store, rebased(key, sources[path], staged))
+
+    def check(made: list[str]) -> None:
+        for path in sources:
+            if not overwrite:
+                _check_free(store, path)
+            make_above(store, path, formats[path], made)
+
+    replaced(store, list(sources), make, check)
 
 
 def _node(store: Store, path: str) -> dict[str, Document]:

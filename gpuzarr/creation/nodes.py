@@ -11,14 +11,14 @@ and deleted again if that fails. The groups above it are made last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gpuzarr.checks import mapping
-from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names
-from gpuzarr.creation.replacing import documents_first, replaced
+from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names, formats_above
+from gpuzarr.creation.replacing import documents_first, put_aside, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, spellings, v2, v3
@@ -28,6 +28,7 @@ from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
 from gpuzarr.stores.places import around
 
+NODE_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")  # where one of these is, a node is
 Documents = dict[str, Document]  # by the names of their files
 Fill = Callable[[str], object]  # stores what belongs to a node, at the path where its documents are
 
@@ -100,21 +101,32 @@ def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
             _write(store, here, encoded[path])
             make_above(store, here, _format(nodes[path]))
 
-    def make_all_above() -> None:
+    def make_all_above(made: list[str]) -> None:
         for path in tops:
-            make_above(store, path, _format(nodes[path]))
+            make_above(store, path, _format(nodes[path]), made)
 
     replaced(store, tops, make, make_all_above)
 
 
 def delete(store: Store, path: str) -> None:
-    """Delete a node with all below it. NotFoundError if there is none."""
+    """Delete a node with all below it, or nothing of it. NotFoundError if there is none.
+
+    Where folders are renamed it is put aside first, so that an error or an interrupt leaves it, or takes all of it.
+    """
     files.check_writable(store, path)
 
     def remove(_: object) -> None:
         if not find(store, path):
             raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
-        _clear(store, path)
+        if path and hasattr(store, "recover"):
+            put_aside(store, path)
+            return
+        try:
+            _clear(store, path)
+        except BaseException:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                _clear(store, path)
+            raise
 
     within(store.locked([files.lock(path)]), remove)
 
@@ -281,21 +293,26 @@ def check_above(store: Store, path: str, zarr_format: int | None) -> None:
     `zarr_format` (None: of any). ExistsError if one of the nodes above is an array.
     """
     check_names(store, path)
-    nearest, found = "", Documents()
+    nearest, formats = "", set[int]()
     for each in above(path):
         if documents := _not_an_array(store, each):
-            nearest, found = each, documents
-    if found and zarr_format is not None:
-        formats = {each for name, each in GROUP_DOCUMENTS.items() if name in found}
+            nearest, formats = each, {version for name, version in GROUP_DOCUMENTS.items() if name in documents}
+    if not formats:
+        nearest, formats = formats_above(store, path)
+    if formats and zarr_format is not None:
         check_format(store, path, nearest, formats, zarr_format)
 
 
-def make_above(store: Store, path: str, zarr_format: int) -> None:
-    """Make the groups above a node, all or none. ExistsError if one of the nodes above is an array."""
-    made: list[str] = []
+def make_above(store: Store, path: str, zarr_format: int, made: list[str] | None = None) -> None:
+    """Make the groups above a node, all or none. ExistsError if one of the nodes above is an array.
+
+    `made`: gets the keys of their documents, for who deletes them if the node itself is not made.
+    """
+    made = [] if made is None else made
     try:
         for each in above(path):
-            within(store.locked([files.lock(each)]), partial(_make_group, store, each, zarr_format, made))
+            if not _not_an_array(store, each):
+                within(store.locked([files.lock(each)]), partial(_make_group, store, each, zarr_format, made))
     except BaseException:
         with suppress(GpuZarrError):  # what went wrong first is raised
             store.delete(made)
@@ -311,7 +328,7 @@ def _make_group(store: Store, path: str, zarr_format: int, made: list[str], _: o
 
 def _not_an_array(store: Store, path: str) -> Documents:
     """The documents of a group, or none. ExistsError if there is an array."""
-    if _is_array(found := find(store, path)):
+    if _is_array(found := _read(store, path, NODE_DOCUMENTS)):
         raise ExistsError(f"{path or '/'!r} in {store!r} is an array, and cannot have members")
     return found
 
@@ -324,9 +341,13 @@ def another(store: Store, path: str, found: Documents) -> ExistsError:
 
 def find(store: Store, path: str) -> Documents:
     """The documents of a node; an empty dict if there is no node."""
-    documents = {name: files.read(store, path, name) for name in FILES}
-    found = {name: document for name, document in documents.items() if document is not None}
-    return found if {"zarr.json", ".zarray", ".zgroup"} & set(found) else {}
+    found = _read(store, path, NODE_DOCUMENTS)
+    return found | _read(store, path, (name for name in FILES if name not in NODE_DOCUMENTS)) if found else {}
+
+
+def _read(store: Store, path: str, names: Iterable[str]) -> Documents:
+    documents = {name: files.read(store, path, name) for name in names}
+    return {name: document for name, document in documents.items() if document is not None}
 
 
 def _is_array(found: Documents) -> bool:

@@ -6,13 +6,15 @@ Nodes of other programs are opened whatever their names are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, MetadataError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store, why_no_key
 from gpuzarr.stores.hidden import hidden, is_owned
+from gpuzarr.stores.places import widest
 
 GROUP_DOCUMENTS = {"zarr.json": 3, ".zgroup": 2}  # and the version of Zarr of each
 
@@ -56,13 +58,23 @@ def _why_no_name(name: str) -> str | None:
 
 def format_above(store: Store, path: str) -> int | None:
     """The version of Zarr of the nearest group that exists above a path, 3 if it has both; None if there is none."""
-    return next((formats[0] for each in reversed(above(path)) if (formats := list(_formats(store, each)))), None)
+    _, formats = formats_above(store, path)
+    return max(formats, default=None)
+
+
+def formats_above(store: Store, path: str) -> tuple[str, set[int]]:
+    """The path, and the versions of Zarr, of the nearest group above; it may lie around the store, as in a folder."""
+    store, path = widest(store, path)
+    found = ((each, set(_formats(store, each))) for each in reversed(above(path)))
+    return next(((each, formats) for each, formats in found if formats), ("", set()))
 
 
 def _formats(store: Store, path: str) -> Iterator[int]:
     for name, zarr_format in GROUP_DOCUMENTS.items():
-        if store.get(files.key(path, name)) is not None:
-            yield zarr_format
+        with suppress(MetadataError):  # of a document that is none
+            document = files.read(store, path, name)
+            if document is not None and document.get("node_type") != "array":
+                yield zarr_format
 
 
 def check_format(store: Store, path: str, group: str, formats: set[int], zarr_format: int) -> None:
@@ -74,6 +86,6 @@ def check_format(store: Store, path: str, group: str, formats: set[int], zarr_fo
         (other,) = formats
         problem = f"the group above, {'/' + group!r}, is of Zarr v{other}, and its members are looked for as such"
         raise ArgumentError(
-            f"no node of Zarr v{zarr_format} can be made at {path!r} of {store!r}: {problem}; "
+            f"no node of Zarr v{zarr_format} can be made at {path or '/'!r} of {store!r}: {problem}; "
             f"give zarr_format={other}, or none"
         )

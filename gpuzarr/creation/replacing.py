@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from gpuzarr.errors import GpuZarrError
+from gpuzarr.errors import GpuZarrError, GpuZarrWarning, warn
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
 from gpuzarr.stores.contract import Store
@@ -24,18 +24,20 @@ T = TypeVar("T")
 Make = Callable[[str, str], object]
 
 
-def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[], object]) -> None:
+def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[list[str]], object]) -> None:
     """Call make(path, hidden path) for each path, to make a node there; then all take the places of what is at `paths`.
 
-    No path lies below another. `check()` is called before that, under the locks of the nodes; an error of it leaves all
-    as it was. What cannot be deleted afterwards is left to the next process that finds it.
+    No path lies below another. `check(made)` is called before that, under the locks of the nodes; it may make groups
+    above them, and adds the keys of those to `made`. An error leaves all as it was. What cannot be deleted afterwards
+    is left to the next process that finds it.
     """
     places = [_Place.of(path) for path in paths]
     steps: list[Step] = []
     done: list[bool] = []
+    made: list[str] = []
 
     def swap(_: object) -> None:
-        check()
+        check(made)
         for place in places:
             if holds(store, place.path):
                 steps.append(Step(place.path, place.aside, documents_first))
@@ -55,8 +57,22 @@ def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[],
             for step in steps:
                 if done or not store.names(step.target):
                     store.delete_prefix(step.target)
+            store.delete([] if done else made)
 
     ensured(work, clean)
+
+
+def put_aside(store: Store, path: str) -> None:
+    """Rename what is at a path, and delete it: all of it is gone at once.
+
+    What cannot be deleted is left to the next process that finds it; a warning says so.
+    """
+    gone = beside(path, owner() + GONE)
+    move_all(store, [Step(path, gone, documents_first)], [])
+    try:
+        store.delete_prefix(gone)
+    except GpuZarrError as error:
+        warn(f"{path!r} of {store!r} is gone, but not all of its files: {error}", GpuZarrWarning)
 
 
 class _Place(NamedTuple):

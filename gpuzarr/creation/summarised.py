@@ -7,6 +7,7 @@ Also where this fails: groups above a node may have been made. Each function doe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gpuzarr.creation import moving, nodes
@@ -15,14 +16,25 @@ from gpuzarr.metadata.summaries import changed, changed_all, noted
 from gpuzarr.stores.contract import Store
 
 
-def new_array(store: Store, path: str, made: ArrayMetadata, *args: Any, **options: Any) -> ArrayMetadata:
+def new_array(
+    store: Store, path: str, made: ArrayMetadata, overwrite: bool, fill: nodes.Fill | None = None
+) -> ArrayMetadata:
     """Make an array."""
-    return noted(lambda: nodes.new_array(store, path, made, *args, **options), lambda: _changed(store, path))
+    note = partial(_made, store, path, made.zarr_format, overwrite)
+    return noted(lambda: nodes.new_array(store, path, made, overwrite, fill), note)
 
 
-def new_group(store: Store, path: str, *args: Any, **options: Any) -> None:
+def new_group(
+    store: Store,
+    path: str,
+    zarr_format: int,
+    attributes: dict[str, Any] | None,
+    overwrite: bool,
+    fill: nodes.Fill | None = None,
+) -> None:
     """Make a group."""
-    noted(lambda: nodes.new_group(store, path, *args, **options), lambda: _changed(store, path))
+    note = partial(_made, store, path, zarr_format, overwrite)
+    noted(lambda: nodes.new_group(store, path, zarr_format, attributes, overwrite, fill), note)
 
 
 def new_nodes(store: Store, new: Mapping[str, Node], overwrite: bool) -> None:
@@ -42,7 +54,17 @@ def move(store: Store, source: str, target: str) -> None:
 
 def copy(source_store: Store, source: str, store: Store, path: str, overwrite: bool = False) -> None:
     """Copy a node."""
-    noted(lambda: moving.copy(source_store, source, store, path, overwrite), lambda: _changed(store, path))
+    copy_all(source_store, {path: source}, store, overwrite)
+
+
+def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, overwrite: bool = False) -> None:
+    """Copy nodes."""
+    noted(lambda: moving.copy_all(source_store, sources, store, overwrite), lambda: changed_all(store, list(sources)))
+
+
+def _made(store: Store, path: str, zarr_format: int, overwrite: bool) -> None:
+    """What is overwritten may have been of the other version of Zarr."""
+    changed(store, path, *([] if overwrite else [zarr_format]), is_deep=True)
 
 
 def _changed(store: Store, *paths: str) -> None:

@@ -102,9 +102,14 @@ class Layout:
             found = self._chains[chunk_shape] = Chain.build(self.codecs, replace(self.spec, shape=chunk_shape))
         return found
 
+    @cached_property
+    def first_chunk_shape(self) -> tuple[int, ...]:
+        """The shape of the first chunk; of all of them where the grid is regular."""
+        return tuple([*a.edges[1:2], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes)
+
     def check(self) -> None:
         """Raise MetadataError if the codecs cannot follow each other, or do not fit the first chunk."""
-        self.chain(tuple([*a.edges[1:2], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes))
+        self.chain(self.first_chunk_shape)
 
     @cached_property
     def outer(self) -> Layout:

@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError, warn
-from gpuzarr.interrupts import within
+from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import is_hidden
-from gpuzarr.stores.places import identity, widest
+from gpuzarr.stores.places import Identity, identity, lies_in, widest
 
 T = TypeVar("T")
 FIELD = "consolidated_metadata"
@@ -42,12 +42,22 @@ class Summary:
     nodes: Nodes
 
 
-_FOLLOWERS: WeakKeyDictionary[Known, tuple[Any, int, Store]] = WeakKeyDictionary()  # and whose summary they follow
+class Followed(NamedTuple):
+    """The group whose summary is followed."""
+
+    place: Identity
+    zarr_format: int
+    store: Store
+    path: str
+
+
+_FOLLOWERS: WeakKeyDictionary[Known, Followed] = WeakKeyDictionary()
 
 
 def follow(store: Store, summary: Summary) -> None:
     """From now on have the nodes show what this process stores in their summary, for as long as anybody uses them."""
-    _FOLLOWERS[summary.nodes.known] = identity(store, summary.path), summary.zarr_format, store
+    place = identity(store, summary.path)
+    _FOLLOWERS[summary.nodes.known] = Followed(place, summary.zarr_format, store, summary.path)
 
 
 def make(store: Store, path: str, zarr_format: int) -> None:
@@ -77,35 +87,65 @@ def changed(store: Store, path: str, *formats: int, is_deep: bool = False) -> No
     for zarr_format in formats or (2, 3):
         for above in _with_summary(store, [path], zarr_format):
             _bring_up_to_date(store, above, path, zarr_format, is_deep and above != path)
+    if is_deep:
+        _renew(store, [path])
 
 
 def noted(work: Callable[[], T], note: Callable[[], None]) -> T:
-    """Return work(), which changes nodes, after note(), which calls `changed`, also where the work failed half-way."""
-    try:
+    """Return work(), which changes nodes, after note(), which calls `changed`.
+
+    It is also called where the work failed or was interrupted half-way, and again where it was interrupted itself.
+    """
+    done: list[bool] = []
+
+    def both() -> T:
         result = work()
-    except BaseException:
-        with suppress(GpuZarrError):  # what went wrong first is raised
-            note()
-        raise
-    note()
-    return result
+        note()
+        done.append(True)
+        return result
+
+    def again() -> None:
+        if not done:
+            with suppress(GpuZarrError):  # what went wrong first is raised
+                note()
+                done.append(True)
+
+    return ensured(both, again)
 
 
 def changed_all(store: Store, paths: Sequence[str]) -> None:
     """Do as `changed` with `is_deep` for many nodes, with one update of each summary, which looks at all nodes."""
+    if not paths:
+        return
     places = [widest(store, path) for path in paths]
-    for zarr_format in (2, 3) if places else ():
-        for above in _with_summary(store := places[0][0], [path for _, path in places], zarr_format):
+    store, paths = places[0][0], [path for _, path in places]
+    for zarr_format in (2, 3):
+        for above in _with_summary(store, paths, zarr_format):
             _bring_up_to_date(store, above, None, zarr_format, True)
+    _renew(store, paths)
+
+
+def _renew(store: Store, paths: Sequence[str]) -> None:
+    """Have who was opened by a summary of a node at one of the paths, or below it, show what is stored there by now."""
+    found = _all_followers()
+    tops = [identity(store, path) for path in paths] if found else []
+    for known, (place, zarr_format, own, path) in found:
+        if any(lies_in(place, top) for top in tops):
+            name = _name(zarr_format)
+            with suppress(MetadataError):
+                document = files.read(own, path, name) or {}
+                if _split(document, zarr_format) is None:
+                    document = _joined({}, dict(_walk(own, path, "", zarr_format)), zarr_format)
+                known.now = _parsed(document, zarr_format, files.place(own, path, name)).known.now
 
 
 def _bring_up_to_date(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool) -> None:
-    """Do as `_update` under the lock of the group; warn if nothing can be written there, as in a folder of others."""
-    if (reason := files.why_unwritable(store, above, [_name(zarr_format)])) is not None:
-        where = f"consolidated metadata of {'/' + above!r} in {store!r}"
-        warn(f"the {where} cannot be brought up to date: {reason}", GpuZarrWarning)
-        return
-    within(store.locked([files.lock(above)]), partial(_update, store, above, path, zarr_format, is_deep))
+    """Do as `_update` under the lock of the group; warn where nothing can be written, as in a folder of others."""
+    update = partial(_update, store, above, path, zarr_format, is_deep)
+    if (reason := files.why_unwritable(store, above, [_name(zarr_format)])) is None:
+        within(store.locked([files.lock(above)]), lambda _: update(None))
+    else:
+        update(reason)
 
 
 def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[str]:
@@ -116,7 +156,9 @@ def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[
     return [each for each in groups if _has_summary(store, each, zarr_format) or _followers(store, each, zarr_format)]
 
 
-def _update(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, _: object) -> None:
+def _update(
+    store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, why_unwritable: str | None
+) -> None:
     """Bring the summary of the group `above` up to date, and what this process has of it in memory.
 
     `path`: where something has changed; None for anywhere.
@@ -134,7 +176,11 @@ def _update(store: Store, above: str, path: str | None, zarr_format: int, is_dee
             after = _edited(before, store, above, path[len(above) :].strip("/"), zarr_format, is_deep)
         if after != before:
             document = _joined(document, after, zarr_format)
-            _write(store, above, name, document, len(after))
+            if why_unwritable is None:
+                _write(store, above, name, document, len(after))
+            else:
+                text = f"{files.place(store, above, name)} has consolidated metadata that are out of date now"
+                warn(f"{text}, as it cannot be written: {why_unwritable}", GpuZarrWarning)
     elif followers:  # it was deleted: who was opened by it shows what is there
         document = _joined({}, dict(_walk(store, above, "", zarr_format)), zarr_format)
     for known in followers:
@@ -266,11 +312,14 @@ def _parsed(document: Document, zarr_format: int, where: str) -> Nodes:
 
 def _followers(store: Store, path: str, zarr_format: int) -> list[Known]:
     """What follows the summary of a group."""
+    found = _all_followers()
+    place = identity(store, path) if found else None
+    return [known for known, of in found if (of.place, of.zarr_format) == (place, zarr_format)]
+
+
+def _all_followers() -> list[tuple[Known, Followed]]:
     while True:
         try:
-            found = list(_FOLLOWERS.items())
-            break
+            return list(_FOLLOWERS.items())
         except RuntimeError:  # another thread has opened a group meanwhile
             continue
-    place = identity(store, path) if found else None
-    return [known for known, (where, *whose, _) in found if where == place and whose == [zarr_format]]

@@ -82,12 +82,12 @@ def copy(self: Makes, source: Any, dest: Any, name: str | None = None, *, overwr
     found = self[source] if isinstance(source, str) else source
     if not hasattr(found, "store") or not hasattr(found, "basename"):
         raise ArgumentError(f"source is a path or a node, not {shown(source)}")
-    is_ours = hasattr(found.store, "locked")
-    place: tuple[Any, str] = (found.store, found.path) if is_ours else (store_of(found), "")  # of zarr-python
+    of_zarr = not hasattr(found.store, "locked")
+    place, at = (store_of(found), "") if of_zarr else (found.store, found.path)
     group, path = (self, dest) if isinstance(dest, str) else (dest, found.basename if name is None else name)
     if not hasattr(group, "below") or (isinstance(dest, str) and name is not None):
         raise ArgumentError("dest is a path below this group; or a group, in which `name` is the name of the copy")
     group.check_writable()
-    copy(*place, group.store, group.member(path), flag(overwrite, "overwrite"))
+    copy(place, at, group.store, group.member(path), flag(overwrite, "overwrite"))
     made: Array | Group = group[path]
     return made

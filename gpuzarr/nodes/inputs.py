@@ -9,8 +9,8 @@ import numpy as np
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes import DataType, parse_v3
+from gpuzarr.dtypes.elements import check_bytes, check_numbers, check_range, converted, of_tuples, real
 from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
-from gpuzarr.nodes.elements import check_bytes, check_numbers, check_range, converted, of_tuples
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
@@ -23,13 +23,14 @@ def as_value(
     `value` is an array of NumPy or CuPy, anything with DLPack, a list or a scalar. The result may still have another
     dtype, whose elements `dtype` can hold. `data_type`: that of the array, which says more of objects. DeviceError if
     the value is on another GPU; ValueKindError if its shape does not broadcast, for elements that the array cannot hold
-    (`nodes.elements`), and for masked ones.
+    (`dtypes.elements`), and for masked ones.
     """
     try:
         array = _array(value, dtype, device)
         if data_type is not None and data_type.family == "bytes":
             check_bytes(array)
         check_numbers(array, dtype, device.xp)
+        array = real(array, dtype)
         while array.ndim > len(shape) and array.shape[0] == 1:
             array = array.reshape(array.shape[1:])  # indexing would take a text out of its array
         device.xp.broadcast_to(array, shape)
@@ -106,10 +107,10 @@ def _host_array(value: Any, dtype: np.dtype) -> np.ndarray:
         return of_tuples(value, dtype)
     if isinstance(value, str | bytes | bytearray | memoryview) and dtype.kind in "SUTV":
         return _objects(bytes(value) if isinstance(value, bytearray | memoryview) else value)
-    made = np.asarray(value)
+    made = np.asarray(value)  # of texts NumPy leaves out what ends with NUL; others it makes of one kind first
     if made.size and made.dtype.kind in "iu" and dtype.kind in "iu":
         check_range(made, dtype)  # integers of Python do not wrap around
-    return np.array(value, object) if made.dtype.kind in "USV" else made  # NumPy leaves out what ends with NUL
+    return np.array(value, object) if made.dtype.kind in "USV" or dtype.kind in "SUT" else made
 
 
 def _of_torch(tensor: Any) -> np.ndarray:

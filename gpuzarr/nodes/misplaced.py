@@ -1,12 +1,13 @@
 """Find out why a read has met no chunk: maybe chunks lie under other keys than those that the metadata say.
 
 Then an array reads as its fill value, and nobody knows. The folder of the array is looked at once, and not all of it.
+Objects whose names are no coordinates, such as README or .DS_Store, are nobody's chunks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from gpuzarr.stores.ranges import MISSING
 
 MAX_LISTED_FOLDERS = 64
 MAX_NAMED_OBJECTS = 64  # of a folder, after those that may be chunks
-_NUMBERS = re.compile(r"(?:(?P<folder>.+)/)??(?P<prefix>c[./])?(?P<numbers>\d+(?:[./]\d+)*)")
+_NUMBERS = re.compile(r"(?:(?P<folder>.+?)/)??(?P<prefix>c[./])?(?P<numbers>\d+(?:[./]\d+)*)")
 Names = Callable[[str], list[str]]
 
 
@@ -67,13 +68,14 @@ def problem(array: HasChunks) -> str | None:
 
 
 def _others(array: HasChunks, keys: ChunkKeys, ndim: int) -> Iterator[str]:
-    """Objects that are no chunks; nothing if there is a chunk."""
+    """Objects that are chunks under other keys, it seems; nothing if there is a chunk."""
     found: list[str] = []
     for name in _objects(array, keys, ndim):
         if _is_chunk(name, keys, ndim):
             return
-        found.append(name)
-    yield from sorted(found, key=lambda name: _NUMBERS.fullmatch(name) is None)
+        if len(found) < MAX_NAMED_OBJECTS and _seems_chunk(name, ndim):
+            found.append(name)
+    yield from sorted(found)
 
 
 def _is_chunk(name: str, keys: ChunkKeys, ndim: int) -> bool:
@@ -83,17 +85,41 @@ def _is_chunk(name: str, keys: ChunkKeys, ndim: int) -> bool:
     return coords is not None and len(coords) == ndim
 
 
+def _seems_chunk(name: str, ndim: int) -> bool:
+    """True for coordinates; in a folder of another name, for those of as many axes."""
+    match = _NUMBERS.fullmatch(name)
+    if match is None or not match["folder"]:
+        return match is not None or (ndim == 0 and name == "c")
+    is_hidden = any(part.startswith((".", "_")) for part in match["folder"].split("/"))
+    return not is_hidden and _count(match["numbers"]) == max(ndim, 1)
+
+
+def _count(numbers: str) -> int:
+    return len(re.split("[./]", numbers))
+
+
 def _objects(array: HasChunks, keys: ChunkKeys, ndim: int) -> Iterator[str]:
     """Some of the objects of an array that are no documents, nor of nodes below it: those first that may be chunks."""
     mapping = getattr(array.store, "mapping", None)
     start = f"{array.path}/" if array.path else ""
-    if mapping is not None and not isinstance(mapping, dict):  # which may be remote, and slow to list
+    if mapping is not None and getattr(array.store, "has_cheap_lengths", False):
+        return _held(mapping, start)
+    if mapping is not None:  # which may be remote, and slow to list
         encodings = [ChunkKeys(prefix, separator, prefix or "0") for prefix in ("c", "") for separator in "./"]
         names = {each.encode(np.zeros((1, ndim), np.int64))[0] for each in [keys, *encodings]}
         return iter([name for name in names if start + name in mapping])
-    listing = getattr(array.store, "listing", None)
-    below = _below(array.store.names if listing is None else listing(array.path), start, keys)
+    below = _below(array.store.names, start, keys)
     return (name for name in below if name and _is_object(array.store, start + name))
+
+
+def _held(mapping: Mapping[str, object], start: str) -> Iterator[str]:
+    """The objects below a prefix of a mapping in memory, without those of nodes."""
+    for key in list(mapping):
+        if isinstance(key, str) and key.startswith(start):
+            name = key[len(start) :]
+            folders = [name[:i] for i, character in enumerate(name) if character == "/"]
+            if not any(f"{start}{folder}/{file}" in mapping for folder in folders for file in FILES):
+                yield name
 
 
 def _is_object(store: Store, key: str) -> bool:
@@ -126,10 +152,10 @@ def _repair(found: str, keys: ChunkKeys, ndim: int, metadata: ArrayMetadata) -> 
     """What would make a chunk of what was found."""
     match = _NUMBERS.fullmatch(found)
     if match is None:
-        return "That is no key of a chunk."
+        return "That is the key of an array without axes in another version of Zarr."
     if match["folder"]:
         return f"Chunks seem to lie one level deeper: move them up from {match['folder']!r}."
-    count = len(re.split("[./]", match["numbers"]))
+    count = _count(match["numbers"])
     if count != ndim:
         return f"That is a key for {count} axes, and the array has {ndim}."
     separator = "/" if "/" in match["numbers"] else "." if "." in match["numbers"] else (match["prefix"] or "..")[1]

@@ -105,6 +105,8 @@ class Opener:
         root, nodes = self.known.path, self.known.nodes
         below = path[len(root) :].strip("/") if path == root or path.startswith(f"{root}/" if root else "") else None
         node = nodes.get(below) if below is not None else None
+        if node is None and below == "":  # the group itself has no place in its summary of v3
+            node = self._stored(path)
         if not isinstance(node, GroupMetadata) or below is None:
             return node
         return replace(node, consolidated=nodes.below(below))

@@ -90,7 +90,7 @@ def phrases(plan: Any) -> tuple[str, str, str]:
 
 def gpu_decode(layout: Layout, chain: Chain | None = None) -> tuple[str, str]:
     """Whether a GPU decodes the chunks: "yes", "partly" or "no", and why."""
-    return on_gpu(layout, (chain or layout.chain(layout.spec.shape)).host_steps)
+    return on_gpu(layout, (chain or layout.chain(layout.first_chunk_shape)).host_steps)
 
 
 def on_gpu(layout: Layout, host_steps: tuple[int, str | None]) -> tuple[str, str]:

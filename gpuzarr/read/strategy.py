@@ -77,7 +77,7 @@ class ChunkPlan:
 
     @property
     def chain(self) -> Chain:
-        return self.layout.chain(self.layout.spec.shape)
+        return self.layout.chain(self.layout.first_chunk_shape)
 
     @property
     def count(self) -> int:

@@ -141,8 +141,8 @@ class MappingStore:
                 yield key, len(self.value(key) or b"")
 
     def _below(self, start: str) -> list[str]:
-        """The keys that begin so."""
-        return [key for key in list(self.mapping) if isinstance(key, str) and key.startswith(start)]
+        """The keys that begin so, in one step for a dict. Counting a mapping beforehand may need all of its keys."""
+        return [key for key in list(iter(self.mapping)) if isinstance(key, str) and key.startswith(start)]
 
     def set(self, key: str, data: Any) -> None:
         with self._writing(key) as mapping:

@@ -29,7 +29,7 @@ class Below(MutableMapping[str, Any]):
         del self.inner[self.prefix + key]
 
     def __iter__(self) -> Iterator[str]:
-        return (key[len(self.prefix) :] for key in list(self.inner) if key.startswith(self.prefix))
+        return (key[len(self.prefix) :] for key in list(iter(self.inner)) if key.startswith(self.prefix))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -52,7 +52,7 @@ class Buffers(MutableMapping[str, Any]):
         del self.inner[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self.inner))
+        return iter(list(iter(self.inner)))
 
     def __len__(self) -> int:
         return len(self.inner)

@@ -13,14 +13,20 @@ from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Below, place
 
 Node = tuple[Store, str]  # a store, and a path in it
+Identity = tuple[Any, str]
 LOCAL_PROTOCOLS = {"file", "local"}  # of fsspec
 GROUP_DOCUMENTS = ("zarr.json", ".zgroup")
 
 
 def contains(outer: Node, inner: Node) -> bool:
     """True if a place is another one, or lies below it."""
-    (where, path), (place, below) = identity(*outer), identity(*inner)
-    return where == place and f"{below}/".startswith(f"{path}/" if path else "")
+    return lies_in(identity(*inner), identity(*outer))
+
+
+def lies_in(inner: Identity, outer: Identity) -> bool:
+    """True if a place is another one, or lies below it."""
+    (where, path), (place, below) = outer, inner
+    return bool(where == place) and f"{below}/".startswith(f"{path}/" if path else "")
 
 
 def around(store: Store) -> Iterator[tuple[Node, str]]:
@@ -40,6 +46,8 @@ def around(store: Store) -> Iterator[tuple[Node, str]]:
 def widest(store: Store, path: str) -> Node:
     """The same place in the largest store that has it: one of which a part was given; the folder of the top group."""
     if isinstance(store, LocalStore):
+        if not os.path.islink(store.folder) and not _is_group(os.path.dirname(store.folder)):
+            return store, path
         root = folder = os.path.realpath(store.folder)
         while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
             folder = outer
@@ -53,7 +61,7 @@ def widest(store: Store, path: str) -> Node:
     return (store, path) if mapping is store.mapping else (replace(store, mapping=mapping), path.strip("/"))
 
 
-def identity(store: Store, path: str) -> tuple[Any, str]:
+def identity(store: Store, path: str) -> Identity:
     """What is the same for all stores and paths that mean the same place."""
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from gpuzarr.stores.local.permissions import why_not_writable
+from gpuzarr.stores.memory import Below, Buffers
 
 ATTRIBUTES = ("read_only", "readonly", "_read_only", "_readonly")
 INNER = ("fs", "sync_fs", "dict")  # what fsspec's mappers, its file systems around others, and a Shelf write to
@@ -23,6 +24,8 @@ READ_ONLY_PROTOCOLS = frozenset(
 
 def why_read_only(mapping: Mapping[str, Any]) -> str | None:
     """Say why a mapping cannot be changed; None if nothing says so."""
+    while isinstance(mapping, Below | Buffers):
+        mapping = mapping.inner
     if type(mapping) is dict:
         return None
     if not isinstance(mapping, MutableMapping):

@@ -125,4 +125,4 @@ class Plan:
     def chain(self) -> Chain:
         """The codecs of the first chunks."""
         layout = self.target.layout
-        return layout.chain(next((run.parts[0].chunk_shape for run in self.runs), layout.spec.shape))
+        return layout.chain(next((run.parts[0].chunk_shape for run in self.runs), layout.first_chunk_shape))

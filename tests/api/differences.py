@@ -76,6 +76,27 @@ DIFFERENCES = {
         )
         for old, new in ((2, 3), (3, 2))
     ],
+    "a v2 node below a v3 group, or the reverse": [
+        Difference(
+            f"zarr.create_group(S, zarr_format={above})\n"
+            f"R = zarr.create_array(S, name='a', shape=3, dtype='i4', {given}).metadata.zarr_format",
+            theirs,
+            ours,
+        )
+        for above, given, theirs, ours in (
+            (3, "zarr_format=2", 2, ValueError),
+            (2, "zarr_format=3", 3, ValueError),
+            (2, "", 3, 2),
+        )
+    ],
+    "consolidated metadata, if a node was changed by its own path": [
+        Difference(
+            "zarr.create_group(S).create_array('a', shape=3, dtype='i4'); zarr.consolidate_metadata(S)\n"
+            "zarr.open_array(S, path='a', mode='r+').attrs['b'] = 1; R = dict(zarr.open_consolidated(S)['a'].attrs)",
+            {},
+            {"b": 1},
+        )
+    ],
     "`a[0, 0]`": [Difference("R = isinstance(zarr.zeros((2, 2))[0, 0], np.ndarray)", True, False)],
     "`a.dtype`, the order of values that are read": [
         Difference(
@@ -112,11 +133,15 @@ DIFFERENCES = {
         Difference(f"{RECORDS}R = z['f']", TypeError, [1]),
         Difference(f"{RECORDS}z['f'] = 7; R = z[:]", [(7, 7.0)], [(7, 2.5)]),
     ],
-    "values that the dtype cannot hold: NaN in integers, floats out of range, longer texts": [
+    "values that the dtype cannot hold: NaN in integers, floats and times out of range, missing or longer texts": [
         Difference(f"z = zarr.zeros(1, dtype='{dtype}'); z[:] = {value}; R = z[:].tolist()", stored, ValueError)
         for dtype, value, stored in (
             ("u1", "np.array([300.5])", [44]),
             ("f4", "np.array([1e300])", [float("inf")]),
+            ("?", "np.array([np.nan])", [True]),
+            ("i8", "np.array(['NaT'], 'M8[s]')", [-(2**63)]),
+            ("M8[ns]", "np.array(['9999'], 'M8[Y]')", [-4883652231933722624]),
+            ("U8", "[None]", ["None"]),
             ("S2", "np.array([b'abc'])", [b"ab"]),
             ("U2", "np.array(['abc'])", ["ab"]),
         )

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 import gpuzarr
 from gpuzarr.creation import copy, move
 from gpuzarr.stores import moving
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.mapping import MappingStore
 from tests.stores_of_tests import KINDS, objects
 
 FORMATS: Any = [2, 3]
@@ -98,3 +101,109 @@ def test_what_cannot_be_moved_or_copied(zarr_format: Any, kind: str, tmp_path: P
         with pytest.raises(gpuzarr.ArgumentError):
             move(store, source, target)
         assert objects(store) == before
+
+
+def merged(store: Any) -> gpuzarr.Group:
+    """A store with arrays whose values tell where they were, at a/x, a/a/x, a/a/a/x and b/x."""
+    g = gpuzarr.create_group(store)
+    for i, path in enumerate(("a/x", "a/a/x", "a/a/a/x", "b/x")):
+        g.create_array(path, data=np.full(4, i), chunks=2)
+    return g
+
+
+@pytest.mark.parametrize("if_exists", ["replace", "skip"])
+@pytest.mark.parametrize("kind", ["local", "mapping", "parts"])
+def test_objects_are_copied_as_they_were(kind: str, if_exists: str, tmp_path: Path) -> None:
+    """Or not at all, where one would be replaced before it is copied; however the places are called."""
+    for source, target in [
+        ("a", "a/a"),
+        ("a/a", "a"),
+        ("a", ""),
+        ("", "a"),
+        ("a", "b"),
+        ("a", "b/x"),
+        ("", "c"),
+        ("a", "a"),
+    ]:
+        root = tmp_path / f"{source} to {target}".replace("/", "-")
+        store: Any = MappingStore({}) if kind == "mapping" else LocalStore(str(root))
+        merged(store)
+        before = objects(store)
+        try:
+            if kind == "parts":
+                gpuzarr.copy_store(root / source, root / target, if_exists=if_exists)
+            else:
+                gpuzarr.copy_store(store, store, source, target, if_exists=if_exists)
+        except gpuzarr.ArgumentError as error:
+            assert "before it is copied" in str(error) and objects(store) == before
+            assert (source != target and f"{source}/a".startswith(target)) or f"{target}/a".startswith(source)
+        else:
+            copies = {f"{target}/{key}".strip("/"): value for key, value in below(before, source).items()}
+            assert objects(store) == ({**before, **copies} if if_exists == "replace" else {**copies, **before})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_members_are_copied_all_or_none(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, store = merged(MappingStore({})), KINDS[kind](tmp_path)
+    dest = gpuzarr.create_group(store)
+    dest["a"], dest["b"] = [1], [2]
+    before, right = objects(store), moving.copy
+
+    def full(old: Any, key: str, new: Any, to: str) -> None:
+        if key.startswith("b/"):
+            raise gpuzarr.StoreError("No space left on device")
+        right(old, key, new, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "copy", full)
+        with pytest.raises(gpuzarr.StoreError):
+            gpuzarr.copy_all(source, dest, if_exists="replace")
+    assert objects(store) == before
+    assert gpuzarr.copy_all(source, dest, if_exists="skip")[:2] == (0, 8) and objects(store) == before
+    assert gpuzarr.copy_all(source, dest, if_exists="replace", dry_run=True)[:2] == (8, 0) and objects(store) == before
+    assert gpuzarr.copy_all(source, dest, if_exists="replace")[:2] == (8, 0)
+    assert [dest["a/a/x"][0], dest["b/x"][0]] == [1, 3] and not [key for key in objects(store) if "partial" in key]
+
+
+def test_a_group_is_no_copy_of_itself(tmp_path: Path) -> None:
+    """No name, as that of a root, is no member: nothing takes the place of the group with all that is in it."""
+    g, other = merged({}), merged(tmp_path / "other")
+    before = objects(g.store), objects(other.store)
+    for call in (
+        lambda: g.copy("a", "", overwrite=True),
+        lambda: other.copy(g, other, overwrite=True),
+        lambda: gpuzarr.copy(g, other, if_exists="replace"),
+    ):
+        with pytest.raises(gpuzarr.ArgumentError, match="names no member"):
+            call()
+        assert (objects(g.store), objects(other.store)) == before
+
+
+@pytest.mark.parametrize("version", FORMATS)
+def test_nodes_of_zarr_python_are_copied(version: Any, tmp_path: Path) -> None:
+    theirs = zarr.open_group(tmp_path, mode="w", zarr_format=version)
+    theirs.create_array("h/a", data=np.arange(5), chunks=(2,))
+    memory = zarr.group(zarr.storage.MemoryStore(), zarr_format=version)
+    memory.create_array("h/a", data=np.arange(5), chunks=(2,))
+    g = gpuzarr.group({}, zarr_format=version)
+    for i, node in enumerate((theirs["h"], theirs["h/a"], theirs, memory["h/a"], memory)):
+        copy_of = g.copy(node, str(i))
+        values = copy_of if isinstance(copy_of, gpuzarr.Array) else dict(copy_of.members(None))[("h/a", "a")[i == 0]]
+        assert values[...].tolist() == [0, 1, 2, 3, 4]
+    for wrong in (np.arange(3), None, 5, object()):
+        with pytest.raises(gpuzarr.ArgumentError):
+            g.copy(wrong, "x")
+
+
+def test_nodes_are_no_stores() -> None:
+    g = merged({})
+    for node in (g, g["a/x"]):
+        for call in (
+            gpuzarr.open,
+            gpuzarr.load,
+            gpuzarr.group,
+            lambda s: gpuzarr.save(s, [1]),
+            gpuzarr.consolidate_metadata,
+        ):
+            with pytest.raises(gpuzarr.errors.StoreKindError, match="give its store_path"):
+                call(node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from errno import ENOSPC
@@ -18,6 +19,7 @@ import pytest
 import gpuzarr
 from gpuzarr.creation import copy
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.hidden import OUT, beside, host
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from tests.attack.rounds import FACTOR, rounds
@@ -248,3 +250,29 @@ def test_a_call_of_the_system_that_fails(
                 assert objects(store) in (before, after), f"{function} {passes} {error!r}"
             else:
                 assert objects(store) == after, f"{function} {passes} {error!r}"
+
+
+@pytest.mark.parametrize("path", ["", "g/n"])
+@pytest.mark.parametrize("mode", ["r+", "a"])
+@pytest.mark.parametrize("version", FORMATS)
+def test_what_a_killed_process_had_put_aside_is_opened(version: Any, mode: Any, path: str, tmp_path: Path) -> None:
+    """It was killed when the old node was out, and the new one not yet in its place."""
+    store = in_folder(tmp_path, path, version)
+    before = objects(store)
+    folder = Path(store.path(path)) if path else tmp_path
+    names = os.listdir(folder)
+    aside = Path(store.path(beside(path, f"{host()}-{ended_process()}-1{OUT}")))
+    if path:
+        folder.rename(aside)
+    else:
+        aside.mkdir()
+        for name in names:
+            (tmp_path / name).rename(aside / name)
+    assert gpuzarr.open_group(store, path, mode=mode)["a"].shape == (6, 10)
+    assert objects(store) == before
+
+
+def ended_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid

@@ -43,6 +43,12 @@ def stored(kind: str, tmp_path: Path, objects: dict[str, bytes]) -> Any:
         return objects
     if kind == "slow":
         return Slow(objects)
+    if kind == "memory://":
+        url = f"memory://{tmp_path}/part"  # a part of a mapping
+        mapping = gpuzarr.open_group(url, mode="w").store.mapping  # type: ignore[attr-defined]
+        del mapping["zarr.json"]
+        mapping.update(objects)
+        return url
     for key, data in objects.items():
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / key).write_bytes(data)
@@ -134,10 +140,51 @@ def test_nothing_is_told_of_arrays_that_are_right(
     assert not [w for w in recwarn if issubclass(w.category, MisplacedChunksWarning)]
 
 
-def test_other_objects_are_told_without_a_repair() -> None:
-    objects = {k: v for k, v in array(3, "a", "/").items() if k.endswith(".json")} | {"a/data.bin": b"1"}
-    with pytest.warns(MisplacedChunksWarning, match=r"'a/data.bin'.*no key of a chunk"):
-        assert gpuzarr.open_array(objects, path="a")[0, 0] == 0
+UNRELATED = [
+    *("README", "README.md", "LICENSE", "Thumbs.db", "desktop.ini", "index.html", "stats.json", "meta.yaml", "0.txt"),
+    *("2020.csv", "data.bin", "a/b.txt", "labels/readme.txt", "c.txt", "zarr.json.bak", ".git/0/0", "_notes/0.0"),
+    *("0.0123456789abcdef0123456789abcdef.partial", "c/0/0.0123456789abcdef0123456789abcdef.partial", "chunk.lock"),
+]
+
+
+@pytest.mark.parametrize("kind", ["folder", "mapping", "memory://", "slow"])
+@pytest.mark.parametrize("zarr_format, path", [(2, ""), (2, "a"), (3, ""), (3, "g/a")])
+def test_nothing_is_told_of_unrelated_files(
+    kind: str, zarr_format: Any, path: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    start = f"{path}/" if path else ""
+    objects = {
+        k: v for k, v in array(zarr_format, path, ".").items() if k.rpartition("/")[2].startswith((".z", "zarr"))
+    }
+    store = stored(kind, tmp_path, objects | {start + name: b"x" for name in UNRELATED})
+    a = gpuzarr.open_array(store, path=path)
+    assert not a[...].any() and "Problem" not in a.info.asdict() and not recwarn
+
+
+@pytest.mark.parametrize("kind", ["folder", "mapping", "memory://"])
+@pytest.mark.parametrize("zarr_format, key", [(2, "c"), (3, "0")])
+def test_other_keys_of_arrays_without_axes_are_told(kind: str, zarr_format: Any, key: str, tmp_path: Path) -> None:
+    made: dict[str, Any] = {}
+    gpuzarr.create_array(made, shape=(), dtype="i4", zarr_format=zarr_format)
+    store = stored(kind, tmp_path, {k: bytes(v) for k, v in made.items()} | {key: b"x", "README": b"x"})
+    with pytest.warns(MisplacedChunksWarning, match=f"there is '{key}'"):
+        assert gpuzarr.open_array(store)[()] == 0
+
+
+def test_chunks_are_found_without_a_look_at_all_objects() -> None:
+    made: dict[str, Any] = {}
+    a = gpuzarr.create_array(made, shape=200_000, chunks=1, dtype="i1")
+    made |= {f"c/{i}": b"" for i in range(100_000)}
+    asked: list[Any] = []
+
+    class Counted(dict[str, Any]):
+        def __contains__(self, key: object) -> bool:
+            asked.append(key)
+            return super().__contains__(key)
+
+    a = gpuzarr.open_array(Counted(made))
+    asked.clear()
+    assert a[150_000] == 0 and len(asked) < 50
 
 
 def test_a_large_folder_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,3 +123,21 @@ def test_an_append_that_fails_leaves_the_chunks_as_they_were(tmp_path: Path, mon
     with pytest.raises(gpuzarr.StoreError, match="full"):
         a.append(np.ones((3, 6), "i4"))
     assert {str(f): f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()} == before and a.shape == (6, 6)
+
+
+@pytest.mark.parametrize("grid, codecs", [(grid, PLAIN) for grid in GRIDS] + [([[6], [[3, 2]]], SHARDS)], ids=str)
+def test_selections_of_nothing_are_written_read_and_explained(
+    grid: Any, codecs: Any, tmp_path: Path, device: Device
+) -> None:
+    codecs = codecs if codecs is PLAIN else {"name": "sharding_indexed", "configuration": codecs}
+    a = gpuzarr.open_array(stored(tmp_path / "a", grid, [codecs]), mode="r+", device=device)
+    a[...] = 7
+    a[3:3] = 1
+    a.vindex[[], []] = 1
+    a.oindex[[], 2] = 1
+    with a.writer() as w:
+        w[2, 4:4] = 1
+    assert a.append(np.zeros((0, 6), "i4")) == (6, 6) and a[1, 5:5].shape == (0,)
+    assert (host_array(a[...]) == 7).all()
+    assert a.explain(slice(3, 3)).chunks == 0 and a.explain_write(slice(3, 3)).chunks == 0
+    assert a.info.asdict()["Shape"] == (6, 6)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "folder of zarr-python": zarr.storage.LocalStore,
     "dict": lambda folder: {},
     "memory of zarr-python": lambda folder: zarr.storage.MemoryStore(),
-    "URL": lambda folder: f"memory://{folder.name}{id(folder)}/part",
+    "URL": lambda folder: f"memory://{uuid4()}/part",
     "own": lambda folder: OwnStore(),
 }
 
@@ -147,6 +148,74 @@ def test_a_summary_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         os, "access", lambda path, *rest, **options: path not in closed and right(path, *rest, **options)
     )
-    with pytest.warns(gpuzarr.errors.GpuZarrWarning, match="cannot be brought up to date: this user has no permission"):
+    with pytest.warns(gpuzarr.errors.GpuZarrWarning, match="out of date now, as it cannot be written"):
         gpuzarr.open_array(tmp_path / "x/h/b", mode="r+").resize(5)
-    assert gpuzarr.open_group(group.store, use_consolidated=False)["h/b"].shape == (5,)
+    assert gpuzarr.open_group(group.store, use_consolidated=False)["h/b"].shape == (5,) and group["h/b"].shape == (5,)
+
+
+GONE: dict[str, Call] = {
+    "open": lambda s, g: gpuzarr.open_group(s, mode="w", zarr_format=g.zarr_format),
+    "save": lambda s, g: gpuzarr.save(s, [1, 2]),
+    "delete": lambda s, g: g.__delitem__("h"),
+    "overwrite": lambda s, g: gpuzarr.create_group(s, path="h", overwrite=True),
+    "overwrite with an array": lambda s, g: g.create_array("h", data=[1], overwrite=True),
+    "create_hierarchy": lambda s, g: list(g.create_hierarchy({"h": documents(g)}, overwrite=True)),
+    "move": lambda s, g: g.move("h", "k"),
+    "copy": lambda s, g: g.copy("g", "h", overwrite=True),
+    "overwrite above": lambda s, g: gpuzarr.save_group(s, h=[1], zarr_format=g.zarr_format),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STORES if kind != "own"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_groups_that_are_no_more(zarr_format: int, kind: str, tmp_path: Path) -> None:
+    """Who was opened by a summary that was deleted, or replaced, shows what is there."""
+    for name, call in GONE.items():
+        store = STORES[kind](tmp_path / name)
+        top = summarised(store, zarr_format)
+        top["g/b/c"] = [1, 2, 3]
+        gpuzarr.consolidate_metadata(store, "h")
+        inner = gpuzarr.open_group(store, "h", mode="r+", use_consolidated=True)
+        of_a_part = gpuzarr.open_group(gpuzarr.storage.StorePath(store, "h"), mode="r+", use_consolidated=True)
+        call(store, top)
+        try:
+            stored = view(gpuzarr.open_group(store, "h", use_consolidated=False))
+        except gpuzarr.GpuZarrError:  # it is an array, or nothing
+            stored = []
+        assert view(inner) == view(of_a_part) == view(top["h"] if "h" in top and stored else inner) == stored, name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STORES if kind != "own"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_parts_of_a_store_are_of_the_version_of_their_group(zarr_format: Any, kind: str, tmp_path: Path) -> None:
+    store = STORES[kind](tmp_path / "x")
+    group = summarised(store, zarr_format)
+    for i, place in enumerate((group.store_path, gpuzarr.storage.StorePath(store, "h"))):
+        calls: dict[str, Callable[[Any], Any]] = {
+            "save": lambda s: gpuzarr.save(s, [1]),
+            "create_array": lambda s: gpuzarr.create_array(s, shape=3, dtype="i4"),
+            "create_group": lambda s: gpuzarr.create_group(s),
+            "group": lambda s: gpuzarr.group(s),
+            "open": lambda s: gpuzarr.open(s, mode="a"),
+            "save_group": lambda s: gpuzarr.save_group(s, x=[1]),
+        }
+        for name, call in calls.items():
+            call(part := place / f"{name}{i}")
+            assert gpuzarr.open(part).zarr_format == zarr_format, name
+            with pytest.raises(gpuzarr.ArgumentError, match="the group above"):
+                gpuzarr.create_array(place / f"{name}{i}-other", shape=3, dtype="i4", zarr_format=5 - zarr_format)
+            check(store, group)
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_group_itself(zarr_format: int, kind: str, tmp_path: Path) -> None:
+    group = summarised(STORES[kind](tmp_path), zarr_format)
+    group.attrs["k"] = 1
+    for path in ("", "/"):
+        same = group[path]
+        assert isinstance(same, gpuzarr.Group) and same.attrs == {"k": 1} and view(same) == view(group)
+    same["new"] = [1]
+    assert "new" in group and "" in group
+    made = dict(group.create_hierarchy({"x/y": documents(group)}))
+    assert {"x", "x/y"} <= set(made) and view(group) == view(same)

@@ -6,6 +6,7 @@ import doctest
 import pickle
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,30 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names = {"gpuzarr": gpuzarr, "np": np}
     for thing in (gpuzarr.storage, gpuzarr.stores.mapping, gpuzarr.stores.path):
         assert not doctest.testmod(thing, extraglobs=names).failed
+
+
+def test_a_mapping_that_others_change_meanwhile() -> None:
+    """Nodes are listed, made and replaced while other threads change other keys of a dict."""
+    store: dict[str, bytes] = {}
+    gpuzarr.create_group(store)
+    stop = threading.Event()
+
+    def change() -> None:
+        for i in count():
+            store[f"other/{i % 5000}"] = b""
+            store.pop(f"other/{(i + 2500) % 5000}", None)
+            if stop.is_set():
+                return
+
+    threads = [threading.Thread(target=change) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for i in range(60):
+            gpuzarr.save_group(store, path="g", x=[i])
+            gpuzarr.save(gpuzarr.storage.StorePath(store, "h"), [i])
+            assert sorted(gpuzarr.open_group(store)) == ["g", "h"] and gpuzarr.load(store, path="g")["x"][0] == i
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

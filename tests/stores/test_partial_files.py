@@ -71,6 +71,28 @@ def test_leftovers_of_the_dead_alone_are_removed(tmp_path: Path) -> None:
     assert store.get("b/x") == b"3" and not partial_files(tmp_path)
 
 
+def test_files_of_users_are_no_leftovers(tmp_path: Path) -> None:
+    """However old they are, and whatever they are called, but for the names that this package makes."""
+    names = [".notes.partial", ".my-file.partial", ".data.tar.partial", "..partial", ".partial", "a.partial"]
+    names += [
+        ".x.0-1-1.partial",
+        ".x.nothexad-1-1.partial",
+        ".x.12345678-1.partial",
+        "x.12345678-1-1.partial",
+        ".a.lock",
+    ]
+    (tmp_path / ".work.partial").mkdir()
+    for path in [*(tmp_path / name for name in names), tmp_path / ".work.partial/thesis", tmp_path / ".work.partial"]:
+        if not path.is_dir():
+            path.write_bytes(b"of a user")
+        os.utime(path, (0, 0))
+    before = sorted(tmp_path.rglob("*"))
+    files._seen.discard(str(tmp_path))
+    files.write(str(tmp_path / "z"), b"new")
+    leftovers.clean(str(tmp_path))
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "z"])
+
+
 @pytest.mark.parametrize("fsync", [True, False])
 def test_how_files_take_their_place(fsync: bool, tmp_path: Path) -> None:
     """New ones, over old ones, never over a folder."""

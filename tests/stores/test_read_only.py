@@ -133,6 +133,19 @@ def test_stores_of_files(kind: str, zarr_format: int, tmp_path: Path) -> None:
     check(ON_FILES[kind](tmp_path), lambda: files_of(tmp_path))
 
 
+@pytest.mark.parametrize("kind", IN_MEMORY)
+def test_parts_of_mappings(kind: str) -> None:
+    contents: dict[str, bytes] = {}
+    gpuzarr.create_group(contents)
+    filled(gpuzarr.storage.StorePath(contents, "part"), 3)
+    store = IN_MEMORY[kind](contents)
+    for part in (gpuzarr.storage.StorePath(store, "part"), gpuzarr.storage.StorePath(store) / "part"):
+        check(part, lambda: dict(store))
+        a = gpuzarr.Array.open(part / "a")
+        with pytest.raises(gpuzarr.ReadOnlyError):
+            a[0] = 1
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("kind", IN_MEMORY)
 def test_mappings(kind: str, zarr_format: int) -> None:

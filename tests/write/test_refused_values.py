@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -60,40 +61,53 @@ SCALARS: list[Any] = [None, "abcdef", b"ab\0", "a\0", 300, 2**70, -1, np.nan, 1e
 
 
 def same(given: Any, found: Any) -> bool:
-    """Whether what is read is what was given, but for the precision of numbers, and fractions that integers lose."""
+    """Whether what is read is what was given, but for the precision of numbers, texts of them, and their truth."""
     if isinstance(found, tuple):  # all fields get what is no record
         given = given if isinstance(given, tuple) else (given,) * len(found)
         return len(given) == len(found) and all(map(same, given, found))
     if isinstance(given, np.datetime64 | np.timedelta64):
         given = given.item()
     if given is None or found is None:  # None of NaT
-        return given is found or (isinstance(given, float) and given != given)
+        other = found if given is None else given
+        return given is found or (isinstance(other, float | complex) and other != other)
+    if isinstance(found, bool) and not isinstance(given, str | bytes):
+        return bool(given) == found and given == given
     if isinstance(given, str) and isinstance(found, datetime.date):
         return bool(np.datetime64(given.zfill(4)) == np.datetime64(found))
     if isinstance(given, str) and isinstance(found, datetime.timedelta):
         return int(given) == found / datetime.timedelta(milliseconds=1)
     if isinstance(given, str) and isinstance(found, int | float | complex):
         return same(float(given), found)
-    if isinstance(given, int) and isinstance(found, str | bytes):
-        given = str(int(given))  # as NumPy writes integers, of which a list may have bools
+    if isinstance(found, str | bytes) and not isinstance(given, str | bytes):
+        return is_text_of(given, found.decode() if isinstance(found, bytes) else found)
     if isinstance(given, str | bytes) and isinstance(found, str | bytes):
         one, other = (x.encode(errors="surrogatepass") if isinstance(x, str) else x for x in (given, found))
         return one == other or (one + b"\0" == other and len(other) == 2)  # raw bytes are as long as their type
     if isinstance(given, bytes) or isinstance(found, bytes):
         return given == found
     if isinstance(given, datetime.date) and isinstance(found, datetime.date):
-        return bool(np.datetime64(given) == np.datetime64(found))
+        unit = datetime.timedelta(seconds=1) if isinstance(found, datetime.datetime) else datetime.timedelta(1)
+        return bool(abs(np.datetime64(given) - np.datetime64(found)) < unit)
     times = datetime.date | datetime.timedelta
     if isinstance(given, times) or isinstance(found, times):  # a number of units; NumPy has some as ints
         return isinstance(given, int | float | times) and isinstance(found, int | float | complex | times)
     number, other = complex(given), complex(found)
     if number != number or other != other:
         return number != number and other != other
-    if isinstance(found, bool):
-        return bool(given) == found
     if isinstance(found, int):
         return int(number.real) == found or int(given) == found
     return number == other or abs(number - other) <= 0.07 * abs(number)
+
+
+def is_text_of(given: Any, found: str) -> bool:
+    """Whether a text is what NumPy, or `str`, makes of a number or a time."""
+    if isinstance(given, bool):
+        return found in (str(given), str(int(given)))
+    if isinstance(given, datetime.date):
+        return bool(np.datetime64(given) == np.datetime64(found))
+    if isinstance(given, datetime.timedelta):
+        return found.split()[0].lstrip("-").isdigit()
+    return found == str(given) or (not isinstance(given, dict) and same(given, complex(found)))
 
 
 def as_numpy(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -148,7 +162,12 @@ def test_what_is_read_is_what_was_given(name: str, device: Device) -> None:
                 continue
             found = host_array(a[-2:] if way == "append" else a[1:3])
             if getattr(value, "dtype", np.dtype("O")).kind == found.dtype.kind in "Mm":
-                assert ((found == value) | (np.isnat(found) & np.isnat(value))).all(), (name, value, way, found)
+                near = np.abs(found - value) < np.timedelta64(1, np.datetime_data(found.dtype)[0])
+                assert (near | (np.isnat(found) & np.isnat(value))).all(), (name, value, way, found)
+                continue
+            if getattr(value, "dtype", np.dtype("O")).kind in "Mm" and found.dtype.kind in "TUS":
+                texts = found if found.dtype.kind == "T" else found.astype(str)
+                assert texts.tolist() == value.astype(str).tolist(), (name, value, way, found)
                 continue
             value = as_numpy(value, found.dtype)
             found = found.tolist()
@@ -191,7 +210,18 @@ def test_missing_texts_make_no_array(missing: Any, zarr_format: Any) -> None:
         assert not [key for key in store if key.startswith(("c/", "0"))]
 
 
-@pytest.mark.parametrize("dtype, fill", [("i4", np.nan), ("u1", 300), ("u1", -1), ("i4", "a"), ("S2", "é")])
+NO_FILLS: list[Any] = [
+    *(("i4", np.nan), ("u1", 300), ("u1", -1), ("i4", "a"), ("S2", "é"), ("i1", np.int64(300)), ("u1", np.int64(-1))),
+    *(("u1", np.array(300)), ("u1", np.float64(np.nan)), ("u1", np.float32(3e9)), ("i8", 2.0**63), ("i4", 1j)),
+    *(("f4", 1e300), ("f2", np.float64(1e6)), ("U3", "abcdef"), ("S3", b"abcdef"), ("S3", 2.25), ("V2", b"abc")),
+    *(("?", np.nan), ("?", "a"), (str, np.nan), (str, np.datetime64("NaT", "s")), (bytes, 3), (bytes, [1])),
+    *(("M8[ns]", np.datetime64("9999", "Y")), ("m8[s]", np.datetime64(5, "s")), ("i4", np.datetime64("NaT", "s"))),
+    *(("bfloat16", 1e300), ("int4", 8), ("float8_e4m3fn", 1e6), (DTYPES["record"], (300, 1, b"")), ("V2", 1.5)),
+    *((DTYPES["record"], (1, 1, b"abc")), ("U3", "a\0"), (str, "\ud800"), ("i4", [1]), ("i4", {})),
+]
+
+
+@pytest.mark.parametrize("dtype, fill", NO_FILLS)
 def test_fill_values_that_do_not_fit(dtype: str, fill: Any) -> None:
     store: dict[str, Any] = {}
     for zarr_format in (2, 3):
@@ -199,6 +229,73 @@ def test_fill_values_that_do_not_fit(dtype: str, fill: Any) -> None:
             with pytest.raises(gpuzarr.GpuZarrError):
                 make(store, shape=3, dtype=dtype, fill_value=fill, zarr_format=zarr_format)
             assert not store
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.filterwarnings("error")
+def test_fill_values_are_converted_as_elements_are(zarr_format: Any) -> None:
+    for dtype, fill, found in (
+        *(("u1", 1.5, 1), ("?", 2, True), ("f4", "NaN", np.nan), ("f4", 1 + 0j, 1), ("i4", np.array(3, "u8"), 3)),
+        *((str, 1.5, "1.5"), ("S3", b"a\0", b"a"), ("S3", "ab", b"ab"), ("U3", 12, "12"), ("U3", "\u00e9", "\u00e9")),
+        *(
+            ("M8[s]", np.datetime64("2020-01-01T00:00:00.5"), np.datetime64("2020-01-01T00:00:00")),
+            ("V2", b"a", b"a\0"),
+        ),
+        *(
+            (DTYPES["record"], 0, (0, 0, b"0")),
+            (DTYPES["record"], (1, np.inf, "ab"), (1, np.inf, b"ab")),
+            (DTYPES["record"], [1, 2, "a"], (1, 2, b"a")),
+        ),
+    ):
+        a = gpuzarr.create_array({}, shape=1, dtype=dtype, fill_value=fill, zarr_format=zarr_format)
+        want = np.array(found, a.dtype)
+        assert a[:].tolist() == [want.item()] or np.array_equal(a[:], [want], equal_nan=True), (dtype, fill, a[0])
+
+
+def test_what_numpy_casts_is_cast(device: Device) -> None:
+    for dtype, value, found in (
+        *(
+            ("?", [0, 2.5, -1], [0, 1, 1]),
+            ("?", np.array([0, 2, 3]), [0, 1, 1]),
+            ("?", np.array([0, 1j, 0.5]), [0, 1, 1]),
+        ),
+        *(
+            ("?", np.array([0, 2**70, 1], object), [0, 1, 1]),
+            ("i4", [1.7, -1.7, 0], [1, -1, 0]),
+            ("u1", [-0.5, 1, 2], [0, 1, 2]),
+        ),
+        *(
+            ("i2", np.array([1, 2, 3 + 0j]), [1, 2, 3]),
+            ("f4", [None, 1, "2"], [np.nan, 1, 2]),
+            ("c8", [None, 1, 2j], [np.nan, 1, 2j]),
+        ),
+        *((str, [1.5, True, 2], ["1.5", "True", "2"]), ("U5", np.array([1.5, 2, 3]), ["1.5", "2.0", "3.0"])),
+        *(
+            (str, np.array(["2020", "2021", "1"], "M8[Y]"), ["2020", "2021", "0001"]),
+            ("S3", [1, "a", b"b"], [b"1", b"a", b"b"]),
+        ),
+        *((str, [decimal.Decimal("1.50"), b"a", datetime.date(2020, 1, 2)], ["1.50", "a", "2020-01-02"]),),
+        *(
+            ("M8[s]", np.array([0, 1999, -1], "M8[ms]"), np.array([0, 1, -1], "M8[s]")),
+            ("m8[D]", np.array([25, 47, 1], "m8[h]"), [1, 1, 0]),
+        ),
+        *(("M8[Y]", np.array(["2020-12-31", "1969-12-31", "NaT"], "M8[D]"), np.array([50, -1, "NaT"], "M8[Y]")),),
+        *(
+            ("M8[s]", [None, 1, 2], np.array(["NaT", 1, 2], "M8[s]")),
+            ("M8[D]", np.array([1.9, np.nan, 0]), np.array([1, "NaT", 0], "M8[D]")),
+        ),
+    ):
+        a = gpuzarr.create_array({}, shape=3, dtype=dtype, device=device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            a[:] = value
+        read = host_array(a[:])
+        want = np.array(found, read.dtype)
+        assert read.tolist() == want.tolist() or np.array_equal(read, want, equal_nan=read.dtype.kind != "T"), (
+            dtype,
+            value,
+            read,
+        )
 
 
 def test_tuples_are_records_of_what_they_hold() -> None:

@@ -2,9 +2,10 @@
 
 Files of users, whatever their names end with, are left alone: only names that `beside` makes are looked at.
 
-A process that replaces something (`move_aside` of `stores/moving.py`) renames the old one to a hidden name with the end
+A process that replaces something (`creation/replacing.py`) renames the old one to a hidden name with the end
 OUT, and the new one, which has the same name without that end, to its place. Of a root, whose names are renamed one by
-one, the end of the old one becomes GONE when all are out: from there on the new one takes its place.
+one, the end of the old one becomes GONE when all are out: from there on the new one takes its place. What is deleted is
+renamed so at once, with nothing that would take its place.
 """
 
 from __future__ import annotations

@@ -18,12 +18,15 @@ def why_not_writable(paths: Sequence[str]) -> str | None:
     A file that is there must be writable itself, although renaming another over it would not need that: who took the
     permission away wants it to stay.
     """
+    missing = set()  # folders, in which no file is
     for folder in dict.fromkeys(path.rpartition("/")[0] for path in paths):
         if not _may(folder, os.W_OK | os.X_OK):
             there = _nearest(folder)
             if os.path.isdir(there) and not _may(there, os.W_OK | os.X_OK):
                 return _reason("folder", there)
-    return next((_reason("file", path) for path in paths if not _may(path, os.W_OK) and os.path.isfile(path)), None)
+            missing |= {folder} - {there}
+    files = (path for path in paths if path.rpartition("/")[0] not in missing)
+    return next((_reason("file", path) for path in files if not _may(path, os.W_OK) and os.path.isfile(path)), None)
 
 
 def _nearest(folder: str) -> str:

@@ -1,13 +1,15 @@
-"""Convert elements to write to a dtype, and refuse those that it cannot hold.
+"""Convert elements to a dtype as NumPy does, and refuse those that it cannot hold.
 
-Numbers are cast as NumPy casts them: to the precision of the dtype, without the fraction for integers, to True for bool
-if they are not 0; and integers of an array wrap around. Refused is what NumPy warns of or leaves undefined (NaN or
-floats out of range for integers, floats that become infinite, the imaginary part), and what would silently be another
-value: missing or too long texts, times between two units.
+NumPy's rules hold where they are defined: floats have the precision of the dtype, integers lose fractions and those of
+an array wrap around, times lose what is smaller than their unit, bools are True for all but 0, texts are those of
+`str`. Refused is what NumPy warns of or leaves undefined (NaN or floats out of range for integers, floats that become
+infinite, the imaginary part, times out of range), and what would silently be another value: texts that are too long,
+and missing values (None, NaN, NaT) where the dtype has none.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from numbers import Integral, Number
 from typing import Any
@@ -18,6 +20,9 @@ from gpuzarr.errors import ValueKindError
 
 _NUMBERS = "biufc"
 _MAX_ROUNDED = 1.0625  # of the largest number of a small float dtype
+_SAID = (Number, np.bool_, bytes, np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
+_SECONDS = {"Y": 366 * 86400, "M": 31 * 86400, "W": 7 * 86400, "D": 86400, "h": 3600, "m": 60}  # at most, of units
+_PARTS = ("s", "ms", "us", "ns", "ps", "fs", "as")  # each a thousandth of the one before
 Array = np.ndarray[Any, Any]
 
 
@@ -38,6 +43,25 @@ def converted(array: Array, dtype: np.dtype[Any]) -> Array:
     return kinds.get(dtype.kind, _numbers)(array, dtype)
 
 
+def element(given: Any, dtype: np.dtype[Any]) -> Any:
+    """Convert one element, such as a fill value. ValueKindError, or an error of NumPy, if it is none."""
+    if dtype.kind == "S" and isinstance(given, bytes):
+        given = given.rstrip(b"\0")  # which fill up what is shorter
+    if dtype.names is not None and isinstance(given, tuple | list):
+        given = of_tuples(tuple(given), dtype)
+    given = np.asarray(given, object if isinstance(given, str | bytes) else None)
+    array = converted(given, dtype)
+    check_numbers(array, dtype, np)
+    if array.size and array.dtype.kind in "iu" and dtype.kind in "iu":
+        check_range(array, dtype)
+    return (real(array, dtype) if array.shape == () else array).astype(dtype)[()]
+
+
+def real(array: Any, dtype: np.dtype[Any]) -> Any:
+    """Take the real part of complex numbers for a real `dtype`: NumPy would warn that it drops the others."""
+    return array.real if array.dtype.kind == "c" and dtype.kind in "iuf" else array
+
+
 def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
     """Raise ValueKindError for numbers, in an array of a device, that have no value in `dtype`."""
     if not array.size or dtype.names is not None or array.dtype == dtype:
@@ -55,7 +79,7 @@ def check_numbers(array: Any, dtype: np.dtype[Any], xp: Any) -> None:
         if given.kind in "fc" and bool(xp.isnan(array).any()):
             raise ValueKindError("NaN cannot be written as bool")
     elif given.kind == "c" and dtype.kind != "c":
-        if dtype.kind in "iu" or bool((array.imag != 0).any()):
+        if bool((array.imag != 0).any()):
             raise ValueKindError(f"complex numbers cannot be written as {dtype}")
         check_numbers(array.real, dtype, xp)
     elif dtype.kind in "iu":
@@ -129,6 +153,8 @@ def _numbers(array: Array, dtype: np.dtype[Any]) -> Array:
     kind = array.dtype.kind
     if kind == "O":
         return _numbers_of_objects(array, dtype)
+    if (kind in "SUTMm" and dtype.kind == "b") or (kind == "V" and array.dtype.isbuiltin == 0):
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
     if kind in "Mm":
         if np.isnat(array).any():
             raise ValueKindError(f"NaT cannot be written as {dtype}")
@@ -136,18 +162,15 @@ def _numbers(array: Array, dtype: np.dtype[Any]) -> Array:
         if array.size and dtype.kind in "iu":
             check_range(counts, dtype)
         return counts
-    if (kind in "SUT" and dtype.kind == "b") or (kind == "V" and array.dtype.isbuiltin == 0):
-        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
     return array.astype(dtype) if kind in "SUTV" and array.dtype.isbuiltin != 2 else array
 
 
 def _numbers_of_objects(array: Array, dtype: np.dtype[Any]) -> Array:
+    allowed: Any = Number | np.bool_ if dtype.kind == "b" else Number | np.bool_ | str | bytes
     for kind in _types(array):
-        if not issubclass(kind, Number | np.bool_ | str | bytes) or (
-            dtype.kind == "b" and issubclass(kind, str | bytes)
-        ):
+        if not issubclass(kind, allowed) and not (kind is type(None) and dtype.kind in "fcV"):  # it becomes NaN
             raise ValueKindError(f"an element of type {kind.__name__} cannot be written as {dtype}")
-    if dtype.kind == "b" and any(one != one for one in array.reshape(-1).tolist()):
+    if dtype.kind == "b" and (array != array).any():
         raise ValueKindError("NaN cannot be written as bool")
     if dtype.kind in "fc" or dtype.isbuiltin == 2:
         wide = array.astype(np.complex128 if dtype.kind == "c" or "complex" in dtype.name else np.float64)
@@ -157,33 +180,52 @@ def _numbers_of_objects(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _texts(array: Array, dtype: np.dtype[Any]) -> Array:
-    kind = array.dtype.kind
-    if kind == "O":
-        allowed: Any = str | bytes if dtype.kind == "S" else str
-        for of in _types(array):
-            if not issubclass(of, allowed) and (issubclass(of, bool) or not issubclass(of, Integral)):
-                raise ValueKindError(f"an element of type {of.__name__} cannot be written as text ({dtype})")
-    elif kind not in "TUSiu":
-        raise ValueKindError(
-            f"elements of {array.dtype} cannot be written as text ({dtype}): give texts, array.astype(str)"
-        )
-    if kind == "T" and hasattr(array.dtype, "na_object"):
-        _check_none_missing(array, dtype)
-    if kind == "S" and dtype.kind == "T":
+    array = _said(array, dtype)
+    if array.dtype.kind == "S" and dtype.kind == "T":
         array = array.astype(np.str_)  # which looks at the bytes: StringDType takes any
     made = array.astype(dtype)
-    if kind in "iu":
-        array = array.astype(np.str_)
-    if dtype.kind == "T" or (kind == dtype.kind and array.dtype.itemsize <= dtype.itemsize):
+    if dtype.kind == "T" or (array.dtype.kind == dtype.kind and array.dtype.itemsize <= dtype.itemsize):
         return made
-    given, found = array.reshape(-1).tolist(), made.reshape(-1).tolist()
-    for each, other in zip(given, found, strict=True):
-        one: Any = str(each) if isinstance(each, int) else each
-        if one != other and not (isinstance(one, str) and isinstance(other, bytes) and one.encode() == other):
-            if isinstance(one, bytes) and isinstance(other, str) and one == other.encode():
-                continue
-            raise ValueKindError(f"{one[:80]!r} cannot be written as {dtype}, which holds {other!r} of it")
+    for one, found in zip(array.reshape(-1).tolist(), made.reshape(-1).tolist(), strict=True):
+        if one != found and _as_bytes(one) != _as_bytes(found):
+            raise ValueKindError(f"{one[:80]!r} cannot be written as {dtype}, which holds {found!r} of it")
     return made
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text.encode(errors="surrogatepass") if isinstance(text, str) else text
+
+
+def _said(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The texts of elements, as `str` makes them. ValueKindError for missing ones, and for those that mean no text."""
+    kind = array.dtype.kind
+    if kind == "O":
+        return _said_of_objects(array, dtype)
+    if kind == "T" and hasattr(array.dtype, "na_object"):
+        _check_none_missing(array, dtype)
+    if kind in "TUS":
+        return array
+    if kind not in "biufcmM":
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as text ({dtype}): give texts")
+    if kind in "fcmM" and (array != array).any():
+        raise ValueKindError(f"missing values of {array.dtype} cannot be written as text ({dtype}): give other texts")
+    return array.astype(np.str_)
+
+
+def _said_of_objects(array: Array, dtype: np.dtype[Any]) -> Array:
+    allowed = (str, bytes) if dtype.kind == "S" else (str,)
+    if all(issubclass(kind, allowed) for kind in _types(array)):
+        return array
+    made = np.empty(array.shape, object)
+    made.reshape(-1)[:] = [one if isinstance(one, allowed) else _text(one, dtype) for one in array.reshape(-1).tolist()]
+    return made
+
+
+def _text(one: Any, dtype: np.dtype[Any]) -> str:
+    if not isinstance(one, _SAID) or bool(one != one):
+        what = "NaN or NaT" if isinstance(one, _SAID) else f"an element of type {type(one).__name__}"
+        raise ValueKindError(f"{what} cannot be written as text ({dtype})")
+    return one.decode("ascii") if isinstance(one, bytes) else str(one)
 
 
 def _check_none_missing(array: Array, dtype: np.dtype[Any]) -> None:
@@ -195,36 +237,38 @@ def _check_none_missing(array: Array, dtype: np.dtype[Any]) -> None:
 
 def _times(array: Array, dtype: np.dtype[Any]) -> Array:
     kind = array.dtype.kind
-    if kind == "O" and not all(issubclass(one, Integral) for one in _types(array)):
+    if kind == "O" and not all(issubclass(one, Integral | None) for one in _types(array)):
         array = np.array(array.tolist(), dtype.kind + "8")  # in the unit of the finest
-    elif kind in "UT" and dtype.kind == "M":
+    elif kind in "UTS" and dtype.kind == "M":
         array = array.astype(str).astype("M8")
-    elif kind in "fbc":
-        finite = array[np.isfinite(array)] if kind == "f" else array
-        if (
-            kind != "f"
-            or np.isinf(array).any()
-            or (finite != np.floor(finite)).any()
-            or (np.abs(finite) >= 2.0**63).any()
-        ):
-            raise ValueKindError(
-                f"elements of {array.dtype} cannot be written as {dtype}: give a whole number of its units"
-            )
+    elif kind == "c" or (kind == "f" and (np.isinf(array).any() or (np.abs(array) >= 2.0**63).any())):
+        raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}: give a number of its units")
     elif kind == "u" and array.size:
         check_range(array, np.dtype(np.int64))
     if array.dtype.kind in "Mm" and array.dtype.kind != dtype.kind:
         raise ValueKindError(f"elements of {array.dtype} cannot be written as {dtype}")
     made = array.astype(dtype)
-    if array.dtype.kind == dtype.kind and "generic" not in (
-        np.datetime_data(array.dtype)[0],
-        np.datetime_data(dtype)[0],
-    ):
-        bad = (made.astype(array.dtype) != array) & ~(np.isnat(made) & np.isnat(array))
+    if array.dtype.kind == dtype.kind and (most := _most_lost(array.dtype, dtype)) is not None:
+        two = made.astype(array.dtype).view(np.int64), array.view(np.int64)
+        lost = np.maximum(*two).astype(np.uint64) - np.minimum(*two).astype(np.uint64)
+        bad = (lost > most) | (np.isnat(made) != np.isnat(array))
         if bad.any():
-            raise ValueKindError(
-                f"{array[bad][0]} cannot be written as {dtype}: it is out of range, or between two units"
-            )
+            raise ValueKindError(f"{array[bad][0]} cannot be written as {dtype}: it is out of range")
     return made
+
+
+def _most_lost(given: np.dtype[Any], dtype: np.dtype[Any]) -> int | None:
+    """The most that a time in range loses in another unit, in units of `given`; None if one has no unit."""
+    (unit, scale), (other, other_scale) = map(np.datetime_data, (given, dtype))
+    if "generic" in (unit, other):
+        return None
+    one, two = scale * _attoseconds(unit), other_scale * _attoseconds(other)
+    return 0 if one % two == 0 else -(-two // one)
+
+
+def _attoseconds(unit: str) -> int:
+    seconds = _SECONDS.get(unit, 1)
+    return int(seconds * 1000 ** (len(_PARTS) - 1 - (_PARTS.index(unit) if unit in _PARTS else 0)))
 
 
 def _raw(array: Array, dtype: np.dtype[Any]) -> Array:
