@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
@@ -19,7 +19,13 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.resolve import store as store_of
 
-Opens = Callable[[str], "Array | Group"]  # opens the node at a path of the store; NotFoundError if there is none
+
+class Opens(Protocol):
+    """Opens the node at a path of the store. Where there is none, a call raises NotFoundError, and `get` gives None."""
+
+    def __call__(self, path: str) -> Array | Group: ...
+
+    def get(self, path: str) -> Array | Group | None: ...
 
 
 @comparable
@@ -173,10 +179,8 @@ class Group:
         >>> print(gpuzarr.group().get("no such name"))
         None
         """
-        try:
-            return self[path]
-        except NotFoundError:
-            return default
+        found = self.opener.get(self.below(path))
+        return default if found is None else found
 
     def __contains__(self, path: object) -> bool:
         return self.get(path) is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.errors import MetadataError, NotFoundError, StoreError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.metadata.summaries import Summary
@@ -18,11 +20,14 @@ from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable
+
+MAX_HINT_NAMES = 64  # of a folder, that are looked at for an error message
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,17 @@ class Opener:
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
-        metadata = self._find(path)
+        if (node := self.get(path)) is None:
+            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
+            raise NotFoundError(
+                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
+            )
+        return node
+
+    def get(self, path: str) -> Array | Group | None:
+        """Open the node at `path`; None if there is none. MetadataError if its metadata is wrong."""
+        if (metadata := self._find(path)) is None:
+            return None
         if isinstance(metadata, ArrayMetadata):
             array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
@@ -67,27 +82,23 @@ class Opener:
 
     def exists(self, path: str) -> bool:
         """True if there is a node at `path`. MetadataError if its metadata is wrong."""
-        try:
-            return self._find(path) is not None
-        except NotFoundError:
-            return False
+        return self._find(path) is not None
 
-    def _find(self, path: str) -> Node:
-        found = self._consolidated(path) if self.known is not None else self._stored(path)
-        if found is None:
-            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
-            raise NotFoundError(
-                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
-            )
-        return found
+    def _find(self, path: str) -> Node | None:
+        return self._consolidated(path) if self.known is not None else self._stored(path)
 
     def _instead(self, path: str) -> str:
         """A hint for the error message: what a local folder holds (listing other stores may take long)."""
         if not isinstance(self.store, LocalStore):
             return ""
-        names = self.store.names(path)
+        here, names = path, self.store.names(path)
+        while here and not names:
+            here = here.rpartition("/")[0]
+            names = _some_members(self.store, here)
+        if not names:
+            return "; nothing is there" + ("" if path else " (mode 'w' makes a group, create_array() an array)")
         shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-        return f"; what is there: {shown}" if names else "; nothing is there (mode 'a' or 'w' makes a group)"
+        return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {shown}"
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None
@@ -124,6 +135,16 @@ class Opener:
         """A document, and where it lies in the words of an error message."""
         document = files.read(self.store, path, name)
         return None if document is None else (document, files.place(self.store, path, name))
+
+
+def _some_members(store: LocalStore, path: str) -> list[str]:
+    """Names in a folder, sorted; of a large one only some, as programs may try many names."""
+    try:
+        with os.scandir(store.path(path)) as entries:
+            names = [entry.name for entry in islice(entries, MAX_HINT_NAMES)]
+    except (OSError, ValueError, StoreError):
+        return []
+    return sorted(name for name in names if name not in files.FILES and not hidden(name))
 
 
 def why_unwritable(node: Array | Group) -> str | None:

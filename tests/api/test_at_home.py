@@ -132,3 +132,17 @@ def test_annotations() -> None:
     def of_a_user(a: gpuzarr.Array[Any], b: gpuzarr.Array[Any] | gpuzarr.Group) -> None: ...  # type: ignore[misc]
 
     assert eval("gpuzarr.Array[int] | None", {"gpuzarr": gpuzarr}).__args__[0].__origin__ is gpuzarr.Array
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_missing_members_are_told_with_those_that_are_there(zarr_format: Any, tmp_path: Path) -> None:
+    group = gpuzarr.open_group(tmp_path / "store", mode="w", zarr_format=zarr_format)
+    group["temperature"], group["a/wind"] = np.arange(3), np.arange(3)
+    told = {"temprature": "what is in it: 'a', 'temperature'", "a/wnd/u": "what is at 'a': 'wind'"}
+    for name, members in told.items():
+        with pytest.raises(gpuzarr.NotFoundError, match=members):
+            group[name]
+    with pytest.raises(gpuzarr.NotFoundError, match="nothing is there"):
+        gpuzarr.open_group(tmp_path / "empty", mode="w", zarr_format=zarr_format)["x/y"]
+    with pytest.raises(gpuzarr.NotFoundError, match="create_array"):
+        gpuzarr.open_array(tmp_path / "nowhere")
