@@ -20,9 +20,12 @@ from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.nodes.keywords import translated
+from gpuzarr.nodes.regions import parts
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
+
+MAX_COPIED_BYTES = 128 << 20  # at once, from one array to another; but always a whole chunk or shard
 
 
 @dataclass(frozen=True)
@@ -223,8 +226,10 @@ def _fill(array: Array, values: Any, path: str) -> None:
     """Write the values of an array at a path, which may be another than its own."""
     there = array if path == array.path else Array(array.store, path, array.metadata, array.device, array.writable)
     if isinstance(values, Copied):
+        most = MAX_COPIED_BYTES // max(there.dtype.itemsize, 1)
         for region in there.shard_slices(0, 1):
-            there[region] = values.values[region]
+            for part in parts(there.layout, region, most):
+                there[part] = values.values[part]
     else:
         there[...] = values
     array.last_write = there.last_write

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from math import prod
 
 from gpuzarr.checks import number as checked
@@ -33,6 +35,35 @@ def regions(plan: Layout, shape: Shape, rank: int, world_size: int) -> list[tupl
         spans = [(i, i + 1) for i in place] + [(start, stop)]
         found.append(tuple(slice(*_edges(axis, a, b)) for axis, (a, b) in zip(outer.axes, spans, strict=True)))
     return found
+
+
+def parts(plan: Layout, region: tuple[slice, ...], most: int) -> Iterator[tuple[slice, ...]]:
+    """A region of whole units, cut along the last axis: whole units, of at most `most` elements if not one unit."""
+    if not region:
+        yield region
+        return
+    *lines, last = region
+    axis = plan.outer.axes[-1]
+    width = max(most // max(prod(each.stop - each.start for each in lines), 1), 1)
+    start = last.start
+    while start < last.stop:
+        stop = min(max(_edge_before(axis, start + width), _edge_after(axis, start)), last.stop)
+        yield (*lines, slice(start, stop))
+        start = stop
+
+
+def _edge_before(axis: Axis, index: int) -> int:
+    """The last index at which a unit begins that is not greater than `index`."""
+    if isinstance(axis, RectilinearAxis):
+        return axis.edges[bisect_right(axis.edges, index) - 1]
+    return index // axis.size * axis.size
+
+
+def _edge_after(axis: Axis, index: int) -> int:
+    """The end of the unit that has an index."""
+    if isinstance(axis, RectilinearAxis):
+        return axis.edges[bisect_right(axis.edges, index)]
+    return (index // axis.size + 1) * axis.size
 
 
 def _coords(number: int, counts: Shape) -> Shape:

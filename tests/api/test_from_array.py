@@ -112,3 +112,24 @@ def test_attributes_are_copies() -> None:
     made.attrs["a"].append(2)
     assert source.attrs == {"a": [1]} and gpuzarr.from_array({}, data=source, attributes={}).attrs == {}
     assert gpuzarr.from_array({}, data=np.arange(3)).attrs == {}
+
+
+@pytest.mark.parametrize("shards", [None, 3000])
+def test_what_does_not_fit_into_memory_is_copied_in_parts(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpuzarr.nodes.create.MAX_COPIED_BYTES", 50_000)
+    values = np.arange(200_000, dtype="i4")
+
+    class Sliced:
+        shape, dtype = values.shape, values.dtype
+        most = 0
+
+        def __getitem__(self, selection: Any) -> np.ndarray:
+            found = values[selection]
+            self.most = max(self.most, found.nbytes)
+            return found
+
+    for options in ({"chunks": 1000, "shards": shards}, {"chunks": [[150_000, 50_000]]}):
+        source = Sliced()
+        made = gpuzarr.from_array({}, data=source, device="cpu", **options)
+        assert (made[...] == values).all()
+        assert source.most <= (50_000 if "shards" in options else 600_000)
