@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
@@ -10,7 +11,15 @@ from gpuzarr.checks import flag, one_of
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, ReadOnlyError, ZarrDeprecationWarning, warn
+from gpuzarr.errors import (
+    ArgumentError,
+    ExistsError,
+    NotFoundError,
+    ReadOnlyError,
+    StoreError,
+    ZarrDeprecationWarning,
+    warn,
+)
 from gpuzarr.metadata import files
 from gpuzarr.nodes import keywords
 from gpuzarr.nodes.array import Array
@@ -146,7 +155,8 @@ def _found(opener: Opener, path: str, may_lack: bool) -> Array | Group | None:
     except NotFoundError:
         if opener.writable is None:
             raise
-    recover(opener.store, path)
+    with suppress(StoreError):  # where nothing can be, nothing was
+        recover(opener.store, path)
     try:
         return opener(path)
     except NotFoundError:

@@ -249,7 +249,7 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
     (1,)
     """
     store, path = store_of(store), files.clean("" if path is None else path)
-    group = open(store, path, mode="r+", zarr_format=zarr_format)
+    group = open(store, path, mode="r+", zarr_format=zarr_format, consolidated=False)  # what there is may be wrong
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")
     summaries.make(store, path, group.zarr_format)

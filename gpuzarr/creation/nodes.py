@@ -340,9 +340,9 @@ def another(store: Store, path: str, found: Documents) -> ExistsError:
 
 
 def find(store: Store, path: str) -> Documents:
-    """The documents of a node; an empty dict if there is no node."""
+    """The documents of a node, without `.zmetadata`; an empty dict if there is no node."""
     found = _read(store, path, NODE_DOCUMENTS)
-    return found | _read(store, path, (name for name in FILES if name not in NODE_DOCUMENTS)) if found else {}
+    return found | _read(store, path, [".zattrs"]) if found else {}
 
 
 def _read(store: Store, path: str, names: Iterable[str]) -> Documents:

@@ -45,8 +45,8 @@ def converted(array: Array, dtype: np.dtype[Any]) -> Array:
 
 def element(given: Any, dtype: np.dtype[Any]) -> Any:
     """Convert one element, such as a fill value. ValueKindError, or an error of NumPy, if it is none."""
-    if dtype.kind == "S" and isinstance(given, bytes):
-        given = given.rstrip(b"\0")  # which fill up what is shorter
+    if dtype.kind in "SU" and isinstance(given, str | bytes):
+        given = given.rstrip("\0") if isinstance(given, str) else given.rstrip(b"\0")  # which fill up what is shorter
     if dtype.names is not None and isinstance(given, tuple | list):
         given = of_tuples(tuple(given), dtype)
     given = np.asarray(given, object if isinstance(given, str | bytes) else None)

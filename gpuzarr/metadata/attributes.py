@@ -25,8 +25,9 @@ def _changed(store: Store, path: str, node: Node, edit: Callable[[Document], Non
     kind = "array" if isinstance(node, ArrayMetadata) else "group"
 
     def edit_member(document: Document) -> None:
-        parse = v3.parse_array if kind == "array" else v3.parse_group
-        right = parse(document, files.place(store, path, "zarr.json")).document
+        where = files.place(store, path, "zarr.json")
+        parsed = v3.parse_array(document, where) if kind == "array" else v3.parse_group(document, where, False)
+        right = parsed.document
         if right is not document:  # it was spelled otherwise
             document.clear()
             document.update(right)

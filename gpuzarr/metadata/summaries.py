@@ -65,7 +65,9 @@ def make(store: Store, path: str, zarr_format: int) -> None:
     name = _name(zarr_format)
 
     def write(_: object) -> None:
-        document = files.read(store, path, name)
+        document = None
+        with suppress(*([MetadataError] if zarr_format == 2 else [])):  # a broken `.zmetadata` is replaced
+            document = files.read(store, path, name)
         if document is None and zarr_format == 3:
             raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
         nodes = dict(_walk(store, path, "", zarr_format, is_strict=True))

@@ -34,11 +34,14 @@ _ARRAY_MEMBERS = (
 _GROUP_MEMBERS = ("zarr_format", "node_type", "attributes", "consolidated_metadata")
 
 
-def parse_node(document: Any, where: str) -> Node:
-    """Parse the document of an array or a group. `where` names the document in a MetadataError, beside the field."""
+def parse_node(document: Any, where: str, with_summary: bool = True) -> Node:
+    """Parse the document of an array or a group. `where` names the document in a MetadataError, beside the field.
+
+    `with_summary`: see `parse_group`.
+    """
     with at(where):
         kind = _node_type(document)
-    return parse_array(document, where) if kind == "array" else parse_group(document, where)
+    return parse_array(document, where) if kind == "array" else parse_group(document, where, with_summary)
 
 
 def parse_array(document: Any, where: str) -> ArrayMetadata:
@@ -51,15 +54,22 @@ def parse_array(document: Any, where: str) -> ArrayMetadata:
         return _array(_with_fill_value(spellings.array_v3(spellings.formatted(document))))
 
 
-def parse_group(document: Any, where: str) -> GroupMetadata:
-    """Parse the document of a group. `where` names the document in a MetadataError, beside the field."""
+def parse_group(document: Any, where: str, with_summary: bool = True) -> GroupMetadata:
+    """Parse the document of a group. `where` names the document in a MetadataError, beside the field.
+
+    `with_summary`: False passes over consolidated metadata, which may be of a kind that nobody knows.
+    """
     with at(where):
         if _node_type(document) != "group":
             raise MetadataError("node_type is 'array', expected 'group'")
         document = spellings.group_v3(document)
         _check_members(document, _GROUP_MEMBERS)
         attributes = mapping(document.get("attributes", {}), "attributes")
-    consolidated = _consolidated(document.get("consolidated_metadata"), f"{where}: consolidated_metadata")
+    summary = document.get("consolidated_metadata") if with_summary else None
+    try:
+        consolidated = _consolidated(summary, f"{where}: consolidated_metadata")
+    except MetadataError as error:
+        raise type(error)(f"{error}; the group opens without it by use_consolidated=False") from error
     return GroupMetadata(3, attributes, consolidated, document)
 
 

@@ -113,8 +113,7 @@ class Opener:
 
     def _stored(self, path: str) -> Node | None:
         if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
-            node = metadata_v3.parse_node(*found)
-            return self._without_consolidated(node)
+            return metadata_v3.parse_node(*found, with_summary=self.consolidated is not False)
         return self._stored_v2(path) if self.zarr_format in (None, 2) else None
 
     def _stored_v2(self, path: str) -> Node | None:
@@ -128,10 +127,6 @@ class Opener:
         if self.consolidated is not False and (summary := self._json(path, ".zmetadata")) is not None:
             group = replace(group, consolidated=metadata_v2.parse_consolidated(*summary))
         return group
-
-    def _without_consolidated(self, node: Node) -> Node:
-        ignored = self.consolidated is False and isinstance(node, GroupMetadata)
-        return replace(node, consolidated=None) if ignored and isinstance(node, GroupMetadata) else node
 
     def _attributes(self, path: str) -> dict[str, Any]:
         return files.read(self.store, path, ".zattrs") or {}
