@@ -55,3 +55,12 @@ def test_graphs_hold_no_data_and_tell_arrays_apart() -> None:
     a, b = (gpuzarr.array(WANT, store=store, path=path) for path in "ab")
     assert da.from_zarr(a).name == da.from_zarr(gpuzarr.open(store, "a")).name != da.from_zarr(b).name
     assert len(repr(a.__dask_tokenize__())) < 2000
+
+
+def test_folders_are_given_to_dask(tmp_path: Path) -> None:
+    group = gpuzarr.open_group(tmp_path / "store", mode="w")
+    group["a"] = WANT
+    for place in (group.store, group.store.root):
+        np.testing.assert_array_equal(da.from_zarr(place, component="a").compute(), WANT)
+    da.to_zarr(da.from_array(WANT, chunks=(6, 4)), group.store.root, component="b/c")
+    np.testing.assert_array_equal(group["b/c"][...], WANT)
