@@ -43,7 +43,7 @@ _TUNING: dict[str, tuple[Any, str]] = {  # zarr-python's default, and what to us
     "async.concurrency": (10, _THREADS),
     "async.timeout": (None, "nothing is asynchronous here"),
     "threading.max_workers": (None, _THREADS),
-    "codec_pipeline.path": (None, "there is one pipeline; memory_limit= of an array bounds its batches"),
+    "codec_pipeline.path": ("gpuzarr", "there is one pipeline; memory_limit= of an array bounds its batches"),
     "codec_pipeline.batch_size": (1, "memory_limit= of an array bounds its batches"),
     "codec_pipeline.max_workers": (None, _THREADS),
     "json_indent": (2, "documents are indented by two"),

@@ -16,6 +16,7 @@ from typing import Any
 import gpuzarr
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.stores.local.permits import PERMITS
+from gpuzarr.stores.spread import MAX_THREADS
 from tests.data import Stop
 
 PACKAGE = os.path.dirname(gpuzarr.__file__)  # whose lines are counted
@@ -90,6 +91,9 @@ class Held:
 
     def _now(self) -> tuple[Any, ...]:
         held = self._device.held.total if self._device.gpu else 0
-        threads = [thread for thread in threading.enumerate() if not thread.name.startswith("gpuzarr_")]
-        assert threading.active_count() - len(threads) <= CPU.threads, "a pool of the CPU has so many threads"
+        threads = [thread.name for thread in threading.enumerate()]
+        for pool, most in (("gpuzarr_", CPU.threads), ("gpuzarr read_", MAX_THREADS)):  # they start when first needed
+            others = [name for name in threads if not name.startswith(pool)]
+            assert len(threads) - len(others) <= most, f"the pool {pool!r} has too many threads"
+            threads = others
         return len(os.listdir("/proc/self/fd")), len(threads), PERMITS.value.free, held

@@ -148,12 +148,14 @@ DIFFERENCES = {
     ],
     "one chunk written by two processes": [Difference(LOST_UPDATE, 1, 0)],
     "`for row in a`": [Difference(ROWS_OF_CHUNKS, 4, 1)],
-    "NaN in attributes": [
+    "NaN and infinity in attributes": [
         Difference(
-            "z = zarr.zeros(3, attributes={'a': float('nan')}, store=S); R = str(zarr.open(S, mode='r').attrs['a'])",
-            "nan",
-            "NaN",
+            f"z = zarr.zeros(3, attributes={{'a': float('{value}')}}, store=S)\n"
+            "R = str(zarr.open(S, mode='r').attrs['a'])",
+            value,
+            text,
         )
+        for value, text in (("nan", "NaN"), ("inf", "Infinity"))
     ],
     "a chunk that is not there": [
         Difference(
