@@ -250,7 +250,8 @@ def _times(array: Array, dtype: np.dtype[Any]) -> Array:
     made = array.astype(dtype)
     if array.dtype.kind == dtype.kind and (most := _most_lost(array.dtype, dtype)) is not None:
         two = made.astype(array.dtype).view(np.int64), array.view(np.int64)
-        lost = np.maximum(*two).astype(np.uint64) - np.minimum(*two).astype(np.uint64)
+        with np.errstate(over="ignore"):  # the difference of two int64, which wraps around
+            lost = np.maximum(*two).astype(np.uint64) - np.minimum(*two).astype(np.uint64)
         bad = (lost > most) | (np.isnat(made) != np.isnat(array))
         if bad.any():
             raise ValueKindError(f"{array[bad][0]} cannot be written as {dtype}: it is out of range")

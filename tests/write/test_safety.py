@@ -147,9 +147,9 @@ def test_racing_creators(tmp_path: Path) -> None:
 
 
 def test_overwriting_leaves_nothing_of_the_old(tmp_path: Path) -> None:
-    old = gpuzarr.create_array(tmp_path, name="x", data=np.arange(8, dtype="i4"), chunks=(2,))
+    old = gpuzarr.create_array(tmp_path / "x", data=np.arange(8, dtype="i4"), chunks=(2,))
     with pytest.raises(FileExistsError, match="another array"):
-        gpuzarr.create_array(tmp_path, name="x", shape=(8,), dtype="f4", chunks=(2,))
+        gpuzarr.create_array(tmp_path / "x", shape=(8,), dtype="f4", chunks=(2,))
     assert (old[...] == np.arange(8)).all()
     for zarr_format in (2, 3):
         new = gpuzarr.create_array(
@@ -157,7 +157,7 @@ def test_overwriting_leaves_nothing_of_the_old(tmp_path: Path) -> None:
         )
         assert (new[...] == 0).all() and gpuzarr.open(tmp_path / "x").zarr_format == zarr_format
         new[...] = 1
-    gpuzarr.open(tmp_path, "x", mode="w")
+    gpuzarr.open(tmp_path / "x", mode="w")
     assert [file.name for file in (tmp_path / "x").rglob("*")] == ["zarr.json"]
 
 
