@@ -129,7 +129,8 @@ if sys.argv[2] == "error":
 
 @pytest.mark.parametrize("how", ["end", "error", "fork"])
 def test_the_end_of_the_process_leaves_nothing(how: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", END, str(tmp_path), how]
+    quiet = "ignore:This process:DeprecationWarning"  # of Python 3.12, for a fork beside threads
+    command = [sys.executable, "-W", quiet, "-c", END, str(tmp_path), how]
     done = subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.replace("the end\n", "")) == (how == "error", "")
     assert not partial_files(tmp_path)
