@@ -13,8 +13,10 @@ from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import Copied, Members, create_array, given, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
-from gpuzarr.nodes.like import chunks_of, shards_of, stored_dtype
-from gpuzarr.nodes.new_arrays import Mode, Shape, create, made
+from gpuzarr.nodes.like import codecs_of, sizes_of, stored_dtype
+from gpuzarr.nodes.new_arrays import Shape, create, made
+from gpuzarr.nodes.opener import Mode
+from gpuzarr.stores.resolve import is_of_zarr
 from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
@@ -123,12 +125,12 @@ def array(
     array([1., 2.], dtype=float32)
     """
     known("array", options, CREATED)
-    values, store, overwrite = with_dtype(data), {} if store is None else store, flag(overwrite, "overwrite")
+    values, overwrite = with_dtype(data), flag(overwrite, "overwrite")
     filling = given(values, shape, dtype)
     for name in ("chunks", "filters"):
         if (asked := options.get(name)) is None or asked is True:
             options.pop(name, None)
-    if dtype is None and (isinstance(data, Array) or type(data).__module__.startswith("zarr.")):
+    if dtype is None and (isinstance(data, Array) or is_of_zarr(data)):
         return made(from_array, store, path, overwrite, mode, options | {"data": data})
     options = {"chunks": _chunks(values)} | options
     return made(create_array, store, path, overwrite, mode, options | {"data": filling})
@@ -209,7 +211,7 @@ def _check_apart(store: Any, path: str, data: Any) -> None:
 
     At the place itself, that is how an array is emptied, or gets other chunks.
     """
-    of_zarr = type(data).__module__.startswith("zarr.")
+    of_zarr = is_of_zarr(data)
     if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
         return
     source = (store_of(data), "") if of_zarr else (data.store, data.path)
@@ -221,8 +223,8 @@ def _check_apart(store: Any, path: str, data: Any) -> None:
 def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any]:
     """The properties of an array that are kept, as parameters of `create_array`; but its codecs."""
     kept: dict[str, Any] = {"dtype": stored_dtype(data)}
-    if "chunks" not in given and (chunks := chunks_of(data)) is not None:
-        kept |= {"chunks": chunks, "shards": shards_of(data) if zarr_format == 3 else None}
+    if "chunks" not in given and (chunks := sizes_of(data, "chunks")) is not None:
+        kept |= {"chunks": chunks, "shards": sizes_of(data, "shards") if zarr_format == 3 else None}
     if hasattr(data, "fill_value"):
         kept["fill_value"] = data.fill_value  # None for that of v2 that is not defined
     metadata = getattr(data, "metadata", None)
@@ -234,9 +236,7 @@ def _layout(data: Any, given: dict[str, Any], zarr_format: int) -> dict[str, Any
 
 def _codecs(data: Any) -> dict[str, Any]:
     """The codecs of an array, and its keys of chunks, as parameters of `create_array`."""
-    kept: dict[str, Any] = {"filters": data.filters, "compressors": data.compressors}
     document = data.metadata.document if isinstance(data, Array) else data.metadata.to_dict()
-    if data.metadata.zarr_format == 2:
-        separator = document.get("dimension_separator") or "."
-        return kept | {"order": data.order, "chunk_key_encoding": {"name": "v2", "separator": separator}}
-    return kept | {"serializer": data.serializer, "chunk_key_encoding": document["chunk_key_encoding"]}
+    v2 = {"name": "v2", "separator": document.get("dimension_separator") or "."}
+    keys = v2 if data.metadata.zarr_format == 2 else document["chunk_key_encoding"]
+    return codecs_of(data) | {"chunk_key_encoding": keys}

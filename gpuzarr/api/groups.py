@@ -53,7 +53,7 @@ def group(store: Any = None, *, path: str | None = None, overwrite: bool = False
     """
     own("group", options, mode="`overwrite` says whether an old group goes; open_group() has modes")
     mode = "w" if flag(overwrite, "overwrite") else "a"
-    return open_group({} if store is None else store, path, mode=mode, **options)
+    return open_group(store, path, mode=mode, **options)
 
 
 def create_hierarchy(

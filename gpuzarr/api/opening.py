@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
@@ -13,7 +13,6 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import (
     ArgumentError,
-    ExistsError,
     NotFoundError,
     ReadOnlyError,
     StoreError,
@@ -24,13 +23,10 @@ from gpuzarr.metadata import files
 from gpuzarr.nodes import keywords
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
-from gpuzarr.nodes.opener import Opener, why_unwritable
+from gpuzarr.nodes.opener import MODES, Mode, Opener, why_unwritable
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
-
-Mode = Literal["r", "r+", "a", "w", "w-"]
-MODES = get_args(Mode)
 
 
 def open(  # as zarr.open
@@ -53,7 +49,8 @@ def open(  # as zarr.open
     Parameters
     ----------
     store
-        A path, a `file://` URL, a mapping of keys to bytes, a `gpuzarr.LocalStore`, or a `LocalStore` of zarr-python.
+        A path, a `file://` or `memory://` URL, a mapping of keys to bytes, a store of `gpuzarr.storage`, or a folder or
+        memory of zarr-python. None (default): a new store in memory.
     path
         The path of the node in the store; "" is the root.
     mode
@@ -65,7 +62,8 @@ def open(  # as zarr.open
         Where chunks are decoded and results are returned: "auto" (default: a GPU if there is one), "cpu", "cuda" or
         "cuda:1".
     zarr_format
-        Look only for this version of Zarr, and make new nodes in it. Default: look for both, make version 3.
+        Look only for this version of Zarr, and make new nodes in it. Default: look for both; new nodes are of the
+        version of the group above, or of the one in `gpuzarr.config`, which is 3.
     consolidated
         True: the group must have consolidated metadata. False: ignore it. None (default): use it if it exists.
     config
@@ -132,12 +130,11 @@ def open(  # as zarr.open
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
-    if way == "w-":
-        files.check_writable(found, path)
     if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it
         raise NotFoundError(f"no Zarr array or group at {path!r} in {found!r}; a mode is a keyword: mode={path!r}")
-    if way == "w-" and opener.exists(path):
-        raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
+    if way == "w-":
+        files.check_writable(found, path)
+        opener.check_free(path)
     node = None if way in ("w", "w-") else _found(opener, path, way == "a")
     if node is None:
         _make(opener, path, way == "w", new)

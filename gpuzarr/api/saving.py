@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from gpuzarr import config
 from gpuzarr.api.creating import array
-from gpuzarr.api.opening import Mode, open, open_group
+from gpuzarr.api.opening import open, open_group
 from gpuzarr.checks import flag, shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import format_above, new_group
@@ -16,6 +16,7 @@ from gpuzarr.metadata import files, summaries
 from gpuzarr.nodes.create import Members, placed
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import CREATED, known
+from gpuzarr.nodes.opener import Mode
 from gpuzarr.stores.resolve import store as store_of
 
 Format = Literal[2, 3] | None
@@ -116,7 +117,6 @@ def save_array(
     >>> gpuzarr.open("a.zarr").chunks
     (1, 3)
     """
-    store = {} if store is None else store
     place = placed(store, path, options.get("storage_options"))
     options |= {
         "zarr_format": config.new_format(checked_format(zarr_format) or format_above(*place)),
@@ -164,7 +164,7 @@ def save(
     >>> gpuzarr.load("two.zarr")
     {'x': array([1, 2]), 'y': array([0.5, 1.5])}
     """
-    store = store_of({} if store is None else store, storage_options)
+    store = store_of(store, storage_options)
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], zarr_format=zarr_format, path=path)
         return
@@ -192,7 +192,7 @@ def save_group(
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
     _check_arrays(kwargs)
-    store, above = store_of({} if store is None else store, storage_options), files.clean("" if path is None else path)
+    store, above = store_of(store, storage_options), files.clean("" if path is None else path)
     version = config.new_format(checked_format(zarr_format) or format_above(store, above))
     arrays = {
         files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()

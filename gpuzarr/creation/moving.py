@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gpuzarr.creation.nodes import another, check_above, check_around, find, make_above
+from gpuzarr.creation.nodes import another, check_above, check_around, find, format_of, make_above
 from gpuzarr.creation.replacing import documents_first, documents_last, replaced
 from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
 from gpuzarr.interrupts import ensured, within
@@ -28,10 +28,10 @@ def move(store: Store, source: str, target: str) -> None:
         raise ArgumentError(f"{source!r} in {store!r} cannot be moved into itself, to {target!r}")
     files.check_writable(store, source)
     files.check_writable(store, target)
-    check_above(store, target, _format(_node(store, source)))
+    check_above(store, target, format_of(_node(store, source)))
 
     def moved(_: object) -> None:
-        zarr_format = _format(_node(store, source))
+        zarr_format = format_of(_node(store, source))
         _check_free(store, target)
         away = Step(source, beside(source, owner() + OUT), documents_first)
         made: list[str] = []
@@ -54,7 +54,7 @@ def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, over
     there is no such node. ExistsError if anything is where a copy shall be, unless it is overwritten, or if an array is
     above it.
     """
-    formats = {path: _format(_node(source_store, source)) for path, source in sources.items()}
+    formats = {path: format_of(_node(source_store, source)) for path, source in sources.items()}
     for path in sources:
         files.check_writable(store, path)
         check_above(store, path, formats[path])
@@ -79,10 +79,6 @@ def _node(store: Store, path: str) -> dict[str, Document]:
     if not (found := find(store, path)):
         raise NotFoundError(f"no array or group at {path or '/'!r} in {store!r}")
     return found
-
-
-def _format(documents: dict[str, Document]) -> int:
-    return 3 if "zarr.json" in documents else 2
 
 
 def _check_free(store: Store, path: str) -> None:

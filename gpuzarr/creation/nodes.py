@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.checks import mapping
-from gpuzarr.creation.paths import GROUP_DOCUMENTS, above, check_format, check_names, formats_above
+from gpuzarr.creation.paths import above, check_format, check_names, formats_above
 from gpuzarr.creation.replacing import documents_first, put_aside, replaced
 from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
 from gpuzarr.interrupts import ensured, within
@@ -26,7 +26,7 @@ from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
-from gpuzarr.stores.places import around
+from gpuzarr.stores.places import GROUP_DOCUMENTS, around
 
 NODE_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")  # where one of these is, a node is
 Documents = dict[str, Document]  # by the names of their files
@@ -71,7 +71,7 @@ def new_nodes(store: Store, nodes: Mapping[str, Node], overwrite: bool) -> None:
     for path in documents:
         files.check_writable(store, path)
         is_top = not any(each in nodes for each in above(path))
-        check_above(store, path, _format(documents[path]) if is_top else None)
+        check_above(store, path, format_of(documents[path]) if is_top else None)
     (_put_over if overwrite else _put_beside)(store, documents)
 
 
@@ -99,11 +99,11 @@ def _put_over(store: Store, nodes: Mapping[str, Documents]) -> None:
         for path in [path for path in nodes if path == top or path.startswith(f"{top}/" if top else "")]:
             here = rebased(path, top, staged)
             _write(store, here, encoded[path])
-            make_above(store, here, _format(nodes[path]))
+            make_above(store, here, format_of(nodes[path]))
 
     def make_all_above(made: list[str]) -> None:
         for path in tops:
-            make_above(store, path, _format(nodes[path]), made)
+            make_above(store, path, format_of(nodes[path]), made)
 
     replaced(store, tops, make, make_all_above)
 
@@ -145,7 +145,8 @@ def _group(zarr_format: int, attributes: Document) -> Documents:
     return {"zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": attributes}}
 
 
-def _format(documents: Mapping[str, object]) -> int:
+def format_of(documents: Mapping[str, object]) -> int:
+    """The version of Zarr of a node with these documents."""
     return 3 if "zarr.json" in documents else 2
 
 
@@ -176,7 +177,7 @@ def _put(
     `is_staged`: make it at a hidden path also where nothing is.
     """
     encoded = _encoded(documents)  # what is wrong is found first
-    check_above(store, path, _format(documents))
+    check_above(store, path, format_of(documents))
     recover(store, path)
     new: list[set[str]] = []  # the keys that were there before, once anything is written
     done: list[bool] = []
@@ -199,7 +200,7 @@ def _put(
             return None
         if fill:
             fill(path)
-        make_above(store, path, _format(documents))
+        make_above(store, path, format_of(documents))
         done.append(True)
         return found
 
@@ -222,7 +223,7 @@ def _replace(store: Store, path: str, encoded: dict[str, bytes], fill: Fill | No
         if any(store.get(files.key(staged, name)) is None for name in encoded):
             raise StoreError(f"what is made at {path or '/'!r} of {store!r} was deleted meanwhile")
 
-    replaced(store, [path], make, partial(make_above, store, path, _format(encoded)))
+    replaced(store, [path], make, partial(make_above, store, path, format_of(encoded)))
 
 
 def check_around(store: Store, path: str) -> None:

@@ -14,9 +14,7 @@ from gpuzarr.metadata import files
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store, why_no_key
 from gpuzarr.stores.hidden import hidden, is_owned
-from gpuzarr.stores.places import widest
-
-GROUP_DOCUMENTS = {"zarr.json": 3, ".zgroup": 2}  # and the version of Zarr of each
+from gpuzarr.stores.places import GROUP_DOCUMENTS, widest
 
 
 def above(path: str) -> list[str]:

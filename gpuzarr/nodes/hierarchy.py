@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpuzarr.checks import at, flag, mapping, shown
 from gpuzarr.creation import new_nodes
+from gpuzarr.creation.paths import above
 from gpuzarr.errors import ArgumentError, ExistsError, MetadataError
 from gpuzarr.metadata import ArrayMetadata, Node, files, v2, v3
+from gpuzarr.metadata.summaries import FIELD
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.resolve import store as store_of
@@ -33,23 +35,17 @@ def created(
     existing = {path for path, whole in paths.items() if opener.exists(whole)}
     if existing and not flag(overwrite, "overwrite"):
         raise ExistsError(f"there is a node at {paths[min(existing)] or '/'!r} in {opener.store!r} already")
-    between = {above for path in parsed for above in _above(path)} - parsed.keys()
+    between = {each for path in parsed for each in above(path)[1:]} - parsed.keys()
     if not below and parsed and "" not in parsed:
         between.add("")
-    for above in list(between):
-        whole = f"{below}/{above}".strip("/")
+    for each in list(between):
+        whole = f"{below}/{each}".strip("/")
         if opener.exists(whole):
             if isinstance(opener(whole), Array):
                 raise ExistsError(f"{whole or '/'!r} in {opener.store!r} is an array, and cannot have members")
-            between.remove(above)
+            between.remove(each)
     new_nodes(opener.store, {paths[path]: node for path, node in parsed.items()}, flag(overwrite, "overwrite"))
     return [(path, opener(f"{below}/{path}".strip("/"))) for path in sorted({*parsed, *between})]
-
-
-def _above(path: str) -> Iterator[str]:
-    """The paths of the groups above a node, but for the root."""
-    parts = path.split("/")
-    return ("/".join(parts[:i]) for i in range(1, len(parts)))
 
 
 def _parsed(nodes: Any, zarr_format: int | None) -> dict[str, Node]:
@@ -62,15 +58,15 @@ def _parsed(nodes: Any, zarr_format: int | None) -> dict[str, Node]:
     if len(versions := {*(node.zarr_format for node in found.values()), *([zarr_format] if zarr_format else [])}) > 1:
         raise ArgumentError(f"nodes of one hierarchy must be of one version of Zarr, not of {sorted(versions)}")
     for path in found:
-        for above in ("", *_above(path)) if path else ():
-            if isinstance(found.get(above), ArrayMetadata):
-                raise ArgumentError(f"nodes[{above!r}] is an array, and cannot have the member {path!r}")
+        for each in above(path):
+            if isinstance(found.get(each), ArrayMetadata):
+                raise ArgumentError(f"nodes[{each!r}] is an array, and cannot have the member {path!r}")
     return found
 
 
 def _node(given: Any, where: str) -> Node:
     found = files.plain(given.to_dict() if hasattr(given, "to_dict") else given)
-    document = {name: value for name, value in mapping(found, where).items() if value is not None or name != _SUMMARY}
+    document = {name: value for name, value in mapping(found, where).items() if value is not None or name != FIELD}
     if document.get("zarr_format") != 2:
         return v3.parse_node(document, where)
     attributes = mapping(document.pop("attributes", None) or {}, f"attributes of {where}")
@@ -89,6 +85,3 @@ def described(kind: type[Array], place: StorePath, document: Any) -> Array:
     with at(f"codecs of {'/' + place.path!r} in {store!r}"):
         made.layout.check()
     return made
-
-
-_SUMMARY = "consolidated_metadata"

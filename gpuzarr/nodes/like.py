@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
@@ -21,7 +21,7 @@ def properties(a: Any, zarr_format: int | None, given: dict[str, Any]) -> dict[s
     if not isinstance(shape, tuple) and "shape" not in given:
         raise ArgumentError(f"{shown(a)} has no shape that a new array could have; give `shape`")
     found: dict[str, Any] = {"shape": shape, "dtype": getattr(a, "dtype", None)}
-    chunks = chunks_of(a)
+    chunks = sizes_of(a, "chunks")
     if isinstance(chunks, tuple) and len(chunks) == len(shape or ()) and "chunk_shape" not in given:
         found["chunks"] = chunks
     version = getattr(getattr(a, "metadata", None), "zarr_format", None)
@@ -31,10 +31,13 @@ def properties(a: Any, zarr_format: int | None, given: dict[str, Any]) -> dict[s
     return {**found, "zarr_format": zarr_format, **given} if zarr_format else {**found, **given}
 
 
-def chunks_of(a: Any) -> Any:
-    """The sizes of the chunks of an array, which zarr-python does not tell of a rectilinear grid; None without any."""
+def sizes_of(a: Any, name: Literal["chunks", "shards"]) -> Any:
+    """The sizes of the chunks or shards of an array; None without any.
+
+    zarr-python has no `chunks` or `shards` for a rectilinear grid: it raises NotImplementedError.
+    """
     try:
-        return getattr(a, "chunks", None)
+        return getattr(a, name, None)
     except NotImplementedError:
         return a.write_chunk_sizes
 
@@ -43,19 +46,16 @@ def _of_zarr(a: Any, version: int, zarr_format: int, given: dict[str, Any]) -> d
     """Properties that only arrays of Zarr have."""
     found = {"fill_value": a.fill_value, "dtype": stored_dtype(a)}
     if zarr_format == 3:
-        found["shards"] = shards_of(a)
+        found["shards"] = sizes_of(a, "shards")
     if version == zarr_format and not given.keys() & set(CHAIN):
-        found |= {"filters": a.filters, "compressors": a.compressors}
-        found |= {"serializer": a.serializer} if zarr_format == 3 else {"order": a.order}
+        found |= codecs_of(a)
     return found
 
 
-def shards_of(a: Any) -> Any:
-    """The sizes of the shards of an array, as `chunks_of`."""
-    try:
-        return getattr(a, "shards", None)
-    except NotImplementedError:
-        return a.write_chunk_sizes
+def codecs_of(a: Any) -> dict[str, Any]:
+    """The codecs of an array of Zarr; in version 2, the order of elements, too."""
+    found = {"filters": a.filters, "compressors": a.compressors}
+    return found | ({"order": a.order} if a.metadata.zarr_format == 2 else {"serializer": a.serializer})
 
 
 def stored_dtype(data: Any) -> Any:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, get_args
+from typing import Any
 
 from gpuzarr.checks import flag, one_of
 from gpuzarr.creation import sides
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.errors import ArgumentError, ExistsError
-from gpuzarr.metadata import files
+from gpuzarr.errors import ArgumentError
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Given, create_array, with_dtype
+from gpuzarr.nodes.create import Given, create_array, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known
-from gpuzarr.nodes.opener import Opener
-from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.nodes.opener import MODES, Mode, Opener
 
 Shape = int | Iterable[int]
-Mode = Literal["r", "r+", "a", "w", "w-"]
 Make = Callable[..., Array]  # `create_array` or `from_array`
 
 
@@ -80,16 +77,14 @@ def create(
     }
     if data is not None:
         options["data"] = Given(with_dtype(data), options.pop("shape"), options.pop("dtype"))
-    store = {} if store is None else store
     return made(create_array, store, path, flag(overwrite, "overwrite"), mode, options)
 
 
 def made(make: Make, store: Any, path: str | None, overwrite: bool, mode: Any, options: dict[str, Any]) -> Array:
     """Make an array as a mode says. ArgumentError for a mode that makes nothing."""
-    if one_of(mode, "mode", None, *get_args(Mode)) == "r":
+    if one_of(mode, "mode", None, *MODES) == "r":
         raise ArgumentError("mode 'r' makes no array; one that exists is opened by open_array()")
     if mode == "w-":
-        opener = Opener(store_of(store, options.get("storage_options")), CPU)
-        if opener.exists(files.clean("" if path is None else path)):
-            raise ExistsError(f"there is a node at {path or '/'!r} in {opener.store!r} already")
+        place, at = placed(store, path, options.get("storage_options"))
+        Opener(place, CPU).check_free(at)
     return make(store, name=path, overwrite=overwrite or mode == "w", **options)

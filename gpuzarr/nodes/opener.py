@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import MetadataError, NotFoundError, StoreError
+from gpuzarr.errors import ExistsError, MetadataError, NotFoundError, StoreError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.metadata.summaries import Summary
@@ -27,6 +27,8 @@ from gpuzarr.stores.resolve import store as store_of
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable
 
+Mode = Literal["r", "r+", "a", "w", "w-"]
+MODES = get_args(Mode)
 MAX_HINT_NAMES = 64  # of a folder, that are looked at for an error message
 
 
@@ -79,6 +81,11 @@ class Opener:
         elif self.consolidated and self.known is None:
             raise MetadataError(f"group {'/' + path!r} of {self.store!r} has no consolidated metadata")
         return Group(self.store, path, metadata, opener, self.device)
+
+    def check_free(self, path: str) -> None:
+        """ExistsError if there is a node at `path`. MetadataError if its metadata is wrong."""
+        if self.exists(path):
+            raise ExistsError(f"there is a node at {path or '/'!r} in {self.store!r} already")
 
     def exists(self, path: str) -> bool:
         """True if there is a node at `path`. MetadataError if its metadata is wrong."""

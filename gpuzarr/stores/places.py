@@ -15,7 +15,7 @@ from gpuzarr.stores.memory import Below, place
 Node = tuple[Store, str]  # a store, and a path in it
 Identity = tuple[Any, str]
 LOCAL_PROTOCOLS = {"file", "local"}  # of fsspec
-GROUP_DOCUMENTS = ("zarr.json", ".zgroup")
+GROUP_DOCUMENTS = {"zarr.json": 3, ".zgroup": 2}  # and the version of Zarr of each
 
 
 def contains(outer: Node, inner: Node) -> bool:

@@ -25,7 +25,7 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     """
     if storage_options is not None and not (isinstance(storage_options, dict) and not storage_options):
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
-    if _is_of_zarr(thing):
+    if is_of_zarr(thing):
         return _of_zarr(thing)
     if thing is None or isinstance(thing, Mapping):
         return MappingStore({} if thing is None else thing)
@@ -52,7 +52,7 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     return LocalStore(path)
 
 
-def _is_of_zarr(thing: Any) -> bool:
+def is_of_zarr(thing: Any) -> bool:
     """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
     return any(kind.__module__.startswith("zarr.") for kind in type(thing).__mro__)
 

@@ -133,3 +133,13 @@ def test_what_does_not_fit_into_memory_is_copied_in_parts(shards: Any, monkeypat
         made = gpuzarr.from_array({}, data=source, device="cpu", **options)
         assert (made[...] == values).all()
         assert source.most <= (50_000 if "shards" in options else 600_000)
+
+
+def test_a_class_made_from_an_array_of_zarr_python_is_one() -> None:
+    class Mine(zarr.Array):  # type: ignore[type-arg]
+        pass
+
+    source = zarr.create_array({}, data=np.arange(6), chunks=(2,), attributes={"a": 1})
+    mine = Mine(getattr(source, "async_array", None) or source._async_array)
+    made = gpuzarr.array(mine)
+    assert made.chunks == (2,) and made.attrs == {"a": 1} and (made[...] == np.arange(6)).all()
