@@ -110,6 +110,13 @@ def known(value: dict[str, Any], field: str, names: tuple[str, ...]) -> dict[str
     return value
 
 
+def listed(given: Any) -> list[Any]:
+    """A list of what is given: one thing, a list or tuple of several, or None for nothing."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
 def one_of(value: Any, name: str, *choices: Any) -> Any:
     """An argument that is one of some texts, integers or None. ArgumentError for anything else."""
     for choice in choices:

@@ -81,13 +81,8 @@ def item(codec: Any, key: str) -> Any:
     return plain(codec.to_dict())[key]
 
 
-def same_document(codec: Any, other: Json) -> bool:
-    """Whether a codec has the name and the configuration of a dict."""
-    return bool(plain({"configuration": {}} | codec.to_dict()) == plain({"configuration": {}} | other))
-
-
 def equals(codec: Any, other: object) -> bool:
-    """Whether two codecs are of the same class with the same arguments; or the other is a dict that says the same."""
+    """Return True if two codecs are of the same class with the same arguments; or the other is a dict that says the same."""
     if isinstance(other, dict):
-        return same_document(codec, other)
+        return bool(plain({"configuration": {}} | codec.to_dict()) == plain({"configuration": {}} | other))
     return vars(codec) == vars(other) if type(other) is type(codec) else NotImplemented

@@ -33,8 +33,8 @@ def _class(name: str, codec_id: str, **of_the_dtype: Any) -> Any:
         "__setattr__": _refuse,
         "__repr__": lambda self: f"{name}(codec_name={full!r}, codec_config={self.configuration()!r})",
         "__hash__": lambda self: hash((full, *self.codec_config)),
-        "__eq__": _equals,
-        "__getitem__": lambda self, key: as_document.plain(self.to_dict())[key],
+        "__eq__": as_document.equals,
+        "__getitem__": as_document.item,
         "name": full,
         "codec_name": full,
         "configuration": lambda self: {key: value for key, value in self.codec_config.items() if key != "id"},
@@ -56,12 +56,6 @@ def _check(name: str, configuration: Json) -> None:
 
 def _refuse(codec: Any, name: str, value: Any) -> None:
     raise AttributeError(f"{codec!r} cannot be changed")
-
-
-def _equals(codec: Any, other: object) -> bool:
-    if isinstance(other, dict):
-        return as_document.same_document(codec, other)
-    return vars(codec) == vars(other) if type(other) is type(codec) else NotImplemented
 
 
 BZ2 = _class("BZ2", "bz2")

@@ -26,13 +26,6 @@ _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 _REGISTERED = ("blosc", "gzip", "zstd", "crc32c", "bytes", "transpose", "sharding_indexed", "vlen-utf8", "vlen-bytes")
 
 
-def listed(given: Any) -> list[Any]:
-    """A list of one codec, several, or none."""
-    if given is None:
-        return []
-    return list(given) if isinstance(given, list | tuple) else [given]
-
-
 def v3(codec: Any, itemsize: int, dtype: str = "") -> Json:
     """A member of a v3 `codecs` list.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr import config
-from gpuzarr.checks import mapping, shown, utf8
+from gpuzarr.checks import listed, mapping, shown, utf8
 from gpuzarr.creation import codecs, shapes, types
 from gpuzarr.dtypes import DataType, elements
 from gpuzarr.errors import MetadataError
@@ -88,7 +88,7 @@ def _v3(wanted: Wanted) -> Json:
 
 def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
     element = 1 if found.variable else itemsize
-    given = _parts(wanted, found) if wanted.codecs is None else codecs.listed(wanted.codecs)
+    given = _parts(wanted, found) if wanted.codecs is None else listed(wanted.codecs)
     dtype = "" if found.variable or found.dtype.isbuiltin != 1 else str(found.dtype)
     made = [codecs.v3(codec, element, dtype) for codec in given]
     ordered = found.variable or found.has_order
@@ -97,9 +97,9 @@ def _chain(wanted: Wanted, found: DataType, itemsize: int) -> list[Json]:
 
 def _parts(wanted: Wanted, found: DataType) -> list[Any]:
     """Filters, serializer and compressors, in this order."""
-    filters = [] if _is_auto(wanted.filters) else codecs.listed(wanted.filters)
+    filters = [] if _is_auto(wanted.filters) else listed(wanted.filters)
     compressors = [ZSTD["v3"]] if _is_auto(wanted.compressors) else None
-    compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
+    compressors = listed(wanted.compressors) if compressors is None else compressors
     serializer = _serializer(found) if wanted.serializer is None or _is_auto(wanted.serializer) else wanted.serializer
     return [*filters, serializer, *compressors]
 
@@ -169,7 +169,7 @@ def _v2(wanted: Wanted) -> Json:
     if wanted.serializer is not None and not _is_auto(wanted.serializer):
         raise MetadataError("Zarr v2 has no serializer: use filters, or zarr_format=3")
     compressors = [ZSTD["v2"]] if _is_auto(wanted.compressors) else None
-    compressors = codecs.listed(wanted.compressors) if compressors is None else compressors
+    compressors = listed(wanted.compressors) if compressors is None else compressors
     if len(compressors) > 1:
         raise MetadataError("Zarr v2 has one compressor: give the others as filters")
     if wanted.dimension_names is not None:
@@ -200,7 +200,7 @@ def _fill_of_v2(given: Any, found: DataType, stored: np.dtype[Any] | None) -> An
 
 
 def _v2_filters(wanted: Wanted, found: DataType) -> list[Json] | None:
-    filters = [] if _is_auto(wanted.filters) else codecs.listed(wanted.filters)
+    filters = [] if _is_auto(wanted.filters) else listed(wanted.filters)
     if not filters and found.family in ("string", "bytes"):
         filters = [{"id": "vlen-utf8" if found.family == "string" else "vlen-bytes"}]
     return [codecs.v2(one) for one in filters] or None

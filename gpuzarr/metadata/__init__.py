@@ -199,7 +199,7 @@ Node = ArrayMetadata | GroupMetadata
 
 @dataclass(frozen=True)
 class _Parsers:
-    """What parses each node of a consolidated document, by its path; and the nodes that were parsed."""
+    """Parsers of the nodes of a consolidated document, by their paths; and the nodes that were parsed."""
 
     parsers: dict[str, Callable[[], Node]]
     parsed: dict[str, Node] = field(default_factory=dict)
@@ -216,7 +216,7 @@ class _Parsers:
 
 
 class Known:
-    """What is known `now` of nodes, for all views of them: it is replaced as a whole."""
+    """The nodes that are known `now`, for all views of them: they are replaced as a whole."""
 
     def __init__(self, now: _Parsers) -> None:
         self.now = now

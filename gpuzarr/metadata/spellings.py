@@ -110,7 +110,7 @@ def _change(document: Json, name: str, change: Callable[[Any], Any]) -> None:
 
 
 def _is_nothing(name: str, value: Any) -> bool:
-    """Whether a member of an array says nothing, but should not be there."""
+    """Return True if a member of an array says nothing, but should not be there."""
     return value in {"storage_transformers": (None, {}, ""), "consolidated_metadata": (None,)}.get(name, ())
 
 

@@ -313,7 +313,7 @@ def _parsed(document: Document, zarr_format: int, where: str) -> Nodes:
 
 
 def _followers(store: Store, path: str, zarr_format: int) -> list[Known]:
-    """What follows the summary of a group."""
+    """The nodes in memory that follow the summary of a group."""
     found = _all_followers()
     place = identity(store, path) if found else None
     return [known for known, of in found if (of.place, of.zarr_format) == (place, zarr_format)]

@@ -124,7 +124,7 @@ def update_attributes(self: Node, new_attributes: dict[str, Any]) -> Node:
 
 
 class Stored(Protocol):
-    """What `attributes_of` uses of an array or a group."""
+    """The members of an array or a group that `attributes_of` uses."""
 
     store: Store
     path: str

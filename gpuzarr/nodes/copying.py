@@ -57,7 +57,7 @@ def copy(self: Makes, source: Any, dest: Any, name: str | None = None, *, overwr
     name
         The name of the copy in the group `dest`; default: that of the source.
     overwrite
-        True: delete whatever exists there, when the copy is complete.
+        True: replace whatever exists there, when the copy is complete.
 
     Raises
     ------

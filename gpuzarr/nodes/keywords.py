@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gpuzarr.checks import flag, options, shown
+from gpuzarr.checks import flag, listed, options, shown
 from gpuzarr.errors import ArgumentError, GpuZarrWarning, ZarrRuntimeWarning, warn
 
 PARAMETERS = (  # of `create_array`
@@ -107,7 +107,7 @@ def _codecs(value: Any, now: Given, zarr_format: int | None) -> None:
         _once(now, name, "codecs")
     if zarr_format == 2:
         raise ArgumentError("codecs is for Zarr v3: use filters and compressors, or zarr_format=3")
-    now["codecs"] = tuple(_listed(value))
+    now["codecs"] = tuple(listed(value))
 
 
 def _chunk_shape(value: Any, now: Given, zarr_format: int | None) -> None:
@@ -129,12 +129,8 @@ def _write_empty_chunks(value: Any, now: Given, zarr_format: int | None) -> None
 def _object_codec(value: Any, now: Given, zarr_format: int | None) -> None:
     if zarr_format != 2:
         raise ArgumentError("object_codec is for Zarr v2: use serializer")
-    filters = [] if isinstance(now["filters"], str) and now["filters"] == "auto" else _listed(now["filters"])
+    filters = [] if isinstance(now["filters"], str) and now["filters"] == "auto" else listed(now["filters"])
     now["filters"] = [value, *filters]
-
-
-def _listed(given: Any) -> list[Any]:
-    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
 
 
 def with_empty_chunks(config: Any, write_empty_chunks: Any) -> dict[str, Any]:

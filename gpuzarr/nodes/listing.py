@@ -23,7 +23,7 @@ Member = tuple[str, "Array | Group"]
 
 
 class Lists(Protocol):
-    """What these methods use of a group."""
+    """The members of a group that these methods use."""
 
     store: Store
     path: str

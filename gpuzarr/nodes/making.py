@@ -18,7 +18,7 @@ _IN_GROUP, _BY_NAME = "the array is a member of the group", "`name` is the path 
 
 
 class Makes(Protocol):
-    """What these methods use of a group."""
+    """The members of a group that these methods use."""
 
     store: Store
     path: str

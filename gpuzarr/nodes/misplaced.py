@@ -48,7 +48,7 @@ def warn_if_misplaced(array: HasChunks) -> None:
 
 
 def problem(array: HasChunks) -> str | None:
-    """What lies in the place of chunks, and the likely repair; None if there are chunks, or nothing."""
+    """Say what lies in the place of chunks, and the likely repair; None if there are chunks, or nothing."""
     keys, ndim = array.metadata.chunk_keys, len(array.metadata.shape)
     if not isinstance(keys, ChunkKeys):
         return None  # nobody knows what is right
@@ -149,7 +149,7 @@ def _may_be_chunk(name: str, keys: ChunkKeys) -> bool:
 
 
 def _repair(found: str, keys: ChunkKeys, ndim: int, metadata: ArrayMetadata) -> str:
-    """What would make a chunk of what was found."""
+    """Say what would make a chunk of what was found."""
     match = _NUMBERS.fullmatch(found)
     if match is None:
         return "That is the key of an array without axes in another version of Zarr."

@@ -54,7 +54,7 @@ def require_group(self: Makes, name: str, overwrite: bool = False, **options: An
     name
         The path below this group.
     overwrite
-        True: delete what exists there first, and make a group.
+        True: make a group, which replaces what exists there.
     **options
         As for `create_group`, for a new group.
 

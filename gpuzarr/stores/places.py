@@ -62,7 +62,7 @@ def widest(store: Store, path: str) -> Node:
 
 
 def identity(store: Store, path: str) -> Identity:
-    """What is the same for all stores and paths that mean the same place."""
+    """A value that is the same for all stores and paths that mean the same place."""
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if not isinstance(store, MappingStore):

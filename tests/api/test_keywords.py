@@ -65,6 +65,8 @@ OPENERS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
 def test_the_lists_of_keywords_are_those_of_the_functions() -> None:
     found = {name for name in inspect.signature(function_of_parameters).parameters if name != "older"}
     assert found == set(keywords.PARAMETERS)
+    opened = set(inspect.signature(gpuzarr.open).parameters) - {"store", "new"}
+    assert opened | {"use_consolidated", "zarr_version"} == set(keywords.OPENED)
 
 
 @pytest.mark.parametrize("function", [*CREATORS, *OPENERS])
