@@ -82,7 +82,7 @@ def item(codec: Any, key: str) -> Any:
 
 
 def equals(codec: Any, other: object) -> bool:
-    """Return True if two codecs are of the same class with the same arguments; or the other is a dict that says the same."""
+    """Return True if two codecs are of one class with the same arguments, or the other is a dict that says the same."""
     if isinstance(other, dict):
         return bool(plain({"configuration": {}} | codec.to_dict()) == plain({"configuration": {}} | other))
     return vars(codec) == vars(other) if type(other) is type(codec) else NotImplemented

@@ -120,7 +120,7 @@ def _refuse(array: Any, advice: str) -> Any:
 
 
 def _place(node: Stored) -> Any:
-    """The value that tells the place of a node from others: for a folder, its path; else the store and the path in it."""
+    """A value that tells the place of a node from others: for a folder its path, else the store and the path in it."""
     folder, mapping = getattr(node.store, "folder", None), getattr(node.store, "mapping", None)
     if isinstance(folder, str):
         return os.path.join(folder, node.path).rstrip("/")
