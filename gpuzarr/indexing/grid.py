@@ -170,6 +170,13 @@ class ChunkBlock:
         for index in product(*map(range, self.counts)):
             yield cells[(*index, ...)]
 
+    def as_batch(self, value: Any) -> Any:
+        """View (n, *chunk_shape) of `value` where the chunks are wanted whole and lie one after another; else None."""
+        if not (self.whole and self.sliced) or len(self.runs) > MAX_SPLIT_AXES:
+            return None
+        cells = self._cells(value[(*[s.outside for s in self.runs], ...)])
+        return cells.reshape(len(self), *self.chunk_shape) if cells.flags.c_contiguous else None
+
     def _cells(self, region: Any) -> Any:
         """View (*counts, *each) of the block's part of the result, which has one axis per axis of the array."""
         ndim = len(self.runs)
