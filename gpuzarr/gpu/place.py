@@ -139,6 +139,8 @@ def _boxes(parts: Sequence[Part], strides: Strides, outs: Sequence[Any]) -> Boxe
     once."""
     results = [tuple(out.strides) for out in outs]
     found = [part.boxes(strides, results) for part in parts]
+    if len(found) == 1:
+        return table.distinct(found[0])
     joined = {field.name: np.concatenate([getattr(boxes, field.name) for boxes in found]) for field in fields(Boxes)}
     joined["chunk"] += _shifts(parts, [boxes.chunk for boxes in found])
     joined["shape"] += _shifts([boxes.extents for boxes in found], [boxes.shape for boxes in found])
@@ -185,5 +187,5 @@ def _grid(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tup
     most, total = int(units[number].max()), int(units[number].sum())
     small = 1 << max(5, (-(-most // IN_FLIGHT) - 1).bit_length())
     threads = THREADS if (forms["mode"] == TILES).any() else min(THREADS, small)
-    each = int(np.clip(total // _MIN_BLOCKS, threads * IN_FLIGHT, threads * IN_FLIGHT * 4))
+    each = min(max(total // _MIN_BLOCKS, threads * IN_FLIGHT), threads * IN_FLIGHT * 4)
     return (len(number), min(-(-most // each), 65535)), (threads,)
