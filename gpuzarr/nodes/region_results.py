@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from gpuzarr.checks import INT64_MAX
-from gpuzarr.errors import ArgumentError, NoMemoryError
+from gpuzarr.errors import ArgumentError, NoMemoryError, no_memory
 from gpuzarr.nodes.indexers import Selection
 from gpuzarr.nodes.inputs import as_out
 
@@ -25,7 +25,7 @@ class Region:
     def form(self) -> tuple[Any, ...]:
         """What is equal for regions whose results can be stacked."""
         array = self.array
-        return array.device, self.elements.shape, array.dtype, repr(self.fields)
+        return array.device, self.elements.shape, array.dtype, str(self.fields)
 
 
 def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any], Any]:
@@ -41,8 +41,7 @@ def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any],
             as_out(one, region.elements.shape, region.array.dtype, region.array.device)
             for one, region in zip(out, regions, strict=True)
         ], None
-    alike = len({id(region.array) for region in regions}) == 1 or all(r.form == first.form for r in regions)
-    alike = alike and all(region.elements.shape == first.elements.shape for region in regions)
+    alike = all(region.form == first.form for region in regions)
     if not alike and out is not None:
         raise ArgumentError("`out` must be a list of arrays where results have not all the same shape and dtype")
     if not alike:

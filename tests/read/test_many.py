@@ -208,6 +208,8 @@ def test_fields_of_structs(tmp_path: Path, device: Device) -> None:
     assert isinstance(different, list) and different[2] == 2
     np.testing.assert_array_equal(different[0], values["y"][3:9])
     np.testing.assert_array_equal(different[1], values[:6])
+    other = a.get_many([("x", slice(3)), ("y", slice(3))])
+    assert [one.dtype for one in other] == ["i4", "f8"]
 
 
 def damaged(path: Path, layout: str, chunk: tuple[int, ...]) -> Path:
