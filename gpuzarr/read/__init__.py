@@ -15,7 +15,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChunkError
-from gpuzarr.indexing.flip import ascending, flipped
+from gpuzarr.indexing.flip import ascending, flipped, with_ranges
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import strategy
 from gpuzarr.read.fetch import Source
@@ -28,6 +28,7 @@ def read(source: Source, selection: Outer | Points, out: Any, device: Device, op
     ChunkError for a damaged chunk, StoreError where the store cannot be read, DeviceError where GPUDirect Storage was
     asked for and cannot be.
     """
+    selection = with_ranges(selection)
     if isinstance(selection, Points) and not out.flags.c_contiguous:  # its elements have no flat view
         flat = device.array(selection.shape, out.dtype)
         read(source, selection, flat, device, options, trace)
