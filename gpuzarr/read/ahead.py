@@ -28,17 +28,15 @@ class Ahead:
     def __post_init__(self) -> None:
         self.together_bytes = min(self.together_bytes, self.max_bytes // (READS_AHEAD + 1))
 
-    def has_room(self, nbytes: int, handed: int) -> bool:
-        """Whether a read may begin, whose first result has so many bytes. `handed`: of those that are not ahead."""
+    def may_begin(self, handed: int) -> bool:
+        """Whether one more read is not too many. `handed`: how many are waited for, and so are not ahead."""
         if self.most is None:
-            has_room = self.reads < READS_AHEAD + handed
-        else:
-            has_room = self.results + self.together <= self.most + handed
-        return has_room and (not self.results or self.nbytes + max(nbytes, self.together_bytes) <= self.max_bytes)
+            return self.reads < READS_AHEAD + handed
+        return self.results + self.together <= self.most + handed
 
-    def joins(self, results: int, nbytes: int) -> bool:
-        """Whether a read that has so many results may have one more, so that they have `nbytes`."""
-        return not results or (results < self.together and nbytes <= self.together_bytes)
+    def has_room(self, nbytes: int) -> bool:
+        """Whether there is room for a read whose first result has so many bytes."""
+        return not self.results or self.nbytes + max(nbytes, self.together_bytes) <= self.max_bytes
 
     def begin(self, sizes: list[int]) -> None:
         """Note a read that has begun, by the bytes of its results."""

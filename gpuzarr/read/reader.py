@@ -19,6 +19,8 @@ from gpuzarr.per_process import PROCESS
 from gpuzarr.read.ahead import Ahead
 from gpuzarr.tasks import Task, end_all
 
+THREADS = 1  # of a reader; the device has those that decode
+
 
 class Request(Protocol):
     """A result that is wanted."""
@@ -64,7 +66,7 @@ class Reader:
         self._end: Exception | None = None
         self._coming: deque[tuple[Task, list[int]]] = deque()
         self._ready: deque[tuple[Any, int]] = deque()
-        self._thread = ThreadPoolExecutor(1, "gpuzarr reader")
+        self._thread = ThreadPoolExecutor(THREADS, "gpuzarr reader")
         self._reading = Reading(requests, device)
         self._is_closed = False
         self._process = PROCESS.value
@@ -127,13 +129,14 @@ class Reader:
 
     def _begin(self, handed: int = 0) -> None:
         """Begin all reads that there is room for. `handed`: of results that are waited for, and so not ahead."""
-        while (request := self._peek()) is not None and self._ahead.has_room(request.nbytes, handed):
+        ahead = self._ahead
+        while ahead.may_begin(handed) and (request := self._peek()) is not None and ahead.has_room(request.nbytes):
             requests, memory, begun = self._allocate(bool(handed))
             if not requests:
                 break
             task, sizes = Task(partial(self._reading.results, requests, memory, begun)), [r.nbytes for r in requests]
             self._coming.append((task, sizes))
-            self._ahead.begin(sizes)
+            ahead.begin(sizes)
             self._thread.submit(task.run)
 
     def _peek(self) -> Request | None:
@@ -152,10 +155,13 @@ class Reader:
 
         Where memory is short there are fewer, or none. That is an error only if the caller has to wait for it.
         """
-        requests, memory, nbytes = list[Request](), list[Any](), 0
+        requests, memory, room = list[Request](), list[Any](), self._ahead.together_bytes
         with self._device.on():
             try:
-                while (request := self._peek()) and self._ahead.joins(len(requests), nbytes := nbytes + request.nbytes):
+                while len(requests) < self._ahead.together and (request := self._peek()) is not None:
+                    room -= request.nbytes
+                    if requests and room < 0:
+                        break
                     memory.append(self._requests.allocate(request))
                     requests.append(request)
                     self._next = None
