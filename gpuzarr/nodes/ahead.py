@@ -4,58 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from gpuzarr.checks import number
 from gpuzarr.indexing import selection as select
-from gpuzarr.nodes.indexers import Selection, checked_fields
+from gpuzarr.nodes.indexers import checked_fields
+from gpuzarr.nodes.many import Region, fill, finished
 from gpuzarr.nodes.reading import Readable, allocated
 from gpuzarr.read.memory import parse_bytes
-from gpuzarr.read.strategy import Options
 
 if TYPE_CHECKING:
     from gpuzarr.read.reader import Reader
 
 
 @dataclass(frozen=True)
-class Region:
-    """A result of a reader: elements of an array. `names`: the fields of it; None: all of them."""
-
-    elements: Selection
-    names: Any
-    dtype: np.dtype[Any]
-
-    @property
-    def nbytes(self) -> int:
-        return prod(self.elements.shape) * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
 class Regions:
     """How selections of an array become results. See `gpuzarr.read.reader.Requests`."""
 
-    array: Readable
-    options: Options
+    array: Any
+    options: dict[str, Any]
 
     def request(self, selection: Any) -> Region:
         fields, rest = select.fields(selection)
         names = None if fields is None else checked_fields(fields, self.array.dtype)
-        return Region(select.basic(rest, self.array.shape), names, self.array.dtype)
+        return Region(self.array, select.basic(rest, self.array.shape), names)
 
     def allocate(self, region: Region) -> Any:
         return allocated(self.array, region.elements.shape)
 
-    def read(self, regions: Sequence[Region], memory: Sequence[Any]) -> list[Any]:
-        return [self._read(region, into) for region, into in zip(regions, memory, strict=True)]
-
-    def _read(self, region: Region, into: Any) -> Any:
-        result = self.array.read_elements(region.elements, None, into, self.options, None)
-        if region.names is not None:
-            result = result[region.names]
-        return result if self.array.device.gpu or result.shape else result[()]
+    def read(self, regions: Sequence[Region], memory: Sequence[Any]) -> Any:
+        fill(regions, memory, None, self.options, None, None)
+        return finished(regions, memory, None)
 
 
 def reader(
@@ -117,7 +96,8 @@ def reader(
     from gpuzarr.read.ahead import Ahead
     from gpuzarr.read.reader import Reader
 
-    options = self.options.changed(validate=validate, io=io)
+    options = {"validate": validate, "io": io}
+    self.options.changed(**options)
     most = None if ahead is None else number(ahead, "ahead", 0)
     limits = Ahead(most, parse_bytes(memory_limit), self.device.batch_bytes)
     return Reader(Regions(self, options), selections, limits, self.device)

@@ -131,6 +131,17 @@ def test_results_are_on_their_way_before_they_are_asked_for(array: gpuzarr.Array
     assert seen == keys[:4]
 
 
+def test_windows_that_overlap_decode_a_chunk_once_for_each_read(array: gpuzarr.Array, monkeypatch: Any) -> None:
+    """The first has one result, the next 2, 4, 8 and the 6 that are left; each window alone would take 36 chunks."""
+    seen, right = list[str](), LocalStore.open
+    monkeypatch.setattr(LocalStore, "open", lambda self, keys, *more: (seen.extend(keys), right(self, keys, *more))[1])
+    windows = [(slice(i, i + 4), 0) for i in range(21)]
+    for window, values in zip(windows, array.reader(windows), strict=True):
+        np.testing.assert_array_equal(host_array(values), VALUES[window])
+    touched = [{0}, {0, 1}, {0, 1, 2}, {1, 2, 3, 4}, {3, 4, 5}]
+    assert sorted(seen) == sorted(f"c/{chunk}/0/0" for chunks in touched for chunk in chunks)
+
+
 @pytest.mark.parametrize("ahead", [0, 1, 2, 5])
 def test_selections_are_taken_as_they_are_needed(ahead: int, array: gpuzarr.Array) -> None:
     taken = 0
