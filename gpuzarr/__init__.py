@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
     from gpuzarr.nodes.new_arrays import create
+    from gpuzarr.read.cache import ChunkCache
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
@@ -74,6 +75,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "nodes.create": ("create_array",),
     "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
+    "read.cache": ("ChunkCache",),
     "stores.local.store": ("LocalStore",),
 }
 _SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
@@ -93,6 +95,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "Array",
+    "ChunkCache",
     "ChunkError",
     "ClosedError",
     "ConfigError",

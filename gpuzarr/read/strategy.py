@@ -24,6 +24,7 @@ from gpuzarr.indexing.region import Chunk, Run
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import estimate
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
+from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.chunks import Chunks
 from gpuzarr.read.fetch import Source
 from gpuzarr.read.memory import parse_bytes
@@ -44,18 +45,21 @@ class Options:
     `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right), and that a chunk
     of elements of variable length may be decoded to, if that is more than its limit (`gpuzarr.batch`). `validate`:
     "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders. `io`: how
-    bytes come from files to a GPU (`gpuzarr.read.transport`).
+    bytes come from files to a GPU (`gpuzarr.read.transport`). `cache`: where decoded chunks stay for later reads.
     """
 
     memory_limit: int | None = None
     validate: Literal["auto", "host"] = "auto"
     io: Literal["auto", "gds", "posix"] = "auto"
+    cache: ChunkCache | None = None
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
         given = {name: value for name, value in options.items() if value is not None}
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
+        if "cache" in given:
+            given["cache"] = ChunkCache.of(given["cache"])
         one_of(given.get("validate", "auto"), "validate", "auto", "host")
         one_of(given.get("io", "auto"), "io", "auto", "gds", "posix")
         return replace(self, **given)
