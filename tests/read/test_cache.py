@@ -1,4 +1,4 @@
-"""The cache of decoded chunks by itself: what it keeps, what goes, and who shares it. (`test_cached_reads.py`: reads.)"""
+"""The cache of decoded chunks by itself: what it keeps, what goes, and who shares it."""
 
 from __future__ import annotations
 
