@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
+    from gpuzarr.nodes.many import ReadFailure, read_many
     from gpuzarr.nodes.new_arrays import create
     from gpuzarr.read.cache import ChunkCache
     from gpuzarr.stores.local.store import LocalStore
@@ -73,6 +74,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     ),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
+    "nodes.many": ("ReadFailure", "read_many"),
     "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
     "read.cache": ("ChunkCache",),
@@ -107,6 +109,7 @@ __all__ = [
     "MetadataError",
     "NoMemoryError",
     "NotFoundError",
+    "ReadFailure",
     "ReadOnlyError",
     "SelectionError",
     "StoreError",
@@ -136,6 +139,7 @@ __all__ = [
     "open_group",
     "open_like",
     "print_debug_info",
+    "read_many",
     "release",
     "save",
     "save_array",
