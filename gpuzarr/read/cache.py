@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count, product, repeat
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gpuzarr.checks import shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError
+from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.per_process import PerProcess
-from gpuzarr.read.fetch import Source
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.stores import kept
 from gpuzarr.stores.places import Identity, identity, lies_in
+
+if TYPE_CHECKING:
+    from gpuzarr.read.fetch import Source
 
 ENTRY_BYTES = 512  # of what a chunk takes beside its elements
 BLOCKS = 64  # of equal size, at least, fill a cache; but a block has at least one chunk
@@ -124,7 +127,7 @@ class ChunkCache:
     if it was changed; what this process itself writes or deletes is dropped at once. Chunks are kept where their array
     is read: in host memory, or in that of a GPU. The ones not used for the longest time go first. Not kept are chunks
     of a store that knows no versions (such as a dict), of an object that was changed a moment before it was read, of
-    elements of variable length, and those larger than the cache.
+    elements of variable length, those that a CPU need not decode, and those larger than the cache.
 
     Threads may share it; two that miss a chunk at the same time both decode it. A forked child, and a process to which
     it is sent (with an array, by pickle), begin with an empty one of the same size. `gpuzarr.release()` empties it.
@@ -155,7 +158,7 @@ class ChunkCache:
     def __init__(self, max_bytes: int | str) -> None:
         self._max_bytes = parse_bytes(max_bytes, "max_bytes")
         self._blocks = PerProcess(_Blocks)
-        self._keys: WeakKeyDictionary[Locator, tuple[Identity, str | None]] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[Locator, tuple[Identity, tuple[str | None, str | None]]] = WeakKeyDictionary()
         kept.join(self)
 
     @classmethod
@@ -231,12 +234,17 @@ class ChunkCache:
 
     def shelf(self, source: Source, device: Device) -> Shelf | None:
         """The part for the chunks of an array, decoded on a device; None where they are not kept."""
-        if source.layout.spec.nbytes is None:
-            return None
         if (known := self._keys.get(source.locator)) is None:
-            known = self._keys[source.locator] = identity(source.store, source.path), source.layout.signature
-        place, signature = known
+            known = self._keys[source.locator] = identity(source.store, source.path), _signatures(source.layout)
+        place, signature = known[0], known[1][device.gpu]
         return None if signature is None else Shelf(self, Key(place, signature, device.name), device)
+
+    def count(self, hits: int, misses: int) -> None:
+        """Add to the counts."""
+        blocks = self._blocks.value
+        with blocks.lock:
+            blocks.hits += hits
+            blocks.misses += misses
 
     def look(self, key: Key, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
         """The chunks at `coords` that are kept of these versions; older ones are dropped."""
@@ -244,13 +252,10 @@ class ChunkCache:
         with blocks.lock:
             entries = list(map(blocks.of.get(key, {}).get, coords))
             found = [e if e is not None and e[0] == v else None for e, v in zip(entries, versions, strict=True)]
-            hits = len(found) - found.count(None)
-            blocks.hits += hits
-            blocks.misses += len(found) - hits
             for block in {entry.block: None for entry in found if entry is not None}:
                 if block in blocks.in_order:
                     blocks.in_order.move_to_end(block)
-            if hits + entries.count(None) < len(found):
+            if found.count(None) > entries.count(None):
                 for at, entry, same in zip(coords, entries, found, strict=True):
                     if entry is not None and same is None:
                         blocks.forget(key, at)
@@ -277,10 +282,22 @@ class Shelf:
         return self.cache.look(self.key, coords, versions)
 
     def rows(self, nbytes: int) -> int:
-        """Chunks of `nbytes` bytes that are kept as one block."""
-        return max(1, self.cache.max_bytes // BLOCKS // (nbytes + ENTRY_BYTES))
+        """Chunks of `nbytes` bytes that are kept as one block; 0 if the cache cannot keep one."""
+        each = nbytes + ENTRY_BYTES
+        return max(self.cache.max_bytes // BLOCKS // each, int(each <= self.cache.max_bytes))
 
     def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
         """A call that keeps chunks, an array (n, *chunk_shape) of the device, which nobody changes any more."""
         address = self.device.address(chunks) if self.device.gpu else 0
         return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
+
+
+def _signatures(layout: Layout) -> tuple[str | None, str | None]:
+    """`Layout.signature` of an array on a CPU and on a GPU; None where its chunks are not kept.
+
+    Of elements of variable length nobody knows the bytes. The operating system keeps files, so a CPU gains nothing
+    where they have the elements as they are.
+    """
+    if layout.spec.nbytes is None:
+        return None, None
+    return None if layout.chain(layout.first_chunk_shape).is_uncompressed else layout.signature, layout.signature

@@ -89,7 +89,9 @@ class ChunkList:
     def chunks(self, device: Device, trace: Trace) -> Chunks:
         make: Any = region.of_region if self.is_region else region.of_parts
         each: Iterator[Chunk] = make(self.found, self.layout.per_object)
-        return Chunks(self.share.source, each, self.chain, self.share.out, device, trace)
+        source = self.share.source
+        shelf = None if source.cache is None else source.cache.shelf(source, device)
+        return Chunks(source, each, self.chain, self.share.out, device, trace, shelf)
 
 
 @dataclass(frozen=True)
