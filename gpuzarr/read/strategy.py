@@ -7,7 +7,7 @@ the same bytes, and gives the same values or the same error. Options and caches 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gpuzarr.checks import one_of
@@ -44,13 +44,14 @@ class Options:
     `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right), and that a chunk
     of elements of variable length may be decoded to, if that is more than its limit (`gpuzarr.batch`). `validate`:
     "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders. `io`: how
-    bytes come from files to a GPU (`gpuzarr.read.transport`). `cache`: where decoded chunks stay for later reads.
+    bytes come from files to a GPU (`gpuzarr.read.transport`). `cache`: where decoded chunks stay for later reads; what
+    is read does not depend on it, so arrays that differ in nothing else are read together.
     """
 
     memory_limit: int | None = None
     validate: Literal["auto", "host"] = "auto"
     io: Literal["auto", "gds", "posix"] = "auto"
-    cache: ChunkCache | None = None
+    cache: ChunkCache | None = field(default=None, compare=False)
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
