@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from time import time_ns
@@ -14,8 +15,9 @@ _NUMBERS = count()
 def age(path: Path | str) -> None:
     """Make a file, or all files of a folder, old; each time to another moment, as if it had been changed then."""
     for file in [Path(path), *Path(path).rglob("*")]:
-        if file.is_file() and file.stat().st_mtime_ns > LONG_AGO_NS + 10**17:
-            os.utime(file, ns=(0, LONG_AGO_NS + next(_NUMBERS) * 1000))
+        with suppress(FileNotFoundError):  # another thread writes files
+            if file.is_file() and file.stat().st_mtime_ns > LONG_AGO_NS + 10**17:
+                os.utime(file, ns=(0, LONG_AGO_NS + next(_NUMBERS) * 1000))
 
 
 def renew(path: Path | str) -> None:

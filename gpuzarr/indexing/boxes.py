@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.batch import Boxes
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import starts_of
 from gpuzarr.indexing.box_rows import rows_of
@@ -111,25 +112,41 @@ class ChunkBoxes:
         """The place of the only chunk, if all of it is wanted in one place alone; else None."""
         if len(self.chunk) > 1 or tuple(self.each[0].tolist()) != self.chunk_shape:
             return None
-        return next(self.boxes(slice(None), out))[2]
+        return next(self.places(slice(None), out))[2]
+
+    sliced = True
+
+    def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
+        """The boxes in bytes. `strides`: from element to element along each axis of a chunk; and, in `results`, of each
+        of the results, or of the array in which they are stacked."""
+        sources, steps = np.array(strides, np.int64), np.array(results, np.int64)
+        target, result = np.zeros(len(self.chunk), np.int64), self.target
+        if steps.shape[1] > len(strides):
+            target, result, steps = result * steps[0, 0], target, steps[:, 1:]
+        steps, number = steps[result], np.arange(len(self.chunk))
+        target = target + (self.outside * steps).sum(axis=1)
+        lists = np.full_like(self.each, -1)
+        none = np.zeros((0, 2), np.int64)
+        begin, moves = self.inside @ sources, self.step * sources
+        return Boxes(self.chunk, begin, result, target, number, self.each, moves, steps, lists, none)
 
     def place(self, batch: Any, out: Targets, xp: Any) -> None:
         """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results."""
         for which in self._forms(out):
             if len(which) < MIN_GATHERED_BOXES:
-                for chunk, inside, place in self.boxes(which, out):
+                for chunk, inside, place in self.places(which, out):
                     place[...] = batch[(chunk, *inside)]
             else:
                 form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
                 found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
-                self._places(form, out, xp)[self._index(which, out, xp)] = found
+                self._windows_of(form, out, xp)[self._index(which, out, xp)] = found
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""
-        for _, _, place in self.boxes(slice(None), out):
+        for _, _, place in self.places(slice(None), out):
             place[...] = element(value, place.dtype)
 
-    def boxes(self, which: Any, out: Targets) -> Iterator[tuple[int, tuple[slice, ...], Any]]:
+    def places(self, which: Any, out: Targets) -> Iterator[tuple[int, tuple[slice, ...], Any]]:
         """The chunk, index in it and view of the place of some of the boxes."""
         last = self.inside + (self.each - 1) * self.step + 1
         columns = (self.chunk, self.target, self.inside, last, self.step, self.outside, self.outside + self.each)
@@ -147,7 +164,7 @@ class ChunkBoxes:
         order = np.argsort(which, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(which[order])) + 1)
 
-    def _places(self, form: int, out: Targets, xp: Any) -> Any:
+    def _windows_of(self, form: int, out: Targets, xp: Any) -> Any:
         """View of the results by the beginning of a box, and the elements in it."""
         result = out.arrays[self.target[form]][None] if out.stacked is None else out.stacked
         return _windows(result, self.each[form], np.ones_like(self.each[form]), xp)

@@ -130,7 +130,7 @@ class Batches:
         try:
             if loaded.fetched.known is not None:
                 keep = self._place_known(loaded, loaded.fetched, loaded.fetched.known)
-            elif placeable(loaded.batch.portions, loaded.chain, self.device):
+            elif placeable(loaded.batch.results, loaded.chain, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
@@ -184,25 +184,24 @@ class Batches:
         if into is not None:
             chain.decode(encoded, device, into.take(present))
         elif len(encoded):
-            chunks = decoded(encoded, chain, device, batch.parts, present, batch.portions[0].out)
+            chunks = decoded(encoded, chain, device, batch, present)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            out = batch.portions[0].out
-            gpu.place.place(device, cast(Any, batch.parts), present, chunks, out, chain.spec.fill_value)
+            gpu.place.place(device, batch.placements, present, chunks, chain.spec.fill_value)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_known(self, loaded: Loaded, fetched: Fetched, known: Known) -> list[Callable[[], None]]:
         """Place chunks of which caches have some; what keeps the others when they are known to be right."""
         batch, chain, device = loaded.batch, loaded.chain, self.device
-        begin, spec, portions = device.timestamp(), chain.spec, batch.portions
+        begin, spec = device.timestamp(), chain.spec
         decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
-        keep = keeping(portions, fetched.stored, known, decoded, device) if len(decoded) else []
+        keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
-        if placeable(portions, chain, device):
+        if placeable(batch.results, chain, device):
             addresses = known.addresses(decoded, device, spec.nbytes or 0)
             strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
             chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)
-            gpu.place.place(device, cast(Any, batch.parts), fetched.present, chunks, portions[0].out, spec.fill_value)
+            gpu.place.place(device, batch.placements, fetched.present, chunks, spec.fill_value)
         else:
             rest = fill_missing(batch, fetched.present, spec.fill_value, device.xp)
             if len(known.entries):

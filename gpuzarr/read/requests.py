@@ -101,15 +101,18 @@ def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
         return list(map(share_of, requests))
     targets = [flipped_to_boxes(request) for request in requests]
     stacked = _stacked(requests, stack)
-    return [_share(requests, numbers, Targets(targets, stacked)) for numbers in of.values()]
+    everywhere = None if stacked is None else Targets(targets, stacked)
+    return [_share(requests, numbers, targets, everywhere) for numbers in of.values()]
 
 
-def _share(requests: Sequence[Request], numbers: list[int], out: Targets) -> Share:
+def _share(requests: Sequence[Request], numbers: list[int], targets: Sequence[Any], stacked: Targets | None) -> Share:
     first = requests[numbers[0]]
     if len(numbers) == 1:
         return share_of(first)
-    found = boxes([ascending(requests[i].selection) for i in numbers], first.source.layout.axes, numbers)
-    return SeveralSelections(first.source, found, out)
+    selections, axes = [ascending(requests[i].selection) for i in numbers], first.source.layout.axes
+    if stacked is not None:
+        return SeveralSelections(first.source, boxes(selections, axes, numbers), stacked)
+    return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]))
 
 
 def flipped_to_boxes(request: Request) -> Any:
