@@ -16,6 +16,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChunkError
+from gpuzarr.indexing.flip import with_ranges
 from gpuzarr.indexing.selection import Points
 from gpuzarr.read import strategy
 from gpuzarr.read.faults import TOLERATED, Fault
@@ -41,14 +42,16 @@ def read(
     for some in plannable(flat):
         _read(some, device, options, trace, faults, stack if len(some) == len(flat) else None)
     for request, made in zip(requests, flat, strict=True):
-        if made is not request:
+        if made.out is not request.out:
             request.out[...] = made.out
 
 
 def _flat(request: Request, device: Device) -> Request:
-    """The same request, with a result that has a flat view, which points need."""
-    if isinstance(request.selection, Points) and not request.out.flags.c_contiguous:
-        return replace(request, out=device.array(request.selection.shape, request.out.dtype))
+    """The same request, with ranges for lists of equal steps, and for points a result that has a flat view."""
+    if (selection := with_ranges(request.selection)) is not request.selection:
+        request = replace(request, selection=selection)
+    if isinstance(selection, Points) and not request.out.flags.c_contiguous:
+        return replace(request, out=device.array(selection.shape, request.out.dtype))
     return request
 
 

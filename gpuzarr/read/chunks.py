@@ -20,7 +20,7 @@ import numpy as np
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.indexing.boxes import ChunkBoxes
+from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.cache import Shelf
@@ -207,7 +207,7 @@ class Chunks:
         return place if place.shape == self.chain.spec.shape and place.flags.carray else None
 
     def _whole(self, chunk: Chunk) -> Any:
-        return chunk[3].whole(self.out) if isinstance(chunk[3], ChunkBoxes) else None
+        return chunk[3].whole(self.out) if isinstance(chunk[3], BoxesOfChunk) else None
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:
