@@ -130,27 +130,36 @@ def _of_range(axis: Axis, index: range, shard_chunks: int) -> list[AxisRun]:
     wanted = each > 0
     if not wanted.all():  # a step longer than a chunk skips some
         chunks, sizes, outside, inside, each = (a[wanted] for a in (chunks, sizes, outside, inside, each))
-    return _sliced(chunks, sizes, inside, outside, each, np.full(len(chunks), step), shard_chunks)
+    return _Slices(chunks, sizes, inside, outside, each, np.full(len(chunks), step)).runs(shard_chunks)
 
 
-def _sliced(
-    chunks: np.ndarray, sizes: np.ndarray, inside: np.ndarray, outside: np.ndarray, each: np.ndarray,
-    steps: np.ndarray, shard_chunks: int, of_list: bool = False,
-) -> list[AxisRun]:  # fmt: skip
-    """Runs of ascending chunks of which slices are wanted, those that are alike together. `inside`, `outside`: first
-    elements of each chunk's slices."""
-    ends = (np.diff(chunks) != 1) | (np.diff(outside) != each[:-1])
-    for column in (sizes, inside, each, steps):
-        ends |= np.diff(column) != 0
-    if shard_chunks:
-        ends |= chunks[1:] % shard_chunks == 0
-    firsts = np.concatenate([[0], np.flatnonzero(ends) + 1])
-    counts = np.diff(firsts, append=len(chunks)).tolist()
-    columns = [column[firsts].tolist() for column in (chunks, sizes, inside, outside, each, steps)]
-    return [
-        AxisRun(chunk, count, size, slice(a, a + (n - 1) * step + 1, step), slice(o, o + n * count), n, of_list)
-        for count, chunk, size, a, o, n, step in zip(counts, *columns, strict=True)
-    ]
+@dataclass(frozen=True)
+class _Slices:
+    """Chunks, ascending, of which slices are wanted: `each` elements, of which the first is `inside` in the chunk and
+    `outside` in the result. All int64 (n,)."""
+
+    chunks: np.ndarray
+    sizes: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+    each: np.ndarray
+    steps: np.ndarray
+
+    def runs(self, shard_chunks: int, of_list: bool = False) -> list[AxisRun]:
+        """Runs of those that are alike and follow each other."""
+        ends = (np.diff(self.chunks) != 1) | (np.diff(self.outside) != self.each[:-1])
+        for column in (self.sizes, self.inside, self.each, self.steps):
+            ends |= np.diff(column) != 0
+        if shard_chunks:
+            ends |= self.chunks[1:] % shard_chunks == 0
+        firsts = np.concatenate([[0], np.flatnonzero(ends) + 1])
+        counts = np.diff(firsts, append=len(self.chunks)).tolist()
+        columns = (self.chunks, self.sizes, self.inside, self.outside, self.each, self.steps)
+        rows = zip(counts, *(column[firsts].tolist() for column in columns), strict=True)
+        return [
+            AxisRun(chunk, count, size, slice(a, a + (n - 1) * step + 1, step), slice(o, o + n * count), n, of_list)
+            for count, chunk, size, a, o, n, step in rows
+        ]
 
 
 def _of_array(axis: Axis, index: np.ndarray, shard_chunks: int) -> list[AxisRun]:
@@ -166,14 +175,14 @@ def _of_array(axis: Axis, index: np.ndarray, shard_chunks: int) -> list[AxisRun]
     steps = np.where(each > 1, np.diff(inside, append=0)[firsts], 1)
     even = ~_changes(inside, np.repeat(steps, each), firsts) & (steps > 0)
     together = ~_changes(outside, np.ones_like(inside), firsts)
-    found = []
-    if (some := even & together).any():
+    found, some = [], even & together
+    if some.any():
         columns = (column[some] for column in (chunks, sizes, inside[firsts], outside[firsts], each, steps))
-        found = _sliced(*columns, shard_chunks, of_list=True)
+        found = _Slices(*columns).runs(shard_chunks, of_list=True)
     for i in np.flatnonzero(~some).tolist():
-        a, n = int(firsts[i]), int(each[i])
-        part = inside[a : a + n], outside[a : a + n]
-        found.append(AxisRun(int(chunks[i]), 1, int(sizes[i]), *map(_as_slice, part, (even[i], together[i])), n, True))
+        part = slice(firsts[i], firsts[i] + each[i])
+        places = _as_slice(inside[part], bool(even[i])), _as_slice(outside[part], bool(together[i]))
+        found.append(AxisRun(int(chunks[i]), 1, int(sizes[i]), *places, int(each[i]), True))
     return sorted(found, key=attrgetter("first"))
 
 
