@@ -27,6 +27,7 @@ from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
+from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -275,6 +276,11 @@ class Array:
     def locator(self) -> Locator:
         """The object that finds chunks in the store; it remembers indexes of shards."""
         return Locator(layout(self.metadata, self.path))
+
+    @property
+    def cache(self) -> ChunkCache | None:
+        """The cache in which decoded chunks stay for later reads; None if there is none."""
+        return self.options.cache
 
     @property
     def info(self) -> About:
