@@ -191,16 +191,6 @@ class ChunkBlock:
         cells = region.reshape([n for pair in zip(self.counts, each, strict=True) for n in pair])
         return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), (*[_ALL] * ndim, *index)
 
-    @property
-    def span(self) -> tuple[int, int]:
-        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
-        first = last = 0
-        for s in self.runs:
-            index = s.inside
-            ends = (index.start, index.stop - 1) if isinstance(index, slice) else (int(index.min()), int(index.max()))
-            first, last = first * s.size + ends[0], last * s.size + ends[1]
-        return first, last
-
     def present(self, present: np.ndarray) -> list[ChunkBlock]:
         """Blocks of one chunk each, for the chunks where `present` is True."""
         return [block for block, is_present in zip(self.split(1), present, strict=True) if is_present]
