@@ -7,7 +7,7 @@ objects are made for blocks, never for single chunks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -288,7 +288,7 @@ _FIRST = np.zeros(1, np.int64)
 _FIRST.flags.writeable = False
 
 
-def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
+def coords_of(parts: Sequence[Any]) -> np.ndarray:
     """Coordinates of the chunks of all parts, part after part, int64 (n, ndim)."""
     if len(parts) == 1:
         return parts[0].coords

@@ -6,28 +6,32 @@ The kernel puts the decoded chunks of a batch to their places, and fill values w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import ChunkSpec, EncodedBatch
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.grid import ChunkBlock, Part
+from gpuzarr.indexing.boxes import ReadPart, Targets
+from gpuzarr.indexing.grid import ChunkBlock
+from gpuzarr.read.portions import Batch, Portion
 
 
-def placeable(parts: Sequence[Part], chain: Chain, out: Any, device: Device) -> bool:
-    """Whether one launch can place these parts of a batch; index arrays and odd elements are for array assignments."""
-    if not device.gpu or out.dtype != chain.spec.dtype:
+def placeable(portions: Sequence[Portion], chain: Chain, device: Device) -> bool:
+    """Whether one launch can place these portions; index arrays and odd elements are for array assignments."""
+    out = portions[0].out
+    if not device.gpu or len(portions) > 1 or isinstance(out, Targets) or out.dtype != chain.spec.dtype:
         return False
-    is_sliced = all(isinstance(part, ChunkBlock) and part.sliced for part in parts)
+    is_sliced = all(isinstance(part, ChunkBlock) and part.sliced for part in portions[0].parts)
     return is_sliced and gpu.place.fits(chain.spec.shape, out, device)
 
 
 def decoded(
-    encoded: EncodedBatch, chain: Chain, device: Device, parts: Sequence[Part], present: np.ndarray, out: Any
+    encoded: EncodedBatch, chain: Chain, device: Device, parts: Sequence[ReadPart], present: np.ndarray, out: Any
 ) -> gpu.place.Chunks:
     """The chunks of a batch on the device, as far decoded as the kernel needs them: those of `parts` that are
     `present`.
@@ -70,48 +74,33 @@ def _as_stored(
     return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data)
 
 
-def bytes_of(out: Any, spec: ChunkSpec) -> Any:
-    """The bytes of `out`, if chunks may be decoded straight to where they belong; else None."""
-    fits = out.flags.c_contiguous and out.dtype == spec.dtype and spec.nbytes is not None
-    return out.reshape(-1).view(np.uint8) if fits else None
-
-
-def destinations(parts: Sequence[Part], out: Any) -> np.ndarray | None:
-    """Where in the bytes of `out` each chunk of the parts begins; None if one does not lie there in one piece."""
-    starts: list[np.ndarray] = []
-    for part in parts:
-        if (begins := part.destination(out)) is None:
-            return None
-        starts.append(begins)
-    return starts[0] if len(starts) == 1 else np.concatenate(starts)
-
-
-def assign(parts: Sequence[Part], chunks: Any, out: Any, xp: Any) -> None:
-    """Place decoded chunks, (n, *chunk_shape), in the order of the parts."""
+def assign(portions: Sequence[Portion], chunks: Any, xp: Any) -> None:
+    """Place decoded chunks, (n, *chunk_shape), in the order of the portions and their parts."""
     first = 0
-    for part in parts:
-        part.place(chunks[first : first + len(part)], out, xp)
-        first += len(part)
+    for portion in portions:
+        for part in portion.parts:
+            part.place(chunks[first : first + len(part)], portion.out, xp)
+            first += len(part)
 
 
-def fill_missing(
-    parts: Sequence[Part], present: np.ndarray, out: Any, fill_value: Any, xp: Any, in_place: bool = False
-) -> tuple[Part, ...]:
-    """Put the fill value where chunks are missing; the parts of the other chunks, which are still to be placed.
+def fill_missing(batch: Batch, present: np.ndarray, fill_value: Any, xp: Any, in_place: bool = False) -> Batch:
+    """Put the fill value where chunks are missing; the batch of the other chunks, which are still to be placed.
 
-    `in_place`: they are in `out` already, and stay.
+    `in_place`: they are in the result already, and stay.
     """
-    found: list[Part] = []
-    first = 0
-    for part in parts:
-        some = present[first : first + len(part)]
-        first += len(part)
-        if some.all():
-            found.append(part)
-        elif in_place:
-            for missing in part.present(~some):
-                missing.fill(out, fill_value, xp)
-        else:
-            part.fill(out, fill_value, xp)
-            found += part.present(some)
-    return tuple(found)
+    first, found = 0, []
+    for portion in batch.portions:
+        parts: list[ReadPart] = []
+        for part in portion.parts:
+            some = present[first : first + len(part)]
+            first += len(part)
+            if some.all():
+                parts.append(part)
+            elif in_place:
+                for missing in part.present(~some):
+                    missing.fill(portion.out, fill_value, xp)
+            else:
+                part.fill(portion.out, fill_value, xp)
+                parts += part.present(some)
+        found.append(replace(portion, parts=tuple(parts)))
+    return replace(batch, portions=tuple(found))
