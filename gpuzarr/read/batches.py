@@ -130,7 +130,7 @@ class Batches:
         if self.early:
             self.device.await_uploads()
         try:
-            if placeable(loaded.batch.portions, loaded.chain, self.device):
+            if placeable(loaded.batch.results, loaded.chain, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
@@ -168,11 +168,10 @@ class Batches:
         if into is not None:
             chain.decode(encoded, device, into.take(present))
         elif len(encoded):
-            chunks = decoded(encoded, chain, device, batch.parts, present, batch.portions[0].out)
+            chunks = decoded(encoded, chain, device, batch, present)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            out = batch.portions[0].out
-            gpu.place.place(device, cast(Any, batch.parts), present, chunks, out, chain.spec.fill_value)
+            gpu.place.place(device, batch.placements, present, chunks, chain.spec.fill_value)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_by_assignment(self, loaded: Loaded, fetched: Fetched) -> None:

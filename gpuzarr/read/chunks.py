@@ -20,7 +20,7 @@ import numpy as np
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.indexing.boxes import ChunkBoxes
+from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.faults import Fault, halved
@@ -53,7 +53,10 @@ class Chunks:
         keys = self.source.layout.keys(np.array(holders, np.int64))
 
         def read(objects: Objects) -> None:
-            self._decode(self._located(group, holders, objects, self.indexes), objects, begin, threads)
+            rows = self._located(group, holders, objects)
+            if threads > 1:  # the largest come first: then threads end at about the same time
+                rows.sort(key=_BYTES, reverse=True)
+            self._decode(rows, objects, begin, threads)
 
         unchanged(self.source, keys, read)
 
@@ -62,16 +65,14 @@ class Chunks:
         faults.append(Fault(self.source, self._coords(chunk), error))
         self._fill_missing(chunk)
 
-    def _located(
-        self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects, indexes: Indexes
-    ) -> list[Row]:
-        """Where the chunks lie. Of few the largest come first: then threads end at about the same time."""
+    def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
+        """Where the chunks lie."""
         numbers = {of: i for i, of in enumerate(holders)}
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
             try:
-                entries = self.source.locator.indexes.entries(shards, objects, indexes)
+                entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:
                 first = next((c for c in group if error.index in (None, numbers[c[0]])), group[0])
                 raise self._blamed(error, first) from error
@@ -81,8 +82,6 @@ class Chunks:
         else:
             lengths = objects.lengths()
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
-        if len(rows) <= MAX_REGION_CHUNKS:
-            rows.sort(key=_BYTES, reverse=True)
         return rows
 
     def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> None:
@@ -166,7 +165,7 @@ class Chunks:
         return place if place.shape == self.chain.spec.shape and place.flags.carray else None
 
     def _whole(self, chunk: Chunk) -> Any:
-        return chunk[3].whole(self.out) if isinstance(chunk[3], ChunkBoxes) else None
+        return chunk[3].whole(self.out) if isinstance(chunk[3], BoxesOfChunk) else None
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:

@@ -35,6 +35,13 @@ class Portion:
         """Coordinates of the innermost chunks, int64 (n, ndim)."""
         return coords_of(self.parts)
 
+    @property
+    def results(self) -> Sequence[Any]:
+        """The results, as `gpu.place` wants them."""
+        if not isinstance(self.out, Targets):
+            return (self.out,)
+        return self.out.arrays if self.out.stacked is None else (self.out.stacked,)
+
     def in_place(self, spec: ChunkSpec) -> EncodedBatch | None:
         """The memory in the result that is each chunk's, if it lies there in one piece."""
         memory = None if isinstance(self.out, Targets) else bytes_of(self.out, spec)
@@ -54,10 +61,14 @@ class Batch:
         return sum(map(len, self.portions))
 
     @property
-    def parts(self) -> tuple[ReadPart, ...]:
-        """The parts of all portions."""
-        first = self.portions[0].parts
-        return first if len(self.portions) == 1 else tuple(part for one in self.portions for part in one.parts)
+    def placements(self) -> list[tuple[Sequence[ReadPart], Sequence[Any]]]:
+        """The parts of each portion, and its results."""
+        return [(portion.parts, portion.results) for portion in self.portions]
+
+    @property
+    def results(self) -> list[Any]:
+        """The results of all portions."""
+        return [out for portion in self.portions for out in portion.results]
 
     @cached_property
     def in_place(self) -> EncodedBatch | None:

@@ -6,10 +6,11 @@ A share is what one plan reads of one array: one selection, or the boxes of seve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.indexing import flip
 from gpuzarr.indexing.box_rows import count
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
 from gpuzarr.indexing.counts import check_plannable
@@ -71,6 +72,12 @@ class SeveralSelections:
 Share = OneSelection | SeveralSelections
 
 
+def with_ranges(request: Request) -> Request:
+    """The same request, with a range for every index array of equal steps."""
+    selection = flip.with_ranges(request.selection)
+    return request if selection is request.selection else replace(request, selection=selection)
+
+
 def share_of(request: Request) -> OneSelection:
     """The share that is one request alone."""
     target = flipped(request.selection, request.out)
@@ -101,15 +108,18 @@ def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
         return list(map(share_of, requests))
     targets = [flipped_to_boxes(request) for request in requests]
     stacked = _stacked(requests, stack)
-    return [_share(requests, numbers, Targets(targets, stacked)) for numbers in of.values()]
+    everywhere = None if stacked is None else Targets(targets, stacked)
+    return [_share(requests, numbers, targets, everywhere) for numbers in of.values()]
 
 
-def _share(requests: Sequence[Request], numbers: list[int], out: Targets) -> Share:
+def _share(requests: Sequence[Request], numbers: list[int], targets: Sequence[Any], stacked: Targets | None) -> Share:
     first = requests[numbers[0]]
     if len(numbers) == 1:
         return share_of(first)
-    found = boxes([ascending(requests[i].selection) for i in numbers], first.source.layout.axes, numbers)
-    return SeveralSelections(first.source, found, out)
+    selections, axes = [ascending(requests[i].selection) for i in numbers], first.source.layout.axes
+    if stacked is not None:
+        return SeveralSelections(first.source, boxes(selections, axes, numbers), stacked)
+    return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]))
 
 
 def flipped_to_boxes(request: Request) -> Any:
