@@ -154,12 +154,9 @@ def read_elements(
     names = None if fields is None else checked_fields(fields, self.dtype)
     with self.device.on(stream):
         shape, dtype = elements.shape, self.dtype
-        if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
-            raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
-        given = None if out is None else as_out(out, shape, dtype, self.device)
+        result = allocated(self, shape) if out is None else as_out(out, shape, dtype, self.device)
         trace, begin = Trace(), time.perf_counter()
         try:
-            result = self.device.array(shape, dtype) if given is None else given
             read([Request(self, elements, result)], self.device, options or self.options, trace)
         except MemoryError as error:
             raise no_memory(self, error) from error
@@ -171,6 +168,16 @@ def read_elements(
     if names is not None:
         result = result[names]
     return result if self.device.gpu or result.shape or out is not None else result[()]
+
+
+def allocated(self: Readable, shape: tuple[int, ...]) -> Any:
+    """Memory for a result of the array, not initialised. NoMemoryError if there is none."""
+    if prod([n or 1 for n in shape]) * (self.dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
+        raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
+    try:
+        return self.device.array(shape, self.dtype)
+    except MemoryError as error:
+        raise no_memory(self, error) from error
 
 
 def iterate(self: Readable) -> Iterator[Any]:
