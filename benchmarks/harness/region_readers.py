@@ -70,7 +70,7 @@ def ours(name: str) -> list[RegionReader]:
     device = gpu.device(name)
 
     def many(arrays: Sequence[Any], requests: Sequence[Request]) -> Sequence[Any]:
-        if len(requests) == 1 or not hasattr(gpuzarr, "read_many"):
+        if len(requests) == 1:
             return loop(arrays, requests)
         if len(arrays) == 1:
             return arrays[0].get_many([key for _, key in requests])
@@ -85,8 +85,8 @@ def ours(name: str) -> list[RegionReader]:
     found = [
         RegionReader(f"gpuzarr {name}", opened(), many, ("lists",)),
         RegionReader("gpuzarr loop", opened(), loop, ("slices",)),
-        # RegionReader("gpuzarr reader", opened(), ahead, ("lists",), of_one_array=True),
-        # RegionReader(f"gpuzarr {name}", opened(cache=CACHE_BYTES), many, ("lists",), caches=True),
+        RegionReader("gpuzarr reader", opened(), ahead, ("lists",), of_one_array=True),
+        RegionReader(f"gpuzarr {name}", opened(cache=CACHE_BYTES), many, ("lists",), caches=True),
     ]
     return [replace(each, host=device.download) for each in found] if device.gpu else found
 
