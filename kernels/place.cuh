@@ -6,6 +6,8 @@
 //   ELEMENTS  a thread moves elements of `width` bytes, several at once.
 //   TILES     the last axis but one is innermost in the chunk: 32 x 32 elements through shared memory. Needs 256
 //             threads in a block.
+// Along some axes a list may say where elements are (place_listed.cu, which defines LISTED): not along the last one of
+// ROWS, nor the last two of TILES.
 // Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu). Rows can also come from bit planes, in
 // strips instead of pieces (bit_planes.cuh). A Source has
 //   AT_ONCE          pieces that a thread should load at once
@@ -25,7 +27,8 @@ struct Form {
     i64 source[AXES], target[AXES];  // strides in bytes
     u32 extent[AXES];                // for ROWS the last one is the number of pieces of a row
     u32 multiplier[AXES], shift[AXES];  // to divide by the extent
-    u32 axes, mode, width, run;      // width: bytes of an element; run: bytes of a row
+    u32 run;                         // bytes of a row
+    u8 axes, mode, width, listed;    // width: bytes of an element; listed: bit i is set if axis i has a list
 };
 
 // n / d, for n < 2^31 and d > 1. Source: Granlund and Montgomery 1994, as in CUTLASS' FastDivmod.
@@ -46,8 +49,15 @@ __device__ __forceinline__ void locate(const Form& f, u32 axes, u32 n, i64& sour
 #pragma unroll 1
     for (u32 axis = axes; axis-- > 0;) {
         u32 rest = axis ? divide(f, axis, n) : 0, i = n - rest * f.extent[axis];
-        source += i * f.source[axis], target += i * f.target[axis];
         n = rest;
+#ifdef LISTED
+        if (f.listed >> axis & 1) {
+            const i64* entry = global<const i64>(f.source[axis]) + 2 * i;
+            source += entry[0], target += entry[1];
+            continue;
+        }
+#endif
+        source += i * f.source[axis], target += i * f.target[axis];
     }
 }
 
@@ -290,4 +300,30 @@ template <class T>
 __device__ __forceinline__ void box(const Form& f, u8* target, const Filler& fill, u32, void*)
 {
     elements<T>(f, target, fill, 1);
+}
+
+// Copy a box as its form says, with elements as wide as it says.
+template <class Source>
+__device__ __forceinline__ void copy(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
+{
+    if (f.mode == ROWS) rows(f, target, source, swap, f.width);
+    else if (f.width == 4) box<u32>(f, target, source, swap, tile);
+    else if (f.width == 8) box<uint2>(f, target, source, swap, tile);
+    else if (f.width == 2) box<u16>(f, target, source, swap, tile);
+    else if (f.width == 16) box<uint4>(f, target, source, swap, tile);
+    else box<u8>(f, target, source, swap, tile);
+}
+
+// Copy a box of the chunk at `source`; of a missing one (0) fill values.
+__device__ __forceinline__ void copy_or_fill(const Form& f, u8* target, u64 source, u64 low, u64 high, u32 swap, void* tile)
+{
+    if (source) {
+        Plain chunk;
+        chunk.base = global<const u8>(source);
+        copy(f, target, chunk, swap, tile);
+    } else {
+        Filler fill;
+        fill.low = low, fill.high = high;
+        copy(f, target, fill, 1, tile);
+    }
 }

@@ -38,6 +38,15 @@ class AxisRun:
         outside = slice(begin + start * self.each, begin + stop * self.each)
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
+    @property
+    def sliced(self) -> bool:
+        """Whether slices say which elements are wanted and where they are in the result."""
+        return isinstance(self.inside, slice) and isinstance(self.outside, slice)
+
+    def entries(self, source: int, target: int) -> np.ndarray:
+        """Bytes of each element in a chunk and in the result, int64 (each, 2), of steps of so many bytes."""
+        return np.stack([listed(self.inside) * source, listed(self.outside) * target], axis=1)
+
     def covers(self, axis: Axis) -> bool:
         """Return True if all elements of the chunks are wanted; of a slice, those inside the array.
 
@@ -48,6 +57,11 @@ class AxisRun:
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
         return self.each == within and (self.count == 1 or self.each == self.size)
+
+
+def listed(index: slice | np.ndarray) -> np.ndarray:
+    """Index array of the elements that a slice with bounds, or an index array, selects."""
+    return np.arange(index.start, index.stop, index.step) if isinstance(index, slice) else index
 
 
 def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ objects are made for blocks, never for single chunks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import MAX_PYTHON_ROWS
+from gpuzarr.batch import MAX_PYTHON_ROWS, Boxes
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
+from gpuzarr.indexing.points import ChunkPoints
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
@@ -98,9 +99,28 @@ class ChunkBlock:
         first = np.array([s.first for s in self.runs], np.int64)
         return first + np.stack(np.unravel_index(numbers, self.counts), axis=1) if len(first) else self.coords[numbers]
 
+    def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
+        """A box of each chunk, all of one shape. `strides`: bytes from element to element along each axis of a chunk;
+        and, in `results`, of the only result."""
+        (targets,) = results
+        sources, lists, entries = list(strides), [-1] * len(strides), [_NO_ENTRIES]
+        begin = number = 0
+        for axis, s in enumerate(self.runs):
+            if s.sliced:
+                begin += s.inside.start * strides[axis]
+                sources[axis] *= s.inside.step
+            else:
+                entries.append(s.entries(strides[axis], targets[axis]))
+                lists[axis], number = number, number + s.each
+        extents, steps, sides, firsts = (np.array([row], np.int64) for row in (self.each, sources, targets, lists))
+        alike, begins = np.zeros(len(self), np.int64), self.begins(targets)
+        made = np.arange(len(self)), alike + begin, alike, begins, alike
+        return Boxes(*made, extents, steps, sides, firsts, np.concatenate(entries))
+
     def begins(self, strides: tuple[int, ...]) -> np.ndarray:
-        """Byte offset of each chunk's wanted part in a result with these strides. Only for a `sliced` block."""
-        starts = np.array([sum([s.outside.start * step for s, step in zip(self.runs, strides, strict=True)])])
+        """Byte offset of each chunk's wanted part in a result with these strides; without that along axes of lists."""
+        sliced = zip(self.runs, strides, strict=True)
+        starts = np.array([sum([s.outside.start * step for s, step in sliced if s.sliced])])
         for s, step in zip(self.runs, strides, strict=True):
             if s.count > 1:
                 starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
@@ -109,7 +129,7 @@ class ChunkBlock:
     @property
     def sliced(self) -> bool:
         """Return True if slices alone select the elements, in the chunks and in the result."""
-        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.runs)
+        return all(s.sliced for s in self.runs)
 
     @property
     def each(self) -> tuple[int, ...]:
@@ -205,87 +225,10 @@ def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
     return xp.arange(*index.indices(length)) if isinstance(index, slice) else xp.asarray(index)
 
 
-@dataclass(frozen=True)
-class ChunkPoints:
-    """Single elements of chunks.
-
-    Element i is at `inside` (an index array for each axis) of chunk `coords[chunk[i]]`, and at `outside[i]` of the flat
-    result.
-    """
-
-    coords: np.ndarray
-    chunk_shape: tuple[int, ...]
-    chunk: np.ndarray
-    inside: tuple[np.ndarray, ...]
-    outside: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.coords)
-
-    def split(self, most: int) -> Iterator[ChunkPoints]:
-        """Points of at most `most` chunks each."""
-        if len(self) <= most:
-            yield self
-            return
-        order = np.argsort(self.chunk, kind="stable")
-        for first in range(0, len(self), most):
-            a, b = np.searchsorted(self.chunk, (first, first + most), sorter=order)
-            yield self._some(order[a:b], slice(first, first + most), self.chunk[order[a:b]] - first)
-
-    def _some(self, which: np.ndarray, coords: Any, chunk: np.ndarray) -> ChunkPoints:
-        inside = tuple(i[which] for i in self.inside)
-        return ChunkPoints(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
-
-    def destination(self, out: Any) -> None:
-        """None: points are never contiguous chunks."""
-        return None
-
-    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
-        return False
-
-    def some(self, numbers: np.ndarray) -> np.ndarray:
-        """Coordinates of the chunks with these numbers, int64 (n, ndim)."""
-        return self.coords[numbers]
-
-    def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Copy the points of the chunks, a batch (n, *chunk_shape), to their places in `out`."""
-        flat = out.reshape(-1)
-        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
-        flat[xp.asarray(self.outside)] = batch[tuple(inside)]
-
-    @property
-    def whole(self) -> bool:
-        return False
-
-    def covers(self, axes: tuple[Axis, ...]) -> bool:
-        """False: a mask that covers whole chunks is not detected."""
-        return False
-
-    def gather(self, value: Any, batch: Any, xp: Any) -> None:
-        """Copy the flat `value` into a batch (n, *chunk_shape); the last value of a repeated point wins."""
-        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
-        batch[tuple(inside)] = value[xp.asarray(self.outside)]
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
-        numbers = np.ravel_multi_index(self.inside, self.chunk_shape) if self.inside else np.zeros(1, np.int64)
-        return int(numbers.min()), int(numbers.max())
-
-    def present(self, present: np.ndarray) -> list[ChunkPoints]:
-        """Points of the chunks where `present` is True."""
-        number = np.cumsum(present) - 1
-        which = np.flatnonzero(present[self.chunk])
-        return [self._some(which, present, number[self.chunk[which]])] if len(which) else []
-
-    def fill(self, out: Any, value: Any, xp: Any) -> None:
-        """Set the points of `out` to one value."""
-        out.reshape(-1)[xp.asarray(self.outside)] = element(value, out.dtype)
-
-
 Part = ChunkBlock | ChunkPoints
 _FIRST = np.zeros(1, np.int64)
 _FIRST.flags.writeable = False
+_NO_ENTRIES = np.zeros((0, 2), np.int64)
 
 
 def coords_of(parts: tuple[Part, ...]) -> np.ndarray:

@@ -139,7 +139,7 @@ class Batches:
         if self.early:
             self.device.await_uploads()
         try:
-            if placeable(loaded.batch.parts, loaded.chain, self.out, self.device):
+            if placeable(loaded.chain, self.out, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
@@ -180,7 +180,7 @@ class Batches:
             chunks = decoded(encoded, chain, device, batch.parts, present, self.out)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            gpu.place.place(device, cast(Any, batch.parts), present, chunks, self.out, chain.spec.fill_value)
+            gpu.place.place(device, batch.parts, present, chunks, (self.out,), chain.spec.fill_value)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_by_assignment(self, loaded: Loaded, fetched: Fetched) -> None:

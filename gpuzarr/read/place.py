@@ -6,7 +6,7 @@ The kernel puts the decoded chunks of a batch to their places, and fill values w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,12 @@ from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.grid import ChunkBlock, Part
+from gpuzarr.indexing.grid import Part
 
 
-def placeable(parts: Sequence[Part], chain: Chain, out: Any, device: Device) -> bool:
-    """Whether one launch can place these parts of a batch; index arrays and odd elements are for array assignments."""
-    if not device.gpu or out.dtype != chain.spec.dtype:
-        return False
-    is_sliced = all(isinstance(part, ChunkBlock) and part.sliced for part in parts)
-    return is_sliced and gpu.place.fits(chain.spec.shape, out, device)
+def placeable(chain: Chain, out: Any, device: Device) -> bool:
+    """Whether one launch can place chunks of a batch in `out`; odd elements are for array assignments."""
+    return device.gpu and out.dtype == chain.spec.dtype and gpu.place.fits(chain.spec.shape, out, device)
 
 
 def decoded(
@@ -39,9 +36,9 @@ def decoded(
         strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
 
         def rows() -> np.ndarray:
-            return gpu.place.in_rows(cast(Any, parts), strides, out)[present]
+            return gpu.place.in_rows(parts, strides, (out,))[present]
 
-        return _as_stored(encoded, chain, plain, device, strides, rows)
+        return _as_stored(encoded, chain, plain, device, strides, rows if all(part.sliced for part in parts) else None)
     batch = chain.decode(encoded, device)
     first, *strides = batch.strides
     places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
@@ -54,11 +51,12 @@ def _as_stored(
     plain: MemoryOrder,
     device: Device,
     strides: tuple[int, ...],
-    rows: Callable[[], np.ndarray],
+    rows: Callable[[], np.ndarray] | None,
 ) -> gpu.place.Chunks:
-    """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know."""
+    """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know. None: no
+    shuffle may be left."""
     leaves = plain.steps < len(chain.steps) and chain.steps[plain.steps].leaves_shuffle
-    shuffled = (chain.spec.dtype.itemsize, rows()) if leaves else None
+    shuffled = (chain.spec.dtype.itemsize, rows()) if leaves and rows else None
     stored = chain.decode(encoded, device, stop=plain.steps, shuffled=shuffled)
     if isinstance(stored, gpu.planes.Planes):
         left = stored if stored.blocks.any() else None
