@@ -67,9 +67,18 @@ template <u32 BYTES> __device__ __forceinline__ u64 extended(u64 word, u32 kind)
     return kind == SIGNED ? (u64)((i64)(word << (64 - 8 * BYTES)) >> (64 - 8 * BYTES)) : word;
 }
 
-// An element of BYTES bytes, cast.
-template <u32 BYTES> __device__ __forceinline__ u64 cast(u64 word, const Rule& rule)
+// The same number, of which the compiler knows nothing. It would make a loop of its own for each case of a rule, and
+// take minutes for them.
+__device__ __forceinline__ u32 hidden(u32 number)
 {
+    asm volatile("" : "+r"(number));
+    return number;
+}
+
+// An element of BYTES bytes, cast.
+template <u32 BYTES> __device__ __forceinline__ u64 cast(u64 word, Rule rule)
+{
+    rule.from = hidden(rule.from), rule.to = hidden(rule.to), rule.work = hidden(rule.work);
     if (rule.from <= SIGNED) word = extended<BYTES>(word, rule.from);
     bool is_nan = (word & rule.compared) == rule.nan_of;
     float x;

@@ -2,14 +2,16 @@
 // elements that mean a missing value. Compiled for one width of an element of the chunks at a time (-D
 // ELEMENT_BYTES=...).
 //
-//   table, forms, low, high, count   as in place.cu. Forms have the modes ELEMENTS or TILES, and elements of 1, 2, 4 or 8
-//                    bytes of the result; their strides on the side of the chunk are those of the chunk's own elements
+//   table, forms, lists, count   as in place_listed.cu; forms have the modes ELEMENTS and TILES, and elements of the
+//                    result as their width; their strides in the chunk are those of the chunk's own elements
+//   fill             the element of the result for missing chunks
 //   swap             1, or ELEMENT_BYTES for chunks in the other byte order
 //   from, to         kinds of the elements of the chunks and of the result: see numbers.cuh
 //   work             bytes of the floats that are computed with, 4 or 8; 0 for bools, and integers from integers
 //   scale, offset    1 and -0.0 change nothing
 //   nan_of, compared   an element becomes NaN if its bits of the mask `compared` are `nan_of`; integers have their sign
 //                    in all bits in front
+#define LISTED
 #include "numbers.cuh"
 #include "place.cuh"
 
@@ -50,23 +52,24 @@ struct Filling {
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, 3)
-NAME(ELEMENT_BYTES)(const u64* table, const u64* forms, u64 low, u64 high, u32 swap, u32 count, u32 from, u32 to, u32 work,
-                    double scale, double offset, u64 nan_of, u64 compared)
+NAME(ELEMENT_BYTES)(const u64* table, const u64* forms, const u64* lists, u64 fill, u32 swap, u32 count, u32 from, u32 to,
+                    u32 work, double scale, double offset, u64 nan_of, u64 compared)
 {
     __shared__ Form f;
-    __shared__ uint2 tile[SIDE * (SIDE + 1)];
+    __shared__ u64 tile[SIDE * (SIDE + 1)];
     if (blockIdx.x >= count) return;
     u8* target = global<u8>(table[blockIdx.x]);
     u64 source = table[(u64)count + blockIdx.x];
     const u64* form = forms + table[2ull * count + blockIdx.x] * (sizeof(Form) / 8);
     for (u32 i = threadIdx.x; i < sizeof(Form) / 8; i += blockDim.x) ((u64*)&f)[i] = form[i];
     __syncthreads();
+    if (threadIdx.x < AXES && (f.listed >> threadIdx.x & 1)) f.source[threadIdx.x] += (i64)lists;
+    __syncthreads();
     if (source) {
         Casting chunk = {global<const u8>(source), swap, {from, to, work, scale, offset, nan_of, compared}};
-        put(f, target, chunk, tile);
+        box<u64>(f, target, chunk, 1, tile);
     } else {
-        Filler fill;
-        fill.low = low, fill.high = high;
-        put(f, target, fill, tile);
+        Filling missing = {fill};
+        elements<u64>(f, target, missing, 1);
     }
 }
