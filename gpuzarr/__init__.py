@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
+    from gpuzarr.nodes.many import ReadFailure, read_many
     from gpuzarr.nodes.new_arrays import create
     from gpuzarr.stores.local.store import LocalStore
 
@@ -72,6 +73,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     ),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
+    "nodes.many": ("ReadFailure", "read_many"),
     "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
     "stores.local.store": ("LocalStore",),
@@ -104,6 +106,7 @@ __all__ = [
     "MetadataError",
     "NoMemoryError",
     "NotFoundError",
+    "ReadFailure",
     "ReadOnlyError",
     "SelectionError",
     "StoreError",
@@ -133,6 +136,7 @@ __all__ = [
     "open_group",
     "open_like",
     "print_debug_info",
+    "read_many",
     "release",
     "save",
     "save_array",

@@ -15,7 +15,7 @@ A second interrupt while the first is dealt with may lose something.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from operator import call
 from typing import Any, TypeVar
@@ -42,6 +42,17 @@ def within(context: AbstractContextManager[Any], work: Callable[[Any], T]) -> T:
             return work(given)
     finally:
         context.__exit__(None, None, None)
+
+
+def within_all(contexts: Sequence[Callable[[], AbstractContextManager[Any]]], work: Callable[[Sequence[Any]], T]) -> T:
+    """Return work(what the contexts give), inside of all of them, each made when those before it are entered."""
+
+    def deeper(given: Sequence[Any]) -> T:
+        if len(given) == len(contexts):
+            return work(given)
+        return within(contexts[len(given)](), lambda one: deeper((*given, one)))
+
+    return deeper(())
 
 
 def release_all(notes: list[Any], release: Callable[[Any], object] = call) -> None:

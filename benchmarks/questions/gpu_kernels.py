@@ -128,7 +128,7 @@ class Grid:
     def place(self, device: Device, chunks: Chunks, out: Any) -> None:
         axes = tuple(RegularAxis(n, m) for n, m in zip(self.shape, self.chunks, strict=True))
         found = list(parts(orthogonal((...,), self.shape), axes, (0,) * 3))
-        place(device, found, np.ones(len(self.sizes), bool), chunks, (out,), 0)
+        place(device, [(found, (out,))], np.ones(len(self.sizes), bool), chunks, 0)
 
     def result(self, device: Device) -> Any:
         return device.array(self.shape, np.dtype(f"u{self.width}"))

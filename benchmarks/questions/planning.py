@@ -22,9 +22,9 @@ from benchmarks.harness.layouts import Layout, numcodec, write, zarr_codec
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.devices.cost import Costs
 from gpuzarr.gpu.place import Chunks, place
-from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import basic
 from gpuzarr.read.batch_plan import BatchPlanner
+from gpuzarr.read.requests import OneSelection
 from tests.emulator import Emulated
 from tests.emulator.arrays import DeviceArray
 from tests.emulator.library import Library
@@ -78,13 +78,14 @@ def planned(folder: Path, case: str, chunks: int) -> float:
     memory = np.empty(1, "f4").view(DeviceArray)
     out = np.lib.stride_tricks.as_strided(memory, shape, np.empty(1).strides * len(shape)).view(DeviceArray)
     before = time.perf_counter()
-    found = list(parts(basic(..., a.shape), a.layout.axes, a.layout.shard_chunks(device)))
-    for batch in BatchPlanner(a.layout, device, device.memory_limit, extents=shape).plan(found).batches:
-        there = np.ones(len(batch.coords), bool)
+    share = OneSelection(a, basic(..., a.shape), out)
+    for batch in BatchPlanner(device, device.memory_limit).plan([(share, share.parts(device))]).batches:
+        (portion,) = batch.portions
+        there = np.ones(len(portion.coords), bool)
         if not shard:
-            a.locator.route(batch.coords)  # which makes the keys of the objects
+            a.locator.route(portion.coords)  # which makes the keys of the objects
         lies = Chunks(np.arange(len(there), dtype=np.uint64) * np.uint64(65536), _strides(chunk), 1, None)
-        place(device, batch.parts, there, lies, (out,), 0)
+        place(device, batch.placements, there, lies, 0)
     return time.perf_counter() - before
 
 

@@ -40,27 +40,21 @@ class Axes:
 
     def last(self, column: np.ndarray) -> np.ndarray:
         """Of each row of a column its innermost axis."""
-        return np.take_along_axis(column, self.count[:, None] - 1, axis=1)[:, 0]
+        found: np.ndarray = column[np.arange(len(column)), self.count - 1]
+        return found
 
     def with_last(self, which: np.ndarray, extent: np.ndarray, step: np.ndarray) -> Axes:
         """The same, but where `which` is True with another extent of the innermost axis, and other steps."""
-        rows = np.flatnonzero(which)
-        at, made = (rows, self.count[rows] - 1), replace(self, extents=self.extents.copy(), sources=self.sources.copy())
-        made = replace(made, targets=self.targets.copy())
-        made.extents[at], made.sources[at], made.targets[at] = extent[rows], step[rows], step[rows]
-        return made
-
-    def take(self, which: np.ndarray) -> Axes:
-        """Some of the rows."""
-        return Axes(*(column[which] for column in (self.count, *self._columns)))
+        extents, sources, targets = self.extents.copy(), self.sources.copy(), self.targets.copy()
+        at = np.flatnonzero(which), self.count[which] - 1
+        extents[at], sources[at], targets[at] = extent[which], step[which], step[which]
+        return Axes(self.count, extents, sources, targets, self.lists)
 
     def reordered(self, order: np.ndarray) -> Axes:
         """Each row with its axes in another order, (k, MAX_AXES)."""
-        return Axes(self.count, *(np.take_along_axis(column, order, axis=1) for column in self._columns))
-
-    @property
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        return self.extents, self.sources, self.targets, self.lists
+        rows = np.arange(len(order))[:, None]
+        columns = self.extents, self.sources, self.targets, self.lists
+        return Axes(self.count, *(column[rows, order] for column in columns))
 
 
 def distinct(boxes: Boxes) -> Boxes:
@@ -81,9 +75,8 @@ def axes_of(boxes: Boxes, itemsize: int) -> Axes:
     """The axes of all shapes in the order of the result, without those of one element; axes that are contiguous on both
     sides are merged."""
     of_shapes = boxes.extents, boxes.sources, boxes.targets, boxes.lists
-    order = np.argsort(-np.abs(boxes.targets), axis=1, kind="stable")
-    columns = [np.take_along_axis(column, order, axis=1).T for column in of_shapes]
-    rows, count = np.arange(len(order)), np.zeros(len(order), np.int64)
+    rows, order = np.arange(len(boxes.targets)), np.argsort(-np.abs(boxes.targets), axis=1, kind="stable").T
+    columns, count = [column[rows, order] for column in of_shapes], np.zeros(len(rows), np.int64)
     made = np.zeros((4, len(rows), MAX_AXES), np.int64)
     made[0], made[3] = 1, -1
     for extent, source, target, listed in zip(*columns, strict=True):
@@ -117,13 +110,14 @@ def forms_of(axes: Axes, itemsize: int, sources: int, targets: int, long: int) -
     source_bits = sources | np.bitwise_or.reduce(np.where(outer & (axes.lists < 0), axes.sources, 0), axis=1)
     target_bits = targets | np.bitwise_or.reduce(np.where(outer & (axes.lists < 0), axes.targets, 0), axis=1)
     bits = run | source_bits | target_bits
-    width = np.where(contiguous, np.clip(bits & -bits, itemsize, PIECE), itemsize)
+    width = np.where(contiguous, np.minimum(np.maximum(bits & -bits, itemsize), PIECE), itemsize)
     in_rows = contiguous & (run >= long)
-    tiled = ~contiguous & _tiled(axes)
     pieces = np.where((run | target_bits) % PIECE == 0, run // PIECE, (run + 30) // PIECE)
-    axes = axes.with_last(in_rows, pieces, np.zeros_like(run))
-    axes = axes.with_last(contiguous & ~in_rows, run // width, width)
-    axes = axes.reordered(_for_tiles(axes, tiled)) if tiled.any() else axes
+    axes = axes.with_last(contiguous, np.where(in_rows, pieces, run // width), np.where(in_rows, 0, width))
+    tiled = ~contiguous
+    if tiled.any():
+        tiled &= _tiled(axes)
+        axes = axes.reordered(_for_tiles(axes, tiled))
     mode = np.where(in_rows, ROWS, np.where(tiled, TILES, ELEMENTS))
     return _table(axes, mode, np.where(in_rows, itemsize, width), run), _units(axes, tiled)
 

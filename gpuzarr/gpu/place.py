@@ -51,6 +51,9 @@ class Part(Protocol):
         ...
 
 
+Placement = tuple[Sequence[Part], Sequence[Any]]  # chunks, and the results in which they are placed
+
+
 @dataclass(frozen=True)
 class Chunks:
     """Decoded chunks on the device. `strides`: bytes from element to element along each axis of a chunk.
@@ -73,24 +76,25 @@ def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
     return aligned and len(chunk_shape) <= MAX_AXES and prod(chunk_shape) * item < MAX_CHUNK_BYTES
 
 
-def in_rows(parts: Sequence[Part], strides: Strides, outs: Sequence[Any]) -> np.ndarray:
+def in_rows(placements: Sequence[Placement], strides: Strides) -> np.ndarray:
     """Mask of the chunks of which only long rows are wanted: bit shuffles of these can be left."""
-    boxes, item = _boxes(parts, strides, outs), outs[0].dtype.itemsize
-    found = np.ones(sum(map(len, parts)), bool)
+    boxes, item = _boxes(placements, strides), placements[0][1][0].dtype.itemsize
+    found = np.ones(sum(len(part) for parts, _ in placements for part in parts), bool)
     found[boxes.chunk[~table.has_rows(table.axes_of(boxes, item), item)[boxes.shape]]] = False
     return found
 
 
 def place(
-    device: Device, parts: Sequence[Part], present: np.ndarray, chunks: Chunks | None, outs: Sequence[Any], fill: Any
+    device: Device, placements: Sequence[Placement], present: np.ndarray, chunks: Chunks | None, fill: Any
 ) -> None:
     """Copy what is wanted of each present chunk to its place in the results, and write `fill` in place of missing ones.
 
-    `present`: bool, one for each chunk of the parts. `chunks`: the present ones, in the same order; None if they are
-    in place already. `outs`: the results, of one dtype. `fits` must hold for them. Of chunks that are `shuffled` no
-    lists are wanted: all parts are `sliced`.
+    `placements`: parts and the results that they go to, all of one dtype. `fits` must hold for them. `present`: bool,
+    one for each chunk of the parts. `chunks`: the present ones, in the same order; None if they are in place already.
+    Of chunks that are `shuffled` no lists are wanted: all parts are `sliced`.
     """
-    boxes = _boxes(parts, chunks.strides if chunks else (0,) * len(parts[0].chunk_shape), outs)
+    outs = [out for _, results in placements for out in results]
+    boxes = _boxes(placements, chunks.strides if chunks else (0,) * len(placements[0][0][0].chunk_shape))
     if chunks is None:  # a fill value lies anywhere: best as in the result
         missing = ~present[boxes.chunk]
         boxes = replace(boxes, **{name: getattr(boxes, name)[missing] for name in _OF_BOXES}, sources=boxes.targets)
@@ -134,13 +138,24 @@ def _launch_planes(
     kernel(*_grid(forms, units, number), (*tables, planes, *last))
 
 
-def _boxes(parts: Sequence[Part], strides: Strides, outs: Sequence[Any]) -> Boxes:
-    """The boxes of all parts; chunks and entries of lists are numbered through all of them, and each shape is there
-    once."""
-    results = [tuple(out.strides) for out in outs]
-    found = [part.boxes(strides, results) for part in parts]
+def _boxes(placements: Sequence[Placement], strides: Strides) -> Boxes:
+    """The boxes of all parts; chunks, results and entries of lists are numbered through all of them, and each shape is
+    there once."""
+    parts: list[Part] = []
+    found: list[Boxes] = []
+    before: list[int] = []  # results before those of each part
+    count = 0
+    for some, outs in placements:
+        steps = [tuple(out.strides) for out in outs]
+        parts += some
+        found += [part.boxes(strides, steps) for part in some]
+        before += [count] * len(some)
+        count += len(outs)
+    if len(found) == 1:
+        return table.distinct(found[0])
     joined = {field.name: np.concatenate([getattr(boxes, field.name) for boxes in found]) for field in fields(Boxes)}
     joined["chunk"] += _shifts(parts, [boxes.chunk for boxes in found])
+    joined["result"] += np.repeat(before, [len(boxes.result) for boxes in found])
     joined["shape"] += _shifts([boxes.extents for boxes in found], [boxes.shape for boxes in found])
     shifts = _shifts([boxes.entries for boxes in found], [boxes.lists for boxes in found])[:, None]
     joined["lists"] = np.where(joined["lists"] < 0, -1, joined["lists"] + shifts)
@@ -185,5 +200,5 @@ def _grid(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tup
     most, total = int(units[number].max()), int(units[number].sum())
     small = 1 << max(5, (-(-most // IN_FLIGHT) - 1).bit_length())
     threads = THREADS if (forms["mode"] == TILES).any() else min(THREADS, small)
-    each = int(np.clip(total // _MIN_BLOCKS, threads * IN_FLIGHT, threads * IN_FLIGHT * 4))
+    each = min(max(total // _MIN_BLOCKS, threads * IN_FLIGHT), threads * IN_FLIGHT * 4)
     return (len(number), min(-(-most // each), 65535)), (threads,)

@@ -80,6 +80,29 @@ def _of_array(axis: Axis, index: np.ndarray) -> Touched:
     return Touched(len(chunks), sum(sizes.tolist()), int(np.count_nonzero(wanted == sizes)))
 
 
+def touches(selection: Outer | Points, axes: Sequence[Axis], chunk: Sequence[int]) -> bool:
+    """Whether a selection has elements of the chunk at these coordinates."""
+    bounds = [(begin, begin + n) for begin, n in (_bounds(axis, at) for axis, at in zip(axes, chunk, strict=True))]
+    if isinstance(selection, Points):
+        inside = [(i >= a) & (i < b) for i, (a, b) in zip(selection.indices, bounds, strict=True)]
+        return bool(np.logical_and.reduce(inside).any())
+    return all(_has(index, a, b) for index, (a, b) in zip(selection.axes, bounds, strict=True))
+
+
+def _bounds(axis: Axis, chunk: int) -> tuple[int, int]:
+    begin, size = starts_of(axis, np.array([chunk]))
+    return int(begin[0]), int(size[0])
+
+
+def _has(index: Index, begin: int, end: int) -> bool:
+    """Whether some of the indices are in begin <= i < end."""
+    if not isinstance(index, range):
+        return bool(((index >= begin) & (index < end)).any())
+    index = index if index.step > 0 else index[::-1]
+    first = max(0, -((index.start - begin) // index.step))
+    return first < len(index) and index[first] < end
+
+
 def _most_blocks(axis: Axis, index: Index, shard_chunks: int) -> int:
     """The most blocks of chunks (`indexing.axis`) along one axis."""
     if not isinstance(index, range):

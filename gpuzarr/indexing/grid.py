@@ -231,7 +231,7 @@ _FIRST.flags.writeable = False
 _NO_ENTRIES = np.zeros((0, 2), np.int64)
 
 
-def coords_of(parts: tuple[Part, ...]) -> np.ndarray:
+def coords_of(parts: Sequence[Any]) -> np.ndarray:
     """Coordinates of the chunks of all parts, part after part, int64 (n, ndim)."""
     if len(parts) == 1:
         return parts[0].coords

@@ -103,6 +103,16 @@ class Layout:
         return found
 
     @cached_property
+    def _codecs(self) -> str:
+        return repr(self.codecs)
+
+    def kind(self, chunk_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """What is equal for arrays whose chunks of this shape have equal chains."""
+        fill_value = np.asarray(self.spec.fill_value)
+        filled = fill_value.tobytes() if fill_value.dtype != object else repr(self.spec.fill_value)
+        return self._codecs, chunk_shape, self.spec.dtype.str, repr(self.spec.dtype), filled
+
+    @cached_property
     def first_chunk_shape(self) -> tuple[int, ...]:
         """The shape of the first chunk; of all of them where the grid is regular."""
         return tuple([*a.edges[1:2], 1][0] if isinstance(a, RectilinearAxis) else a.size for a in self.axes)

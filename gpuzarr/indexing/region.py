@@ -10,14 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import Any
 
-from gpuzarr.indexing.grid import Part
+import numpy as np
+
+from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, strides_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RegularAxis
 
 # Coordinates of the object that holds the chunk; number of the chunk in it, in C order; index of the wanted part of the
-# chunk and index of its place in the result, as slices (None and a part of one chunk, where slices cannot say it);
+# chunk and index of its place in the result, as slices (None and a part of one chunk, where one slice cannot say it);
 # first and last wanted element of the chunk, numbered in C order.
 Chunk = tuple[tuple[int, ...], int, tuple[slice, ...] | None, Any, int, int]
+LISTED_CHUNKS = 256  # of a table, whose numbers become Python ints at once
 Run = tuple[int, int, int]  # along one axis: elements of a chunk, first wanted element, one after the last
 _Part = tuple[int, int, slice, slice, int, int]  # a Chunk along one axis
 
@@ -54,9 +57,12 @@ def of_region(region: Sequence[Run], per_object: Sequence[int]) -> Iterator[Chun
     yield from found
 
 
-def of_parts(parts: Iterable[Part], per_object: Sequence[int]) -> Iterator[Chunk]:
+def of_parts(parts: Iterable[ReadPart], per_object: Sequence[int]) -> Iterator[Chunk]:
     """Chunks of the parts (`indexing.grid`) of any selection. `per_object`: chunks of an object along each axis."""
     for part in parts:
+        if isinstance(part, ChunkBoxes):
+            yield from _of_boxes(part, per_object)
+            continue
         for one in part.split(1):
             of, number = [], 0
             for at, each in zip(one.coords[0].tolist(), per_object, strict=True):
@@ -74,3 +80,14 @@ def _parts(size: int, start: int, stop: int, count: int) -> list[_Part]:
         inside, outside = slice(first - begin, last - begin), slice(first - start, last - start)
         found.append((number // count, number % count, inside, outside, first - begin, last - 1 - begin))
     return found
+
+
+def _of_boxes(boxes: ChunkBoxes, per_object: Sequence[int]) -> Iterator[Chunk]:
+    """Chunks of a table of boxes: its arrays become Python ints for many chunks at once."""
+    of, within = np.divmod(boxes.coords, np.array(per_object, np.int64))
+    columns = (of, within @ strides_of(per_object), *boxes.spans)
+    for first in range(0, len(boxes), LISTED_CHUNKS):
+        some = slice(first, first + LISTED_CHUNKS)
+        rows = zip(*(column[some].tolist() for column in columns), strict=True)
+        for one, (holder, number, begin, end) in zip(boxes.each_of(some), rows, strict=True):
+            yield tuple(holder), number, None, one, begin, end

@@ -19,7 +19,7 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.nodes import attributes, for_dask, misplaced, reading, selections, writing
+from gpuzarr.nodes import attributes, for_dask, many, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
@@ -297,7 +297,7 @@ class Array:
 
     # reading
 
-    get, explain, read_elements = reading.get, reading.explain, reading.read_elements
+    get, explain, read_elements, get_many = reading.get, reading.explain, reading.read_elements, many.get_many
     __iter__, __array__, __cupy_get_ndarray__ = reading.iterate, reading.as_numpy, reading.as_cupy
 
     def __getitem__(self, selection: Any) -> Any:

@@ -22,6 +22,7 @@ from gpuzarr.nodes.misplaced import warn_if_misplaced
 from gpuzarr.read import read
 from gpuzarr.read.fetch import Source
 from gpuzarr.read.report import ReadReport
+from gpuzarr.read.requests import Request
 from gpuzarr.read.strategy import Options
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def read_elements(
         trace, begin = Trace(), time.perf_counter()
         try:
             result = self.device.array(shape, dtype) if given is None else given
-            read(self, elements, result, self.device, options or self.options, trace)
+            read([Request(self, elements, result)], self.device, options or self.options, trace)
         except MemoryError as error:
             raise no_memory(self, error) from error
         finally:

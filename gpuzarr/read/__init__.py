@@ -1,10 +1,11 @@
-"""The read path: a selection becomes a plan, whose work fetches, decodes and places chunks.
+"""The read path: selections become plans, whose work fetches, decodes and places chunks.
 
-selection -> strategy -> Chunks | Batches -> locate -> fetch -> decode -> place into `out`
+requests -> shares -> strategy -> Chunks | Batches -> locate -> fetch -> decode -> place into the results
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,42 +16,69 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChunkError
-from gpuzarr.indexing.flip import ascending, flipped
-from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.indexing.selection import Points
 from gpuzarr.read import strategy
-from gpuzarr.read.fetch import Source
+from gpuzarr.read.faults import TOLERATED, Fault
+from gpuzarr.read.requests import Request, plannable, shares_of
 from gpuzarr.read.strategy import Options, places
 
 
-def read(source: Source, selection: Outer | Points, out: Any, device: Device, options: Options, trace: Trace) -> None:
-    """Fill `out`, an array of the device of shape `selection.shape`, with the elements selected.
+def read(
+    requests: Sequence[Request],
+    device: Device,
+    options: Options,
+    trace: Trace,
+    faults: list[Fault] | None = None,
+    stack: Any = None,
+) -> None:
+    """Fill the result of each request, an array of the device, with the elements selected; each chunk is decoded once.
 
-    ChunkError for a damaged chunk, StoreError where the store cannot be read, DeviceError where GPUDirect Storage was
-    asked for and cannot be.
+    `faults`: if given, what is damaged or cannot be read is noted there, and has the fill value. `stack`: an array of
+    which the results are the parts along the first axis, if there is one. ChunkError for a damaged chunk, StoreError
+    where the store cannot be read, DeviceError where GPUDirect Storage was asked for and cannot be.
     """
-    if isinstance(selection, Points) and not out.flags.c_contiguous:  # its elements have no flat view
-        flat = device.array(selection.shape, out.dtype)
-        read(source, selection, flat, device, options, trace)
-        out[...] = flat
-        return
-    target = flipped(selection, out)
-    plan = strategy.choose(source, ascending(selection), target.flags.c_contiguous, device, options)
-    trace.limit, trace.overlap, trace.io = plan.limit, plan.overlap, plan.io
-    if plan.chain is not None:  # the trace is kept longer than the plan
-        trace.codecs = partial(places, plan.chain, device)
-    try:
-        plan.work(source, target, device, trace).run()
-    except ChunkError as refusal:
-        if not device.gpu:
-            raise
+    flat = [_flat(request, device) for request in requests]
+    for some in plannable(flat):
+        _read(some, device, options, trace, faults, stack if len(some) == len(flat) else None)
+    for request, made in zip(requests, flat, strict=True):
+        if made is not request:
+            request.out[...] = made.out
+
+
+def _flat(request: Request, device: Device) -> Request:
+    """The same request, with a result that has a flat view, which points need."""
+    if isinstance(request.selection, Points) and not request.out.flags.c_contiguous:
+        return replace(request, out=device.array(request.selection.shape, request.out.dtype))
+    return request
+
+
+def _read(
+    requests: Sequence[Request],
+    device: Device,
+    options: Options,
+    trace: Trace,
+    faults: list[Fault] | None,
+    stack: Any,
+) -> None:
+    """Read what fits one plan."""
+    tolerated = ChunkError if faults is None else TOLERATED
+    for plan in strategy.choose(shares_of(requests, stack), device, options):
+        trace.limit, trace.overlap, trace.io = plan.limit, plan.overlap, plan.io
+        if plan.chain is not None:  # the trace is kept longer than the plan
+            trace.codecs = partial(places, plan.chain, device)
         try:
-            _read_on_cpu(source, selection, target, device, options, trace)
-        except MemoryError:
-            raise refusal from None
+            plan.work(device, trace, None if device.gpu else faults).run()
+        except tolerated as refusal:
+            if not device.gpu:
+                raise
+            try:
+                _read_on_cpu(requests, device, options, trace, faults)
+            except MemoryError:
+                raise refusal from None
 
 
 def _read_on_cpu(
-    source: Source, selection: Outer | Points, target: Any, device: Device, options: Options, trace: Trace
+    requests: Sequence[Request], device: Device, options: Options, trace: Trace, faults: list[Fault] | None
 ) -> None:
     """Let the CPU decide about what a GPU refused, so that a read has the same outcome on every device.
 
@@ -58,8 +86,9 @@ def _read_on_cpu(
     unusual but right. Nothing is lost by it: this read had failed. Where the
     host has no memory for the result, the refusal stands.
     """
-    result = np.empty(target.shape, target.dtype)
-    plan = strategy.choose(source, ascending(selection), True, CPU, replace(options, io="auto"))
-    plan.work(source, result, CPU, trace).run()
-    trace.count(host_chunks=plan.chunks)
-    target[...] = device.upload(result)
+    on_host = [replace(request, out=np.empty(request.out.shape, request.out.dtype)) for request in requests]
+    for plan in strategy.choose(shares_of(on_host), CPU, replace(options, io="auto")):
+        plan.work(CPU, trace, faults).run()
+        trace.count(host_chunks=plan.chunks)
+    for request, made in zip(requests, on_host, strict=True):
+        request.out[...] = device.upload(made.out)

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import groupby, islice
 from math import prod
-from operator import attrgetter
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import Any, cast
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
-from gpuzarr.indexing.grid import Part
+from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.read.batches import Batch, Batches, batches_of
+from gpuzarr.indexing.locate import Locator
+from gpuzarr.read.batches import Batches
 from gpuzarr.read.estimate import Sizes, estimated, nothing
-from gpuzarr.read.fetch import Source
+from gpuzarr.read.faults import Fault
 from gpuzarr.read.memory import BatchBudget, Limits, batch_budget
+from gpuzarr.read.portions import Batch, Portion, batched
+from gpuzarr.read.requests import Share
+from gpuzarr.stores.contract import Store
 
 MIN_BATCHES = 8  # of a read on a GPU, so that storage, bus and GPU are busy at once,
 MIN_BATCH_PART = 4  # but no batch is smaller than this part of what the device prefers
+MAX_ESTIMATED_ARRAYS = 8  # of a read of many, whose files are looked at
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The batches of a read. `budgets`: by chunk shape; `gds`: whether bytes come by GPUDirect Storage, `io` why."""
+    """The batches of a read. `budgets`: of its kinds of chunks; `gds`: whether bytes come by GPUDirect Storage, `io`
+    why."""
 
     batches: list[Batch]
     limits: Limits
-    budgets: dict[Shape, BatchBudget]
+    budgets: Sequence[BatchBudget]
     gds: bool = False
     io: str = ""
 
@@ -48,7 +54,7 @@ class BatchPlan:
 
     @property
     def decoded_elements(self) -> int:
-        return sum(len(batch) * prod(batch.chunk_shape) for batch in self.batches)
+        return sum(len(batch) * prod(batch.budget.chain.spec.shape) for batch in self.batches)
 
     @property
     def limit(self) -> int:
@@ -58,33 +64,31 @@ class BatchPlan:
     @cached_property
     def overlap(self) -> Overlap:
         """The batches that are at work at once: no more than any of them allows."""
-        found = [budget.overlap for budget in self.budgets.values()] or [Overlap()]
+        found = [budget.overlap for budget in self.budgets] or [Overlap()]
         depth, early = min(each.prefetch_depth for each in found), all(each.early for each in found)
         return Overlap(depth, min(found[0].concurrent, len(self.batches) or found[0].concurrent), early)
 
     @property
     def chain(self) -> Chain | None:
         """The codecs of the first chunks; None where there are none."""
-        return next((budget.chain for budget in self.budgets.values()), None)
+        return next((budget.chain for budget in self.budgets), None)
 
     @property
     def at_once(self) -> int:
         """Bytes beyond the result, at most, while batches of all kinds follow each other."""
-        decoding = (budget.decoding(self.overlap) for budget in self.budgets.values())
+        decoding = (budget.decoding(self.overlap) for budget in self.budgets)
         return self._staging + max(decoding, default=0)
 
     @property
     def room(self) -> int:
         """Bytes of the limit that a batch has while it is decoded; of a chunk that is read alone, what it needs."""
-        alone = max((budget.cost.decoding(1, Overlap()) for budget in self.budgets.values()), default=0)
+        alone = max((budget.cost.decoding(1, Overlap()) for budget in self.budgets), default=0)
         return max((self.limit - self._staging) // self.overlap.decoded, alone)
 
     @property
     def pinned_room(self) -> int:
         """Bytes of pinned memory that a batch has while it is decoded, besides what is stored."""
-        rooms = [
-            budget.cost.pinned_room(budget.chunks, self.limits.pinned, self.overlap) for budget in self.budgets.values()
-        ]
+        rooms = [budget.cost.pinned_room(budget.chunks, self.limits.pinned, self.overlap) for budget in self.budgets]
         return min(rooms, default=0)
 
     @property
@@ -93,25 +97,25 @@ class BatchPlan:
         memory, so that each can use what another gave back. Within the limits, whatever a damaged index says."""
         if len(self.batches) < 2:
             return 0
-        stored = max(len(batch) * self.budgets[batch.chunk_shape].cost.stored for batch in self.batches)
+        stored = max(len(batch) * batch.budget.cost.stored for batch in self.batches)
         return min(stored, self.limits.pinned)
 
     def planned_bytes(self, device: Device) -> int:
         """Bytes beyond the result, at most, while the largest batches follow each other."""
         return max((self._held(batch, device) for batch in self.batches), default=0)
 
-    def work(self, source: Source, out: Any, device: Device, trace: Trace) -> Batches:
+    def work(self, device: Device, trace: Trace, faults: list[Fault] | None = None) -> Batches:
         if device.gpu:
             trace.pinned_limit, trace.pinned_bytes = self.limits.pinned, self.pinned_bytes
             trace.share, trace.pinned_share = self.room, self.pinned_room
-        return Batches(source, self.batches, self.budgets, out, device, self.gds, self.overlap.early, trace)
+        return Batches(self.batches, device, self.gds, self.overlap.early, trace, faults)
 
     @property
     def _staging(self) -> int:
-        return max((budget.cost.staging(budget.chunks, self.overlap) for budget in self.budgets.values()), default=0)
+        return max((budget.cost.staging(budget.chunks, self.overlap) for budget in self.budgets), default=0)
 
     def _held(self, batch: Batch, device: Device) -> int:
-        budget, overlap = self.budgets[batch.chunk_shape], self.overlap
+        budget, overlap = batch.budget, self.overlap
         if device.gpu:
             staging, decoding = budget.cost.staging(budget.chunks, overlap), budget.cost.decoding(len(batch), overlap)
             on_host = min(budget.cost.decoding_on_host(len(batch), overlap), self.limit - staging)
@@ -119,53 +123,91 @@ class BatchPlan:
         return budget.cost.batch(len(batch), overlap) * min(device.threads, len(self.batches))
 
 
+@dataclass(eq=False)
+class _Kind:
+    """Chunks of one shape and of equal codecs, of one array or several."""
+
+    chain: Chain
+    portions: list[Portion]
+    is_in_place: bool  # each chunk is in one piece in the result
+
+    @cached_property
+    def count(self) -> int:
+        return sum(map(len, self.portions))
+
+
 @dataclass(frozen=True)
 class BatchPlanner:
-    """Plans batches of an array. `all_on_host`: why the CPU shall decode everything, if it shall.
+    """Plans batches of one array or several. `all_on_host`: why the CPU shall decode everything, if it shall.
 
-    `sizes` tells how large chunks are as they are stored; without it a GPU's batches expect the worst. `extents`: the
-    shape of the result, if it is contiguous, so that chunks may be decoded straight to their place; else None.
-    `allowed`: bytes that the caller allows chunks of elements of variable length, see `gpuzarr.batch.BytesSpec`.
+    `sizes(locator, store)` makes what tells how large chunks are as they are stored; without it a GPU's batches expect
+    the worst. `allowed`: bytes that the caller allows chunks of elements of variable length, see
+    `gpuzarr.batch.BytesSpec`.
     """
 
-    layout: Layout
     device: Device
     limit: int
     all_on_host: str | None = None
-    sizes: Sizes | None = None
-    extents: Shape | None = None
+    sizes: Callable[[Locator, Store], Sizes] | None = None
     allowed: int = 0
 
-    def plan(self, parts: Sequence[Part]) -> BatchPlan:
-        """Batches of the parts of a selection. On a CPU a batch is the few chunks that stay in its cache, on a GPU it
+    def plan(self, shares: Sequence[tuple[Share, Sequence[ReadPart]]]) -> BatchPlan:
+        """Batches of the parts of each share. On a CPU a batch is the few chunks that stay in its cache, on a GPU it
         is many; within the memory limit on both."""
-        of_shape: dict[Shape, list[Part]] = {}
-        for part in parts:
-            of_shape.setdefault(part.chunk_shape, []).append(part)
+        kinds: dict[Any, _Kind] = {}
+        order = [run for share, parts in shares for run in self._runs(kinds, share, parts)]
         limits = Limits.of(self.device, self.limit)
-        planned = BatchPlan([], limits, self._budgets(of_shape, limits))
-        if self.device.gpu and len(of_shape) > 1 and planned.at_once > self.limit:
-            # chunks of one shape are loaded while those of another are decoded
+        planned = BatchPlan([], limits, self._budgets(kinds, limits))
+        if self.device.gpu and len(kinds) > 1 and planned.at_once > self.limit:
+            # chunks of one kind are loaded while those of another are decoded
             half = Limits(limits.total // 2, limits.pinned // 2)
-            planned = BatchPlan([], limits, self._budgets(of_shape, half))
-        for shape, some in groupby(parts, key=attrgetter("chunk_shape")):
-            planned.batches.extend(batches_of(some, planned.budgets[shape].chunks))
+            planned = BatchPlan([], limits, self._budgets(kinds, half))
+        budgets = dict(zip(map(id, kinds.values()), planned.budgets, strict=True))
+        for kind, runs in groupby(order, key=itemgetter(0)):
+            budget = budgets[id(kind)]
+            some = batched((portion for _, portion in runs), budget.chunks)
+            planned.batches.extend(Batch(portions, budget) for portions in some)
         return planned
 
-    def _budgets(self, of_shape: dict[Shape, list[Part]], limits: Limits) -> dict[Shape, BatchBudget]:
-        counts = {shape: sum(map(len, alike)) for shape, alike in of_shape.items()}
-        total = sum(counts.values())
-        return {shape: self._budget(shape, alike, limits, counts[shape], total) for shape, alike in of_shape.items()}
+    def _runs(
+        self, kinds: dict[Any, _Kind], share: Share, parts: Sequence[ReadPart]
+    ) -> Iterator[tuple[_Kind, Portion]]:
+        """The parts of a share in order, those of one kind that follow each other together; they are added to it."""
+        source, extents = share.source, share.extents
+        for shape, some in groupby(parts, key=attrgetter("chunk_shape")):
+            portion = Portion(source, share.out, tuple(some))
+            name = source.layout.kind(shape) if self.device.gpu else (id(source), shape)
+            if (kind := kinds.get(name)) is None:
+                kind = kinds[name] = _Kind(self._chain(source.layout, shape), [], True)
+            kind.portions.append(portion)
+            kind.is_in_place &= extents is not None and all(part.in_one_piece(extents) for part in portion.parts)
+            yield kind, portion
 
-    def _budget(self, shape: Shape, alike: Sequence[Part], limits: Limits, count: int, total: int) -> BatchBudget:
-        chain, preferred = self._chain(shape), max(1, self.device.batch_bytes // max(self._nbytes(shape), 1))
+    def _budgets(self, kinds: dict[Any, _Kind], limits: Limits) -> list[BatchBudget]:
+        total = sum(kind.count for kind in kinds.values())
+        return [self._budget(kind, limits, total) for kind in kinds.values()]
+
+    def _budget(self, kind: _Kind, limits: Limits, total: int) -> BatchBudget:
+        chain, count = kind.chain, kind.count
+        preferred = max(1, self.device.batch_bytes // max(_nbytes(chain), 1))
         if not self.device.gpu:
             wanted = min(preferred, count if total <= preferred else max(1, -(-total // self.device.threads)))
             return batch_budget(chain, self.device, limits, wanted, False, False, nothing)
         wanted = self._wanted(chain, preferred, count)
-        in_place = self.extents is not None and all(part.in_one_piece(self.extents) for part in alike)
-        seen = partial(estimated, alike, self.sizes) if self.sizes else nothing
-        return batch_budget(chain, self.device, limits, wanted, total > wanted, in_place, seen)
+        seen = partial(self._estimated, kind) if self.sizes else nothing
+        return batch_budget(chain, self.device, limits, wanted, total > wanted, kind.is_in_place, seen)
+
+    def _estimated(self, kind: _Kind) -> int | None:
+        """Bytes of a stored chunk: of the array whose chunks are largest, of those that are looked at."""
+        of: dict[int, list[Portion]] = {}
+        for portion in kind.portions:
+            of.setdefault(id(portion.source), []).append(portion)
+        found = []
+        for some in islice(of.values(), MAX_ESTIMATED_ARRAYS):
+            source = some[0].source
+            parts = [part for portion in some for part in portion.parts]
+            found.append(estimated(parts, cast(Any, self.sizes)(source.locator, source.store)))
+        return max((size for size in found if size is not None), default=None)
 
     def _wanted(self, chain: Chain, preferred: int, count: int) -> int:
         """Chunks of each batch of a GPU, of `count` in all: MIN_BATCHES, if these have streams enough.
@@ -178,11 +220,12 @@ class BatchPlanner:
         most = max(by_bytes, int(chain.chunks_to_fill(self.device, count) / self.device.concurrent_batches))
         return max(1, -(-count // max(1, round(count / most))))
 
-    def _nbytes(self, shape: Shape) -> int:
-        return prod(shape) * max(self.layout.spec.dtype.itemsize, 1)
-
-    def _chain(self, shape: Shape) -> Chain:
-        chain = self.layout.chain(shape)
+    def _chain(self, layout: Layout, shape: Shape) -> Chain:
+        chain = layout.chain(shape)
         if self.allowed and chain.stored.allowed is not None:
             chain = chain.allowing(self.allowed)
         return replace(chain, all_on_host=self.all_on_host) if self.all_on_host and self.device.gpu else chain
+
+
+def _nbytes(chain: Chain) -> int:
+    return prod(chain.spec.shape) * max(chain.spec.dtype.itemsize, 1)

@@ -8,21 +8,24 @@ as much of it is decoded as is wanted, where the codec can.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from operator import itemgetter
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
+from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
+from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.fetch import Source, blamed, unchanged
-from gpuzarr.read.thresholds import MAX_OPEN_OBJECTS, MAX_REGION_CHUNKS
+from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_THREAD_PIECES
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -33,42 +36,43 @@ _BYTES = itemgetter(2)
 
 @dataclass(frozen=True)
 class Chunks:
-    """Read these chunks, all of the same shape, into `out`, on so many threads of the CPU `device`."""
+    """Chunks of one array, all of the same shape, that the threads of the CPU `device` read into `out`."""
 
     source: Source
     chunks: Iterable[Chunk]
     chain: Chain
     out: Any
     device: Any
-    threads: int
     trace: Trace
+    indexes: Indexes = field(default_factory=dict)  # of shards that this read has met
 
-    def run(self) -> None:
-        """Read all of them. ChunkError for one that is damaged."""
-        indexes: Indexes = {}
-        for group in groups(self.chunks):
-            self._read(group, indexes)
-
-    def _read(self, group: Sequence[Chunk], indexes: Indexes) -> None:
+    def read(self, group: Sequence[Chunk], threads: int = 1) -> None:
+        """Read chunks of a few objects. ChunkError for one that is damaged."""
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(np.array(holders, np.int64))
 
         def read(objects: Objects) -> None:
-            self._decode(self._located(group, holders, objects, indexes), objects, begin)
+            rows = self._located(group, holders, objects)
+            if threads > 1:  # the largest come first: then threads end at about the same time
+                rows.sort(key=_BYTES, reverse=True)
+            self._decode(rows, objects, begin, threads)
 
         unchanged(self.source, keys, read)
 
-    def _located(
-        self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects, indexes: Indexes
-    ) -> list[Row]:
-        """Where the chunks lie. Of few the largest come first: then threads end at about the same time."""
+    def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
+        """Note that a chunk cannot be read, and put the fill value in its place."""
+        faults.append(Fault(self.source, self._coords(chunk), error))
+        self._fill_missing(chunk)
+
+    def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
+        """Where the chunks lie."""
         numbers = {of: i for i, of in enumerate(holders)}
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
             try:
-                entries = self.source.locator.indexes.entries(shards, objects, indexes)
+                entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:
                 first = next((c for c in group if error.index in (None, numbers[c[0]])), group[0])
                 raise self._blamed(error, first) from error
@@ -78,11 +82,9 @@ class Chunks:
         else:
             lengths = objects.lengths()
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
-        if len(rows) <= MAX_REGION_CHUNKS:
-            rows.sort(key=_BYTES, reverse=True)
         return rows
 
-    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float) -> None:
+    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> None:
         present = [row for row in rows if row[2] != MISSING]
         self._check_sizes(present)
         reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
@@ -94,7 +96,7 @@ class Chunks:
         self.trace.add_time("storage", begin, perf_counter())
         run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill)
         if present:
-            self.device.share(run, range(len(present)), min(self.threads, len(present)))
+            self.device.share(run, range(len(present)), min(threads, len(present)))
         if len(present) < len(rows):
             for row in rows:
                 if row[2] == MISSING:
@@ -157,10 +159,13 @@ class Chunks:
 
     def _place(self, chunk: Chunk) -> np.ndarray | None:
         """The part of `out` that is the whole chunk, if it lies there as a chunk does."""
-        if chunk[2] is None:
+        place = self._whole(chunk) if chunk[2] is None else self.out[chunk[3]]
+        if place is None:
             return None
-        place = self.out[chunk[3]]
         return place if place.shape == self.chain.spec.shape and place.flags.carray else None
+
+    def _whole(self, chunk: Chunk) -> Any:
+        return chunk[3].whole(self.out) if isinstance(chunk[3], ChunkBoxes) else None
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:
@@ -181,23 +186,70 @@ class Chunks:
         else:
             self.out[chunk[3]] = self.chain.spec.fill_value
 
-    def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
+    def _coords(self, chunk: Chunk) -> tuple[int, ...]:
         counts = self.source.layout.per_object
         within = np.unravel_index(chunk[1], counts) if counts else ()
-        coords = [of * n + i for of, n, i in zip(chunk[0], counts, within, strict=True)]
+        return tuple(int(of * n + i) for of, n, i in zip(chunk[0], counts, within, strict=True))
+
+    def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
         error.index = None if isinstance(error, CodecError) else 0
-        return blamed(error, self.source, np.array([coords], np.int64).reshape(1, -1))
+        return blamed(error, self.source, np.array([self._coords(chunk)], np.int64).reshape(1, -1))
 
 
-def groups(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
-    """The chunks of up to MAX_OPEN_OBJECTS objects together."""
-    group: list[Chunk] = []
-    holders: set[tuple[int, ...]] = set()
-    for chunk in chunks:
-        if chunk[0] not in holders and len(holders) == MAX_OPEN_OBJECTS:
-            yield group
-            group, holders = [], set()
-        holders.add(chunk[0])
-        group.append(chunk)
-    if group:
-        yield group
+@dataclass(frozen=True)
+class Piece:
+    """Some chunks of one array, of a few objects, that one thread reads together."""
+
+    of: Chunks
+    chunks: Sequence[Chunk]
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def split(self, most: int) -> Iterator[Piece]:
+        """The same chunks in pieces of at most `most`."""
+        return (replace(self, chunks=self.chunks[i : i + most]) for i in range(0, len(self), most))
+
+
+@dataclass(frozen=True)
+class ChunkWork:
+    """Read the chunks of one or several arrays, `count` in all, on so many threads of the CPU `device`.
+
+    Of one array with few chunks all objects are opened at once, and each thread takes the next chunk. Else each takes
+    the next piece, and opens the objects itself. `faults`: if given, what is damaged is noted there and has the fill
+    value.
+    """
+
+    arrays: Sequence[Chunks]
+    count: int
+    threads: int
+    device: Any
+    faults: list[Fault] | None = None
+
+    def run(self) -> None:
+        """Read all of them. ChunkError for one that is damaged."""
+        if self.faults is None and len(self.arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
+            self.arrays[0].read(list(self.arrays[0].chunks), self.threads)
+        else:
+            self.device.share(self._read_all, self._pieces(), self.threads)
+
+    def _pieces(self) -> Iterator[Piece]:
+        most = min(MAX_PIECE_CHUNKS, -(-self.count // (self.threads * MIN_THREAD_PIECES)))
+        return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
+
+    def _read_all(self, left: Iterator[Piece]) -> None:
+        for piece in left:
+            if self.faults is None:
+                piece.of.read(piece.chunks)
+            else:
+                halved(piece, lambda some: some.of.read(some.chunks), self._note)
+
+    def _note(self, piece: Piece, error: GpuZarrError) -> None:
+        piece.of.note(piece.chunks[0], error, cast(list[Fault], self.faults))
+
+
+def _cut(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:
+    """The chunks in order, in lists of at most `most`."""
+    left = iter(chunks)
+    while some := list(islice(left, most)):
+        yield some

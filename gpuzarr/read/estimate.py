@@ -12,7 +12,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT
 from gpuzarr.errors import CodecError, StoreError
-from gpuzarr.indexing.grid import Part
+from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within
@@ -50,7 +50,7 @@ def _sizes(locator: Locator, store: Store, memo: Indexes, coords: np.ndarray) ->
         return None
 
 
-def estimated(parts: Sequence[Part], sizes: Sizes) -> int | None:
+def estimated(parts: Sequence[ReadPart], sizes: Sizes) -> int | None:
     """Bytes that a chunk of `parts` has as it is stored, about: at the place where chunks are largest, and a margin."""
     ends = np.cumsum([len(part) for part in parts])
     first = np.unique(np.linspace(0, max(ends[-1] - EACH, 0), WINDOWS).astype(np.int64))

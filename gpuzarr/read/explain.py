@@ -15,6 +15,7 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import strategy
 from gpuzarr.read.fetch import Source
+from gpuzarr.read.requests import OneSelection
 from gpuzarr.read.strategy import Options, places
 
 
@@ -106,7 +107,8 @@ def explain(source: Source, selection: Outer | Points, device: Device, options: 
     is_flipped = isinstance(selection, Outer) and any(map(descending, selection.axes))
     layout, whole = source.layout, ascending(selection)
     part = sample(whole, layout.axes, layout.shard_chunks(device))
-    plan = strategy.choose(source, whole if part is None else part, not is_flipped, device, options)
+    share = OneSelection(source, whole if part is None else part, is_contiguous=not is_flipped)
+    plan = strategy.choose([share], device, options)[0]
     chunks, batches, elements = plan.chunks, plan.count, plan.decoded_elements
     if part is not None:
         found = touched(cast(Outer, whole), layout.axes)

@@ -6,7 +6,7 @@ Whoever wants chunks and not a selection (a loader, pyramids, a copy, another li
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -19,7 +19,7 @@ from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, Sto
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.interrupts import within
+from gpuzarr.interrupts import within_all
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import MISSING, Requests
@@ -53,10 +53,14 @@ class ArraySource:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Chunks as they are stored: `encoded` has those that are `present`, a bool for each chunk that was asked for."""
+    """Chunks as they are stored: `encoded` has those that are `present`, a bool for each chunk that was asked for.
+
+    `is_in_place`: they were read to where `Memory.into` says.
+    """
 
     encoded: EncodedBatch
     present: np.ndarray
+    is_in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,70 +96,143 @@ def fetch(source: Source, coords: np.ndarray, memory: Memory, indexes: Indexes |
     `indexes` are those of shards that one read has met, where the store cannot tell versions. ChunkError for a damaged
     shard index; StoreError where the store cannot be read.
     """
-    route = source.locator.route(coords)
-    read = partial(_fetched, source, route, coords, memory, {} if indexes is None else indexes)
-    return unchanged(source, route.keys, read, memory.device.readers)
+    return fetch_all([(source, coords)], memory, {id(source): {} if indexes is None else indexes})
+
+
+def fetch_all(
+    chunks: Sequence[tuple[Source, np.ndarray]], memory: Memory, indexes: dict[int, Indexes]
+) -> Fetched | None:
+    """Fetch chunks of several arrays, as `fetch`, one array after the other. `indexes`: by the `id` of the array."""
+    wanted = [
+        _Wanted(source, coords, source.locator.route(coords), indexes.setdefault(id(source), {}))
+        for source, coords in chunks
+    ]
+    opened = [(one.source, one.route.keys) for one in wanted]
+    return unchanged_all(opened, partial(_fetched, wanted, memory), memory.device.readers)
 
 
 def unchanged(source: Source, keys: Sequence[str], read: Callable[[Objects], T], threads: int = 1) -> T:
     """Return what `read(objects)` makes of the objects at `keys`; if somebody replaced one meanwhile, read again."""
+    return unchanged_all([(source, keys)], lambda objects: read(objects[0]), threads)
 
-    def tried(objects: Objects) -> tuple[T] | None:
+
+def unchanged_all(
+    opened: Sequence[tuple[Source, Sequence[str]]], read: Callable[[Sequence[Objects]], T], threads: int = 1
+) -> T:
+    """Return what `read` makes of the objects at these keys of the stores of these arrays, as `unchanged`."""
+
+    def tried(objects: Sequence[Objects]) -> tuple[T] | None:
         try:
             result = read(objects)
         except (ChunkError, StoreError):
-            if not objects.changed():
+            if not any(one.changed() for one in objects):
                 raise
             return None
-        return None if objects.changed() else (result,)
+        return None if any(one.changed() for one in objects) else (result,)
 
+    contexts = [partial(source.store.open, keys, threads) for source, keys in opened]
     for _ in range(MAX_TRIES):
-        if (found := within(source.store.open(keys, threads), tried)) is not None:
+        if (found := within_all(contexts, tried)) is not None:
             return found[0]
-        source.locator.indexes.forget()  # those of the old objects
-    raise StoreError(f"{keys[0]!r} of {source.store!r} is replaced faster than it can be read")
+        for source, _ in opened:
+            source.locator.indexes.forget()  # those of the old objects
+    raise StoreError(f"{opened[0][1][0]!r} of {opened[0][0].store!r} is replaced faster than it can be read")
 
 
-def _fetched(
-    source: Source, route: Route, coords: np.ndarray, memory: Memory, indexes: Indexes, objects: Objects
-) -> Fetched | None:
-    present = np.ones(len(coords), bool)
-    try:
-        located = source.locator.locate(route, objects, indexes)
-        present = located.present
-        if np.count_nonzero(present) < len(present):
-            located = located.take(np.flatnonzero(present))
-        requests = objects.requests(located.ranges)
-        if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
-            wrong.index = int(np.flatnonzero(present)[wrong.index])
-            raise wrong
+@dataclass(frozen=True)
+class _Wanted:
+    """Chunks of one array that are fetched together with those of others."""
+
+    source: Source
+    coords: np.ndarray
+    route: Route
+    indexes: Indexes
+
+    def planned(self, memory: Memory, objects: Objects) -> _Planned:
+        """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
+        present = np.ones(len(self.coords), bool)
+        try:
+            located = self.source.locator.locate(self.route, objects, self.indexes)
+            present = located.present
+            if np.count_nonzero(present) < len(present):
+                located = located.take(np.flatnonzero(present))
+            requests = objects.requests(located.ranges)
+            if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
+                wrong.index = int(np.flatnonzero(present)[wrong.index])
+                raise wrong
+        except RangeError as error:
+            raise blamed(error, self.source, self.coords[present]) from error
+        except CodecError as error:
+            raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
-        sizes = np.concatenate([each.sizes for each in slices]) if len(slices) > 1 else requests.sizes
-        if not memory.allows(sizes, len(requests.wanted)):
-            return None
-        return _present_only(_read(objects, slices, memory.target(sizes), memory), present)
+        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted))
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """Chunks of one array, those that are `present`, and the requests for these, in slices; `count` in all."""
+
+    wanted: _Wanted
+    present: np.ndarray
+    slices: list[tuple[Objects, Requests]]
+    count: int
+
+
+def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Objects]) -> Fetched | None:
+    planned = [one.planned(memory, opened) for one, opened in zip(wanted, objects, strict=True)]
+    slices = [each for one in planned for each in one.slices]
+    present = _joined([one.present for one in planned])
+    sizes = _joined([requests.sizes for _, requests in slices])
+    if not memory.allows(sizes, sum([one.count for one in planned])):
+        return None
+    try:
+        encoded = _read(slices, target := memory.target(sizes), memory)
     except RangeError as error:
-        raise blamed(error, source, coords[present]) from error
-    except CodecError as error:
-        raise blamed(error, source, coords) from error
+        for one in planned:
+            if error.index < one.count or one is planned[-1]:
+                break
+            error.index -= one.count
+        raise blamed(error, one.wanted.source, one.wanted.coords[one.present]) from error
+    is_in_place = memory.into is not None and target.data is memory.into.data
+    return _present_only(encoded, present, is_in_place)
 
 
-def _read(objects: Objects, slices: list[Requests], target: EncodedBatch, memory: Memory) -> EncodedBatch:
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _read(slices: Sequence[tuple[Objects, Requests]], target: EncodedBatch, memory: Memory) -> EncodedBatch:
+    """Make all requests. RangeError with the number of the range among all."""
     if memory.early and len(target.data):
-        return read_in_slices(objects, slices, target, memory.device)
-    (requests,) = slices
+        return read_in_slices(slices, target, memory.device)
+    if len(slices) == 1:
+        return _read_slice(*slices[0], target, memory)
+    found: list[EncodedBatch] = []
+    request = 0
+    for objects, requests in slices:
+        some = target.take(slice(request, request := request + len(requests.sizes)))
+        try:
+            found.append(_read_slice(objects, requests, some, memory))
+        except RangeError as error:
+            error.index += sum(map(len, found))
+            raise
+    starts, sizes = _joined([one.starts for one in found]), _joined([one.sizes for one in found])
+    return replace(target, starts=starts, sizes=sizes)
+
+
+def _read_slice(objects: Objects, requests: Requests, target: EncodedBatch, memory: Memory) -> EncodedBatch:
     if memory.to_device:
         return cast(ReadsToDevice, objects).read_to_device(requests, target)
     return objects.read(requests, target)
 
 
-def _present_only(encoded: EncodedBatch, present: np.ndarray) -> Fetched:
+def _present_only(encoded: EncodedBatch, present: np.ndarray, is_in_place: bool) -> Fetched:
     """Leave out the chunks whose objects turned out to be missing."""
     if np.count_nonzero(missing := encoded.sizes == MISSING):
         present = present.copy()
         present[np.flatnonzero(present)[missing]] = False
         encoded = encoded.take(~missing)
-    return Fetched(encoded, present)
+    return Fetched(encoded, present, is_in_place)
 
 
 def decode(source: Source, fetched: Fetched, chain: Chain, coords: np.ndarray, device: Device) -> Any:

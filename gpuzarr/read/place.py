@@ -6,28 +6,29 @@ The kernel puts the decoded chunks of a batch to their places, and fill values w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import ChunkSpec, EncodedBatch
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.grid import Part
+from gpuzarr.indexing.boxes import ReadPart
+from gpuzarr.read.portions import Batch, Portion
 
 
-def placeable(chain: Chain, out: Any, device: Device) -> bool:
-    """Whether one launch can place chunks of a batch in `out`; odd elements are for array assignments."""
-    return device.gpu and out.dtype == chain.spec.dtype and gpu.place.fits(chain.spec.shape, out, device)
+def placeable(outs: Sequence[Any], chain: Chain, device: Device) -> bool:
+    """Whether one launch can place chunks in these results; odd elements are for array assignments."""
+    return device.gpu and all(
+        out.dtype == chain.spec.dtype and gpu.place.fits(chain.spec.shape, out, device) for out in outs
+    )
 
 
-def decoded(
-    encoded: EncodedBatch, chain: Chain, device: Device, parts: Sequence[Part], present: np.ndarray, out: Any
-) -> gpu.place.Chunks:
-    """The chunks of a batch on the device, as far decoded as the kernel needs them: those of `parts` that are
-    `present`.
+def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, present: np.ndarray) -> gpu.place.Chunks:
+    """The chunks of a batch on the device, as far decoded as the kernel needs them: those that are `present`.
 
     CodecError with the index in `encoded`.
     """
@@ -36,13 +37,14 @@ def decoded(
         strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
 
         def rows() -> np.ndarray:
-            return gpu.place.in_rows(parts, strides, (out,))[present]
+            return gpu.place.in_rows(batch.placements, strides)[present]
 
-        return _as_stored(encoded, chain, plain, device, strides, rows if all(part.sliced for part in parts) else None)
-    batch = chain.decode(encoded, device)
-    first, *strides = batch.strides
-    places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
-    return gpu.place.Chunks(places, tuple(strides), 1, batch)
+        is_sliced = all(part.sliced for portion in batch.portions for part in portion.parts)
+        return _as_stored(encoded, chain, plain, device, strides, rows if is_sliced else None)
+    chunks = chain.decode(encoded, device)
+    first, *strides_of_chunk = chunks.strides
+    places = np.uint64(device.address(chunks)) + (np.arange(len(chunks)) * first).astype(np.uint64)
+    return gpu.place.Chunks(places, tuple(strides_of_chunk), 1, chunks)
 
 
 def _as_stored(
@@ -68,48 +70,33 @@ def _as_stored(
     return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data)
 
 
-def bytes_of(out: Any, spec: ChunkSpec) -> Any:
-    """The bytes of `out`, if chunks may be decoded straight to where they belong; else None."""
-    fits = out.flags.c_contiguous and out.dtype == spec.dtype and spec.nbytes is not None
-    return out.reshape(-1).view(np.uint8) if fits else None
-
-
-def destinations(parts: Sequence[Part], out: Any) -> np.ndarray | None:
-    """Where in the bytes of `out` each chunk of the parts begins; None if one does not lie there in one piece."""
-    starts: list[np.ndarray] = []
-    for part in parts:
-        if (begins := part.destination(out)) is None:
-            return None
-        starts.append(begins)
-    return starts[0] if len(starts) == 1 else np.concatenate(starts)
-
-
-def assign(parts: Sequence[Part], chunks: Any, out: Any, xp: Any) -> None:
-    """Place decoded chunks, (n, *chunk_shape), in the order of the parts."""
+def assign(portions: Sequence[Portion], chunks: Any, xp: Any) -> None:
+    """Place decoded chunks, (n, *chunk_shape), in the order of the portions and their parts."""
     first = 0
-    for part in parts:
-        part.place(chunks[first : first + len(part)], out, xp)
-        first += len(part)
+    for portion in portions:
+        for part in portion.parts:
+            part.place(chunks[first : first + len(part)], portion.out, xp)
+            first += len(part)
 
 
-def fill_missing(
-    parts: Sequence[Part], present: np.ndarray, out: Any, fill_value: Any, xp: Any, in_place: bool = False
-) -> tuple[Part, ...]:
-    """Put the fill value where chunks are missing; the parts of the other chunks, which are still to be placed.
+def fill_missing(batch: Batch, present: np.ndarray, fill_value: Any, xp: Any, in_place: bool = False) -> Batch:
+    """Put the fill value where chunks are missing; the batch of the other chunks, which are still to be placed.
 
-    `in_place`: they are in `out` already, and stay.
+    `in_place`: they are in the result already, and stay.
     """
-    found: list[Part] = []
-    first = 0
-    for part in parts:
-        some = present[first : first + len(part)]
-        first += len(part)
-        if some.all():
-            found.append(part)
-        elif in_place:
-            for missing in part.present(~some):
-                missing.fill(out, fill_value, xp)
-        else:
-            part.fill(out, fill_value, xp)
-            found += part.present(some)
-    return tuple(found)
+    first, found = 0, []
+    for portion in batch.portions:
+        parts: list[ReadPart] = []
+        for part in portion.parts:
+            some = present[first : first + len(part)]
+            first += len(part)
+            if some.all():
+                parts.append(part)
+            elif in_place:
+                for missing in part.present(~some):
+                    missing.fill(portion.out, fill_value, xp)
+            else:
+                part.fill(portion.out, fill_value, xp)
+                parts += part.present(some)
+        found.append(replace(portion, parts=tuple(parts)))
+    return replace(batch, portions=tuple(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
@@ -23,21 +25,23 @@ def sliced(objects: Objects, ranges: Ranges, requests: Requests) -> list[Request
     return [objects.requests(ranges.take(run)) for run in runs if len(run)]
 
 
-def read_in_slices(objects: Objects, slices: list[Requests], target: EncodedBatch, device: Device) -> EncodedBatch:
+def read_in_slices(slices: Sequence[tuple[Objects, Requests]], target: EncodedBatch, device: Device) -> EncodedBatch:
     """Read all slices into `target`, pinned memory with a place for each request: chunks on the device, as on the host.
 
-    The copies to the device need not be done yet: `device.await_uploads()` orders launches behind them.
+    The copies to the device need not be done yet: `device.await_uploads()` orders launches behind them. RangeError with
+    the number of the range among all.
     """
     copy = device.upload_target(len(target.data))
     starts: list[np.ndarray] = []
     sizes: list[np.ndarray] = []
     request = begin = 0
-    for i, requests in enumerate(slices):
+    for i, (objects, requests) in enumerate(slices):
         some = target.take(slice(request, request := request + len(requests.sizes)))
         found = _read(objects, requests, some, sum(len(each) for each in sizes))
         starts.append(found.starts)
         sizes.append(found.sizes)
-        end = int(target.starts[request]) if i + 1 < len(slices) else len(target.data)
+        is_last = i + 1 == len(slices) or request == len(target)
+        end = len(target.data) if is_last else int(target.starts[request])
         device.upload_part(target.data[begin:end], copy[begin:end])
         begin = end
     return EncodedBatch(copy, np.concatenate(starts), np.concatenate(sizes), target.data)

@@ -17,16 +17,15 @@ from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 from gpuzarr.indexing import region
-from gpuzarr.indexing.counts import check_plannable
-from gpuzarr.indexing.grid import Part, parts
+from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.region import Chunk, Run
-from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import estimate
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
-from gpuzarr.read.chunks import Chunks
-from gpuzarr.read.fetch import Source
+from gpuzarr.read.chunks import Chunks, ChunkWork
+from gpuzarr.read.faults import Fault
 from gpuzarr.read.memory import parse_bytes
+from gpuzarr.read.requests import Share
 from gpuzarr.read.thresholds import (
     MAX_REGION_BYTES,
     MAX_REGION_CHUNKS,
@@ -62,22 +61,51 @@ class Options:
 
 
 @dataclass(frozen=True)
-class ChunkPlan:
-    """The chunks of a read on a CPU, read one by one: those of a region, or of the parts of another selection."""
+class ChunkList:
+    """The chunks of a share, read one by one on a CPU: those of a region, or of the parts of other selections."""
 
-    layout: Layout
-    limit: int
-    found: Sequence[Run] | Sequence[Part]
+    share: Share
+    found: Sequence[Run] | Sequence[ReadPart]
     is_region: bool
-    chunks: int
+    count: int
+
+    @property
+    def layout(self) -> Layout:
+        return self.share.source.layout
+
+    @property
+    def chain(self) -> Chain:
+        return self.layout.chain(self.layout.first_chunk_shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all chunks, decoded."""
+        return self.count * (self.layout.spec.nbytes or 0)
+
+    def chunks(self, device: Device, trace: Trace) -> Chunks:
+        make: Any = region.of_region if self.is_region else region.of_parts
+        each: Iterator[Chunk] = make(self.found, self.layout.per_object)
+        return Chunks(self.share.source, each, self.chain, self.share.out, device, trace)
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """The chunks of a read on a CPU, of one or several arrays, read one by one."""
+
+    lists: Sequence[ChunkList]
+    limit: int
     threads: int
     io: str
 
     kind, overlap = "chunk by chunk", Overlap()
 
     @property
+    def chunks(self) -> int:
+        return sum([each.count for each in self.lists])
+
+    @property
     def chain(self) -> Chain:
-        return self.layout.chain(self.layout.first_chunk_shape)
+        return self.lists[0].chain
 
     @property
     def count(self) -> int:
@@ -86,68 +114,83 @@ class ChunkPlan:
 
     @property
     def decoded_elements(self) -> int:
-        return self.chunks * (self.layout.spec.nbytes or 0) // max(self.layout.spec.dtype.itemsize, 1)
+        return sum([each.nbytes // max(each.layout.spec.dtype.itemsize, 1) for each in self.lists])
 
     def planned_bytes(self, device: Device) -> int:
         """Bytes beyond the result, about: each thread holds a chunk as it is stored, and decoded."""
-        return self.threads * 2 * (self.layout.spec.nbytes or 0)
+        return self.threads * 2 * max(each.layout.spec.nbytes or 0 for each in self.lists)
 
-    def work(self, source: Source, out: Any, device: Device, trace: Trace) -> Chunks:
-        return Chunks(source, self._each(), self.chain, out, device, self.threads, trace)
-
-    def _each(self) -> Iterator[Chunk]:
-        make: Any = region.of_region if self.is_region else region.of_parts
-        found: Iterator[Chunk] = make(self.found, self.layout.per_object)
-        return found
+    def work(self, device: Device, trace: Trace, faults: list[Fault] | None = None) -> ChunkWork:
+        arrays = [each.chunks(device, trace) for each in self.lists]
+        return ChunkWork(arrays, self.chunks, self.threads, device, faults)
 
 
 Plan = ChunkPlan | BatchPlan
 
 
-def choose(source: Source, selection: Outer | Points, contiguous: bool, device: Device, options: Options) -> Plan:
-    """Plan the read of a selection with ascending ranges. `contiguous`: whether the result is.
+def choose(shares: Sequence[Share], device: Device, options: Options) -> list[Plan]:
+    """Plan the read of shares, in one plan of each kind of work.
 
     DeviceError where GPUDirect Storage was asked for and cannot be; NoMemoryError where the plan itself is too large.
     """
     limit = device.memory_limit if options.memory_limit is None else options.memory_limit
-    if not device.gpu and (planned := _chunk_by_chunk(source.layout, selection, device, limit)):
+    plans: list[Plan] = []
+    others: list[tuple[Share, list[ReadPart]]] = []
+    lists: list[ChunkList] = []
+    for share in shares:
+        if device.gpu or (found := _chunk_by_chunk(share, device)) is None:
+            others.append((share, share.parts(device)))
+        else:
+            lists.append(found)
+    if lists:
+        plans.append(planned := ChunkPlan(lists, limit, _threads(lists, device, limit), "POSIX: into host memory"))
         if options.io == "gds":
             _posix(planned.io, options, device)
-        return planned
-    extents = None if not contiguous else () if isinstance(selection, Points) else selection.full_shape
-    planner = BatchPlanner(source.layout, device, limit, allowed=options.memory_limit or 0)
+    if others:
+        plans.append(_in_batches(others, device, limit, options))
+    return plans
+
+
+def _in_batches(
+    shares: Sequence[tuple[Share, list[ReadPart]]], device: Device, limit: int, options: Options
+) -> BatchPlan:
+    planner = BatchPlanner(device, limit, allowed=options.memory_limit or 0)
     if device.gpu:
         why = "validate='host' was asked for" if options.validate == "host" else None
-        sizes = estimate.sizes(source.locator, source.store)
-        planner = replace(planner, all_on_host=why, sizes=sizes, extents=extents)
-    layout, shard_chunks = source.layout, source.layout.shard_chunks(device)
-    check_plannable(selection, layout.axes, shard_chunks)
-    batches = planner.plan(list(parts(selection, layout.axes, shard_chunks)))
-    chains = [budget.chain for budget in batches.budgets.values()]
-    gds, io = _transport(source.store, device, chains, options)
+        planner = replace(planner, all_on_host=why, sizes=estimate.sizes)
+    batches = planner.plan(shares)
+    chains = [budget.chain for budget in batches.budgets]
+    gds, io = _transport([share.source.store for share, _ in shares], device, chains, options)
     return replace(batches, gds=gds, io=io)
 
 
-def _chunk_by_chunk(layout: Layout, selection: Outer | Points, device: Device, limit: int) -> ChunkPlan | None:
-    """The plan, if the chunks are large, or of a small region; None where batches are faster."""
+def _chunk_by_chunk(share: Share, device: Device) -> ChunkList | None:
+    """The chunks, if they are large, or of a small region; None where batches are faster."""
+    layout, selection = share.source.layout, share.selection
     nbytes = layout.spec.nbytes or 0
     if nbytes < MIN_REGION_CHUNK_BYTES or len(layout.levels) > 1 or not layout.is_regular:
         return None
-    found: Any = region.runs(selection, layout.axes)
+    found: Any = None if selection is None else region.runs(selection, layout.axes)
     if is_region := found is not None:
         chunks = region.count(found)
     else:
-        check_plannable(selection, layout.axes, shard_chunks := (0,) * len(layout.axes))
-        found = list(parts(selection, layout.axes, shard_chunks))
+        found = share.parts(device)
         chunks = sum(map(len, found))
     is_small = chunks <= MAX_REGION_CHUNKS and chunks * nbytes <= MAX_REGION_BYTES
     if not chunks or not (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
         return None
-    threads = min(device.threads, chunks, max(1, limit // (2 * nbytes))) if chunks * nbytes > MIN_THREAD_BYTES else 1
-    return ChunkPlan(layout, limit, found, is_region, chunks, threads, "POSIX: into host memory")
+    return ChunkList(share, found, is_region, chunks)
 
 
-def _transport(store: Store, device: Device, chains: Sequence[Chain], options: Options) -> tuple[bool, str]:
+def _threads(lists: Sequence[ChunkList], device: Device, limit: int) -> int:
+    """Threads that read chunks one by one, so many as there is work and memory for."""
+    if sum([each.nbytes for each in lists]) <= MIN_THREAD_BYTES:
+        return 1
+    largest = max([each.layout.spec.nbytes or 0 for each in lists])
+    return min(device.threads, sum([each.count for each in lists]), max(1, limit // (2 * largest)))
+
+
+def _transport(stores: Sequence[Store], device: Device, chains: Sequence[Chain], options: Options) -> tuple[bool, str]:
     """Whether by GDS, and that in words. DeviceError where it was asked for and cannot be."""
     if not device.gpu or options.io == "posix":
         return _posix("posix was asked for" if device.gpu else "into host memory", options, device)
@@ -157,8 +200,9 @@ def _transport(store: Store, device: Device, chains: Sequence[Chain], options: O
             return _posix(f"the host decodes some of it ({why})", options, device)
         if options.io == "auto" and (headers := [s.name for s in chain.steps if s.reads_headers]):
             return _posix(f"the host looks at the frames of {headers[-1]}", options, device)
-    if why_not_gds := store.why_not_to_device():
-        return _posix(why_not_gds, options, device)
+    for store in stores:
+        if why_not_gds := store.why_not_to_device():
+            return _posix(why_not_gds, options, device)
     return True, "GDS"
 
 

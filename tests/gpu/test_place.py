@@ -99,7 +99,8 @@ def test_axes_that_the_kernel_does_not_have(gpu):
     assert not fits(shape, gpu.xp.empty(shape, "f4"), gpu)
     assert not fits((2,), gpu.upload(np.zeros(9, np.uint8))[1:].view("f4"), gpu)
     chain = Chain.build((find("bytes", {"endian": "little"}, 3),), ChunkSpec((4,), np.dtype("f4"), 0))
-    assert placeable(chain, gpu.xp.empty(2, "f4"), gpu) and not placeable(chain, gpu.xp.empty(2, "f8"), gpu)
+    right, wrong = gpu.xp.empty(2, "f4"), gpu.xp.empty(2, "f8")
+    assert placeable([right, right], chain, gpu) and not placeable([right, wrong], chain, gpu)
 
 
 @pytest.mark.parametrize("orders", [[], [(1, 2, 0)], [(1, 2, 0), (2, 0, 1)], [(2, 1, 0), (1, 0, 2)]])

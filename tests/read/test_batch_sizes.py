@@ -25,11 +25,11 @@ from gpuzarr.devices.nvcomp import decompress as nvcomp
 from gpuzarr.devices.overlap import Overlap
 from gpuzarr.errors import DeviceError
 from gpuzarr.gpu.algorithms import ALGORITHMS
-from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import basic
 from gpuzarr.read import estimate as stored
 from gpuzarr.read.batch_plan import BatchPlanner
 from gpuzarr.read.memory import ROUNDING, BatchBudget, Cost, Limits, batch_budget
+from gpuzarr.read.requests import OneSelection
 from tests.hardware import host_array
 
 GPU = cast(
@@ -106,7 +106,7 @@ def test_batches_have_streams_enough_to_keep_a_gpu_busy(codec: str, nbytes: int,
     """Within the limits that a GPU has by itself, at a ratio of 2.8: each stream is slow, so too few take as long."""
     device: Any = SimpleNamespace(**vars(GPU) | {"concurrent_batches": concurrent})
     total, made = int(gib * GIB / nbytes), chain(codec, nbytes)
-    planner = BatchPlanner(cast(Any, None), device, DEFAULT_MEMORY_LIMIT_BYTES)
+    planner = BatchPlanner(device, DEFAULT_MEMORY_LIMIT_BYTES)
     wanted = planner._wanted(made, device.batch_bytes // nbytes, total)
     limits = Limits(DEFAULT_MEMORY_LIMIT_BYTES, DEFAULT_PINNED_LIMIT_BYTES)
     found = batch_budget(made, device, limits, wanted, wanted < total, True, lambda: int(nbytes / 2.8 * stored.MARGIN))
@@ -119,7 +119,7 @@ def test_batches_have_streams_enough_to_keep_a_gpu_busy(codec: str, nbytes: int,
 @pytest.mark.parametrize("nbytes, wanted", [(MIB, 512), (16 * MIB, 4)])
 def test_what_the_host_decodes_sooner_goes_in_batches_that_overlap(nbytes: int, wanted: int) -> None:
     device: Any = SimpleNamespace(**vars(GPU) | {"cost": Costs({}, cores=16)})
-    planner = BatchPlanner(cast(Any, None), device, DEFAULT_MEMORY_LIMIT_BYTES)
+    planner = BatchPlanner(device, DEFAULT_MEMORY_LIMIT_BYTES)
     assert planner._wanted(chain("zstd", nbytes), device.batch_bytes // nbytes, GIB // 2 // nbytes) == wanted
 
 
@@ -237,7 +237,7 @@ def test_results_that_are_not_contiguous(tmp_path: Path, gpu: Device) -> None:
 
 def test_nobody_looks_at_sizes_where_all_fits(tmp_path: Path, gpu: Device) -> None:
     zarr.create_array(tmp_path / "a", shape=SHAPE, dtype="f4", chunks=CHUNKS)[...] = field(False)
-    layout = gpuzarr.open_array(tmp_path / "a", device=gpu).layout
+    a = gpuzarr.open_array(tmp_path / "a", device=gpu)
     asked: list[int] = []
     gpu.cost = Costs(where="gpu")  # of a GPU that all chunks together do not keep busy
 
@@ -245,8 +245,8 @@ def test_nobody_looks_at_sizes_where_all_fits(tmp_path: Path, gpu: Device) -> No
         asked.append(len(coords))
 
     for limit, times in ((64 * MIB, 0), (MIB, 1)):
-        found = list(parts(basic(..., SHAPE), layout.axes, layout.shard_chunks(gpu)))
-        BatchPlanner(layout, gpu, limit, sizes=sizes, extents=SHAPE).plan(found)
+        share = OneSelection(a, basic(..., SHAPE))
+        BatchPlanner(gpu, limit, sizes=lambda locator, store: sizes).plan([(share, share.parts(gpu))])
         assert len(asked) == times
 
 

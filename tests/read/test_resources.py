@@ -95,8 +95,8 @@ def test_an_interrupt_leaves_nothing_behind(
     if stage == "complete" and not device.gpu:
         pytest.skip("on the CPU nothing is left to complete")
     a = gpuzarr.open_array(small, device=device, memory_limit="400KiB")
-    on_cpu = {"fetch": (batches, "fetch"), "decode": (Chain, "decode"), "place": (batches, "assign")}
-    on_gpu = {"fetch": (batches, "fetch"), "decode": (batches, "decoded"), "place": (gpu_place, "place")}
+    on_cpu = {"fetch": (batches, "fetch_all"), "decode": (Chain, "decode"), "place": (batches, "assign")}
+    on_gpu = {"fetch": (batches, "fetch_all"), "decode": (batches, "decoded"), "place": (gpu_place, "place")}
     owner, name = (on_gpu | {"complete": (device, "checked")} if device.gpu else on_cpu)[stage]
     right, calls = getattr(owner, name), []
 

@@ -127,7 +127,7 @@ def test_a_range_beyond_its_object_is_named(thresholds: Any) -> None:
         def load(batch: Any) -> None:
             target = device.pinned_buffer(np.concatenate([each.sizes for each in slices]))
             try:
-                read_in_slices(refusing, slices, target, device)
+                read_in_slices([(refusing, some) for some in slices], target, device)
             except RangeError as error:
                 seen.append(error.index)
 

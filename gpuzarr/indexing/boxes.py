@@ -1,0 +1,220 @@
+"""Chunks that many regions of one array touch, each once, and the boxes that are wanted of them. Pure arithmetic.
+
+One selection becomes blocks of chunks (`indexing.grid`). Of many selections several may want parts of the same chunk,
+which is to be decoded once; and thousands of small ones must not cost Python work for each. So they become one table:
+a row is a box of elements of a chunk, and its place in the result of one of the selections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.batch import Boxes
+from gpuzarr.empty_chunk import element
+from gpuzarr.indexing.axis import starts_of
+from gpuzarr.indexing.box_rows import rows_of
+from gpuzarr.indexing.grid import Part, distinct
+from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.metadata import Axis
+
+MIN_GATHERED_BOXES = 8  # of equal form; fewer are sooner copied one by one
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The results of several selections, `arrays`, each with every axis of the array (a flat one for points has its
+    length first, and other axes of length 1). `stacked`: they are its parts along a first axis; None where not."""
+
+    arrays: Sequence[Any]
+    stacked: Any = None
+
+
+@dataclass(frozen=True)
+class ChunkBoxes:
+    """Boxes of elements of chunks: one or several of each chunk. All arrays are int64.
+
+    `coords`: of the chunks, (n, ndim), each once. Box i, of m, is in chunk `chunk[i]`, in ascending order. It begins
+    at element `inside[i]` of the chunk and has `each[i]` elements at distances of `step[i]`, each (m, ndim); in result
+    `target[i]` it begins at `outside[i]`, and has no steps.
+    """
+
+    coords: np.ndarray
+    chunk_shape: tuple[int, ...]
+    chunk: np.ndarray
+    inside: np.ndarray
+    step: np.ndarray
+    each: np.ndarray
+    target: np.ndarray
+    outside: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    def split(self, most: int) -> Iterator[ChunkBoxes]:
+        """Boxes of at most `most` chunks each."""
+        if len(self) <= most:
+            yield self
+            return
+        for first in range(0, len(self), most):
+            end = min(first + most, len(self))
+            a, b = self.heads[[first, end]].tolist()
+            yield self._some(slice(a, b), slice(first, end), self.chunk[a:b] - first)
+
+    def each_of(self, chunks: slice) -> Iterator[ChunkBoxes]:
+        """The boxes of some of the chunks, chunk by chunk."""
+        heads = self.heads[chunks.start : chunks.stop + 1].tolist()
+        for number, (a, b) in enumerate(pairwise(heads), chunks.start):
+            yield self._some(slice(a, b), slice(number, number + 1), np.zeros(b - a, np.int64))
+
+    def _some(self, which: Any, coords: Any, chunk: np.ndarray) -> ChunkBoxes:
+        columns = (self.inside, self.step, self.each, self.target, self.outside)
+        inside, step, each, target, outside = (column[which] for column in columns)
+        return ChunkBoxes(self.coords[coords], self.chunk_shape, chunk, inside, step, each, target, outside)
+
+    def some(self, numbers: np.ndarray) -> np.ndarray:
+        """Coordinates of the chunks with these numbers, int64 (n, ndim)."""
+        return self.coords[numbers]
+
+    def present(self, present: np.ndarray) -> list[ChunkBoxes]:
+        """Boxes of the chunks where `present` is True."""
+        number = np.cumsum(present) - 1
+        which = np.flatnonzero(present[self.chunk])
+        return [self._some(which, present, number[self.chunk[which]])] if len(which) else []
+
+    def destination(self, out: Targets) -> None:
+        """None: the results are not one array."""
+        return None
+
+    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
+        return False
+
+    @cached_property
+    def heads(self) -> np.ndarray:
+        """Number of the first box of each chunk, and the number of boxes, int64 (n + 1,)."""
+        return np.searchsorted(self.chunk, np.arange(len(self) + 1))
+
+    @cached_property
+    def spans(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and last wanted element of each chunk, numbered in C order, int64 (n,) each."""
+        strides = strides_of(self.chunk_shape)
+        last = (self.inside + (self.each - 1) * self.step) @ strides
+        heads = self.heads[:-1]
+        return np.minimum.reduceat(self.inside @ strides, heads), np.maximum.reduceat(last, heads)
+
+    def whole(self, out: Targets) -> Any:
+        """The place of the only chunk, if all of it is wanted in one place alone; else None."""
+        if len(self.chunk) > 1 or tuple(self.each[0].tolist()) != self.chunk_shape:
+            return None
+        return next(self.places(slice(None), out))[2]
+
+    sliced = True
+
+    def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
+        """The boxes in bytes. `strides`: from element to element along each axis of a chunk; and, in `results`, of each
+        of the results, or of the array in which they are stacked."""
+        sources, steps = np.array(strides, np.int64), np.array(results, np.int64)
+        target, result = np.zeros(len(self.chunk), np.int64), self.target
+        if steps.shape[1] > len(strides):
+            target, result, steps = result * steps[0, 0], target, steps[:, 1:]
+        steps, number = steps[result], np.arange(len(self.chunk))
+        target = target + (self.outside * steps).sum(axis=1)
+        lists = np.full_like(self.each, -1)
+        none = np.zeros((0, 2), np.int64)
+        begin, moves = self.inside @ sources, self.step * sources
+        return Boxes(self.chunk, begin, result, target, number, self.each, moves, steps, lists, none)
+
+    def place(self, batch: Any, out: Targets, xp: Any) -> None:
+        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results."""
+        for which in self._forms(out):
+            if len(which) < MIN_GATHERED_BOXES:
+                for chunk, inside, place in self.places(which, out):
+                    place[...] = batch[(chunk, *inside)]
+            else:
+                form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
+                found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
+                self._windows_of(form, out, xp)[self._index(which, out, xp)] = found
+
+    def fill(self, out: Targets, value: Any, xp: Any) -> None:
+        """Set the places of all boxes to one value."""
+        for _, _, place in self.places(slice(None), out):
+            place[...] = element(value, place.dtype)
+
+    def places(self, which: Any, out: Targets) -> Iterator[tuple[int, tuple[slice, ...], Any]]:
+        """The chunk, index in it and view of the place of some of the boxes."""
+        last = self.inside + (self.each - 1) * self.step + 1
+        columns = (self.chunk, self.target, self.inside, last, self.step, self.outside, self.outside + self.each)
+        rows = [column[which].tolist() for column in columns]
+        for chunk, target, begin, end, step, at, until in zip(*rows, strict=True):
+            place = out.arrays[target][(*map(slice, at, until), ...)]
+            yield chunk, tuple(map(slice, begin, end, step)), place
+
+    def _forms(self, out: Targets) -> list[np.ndarray]:
+        """Numbers of the boxes of the same form: elements, steps and array of the result."""
+        if len(self.chunk) < MIN_GATHERED_BOXES:
+            return [np.arange(len(self.chunk))]
+        columns = [self.each, self.step] if out.stacked is not None else [self.each, self.step, self.target[:, None]]
+        _, which = distinct(np.concatenate(columns, axis=1), (1 << 62,) * 2)
+        order = np.argsort(which, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(which[order])) + 1)
+
+    def _windows_of(self, form: int, out: Targets, xp: Any) -> Any:
+        """View of the results by the beginning of a box, and the elements in it."""
+        result = out.arrays[self.target[form]][None] if out.stacked is None else out.stacked
+        return _windows(result, self.each[form], np.ones_like(self.each[form]), xp)
+
+    def _index(self, which: np.ndarray, out: Targets, xp: Any) -> tuple[Any, ...]:
+        target = np.zeros(len(which), np.int64) if out.stacked is None else self.target[which]
+        return tuple(map(xp.asarray, (target, *self.outside[which].T)))
+
+
+ReadPart = Part | ChunkBoxes
+
+
+def strides_of(shape: Sequence[int]) -> np.ndarray:
+    """What numbers the elements of an array of this shape in C order, int64 (ndim,)."""
+    return np.array([prod(shape[axis + 1 :]) for axis in range(len(shape))], np.int64)
+
+
+def _windows(array: Any, each: np.ndarray, step: np.ndarray, xp: Any) -> Any:
+    """View of `array`, (n, *shape), as (n, *begins, *each): the elements of every box of this form that is in it."""
+    sizes, steps = each.tolist(), step.tolist()
+    reach = [(size - 1) * by + 1 for size, by in zip(sizes, steps, strict=True)]
+    begins = [length - n + 1 for length, n in zip(array.shape[1:], reach, strict=True)]
+    strides = array.strides[1:]
+    inner = [stride * by for stride, by in zip(strides, steps, strict=True)]
+    return xp.lib.stride_tricks.as_strided(array, (len(array), *begins, *sizes), (array.strides[0], *strides, *inner))
+
+
+def boxes(
+    selections: Sequence[Outer | Points], axes: tuple[Axis, ...], numbers: Sequence[int] | None = None
+) -> list[ChunkBoxes]:
+    """The boxes of selections whose ranges ascend, one `ChunkBoxes` for each shape of chunk that is touched.
+
+    `numbers`: of their results (default: 0, 1, 2, ...).
+    """
+    rows = rows_of(selections, axes)
+    target = rows.target if numbers is None else np.asarray(numbers, np.int64)[rows.target]
+    rows = replace(rows, target=target)
+    if not len(rows.target):
+        return []
+    coords, which = distinct(rows.coords, tuple(axis.count for axis in axes))
+    if np.count_nonzero(which[1:] < which[:-1]):
+        order = np.argsort(which, kind="stable")
+        which, rows = which[order], rows.take(order)
+    everything = ChunkBoxes(coords, (), which, rows.inside, rows.step, rows.each, rows.target, rows.outside)
+    sizes = [starts_of(axis, at)[1] for axis, at in zip(axes, coords.T, strict=True)]
+    shapes = np.stack(sizes, axis=1) if axes else np.zeros((1, 0), np.int64)
+    if (shapes == shapes[0]).all():
+        return [replace(everything, chunk_shape=tuple(shapes[0].tolist()))]
+    return [
+        replace(some, chunk_shape=tuple(shape.tolist()))
+        for shape in np.unique(shapes, axis=0)
+        for some in everything.present((shapes == shape).all(axis=1))
+    ]

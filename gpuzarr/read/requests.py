@@ -1,0 +1,136 @@
+"""What is read: selections of arrays, each into memory for its result; and what a plan makes of them, shares.
+
+A share is what one plan reads of one array: one selection, or the boxes of several, whose chunks are decoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.box_rows import count
+from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
+from gpuzarr.indexing.counts import check_plannable
+from gpuzarr.indexing.flip import ascending, flipped
+from gpuzarr.indexing.grid import parts
+from gpuzarr.indexing.selection import Outer, Points
+from gpuzarr.read.fetch import Source
+
+MAX_BOXES = 1 << 19  # of one plan; selections of more are read one after the other
+
+
+@dataclass(frozen=True)
+class Request:
+    """A selection of an array, to be read into `out`: an array of the device, of the selection's shape."""
+
+    source: Source
+    selection: Outer | Points
+    out: Any
+
+
+@dataclass(frozen=True)
+class OneSelection:
+    """A selection of one array, with ascending ranges. `out`: the result, with every axis of the array, or flat for
+    points; `is_contiguous`: whether it is, or will be where there is none yet (None)."""
+
+    source: Source
+    selection: Outer | Points
+    out: Any = None
+    is_contiguous: bool = True
+
+    def parts(self, device: Device) -> list[ReadPart]:
+        """The chunks that are touched, and what is wanted of them. NoMemoryError where these are too many."""
+        layout, shard_chunks = self.source.layout, self.source.layout.shard_chunks(device)
+        check_plannable(self.selection, layout.axes, shard_chunks)
+        return list(parts(self.selection, layout.axes, shard_chunks))
+
+    @property
+    def extents(self) -> tuple[int, ...] | None:
+        """The shape of the result, if it is contiguous, so that chunks may be decoded straight to their place."""
+        if not self.is_contiguous:
+            return None
+        return () if isinstance(self.selection, Points) else self.selection.full_shape
+
+
+@dataclass(frozen=True)
+class SeveralSelections:
+    """Several selections of one array, as boxes, and their results."""
+
+    source: Source
+    boxes: list[ChunkBoxes]
+    out: Targets
+
+    selection, extents = None, None
+
+    def parts(self, device: Device) -> list[ReadPart]:
+        return list(self.boxes)
+
+
+Share = OneSelection | SeveralSelections
+
+
+def share_of(request: Request) -> OneSelection:
+    """The share that is one request alone."""
+    target = flipped(request.selection, request.out)
+    return OneSelection(request.source, ascending(request.selection), target, target.flags.c_contiguous)
+
+
+def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """The requests in order, as many together as fit one plan."""
+    some: list[Request] = []
+    total = 0
+    for request in requests:
+        here = count(ascending(request.selection), request.source.layout.axes)
+        if some and total + here > MAX_BOXES:
+            yield some
+            some, total = [], 0
+        some.append(request)
+        total += here
+    if some:
+        yield some
+
+
+def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
+    """One share for each array. `stack`: an array of which the results are the parts along the first axis, if any."""
+    of: dict[int, list[int]] = {}
+    for number, request in enumerate(requests):
+        of.setdefault(id(request.source), []).append(number)
+    if len(requests) == 1 or len(of) == len(requests):
+        return list(map(share_of, requests))
+    targets = [flipped_to_boxes(request) for request in requests]
+    stacked = _stacked(requests, stack)
+    everywhere = None if stacked is None else Targets(targets, stacked)
+    return [_share(requests, numbers, targets, everywhere) for numbers in of.values()]
+
+
+def _share(requests: Sequence[Request], numbers: list[int], targets: Sequence[Any], stacked: Targets | None) -> Share:
+    first = requests[numbers[0]]
+    if len(numbers) == 1:
+        return share_of(first)
+    selections, axes = [ascending(requests[i].selection) for i in numbers], first.source.layout.axes
+    if stacked is not None:
+        return SeveralSelections(first.source, boxes(selections, axes, numbers), stacked)
+    return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]))
+
+
+def flipped_to_boxes(request: Request) -> Any:
+    """The result with every axis of the array, as `Targets` wants it."""
+    target = flipped(request.selection, request.out)
+    if isinstance(request.selection, Points):
+        return target.reshape(-1, *[1] * (len(request.source.layout.axes) - 1))
+    return target
+
+
+def _stacked(requests: Sequence[Request], stack: Any) -> Any:
+    """`stack` with every axis of the arrays, if its parts are the results as boxes want them; else None."""
+    first = requests[0].selection
+    if stack is None or isinstance(first, Points):
+        return None
+    for request in requests:
+        one = request.selection
+        if isinstance(one, Points) or one.squeeze != first.squeeze or ascending(one) is not one:
+            return None
+    index = [None if axis in first.squeeze else slice(None) for axis in range(len(first.axes))]
+    return stack[(slice(None), *index, ...)]
