@@ -91,7 +91,7 @@ def cast_of(
     `fill_value`: that of the array, which `fill_to_nan=True` means.
     """
     is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not False
-    if not is_scaled and not to_nan and dtype in (None, source):
+    if not is_scaled and not to_nan and (dtype is None or dtype == source):
         return None
     if not (_is_integer(source) or is_float(source)):
         raise ArgumentError(f"elements of {source} cannot be cast: only bools, integers and floats can")
@@ -107,6 +107,19 @@ def cast_of(
         None if offset is None else _number(offset, "offset", work),
         _nan_of(source, fill_value, fill_to_nan, dtype) if to_nan else None,
     )
+
+
+def put(target: Any, values: Any, cast: Cast | None) -> None:
+    """Assign values to the elements of `target`, cast if they are to be."""
+    if cast is None:
+        target[...] = values
+    else:
+        cast.put(target, values)
+
+
+def made(values: Any, cast: Cast | None) -> Any:
+    """The values, cast if they are to be."""
+    return values if cast is None else cast.of(values)
 
 
 def is_float(dtype: Dtype) -> bool:
@@ -149,7 +162,9 @@ def _check_result(source: Dtype, dtype: Dtype, is_computed: bool) -> None:
     if is_computed:
         raise ArgumentError(f"scale, offset and fill_to_nan make floats: no result of dtype {dtype}")
     if is_float(source) and dtype.kind != "b":
-        raise ArgumentError(f"floats ({source}) are not read as {dtype}: how to round them, and NaN, is yours to decide")
+        raise ArgumentError(
+            f"floats ({source}) are not read as {dtype}: how to round them, and NaN, is yours to decide"
+        )
 
 
 def _number(value: Any, name: str, work: Dtype | None) -> Any:
@@ -157,7 +172,8 @@ def _number(value: Any, name: str, work: Dtype | None) -> Any:
     assert work is not None
     try:
         given = value.item() if getattr(value, "shape", None) == () else value
-        made = work.type(given) if isinstance(given, Real) and not isinstance(given, bool) else None
+        with np.errstate(over="ignore"):
+            made = work.type(given) if isinstance(given, Real) and not isinstance(given, bool) else None
     except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(f"{name} {shown(value)} is no number: {error}") from error
     if made is None or not isfinite(made):
@@ -166,17 +182,16 @@ def _number(value: Any, name: str, work: Dtype | None) -> Any:
 
 
 def _nan_of(source: Dtype, fill_value: Any, given: Any, dtype: Dtype) -> Any:
-    """The element of `source` that becomes NaN."""
+    """The element of `source` that becomes NaN; None for NaN, which stays so."""
     if not np.isnan(np.full(1, np.nan, dtype).astype(FLOAT32))[0]:
         raise ArgumentError(f"fill_to_nan needs a dtype that has NaN, not {dtype}")
-    if given is True:
-        return source.type(fill_value)
     try:
-        if isinstance(given, bool) or not isinstance(given, Real):
+        if given is not True and (isinstance(given, bool) or not isinstance(given, Real)):
             raise TypeError("neither a bool nor a number")
-        return element(given, source)
+        found = element(fill_value if given is True else given, source)
     except (TypeError, ValueError, OverflowError, ValueKindError) as error:
         raise ArgumentError(f"fill_to_nan {shown(given)} is no element of {source}: {error}") from error
+    return found if found == found else None
 
 
 def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:

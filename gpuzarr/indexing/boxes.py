@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Boxes
+from gpuzarr.dtypes.cast import Cast, made, put
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import starts_of
 from gpuzarr.indexing.box_rows import rows_of
@@ -130,16 +131,16 @@ class ChunkBoxes:
         begin, moves = self.inside @ sources, self.step * sources
         return Boxes(self.chunk, begin, result, target, number, self.each, moves, steps, lists, none)
 
-    def place(self, batch: Any, out: Targets, xp: Any) -> None:
-        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results."""
+    def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results; cast, on a CPU."""
         for which in self._forms(out):
             if len(which) < MIN_GATHERED_BOXES:
                 for chunk, inside, place in self.places(which, out):
-                    place[...] = batch[(chunk, *inside)]
+                    put(place, batch[(chunk, *inside, ...)], cast)
             else:
                 form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
                 found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
-                self._windows_of(form, out, xp)[self._index(which, out, xp)] = found
+                self._windows_of(form, out, xp)[self._index(which, out, xp)] = made(found, cast)
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""

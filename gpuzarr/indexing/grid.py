@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import MAX_PYTHON_ROWS, Boxes
+from gpuzarr.dtypes.cast import Cast, made, put
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
 from gpuzarr.indexing.points import ChunkPoints
@@ -141,19 +142,19 @@ class ChunkBlock:
         """Index of the wanted part of each chunk."""
         return tuple([s.inside for s in self.runs])
 
-    def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`."""
+    def place(self, batch: Any, out: Any, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`; cast, on a CPU."""
         if not self.sliced:
-            return self._place_listed(batch, out, xp)
+            return self._place_listed(batch, out, xp, cast)
         region = out[(*[s.outside for s in self.runs], ...)]  # the ellipsis makes it a view, for a 0-d array too
         if len(batch) == 1:
-            region[...] = batch[(0, *self.inside)]
+            put(region, batch[(0, *self.inside, ...)], cast)
             return None
         if len(self.runs) > MAX_SPLIT_AXES:
             for block, chunk in zip(self.split(1), batch, strict=True):
-                block.place(chunk[None], out, xp)
+                block.place(chunk[None], out, xp, cast)
             return None
-        self._cells(region)[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
+        put(self._cells(region), batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)], cast)
         return None
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
@@ -196,10 +197,10 @@ class ChunkBlock:
         cells = region.reshape([n for s in self.runs for n in (s.count, s.each)])
         return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
 
-    def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
+    def _place_listed(self, batch: Any, out: Any, xp: Any, cast: Cast | None) -> None:
         for block, chunk in zip(self.split(1), batch, strict=True):
             inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))
-            out[block.region(out, xp)] = chunk[inside]
+            out[block.region(out, xp)] = made(chunk[inside], cast)
 
     @property
     def span(self) -> tuple[int, int]:

@@ -102,7 +102,7 @@ class Batches:
         for portion in batch.portions:
             cast(list[Fault], self.faults).append(Fault(portion.source, tuple(portion.coords[0].tolist()), error))
             for part in portion.parts:
-                part.fill(portion.out, batch.budget.chain.spec.fill_value, self.device.xp)
+                part.fill(portion.out, batch.fill_value, self.device.xp)
 
     def _launch_piece(self, loaded: Loaded) -> None:
         with self.device.scratch_scope():
@@ -130,7 +130,7 @@ class Batches:
         if self.early:
             self.device.await_uploads()
         try:
-            if placeable(loaded.batch.results, loaded.chain, self.device):
+            if placeable(loaded.batch, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
@@ -171,15 +171,15 @@ class Batches:
             chunks = decoded(encoded, chain, device, batch, present)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            gpu.place.place(device, batch.placements, present, chunks, chain.spec.fill_value)
+            gpu.place.place(device, batch.placements, present, chunks, batch.fill_value, batch.cast)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_by_assignment(self, loaded: Loaded, fetched: Fetched) -> None:
         batch, chain, encoded, present = loaded.batch, loaded.chain, fetched.encoded, fetched.present
-        device, xp, fill_value = self.device, self.device.xp, loaded.chain.spec.fill_value
+        device, xp = self.device, self.device.xp
         is_in_place = fetched.is_in_place and np.count_nonzero(encoded.sizes == chain.spec.nbytes) == len(encoded)
         if np.count_nonzero(present) < len(present):
-            batch = fill_missing(batch, present, fill_value, xp, is_in_place)
+            batch = fill_missing(batch, present, xp, is_in_place)
         if is_in_place or not len(encoded):
             return
         begin = device.timestamp()
@@ -187,7 +187,7 @@ class Batches:
         chunks = chain.decode(encoded, device, into)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None:
-            assign(batch.portions, chunks, xp)
+            assign(batch, chunks, device)
             self.trace.add_time("place", done, device.timestamp())
 
     def _complete(self, loaded: Loaded, complete: Complete) -> None:

@@ -85,7 +85,7 @@ class ChunkList:
     def chunks(self, device: Device, trace: Trace) -> Chunks:
         make: Any = region.of_region if self.is_region else region.of_parts
         each: Iterator[Chunk] = make(self.found, self.layout.per_object)
-        return Chunks(self.share.source, each, self.chain, self.share.out, device, trace)
+        return Chunks(self.share.source, each, self.chain, self.share.out, device, trace, self.share.cast)
 
 
 @dataclass(frozen=True)
