@@ -1,4 +1,7 @@
-"""Reverse the descending ranges of a selection, and the result along the same axes."""
+"""Select the same elements in another way: index arrays as the ranges that they are, descending ranges ascending.
+
+A result is reversed along the same axes as a selection.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,26 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.indexing.selection import Outer, Points
+
+
+def with_ranges(selection: Outer | Points) -> Outer | Points:
+    """Select the same elements, in the same order, with a range for every index array of equal steps.
+
+    For reads: a write may treat index arrays in another way than ranges (`indexing.axis.AxisRun.covers`).
+    """
+    if isinstance(selection, Points) or all(isinstance(index, range) for index in selection.axes):
+        return selection
+    return Outer(tuple(map(_range_of, selection.axes)), selection.squeeze)
+
+
+def _range_of(index: range | np.ndarray) -> range | np.ndarray:
+    """The range of the same elements; the index array itself if there is none."""
+    if isinstance(index, range) or not len(index):
+        return index
+    first, n = int(index[0]), len(index)
+    step = int(index[1]) - first if n > 1 else 1
+    is_range = step != 0 and int(index[-1]) == first + step * (n - 1) and bool((np.diff(index) == step).all())
+    return range(first, first + step * n, step) if is_range else index
 
 
 def ascending(selection: Outer | Points) -> Outer | Points:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import MAX_PYTHON_ROWS, Boxes
-from gpuzarr.dtypes.cast import Cast, made, put
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
+from gpuzarr.indexing.outer import Index, assign, taken
 from gpuzarr.indexing.points import ChunkPoints
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
@@ -75,13 +76,6 @@ class ChunkBlock:
             for part in parts:
                 yield ChunkBlock((*outer, part, *self.runs[axis:]))
 
-    def region(self, out: Any, xp: Any) -> Any:
-        """Index of the block's part of `out`, for reading or assignment."""
-        index = tuple(s.outside for s in self.runs)
-        if all(isinstance(i, slice) for i in index):
-            return index
-        return xp.ix_(*(_listed(i, n, xp) for i, n in zip(index, out.shape, strict=True)))
-
     def destination(self, out: Any) -> np.ndarray | None:
         """Byte offset of each chunk in `out`, if every chunk is wanted whole and is contiguous there; else None."""
         return self.begins(out.strides) if out.flags.c_contiguous and self.in_one_piece(out.shape) else None
@@ -90,7 +84,7 @@ class ChunkBlock:
         """Return True if every chunk is wanted whole and is contiguous in a C-contiguous result of this shape."""
         one_piece = True  # the chunk spans the result along all axes seen so far, from the last
         for s, n in zip(reversed(self.runs), reversed(shape), strict=True):
-            if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
+            if s.each != s.size or not s.sliced or not (one_piece or s.size == 1):
                 return False
             one_piece = one_piece and s.size == n
         return True
@@ -142,20 +136,20 @@ class ChunkBlock:
         """Index of the wanted part of each chunk."""
         return tuple([s.inside for s in self.runs])
 
+    @property
+    def outside(self) -> tuple[Any, ...]:
+        """Index of the block's part of the result."""
+        return tuple([s.outside for s in self.runs])
+
     def place(self, batch: Any, out: Any, xp: Any, cast: Cast | None = None) -> None:
         """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`; cast, on a CPU."""
-        if not self.sliced:
-            return self._place_listed(batch, out, xp, cast)
-        region = out[(*[s.outside for s in self.runs], ...)]  # the ellipsis makes it a view, for a 0-d array too
         if len(batch) == 1:
-            put(region, batch[(0, *self.inside, ...)], cast)
-            return None
-        if len(self.runs) > MAX_SPLIT_AXES:
+            assign(out, self.outside, taken(batch[(0, ...)], self.inside, xp), xp, cast)
+        elif len(self.runs) > MAX_SPLIT_AXES:
             for block, chunk in zip(self.split(1), batch, strict=True):
                 block.place(chunk[None], out, xp, cast)
-            return None
-        put(self._cells(region), batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)], cast)
-        return None
+        else:
+            assign(*self._cells(out), taken(*self._chunks(batch), xp), xp, cast)
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
         """Return True if every element of the chunks that is within the array is wanted."""
@@ -168,39 +162,35 @@ class ChunkBlock:
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:
         """Copy the chunks' part of `value` into a batch (n, *chunk_shape): the reverse of `place`."""
-        if not self.sliced:
-            for block, chunk in zip(self.split(1), batch, strict=True):
-                chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))] = value[block.region(value, xp)]
-            return
-        region = value[(*[s.outside for s in self.runs], ...)]
         if len(batch) == 1:
-            batch[(0, *self.inside, ...)] = region
-            return
-        if len(self.runs) > MAX_SPLIT_AXES:
+            assign(batch[(0, ...)], self.inside, taken(value, self.outside, xp), xp)
+        elif len(self.runs) > MAX_SPLIT_AXES:
             for block, chunk in zip(self.split(1), batch, strict=True):
                 block.gather(value, chunk[None], xp)
-            return
-        batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)] = self._cells(region)
+        else:
+            assign(*self._chunks(batch), taken(*self._cells(value), xp), xp)
 
     def cells(self, value: Any) -> Iterator[Any]:
         """View of each chunk's part of `value`. Only for a `sliced` block."""
         if len(self.runs) > MAX_SPLIT_AXES:
-            yield from (value[(*[s.outside for s in block.runs], ...)] for block in self.split(1))
+            yield from (value[(*block.outside, ...)] for block in self.split(1))
             return
-        cells = self._cells(value[(*[s.outside for s in self.runs], ...)])
+        cells, _ = self._cells(value)
         for index in product(*map(range, self.counts)):
             yield cells[(*index, ...)]
 
-    def _cells(self, region: Any) -> Any:
-        """View (*counts, *each) of the block's part of the result, which has one axis per axis of the array."""
-        ndim = len(self.runs)
-        cells = region.reshape([n for s in self.runs for n in (s.count, s.each)])
-        return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
+    def _chunks(self, batch: Any) -> tuple[Any, Index]:
+        """View (*counts, *chunk_shape) of a batch, and the index of the wanted parts there."""
+        return batch.reshape((*self.counts, *batch.shape[1:])), (*[_ALL] * len(self.runs), *self.inside)
 
-    def _place_listed(self, batch: Any, out: Any, xp: Any, cast: Cast | None) -> None:
-        for block, chunk in zip(self.split(1), batch, strict=True):
-            inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))
-            out[block.region(out, xp)] = made(chunk[inside], cast)
+    def _cells(self, value: Any) -> tuple[Any, Index]:
+        """View (*counts, *each) of the block's part of the result, and its index there; along the axis of a list, which
+        has one chunk, the view is of the whole result."""
+        ndim, index = len(self.runs), [_ALL if isinstance(i, slice) else i for i in self.outside]
+        region = value[tuple([s.outside if i is _ALL else _ALL for s, i in zip(self.runs, index, strict=True)])]
+        each = [s.each if i is _ALL else n for s, i, n in zip(self.runs, index, region.shape, strict=True)]
+        cells = region.reshape([n for pair in zip(self.counts, each, strict=True) for n in pair])
+        return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), (*[_ALL] * ndim, *index)
 
     @property
     def span(self) -> tuple[int, int]:
@@ -218,17 +208,13 @@ class ChunkBlock:
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         """Set the block's part of `out` to one value."""
-        out[self.region(out, xp)] = element(value, out.dtype)
-
-
-def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
-    """Index array of the elements that a slice or index array selects of `length`."""
-    return xp.arange(*index.indices(length)) if isinstance(index, slice) else xp.asarray(index)
+        assign(out, self.outside, element(value, out.dtype), xp)
 
 
 Part = ChunkBlock | ChunkPoints
 _FIRST = np.zeros(1, np.int64)
 _FIRST.flags.writeable = False
+_ALL = slice(None)
 _NO_ENTRIES = np.zeros((0, 2), np.int64)
 
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from gpuzarr.checks import INT64_MAX, shown
-from gpuzarr.creation.types import dtype_of
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
 from gpuzarr.devices.trace import Trace
-from gpuzarr.dtypes.cast import Cast, cast_of
-from gpuzarr.errors import ArgumentError, MetadataError, NoMemoryError, SelectionError, no_memory
+from gpuzarr.dtypes.cast import Cast
+from gpuzarr.errors import ArgumentError, NoMemoryError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.nodes.indexers import Fields, Selection, checked_fields, rows
@@ -133,6 +132,8 @@ def get(
     options = self.options.changed(memory_limit=memory_limit, validate=validate, io=io)
     cast = None
     if dtype is not None or scale is not None or offset is not None or fill_to_nan is not False:
+        from gpuzarr.nodes.casting import cast_to  # parses dtypes as users give them
+
         cast = cast_to(self, dtype, scale, offset, fill_to_nan)
     return self.read_elements(select.basic(rest, self.shape), fields, out, options, stream, cast)
 
@@ -185,12 +186,9 @@ def read_elements(
     shape, dtype = elements.shape, self.dtype if cast is None else cast.dtype
     device = self.device if cast is None or holds(self.device, dtype) else CPU
     with device.on(stream):
-        if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
-            raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
-        given = None if out is None else as_out(out, shape, dtype, device)
+        result = allocated(self, shape, dtype, device) if out is None else as_out(out, shape, dtype, device)
         trace, begin = Trace(), time.perf_counter()
         try:
-            result = device.array(shape, dtype) if given is None else given
             read([Request(self, elements, result, cast)], device, options or self.options, trace)
         except MemoryError as error:
             raise no_memory(self, error) from error
@@ -204,13 +202,14 @@ def read_elements(
     return result if device.gpu or result.shape or out is not None else result[()]
 
 
-def cast_to(self: Readable, dtype: Any, scale: Any, offset: Any, fill_to_nan: Any) -> Cast | None:
-    """What becomes of elements by these arguments of `get`; None: nothing. ArgumentError where there is no such cast."""
+def allocated(self: Readable, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
+    """Memory of a device for a result of the array, not initialised. NoMemoryError if there is none."""
+    if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
+        raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
     try:
-        wanted = None if dtype is None else dtype_of(dtype)
-    except MetadataError as error:
-        raise ArgumentError(str(error)) from error
-    return cast_of(self.dtype, self.metadata.fill_value, wanted, scale, offset, fill_to_nan)
+        return device.array(shape, dtype)
+    except MemoryError as error:
+        raise no_memory(self, error) from error
 
 
 def iterate(self: Readable) -> Iterator[Any]:

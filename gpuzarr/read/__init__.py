@@ -19,7 +19,7 @@ from gpuzarr.errors import ChunkError
 from gpuzarr.indexing.selection import Points
 from gpuzarr.read import strategy
 from gpuzarr.read.faults import TOLERATED, Fault
-from gpuzarr.read.requests import Request, plannable, shares_of
+from gpuzarr.read.requests import Request, plannable, shares_of, with_ranges
 from gpuzarr.read.strategy import Options, places
 
 
@@ -37,6 +37,7 @@ def read(
     which the results are the parts along the first axis, if there is one. ChunkError for a damaged chunk, StoreError
     where the store cannot be read, DeviceError where GPUDirect Storage was asked for and cannot be.
     """
+    requests = list(map(with_ranges, requests))
     flat = [_flat(request, device) for request in requests]
     for some in plannable(flat):
         _read(some, device, options, trace, faults, stack if len(some) == len(flat) else None)

@@ -21,17 +21,21 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.indexing.boxes import ChunkBoxes
+from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
+from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.fetch import Source, blamed, unchanged
+from gpuzarr.read.known import Keeper, looked_up
 from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_THREAD_PIECES
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
 Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
+Fetch = Callable[[int, Chunk, np.ndarray], float]
+Keep = Sequence[Callable[[], None]]
 _BYTES = itemgetter(2)
 
 
@@ -47,6 +51,7 @@ class Chunks:
     device: Any
     trace: Trace
     cast: Cast | None = None
+    shelf: Shelf | None = None  # of a cache of decoded chunks
     indexes: Indexes = field(default_factory=dict)  # of shards that this read has met
 
     def read(self, group: Sequence[Chunk], threads: int = 1) -> None:
@@ -55,13 +60,14 @@ class Chunks:
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(np.array(holders, np.int64))
 
-        def read(objects: Objects) -> None:
+        def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
             if threads > 1:  # the largest come first: then threads end at about the same time
                 rows.sort(key=_BYTES, reverse=True)
-            self._decode(rows, objects, begin, threads)
+            return self._decode(rows, objects, begin, threads)
 
-        unchanged(self.source, keys, read)
+        for keep in unchanged(self.source, keys, read):
+            keep()
 
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
         """Note that a chunk cannot be read, and put the fill value in its place."""
@@ -87,9 +93,12 @@ class Chunks:
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
         return rows
 
-    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> None:
-        present = [row for row in rows if row[2] != MISSING]
+    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> Keep:
+        """Do the work. Returns the calls that keep chunks, once it is known that no object was replaced meanwhile."""
+        present, keeper = [row for row in rows if row[2] != MISSING], None
         self._check_sizes(present)
+        if self.shelf is not None and present:
+            keeper, present = self._place_known(self.shelf, present, objects, threads)
         reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
         try:
             fill = objects.reader(reads)
@@ -97,13 +106,28 @@ class Chunks:
             raise self._blamed(error, present[error.index][3]) from error
         self.trace.count(batches=1, chunks=len(present), stored=sum(map(_BYTES, present)))
         self.trace.add_time("storage", begin, perf_counter())
-        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill)
+        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill, keeper)
         if present:
             self.device.share(run, range(len(present)), min(threads, len(present)))
         if len(present) < len(rows):
             for row in rows:
                 if row[2] == MISSING:
                     self._fill_missing(row[3])
+        return () if keeper is None else keeper.calls
+
+    def _place_known(
+        self, shelf: Shelf, present: Sequence[Row], objects: Objects, threads: int
+    ) -> tuple[Keeper, list[Row]]:
+        """Place the chunks that the cache has; the rows of the others, and what keeps these."""
+        coords = [self._coords(row[3]) for row in present]
+        known = looked_up(shelf, coords, objects, [row[0] for row in present])
+        hits = [(row[3], entry) for row, entry in zip(present, known.entries, strict=True) if entry is not None]
+        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, threads)
+        left = [i for i, entry in enumerate(known.entries) if entry is None]
+        self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=len(left))
+        shelf.cache.count(len(hits), len(left))
+        keeper = Keeper(shelf, [coords[i] for i in left], [known.versions[i] for i in left])
+        return keeper, [present[i] for i in left]
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
@@ -113,7 +137,9 @@ class Chunks:
             assert wrong is not None and wrong.index is not None
             raise self._blamed(wrong, present[wrong.index][3]) from wrong
 
-    def _decode_some(self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, left: Iterator[int]) -> None:
+    def _decode_some(
+        self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, keeper: Keeper | None, left: Iterator[int]
+    ) -> None:
         """Do the part of one thread: read, decode and place the chunks whose numbers `left` gives."""
         spec, i = self.chain.spec, 0
         storage = decoding = placing = 0.0
@@ -123,11 +149,10 @@ class Chunks:
             try:
                 for i in left:
                     begin, chunk = perf_counter(), chunks[i]
-                    place = self._place(chunk)
-                    read = fetch(i, chunk, memory if place is None else place)
+                    read, made = self._decoded(i, chunk, fetch, memory, keeper)
                     decoded = perf_counter()
-                    if place is None:
-                        self._assign(chunk, memory)
+                    if made is not None:
+                        self._assign(chunk, made)
                     storage += read - begin
                     decoding += decoded - read
                     placing += perf_counter() - decoded
@@ -136,7 +161,24 @@ class Chunks:
         for stage, seconds in (("storage", storage), ("decode", decoding), ("place", placing)):
             self.trace.add_time(stage, 0.0, seconds)
 
-    def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+    def _decoded(
+        self, i: int, chunk: Chunk, fetch: Fetch, memory: np.ndarray, keeper: Keeper | None
+    ) -> tuple[float, np.ndarray | None]:
+        """Decode a chunk to its place, or to memory from which it must be assigned. Returns when it was read, and that
+        memory."""
+        if keeper is not None and (whole := keeper.memory(i, self.chain.spec)) is not None:
+            try:
+                read = fetch(i, (*chunk[:4], 0, whole.size - 1), whole)
+            except CHUNK_FAULTS:  # where nothing is wanted, maybe
+                pass
+            else:
+                keeper.keep(i, whole)
+                return read, whole
+        place = self._place(chunk)
+        read = fetch(i, chunk, memory if place is None else place)
+        return read, memory if place is None else None
+
+    def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Fetch:
         """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
         if self.chain.is_uncompressed:
             return self._uncompressed_fetcher(fill)
@@ -151,7 +193,7 @@ class Chunks:
 
         return fetch
 
-    def _uncompressed_fetcher(self, fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+    def _uncompressed_fetcher(self, fill: Fill) -> Fetch:
         itemsize = self.chain.spec.dtype.itemsize
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
@@ -168,7 +210,7 @@ class Chunks:
         return place if place.shape == self.chain.spec.shape and place.flags.carray else None
 
     def _whole(self, chunk: Chunk) -> Any:
-        return chunk[3].whole(self.out) if isinstance(chunk[3], ChunkBoxes) else None
+        return chunk[3].whole(self.out) if isinstance(chunk[3], BoxesOfChunk) else None
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -17,9 +17,11 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Locator, Route
+from gpuzarr.indexing.locate import Located, Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within_all
+from gpuzarr.read.cache import ChunkCache
+from gpuzarr.read.known import Known, joined, looked_up
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import MISSING, Requests
@@ -39,6 +41,10 @@ class Source(Protocol):
     def layout(self) -> Layout: ...
     @property
     def locator(self) -> Locator: ...
+    @property
+    def cache(self) -> ChunkCache | None:
+        """Where decoded chunks stay for later reads."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,31 @@ class ArraySource:
     path: str
     layout: Layout
     locator: Locator
+    cache: ChunkCache | None = None
 
 
 @dataclass(frozen=True)
 class Fetched:
     """Chunks as they are stored: `encoded` has those that are `present`, a bool for each chunk that was asked for.
 
-    `is_in_place`: they were read to where `Memory.into` says.
+    `is_in_place`: they were read to where `Memory.into` says. `known`: what caches know of those that are present;
+    then `encoded` has the others, and these are `stored`.
     """
 
     encoded: EncodedBatch
     present: np.ndarray
     is_in_place: bool = False
+    known: Known | None = None
+
+    @cached_property
+    def stored(self) -> np.ndarray:
+        """Those that `encoded` has, a bool for each chunk that was asked for."""
+        return self.present if self.known is None else _where(self.present, ~self.known.hit)
+
+    def part(self, chunks: slice, present: slice, stored: slice) -> Fetched:
+        """The same for a run of the chunks, given by its numbers among all, those present, and those stored."""
+        known = None if self.known is None else self.known.part(present)
+        return replace(self, encoded=self.encoded.take(stored), present=self.present[chunks], known=known)
 
 
 @dataclass(frozen=True)
@@ -70,7 +89,7 @@ class Memory:
     `early`: from pinned memory they are copied to the device while others are read; what is launched must wait for
     that (`Device.await_uploads`). `into`: where each chunk goes if all are present and have the sizes that `into`
     says. `max_bytes`: what several chunks may take; None: anything. `chain`: of the chunks, whose stored
-    sizes are checked before they are read.
+    sizes are checked before they are read. `knows`: chunks that the cache of their array has are not fetched.
     """
 
     device: Device
@@ -79,6 +98,7 @@ class Memory:
     into: EncodedBatch | None = None
     max_bytes: int | None = None
     chain: Chain | None = None
+    knows: bool = False
 
     def allows(self, sizes: np.ndarray, chunks: int) -> bool:
         return self.max_bytes is None or chunks < 2 or packed(sizes)[2] <= self.max_bytes
@@ -150,32 +170,47 @@ class _Wanted:
 
     def planned(self, memory: Memory, objects: Objects) -> _Planned:
         """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
-        present = np.ones(len(self.coords), bool)
+        stored = np.ones(len(self.coords), bool)
         try:
             located = self.source.locator.locate(self.route, objects, self.indexes)
             present = located.present
             if np.count_nonzero(present) < len(present):
                 located = located.take(np.flatnonzero(present))
+            stored, known = present, self._known(located, present, memory, objects)
+            if known is not None and known.hit.any():
+                stored, located = _where(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
             requests = objects.requests(located.ranges)
             if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
-                wrong.index = int(np.flatnonzero(present)[wrong.index])
+                wrong.index = int(np.flatnonzero(stored)[wrong.index])
                 raise wrong
         except RangeError as error:
-            raise blamed(error, self.source, self.coords[present]) from error
+            raise blamed(error, self.source, self.coords[stored]) from error
         except CodecError as error:
             raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
-        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted))
+        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, known)
+
+    def _known(self, located: Located, present: np.ndarray, memory: Memory, objects: Objects) -> Known | None:
+        """What the cache of the array, if there is one, knows of the chunks that are present."""
+        if self.source.cache is None or not memory.knows:
+            return None
+        if (shelf := self.source.cache.shelf(self.source, memory.device)) is None:
+            return None
+        coords = list(map(tuple, self.coords[present].tolist()))
+        return looked_up(shelf, coords, objects, located.ranges.objects.tolist())
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """Chunks of one array, those that are `present`, and the requests for these, in slices; `count` in all."""
+    """Chunks of one array, those that are `present` and of them those `stored` (see `Fetched`), and the requests for
+    these, in slices; `count` in all."""
 
     wanted: _Wanted
     present: np.ndarray
     slices: list[tuple[Objects, Requests]]
     count: int
+    stored: np.ndarray
+    known: Known | None
 
 
 def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Objects]) -> Fetched | None:
@@ -192,9 +227,10 @@ def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Object
             if error.index < one.count or one is planned[-1]:
                 break
             error.index -= one.count
-        raise blamed(error, one.wanted.source, one.wanted.coords[one.present]) from error
+        raise blamed(error, one.wanted.source, one.wanted.coords[one.stored]) from error
     is_in_place = memory.into is not None and target.data is memory.into.data
-    return _present_only(encoded, present, is_in_place)
+    known = joined([(one.known, int(np.count_nonzero(one.present))) for one in planned])
+    return _present_only(Fetched(encoded, present, is_in_place, known))
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -226,13 +262,21 @@ def _read_slice(objects: Objects, requests: Requests, target: EncodedBatch, memo
     return objects.read(requests, target)
 
 
-def _present_only(encoded: EncodedBatch, present: np.ndarray, is_in_place: bool) -> Fetched:
+def _present_only(fetched: Fetched) -> Fetched:
     """Leave out the chunks whose objects turned out to be missing."""
-    if np.count_nonzero(missing := encoded.sizes == MISSING):
-        present = present.copy()
-        present[np.flatnonzero(present)[missing]] = False
-        encoded = encoded.take(~missing)
-    return Fetched(encoded, present, is_in_place)
+    if not np.count_nonzero(missing := fetched.encoded.sizes == MISSING):
+        return fetched
+    present = fetched.present.copy()
+    present[np.flatnonzero(fetched.stored)[missing]] = False
+    known = None if fetched.known is None else fetched.known.without(missing)
+    return Fetched(fetched.encoded.take(~missing), present, fetched.is_in_place, known)
+
+
+def _where(mask: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """`mask` without those, of where it is True, for which `some` is False."""
+    found = mask.copy()
+    found[np.flatnonzero(mask)[~some]] = False
+    return found
 
 
 def decode(source: Source, fetched: Fetched, chain: Chain, coords: np.ndarray, device: Device) -> Any:

@@ -6,11 +6,12 @@ A share is what one plan reads of one array: one selection, or the boxes of seve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
+from gpuzarr.indexing import flip
 from gpuzarr.indexing.box_rows import count
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
 from gpuzarr.indexing.counts import check_plannable
@@ -76,6 +77,12 @@ class SeveralSelections:
 
 
 Share = OneSelection | SeveralSelections
+
+
+def with_ranges(request: Request) -> Request:
+    """The same request, with a range for every index array of equal steps."""
+    selection = flip.with_ranges(request.selection)
+    return request if selection is request.selection else replace(request, selection=selection)
 
 
 def share_of(request: Request) -> OneSelection:

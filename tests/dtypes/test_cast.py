@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gpuzarr.dtypes.cast import cast_of
 from gpuzarr.errors import ArgumentError
 from gpuzarr.gpu.cast import cast_all
+from tests.casts import assert_same
 from tests.conftest import examples
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -70,17 +71,6 @@ def by_numpy(values, dtype, scale=None, offset=None, nan_of=None):
         if offset is not None:
             made_of = made_of + work.type(offset)
         return (made_of.astype("f4") if made.isbuiltin == 2 else made_of).astype(made)
-
-
-def assert_same(found, wanted):
-    """The same dtype, shape and bits; NaNs may have any."""
-    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
-    if found.dtype.kind not in "biu":
-        nan = wanted != wanted
-        np.testing.assert_array_equal(found != found, nan)
-        found, wanted = found[~nan], wanted[~nan]
-    size = found.dtype.itemsize
-    np.testing.assert_array_equal(found.view(f"u{size}"), wanted.view(f"u{size}"))
 
 
 def possible(source, dtype):

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.dtypes.cast import cast_of
 from gpuzarr.errors import ArgumentError, ChunkError, DeviceError, SelectionError
+from tests.casts import assert_same
 from tests.conftest import examples
-from tests.dtypes.test_cast import assert_same
 from tests.hardware import DEVICES, host_array
-from tests.read.test_many import selections
 
 SHAPE = (23, 17, 12)
 VALUES = np.random.default_rng(0).integers(0, 200, SHAPE)
@@ -78,6 +77,20 @@ CASTS: list[dict[str, Any]] = [
 ]
 
 
+@st.composite
+def selections(draw: st.DrawFn) -> Any:
+    """Ranges in any direction and ints, maybe with a list; or points."""
+    lists = [st.lists(st.integers(-n, n - 1), max_size=6).map(lambda some: np.array(some, np.int64)) for n in SHAPE]
+    if draw(st.integers(0, 4)) == 0:
+        count = draw(st.integers(1, 5))
+        return tuple(np.array(draw(st.lists(st.integers(0, n - 1), min_size=count, max_size=count))) for n in SHAPE)
+    found = [draw(st.slices(n) | st.integers(-n, n - 1)) for n in SHAPE[: draw(st.integers(0, 3))]]
+    if found and draw(st.booleans()):
+        axis = draw(st.integers(0, len(found) - 1))
+        found[axis] = draw(lists[axis])
+    return tuple(found)
+
+
 def expected(values: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     given = {"dtype": None, "scale": None, "offset": None, "fill_to_nan": False, **options}
     given["dtype"] = given["dtype"] and np.dtype(getattr(ml_dtypes, given["dtype"], given["dtype"]))
@@ -133,7 +146,7 @@ def test_values_are_what_was_stored(device: Any, stored: dict[str, Path], layout
     """By arithmetic on the whole array, which knows nothing of casts."""
     array = gpuzarr.open_array(stored[layout], device=device)
     values = stored_values(layout)
-    work = np.dtype("f8" if values.dtype.kind in "iu" and values.itemsize > 2 or values.dtype == "f8" else "f4")
+    work = np.dtype("f8" if (values.dtype.kind in "iu" and values.itemsize > 2) or values.dtype == "f8" else "f4")
     wanted = values.astype(work) * work.type(0.1) + work.type(-3)
     assert_same(host_array(array.get(scale=0.1, offset=-3)), wanted)
     wanted[values == (values.dtype.kind == "b" or FILL)] = np.nan
