@@ -43,7 +43,7 @@ class Run:
     by_slices: bool
     paths: Sequence[Path]
     arrays: Sequence[Any] = ()
-    first: Took = Took(0.0, 0.0)
+    first: Took = field(default_factory=lambda: Took(0.0, 0.0))
     took: list[Took] = field(default_factory=list)
 
     @property

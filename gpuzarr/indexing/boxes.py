@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Boxes
+from gpuzarr.dtypes.cast import Cast, made, put
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import starts_of
 from gpuzarr.indexing.box_rows import rows_of
@@ -131,15 +132,15 @@ class ChunkBoxes:
         begin, moves = self.inside @ sources, self.step * sources
         return Boxes(self.chunk, begin, result, target, number, self.each, moves, steps, lists, none)
 
-    def place(self, batch: Any, out: Targets, xp: Any) -> None:
-        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results."""
+    def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results; cast, on a CPU."""
         alone, forms = self._forms(out)
         for chunk, inside, target, outside in self._columns(alone):
-            out.arrays[target][outside] = batch[(chunk, *inside)]
+            put(out.arrays[target][outside], batch[(chunk, *inside, ...)], cast)
         for which in forms:
             form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
             found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
-            self._windows_of(form, out, xp)[self._index(which, out, xp)] = found
+            self._windows_of(form, out, xp)[self._index(which, out, xp)] = made(found, cast)
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""
@@ -155,8 +156,8 @@ class ChunkBoxes:
             yield chunk, tuple(map(slice, begin, end, step)), target, (*map(slice, at, until), ...)
 
     def _forms(self, out: Targets) -> tuple[Any, list[np.ndarray]]:
-        """Numbers of the boxes that are copied one by one, and of small ones of the same form: elements, steps and array
-        of the result."""
+        """Numbers of the boxes that are copied one by one, and of small ones of one form: elements, steps and array of
+        the result."""
         small = np.zeros(0, np.int64)
         if (m := len(self.chunk)) >= MIN_GATHERED_BOXES:
             small = np.flatnonzero(self.each.prod(axis=1) <= MAX_GATHERED_BYTES // out.arrays[0].itemsize)
@@ -190,11 +191,11 @@ class BoxesOfChunk:
     chunk_shape: tuple[int, ...]
     rows: list[tuple[int, tuple[slice, ...], int, tuple[Any, ...]]]
 
-    def place(self, batch: Any, out: Targets, xp: Any) -> None:
-        """Copy the boxes of the chunk, a batch of one, to their places in the results."""
+    def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the boxes of the chunk, a batch of one, to their places in the results; cast, on a CPU."""
         chunk = batch[0]
         for _, inside, target, outside in self.rows:
-            out.arrays[target][outside] = chunk[inside]
+            put(out.arrays[target][outside], chunk[(*inside, ...)], cast)
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from operator import itemgetter
 from time import perf_counter
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
+from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
 from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
@@ -38,7 +39,8 @@ _BYTES = itemgetter(2)
 
 @dataclass(frozen=True)
 class Chunks:
-    """Chunks of one array, all of the same shape, that the threads of the CPU `device` read into `out`."""
+    """Chunks of one array, all of the same shape, that the threads of the CPU `device` read into `out`, cast if they
+    are to be."""
 
     source: Source
     chunks: Iterable[Chunk]
@@ -46,18 +48,22 @@ class Chunks:
     out: Any
     device: Any
     trace: Trace
+    cast: Cast | None = None
     shelf: Shelf | None = None  # of a cache of decoded chunks
     indexes: Indexes = field(default_factory=dict)  # of shards that this read has met
 
-    def read(self, group: Sequence[Chunk], threads: int = 1) -> None:
-        """Read chunks of a few objects. ChunkError for one that is damaged."""
+    def read(self, group: Sequence[Chunk], threads: int = 1, largest_first: bool = False) -> None:
+        """Read chunks of a few objects. ChunkError for the first one that is damaged.
+
+        `largest_first`: so threads end at about the same time.
+        """
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(np.array(holders, np.int64))
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
-            if threads > 1:  # the largest come first: then threads end at about the same time
+            if largest_first:
                 rows.sort(key=_BYTES, reverse=True)
             return self._decode(rows, objects, begin, threads)
 
@@ -200,7 +206,7 @@ class Chunks:
     def _place(self, chunk: Chunk) -> np.ndarray | None:
         """The part of `out` that is the whole chunk, if it lies there as a chunk does."""
         place = self._whole(chunk) if chunk[2] is None else self.out[chunk[3]]
-        if place is None:
+        if place is None or self.cast is not None:
             return None
         return place if place.shape == self.chain.spec.shape and place.flags.carray else None
 
@@ -209,9 +215,9 @@ class Chunks:
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:
-            chunk[3].place(decoded[None], self.out, np)
+            chunk[3].place(decoded[None], self.out, np, self.cast)
         else:
-            self.out[chunk[3]] = decoded[chunk[2]]
+            put(self.out[(*chunk[3], ...)], decoded[chunk[2]], self.cast)
 
     def _wanted(self, size: int, chunk: Chunk) -> tuple[int, int]:
         """Offset in the stored chunk and bytes that are read: of an uncompressed one only what is wanted."""
@@ -222,9 +228,14 @@ class Chunks:
 
     def _fill_missing(self, chunk: Chunk) -> None:
         if chunk[2] is None:
-            chunk[3].fill(self.out, self.chain.spec.fill_value, np)
+            chunk[3].fill(self.out, self._fill_value, np)
         else:
-            self.out[chunk[3]] = self.chain.spec.fill_value
+            self.out[chunk[3]] = self._fill_value
+
+    @cached_property
+    def _fill_value(self) -> Any:
+        fill_value = self.chain.spec.fill_value
+        return fill_value if self.cast is None else self.cast.one(fill_value)
 
     def _coords(self, chunk: Chunk) -> tuple[int, ...]:
         counts = self.source.layout.per_object

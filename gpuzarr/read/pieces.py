@@ -11,7 +11,7 @@ from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.read.chunks import Chunks
 from gpuzarr.read.faults import Fault, halved
-from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_THREAD_PIECES
+from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_PIECES
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,13 @@ class ChunkWork:
     def run(self) -> None:
         """Read all of them. ChunkError for one that is damaged."""
         if self.faults is None and len(self.arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
-            self.arrays[0].read(list(self.arrays[0].chunks), self.threads)
+            self.arrays[0].read(list(self.arrays[0].chunks), self.threads, largest_first=True)
         else:
             self.device.share(self._read_all, self._pieces(), self.threads)
 
     def _pieces(self) -> Iterator[Piece]:
-        most = min(MAX_PIECE_CHUNKS, -(-self.count // (self.threads * MIN_THREAD_PIECES)))
+        """Pieces that do not depend on threads: neither does the error that is raised where several chunks are damaged."""
+        most = min(MAX_PIECE_CHUNKS, -(-self.count // MIN_PIECES))
         return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
 
     def _read_all(self, left: Iterator[Piece]) -> None:

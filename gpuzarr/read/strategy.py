@@ -93,7 +93,7 @@ class ChunkList:
         each: Iterator[Chunk] = make(self.found, self.layout.per_object)
         source = self.share.source
         shelf = None if source.cache is None else source.cache.shelf(source, device)
-        return Chunks(source, each, self.chain, self.share.out, device, trace, shelf)
+        return Chunks(source, each, self.chain, self.share.out, device, trace, self.share.cast, shelf)
 
 
 @dataclass(frozen=True)
