@@ -65,6 +65,7 @@ def isal_decode(module: str) -> Callable[[], Callable[[bytes], Any]]:
     return load
 
 
+MADE_PLANES = 32  # of values, made at once
 MIB, SMALL, TINY = (64, 64, 64), (16, 32, 32), (4, 16, 16)  # 1 MiB, 64 KiB and 4 KiB of f4
 NINE = (
     Layout("v2 blosc-lz4", 2, MIB, numcodec("blosc", cname="lz4"), numcodecs_decode("blosc")),
@@ -88,14 +89,28 @@ NINE = (
 
 def sample(dtype: str, side: int) -> np.ndarray:
     """The values, (side, side, side) of f4 or (2 side, side, side) of u2: the same number of bytes."""
-    shape = (side, side, side) if dtype == "f4" else (2 * side, side, side)
-    z, y, x = np.ogrid[tuple(slice(0, n, 1.0) for n in shape)]
-    noise = np.random.default_rng(1).standard_normal(shape, dtype="f4")
-    if dtype == "f4":
-        values = 280 + 15 * np.sin(z / 40) * np.cos(y / 55) + 8 * np.sin(x / 30 + y / 90) + 0.05 * noise
-        return (np.round(values * 64) / 64).astype("f4")
+    return measured(dtype, (side, side, side) if dtype == "f4" else (2 * side, side, side))
+
+
+def measured(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The values of three axes, made a few planes at a time."""
+    random, values = np.random.default_rng(1), np.empty(shape, dtype)
+    for first in range(0, shape[0], MADE_PLANES):
+        part = values[first : first + MADE_PLANES]
+        z, y, x = np.ogrid[tuple(slice(0, n, 1.0) for n in part.shape)]
+        noise = random.standard_normal(part.shape, dtype="f4")
+        part[:] = (_smooth if dtype == "f4" else _microscope)(z + first, y, x, noise)
+    return values
+
+
+def _smooth(z: np.ndarray, y: np.ndarray, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    values = 280 + 15 * np.sin(z / 40) * np.cos(y / 55) + 8 * np.sin(x / 30 + y / 90) + 0.05 * noise
+    return np.round(values * 64) / 64
+
+
+def _microscope(z: np.ndarray, y: np.ndarray, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
     light = 120 + 900 * np.maximum(0, np.sin(z / 21) * np.sin(y / 17) * np.sin(x / 19)) ** 3
-    return np.clip(light + np.sqrt(light) * noise, 0, 65535).astype("u2")
+    return np.clip(light + np.sqrt(light) * noise, 0, 65535)
 
 
 def ldeakin(side: int) -> np.ndarray:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 
-def bare_loop(chunks: list[bytes], decode: Callable[[bytes], Any], nbytes: int) -> Callable[[], np.ndarray]:
-    """A function that decodes all chunks, which are `nbytes` bytes in all and of one size, into fresh memory."""
-    each = nbytes // len(chunks)
+def bare_loop(chunks: list[bytes], decode: Callable[[bytes], Any], each: int) -> Callable[[], np.ndarray]:
+    """A function that decodes all chunks, of `each` bytes, into fresh memory."""
     threads = len(os.sched_getaffinity(0))
     pool = ThreadPoolExecutor(threads)
     step = max(1, len(chunks) // (8 * threads))

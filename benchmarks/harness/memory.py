@@ -26,7 +26,7 @@ def main() -> None:
     [reader] = readers(sys.argv[1])
     with reader.around():
         array = reader.open(Path(sys.argv[2]))
-        reader.read(array, (slice(0, 1),) * 3)  # what is loaded once is not the read's
+        reader.read(array, slice(0, 1))  # what is loaded once is not the read's
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
         before = status("VmRSS")
         values = reader.read(array, ...)

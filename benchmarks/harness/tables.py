@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.timing import RESULTS, is_finished
+from benchmarks.harness.timing import RESULTS, best_peer, is_finished, mean, ratio
 
 README = Path(__file__).parents[2] / "README.md"
 PEERS = {"zarr-python": ("zarr-python", "zarr fused"), "zarrs": ("zarrs",), "tensorstore": ("tensorstore",)}
@@ -21,11 +21,28 @@ NOT_YET = "**Not yet run on a GPU**: the kernels and nvCOMP's calls were only ru
 
 
 def read_local(folder: Path) -> str:
-    """Readers on the CPU; of zarr-python's pipelines the better one."""
+    """Readers on the CPU, a row for each chain; of zarr-python's pipelines the better one."""
     result = json.loads((folder / "read_local.json").read_text())
-    columns = {"gpuzarr": ("gpuzarr cpu",), **PEERS, "limit": ("limit",)}
-    rows = [[row["layout"], *(rate(row, names) for names in columns.values())] for row in result["rows"]]
-    return table(["layout", *named(columns, result)], rows)
+    return by_kind(result, {"gpuzarr": ("gpuzarr cpu",), **PEERS})
+
+
+def by_kind(result: dict[str, Any], columns: dict[str, Sequence[str]]) -> str:
+    """Geometric means of GB/s over the arrays of each chain, and the least and the mean ratio to the best peer."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in result["rows"]:
+        kinds.setdefault(row["kind"], []).append(row)
+    rows = []
+    for kind, some in kinds.items():
+        speeds = [mean_rate(some, names) for names in columns.values()]
+        ratios = [ratio(row) for row in some]
+        rows.append([kind, str(len(some)), *speeds, f"{mean(ratios):.2f}", f"{min(ratios):.2f}"])
+    return table(["chain", "arrays", *named(columns, result), "x best peer", "at least"], rows)
+
+
+def mean_rate(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """The geometric mean of GB/s of the fastest of these, over rows where one was measured; else "-"."""
+    found = [rate for row in rows if (rate := fastest(row, names))]
+    return f"{mean(found):.2f}" if found else "-"
 
 
 def write_local(folder: Path) -> str:
@@ -41,6 +58,23 @@ def write_local(folder: Path) -> str:
     return table(["layout", *named(columns, result), "over old files: gpuzarr / best peer"], rows)
 
 
+def read_many(folder: Path) -> str:
+    """Many small regions on the CPU: ours and the best of the others, in each layout."""
+    result = json.loads((folder / "read_many.json").read_text())
+    layouts = list(dict.fromkeys(row["layout"] for row in result["rows"]))
+    cells: dict[str, dict[str, str]] = {}
+    for row in result["rows"]:
+        name = row["question"] + (", cached" if row["cached"] else "")
+        cells.setdefault(name, {})[row["layout"]] = both(row)
+    lines = [[name, *(of.get(layout, "-") for layout in layouts)] for name, of in cells.items()]
+    return table(["ms: gpuzarr / best peer", *layouts], lines)
+
+
+def both(row: dict[str, Any]) -> str:
+    """Milliseconds of gpuzarr and of the best peer, with two digits."""
+    return " / ".join(f"{float(f'{s * 1e3:.2g}'):g}" for s in (row["seconds"]["gpuzarr cpu"], best_peer(row)))
+
+
 def named(columns: Iterable[str], result: dict[str, Any]) -> list[str]:
     """The heads of columns, with versions."""
     return [f"{head} {result['versions'].get(head.removesuffix('-python'), '')}".strip() for head in columns]
@@ -48,8 +82,13 @@ def named(columns: Iterable[str], result: dict[str, Any]) -> list[str]:
 
 def rate(row: dict[str, Any], names: Sequence[str]) -> str:
     """GB/s of the fastest of these; "-" where none was measured."""
-    seconds = [row["seconds"][name] for name in names if name in row["seconds"]]
-    return f"{row['nbytes'] / min(seconds) / 1e9:.2f}" if seconds else "-"
+    found = fastest(row, names)
+    return f"{found:.2f}" if found else "-"
+
+
+def fastest(row: dict[str, Any], names: Sequence[str]) -> float:
+    """GB/s of the fastest of these; 0 where none was measured."""
+    return row["nbytes"] / min(row["seconds"].get(name, float("inf")) for name in names) / 1e9
 
 
 def attack(folder: Path) -> str:
@@ -138,6 +177,7 @@ MADE: dict[str, Callable[[dict[str, Any]], str]] = {
 TABLES: dict[str, Callable[[Path], str]] = {
     "read_local": read_local,
     "write_local": write_local,
+    "read_many": read_many,
     "attack": attack,
     "gpu": gpu,
 }

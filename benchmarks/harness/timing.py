@@ -7,25 +7,40 @@ import ctypes
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
+import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from math import exp, log
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.harness.peers import Reader, versions
 
 OURS = "gpuzarr cpu"
+LEAST, MEAN = 0.95, 1.5  # times the best peer, of a row and of all
 RESULTS = Path(__file__).parents[1] / "results"
+
+
+class Took(NamedTuple):
+    """Seconds on the clock, and of processors: of all threads, and of children that have ended."""
+
+    seconds: float
+    processor: float
+
+    @classmethod
+    def median(cls, runs: Sequence[Took]) -> Took:
+        """The median of each of both."""
+        return cls(*map(statistics.median, zip(*runs, strict=True)))
 
 
 def compare(
@@ -35,8 +50,8 @@ def compare(
     truth: np.ndarray,
     repeats: int,
     **others: Callable[[], Any],
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Median seconds in which each reader (and each of `others`) reads all `keys`; and why a reader is left out."""
+) -> tuple[dict[str, Took], dict[str, str]]:
+    """What it takes each reader (and each of `others`) to read all `keys`, in the median; why a reader is left out."""
     runs, left_out, _ = right(choice, path, keys, truth)
     return medians(runs | others, repeats), left_out
 
@@ -88,9 +103,9 @@ def medians(
     repeats: int,
     prepare: Callable[[str], None] | None = None,
     enough: float = float("inf"),
-) -> dict[str, float]:
-    """Median seconds of each: see `rounds`."""
-    return {name: statistics.median(seconds) for name, seconds in rounds(runs, repeats, prepare, enough).items()}
+) -> dict[str, Took]:
+    """What each takes, in the median: see `rounds`."""
+    return {name: Took.median(took) for name, took in rounds(runs, repeats, prepare, enough).items()}
 
 
 def rounds(
@@ -98,23 +113,53 @@ def rounds(
     repeats: int,
     prepare: Callable[[str], None] | None = None,
     enough: float = float("inf"),
-) -> dict[str, list[float]]:
-    """Seconds of every run. Every round runs each once, so that what else the machine does hits all alike.
+) -> dict[str, list[Took]]:
+    """What every run takes. Every round runs each once, so that what else the machine does hits all alike.
 
     `prepare(name)` is called before each run, untimed. Who ran twice, and for `enough` seconds in all, runs no more.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    found: dict[str, list[Took]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            if len(seconds[name]) >= 2 and sum(seconds[name]) > enough:
+            if len(found[name]) >= 2 and sum(took.seconds for took in found[name]) > enough:
                 continue
             if prepare is not None:
                 prepare(name)
-            before = time.perf_counter()
-            result = run()
-            seconds[name].append(time.perf_counter() - before)
-            del result
-    return seconds
+            found[name].append(took(run))
+    return found
+
+
+def took(run: Callable[[], Any]) -> Took:
+    """What a call takes. Its result is dropped when it was timed."""
+    used, before = processor_seconds(), time.perf_counter()
+    result = run()
+    found = Took(time.perf_counter() - before, processor_seconds() - used)
+    del result
+    return found
+
+
+def processor_seconds() -> float:
+    """Seconds that processors have worked for this process, its threads, and its children that have ended."""
+    both = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def seconds(took: Mapping[str, Took]) -> dict[str, float]:
+    """Those of the clock alone."""
+    return {name: each.seconds for name, each in took.items()}
+
+
+@contextmanager
+def load(count: int) -> Iterator[None]:
+    """Context in which `count` other processes keep the machine busy."""
+    code = "while True: pass"
+    others = [subprocess.Popen([sys.executable, "-I", "-S", "-c", code]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def reading(reader: Reader, array: Any, keys: Sequence[Any]) -> Callable[[], Any]:
@@ -287,5 +332,29 @@ def ratio(row: dict[str, Any]) -> float:
     return best_peer(row) / row["seconds"].get(OURS, float("nan"))
 
 
-def geometric_mean(rows: list[dict[str, Any]]) -> float:
-    return exp(sum(log(ratio(row)) for row in rows) / len(rows))
+def geometric_mean(rows: Sequence[dict[str, Any]]) -> float:
+    return mean([ratio(row) for row in rows])
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """Geometric."""
+    return exp(sum(map(log, numbers)) / len(numbers)) if numbers else float("nan")
+
+
+def behind(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The goals that were missed: no row below LEAST of the best peer, and MEAN of all in the geometric mean."""
+    found = [f"{row['row']}: {ratio(row):.2f} times the best peer" for row in rows if not ratio(row) >= LEAST]
+    return found if geometric_mean(rows) >= MEAN else [*found, f"geometric mean: {geometric_mean(rows):.2f}"]
+
+
+def beside_peers(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """Two tables: GB/s of each reader or writer, and its processor seconds for a gigabyte."""
+    speeds, costs = [], []
+    for row in rows:
+        rates = {name: f"{row['nbytes'] / seconds / 1e9:.2f}" for name, seconds in row["seconds"].items()}
+        used = {name: f"{seconds / row['nbytes'] * 1e9:.2f}" for name, seconds in row["processor"].items()}
+        part = f"{row['stored'] / row['nbytes']:.0%}"
+        speeds.append([row["row"], part, *(rates.get(name, "-") for name in names), f"{ratio(row):.2f}"])
+        costs.append([row["row"], *(used.get(name, "-") for name in names)])
+    first = table(["GB/s", "stored", *names, "x best peer"], speeds)
+    return f"{first}\n\n{table(['processor s/GB', *names], costs)}\n"

@@ -21,6 +21,7 @@ import numpy as np
 
 import gpuzarr
 from benchmarks.harness import timing
+from benchmarks.harness.data import voxels
 from benchmarks.harness.layouts import stored
 from benchmarks.harness.peers import Reader, readers
 
@@ -60,14 +61,6 @@ LAYOUTS = (
 )
 
 
-def scan() -> np.ndarray:
-    """The scan's voxels, int16 (volume, z, y, x): the order in which they follow each other in the NIfTI file."""
-    import nibabel
-
-    image = nibabel.load(Path(nibabel.__file__).parent / "tests/data/example4d.nii.gz")
-    return np.ascontiguousarray(image.dataobj.get_unscaled().T, dtype="<i2")
-
-
 def write_zarr_python(path: Path, layout: Layout, values: np.ndarray) -> None:
     import numcodecs
     import zarr
@@ -100,10 +93,10 @@ WRITERS = {"zarr-python": write_zarr_python, "tensorstore": write_tensorstore}
 
 def measure(path: Path, values: np.ndarray, choice: list[Reader], repeats: int) -> dict[str, float]:
     """GB/s of each reader, after all its values were found right."""
-    seconds, left_out = timing.compare(choice, path, [...], values, repeats)
+    took, left_out = timing.compare(choice, path, [...], values, repeats)
     if left_out:
         raise SystemExit(f"{path.name}: {left_out}")
-    return {name: values.nbytes / s / 1e9 for name, s in seconds.items()}
+    return {name: values.nbytes / s / 1e9 for name, s in timing.seconds(took).items()}
 
 
 def where(path: Path, device: str) -> str:
@@ -175,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="reads of each; the median counts (default 5)")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), help="where the picture goes")
     options = parser.parse_args(arguments)
-    original = scan()
+    original = voxels()
     values = np.tile(original, (-(-options.volumes // len(original)), 1, 1, 1))[: options.volumes]
     print(f"MRI scan, {original.shape} {original.dtype}, as {options.volumes} volumes: {values.nbytes:,} bytes")
     options.output.mkdir(parents=True, exist_ok=True)

@@ -131,7 +131,8 @@ def measure(row: Row, folder: Path, device: Device, options: Any, bus: float, li
     most = limit / 2 / len(choice)
     fast = {name: run for name, run in runs.items() if first[name] < most or name == choice[0].name}
     repeats = {name: [seconds] for name, seconds in first.items()}
-    repeats |= timing.rounds(fast, options.repeats, enough=most)
+    found = timing.rounds(fast, options.repeats, enough=most)
+    repeats |= {name: [took.seconds for took in each] for name, each in found.items()}
     for reader in choice:
         if reader.trial and reader.name in repeats and (why := timing.checked(reader, path, [...], values)[1]):
             left_out[reader.name] = f"{why}, after {len(repeats.pop(reader.name))} timed reads"

@@ -97,7 +97,8 @@ def measure(row: Row, folder: Path, device: Device, options: Any, bus: float, li
         runs[name], paths[name], sizes[name] = partial(make(path), value), path, stored(path)
     most = limit / 2 / max(len(runs), 1)
     fast = {name: run for name, run in runs.items() if repeats[name][0] < most or name.startswith("gpuzarr")}
-    repeats |= timing.rounds(fast, options.repeats, enough=most)
+    found = timing.rounds(fast, options.repeats, enough=most)
+    repeats |= {name: [took.seconds for took in each] for name, each in found.items()}
     seconds = {name: median(each) for name, each in repeats.items()}
     first = next(iter(paths.values()))
     ours = gpuzarr.open_array(first, mode="r+", device=device)

@@ -32,8 +32,8 @@ def measure(folder: Path, case: str, scale: int, repeats: int, names: str) -> di
     path = folder / layout.name
     write(path, layout, values)
     chunks = values.size // int(np.prod(layout.chunks))
-    seconds, _ = timing.compare(readers(names), path, [...], values, repeats)
-    return {name: s / chunks * 1e6 for name, s in seconds.items()}
+    took, _ = timing.compare(readers(names), path, [...], values, repeats)
+    return {name: s / chunks * 1e6 for name, s in timing.seconds(took).items()}
 
 
 def main(arguments: list[str] | None = None) -> None:

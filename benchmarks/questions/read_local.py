@@ -1,78 +1,75 @@
 """How fast is a whole array read from local files, beside every peer and beside the limit of the codec library?
 
-Nine layouts; files in the page cache. Goals on the CPU: no layout below the best peer, 1.5 times the best peer
-in the geometric mean, 0.7 of the limit, at most 64 MiB of memory beyond the result. `--check` fails where missed.
+Data sets, chains, shapes and sizes of `harness/cases.py`; files in the page cache. Goals on the CPU: no row below 0.95
+of the best peer, 1.5 times the best peer in the geometric mean, also beside busy processes (`--load 1`); at most 64 MiB
+of memory beyond the result. `--check` fails where missed. What each reader takes of the processors is printed, too.
+
+The limit is the codec library in a bare loop on all cores, over chunks in memory, plus one copy.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.harness import limit, memory, timing
-from benchmarks.harness.layouts import NINE, Layout, encoded_chunks, sample, stored, write
+from benchmarks.harness.cases import Case, chosen, nbytes
+from benchmarks.harness.layouts import encoded_chunks, stored, write
 from benchmarks.harness.peers import Reader, readers
-from benchmarks.harness.timing import OURS, compare, geometric_mean, ratio, table
+from benchmarks.harness.timing import OURS, geometric_mean
 
 EXTRA_MIB = 64
 
 
-def measure(layout: Layout, folder: Path, side: int, repeats: int, choice: list[Reader]) -> dict[str, Any]:
-    """One row: seconds of each reader (or why not), of the limit, and our extra memory."""
-    path = folder / "".join(c if c.isalnum() else "-" for c in layout.name)
-    values = sample(layout.dtype, side)
+def measure(case: Case, path: Path, repeats: int, choice: list[Reader]) -> dict[str, Any]:
+    """One row: what each reader (or why not) and the limit take, and our extra memory."""
+    values, layout = case.values(), case.layout
     write(path, layout, values)
-    bare = limit.bare_loop(encoded_chunks(path, layout, values.shape), layout.decoder(), values.nbytes)
-    seconds, left_out = compare(choice, path, [...], values, repeats, limit=bare)
+    took, left_out = timing.compare(choice, path, [...], values, repeats, limit=bare(case, path, values))
     return {
-        "layout": layout.name,
+        "row": case.name,
+        "kind": case.kind,
         "nbytes": values.nbytes,
         "stored": stored(path),
-        "seconds": seconds,
+        "seconds": timing.seconds(took),
+        "processor": {name: each.processor for name, each in took.items()},
         "left_out": left_out,
-        "extra_bytes": memory.extra(OURS, path) if OURS in seconds else None,
+        "extra_bytes": memory.extra(OURS, path) if OURS in took else None,
     }
 
 
-def reach(row: dict[str, Any]) -> float:
-    """Our part of the limit."""
-    return row["seconds"]["limit"] / row["seconds"].get(OURS, float("nan"))
-
-
-def show(rows: list[dict[str, Any]], names: list[str]) -> str:
-    heads = ["GB/s", "stored", *names, "limit", "x best peer", "of limit", "extra MiB"]
-    lines = []
-    for row in rows:
-        speeds = {name: f"{row['nbytes'] / seconds / 1e9:.2f}" for name, seconds in row["seconds"].items()}
-        extra = "-" if row["extra_bytes"] is None else f"{row['extra_bytes'] / 2**20:.0f}"
-        cells = [f"{row['stored'] / row['nbytes']:.0%}", *(speeds.get(name, "-") for name in [*names, "limit"])]
-        lines.append([row["layout"], *cells, f"{ratio(row):.2f}", f"{reach(row):.2f}", extra])
-    return table(heads, lines)
+def bare(case: Case, path: Path, values: np.ndarray) -> Any:
+    """The limit of a case that is stored at `path`."""
+    chunks, decode = encoded_chunks(path, case.layout, values.shape), case.layout.decoder()
+    return limit.bare_loop(chunks, decode, len(chunks[0]) if decode is bytes else nbytes(case, values))
 
 
 def missed(rows: list[dict[str, Any]]) -> list[str]:
     """The goals that were not met."""
-    found = [f"{row['layout']}: {ratio(row):.2f} times the best peer" for row in rows if not ratio(row) >= 1]
-    found += [f"{row['layout']}: {reach(row):.2f} of the limit" for row in rows if not reach(row) >= 0.7]
-    extra = {row["layout"]: (row["extra_bytes"] or 0) / 2**20 for row in rows}
-    found += [f"{name}: {mib:.0f} MiB extra" for name, mib in extra.items() if mib > EXTRA_MIB]
-    return found if geometric_mean(rows) >= 1.5 else [*found, f"geometric mean: {geometric_mean(rows):.2f}"]
+    extra = {row["row"]: (row["extra_bytes"] or 0) / 2**20 for row in rows}
+    return timing.behind(rows) + [f"{name}: {mib:.0f} MiB extra" for name, mib in extra.items() if mib > EXTRA_MIB]
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = timing.parser("read_local", __doc__)
-    parser.add_argument("--side", type=int, default=384, help="the array is side**3 of float32 (default 384: 226 MB)")
-    parser.add_argument("--layouts", default="", help="only those whose name contains this")
+    parser.add_argument("--cases", default="", help="only those whose name contains one of these (a;b)")
+    parser.add_argument("--full", action="store_true", help="all chains with all shapes, and arrays of 1 GiB, too")
+    parser.add_argument("--smaller", type=int, default=1, help="divides each axis")
+    parser.add_argument("--load", type=int, default=0, help="so many busy processes beside")
     options = parser.parse_args(arguments)
     choice, rows = readers(options.readers), []
-    with tempfile.TemporaryDirectory() as folder:
-        for layout in NINE:
-            if options.layouts in layout.name:
-                rows.append(measure(layout, Path(folder), options.side, options.repeats, choice))
-                print(f"measured {layout.name}", flush=True)
-    print(show(rows, [reader.name for reader in choice]))
-    print("\n".join(f"{name}, {row['layout']}: {why}" for row in rows for name, why in row["left_out"].items()))
+    with tempfile.TemporaryDirectory() as folder, timing.load(options.load):
+        for case in chosen(options.full, options.cases):
+            path = Path(folder, "array")
+            rows.append(measure(case.smaller(options.smaller), path, options.repeats, choice))
+            shutil.rmtree(path)
+            print(f"{timing.ratio(rows[-1]):.2f} times the best peer: {case.name}", flush=True)
+    print(timing.beside_peers(rows, [*(reader.name for reader in choice), "limit"]))
+    print("\n".join(f"{name}, {row['row']}: {why}" for row in rows for name, why in row["left_out"].items()))
     print(f"geometric mean: {geometric_mean(rows):.2f} times the best peer")
     timing.finish("read_local", options, missed(rows), rows=rows)
 

@@ -36,8 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
         write(path, LAYOUT, values)
         for kind, step in {"on the chunk grid": EDGE, "anywhere": 1}.items():
             keys = regions(options.side, options.count, step)
-            seconds, _ = timing.compare(choice, path, keys, values, options.repeats)
-            rows[kind] = {name: s / len(keys) * 1e3 for name, s in seconds.items()}
+            took, _ = timing.compare(choice, path, keys, values, options.repeats)
+            rows[kind] = {name: s / len(keys) * 1e3 for name, s in timing.seconds(took).items()}
     print(timing.speeds("ms a region", rows))
     missed = [f"slower than tensorstore {kind}" for kind, row in rows.items() if slower(row)]
     timing.finish("read_regions", options, missed, milliseconds=rows)

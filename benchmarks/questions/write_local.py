@@ -62,7 +62,13 @@ def measure(layout: Layout, folder: Path, side: int, repeats: int, choice: list[
     new = timing.medians(runs, repeats, fresh, ENOUGH)
     old = timing.medians(runs, min(repeats, 3), lambda name: os.sync(), ENOUGH)
     sizes = {"nbytes": values.nbytes, "stored": size}
-    return {"layout": layout.name, **sizes, "seconds": new, "seconds_over": old, "left_out": left_out}
+    return {
+        "layout": layout.name,
+        **sizes,
+        "seconds": timing.seconds(new),
+        "seconds_over": timing.seconds(old),
+        "left_out": left_out,
+    }
 
 
 def forget(path: Path) -> None:

@@ -11,11 +11,9 @@ from gpuzarr.checks import one_of, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, no_memory
-from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.counts import touches
-from gpuzarr.nodes.indexers import checked_fields
 from gpuzarr.nodes.misplaced import warn_if_misplaced
-from gpuzarr.nodes.region_results import Region, finished, memory, without
+from gpuzarr.nodes.region_results import Region, finished, memory, region_of, without
 from gpuzarr.read import read
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.report import ReadReport
@@ -147,7 +145,7 @@ def read_many(
     faults: list[Fault] | None = None if on_error == "raise" else []
     results, stack = memory(regions, out, stream)
     if regions:
-        _fill(regions, results, stack, options, stream, faults)
+        fill(regions, results, stack, options, stream, faults)
     failures = [] if not faults else _failures(regions, faults)
     if on_error == "skip" and failures:
         out = without({i for failure in failures for i in failure.regions}, regions, results, stack)
@@ -159,15 +157,13 @@ def read_many(
 def _region(pair: Any) -> Region:
     try:
         array, selection = pair
-        fields, rest = select.fields(selection)
-        shape = array.shape
+        _ = array.device, array.locator
     except (TypeError, ValueError, AttributeError) as error:
         raise ArgumentError(f"read_many takes pairs of an array and a selection, not {shown(pair)}") from error
-    names = None if fields is None else checked_fields(fields, array.dtype)
-    return Region(array, select.basic(rest, shape), names)
+    return region_of(array, selection)
 
 
-def _fill(
+def fill(
     regions: Sequence[Region],
     results: Sequence[Any],
     stack: Any,

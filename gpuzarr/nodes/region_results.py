@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from gpuzarr.checks import INT64_MAX
-from gpuzarr.errors import ArgumentError, NoMemoryError, no_memory
-from gpuzarr.nodes.indexers import Selection
+from gpuzarr.errors import ArgumentError
+from gpuzarr.indexing import selection as select
+from gpuzarr.nodes.indexers import Selection, checked_fields
 from gpuzarr.nodes.inputs import as_out
+from gpuzarr.nodes.reading import allocated
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,22 @@ class Region:
     fields: Any
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the result, of all fields."""
+        return prod(self.elements.shape) * int(self.array.dtype.itemsize)
+
+    @property
     def form(self) -> tuple[Any, ...]:
         """What is equal for regions whose results can be stacked."""
         array = self.array
         return array.device, self.elements.shape, array.dtype, str(self.fields)
+
+
+def region_of(array: Any, selection: Any) -> Region:
+    """The region of `array[selection]`. SelectionError if it has none."""
+    fields, rest = select.fields(selection)
+    names = None if fields is None else checked_fields(fields, array.dtype)
+    return Region(array, select.basic(rest, array.shape), names)
 
 
 def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any], Any]:
@@ -53,17 +66,11 @@ def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any],
 
 
 def _new(region: Region, shape: tuple[int, ...], stream: Any) -> Any:
-    array = region.array
-    if prod([n or 1 for n in shape]) * (array.dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
-        raise NoMemoryError(f"no memory for {array!r}: a result of shape {shape} cannot be addressed")
-    try:
-        with array.device.on(stream):
-            return array.device.array(shape, array.dtype)
-    except MemoryError as error:
-        raise no_memory(array, error) from error
+    with region.array.device.on(stream):
+        return allocated(region.array, shape, region.array.dtype, region.array.device)
 
 
-def finished(regions: Sequence[Region], results: list[Any], stack: Any) -> Any:
+def finished(regions: Sequence[Region], results: Sequence[Any], stack: Any) -> Any:
     """The results, with the fields that were asked for, and scalars of a CPU as such."""
     if stack is not None:
         return stack if regions[0].fields is None else stack[regions[0].fields]

@@ -7,7 +7,7 @@ the same bytes, and gives the same values or the same error. Options and caches 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gpuzarr.checks import one_of
@@ -22,9 +22,11 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.region import Chunk, Run
 from gpuzarr.read import estimate
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
-from gpuzarr.read.chunks import Chunks, ChunkWork
+from gpuzarr.read.cache import ChunkCache
+from gpuzarr.read.chunks import Chunks
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.memory import parse_bytes
+from gpuzarr.read.pieces import ChunkWork
 from gpuzarr.read.requests import Share
 from gpuzarr.read.thresholds import (
     MAX_REGION_BYTES,
@@ -43,18 +45,22 @@ class Options:
     `memory_limit`: bytes that a read may hold beyond its result (None: what the device thinks right), and that a chunk
     of elements of variable length may be decoded to, if that is more than its limit (`gpuzarr.batch`). `validate`:
     "host" decodes on the CPU, whatever the device, so that no damaged stream ever reaches the GPU's decoders. `io`: how
-    bytes come from files to a GPU (`gpuzarr.read.transport`).
+    bytes come from files to a GPU (`gpuzarr.read.transport`). `cache`: where decoded chunks stay for later reads; what
+    is read does not depend on it, so arrays that differ in nothing else are read together.
     """
 
     memory_limit: int | None = None
     validate: Literal["auto", "host"] = "auto"
     io: Literal["auto", "gds", "posix"] = "auto"
+    cache: ChunkCache | None = field(default=None, compare=False)
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
         given = {name: value for name, value in options.items() if value is not None}
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
+        if "cache" in given:
+            given["cache"] = ChunkCache.of(given["cache"])
         one_of(given.get("validate", "auto"), "validate", "auto", "host")
         one_of(given.get("io", "auto"), "io", "auto", "gds", "posix")
         return replace(self, **given)
@@ -85,7 +91,9 @@ class ChunkList:
     def chunks(self, device: Device, trace: Trace) -> Chunks:
         make: Any = region.of_region if self.is_region else region.of_parts
         each: Iterator[Chunk] = make(self.found, self.layout.per_object)
-        return Chunks(self.share.source, each, self.chain, self.share.out, device, trace)
+        source = self.share.source
+        shelf = None if source.cache is None else source.cache.shelf(source, device)
+        return Chunks(source, each, self.chain, self.share.out, device, trace, self.share.cast, shelf)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("zarr")
-from benchmarks.harness import memory
+from benchmarks.harness import cases, data, layouts, memory, timing
+from benchmarks.questions import read_local
 
 ROOT = Path(__file__).parents[2]
 TINY = {
-    "read_local": ["--side", "32"],
+    "read_local": ["--smaller", "8"],
+    "read_many": ["--tiny"],
     "read_regions": ["--side", "128", "--count", "4"],
     "host_cost": ["--scale", "32"],
     "write_local": ["--side", "32"],
@@ -39,7 +41,8 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     results = json.loads(output.read_text())
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
-    assert len(measured) == {"read_local": 9, "read_regions": 2, "host_cost": 3, "write_local": 9}[name]
+    expected = {"read_local": len(cases.DEFAULT), "read_many": 48, "read_regions": 2, "host_cost": 3, "write_local": 9}
+    assert len(measured) == expected[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
 
 
@@ -80,19 +83,32 @@ def test_committed_results_name_their_machine() -> None:
         assert {"date", "commit", "cpu", "cores", "versions", "settings"} <= set(results), path.name
 
 
-@pytest.mark.parametrize("dtype", ["f4", "u2"])
-def test_limit_decodes_the_whole_array(dtype: str, tmp_path: Path) -> None:
-    """The limit must do all the work that it stands for: as many bytes as the array has, the same ones."""
-    from benchmarks.harness import layouts, limit
+@pytest.mark.parametrize("case", cases.DEFAULT, ids=lambda case: case.name)
+def test_limit_decodes_the_whole_array(case: cases.Case, tmp_path: Path) -> None:
+    """The limit must do all the work that it stands for: every byte of the array, and what chunks have beyond it."""
+    small = case.smaller(8)
+    values = small.values()
+    layouts.write(tmp_path / "x", small.layout, values)
+    decoded = read_local.bare(small, tmp_path / "x", values)().view(values.dtype)
+    if all(n % c == 0 for n, c in zip(small.shape, small.chunks, strict=True)):
+        found = np.count_nonzero(decoded), np.sort(decoded[decoded != 0])
+        assert found[0] == np.count_nonzero(values) and np.array_equal(found[1], np.sort(values[values != 0]))
+    assert len(decoded) >= np.count_nonzero(values)
 
-    values = layouts.sample(dtype, 32)
-    for layout in layouts.NINE:
-        if layout.dtype == dtype:
-            path = tmp_path / layout.name
-            layouts.write(path, layout, values)
-            chunks = layouts.encoded_chunks(path, layout, values.shape)
-            decoded = limit.bare_loop(chunks, layout.decoder(), values.nbytes)()
-            assert np.array_equal(np.sort(decoded), np.sort(values.view(np.uint8).ravel())), layout.name
+
+def test_cases_have_all_chains_and_many_sizes_of_chunks() -> None:
+    sizes = [cases.nbytes(case, case.smaller(64).values()) for case in cases.DEFAULT]
+    assert {case.chain for case in cases.DEFAULT} == set(cases.CHAINS)
+    assert {case.data for case in cases.DEFAULT} == set(data.DATA)
+    assert min(sizes) <= 1 << 16 and max(sizes) >= 1 << 24
+    assert len({case.name for case in cases.FULL}) == len(cases.FULL)
+
+
+def test_others_keep_the_machine_busy_meanwhile() -> None:
+    before = timing.processor_seconds()
+    with timing.load(1):
+        used = timing.took(lambda: sum(range(2_000_000)))
+    assert 0 < used.processor < timing.processor_seconds() - before, "children that have ended count, too"
 
 
 def test_a_peer_that_hangs_or_fails_is_left_out() -> None:

@@ -18,6 +18,7 @@ import zarr
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from tests.aged import age
 from tests.hardware import host_array
 
 pytestmark = pytest.mark.damaging
@@ -130,19 +131,24 @@ def check(path: Path, name: str, chunk: tuple[int, int], layout: str, device: De
     file = next(f for f in sorted(path.rglob("*")) if f.is_file() and f.name in ("0", "0.0"))
     good = file.read_bytes()
     warm, kept = gpuzarr.open_array(path, device=device), in_memory(path)
+    cached = gpuzarr.open_array(path, device=device, cache="64MiB")
+    age(path)
     warm_dict = gpuzarr.open_array(kept, device=device)
-    warm[...], warm_dict[...]  # the indexes of shards are known
+    warm[...], warm_dict[...], cached[...]  # the indexes of shards are known, and chunks are kept
     cold = {f"cold, {some}": gpuzarr.open_array(path, device=device, **some) for some in OPTIONS}
     cold["cold dict"] = gpuzarr.open_array(kept, device=device)
     assert same(outcome(lambda: warm[...]), values(shape))
     for bad in damages(good):
         file.write_bytes(bad)
+        age(path)
         kept[str(file.relative_to(path))] = bad
         for key in selections(chunk, shape):
             expected = outcome(lambda key=key: gpuzarr.open_array(path, device="cpu")[key])
             arrays = {
                 "warm": warm,
                 "again": warm,
+                "cached": cached,
+                "cached, again": cached,
                 "warm dict": warm_dict,
                 "opened": gpuzarr.open_array(path, device=device),
             }
