@@ -13,7 +13,7 @@
 //   AT_ONCE          pieces that a thread should load at once
 //   load(at)         the raw material of 16 bytes of a row, `at` bytes into the chunk's box; made(piece, at): these
 //                    bytes
-//   element(at, v)   the element at `at`
+//   element(at, v)   the element at `at`; words of place_cast.cu have elements of the result in their lowest bytes
 // Rows have at least 16 bytes. A row has fewer than 2^31 bytes, and a chunk fewer than 2^31 elements or pieces.
 #pragma once
 #include "common.cuh"
@@ -68,6 +68,17 @@ __device__ __forceinline__ void load(const u8* p, u32& v) { v = load4(p); }
 __device__ __forceinline__ void load(const u8* p, uint2& v) { v = (u64)p & 7 ? load8(p) : *(const uint2*)p; }
 __device__ __forceinline__ void load(const u8* p, uint4& v) { v = load16(p); }
 
+// Storing an element. Of a word only the lowest `width` bytes are one.
+template <class T> __device__ __forceinline__ void store(u8* p, T v, u32) { *(T*)p = v; }
+__device__ __forceinline__ void store(u8* p, u64 v, u32 width)
+{
+    if (width == 4) *(u32*)p = (u32)v;
+    else if (width == 2) *(u16*)p = (u16)v;
+    else if (width == 8) *(u64*)p = v;
+    else *p = (u8)v;
+}
+
+__device__ __forceinline__ u64 in_order(u64 v, u32) { return v; }  // it is made in order
 __device__ __forceinline__ u8 in_order(u8 v, u32) { return v; }
 __device__ __forceinline__ u16 in_order(u16 v, u32 unit) { return unit == 1 ? v : (u16)(v << 8 | v >> 8); }
 __device__ __forceinline__ u32 in_order(u32 v, u32 unit)
@@ -249,7 +260,7 @@ __device__ __forceinline__ void elements(const Form& f, u8* target, const Source
         }
 #pragma unroll
         for (u32 k = 0; k < AT_ONCE; ++k)
-            if (first + k * stride < units) *(T*)(target + to[k]) = in_order(value[k], swap);
+            if (first + k * stride < units) store(target + to[k], in_order(value[k], swap), f.width);
     }
 }
 
@@ -281,7 +292,7 @@ __device__ __forceinline__ void tiles(const Form& f, u8* target, const Source& s
         for (u32 k = 0; k < SIDE / 8; ++k) {
             u32 i = a + y + 8 * k, j = b + x;
             if (i < f.extent[down] && j < f.extent[across])
-                *(T*)(target + to + i * f.target[down] + j * f.target[across]) = tile[x * (SIDE + 1) + y + 8 * k];
+                store(target + to + i * f.target[down] + j * f.target[across], tile[x * (SIDE + 1) + y + 8 * k], f.width);
         }
         __syncthreads();
     }

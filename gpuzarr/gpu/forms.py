@@ -99,13 +99,17 @@ def has_rows(axes: Axes, itemsize: int) -> np.ndarray:
     return contiguous & (axes.last(axes.extents) >= STRIP)
 
 
-def forms_of(axes: Axes, itemsize: int, sources: int, targets: int, long: int) -> tuple[np.ndarray, np.ndarray]:
+def forms_of(
+    axes: Axes, itemsize: int, sources: int, targets: int, long: int, by_element: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Forms of the shapes, and the units of work of each: pieces, elements, or threads of its tiles.
 
     `sources` and `targets`: the bits that any address, or offset in a list, has. Rows of `long` bytes or more are moved
-    by pieces.
+    by pieces. `by_element`: no bytes are moved as they are.
     """
     contiguous, run = _runs(axes, itemsize)
+    if by_element:
+        contiguous, run = np.zeros_like(contiguous), np.zeros_like(run)
     outer = (axes.count - 1)[:, None] > _COLUMNS
     source_bits = sources | np.bitwise_or.reduce(np.where(outer & (axes.lists < 0), axes.sources, 0), axis=1)
     target_bits = targets | np.bitwise_or.reduce(np.where(outer & (axes.lists < 0), axes.targets, 0), axis=1)

@@ -1,7 +1,7 @@
 """Place decoded chunks in results: one launch for all boxes of all chunks of a batch, wherever they go.
 
 kernels/place.cu; place_planes.cu where some chunks are still shuffled; place_listed.cu where lists say which elements
-of an axis are wanted, or which single elements.
+of an axis are wanted, or which single elements; place_cast.cu where elements are cast on their way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 
 from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.gpu import forms as table
+from gpuzarr.gpu import rule
 from gpuzarr.gpu.forms import IN_FLIGHT, MAX_AXES, MIN_ROW_BYTES, PIECE, TILES
 from gpuzarr.gpu.planes import FILE, WIDTHS, Planes
 from gpuzarr.gpu.tables import THREADS, stacked, upload_words
@@ -28,6 +30,7 @@ Strides = tuple[int, ...]  # bytes
 KERNELS = (
     *(("place.cu", "place", None), ("place_listed.cu", "place_listed", None)),
     *((FILE, f"place_planes_{width}", width) for width in WIDTHS),
+    *((rule.FILE, f"place_cast_{width}", width) for width in rule.WIDTHS),
 )
 
 
@@ -85,13 +88,19 @@ def in_rows(placements: Sequence[Placement], strides: Strides) -> np.ndarray:
 
 
 def place(
-    device: Device, placements: Sequence[Placement], present: np.ndarray, chunks: Chunks | None, fill: Any
+    device: Device,
+    placements: Sequence[Placement],
+    present: np.ndarray,
+    chunks: Chunks | None,
+    fill: Any,
+    cast: Cast | None = None,
 ) -> None:
     """Copy what is wanted of each present chunk to its place in the results, and write `fill` in place of missing ones.
 
     `placements`: parts and the results that they go to, all of one dtype. `fits` must hold for them. `present`: bool,
     one for each chunk of the parts. `chunks`: the present ones, in the same order; None if they are in place already.
-    Of chunks that are `shuffled` no lists are wanted: all parts are `sliced`.
+    Of chunks that are `shuffled` no lists are wanted: all parts are `sliced`. `cast`: what becomes of the elements of
+    `chunks`, none of which are shuffled then.
     """
     outs = [out for _, results in placements for out in results]
     boxes = _boxes(placements, chunks.strides if chunks else (0,) * len(placements[0][0][0].chunk_shape))
@@ -104,11 +113,13 @@ def place(
     shuffled, item = chunks.shuffled if chunks else None, outs[0].dtype.itemsize
     # planes give no wider elements
     bits, long = (item, PIECE) if shuffled else (_bits(source, boxes.entries[:, 0]), MIN_ROW_BYTES)
-    axes = table.axes_of(boxes, item)
-    forms, units = table.forms_of(axes, item, bits, _bits(target, boxes.entries[:, 1]), long)
+    axes, is_cast = table.axes_of(boxes, item), cast is not None and chunks is not None
+    forms, units = table.forms_of(axes, item, bits, _bits(target, boxes.entries[:, 1]), long, is_cast)
     pattern = np.frombuffer(np.full(PIECE // item, fill, outs[0].dtype).tobytes(), np.uint64)
     last = *pattern, np.uint32(chunks.swap if chunks else 1), np.uint32(len(target))
-    if shuffled is None:
+    if cast is not None and chunks is not None:
+        _launch_cast(device, (target, source, boxes.shape), forms, units, boxes.entries, cast, (last[0], *last[2:]))
+    elif shuffled is None:
         _launch(device, (target, source, boxes.shape), forms, units, boxes.entries, last)
     else:
         _launch_planes(device, (target, source, boxes.shape), forms, units, shuffled, present, boxes.chunk, last)
@@ -120,6 +131,16 @@ def _launch(
     file, name, _ = KERNELS[1 if len(entries) else 0]
     arrays = (stacked(*columns), forms, entries) if len(entries) else (stacked(*columns), forms)
     device.kernel(file, name)(*_grid(forms, units, columns[-1]), (*upload_words(device, *arrays), *last))
+
+
+def _launch_cast(
+    device: Device, columns: Sequence[np.ndarray], forms: np.ndarray, units: np.ndarray, entries: np.ndarray,
+    cast: Cast, last: Any,
+) -> None:  # fmt: skip
+    width = cast.source.itemsize
+    tables = upload_words(device, stacked(*columns), forms, entries if len(entries) else np.zeros(1, np.int64))
+    kernel = device.kernel(rule.FILE, f"place_cast_{width}", width)
+    kernel(*_grid(forms, units, columns[-1]), (*tables, *last, *rule.arguments(cast)))
 
 
 def _launch_planes(

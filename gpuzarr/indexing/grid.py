@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import MAX_PYTHON_ROWS, Boxes
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
 from gpuzarr.indexing.outer import Index, assign, taken
@@ -140,15 +141,15 @@ class ChunkBlock:
         """Index of the block's part of the result."""
         return tuple([s.outside for s in self.runs])
 
-    def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`."""
+    def place(self, batch: Any, out: Any, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`; cast, on a CPU."""
         if len(batch) == 1:
-            assign(out, self.outside, taken(batch[(0, ...)], self.inside, xp), xp)
+            assign(out, self.outside, taken(batch[(0, ...)], self.inside, xp), xp, cast)
         elif len(self.runs) > MAX_SPLIT_AXES:
             for block, chunk in zip(self.split(1), batch, strict=True):
-                block.place(chunk[None], out, xp)
+                block.place(chunk[None], out, xp, cast)
         else:
-            assign(*self._cells(out), taken(*self._chunks(batch), xp), xp)
+            assign(*self._cells(out), taken(*self._chunks(batch), xp), xp, cast)
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
         """Return True if every element of the chunks that is within the array is wanted."""
@@ -190,16 +191,6 @@ class ChunkBlock:
         each = [s.each if i is _ALL else n for s, i, n in zip(self.runs, index, region.shape, strict=True)]
         cells = region.reshape([n for pair in zip(self.counts, each, strict=True) for n in pair])
         return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), (*[_ALL] * ndim, *index)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
-        first = last = 0
-        for s in self.runs:
-            index = s.inside
-            ends = (index.start, index.stop - 1) if isinstance(index, slice) else (int(index.min()), int(index.max()))
-            first, last = first * s.size + ends[0], last * s.size + ends[1]
-        return first, last
 
     def present(self, present: np.ndarray) -> list[ChunkBlock]:
         """Blocks of one chunk each, for the chunks where `present` is True."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import Boxes
+from gpuzarr.dtypes.cast import Cast, made
 from gpuzarr.empty_chunk import element
 from gpuzarr.metadata import Axis
 
@@ -73,11 +74,11 @@ class ChunkPoints:
         each = np.arange(len(self))
         return Boxes(each, none, none, none, each, extents, steps, steps, lists, entries)
 
-    def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Copy the points of the chunks, a batch (n, *chunk_shape), to their places in `out`."""
+    def place(self, batch: Any, out: Any, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the points of the chunks, a batch (n, *chunk_shape), to their places in `out`; cast, on a CPU."""
         flat = out.reshape(-1)
         inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
-        flat[xp.asarray(self.outside)] = batch[tuple(inside)]
+        flat[xp.asarray(self.outside)] = made(batch[tuple(inside)], cast)
 
     @property
     def whole(self) -> bool:

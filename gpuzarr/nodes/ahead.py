@@ -27,7 +27,7 @@ class Regions:
         return region_of(self.array, selection)
 
     def allocate(self, region: Region) -> Any:
-        return allocated(self.array, region.elements.shape)
+        return allocated(self.array, region.elements.shape, self.array.dtype, self.array.device)
 
     def read(self, regions: Sequence[Region], memory: Sequence[Any]) -> Any:
         fill(regions, memory, None, self.options, None, None)

@@ -67,7 +67,7 @@ def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any],
 
 def _new(region: Region, shape: tuple[int, ...], stream: Any) -> Any:
     with region.array.device.on(stream):
-        return allocated(region.array, shape)
+        return allocated(region.array, shape, region.array.dtype, region.array.device)
 
 
 def finished(regions: Sequence[Region], results: Sequence[Any], stack: Any) -> Any:

@@ -22,7 +22,8 @@ from gpuzarr.errors import CHUNK_FAULTS, GpuZarrError
 from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.faults import Fault, halved
-from gpuzarr.read.fetch import Fetched, Memory, fetch_all
+from gpuzarr.read.fetch import Memory, fetch_all
+from gpuzarr.read.fetched import Fetched
 from gpuzarr.read.known import Known, keeping
 from gpuzarr.read.place import assign, decoded, fill_missing, placeable
 from gpuzarr.read.portions import Batch
@@ -99,7 +100,7 @@ class Batches:
         for portion in batch.portions:
             cast(list[Fault], self.faults).append(Fault(portion.source, tuple(portion.coords[0].tolist()), error))
             for part in portion.parts:
-                part.fill(portion.out, batch.budget.chain.spec.fill_value, self.device.xp)
+                part.fill(portion.out, batch.fill_value, self.device.xp)
 
     def _launch_piece(self, loaded: Loaded) -> None:
         with self.device.scratch_scope():
@@ -130,7 +131,7 @@ class Batches:
         try:
             if loaded.fetched.known is not None:
                 keep = self._place_known(loaded, loaded.fetched, loaded.fetched.known)
-            elif placeable(loaded.batch.results, loaded.chain, self.device):
+            elif placeable(loaded.batch, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
@@ -187,7 +188,7 @@ class Batches:
             chunks = decoded(encoded, chain, device, batch, present)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            gpu.place.place(device, batch.placements, present, chunks, chain.spec.fill_value)
+            gpu.place.place(device, batch.placements, present, chunks, batch.fill_value, batch.cast)
             self.trace.add_time("place", done, device.timestamp())
 
     def _place_known(self, loaded: Loaded, fetched: Fetched, known: Known) -> list[Callable[[], None]]:
@@ -197,24 +198,24 @@ class Batches:
         decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
         keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
-        if placeable(batch.results, chain, device):
+        if placeable(batch, device):
             addresses = known.addresses(decoded, device, spec.nbytes or 0)
             strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
             chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)
-            gpu.place.place(device, batch.placements, fetched.present, chunks, spec.fill_value)
+            gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
         else:
-            rest = fill_missing(batch, fetched.present, spec.fill_value, device.xp)
+            rest = fill_missing(batch, fetched.present, device.xp)
             if len(known.entries):
-                assign(rest.portions, known.together(decoded, spec, device), device.xp)
+                assign(rest, known.together(decoded, spec, device), device)
         self.trace.add_time("place", done, device.timestamp())
         return keep
 
     def _place_by_assignment(self, loaded: Loaded, fetched: Fetched) -> None:
         batch, chain, encoded, present = loaded.batch, loaded.chain, fetched.encoded, fetched.present
-        device, xp, fill_value = self.device, self.device.xp, loaded.chain.spec.fill_value
+        device, xp = self.device, self.device.xp
         is_in_place = fetched.is_in_place and np.count_nonzero(encoded.sizes == chain.spec.nbytes) == len(encoded)
         if np.count_nonzero(present) < len(present):
-            batch = fill_missing(batch, present, fill_value, xp, is_in_place)
+            batch = fill_missing(batch, present, xp, is_in_place)
         if is_in_place or not len(encoded):
             return
         begin = device.timestamp()
@@ -222,7 +223,7 @@ class Batches:
         chunks = chain.decode(encoded, device, into)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None:
-            assign(batch.portions, chunks, xp)
+            assign(batch, chunks, device)
             self.trace.add_time("place", done, device.timestamp())
 
     def _complete(self, loaded: Loaded, complete: Complete, keep: Iterable[Callable[[], None]]) -> None:

@@ -5,7 +5,7 @@ The kernel puts the decoded chunks of a batch to their places, and fill values w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +17,13 @@ from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.boxes import ReadPart
-from gpuzarr.read.portions import Batch, Portion
+from gpuzarr.read.portions import Batch
 
 
-def placeable(outs: Sequence[Any], chain: Chain, device: Device) -> bool:
-    """Whether one launch can place chunks in these results; odd elements are for array assignments."""
-    return device.gpu and all(
-        out.dtype == chain.spec.dtype and gpu.place.fits(chain.spec.shape, out, device) for out in outs
-    )
+def placeable(batch: Batch, device: Device) -> bool:
+    """Whether one launch can place the chunks in their results; odd elements are for array assignments."""
+    shape, dtype = batch.budget.chain.spec.shape, batch.dtype
+    return device.gpu and all(out.dtype == dtype and gpu.place.fits(shape, out, device) for out in batch.results)
 
 
 def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, present: np.ndarray) -> gpu.place.Chunks:
@@ -40,7 +39,7 @@ def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, p
             return gpu.place.in_rows(batch.placements, strides)[present]
 
         is_sliced = all(part.sliced for portion in batch.portions for part in portion.parts)
-        return _as_stored(encoded, chain, plain, device, strides, rows if is_sliced else None)
+        return _as_stored(encoded, chain, plain, device, strides, rows if is_sliced and batch.cast is None else None)
     chunks = chain.decode(encoded, device)
     first, *strides_of_chunk = chunks.strides
     places = np.uint64(device.address(chunks)) + (np.arange(len(chunks)) * first).astype(np.uint64)
@@ -70,21 +69,23 @@ def _as_stored(
     return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data)
 
 
-def assign(portions: Sequence[Portion], chunks: Any, xp: Any) -> None:
+def assign(batch: Batch, chunks: Any, device: Device) -> None:
     """Place decoded chunks, (n, *chunk_shape), in the order of the portions and their parts."""
-    first = 0
-    for portion in portions:
+    first, cast = 0, batch.cast
+    if device.gpu and cast is not None:
+        chunks, cast = gpu.cast.cast_all(device, chunks, cast), None
+    for portion in batch.portions:
         for part in portion.parts:
-            part.place(chunks[first : first + len(part)], portion.out, xp)
+            part.place(chunks[first : first + len(part)], portion.out, device.xp, cast)
             first += len(part)
 
 
-def fill_missing(batch: Batch, present: np.ndarray, fill_value: Any, xp: Any, in_place: bool = False) -> Batch:
+def fill_missing(batch: Batch, present: np.ndarray, xp: Any, in_place: bool = False) -> Batch:
     """Put the fill value where chunks are missing; the batch of the other chunks, which are still to be placed.
 
     `in_place`: they are in the result already, and stay.
     """
-    first, found = 0, []
+    first, found, fill_value = 0, [], batch.fill_value
     for portion in batch.portions:
         parts: list[ReadPart] = []
         for part in portion.parts:

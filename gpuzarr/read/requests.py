@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import flip
 from gpuzarr.indexing.box_rows import count
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
@@ -24,11 +25,15 @@ MAX_BOXES = 1 << 19  # of one plan; selections of more are read one after the ot
 
 @dataclass(frozen=True)
 class Request:
-    """A selection of an array, to be read into `out`: an array of the device, of the selection's shape."""
+    """A selection of an array, to be read into `out`: an array of the device, of the selection's shape.
+
+    `cast`: what becomes of each element on its way; None: nothing, and `out` has the dtype of the array.
+    """
 
     source: Source
     selection: Outer | Points
     out: Any
+    cast: Cast | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class OneSelection:
     selection: Outer | Points
     out: Any = None
     is_contiguous: bool = True
+    cast: Cast | None = None
 
     def parts(self, device: Device) -> list[ReadPart]:
         """The chunks that are touched, and what is wanted of them. NoMemoryError where these are too many."""
@@ -50,7 +56,7 @@ class OneSelection:
     @property
     def extents(self) -> tuple[int, ...] | None:
         """The shape of the result, if it is contiguous, so that chunks may be decoded straight to their place."""
-        if not self.is_contiguous:
+        if not self.is_contiguous or self.cast is not None:
             return None
         return () if isinstance(self.selection, Points) else self.selection.full_shape
 
@@ -62,6 +68,7 @@ class SeveralSelections:
     source: Source
     boxes: list[ChunkBoxes]
     out: Targets
+    cast: Cast | None = None
 
     selection, extents = None, None
 
@@ -81,7 +88,7 @@ def with_ranges(request: Request) -> Request:
 def share_of(request: Request) -> OneSelection:
     """The share that is one request alone."""
     target = flipped(request.selection, request.out)
-    return OneSelection(request.source, ascending(request.selection), target, target.flags.c_contiguous)
+    return OneSelection(request.source, ascending(request.selection), target, target.flags.c_contiguous, request.cast)
 
 
 def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
@@ -100,10 +107,11 @@ def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
 
 
 def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
-    """One share for each array. `stack`: an array of which the results are the parts along the first axis, if any."""
-    of: dict[int, list[int]] = {}
+    """One share for each array, and cast. `stack`: an array of which the results are the parts along the first axis, if
+    any."""
+    of: dict[Any, list[int]] = {}
     for number, request in enumerate(requests):
-        of.setdefault(id(request.source), []).append(number)
+        of.setdefault((id(request.source), request.cast), []).append(number)
     if len(requests) == 1 or len(of) == len(requests):
         return list(map(share_of, requests))
     targets = [flipped_to_boxes(request) for request in requests]
@@ -118,8 +126,8 @@ def _share(requests: Sequence[Request], numbers: list[int], targets: Sequence[An
         return share_of(first)
     selections, axes = [ascending(requests[i].selection) for i in numbers], first.source.layout.axes
     if stacked is not None:
-        return SeveralSelections(first.source, boxes(selections, axes, numbers), stacked)
-    return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]))
+        return SeveralSelections(first.source, boxes(selections, axes, numbers), stacked, first.cast)
+    return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]), first.cast)
 
 
 def flipped_to_boxes(request: Request) -> Any:
