@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
     from gpuzarr.nodes.many import ReadFailure, read_many
     from gpuzarr.nodes.new_arrays import create
+    from gpuzarr.read.cache import ChunkCache
     from gpuzarr.stores.local.store import LocalStore
 
 _MODULES = {  # where the public names are; loaded by the first use of one of them (PEP 562)
@@ -76,6 +77,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "nodes.many": ("ReadFailure", "read_many"),
     "nodes.new_arrays": ("create",),
     "nodes.group": ("Group",),
+    "read.cache": ("ChunkCache",),
     "stores.local.store": ("LocalStore",),
 }
 _SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
@@ -95,6 +97,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "Array",
+    "ChunkCache",
     "ChunkError",
     "ClosedError",
     "ConfigError",

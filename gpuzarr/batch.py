@@ -152,6 +152,30 @@ class EncodedBatch:
 
 
 @dataclass(frozen=True)
+class Boxes:
+    """Boxes of elements that are copied from chunks to results. A chunk may have several, also of several results.
+
+    Of each box, int64 (m,): `chunk`, the number of its chunk; `begin`, bytes from the chunk's first element to the
+    box's; `result`, the number of its result; `target`, bytes from that result's first element to the place of the
+    box's; `shape`, the number of its shape. Of each shape, int64 (k, axes): `extents`, elements along each axis;
+    `sources` and `targets`, bytes from one to the next in the chunk and in the result; `lists`, -1, or the first of the
+    `entries` of an axis along which these are no steps: int64 (e, 2), bytes of each element in the chunk and in the
+    result.
+    """
+
+    chunk: np.ndarray
+    begin: np.ndarray
+    result: np.ndarray
+    target: np.ndarray
+    shape: np.ndarray
+    extents: np.ndarray
+    sources: np.ndarray
+    targets: np.ndarray
+    lists: np.ndarray
+    entries: np.ndarray
+
+
+@dataclass(frozen=True)
 class Unmeasured:
     """An encoded batch on a GPU whose sizes only the device knows yet: `starts` and `sizes` are uint64 arrays there.
 

@@ -69,7 +69,7 @@ class ReadOnlyError(GpuZarrError, PermissionError, ValueError):
 
 
 class ClosedError(GpuZarrError, ValueError):
-    """Writing by a writer that was closed."""
+    """Use of a writer or a reader that was closed."""
 
 
 class ArgumentError(GpuZarrError, ValueError, TypeError):

@@ -44,15 +44,19 @@ def within(context: AbstractContextManager[Any], work: Callable[[Any], T]) -> T:
         context.__exit__(None, None, None)
 
 
-def within_all(contexts: Sequence[Callable[[], AbstractContextManager[Any]]], work: Callable[[Sequence[Any]], T]) -> T:
-    """Return work(what the contexts give), inside of all of them, each made when those before it are entered."""
+def within_all(
+    contexts: Sequence[Callable[[], AbstractContextManager[Any]]],
+    work: Callable[[Sequence[Any]], T],
+    given: Sequence[Any] = (),
+) -> T:
+    """Return work(what the contexts give), inside of all of them, each made when those before it are entered.
 
-    def deeper(given: Sequence[Any]) -> T:
-        if len(given) == len(contexts):
-            return work(given)
-        return within(contexts[len(given)](), lambda one: deeper((*given, one)))
-
-    return deeper(())
+    `given` by the first contexts, which are entered. (A function that is defined here and calls itself would keep what
+    `work` refers to, such as the result of a read, until garbage is collected.)
+    """
+    if len(given) + 1 == len(contexts):
+        return within(contexts[-1](), lambda one: work((*given, one)))
+    return within(contexts[len(given)](), lambda one: within_all(contexts, work, (*given, one)))
 
 
 def release_all(notes: list[Any], release: Callable[[Any], object] = call) -> None:

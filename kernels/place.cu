@@ -1,24 +1,12 @@
-// Copy decoded chunks to their place in the result: any strides on both sides, byte order, clipping, fill of missing
-// chunks.
+// Copy boxes of decoded chunks to their places in results: any strides on both sides, byte order, clipping, fill of
+// missing chunks.
 //
-// blockIdx.x: the chunk; the blocks of threads of its row (gridDim.y) share its work, see place.cuh.
-//   table      rows of `count`: address in the result, address in the chunk (0: the chunk is missing), number of the
-//              form
-//   forms      forms, 30 words each; chunks of the same form share one
+// blockIdx.x: the box; the blocks of threads of its row (gridDim.y) share its work, see place.cuh.
+//   table      rows of `count`: address in a result, address in the chunk (0: the chunk is missing), number of the form
+//   forms      forms, 29 words each; boxes of the same form share one
 //   low, high  16 bytes of fill values
 //   swap       bytes of the units whose byte order is reversed: 2, 4, 8, at most `width`; 1 for none
 #include "place.cuh"
-
-template <class Source>
-__device__ __forceinline__ void any(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
-{
-    if (f.mode == ROWS) rows(f, target, source, swap, f.width);
-    else if (f.width == 4) box<u32>(f, target, source, swap, tile);
-    else if (f.width == 8) box<uint2>(f, target, source, swap, tile);
-    else if (f.width == 2) box<u16>(f, target, source, swap, tile);
-    else if (f.width == 16) box<uint4>(f, target, source, swap, tile);
-    else box<u8>(f, target, source, swap, tile);
-}
 
 extern "C" __global__ void __launch_bounds__(THREADS, 3)
 place(const u64* table, const u64* forms, u64 low, u64 high, u32 swap, u32 count)
@@ -31,13 +19,5 @@ place(const u64* table, const u64* forms, u64 low, u64 high, u32 swap, u32 count
     const u64* form = forms + table[2ull * count + blockIdx.x] * (sizeof(Form) / 8);
     for (u32 i = threadIdx.x; i < sizeof(Form) / 8; i += blockDim.x) ((u64*)&f)[i] = form[i];
     __syncthreads();
-    if (source) {
-        Plain chunk;
-        chunk.base = global<const u8>(source);
-        any(f, target, chunk, swap, tile);
-    } else {
-        Filler fill;
-        fill.low = low, fill.high = high;
-        any(f, target, fill, 1, tile);
-    }
+    copy_or_fill(f, target, source, low, high, swap, tile);
 }

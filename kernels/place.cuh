@@ -6,12 +6,14 @@
 //   ELEMENTS  a thread moves elements of `width` bytes, several at once.
 //   TILES     the last axis but one is innermost in the chunk: 32 x 32 elements through shared memory. Needs 256
 //             threads in a block.
+// Along some axes a list may say where elements are (place_listed.cu, which defines LISTED): not along the last one of
+// ROWS, nor the last two of TILES.
 // Elements come from a Source: `Plain`, `Filler`, or `Planes` (place_planes.cu). Rows can also come from bit planes, in
 // strips instead of pieces (bit_planes.cuh). A Source has
 //   AT_ONCE          pieces that a thread should load at once
 //   load(at)         the raw material of 16 bytes of a row, `at` bytes into the chunk's box; made(piece, at): these
 //                    bytes
-//   element(at, v)   the element at `at`
+//   element(at, v)   the element at `at`; words of place_cast.cu have elements of the result in their lowest bytes
 // Rows have at least 16 bytes. A row has fewer than 2^31 bytes, and a chunk fewer than 2^31 elements or pieces.
 #pragma once
 #include "common.cuh"
@@ -25,7 +27,8 @@ struct Form {
     i64 source[AXES], target[AXES];  // strides in bytes
     u32 extent[AXES];                // for ROWS the last one is the number of pieces of a row
     u32 multiplier[AXES], shift[AXES];  // to divide by the extent
-    u32 axes, mode, width, run;      // width: bytes of an element; run: bytes of a row
+    u32 run;                         // bytes of a row
+    u8 axes, mode, width, listed;    // width: bytes of an element; listed: bit i is set if axis i has a list
 };
 
 // n / d, for n < 2^31 and d > 1. Source: Granlund and Montgomery 1994, as in CUTLASS' FastDivmod.
@@ -46,8 +49,15 @@ __device__ __forceinline__ void locate(const Form& f, u32 axes, u32 n, i64& sour
 #pragma unroll 1
     for (u32 axis = axes; axis-- > 0;) {
         u32 rest = axis ? divide(f, axis, n) : 0, i = n - rest * f.extent[axis];
-        source += i * f.source[axis], target += i * f.target[axis];
         n = rest;
+#ifdef LISTED
+        if (f.listed >> axis & 1) {
+            const i64* entry = global<const i64>(f.source[axis]) + 2 * i;
+            source += entry[0], target += entry[1];
+            continue;
+        }
+#endif
+        source += i * f.source[axis], target += i * f.target[axis];
     }
 }
 
@@ -58,6 +68,17 @@ __device__ __forceinline__ void load(const u8* p, u32& v) { v = load4(p); }
 __device__ __forceinline__ void load(const u8* p, uint2& v) { v = (u64)p & 7 ? load8(p) : *(const uint2*)p; }
 __device__ __forceinline__ void load(const u8* p, uint4& v) { v = load16(p); }
 
+// Storing an element. Of a word only the lowest `width` bytes are one.
+template <class T> __device__ __forceinline__ void store(u8* p, T v, u32) { *(T*)p = v; }
+__device__ __forceinline__ void store(u8* p, u64 v, u32 width)
+{
+    if (width == 4) *(u32*)p = (u32)v;
+    else if (width == 2) *(u16*)p = (u16)v;
+    else if (width == 8) *(u64*)p = v;
+    else *p = (u8)v;
+}
+
+__device__ __forceinline__ u64 in_order(u64 v, u32) { return v; }  // it is made in order
 __device__ __forceinline__ u8 in_order(u8 v, u32) { return v; }
 __device__ __forceinline__ u16 in_order(u16 v, u32 unit) { return unit == 1 ? v : (u16)(v << 8 | v >> 8); }
 __device__ __forceinline__ u32 in_order(u32 v, u32 unit)
@@ -239,7 +260,7 @@ __device__ __forceinline__ void elements(const Form& f, u8* target, const Source
         }
 #pragma unroll
         for (u32 k = 0; k < AT_ONCE; ++k)
-            if (first + k * stride < units) *(T*)(target + to[k]) = in_order(value[k], swap);
+            if (first + k * stride < units) store(target + to[k], in_order(value[k], swap), f.width);
     }
 }
 
@@ -271,7 +292,7 @@ __device__ __forceinline__ void tiles(const Form& f, u8* target, const Source& s
         for (u32 k = 0; k < SIDE / 8; ++k) {
             u32 i = a + y + 8 * k, j = b + x;
             if (i < f.extent[down] && j < f.extent[across])
-                *(T*)(target + to + i * f.target[down] + j * f.target[across]) = tile[x * (SIDE + 1) + y + 8 * k];
+                store(target + to + i * f.target[down] + j * f.target[across], tile[x * (SIDE + 1) + y + 8 * k], f.width);
         }
         __syncthreads();
     }
@@ -290,4 +311,30 @@ template <class T>
 __device__ __forceinline__ void box(const Form& f, u8* target, const Filler& fill, u32, void*)
 {
     elements<T>(f, target, fill, 1);
+}
+
+// Copy a box as its form says, with elements as wide as it says.
+template <class Source>
+__device__ __forceinline__ void copy(const Form& f, u8* target, const Source& source, u32 swap, void* tile)
+{
+    if (f.mode == ROWS) rows(f, target, source, swap, f.width);
+    else if (f.width == 4) box<u32>(f, target, source, swap, tile);
+    else if (f.width == 8) box<uint2>(f, target, source, swap, tile);
+    else if (f.width == 2) box<u16>(f, target, source, swap, tile);
+    else if (f.width == 16) box<uint4>(f, target, source, swap, tile);
+    else box<u8>(f, target, source, swap, tile);
+}
+
+// Copy a box of the chunk at `source`; of a missing one (0) fill values.
+__device__ __forceinline__ void copy_or_fill(const Form& f, u8* target, u64 source, u64 low, u64 high, u32 swap, void* tile)
+{
+    if (source) {
+        Plain chunk;
+        chunk.base = global<const u8>(source);
+        copy(f, target, chunk, swap, tile);
+    } else {
+        Filler fill;
+        fill.low = low, fill.high = high;
+        copy(f, target, fill, 1, tile);
+    }
 }

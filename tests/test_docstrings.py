@@ -17,12 +17,13 @@ from gpuzarr.nodes.attributes import Attributes
 from gpuzarr.nodes.indexers import Indexer
 from gpuzarr.nodes.info import About
 from gpuzarr.read.explain import Explanation
+from gpuzarr.read.reader import Reader
 from gpuzarr.read.report import ReadReport
 from gpuzarr.write.explain import WriteExplanation
 from gpuzarr.write.report import WriteReport
 from gpuzarr.write.writer import Writer
 
-CLASSES = (gpuzarr.Array, gpuzarr.Group, Attributes, About, Indexer, Writer)
+CLASSES = (gpuzarr.Array, gpuzarr.ChunkCache, gpuzarr.Group, Attributes, About, Indexer, Reader, Writer)
 RESULTS = (Explanation, WriteExplanation, ReadReport, WriteReport)
 OTHER_CLASSES = [kind for kind in (*CLASSES, *RESULTS) if kind.__name__ not in gpuzarr.__all__]
 FUNCTIONS = [name for name in gpuzarr.__all__ if inspect.isfunction(getattr(gpuzarr, name))]
@@ -50,7 +51,7 @@ def test_a_docstring_says_what_it_does(name: str) -> None:
     assert first.split()[0] not in WEAK, f"{name}: {first!r}"
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "Array", "Group", "LocalStore"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "Array", "ChunkCache", "Group", "LocalStore"])
 def test_functions_and_classes_have_examples(name: str) -> None:
     assert ">>>" in documented(EVERYTHING[name])
 

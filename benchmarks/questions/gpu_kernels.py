@@ -25,7 +25,7 @@ from gpuzarr.gpu.checksums import CRC32C, crc32
 from gpuzarr.gpu.place import Chunks, place
 from gpuzarr.gpu.shuffle import Blocks, bitunshuffle, unshuffle
 from gpuzarr.gpu.tables import addresses, copy
-from gpuzarr.indexing.grid import ChunkBlock, parts
+from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import orthogonal
 from gpuzarr.metadata import RegularAxis
 
@@ -127,9 +127,8 @@ class Grid:
 
     def place(self, device: Device, chunks: Chunks, out: Any) -> None:
         axes = tuple(RegularAxis(n, m) for n, m in zip(self.shape, self.chunks, strict=True))
-        found = parts(orthogonal((...,), self.shape), axes, (0,) * 3)
-        boxes = [box for box in found if isinstance(box, ChunkBlock)]
-        place(device, boxes, np.ones(len(self.sizes), bool), chunks, out, 0)
+        found = list(parts(orthogonal((...,), self.shape), axes, (0,) * 3))
+        place(device, [(found, (out,))], np.ones(len(self.sizes), bool), chunks, 0)
 
     def result(self, device: Device) -> Any:
         return device.array(self.shape, np.dtype(f"u{self.width}"))

@@ -85,7 +85,7 @@ def planned(folder: Path, case: str, chunks: int) -> float:
         if not shard:
             a.locator.route(portion.coords)  # which makes the keys of the objects
         lies = Chunks(np.arange(len(there), dtype=np.uint64) * np.uint64(65536), _strides(chunk), 1, None)
-        place(device, batch.parts, there, lies, out, 0)
+        place(device, batch.placements, there, lies, 0)
     return time.perf_counter() - before
 
 

@@ -24,6 +24,7 @@ from gpuzarr.nodes import keywords
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import MODES, Mode, Opener, why_unwritable
+from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
@@ -41,6 +42,7 @@ def open(  # as zarr.open
     memory_limit: int | str | None = None,
     validate: Literal["auto", "host"] = "auto",
     io: Literal["auto", "gds", "posix"] = "auto",
+    cache: int | str | ChunkCache | None = None,
     storage_options: dict[str, Any] | None = None,
     **new: Any,
 ) -> Array | Group:
@@ -80,6 +82,9 @@ def open(  # as zarr.open
     io
         "posix" reads files into pinned memory. "gds" reads them straight into device memory (GPUDirect Storage, by
         kvikio). "auto" (default) uses GPUDirect Storage where it works and the host needs no byte of the chunks.
+    cache
+        Bytes (an int, or a text such as "1GiB") of decoded chunks that stay in memory for later reads, or a
+        `ChunkCache` that several arrays share. All arrays of a group share one. Default: nothing is kept.
     storage_options
         Options of a remote store; not supported yet.
     **new
@@ -126,7 +131,7 @@ def open(  # as zarr.open
     writable = _writable(config) if way != "r" else None
     if writable and consolidated is None:
         consolidated = False
-    options = Options().changed(memory_limit=memory_limit, validate=validate, io=io)
+    options = Options().changed(memory_limit=memory_limit, validate=validate, io=io, cache=cache)
     found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)

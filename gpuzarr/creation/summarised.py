@@ -1,4 +1,5 @@
-"""Make, move, copy and delete nodes so that consolidated metadata of the groups above them say what is there then.
+"""Make, move, copy and delete nodes so that consolidated metadata of the groups above them say what is there then, and
+so that nothing of the old nodes is kept in memory.
 
 Also where this fails: groups above a node may have been made. Each function does as that of its name in `nodes` or
 `moving`.
@@ -6,13 +7,14 @@ Also where this fails: groups above a node may have been made. Each function doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from gpuzarr.creation import moving, nodes
 from gpuzarr.metadata import ArrayMetadata, Node
 from gpuzarr.metadata.summaries import changed, changed_all, noted
+from gpuzarr.stores import kept
 from gpuzarr.stores.contract import Store
 
 
@@ -39,7 +41,7 @@ def new_group(
 
 def new_nodes(store: Store, new: Mapping[str, Node], overwrite: bool) -> None:
     """Make nodes."""
-    noted(lambda: nodes.new_nodes(store, new, overwrite), lambda: changed_all(store, list(new)))
+    noted(lambda: nodes.new_nodes(store, new, overwrite), lambda: _all_changed(store, list(new)))
 
 
 def delete(store: Store, path: str) -> None:
@@ -59,14 +61,22 @@ def copy(source_store: Store, source: str, store: Store, path: str, overwrite: b
 
 def copy_all(source_store: Store, sources: Mapping[str, str], store: Store, overwrite: bool = False) -> None:
     """Copy nodes."""
-    noted(lambda: moving.copy_all(source_store, sources, store, overwrite), lambda: changed_all(store, list(sources)))
+    noted(lambda: moving.copy_all(source_store, sources, store, overwrite), lambda: _all_changed(store, list(sources)))
 
 
 def _made(store: Store, path: str, zarr_format: int, overwrite: bool) -> None:
     """What is overwritten may have been of the other version of Zarr."""
+    kept.changed(store, path)
     changed(store, path, *([] if overwrite else [zarr_format]), is_deep=True)
 
 
 def _changed(store: Store, *paths: str) -> None:
     for path in paths:
+        kept.changed(store, path)
         changed(store, path, is_deep=True)
+
+
+def _all_changed(store: Store, paths: Sequence[str]) -> None:
+    for path in paths:
+        kept.changed(store, path)
+    changed_all(store, paths)

@@ -85,8 +85,8 @@ class Device(Protocol):
         """Seconds between two timestamps. Waits for the second."""
         ...
 
-    def after(self, timestamp: Any = None) -> AbstractContextManager[None]:
-        """Make the stream for writes that do not block the current one. It waits for `timestamp`, if given."""
+    def after(self, timestamp: Any = None, work: str = "writing") -> AbstractContextManager[None]:
+        """Make the stream for `work` that does not block the current one. It waits for `timestamp`, if given."""
         ...
 
     def release(self) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from gpuzarr.batch import ALIGNMENT, EncodedBatch, allocated
 from gpuzarr.devices.pipeline import Complete, Launch, Load
+from gpuzarr.devices.results import RESULTS
 from gpuzarr.devices.threads import SharedItems, ThreadPool
 from gpuzarr.devices.trace import Trace
 from gpuzarr.interrupts import ensured
@@ -115,12 +116,13 @@ class Cpu:
         return nullcontext()
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        return np.empty(shape, dtype)
+        found = RESULTS.value.array(shape, dtype)
+        return np.empty(shape, dtype) if found is None else found
 
     def timestamp(self) -> float:
         return time.perf_counter()
 
-    def after(self, timestamp: float = 0) -> AbstractContextManager[None]:
+    def after(self, timestamp: float = 0, work: str = "writing") -> AbstractContextManager[None]:
         return nullcontext()
 
     def seconds(self, begin: float, end: float) -> float:
@@ -133,8 +135,9 @@ class Cpu:
         """Release nothing: a batch holds only scratch."""
 
     def release(self) -> None:
-        """Drop the threads and the scratch of all. Reads at work keep theirs."""
+        """Drop the threads, the scratch of all, and memory for results. Reads at work keep theirs."""
         self._scratch = _Scratch()
+        RESULTS.renew()
         self._pool.renew()
 
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:

@@ -20,7 +20,10 @@ from gpuzarr.errors import DeviceError
 
 _HERE = Path(__file__).parents[1]
 KERNELS = next((p for p in (_HERE / "_kernels", _HERE.parent / "kernels") if p.is_dir()), _HERE / "_kernels")
-WIDTHS = {"place_planes.cu": (1, 2, 4, 8, 16)}  # bytes of an element, for each of which a file is compiled by itself
+WIDTHS = {
+    "place_planes.cu": (1, 2, 4, 8, 16),
+    "place_cast.cu": (1, 2, 4, 8),
+}  # bytes of an element, for each of which a file is compiled by itself
 _MAGIC = b"\x7fELF", b"//"  # first bytes of a cubin, and of PTX
 
 

@@ -12,6 +12,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.cuda.available import why_not_cuda
 from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.errors import DeviceError
+from gpuzarr.stores import kept
 from gpuzarr.stores.local import gds
 
 _CPU = cast(Device, CPU)  # without the members that only a GPU must have
@@ -61,7 +62,7 @@ def _cuda(ordinal: int) -> Device:
 
 
 def release() -> None:
-    """Free what the devices keep for the next read: pinned buffers, scratch, threads and open files.
+    """Free what is kept for the next read: pinned buffers, scratch, threads, open files and cached chunks.
 
     Reads in progress keep what they use. The next read makes everything again.
 
@@ -72,3 +73,4 @@ def release() -> None:
     for each in opened:
         each.release()
     gds.FILES.clear()
+    kept.clear()

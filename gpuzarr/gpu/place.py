@@ -1,56 +1,60 @@
-"""Place decoded chunks in the result: one launch for all chunks of a batch.
+"""Place decoded chunks in results: one launch for all boxes of all chunks of a batch, wherever they go.
 
-kernels/place.cu; kernels/place_planes.cu where some chunks are still shuffled.
+kernels/place.cu; place_planes.cu where some chunks are still shuffled; place_listed.cu where lists say which elements
+of an axis are wanted, or which single elements; place_cast.cu where elements are cast on their way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 
+from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
-from gpuzarr.gpu.planes import FILE, STRIP, WIDTHS, Planes, divisor
+from gpuzarr.dtypes.cast import Cast
+from gpuzarr.gpu import forms as table
+from gpuzarr.gpu import rule
+from gpuzarr.gpu.forms import IN_FLIGHT, MAX_AXES, MIN_ROW_BYTES, PIECE, TILES
+from gpuzarr.gpu.planes import FILE, WIDTHS, Planes
 from gpuzarr.gpu.tables import THREADS, stacked, upload_words
 
-MAX_AXES = 8
 ITEM_SIZES = (1, 2, 4, 8, 16)  # bytes of an element
 MAX_CHUNK_BYTES = 2**31 - 2**16
-_ROWS, _ELEMENTS, _TILES = range(3)
-_MIN_ROW_BYTES = 64  # of a row that is moved by pieces of 16 bytes; one piece where chunks are planes
-_PIECE = 16  # bytes
-_TILE_SIDE = 32  # elements
-_MIN_TILE_EXTENT = 8  # elements of an axis: along a shorter one a tile would be mostly empty
-_IN_FLIGHT = 4  # pieces or elements that a thread moves at once
 _MIN_BLOCKS = 2112  # of threads of a large launch: four times as many as 132 multiprocessors hold
-_EACH = [("source", "<i8"), ("target", "<i8"), ("extent", "<u4"), ("multiplier", "<u4"), ("shift", "<u4")]
-_FORM = np.dtype(
-    [*((*each, MAX_AXES) for each in _EACH), *((name, "<u4") for name in ("axes", "mode", "width", "run"))]
-)
+_OF_BOXES = ("chunk", "begin", "result", "target", "shape")
 Strides = tuple[int, ...]  # bytes
-KERNELS = (("place.cu", "place", None), *((FILE, f"place_planes_{width}", width) for width in WIDTHS))
+KERNELS = (
+    *(("place.cu", "place", None), ("place_listed.cu", "place_listed", None)),
+    *((FILE, f"place_planes_{width}", width) for width in WIDTHS),
+    *((rule.FILE, f"place_cast_{width}", width) for width in rule.WIDTHS),
+)
 
 
-class Region(Protocol):
-    """Chunks of which the same part is wanted, as `indexing.grid.ChunkBlock`."""
+class Part(Protocol):
+    """Chunks and what is wanted of them, as the parts of `indexing.grid`."""
 
-    def __len__(self) -> int: ...
-    @property
-    def each(self) -> tuple[int, ...]:
-        """Elements wanted of each chunk along each axis."""
+    def __len__(self) -> int:
+        """Number of chunks."""
         ...
 
     @property
-    def inside(self) -> tuple[slice, ...]:
-        """The wanted elements of a chunk."""
+    def sliced(self) -> bool:
+        """Whether it has boxes alone, without lists."""
         ...
 
-    def begins(self, strides: Strides) -> np.ndarray:
-        """Byte offsets of the part of each chunk in the result."""
+    @property
+    def chunk_shape(self) -> tuple[int, ...]: ...
+
+    def boxes(self, strides: Strides, results: Sequence[Strides]) -> Boxes:
+        """What is wanted. `strides`: of the elements of a chunk, and of those of each result."""
         ...
+
+
+Placement = tuple[Sequence[Part], Sequence[Any]]  # chunks, and the results in which they are placed
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,6 @@ class Chunks:
     shuffled: Planes | None = None
 
 
-@dataclass(frozen=True)
-class _Axis:
-    extent: int
-    source: int
-    target: int
-
-
 def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
     """Whether the kernel can place chunks of this shape in `out`."""
     item = out.dtype.itemsize
@@ -82,52 +79,124 @@ def fits(chunk_shape: tuple[int, ...], out: Any, device: Device) -> bool:
     return aligned and len(chunk_shape) <= MAX_AXES and prod(chunk_shape) * item < MAX_CHUNK_BYTES
 
 
-def in_rows(regions: Sequence[Region], strides: Strides, out: Any) -> np.ndarray:
-    """Mask of the chunks of which rows of `STRIP` elements or more are wanted: bit shuffles of these can be left."""
-    last = [_axes(region.each, _steps(region), strides, out)[-1] for region in regions]
-    found = [axis.source == axis.target == out.itemsize and axis.extent >= STRIP for axis in last]
-    return np.repeat(np.array(found, bool), [len(region) for region in regions])
+def in_rows(placements: Sequence[Placement], strides: Strides) -> np.ndarray:
+    """Mask of the chunks of which only long rows are wanted: bit shuffles of these can be left."""
+    boxes, item = _boxes(placements, strides), placements[0][1][0].dtype.itemsize
+    found = np.ones(sum(len(part) for parts, _ in placements for part in parts), bool)
+    found[boxes.chunk[~table.has_rows(table.axes_of(boxes, item), item)[boxes.shape]]] = False
+    return found
 
 
 def place(
-    device: Device, regions: Sequence[Region], present: np.ndarray, chunks: Chunks | None, out: Any, fill: Any
+    device: Device,
+    placements: Sequence[Placement],
+    present: np.ndarray,
+    chunks: Chunks | None,
+    fill: Any,
+    cast: Cast | None = None,
 ) -> None:
-    """Copy the wanted part of each present chunk to its place in `out`, and write `fill` in place of missing ones.
+    """Copy what is wanted of each present chunk to its place in the results, and write `fill` in place of missing ones.
 
-    `present`: bool, one for each chunk of the regions. `chunks`: the present ones, in the same order; None if they are
-    in place already. `fits` must hold for them.
+    `placements`: parts and the results that they go to, all of one dtype. `fits` must hold for them. `present`: bool,
+    one for each chunk of the parts. `chunks`: the present ones, in the same order; None if they are in place already.
+    Of chunks that are `shuffled` no lists are wanted: all parts are `sliced`. `cast`: what becomes of the elements of
+    `chunks`, none of which are shuffled then.
     """
-    counts = [len(region) for region in regions]
-    begins = [region.begins(out.strides) for region in regions]
-    target = np.uint64(device.address(out)) + np.concatenate(begins).astype(np.uint64)
-    source = np.zeros(len(present), np.uint64)
-    strides, swap = (chunks.strides, chunks.swap) if chunks else (tuple(out.strides), 1)
-    if chunks and len(chunks.addresses):
-        first = [sum(i.start * step for i, step in zip(r.inside, strides, strict=True)) for r in regions]
-        source[present] = chunks.addresses + np.repeat(first, counts).astype(np.uint64)[present]
-    shuffled = chunks.shuffled if chunks else None
-    sources, long = (
-        (out.itemsize, _PIECE) if shuffled else (_bits(source), _MIN_ROW_BYTES)
-    )  # planes give no wider elements
-    forms, units, which = _forms(regions, strides, out, sources, _bits(target), long)
-    number = np.repeat(which, counts)
-    if not chunks:
-        target, source, number = target[~present], source[~present], number[~present]
-    pattern = np.frombuffer(np.full(_PIECE // out.itemsize, fill, out.dtype).tobytes(), np.uint64)
-    last = *pattern, np.uint32(swap), np.uint32(len(number))
-    if shuffled is None:
-        tables = upload_words(device, stacked(target, source, number), forms)
-        device.kernel("place.cu", "place")(*_shape(forms, units, number), (*tables, *last))
+    outs = [out for _, results in placements for out in results]
+    boxes = _boxes(placements, chunks.strides if chunks else (0,) * len(placements[0][0][0].chunk_shape))
+    if chunks is None:  # a fill value lies anywhere: best as in the result
+        missing = ~present[boxes.chunk]
+        boxes = replace(boxes, **{name: getattr(boxes, name)[missing] for name in _OF_BOXES}, sources=boxes.targets)
+    base = np.array([device.address(out) for out in outs], np.uint64)
+    target = base[boxes.result] + boxes.target.astype(np.uint64)
+    source = _sources(boxes, present, chunks)
+    shuffled, item = chunks.shuffled if chunks else None, outs[0].dtype.itemsize
+    # planes give no wider elements
+    bits, long = (item, PIECE) if shuffled else (_bits(source, boxes.entries[:, 0]), MIN_ROW_BYTES)
+    axes, is_cast = table.axes_of(boxes, item), cast is not None and chunks is not None
+    forms, units = table.forms_of(axes, item, bits, _bits(target, boxes.entries[:, 1]), long, is_cast)
+    pattern = np.frombuffer(np.full(PIECE // item, fill, outs[0].dtype).tobytes(), np.uint64)
+    last = *pattern, np.uint32(chunks.swap if chunks else 1), np.uint32(len(target))
+    if cast is not None and chunks is not None:
+        _launch_cast(device, (target, source, boxes.shape), forms, units, boxes.entries, cast, (last[0], *last[2:]))
+    elif shuffled is None:
+        _launch(device, (target, source, boxes.shape), forms, units, boxes.entries, last)
     else:
-        cuts, cut, plane, bits = _cut(shuffled, present)
-        if bits.any():
-            number = number + bits * len(forms)
-            forms, units = _with_strips(forms, units, shuffled.width)
-        planes, *tables = upload_words(
-            device, shuffled.planes, stacked(target, source, number, cut, plane), forms, cuts
-        )
-        kernel = device.kernel(FILE, f"place_planes_{shuffled.width}", shuffled.width)
-        kernel(*_shape(forms, units, number), (*tables, planes, *last))
+        _launch_planes(device, (target, source, boxes.shape), forms, units, shuffled, present, boxes.chunk, last)
+
+
+def _launch(
+    device: Device, columns: Sequence[np.ndarray], forms: np.ndarray, units: np.ndarray, entries: np.ndarray, last: Any
+) -> None:
+    file, name, _ = KERNELS[1 if len(entries) else 0]
+    arrays = (stacked(*columns), forms, entries) if len(entries) else (stacked(*columns), forms)
+    device.kernel(file, name)(*_grid(forms, units, columns[-1]), (*upload_words(device, *arrays), *last))
+
+
+def _launch_cast(
+    device: Device, columns: Sequence[np.ndarray], forms: np.ndarray, units: np.ndarray, entries: np.ndarray,
+    cast: Cast, last: Any,
+) -> None:  # fmt: skip
+    width = cast.source.itemsize
+    tables = upload_words(device, stacked(*columns), forms, entries if len(entries) else np.zeros(1, np.int64))
+    kernel = device.kernel(rule.FILE, f"place_cast_{width}", width)
+    kernel(*_grid(forms, units, columns[-1]), (*tables, *last, *rule.arguments(cast)))
+
+
+def _launch_planes(
+    device: Device, columns: Sequence[np.ndarray], forms: np.ndarray, units: np.ndarray,
+    shuffled: Planes, present: np.ndarray, chunk: np.ndarray, last: Any,
+) -> None:  # fmt: skip
+    cuts, *of_chunks = _cut(shuffled, present)
+    cut, plane, bits = (column[chunk] for column in of_chunks)
+    *places, number = columns
+    if bits.any():
+        number = number + bits * len(forms)
+        forms, units = table.with_strips(forms, units, shuffled.width)
+    rows = stacked(*places, number, cut, plane)
+    planes, *tables = upload_words(device, shuffled.planes, rows, forms, cuts)
+    kernel = device.kernel(FILE, f"place_planes_{shuffled.width}", shuffled.width)
+    kernel(*_grid(forms, units, number), (*tables, planes, *last))
+
+
+def _boxes(placements: Sequence[Placement], strides: Strides) -> Boxes:
+    """The boxes of all parts; chunks, results and entries of lists are numbered through all of them, and each shape is
+    there once."""
+    parts: list[Part] = []
+    found: list[Boxes] = []
+    before: list[int] = []  # results before those of each part
+    count = 0
+    for some, outs in placements:
+        steps = [tuple(out.strides) for out in outs]
+        parts += some
+        found += [part.boxes(strides, steps) for part in some]
+        before += [count] * len(some)
+        count += len(outs)
+    if len(found) == 1:
+        return table.distinct(found[0])
+    joined = {field.name: np.concatenate([getattr(boxes, field.name) for boxes in found]) for field in fields(Boxes)}
+    joined["chunk"] += _shifts(parts, [boxes.chunk for boxes in found])
+    joined["result"] += np.repeat(before, [len(boxes.result) for boxes in found])
+    joined["shape"] += _shifts([boxes.extents for boxes in found], [boxes.shape for boxes in found])
+    shifts = _shifts([boxes.entries for boxes in found], [boxes.lists for boxes in found])[:, None]
+    joined["lists"] = np.where(joined["lists"] < 0, -1, joined["lists"] + shifts)
+    return table.distinct(Boxes(**joined))
+
+
+def _shifts(before: Sequence[Sized], rows: Sequence[Sized]) -> np.ndarray:
+    """For the rows of each part, how many there were of something in the parts before."""
+    ends = np.cumsum([len(some) for some in before])
+    return np.repeat(ends - [len(some) for some in before], [len(some) for some in rows])
+
+
+def _sources(boxes: Boxes, present: np.ndarray, chunks: Chunks | None) -> np.ndarray:
+    """The address of each box, uint64; 0 where its chunk is missing."""
+    found = np.zeros(len(boxes.chunk), np.uint64)
+    if chunks and len(chunks.addresses):
+        there = present[boxes.chunk]
+        number = np.cumsum(present) - 1
+        found[there] = chunks.addresses[number[boxes.chunk[there]]] + boxes.begin[there].astype(np.uint64)
+    return found
 
 
 def _cut(shuffled: Planes, present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -139,107 +208,18 @@ def _cut(shuffled: Planes, present: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return cuts, cut, first, bits
 
 
-def _with_strips(forms: np.ndarray, units: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The forms, then those of chunks whose bits are shuffled, where `width` lanes take a strip of a row at once."""
-    made, last = forms.copy(), (np.arange(len(forms)), forms["axes"].astype(np.int64) - 1)
-    pieces = forms["extent"][last].astype(np.int64)
-    strips = -(-pieces // (STRIP * width // _PIECE))
-    made["extent"][last] = strips
-    made["multiplier"][last], made["shift"][last] = zip(*map(_divisor, strips.tolist()), strict=True)
-    return np.concatenate([forms, made]), np.concatenate([units, units // pieces * strips * width])
+def _bits(*numbers: np.ndarray) -> int:
+    """The bits that any of the numbers has."""
+    found = 0
+    for some in numbers:
+        found |= int(np.bitwise_or.reduce(some.astype(np.int64), initial=0))
+    return found
 
 
-def _bits(addresses: np.ndarray) -> int:
-    return int(np.bitwise_or.reduce(addresses, initial=0))
-
-
-def _forms(
-    regions: Sequence[Region], strides: Strides, out: Any, sources: int, targets: int, long: int
-) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """The distinct forms of the regions, the units of work of each form, and the number of each region's form.
-
-    `sources` and `targets`: the bits that any address has. Rows of `long` bytes or more are moved by pieces.
-    """
-    numbers: dict[tuple[Any, ...], int] = {}
-    keys = [(region.each, _steps(region)) for region in regions]
-    which = [numbers.setdefault(key, len(numbers)) for key in keys]
-    made = np.zeros(len(numbers), _FORM)
-    units = np.zeros(len(numbers), np.int64)
-    for (each, steps), number in numbers.items():
-        made[number], units[number] = _form(_axes(each, steps, strides, out), out.itemsize, sources, targets, long)
-    return made, units, which
-
-
-def _steps(region: Region) -> Strides:
-    return tuple(i.step for i in region.inside)
-
-
-def _axes(extents: Sequence[int], steps: Strides, strides: Strides, out: Any) -> list[_Axis]:
-    """The axes in the order of the result, without axes of one element; axes contiguous on both sides are merged."""
-    several = zip(extents, steps, strides, out.strides, strict=True)
-    axes = [_Axis(extent, step * stride, target) for extent, step, stride, target in several if extent != 1]
-    axes.sort(key=lambda axis: -abs(axis.target))
-    made: list[_Axis] = []
-    for axis in axes:
-        outer = made[-1] if made else None
-        if outer and (outer.source, outer.target) == (axis.source * axis.extent, axis.target * axis.extent):
-            made[-1] = _Axis(outer.extent * axis.extent, axis.source, axis.target)
-        else:
-            made.append(axis)
-    return made or [_Axis(1, out.itemsize, out.itemsize)]
-
-
-def _form(axes: list[_Axis], item: int, sources: int, targets: int, long: int) -> tuple[Any, int]:
-    """One row of the table of forms, and its units of work: pieces, elements, or threads of its tiles."""
-    last, mode, run = axes[-1], _ELEMENTS, 0
-    for axis in axes[:-1]:
-        sources, targets = sources | axis.source, targets | axis.target
-    if last.source == last.target == item:
-        run = last.extent * item
-        if run >= long:
-            whole = (run | targets) % _PIECE == 0
-            mode, axes = _ROWS, [*axes[:-1], _Axis(run // _PIECE if whole else (run + 30) // _PIECE, 0, 0)]
-        elif (width := min(_lowest_bit(run | sources | targets), _PIECE)) > item:
-            item, axes = width, [*axes[:-1], _Axis(run // width, width, width)]
-    elif (found := _tiled(axes)) is not None:
-        mode, axes = _TILES, found
-    units = prod(axis.extent for axis in axes)
-    if mode == _TILES:
-        tiles = prod(-(-axis.extent // _TILE_SIDE) for axis in axes[-2:]) * prod(axis.extent for axis in axes[:-2])
-        units = tiles * THREADS * _IN_FLIGHT
-    return _row(axes, mode, item, run), units
-
-
-def _tiled(axes: list[_Axis]) -> list[_Axis] | None:
-    """The axes with the innermost one of the chunk last but one; None where tiles would not help."""
-    last, down = axes[-1], min(axes, key=lambda axis: abs(axis.source))
-    worth = abs(down.source) < min(_TILE_SIDE, abs(last.source)) and abs(last.target) < _TILE_SIDE
-    if down is last or not worth or min(down.extent, last.extent) < _MIN_TILE_EXTENT:
-        return None
-    return [*(axis for axis in axes if axis is not down and axis is not last), down, last]
-
-
-def _row(axes: list[_Axis], mode: int, width: int, run: int) -> tuple[Any, ...]:
-    extents = [axis.extent for axis in axes]
-    divisors = map(_divisor, extents)
-    columns = [axis.source for axis in axes], [axis.target for axis in axes], extents, *zip(*divisors, strict=True)
-    rows = [np.array([*column, *[0] * (MAX_AXES - len(axes))], np.int64) for column in columns]
-    return *rows, len(axes), mode, width, run
-
-
-def _divisor(extent: int) -> tuple[int, int]:
-    """Multiplier and shift of `divisor`; (0, 0) for an extent of 1, by which nothing is divided."""
-    return divisor(extent) if extent > 1 else (0, 0)
-
-
-def _lowest_bit(number: int) -> int:
-    return number & -number
-
-
-def _shape(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tuple[int, int], tuple[int]]:
+def _grid(forms: np.ndarray, units: np.ndarray, number: np.ndarray) -> tuple[tuple[int, int], tuple[int]]:
     """Grid and block: enough blocks for the whole GPU; where there are more, each does more work."""
     most, total = int(units[number].max()), int(units[number].sum())
-    small = 1 << max(5, (-(-most // _IN_FLIGHT) - 1).bit_length())
-    threads = THREADS if (forms["mode"] == _TILES).any() else min(THREADS, small)
-    each = int(np.clip(total // _MIN_BLOCKS, threads * _IN_FLIGHT, threads * _IN_FLIGHT * 4))
+    small = 1 << max(5, (-(-most // IN_FLIGHT) - 1).bit_length())
+    threads = THREADS if (forms["mode"] == TILES).any() else min(THREADS, small)
+    each = min(max(total // _MIN_BLOCKS, threads * IN_FLIGHT), threads * IN_FLIGHT * 4)
     return (len(number), min(-(-most // each), 65535)), (threads,)

@@ -47,15 +47,17 @@ class Planes:
         chunks without blocks.
         """
         keys, which = np.unique(np.concatenate([[0], self.bits << 32 | self.blocks]), return_inverse=True)
-        sizes = [(key & 0xFFFFFFFF, key >> 32) for key in keys.tolist()]
-        rows = [(size, *divisor(size), bits) if size else (0,) * 4 for size, bits in sizes]
-        return np.array(rows, np.uint32), which.reshape(-1)[1:]
+        blocks = keys & 0xFFFFFFFF
+        return np.stack([blocks, *divisors(blocks), keys >> 32], axis=1).astype(np.uint32), which.reshape(-1)[1:]
 
 
-def divisor(extent: int) -> tuple[int, int]:
-    """Multiplier and shift by which kernels divide numbers below 2**31 by `extent` > 1; source: see place.cuh."""
-    power = 31 + (extent - 1).bit_length()
-    return -(-(1 << power) // extent), power - 32
+def divisors(extents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers and shifts by which kernels divide numbers below 2**31 by int64 `extents` of as much; source: see
+    place.cuh. Both are 0 for an extent of 0 or 1, by which nothing is divided."""
+    several = np.maximum(extents, 2)
+    power = 31 + np.frexp((several - 1).astype(np.float64))[1].astype(np.int64)  # and the length in bits
+    found = -(-(np.int64(1) << power) // several), power - 32
+    return np.where(extents > 1, found[0], 0), np.where(extents > 1, found[1], 0)
 
 
 def placeable(width: int, block: np.ndarray, nbytes: np.ndarray, bits: bool = False) -> np.ndarray:

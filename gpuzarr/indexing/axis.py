@@ -7,11 +7,12 @@ all full ones, the last).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.batch import MAX_PYTHON_ROWS
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
 
@@ -20,7 +21,7 @@ class AxisRun:
     """Chunks `first` to `first + count - 1` of one axis, `size` elements each.
 
     `inside` selects the wanted elements of each chunk: a slice, or an index array where `count` is 1. `outside` selects
-    where they are in the result: `each` elements per chunk, chunk after chunk.
+    where they are in the result: `each` elements per chunk, chunk after chunk. `of_list`: an index array selected them.
     """
 
     first: int
@@ -29,6 +30,7 @@ class AxisRun:
     inside: Any
     outside: Any
     each: int
+    of_list: bool = False
 
     def part(self, start: int, stop: int) -> AxisRun:
         """Chunks `start` to `stop - 1` of the run, counted from its first."""
@@ -38,16 +40,30 @@ class AxisRun:
         outside = slice(begin + start * self.each, begin + stop * self.each)
         return replace(self, first=self.first + start, count=stop - start, outside=outside)
 
+    @property
+    def sliced(self) -> bool:
+        """Whether slices say which elements are wanted and where they are in the result."""
+        return isinstance(self.inside, slice) and isinstance(self.outside, slice)
+
+    def entries(self, source: int, target: int) -> np.ndarray:
+        """Bytes of each element in a chunk and in the result, int64 (each, 2), of steps of so many bytes."""
+        return np.stack([listed(self.inside) * source, listed(self.outside) * target], axis=1)
+
     def covers(self, axis: Axis) -> bool:
-        """Return True if all elements of the chunks are wanted; of a slice, those inside the array.
+        """Return True if all elements of the chunks are wanted; of a range, those inside the array.
 
         The last chunk may reach beyond it. An index array never covers that one, as in zarr-python.
         """
-        if not isinstance(self.inside, slice):
-            return len(np.unique(self.inside)) == self.size
+        if self.of_list:
+            return (self.each if isinstance(self.inside, slice) else len(np.unique(self.inside))) == self.size
         starts, sizes = starts_of(axis, np.array([self.first + self.count - 1]))
         within = min(int(sizes[0]), axis.length - int(starts[0]))
         return self.each == within and (self.count == 1 or self.each == self.size)
+
+
+def listed(index: slice | np.ndarray) -> np.ndarray:
+    """Index array of the elements that a slice with bounds, or an index array, selects."""
+    return np.arange(index.start, index.stop, index.step) if isinstance(index, slice) else index
 
 
 def starts_of(axis: Axis, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +90,7 @@ def axis_runs(axis: Axis, index: range | np.ndarray, shard_chunks: int) -> list[
     if len(index) == 0:
         return []
     if not isinstance(index, range):
-        return _of_array(axis, index)
+        return _of_array(axis, index, shard_chunks)
     if index.step == 1 and isinstance(axis, RegularAxis):
         return _of_run(axis.size, index.start, index.stop, shard_chunks)
     return _of_range(axis, index, shard_chunks)
@@ -115,27 +131,86 @@ def _of_range(axis: Axis, index: range, shard_chunks: int) -> list[AxisRun]:
     wanted = each > 0
     if not wanted.all():  # a step longer than a chunk skips some
         chunks, sizes, outside, inside, each = (a[wanted] for a in (chunks, sizes, outside, inside, each))
-    alike = (np.diff(chunks) == 1) & (np.diff(sizes) == 0) & (np.diff(inside) == 0) & (np.diff(each) == 0)
-    if shard_chunks:
-        alike &= chunks[1:] % shard_chunks != 0
-    cuts = np.concatenate([[0], np.flatnonzero(~alike) + 1, [len(chunks)]]).tolist()
-    found = []
-    for a, b in pairwise(cuts):
-        n, size, begin, out = int(each[a]), int(sizes[a]), int(inside[a]), int(outside[a])
-        part = slice(begin, begin + (n - 1) * step + 1, step)
-        found.append(AxisRun(int(chunks[a]), b - a, size, part, slice(out, out + n * (b - a)), n))
+    return _Slices(chunks, sizes, inside, outside, each, np.full(len(chunks), step)).runs(shard_chunks)
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """Chunks, ascending, of which slices are wanted: `each` elements, of which the first is `inside` in the chunk and
+    `outside` in the result. All int64 (n,)."""
+
+    chunks: np.ndarray
+    sizes: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+    each: np.ndarray
+    steps: np.ndarray
+
+    def take(self, which: np.ndarray) -> _Slices:
+        """Some of the chunks."""
+        columns = (self.chunks, self.sizes, self.inside, self.outside, self.each, self.steps)
+        return _Slices(*(column[which] for column in columns))
+
+    def runs(self, shard_chunks: int, of_list: bool = False) -> list[AxisRun]:
+        """Runs of those that are alike and follow each other."""
+        ends = (np.diff(self.chunks) != 1) | (np.diff(self.outside) != self.each[:-1])
+        for column in (self.sizes, self.inside, self.each, self.steps):
+            ends |= np.diff(column) != 0
+        if shard_chunks:
+            ends |= self.chunks[1:] % shard_chunks == 0
+        firsts = np.concatenate([[0], np.flatnonzero(ends) + 1])
+        counts = np.diff(firsts, append=len(self.chunks)).tolist()
+        columns = (self.chunks, self.sizes, self.inside, self.outside, self.each, self.steps)
+        rows = zip(counts, *(column[firsts].tolist() for column in columns), strict=True)
+        return [
+            AxisRun(chunk, count, size, slice(a, a + (n - 1) * step + 1, step), slice(o, o + n * count), n, of_list)
+            for count, chunk, size, a, o, n, step in rows
+        ]
+
+
+def _of_array(axis: Axis, index: np.ndarray, shard_chunks: int) -> list[AxisRun]:
+    """Runs for an index array in any order. Runs of lists are of one chunk each."""
+    chunks, outside, n = chunk_of(axis, index), np.arange(len(index)), len(index)
+    if is_sorted := not np.count_nonzero(chunks[1:] < chunks[:-1]):
+        inside = index
+    else:
+        outside = np.argsort(chunks, kind="stable")
+        chunks, inside = chunks[outside], index[outside]
+    heads = np.concatenate([[0], np.flatnonzero(chunks[1:] != chunks[:-1]) + 1, [n]])
+    firsts, each = heads[:-1], heads[1:] - heads[:-1]
+    number = np.repeat(np.arange(len(firsts)), each)
+    steps = inside[np.minimum(firsts + 1, n - 1)] - inside[firsts]
+    steps[each == 1] = 1
+    even = _keeps(inside, steps, number) & (steps > 0)
+    together = np.ones_like(even) if is_sorted else _keeps(outside, np.ones_like(steps), number)
+    starts, sizes = starts_of(axis, chunks[firsts])
+    inside = inside - starts[number]
+    is_sliced = even & together
+    found: list[AxisRun] = []
+    if len(firsts) > MAX_PYTHON_ROWS and is_sliced.any():
+        slices = _Slices(chunks[firsts], sizes, inside[firsts], outside[firsts], each, steps)
+        found = slices.take(is_sliced).runs(shard_chunks, of_list=True)
+        firsts, each, sizes, even, together = (x[~is_sliced] for x in (firsts, each, sizes, even, together))
+    rows = zip(*(x.tolist() for x in (chunks[firsts], firsts, each, sizes, even, together)), strict=True)
+    for chunk, first, m, size, is_even, is_one in rows:
+        part = slice(first, first + m)
+        places = _as_slice(inside[part], is_even), _as_slice(outside[part], is_one)
+        found.append(AxisRun(chunk, 1, size, *places, m, True))
+    return sorted(found, key=attrgetter("first"))
+
+
+def _keeps(index: np.ndarray, steps: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """For each part of an index array, whether its own step leads from each of its elements to the next. `number`: of
+    the part of each element."""
+    found = np.ones(len(steps), bool)
+    inner = number[1:]
+    found[inner[(index[1:] - index[:-1] != steps[inner]) & (inner == number[:-1])]] = False
     return found
 
 
-def _of_array(axis: Axis, index: np.ndarray) -> list[AxisRun]:
-    """Runs of one chunk each, for an index array in any order."""
-    chunks = chunk_of(axis, index)
-    order = np.argsort(chunks, kind="stable")
-    cuts = np.concatenate([[0], np.flatnonzero(np.diff(chunks[order])) + 1, [len(order)]]).tolist()
-    found = []
-    for a, b in pairwise(cuts):
-        outside = order[a:b]
-        chunk = chunks[outside[:1]]
-        start, size = (int(x[0]) for x in starts_of(axis, chunk))
-        found.append(AxisRun(int(chunk[0]), 1, size, index[outside] - start, outside, b - a))
-    return found
+def _as_slice(index: np.ndarray, is_one: bool) -> slice | np.ndarray:
+    """The slice of the same elements, if `is_one` says that there is one."""
+    if not is_one:
+        return index
+    step = int(index[1] - index[0]) if len(index) > 1 else 1
+    return slice(int(index[0]), int(index[-1]) + 1, step)

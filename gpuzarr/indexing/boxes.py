@@ -7,15 +7,18 @@ a row is a box of elements of a chunk, and its place in the result of one of the
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.batch import Boxes
+from gpuzarr.dtypes.cast import Cast, made, put
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import starts_of
 from gpuzarr.indexing.box_rows import rows_of
@@ -23,7 +26,8 @@ from gpuzarr.indexing.grid import Part, distinct
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
-MIN_GATHERED_BOXES = 8  # of equal form; fewer are sooner copied one by one
+MIN_GATHERED_BOXES = 32  # of equal form, which are copied together; fewer are sooner copied one by one,
+MAX_GATHERED_BYTES = 1 << 13  # and larger ones
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,16 @@ class ChunkBoxes:
             a, b = self.heads[[first, end]].tolist()
             yield self._some(slice(a, b), slice(first, end), self.chunk[a:b] - first)
 
-    def each_of(self, chunks: slice) -> Iterator[ChunkBoxes]:
-        """The boxes of some of the chunks, chunk by chunk."""
+    def each_of(self, chunks: slice) -> Iterator[ChunkBoxes | BoxesOfChunk]:
+        """The boxes of some of the chunks, chunk by chunk; in Python ints where they are few."""
         heads = self.heads[chunks.start : chunks.stop + 1].tolist()
+        columns = self._columns(slice(heads[0], heads[-1]))
         for number, (a, b) in enumerate(pairwise(heads), chunks.start):
-            yield self._some(slice(a, b), slice(number, number + 1), np.zeros(b - a, np.int64))
+            if b - a < MIN_GATHERED_BOXES:
+                yield BoxesOfChunk(self.chunk_shape, list(islice(columns, b - a)))
+            else:
+                deque(islice(columns, b - a), 0)
+                yield self._some(slice(a, b), slice(number, number + 1), np.zeros(b - a, np.int64))
 
     def _some(self, which: Any, coords: Any, chunk: np.ndarray) -> ChunkBoxes:
         columns = (self.inside, self.step, self.each, self.target, self.outside)
@@ -107,47 +116,64 @@ class ChunkBoxes:
         heads = self.heads[:-1]
         return np.minimum.reduceat(self.inside @ strides, heads), np.maximum.reduceat(last, heads)
 
-    def whole(self, out: Targets) -> Any:
-        """The place of the only chunk, if all of it is wanted in one place alone; else None."""
-        if len(self.chunk) > 1 or tuple(self.each[0].tolist()) != self.chunk_shape:
-            return None
-        return next(self.boxes(slice(None), out))[2]
+    sliced = True
 
-    def place(self, batch: Any, out: Targets, xp: Any) -> None:
-        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results."""
-        for which in self._forms(out):
-            if len(which) < MIN_GATHERED_BOXES:
-                for chunk, inside, place in self.boxes(which, out):
-                    place[...] = batch[(chunk, *inside)]
-            else:
-                form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
-                found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
-                self._places(form, out, xp)[self._index(which, out, xp)] = found
+    def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
+        """The boxes in bytes. `strides`: from element to element along each axis of a chunk; and, in `results`, of each
+        of the results, or of the array in which they are stacked."""
+        sources, steps = np.array(strides, np.int64), np.array(results, np.int64)
+        target, result = np.zeros(len(self.chunk), np.int64), self.target
+        if steps.shape[1] > len(strides):
+            target, result, steps = result * steps[0, 0], target, steps[:, 1:]
+        steps, number = steps[result], np.arange(len(self.chunk))
+        target = target + (self.outside * steps).sum(axis=1)
+        lists = np.full_like(self.each, -1)
+        none = np.zeros((0, 2), np.int64)
+        begin, moves = self.inside @ sources, self.step * sources
+        return Boxes(self.chunk, begin, result, target, number, self.each, moves, steps, lists, none)
+
+    def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results; cast, on a CPU."""
+        alone, forms = self._forms(out)
+        for chunk, inside, target, outside in self._columns(alone):
+            put(out.arrays[target][outside], batch[(chunk, *inside, ...)], cast)
+        for which in forms:
+            form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
+            found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
+            self._windows_of(form, out, xp)[self._index(which, out, xp)] = made(found, cast)
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""
-        for _, _, place in self.boxes(slice(None), out):
-            place[...] = element(value, place.dtype)
+        for _, _, target, outside in self._columns(slice(None)):
+            out.arrays[target][outside] = element(value, out.arrays[target].dtype)
 
-    def boxes(self, which: Any, out: Targets) -> Iterator[tuple[int, tuple[slice, ...], Any]]:
-        """The chunk, index in it and view of the place of some of the boxes."""
+    def _columns(self, which: Any) -> Iterator[tuple[int, tuple[slice, ...], int, tuple[Any, ...]]]:
+        """The chunk, the index in it, the result and the index in that of some of the boxes."""
         last = self.inside + (self.each - 1) * self.step + 1
-        columns = (self.chunk, self.target, self.inside, last, self.step, self.outside, self.outside + self.each)
+        columns = (self.chunk, self.inside, last, self.step, self.target, self.outside, self.outside + self.each)
         rows = [column[which].tolist() for column in columns]
-        for chunk, target, begin, end, step, at, until in zip(*rows, strict=True):
-            place = out.arrays[target][(*map(slice, at, until), ...)]
-            yield chunk, tuple(map(slice, begin, end, step)), place
+        for chunk, begin, end, step, target, at, until in zip(*rows, strict=True):
+            yield chunk, tuple(map(slice, begin, end, step)), target, (*map(slice, at, until), ...)
 
-    def _forms(self, out: Targets) -> list[np.ndarray]:
-        """Numbers of the boxes of the same form: elements, steps and array of the result."""
-        if len(self.chunk) < MIN_GATHERED_BOXES:
-            return [np.arange(len(self.chunk))]
+    def _forms(self, out: Targets) -> tuple[Any, list[np.ndarray]]:
+        """Numbers of the boxes that are copied one by one, and of small ones of one form: elements, steps and array of
+        the result."""
+        small = np.zeros(0, np.int64)
+        if (m := len(self.chunk)) >= MIN_GATHERED_BOXES:
+            small = np.flatnonzero(self.each.prod(axis=1) <= MAX_GATHERED_BYTES // out.arrays[0].itemsize)
+        if len(small) < MIN_GATHERED_BOXES:
+            return slice(None), []
         columns = [self.each, self.step] if out.stacked is not None else [self.each, self.step, self.target[:, None]]
-        _, which = distinct(np.concatenate(columns, axis=1), (1 << 62,) * 2)
-        order = np.argsort(which, kind="stable")
-        return np.split(order, np.flatnonzero(np.diff(which[order])) + 1)
+        _, form = distinct(np.concatenate(columns, axis=1)[small], (1 << 62,) * 2)
+        order = np.argsort(form, kind="stable")
+        groups = np.split(small[order], np.flatnonzero(np.diff(form[order])) + 1)
+        forms = [group for group in groups if len(group) >= MIN_GATHERED_BOXES]
+        alone = np.ones(m, bool)
+        for group in forms:
+            alone[group] = False
+        return np.flatnonzero(alone), forms
 
-    def _places(self, form: int, out: Targets, xp: Any) -> Any:
+    def _windows_of(self, form: int, out: Targets, xp: Any) -> Any:
         """View of the results by the beginning of a box, and the elements in it."""
         result = out.arrays[self.target[form]][None] if out.stacked is None else out.stacked
         return _windows(result, self.each[form], np.ones_like(self.each[form]), xp)
@@ -155,6 +181,34 @@ class ChunkBoxes:
     def _index(self, which: np.ndarray, out: Targets, xp: Any) -> tuple[Any, ...]:
         target = np.zeros(len(which), np.int64) if out.stacked is None else self.target[which]
         return tuple(map(xp.asarray, (target, *self.outside[which].T)))
+
+
+@dataclass(frozen=True)
+class BoxesOfChunk:
+    """The boxes of one chunk, as `ChunkBoxes`, in Python ints. `rows`: any number, the index in the chunk, the number
+    of the result, and the index in that."""
+
+    chunk_shape: tuple[int, ...]
+    rows: list[tuple[int, tuple[slice, ...], int, tuple[Any, ...]]]
+
+    def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the boxes of the chunk, a batch of one, to their places in the results; cast, on a CPU."""
+        chunk = batch[0]
+        for _, inside, target, outside in self.rows:
+            put(out.arrays[target][outside], chunk[(*inside, ...)], cast)
+
+    def fill(self, out: Targets, value: Any, xp: Any) -> None:
+        """Set the places of all boxes to one value."""
+        for _, _, target, outside in self.rows:
+            out.arrays[target][outside] = element(value, out.arrays[target].dtype)
+
+    def whole(self, out: Targets) -> Any:
+        """The place of the chunk, if all of it is wanted in one place alone; else None."""
+        if len(self.rows) > 1:
+            return None
+        _, _, target, outside = self.rows[0]
+        place = out.arrays[target][outside]
+        return place if place.shape == self.chunk_shape else None
 
 
 ReadPart = Part | ChunkBoxes

@@ -45,6 +45,16 @@ def touched(selection: Outer, axes: Sequence[Axis]) -> Touched:
     return Touched(prod(t.chunks for t in found), prod(t.elements for t in found), prod(t.covered for t in found))
 
 
+def box(selection: Outer | Points, axes: Sequence[Axis]) -> list[range]:
+    """The ranges of chunks, along each axis, between the first and the last that a selection touches."""
+    found = []
+    for axis, index in zip(axes, selection.indices if isinstance(selection, Points) else selection.axes, strict=True):
+        ends = np.array([index[0], index[-1]]) if isinstance(index, range) and index else np.asarray(index, np.int64)
+        first, last = chunk_of(axis, np.array([ends.min(), ends.max()])).tolist() if len(ends) else (0, -1)
+        found.append(range(first, last + 1))
+    return found
+
+
 def along(axis: Axis, index: Index) -> Touched:
     """Count the chunks along one axis. `index`: a range of positive step, or an int64 array."""
     if not len(index):

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import MAX_PYTHON_ROWS
+from gpuzarr.batch import MAX_PYTHON_ROWS, Boxes
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.axis import AxisRun, axis_runs, chunk_of, starts_of
+from gpuzarr.indexing.outer import Index, assign, taken
+from gpuzarr.indexing.points import ChunkPoints
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
@@ -73,13 +76,6 @@ class ChunkBlock:
             for part in parts:
                 yield ChunkBlock((*outer, part, *self.runs[axis:]))
 
-    def region(self, out: Any, xp: Any) -> Any:
-        """Index of the block's part of `out`, for reading or assignment."""
-        index = tuple(s.outside for s in self.runs)
-        if all(isinstance(i, slice) for i in index):
-            return index
-        return xp.ix_(*(_listed(i, n, xp) for i, n in zip(index, out.shape, strict=True)))
-
     def destination(self, out: Any) -> np.ndarray | None:
         """Byte offset of each chunk in `out`, if every chunk is wanted whole and is contiguous there; else None."""
         return self.begins(out.strides) if out.flags.c_contiguous and self.in_one_piece(out.shape) else None
@@ -88,7 +84,7 @@ class ChunkBlock:
         """Return True if every chunk is wanted whole and is contiguous in a C-contiguous result of this shape."""
         one_piece = True  # the chunk spans the result along all axes seen so far, from the last
         for s, n in zip(reversed(self.runs), reversed(shape), strict=True):
-            if s.each != s.size or not isinstance(s.outside, slice) or not (one_piece or s.size == 1):
+            if s.each != s.size or not s.sliced or not (one_piece or s.size == 1):
                 return False
             one_piece = one_piece and s.size == n
         return True
@@ -98,9 +94,28 @@ class ChunkBlock:
         first = np.array([s.first for s in self.runs], np.int64)
         return first + np.stack(np.unravel_index(numbers, self.counts), axis=1) if len(first) else self.coords[numbers]
 
+    def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
+        """A box of each chunk, all of one shape. `strides`: bytes from element to element along each axis of a chunk;
+        and, in `results`, of the only result."""
+        (targets,) = results
+        sources, lists, entries = list(strides), [-1] * len(strides), [_NO_ENTRIES]
+        begin = number = 0
+        for axis, s in enumerate(self.runs):
+            if s.sliced:
+                begin += s.inside.start * strides[axis]
+                sources[axis] *= s.inside.step
+            else:
+                entries.append(s.entries(strides[axis], targets[axis]))
+                lists[axis], number = number, number + s.each
+        extents, steps, sides, firsts = (np.array([row], np.int64) for row in (self.each, sources, targets, lists))
+        alike, begins = np.zeros(len(self), np.int64), self.begins(targets)
+        made = np.arange(len(self)), alike + begin, alike, begins, alike
+        return Boxes(*made, extents, steps, sides, firsts, np.concatenate(entries))
+
     def begins(self, strides: tuple[int, ...]) -> np.ndarray:
-        """Byte offset of each chunk's wanted part in a result with these strides. Only for a `sliced` block."""
-        starts = np.array([sum([s.outside.start * step for s, step in zip(self.runs, strides, strict=True)])])
+        """Byte offset of each chunk's wanted part in a result with these strides; without that along axes of lists."""
+        sliced = zip(self.runs, strides, strict=True)
+        starts = np.array([sum([s.outside.start * step for s, step in sliced if s.sliced])])
         for s, step in zip(self.runs, strides, strict=True):
             if s.count > 1:
                 starts = (starts[:, None] + np.arange(s.count) * (s.each * step)).ravel()
@@ -109,7 +124,7 @@ class ChunkBlock:
     @property
     def sliced(self) -> bool:
         """Return True if slices alone select the elements, in the chunks and in the result."""
-        return all(isinstance(s.inside, slice) and isinstance(s.outside, slice) for s in self.runs)
+        return all(s.sliced for s in self.runs)
 
     @property
     def each(self) -> tuple[int, ...]:
@@ -121,20 +136,20 @@ class ChunkBlock:
         """Index of the wanted part of each chunk."""
         return tuple([s.inside for s in self.runs])
 
-    def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`."""
-        if not self.sliced:
-            return self._place_listed(batch, out, xp)
-        region = out[(*[s.outside for s in self.runs], ...)]  # the ellipsis makes it a view, for a 0-d array too
+    @property
+    def outside(self) -> tuple[Any, ...]:
+        """Index of the block's part of the result."""
+        return tuple([s.outside for s in self.runs])
+
+    def place(self, batch: Any, out: Any, xp: Any, cast: Cast | None = None) -> None:
+        """Copy the wanted part of the chunks, a batch (n, *chunk_shape), to its place in `out`; cast, on a CPU."""
         if len(batch) == 1:
-            region[...] = batch[(0, *self.inside)]
-            return None
-        if len(self.runs) > MAX_SPLIT_AXES:
+            assign(out, self.outside, taken(batch[(0, ...)], self.inside, xp), xp, cast)
+        elif len(self.runs) > MAX_SPLIT_AXES:
             for block, chunk in zip(self.split(1), batch, strict=True):
-                block.place(chunk[None], out, xp)
-            return None
-        self._cells(region)[...] = batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)]
-        return None
+                block.place(chunk[None], out, xp, cast)
+        else:
+            assign(*self._cells(out), taken(*self._chunks(batch), xp), xp, cast)
 
     def covers(self, axes: tuple[Axis, ...]) -> bool:
         """Return True if every element of the chunks that is within the array is wanted."""
@@ -147,56 +162,42 @@ class ChunkBlock:
 
     def gather(self, value: Any, batch: Any, xp: Any) -> None:
         """Copy the chunks' part of `value` into a batch (n, *chunk_shape): the reverse of `place`."""
-        if not self.sliced:
-            for block, chunk in zip(self.split(1), batch, strict=True):
-                chunk[xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))] = value[block.region(value, xp)]
-            return
-        region = value[(*[s.outside for s in self.runs], ...)]
         if len(batch) == 1:
-            batch[(0, *self.inside, ...)] = region
-            return
-        if len(self.runs) > MAX_SPLIT_AXES:
+            assign(batch[(0, ...)], self.inside, taken(value, self.outside, xp), xp)
+        elif len(self.runs) > MAX_SPLIT_AXES:
             for block, chunk in zip(self.split(1), batch, strict=True):
                 block.gather(value, chunk[None], xp)
-            return
-        batch.reshape((*self.counts, *batch.shape[1:]))[(..., *self.inside)] = self._cells(region)
+        else:
+            assign(*self._chunks(batch), taken(*self._cells(value), xp), xp)
 
     def cells(self, value: Any) -> Iterator[Any]:
         """View of each chunk's part of `value`. Only for a `sliced` block."""
         if len(self.runs) > MAX_SPLIT_AXES:
-            yield from (value[(*[s.outside for s in block.runs], ...)] for block in self.split(1))
+            yield from (value[(*block.outside, ...)] for block in self.split(1))
             return
-        cells = self._cells(value[(*[s.outside for s in self.runs], ...)])
+        cells, _ = self._cells(value)
         for index in product(*map(range, self.counts)):
             yield cells[(*index, ...)]
+
+    def _chunks(self, batch: Any) -> tuple[Any, Index]:
+        """View (*counts, *chunk_shape) of a batch, and the index of the wanted parts there."""
+        return batch.reshape((*self.counts, *batch.shape[1:])), (*[_ALL] * len(self.runs), *self.inside)
 
     def as_batch(self, value: Any) -> Any:
         """View (n, *chunk_shape) of `value` where the chunks are wanted whole and lie one after another; else None."""
         if not (self.whole and self.sliced) or len(self.runs) > MAX_SPLIT_AXES:
             return None
-        cells = self._cells(value[(*[s.outside for s in self.runs], ...)])
+        cells, _ = self._cells(value)
         return cells.reshape(len(self), *self.chunk_shape) if cells.flags.c_contiguous else None
 
-    def _cells(self, region: Any) -> Any:
-        """View (*counts, *each) of the block's part of the result, which has one axis per axis of the array."""
-        ndim = len(self.runs)
-        cells = region.reshape([n for s in self.runs for n in (s.count, s.each)])
-        return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])
-
-    def _place_listed(self, batch: Any, out: Any, xp: Any) -> None:
-        for block, chunk in zip(self.split(1), batch, strict=True):
-            inside = xp.ix_(*(_listed(s.inside, s.size, xp) for s in block.runs))
-            out[block.region(out, xp)] = chunk[inside]
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
-        first = last = 0
-        for s in self.runs:
-            index = s.inside
-            ends = (index.start, index.stop - 1) if isinstance(index, slice) else (int(index.min()), int(index.max()))
-            first, last = first * s.size + ends[0], last * s.size + ends[1]
-        return first, last
+    def _cells(self, value: Any) -> tuple[Any, Index]:
+        """View (*counts, *each) of the block's part of the result, and its index there; along the axis of a list, which
+        has one chunk, the view is of the whole result."""
+        ndim, index = len(self.runs), [_ALL if isinstance(i, slice) else i for i in self.outside]
+        region = value[tuple([s.outside if i is _ALL else _ALL for s, i in zip(self.runs, index, strict=True)])]
+        each = [s.each if i is _ALL else n for s, i, n in zip(self.runs, index, region.shape, strict=True)]
+        cells = region.reshape([n for pair in zip(self.counts, each, strict=True) for n in pair])
+        return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), (*[_ALL] * ndim, *index)
 
     def present(self, present: np.ndarray) -> list[ChunkBlock]:
         """Blocks of one chunk each, for the chunks where `present` is True."""
@@ -204,95 +205,14 @@ class ChunkBlock:
 
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         """Set the block's part of `out` to one value."""
-        out[self.region(out, xp)] = element(value, out.dtype)
-
-
-def _listed(index: slice | np.ndarray, length: int, xp: Any) -> Any:
-    """Index array of the elements that a slice or index array selects of `length`."""
-    return xp.arange(*index.indices(length)) if isinstance(index, slice) else xp.asarray(index)
-
-
-@dataclass(frozen=True)
-class ChunkPoints:
-    """Single elements of chunks.
-
-    Element i is at `inside` (an index array for each axis) of chunk `coords[chunk[i]]`, and at `outside[i]` of the flat
-    result.
-    """
-
-    coords: np.ndarray
-    chunk_shape: tuple[int, ...]
-    chunk: np.ndarray
-    inside: tuple[np.ndarray, ...]
-    outside: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.coords)
-
-    def split(self, most: int) -> Iterator[ChunkPoints]:
-        """Points of at most `most` chunks each."""
-        if len(self) <= most:
-            yield self
-            return
-        order = np.argsort(self.chunk, kind="stable")
-        for first in range(0, len(self), most):
-            a, b = np.searchsorted(self.chunk, (first, first + most), sorter=order)
-            yield self._some(order[a:b], slice(first, first + most), self.chunk[order[a:b]] - first)
-
-    def _some(self, which: np.ndarray, coords: Any, chunk: np.ndarray) -> ChunkPoints:
-        inside = tuple(i[which] for i in self.inside)
-        return ChunkPoints(self.coords[coords], self.chunk_shape, chunk, inside, self.outside[which])
-
-    def destination(self, out: Any) -> None:
-        """None: points are never contiguous chunks."""
-        return None
-
-    def in_one_piece(self, shape: tuple[int, ...]) -> bool:
-        return False
-
-    def some(self, numbers: np.ndarray) -> np.ndarray:
-        """Coordinates of the chunks with these numbers, int64 (n, ndim)."""
-        return self.coords[numbers]
-
-    def place(self, batch: Any, out: Any, xp: Any) -> None:
-        """Copy the points of the chunks, a batch (n, *chunk_shape), to their places in `out`."""
-        flat = out.reshape(-1)
-        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
-        flat[xp.asarray(self.outside)] = batch[tuple(inside)]
-
-    @property
-    def whole(self) -> bool:
-        return False
-
-    def covers(self, axes: tuple[Axis, ...]) -> bool:
-        """False: a mask that covers whole chunks is not detected."""
-        return False
-
-    def gather(self, value: Any, batch: Any, xp: Any) -> None:
-        """Copy the flat `value` into a batch (n, *chunk_shape); the last value of a repeated point wins."""
-        inside = (xp.asarray(i) for i in (self.chunk, *self.inside))
-        batch[tuple(inside)] = value[xp.asarray(self.outside)]
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
-        numbers = np.ravel_multi_index(self.inside, self.chunk_shape) if self.inside else np.zeros(1, np.int64)
-        return int(numbers.min()), int(numbers.max())
-
-    def present(self, present: np.ndarray) -> list[ChunkPoints]:
-        """Points of the chunks where `present` is True."""
-        number = np.cumsum(present) - 1
-        which = np.flatnonzero(present[self.chunk])
-        return [self._some(which, present, number[self.chunk[which]])] if len(which) else []
-
-    def fill(self, out: Any, value: Any, xp: Any) -> None:
-        """Set the points of `out` to one value."""
-        out.reshape(-1)[xp.asarray(self.outside)] = element(value, out.dtype)
+        assign(out, self.outside, element(value, out.dtype), xp)
 
 
 Part = ChunkBlock | ChunkPoints
 _FIRST = np.zeros(1, np.int64)
 _FIRST.flags.writeable = False
+_ALL = slice(None)
+_NO_ENTRIES = np.zeros((0, 2), np.int64)
 
 
 def coords_of(parts: Sequence[Any]) -> np.ndarray:

@@ -7,8 +7,9 @@ it is decoded like every codec.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -22,6 +23,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis
 
+UNSIGNED = ("shape", "attributes", "dimension_names", "consolidated_metadata")  # members of documents
 _MIN_SHARDS_PER_BATCH = 64  # on a GPU; larger shards get batches of their own
 
 
@@ -51,13 +53,28 @@ class Level:
 
 @dataclass(frozen=True)
 class Layout:
-    """Storage layout of one array. `axes` is the grid of its innermost chunks."""
+    """Storage layout of one array. `axes` is the grid of its innermost chunks.
+
+    `document`: the metadata document of the array; None where the chunks are not those of the array.
+    """
 
     axes: tuple[Axis, ...]
     levels: tuple[Level, ...]  # outermost first
     keys: Callable[[np.ndarray], list[str]]  # of the objects at coordinates (n, ndim)
     codecs: tuple[Any, ...]
     spec: ChunkSpec  # of an innermost chunk; its shape holds only where the grid is regular
+    document: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def signature(self) -> str | None:
+        """Text that is the same only where the same bytes at the same keys are the same chunks; None: never the same.
+
+        It is what the document says, but for what changes while chunks stay what they are.
+        """
+        if self.document is None:
+            return None
+        said = {name: value for name, value in self.document.items() if name not in UNSIGNED}
+        return json.dumps(said, sort_keys=True, default=repr)
 
     @cached_property
     def per_object(self) -> tuple[int, ...]:
@@ -157,4 +174,4 @@ def layout(metadata: ArrayMetadata, path: str) -> Layout:
         codecs[0].encoded(spec)
         axes = tuple(RegularAxis(a.length, n) for a, n in zip(axes, codecs[0].chunk_shape, strict=True))
         spec, codecs = replace(spec, shape=codecs[0].chunk_shape), codecs[0].codecs
-    return Layout(axes, tuple(levels), keys, codecs, spec)
+    return Layout(axes, tuple(levels), keys, codecs, spec, metadata.document)

@@ -19,7 +19,7 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.nodes import attributes, for_dask, many, misplaced, reading, selections, writing
+from gpuzarr.nodes import ahead, attributes, for_dask, many, misplaced, reading, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
@@ -27,6 +27,7 @@ from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
 from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
+from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
@@ -277,6 +278,11 @@ class Array:
         return Locator(layout(self.metadata, self.path))
 
     @property
+    def cache(self) -> ChunkCache | None:
+        """The cache in which decoded chunks stay for later reads; None if there is none."""
+        return self.options.cache
+
+    @property
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
@@ -297,7 +303,8 @@ class Array:
 
     # reading
 
-    get, explain, read_elements, get_many = reading.get, reading.explain, reading.read_elements, many.get_many
+    get, explain, read_elements = reading.get, reading.explain, reading.read_elements
+    get_many, reader = many.get_many, ahead.reader
     __iter__, __array__, __cupy_get_ndarray__ = reading.iterate, reading.as_numpy, reading.as_cupy
 
     def __getitem__(self, selection: Any) -> Any:

@@ -38,7 +38,7 @@ OPENED = (  # keywords of the functions that open
         "memory_limit",
         "validate",
     ),
-    *("io", "storage_options", "zarr_version"),
+    *("io", "cache", "storage_options", "zarr_version"),
 )
 Given = dict[str, Any]
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
-from gpuzarr.checks import INT64_MAX, one_of, shown
+from gpuzarr.checks import one_of, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, NoMemoryError, no_memory
-from gpuzarr.indexing import selection as select
+from gpuzarr.dtypes.cast import Cast
+from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, no_memory
 from gpuzarr.indexing.counts import touches
-from gpuzarr.nodes.indexers import Selection, checked_fields
-from gpuzarr.nodes.inputs import as_out
+from gpuzarr.nodes.casting import Casting
 from gpuzarr.nodes.misplaced import warn_if_misplaced
+from gpuzarr.nodes.region_results import Region, finished, memory, region_of, without
 from gpuzarr.read import read
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.requests import Request
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.places import hashable
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
@@ -45,21 +45,6 @@ class ReadFailure:
     error: GpuZarrError
 
 
-@dataclass(frozen=True)
-class _Region:
-    """A selection of an array. `fields`: of its result, as NumPy takes them; None for all."""
-
-    array: Any
-    elements: Selection
-    fields: Any
-
-    @property
-    def form(self) -> tuple[Any, ...]:
-        """What is equal for regions whose results can be stacked."""
-        array = self.array
-        return array.device, self.elements.shape, array.dtype, repr(self.fields)
-
-
 def get_many(
     self: Any,
     selections: Iterable[Any],
@@ -70,6 +55,10 @@ def get_many(
     validate: Literal["auto", "host"] | None = None,
     io: Literal["auto", "gds", "posix"] | None = None,
     on_error: OnError = "raise",
+    dtype: Any = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    fill_to_nan: bool | float = False,
 ) -> Any:
     """Read many selections at once: each chunk that several of them touch is fetched and decoded once.
 
@@ -80,7 +69,7 @@ def get_many(
     out
         An array of the device, of shape (regions, *shape of each), or a list of arrays, one for each region; to be
         filled and returned.
-    stream, memory_limit, validate, io
+    stream, memory_limit, validate, io, dtype, scale, offset, fill_to_nan
         As for `get`.
     on_error
         "raise" an error of a chunk or of the store; or note it, and "fill" its elements with the fill value, or "skip"
@@ -96,7 +85,7 @@ def get_many(
     ------
     SelectionError
         A selection does not fit the array, or `out` does not fit the selections.
-    ChunkError, StoreError, NoMemoryError, DeviceError
+    ArgumentError, ChunkError, StoreError, NoMemoryError, DeviceError
         As for `get`.
 
     Examples
@@ -115,7 +104,17 @@ def get_many(
         raise ArgumentError(f"get_many takes a list of selections, not {shown(selections)}")
     pairs = [(self, selection) for selection in selections]
     return read_many(
-        pairs, out=out, stream=stream, memory_limit=memory_limit, validate=validate, io=io, on_error=on_error
+        pairs,
+        out=out,
+        stream=stream,
+        memory_limit=memory_limit,
+        validate=validate,
+        io=io,
+        on_error=on_error,
+        dtype=dtype,
+        scale=scale,
+        offset=offset,
+        fill_to_nan=fill_to_nan,
     )
 
 
@@ -128,6 +127,10 @@ def read_many(
     validate: Literal["auto", "host"] | None = None,
     io: Literal["auto", "gds", "posix"] | None = None,
     on_error: OnError = "raise",
+    dtype: Any = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    fill_to_nan: bool | float = False,
 ) -> Any:
     """Read selections of several arrays at once, also of different stores, dtypes and codecs.
 
@@ -135,7 +138,7 @@ def read_many(
     ----------
     pairs
         An array and a selection, as of `a[selection]`, for each region.
-    out, stream, memory_limit, validate, io, on_error
+    out, stream, memory_limit, validate, io, on_error, dtype, scale, offset, fill_to_nan
         As for `Array.get_many`.
 
     Returns
@@ -146,7 +149,7 @@ def read_many(
 
     Raises
     ------
-    SelectionError, ChunkError, StoreError, NoMemoryError, DeviceError
+    SelectionError, ArgumentError, ChunkError, StoreError, NoMemoryError, DeviceError
         As for `Array.get_many`.
 
     Examples
@@ -158,70 +161,36 @@ def read_many(
     one_of(on_error, "on_error", "raise", "fill", "skip")
     if on_error == "skip" and out is not None:
         raise ArgumentError("on_error='skip' leaves regions out, so it does not go with `out`")
-    regions = [_region(pair) for pair in pairs]
+    casting = Casting(dtype, scale, offset, fill_to_nan)
+    casts: dict[int, Cast | None] = {}
+    regions = [_region(pair, casting, casts) for pair in pairs]
     options = {"memory_limit": memory_limit, "validate": validate, "io": io}
     faults: list[Fault] | None = None if on_error == "raise" else []
-    results, stack = _memory(regions, out, stream)
+    results, stack = memory(regions, out, stream)
     if regions:
-        _fill(regions, results, stack, options, stream, faults)
-    values: Any = stack if stack is not None else results
+        fill(regions, results, stack, options, stream, faults)
     failures = [] if not faults else _failures(regions, faults)
     if on_error == "skip" and failures:
-        values = _without({i for failure in failures for i in failure.regions}, regions, results, stack)
+        out = without({i for failure in failures for i in failure.regions}, regions, results, stack)
     elif out is None:
-        values = _finished(regions, results, stack)
-    return values if faults is None else (values, failures)
+        out = finished(regions, results, stack)
+    return out if faults is None else (out, failures)
 
 
-def _region(pair: Any) -> _Region:
+def _region(pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:
+    """The region of an array and a selection; `casts` keeps the cast of each array."""
     try:
         array, selection = pair
-        fields, rest = select.fields(selection)
-        shape = array.shape
+        _ = array.device, array.locator
     except (TypeError, ValueError, AttributeError) as error:
         raise ArgumentError(f"read_many takes pairs of an array and a selection, not {shown(pair)}") from error
-    names = None if fields is None else checked_fields(fields, array.dtype)
-    return _Region(array, select.basic(rest, shape), names)
+    if id(array) not in casts:
+        casts[id(array)] = casting.of(array)
+    return region_of(array, selection, casts[id(array)])
 
 
-def _memory(regions: Sequence[_Region], out: Any, stream: Any) -> tuple[list[Any], Any]:
-    """An array for each result; and the one of which they are parts along the first axis, or None."""
-    if not regions:
-        return [], None
-    first = regions[0]
-    is_list = isinstance(out, list | tuple)
-    if is_list:
-        if len(out) != len(regions):
-            raise ArgumentError(f"`out` has {len(out)} arrays for {len(regions)} regions")
-        return [
-            as_out(one, region.elements.shape, region.array.dtype, region.array.device)
-            for one, region in zip(out, regions, strict=True)
-        ], None
-    alike = len({id(region.array) for region in regions}) == 1 or all(r.form == first.form for r in regions)
-    alike = alike and all(region.elements.shape == first.elements.shape for region in regions)
-    if not alike and out is not None:
-        raise ArgumentError("`out` must be a list of arrays where results have not all the same shape and dtype")
-    if not alike:
-        return [_new(region, region.elements.shape, stream) for region in regions], None
-    shape = (len(regions), *first.elements.shape)
-    device = first.array.device
-    stack = _new(first, shape, stream) if out is None else as_out(out, shape, first.array.dtype, device)
-    return [stack[i, ...] for i in range(len(regions))], stack
-
-
-def _new(region: _Region, shape: tuple[int, ...], stream: Any) -> Any:
-    array = region.array
-    if prod([n or 1 for n in shape]) * (array.dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
-        raise NoMemoryError(f"no memory for {array!r}: a result of shape {shape} cannot be addressed")
-    try:
-        with array.device.on(stream):
-            return array.device.array(shape, array.dtype)
-    except MemoryError as error:
-        raise no_memory(array, error) from error
-
-
-def _fill(
-    regions: Sequence[_Region],
+def fill(
+    regions: Sequence[Region],
     results: Sequence[Any],
     stack: Any,
     options: dict[str, Any],
@@ -232,9 +201,11 @@ def _fill(
     same = _same_arrays(regions)
     groups: dict[tuple[Device, Options], list[int]] = {}
     for i, region in enumerate(regions):
-        groups.setdefault((region.array.device, region.array.options), []).append(i)
+        groups.setdefault((region.device, region.array.options), []).append(i)
     for (device, opened), numbers in groups.items():
-        requests = [Request(same[id(regions[i].array)], regions[i].elements, results[i]) for i in numbers]
+        requests = [
+            Request(same[id(regions[i].array)], regions[i].elements, results[i], regions[i].cast) for i in numbers
+        ]
         arrays = list({id(regions[i].array): regions[i].array for i in numbers}.values())
         trace, begin = Trace(), time.perf_counter()
         try:
@@ -254,22 +225,22 @@ def _fill(
                     warn_if_misplaced(array)
 
 
-def _same_arrays(regions: Sequence[_Region]) -> dict[int, Any]:
+def _same_arrays(regions: Sequence[Region]) -> dict[int, Any]:
     """By the `id` of each array the first one that is the same in the same store: their chunks are decoded once."""
     found: dict[int, Any] = {}
-    distinct: dict[str, list[Any]] = {}
+    distinct: dict[Any, list[Any]] = {}
     for region in regions:
         if id(array := region.array) in found:
             continue
-        others = distinct.setdefault(array.path, [])
-        same = [one for one in others if one.metadata == array.metadata and one.store == array.store]
+        others = distinct.setdefault((array.path, hashable(array.store)), [])
+        same = [one for one in others if one.metadata == array.metadata]
         if not same:
             others.append(array)
         found[id(array)] = same[0] if same else array
     return found
 
 
-def _failures(regions: Sequence[_Region], faults: Sequence[Fault]) -> list[ReadFailure]:
+def _failures(regions: Sequence[Region], faults: Sequence[Fault]) -> list[ReadFailure]:
     """What failed, each chunk once, in the order of the regions."""
     same = _same_arrays(regions)
     found = []
@@ -286,20 +257,3 @@ def _failures(regions: Sequence[_Region], faults: Sequence[Fault]) -> list[ReadF
 
 def _chunk_of(failure: ReadFailure) -> Any:
     return failure.error.chunk if isinstance(failure.error, ChunkError) else ()
-
-
-def _finished(regions: Sequence[_Region], results: list[Any], stack: Any) -> Any:
-    """The results, with the fields that were asked for, and scalars of a CPU as such."""
-    if stack is not None:
-        return stack if regions[0].fields is None else stack[regions[0].fields]
-    found = [one if region.fields is None else one[region.fields] for region, one in zip(regions, results, strict=True)]
-    return [
-        one if region.array.device.gpu or one.shape else one[()] for region, one in zip(regions, found, strict=True)
-    ]
-
-
-def _without(failed: set[int], regions: Sequence[_Region], results: list[Any], stack: Any) -> Any:
-    """The results of the other regions."""
-    kept = [i for i in range(len(regions)) if i not in failed]
-    some = None if stack is None else stack[kept]
-    return _finished([regions[i] for i in kept], [results[i] for i in kept], some) if kept or stack is None else some

@@ -13,9 +13,12 @@ from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.trace import Trace
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError, NoMemoryError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.nodes.casting import Casting
+from gpuzarr.nodes.casting import result as result_of
 from gpuzarr.nodes.indexers import Fields, Selection, checked_fields, rows
 from gpuzarr.nodes.inputs import as_out
 from gpuzarr.nodes.misplaced import warn_if_misplaced
@@ -51,7 +54,7 @@ class Readable(Source, Protocol):
     def __getitem__(self, selection: Any) -> Any: ...
 
     def read_elements(
-        self, elements: Selection, fields: Any, out: Any, options: Options | None, stream: Any
+        self, elements: Selection, fields: Any, out: Any, options: Options | None, stream: Any, cast: Cast | None
     ) -> Any: ...
 
 
@@ -64,19 +67,36 @@ def get(
     memory_limit: int | str | None = None,
     validate: Literal["auto", "host"] | None = None,
     io: Literal["auto", "gds", "posix"] | None = None,
+    dtype: Any = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    fill_to_nan: bool | float = False,
 ) -> Any:
-    """Read a selection, as `a[selection]`, with options for this read.
+    """Read a selection, as `a[selection]`, with options for this read; or `values * scale + offset` in another dtype.
 
     Parameters
     ----------
     selection
         What may stand between the brackets of `a[...]`. Default: the whole array.
     out
-        An array of the device, with the shape of the selection and the dtype of the array, to be filled and returned.
+        An array of the device, with the shape of the selection and the dtype of the result, to be filled and returned.
     stream
         The CuPy stream on which the work is ordered. Default: CuPy's current stream.
     memory_limit, validate, io
         As for `gpuzarr.open`. Default: as the array was opened.
+    dtype
+        The dtype of the result: bool, integer or float (also "bfloat16" and the small floats of ml_dtypes), of an array
+        of such elements. Elements are cast on their way into the result, without a second pass over memory, and as by
+        `astype` of NumPy; but floats are not read as integers. Default: that of the array; with `scale` or `offset`, or
+        with `fill_to_nan` where elements are no floats, float32 if it holds all elements exactly (of integers up to 16
+        bits, and floats up to 32), else float64, as in xarray.
+    scale, offset
+        Numbers, for a result of floats: each element becomes `element * scale + offset`. That is computed in float32
+        where it holds all elements exactly, unless `dtype` is float64; else in float64. Each operation is rounded to
+        nearest, even, by a CPU and by a GPU: both give the same bits, but for those of NaN.
+    fill_to_nan
+        True: elements that equal the fill value become NaN, and so do missing chunks. A number: elements that equal it.
+        (-0.0 equals 0.0.) The result must be of floats.
 
     Returns
     -------
@@ -87,6 +107,8 @@ def get(
     ------
     SelectionError
         The selection does not fit the array, or `out` does not fit the selection.
+    ArgumentError
+        There is no such cast, of these elements or to this dtype.
     ChunkError
         A chunk is damaged. The error names store, array, chunk, key and codec.
     StoreError
@@ -102,10 +124,14 @@ def get(
     >>> memory = np.empty(3, "int64")
     >>> a.get(1, out=memory, memory_limit="64MiB")
     array([3, 4, 5])
+    >>> packed = gpuzarr.array(np.array([0, 20, 30], "int16"), fill_value=0)
+    >>> packed.get(scale=0.5, offset=273, fill_to_nan=True)
+    array([ nan, 283., 288.], dtype=float32)
     """
     fields, rest = select.fields(selection)
     options = self.options.changed(memory_limit=memory_limit, validate=validate, io=io)
-    return self.read_elements(select.basic(rest, self.shape), fields, out, options, stream)
+    cast = Casting(dtype, scale, offset, fill_to_nan).of(self)
+    return self.read_elements(select.basic(rest, self.shape), fields, out, options, stream, cast)
 
 
 def explain(self: Readable, selection: Any = ...) -> Explanation:
@@ -147,30 +173,38 @@ def read_elements(
     out: Any = None,
     options: Options | None = None,
     stream: Any = None,
+    cast: Cast | None = None,
 ) -> Any:
     """Read elements: what `get` and all indexers do once they know which."""
     if fields is not None and out is not None:
         raise SelectionError("fields of a structured array cannot be read into `out`")
     names = None if fields is None else checked_fields(fields, self.dtype)
-    with self.device.on(stream):
-        shape, dtype = elements.shape, self.dtype
-        if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
-            raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
-        given = None if out is None else as_out(out, shape, dtype, self.device)
+    shape, (dtype, device) = elements.shape, result_of(self, cast)
+    with device.on(stream):
+        result = allocated(self, shape, dtype, device) if out is None else as_out(out, shape, dtype, device)
         trace, begin = Trace(), time.perf_counter()
         try:
-            result = self.device.array(shape, dtype) if given is None else given
-            read([Request(self, elements, result)], self.device, options or self.options, trace)
+            read([Request(self, elements, result, cast)], device, options or self.options, trace)
         except MemoryError as error:
             raise no_memory(self, error) from error
         finally:
             nbytes = prod(shape) * dtype.itemsize
-            self.last_read = ReadReport(self.device, trace, nbytes, time.perf_counter() - begin)
+            self.last_read = ReadReport(device, trace, nbytes, time.perf_counter() - begin)
     if not trace.counts["chunks"] and not self.has_looked and 0 not in shape:
         warn_if_misplaced(self)
     if names is not None:
         result = result[names]
-    return result if self.device.gpu or result.shape or out is not None else result[()]
+    return result if device.gpu or result.shape or out is not None else result[()]
+
+
+def allocated(self: Readable, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
+    """Memory of a device for a result of the array, not initialised. NoMemoryError if there is none."""
+    if prod([n or 1 for n in shape]) * (dtype.itemsize or 1) > INT64_MAX:  # NumPy leaves zeros out, too
+        raise NoMemoryError(f"no memory for {self!r}: a result of shape {shape} cannot be addressed")
+    try:
+        return device.array(shape, dtype)
+    except MemoryError as error:
+        raise no_memory(self, error) from error
 
 
 def iterate(self: Readable) -> Iterator[Any]:

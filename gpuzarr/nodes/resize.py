@@ -19,6 +19,7 @@ from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
+from gpuzarr.stores import kept
 from gpuzarr.stores.contract import Store, overwriter
 
 MAX_DELETED_KEYS = 1 << 14  # at once
@@ -172,10 +173,14 @@ def _delete_outside(
     Their keys are noted in `deleted`; those that cannot be deleted for `ignored` errors stay.
     """
     overwrite = overwriter(store)
-    for key in _outside_keys(store, path, keys, old, new):
-        with suppress(*ignored):
-            overwrite(key, None)
-            deleted.append(key)
+    try:
+        for key in _outside_keys(store, path, keys, old, new):
+            with suppress(*ignored):
+                overwrite(key, None)
+                deleted.append(key)
+    finally:
+        if deleted:
+            kept.changed(store, path)
 
 
 def _outside_keys(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import no_memory
 from gpuzarr.indexing import selection as select
+from gpuzarr.indexing.counts import box
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata
@@ -23,6 +25,7 @@ from gpuzarr.nodes.indexers import Fields, Selection, with_fields
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores import kept
 from gpuzarr.stores.contract import Store
 
 if TYPE_CHECKING:
@@ -239,6 +242,8 @@ def write_values(
         raise no_memory(self, error) from error
     finally:
         self.locator.indexes.forget()
+        grid = (self.layout if target is None else target.array_layout).axes
+        kept.changed(self.store, self.path, partial(box, elements, grid))
         nbytes = prod(elements.shape) * self.dtype.itemsize
         self.last_write = WriteReport(self.device, trace, nbytes, time.perf_counter() - begin)
 

@@ -125,7 +125,7 @@ class BatchPlan:
 
 @dataclass(eq=False)
 class _Kind:
-    """Chunks of one shape and of equal codecs, of one array or several."""
+    """Chunks of one shape and of equal codecs, of one array or several, that are cast alike."""
 
     chain: Chain
     portions: list[Portion]
@@ -175,8 +175,8 @@ class BatchPlanner:
         """The parts of a share in order, those of one kind that follow each other together; they are added to it."""
         source, extents = share.source, share.extents
         for shape, some in groupby(parts, key=attrgetter("chunk_shape")):
-            portion = Portion(source, share.out, tuple(some))
-            name = source.layout.kind(shape) if self.device.gpu else (id(source), shape)
+            portion = Portion(source, share.out, tuple(some), share.cast)
+            name = source.layout.kind(shape) if self.device.gpu else (id(source), shape), share.cast
             if (kind := kinds.get(name)) is None:
                 kind = kinds[name] = _Kind(self._chain(source.layout, shape), [], True)
             kind.portions.append(portion)

@@ -7,6 +7,7 @@ is launched, and what went wrong is known only when it completes: see `devices.p
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, cast
@@ -18,9 +19,12 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.pipeline import Complete
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, GpuZarrError
+from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.faults import Fault, halved
-from gpuzarr.read.fetch import Fetched, Memory, fetch_all
+from gpuzarr.read.fetch import Memory, fetch_all
+from gpuzarr.read.fetched import Fetched
+from gpuzarr.read.known import Known, keeping
 from gpuzarr.read.place import assign, decoded, fill_missing, placeable
 from gpuzarr.read.portions import Batch
 from gpuzarr.read.thresholds import MIN_THREAD_BYTES
@@ -44,18 +48,12 @@ class Loaded:
             or count * (self.chain.spec.nbytes or MIN_THREAD_BYTES) <= MIN_THREAD_BYTES
         ):
             return [self]
-        pieces, first, read = [], 0, 0
+        pieces, first, there, read = [], 0, 0, 0
         for batch in self.batch.split(-(-count // n)):
-            present = fetched.present[first : first + len(batch)]
-            end = read + int(np.count_nonzero(present))
-            pieces.append(
-                replace(
-                    self,
-                    batch=batch,
-                    fetched=replace(fetched, encoded=fetched.encoded.take(slice(read, end)), present=present),
-                )
-            )
-            first, read = first + len(batch), end
+            some = slice(first, first := first + len(batch))
+            present = slice(there, there := there + int(np.count_nonzero(fetched.present[some])))
+            stored = slice(read, read := read + int(np.count_nonzero(fetched.stored[some])))
+            pieces.append(replace(self, batch=batch, fetched=fetched.part(some, present, stored)))
         return pieces
 
 
@@ -102,7 +100,7 @@ class Batches:
         for portion in batch.portions:
             cast(list[Fault], self.faults).append(Fault(portion.source, tuple(portion.coords[0].tolist()), error))
             for part in portion.parts:
-                part.fill(portion.out, batch.budget.chain.spec.fill_value, self.device.xp)
+                part.fill(portion.out, batch.fill_value, self.device.xp)
 
     def _launch_piece(self, loaded: Loaded) -> None:
         with self.device.scratch_scope():
@@ -113,7 +111,7 @@ class Batches:
         begin, budget = time.perf_counter(), batch.budget
         early = self.early and not self.gds and budget.chain.is_all_on_gpu
         most = budget.stored if self.device.gpu else budget.limits.total
-        memory = Memory(self.device, self.gds, early, max_bytes=most, chain=budget.chain)
+        memory = Memory(self.device, self.gds, early, max_bytes=most, chain=budget.chain, knows=True)
         if budget.chain.is_uncompressed and not self.device.gpu:
             memory = replace(memory, into=batch.in_place)
         try:
@@ -129,22 +127,30 @@ class Batches:
             return None
         if self.early:
             self.device.await_uploads()
+        keep: Sequence[Callable[[], None]] = ()
         try:
-            if placeable(loaded.batch.portions, loaded.chain, self.device):
+            if loaded.fetched.known is not None:
+                keep = self._place_known(loaded, loaded.fetched, loaded.fetched.known)
+            elif placeable(loaded.batch, self.device):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
         except CHUNK_FAULTS as error:
             raise self._blamed(error, loaded) from error
-        complete = self.device.checked()
-        return partial(self._complete, loaded, complete) if complete else None
+        if (complete := self.device.checked()) is not None:
+            return partial(self._complete, loaded, complete, keep)
+        for each in keep:
+            each()
+        return None
 
     def _verified(self, loaded: Loaded) -> Loaded:
         """Compare a checksum nearest the store on the host, before a GPU sees the chunks; count them."""
         if loaded.fetched is None:
             return loaded
-        encoded = loaded.fetched.encoded
+        encoded, known = loaded.fetched.encoded, loaded.fetched.known
         self.trace.count(chunks=len(encoded), stored=int(np.add.reduce(encoded.sizes)))
+        if known is not None:
+            self._count(loaded.batch, loaded.fetched, known)
         if not self.device.gpu or self.gds:
             return loaded
         try:
@@ -152,6 +158,17 @@ class Batches:
         except CHUNK_FAULTS as error:
             raise self._blamed(error, loaded) from error
         return replace(loaded, chain=chain, fetched=replace(loaded.fetched, encoded=encoded))
+
+    def _count(self, batch: Batch, fetched: Fetched, known: Known) -> None:
+        """Count the chunks that caches had, and those that they had not."""
+        first, hits = 0, int(np.count_nonzero(known.hit))
+        self.trace.count(chunks=hits, cache_hits=hits)
+        for portion in batch.portions:
+            some = slice(first, first := first + len(portion))
+            if portion.source.cache is not None:
+                present, stored = (int(np.count_nonzero(mask[some])) for mask in (fetched.present, fetched.stored))
+                portion.source.cache.count(present - stored, stored)
+                self.trace.count(cache_misses=stored)
 
     def _launch_halves(self, batch: Batch) -> None:
         """Read a batch whose chunks are too large to be loaded at once: its halves, one after the other."""
@@ -168,19 +185,37 @@ class Batches:
         if into is not None:
             chain.decode(encoded, device, into.take(present))
         elif len(encoded):
-            chunks = decoded(encoded, chain, device, batch.parts, present, batch.portions[0].out)
+            chunks = decoded(encoded, chain, device, batch, present)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None or not present.all():
-            out = batch.portions[0].out
-            gpu.place.place(device, cast(Any, batch.parts), present, chunks, out, chain.spec.fill_value)
+            gpu.place.place(device, batch.placements, present, chunks, batch.fill_value, batch.cast)
             self.trace.add_time("place", done, device.timestamp())
+
+    def _place_known(self, loaded: Loaded, fetched: Fetched, known: Known) -> list[Callable[[], None]]:
+        """Place chunks of which caches have some; what keeps the others when they are known to be right."""
+        batch, chain, device = loaded.batch, loaded.chain, self.device
+        begin, spec = device.timestamp(), chain.spec
+        decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
+        keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
+        self.trace.add_time("decode", begin, done := device.timestamp())
+        if placeable(batch, device):
+            addresses = known.addresses(decoded, device, spec.nbytes or 0)
+            strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
+            chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)
+            gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
+        else:
+            rest = fill_missing(batch, fetched.present, device.xp)
+            if len(known.entries):
+                assign(rest, known.together(decoded, spec, device), device)
+        self.trace.add_time("place", done, device.timestamp())
+        return keep
 
     def _place_by_assignment(self, loaded: Loaded, fetched: Fetched) -> None:
         batch, chain, encoded, present = loaded.batch, loaded.chain, fetched.encoded, fetched.present
-        device, xp, fill_value = self.device, self.device.xp, loaded.chain.spec.fill_value
+        device, xp = self.device, self.device.xp
         is_in_place = fetched.is_in_place and np.count_nonzero(encoded.sizes == chain.spec.nbytes) == len(encoded)
         if np.count_nonzero(present) < len(present):
-            batch = fill_missing(batch, present, fill_value, xp, is_in_place)
+            batch = fill_missing(batch, present, xp, is_in_place)
         if is_in_place or not len(encoded):
             return
         begin = device.timestamp()
@@ -188,19 +223,22 @@ class Batches:
         chunks = chain.decode(encoded, device, into)
         self.trace.add_time("decode", begin, done := device.timestamp())
         if into is None:
-            assign(batch.portions, chunks, xp)
+            assign(batch, chunks, device)
             self.trace.add_time("place", done, device.timestamp())
 
-    def _complete(self, loaded: Loaded, complete: Complete) -> None:
-        """Wait for a launched batch. `loaded` is held until now: the device may still read it."""
+    def _complete(self, loaded: Loaded, complete: Complete, keep: Iterable[Callable[[], None]]) -> None:
+        """Wait for a launched batch. `loaded` is held until now: the device may still read it, as it may read chunks
+        that a cache drops meanwhile. What is kept now is there for every stream."""
         try:
             complete()
         except CHUNK_FAULTS as error:
             raise self._blamed(error, loaded) from error
+        for each in keep:
+            each()
 
     @cached_property
     def _indexes(self) -> dict[int, Indexes]:
         return {}
 
     def _blamed(self, error: Any, loaded: Loaded) -> Exception:
-        return loaded.batch.blamed(error, cast(Fetched, loaded.fetched).present)
+        return loaded.batch.blamed(error, cast(Fetched, loaded.fetched).stored)

@@ -8,35 +8,39 @@ as much of it is decoded as is wanted, where the codec can.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from operator import itemgetter
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
+from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.indexing.boxes import ChunkBoxes
+from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
-from gpuzarr.read.faults import Fault, halved
+from gpuzarr.read.cache import Shelf
+from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
-from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_THREAD_PIECES
+from gpuzarr.read.known import Keeper, looked_up
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
 Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
+Fetch = Callable[[int, Chunk, np.ndarray], float]
+Keep = Sequence[Callable[[], None]]
 _BYTES = itemgetter(2)
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """Chunks of one array, all of the same shape, that the threads of the CPU `device` read into `out`."""
+    """Chunks of one array, all of the same shape, that the threads of the CPU `device` read into `out`, cast if they
+    are to be."""
 
     source: Source
     chunks: Iterable[Chunk]
@@ -44,34 +48,41 @@ class Chunks:
     out: Any
     device: Any
     trace: Trace
+    cast: Cast | None = None
+    shelf: Shelf | None = None  # of a cache of decoded chunks
     indexes: Indexes = field(default_factory=dict)  # of shards that this read has met
 
-    def read(self, group: Sequence[Chunk], threads: int = 1) -> None:
-        """Read chunks of a few objects. ChunkError for one that is damaged."""
+    def read(self, group: Sequence[Chunk], threads: int = 1, largest_first: bool = False) -> None:
+        """Read chunks of a few objects. ChunkError for the first one that is damaged.
+
+        `largest_first`: so threads end at about the same time.
+        """
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(np.array(holders, np.int64))
 
-        def read(objects: Objects) -> None:
-            self._decode(self._located(group, holders, objects, self.indexes), objects, begin, threads)
+        def read(objects: Objects) -> Keep:
+            rows = self._located(group, holders, objects)
+            if largest_first:
+                rows.sort(key=_BYTES, reverse=True)
+            return self._decode(rows, objects, begin, threads)
 
-        unchanged(self.source, keys, read)
+        for keep in unchanged(self.source, keys, read):
+            keep()
 
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
         """Note that a chunk cannot be read, and put the fill value in its place."""
         faults.append(Fault(self.source, self._coords(chunk), error))
         self._fill_missing(chunk)
 
-    def _located(
-        self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects, indexes: Indexes
-    ) -> list[Row]:
-        """Where the chunks lie. Of few the largest come first: then threads end at about the same time."""
+    def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
+        """Where the chunks lie."""
         numbers = {of: i for i, of in enumerate(holders)}
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
             try:
-                entries = self.source.locator.indexes.entries(shards, objects, indexes)
+                entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:
                 first = next((c for c in group if error.index in (None, numbers[c[0]])), group[0])
                 raise self._blamed(error, first) from error
@@ -81,13 +92,14 @@ class Chunks:
         else:
             lengths = objects.lengths()
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
-        if len(rows) <= MAX_REGION_CHUNKS:
-            rows.sort(key=_BYTES, reverse=True)
         return rows
 
-    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> None:
-        present = [row for row in rows if row[2] != MISSING]
+    def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> Keep:
+        """Do the work. Returns the calls that keep chunks, once it is known that no object was replaced meanwhile."""
+        present, keeper = [row for row in rows if row[2] != MISSING], None
         self._check_sizes(present)
+        if self.shelf is not None and present:
+            keeper, present = self._place_known(self.shelf, present, objects, threads)
         reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
         try:
             fill = objects.reader(reads)
@@ -95,13 +107,28 @@ class Chunks:
             raise self._blamed(error, present[error.index][3]) from error
         self.trace.count(batches=1, chunks=len(present), stored=sum(map(_BYTES, present)))
         self.trace.add_time("storage", begin, perf_counter())
-        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill)
+        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill, keeper)
         if present:
             self.device.share(run, range(len(present)), min(threads, len(present)))
         if len(present) < len(rows):
             for row in rows:
                 if row[2] == MISSING:
                     self._fill_missing(row[3])
+        return () if keeper is None else keeper.calls
+
+    def _place_known(
+        self, shelf: Shelf, present: Sequence[Row], objects: Objects, threads: int
+    ) -> tuple[Keeper, list[Row]]:
+        """Place the chunks that the cache has; the rows of the others, and what keeps these."""
+        coords = [self._coords(row[3]) for row in present]
+        known = looked_up(shelf, coords, objects, [row[0] for row in present])
+        hits = [(row[3], entry) for row, entry in zip(present, known.entries, strict=True) if entry is not None]
+        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, threads)
+        left = [i for i, entry in enumerate(known.entries) if entry is None]
+        self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=len(left))
+        shelf.cache.count(len(hits), len(left))
+        keeper = Keeper(shelf, [coords[i] for i in left], [known.versions[i] for i in left])
+        return keeper, [present[i] for i in left]
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
@@ -111,7 +138,9 @@ class Chunks:
             assert wrong is not None and wrong.index is not None
             raise self._blamed(wrong, present[wrong.index][3]) from wrong
 
-    def _decode_some(self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, left: Iterator[int]) -> None:
+    def _decode_some(
+        self, chunks: Sequence[Chunk], sizes: Sequence[int], fill: Fill, keeper: Keeper | None, left: Iterator[int]
+    ) -> None:
         """Do the part of one thread: read, decode and place the chunks whose numbers `left` gives."""
         spec, i = self.chain.spec, 0
         storage = decoding = placing = 0.0
@@ -121,11 +150,10 @@ class Chunks:
             try:
                 for i in left:
                     begin, chunk = perf_counter(), chunks[i]
-                    place = self._place(chunk)
-                    read = fetch(i, chunk, memory if place is None else place)
+                    read, made = self._decoded(i, chunk, fetch, memory, keeper)
                     decoded = perf_counter()
-                    if place is None:
-                        self._assign(chunk, memory)
+                    if made is not None:
+                        self._assign(chunk, made)
                     storage += read - begin
                     decoding += decoded - read
                     placing += perf_counter() - decoded
@@ -134,7 +162,24 @@ class Chunks:
         for stage, seconds in (("storage", storage), ("decode", decoding), ("place", placing)):
             self.trace.add_time(stage, 0.0, seconds)
 
-    def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+    def _decoded(
+        self, i: int, chunk: Chunk, fetch: Fetch, memory: np.ndarray, keeper: Keeper | None
+    ) -> tuple[float, np.ndarray | None]:
+        """Decode a chunk to its place, or to memory from which it must be assigned. Returns when it was read, and that
+        memory."""
+        if keeper is not None and (whole := keeper.memory(i, self.chain.spec)) is not None:
+            try:
+                read = fetch(i, (*chunk[:4], 0, whole.size - 1), whole)
+            except CHUNK_FAULTS:  # where nothing is wanted, maybe
+                pass
+            else:
+                keeper.keep(i, whole)
+                return read, whole
+        place = self._place(chunk)
+        read = fetch(i, chunk, memory if place is None else place)
+        return read, memory if place is None else None
+
+    def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Fetch:
         """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
         if self.chain.is_uncompressed:
             return self._uncompressed_fetcher(fill)
@@ -149,7 +194,7 @@ class Chunks:
 
         return fetch
 
-    def _uncompressed_fetcher(self, fill: Fill) -> Callable[[int, Chunk, np.ndarray], float]:
+    def _uncompressed_fetcher(self, fill: Fill) -> Fetch:
         itemsize = self.chain.spec.dtype.itemsize
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
@@ -161,18 +206,18 @@ class Chunks:
     def _place(self, chunk: Chunk) -> np.ndarray | None:
         """The part of `out` that is the whole chunk, if it lies there as a chunk does."""
         place = self._whole(chunk) if chunk[2] is None else self.out[chunk[3]]
-        if place is None:
+        if place is None or self.cast is not None:
             return None
         return place if place.shape == self.chain.spec.shape and place.flags.carray else None
 
     def _whole(self, chunk: Chunk) -> Any:
-        return chunk[3].whole(self.out) if isinstance(chunk[3], ChunkBoxes) else None
+        return chunk[3].whole(self.out) if isinstance(chunk[3], BoxesOfChunk) else None
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:
-            chunk[3].place(decoded[None], self.out, np)
+            chunk[3].place(decoded[None], self.out, np, self.cast)
         else:
-            self.out[chunk[3]] = decoded[chunk[2]]
+            put(self.out[(*chunk[3], ...)], decoded[chunk[2]], self.cast)
 
     def _wanted(self, size: int, chunk: Chunk) -> tuple[int, int]:
         """Offset in the stored chunk and bytes that are read: of an uncompressed one only what is wanted."""
@@ -183,9 +228,14 @@ class Chunks:
 
     def _fill_missing(self, chunk: Chunk) -> None:
         if chunk[2] is None:
-            chunk[3].fill(self.out, self.chain.spec.fill_value, np)
+            chunk[3].fill(self.out, self._fill_value, np)
         else:
-            self.out[chunk[3]] = self.chain.spec.fill_value
+            self.out[chunk[3]] = self._fill_value
+
+    @cached_property
+    def _fill_value(self) -> Any:
+        fill_value = self.chain.spec.fill_value
+        return fill_value if self.cast is None else self.cast.one(fill_value)
 
     def _coords(self, chunk: Chunk) -> tuple[int, ...]:
         counts = self.source.layout.per_object
@@ -195,62 +245,3 @@ class Chunks:
     def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
         error.index = None if isinstance(error, CodecError) else 0
         return blamed(error, self.source, np.array([self._coords(chunk)], np.int64).reshape(1, -1))
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some chunks of one array, of a few objects, that one thread reads together."""
-
-    of: Chunks
-    chunks: Sequence[Chunk]
-
-    def __len__(self) -> int:
-        return len(self.chunks)
-
-    def split(self, most: int) -> Iterator[Piece]:
-        """The same chunks in pieces of at most `most`."""
-        return (replace(self, chunks=self.chunks[i : i + most]) for i in range(0, len(self), most))
-
-
-@dataclass(frozen=True)
-class ChunkWork:
-    """Read the chunks of one or several arrays, `count` in all, on so many threads of the CPU `device`.
-
-    Of one array with few chunks all objects are opened at once, and each thread takes the next chunk. Else each takes
-    the next piece, and opens the objects itself. `faults`: if given, what is damaged is noted there and has the fill
-    value.
-    """
-
-    arrays: Sequence[Chunks]
-    count: int
-    threads: int
-    device: Any
-    faults: list[Fault] | None = None
-
-    def run(self) -> None:
-        """Read all of them. ChunkError for one that is damaged."""
-        if self.faults is None and len(self.arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
-            self.arrays[0].read(list(self.arrays[0].chunks), self.threads)
-        else:
-            self.device.share(self._read_all, self._pieces(), self.threads)
-
-    def _pieces(self) -> Iterator[Piece]:
-        most = min(MAX_PIECE_CHUNKS, -(-self.count // (self.threads * MIN_THREAD_PIECES)))
-        return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
-
-    def _read_all(self, left: Iterator[Piece]) -> None:
-        for piece in left:
-            if self.faults is None:
-                piece.of.read(piece.chunks)
-            else:
-                halved(piece, lambda some: some.of.read(some.chunks), self._note)
-
-    def _note(self, piece: Piece, error: GpuZarrError) -> None:
-        piece.of.note(piece.chunks[0], error, cast(list[Fault], self.faults))
-
-
-def _cut(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:
-    """The chunks in order, in lists of at most `most`."""
-    left = iter(chunks)
-    while some := list(islice(left, most)):
-        yield some

@@ -10,7 +10,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.on_gpu import fits_gpu
 from gpuzarr.indexing.counts import sample, touched
-from gpuzarr.indexing.flip import ascending, descending
+from gpuzarr.indexing.flip import ascending, descending, with_ranges
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import strategy
@@ -104,6 +104,7 @@ def on_gpu(layout: Layout, host_steps: tuple[int, str | None]) -> tuple[str, str
 
 def explain(source: Source, selection: Outer | Points, device: Device, options: Options) -> Explanation:
     """What `read` would do. No chunk is read, at most indexes of shards and the sizes of some files."""
+    selection = with_ranges(selection)
     is_flipped = isinstance(selection, Outer) and any(map(descending, selection.axes))
     layout, whole = source.layout, ascending(selection)
     part = sample(whole, layout.axes, layout.shard_chunks(device))

@@ -17,12 +17,15 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Locator, Route
+from gpuzarr.indexing.locate import Located, Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within_all
+from gpuzarr.read.cache import ChunkCache
+from gpuzarr.read.fetched import Fetched, present_only, without
+from gpuzarr.read.known import Known, joined, looked_up
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
-from gpuzarr.stores.ranges import MISSING, Requests
+from gpuzarr.stores.ranges import Requests
 
 T = TypeVar("T")
 MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
@@ -39,6 +42,10 @@ class Source(Protocol):
     def layout(self) -> Layout: ...
     @property
     def locator(self) -> Locator: ...
+    @property
+    def cache(self) -> ChunkCache | None:
+        """Where decoded chunks stay for later reads."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,18 +56,7 @@ class ArraySource:
     path: str
     layout: Layout
     locator: Locator
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """Chunks as they are stored: `encoded` has those that are `present`, a bool for each chunk that was asked for.
-
-    `is_in_place`: they were read to where `Memory.into` says.
-    """
-
-    encoded: EncodedBatch
-    present: np.ndarray
-    is_in_place: bool = False
+    cache: ChunkCache | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Memory:
     `early`: from pinned memory they are copied to the device while others are read; what is launched must wait for
     that (`Device.await_uploads`). `into`: where each chunk goes if all are present and have the sizes that `into`
     says. `max_bytes`: what several chunks may take; None: anything. `chain`: of the chunks, whose stored
-    sizes are checked before they are read.
+    sizes are checked before they are read. `knows`: chunks that the cache of their array has are not fetched.
     """
 
     device: Device
@@ -79,6 +75,7 @@ class Memory:
     into: EncodedBatch | None = None
     max_bytes: int | None = None
     chain: Chain | None = None
+    knows: bool = False
 
     def allows(self, sizes: np.ndarray, chunks: int) -> bool:
         return self.max_bytes is None or chunks < 2 or packed(sizes)[2] <= self.max_bytes
@@ -125,10 +122,10 @@ def unchanged_all(
         try:
             result = read(objects)
         except (ChunkError, StoreError):
-            if not any(one.changed() for one in objects):
+            if True not in [one.changed() for one in objects]:
                 raise
             return None
-        return None if any(one.changed() for one in objects) else (result,)
+        return None if True in [one.changed() for one in objects] else (result,)
 
     contexts = [partial(source.store.open, keys, threads) for source, keys in opened]
     for _ in range(MAX_TRIES):
@@ -150,32 +147,47 @@ class _Wanted:
 
     def planned(self, memory: Memory, objects: Objects) -> _Planned:
         """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
-        present = np.ones(len(self.coords), bool)
+        stored = np.ones(len(self.coords), bool)
         try:
             located = self.source.locator.locate(self.route, objects, self.indexes)
             present = located.present
             if np.count_nonzero(present) < len(present):
                 located = located.take(np.flatnonzero(present))
+            stored, known = present, self._known(located, present, memory, objects)
+            if known is not None and known.hit.any():
+                stored, located = without(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
             requests = objects.requests(located.ranges)
             if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
-                wrong.index = int(np.flatnonzero(present)[wrong.index])
+                wrong.index = int(np.flatnonzero(stored)[wrong.index])
                 raise wrong
         except RangeError as error:
-            raise blamed(error, self.source, self.coords[present]) from error
+            raise blamed(error, self.source, self.coords[stored]) from error
         except CodecError as error:
             raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
-        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted))
+        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, known)
+
+    def _known(self, located: Located, present: np.ndarray, memory: Memory, objects: Objects) -> Known | None:
+        """What the cache of the array, if there is one, knows of the chunks that are present."""
+        if self.source.cache is None or not memory.knows:
+            return None
+        if (shelf := self.source.cache.shelf(self.source, memory.device)) is None:
+            return None
+        coords = list(map(tuple, self.coords[present].tolist()))
+        return looked_up(shelf, coords, objects, located.ranges.objects.tolist())
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """Chunks of one array, those that are `present`, and the requests for these, in slices; `count` in all."""
+    """Chunks of one array, those that are `present` and of them those `stored` (see `Fetched`), and the requests for
+    these, in slices; `count` in all."""
 
     wanted: _Wanted
     present: np.ndarray
     slices: list[tuple[Objects, Requests]]
     count: int
+    stored: np.ndarray
+    known: Known | None
 
 
 def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Objects]) -> Fetched | None:
@@ -192,9 +204,10 @@ def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Object
             if error.index < one.count or one is planned[-1]:
                 break
             error.index -= one.count
-        raise blamed(error, one.wanted.source, one.wanted.coords[one.present]) from error
+        raise blamed(error, one.wanted.source, one.wanted.coords[one.stored]) from error
     is_in_place = memory.into is not None and target.data is memory.into.data
-    return _present_only(encoded, present, is_in_place)
+    known = joined([(one.known, int(np.count_nonzero(one.present))) for one in planned])
+    return present_only(Fetched(encoded, present, is_in_place, known))
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -224,15 +237,6 @@ def _read_slice(objects: Objects, requests: Requests, target: EncodedBatch, memo
     if memory.to_device:
         return cast(ReadsToDevice, objects).read_to_device(requests, target)
     return objects.read(requests, target)
-
-
-def _present_only(encoded: EncodedBatch, present: np.ndarray, is_in_place: bool) -> Fetched:
-    """Leave out the chunks whose objects turned out to be missing."""
-    if np.count_nonzero(missing := encoded.sizes == MISSING):
-        present = present.copy()
-        present[np.flatnonzero(present)[missing]] = False
-        encoded = encoded.take(~missing)
-    return Fetched(encoded, present, is_in_place)
 
 
 def decode(source: Source, fetched: Fetched, chain: Chain, coords: np.ndarray, device: Device) -> Any:

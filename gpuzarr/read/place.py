@@ -5,9 +5,9 @@ The kernel puts the decoded chunks of a batch to their places, and fill values w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,25 +16,18 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.boxes import ReadPart, Targets
-from gpuzarr.indexing.grid import ChunkBlock
-from gpuzarr.read.portions import Batch, Portion
+from gpuzarr.indexing.boxes import ReadPart
+from gpuzarr.read.portions import Batch
 
 
-def placeable(portions: Sequence[Portion], chain: Chain, device: Device) -> bool:
-    """Whether one launch can place these portions; index arrays and odd elements are for array assignments."""
-    out = portions[0].out
-    if not device.gpu or len(portions) > 1 or isinstance(out, Targets) or out.dtype != chain.spec.dtype:
-        return False
-    is_sliced = all(isinstance(part, ChunkBlock) and part.sliced for part in portions[0].parts)
-    return is_sliced and gpu.place.fits(chain.spec.shape, out, device)
+def placeable(batch: Batch, device: Device) -> bool:
+    """Whether one launch can place the chunks in their results; odd elements are for array assignments."""
+    shape, dtype = batch.budget.chain.spec.shape, batch.dtype
+    return device.gpu and all(out.dtype == dtype and gpu.place.fits(shape, out, device) for out in batch.results)
 
 
-def decoded(
-    encoded: EncodedBatch, chain: Chain, device: Device, parts: Sequence[ReadPart], present: np.ndarray, out: Any
-) -> gpu.place.Chunks:
-    """The chunks of a batch on the device, as far decoded as the kernel needs them: those of `parts` that are
-    `present`.
+def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, present: np.ndarray) -> gpu.place.Chunks:
+    """The chunks of a batch on the device, as far decoded as the kernel needs them: those that are `present`.
 
     CodecError with the index in `encoded`.
     """
@@ -43,13 +36,14 @@ def decoded(
         strides = tuple(step * chain.spec.dtype.itemsize for step in plain.strides)
 
         def rows() -> np.ndarray:
-            return gpu.place.in_rows(cast(Any, parts), strides, out)[present]
+            return gpu.place.in_rows(batch.placements, strides)[present]
 
-        return _as_stored(encoded, chain, plain, device, strides, rows)
-    batch = chain.decode(encoded, device)
-    first, *strides = batch.strides
-    places = np.uint64(device.address(batch)) + (np.arange(len(batch)) * first).astype(np.uint64)
-    return gpu.place.Chunks(places, tuple(strides), 1, batch)
+        is_sliced = all(part.sliced for portion in batch.portions for part in portion.parts)
+        return _as_stored(encoded, chain, plain, device, strides, rows if is_sliced and batch.cast is None else None)
+    chunks = chain.decode(encoded, device)
+    first, *strides_of_chunk = chunks.strides
+    places = np.uint64(device.address(chunks)) + (np.arange(len(chunks)) * first).astype(np.uint64)
+    return gpu.place.Chunks(places, tuple(strides_of_chunk), 1, chunks)
 
 
 def _as_stored(
@@ -58,11 +52,12 @@ def _as_stored(
     plain: MemoryOrder,
     device: Device,
     strides: tuple[int, ...],
-    rows: Callable[[], np.ndarray],
+    rows: Callable[[], np.ndarray] | None,
 ) -> gpu.place.Chunks:
-    """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know."""
+    """`rows` says of which chunks a bit shuffle may be left; only a codec that may leave one has to know. None: no
+    shuffle may be left."""
     leaves = plain.steps < len(chain.steps) and chain.steps[plain.steps].leaves_shuffle
-    shuffled = (chain.spec.dtype.itemsize, rows()) if leaves else None
+    shuffled = (chain.spec.dtype.itemsize, rows()) if leaves and rows else None
     stored = chain.decode(encoded, device, stop=plain.steps, shuffled=shuffled)
     if isinstance(stored, gpu.planes.Planes):
         left = stored if stored.blocks.any() else None
@@ -74,21 +69,23 @@ def _as_stored(
     return gpu.place.Chunks(gpu.tables.addresses(stored, device), strides, plain.swap, stored.data)
 
 
-def assign(portions: Sequence[Portion], chunks: Any, xp: Any) -> None:
+def assign(batch: Batch, chunks: Any, device: Device) -> None:
     """Place decoded chunks, (n, *chunk_shape), in the order of the portions and their parts."""
-    first = 0
-    for portion in portions:
+    first, cast = 0, batch.cast
+    if device.gpu and cast is not None:
+        chunks, cast = gpu.cast.cast_all(device, chunks, cast), None
+    for portion in batch.portions:
         for part in portion.parts:
-            part.place(chunks[first : first + len(part)], portion.out, xp)
+            part.place(chunks[first : first + len(part)], portion.out, device.xp, cast)
             first += len(part)
 
 
-def fill_missing(batch: Batch, present: np.ndarray, fill_value: Any, xp: Any, in_place: bool = False) -> Batch:
+def fill_missing(batch: Batch, present: np.ndarray, xp: Any, in_place: bool = False) -> Batch:
     """Put the fill value where chunks are missing; the batch of the other chunks, which are still to be placed.
 
     `in_place`: they are in the result already, and stay.
     """
-    first, found = 0, []
+    first, found, fill_value = 0, [], batch.fill_value
     for portion in batch.portions:
         parts: list[ReadPart] = []
         for part in portion.parts:

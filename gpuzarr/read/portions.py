@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuzarr.batch import ChunkSpec, EncodedBatch
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.indexing.boxes import ReadPart, Targets
 from gpuzarr.indexing.grid import coords_of
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Portion:
-    """Chunks of one array, all of one shape, and the result in which they are placed."""
+    """Chunks of one array, all of one shape, and the result in which they are placed; cast, if they are to be."""
 
     source: Source
     out: Any
     parts: tuple[ReadPart, ...]
+    cast: Cast | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -35,9 +37,16 @@ class Portion:
         """Coordinates of the innermost chunks, int64 (n, ndim)."""
         return coords_of(self.parts)
 
+    @property
+    def results(self) -> Sequence[Any]:
+        """The results, as `gpu.place` wants them."""
+        if not isinstance(self.out, Targets):
+            return (self.out,)
+        return self.out.arrays if self.out.stacked is None else (self.out.stacked,)
+
     def in_place(self, spec: ChunkSpec) -> EncodedBatch | None:
         """The memory in the result that is each chunk's, if it lies there in one piece."""
-        memory = None if isinstance(self.out, Targets) else bytes_of(self.out, spec)
+        memory = None if self.cast is not None or isinstance(self.out, Targets) else bytes_of(self.out, spec)
         if memory is None or spec.nbytes is None or (starts := destinations(self.parts, self.out)) is None:
             return None
         return EncodedBatch(memory, starts, np.full(len(starts), spec.nbytes))
@@ -45,7 +54,7 @@ class Portion:
 
 @dataclass(frozen=True)
 class Batch:
-    """Chunks that are read, decoded and placed together; all of one shape, and of equal codecs."""
+    """Chunks that are read, decoded and placed together; all of one shape, of equal codecs, and cast alike."""
 
     portions: tuple[Portion, ...]
     budget: BatchBudget
@@ -54,10 +63,29 @@ class Batch:
         return sum(map(len, self.portions))
 
     @property
-    def parts(self) -> tuple[ReadPart, ...]:
-        """The parts of all portions."""
-        first = self.portions[0].parts
-        return first if len(self.portions) == 1 else tuple(part for one in self.portions for part in one.parts)
+    def cast(self) -> Cast | None:
+        return self.portions[0].cast
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the results."""
+        return self.budget.chain.spec.dtype if self.cast is None else self.cast.dtype
+
+    @property
+    def fill_value(self) -> Any:
+        """What missing chunks are in the results."""
+        fill_value = self.budget.chain.spec.fill_value
+        return fill_value if self.cast is None else self.cast.one(fill_value)
+
+    @property
+    def placements(self) -> list[tuple[Sequence[ReadPart], Sequence[Any]]]:
+        """The parts of each portion, and its results."""
+        return [(portion.parts, portion.results) for portion in self.portions]
+
+    @property
+    def results(self) -> list[Any]:
+        """The results of all portions."""
+        return [out for portion in self.portions for out in portion.results]
 
     @cached_property
     def in_place(self) -> EncodedBatch | None:

@@ -126,6 +126,8 @@ class ReadReport:
             "host_reasons": self._host_reasons,
             "prefetch_depth": self._overlap.prefetch_depth,
             "io": trace.io,
+            "cache_hits": trace.counts["cache_hits"],
+            "cache_misses": trace.counts["cache_misses"],
             "result_bytes": self.result_bytes,
             "seconds": {"call": self.seconds, **self.stages},
             "limited_by": self.limited_by,
@@ -137,6 +139,8 @@ class ReadReport:
             f"read {said['chunks']} chunks in {said['batches']} batches on {said['device']}, {said['io']}",
             f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
         ]
+        if said["cache_hits"] + said["cache_misses"]:
+            head.append(f"chunks that the cache had: {said['cache_hits']}, and had not: {said['cache_misses']}")
         bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"
         reasons = ", ".join(f"{count} {why}" for why, count in said["host_reasons"].items())
         host = f"chunks decoded by the CPU: {said['host_chunks']}" + (f" ({reasons})" if reasons else "")

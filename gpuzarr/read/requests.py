@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing.box_rows import count
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
 from gpuzarr.indexing.counts import check_plannable
@@ -23,11 +24,15 @@ MAX_BOXES = 1 << 19  # of one plan; selections of more are read one after the ot
 
 @dataclass(frozen=True)
 class Request:
-    """A selection of an array, to be read into `out`: an array of the device, of the selection's shape."""
+    """A selection of an array, to be read into `out`: an array of the device, of the selection's shape.
+
+    `cast`: what becomes of each element on its way; None: nothing, and `out` has the dtype of the array.
+    """
 
     source: Source
     selection: Outer | Points
     out: Any
+    cast: Cast | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class OneSelection:
     selection: Outer | Points
     out: Any = None
     is_contiguous: bool = True
+    cast: Cast | None = None
 
     def parts(self, device: Device) -> list[ReadPart]:
         """The chunks that are touched, and what is wanted of them. NoMemoryError where these are too many."""
@@ -49,7 +55,7 @@ class OneSelection:
     @property
     def extents(self) -> tuple[int, ...] | None:
         """The shape of the result, if it is contiguous, so that chunks may be decoded straight to their place."""
-        if not self.is_contiguous:
+        if not self.is_contiguous or self.cast is not None:
             return None
         return () if isinstance(self.selection, Points) else self.selection.full_shape
 
@@ -61,6 +67,7 @@ class SeveralSelections:
     source: Source
     boxes: list[ChunkBoxes]
     out: Targets
+    cast: Cast | None = None
 
     selection, extents = None, None
 
@@ -73,12 +80,16 @@ Share = OneSelection | SeveralSelections
 
 def share_of(request: Request) -> OneSelection:
     """The share that is one request alone."""
-    target = flipped(request.selection, request.out)
-    return OneSelection(request.source, ascending(request.selection), target, target.flags.c_contiguous)
+    selection, target = ascending(request.selection), flipped(request.selection, request.out)
+    return OneSelection(request.source, selection, target, target.flags.c_contiguous, request.cast)
 
 
-def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+def plannable(requests: Sequence[Request]) -> Sequence[Sequence[Request]]:
     """The requests in order, as many together as fit one plan."""
+    return (requests,) if len(requests) == 1 else tuple(_plannable(requests))
+
+
+def _plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
     some: list[Request] = []
     total = 0
     for request in requests:
@@ -93,26 +104,32 @@ def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
 
 
 def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
-    """One share for each array. `stack`: an array of which the results are the parts along the first axis, if any."""
-    of: dict[int, list[int]] = {}
+    """One share for each array, and cast. `stack`: an array of which the results are the parts along the first axis, if
+    any."""
+    if len(requests) == 1:
+        return [share_of(requests[0])]
+    of: dict[Any, list[int]] = {}
     for number, request in enumerate(requests):
-        of.setdefault(id(request.source), []).append(number)
-    if len(requests) == 1 or len(of) == len(requests):
+        of.setdefault((id(request.source), request.cast), []).append(number)
+    if len(of) == len(requests):
         return list(map(share_of, requests))
-    targets = [flipped_to_boxes(request) for request in requests]
+    targets = [_flipped_to_boxes(request) for request in requests]
     stacked = _stacked(requests, stack)
-    return [_share(requests, numbers, Targets(targets, stacked)) for numbers in of.values()]
+    everywhere = None if stacked is None else Targets(targets, stacked)
+    return [_share(requests, numbers, targets, everywhere) for numbers in of.values()]
 
 
-def _share(requests: Sequence[Request], numbers: list[int], out: Targets) -> Share:
+def _share(requests: Sequence[Request], numbers: list[int], targets: Sequence[Any], stacked: Targets | None) -> Share:
     first = requests[numbers[0]]
     if len(numbers) == 1:
         return share_of(first)
-    found = boxes([ascending(requests[i].selection) for i in numbers], first.source.layout.axes, numbers)
-    return SeveralSelections(first.source, found, out)
+    selections, axes = [ascending(requests[i].selection) for i in numbers], first.source.layout.axes
+    if stacked is not None:
+        return SeveralSelections(first.source, boxes(selections, axes, numbers), stacked, first.cast)
+    return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]), first.cast)
 
 
-def flipped_to_boxes(request: Request) -> Any:
+def _flipped_to_boxes(request: Request) -> Any:
     """The result with every axis of the array, as `Targets` wants it."""
     target = flipped(request.selection, request.out)
     if isinstance(request.selection, Points):

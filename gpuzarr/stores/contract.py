@@ -291,6 +291,25 @@ def _overwrite(store: Store, key: str, data: Any) -> None:
     within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
 
 
+class Settles(Protocol):
+    """Addition to `Objects` of a store where a version may come again, if an object is changed twice in a moment."""
+
+    def settled(self) -> Sequence[bool]:
+        """Return, for each object, True if no later content can have the version that `versions` returned.
+
+        It is asked after `versions`, and means: if the object was read after that.
+        """
+        ...
+
+
+def settled(objects: Objects) -> Sequence[bool]:
+    """Return, for each object, True if its version will not come again. See `Settles`."""
+    if (known := getattr(objects, "settled", None)) is not None:
+        found: Sequence[bool] = known()
+        return found
+    return [True] * len(objects.keys)
+
+
 class ReadsToDevice(Protocol):
     """Addition to `Objects` of a store whose `why_not_to_device` is None."""
 

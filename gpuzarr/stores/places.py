@@ -66,9 +66,31 @@ def identity(store: Store, path: str) -> Identity:
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if not isinstance(store, MappingStore):
-        return store, path
+        return hashable(store), path
     where, key = place(store.mapping, path)
     return where, key.strip("/")
+
+
+def hashable(store: Store) -> Any:
+    """A store, or what stands for it if it has no hash: equal for equal stores."""
+    try:
+        hash(store)
+    except TypeError:  # of what it holds, that may also take long to compare
+        return Only(store)
+    return store
+
+
+class Only:
+    """A store that is equal to itself alone."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Only) and other.store is self.store
+
+    def __hash__(self) -> int:
+        return id(self.store)
 
 
 def _is_group(folder: str) -> bool:

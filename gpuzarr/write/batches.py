@@ -21,7 +21,8 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.pipeline import Complete, TwoPhase
 from gpuzarr.empty_chunk import element, is_empty
 from gpuzarr.indexing.grid import ChunkBlock
-from gpuzarr.read.fetch import Fetched, Memory, fetch
+from gpuzarr.read.fetch import Memory, fetch
+from gpuzarr.read.fetched import Fetched
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.destinations import Destination
 from gpuzarr.write.target import Assignment

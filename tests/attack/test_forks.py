@@ -62,6 +62,8 @@ def use(made: list[gpuzarr.Array]) -> None:
         a[...] = VALUES
         with a.writer() as w:
             w[0:16] = VALUES[0:16]
+        for i, values in enumerate(a.reader(range(9))):
+            np.testing.assert_array_equal(values, VALUES[i])
 
 
 def test_beside_threads_at_work(tmp_path: Path) -> None:

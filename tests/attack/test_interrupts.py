@@ -1,5 +1,5 @@
-"""Ctrl-C at any place of a read, a write, a writer, a resize and a creation: it arrives, nothing is held afterwards,
-and the next call works."""
+"""Ctrl-C at any place of a read, a write, a reader, a writer, a resize and a creation: it arrives, nothing is held
+afterwards, and the next call works."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class Calls:
         self.a[...] = self.values
         self.a[3:20, 4:9] = self.values[3:20, 4:9]
 
+    def reader(self) -> None:
+        with self.a.reader(range(0, 32, 4)) as r:
+            for values in r:
+                host_array(values)
+
     def writer(self) -> None:
         with self.a.writer() as w:
             for i in range(0, 32, 4):
@@ -62,7 +67,7 @@ class Calls:
         gpuzarr.create_array(self.path / "other", shape=4, dtype="i4", overwrite=True)
 
 
-CALLS = ["read", "write", "writer", "resize", "create"]
+CALLS = ["read", "write", "reader", "writer", "resize", "create"]
 
 
 @pytest.fixture(autouse=True)

@@ -94,12 +94,18 @@ def test_missing_chunks_are_filled_by_our_kernel(name: str, tmp_path: Path, cuda
     assert expressions == []
 
 
-def test_index_arrays_are_taken_by_assignments(tmp_path: Path, cuda: Any, expressions: list[str]) -> None:
-    write(tmp_path, "zstd", field(False))
+@pytest.mark.parametrize("name", ["raw", "zstd", "sharded", "v2 blosc"])
+def test_index_arrays_and_points_are_placed_by_our_kernel(
+    name: str, tmp_path: Path, cuda: Any, expressions: list[str]
+) -> None:
+    values, rows, columns = field(False), [1, 40, 3, 3], [5, 2]
+    write(tmp_path, name, values)
     a = gpuzarr.open_array(tmp_path, device="cuda")
-    rows = [1, 40, 3]
-    assert (a.oindex[rows].get() == field(False)[rows]).all()
-    assert set(expressions) == {"arange", "ix_", "__getitem__", "__setitem__"}
+    assert (a.oindex[rows].get() == values[rows]).all()
+    assert (a.oindex[rows, :, columns].get() == values[rows][:, :, columns]).all()
+    assert (a.vindex[rows, 0, 7].get() == values[rows, 0, 7]).all()
+    assert (a.vindex[values > 3].get() == values[values > 3]).all()
+    assert expressions == []
 
 
 @pytest.mark.parametrize("name", sorted({*V3, *V2} - {"host codec"}))

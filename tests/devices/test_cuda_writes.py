@@ -92,7 +92,7 @@ def test_a_gpu_that_stopped_is_said_once_and_nothing_is_held(cuda, array, monkey
 
 
 def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):
-    writing = cuda._writing
+    writing = cuda._streams["writing"]
     with array.writer() as w:
         for z in range(0, 64, 16):
             w[z : z + 16] = cuda.upload(VALUES[z : z + 16])
@@ -103,10 +103,10 @@ def test_a_writer_has_its_own_stream_behind_the_copies(cuda, array):
 
 def test_streams_are_the_same_for_all_and_outlive_a_release(cuda):
     """Else a writer would wait for a copy on one stream, and write on another."""
-    before = cuda._copying, cuda._streams["leaving"], cuda._writing
+    before = cuda._copying, cuda._streams["leaving"], cuda._streams["writing"]
     cuda.xp.freed.clear()
     gpuzarr.release()
-    assert (cuda._copying, cuda._streams["leaving"], cuda._writing) == before
+    assert (cuda._copying, cuda._streams["leaving"], cuda._streams["writing"]) == before
     assert len(cuda.xp.freed) == 3  # what CuPy keeps for them, nobody else could use
     with ThreadPoolExecutor(8) as pool:
         made = Streams(lambda: (time.sleep(0.01), object()))

@@ -76,7 +76,7 @@ class Emulated:
     def timestamp(self) -> float:
         return time.perf_counter()
 
-    def after(self, timestamp: float = 0) -> AbstractContextManager[None]:
+    def after(self, timestamp: float = 0, work: str = "writing") -> AbstractContextManager[None]:
         return nullcontext()
 
     def seconds(self, begin: float, end: float) -> float:

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -240,6 +241,14 @@ inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector)
     for (int i = 0; i < 4; ++i) out |= (unsigned)(both >> 8 * (selector >> 4 * i & 7) & 255) << 8 * i;
     return out;
 }
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+inline double __longlong_as_double(long long bits) { return std::bit_cast<double>(bits); }
+inline long long __double_as_longlong(double x) { return std::bit_cast<long long>(x); }
+inline float __fadd_rn(float x, float y) { return x + y; }
+inline float __fmul_rn(float x, float y) { return x * y; }
+inline double __dadd_rn(double x, double y) { return x + y; }
+inline double __dmul_rn(double x, double y) { return x * y; }
 template <class T> T atomicAdd(T* p, std::type_identity_t<T> v) { T old = *p; *p += v; return old; }
 template <class T> T atomicMin(T* p, std::type_identity_t<T> v) { T old = *p; if (v < old) *p = v; return old; }
 template <class T> T atomicXor(T* p, std::type_identity_t<T> v) { T old = *p; *p ^= v; return old; }

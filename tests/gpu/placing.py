@@ -47,7 +47,7 @@ def check(
         assert fits(chunk_shape, target, device)
         some = [piece for piece, is_there in zip(pieces, there, strict=True) if is_there]
         chunks = store(device, some, permutation, swapped, offset) if some else None
-        place(device, boxes, there, chunks, target, 3)
+        place(device, [(boxes, (target,))], there, chunks, 3)
         first = 0
         for box in boxes:
             batch = np.stack(pieces[first : first + len(box)])

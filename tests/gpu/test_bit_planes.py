@@ -191,7 +191,7 @@ def test_rows_are_of_32_elements_at_least(gpu):
         selection = orthogonal(key, (8, 100))
         out = flipped(selection, gpu.xp.empty(selection.shape, "f4"))
         regions = list(parts(ascending(selection), (RegularAxis(8, 4), RegularAxis(100, 50)), (0, 0)))
-        return in_rows(regions, (200, 4), out).tolist()
+        return in_rows([(regions, (out,))], (200, 4)).tolist()
 
     assert ask(slice(None), slice(None)) == [True] * 4
     assert ask(3, slice(50, 82)) == [True] and ask(slice(1, None, 3), slice(18, 50)) == [True] * 2

@@ -15,8 +15,7 @@ from gpuzarr.batch import ChunkSpec
 from gpuzarr.codecs import find
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.gpu.place import MAX_AXES, fits
-from gpuzarr.indexing.grid import ChunkBlock, parts
-from gpuzarr.indexing.selection import orthogonal
+from gpuzarr.indexing.selection import orthogonal, pointwise
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.read.place import placeable
 from tests.conftest import examples
@@ -32,13 +31,27 @@ def random(shape, kind):
     return RNG.integers(0, 100, shape).astype(kind)
 
 
+@st.composite
+def selections(draw, grid):
+    """Ints, slices and lists for each axis; or points."""
+    lists = [st.lists(st.integers(-a.length, a.length - 1), max_size=7).map(lambda x: np.array(x, int)) for a in grid]
+    bounds = [
+        st.one_of(st.integers(-a.length, a.length - 1), st.slices(a.length), some)
+        for a, some in zip(grid, lists, strict=True)
+    ]
+    shape = tuple(a.length for a in grid)
+    if grid and draw(st.integers(0, 3)) == 0:
+        n = draw(st.integers(0, 9))
+        return pointwise(tuple(RNG.integers(-size, size, n) for size in shape), shape)
+    return orthogonal(tuple(draw(one) for one in bounds), shape)
+
+
 @settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_selection_of_any_layout(threads, data):
     grid = data.draw(st.lists(axes(), min_size=0, max_size=3))
     array = random([a.length for a in grid], data.draw(st.sampled_from(DTYPES)))
-    bounds = [st.one_of(st.integers(-a.length, a.length - 1), st.slices(a.length)) for a in grid]
-    selection = orthogonal(tuple(data.draw(one) for one in bounds), array.shape)
+    selection = data.draw(selections(grid))
     check(
         threads,
         array,
@@ -86,8 +99,8 @@ def test_axes_that_the_kernel_does_not_have(gpu):
     assert not fits(shape, gpu.xp.empty(shape, "f4"), gpu)
     assert not fits((2,), gpu.upload(np.zeros(9, np.uint8))[1:].view("f4"), gpu)
     chain = Chain.build((find("bytes", {"endian": "little"}, 3),), ChunkSpec((4,), np.dtype("f4"), 0))
-    boxes = [ChunkBlock(some.runs) for some in parts(orthogonal((np.array([1, 3]),), (9,)), (RegularAxis(9, 4),), (0,))]
-    assert not placeable(boxes, chain, gpu.xp.empty(2, "f4"), gpu)
+    right, wrong = gpu.xp.empty(2, "f4"), gpu.xp.empty(2, "f8")
+    assert placeable([right, right], chain, gpu) and not placeable([right, wrong], chain, gpu)
 
 
 @pytest.mark.parametrize("orders", [[], [(1, 2, 0)], [(1, 2, 0), (2, 0, 1)], [(2, 1, 0), (1, 0, 2)]])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import threading
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,22 @@ def test_chunks_stored_larger_than_any_encoder_makes_them(tmp_path: Path, gpu: D
     a = gpuzarr.open_array(path, device=gpu, memory_limit="1MiB")
     np.testing.assert_array_equal(host_array(a[...]), values)
     assert a.last_read.asdict()["peak_bytes"] <= 1 << 20 and held(gpu) == 0
+
+
+@pytest.mark.parametrize("chunks", [(1 << 10,), (1 << 17,)])
+def test_a_result_is_gone_when_nobody_uses_it(chunks: tuple[int, ...], tmp_path: Path, device: Device) -> None:
+    """At once, and not when garbage is collected: a loop that reads has one result at a time."""
+    a = gpuzarr.create_array(tmp_path / "a", data=np.arange(1 << 19), chunks=chunks, device=device)
+    gc.collect()
+    gc.disable()
+    try:
+        for select in (..., slice(1 << 17), slice(3, 1 << 18, 2)):
+            result = a[select]
+            gone = weakref.ref(result)
+            del result
+            assert gone() is None, select
+    finally:
+        gc.enable()
 
 
 def test_limits_are_numbers_of_bytes(small: Path) -> None:

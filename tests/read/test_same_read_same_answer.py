@@ -18,6 +18,7 @@ import zarr
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from tests.aged import age
 from tests.hardware import host_array
 
 pytestmark = pytest.mark.damaging
@@ -100,6 +101,20 @@ def in_memory(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def read_ahead(a: gpuzarr.Array, keys: list[Any]) -> list[Any]:
+    """The outcomes of a reader, which reads several keys together, up to an error."""
+    found: list[Any] = []
+    with a.reader(keys) as r:
+        while not found or not isinstance(found[-1], tuple):
+            try:
+                found.append(host_array(next(r)))
+            except StopIteration:
+                break
+            except gpuzarr.ChunkError as error:
+                found.append(error.chunk)
+    return found
+
+
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", CHAINS)
@@ -130,19 +145,25 @@ def check(path: Path, name: str, chunk: tuple[int, int], layout: str, device: De
     file = next(f for f in sorted(path.rglob("*")) if f.is_file() and f.name in ("0", "0.0"))
     good = file.read_bytes()
     warm, kept = gpuzarr.open_array(path, device=device), in_memory(path)
+    cached = gpuzarr.open_array(path, device=device, cache="64MiB")
+    age(path)
     warm_dict = gpuzarr.open_array(kept, device=device)
-    warm[...], warm_dict[...]  # the indexes of shards are known
+    warm[...], warm_dict[...], cached[...]  # the indexes of shards are known, and chunks are kept
     cold = {f"cold, {some}": gpuzarr.open_array(path, device=device, **some) for some in OPTIONS}
     cold["cold dict"] = gpuzarr.open_array(kept, device=device)
     assert same(outcome(lambda: warm[...]), values(shape))
     for bad in damages(good):
         file.write_bytes(bad)
+        age(path)
         kept[str(file.relative_to(path))] = bad
+        right, wrong = list[Any](), list[Any]()
         for key in selections(chunk, shape):
             expected = outcome(lambda key=key: gpuzarr.open_array(path, device="cpu")[key])
             arrays = {
                 "warm": warm,
                 "again": warm,
+                "cached": cached,
+                "cached, again": cached,
                 "warm dict": warm_dict,
                 "opened": gpuzarr.open_array(path, device=device),
             }
@@ -151,5 +172,11 @@ def check(path: Path, name: str, chunk: tuple[int, int], layout: str, device: De
             found["opened, again"] = outcome(lambda a=arrays["opened"], key=key: a[key])
             different = [how for how, got in found.items() if not same(got, expected)]
             assert not different, f"{key}: {expected if isinstance(expected, tuple) else 'values'}, but {different}"
+            (wrong if isinstance(expected, tuple) else right).append((key, expected))
+        for key, expected in wrong:
+            in_order = [*right, *right, (key, expected)]
+            found_in_order = read_ahead(copy(cold["cold, {}"]), [key for key, _ in in_order])
+            assert len(found_in_order) == len(in_order), f"a reader refuses what is right, before {key}"
+            assert all(same(got, right) for got, (_, right) in zip(found_in_order, in_order, strict=True)), key
         file.write_bytes(good)
         kept[str(file.relative_to(path))] = good

@@ -86,6 +86,12 @@ def test_out(stored: tuple[Path, np.ndarray], device: Device) -> None:
         a.get(..., out=device.xp.zeros(SHAPE, "f8"))
 
 
+def test_out_for_strings() -> None:
+    a = gpuzarr.array(np.array(["a", "bc", ""], np.dtypes.StringDType()), chunks=2)
+    out = np.empty(2, a.dtype)
+    assert a.get(slice(1, 3), out=out) is out and out.tolist() == ["bc", ""]
+
+
 def test_points_into_strided_memory(stored: tuple[Path, np.ndarray], device: Device) -> None:
     path, want = stored
     a = gpuzarr.open_array(path, device=device)

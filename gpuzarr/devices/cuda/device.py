@@ -204,11 +204,6 @@ class Cuda:
         """Stream of copies to the device. Like all of ours, it does not wait for the null stream."""
         return self._streams["copying"]
 
-    @property
-    def _writing(self) -> Any:
-        """Stream of writes that do not block the caller."""
-        return self._streams["writing"]
-
     def _stream(self) -> Any:
         with self.on():
             return self.xp.cuda.Stream(non_blocking=True)
@@ -254,11 +249,12 @@ class Cuda:
         return self.xp.cuda.get_current_stream().record()
 
     @contextmanager
-    def after(self, timestamp: Any = None) -> Iterator[None]:
+    def after(self, timestamp: Any = None, work: str = "writing") -> Iterator[None]:
         """See `Device.after`. All threads share the stream."""
-        with self.on(self._writing):
+        stream = self._streams[work]
+        with self.on(stream):
             if timestamp is not None:
-                self._writing.wait_event(timestamp)
+                stream.wait_event(timestamp)
             yield
 
     def seconds(self, begin: Any, end: Any) -> float:

@@ -8,6 +8,7 @@ read costs little more than its system calls.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, repeat
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 # opening a named pipe must not block, and a terminal not become ours
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
+# the time of a file is that of the system's last tick; where file systems know no parts of seconds, up to two less
+TICK_NS, SECOND_NS = 100_000_000, 1_000_000_000
+COARSE_TICK_NS = 3 * SECOND_NS
 NO_VERSION = "missing"  # version of a missing file
 Version = tuple[int, int, int]
 Row = tuple[int, int, int, int]  # a read: number of the object, start in the target, offset in the file, bytes
@@ -43,6 +47,7 @@ class LocalObjects:
         "_files",
         "_is_outdated",
         "_lengths",
+        "_looked_ns",
         "_opened",
         "_paths",
         "_store",
@@ -58,6 +63,7 @@ class LocalObjects:
         self._files: list[int] = []
         self._lengths: list[int] = []
         self._versions: list[Version | str] | None = None
+        self._looked_ns = 0  # the time before `_versions` were asked for
         self._is_outdated = False
         self._opened: list[list[int]] = []  # what is to be closed, by the threads that have opened it
         self._together = False  # all files are held open
@@ -91,8 +97,12 @@ class LocalObjects:
 
     def versions(self, known: Sequence[Any] = ()) -> list[Version | str]:
         if self._versions is None:
+            self._looked_ns = time.time_ns()
             self._versions = self._versions_now()
         return self._versions
+
+    def settled(self) -> list[bool]:
+        return [isinstance(v, str) or is_settled(v[2], self._looked_ns) for v in self.versions()]
 
     def changed(self) -> bool:
         return self._is_outdated or (self._versions is not None and self._versions != self._versions_now())
@@ -244,3 +254,9 @@ def version_of(file: int | str) -> Version | str:
     except (OSError, ValueError):
         return NO_VERSION
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def is_settled(changed_ns: int, now_ns: int) -> bool:
+    """Return True if what is changed from now on gets another time than a file has that was changed at `changed_ns`."""
+    tick = TICK_NS if changed_ns % SECOND_NS else COARSE_TICK_NS
+    return changed_ns < now_ns - tick

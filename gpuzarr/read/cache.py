@@ -1,0 +1,214 @@
+"""Cache of decoded chunks: what a read has decoded stays for later reads, of any array of the same data.
+
+A chunk is known by its array (the place in the store, and what the metadata says of chunks), its coordinates and the
+device; it is used again while its object in the store has the same version, which every read asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from gpuzarr.checks import shown
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import ArgumentError
+from gpuzarr.indexing.layout import Layout
+from gpuzarr.indexing.locate import Locator
+from gpuzarr.per_process import PerProcess
+from gpuzarr.read.blocks import ENTRY_BYTES, Block, Blocks, Coords, Entry, Key
+from gpuzarr.read.memory import parse_bytes
+from gpuzarr.stores import kept
+from gpuzarr.stores.places import Identity, identity, lies_in
+
+if TYPE_CHECKING:
+    from gpuzarr.read.fetch import Source
+
+BLOCKS = 64  # of equal size, at least, fill a cache; but a block has at least one chunk
+
+
+class ChunkCache:
+    """Memory in which decoded chunks stay for later reads: `gpuzarr.open(..., cache=...)` takes it.
+
+    Arrays and stores may share one. A read asks the store for the version of each object, and decodes a chunk again
+    if it was changed; what this process itself writes or deletes is dropped at once. Chunks are kept where their array
+    is read: in host memory, or in that of a GPU. The ones not used for the longest time go first. Not kept are chunks
+    of a store that knows no versions (such as a dict), of an object that was changed a moment before it was read, of
+    elements of variable length, those that a CPU need not decode, and those larger than the cache.
+
+    Threads may share it; two that miss a chunk at the same time both decode it. A forked child, and a process to which
+    it is sent (with an array, by pickle), begin with an empty one of the same size. `gpuzarr.release()` empties it.
+
+    Parameters
+    ----------
+    max_bytes
+        Bytes (an int, or a text such as "1GiB") of decoded chunks that are kept at most, on all devices together.
+
+    Attributes
+    ----------
+    max_bytes, nbytes
+        Bytes that may be kept, and that are kept now.
+    hits, misses
+        Chunks that reads have found here, and those that they had to decode.
+
+    Examples
+    --------
+    >>> cache = gpuzarr.ChunkCache("64MiB")
+    >>> gpuzarr.save("store.zarr", np.arange(6))
+    >>> a = gpuzarr.open("store.zarr", cache=cache)
+    >>> a[1:3]
+    array([1, 2])
+    >>> cache.max_bytes
+    67108864
+    """
+
+    def __init__(self, max_bytes: int | str) -> None:
+        self._max_bytes = parse_bytes(max_bytes, "max_bytes")
+        self._blocks = PerProcess(Blocks)
+        self._keys: WeakKeyDictionary[Locator, tuple[Identity, tuple[str | None, str | None]]] = WeakKeyDictionary()
+        kept.join(self)
+
+    @classmethod
+    def of(cls, cache: Any) -> ChunkCache:
+        """A cache of so many bytes, or the one that is given. ArgumentError for anything else."""
+        if isinstance(cache, cls):
+            return cache
+        if not isinstance(cache, int | str):
+            raise ArgumentError(f"cache must be a number of bytes, as '1GiB', or a ChunkCache, not {shown(cache)}")
+        return cls(parse_bytes(cache, "cache"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChunkCache, (self._max_bytes,)
+
+    def __repr__(self) -> str:
+        return f"<gpuzarr.ChunkCache {self.nbytes} of {self.max_bytes} bytes, {len(self)} chunks>"
+
+    def __len__(self) -> int:
+        """The number of chunks that are kept."""
+        blocks = self._blocks.value
+        with blocks.lock:
+            return sum(map(len, blocks.of.values()))
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that may be kept."""
+        return self._max_bytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept now: of decoded chunks, and a little for each."""
+        return self._blocks.value.nbytes
+
+    @property
+    def hits(self) -> int:
+        """Chunks that reads of this process have found here."""
+        return self._blocks.value.hits
+
+    @property
+    def misses(self) -> int:
+        """Chunks that reads of this process have looked for here, and had to decode."""
+        return self._blocks.value.misses
+
+    def clear(self) -> None:
+        """Drop all chunks. The counts of hits and misses stay.
+
+        Examples
+        --------
+        >>> cache = gpuzarr.ChunkCache("1GiB")
+        >>> cache.clear()
+        >>> cache.nbytes, cache.max_bytes, len(cache)
+        (0, 1073741824, 0)
+        """
+        blocks = self._blocks.value
+        with blocks.lock:
+            while blocks.in_order:
+                blocks.drop(next(iter(blocks.in_order)))
+
+    def forget(self, place: Identity, box: Sequence[range] | None = None) -> None:
+        """Drop the chunks of arrays at a place of a store and below it; with `box` only those in these ranges."""
+        blocks = self._blocks.value
+        with blocks.lock:
+            for key in [key for key in blocks.of if lies_in(key.place, place)]:
+                found = blocks.of.get(key, {})
+                if box is None:
+                    some: Iterable[Coords] = list(found)
+                elif prod(map(len, box)) < len(found):
+                    some = product(*box)
+                else:
+                    some = [c for c in found if all(i in r for i, r in zip(c, box, strict=False))]
+                for coords in some:
+                    blocks.forget(key, coords)
+
+    def shelf(self, source: Source, device: Device) -> Shelf | None:
+        """The part for the chunks of an array, decoded on a device; None where they are not kept."""
+        if (known := self._keys.get(source.locator)) is None:
+            known = self._keys[source.locator] = identity(source.store, source.path), _signatures(source.layout)
+        place, signature = known[0], known[1][device.gpu]
+        return None if signature is None else Shelf(self, Key(place, signature, device.name), device)
+
+    def count(self, hits: int, misses: int) -> None:
+        """Add to the counts."""
+        blocks = self._blocks.value
+        with blocks.lock:
+            blocks.hits += hits
+            blocks.misses += misses
+
+    def look(self, key: Key, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
+        """The chunks at `coords` that are kept of these versions; older ones are dropped."""
+        blocks = self._blocks.value
+        with blocks.lock:
+            entries = list(map(blocks.of.get(key, {}).get, coords))
+            found = [e if e is not None and e[0] == v else None for e, v in zip(entries, versions, strict=True)]
+            for block in {entry.block: None for entry in found if entry is not None}:
+                if block in blocks.in_order:
+                    blocks.in_order.move_to_end(block)
+            if found.count(None) > entries.count(None):
+                for at, entry, same in zip(coords, entries, found, strict=True):
+                    if entry is not None and same is None:
+                        blocks.forget(key, at)
+        return found
+
+    def keep(self, block: Block, versions: Sequence[Any]) -> None:
+        """Keep a block of chunks, decoded from objects of these versions."""
+        blocks = self._blocks.value
+        if block.nbytes <= self._max_bytes:
+            with blocks.lock:
+                blocks.add(block, versions, self._max_bytes)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The part of a cache for the chunks of one array on one device, as a read uses it."""
+
+    cache: ChunkCache
+    key: Key
+    device: Device
+
+    def look(self, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
+        """The chunks at `coords` that are kept, decoded from objects of these versions (None: no chunk is)."""
+        return self.cache.look(self.key, coords, versions)
+
+    def rows(self, nbytes: int) -> int:
+        """Chunks of `nbytes` bytes that are kept as one block; 0 if the cache cannot keep one."""
+        each = nbytes + ENTRY_BYTES
+        return max(self.cache.max_bytes // BLOCKS // each, int(each <= self.cache.max_bytes))
+
+    def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
+        """A call that keeps chunks, an array (n, *chunk_shape) of the device, which nobody changes any more."""
+        address = self.device.address(chunks) if self.device.gpu else 0
+        return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
+
+
+def _signatures(layout: Layout) -> tuple[str | None, str | None]:
+    """`Layout.signature` of an array on a CPU and on a GPU; None where its chunks are not kept.
+
+    Of elements of variable length nobody knows the bytes. The operating system keeps files, so a CPU gains nothing
+    where they have the elements as they are.
+    """
+    if layout.spec.nbytes is None:
+        return None, None
+    return None if layout.chain(layout.first_chunk_shape).is_uncompressed else layout.signature, layout.signature

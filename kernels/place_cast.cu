@@ -1,0 +1,75 @@
+// Do as place.cu for elements that are cast on their way: value * scale + offset in another dtype, with NaN for the
+// elements that mean a missing value. Compiled for one width of an element of the chunks at a time (-D
+// ELEMENT_BYTES=...).
+//
+//   table, forms, lists, count   as in place_listed.cu; forms have the modes ELEMENTS and TILES, and elements of the
+//                    result as their width; their strides in the chunk are those of the chunk's own elements
+//   fill             the element of the result for missing chunks
+//   swap             1, or ELEMENT_BYTES for chunks in the other byte order
+//   from, to         kinds of the elements of the chunks and of the result: see numbers.cuh
+//   work             bytes of the floats that are computed with, 4 or 8; 0 for bools, and integers from integers
+//   scale, offset    1 and -0.0 change nothing
+//   nan_of, compared   an element becomes NaN if its bits of the mask `compared` are `nan_of`; integers have their sign
+//                    in all bits in front
+#define LISTED
+#include "numbers.cuh"
+#include "place.cuh"
+
+#if ELEMENT_BYTES == 1
+typedef u8 Stored;
+#elif ELEMENT_BYTES == 2
+typedef u16 Stored;
+#elif ELEMENT_BYTES == 4
+typedef u32 Stored;
+#elif ELEMENT_BYTES == 8
+typedef uint2 Stored;
+#else
+#error "ELEMENT_BYTES must be 1, 2, 4 or 8"
+#endif
+#define NAMED(width) place_cast_##width
+#define NAME(width) NAMED(width)
+
+__device__ __forceinline__ u64 to_word(u64 v) { return v; }
+__device__ __forceinline__ u64 to_word(uint2 v) { return (u64)v.y << 32 | v.x; }
+
+// Sources of words, of which the lowest bytes are elements of the result: a decoded chunk, whose elements are cast when
+// they are loaded (`base` is the address of its box); and the fill value of a missing chunk.
+struct Casting {
+    const u8* base;
+    u32 swap;
+    Rule rule;
+
+    __device__ __forceinline__ void element(i64 at, u64& word) const
+    {
+        Stored stored;
+        ::load(base + at, stored);
+        word = ::cast<ELEMENT_BYTES>(to_word(in_order(stored, swap)), rule);
+    }
+};
+struct Filling {
+    u64 value;
+    __device__ __forceinline__ void element(i64, u64& word) const { word = value; }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 3)
+NAME(ELEMENT_BYTES)(const u64* table, const u64* forms, const u64* lists, u64 fill, u32 swap, u32 count, u32 from, u32 to,
+                    u32 work, double scale, double offset, u64 nan_of, u64 compared)
+{
+    __shared__ Form f;
+    __shared__ u64 tile[SIDE * (SIDE + 1)];
+    if (blockIdx.x >= count) return;
+    u8* target = global<u8>(table[blockIdx.x]);
+    u64 source = table[(u64)count + blockIdx.x];
+    const u64* form = forms + table[2ull * count + blockIdx.x] * (sizeof(Form) / 8);
+    for (u32 i = threadIdx.x; i < sizeof(Form) / 8; i += blockDim.x) ((u64*)&f)[i] = form[i];
+    __syncthreads();
+    if (threadIdx.x < AXES && (f.listed >> threadIdx.x & 1)) f.source[threadIdx.x] += (i64)lists;
+    __syncthreads();
+    if (source) {
+        Casting chunk = {global<const u8>(source), swap, {from, to, work, scale, offset, nan_of, compared}};
+        box<u64>(f, target, chunk, 1, tile);
+    } else {
+        Filling missing = {fill};
+        elements<u64>(f, target, missing, 1);
+    }
+}
