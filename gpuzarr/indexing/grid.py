@@ -185,7 +185,7 @@ class ChunkBlock:
 
     def as_batch(self, value: Any) -> Any:
         """View (n, *chunk_shape) of `value` where the chunks are wanted whole and lie one after another; else None."""
-        if not (self.whole and self.sliced) or len(self.runs) > MAX_SPLIT_AXES:
+        if not (self.whole and self.sliced and 0 < len(self.runs) <= MAX_SPLIT_AXES):
             return None
         cells, _ = self._cells(value)
         return cells.reshape(len(self), *self.chunk_shape) if cells.flags.c_contiguous else None

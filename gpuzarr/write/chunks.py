@@ -1,9 +1,8 @@
 """Write chunk by chunk, on a CPU: each thread takes the next chunk, gathers, encodes and stores it.
 
-So a chunk stays in its core's cache. One that lies together in the value is stored, or if it is large encoded, from
-there: codecs read small ones sooner from a copy in the cache. What chunks share is made beforehand, so that little is
-done for each but to move and encode its bytes: the chunk before has pushed the interpreter out of the cache, and other
-threads wait for it.
+So a chunk stays in its core's cache. An uncompressed one that lies together in the value is stored from there; codecs
+read a copy in the cache sooner. What chunks share is made beforehand, so that little is done for each but to move and
+encode its bytes: the chunk before has pushed the interpreter out of the cache, and other threads wait for it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from gpuzarr.errors import CHUNK_FAULTS
 from gpuzarr.indexing.grid import ChunkBlock, Part
 from gpuzarr.write.destinations import Destination
 from gpuzarr.write.target import Assignment
-from gpuzarr.write.thresholds import MAX_COPIED_CHUNK_BYTES, MAX_LISTED_CHUNKS
+from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS
 
 # A part of the selection and the number of the chunk there; the elements of the value (None: the part gathers them);
 # where the chunk is stored
@@ -125,8 +124,7 @@ class Worker:
         spec = chain.spec
         self._fill_value = spec.fill_value
         self._memory = device.empty(spec.nbytes).view(spec.dtype).reshape(shape)
-        is_large = chain.is_uncompressed or self._memory.nbytes > MAX_COPIED_CHUNK_BYTES
-        self._takes_views = is_large and self._assignment.value.dtype == spec.dtype
+        self._takes_views = chain.is_uncompressed and self._assignment.value.dtype == spec.dtype
         self._encode = chain.encoder()
         self._is_empty = empty_test(spec.dtype, None if target.write_empty_chunks else spec.fill_value)
         self._shape = shape

@@ -99,6 +99,22 @@ def test_only_large_chunks_go_one_by_one(shards: Any, tmp_path: Path) -> None:
     assert report["chunks"] == 2 and report["old_bytes"] > 0 and "load" in report["seconds"]
 
 
+@pytest.mark.parametrize("side", [16, 1024], ids=["batch by batch", "chunk by chunk"])
+@pytest.mark.parametrize("compressors", [None, "zstd", "blosc"])
+def test_the_value_stays_the_callers(compressors: Any, side: int, tmp_path: Path) -> None:
+    """Chunks that lie together in it are not copied: a write changes nothing there, and keeps nothing of it."""
+    for store in (tmp_path, {}):
+        layout = {"chunks": (side // 2, side), "compressors": compressors, "dtype": "i4", "device": "cpu"}
+        a = gpuzarr.create_array(store, shape=(4 * side, side), **layout)
+        value = np.arange(4 * side * side, dtype="i4").reshape(4 * side, side)
+        value.flags.writeable = False
+        a[...] = value
+        np.testing.assert_array_equal(value.ravel(), np.arange(value.size))
+        value.flags.writeable = True
+        value[...] = -1
+        np.testing.assert_array_equal(a[...].ravel(), np.arange(value.size))
+
+
 @pytest.mark.parametrize("fails", [CodecError("no", codec="bytes"), StoreError("no"), KeyboardInterrupt()])
 def test_what_goes_wrong_stops_all_threads(
     fails: BaseException, every_chunk: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
