@@ -64,6 +64,7 @@ demo: $(DEMO)
 
 bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_local
+	$(BIN)/python -m benchmarks.questions.read_many
 	$(BIN)/python -m benchmarks.questions.read_regions
 	$(BIN)/python -m benchmarks.questions.host_cost
 	$(BIN)/python -m benchmarks.questions.write_local

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from gpuzarr.indexing.axis import starts_of
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
 
@@ -29,3 +30,10 @@ def chunk_at(array: np.ndarray, grid: list[Axis], coords: list[int]) -> np.ndarr
     for dimension, (axis, chunk) in enumerate(zip(grid, coords, strict=True)):
         array = stored(array, axis, dimension, chunk)
     return array
+
+
+def put_chunk(array: np.ndarray, grid: list[Axis], coords: list[int], chunk: np.ndarray) -> None:
+    """Put the elements of a chunk that are within the array to their place."""
+    begins = [int(starts_of(axis, np.array([i]))[0][0]) for axis, i in zip(grid, coords, strict=True)]
+    place = array[tuple(slice(a, a + n) for a, n in zip(begins, chunk.shape, strict=True))]
+    place[...] = chunk[tuple(map(slice, place.shape))]

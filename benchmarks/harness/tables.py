@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.timing import RESULTS, is_finished, mean, ratio
+from benchmarks.harness.timing import RESULTS, best_peer, is_finished, mean, ratio
 
 README = Path(__file__).parents[2] / "README.md"
 PEERS = {"zarr-python": ("zarr-python", "zarr fused"), "zarrs": ("zarrs",), "tensorstore": ("tensorstore",)}
@@ -56,6 +56,23 @@ def write_local(folder: Path) -> str:
         both = f"{rate(over, columns['gpuzarr'])} / {rate(over, others)}"
         rows.append([row["layout"], *(rate(row, names) for names in columns.values()), both])
     return table(["layout", *named(columns, result), "over old files: gpuzarr / best peer"], rows)
+
+
+def read_many(folder: Path) -> str:
+    """Many small regions on the CPU: ours and the best of the others, in each layout."""
+    result = json.loads((folder / "read_many.json").read_text())
+    layouts = list(dict.fromkeys(row["layout"] for row in result["rows"]))
+    cells: dict[str, dict[str, str]] = {}
+    for row in result["rows"]:
+        name = row["question"] + (", cached" if row["cached"] else "")
+        cells.setdefault(name, {})[row["layout"]] = both(row)
+    lines = [[name, *(of.get(layout, "-") for layout in layouts)] for name, of in cells.items()]
+    return table(["ms: gpuzarr / best peer", *layouts], lines)
+
+
+def both(row: dict[str, Any]) -> str:
+    """Milliseconds of gpuzarr and of the best peer, with two digits."""
+    return " / ".join(f"{float(f'{s * 1e3:.2g}'):g}" for s in (row["seconds"]["gpuzarr cpu"], best_peer(row)))
 
 
 def named(columns: Iterable[str], result: dict[str, Any]) -> list[str]:
@@ -160,6 +177,7 @@ MADE: dict[str, Callable[[dict[str, Any]], str]] = {
 TABLES: dict[str, Callable[[Path], str]] = {
     "read_local": read_local,
     "write_local": write_local,
+    "read_many": read_many,
     "attack": attack,
     "gpu": gpu,
 }

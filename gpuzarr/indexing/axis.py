@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.batch import MAX_PYTHON_ROWS
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
 
 
@@ -145,6 +146,11 @@ class _Slices:
     each: np.ndarray
     steps: np.ndarray
 
+    def take(self, which: np.ndarray) -> _Slices:
+        """Some of the chunks."""
+        columns = (self.chunks, self.sizes, self.inside, self.outside, self.each, self.steps)
+        return _Slices(*(column[which] for column in columns))
+
     def runs(self, shard_chunks: int, of_list: bool = False) -> list[AxisRun]:
         """Runs of those that are alike and follow each other."""
         ends = (np.diff(self.chunks) != 1) | (np.diff(self.outside) != self.each[:-1])
@@ -164,33 +170,41 @@ class _Slices:
 
 def _of_array(axis: Axis, index: np.ndarray, shard_chunks: int) -> list[AxisRun]:
     """Runs for an index array in any order. Runs of lists are of one chunk each."""
-    chunks, outside = chunk_of(axis, index), np.arange(len(index))
-    if (np.diff(chunks) < 0).any():
+    chunks, outside, n = chunk_of(axis, index), np.arange(len(index)), len(index)
+    if is_sorted := not np.count_nonzero(chunks[1:] < chunks[:-1]):
+        inside = index
+    else:
         outside = np.argsort(chunks, kind="stable")
-        chunks, index = chunks[outside], index[outside]
-    firsts = np.flatnonzero(np.diff(chunks, prepend=-1))
-    each, chunks = np.diff(firsts, append=len(index)), chunks[firsts]
-    starts, sizes = starts_of(axis, chunks)
-    inside = index - np.repeat(starts, each)
-    steps = np.where(each > 1, np.diff(inside, append=0)[firsts], 1)
-    even = ~_changes(inside, np.repeat(steps, each), firsts) & (steps > 0)
-    together = ~_changes(outside, np.ones_like(inside), firsts)
-    found, some = [], even & together
-    if some.any():
-        columns = (column[some] for column in (chunks, sizes, inside[firsts], outside[firsts], each, steps))
-        found = _Slices(*columns).runs(shard_chunks, of_list=True)
-    for i in np.flatnonzero(~some).tolist():
-        part = slice(firsts[i], firsts[i] + each[i])
-        places = _as_slice(inside[part], bool(even[i])), _as_slice(outside[part], bool(together[i]))
-        found.append(AxisRun(int(chunks[i]), 1, int(sizes[i]), *places, int(each[i]), True))
+        chunks, inside = chunks[outside], index[outside]
+    heads = np.concatenate([[0], np.flatnonzero(chunks[1:] != chunks[:-1]) + 1, [n]])
+    firsts, each = heads[:-1], heads[1:] - heads[:-1]
+    number = np.repeat(np.arange(len(firsts)), each)
+    steps = inside[np.minimum(firsts + 1, n - 1)] - inside[firsts]
+    steps[each == 1] = 1
+    even = _keeps(inside, steps, number) & (steps > 0)
+    together = np.ones_like(even) if is_sorted else _keeps(outside, np.ones_like(steps), number)
+    starts, sizes = starts_of(axis, chunks[firsts])
+    inside = inside - starts[number]
+    is_sliced = even & together
+    found: list[AxisRun] = []
+    if len(firsts) > MAX_PYTHON_ROWS and is_sliced.any():
+        slices = _Slices(chunks[firsts], sizes, inside[firsts], outside[firsts], each, steps)
+        found = slices.take(is_sliced).runs(shard_chunks, of_list=True)
+        firsts, each, sizes, even, together = (x[~is_sliced] for x in (firsts, each, sizes, even, together))
+    rows = zip(*(x.tolist() for x in (chunks[firsts], firsts, each, sizes, even, together)), strict=True)
+    for chunk, first, m, size, is_even, is_one in rows:
+        part = slice(first, first + m)
+        places = _as_slice(inside[part], is_even), _as_slice(outside[part], is_one)
+        found.append(AxisRun(chunk, 1, size, *places, m, True))
     return sorted(found, key=attrgetter("first"))
 
 
-def _changes(index: np.ndarray, steps: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-    """For each part of an index array, whether anything but `steps` leads from one of its elements to the next."""
-    differs = np.diff(index, append=0) != steps
-    differs[np.append(firsts[1:], len(index)) - 1] = False  # from one part to the next
-    found: np.ndarray = np.logical_or.reduceat(differs, firsts)
+def _keeps(index: np.ndarray, steps: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """For each part of an index array, whether its own step leads from each of its elements to the next. `number`: of
+    the part of each element."""
+    found = np.ones(len(steps), bool)
+    inner = number[1:]
+    found[inner[(index[1:] - index[:-1] != steps[inner]) & (inner == number[:-1])]] = False
     return found
 
 

@@ -26,7 +26,8 @@ from gpuzarr.indexing.grid import Part, distinct
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
-MIN_GATHERED_BOXES = 8  # of equal form; fewer are sooner copied one by one
+MIN_GATHERED_BOXES = 32  # of equal form, which are copied together; fewer are sooner copied one by one,
+MAX_GATHERED_BYTES = 1 << 13  # and larger ones
 
 
 @dataclass(frozen=True)
@@ -133,14 +134,13 @@ class ChunkBoxes:
 
     def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
         """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results; cast, on a CPU."""
-        for which in self._forms(out):
-            if len(which) < MIN_GATHERED_BOXES:
-                for chunk, inside, target, outside in self._columns(which):
-                    put(out.arrays[target][outside], batch[(chunk, *inside, ...)], cast)
-            else:
-                form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
-                found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
-                self._windows_of(form, out, xp)[self._index(which, out, xp)] = made(found, cast)
+        alone, forms = self._forms(out)
+        for chunk, inside, target, outside in self._columns(alone):
+            put(out.arrays[target][outside], batch[(chunk, *inside, ...)], cast)
+        for which in forms:
+            form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
+            found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
+            self._windows_of(form, out, xp)[self._index(which, out, xp)] = made(found, cast)
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""
@@ -155,14 +155,23 @@ class ChunkBoxes:
         for chunk, begin, end, step, target, at, until in zip(*rows, strict=True):
             yield chunk, tuple(map(slice, begin, end, step)), target, (*map(slice, at, until), ...)
 
-    def _forms(self, out: Targets) -> list[np.ndarray]:
-        """Numbers of the boxes of the same form: elements, steps and array of the result."""
-        if len(self.chunk) < MIN_GATHERED_BOXES:
-            return [np.arange(len(self.chunk))]
+    def _forms(self, out: Targets) -> tuple[Any, list[np.ndarray]]:
+        """Numbers of the boxes that are copied one by one, and of small ones of one form: elements, steps and array of
+        the result."""
+        small = np.zeros(0, np.int64)
+        if (m := len(self.chunk)) >= MIN_GATHERED_BOXES:
+            small = np.flatnonzero(self.each.prod(axis=1) <= MAX_GATHERED_BYTES // out.arrays[0].itemsize)
+        if len(small) < MIN_GATHERED_BOXES:
+            return slice(None), []
         columns = [self.each, self.step] if out.stacked is not None else [self.each, self.step, self.target[:, None]]
-        _, which = distinct(np.concatenate(columns, axis=1), (1 << 62,) * 2)
-        order = np.argsort(which, kind="stable")
-        return np.split(order, np.flatnonzero(np.diff(which[order])) + 1)
+        _, form = distinct(np.concatenate(columns, axis=1)[small], (1 << 62,) * 2)
+        order = np.argsort(form, kind="stable")
+        groups = np.split(small[order], np.flatnonzero(np.diff(form[order])) + 1)
+        forms = [group for group in groups if len(group) >= MIN_GATHERED_BOXES]
+        alone = np.ones(m, bool)
+        for group in forms:
+            alone[group] = False
+        return np.flatnonzero(alone), forms
 
     def _windows_of(self, form: int, out: Targets, xp: Any) -> Any:
         """View of the results by the beginning of a box, and the elements in it."""

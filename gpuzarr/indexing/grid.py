@@ -183,6 +183,13 @@ class ChunkBlock:
         """View (*counts, *chunk_shape) of a batch, and the index of the wanted parts there."""
         return batch.reshape((*self.counts, *batch.shape[1:])), (*[_ALL] * len(self.runs), *self.inside)
 
+    def as_batch(self, value: Any) -> Any:
+        """View (n, *chunk_shape) of `value` where the chunks are wanted whole and lie one after another; else None."""
+        if not (self.whole and self.sliced) or len(self.runs) > MAX_SPLIT_AXES:
+            return None
+        cells, _ = self._cells(value)
+        return cells.reshape(len(self), *self.chunk_shape) if cells.flags.c_contiguous else None
+
     def _cells(self, value: Any) -> tuple[Any, Index]:
         """View (*counts, *each) of the block's part of the result, and its index there; along the axis of a list, which
         has one chunk, the view is of the whole result."""
@@ -191,16 +198,6 @@ class ChunkBlock:
         each = [s.each if i is _ALL else n for s, i, n in zip(self.runs, index, region.shape, strict=True)]
         cells = region.reshape([n for pair in zip(self.counts, each, strict=True) for n in pair])
         return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), (*[_ALL] * ndim, *index)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """First and last wanted element of a chunk, numbered in C order. Only for one chunk."""
-        first = last = 0
-        for s in self.runs:
-            index = s.inside
-            ends = (index.start, index.stop - 1) if isinstance(index, slice) else (int(index.min()), int(index.max()))
-            first, last = first * s.size + ends[0], last * s.size + ends[1]
-        return first, last
 
     def present(self, present: np.ndarray) -> list[ChunkBlock]:
         """Blocks of one chunk each, for the chunks where `present` is True."""

@@ -50,7 +50,7 @@ def reader(
     offset: float | None = None,
     fill_to_nan: bool | float = False,
 ) -> Reader:
-    """Make a reader, an iterator over results, of which another thread reads the next ones while the caller computes.
+    """Make a reader, an iterator over results, of which other threads read the next ones while the caller computes.
 
     Results are those of `a[selection]` for each selection, in order. Selections are taken as they are needed, so there
     may be endlessly many. Small results are read several at a time: where they share chunks, these are decoded once.
@@ -63,8 +63,8 @@ def reader(
         The number of results that are read beyond the one that the caller has; with 0, each is read when it is asked
         for. Default: as many as two reads have, each of one large result or of several small ones.
     memory_limit
-        Bytes (an int, or a text such as "1GiB") of the results that are read ahead; at least one is. The running read
-        holds no more than the `memory_limit` of the array beside them.
+        Bytes (an int, or a text such as "1GiB") of the results that are read ahead; at least one is. A running read, of
+        which a GPU has two, holds no more than the `memory_limit` of the array beside them.
     validate, io
         As for `gpuzarr.open`. Default: as the array was opened.
     dtype, scale, offset, fill_to_nan

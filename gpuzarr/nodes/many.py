@@ -21,6 +21,7 @@ from gpuzarr.read.faults import Fault
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.requests import Request
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.places import hashable
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
@@ -227,12 +228,12 @@ def fill(
 def _same_arrays(regions: Sequence[Region]) -> dict[int, Any]:
     """By the `id` of each array the first one that is the same in the same store: their chunks are decoded once."""
     found: dict[int, Any] = {}
-    distinct: dict[str, list[Any]] = {}
+    distinct: dict[Any, list[Any]] = {}
     for region in regions:
         if id(array := region.array) in found:
             continue
-        others = distinct.setdefault(array.path, [])
-        same = [one for one in others if one.metadata == array.metadata and one.store == array.store]
+        others = distinct.setdefault((array.path, hashable(array.store)), [])
+        same = [one for one in others if one.metadata == array.metadata]
         if not same:
             others.append(array)
         found[id(array)] = same[0] if same else array

@@ -22,7 +22,8 @@ from gpuzarr.errors import CHUNK_FAULTS, GpuZarrError
 from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.faults import Fault, halved
-from gpuzarr.read.fetch import Fetched, Memory, fetch_all
+from gpuzarr.read.fetch import Memory, fetch_all
+from gpuzarr.read.fetched import Fetched
 from gpuzarr.read.known import Known, keeping
 from gpuzarr.read.place import assign, decoded, fill_missing, placeable
 from gpuzarr.read.portions import Batch

@@ -8,12 +8,11 @@ as much of it is decoded as is wanted, where the codec can.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import islice
 from operator import itemgetter
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +24,9 @@ from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.cache import Shelf
-from gpuzarr.read.faults import Fault, halved
+from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.read.known import Keeper, looked_up
-from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_THREAD_PIECES
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -54,15 +52,18 @@ class Chunks:
     shelf: Shelf | None = None  # of a cache of decoded chunks
     indexes: Indexes = field(default_factory=dict)  # of shards that this read has met
 
-    def read(self, group: Sequence[Chunk], threads: int = 1) -> None:
-        """Read chunks of a few objects. ChunkError for one that is damaged."""
+    def read(self, group: Sequence[Chunk], threads: int = 1, largest_first: bool = False) -> None:
+        """Read chunks of a few objects. ChunkError for the first one that is damaged.
+
+        `largest_first`: so threads end at about the same time.
+        """
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(np.array(holders, np.int64))
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
-            if threads > 1:  # the largest come first: then threads end at about the same time
+            if largest_first:
                 rows.sort(key=_BYTES, reverse=True)
             return self._decode(rows, objects, begin, threads)
 
@@ -244,62 +245,3 @@ class Chunks:
     def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
         error.index = None if isinstance(error, CodecError) else 0
         return blamed(error, self.source, np.array([self._coords(chunk)], np.int64).reshape(1, -1))
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some chunks of one array, of a few objects, that one thread reads together."""
-
-    of: Chunks
-    chunks: Sequence[Chunk]
-
-    def __len__(self) -> int:
-        return len(self.chunks)
-
-    def split(self, most: int) -> Iterator[Piece]:
-        """The same chunks in pieces of at most `most`."""
-        return (replace(self, chunks=self.chunks[i : i + most]) for i in range(0, len(self), most))
-
-
-@dataclass(frozen=True)
-class ChunkWork:
-    """Read the chunks of one or several arrays, `count` in all, on so many threads of the CPU `device`.
-
-    Of one array with few chunks all objects are opened at once, and each thread takes the next chunk. Else each takes
-    the next piece, and opens the objects itself. `faults`: if given, what is damaged is noted there and has the fill
-    value.
-    """
-
-    arrays: Sequence[Chunks]
-    count: int
-    threads: int
-    device: Any
-    faults: list[Fault] | None = None
-
-    def run(self) -> None:
-        """Read all of them. ChunkError for one that is damaged."""
-        if self.faults is None and len(self.arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
-            self.arrays[0].read(list(self.arrays[0].chunks), self.threads)
-        else:
-            self.device.share(self._read_all, self._pieces(), self.threads)
-
-    def _pieces(self) -> Iterator[Piece]:
-        most = min(MAX_PIECE_CHUNKS, -(-self.count // (self.threads * MIN_THREAD_PIECES)))
-        return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
-
-    def _read_all(self, left: Iterator[Piece]) -> None:
-        for piece in left:
-            if self.faults is None:
-                piece.of.read(piece.chunks)
-            else:
-                halved(piece, lambda some: some.of.read(some.chunks), self._note)
-
-    def _note(self, piece: Piece, error: GpuZarrError) -> None:
-        piece.of.note(piece.chunks[0], error, cast(list[Fault], self.faults))
-
-
-def _cut(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:
-    """The chunks in order, in lists of at most `most`."""
-    left = iter(chunks)
-    while some := list(islice(left, most)):
-        yield some

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -21,10 +21,11 @@ from gpuzarr.indexing.locate import Located, Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within_all
 from gpuzarr.read.cache import ChunkCache
+from gpuzarr.read.fetched import Fetched, present_only, without
 from gpuzarr.read.known import Known, joined, looked_up
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
-from gpuzarr.stores.ranges import MISSING, Requests
+from gpuzarr.stores.ranges import Requests
 
 T = TypeVar("T")
 MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
@@ -56,30 +57,6 @@ class ArraySource:
     layout: Layout
     locator: Locator
     cache: ChunkCache | None = None
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """Chunks as they are stored: `encoded` has those that are `present`, a bool for each chunk that was asked for.
-
-    `is_in_place`: they were read to where `Memory.into` says. `known`: what caches know of those that are present;
-    then `encoded` has the others, and these are `stored`.
-    """
-
-    encoded: EncodedBatch
-    present: np.ndarray
-    is_in_place: bool = False
-    known: Known | None = None
-
-    @cached_property
-    def stored(self) -> np.ndarray:
-        """Those that `encoded` has, a bool for each chunk that was asked for."""
-        return self.present if self.known is None else _where(self.present, ~self.known.hit)
-
-    def part(self, chunks: slice, present: slice, stored: slice) -> Fetched:
-        """The same for a run of the chunks, given by its numbers among all, those present, and those stored."""
-        known = None if self.known is None else self.known.part(present)
-        return replace(self, encoded=self.encoded.take(stored), present=self.present[chunks], known=known)
 
 
 @dataclass(frozen=True)
@@ -178,7 +155,7 @@ class _Wanted:
                 located = located.take(np.flatnonzero(present))
             stored, known = present, self._known(located, present, memory, objects)
             if known is not None and known.hit.any():
-                stored, located = _where(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
+                stored, located = without(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
             requests = objects.requests(located.ranges)
             if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
                 wrong.index = int(np.flatnonzero(stored)[wrong.index])
@@ -230,7 +207,7 @@ def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Object
         raise blamed(error, one.wanted.source, one.wanted.coords[one.stored]) from error
     is_in_place = memory.into is not None and target.data is memory.into.data
     known = joined([(one.known, int(np.count_nonzero(one.present))) for one in planned])
-    return _present_only(Fetched(encoded, present, is_in_place, known))
+    return present_only(Fetched(encoded, present, is_in_place, known))
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -260,23 +237,6 @@ def _read_slice(objects: Objects, requests: Requests, target: EncodedBatch, memo
     if memory.to_device:
         return cast(ReadsToDevice, objects).read_to_device(requests, target)
     return objects.read(requests, target)
-
-
-def _present_only(fetched: Fetched) -> Fetched:
-    """Leave out the chunks whose objects turned out to be missing."""
-    if not np.count_nonzero(missing := fetched.encoded.sizes == MISSING):
-        return fetched
-    present = fetched.present.copy()
-    present[np.flatnonzero(fetched.stored)[missing]] = False
-    known = None if fetched.known is None else fetched.known.without(missing)
-    return Fetched(fetched.encoded.take(~missing), present, fetched.is_in_place, known)
-
-
-def _where(mask: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """`mask` without those, of where it is True, for which `some` is False."""
-    found = mask.copy()
-    found[np.flatnonzero(mask)[~some]] = False
-    return found
 
 
 def decode(source: Source, fetched: Fetched, chain: Chain, coords: np.ndarray, device: Device) -> Any:

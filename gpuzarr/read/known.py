@@ -13,7 +13,8 @@ import numpy as np
 from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.devices.contract import Device
-from gpuzarr.read.cache import Coords, Entry, Shelf
+from gpuzarr.read.blocks import Coords, Entry
+from gpuzarr.read.cache import Shelf
 from gpuzarr.stores.contract import Objects, settled
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from gpuzarr.indexing.region import Chunk, Run
 from gpuzarr.read import estimate
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
 from gpuzarr.read.cache import ChunkCache
-from gpuzarr.read.chunks import Chunks, ChunkWork
+from gpuzarr.read.chunks import Chunks
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.memory import parse_bytes
+from gpuzarr.read.pieces import ChunkWork
 from gpuzarr.read.requests import Share
 from gpuzarr.read.thresholds import (
     MAX_REGION_BYTES,

@@ -7,4 +7,4 @@ MIN_LONE_CHUNK_BYTES = 1 << 18  # decoded bytes of chunks that are read chunk by
 MIN_THREAD_BYTES = 1 << 18  # decoded bytes; less are not worth a second thread
 UPLOAD_SLICE_BYTES = 1 << 25  # stored bytes of a batch that a GPU is sent at once, while the next ones are read
 MAX_PIECE_CHUNKS = 16  # of the chunks that are read one by one, those that a thread takes at once,
-MIN_THREAD_PIECES = 8  # and pieces for each thread, so that all end at about the same time
+MIN_PIECES = 32  # and how many pieces there are, so that all threads end at about the same time

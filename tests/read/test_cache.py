@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.read.cache import BLOCKS, ENTRY_BYTES, ChunkCache, Shelf
+from gpuzarr.read.blocks import ENTRY_BYTES
+from gpuzarr.read.cache import BLOCKS, ChunkCache, Shelf
 from gpuzarr.read.strategy import Options
 from tests.conftest import examples
 from tests.stores.own_store import OwnStore

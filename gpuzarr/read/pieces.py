@@ -1,0 +1,74 @@
+"""How threads share chunks that are read one by one: each takes the next chunk of a few, or the next piece of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, cast
+
+from gpuzarr.errors import GpuZarrError
+from gpuzarr.indexing.region import Chunk
+from gpuzarr.read.chunks import Chunks
+from gpuzarr.read.faults import Fault, halved
+from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_PIECES
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some chunks of one array, of a few objects, that one thread reads together."""
+
+    of: Chunks
+    chunks: Sequence[Chunk]
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def split(self, most: int) -> Iterator[Piece]:
+        """The same chunks in pieces of at most `most`."""
+        return (replace(self, chunks=self.chunks[i : i + most]) for i in range(0, len(self), most))
+
+
+@dataclass(frozen=True)
+class ChunkWork:
+    """Read the chunks of one or several arrays, `count` in all, on so many threads of the CPU `device`.
+
+    Of one array with few chunks all objects are opened at once, and each thread takes the next chunk. Else each takes
+    the next piece, and opens the objects itself. `faults`: if given, what is damaged is noted there and has the fill
+    value.
+    """
+
+    arrays: Sequence[Chunks]
+    count: int
+    threads: int
+    device: Any
+    faults: list[Fault] | None = None
+
+    def run(self) -> None:
+        """Read all of them. ChunkError for one that is damaged."""
+        if self.faults is None and len(self.arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
+            self.arrays[0].read(list(self.arrays[0].chunks), self.threads, largest_first=True)
+        else:
+            self.device.share(self._read_all, self._pieces(), self.threads)
+
+    def _pieces(self) -> Iterator[Piece]:
+        """Pieces that do not depend on threads; so neither does which of several errors is raised."""
+        most = min(MAX_PIECE_CHUNKS, -(-self.count // MIN_PIECES))
+        return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
+
+    def _read_all(self, left: Iterator[Piece]) -> None:
+        for piece in left:
+            if self.faults is None:
+                piece.of.read(piece.chunks)
+            else:
+                halved(piece, lambda some: some.of.read(some.chunks), self._note)
+
+    def _note(self, piece: Piece, error: GpuZarrError) -> None:
+        piece.of.note(piece.chunks[0], error, cast(list[Fault], self.faults))
+
+
+def _cut(chunks: Iterable[Chunk], most: int) -> Iterator[list[Chunk]]:
+    """The chunks in order, in lists of at most `most`."""
+    left = iter(chunks)
+    while some := list(islice(left, most)):
+        yield some
