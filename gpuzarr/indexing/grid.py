@@ -183,6 +183,13 @@ class ChunkBlock:
         """View (*counts, *chunk_shape) of a batch, and the index of the wanted parts there."""
         return batch.reshape((*self.counts, *batch.shape[1:])), (*[_ALL] * len(self.runs), *self.inside)
 
+    def as_batch(self, value: Any) -> Any:
+        """View (n, *chunk_shape) of `value` where the chunks are wanted whole and lie one after another; else None."""
+        if not (self.whole and self.sliced) or len(self.runs) > MAX_SPLIT_AXES:
+            return None
+        cells, _ = self._cells(value)
+        return cells.reshape(len(self), *self.chunk_shape) if cells.flags.c_contiguous else None
+
     def _cells(self, value: Any) -> tuple[Any, Index]:
         """View (*counts, *each) of the block's part of the result, and its index there; along the axis of a list, which
         has one chunk, the view is of the whole result."""

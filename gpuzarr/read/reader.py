@@ -1,4 +1,4 @@
-"""Read on another thread: results are handed over in order, while the next ones are on their way."""
+"""Read on other threads: results are handed over in order, while the next ones are on their way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gpuzarr.per_process import PROCESS
 from gpuzarr.read.ahead import Ahead
 from gpuzarr.tasks import Task, end_all
 
-THREADS = 1  # of a reader; the device has those that decode
+GPU_THREADS = 2  # of a reader: one reads from the store, while what another has read is decoded; a CPU does both
 
 
 class Request(Protocol):
@@ -48,7 +48,7 @@ class Requests(Protocol):
 
 
 class Reader:
-    """Iterates over results, of which another thread reads the next ones; made by `Array.reader`.
+    """Iterates over results, of which other threads read the next ones; made by `Array.reader`.
 
     A read has one result, or several small ones. `_coming` has the reads that are not handed over, in order, and
     `_ready` the results of the last one that was. `_end` comes behind all of them: an error, or StopIteration. On a
@@ -66,7 +66,7 @@ class Reader:
         self._end: Exception | None = None
         self._coming: deque[tuple[Task, list[int]]] = deque()
         self._ready: deque[tuple[Any, int]] = deque()
-        self._thread = ThreadPoolExecutor(THREADS, "gpuzarr reader")
+        self._thread = ThreadPoolExecutor(GPU_THREADS if device.gpu else 1, "gpuzarr reader")
         self._reading = Reading(requests, device)
         self._is_closed = False
         self._process = PROCESS.value
@@ -194,7 +194,7 @@ class Reader:
 
 @dataclass(eq=False)
 class Reading:
-    """What the thread of a reader does. It does not know the reader, which may be dropped meanwhile."""
+    """What the threads of a reader do. They do not know the reader, which may be dropped meanwhile."""
 
     requests: Requests
     device: Device

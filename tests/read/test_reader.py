@@ -22,6 +22,7 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, ChunkError, ClosedError, NoMemoryError, SelectionError
 from gpuzarr.read.ahead import READS_AHEAD
+from gpuzarr.read.reader import GPU_THREADS
 from gpuzarr.stores.local.store import LocalStore
 from tests.conftest import examples
 from tests.emulator.arrays import DeviceArray
@@ -126,9 +127,9 @@ def test_results_are_on_their_way_before_they_are_asked_for(array: gpuzarr.Array
     next(r)
     until(lambda: len(seen) == 4)
     time.sleep(0.02)
-    assert seen == keys[:4]  # and no more
+    assert sorted(seen) == keys[:4]  # and no more
     r.close()
-    assert seen == keys[:4]
+    assert len(seen) == 4
 
 
 def test_windows_that_overlap_decode_a_chunk_once_for_each_read(array: gpuzarr.Array, monkeypatch: Any) -> None:
@@ -305,8 +306,13 @@ def test_a_dropped_reader_leaves_nothing(array: gpuzarr.Array) -> None:
 
 
 def test_what_nobody_waits_for_is_not_read(array: gpuzarr.Array, monkeypatch: Any) -> None:
-    """The thread of a reader that is dropped ends what it is about, and nothing else."""
-    may_go, right, seen = threading.Event(), LocalStore.open, list[str]()
+    """The threads of a reader that is dropped end what they are about, and nothing else."""
+    may_go, right, seen, threads = (
+        threading.Event(),
+        LocalStore.open,
+        list[str](),
+        GPU_THREADS if array.device.gpu else 1,
+    )
 
     def opened(self: LocalStore, keys: Any, *more: Any) -> Any:
         seen.extend(keys)
@@ -316,12 +322,12 @@ def test_what_nobody_waits_for_is_not_read(array: gpuzarr.Array, monkeypatch: An
     monkeypatch.setattr(LocalStore, "open", opened)
     r = array.reader([(4 * i, 0) for i in range(6)], 3)
     next(r)
-    until(lambda: len(seen) == 2)
+    until(lambda: len(seen) == 1 + threads)
     del r
     gc.collect()
     may_go.set()
     until(lambda: not reading())
-    assert len(seen) == 2
+    assert len(seen) == 1 + threads
 
 
 def test_a_forked_child_reads_by_readers_of_its_own(array: gpuzarr.Array) -> None:

@@ -101,6 +101,20 @@ def in_memory(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def read_ahead(a: gpuzarr.Array, keys: list[Any]) -> list[Any]:
+    """The outcomes of a reader, which reads several keys together, up to an error."""
+    found: list[Any] = []
+    with a.reader(keys) as r:
+        while not found or not isinstance(found[-1], tuple):
+            try:
+                found.append(host_array(next(r)))
+            except StopIteration:
+                break
+            except gpuzarr.ChunkError as error:
+                found.append(error.chunk)
+    return found
+
+
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", CHAINS)
@@ -142,6 +156,7 @@ def check(path: Path, name: str, chunk: tuple[int, int], layout: str, device: De
         file.write_bytes(bad)
         age(path)
         kept[str(file.relative_to(path))] = bad
+        right, wrong = list[Any](), list[Any]()
         for key in selections(chunk, shape):
             expected = outcome(lambda key=key: gpuzarr.open_array(path, device="cpu")[key])
             arrays = {
@@ -157,5 +172,11 @@ def check(path: Path, name: str, chunk: tuple[int, int], layout: str, device: De
             found["opened, again"] = outcome(lambda a=arrays["opened"], key=key: a[key])
             different = [how for how, got in found.items() if not same(got, expected)]
             assert not different, f"{key}: {expected if isinstance(expected, tuple) else 'values'}, but {different}"
+            (wrong if isinstance(expected, tuple) else right).append((key, expected))
+        for key, expected in wrong:
+            in_order = [*right, *right, (key, expected)]
+            found_in_order = read_ahead(copy(cold["cold, {}"]), [key for key, _ in in_order])
+            assert len(found_in_order) == len(in_order), f"a reader refuses what is right, before {key}"
+            assert all(same(got, right) for got, (_, right) in zip(found_in_order, in_order, strict=True)), key
         file.write_bytes(good)
         kept[str(file.relative_to(path))] = good
