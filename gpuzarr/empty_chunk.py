@@ -41,13 +41,17 @@ def is_empty(batch: np.ndarray, fill_value: Any) -> np.ndarray:
     return found
 
 
-def empty_test(chunk: np.ndarray, fill_value: Any) -> Callable[[], bool]:
-    """Make a function that tells whether `chunk` is empty when it is called; with no fill value (None) it never is."""
+def empty_test(dtype: np.dtype, fill_value: Any) -> Callable[[np.ndarray], bool]:
+    """Make a function that tells whether a C-contiguous chunk is empty; with no fill value (None) none is."""
     if fill_value is None:
-        return lambda: False
-    data, batch = memoryview(chunk.reshape(-1).view(np.uint8)), chunk[None]
-    fill, item = np.full(1, fill_value, chunk.dtype).tobytes(), chunk.itemsize
-    return lambda: data[:item] == fill and data[-item:] == fill and bool(is_empty(batch, fill_value)[0])
+        return lambda chunk: False
+    fill, item = np.full(1, fill_value, dtype).tobytes(), dtype.itemsize
+
+    def test(chunk: np.ndarray) -> bool:
+        data = memoryview(chunk.reshape(-1).view(np.uint8))
+        return data[:item] == fill and data[-item:] == fill and bool(is_empty(chunk[None], fill_value)[0])
+
+    return test
 
 
 def _bits(batch: Any) -> Any:

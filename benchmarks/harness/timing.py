@@ -298,6 +298,16 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def cases_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """The arguments of benchmarks over `cases`."""
+    made = parser(name, doc)
+    made.add_argument("--cases", default="", help="only those whose name contains one of these (a;b)")
+    made.add_argument("--full", action="store_true", help="all chains with all shapes, and arrays of 1 GiB, too")
+    made.add_argument("--smaller", type=int, default=1, help="divides each axis")
+    made.add_argument("--load", type=int, default=0, help="so many busy processes beside")
+    return made
+
+
 def tried(name: str, failed: list[str], measure: Callable[[], Any]) -> Any:
     """What `measure` returns; None where it fails: `failed` tells of that, and other rows can still be measured."""
     try:

@@ -55,12 +55,7 @@ def missed(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = timing.parser("read_local", __doc__)
-    parser.add_argument("--cases", default="", help="only those whose name contains one of these (a;b)")
-    parser.add_argument("--full", action="store_true", help="all chains with all shapes, and arrays of 1 GiB, too")
-    parser.add_argument("--smaller", type=int, default=1, help="divides each axis")
-    parser.add_argument("--load", type=int, default=0, help="so many busy processes beside")
-    options = parser.parse_args(arguments)
+    options = timing.cases_parser("read_local", __doc__).parse_args(arguments)
     choice, rows = readers(options.readers), []
     with tempfile.TemporaryDirectory() as folder, timing.load(options.load):
         for case in chosen(options.full, options.cases):

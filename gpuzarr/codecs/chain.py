@@ -231,30 +231,28 @@ class Chain:
         """The first step from which on the host encodes for the device."""
         return self.host_steps_to_encode[0] if device.gpu else len(self.steps)
 
-    def encoder(self, chunk: np.ndarray) -> Callable[[], Any]:
-        """Make an encoder, for the calling thread of the CPU, of the contents of `chunk` (spec.shape, C-contiguous).
+    def encoder(self) -> Callable[[np.ndarray], Any]:
+        """Make an encoder, for the calling thread of the CPU, of single chunks (spec.shape, C-contiguous).
 
-        Each call encodes what `chunk` holds then, and returns a bytes-like object that is valid until the next call.
-        CodecError as of `encode`.
+        It returns a bytes-like object that is valid until the next call, or until the chunk changes. CodecError as of
+        `encode`.
         """
-        batch = chunk[None]
         if self.is_uncompressed:
-            data = memoryview(chunk.reshape(-1).view(np.uint8))
-            return lambda: data
-        codec = self.steps[-1].encodes_by_address if self.is_contiguous and len(self.steps) == 2 else None
-        encoder = codec.chunk_encoder() if codec and 0 < chunk.nbytes <= MAX_ADDRESSED_BYTES else None
+            return lambda chunk: memoryview(chunk.reshape(-1).view(np.uint8))
+        codec, nbytes = self.steps[-1].encodes_by_address, self.spec.nbytes or 0
+        is_addressed = self.is_contiguous and len(self.steps) == 2 and 0 < nbytes <= MAX_ADDRESSED_BYTES
+        encoder = codec.chunk_encoder() if codec and is_addressed else None
         if encoder is None:
-            return lambda: self.encode(batch, CPU).on_host(0)
-        encode, source, nbytes = encoder.encode, chunk.ctypes.data, chunk.nbytes
-        capacity = encoder.capacity(nbytes)
+            return lambda chunk: self.encode(chunk[None], CPU).on_host(0)
+        encode, capacity = encoder.encode, encoder.capacity(nbytes)
         memory = CPU.empty(capacity)
         target, view = memory.ctypes.data, memoryview(memory)
 
-        def encoded() -> Any:
+        def encoded(chunk: np.ndarray) -> Any:
             try:
-                return view[: encode(target, capacity, source, nbytes)]
+                return view[: encode(target, capacity, chunk.ctypes.data, nbytes)]
             except BAD_DATA_ERRORS:
-                return self.encode(batch, CPU).on_host(0)  # which raises the error in its own words
+                return self.encode(chunk[None], CPU).on_host(0)  # which raises the error in its own words
 
         return encoded
 

@@ -34,20 +34,16 @@ class ChunkBlock:
 
     runs: tuple[AxisRun, ...]  # of each axis
 
-    @cached_property
+    @property
     def counts(self) -> tuple[int, ...]:
         return tuple([s.count for s in self.runs])
 
-    @cached_property
+    @property
     def chunk_shape(self) -> tuple[int, ...]:
         return tuple([s.size for s in self.runs])
 
-    @cached_property
-    def _length(self) -> int:
-        return prod([s.count for s in self.runs])
-
     def __len__(self) -> int:
-        return self._length
+        return prod([s.count for s in self.runs])
 
     @cached_property
     def coords(self) -> np.ndarray:
@@ -182,6 +178,13 @@ class ChunkBlock:
     def _chunks(self, batch: Any) -> tuple[Any, Index]:
         """View (*counts, *chunk_shape) of a batch, and the index of the wanted parts there."""
         return batch.reshape((*self.counts, *batch.shape[1:])), (*[_ALL] * len(self.runs), *self.inside)
+
+    def as_batch(self, value: Any) -> Any:
+        """View (n, *chunk_shape) of `value` where the chunks are wanted whole and lie one after another; else None."""
+        if not (self.whole and self.sliced) or len(self.runs) > MAX_SPLIT_AXES:
+            return None
+        cells, _ = self._cells(value)
+        return cells.reshape(len(self), *self.chunk_shape) if cells.flags.c_contiguous else None
 
     def _cells(self, value: Any) -> tuple[Any, Index]:
         """View (*counts, *each) of the block's part of the result, and its index there; along the axis of a list, which

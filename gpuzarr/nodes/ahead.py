@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
+from gpuzarr.dtypes.cast import Cast
+from gpuzarr.nodes.casting import Casting, result
 from gpuzarr.nodes.many import fill
 from gpuzarr.nodes.reading import Readable, allocated
 from gpuzarr.nodes.region_results import Region, finished, region_of
@@ -22,12 +24,13 @@ class Regions:
 
     array: Any
     options: dict[str, Any]
+    cast: Cast | None = None
 
     def request(self, selection: Any) -> Region:
-        return region_of(self.array, selection)
+        return region_of(self.array, selection, self.cast)
 
     def allocate(self, region: Region) -> Any:
-        return allocated(self.array, region.elements.shape, self.array.dtype, self.array.device)
+        return allocated(self.array, region.elements.shape, region.dtype, region.device)
 
     def read(self, regions: Sequence[Region], memory: Sequence[Any]) -> Any:
         fill(regions, memory, None, self.options, None, None)
@@ -42,6 +45,10 @@ def reader(
     *,
     validate: Literal["auto", "host"] | None = None,
     io: Literal["auto", "gds", "posix"] | None = None,
+    dtype: Any = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    fill_to_nan: bool | float = False,
 ) -> Reader:
     """Make a reader, an iterator over results, of which other threads read the next ones while the caller computes.
 
@@ -60,6 +67,8 @@ def reader(
         which a GPU has two, holds no more than the `memory_limit` of the array beside them.
     validate, io
         As for `gpuzarr.open`. Default: as the array was opened.
+    dtype, scale, offset, fill_to_nan
+        As for `get`.
 
     Returns
     -------
@@ -71,6 +80,8 @@ def reader(
 
     Raises
     ------
+    ArgumentError
+        There is no such cast, of these elements or to this dtype.
     SelectionError, ChunkError, StoreError, NoMemoryError, DeviceError
         As by `get`, where the result would come; the results before it come first, and the reader is closed behind it.
     ClosedError
@@ -98,4 +109,5 @@ def reader(
     self.options.changed(**options)
     most = None if ahead is None else number(ahead, "ahead", 0)
     limits = Ahead(most, parse_bytes(memory_limit), self.device.batch_bytes)
-    return Reader(Regions(self, options), selections, limits, self.device)
+    cast = Casting(dtype, scale, offset, fill_to_nan).of(self)
+    return Reader(Regions(self, options, cast), selections, limits, result(self, cast)[1])

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from gpuzarr.checks import one_of, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, no_memory
 from gpuzarr.indexing.counts import touches
+from gpuzarr.nodes.casting import Casting
 from gpuzarr.nodes.misplaced import warn_if_misplaced
 from gpuzarr.nodes.region_results import Region, finished, memory, region_of, without
 from gpuzarr.read import read
@@ -19,6 +21,7 @@ from gpuzarr.read.faults import Fault
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.requests import Request
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.places import hashable
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
@@ -52,6 +55,10 @@ def get_many(
     validate: Literal["auto", "host"] | None = None,
     io: Literal["auto", "gds", "posix"] | None = None,
     on_error: OnError = "raise",
+    dtype: Any = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    fill_to_nan: bool | float = False,
 ) -> Any:
     """Read many selections at once: each chunk that several of them touch is fetched and decoded once.
 
@@ -62,7 +69,7 @@ def get_many(
     out
         An array of the device, of shape (regions, *shape of each), or a list of arrays, one for each region; to be
         filled and returned.
-    stream, memory_limit, validate, io
+    stream, memory_limit, validate, io, dtype, scale, offset, fill_to_nan
         As for `get`.
     on_error
         "raise" an error of a chunk or of the store; or note it, and "fill" its elements with the fill value, or "skip"
@@ -78,7 +85,7 @@ def get_many(
     ------
     SelectionError
         A selection does not fit the array, or `out` does not fit the selections.
-    ChunkError, StoreError, NoMemoryError, DeviceError
+    ArgumentError, ChunkError, StoreError, NoMemoryError, DeviceError
         As for `get`.
 
     Examples
@@ -97,7 +104,17 @@ def get_many(
         raise ArgumentError(f"get_many takes a list of selections, not {shown(selections)}")
     pairs = [(self, selection) for selection in selections]
     return read_many(
-        pairs, out=out, stream=stream, memory_limit=memory_limit, validate=validate, io=io, on_error=on_error
+        pairs,
+        out=out,
+        stream=stream,
+        memory_limit=memory_limit,
+        validate=validate,
+        io=io,
+        on_error=on_error,
+        dtype=dtype,
+        scale=scale,
+        offset=offset,
+        fill_to_nan=fill_to_nan,
     )
 
 
@@ -110,6 +127,10 @@ def read_many(
     validate: Literal["auto", "host"] | None = None,
     io: Literal["auto", "gds", "posix"] | None = None,
     on_error: OnError = "raise",
+    dtype: Any = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    fill_to_nan: bool | float = False,
 ) -> Any:
     """Read selections of several arrays at once, also of different stores, dtypes and codecs.
 
@@ -117,7 +138,7 @@ def read_many(
     ----------
     pairs
         An array and a selection, as of `a[selection]`, for each region.
-    out, stream, memory_limit, validate, io, on_error
+    out, stream, memory_limit, validate, io, on_error, dtype, scale, offset, fill_to_nan
         As for `Array.get_many`.
 
     Returns
@@ -128,7 +149,7 @@ def read_many(
 
     Raises
     ------
-    SelectionError, ChunkError, StoreError, NoMemoryError, DeviceError
+    SelectionError, ArgumentError, ChunkError, StoreError, NoMemoryError, DeviceError
         As for `Array.get_many`.
 
     Examples
@@ -140,7 +161,9 @@ def read_many(
     one_of(on_error, "on_error", "raise", "fill", "skip")
     if on_error == "skip" and out is not None:
         raise ArgumentError("on_error='skip' leaves regions out, so it does not go with `out`")
-    regions = [_region(pair) for pair in pairs]
+    casting = Casting(dtype, scale, offset, fill_to_nan)
+    casts: dict[int, Cast | None] = {}
+    regions = [_region(pair, casting, casts) for pair in pairs]
     options = {"memory_limit": memory_limit, "validate": validate, "io": io}
     faults: list[Fault] | None = None if on_error == "raise" else []
     results, stack = memory(regions, out, stream)
@@ -154,13 +177,16 @@ def read_many(
     return out if faults is None else (out, failures)
 
 
-def _region(pair: Any) -> Region:
+def _region(pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:
+    """The region of an array and a selection; `casts` keeps the cast of each array."""
     try:
         array, selection = pair
         _ = array.device, array.locator
     except (TypeError, ValueError, AttributeError) as error:
         raise ArgumentError(f"read_many takes pairs of an array and a selection, not {shown(pair)}") from error
-    return region_of(array, selection)
+    if id(array) not in casts:
+        casts[id(array)] = casting.of(array)
+    return region_of(array, selection, casts[id(array)])
 
 
 def fill(
@@ -175,9 +201,11 @@ def fill(
     same = _same_arrays(regions)
     groups: dict[tuple[Device, Options], list[int]] = {}
     for i, region in enumerate(regions):
-        groups.setdefault((region.array.device, region.array.options), []).append(i)
+        groups.setdefault((region.device, region.array.options), []).append(i)
     for (device, opened), numbers in groups.items():
-        requests = [Request(same[id(regions[i].array)], regions[i].elements, results[i]) for i in numbers]
+        requests = [
+            Request(same[id(regions[i].array)], regions[i].elements, results[i], regions[i].cast) for i in numbers
+        ]
         arrays = list({id(regions[i].array): regions[i].array for i in numbers}.values())
         trace, begin = Trace(), time.perf_counter()
         try:
@@ -200,12 +228,12 @@ def fill(
 def _same_arrays(regions: Sequence[Region]) -> dict[int, Any]:
     """By the `id` of each array the first one that is the same in the same store: their chunks are decoded once."""
     found: dict[int, Any] = {}
-    distinct: dict[str, list[Any]] = {}
+    distinct: dict[Any, list[Any]] = {}
     for region in regions:
         if id(array := region.array) in found:
             continue
-        others = distinct.setdefault(array.path, [])
-        same = [one for one in others if one.metadata == array.metadata and one.store == array.store]
+        others = distinct.setdefault((array.path, hashable(array.store)), [])
+        same = [one for one in others if one.metadata == array.metadata]
         if not same:
             others.append(array)
         found[id(array)] = same[0] if same else array

@@ -11,14 +11,14 @@ import numpy as np
 
 from gpuzarr.checks import INT64_MAX, shown
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.devices.select import holds
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError, NoMemoryError, SelectionError, no_memory
 from gpuzarr.indexing import selection as select
 from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.nodes.casting import Casting
+from gpuzarr.nodes.casting import result as result_of
 from gpuzarr.nodes.indexers import Fields, Selection, checked_fields, rows
 from gpuzarr.nodes.inputs import as_out
 from gpuzarr.nodes.misplaced import warn_if_misplaced
@@ -130,11 +130,7 @@ def get(
     """
     fields, rest = select.fields(selection)
     options = self.options.changed(memory_limit=memory_limit, validate=validate, io=io)
-    cast = None
-    if dtype is not None or scale is not None or offset is not None or fill_to_nan is not False:
-        from gpuzarr.nodes.casting import cast_to  # parses dtypes as users give them
-
-        cast = cast_to(self, dtype, scale, offset, fill_to_nan)
+    cast = Casting(dtype, scale, offset, fill_to_nan).of(self)
     return self.read_elements(select.basic(rest, self.shape), fields, out, options, stream, cast)
 
 
@@ -183,8 +179,7 @@ def read_elements(
     if fields is not None and out is not None:
         raise SelectionError("fields of a structured array cannot be read into `out`")
     names = None if fields is None else checked_fields(fields, self.dtype)
-    shape, dtype = elements.shape, self.dtype if cast is None else cast.dtype
-    device = self.device if cast is None or holds(self.device, dtype) else CPU
+    shape, (dtype, device) = elements.shape, result_of(self, cast)
     with device.on(stream):
         result = allocated(self, shape, dtype, device) if out is None else as_out(out, shape, dtype, device)
         trace, begin = Trace(), time.perf_counter()

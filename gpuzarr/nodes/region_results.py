@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
+import numpy as np
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError
 from gpuzarr.indexing import selection as select
+from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.indexers import Selection, checked_fields
 from gpuzarr.nodes.inputs import as_out
 from gpuzarr.nodes.reading import allocated
@@ -16,29 +22,40 @@ from gpuzarr.nodes.reading import allocated
 
 @dataclass(frozen=True)
 class Region:
-    """A selection of an array. `fields`: of its result, as NumPy takes them; None for all."""
+    """A selection of an array. `fields`: of its result, as NumPy takes them; None for all. `cast`: what becomes of its
+    elements; None for nothing."""
 
     array: Any
     elements: Selection
     fields: Any
+    cast: Cast | None = None
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        """The dtype of the result."""
+        return result(self.array, self.cast)[0]
+
+    @cached_property
+    def device(self) -> Device:
+        """Where the result is."""
+        return result(self.array, self.cast)[1]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the result, of all fields."""
-        return prod(self.elements.shape) * int(self.array.dtype.itemsize)
+        return prod(self.elements.shape) * int(self.dtype.itemsize)
 
     @property
     def form(self) -> tuple[Any, ...]:
         """What is equal for regions whose results can be stacked."""
-        array = self.array
-        return array.device, self.elements.shape, array.dtype, str(self.fields)
+        return self.device, self.elements.shape, self.dtype, str(self.fields)
 
 
-def region_of(array: Any, selection: Any) -> Region:
+def region_of(array: Any, selection: Any, cast: Cast | None = None) -> Region:
     """The region of `array[selection]`. SelectionError if it has none."""
     fields, rest = select.fields(selection)
     names = None if fields is None else checked_fields(fields, array.dtype)
-    return Region(array, select.basic(rest, array.shape), names)
+    return Region(array, select.basic(rest, array.shape), names, cast)
 
 
 def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any], Any]:
@@ -51,7 +68,7 @@ def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any],
         if len(out) != len(regions):
             raise ArgumentError(f"`out` has {len(out)} arrays for {len(regions)} regions")
         return [
-            as_out(one, region.elements.shape, region.array.dtype, region.array.device)
+            as_out(one, region.elements.shape, region.dtype, region.device)
             for one, region in zip(out, regions, strict=True)
         ], None
     alike = all(region.form == first.form for region in regions)
@@ -60,14 +77,13 @@ def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any],
     if not alike:
         return [_new(region, region.elements.shape, stream) for region in regions], None
     shape = (len(regions), *first.elements.shape)
-    device = first.array.device
-    stack = _new(first, shape, stream) if out is None else as_out(out, shape, first.array.dtype, device)
+    stack = _new(first, shape, stream) if out is None else as_out(out, shape, first.dtype, first.device)
     return [stack[i, ...] for i in range(len(regions))], stack
 
 
 def _new(region: Region, shape: tuple[int, ...], stream: Any) -> Any:
-    with region.array.device.on(stream):
-        return allocated(region.array, shape, region.array.dtype, region.array.device)
+    with region.device.on(stream):
+        return allocated(region.array, shape, region.dtype, region.device)
 
 
 def finished(regions: Sequence[Region], results: Sequence[Any], stack: Any) -> Any:
@@ -75,9 +91,7 @@ def finished(regions: Sequence[Region], results: Sequence[Any], stack: Any) -> A
     if stack is not None:
         return stack if regions[0].fields is None else stack[regions[0].fields]
     found = [one if region.fields is None else one[region.fields] for region, one in zip(regions, results, strict=True)]
-    return [
-        one if region.array.device.gpu or one.shape else one[()] for region, one in zip(regions, found, strict=True)
-    ]
+    return [one if region.device.gpu or one.shape else one[()] for region, one in zip(regions, found, strict=True)]
 
 
 def without(failed: set[int], regions: Sequence[Region], results: list[Any], stack: Any) -> Any:

@@ -20,7 +20,7 @@ from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores import kept
-from gpuzarr.stores.contract import Store, overwrite
+from gpuzarr.stores.contract import Store, overwriter
 
 MAX_DELETED_KEYS = 1 << 14  # at once
 MAX_NAMED_KEYS = 1 << 17  # of chunks that may exist; of more, the store is asked which do
@@ -172,10 +172,11 @@ def _delete_outside(
 
     Their keys are noted in `deleted`; those that cannot be deleted for `ignored` errors stay.
     """
+    overwrite = overwriter(store)
     try:
         for key in _outside_keys(store, path, keys, old, new):
             with suppress(*ignored):
-                overwrite(store, key, None)
+                overwrite(key, None)
                 deleted.append(key)
     finally:
         if deleted:

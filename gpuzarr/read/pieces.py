@@ -52,7 +52,7 @@ class ChunkWork:
             self.device.share(self._read_all, self._pieces(), self.threads)
 
     def _pieces(self) -> Iterator[Piece]:
-        """Pieces that do not depend on threads: neither does the error that is raised where several chunks are damaged."""
+        """Pieces that do not depend on threads; so neither does which of several errors is raised."""
         most = min(MAX_PIECE_CHUNKS, -(-self.count // MIN_PIECES))
         return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
 

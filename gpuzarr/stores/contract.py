@@ -37,11 +37,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
+
+Overwrite = Callable[[str, Any], None]  # overwrite(key, data): see `Overwrites`
 
 
 class Sink(Protocol):
@@ -267,36 +270,25 @@ def why_no_key(store: Store, key: str) -> str | None:
 class Overwrites(Protocol):
     """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
 
-    def overwrite(self, key: str, data: Any) -> None:
-        """Do as `set` (`delete` where data is None) inside of `locked([key])`.
+    def overwriter(self) -> Overwrite:
+        """Make a function for one write, which calls it on any thread.
 
-        So who reads, changes and replaces the object under its lock loses nothing of this one.
+        overwrite(key, data) does as `set` (`delete` where data is None) inside of `locked([key])`: who reads, changes
+        and replaces the object under its lock loses nothing of this one.
         """
         ...
 
 
-def overwrite(store: Store, key: str, data: Any) -> None:
-    """Write an object (None: delete it) that the caller has not looked at. See `Overwrites`."""
-    if (better := getattr(store, "overwrite", None)) is not None:
-        better(key, data)
-    else:
-        within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+def overwriter(store: Store) -> Overwrite:
+    """Make a function that writes objects (None: deletes them) that the caller has not looked at. See `Overwrites`."""
+    if (better := getattr(store, "overwriter", None)) is not None:
+        made: Overwrite = better()
+        return made
+    return partial(_overwrite, store)
 
 
-def overwrite_all(store: Store, keys: Sequence[str], encoded: EncodedBatch, empty: Sequence[str]) -> None:
-    """Write objects, chunk i of `encoded` at key i, and delete those at `empty`. See `Overwrites`."""
-
-    def write(_: object) -> None:
-        store.write(keys, encoded)
-        store.delete(empty)
-
-    if hasattr(store, "overwrite"):
-        for i, key in enumerate(keys):
-            overwrite(store, key, encoded.on_host(i))
-        for key in empty:
-            overwrite(store, key, None)
-    else:
-        within(store.locked([*keys, *empty]), write)
+def _overwrite(store: Store, key: str, data: Any) -> None:
+    within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
 
 
 class Settles(Protocol):

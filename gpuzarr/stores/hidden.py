@@ -23,10 +23,21 @@ OUT, GONE = "-out", "-gone"  # ends of an owner: of what is being replaced, and 
 MAX_NAME_BYTES = 180  # that are kept of a name; a file system has 255 for all of it
 
 
+@cache
+def host() -> str:
+    """Short name of this machine and its namespace of process ids."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{crc32((os.uname().nodename + space).encode()):08x}"
+
+
 class _Process:
-    """Numbers for this process's names, and a lock for the search for leftovers."""
+    """What this process's names begin with, numbers for them, and a lock for the search for leftovers."""
 
     def __init__(self) -> None:
+        self.name = f"{host()}-{os.getpid()}"
         self.first = time.time_ns() // 1000
         self.numbers, self.cleaning = count(self.first), threading.Lock()
 
@@ -51,7 +62,8 @@ def is_owned(name: str) -> bool:
 
 def owner() -> str:
     """Make the middle part of names, another one for each call: the machine, the process, a number."""
-    return f"{host()}-{os.getpid()}-{next(PROCESS.value.numbers)}"
+    process = PROCESS.value
+    return f"{process.name}-{next(process.numbers)}"
 
 
 def beside(path: str, own: str) -> str:
@@ -71,13 +83,3 @@ def shortened(name: str) -> str:
     if len(name) <= MAX_NAME_BYTES // 4:
         return name
     return name.encode(errors="replace")[:MAX_NAME_BYTES].decode(errors="ignore")
-
-
-@cache
-def host() -> str:
-    """Short name of this machine and its namespace of process ids."""
-    try:
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        space = ""
-    return f"{crc32((os.uname().nodename + space).encode()):08x}"

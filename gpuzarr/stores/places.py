@@ -66,12 +66,13 @@ def identity(store: Store, path: str) -> Identity:
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if not isinstance(store, MappingStore):
-        return _hashable(store), path
+        return hashable(store), path
     where, key = place(store.mapping, path)
     return where, key.strip("/")
 
 
-def _hashable(store: Store) -> Any:
+def hashable(store: Store) -> Any:
+    """A store, or what stands for it if it has no hash: equal for equal stores."""
     try:
         hash(store)
     except TypeError:  # of what it holds, that may also take long to compare

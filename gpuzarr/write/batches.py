@@ -20,6 +20,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.pipeline import Complete, TwoPhase
 from gpuzarr.empty_chunk import element, is_empty
+from gpuzarr.indexing.grid import ChunkBlock
 from gpuzarr.read.fetch import Memory, fetch
 from gpuzarr.read.fetched import Fetched
 from gpuzarr.write.batch_plan import Batch
@@ -148,12 +149,25 @@ class Batches:
 
 
 def gathered(loaded: Loaded, assignment: Assignment) -> Any:
-    """The new chunks of a batch, an array (n, *chunk_shape) of the device. ChunkError for a damaged old chunk."""
+    """The new chunks of a batch, an array (n, *chunk_shape) of the device. ChunkError for a damaged old chunk.
+
+    On a CPU they may be a view of the value.
+    """
+    if (view := _view(loaded, assignment)) is not None:
+        return view
     with assignment.target.blamed(loaded.batch.coords):
         chunks = _memory(loaded, assignment)
         for part, rows in loaded.batch.rows():
             part.gather(assignment.value, chunks[rows], assignment.device.xp)
     return chunks
+
+
+def _view(loaded: Loaded, assignment: Assignment) -> Any:
+    """The chunks of a batch as they lie in the value; None where they must be gathered."""
+    part, value = loaded.batch.parts[0], assignment.value
+    if assignment.device.gpu or len(loaded.batch.parts) > 1 or value.dtype != loaded.chain.spec.dtype:
+        return None
+    return part.as_batch(value) if isinstance(part, ChunkBlock) else None
 
 
 def _memory(loaded: Loaded, assignment: Assignment) -> Any:

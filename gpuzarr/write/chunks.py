@@ -1,7 +1,9 @@
 """Write chunk by chunk, on a CPU: each thread takes the next chunk, gathers, encodes and stores it.
 
-So a chunk stays in its core's cache. What chunks share is made beforehand, so that little is done for each but to move
-and encode its bytes: the chunk before has pushed the interpreter out of the cache, and other threads wait for it.
+So a chunk stays in its core's cache. One that lies together in the value is stored, or if it is large encoded, from
+there: codecs read small ones sooner from a copy in the cache. What chunks share is made beforehand, so that little is
+done for each but to move and encode its bytes: the chunk before has pushed the interpreter out of the cache, and other
+threads wait for it.
 """
 
 from __future__ import annotations
@@ -9,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from gpuzarr.empty_chunk import empty_test
+from gpuzarr.errors import CHUNK_FAULTS
 from gpuzarr.indexing.grid import ChunkBlock, Part
 from gpuzarr.write.destinations import Destination
 from gpuzarr.write.target import Assignment
-from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS
+from gpuzarr.write.thresholds import MAX_COPIED_CHUNK_BYTES, MAX_LISTED_CHUNKS
 
 # A part of the selection and the number of the chunk there; the elements of the value (None: the part gathers them);
 # where the chunk is stored
@@ -75,13 +78,10 @@ class Worker:
         begin = perf_counter()
         if part is not self._part:
             self._prepare(part)
-        if values is None:
-            part.gather(self._assignment.value, self._memory[None], np)
-        else:
-            self._place[...] = values
-        is_empty = self._is_empty()
+        elements = self._gathered(part, values)
+        is_empty = self._is_empty(elements)
         gathered = perf_counter()
-        data = None if is_empty else self._encoded(part, number)
+        data = None if is_empty else self._encoded(elements, part, number)
         encoded = perf_counter()
         self._destination.put(slot, data)
         self._gathering += gathered - begin
@@ -109,16 +109,31 @@ class Worker:
             self._place = self._memory[(*part.inside, ...)]
         self._part = part
 
+    def _gathered(self, part: Part, values: Any) -> np.ndarray:
+        """The elements of a chunk, in its shape, in memory of this thread or of the value."""
+        if values is None:
+            part.gather(self._assignment.value, self._memory[None], np)
+        elif self._takes_views and values.shape == self._shape and values.flags.c_contiguous:
+            return cast(np.ndarray, values)
+        else:
+            self._place[...] = values
+        return self._memory
+
     def _reshape(self, shape: tuple[int, ...]) -> None:
         target, device = self._assignment.target, self._assignment.device
         chain = target.layout.chain(shape)
         spec = chain.spec
         self._fill_value = spec.fill_value
         self._memory = device.empty(spec.nbytes).view(spec.dtype).reshape(shape)
-        self._encode = chain.encoder(self._memory)
-        self._is_empty = empty_test(self._memory, None if target.write_empty_chunks else spec.fill_value)
+        is_large = chain.is_uncompressed or self._memory.nbytes > MAX_COPIED_CHUNK_BYTES
+        self._takes_views = is_large and self._assignment.value.dtype == spec.dtype
+        self._encode = chain.encoder()
+        self._is_empty = empty_test(spec.dtype, None if target.write_empty_chunks else spec.fill_value)
         self._shape = shape
 
-    def _encoded(self, part: Part, number: int) -> Any:
-        with self._assignment.target.blamed(part.coords[number : number + 1]):
-            return self._encode()
+    def _encoded(self, elements: np.ndarray, part: Part, number: int) -> Any:
+        try:
+            return self._encode(elements)
+        except CHUNK_FAULTS:
+            with self._assignment.target.blamed(part.coords[number : number + 1]):
+                raise

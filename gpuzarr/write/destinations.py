@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.indexing.grid import Part
-from gpuzarr.stores.contract import overwrite, overwrite_all
+from gpuzarr.interrupts import within
+from gpuzarr.stores.contract import Overwrite, overwriter
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.shards import Shard
 from gpuzarr.write.target import Target
@@ -42,24 +44,38 @@ class ChunkObjects:
     target: Target
     overwrites: bool = False
 
+    @cached_property
+    def _overwrite(self) -> Overwrite:
+        return overwriter(self.target.store)
+
     def slots(self, part: Part) -> Sequence[str]:
         return self.target.layout.keys(part.coords)
 
     def put(self, slot: str, data: Any) -> None:
         if self.overwrites:
-            overwrite(self.target.store, slot, data)
+            self._overwrite(slot, data)
         elif data is None:
             self.target.store.delete([slot])
         else:
             self.target.store.set(slot, data)
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
-        keys = np.array(self.target.layout.keys(batch.coords), object)
-        if self.overwrites:
-            overwrite_all(self.target.store, keys[stored].tolist(), encoded, keys[~stored].tolist())
+        keys, store = np.array(self.target.layout.keys(batch.coords), object), self.target.store
+        new, empty = keys[stored].tolist(), keys[~stored].tolist()
+
+        def write(_: object = None) -> None:
+            store.write(new, encoded)
+            store.delete(empty)
+
+        if not self.overwrites:
+            write()
+        elif hasattr(store, "overwriter"):
+            for i, key in enumerate(new):
+                self._overwrite(key, encoded.on_host(i))
+            for key in empty:
+                self._overwrite(key, None)
         else:
-            self.target.store.write(keys[stored].tolist(), encoded)
-            self.target.store.delete(keys[~stored].tolist())
+            within(store.locked([*new, *empty]), write)
 
 
 @dataclass(frozen=True)

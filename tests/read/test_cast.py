@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,68 @@ def test_what_has_no_cast(device: Any, stored: dict[str, Path]) -> None:
         array.get(scale=2, out=np.empty(SHAPE, "f8"))
     with pytest.raises(ArgumentError, match="cannot be cast"):
         gpuzarr.array(np.array(["a"])).get(dtype="f4")
+
+
+MANY = [
+    np.s_[0:5, :, 2:6],
+    np.s_[3:8, :, ::3],
+    np.s_[16:21, :, 2:6],
+    np.s_[3:8, :, ::3],
+    np.s_[4],
+    np.s_[[3, 3, 22], 1],
+]
+
+
+@pytest.mark.parametrize("options", CASTS, ids=str)
+def test_many_regions(device: Any, stored: dict[str, Path], options: dict[str, Any]) -> None:
+    """Of several arrays, of other dtypes, in one plan: as by `get`, one by one."""
+    if options.get("fill_to_nan") == 11:
+        options = {**options, "fill_to_nan": 1}
+    arrays = [gpuzarr.open_array(path, device=device) for path in stored.values()]
+    pairs = [(array, selection) for selection in MANY for array in arrays]
+    found = gpuzarr.read_many(pairs, **options)
+    for one, (array, selection) in zip(found, pairs, strict=True):
+        assert_same(host_array(one), host_array(array.get(selection, **options)))
+    for array in arrays:
+        together = array.get_many(MANY[:4], **options)
+        ahead = array.reader(MANY[:4], **options)
+        for one, other, selection in zip(together, ahead, MANY, strict=False):
+            wanted = host_array(array.get(selection, **options))
+            assert_same(host_array(one), wanted)
+            assert_same(host_array(other), wanted)
+
+
+def test_many_regions_into_out(device: Any, stored: dict[str, Path]) -> None:
+    array = gpuzarr.open_array(stored["v3 shards"], device=device)
+    out = [array.device.array(host_array(array[some]).shape, np.dtype("f8")) for some in MANY]
+    assert array.get_many(MANY, out=out, dtype="f8", offset=0.1) is out
+    for one, some in zip(out, MANY, strict=True):
+        assert_same(host_array(one), host_array(array[some]) + 0.1)
+    with pytest.raises(SelectionError, match="dtype float32"):
+        array.get_many(MANY, out=out, scale=2)
+    with pytest.raises(ArgumentError, match="make floats"):
+        array.reader(MANY, dtype="i4", scale=2)
+
+
+def test_damaged_chunks_are_filled_with_what_the_fill_value_becomes(device: Any, tmp_path: Path) -> None:
+    values = np.arange(40, dtype="i2")
+    zstd = [zarr.codecs.ZstdCodec(checksum=True)]
+    zarr.create_array(tmp_path, data=values, chunks=(10,), compressors=zstd, fill_value=-1)
+    (tmp_path / "c" / "2").write_bytes(b"damaged")
+    array = gpuzarr.open_array(tmp_path, device=device)
+    (found,), (failure,) = array.get_many([slice(None)], on_error="fill", scale=2, offset=1)
+    wanted = np.where((values >= 20) & (values < 30), -1, values) * 2 + 1
+    assert_same(host_array(found), wanted.astype("f4"))
+    assert isinstance(failure.error, ChunkError)
+
+
+def test_cached_chunks_are_cast_anew(device: Any, tmp_path: Path) -> None:
+    values = np.arange(4000, dtype="u2").reshape(40, 100)
+    zarr.create_array(tmp_path, data=values, chunks=(10, 50))
+    for file in tmp_path.rglob("c/*/*"):
+        os.utime(file, (1e9, 1e9))  # caches wait until a file is surely not being changed
+    array = gpuzarr.open_array(tmp_path, device=device, cache="64MiB")
+    for scale in (2, 3, 2):
+        assert_same(host_array(array.get(np.s_[3:, ::2], scale=scale)), values[3:, ::2] * np.float32(scale))
+        assert_same(host_array(array[3:, ::2]), values[3:, ::2])
+    assert array.last_read.asdict()["cache_hits"] > 0

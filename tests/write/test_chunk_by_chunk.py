@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 import gpuzarr
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.errors import ChunkError, CodecError, StoreError
-from gpuzarr.stores.local.store import LocalSink, LocalStore
+from gpuzarr.stores.local.overwriter import Overwriter
+from gpuzarr.stores.local.store import LocalSink
 
 CHAINS: list[dict[str, Any]] = [
     {"compressors": None},
@@ -105,18 +106,18 @@ def test_what_goes_wrong_stops_all_threads(
     """Chunks are the old ones or the new ones; what a codec refuses is the fault of the chunk that it had."""
     a = gpuzarr.create_array(tmp_path, shape=(40, 6), chunks=(1, 6), dtype="i4", compressors=None, device="cpu")
     a[...] = 1
-    right, done = LocalStore.overwrite, []
+    right, done = Overwriter.__call__, []
 
-    def stops(store: LocalStore, key: str, data: Any) -> None:
+    def stops(overwriter: Overwriter, key: str, data: Any) -> None:
         done.append(key)
         if key == "c/7/0":
             raise fails
-        right(store, key, data)
+        right(overwriter, key, data)
 
     if isinstance(fails, CodecError):
         monkeypatch.setattr(Chain, "encoder", refuses_sevens(Chain.encoder, fails))
     else:
-        monkeypatch.setattr(LocalStore, "overwrite", stops)
+        monkeypatch.setattr(Overwriter, "__call__", stops)
     values = np.repeat(np.arange(40, dtype="i4"), 6).reshape(40, 6) + 100
     with pytest.raises(ChunkError if isinstance(fails, CodecError) else type(fails)) as caught:
         a[...] = values
@@ -161,13 +162,13 @@ def test_what_goes_wrong_leaves_the_old_shards(
 def refuses_sevens(right: Any, error: CodecError) -> Any:
     """`Chain.encoder` of a codec that refuses the chunk that begins with 107."""
 
-    def encoder(chain: Chain, chunk: np.ndarray) -> Any:
-        encode = right(chain, chunk)
+    def encoder(chain: Chain) -> Any:
+        encode = right(chain)
 
-        def encoded() -> Any:
+        def encoded(chunk: np.ndarray) -> Any:
             if chunk.flat[0] == 107:
                 raise error
-            return encode()
+            return encode(chunk)
 
         return encoded
 

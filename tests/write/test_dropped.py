@@ -17,6 +17,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.store import LocalStore
 from tests.attack.rounds import FACTOR
 from tests.data import environ, partial_files
@@ -63,13 +64,13 @@ def test_a_dropped_writer_leaves_nothing(tmp_path: Path, device: Device) -> None
 def test_what_waits_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread ends what it is about, and nothing else."""
     a = gpuzarr.create_array(tmp_path, shape=64, dtype="i4", chunks=1)
-    may_go, right = threading.Event(), LocalStore.overwrite
+    may_go, right = threading.Event(), Overwriter.__call__
 
-    def overwrite(self: LocalStore, key: str, data: Any) -> None:
+    def overwrite(self: Overwriter, key: str, data: Any) -> None:
         assert may_go.wait(WAIT_SECONDS)
         right(self, key, data)
 
-    monkeypatch.setattr(LocalStore, "overwrite", overwrite)
+    monkeypatch.setattr(Overwriter, "__call__", overwrite)
     before, w = len(writing()), a.writer()
     for i in range(20):
         w[i] = 5

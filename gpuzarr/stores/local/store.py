@@ -26,6 +26,7 @@ from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.permits import patiently
 from gpuzarr.stores.ranges import MISSING
 
@@ -148,41 +149,23 @@ class LocalStore:
             raise as_store_error(error, "read", prefix, self) from error
 
     def set(self, key: str, data: Any) -> None:
-        with self._writing(key):
-            files.write(self._own(key), data, self.fsync)
+        with self.writing(key):
+            files.write(self.own(key), data, self.fsync)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         for _, some in groupby(enumerate(keys), key=lambda item: item[1].rpartition("/")[0]):
             is_checked = False
             for i, key in some:
-                with self._writing(key):
-                    files.write(self.path(key) if is_checked else self._own(key), encoded.on_host(i), self.fsync)
+                with self.writing(key):
+                    files.write(self.path(key) if is_checked else self.own(key), encoded.on_host(i), self.fsync)
                 is_checked = True
 
-    def overwrite(self, key: str, data: Any) -> None:
-        """See `Overwrites`. A lock is a file, which takes as long as a small object: it is only looked for."""
-        with self._writing(key):
-            path = self._own(key)
-            if data is None:
-                self.delete([key])
-                alone = not os.path.lexists(locks.lock_of(path)) and not os.path.lexists(path)
-            else:
-                alone = files.put(files.PartialFile(path), data, self._is_alone)
-        if not alone:
-            within(self.locked([key]), lambda _: self.delete([key]) if data is None else self.set(key, data))
-
-    def _is_alone(self, file: files.PartialFile) -> bool:
-        """Put a file in its place. False if a holder of its lock, who knows only the old one, may replace it.
-
-        Who takes the lock after we have looked finds the new file. Who had it before, and has freed it, has replaced
-        our file by now, if at all.
-        """
-        file.commit(self.fsync, stays_open=True)
-        return not os.path.lexists(locks.lock_of(file.path)) and file.is_in_place()
+    def overwriter(self) -> Overwriter:
+        return Overwriter(self)
 
     def create(self, key: str) -> LocalSink:
-        with self._writing(key):
-            file = files.PartialFile(self._own(key), is_lasting=True)
+        with self.writing(key):
+            file = files.PartialFile(self.own(key), is_lasting=True)
         sink = LocalSink(self, key, file)
         weakref.finalize(sink, _dropped, file)
         return sink
@@ -190,19 +173,19 @@ class LocalStore:
     def delete(self, keys: Sequence[str]) -> None:
         for parts, some in groupby(filter(self._is_there, keys), key=lambda key: _parts(key.rpartition("/")[0])):
             here = list(some)
-            with self._writing(here[0]), suppress(*MISSING_ERRORS):
+            with self.writing(here[0]), suppress(*MISSING_ERRORS):
                 folders.in_folder(self.folder, parts, partial(self._unlink, here))
 
     def _unlink(self, keys: Sequence[str], folder: int) -> None:
         """Delete objects that lie directly in an open folder."""
         for key in keys:
-            with self._writing(key):
+            with self.writing(key):
                 folders.unlink(key.rpartition("/")[2], folder)
 
     def delete_prefix(self, prefix: str) -> None:
-        with self._writing(prefix), suppress(*MISSING_ERRORS):
+        with self.writing(prefix), suppress(*MISSING_ERRORS):
             if prefix:
-                self._own(prefix)
+                self.own(prefix)
             folders.remove_tree(self.folder, _parts(prefix), keeps_locks=not is_hidden(prefix))
 
     def holds(self, prefix: str) -> bool:
@@ -210,7 +193,7 @@ class LocalStore:
 
     def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
         """See `Moves`. Folders are renamed; the root stays, and what is in it is renamed name by name."""
-        with self._writing(target or source):
+        with self.writing(target or source):
             pairs = [(source, target)]
             if not source or not target:
                 pairs = [(rebased(n, "", source), rebased(n, "", target)) for n in order(self.names(source))]
@@ -231,18 +214,18 @@ class LocalStore:
             folders.remove_tree(self.folder, _parts(source), keeps_locks=False)
 
     def recover(self, path: str) -> None:
-        with self._writing(path):
-            files.prepare(self._own(path).rpartition("/")[0] if path else self.folder, makes=False)
+        with self.writing(path):
+            files.prepare(self.own(path).rpartition("/")[0] if path else self.folder, makes=False)
 
     def locked(self, keys: Sequence[str]) -> locks.Locked:
         paths = []
         for key in keys:
-            with self._writing(key):
-                paths.append(self._own(key))
-        return locks.Locked(paths, self._writing(keys[0] if keys else ""))
+            with self.writing(key):
+                paths.append(self.own(key))
+        return locks.Locked(paths, self.writing(keys[0] if keys else ""))
 
     @contextmanager
-    def _writing(self, key: str) -> Iterator[None]:
+    def writing(self, key: str) -> Iterator[None]:
         """Context in which errors of the operating system become StoreError, naming the key.
 
         ReadOnlyError if the store was given as read-only.
@@ -258,7 +241,7 @@ class LocalStore:
         except (OSError, ValueError) as error:
             raise as_store_error(error, "write", key, self) from error
 
-    def _own(self, key: str) -> str:
+    def own(self, key: str) -> str:
         """Path of a file that is to be changed. StoreError if it has no name; LinkFound if it lies behind a link."""
         path, parts = self.path(key), key.split("/")
         if "" in parts or "." in parts or "\0" in key:
@@ -269,7 +252,7 @@ class LocalStore:
     def _is_there(self, key: str) -> bool:
         """Return True if there is something at a key, also a link that leads nowhere."""
         path = self.path(key)
-        with self._writing(key):
+        with self.writing(key):
             try:
                 os.lstat(path)
             except MISSING_ERRORS:
@@ -337,13 +320,13 @@ class LocalSink:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, data: Any, offset: int) -> None:
-        with self.store._writing(self.key):
+        with self.store.writing(self.key):
             with self.lock:
                 self.file.open()
             self.file.write(data, offset)
 
     def commit(self) -> None:
-        with self.store._writing(self.key):
+        with self.store.writing(self.key):
             ensured(lambda: self.file.commit(self.store.fsync), self.file.abort)
 
     def abort(self) -> None:
