@@ -60,7 +60,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
         len(results.get("rows") or results["rates"])
         == {
             "gpu_decode": 7,
-            "gpu_kernels": 40,
+            "gpu_kernels": 44,
             "gpu_read": 15,
             "gpu_write": 10,
         }[name]
