@@ -172,7 +172,7 @@ def _chunks_or_parts(share: Share, device: Device) -> ChunkList | list[ReadPart]
     chunks = sum(map(len, parts)) if runs is None else region.count(runs)
     is_small = chunks <= MAX_REGION_CHUNKS and chunks * nbytes <= MAX_REGION_BYTES
     if chunks and (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
-        found, chain = parts if runs is None else runs, layout.chain(layout.first_chunk_shape)
+        chain, found = layout.chain(layout.first_chunk_shape), parts if runs is None else runs
         return ChunkList(share, chain, found, runs is not None, chunks, nbytes)
     return parts if runs is None else share.parts(device)
 
