@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from gpuzarr.read.cache import Shelf
 from gpuzarr.stores.local.objects import COARSE_TICK_NS, SECOND_NS, TICK_NS, is_settled
 from tests.aged import age, renew
 from tests.conftest import examples
@@ -100,6 +101,35 @@ def test_every_kind_of_selection(layout: str, kind: str, device: Device, tmp_pat
         several = a.get_many([np.s_[i : i + 9, i : i + 20] for i in range(0, 60, 7)])
         assert np.array_equal(host_array(several), [data[i : i + 9, i : i + 20] for i in range(0, 60, 7)])
     assert a.cache is not None and a.cache.misses == len(a.cache) < a.cache.hits
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_casts_are_made_of_what_is_kept(layout: str, kind: str, device: Device, tmp_path: Path) -> None:
+    data = created(tmp_path, layout)
+    a = gpuzarr.open_array(tmp_path, device=device, cache="1MiB")
+    for hits in (0, 1):
+        found = host_array(a.get(np.s_[3:70, 20:50], dtype="f4", scale=0.5, offset=1, fill_to_nan=True))
+        expected = np.where(data == 0, np.nan, data * 0.5 + 1).astype("f4")[3:70, 20:50]
+        assert np.array_equal(found, expected, equal_nan=True) and (counts(a)[hits] == 0)
+    assert np.array_equal(host_array(a[...]), data)
+
+
+def test_a_cache_does_without_memory_that_is_not_there(
+    kind: str, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a read refuses does not depend on it."""
+    data = created(tmp_path, "chunks")
+    a = gpuzarr.open_array(tmp_path, device=device, cache="1MiB")
+
+    def keeping(*given: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "keeping", keeping)
+        for _ in range(2):
+            assert np.array_equal(host_array(a[...]), data) and counts(a)[0] == 0
+    a[...]
+    assert np.array_equal(host_array(a[...]), data) and counts(a)[1] == 0
 
 
 def test_arrays_share_a_cache(kind: str, device: Device, tmp_path: Path) -> None:
