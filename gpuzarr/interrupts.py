@@ -54,8 +54,8 @@ def within_all(
     `given` by the first contexts, which are entered. (A function that is defined here and calls itself would keep what
     `work` refers to, such as the result of a read, until garbage is collected.)
     """
-    if len(given) == len(contexts):
-        return work(given)
+    if len(given) + 1 == len(contexts):
+        return within(contexts[-1](), lambda one: work((*given, one)))
     return within(contexts[len(given)](), lambda one: within_all(contexts, work, (*given, one)))
 
 

@@ -17,7 +17,7 @@ def with_ranges(selection: Outer | Points) -> Outer | Points:
 
     For reads: a write may treat index arrays in another way than ranges (`indexing.axis.AxisRun.covers`).
     """
-    if isinstance(selection, Points) or all(isinstance(index, range) for index in selection.axes):
+    if isinstance(selection, Points) or np.ndarray not in map(type, selection.axes):
         return selection
     return Outer(tuple(map(_range_of, selection.axes)), selection.squeeze)
 
@@ -34,7 +34,7 @@ def _range_of(index: range | np.ndarray) -> range | np.ndarray:
 
 def ascending(selection: Outer | Points) -> Outer | Points:
     """Select the same elements with every range ascending."""
-    if isinstance(selection, Points) or not any(map(descending, selection.axes)):
+    if isinstance(selection, Points) or not _descends(selection):
         return selection
     return Outer(tuple(index[::-1] if descending(index) else index for index in selection.axes), selection.squeeze)
 
@@ -49,9 +49,13 @@ def flipped(selection: Outer | Points, array: Any) -> Any:
     if selection.squeeze:
         axes = range(len(selection.axes))
         array = array[(*[None if axis in selection.squeeze else slice(None) for axis in axes], ...)]
-    if any(map(descending, selection.axes)):
+    if _descends(selection):
         array = array[(*[slice(None, None, -1 if descending(index) else None) for index in selection.axes], ...)]
     return array
+
+
+def _descends(selection: Outer) -> bool:
+    return True in [type(index) is range and index.step < 0 for index in selection.axes]
 
 
 def descending(index: range | np.ndarray) -> bool:

@@ -34,20 +34,16 @@ class ChunkBlock:
 
     runs: tuple[AxisRun, ...]  # of each axis
 
-    @cached_property
+    @property
     def counts(self) -> tuple[int, ...]:
         return tuple([s.count for s in self.runs])
 
-    @cached_property
+    @property
     def chunk_shape(self) -> tuple[int, ...]:
         return tuple([s.size for s in self.runs])
 
-    @cached_property
-    def _length(self) -> int:
-        return prod([s.count for s in self.runs])
-
     def __len__(self) -> int:
-        return self._length
+        return prod([s.count for s in self.runs])
 
     @cached_property
     def coords(self) -> np.ndarray:

@@ -16,10 +16,11 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChunkError
+from gpuzarr.indexing.flip import with_ranges
 from gpuzarr.indexing.selection import Points
 from gpuzarr.read import strategy
 from gpuzarr.read.faults import TOLERATED, Fault
-from gpuzarr.read.requests import Request, plannable, shares_of, with_ranges
+from gpuzarr.read.requests import Request, plannable, shares_of
 from gpuzarr.read.strategy import Options, places
 
 
@@ -37,20 +38,21 @@ def read(
     which the results are the parts along the first axis, if there is one. ChunkError for a damaged chunk, StoreError
     where the store cannot be read, DeviceError where GPUDirect Storage was asked for and cannot be.
     """
-    requests = list(map(with_ranges, requests))
     flat = [_flat(request, device) for request in requests]
     for some in plannable(flat):
         _read(some, device, options, trace, faults, stack if len(some) == len(flat) else None)
     for request, made in zip(requests, flat, strict=True):
-        if made is not request:
+        if made.out is not request.out:
             request.out[...] = made.out
 
 
 def _flat(request: Request, device: Device) -> Request:
-    """The same request, with a result that has a flat view, which points need."""
-    if isinstance(request.selection, Points) and not request.out.flags.c_contiguous:
-        return replace(request, out=device.array(request.selection.shape, request.out.dtype))
-    return request
+    """The same request, with ranges for lists of equal steps, and for points a result that has a flat view."""
+    selection, out = with_ranges(request.selection), request.out
+    if isinstance(selection, Points) and not out.flags.c_contiguous:
+        out = device.array(selection.shape, out.dtype)
+    is_same = selection is request.selection and out is request.out
+    return request if is_same else replace(request, selection=selection, out=out)
 
 
 def _read(

@@ -122,10 +122,10 @@ def unchanged_all(
         try:
             result = read(objects)
         except (ChunkError, StoreError):
-            if not any(one.changed() for one in objects):
+            if True not in [one.changed() for one in objects]:
                 raise
             return None
-        return None if any(one.changed() for one in objects) else (result,)
+        return None if True in [one.changed() for one in objects] else (result,)
 
     contexts = [partial(source.store.open, keys, threads) for source, keys in opened]
     for _ in range(MAX_TRIES):

@@ -67,11 +67,6 @@ class Batch:
         return self.portions[0].cast
 
     @property
-    def dtype(self) -> np.dtype:
-        """The dtype of the results."""
-        return self.budget.chain.spec.dtype if self.cast is None else self.cast.dtype
-
-    @property
     def fill_value(self) -> Any:
         """What missing chunks are in the results."""
         fill_value = self.budget.chain.spec.fill_value

@@ -6,12 +6,11 @@ A share is what one plan reads of one array: one selection, or the boxes of seve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
-from gpuzarr.indexing import flip
 from gpuzarr.indexing.box_rows import count
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
 from gpuzarr.indexing.counts import check_plannable
@@ -79,20 +78,18 @@ class SeveralSelections:
 Share = OneSelection | SeveralSelections
 
 
-def with_ranges(request: Request) -> Request:
-    """The same request, with a range for every index array of equal steps."""
-    selection = flip.with_ranges(request.selection)
-    return request if selection is request.selection else replace(request, selection=selection)
-
-
 def share_of(request: Request) -> OneSelection:
     """The share that is one request alone."""
-    target = flipped(request.selection, request.out)
-    return OneSelection(request.source, ascending(request.selection), target, target.flags.c_contiguous, request.cast)
+    selection, target = ascending(request.selection), flipped(request.selection, request.out)
+    return OneSelection(request.source, selection, target, target.flags.c_contiguous, request.cast)
 
 
-def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+def plannable(requests: Sequence[Request]) -> Sequence[Sequence[Request]]:
     """The requests in order, as many together as fit one plan."""
+    return (requests,) if len(requests) == 1 else tuple(_plannable(requests))
+
+
+def _plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
     some: list[Request] = []
     total = 0
     for request in requests:
@@ -109,12 +106,14 @@ def plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
 def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
     """One share for each array, and cast. `stack`: an array of which the results are the parts along the first axis, if
     any."""
+    if len(requests) == 1:
+        return [share_of(requests[0])]
     of: dict[Any, list[int]] = {}
     for number, request in enumerate(requests):
         of.setdefault((id(request.source), request.cast), []).append(number)
-    if len(requests) == 1 or len(of) == len(requests):
+    if len(of) == len(requests):
         return list(map(share_of, requests))
-    targets = [flipped_to_boxes(request) for request in requests]
+    targets = [_flipped_to_boxes(request) for request in requests]
     stacked = _stacked(requests, stack)
     everywhere = None if stacked is None else Targets(targets, stacked)
     return [_share(requests, numbers, targets, everywhere) for numbers in of.values()]
@@ -130,7 +129,7 @@ def _share(requests: Sequence[Request], numbers: list[int], targets: Sequence[An
     return SeveralSelections(first.source, boxes(selections, axes), Targets([targets[i] for i in numbers]), first.cast)
 
 
-def flipped_to_boxes(request: Request) -> Any:
+def _flipped_to_boxes(request: Request) -> Any:
     """The result with every axis of the array, as `Targets` wants it."""
     target = flipped(request.selection, request.out)
     if isinstance(request.selection, Points):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from math import prod
+from typing import Any, Literal, cast
 
 from gpuzarr.checks import one_of
 from gpuzarr.codecs.chain import Chain
@@ -18,7 +19,6 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
 from gpuzarr.indexing import region
 from gpuzarr.indexing.boxes import ReadPart
-from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.region import Chunk, Run
 from gpuzarr.read import estimate
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
@@ -71,27 +71,15 @@ class ChunkList:
     """The chunks of a share, read one by one on a CPU: those of a region, or of the parts of other selections."""
 
     share: Share
+    chain: Chain
     found: Sequence[Run] | Sequence[ReadPart]
     is_region: bool
     count: int
-
-    @property
-    def layout(self) -> Layout:
-        return self.share.source.layout
-
-    @property
-    def chain(self) -> Chain:
-        return self.layout.chain(self.layout.first_chunk_shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all chunks, decoded."""
-        return self.count * (self.layout.spec.nbytes or 0)
+    chunk_bytes: int  # decoded
 
     def chunks(self, device: Device, trace: Trace) -> Chunks:
-        make: Any = region.of_region if self.is_region else region.of_parts
-        each: Iterator[Chunk] = make(self.found, self.layout.per_object)
-        source = self.share.source
+        source, make = self.share.source, region.of_region if self.is_region else region.of_parts
+        each: Iterator[Chunk] = cast(Any, make)(self.found, source.layout.per_object)
         shelf = None if source.cache is None else source.cache.shelf(source, device)
         return Chunks(source, each, self.chain, self.share.out, device, trace, self.share.cast, shelf)
 
@@ -122,11 +110,11 @@ class ChunkPlan:
 
     @property
     def decoded_elements(self) -> int:
-        return sum([each.nbytes // max(each.layout.spec.dtype.itemsize, 1) for each in self.lists])
+        return sum([each.count * prod(each.chain.spec.shape) for each in self.lists])
 
     def planned_bytes(self, device: Device) -> int:
         """Bytes beyond the result, about: each thread holds a chunk as it is stored, and decoded."""
-        return self.threads * 2 * max(each.layout.spec.nbytes or 0 for each in self.lists)
+        return self.threads * 2 * max(each.chunk_bytes for each in self.lists)
 
     def work(self, device: Device, trace: Trace, faults: list[Fault] | None = None) -> ChunkWork:
         arrays = [each.chunks(device, trace) for each in self.lists]
@@ -146,10 +134,11 @@ def choose(shares: Sequence[Share], device: Device, options: Options) -> list[Pl
     others: list[tuple[Share, list[ReadPart]]] = []
     lists: list[ChunkList] = []
     for share in shares:
-        if device.gpu or (found := _chunk_by_chunk(share, device)) is None:
-            others.append((share, share.parts(device)))
-        else:
+        found = share.parts(device) if device.gpu else _chunks_or_parts(share, device)
+        if isinstance(found, ChunkList):
             lists.append(found)
+        else:
+            others.append((share, found))
     if lists:
         plans.append(planned := ChunkPlan(lists, limit, _threads(lists, device, limit), "POSIX: into host memory"))
         if options.io == "gds":
@@ -172,29 +161,27 @@ def _in_batches(
     return replace(batches, gds=gds, io=io)
 
 
-def _chunk_by_chunk(share: Share, device: Device) -> ChunkList | None:
-    """The chunks, if they are large, or of a small region; None where batches are faster."""
+def _chunks_or_parts(share: Share, device: Device) -> ChunkList | list[ReadPart]:
+    """The chunks, if they are large, or of a small region; the parts where batches are faster."""
     layout, selection = share.source.layout, share.selection
     nbytes = layout.spec.nbytes or 0
     if nbytes < MIN_REGION_CHUNK_BYTES or len(layout.levels) > 1 or not layout.is_regular:
-        return None
-    found: Any = None if selection is None else region.runs(selection, layout.axes)
-    if is_region := found is not None:
-        chunks = region.count(found)
-    else:
-        found = share.parts(device)
-        chunks = sum(map(len, found))
+        return share.parts(device)
+    runs = None if selection is None else region.runs(selection, layout.axes)
+    parts = share.parts(device) if runs is None else []
+    chunks = sum(map(len, parts)) if runs is None else region.count(runs)
     is_small = chunks <= MAX_REGION_CHUNKS and chunks * nbytes <= MAX_REGION_BYTES
-    if not chunks or not (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
-        return None
-    return ChunkList(share, found, is_region, chunks)
+    if chunks and (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
+        chain, found = layout.chain(layout.first_chunk_shape), parts if runs is None else runs
+        return ChunkList(share, chain, found, runs is not None, chunks, nbytes)
+    return parts if runs is None else share.parts(device)
 
 
 def _threads(lists: Sequence[ChunkList], device: Device, limit: int) -> int:
     """Threads that read chunks one by one, so many as there is work and memory for."""
-    if sum([each.nbytes for each in lists]) <= MIN_THREAD_BYTES:
+    if sum([each.count * each.chunk_bytes for each in lists]) <= MIN_THREAD_BYTES:
         return 1
-    largest = max([each.layout.spec.nbytes or 0 for each in lists])
+    largest = max([each.chunk_bytes for each in lists])
     return min(device.threads, sum([each.count for each in lists]), max(1, limit // (2 * largest)))
 
 
