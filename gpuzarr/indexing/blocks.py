@@ -185,7 +185,7 @@ class ChunkBlock:
         """View (*counts, *each) of the block's part of the result, and its index there; along the axis of a list, which
         has one chunk, the view is of the whole result."""
         ndim, index = len(self.runs), [_ALL if isinstance(i, slice) else i for i in self.outside]
-        region = value[tuple([s.outside if i is _ALL else _ALL for s, i in zip(self.runs, index, strict=True)])]
+        region = value[(*[s.outside if i is _ALL else _ALL for s, i in zip(self.runs, index, strict=True)], ...)]
         each = [s.each if i is _ALL else n for s, i, n in zip(self.runs, index, region.shape, strict=True)]
         cells = region.reshape([n for pair in zip(self.counts, each, strict=True) for n in pair])
         return cells.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), (*[_ALL] * ndim, *index)
