@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr.batch import Boxes
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.empty_chunk import element
-from gpuzarr.indexing.axis import AxisRun
+from gpuzarr.indexing.axis import AxisRun, listed
 from gpuzarr.indexing.outer import Index, assign, taken
 from gpuzarr.metadata import Axis
 
@@ -86,22 +86,8 @@ class ChunkBlock:
         return first + np.stack(np.unravel_index(numbers, self.counts), axis=1) if len(first) else self.coords[numbers]
 
     def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
-        """A box of each chunk, all of one shape. `strides`: bytes from element to element along each axis of a chunk;
-        and, in `results`, of the only result."""
-        (targets,) = results
-        sources, lists, entries = list(strides), [-1] * len(strides), [_NO_ENTRIES]
-        begin = number = 0
-        for axis, s in enumerate(self.runs):
-            if s.sliced:
-                begin += s.inside.start * strides[axis]
-                sources[axis] *= s.inside.step
-            else:
-                entries.append(s.entries(strides[axis], targets[axis]))
-                lists[axis], number = number, number + s.each
-        extents, steps, sides, firsts = (np.array([row], np.int64) for row in (self.each, sources, targets, lists))
-        alike, begins = np.zeros(len(self), np.int64), self.begins(targets)
-        made = np.arange(len(self)), alike + begin, alike, begins, alike
-        return Boxes(*made, extents, steps, sides, firsts, np.concatenate(entries))
+        """A box of each chunk, all of one shape; see `ChunkBlocks`."""
+        return ChunkBlocks((self,)).boxes(strides, results)
 
     def begins(self, strides: tuple[int, ...]) -> np.ndarray:
         """Byte offset of each chunk's wanted part in a result with these strides; without that along axes of lists."""
@@ -197,3 +183,66 @@ class ChunkBlock:
     def fill(self, out: Any, value: Any, xp: Any) -> None:
         """Set the block's part of `out` to one value."""
         assign(out, self.outside, element(value, out.dtype), xp)
+
+
+@dataclass(frozen=True)
+class ChunkBlocks:
+    """Blocks of chunks of one shape, whose boxes are made together."""
+
+    blocks: tuple[ChunkBlock, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        return self.blocks[0].chunk_shape
+
+    @property
+    def sliced(self) -> bool:
+        """Return True if slices alone select the elements, in the chunks and in the result."""
+        return all(block.sliced for block in self.blocks)
+
+    def boxes(self, strides: tuple[int, ...], results: Sequence[tuple[int, ...]]) -> Boxes:
+        """A box of each chunk, those of a block of one shape. `strides`: bytes from element to element along each axis
+        of a chunk; and, in `results`, of the only result."""
+        (targets,) = results
+        count, lengths = len(self.blocks), np.array(list(map(len, self.blocks)))
+        rows = [[_row(s) for s in block.runs] for block in self.blocks]
+        begin, step, place, each = np.moveaxis(np.array(rows, np.int64).reshape(count, len(strides), 4), 2, 0)
+        sources, sides = np.array(strides, np.int64), np.array(targets, np.int64)
+        number = np.repeat(np.arange(count), lengths)
+        if len(number) == count:
+            starts = place @ sides
+        else:
+            starts = np.concatenate([block.begins(targets) for block in self.blocks])
+        made = np.arange(len(number)), (begin @ sources)[number], np.zeros_like(number), starts, number
+        return Boxes(*made, each, step * sources, np.broadcast_to(sides, each.shape), *self._lists(sources, sides))
+
+    def _lists(self, sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first entry of the list of each block along each axis, -1 where there is none; and all entries."""
+        firsts = np.full((len(self.blocks), len(sources)), -1)
+        runs = [
+            (i, axis, s) for i, block in enumerate(self.blocks) for axis, s in enumerate(block.runs) if not s.sliced
+        ]
+        if not runs:
+            return firsts, _NO_ENTRIES
+        numbers, axes = np.array([run[:2] for run in runs]).T
+        sizes = np.array([s.each for _, _, s in runs])
+        firsts[numbers, axes] = np.cumsum(sizes) - sizes
+        inside = np.concatenate([listed(s.inside) for _, _, s in runs])
+        outside = np.concatenate([listed(s.outside) for _, _, s in runs])
+        axis = np.repeat(axes, sizes)
+        return firsts, np.stack([inside * sources[axis], outside * targets[axis]], axis=1)
+
+
+def _row(run: AxisRun) -> tuple[int, int, int, int]:
+    """First element and step in a chunk, first element in the result, and elements; of a list the last alone."""
+    return (run.inside.start, run.inside.step, run.outside.start, run.each) if run.sliced else (0, 1, 0, run.each)
+
+
+def together(parts: Sequence[Any]) -> Sequence[Any]:
+    """Parts with all blocks as one, if all of them are blocks."""
+    if len(parts) > 1 and all(isinstance(part, ChunkBlock) for part in parts):
+        return (ChunkBlocks(tuple(parts)),)
+    return parts
