@@ -1,4 +1,4 @@
-"""The nine layouts that people store, written by zarr-python with realistic data, and what decodes each at best.
+"""How arrays are stored, written by zarr-python with realistic data, and what decodes them at best.
 
 Data: `f4` is a smooth field plus measurement noise, resolved to 1/64 as most archives do (it compresses about
 twofold); `u2` is a microscope's volume, dim structure with photon noise. Both are the same in every run.
@@ -66,25 +66,6 @@ def isal_decode(module: str) -> Callable[[], Callable[[bytes], Any]]:
 
 
 MADE_PLANES = 32  # of values, made at once
-MIB, SMALL, TINY = (64, 64, 64), (16, 32, 32), (4, 16, 16)  # 1 MiB, 64 KiB and 4 KiB of f4
-NINE = (
-    Layout("v2 blosc-lz4", 2, MIB, numcodec("blosc", cname="lz4"), numcodecs_decode("blosc")),
-    Layout("v2 zlib", 2, MIB, numcodec("zlib", level=1), isal_decode("zlib")),
-    Layout("v2 lz4, 64 KiB files", 2, SMALL, numcodec("lz4"), numcodecs_decode("lz4")),
-    Layout("v3 zstd", 3, MIB, zarr_codec("ZstdCodec"), numcodecs_decode("zstd")),
-    Layout("v3 raw", 3, MIB),
-    Layout("v3 gzip", 3, MIB, zarr_codec("GzipCodec"), isal_decode("gzip")),
-    Layout(
-        "v3 blosc-zstd-bitshuffle u2",
-        3,
-        (64, 64, 128),
-        zarr_codec("BloscCodec", cname="zstd", shuffle="bitshuffle", typesize=2),
-        numcodecs_decode("blosc"),
-        dtype="u2",
-    ),
-    Layout("v3 shards, zstd 64 KiB", 3, SMALL, zarr_codec("ZstdCodec"), numcodecs_decode("zstd"), (128, 128, 128)),
-    Layout("v3 shards, raw 4 KiB", 3, TINY, shards=(128, 128, 128)),
-)
 
 
 def sample(dtype: str, side: int) -> np.ndarray:

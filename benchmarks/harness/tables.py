@@ -46,16 +46,9 @@ def mean_rate(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
 
 
 def write_local(folder: Path) -> str:
-    """Writers on the CPU, into new files; over old ones ours and the best of the others."""
+    """Writers on the CPU, a row for each chain, into new files."""
     result = json.loads((folder / "write_local.json").read_text())
-    columns = {"gpuzarr": ("gpuzarr cpu",), **PEERS}
-    others = [name for names in PEERS.values() for name in names]
-    rows = []
-    for row in result["rows"]:
-        over = row | {"seconds": row["seconds_over"]}
-        both = f"{rate(over, columns['gpuzarr'])} / {rate(over, others)}"
-        rows.append([row["layout"], *(rate(row, names) for names in columns.values()), both])
-    return table(["layout", *named(columns, result), "over old files: gpuzarr / best peer"], rows)
+    return by_kind(result, {"gpuzarr": ("gpuzarr cpu",), **PEERS})
 
 
 def read_many(folder: Path) -> str:

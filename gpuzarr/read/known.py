@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -101,17 +102,17 @@ class Keeper:
     calls: list[Callable[[], None]] = field(default_factory=list)
 
     def memory(self, i: int, spec: ChunkSpec) -> np.ndarray | None:
-        """New memory for chunk i, if it may be kept."""
+        """New memory for chunk i, if it may be kept, and there is any."""
         if self.versions[i] is None or len(self.calls) >= self.shelf.cache.max_bytes // (spec.nbytes or 1):
             return None
-        try:
+        with suppress(MemoryError):
             return np.empty(spec.shape, spec.dtype)
-        except MemoryError:
-            return None
+        return None
 
     def keep(self, i: int, chunk: np.ndarray) -> None:
         """Keep chunk i, which nobody changes any more."""
-        self.calls.append(self.shelf.keeping([self.coords[i]], chunk[None], [self.versions[i]]))
+        with suppress(MemoryError):
+            self.calls.append(self.shelf.keeping([self.coords[i]], chunk[None], [self.versions[i]]))
 
 
 def keeping(
@@ -139,4 +140,5 @@ def _blocks(shelf: Shelf, coords: np.ndarray, versions: Sequence[Any], decoded: 
     for is_nameless, run in groupby(range(len(names)), key=lambda i: versions[i] is None):
         numbers = [] if is_nameless or not rows else list(run)
         for some in (slice(i, min(i + rows, numbers[-1] + 1)) for i in numbers[:: rows or 1]):
-            yield shelf.keeping(names[some], decoded[some].copy(), versions[some])
+            with suppress(MemoryError):  # a read does not fail for want of memory that it can do without
+                yield shelf.keeping(names[some], decoded[some].copy(), versions[some])

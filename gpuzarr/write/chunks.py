@@ -1,8 +1,9 @@
 """Write chunk by chunk, on a CPU: each thread takes the next chunk, gathers, encodes and stores it.
 
-So a chunk stays in its core's cache; one whose elements lie together in the value is encoded from there. What chunks
-share is made beforehand, so that little is done for each but to move and encode its bytes: the chunk before has pushed
-the interpreter out of the cache, and other threads wait for it.
+So a chunk stays in its core's cache. One that lies together in the value is stored, or if it is large encoded, from
+there: codecs read small ones sooner from a copy in the cache. What chunks share is made beforehand, so that little is
+done for each but to move and encode its bytes: the chunk before has pushed the interpreter out of the cache, and other
+threads wait for it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 
 from gpuzarr.empty_chunk import empty_test
 from gpuzarr.errors import CHUNK_FAULTS
-from gpuzarr.indexing.grid import ChunkBlock, Part
+from gpuzarr.indexing.blocks import ChunkBlock
+from gpuzarr.indexing.grid import Part
 from gpuzarr.write.destinations import Destination
 from gpuzarr.write.target import Assignment
-from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS
+from gpuzarr.write.thresholds import MAX_COPIED_CHUNK_BYTES, MAX_LISTED_CHUNKS
 
 # A part of the selection and the number of the chunk there; the elements of the value (None: the part gathers them);
 # where the chunk is stored
@@ -112,7 +114,7 @@ class Worker:
         """The elements of a chunk, in its shape, in memory of this thread or of the value."""
         if values is None:
             part.gather(self._assignment.value, self._memory[None], np)
-        elif values.shape == self._shape and values.flags.c_contiguous and values.dtype == self._memory.dtype:
+        elif self._takes_views and values.shape == self._shape and values.flags.c_contiguous:
             return cast(np.ndarray, values)
         else:
             self._place[...] = values
@@ -124,6 +126,8 @@ class Worker:
         spec = chain.spec
         self._fill_value = spec.fill_value
         self._memory = device.empty(spec.nbytes).view(spec.dtype).reshape(shape)
+        is_large = chain.is_uncompressed or self._memory.nbytes > MAX_COPIED_CHUNK_BYTES
+        self._takes_views = is_large and self._assignment.value.dtype == spec.dtype
         self._encode = chain.encoder()
         self._is_empty = empty_test(spec.dtype, None if target.write_empty_chunks else spec.fill_value)
         self._shape = shape

@@ -3,6 +3,7 @@
 MIN_LONE_CHUNK_BYTES = (
     1 << 17
 )  # of chunks that are written one by one; more of smaller ones are sooner encoded together
+MAX_COPIED_CHUNK_BYTES = 1 << 20  # that are copied to a core's cache before they are encoded, though they lie together
 MAX_CPU_BATCH_BYTES = 4 << 20  # smaller batches take more Python, larger ones leave threads without work
 MAX_LISTED_CHUNKS = 1024  # whose keys are made at once
 MAX_LOCKED_CHUNKS = 64  # covered in part, whose locks are held at once

@@ -33,9 +33,10 @@ class PartialFile:
     `is_lasting`, it is held open only with a permit; where none is free, it is opened for each piece again.
     """
 
+    __slots__ = ("_file", "_folder", "_is_apart", "_is_committed", "_is_lasting", "_partial", "_process", "path")
+
     def __init__(self, path: str, is_lasting: bool = False) -> None:
-        folder, _, name = path.rpartition("/")
-        self.path, self._folder, self._partial = path, folder, f"{folder}/{beside(name, owner())}"
+        self.path, self._folder, self._partial = path, path.rpartition("/")[0], beside(path, owner())
         self._file: FileIO | None = None
         self._is_committed, self._process = False, THIS_PROCESS.value
         self._is_lasting, self._is_apart = is_lasting, False
@@ -99,6 +100,8 @@ class PartialFile:
 
     def abort(self) -> None:
         """Close the file, and remove it unless it is committed. A forked child only closes it."""
+        if self not in _OPEN:  # it was never opened, or this has ended
+            return
         try:
             if self._file is not None:
                 self._file.close()
