@@ -92,7 +92,7 @@ def cast_of(
 ) -> Cast | None:
     """The cast that `Array.get` is asked for; None where elements stay as they are. ArgumentError where it has none.
 
-    `fill_value`: that of the array, which `fill_to_nan=True` means.
+    `fill_value`: that of the array, which `fill_to_nan=True` means; None if it defines none.
     """
     is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not False
     if not is_scaled and not to_nan and (dtype is None or dtype == source):
@@ -189,6 +189,8 @@ def _nan_of(source: Dtype, fill_value: Any, given: Any, dtype: Dtype) -> Any:
     """The element of `source` that becomes NaN; None for NaN, which stays so."""
     if not np.isnan(np.full(1, np.nan, dtype).astype(FLOAT32))[0]:
         raise ArgumentError(f"fill_to_nan needs a dtype that has NaN, not {dtype}")
+    if given is True and fill_value is None:
+        raise ArgumentError("fill_to_nan=True needs a fill value, which the array does not define: give a number")
     try:
         if given is not True and (isinstance(given, bool) or not isinstance(given, Real)):
             raise TypeError("neither a bool nor a number")
