@@ -111,10 +111,9 @@ class Chunks:
         run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill, keeper)
         if present:
             self.device.share(run, range(len(present)), min(threads, len(present)))
-        if len(present) < len(rows):
-            for row in rows:
-                if row[2] == MISSING:
-                    self._fill_missing(row[3])
+        for row in rows if len(present) < len(rows) else ():
+            if row[2] == MISSING:
+                self._fill_missing(row[3])
         return () if keeper is None else keeper.calls
 
     def _place_known(

@@ -19,6 +19,7 @@ from gpuzarr.read.cache import Shelf
 from gpuzarr.stores.contract import Objects, settled
 
 if TYPE_CHECKING:
+    from gpuzarr.read.fetch import Source
     from gpuzarr.read.portions import Portion
 
 
@@ -87,6 +88,13 @@ def looked_up(shelf: Shelf, coords: Sequence[Coords], objects: Objects, numbers:
     versions, stay = objects.versions([None] * len(objects.keys)), settled(objects)
     entries = shelf.look(coords, [versions[i] for i in numbers])
     return Known(entries, [versions[i] if stay[i] else None for i in numbers])
+
+
+def known_of(source: Source, device: Device, coords: np.ndarray, objects: Objects, numbers: np.ndarray) -> Known | None:
+    """What the cache of an array knows of chunks, as `looked_up`; None where there is no cache for them."""
+    if source.cache is None or (shelf := source.cache.shelf(source, device)) is None:
+        return None
+    return looked_up(shelf, list(map(tuple, coords.tolist())), objects, numbers.tolist())
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from gpuzarr.stores.local.objects import COARSE_TICK_NS, SECOND_NS, TICK_NS, is_
 from tests.aged import age, renew
 from tests.conftest import examples
 from tests.hardware import host_array
+from tests.interrupting import Interrupted
 from tests.stores.own_store import OwnStore
 
 SHAPE = (96, 80)
@@ -380,6 +381,24 @@ def test_threads_read_and_write(device: Device, tmp_path: Path) -> None:
         thread.join()
     assert not errors, errors
     assert cache.nbytes <= cache.max_bytes
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_interrupted_reads(first: int, kind: str, tmp_path: Path) -> None:
+    """At many places of a read that finds some chunks, and keeps others while it drops more."""
+    data = created(tmp_path, "shards")
+    a = gpuzarr.open_array(tmp_path, device="cpu", cache=16 * (16 * 16 * 4 + 512))
+    cache, n, interrupted = a.cache, first, True
+    assert cache is not None
+    while interrupted:
+        n += 11
+        a[:48, 32:64]
+        interrupted = Interrupted(n)(lambda: a[30:80, 20:70])
+        blocks = cache._blocks.value
+        assert cache.nbytes == sum(block.nbytes for block in blocks.in_order) <= cache.max_bytes, n
+        assert {id(e.block) for each in blocks.of.values() for e in each.values()} <= set(map(id, blocks.in_order)), n
+        assert np.array_equal(a[...], data), n
+    assert n > 100
 
 
 def test_an_array_that_is_sent_to_another_process(tmp_path: Path) -> None:
