@@ -170,8 +170,8 @@ def options(cache: Any) -> Options:
 def test_it_is_given_as_bytes_or_as_a_cache() -> None:
     cache = ChunkCache(1000)
     assert options(cache).cache is cache and options(None).cache is None
-    given = [options("1KiB").cache, options(1024).cache]
-    assert [each.max_bytes for each in given if each is not None] == [1024, 1024]
+    given = [options("1KiB").cache, options(1024).cache, options(np.int16(1024)).cache]
+    assert [each.max_bytes for each in given if each is not None] == [1024] * 3
     for wrong in ("much", 0, -1, 1.5, True, [], {}):
         with pytest.raises(gpuzarr.ArgumentError):
             options(wrong)

@@ -132,6 +132,19 @@ def test_a_cache_does_without_memory_that_is_not_there(
     assert np.array_equal(host_array(a[...]), data) and counts(a)[1] == 0
 
 
+@pytest.mark.parametrize("shape", [(), (5,), (2,) * 9])
+def test_arrays_of_any_number_of_axes(shape: tuple[int, ...], kind: str, device: Device, tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(1, 9, shape).astype("f8")
+    gpuzarr.create_array(tmp_path, data=data, chunks=(1, 2)[: len(shape)] + shape[2:], device="cpu")
+    age(tmp_path)
+    a = gpuzarr.open_array(tmp_path, mode="r+", device=device, cache="1MiB")
+    for misses in (a.nchunks, 0, a.nchunks):
+        assert np.array_equal(host_array(a[...]), data) and counts(a) == (a.nchunks - misses, misses)
+        if not misses:
+            data[...] = a[...] = 7
+            age(tmp_path)
+
+
 def test_arrays_share_a_cache(kind: str, device: Device, tmp_path: Path) -> None:
     cache = gpuzarr.ChunkCache("1MiB")
     data = {layout: created(tmp_path / layout, layout, values(i)) for i, layout in enumerate(LAYOUTS)}
@@ -210,6 +223,20 @@ def test_what_was_changed_a_moment_ago_is_not_kept(kind: str, device: Device, tm
     age(tmp_path)
     a[...]
     assert np.array_equal(host_array(a[...]), data) and counts(a)[1] == 0
+
+
+def test_a_file_that_is_changed_in_place_again_and_again(kind: str, device: Device, tmp_path: Path) -> None:
+    """Without a pause, so many changes have the same time; and the same length."""
+    created(tmp_path / "a", "chunks", np.ones(SHAPE, "i4"))
+    a = gpuzarr.open_array(tmp_path / "a", device=device, cache="1MiB")
+    file, contents = tmp_path / "a/c/0/0", []
+    for number in range(1, 4):
+        created(tmp_path / "twin", "chunks", np.full(SHAPE, 1000 + number, "i4"))
+        contents.append((1000 + number, (tmp_path / "twin/c/0/0").read_bytes()))
+    assert len({len(content) for _, content in contents}) == 1
+    for number, content in contents * 40:
+        file.write_bytes(content)
+        assert (host_array(a[:32, :32]) == number).all()
 
 
 def test_how_long_a_moment_is() -> None:
