@@ -33,8 +33,8 @@ CHAINS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def every_chunk(thresholds: Any) -> None:
-    """However small it is."""
-    thresholds("gpuzarr.write", MIN_LONE_CHUNK_BYTES=0)
+    """However small it is. Those of more than 32 bytes are encoded where they lie, if they lie together."""
+    thresholds("gpuzarr.write", MIN_LONE_CHUNK_BYTES=0, MAX_COPIED_CHUNK_BYTES=32)
 
 
 def place(data: Any, shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[str, Any]:
@@ -97,6 +97,22 @@ def test_only_large_chunks_go_one_by_one(shards: Any, tmp_path: Path) -> None:
     a[3:7] = 1
     report = a.last_write.asdict()
     assert report["chunks"] == 2 and report["old_bytes"] > 0 and "load" in report["seconds"]
+
+
+@pytest.mark.parametrize("side", [16, 1024], ids=["batch by batch", "chunk by chunk"])
+@pytest.mark.parametrize("compressors", [None, "zstd", "blosc"])
+def test_the_value_stays_the_callers(compressors: Any, side: int, tmp_path: Path) -> None:
+    """Chunks that lie together in it are not copied: a write changes nothing there, and keeps nothing of it."""
+    for store in (tmp_path, {}):
+        layout = {"chunks": (side // 2, side), "compressors": compressors, "dtype": "i4", "device": "cpu"}
+        a = gpuzarr.create_array(store, shape=(4 * side, side), **layout)
+        value = np.arange(4 * side * side, dtype="i4").reshape(4 * side, side)
+        value.flags.writeable = False
+        a[...] = value
+        np.testing.assert_array_equal(value.ravel(), np.arange(value.size))
+        value.flags.writeable = True
+        value[...] = -1
+        np.testing.assert_array_equal(a[...].ravel(), np.arange(value.size))
 
 
 @pytest.mark.parametrize("fails", [CodecError("no", codec="bytes"), StoreError("no"), KeyboardInterrupt()])
