@@ -79,6 +79,7 @@ class Held:
 
     def __init__(self, device: Any) -> None:
         self._device = device
+        gc.collect()  # threads of pools that others have left
         self._before = self._now()
 
     def check(self) -> None:

@@ -56,13 +56,17 @@ class Slices:
 
 @dataclass(frozen=True)
 class Question:
-    """Requests of the arrays of `data`, made `times` times in a round; for those with index lists, by slices, too."""
+    """Requests of the arrays of `data`, made `times` times in a round; for those with index lists, by slices, too.
+
+    `is_repeated`: it is asked with a cache that has all of it, too.
+    """
 
     name: str
     data: str
     requests: Sequence[Request]
     slices: Slices | None = None
     times: int = 1
+    is_repeated: bool = False
 
 
 def layouts(dtype: str, chunks: tuple[int, ...], shards: tuple[int, ...], small: tuple[int, ...]) -> tuple[Layout, ...]:
@@ -116,8 +120,8 @@ def questions(sizes: Sizes) -> list[Question]:
     step = [(number, (3,)) for number in range(sizes.variables)]
     return [
         Question(f"{len(many)} patches of {sizes.edge} cubed, anywhere", "cube", many),
-        Question(f"{len(few)} patches of {sizes.edge} cubed, anywhere", "cube", few),
-        Question(f"{len(row_list)} random rows", "table", [(0, (row_list,))], single_rows(row_list)),
+        Question(f"{len(few)} patches of {sizes.edge} cubed, anywhere", "cube", few, is_repeated=True),
+        Question(f"{len(row_list)} random rows", "table", [(0, (row_list,))], single_rows(row_list), is_repeated=True),
         Question(
             f"a shuffled block of {len(order)} rows",
             "table",
@@ -126,8 +130,8 @@ def questions(sizes: Sizes) -> list[Question]:
         ),
         Question(f"{len(blocks)} blocks of {sizes.block_rows} rows, one list", "table", *listed(blocks)),
         Question(f"{len(blocks)} blocks of {sizes.block_rows} rows", "table", [(0, (block,)) for block in blocks]),
-        Question(f"{len(centers)} windows [i-1, i, i+1, i+4]", "field", *windows(centers)),
-        Question(f"one step of {len(step)} variables", "variables", step),
+        Question(f"{len(centers)} windows [i-1, i, i+1, i+4]", "field", *windows(centers), is_repeated=True),
+        Question(f"one step of {len(step)} variables", "variables", step, is_repeated=True),
         *(Question(f"list 50..59 of the {of}", of, *listed([slice(50, 60)]), sizes.times) for of in ("table", "field")),
         Question("list 10..19 of the cube", "cube", *listed([slice(10, 20)]), sizes.times),
     ]

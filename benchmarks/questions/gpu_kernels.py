@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.harness import gpu, timing
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.contract import Device, Kernel
+from gpuzarr.dtypes.cast import Cast, cast_of
 from gpuzarr.gpu import planes
 from gpuzarr.gpu.checksums import CRC32C, crc32
 from gpuzarr.gpu.place import Chunks, place
@@ -125,10 +126,10 @@ class Grid:
     def sizes(self) -> np.ndarray:
         return np.full(4 * self.edge, 256 * self.row)
 
-    def place(self, device: Device, chunks: Chunks, out: Any) -> None:
+    def place(self, device: Device, chunks: Chunks, out: Any, cast: Cast | None = None) -> None:
         axes = tuple(RegularAxis(n, m) for n, m in zip(self.shape, self.chunks, strict=True))
         found = list(parts(orthogonal((...,), self.shape), axes, (0,) * 3))
-        place(device, [(found, (out,))], np.ones(len(self.sizes), bool), chunks, 0)
+        place(device, [(found, (out,))], np.ones(len(self.sizes), bool), chunks, 0, cast)
 
     def result(self, device: Device) -> Any:
         return device.array(self.shape, np.dtype(f"u{self.width}"))
@@ -144,6 +145,18 @@ def placement(clock: Clock, nbytes: int, row: int) -> dict[str, list[float]]:
     encoded, out = device.encoded_batch(grid.sizes), grid.result(device)
     encoded.data.fill(3)
     return {f"place {row}": clock.rates(out.nbytes, partial(grid.place, chunks=grid.lying(device, encoded), out=out))}
+
+
+def cast_placement(clock: Clock, nbytes: int, row: int) -> dict[str, list[float]]:
+    """GB/s, of half the bytes that are read and written, at which uint16 with rows of so many bytes are scaled to
+    float32 on their way to their place."""
+    device = clock.device
+    grid = Grid.of(nbytes, row, 2)
+    encoded, out = device.encoded_batch(grid.sizes), device.array(grid.shape, np.dtype("f4"))
+    encoded.data.fill(3)
+    cast = cast_of(np.dtype("u2"), 0, None, 0.1, -3, True)
+    scaled = partial(grid.place, chunks=grid.lying(device, encoded), out=out, cast=cast)
+    return {f"cast, place {row}": clock.rates(out.nbytes * 3 // 4, scaled)}
 
 
 def shuffled_placement(clock: Clock, nbytes: int, row: int, width: int, kind: str) -> dict[str, list[float]]:
@@ -202,6 +215,7 @@ def measurements(clock: Clock, nbytes: int) -> dict[str, Callable[[], dict[str, 
     """All that is measured, piece by piece."""
     found = {"shuffles": partial(shuffles, clock, nbytes)}
     found |= {f"place {row}": partial(placement, clock, nbytes, row) for row in ROWS}
+    found |= {f"cast, place {row}": partial(cast_placement, clock, nbytes, row) for row in ROWS}
     for kind, widths, rows in (("shuffled", WIDTHS, SHUFFLED_ROWS), ("bit-shuffled", BIT_WIDTHS, BIT_ROWS)):
         for width, row in product(widths, rows):
             found[f"{kind} {width}, {row}"] = partial(shuffled_placement, clock, nbytes, row, width, kind)
@@ -212,7 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = gpu.parser("gpu_kernels", __doc__, 1024, 60).parse_args(arguments)
     device = gpu.device(options.device)
     nbytes, runs, failed = int(options.mib * 2**20), {}, []
-    clock = Clock(device, options.repeats, options.seconds / 48)
+    clock = Clock(device, options.repeats, options.seconds / 52)
     with device.on():
         ceiling = gpu.device_copy(device, nbytes, options.repeats)
         for name, measure in measurements(clock, nbytes).items():

@@ -30,7 +30,6 @@ SLOW = 4.0  # times the first run of the fastest peer: one that takes longer is 
 QUICK = 0.1  # seconds of a first run, after which every peer is run again
 ENOUGH = 4.0  # seconds of all runs of a reader
 NOISE = 1.1  # times one's own loop of slices that is no miss
-CACHED = ("50 patches", "windows", "random rows", "variables")  # parts of names of questions asked with a cache, too
 LOOP = "gpuzarr loop"
 
 
@@ -166,7 +165,7 @@ def measured_rows(folder: Path, options: Any, sizes: Sizes, choice: Sequence[Reg
             for path, array in zip(paths, values, strict=True):
                 write(path, layout, array)
             for question in of_kind:
-                for cached in (False, True) if any(part in question.name for part in CACHED) else (False,):
+                for cached in (False, True) if question.is_repeated else (False,):
                     found = list(runs(question, paths, choice, cached))
                     row = {"question": question.name, "layout": layout.name, "cached": cached}
                     yield row | measure(found, values, options.repeats)

@@ -23,8 +23,8 @@ import numpy as np
 from gpuzarr.per_process import PerProcess
 
 MIN_RESULT_BYTES = 1 << 25  # smaller ones are malloc's
-MAX_RESULT_BYTES = 1 << 28  # larger ones are not kept, nor those of more than this part of the machine's memory
-MEMORY_PART = 64
+MAX_RESULT_BYTES = 1 << 30  # larger ones are not kept, nor those of more than this part of the machine's memory
+MEMORY_PART = 32
 MAX_KEPT_BLOCKS = 4
 _UNIT_BYTES = 2 << 20  # of a huge page
 _FREE = getattr(mmap, "MADV_FREE", 8)

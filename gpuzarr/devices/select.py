@@ -70,7 +70,7 @@ def release() -> None:
     --------
     >>> gpuzarr.release()
     """
+    kept.clear()
     for each in opened:
         each.release()
     gds.FILES.clear()
-    kept.clear()

@@ -19,7 +19,7 @@ from gpuzarr.dtypes.elements import element
 from gpuzarr.errors import ArgumentError, ValueKindError
 
 FLOAT16, FLOAT32, FLOAT64 = np.dtype("f2"), np.dtype("f4"), np.dtype("f8")
-_PIECE = 1 << 15  # elements that are cast at once, so that they stay in a core's cache
+_PIECE_BYTES = 1 << 18  # of elements that are computed at once, so that they stay in a core's cache
 Dtype = np.dtype[Any]
 
 
@@ -44,9 +44,9 @@ class Cast:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether NumPy's `astype` does the same at once."""
+        """Whether one assignment of NumPy does the same as well; of float16 it takes twice as long."""
         is_kept = self.scale is None and self.offset is None and self.nan_of is None
-        return is_kept and self.dtype.isbuiltin == 1
+        return is_kept and self.dtype.isbuiltin == 1 and self.dtype != FLOAT16
 
     def put(self, target: np.ndarray, values: np.ndarray) -> None:
         """Cast `values` into `target`, both of the same shape and any strides, in pieces that fit a core's cache."""
@@ -54,8 +54,9 @@ class Cast:
             if self.work is None or self.is_plain:
                 np.copyto(target, values, casting="unsafe")
                 return
-            scratch = np.empty(min(target.size, _PIECE), self.work)
-            for piece in _pieces(target.shape):
+            most = _PIECE_BYTES // self.work.itemsize
+            scratch = np.empty(min(target.size, most), self.work)
+            for piece in _pieces(target.shape, most):
                 self._put(target[piece], values[piece], self.work, scratch)
 
     def of(self, values: np.ndarray) -> np.ndarray:
@@ -69,18 +70,21 @@ class Cast:
         return self.of(np.full(1, value, self.source))[0]
 
     def _put(self, target: np.ndarray, values: np.ndarray, work: Dtype, scratch: np.ndarray) -> None:
-        in_place = target.dtype == work and target.flags.carray
-        made = target if in_place else scratch[: target.size].reshape(target.shape)
+        is_same = target.dtype == work
+        made = target if is_same and target.flags.carray else scratch[: target.size].reshape(target.shape)
         np.copyto(made, values, casting="unsafe")
         if self.nan_of is not None:
             np.copyto(made, np.nan, where=values == self.nan_of)
         if self.scale is not None:
-            np.multiply(made, self.scale, out=made)
+            made = np.multiply(made, self.scale, out=target if is_same and self.offset is None else made)
         if self.offset is not None:
-            np.add(made, self.offset, out=made)
-        if not in_place:
-            is_direct = work == FLOAT32 or self.dtype.isbuiltin == 1
-            np.copyto(target, made if is_direct else made.astype(FLOAT32), casting="unsafe")
+            made = np.add(made, self.offset, out=target if is_same else made)
+        if made is not target:
+            if self.dtype.isbuiltin == 2:
+                made = made.astype(FLOAT32, copy=False)
+            if not target.flags.carray:  # small floats are converted faster to memory without gaps
+                made = made.astype(self.dtype, copy=False)
+            np.copyto(target, made, casting="unsafe")
 
 
 def cast_of(
@@ -88,7 +92,7 @@ def cast_of(
 ) -> Cast | None:
     """The cast that `Array.get` is asked for; None where elements stay as they are. ArgumentError where it has none.
 
-    `fill_value`: that of the array, which `fill_to_nan=True` means.
+    `fill_value`: that of the array, which `fill_to_nan=True` means; None if it defines none.
     """
     is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not False
     if not is_scaled and not to_nan and (dtype is None or dtype == source):
@@ -185,6 +189,8 @@ def _nan_of(source: Dtype, fill_value: Any, given: Any, dtype: Dtype) -> Any:
     """The element of `source` that becomes NaN; None for NaN, which stays so."""
     if not np.isnan(np.full(1, np.nan, dtype).astype(FLOAT32))[0]:
         raise ArgumentError(f"fill_to_nan needs a dtype that has NaN, not {dtype}")
+    if given is True and fill_value is None:
+        raise ArgumentError("fill_to_nan=True needs a fill value, which the array does not define: give a number")
     try:
         if given is not True and (isinstance(given, bool) or not isinstance(given, Real)):
             raise TypeError("neither a bool nor a number")
@@ -194,16 +200,16 @@ def _nan_of(source: Dtype, fill_value: Any, given: Any, dtype: Dtype) -> Any:
     return found if found == found else None
 
 
-def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Indices of parts of an array, of at most `_PIECE` elements each."""
+def _pieces(shape: tuple[int, ...], most: int) -> Iterator[tuple[Any, ...]]:
+    """Indices of parts of an array, of at most so many elements each."""
     inner = prod(shape[1:])
-    if inner * prod(shape[:1]) <= _PIECE:
+    if inner * prod(shape[:1]) <= most:
         yield (...,)
-    elif inner > _PIECE:
+    elif inner > most:
         for i in range(shape[0]):
-            for piece in _pieces(shape[1:]):
+            for piece in _pieces(shape[1:], most):
                 yield (i, *piece)
     else:
-        rows = _PIECE // inner
+        rows = most // inner
         for first in range(0, shape[0], rows):
             yield (slice(first, first + rows), ...)

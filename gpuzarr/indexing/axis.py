@@ -45,10 +45,6 @@ class AxisRun:
         """Whether slices say which elements are wanted and where they are in the result."""
         return isinstance(self.inside, slice) and isinstance(self.outside, slice)
 
-    def entries(self, source: int, target: int) -> np.ndarray:
-        """Bytes of each element in a chunk and in the result, int64 (each, 2), of steps of so many bytes."""
-        return np.stack([listed(self.inside) * source, listed(self.outside) * target], axis=1)
-
     def covers(self, axis: Axis) -> bool:
         """Return True if all elements of the chunks are wanted; of a range, those inside the array.
 

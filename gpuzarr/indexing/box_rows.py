@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ import numpy as np
 from gpuzarr.indexing.axis import chunk_of, starts_of
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RegularAxis
+
+MIN_SCATTERED_CHUNKS = 16  # along axes with index arrays,
+MAX_ELEMENTS_A_CHUNK = 8  # and elements of them in each, in the mean
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,18 @@ def count(selection: Outer | Points, axes: tuple[Axis, ...]) -> int:
     for axis, index in zip(axes, selection.axes, strict=True):
         total *= _count(axis, index)
     return total
+
+
+def is_scattered(selection: Outer | Points, axes: tuple[Axis, ...]) -> bool:
+    """Whether index arrays want few elements of each of many chunks: then boxes are fewer than parts are."""
+    if isinstance(selection, Points):
+        return False
+    lists = [pair for pair in zip(axes, selection.axes, strict=True) if not isinstance(pair[1], range)]
+    elements = prod([len(index) for _, index in lists])
+    if elements < MIN_SCATTERED_CHUNKS or elements > MAX_ELEMENTS_A_CHUNK * prod([axis.count for axis, _ in lists]):
+        return False
+    chunks = prod([len(np.unique(chunk_of(axis, np.asarray(index)))) for axis, index in lists])
+    return chunks >= MIN_SCATTERED_CHUNKS and elements <= MAX_ELEMENTS_A_CHUNK * chunks
 
 
 def _count(axis: Axis, index: range | np.ndarray) -> int:

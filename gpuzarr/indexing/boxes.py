@@ -165,13 +165,14 @@ class ChunkBoxes:
             return slice(None), []
         columns = [self.each, self.step] if out.stacked is not None else [self.each, self.step, self.target[:, None]]
         _, form = distinct(np.concatenate(columns, axis=1)[small], (1 << 62,) * 2)
+        is_common = np.bincount(form) >= MIN_GATHERED_BOXES
+        if not is_common.any():
+            return slice(None), []
+        small, form = small[is_common[form]], form[is_common[form]]
         order = np.argsort(form, kind="stable")
-        groups = np.split(small[order], np.flatnonzero(np.diff(form[order])) + 1)
-        forms = [group for group in groups if len(group) >= MIN_GATHERED_BOXES]
         alone = np.ones(m, bool)
-        for group in forms:
-            alone[group] = False
-        return np.flatnonzero(alone), forms
+        alone[small] = False
+        return np.flatnonzero(alone), np.split(small[order], np.flatnonzero(np.diff(form[order])) + 1)
 
     def _windows_of(self, form: int, out: Targets, xp: Any) -> Any:
         """View of the results by the beginning of a box, and the elements in it."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.indexing.axis import AxisRun
+from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, strides_of
-from gpuzarr.indexing.grid import ChunkBlock
 from gpuzarr.indexing.points import ChunkPoints
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RegularAxis

@@ -75,7 +75,8 @@ def reader(
     Reader
         An iterator; its `len()` is that of `selections`. It may be used as a context manager, at whose end it is
         closed: what is under way ends, what nobody took is freed. So it is when nobody refers to it any more. On a GPU
-        results are complete when they come, and in the memory of the stream that is current then.
+        results are complete when they come. Their memory is of the stream that was current when their read began, so
+        iterate on one stream.
 
     Raises
     ------

@@ -28,7 +28,7 @@ class Casting:
         if self.dtype is None and self.scale is None and self.offset is None and self.fill_to_nan is False:
             return None
         wanted = None if self.dtype is None else _parsed(self.dtype)
-        return cast_of(array.dtype, array.metadata.fill_value, wanted, self.scale, self.offset, self.fill_to_nan)
+        return cast_of(array.dtype, array.fill_value, wanted, self.scale, self.offset, self.fill_to_nan)
 
 
 def result(array: Any, cast: Cast | None) -> tuple[np.dtype, Device]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -100,9 +100,7 @@ def get_many(
     >>> a.last_read.asdict()["chunks"]
     2
     """
-    if isinstance(selections, str | slice | int) or not isinstance(selections, Iterable):
-        raise ArgumentError(f"get_many takes a list of selections, not {shown(selections)}")
-    pairs = [(self, selection) for selection in selections]
+    pairs = [(self, selection) for selection in _iterated(selections, "get_many takes a list of selections")]
     return read_many(
         pairs,
         out=out,
@@ -163,7 +161,8 @@ def read_many(
         raise ArgumentError("on_error='skip' leaves regions out, so it does not go with `out`")
     casting = Casting(dtype, scale, offset, fill_to_nan)
     casts: dict[int, Cast | None] = {}
-    regions = [_region(pair, casting, casts) for pair in pairs]
+    listed = _iterated(pairs, "read_many takes pairs of an array and a selection")
+    regions = [_region(pair, casting, casts) for pair in listed]
     options = {"memory_limit": memory_limit, "validate": validate, "io": io}
     faults: list[Fault] | None = None if on_error == "raise" else []
     results, stack = memory(regions, out, stream)
@@ -175,6 +174,16 @@ def read_many(
     elif out is None:
         out = finished(regions, results, stack)
     return out if faults is None else (out, failures)
+
+
+def _iterated(values: Any, expected: str) -> Iterator[Any]:
+    """An iterator over what the caller gave. ArgumentError if it is no list."""
+    try:
+        if not isinstance(values, str):
+            return iter(values)
+    except TypeError as error:
+        raise ArgumentError(f"{expected}, not {shown(values)}") from error
+    raise ArgumentError(f"{expected}, not {shown(values)}")
 
 
 def _region(pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:

@@ -95,8 +95,8 @@ def get(
         where it holds all elements exactly, unless `dtype` is float64; else in float64. Each operation is rounded to
         nearest, even, by a CPU and by a GPU: both give the same bits, but for those of NaN.
     fill_to_nan
-        True: elements that equal the fill value become NaN, and so do missing chunks. A number: elements that equal it.
-        (-0.0 equals 0.0.) The result must be of floats.
+        True: elements that equal the fill value, which the array must have, become NaN, and so do missing chunks. A
+        number: elements that equal it. (-0.0 equals 0.0.) The result must be of floats.
 
     Returns
     -------

@@ -131,7 +131,7 @@ class Batches:
         try:
             if loaded.fetched.known is not None:
                 keep = self._place_known(loaded, loaded.fetched, loaded.fetched.known)
-            elif placeable(loaded.batch, self.device):
+            elif placeable(loaded.batch.results, loaded.chain, self.device, loaded.batch.cast):
                 self._place_by_kernel(loaded, loaded.fetched)
             else:
                 self._place_by_assignment(loaded, loaded.fetched)
@@ -198,7 +198,7 @@ class Batches:
         decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
         keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
-        if placeable(batch, device):
+        if placeable(batch.results, chain, device, batch.cast):
             addresses = known.addresses(decoded, device, spec.nbytes or 0)
             strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
             chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)

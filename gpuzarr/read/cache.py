@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from gpuzarr.checks import shown
@@ -77,9 +78,9 @@ class ChunkCache:
         """A cache of so many bytes, or the one that is given. ArgumentError for anything else."""
         if isinstance(cache, cls):
             return cache
-        if not isinstance(cache, int | str):
+        if not isinstance(cache, Integral | str):
             raise ArgumentError(f"cache must be a number of bytes, as '1GiB', or a ChunkCache, not {shown(cache)}")
-        return cls(parse_bytes(cache, "cache"))
+        return cls(parse_bytes(cast(Any, cache), "cache"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ChunkCache, (self._max_bytes,)

@@ -27,6 +27,7 @@ from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.read.known import Keeper, looked_up
+from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -110,10 +111,9 @@ class Chunks:
         run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill, keeper)
         if present:
             self.device.share(run, range(len(present)), min(threads, len(present)))
-        if len(present) < len(rows):
-            for row in rows:
-                if row[2] == MISSING:
-                    self._fill_missing(row[3])
+        for row in rows if len(present) < len(rows) else ():
+            if row[2] == MISSING:
+                self._fill_missing(row[3])
         return () if keeper is None else keeper.calls
 
     def _place_known(
@@ -123,7 +123,8 @@ class Chunks:
         coords = [self._coords(row[3]) for row in present]
         known = looked_up(shelf, coords, objects, [row[0] for row in present])
         hits = [(row[3], entry) for row, entry in zip(present, known.entries, strict=True) if entry is not None]
-        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, threads)
+        few = len(hits) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
+        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, 1 if few else threads)
         left = [i for i, entry in enumerate(known.entries) if entry is None]
         self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=len(left))
         shelf.cache.count(len(hits), len(left))
@@ -238,9 +239,11 @@ class Chunks:
         return fill_value if self.cast is None else self.cast.one(fill_value)
 
     def _coords(self, chunk: Chunk) -> tuple[int, ...]:
-        counts = self.source.layout.per_object
-        within = np.unravel_index(chunk[1], counts) if counts else ()
-        return tuple(int(of * n + i) for of, n, i in zip(chunk[0], counts, within, strict=True))
+        number, found = chunk[1], []
+        for of, count in zip(reversed(chunk[0]), reversed(self.source.layout.per_object), strict=True):
+            number, within = divmod(number, count)
+            found.append(of * count + within)
+        return tuple(reversed(found))
 
     def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
         error.index = None if isinstance(error, CodecError) else 0

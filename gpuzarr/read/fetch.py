@@ -17,12 +17,12 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Located, Locator, Route
+from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within_all
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.fetched import Fetched, present_only, without
-from gpuzarr.read.known import Known, joined, looked_up
+from gpuzarr.read.known import Known, joined, known_of
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import Requests
@@ -153,7 +153,10 @@ class _Wanted:
             present = located.present
             if np.count_nonzero(present) < len(present):
                 located = located.take(np.flatnonzero(present))
-            stored, known = present, self._known(located, present, memory, objects)
+            numbers, stored = located.ranges.objects, present
+            known = (
+                known_of(self.source, memory.device, self.coords[present], objects, numbers) if memory.knows else None
+            )
             if known is not None and known.hit.any():
                 stored, located = without(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
             requests = objects.requests(located.ranges)
@@ -166,15 +169,6 @@ class _Wanted:
             raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
         return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, known)
-
-    def _known(self, located: Located, present: np.ndarray, memory: Memory, objects: Objects) -> Known | None:
-        """What the cache of the array, if there is one, knows of the chunks that are present."""
-        if self.source.cache is None or not memory.knows:
-            return None
-        if (shelf := self.source.cache.shelf(self.source, memory.device)) is None:
-            return None
-        coords = list(map(tuple, self.coords[present].tolist()))
-        return looked_up(shelf, coords, objects, located.ranges.objects.tolist())
 
 
 @dataclass(frozen=True)

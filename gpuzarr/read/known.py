@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -18,6 +19,7 @@ from gpuzarr.read.cache import Shelf
 from gpuzarr.stores.contract import Objects, settled
 
 if TYPE_CHECKING:
+    from gpuzarr.read.fetch import Source
     from gpuzarr.read.portions import Portion
 
 
@@ -88,6 +90,13 @@ def looked_up(shelf: Shelf, coords: Sequence[Coords], objects: Objects, numbers:
     return Known(entries, [versions[i] if stay[i] else None for i in numbers])
 
 
+def known_of(source: Source, device: Device, coords: np.ndarray, objects: Objects, numbers: np.ndarray) -> Known | None:
+    """What the cache of an array knows of chunks, as `looked_up`; None where there is no cache for them."""
+    if source.cache is None or (shelf := source.cache.shelf(source, device)) is None:
+        return None
+    return looked_up(shelf, list(map(tuple, coords.tolist())), objects, numbers.tolist())
+
+
 @dataclass(frozen=True)
 class Keeper:
     """Keeps chunks at `coords` of one array that threads of the CPU decode one by one, if they have a version.
@@ -101,17 +110,17 @@ class Keeper:
     calls: list[Callable[[], None]] = field(default_factory=list)
 
     def memory(self, i: int, spec: ChunkSpec) -> np.ndarray | None:
-        """New memory for chunk i, if it may be kept."""
+        """New memory for chunk i, if it may be kept, and there is any."""
         if self.versions[i] is None or len(self.calls) >= self.shelf.cache.max_bytes // (spec.nbytes or 1):
             return None
-        try:
+        with suppress(MemoryError):
             return np.empty(spec.shape, spec.dtype)
-        except MemoryError:
-            return None
+        return None
 
     def keep(self, i: int, chunk: np.ndarray) -> None:
         """Keep chunk i, which nobody changes any more."""
-        self.calls.append(self.shelf.keeping([self.coords[i]], chunk[None], [self.versions[i]]))
+        with suppress(MemoryError):
+            self.calls.append(self.shelf.keeping([self.coords[i]], chunk[None], [self.versions[i]]))
 
 
 def keeping(
@@ -139,4 +148,5 @@ def _blocks(shelf: Shelf, coords: np.ndarray, versions: Sequence[Any], decoded: 
     for is_nameless, run in groupby(range(len(names)), key=lambda i: versions[i] is None):
         numbers = [] if is_nameless or not rows else list(run)
         for some in (slice(i, min(i + rows, numbers[-1] + 1)) for i in numbers[:: rows or 1]):
-            yield shelf.keeping(names[some], decoded[some].copy(), versions[some])
+            with suppress(MemoryError):  # a read does not fail for want of memory that it can do without
+                yield shelf.keeping(names[some], decoded[some].copy(), versions[some])

@@ -5,7 +5,7 @@ The kernel puts the decoded chunks of a batch to their places, and fill values w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +15,16 @@ from gpuzarr import gpu
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.read.portions import Batch
 
 
-def placeable(batch: Batch, device: Device) -> bool:
-    """Whether one launch can place the chunks in their results; odd elements are for array assignments."""
-    shape, dtype = batch.budget.chain.spec.shape, batch.dtype
-    return device.gpu and all(out.dtype == dtype and gpu.place.fits(shape, out, device) for out in batch.results)
+def placeable(outs: Sequence[Any], chain: Chain, device: Device, cast: Cast | None = None) -> bool:
+    """Whether one launch can place chunks in these results; odd elements are for array assignments."""
+    shape, dtype = chain.spec.shape, chain.spec.dtype if cast is None else cast.dtype
+    return device.gpu and all(out.dtype == dtype and gpu.place.fits(shape, out, device) for out in outs)
 
 
 def decoded(encoded: EncodedBatch, chain: Chain, device: Device, batch: Batch, present: np.ndarray) -> gpu.place.Chunks:

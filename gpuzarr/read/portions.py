@@ -12,6 +12,7 @@ import numpy as np
 from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ChunkError, CodecError, RangeError
+from gpuzarr.indexing.blocks import together
 from gpuzarr.indexing.boxes import ReadPart, Targets
 from gpuzarr.indexing.grid import coords_of
 from gpuzarr.read.fetch import Source, blamed
@@ -67,11 +68,6 @@ class Batch:
         return self.portions[0].cast
 
     @property
-    def dtype(self) -> np.dtype:
-        """The dtype of the results."""
-        return self.budget.chain.spec.dtype if self.cast is None else self.cast.dtype
-
-    @property
     def fill_value(self) -> Any:
         """What missing chunks are in the results."""
         fill_value = self.budget.chain.spec.fill_value
@@ -80,7 +76,7 @@ class Batch:
     @property
     def placements(self) -> list[tuple[Sequence[ReadPart], Sequence[Any]]]:
         """The parts of each portion, and its results."""
-        return [(portion.parts, portion.results) for portion in self.portions]
+        return [(together(portion.parts), portion.results) for portion in self.portions]
 
     @property
     def results(self) -> list[Any]:

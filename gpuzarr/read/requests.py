@@ -11,7 +11,7 @@ from typing import Any
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
-from gpuzarr.indexing.box_rows import count
+from gpuzarr.indexing.box_rows import count, is_scattered
 from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, Targets, boxes
 from gpuzarr.indexing.counts import check_plannable
 from gpuzarr.indexing.flip import ascending, flipped
@@ -78,9 +78,11 @@ class SeveralSelections:
 Share = OneSelection | SeveralSelections
 
 
-def share_of(request: Request) -> OneSelection:
+def share_of(request: Request) -> Share:
     """The share that is one request alone."""
     selection, target = ascending(request.selection), flipped(request.selection, request.out)
+    if is_scattered(selection, axes := request.source.layout.axes):
+        return SeveralSelections(request.source, boxes([selection], axes), Targets([target]), request.cast)
     return OneSelection(request.source, selection, target, target.flags.c_contiguous, request.cast)
 
 

@@ -134,10 +134,11 @@ def choose(shares: Sequence[Share], device: Device, options: Options) -> list[Pl
     others: list[tuple[Share, list[ReadPart]]] = []
     lists: list[ChunkList] = []
     for share in shares:
-        if device.gpu or (found := _chunk_by_chunk(share, device)) is None:
-            others.append((share, share.parts(device)))
-        else:
+        found = share.parts(device) if device.gpu else _chunks_or_parts(share, device)
+        if isinstance(found, ChunkList):
             lists.append(found)
+        else:
+            others.append((share, found))
     if lists:
         plans.append(planned := ChunkPlan(lists, limit, _threads(lists, device, limit), "POSIX: into host memory"))
         if options.io == "gds":
@@ -160,22 +161,20 @@ def _in_batches(
     return replace(batches, gds=gds, io=io)
 
 
-def _chunk_by_chunk(share: Share, device: Device) -> ChunkList | None:
-    """The chunks, if they are large, or of a small region; None where batches are faster."""
+def _chunks_or_parts(share: Share, device: Device) -> ChunkList | list[ReadPart]:
+    """The chunks, if they are large, or of a small region; the parts where batches are faster."""
     layout, selection = share.source.layout, share.selection
     nbytes = layout.spec.nbytes or 0
     if nbytes < MIN_REGION_CHUNK_BYTES or len(layout.levels) > 1 or not layout.is_regular:
-        return None
-    found: Any = None if selection is None else region.runs(selection, layout.axes)
-    if is_region := found is not None:
-        chunks = region.count(found)
-    else:
-        found = share.parts(device)
-        chunks = sum(map(len, found))
+        return share.parts(device)
+    runs = None if selection is None else region.runs(selection, layout.axes)
+    parts = share.parts(device) if runs is None else []
+    chunks = sum(map(len, parts)) if runs is None else region.count(runs)
     is_small = chunks <= MAX_REGION_CHUNKS and chunks * nbytes <= MAX_REGION_BYTES
-    if not chunks or not (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
-        return None
-    return ChunkList(share, layout.chain(layout.first_chunk_shape), found, is_region, chunks, nbytes)
+    if chunks and (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
+        chain, found = layout.chain(layout.first_chunk_shape), parts if runs is None else runs
+        return ChunkList(share, chain, found, runs is not None, chunks, nbytes)
+    return parts if runs is None else share.parts(device)
 
 
 def _threads(lists: Sequence[ChunkList], device: Device, limit: int) -> int:

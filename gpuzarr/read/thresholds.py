@@ -5,6 +5,7 @@ MAX_REGION_BYTES = 1 << 24  # decoded, all of them,
 MIN_REGION_CHUNK_BYTES = 1 << 14  # and each; smaller ones are sooner decoded together
 MIN_LONE_CHUNK_BYTES = 1 << 18  # decoded bytes of chunks that are read chunk by chunk, however many there are
 MIN_THREAD_BYTES = 1 << 18  # decoded bytes; less are not worth a second thread
+MIN_PLACED_BYTES = 1 << 22  # of chunks that a cache has; to place less is not worth a second thread
 UPLOAD_SLICE_BYTES = 1 << 25  # stored bytes of a batch that a GPU is sent at once, while the next ones are read
 MAX_PIECE_CHUNKS = 16  # of the chunks that are read one by one, those that a thread takes at once,
 MIN_PIECES = 32  # and how many pieces there are, so that all threads end at about the same time

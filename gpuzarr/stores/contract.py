@@ -7,8 +7,9 @@ Begin with `tests/stores/own_store.py`, a complete store over a dict, and add a 
 How a read uses a store
 -----------------------
 1. `with store.open(keys) as objects`: opens all objects that the read needs.
-2. `objects.versions(known)`, if there are shards: a shard index that is kept from an earlier read is used again if its
-   object has the same version. Other indexes are read like chunks, by steps 3 and 4.
+2. `objects.versions(known)`, if there are shards or a cache of decoded chunks: a shard index, or a chunk, that is kept
+   from an earlier read is used again if its object has the same version. Other indexes are read like chunks, by steps 3
+   and 4. (For chunks `known` is None: what they are must be known for sure, as nothing else may be read.)
 3. `requests = objects.requests(ranges)`: plans the reads. Their sizes say how much memory the caller must allocate.
 4. `objects.read(requests, into)`: makes them all. A few large chunks are read by `objects.reader` instead, one by one,
    so that each is decoded while its bytes are in a core's cache.

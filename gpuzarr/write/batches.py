@@ -20,7 +20,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.pipeline import Complete, TwoPhase
 from gpuzarr.empty_chunk import element, is_empty
-from gpuzarr.indexing.grid import ChunkBlock
+from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.read.fetch import Memory, fetch
 from gpuzarr.read.fetched import Fetched
 from gpuzarr.write.batch_plan import Batch

@@ -16,7 +16,8 @@ import numpy as np
 
 from gpuzarr.empty_chunk import empty_test
 from gpuzarr.errors import CHUNK_FAULTS
-from gpuzarr.indexing.grid import ChunkBlock, Part
+from gpuzarr.indexing.blocks import ChunkBlock
+from gpuzarr.indexing.grid import Part
 from gpuzarr.write.destinations import Destination
 from gpuzarr.write.target import Assignment
 from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS

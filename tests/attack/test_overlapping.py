@@ -201,7 +201,7 @@ def test_unsafe_writes_take_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         a = gpuzarr.open_array(tmp_path / name, mode="r+", device="cpu", config={"safe": False})
         with monkeypatch.context() as patch:
             patch.setattr(LocalStore, "locked", refuse)
-            patch.setattr(LocalStore, "overwrite", refuse)
+            patch.setattr(LocalStore, "overwriter", refuse)
             a[...] = 2
             a[1:50, 3:40] = 3
             with a.writer() as w:

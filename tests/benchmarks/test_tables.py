@@ -42,7 +42,7 @@ def test_the_readme_is_what_the_results_say() -> None:
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
-    for name in ("read_local", "write_local"):
+    for name in ("read_local", "read_many", "write_local"):
         (tmp_path / f"{name}.json").write_text(json.dumps({**MACHINE, "gpu": None, "rows": []}))
     assert tables.gpu(tmp_path) == tables.NOT_YET
 

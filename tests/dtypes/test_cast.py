@@ -27,7 +27,7 @@ RNG = np.random.default_rng(3)
 def numbers(dtype, count=700):
     """Elements of all sizes, with those at the ends of the range, around which results are rounded or overflow."""
     if dtype.kind == "b":
-        return RNG.random(count) < 0.5
+        return RNG.integers(0, 3, count, np.uint8).view(bool)  # damaged chunks have 2, too
     if dtype.kind in "iu":
         least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
         bits = RNG.integers(0, 256, (count, dtype.itemsize), np.uint8).view(dtype).ravel()
@@ -96,8 +96,8 @@ def test_the_formula(source, given, to_nan):
         cast = cast_of(source, 5, dtype, given.get("scale"), given.get("offset"), to_nan)
         wanted = source.type(5) if to_nan else None
         if not given and dtype in (np.dtype("f4"), np.dtype("f8")):  # rounded once
-            expected = by_numpy(values, dtype).copy()
-            expected[values == wanted] = np.nan
+            with np.errstate(invalid="ignore"):
+                expected = np.where(values == wanted, dtype.type(np.nan), by_numpy(values, dtype))
             assert_same(cast.of(values), expected)
             continue
         if dtype is None or given or dtype == np.dtype("f2"):

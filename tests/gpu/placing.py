@@ -4,6 +4,7 @@ import numpy as np
 
 from gpuzarr.gpu.place import Chunks, fits, place
 from gpuzarr.gpu.planes import Planes
+from gpuzarr.indexing.blocks import together
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import parts
 from tests.emulator.fences import fenced
@@ -47,7 +48,7 @@ def check(
         assert fits(chunk_shape, target, device)
         some = [piece for piece, is_there in zip(pieces, there, strict=True) if is_there]
         chunks = store(device, some, permutation, swapped, offset) if some else None
-        place(device, [(boxes, (target,))], there, chunks, 3)
+        place(device, [(together(boxes), (target,))], there, chunks, 3)
         first = 0
         for box in boxes:
             batch = np.stack(pieces[first : first + len(box)])

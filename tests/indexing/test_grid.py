@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuzarr.indexing.axis import axis_runs, starts_of
+from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.indexing.flip import ascending, flipped, with_ranges
-from gpuzarr.indexing.grid import ChunkBlock, parts
+from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.region import of_parts
 from gpuzarr.indexing.selection import orthogonal, pointwise
 from gpuzarr.metadata import Axis, RegularAxis

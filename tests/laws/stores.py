@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.contract import settled
 from gpuzarr.stores.ranges import MISSING, Ranges
 from tests.chunks import encoded_batch
 from tests.conftest import examples
@@ -229,7 +230,7 @@ def versions_tell_objects_apart(new: NewStore) -> None:
     store, keys = new(CONTENTS), ["c/3", "c/4", "none"]
     with store.open(keys) as objects:
         before = list(objects.versions([None] * 3))
-        assert not objects.changed()
+        assert not objects.changed() and [type(each) for each in settled(objects)] == [bool] * 3
     store.set("c/3", b"of another length")
     with store.open(keys) as objects:
         after = list(objects.versions(before))

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from gpuzarr.read.blocks import ENTRY_BYTES
 from gpuzarr.read.cache import BLOCKS, ChunkCache, Shelf
 from gpuzarr.read.strategy import Options
 from tests.conftest import examples
+from tests.interrupting import Interrupted
 from tests.stores.own_store import OwnStore
 
 NBYTES = 1 << 10  # of a chunk
@@ -168,8 +170,8 @@ def options(cache: Any) -> Options:
 def test_it_is_given_as_bytes_or_as_a_cache() -> None:
     cache = ChunkCache(1000)
     assert options(cache).cache is cache and options(None).cache is None
-    given = [options("1KiB").cache, options(1024).cache]
-    assert [each.max_bytes for each in given if each is not None] == [1024, 1024]
+    given = [options("1KiB").cache, options(1024).cache, options(np.int16(1024)).cache]
+    assert [each.max_bytes for each in given if each is not None] == [1024] * 3
     for wrong in ("much", 0, -1, 1.5, True, [], {}):
         with pytest.raises(gpuzarr.ArgumentError):
             options(wrong)
@@ -291,6 +293,34 @@ def _in_child(here: Shelf) -> None:
     assert len(here.cache) == 0 and here.cache.max_bytes == room(3)
     keep(here, 4, 2)
     assert found(here, 0, 4, 5) == [False, True, True]
+
+
+def test_interrupts_leave_it_bounded() -> None:
+    """At every place: what can be found is counted, nothing else is held, and the lock is free."""
+    cache = ChunkCache(room(5))
+    here, n, interrupted = shelf(cache, array()), 0, True
+    while interrupted:
+        cache.clear()
+        n += 1
+        interrupted = Interrupted(n)(lambda: some_calls(here))
+        blocks = cache._blocks.value
+        assert cache.nbytes == sum(block.nbytes for block in blocks.in_order) <= cache.max_bytes, n
+        assert {id(e.block) for each in blocks.of.values() for e in each.values()} <= set(map(id, blocks.in_order)), n
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(some_calls, here).result(60)
+        assert found(here, 8, 9, version=5) == [True, True], n
+    assert n > 50
+
+
+def some_calls(here: Shelf) -> None:
+    keep(here, 0, 3)
+    found(here, 1, 2)
+    keep(here, 2, 3, version=2)
+    found(here, 0, 1, 2)
+    here.cache.forget(here.key.place, [range(3, 4)])
+    here.cache.forget(here.key.place)
+    keep(here, 5, 5, version=3)
+    keep(here, 8, 2, version=5)
 
 
 def test_threads_share_it() -> None:

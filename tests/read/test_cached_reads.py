@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from gpuzarr.read.cache import Shelf
 from gpuzarr.stores.local.objects import COARSE_TICK_NS, SECOND_NS, TICK_NS, is_settled
 from tests.aged import age, renew
 from tests.conftest import examples
 from tests.hardware import host_array
+from tests.interrupting import Interrupted
 from tests.stores.own_store import OwnStore
 
 SHAPE = (96, 80)
@@ -102,6 +104,48 @@ def test_every_kind_of_selection(layout: str, kind: str, device: Device, tmp_pat
     assert a.cache is not None and a.cache.misses == len(a.cache) < a.cache.hits
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_casts_are_made_of_what_is_kept(layout: str, kind: str, device: Device, tmp_path: Path) -> None:
+    data = created(tmp_path, layout)
+    a = gpuzarr.open_array(tmp_path, device=device, cache="1MiB")
+    for hits in (0, 1):
+        found = host_array(a.get(np.s_[3:70, 20:50], dtype="f4", scale=0.5, offset=1, fill_to_nan=True))
+        expected = np.where(data == 0, np.nan, data * 0.5 + 1).astype("f4")[3:70, 20:50]
+        assert np.array_equal(found, expected, equal_nan=True) and (counts(a)[hits] == 0)
+    assert np.array_equal(host_array(a[...]), data)
+
+
+def test_a_cache_does_without_memory_that_is_not_there(
+    kind: str, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a read refuses does not depend on it."""
+    data = created(tmp_path, "chunks")
+    a = gpuzarr.open_array(tmp_path, device=device, cache="1MiB")
+
+    def keeping(*given: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "keeping", keeping)
+        for _ in range(2):
+            assert np.array_equal(host_array(a[...]), data) and counts(a)[0] == 0
+    a[...]
+    assert np.array_equal(host_array(a[...]), data) and counts(a)[1] == 0
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2,) * 9])
+def test_arrays_of_any_number_of_axes(shape: tuple[int, ...], kind: str, device: Device, tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(1, 9, shape).astype("f8")
+    gpuzarr.create_array(tmp_path, data=data, chunks=(1, 2)[: len(shape)] + shape[2:], device="cpu")
+    age(tmp_path)
+    a = gpuzarr.open_array(tmp_path, mode="r+", device=device, cache="1MiB")
+    for misses in (a.nchunks, 0, a.nchunks):
+        assert np.array_equal(host_array(a[...]), data) and counts(a) == (a.nchunks - misses, misses)
+        if not misses:
+            data[...] = a[...] = 7
+            age(tmp_path)
+
+
 def test_arrays_share_a_cache(kind: str, device: Device, tmp_path: Path) -> None:
     cache = gpuzarr.ChunkCache("1MiB")
     data = {layout: created(tmp_path / layout, layout, values(i)) for i, layout in enumerate(LAYOUTS)}
@@ -180,6 +224,20 @@ def test_what_was_changed_a_moment_ago_is_not_kept(kind: str, device: Device, tm
     age(tmp_path)
     a[...]
     assert np.array_equal(host_array(a[...]), data) and counts(a)[1] == 0
+
+
+def test_a_file_that_is_changed_in_place_again_and_again(kind: str, device: Device, tmp_path: Path) -> None:
+    """Without a pause, so many changes have the same time; and the same length."""
+    created(tmp_path / "a", "chunks", np.ones(SHAPE, "i4"))
+    a = gpuzarr.open_array(tmp_path / "a", device=device, cache="1MiB")
+    file, contents = tmp_path / "a/c/0/0", []
+    for number in range(1, 4):
+        created(tmp_path / "twin", "chunks", np.full(SHAPE, 1000 + number, "i4"))
+        contents.append((1000 + number, (tmp_path / "twin/c/0/0").read_bytes()))
+    assert len({len(content) for _, content in contents}) == 1
+    for number, content in contents * 40:
+        file.write_bytes(content)
+        assert (host_array(a[:32, :32]) == number).all()
 
 
 def test_how_long_a_moment_is() -> None:
@@ -323,6 +381,24 @@ def test_threads_read_and_write(device: Device, tmp_path: Path) -> None:
         thread.join()
     assert not errors, errors
     assert cache.nbytes <= cache.max_bytes
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_interrupted_reads(first: int, kind: str, tmp_path: Path) -> None:
+    """At many places of a read that finds some chunks, and keeps others while it drops more."""
+    data = created(tmp_path, "shards")
+    a = gpuzarr.open_array(tmp_path, device="cpu", cache=16 * (16 * 16 * 4 + 512))
+    cache, n, interrupted = a.cache, first, True
+    assert cache is not None
+    while interrupted:
+        n += 11
+        a[:48, 32:64]
+        interrupted = Interrupted(n)(lambda: a[30:80, 20:70])
+        blocks = cache._blocks.value
+        assert cache.nbytes == sum(block.nbytes for block in blocks.in_order) <= cache.max_bytes, n
+        assert {id(e.block) for each in blocks.of.values() for e in each.values()} <= set(map(id, blocks.in_order)), n
+        assert np.array_equal(a[...], data), n
+    assert n > 100
 
 
 def test_an_array_that_is_sent_to_another_process(tmp_path: Path) -> None:

@@ -166,6 +166,18 @@ def test_large_chunks_cut_by_a_region(device: Any, tmp_path: Path) -> None:
             assert_same(host_array(array.get(selection, scale=0.3, fill_to_nan=True)), wanted)
 
 
+def test_no_fill_value(device: Any, tmp_path: Path) -> None:
+    """Zeros are no missing values because Zarr v2 says `null`."""
+    z = zarr.create_array(tmp_path, shape=(4,), chunks=(2,), dtype="i2", zarr_format=2, fill_value=None)
+    z[:2] = [0, 5]
+    array = gpuzarr.open_array(tmp_path, device=device)
+    assert array.fill_value is None
+    with pytest.raises(ArgumentError, match="does not define"):
+        array.get(fill_to_nan=True)
+    np.testing.assert_array_equal(host_array(array.get(fill_to_nan=5)), np.array([0, np.nan, 0, 0], "f4"))
+    assert_same(host_array(array.get(scale=2)), np.array([0, 10, 0, 0], "f4"))
+
+
 def test_no_axes_and_no_elements(device: Any, tmp_path: Path) -> None:
     for shape in ((), (0, 3)):
         name = str(len(shape))

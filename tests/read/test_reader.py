@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -25,6 +27,7 @@ from gpuzarr.read.ahead import READS_AHEAD
 from gpuzarr.read.reader import GPU_THREADS
 from gpuzarr.stores.local.store import LocalStore
 from tests.conftest import examples
+from tests.data import environ
 from tests.emulator.arrays import DeviceArray
 from tests.hardware import DEVICES, held, host_array
 from tests.interrupting import Held, Interrupted
@@ -165,11 +168,10 @@ def test_selections_are_taken_as_they_are_needed(ahead: int, array: gpuzarr.Arra
 
 def test_the_first_result_does_not_wait_for_others(array: gpuzarr.Array, monkeypatch: Any) -> None:
     """Small results are read together, but the first alone."""
-    may_go, right, calls = threading.Event(), LocalStore.open, list[int]()
+    may_go, right = threading.Event(), LocalStore.open
 
     def opened(self: LocalStore, keys: Any, *more: Any) -> Any:
-        calls.append(1)
-        assert len(calls) == 1 or may_go.wait(WAIT_SECONDS)
+        assert list(keys) == ["c/0/0/0"] or may_go.wait(WAIT_SECONDS)
         return right(self, keys, *more)
 
     monkeypatch.setattr(LocalStore, "open", opened)
@@ -328,6 +330,22 @@ def test_what_nobody_waits_for_is_not_read(array: gpuzarr.Array, monkeypatch: An
     may_go.set()
     until(lambda: not reading())
     assert len(seen) == 1 + threads
+
+
+END = """
+import gpuzarr, itertools, sys
+r = gpuzarr.array(list(range(100)), chunks=3).reader(itertools.cycle(range(100)))
+next(r)
+if sys.argv[1] == "error":
+    raise SystemExit("the end")
+"""
+
+
+@pytest.mark.parametrize("how", ["end", "error"])
+def test_a_process_may_end_while_a_reader_is_at_work(how: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", END, how]
+    done = subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.replace("the end\n", "")) == (how == "error", "")
 
 
 def test_a_forked_child_reads_by_readers_of_its_own(array: gpuzarr.Array) -> None:
