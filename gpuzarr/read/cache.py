@@ -79,7 +79,8 @@ class ChunkCache:
         if isinstance(cache, cls):
             return cache
         if not isinstance(cache, Integral | str):
-            raise ArgumentError(f"cache must be a number of bytes, as '1GiB', or a ChunkCache, not {shown(cache)}")
+            expected = "a number of bytes, a text such as '1GiB', or a ChunkCache"
+            raise ArgumentError(f"cache must be {expected}, not {shown(cache)}")
         return cls(parse_bytes(cast(Any, cache), "cache"))
 
     def __reduce__(self) -> tuple[Any, ...]:
