@@ -148,7 +148,7 @@ def _float_for(dtype: Dtype) -> Dtype:
 
 
 def _work(source: Dtype, dtype: Dtype, is_scaled: bool) -> Dtype | None:
-    """In what is computed: float32 where it holds the source exactly, and no float64 is asked for; else float64.
+    """The dtype of the computation: float32 if it holds the source exactly and no float64 is asked for; else float64.
 
     What is not scaled is rounded once, as by NumPy and ml_dtypes: to the result, or to float32 on the way to it.
     """

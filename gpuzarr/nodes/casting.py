@@ -1,4 +1,4 @@
-"""What becomes of elements by the arguments `dtype`, `scale`, `offset` and `fill_to_nan` of a read."""
+"""The cast that the arguments `dtype`, `scale`, `offset` and `fill_to_nan` of a read ask for."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Shelf:
         return max(self.cache.max_bytes // BLOCKS // each, int(each <= self.cache.max_bytes))
 
     def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
-        """A call that keeps chunks, an array (n, *chunk_shape) of the device, which nobody changes any more."""
+        """Make a function that keeps chunks, an array (n, *chunk_shape) of the device that nobody changes any more."""
         address = self.device.address(chunks) if self.device.gpu else 0
         return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
 

@@ -39,7 +39,7 @@ class Requests(Protocol):
         ...
 
     def allocate(self, request: Any) -> Any:
-        """Memory of the device for a result, in the order of the current stream. NoMemoryError if there is none."""
+        """Memory of the device for a result, ordered on the current stream. NoMemoryError if there is none."""
         ...
 
     def read(self, requests: Sequence[Any], memory: Sequence[Any]) -> Sequence[Any]:
