@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gpuzarr.checks import one_of, shown
+from gpuzarr.checks import iterated, one_of, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast
@@ -101,7 +101,7 @@ def get_many(
     >>> a.last_read.asdict()["chunks"]
     2
     """
-    pairs = [(self, selection) for selection in _iterated(selections, "get_many takes a list of selections")]
+    pairs = [(self, selection) for selection in iterated(selections, "get_many takes a list of selections")]
     return read_many(
         pairs,
         out=out,
@@ -162,7 +162,7 @@ def read_many(
         raise ArgumentError("on_error='skip' leaves regions out, so it does not go with `out`")
     casting = Casting(dtype, scale, offset, fill_to_nan)
     casts: dict[int, Cast | None] = {}
-    listed = _iterated(pairs, "read_many takes pairs of an array and a selection")
+    listed = iterated(pairs, "read_many takes pairs of an array and a selection")
     regions = [_region(number, pair, casting, casts) for number, pair in enumerate(listed)]
     options = {"memory_limit": memory_limit, "validate": validate, "io": io}
     faults: list[Fault] | None = None if on_error == "raise" else []
@@ -175,16 +175,6 @@ def read_many(
     elif out is None:
         out = finished(regions, results, stack)
     return out if faults is None else (out, failures)
-
-
-def _iterated(values: Any, expected: str) -> Iterator[Any]:
-    """An iterator over what the caller gave. ArgumentError if it is no list."""
-    try:
-        if not isinstance(values, str | dict):
-            return iter(values)
-    except TypeError as error:
-        raise ArgumentError(f"{expected}, not {shown(values)}") from error
-    raise ArgumentError(f"{expected}, not {shown(values)}")
 
 
 def _region(number: int, pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:

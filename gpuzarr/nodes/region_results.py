@@ -60,9 +60,11 @@ def region_of(array: Any, selection: Any, cast: Cast | None = None) -> Region:
 
 def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any], Any]:
     """An array for each result; and the one of which they are parts along the first axis, or None."""
-    if isinstance(out, list | tuple) or (out is not None and not regions):
+    if isinstance(out, list | tuple):
         return _given(regions, out), None
     if not regions:
+        if out is not None and getattr(out, "shape", ())[:1] != (0,):
+            raise SelectionError("`out` must be empty where there are no selections")
         return [], None
     first = regions[0]
     alike = all(region.form == first.form for region in regions)

@@ -174,7 +174,14 @@ def test_results_go_where_they_are_wanted(stored: dict[str, Path], device: Devic
     for i, one in enumerate(some):
         for got in (memory[i], turned[i], apart[i]):
             np.testing.assert_array_equal(host_array(got), wanted("v3 zstd")[one])
-    for out, selections in [(memory, some[:2]), (apart[:2], some), (memory, []), (memory, [np.s_[0], np.s_[0, 0]])]:
+    for out, selections in [
+        (memory, some[:2]),
+        (apart[:2], some),
+        (memory, []),
+        (3, []),
+        (apart, []),
+        (memory, [np.s_[0], np.s_[0, 0]]),
+    ]:
         with pytest.raises(gpuzarr.SelectionError, match="`out`"):
             a.get_many(selections, out=out)
     assert a.get_many([]) == [] and gpuzarr.read_many(iter([])) == []
@@ -183,7 +190,7 @@ def test_results_go_where_they_are_wanted(stored: dict[str, Path], device: Devic
 
 def test_calls_that_mean_nothing(stored: dict[str, Path]) -> None:
     a = gpuzarr.open_array(stored["v3 zstd"], device="cpu")
-    for selections in (slice(3), "x", 3, None):
+    for selections in (slice(3), "x", {"x": 1}, 3, None):
         with pytest.raises(gpuzarr.ArgumentError):
             a.get_many(selections)
     for pairs in ([a], [(a, 1, 2)], [(3, 1)], [None]):
