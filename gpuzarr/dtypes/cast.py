@@ -93,9 +93,9 @@ def cast_of(
     """The cast that `Array.get` is asked for; None where elements stay as they are. ArgumentError where it has none.
 
     `fill_value`: that of the array, which `fill_to_nan=True` means; None if it defines none. `fill_to_nan`: True, a
-    number, or None where no element becomes NaN.
+    number, or None or False where no element becomes NaN.
     """
-    is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not None
+    is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not None and fill_to_nan is not False
     if not is_scaled and not to_nan and (dtype is None or dtype == source):
         return None
     if not (_is_integer(source) or is_float(source)):

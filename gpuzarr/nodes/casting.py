@@ -25,11 +25,10 @@ class Casting:
 
     def of(self, array: Any) -> Cast | None:
         """What becomes of the elements of an array; None: nothing. ArgumentError where there is no such cast."""
-        to_nan = None if self.fill_to_nan is False else self.fill_to_nan
-        if self.dtype is None and self.scale is None and self.offset is None and to_nan is None:
+        if self.dtype is None and self.scale is None and self.offset is None and self.fill_to_nan is None:
             return None
         wanted = None if self.dtype is None else _parsed(self.dtype)
-        return cast_of(array.dtype, array.fill_value, wanted, self.scale, self.offset, to_nan)
+        return cast_of(array.dtype, array.fill_value, wanted, self.scale, self.offset, self.fill_to_nan)
 
 
 def result(array: Any, cast: Cast | None) -> tuple[np.dtype, Device]:

@@ -93,7 +93,7 @@ def selections(draw: st.DrawFn) -> Any:
 
 
 def expected(values: np.ndarray, options: dict[str, Any]) -> np.ndarray:
-    given = {"dtype": None, "scale": None, "offset": None, "fill_to_nan": None, **options}
+    given = {"dtype": None, "scale": None, "offset": None, "fill_to_nan": False, **options}
     given["dtype"] = given["dtype"] and np.dtype(getattr(ml_dtypes, given["dtype"], given["dtype"]))
     fill = values.dtype.type(FILL)
     if values.dtype.kind == "b" and given["fill_to_nan"] == 11:
