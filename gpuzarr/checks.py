@@ -31,6 +31,17 @@ def shown(value: Any) -> str:
         return f"a value of type {type(value).__name__}"
 
 
+def iterated(values: Any, expected: str) -> Iterator[Any]:
+    """An iterator over what the caller gave. ArgumentError, which says what is `expected`, for a str, a dict and what
+    cannot be iterated over."""
+    try:
+        if not isinstance(values, str | dict):
+            return iter(values)
+    except TypeError as error:
+        raise ArgumentError(f"{expected}, not {shown(values)}") from error
+    raise ArgumentError(f"{expected}, not {shown(values)}")
+
+
 @contextmanager
 def at(where: str) -> Iterator[None]:
     """Put the name of a document or field in front of the message of a MetadataError raised within."""

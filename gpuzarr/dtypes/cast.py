@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, prod
+from math import floor, isfinite, prod
 from numbers import Real
 from typing import Any
 
@@ -92,9 +92,10 @@ def cast_of(
 ) -> Cast | None:
     """The cast that `Array.get` is asked for; None where elements stay as they are. ArgumentError where it has none.
 
-    `fill_value`: that of the array, which `fill_to_nan=True` means; None if it defines none.
+    `fill_value`: that of the array, which `fill_to_nan=True` means; None if it defines none. `fill_to_nan`: True, a
+    number, or None or False where no element becomes NaN.
     """
-    is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not False
+    is_scaled, to_nan = scale is not None or offset is not None, fill_to_nan is not None and fill_to_nan is not False
     if not is_scaled and not to_nan and (dtype is None or dtype == source):
         return None
     if not (_is_integer(source) or is_float(source)):
@@ -147,7 +148,7 @@ def _float_for(dtype: Dtype) -> Dtype:
 
 
 def _work(source: Dtype, dtype: Dtype, is_scaled: bool) -> Dtype | None:
-    """In what is computed: float32 where it holds the source exactly, and no float64 is asked for; else float64.
+    """The dtype of the computation: float32 if it holds the source exactly and no float64 is asked for; else float64.
 
     What is not scaled is rounded once, as by NumPy and ml_dtypes: to the result, or to float32 on the way to it.
     """
@@ -193,7 +194,9 @@ def _nan_of(source: Dtype, fill_value: Any, given: Any, dtype: Dtype) -> Any:
         raise ArgumentError("fill_to_nan=True needs a fill value, which the array does not define: give a number")
     try:
         if given is not True and (isinstance(given, bool) or not isinstance(given, Real)):
-            raise TypeError("neither a bool nor a number")
+            raise TypeError("give True or a number")
+        if given is not True and source.kind in "biu" and given != floor(given):
+            raise ValueError("it is no whole number")
         found = element(fill_value if given is True else given, source)
     except (TypeError, ValueError, OverflowError, ValueKindError) as error:
         raise ArgumentError(f"fill_to_nan {shown(given)} is no element of {source}: {error}") from error

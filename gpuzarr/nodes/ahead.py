@@ -48,7 +48,7 @@ def reader(
     dtype: Any = None,
     scale: float | None = None,
     offset: float | None = None,
-    fill_to_nan: bool | float = False,
+    fill_to_nan: bool | float | None = None,
 ) -> Reader:
     """Make a reader, an iterator over results, of which other threads read the next ones while the caller computes.
 

@@ -1,4 +1,4 @@
-"""What becomes of elements by the arguments `dtype`, `scale`, `offset` and `fill_to_nan` of a read."""
+"""The cast that the arguments `dtype`, `scale`, `offset` and `fill_to_nan` of a read ask for."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Casting:
     dtype: Any = None
     scale: Any = None
     offset: Any = None
-    fill_to_nan: Any = False
+    fill_to_nan: Any = None
 
     def of(self, array: Any) -> Cast | None:
         """What becomes of the elements of an array; None: nothing. ArgumentError where there is no such cast."""
-        if self.dtype is None and self.scale is None and self.offset is None and self.fill_to_nan is False:
+        if self.dtype is None and self.scale is None and self.offset is None and self.fill_to_nan is None:
             return None
         wanted = None if self.dtype is None else _parsed(self.dtype)
         return cast_of(array.dtype, array.fill_value, wanted, self.scale, self.offset, self.fill_to_nan)

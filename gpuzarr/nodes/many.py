@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gpuzarr.checks import one_of, shown
+from gpuzarr.checks import iterated, one_of, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast
-from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, no_memory
+from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, SelectionError, no_memory
 from gpuzarr.indexing.counts import touches
 from gpuzarr.nodes.casting import Casting
 from gpuzarr.nodes.misplaced import warn_if_misplaced
@@ -58,17 +58,18 @@ def get_many(
     dtype: Any = None,
     scale: float | None = None,
     offset: float | None = None,
-    fill_to_nan: bool | float = False,
+    fill_to_nan: bool | float | None = None,
 ) -> Any:
     """Read many selections at once: each chunk that several of them touch is fetched and decoded once.
 
     Parameters
     ----------
     selections
-        What may stand between the brackets of `a[...]`, for each region.
+        An iterable (a list, an array of indices, a generator) of what may stand between the brackets of `a[...]`. A
+        single region of several axes is a tuple in a list.
     out
-        An array of the device, of shape (regions, *shape of each), or a list of arrays, one for each region; to be
-        filled and returned.
+        An array of the device, of shape (regions, *shape of each), or a list or tuple of arrays, one for each region;
+        to be filled and returned.
     stream, memory_limit, validate, io, dtype, scale, offset, fill_to_nan
         As for `get`.
     on_error
@@ -84,7 +85,7 @@ def get_many(
     Raises
     ------
     SelectionError
-        A selection does not fit the array, or `out` does not fit the selections.
+        A selection does not fit the array (the message has its number, from 0), or `out` does not fit the selections.
     ArgumentError, ChunkError, StoreError, NoMemoryError, DeviceError
         As for `get`.
 
@@ -100,7 +101,7 @@ def get_many(
     >>> a.last_read.asdict()["chunks"]
     2
     """
-    pairs = [(self, selection) for selection in _iterated(selections, "get_many takes a list of selections")]
+    pairs = [(self, selection) for selection in iterated(selections, "get_many takes a list of selections")]
     return read_many(
         pairs,
         out=out,
@@ -128,7 +129,7 @@ def read_many(
     dtype: Any = None,
     scale: float | None = None,
     offset: float | None = None,
-    fill_to_nan: bool | float = False,
+    fill_to_nan: bool | float | None = None,
 ) -> Any:
     """Read selections of several arrays at once, also of different stores, dtypes and codecs.
 
@@ -161,8 +162,8 @@ def read_many(
         raise ArgumentError("on_error='skip' leaves regions out, so it does not go with `out`")
     casting = Casting(dtype, scale, offset, fill_to_nan)
     casts: dict[int, Cast | None] = {}
-    listed = _iterated(pairs, "read_many takes pairs of an array and a selection")
-    regions = [_region(pair, casting, casts) for pair in listed]
+    listed = iterated(pairs, "read_many takes pairs of an array and a selection")
+    regions = [_region(number, pair, casting, casts) for number, pair in enumerate(listed)]
     options = {"memory_limit": memory_limit, "validate": validate, "io": io}
     faults: list[Fault] | None = None if on_error == "raise" else []
     results, stack = memory(regions, out, stream)
@@ -176,18 +177,8 @@ def read_many(
     return out if faults is None else (out, failures)
 
 
-def _iterated(values: Any, expected: str) -> Iterator[Any]:
-    """An iterator over what the caller gave. ArgumentError if it is no list."""
-    try:
-        if not isinstance(values, str):
-            return iter(values)
-    except TypeError as error:
-        raise ArgumentError(f"{expected}, not {shown(values)}") from error
-    raise ArgumentError(f"{expected}, not {shown(values)}")
-
-
-def _region(pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:
-    """The region of an array and a selection; `casts` keeps the cast of each array."""
+def _region(number: int, pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:
+    """The region of an array and a selection; `casts` keeps the cast of each array. Errors have the number."""
     try:
         array, selection = pair
         _ = array.device, array.locator
@@ -195,7 +186,11 @@ def _region(pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Regio
         raise ArgumentError(f"read_many takes pairs of an array and a selection, not {shown(pair)}") from error
     if id(array) not in casts:
         casts[id(array)] = casting.of(array)
-    return region_of(array, selection, casts[id(array)])
+    try:
+        return region_of(array, selection, casts[id(array)])
+    except SelectionError as error:
+        where = f"selection {number}, of array {'/' + array.path!r} in {array.store!r}"
+        raise SelectionError(f"{where}: {error}") from error
 
 
 def fill(

@@ -70,7 +70,7 @@ def get(
     dtype: Any = None,
     scale: float | None = None,
     offset: float | None = None,
-    fill_to_nan: bool | float = False,
+    fill_to_nan: bool | float | None = None,
 ) -> Any:
     """Read a selection, as `a[selection]`, with options for this read; or `values * scale + offset` in another dtype.
 
@@ -96,7 +96,8 @@ def get(
         nearest, even, by a CPU and by a GPU: both give the same bits, but for those of NaN.
     fill_to_nan
         True: elements that equal the fill value, which the array must have, become NaN, and so do missing chunks. A
-        number: elements that equal it. (-0.0 equals 0.0.) The result must be of floats.
+        number, such as `a.attrs.get("_FillValue")`: elements that equal it. (-0.0 equals 0.0.) The result must be of
+        floats. False or None: no element becomes NaN.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import numpy as np
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import SelectionError
 from gpuzarr.indexing import selection as select
 from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.indexers import Selection, checked_fields
@@ -60,25 +60,31 @@ def region_of(array: Any, selection: Any, cast: Cast | None = None) -> Region:
 
 def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any], Any]:
     """An array for each result; and the one of which they are parts along the first axis, or None."""
+    if isinstance(out, list | tuple):
+        return _given(regions, out), None
     if not regions:
+        if out is not None and getattr(out, "shape", ())[:1] != (0,):
+            raise SelectionError("`out` must be empty where there are no selections")
         return [], None
     first = regions[0]
-    is_list = isinstance(out, list | tuple)
-    if is_list:
-        if len(out) != len(regions):
-            raise ArgumentError(f"`out` has {len(out)} arrays for {len(regions)} regions")
-        return [
-            as_out(one, region.elements.shape, region.dtype, region.device)
-            for one, region in zip(out, regions, strict=True)
-        ], None
     alike = all(region.form == first.form for region in regions)
     if not alike and out is not None:
-        raise ArgumentError("`out` must be a list of arrays where results have not all the same shape and dtype")
+        raise SelectionError("`out` must be a list of arrays where the results differ in shape or dtype")
     if not alike:
         return [_new(region, region.elements.shape, stream) for region in regions], None
     shape = (len(regions), *first.elements.shape)
     stack = _new(first, shape, stream) if out is None else as_out(out, shape, first.dtype, first.device)
     return [stack[i, ...] for i in range(len(regions))], stack
+
+
+def _given(regions: Sequence[Region], out: Any) -> list[Any]:
+    """The arrays of `out`, one for each region."""
+    if len(out) != len(regions):
+        raise SelectionError(f"`out` has {len(out)} arrays for {len(regions)} selections")
+    return [
+        as_out(one, region.elements.shape, region.dtype, region.device)
+        for one, region in zip(out, regions, strict=True)
+    ]
 
 
 def _new(region: Region, shape: tuple[int, ...], stream: Any) -> Any:

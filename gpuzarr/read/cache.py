@@ -79,7 +79,8 @@ class ChunkCache:
         if isinstance(cache, cls):
             return cache
         if not isinstance(cache, Integral | str):
-            raise ArgumentError(f"cache must be a number of bytes, as '1GiB', or a ChunkCache, not {shown(cache)}")
+            expected = "a number of bytes, a text such as '1GiB', or a ChunkCache"
+            raise ArgumentError(f"cache must be {expected}, not {shown(cache)}")
         return cls(parse_bytes(cast(Any, cache), "cache"))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -199,7 +200,7 @@ class Shelf:
         return max(self.cache.max_bytes // BLOCKS // each, int(each <= self.cache.max_bytes))
 
     def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
-        """A call that keeps chunks, an array (n, *chunk_shape) of the device, which nobody changes any more."""
+        """Make a function that keeps chunks, an array (n, *chunk_shape) of the device that nobody changes any more."""
         address = self.device.address(chunks) if self.device.gpu else 0
         return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
 

@@ -1,4 +1,4 @@
-"""What a read does that may go on where chunks are damaged: it finds them, one by one, and notes each."""
+"""Reads that go on where chunks are damaged: these chunks are found, one by one, and noted."""
 
 from __future__ import annotations
 

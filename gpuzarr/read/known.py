@@ -126,7 +126,7 @@ class Keeper:
 def keeping(
     portions: Sequence[Portion], stored: np.ndarray, known: Known, decoded: Any, device: Device
 ) -> list[Callable[[], None]]:
-    """Calls that keep chunks which were decoded, as soon as that is known to have gone well.
+    """Functions to call when a read is known to have gone well: they keep the chunks that it has decoded.
 
     `stored`: of the chunks of all portions, those that `decoded` (n, *chunk_shape) has, in order. On a GPU the copies
     that will be kept are made at once, in the order of the current stream.
@@ -143,7 +143,7 @@ def keeping(
 
 
 def _blocks(shelf: Shelf, coords: np.ndarray, versions: Sequence[Any], decoded: Any) -> Iterator[Callable[[], None]]:
-    """Calls that keep copies of chunks, block by block; not of those without a version."""
+    """Functions that keep copies of chunks, block by block; not of those without a version."""
     names, rows = list(map(tuple, coords.tolist())), shelf.rows(decoded[:1].nbytes)
     for is_nameless, run in groupby(range(len(names)), key=lambda i: versions[i] is None):
         numbers = [] if is_nameless or not rows else list(run)

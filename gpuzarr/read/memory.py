@@ -38,7 +38,7 @@ def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
     if found and found[2].lower() in _UNITS:
         value = int(min(float(found[1]) * _UNITS[found[2].lower()], INT64_MAX))
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ArgumentError(f"{name} must be a number of bytes, or as '256MiB', not {shown(value)}")
+        raise ArgumentError(f"{name} must be a number of bytes, or a text such as '256MiB', not {shown(value)}")
     return min(int(value), INT64_MAX)
 
 

@@ -11,9 +11,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import iterated
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, ClosedError, NoMemoryError
+from gpuzarr.errors import ClosedError, NoMemoryError
 from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PROCESS
 from gpuzarr.read.ahead import Ahead
@@ -39,7 +39,7 @@ class Requests(Protocol):
         ...
 
     def allocate(self, request: Any) -> Any:
-        """Memory of the device for a result, in the order of the current stream. NoMemoryError if there is none."""
+        """Memory of the device for a result, ordered on the current stream. NoMemoryError if there is none."""
         ...
 
     def read(self, requests: Sequence[Any], memory: Sequence[Any]) -> Sequence[Any]:
@@ -56,10 +56,7 @@ class Reader:
     """
 
     def __init__(self, requests: Requests, selections: Iterable[Any], ahead: Ahead, device: Device) -> None:
-        try:
-            self._selections = iter(selections)
-        except TypeError as error:
-            raise ArgumentError(f"selections must be iterable, not {shown(selections)}") from error
+        self._selections = iterated(selections, "a reader takes an iterable of selections")
         self._length = len(selections) if isinstance(selections, Sized) else None
         self._requests, self._ahead, self._device = requests, ahead, device
         self._next: Request | None = None

@@ -106,7 +106,7 @@ def _plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
 
 
 def shares_of(requests: Sequence[Request], stack: Any = None) -> list[Share]:
-    """One share for each array, and cast. `stack`: an array of which the results are the parts along the first axis, if
+    """One share for each array and cast. `stack`: an array of which the results are the parts along the first axis, if
     any."""
     if len(requests) == 1:
         return [share_of(requests[0])]

@@ -192,7 +192,7 @@ def test_what_is_no_number(source):
         ("u2", None, {"offset": 1j}, "offset must be one finite number"),
         ("u2", None, {"fill_to_nan": -1}, "no element of uint16"),
         ("u2", None, {"fill_to_nan": "0"}, "no element of uint16"),
-        ("u2", None, {"fill_to_nan": None}, "no element of uint16"),
+        ("u2", None, {"fill_to_nan": 0.5}, "no element of uint16: it is no whole number"),
     ],
 )
 def test_what_cannot_be(source, dtype, options, message):

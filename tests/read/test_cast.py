@@ -206,6 +206,22 @@ def test_damage_is_an_error_or_the_fill_value(device: Any, tmp_path: Path) -> No
     assert_same(host_array(array.get(slice(20), scale=2)), values[:20] * np.float32(2))
 
 
+@pytest.mark.parametrize("no", [0.5, float("nan"), float("inf"), 1 << 40, "0", [0]])
+def test_what_is_no_element_becomes_no_nan(no: Any) -> None:
+    with pytest.raises(ArgumentError, match="fill_to_nan"):
+        gpuzarr.array(np.array([0, 1], "i2")).get(fill_to_nan=no)
+
+
+@pytest.mark.parametrize("none", [None, False])
+def test_attributes_that_are_not_there_change_nothing(none: Any) -> None:
+    array = gpuzarr.array(np.array([0, 1], "i2"), fill_value=0)
+    found = array.get(scale=None, offset=array.attrs.get("add_offset"), fill_to_nan=none)
+    assert found.dtype == np.dtype("i2") and found.tolist() == [0, 1]
+    scaled = gpuzarr.read_many([(array, ...)], scale=2, fill_to_nan=none)[0]
+    assert scaled.dtype == np.dtype("f4") and scaled.tolist() == [0, 2]
+    assert array.get(fill_to_nan=0.0).dtype == np.dtype("f4") and np.isnan(array.get(0, fill_to_nan=0))
+
+
 def test_what_has_no_cast(device: Any, stored: dict[str, Path]) -> None:
     array = gpuzarr.open_array(stored["v3 raw"], device=device)
     for options in ({"dtype": "i4"}, {"dtype": "nonsense"}, {"scale": "1"}, {"dtype": "bool", "offset": 1}):

@@ -174,8 +174,15 @@ def test_results_go_where_they_are_wanted(stored: dict[str, Path], device: Devic
     for i, one in enumerate(some):
         for got in (memory[i], turned[i], apart[i]):
             np.testing.assert_array_equal(host_array(got), wanted("v3 zstd")[one])
-    for out, selections in [(memory, some[:2]), (apart[:2], some), (memory, [np.s_[0], np.s_[0, 0]])]:
-        with pytest.raises((gpuzarr.ArgumentError, gpuzarr.SelectionError)):
+    for out, selections in [
+        (memory, some[:2]),
+        (apart[:2], some),
+        (memory, []),
+        (3, []),
+        (apart, []),
+        (memory, [np.s_[0], np.s_[0, 0]]),
+    ]:
+        with pytest.raises(gpuzarr.SelectionError, match="`out`"):
             a.get_many(selections, out=out)
     assert a.get_many([]) == [] and gpuzarr.read_many(iter([])) == []
     assert host_array(a.get_many([(1, 2, 3), (4, 5, 6)])).tolist() == wanted("v3 zstd")[[1, 4], [2, 5], [3, 6]].tolist()
@@ -183,7 +190,7 @@ def test_results_go_where_they_are_wanted(stored: dict[str, Path], device: Devic
 
 def test_calls_that_mean_nothing(stored: dict[str, Path]) -> None:
     a = gpuzarr.open_array(stored["v3 zstd"], device="cpu")
-    for selections in (slice(3), "x", 3, None):
+    for selections in (slice(3), "x", {"x": 1}, 3, None):
         with pytest.raises(gpuzarr.ArgumentError):
             a.get_many(selections)
     for pairs in ([a], [(a, 1, 2)], [(3, 1)], [None]):
@@ -195,6 +202,9 @@ def test_calls_that_mean_nothing(stored: dict[str, Path]) -> None:
         a.get_many([1], on_error="skip", out=np.empty((1, 17, 12), "i4"))
     with pytest.raises(gpuzarr.SelectionError):
         a.get_many([1, 99])
+    for call in (lambda: a.get_many([1, 99, 2]), lambda: gpuzarr.read_many([(a, 1), (a, (0, "x"))])):
+        with pytest.raises(gpuzarr.SelectionError, match=r"selection 1, of array '/' in LocalStore\("):
+            call()
 
 
 def test_fields_of_structs(tmp_path: Path, device: Device) -> None:

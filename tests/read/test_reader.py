@@ -265,7 +265,14 @@ def test_where_memory_is_short_less_is_ahead(array: gpuzarr.Array, monkeypatch: 
 
 
 def test_wrong_arguments(array: gpuzarr.Array) -> None:
-    for wrong in ({"selections": 5}, {"ahead": -1}, {"ahead": 1.5}, {"memory_limit": 0}, {"io": "x"}):
+    for wrong in (
+        {"selections": 5},
+        {"selections": "x"},
+        {"ahead": -1},
+        {"ahead": 1.5},
+        {"memory_limit": 0},
+        {"io": "x"},
+    ):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             array.reader(**({"selections": []} | wrong))
 
