@@ -159,7 +159,7 @@ class ChunkBoxes:
         """Numbers of the boxes that are copied one by one, and of small ones of one form: elements, steps and array of
         the result."""
         small = np.zeros(0, np.int64)
-        if (m := len(self.chunk)) >= MIN_GATHERED_BOXES:
+        if (m := len(self.chunk)) >= MIN_GATHERED_BOXES and out.arrays[0].dtype.kind != "T":  # has no `_windows`
             small = np.flatnonzero(self.each.prod(axis=1) <= MAX_GATHERED_BYTES // out.arrays[0].itemsize)
         if len(small) < MIN_GATHERED_BOXES:
             return slice(None), []

@@ -68,6 +68,8 @@ def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) ->
     if not isinstance(out, device.xp.ndarray):
         kind = f"{device.xp.__name__}.ndarray"
         raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
+    if not getattr(out.flags, "writeable", True):  # arrays of CuPy always are
+        raise SelectionError("`out` is read-only")
     native = out.dtype if out.dtype.isnative else out.dtype.newbyteorder("=")  # which that of strings does not have
     if out.shape != shape or native != dtype:
         found = f"{out.shape} and {out.dtype}"

@@ -222,6 +222,39 @@ def test_fields_of_structs(tmp_path: Path, device: Device) -> None:
     assert [one.dtype for one in other] == ["i4", "f8"]
 
 
+@pytest.mark.parametrize("elements", ["strings", "objects", "numbers"])
+def test_many_alike(elements: str, tmp_path: Path, device: Device) -> None:
+    """So many small regions of one form that they are copied together."""
+    values = np.arange(500)
+    if elements == "numbers":
+        z = zarr.create_array(tmp_path / "a", shape=500, dtype="i4", chunks=50)
+    elif elements == "strings":
+        values = np.array([f"text {i}" for i in values], np.dtypes.StringDType())
+        z = zarr.create_array(tmp_path / "a", shape=500, dtype=str, chunks=50)
+    else:
+        values = np.array([f"text {i}" for i in values], object)
+        filters = [numcodecs.VLenUTF8()]
+        z = zarr.create_array(tmp_path / "a", shape=500, dtype=str, chunks=50, zarr_format=2, filters=filters)
+    z[:] = values
+    a = gpuzarr.open_array(tmp_path / "a", device=device)
+    regions = [slice(i, i + 3) for i in range(0, 480, 3)]
+    for got, region in zip(a.get_many(regions), regions, strict=True):
+        assert host_array(got).tolist() == values[region].tolist()
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_read_only_memory_is_refused(layout: str, stored: dict[str, Path]) -> None:
+    a = gpuzarr.open_array(stored[layout], device="cpu")
+    memory = np.full((2, *SHAPE), 3, a.dtype)
+    memory.flags.writeable = False
+    for out in (memory, [memory[0], memory[1]], np.broadcast_to(memory[0], memory.shape)):
+        with pytest.raises(gpuzarr.SelectionError, match="read-only"):
+            a.get_many([..., ...], out=out)
+    with pytest.raises(gpuzarr.SelectionError, match="read-only"):
+        a.get(out=memory[0])
+    assert (memory == 3).all()
+
+
 def damaged(path: Path, layout: str, chunk: tuple[int, ...]) -> Path:
     """The array with a chunk whose file, or place in its shard, has other bytes."""
     create(path, layout)
