@@ -79,7 +79,7 @@ class Held:
 
     def __init__(self, device: Any) -> None:
         self._device = device
-        gc.collect()  # threads of pools that others have left
+        self._there = set(threading.enumerate())  # also those of pools of other tests
         self._before = self._now()
 
     def check(self) -> None:
@@ -92,7 +92,7 @@ class Held:
 
     def _now(self) -> tuple[Any, ...]:
         held = self._device.held.total if self._device.gpu else 0
-        threads = [thread.name for thread in threading.enumerate()]
+        threads = [thread.name for thread in threading.enumerate() if thread not in self._there]
         for pool, most in (("gpuzarr_", CPU.threads), ("gpuzarr read_", MAX_THREADS)):  # they start when first needed
             others = [name for name in threads if not name.startswith(pool)]
             assert len(threads) - len(others) <= most, f"the pool {pool!r} has too many threads"
