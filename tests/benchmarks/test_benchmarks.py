@@ -20,7 +20,7 @@ TINY = {
     "read_many": ["--tiny"],
     "read_regions": ["--side", "128", "--count", "4"],
     "host_cost": ["--scale", "32"],
-    "write_local": ["--smaller", "8"],
+    "write_local": ["--smaller", "16"],
 }
 
 TINY_GPU = {
