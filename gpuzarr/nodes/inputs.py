@@ -10,7 +10,7 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes import DataType, parse_v3
 from gpuzarr.dtypes.elements import check_bytes, check_numbers, check_range, converted, of_tuples, real
-from gpuzarr.errors import DeviceError, SelectionError, ValueKindError
+from gpuzarr.errors import ArgumentError, DeviceError, SelectionError, ValueKindError
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged. Source: dlpack.h
 
@@ -62,14 +62,14 @@ def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
 def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
     """Check an array that a result shall go to, or take it out of a buffer of zarr-python.
 
-    DeviceError or SelectionError if it does not fit.
+    DeviceError or SelectionError if it does not fit, ArgumentError if it is read-only.
     """
     out = out.as_ndarray_like() if hasattr(out, "as_ndarray_like") else out
     if not isinstance(out, device.xp.ndarray):
         kind = f"{device.xp.__name__}.ndarray"
         raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
     if not getattr(out.flags, "writeable", True):  # arrays of CuPy always are
-        raise SelectionError("`out` is read-only")
+        raise ArgumentError("`out` is read-only")
     native = out.dtype if out.dtype.isnative else out.dtype.newbyteorder("=")  # which that of strings does not have
     if out.shape != shape or native != dtype:
         found = f"{out.shape} and {out.dtype}"
