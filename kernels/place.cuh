@@ -31,6 +31,18 @@ struct Form {
     u8 axes, mode, width, listed;    // width: bytes of an element; listed: bit i is set if axis i has a list
 };
 
+// Load the form of the block's box, number blockIdx.x of `count`, for all threads. Returns its address in the result;
+// `source`: that in the chunk.
+__device__ __forceinline__ u8* load_form(Form& f, const u64* table, const u64* forms, u32 count, u64& source)
+{
+    u8* target = global<u8>(table[blockIdx.x]);
+    source = table[(u64)count + blockIdx.x];
+    const u64* form = forms + table[2ull * count + blockIdx.x] * (sizeof(Form) / 8);
+    for (u32 i = threadIdx.x; i < sizeof(Form) / 8; i += blockDim.x) ((u64*)&f)[i] = form[i];
+    __syncthreads();
+    return target;
+}
+
 // n / d, for n < 2^31 and d > 1. Source: Granlund and Montgomery 1994, as in CUTLASS' FastDivmod.
 __device__ __forceinline__ u32 quotient(u32 n, u32 multiplier, u32 shift)
 {

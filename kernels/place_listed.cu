@@ -13,11 +13,8 @@ place_listed(const u64* table, const u64* forms, const u64* lists, u64 low, u64 
     __shared__ Form f;
     __shared__ uint4 tile[SIDE * (SIDE + 1)];
     if (blockIdx.x >= count) return;
-    u8* target = global<u8>(table[blockIdx.x]);
-    u64 source = table[(u64)count + blockIdx.x];
-    const u64* form = forms + table[2ull * count + blockIdx.x] * (sizeof(Form) / 8);
-    for (u32 i = threadIdx.x; i < sizeof(Form) / 8; i += blockDim.x) ((u64*)&f)[i] = form[i];
-    __syncthreads();
+    u64 source;
+    u8* target = load_form(f, table, forms, count, source);
     if (threadIdx.x < AXES && (f.listed >> threadIdx.x & 1)) f.source[threadIdx.x] += (i64)lists;
     __syncthreads();
     copy_or_fill(f, target, source, low, high, swap, tile);

@@ -118,13 +118,9 @@ NAME(ELEMENT_BYTES)(const u64* table, const u64* forms, const u64* cuts, const u
     __shared__ Form f;
     __shared__ Value tile[SIDE * (SIDE + 1)];
     if (blockIdx.x >= count) return;
-    u64 row = count, i = blockIdx.x;
-    u8* target = global<u8>(table[i]);
-    u64 source = table[row + i];
-    const u64* form = forms + table[2 * row + i] * (sizeof(Form) / 8);
+    u64 row = count, i = blockIdx.x, source;
+    u8* target = load_form(f, table, forms, count, source);
     Cut cut = ((const Cut*)cuts)[table[3 * row + i]];
-    for (u32 k = threadIdx.x; k < sizeof(Form) / 8; k += blockDim.x) ((u64*)&f)[k] = form[k];
-    __syncthreads();
     const u64* first = planes + table[4 * row + i];
     if (cut.bits) {
         BitPlanes<ELEMENT_BYTES> chunk = {first, (u32)source, cut.block, cut.multiplier, cut.shift, cut.bits};

@@ -153,13 +153,7 @@ def _segments(indices: Sequence[range | np.ndarray]) -> tuple[np.ndarray, ...]:
     if all(isinstance(index, range) for index in indices):
         rows = [(i, index.start, index.step, len(index), 0) for i, index in enumerate(indices)]  # type: ignore[union-attr]
         return tuple(np.array(rows, np.int64).T)
-    found = [
-        np.array([[i, index.start, index.step, len(index), 0]], np.int64)
-        if isinstance(index, range)
-        else _runs(i, index)
-        for i, index in enumerate(indices)
-    ]
-    return tuple(np.concatenate(found).T)
+    return tuple(np.concatenate([_runs(i, index) for i, index in enumerate(indices)]).T)
 
 
 def _runs(number: int, index: range | np.ndarray) -> np.ndarray:

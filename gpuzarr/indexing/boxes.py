@@ -20,9 +20,8 @@ import numpy as np
 from gpuzarr.batch import Boxes
 from gpuzarr.dtypes.cast import Cast, made, put
 from gpuzarr.empty_chunk import element
-from gpuzarr.indexing.axis import starts_of
 from gpuzarr.indexing.box_rows import rows_of
-from gpuzarr.indexing.grid import Part, distinct
+from gpuzarr.indexing.grid import Part, distinct, of_one_shape
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
@@ -247,12 +246,4 @@ def boxes(
         order = np.argsort(which, kind="stable")
         which, rows = which[order], rows.take(order)
     everything = ChunkBoxes(coords, (), which, rows.inside, rows.step, rows.each, rows.target, rows.outside)
-    sizes = [starts_of(axis, at)[1] for axis, at in zip(axes, coords.T, strict=True)]
-    shapes = np.stack(sizes, axis=1) if axes else np.zeros((1, 0), np.int64)
-    if (shapes == shapes[0]).all():
-        return [replace(everything, chunk_shape=tuple(shapes[0].tolist()))]
-    return [
-        replace(some, chunk_shape=tuple(shape.tolist()))
-        for shape in np.unique(shapes, axis=0)
-        for some in everything.present((shapes == shape).all(axis=1))
-    ]
+    return list(of_one_shape(everything, axes))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
 
 Part = ChunkBlock | ChunkPoints
+Chunks = TypeVar("Chunks", bound=Any)  # ChunkPoints, and ChunkBoxes of `indexing.boxes`
 _FIRST = np.zeros(1, np.int64)
 _FIRST.flags.writeable = False
 
@@ -74,8 +75,16 @@ def _point_parts(points: Points, axes: tuple[Axis, ...]) -> Iterator[ChunkPoints
     located = [starts_of(axis, chunk) for axis, chunk in zip(axes, chunks, strict=True)]
     inside = [index - start for index, (start, _) in zip(points.indices, located, strict=True)]
     coords, chunk = distinct(np.stack(chunks, axis=1), tuple(axis.count for axis in axes))
-    shapes = np.stack([starts_of(axis, c)[1] for axis, c in zip(axes, coords.T, strict=True)], axis=1)
-    everything = ChunkPoints(coords, (), chunk, tuple(inside), np.arange(len(chunk)))
+    yield from of_one_shape(ChunkPoints(coords, (), chunk, tuple(inside), np.arange(len(chunk))), axes)
+
+
+def of_one_shape(everything: Chunks, axes: tuple[Axis, ...]) -> Iterator[Chunks]:
+    """The same for each shape of chunk that is among them: `everything` has `coords`, and none of its chunks twice."""
+    sizes = [starts_of(axis, at)[1] for axis, at in zip(axes, everything.coords.T, strict=True)]
+    shapes = np.stack(sizes, axis=1) if axes else np.zeros((1, 0), np.int64)
+    if (shapes == shapes[0]).all():
+        yield replace(everything, chunk_shape=tuple(shapes[0].tolist()))
+        return
     for shape in np.unique(shapes, axis=0):
         for some in everything.present((shapes == shape).all(axis=1)):
             yield replace(some, chunk_shape=tuple(shape.tolist()))

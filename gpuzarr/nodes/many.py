@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import iterated, one_of, shown
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast
-from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, SelectionError, no_memory
+from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, SelectionError
 from gpuzarr.indexing.counts import touches
 from gpuzarr.nodes.casting import Casting
-from gpuzarr.nodes.misplaced import warn_if_misplaced
+from gpuzarr.nodes.reading import read_reported
 from gpuzarr.nodes.region_results import Region, finished, memory, region_of, without
-from gpuzarr.read import read
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.report import ReadReport
 from gpuzarr.read.requests import Request
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.places import hashable
@@ -211,22 +207,9 @@ def fill(
             Request(same[id(regions[i].array)], regions[i].elements, results[i], regions[i].cast) for i in numbers
         ]
         arrays = list({id(regions[i].array): regions[i].array for i in numbers}.values())
-        trace, begin = Trace(), time.perf_counter()
-        try:
-            with device.on(stream):
-                whole = stack if len(numbers) == len(regions) else None
-                read(requests, device, opened.changed(**options), trace, faults, whole)
-        except MemoryError as error:
-            raise no_memory(arrays[0], error) from error
-        finally:
-            nbytes = sum([results[i].nbytes for i in numbers])
-            report = ReadReport(device, trace, nbytes, time.perf_counter() - begin)
-            for array in arrays:
-                array.last_read = report
-        if not trace.counts["chunks"]:
-            for array in arrays:
-                if not array.has_looked and 0 not in array.shape:
-                    warn_if_misplaced(array)
+        with device.on(stream):
+            whole = stack if len(numbers) == len(regions) else None
+            read_reported(arrays, requests, device, opened.changed(**options), faults, whole)
 
 
 def _same_arrays(regions: Sequence[Region]) -> dict[int, Any]:

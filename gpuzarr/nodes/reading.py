@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -23,6 +23,7 @@ from gpuzarr.nodes.indexers import Fields, Selection, checked_fields, rows
 from gpuzarr.nodes.inputs import as_out
 from gpuzarr.nodes.misplaced import warn_if_misplaced
 from gpuzarr.read import read
+from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.requests import Request
@@ -183,19 +184,35 @@ def read_elements(
     shape, (dtype, device) = elements.shape, result_of(self, cast)
     with device.on(stream):
         result = allocated(self, shape, dtype, device) if out is None else as_out(out, shape, dtype, device)
-        trace, begin = Trace(), time.perf_counter()
-        try:
-            read([Request(self, elements, result, cast)], device, options or self.options, trace)
-        except MemoryError as error:
-            raise no_memory(self, error) from error
-        finally:
-            nbytes = prod(shape) * dtype.itemsize
-            self.last_read = ReadReport(device, trace, nbytes, time.perf_counter() - begin)
-    if not trace.counts["chunks"] and not self.has_looked and 0 not in shape:
-        warn_if_misplaced(self)
+        read_reported([self], [Request(self, elements, result, cast)], device, options or self.options)
     if names is not None:
         result = result[names]
     return result if device.gpu or result.shape or out is not None else result[()]
+
+
+def read_reported(
+    arrays: Sequence[Any],
+    requests: Sequence[Request],
+    device: Device,
+    options: Options,
+    faults: list[Fault] | None = None,
+    stack: Any = None,
+) -> None:
+    """Read requests of these arrays, leave a report with each array, and look where chunks are if none was found."""
+    trace, begin = Trace(), time.perf_counter()
+    try:
+        read(requests, device, options, trace, faults, stack)
+    except MemoryError as error:
+        raise no_memory(arrays[0], error) from error
+    finally:
+        nbytes = sum([request.out.nbytes for request in requests])
+        report = ReadReport(device, trace, nbytes, time.perf_counter() - begin)
+        for array in arrays:
+            array.last_read = report
+    if not trace.counts["chunks"] and any(0 not in request.selection.shape for request in requests):
+        for array in arrays:
+            if not array.has_looked:
+                warn_if_misplaced(array)
 
 
 def allocated(self: Readable, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
