@@ -26,8 +26,8 @@ help:
 	@echo "make calibrate  what decoding costs on this GPU and on this CPU; the cost model takes it from there"
 	@echo "make clean   remove everything that these made"
 
-# One stamp a set of extras: made again only when pyproject.toml changes.
-$(VENV)/.%.stamp: pyproject.toml
+# One stamp a set of extras: made again only when pyproject.toml or a file of the C library changes.
+$(VENV)/.%.stamp: pyproject.toml $(wildcard gpuzarr/native/*.[ch]) gpuzarr/native/build.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing gpuzarr[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'

@@ -27,7 +27,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["devices"],
     ["dtypes", "empty_chunk", "formats", "stores"],
     ["config"],
-    ["batch", "checks", "interrupts", "tasks"],
+    ["batch", "checks", "interrupts", "native", "tasks"],
     ["per_process"],
     ["errors"],
 ]

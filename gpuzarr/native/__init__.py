@@ -1,0 +1,34 @@
+"""Loops over many chunks in C, each one call that does not hold the interpreter's lock.
+
+The library is compiled when gpuzarr is built, if there is a C compiler (`build.py`). Where there is none, `library` is
+None, and the callers do the same in Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+VERSION = 1  # of version.c: one more whenever the arguments of a function change
+_NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
+_FUNCTIONS = {
+    "place": (None, [_NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER]),
+}
+
+
+@cache
+def library() -> Any:
+    """The library; None where it was not compiled, or from other sources."""
+    try:
+        found = ctypes.CDLL(str(Path(__file__).parent / "gpuzarr_native.so"))
+        found.gpuzarr_version.restype = _NUMBER
+        if found.gpuzarr_version() != VERSION:
+            return None
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(found, f"gpuzarr_{name}")
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError):
+        return None
+    return found

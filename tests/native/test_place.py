@@ -1,0 +1,65 @@
+"""The C library: it compiles without a warning, and its loops do what NumPy does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuzarr import native
+from gpuzarr.native.build import build
+
+ITEM_SIZES = (1, 2, 3, 4, 8, 16, 24)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    if native.library() is None:
+        pytest.skip("no C compiler when gpuzarr was installed")
+
+
+def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
+    assert build(tmp_path / "library.so", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+
+
+@given(st.data())
+def test_boxes_are_placed_as_numpy_assigns_them(data: st.DataObject) -> None:
+    """Of any shape, with any steps in chunks and results, also from the end, and of axes in any order."""
+    shape = tuple(data.draw(st.lists(st.integers(1, 6), max_size=4), label="shape"))
+    item = data.draw(st.sampled_from(ITEM_SIZES), label="bytes of an element")
+    chunk, result = (_strided(data, shape, item) for _ in range(2))
+    chunk[...] = np.random.default_rng(0).integers(0, 256, (*shape, item), "u1").view(f"V{item}")[..., 0]
+    expected = result.copy()
+    expected[...] = chunk
+    _place([chunk], [result])
+    assert result.tobytes() == expected.tobytes()
+
+
+def test_a_box_without_a_source_is_left() -> None:
+    chunk, results = np.arange(4), [np.zeros(4, int), np.zeros(4, int)]
+    _place([None, chunk], results)
+    assert [each.tolist() for each in results] == [[0, 0, 0, 0], [0, 1, 2, 3]]
+
+
+def _strided(data: Any, shape: tuple[int, ...], item: int) -> np.ndarray:
+    """An array whose axes lie in any order in memory, each with gaps or not, forwards or backwards."""
+    order = data.draw(st.permutations(range(len(shape))))
+    steps = [data.draw(st.sampled_from([1, 2, -1, -3])) for _ in shape]
+    memory = np.zeros([(shape[axis] - 1) * abs(steps[axis]) + 1 for axis in order], f"V{item}")
+    return memory.transpose(np.argsort(order))[tuple(slice(None, None, step) for step in steps)]
+
+
+def _place(chunks: list[Any], results: list[np.ndarray]) -> None:
+    address = [0 if each is None else each.__array_interface__["data"][0] for each in chunks]
+    like = results[0] if chunks[0] is None else chunks[0]
+    columns = [address, [each.__array_interface__["data"][0] for each in results], np.zeros(len(results))]
+    forms = [like.shape, like.strides, results[0].strides]
+    arrays = [np.array(each, np.int64) for each in (*columns, *forms)]
+    source, target, shape, extents, sources, targets = (each.ctypes.data for each in arrays)
+    native.library().gpuzarr_place(
+        len(results), source, target, shape, like.ndim, extents, sources, targets, like.itemsize
+    )
