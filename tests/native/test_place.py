@@ -50,7 +50,7 @@ def _strided(data: Any, shape: tuple[int, ...], item: int) -> np.ndarray:
     order = data.draw(st.permutations(range(len(shape))))
     steps = [data.draw(st.sampled_from([1, 2, -1, -3])) for _ in shape]
     memory = np.zeros([(shape[axis] - 1) * abs(steps[axis]) + 1 for axis in order], f"V{item}")
-    return memory.transpose(np.argsort(order))[tuple(slice(None, None, step) for step in steps)]
+    return memory.transpose(np.argsort(order))[(*(slice(None, None, step) for step in steps), ...)]
 
 
 def _place(chunks: list[Any], results: list[np.ndarray]) -> None:
