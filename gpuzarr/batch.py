@@ -133,7 +133,7 @@ class EncodedBatch:
     @cached_property
     def addresses(self) -> list[int]:
         """The address of each chunk, of an encoded batch in host memory. They are valid while it is referenced."""
-        base = self.data.ctypes.data
+        base = address(self.data)
         return [base + start for start in self.starts.tolist()]
 
     def on_host(self, i: int) -> np.ndarray:
@@ -199,6 +199,12 @@ class Unmeasured:
             return EncodedBatch(data[:total], starts, sizes) if sizes.all() else None
 
         return measured
+
+
+def address(array: np.ndarray) -> int:
+    """The address of the first element of an array in host memory. It is valid while the array is referenced."""
+    found: int = array.__array_interface__["data"][0]  # takes half as long as `array.ctypes.data`
+    return found
 
 
 def measured(chunks: Any, device: Any) -> Any:

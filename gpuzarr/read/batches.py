@@ -25,7 +25,7 @@ from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.fetch import Memory, fetch_all
 from gpuzarr.read.fetched import Fetched
 from gpuzarr.read.known import Known, keeping
-from gpuzarr.read.place import assign, decoded, fill_missing, placeable
+from gpuzarr.read.place import assign, assign_at, decoded, fill_missing, placeable
 from gpuzarr.read.portions import Batch
 from gpuzarr.read.thresholds import MIN_THREAD_BYTES
 
@@ -198,14 +198,14 @@ class Batches:
         decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
         keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
+        addresses = known.addresses(decoded, device, spec.nbytes or 0)
         if placeable(batch.results, chain, device, batch.cast):
-            addresses = known.addresses(decoded, device, spec.nbytes or 0)
             strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
             chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)
             gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
         else:
             rest = fill_missing(batch, fetched.present, device.xp)
-            if len(known.entries):
+            if len(known.entries) and (device.gpu or not assign_at(rest, addresses, spec)):
                 assign(rest, known.together(decoded, spec, device), device)
         self.trace.add_time("place", done, device.timestamp())
         return keep

@@ -201,8 +201,7 @@ class Shelf:
 
     def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
         """Make a function that keeps chunks, an array (n, *chunk_shape) of the device that nobody changes any more."""
-        address = self.device.address(chunks) if self.device.gpu else 0
-        return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
+        return partial(self.cache.keep, Block(self.key, coords, chunks, self.device.address(chunks)), versions)
 
 
 def _signatures(layout: Layout) -> tuple[str | None, str | None]:

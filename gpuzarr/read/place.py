@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import EncodedBatch
+from gpuzarr.batch import ChunkSpec, EncodedBatch
 from gpuzarr.codecs.chain import Chain, MemoryOrder
+from gpuzarr.cpu.boxes import placement
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.boxes import ReadPart
+from gpuzarr.indexing.boxes import ReadPart, strides_of
 from gpuzarr.read.portions import Batch
 
 
@@ -79,6 +80,21 @@ def assign(batch: Batch, chunks: Any, device: Device) -> None:
         for part in portion.parts:
             part.place(chunks[first : first + len(part)], portion.out, device.xp, cast)
             first += len(part)
+
+
+def assign_at(batch: Batch, addresses: np.ndarray, spec: ChunkSpec) -> bool:
+    """Place decoded chunks, C-contiguous at these addresses on a CPU, as `assign`. False where only `assign` can."""
+    strides = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist())
+    pairs = [(part, portion.results) for portion in batch.portions for part in portion.parts]
+    made = [placement(part, results, spec.dtype, strides) for part, results in pairs]
+    found = [one for one in made if one is not None]
+    if batch.cast is not None or len(found) < len(pairs):
+        return False
+    first = 0
+    for (part, _), one in zip(pairs, found, strict=True):
+        one.place(addresses[first : first + len(part)])
+        first += len(part)
+    return True
 
 
 def fill_missing(batch: Batch, present: np.ndarray, xp: Any, in_place: bool = False) -> Batch:

@@ -41,9 +41,7 @@ class Portion:
     @property
     def results(self) -> Sequence[Any]:
         """The results, as `gpu.place` wants them."""
-        if not isinstance(self.out, Targets):
-            return (self.out,)
-        return self.out.arrays if self.out.stacked is None else (self.out.stacked,)
+        return self.out.results if isinstance(self.out, Targets) else (self.out,)
 
     def in_place(self, spec: ChunkSpec) -> EncodedBatch | None:
         """The memory in the result that is each chunk's, if it lies there in one piece."""
