@@ -78,7 +78,7 @@ class Device(Protocol):
         ...
 
     def address(self, data: Any) -> int:
-        """Address of the first element of an array in the memory of the device: for kernels, nvCOMP and the C library."""
+        """Address of the first element of an array in the memory of the device, for kernels and libraries."""
         ...
 
     def timestamp(self) -> Any:
