@@ -244,7 +244,7 @@ class Chain:
         encoder = codec.chunk_encoder() if codec and is_addressed else None
         if encoder is None:
             return lambda chunk: self.encode(chunk[None], CPU).on_host(0)
-        encode, capacity = encoder.encode, encoder.capacity(nbytes)
+        encode, capacity = encoder.encode.one, encoder.capacity(nbytes)
         memory = CPU.empty(capacity)
         target, view = memory.ctypes.data, memoryview(memory)
 
