@@ -95,6 +95,9 @@ class LocalObjects:
     def lengths(self) -> list[int]:
         return self._lengths
 
+    def open_files(self) -> list[int] | None:
+        return self._files if self._together else None
+
     def versions(self, known: Sequence[Any] = ()) -> list[Version | str]:
         if self._versions is None:
             self._looked_ns = time.time_ns()

@@ -274,6 +274,9 @@ class LocalStore:
             raise StoreError(f"{key!r} of {self!r} is not a file")
         return status.st_size
 
+    def file_paths(self, keys: Sequence[str]) -> list[str]:
+        return [self.path(key) for key in keys]
+
     def path(self, key: str) -> str:
         """Path of the file for a key. StoreError for a key that leads out of the folder."""
         if not isinstance(key, str):
