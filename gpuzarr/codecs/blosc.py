@@ -20,7 +20,7 @@ from gpuzarr.cpu import chunkwise
 from gpuzarr.cpu.blosc_library import decoder, encoder
 from gpuzarr.cpu.blosc_snappy import decode_snappy
 from gpuzarr.cpu.chunkwise import Encoder
-from gpuzarr.cpu.functions import One
+from gpuzarr.cpu.functions import Function, One
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
@@ -116,6 +116,9 @@ class Blosc:
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder that decodes only the blocks of a chunk that have wanted bytes."""
         return None if (decode := decoder()) is None else _chunk_decoder(decode.one)
+
+    def decode_function(self) -> Function | None:
+        return decoder()
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:

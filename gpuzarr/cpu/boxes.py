@@ -32,15 +32,15 @@ class Placement:
         addresses["lists"] *= len(boxes.entries) > 0
         self._held, self._count = (columns, results), len(boxes.chunk)
         self._table = _Table(boxes.extents.shape[1], item, **addresses)
-        self._place, self._at = native.library().gpuzarr_place, ctypes.addressof(self._table)
+        self._place, self.at = native.library().gpuzarr_place, ctypes.addressof(self._table)
 
     def place(self, addresses: np.ndarray) -> None:
         """Copy the boxes of all chunks, whose elements begin at these addresses, int64; 0: the chunk is not there."""
-        self._place(self._at, 0, self._count, 0, address(addresses))
+        self._place(self.at, 0, self._count, 0, address(addresses))
 
     def place_one(self, chunk: np.ndarray, number: int, begin: int, end: int) -> None:
         """Copy the boxes `begin` to `end - 1`, all of them of one chunk, which has this number."""
-        self._place(self._at, begin, end, number, ctypes.byref(ctypes.c_int64(address(chunk))))
+        self._place(self.at, begin, end, number, ctypes.byref(ctypes.c_int64(address(chunk))))
 
 
 def placement(

@@ -32,11 +32,13 @@ class Function:
     """A function of a library, for the calling thread.
 
     `one(target, capacity, source, size)`: the bytes that a chunk of `size` bytes becomes, at most `capacity` (of a
-    decoder: exactly so many). CodecError for bad bytes. `call`: the same for the C library.
+    decoder: exactly so many). CodecError for bad bytes. `call`: the same for the C library. `min_skipped`: of a chunk
+    of which more bytes at its end are not wanted, something else decodes the beginning sooner.
     """
 
     one: One
     call: Call
+    min_skipped: int = 1 << 62
 
     def many(self, targets: np.ndarray, capacities: np.ndarray, sources: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         """The bytes that each chunk becomes. All arrays are int64 (n,). CodecError, with the index, for a bad one."""

@@ -135,10 +135,14 @@ class ChunkBoxes:
             self.put(slice(None), batch, out, cast)
 
     def placement(self, batch: np.ndarray, out: Targets) -> Placement | None:
-        """How the C library places a batch of chunks, or another of the same strides; None where it cannot."""
-        kept = self._placements.get(name := (id(out), batch.strides[1:]))
+        """How the C library places a batch of chunks; None where it cannot."""
+        return self.placement_of(out, batch.dtype, batch.strides[1:])
+
+    def placement_of(self, out: Targets, dtype: np.dtype[Any], strides: tuple[int, ...]) -> Placement | None:
+        """How the C library places chunks of this dtype and these strides; None where it cannot."""
+        kept = self._placements.get(name := (id(out), strides))
         if kept is None:  # with `out`, so that its id is of no other one
-            kept = self._placements[name] = placement(self, out.results, batch.dtype, batch.strides[1:]), out
+            kept = self._placements[name] = placement(self, out.results, dtype, strides), out
         return kept[0]
 
     @cached_property

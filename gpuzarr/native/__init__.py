@@ -11,15 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-VERSION = 4  # of version.c: one more whenever the arguments of a function change
+VERSION = 5  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
+    "read": ("n", "anaa"),
     "call": ("n", "anaaaaa"),
     "count_common_blosc": ("n", "naan"),
-    "open": ("n", "nanaaa"),
-    "close": ("", "na"),
-    "read": ("n", "naaaaaa"),
+    "open_files": ("n", "nanaaa"),
+    "close_files": ("", "na"),
+    "read_ranges": ("n", "naaaaaa"),
     "versions": ("", "naa"),
 }
 

@@ -51,7 +51,7 @@ static i64 length_of(i64 file, i64 *error)
 // Open n files in a folder, whose names stand one behind the other at `progress->name`, each with a 0 at its end: their
 // numbers for the system, and their lengths. Both stay as they are for missing files. Returns how many were looked at
 // before it stopped; the next one is at fault, if one is.
-EXPORT i64 gpuzarr_open(i64 n, const char *folder, i64 flags, i64 *files, i64 *lengths, Progress *progress)
+EXPORT i64 gpuzarr_open_files(i64 n, const char *folder, i64 flags, i64 *files, i64 *lengths, Progress *progress)
 {
     progress->error = 0;
     for (i64 i = 0; i < n; i++) {
@@ -70,7 +70,7 @@ EXPORT i64 gpuzarr_open(i64 n, const char *folder, i64 flags, i64 *files, i64 *l
 }
 
 // Close the files that are open, and note it.
-EXPORT void gpuzarr_close(i64 n, i64 *files)
+EXPORT void gpuzarr_close_files(i64 n, i64 *files)
 {
     for (i64 i = 0; i < n; i++) {
         if (files[i] < 0) continue;
@@ -94,7 +94,7 @@ static i64 read_range(i64 file, char *target, i64 offset, i64 size, i64 most, Pr
 
 // Read n ranges: size[i] bytes at offset[i] of the file files[object[i]], to the address target[i]; of the first of them
 // `progress->done` bytes are there. Returns how many are read when it stops; the next one is at fault, if one is.
-EXPORT i64 gpuzarr_read(i64 n, const i64 *files, const i64 *object, const i64 *target, const i64 *offset, const i64 *size,
+EXPORT i64 gpuzarr_read_ranges(i64 n, const i64 *files, const i64 *object, const i64 *target, const i64 *offset, const i64 *size,
                         Progress *progress)
 {
     i64 most = MAX_BYTES;

@@ -1,5 +1,5 @@
 #include <string.h>
-#include "native.h"
+#include "place.h"
 
 enum { MAX_AXES = 64 };
 
@@ -9,13 +9,6 @@ typedef struct {
     i64 extents[MAX_AXES], sources[MAX_AXES], targets[MAX_AXES], run;
     const i64 *lists[MAX_AXES];  // of an axis without steps, for each element its bytes in the chunk and in the result
 } Form;
-
-// As gpuzarr.batch.Boxes, whose arrays have these names; but `target` are addresses, `lists` is NULL where no axis has a
-// list, shapes have at most 64 axes, and elements `item` bytes.
-typedef struct {
-    i64 axes, item;
-    const i64 *chunk, *begin, *target, *shape, *extents, *sources, *targets, *lists, *entries;
-} Boxes;
 
 static i64 magnitude(i64 step)
 {

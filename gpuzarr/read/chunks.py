@@ -20,15 +20,17 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.indexing.boxes import BoxesOfChunk
+from gpuzarr.cpu.jobs import OPEN
+from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
+from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.read.known import Keeper, looked_up
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
-from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.contract import Objects, file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
@@ -58,6 +60,8 @@ class Chunks:
 
         `largest_first`: so threads end at about the same time.
         """
+        if not (group := self._left_of_files(group, threads)):
+            return
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(np.array(holders, np.int64))
@@ -75,6 +79,22 @@ class Chunks:
         """Note that a chunk cannot be read, and put the fill value in its place."""
         faults.append(Fault(self.source, self._coords(chunk), error))
         self._fill_missing(chunk)
+
+    def _left_of_files(self, group: Sequence[Chunk], threads: int) -> Sequence[Chunk]:
+        """Let the library read chunks that are files of their own. Returns those that are left."""
+        if self._library is None or self.shelf is not None or self.source.layout.levels:
+            return group
+        if (paths := file_paths(self.source.store, self.source.layout.keys(np.array([c[0] for c in group])))) is None:
+            return group
+        held, where = in_files(paths)
+        return [group[i] for i in self._library.read(group, where, threads)]
+
+    @cached_property
+    def _library(self) -> ByLibrary | None:
+        """The C library, if it can read the chunks."""
+        results = self.out.results if isinstance(self.out, Targets) else (self.out,)
+        can = self.cast is None and can_read(self.chain, results)
+        return ByLibrary(self.chain, self.out, self.device, self.trace) if can else None
 
     def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
         """Where the chunks lie."""
@@ -106,15 +126,25 @@ class Chunks:
             fill = objects.reader(reads)
         except RangeError as error:
             raise self._blamed(error, present[error.index][3]) from error
-        self.trace.count(batches=1, chunks=len(present), stored=sum(map(_BYTES, present)))
         self.trace.add_time("storage", begin, perf_counter())
-        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill, keeper)
-        if present:
-            self.device.share(run, range(len(present)), min(threads, len(present)))
+        chunks, left = [row[3] for row in present], self._left_of_open(present, objects, keeper, threads)
+        run = partial(self._decode_some, chunks, [read[4] for read in reads], fill, keeper)
+        if left:
+            self.trace.count(batches=1, chunks=len(left), stored=sum([present[i][2] for i in left]))
+            self.device.share(run, left, min(threads, len(left)))
         for row in rows if len(present) < len(rows) else ():
             if row[2] == MISSING:
                 self._fill_missing(row[3])
         return () if keeper is None else keeper.calls
+
+    def _left_of_open(
+        self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
+    ) -> Sequence[int]:
+        """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those that are left."""
+        if not present or keeper is not None or self._library is None or (files := open_files(objects)) is None:
+            return range(len(present))
+        where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
+        return self._library.read([row[3] for row in present], where, threads)
 
     def _place_known(
         self, shelf: Shelf, present: Sequence[Row], objects: Objects, threads: int
@@ -206,13 +236,7 @@ class Chunks:
 
     def _place(self, chunk: Chunk) -> np.ndarray | None:
         """The part of `out` that is the whole chunk, if it lies there as a chunk does."""
-        place = self._whole(chunk) if chunk[2] is None else self.out[chunk[3]]
-        if place is None or self.cast is not None:
-            return None
-        return place if place.shape == self.chain.spec.shape and place.flags.carray else None
-
-    def _whole(self, chunk: Chunk) -> Any:
-        return chunk[3].whole(self.out) if isinstance(chunk[3], BoxesOfChunk) else None
+        return None if self.cast is not None else place_of(chunk, self.out, self.chain.spec.shape)
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:

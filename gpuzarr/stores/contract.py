@@ -202,6 +202,26 @@ class Store(Protocol):
         ...
 
 
+class InFiles(Protocol):
+    """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
+
+    def file_paths(self, keys: Sequence[str]) -> list[str]:
+        """The paths of the files for keys. They need not be there."""
+        ...
+
+
+def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
+    """The paths of the files for keys; None where objects are no files. See `InFiles`."""
+    paths = getattr(store, "file_paths", None)
+    return None if paths is None else paths(keys)
+
+
+def open_files(objects: Objects) -> list[int] | None:
+    """The open files of objects, MISSING for one that is not there; None where they are no files, or not all open."""
+    files = getattr(objects, "open_files", None)
+    return None if files is None else files()
+
+
 class Lists(Protocol):
     """Addition to `Store` of one whose `names` looks at every key, for those who ask for the names of many folders."""
 

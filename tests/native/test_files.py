@@ -142,5 +142,5 @@ def _read(files: list[int], size: int, offset: int = 0) -> tuple[int, int, int]:
     address = into.ctypes.data + size * np.arange(n)
     columns: list[Any] = [np.array(files), np.arange(n), address, np.full(n, offset), np.full(n, size)]
     arrays = [np.ascontiguousarray(column, np.int64) for column in columns]
-    done = native.library().gpuzarr_read(n, *(each.ctypes.data for each in (*arrays, progress)))
+    done = native.library().gpuzarr_read_ranges(n, *(each.ctypes.data for each in (*arrays, progress)))
     return int(done), int(progress[1]), int(progress[2])

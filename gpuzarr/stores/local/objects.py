@@ -85,6 +85,9 @@ class LocalObjects:
         found: list[int] = self._lengths.tolist()
         return found
 
+    def open_files(self) -> list[int] | None:
+        return self._files.numbers() if self._together else None
+
     def versions(self, known: Sequence[Any] = ()) -> list[Version | str]:
         if self._versions is None:
             self._looked_ns = time.time_ns()

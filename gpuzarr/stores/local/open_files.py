@@ -61,15 +61,20 @@ class OpenFiles:
         folder, at, progress = os.fsencode(self._store.folder), some.start, _Progress(names)
         while at < some.stop:
             rows = (address(column) + 8 * at for column in (self._files, self.lengths))
-            at += self._library.gpuzarr_open(some.stop - at, folder, OPEN_FLAGS, *rows, ctypes.byref(progress))
+            at += self._library.gpuzarr_open_files(some.stop - at, folder, OPEN_FLAGS, *rows, ctypes.byref(progress))
             if progress.error == _NO_FILE:
                 raise self._no_file(at)
             self._check(progress.error, at)
 
+    def numbers(self) -> list[int]:
+        """What the system calls each file, MISSING where there is none."""
+        found: list[int] = self._files.tolist()
+        return found
+
     def close(self) -> None:
         """Close them. It may be called again."""
         if self._library is not None:
-            self._library.gpuzarr_close(len(self._files), address(self._files))
+            self._library.gpuzarr_close_files(len(self._files), address(self._files))
         for opened in self._opened:
             release_all(opened, os.close)
 
@@ -90,7 +95,7 @@ class OpenFiles:
         at, files, progress = 0, address(self._files), _Progress()
         while at < len(sizes):
             rows = [address(each) + 8 * at for each in arrays]
-            at += self._library.gpuzarr_read(len(sizes) - at, files, *rows, ctypes.byref(progress))
+            at += self._library.gpuzarr_read_ranges(len(sizes) - at, files, *rows, ctypes.byref(progress))
             if progress.error == _SHORTER:
                 raise self._shorter(int(objects[at]), int(offsets[at]) + progress.done)
             if progress.error:

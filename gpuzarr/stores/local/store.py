@@ -284,6 +284,9 @@ class LocalStore:
             for key in keys:
                 self.path(key)
 
+    def file_paths(self, keys: Sequence[str]) -> list[str]:
+        return [self.path(key) for key in keys]
+
     def path(self, key: str) -> str:
         """Path of the file for a key. StoreError for a key that leads out of the folder."""
         if not isinstance(key, str):

@@ -1,0 +1,10 @@
+#include "native.h"
+
+// As gpuzarr.batch.Boxes, whose arrays have these names; but `target` are addresses, `lists` is NULL where no axis has a
+// list, shapes have at most 64 axes, and elements `item` bytes.
+typedef struct {
+    i64 axes, item;
+    const i64 *chunk, *begin, *target, *shape, *extents, *sources, *targets, *lists, *entries;
+} Boxes;
+
+void gpuzarr_place(const Boxes *boxes, i64 begin, i64 end, i64 first, const i64 *addresses);
