@@ -1,7 +1,7 @@
 """Batches whose chunks the C library reads from files, decodes and places, one after the other in a core's cache.
 
-What it cannot do as such, it leaves: chunks that are kept in a cache, other codecs, casts. And a batch with an unusual or
-damaged chunk is read again by Python, which says what is wrong with it.
+What it cannot do, it leaves: arrays with a cache, other codecs, casts. And a batch with an unusual or damaged chunk is
+read again by Python, which says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from gpuzarr.read.place import fill_missing
 from gpuzarr.read.portions import Batch, Portion
 from gpuzarr.stores.contract import Objects, open_files
 from gpuzarr.stores.ranges import MISSING
+
+JOINED_BYTES = 1 << 18  # of small chunks, which are read together: they stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class InFiles:
             return False
         where = np.concatenate([each for each in found if each is not None])
         present = where[:, 0] != MISSING
+        if batch.budget.chain.stored_size.wrong(np.where(present, where[:, 2], MISSING)) is not None:
+            return False
         jobs, held = self._jobs(batch, where, present)
         return jobs is not None and (not len(jobs) or self._run(batch.budget.chain, jobs, held))
 
@@ -72,11 +76,14 @@ class InFiles:
         located = portion.source.locator.locate(route, objects, self.indexes.setdefault(id(portion.source), {}))
         ranges = located.ranges
         file = np.where(located.present, np.array(files, np.int64)[ranges.objects], MISSING)
-        return np.stack([file, ranges.offsets, ranges.sizes], axis=1)
+        sizes = np.where(ranges.sizes < 0, np.array(objects.lengths(), np.int64)[ranges.objects], ranges.sizes)
+        return np.stack([file, ranges.offsets, sizes], axis=1)
 
     def _jobs(self, batch: Batch, where: np.ndarray, present: np.ndarray) -> tuple[np.ndarray | None, Any]:
-        """The jobs for chunks that are present, file by file, and what they refer to; None: see `read`. Where a chunk is
-        missing there is the fill value."""
+        """The jobs for chunks that are present, file by file, and what they refer to; None: see `read`.
+
+        Where a chunk is missing there is the fill value.
+        """
         nbytes, into = batch.budget.chain.spec.nbytes or 0, batch.in_place
         if not present.all():
             batch, where = fill_missing(batch, present, np, into is not None), where[present]
@@ -105,7 +112,7 @@ class InFiles:
         """Do all jobs. `held`: what their addresses are of. False where one went wrong."""
         nbytes, decode, spent = chain.spec.nbytes or 0, chain.decode_function(), Spent()
         with self.device.scratch_scope():
-            most = 0 if decode is None else min(chain.stored_size.most, most_compressed(nbytes))
+            most = max(JOINED_BYTES, 0 if decode is None else min(chain.stored_size.most, most_compressed(nbytes)))
             failed = run(jobs, decode, nbytes, self.device.empty(most), self.device.empty(nbytes), 0, spent)
         if failed.any():
             return False

@@ -211,7 +211,9 @@ class Batches:
         """Place chunks of which caches have some; what keeps the others when they are known to be right."""
         batch, chain, device = loaded.batch, loaded.chain, self.device
         begin, spec = device.timestamp(), chain.spec
-        decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
+        decoded: Any = ()
+        if len(fetched.encoded):
+            decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device), dtype=spec.dtype)
         keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
         addresses = known.addresses(decoded, device, spec.nbytes or 0)
