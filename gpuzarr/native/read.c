@@ -118,12 +118,13 @@ static i64 run(const Job *job, const Job *end, const Kind *kind, int file, Windo
     unsigned char *chunk = job->target ? (unsigned char *)(intptr_t)job->target : kind->decoded, *source = NULL;
     double begin = seconds();
     i64 size = -1;
-    if (kind->decode || is_small(job, kind)) source = stored(job, end, kind, file, window, &size);
-    else size = read_part(job, kind, file, chunk);
+    int is_apart = !kind->decode && !is_small(job, kind);
+    if (is_apart) size = read_part(job, kind, file, chunk);
+    else source = stored(job, end, kind, file, window, &size);
     double read = seconds();
     spent[READ] += read - begin;
-    if (source) chunk = made(job, kind, source, size, chunk);
-    if (!chunk || size < 0 || (kind->decode && !source)) return -1;
+    if (!is_apart) chunk = source ? made(job, kind, source, size, chunk) : NULL;
+    if (!chunk || size < 0) return -1;
     double decoded = seconds();
     spent[DECODE] += decoded - read;
     i64 address = (i64)(intptr_t)chunk;
