@@ -53,3 +53,10 @@ EXPORT i64 gpuzarr_call(const Call *of, i64 n, const i64 *target, const i64 *cap
     }
     return n;
 }
+
+// The checksums of n runs of bytes by a function of an installed library.
+EXPORT void gpuzarr_checksums(uint32_t (*checksum)(const void *data, size_t nbytes), i64 n, const i64 *address,
+                              const i64 *nbytes, uint32_t *found)
+{
+    for (i64 i = 0; i < n; i++) found[i] = checksum((const void *)(intptr_t)address[i], (size_t)nbytes[i]);
+}
