@@ -30,6 +30,7 @@ class Placement:
         columns["target"] = columns["target"] + base[boxes.result]
         addresses = {name: address(column) for name, column in columns.items()}
         addresses["lists"] *= len(boxes.entries) > 0
+        self.chunk = columns["chunk"]  # of each box, in ascending order
         self._held, self._count = (columns, results), len(boxes.chunk)
         self._table = _Table(boxes.extents.shape[1], item, **addresses)
         self._place, self.at = native.library().gpuzarr_place, ctypes.addressof(self._table)

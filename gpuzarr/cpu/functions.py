@@ -12,7 +12,7 @@ import numpy as np
 from gpuzarr import native
 from gpuzarr.batch import address
 
-ZSTD, BLOSC_DECODE, BLOSC_ENCODE = range(3)  # kinds of gpuzarr/native/call.h
+ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE = range(4)  # kinds of gpuzarr/native/call.h
 One = Callable[[int, int, int, int], int]
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 

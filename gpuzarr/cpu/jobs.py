@@ -81,12 +81,7 @@ class Jobs:
         if self.boxes:
             table = self._placement()
             jobs[jobs[:, 7] == -1, 7] = table.at
-        call = None if decode is None else ctypes.addressof(decode.call)
-        kind = _Kind(call, nbytes, len(stored), flags, address(stored), address(decoded))
-        at = address(jobs), len(jobs), ctypes.addressof(kind), address(spent.seconds)
-        spent.stored += native.library().gpuzarr_read(*at)
-        failed: np.ndarray = jobs[:, -1] == 0
-        return failed
+        return run(jobs, decode, nbytes, stored, decoded, flags, spent)
 
     def _placement(self) -> Placement:
         begin, target, sizes, steps = (np.array(column, np.int64) for column in zip(*self.boxes, strict=True))
@@ -97,6 +92,41 @@ class Jobs:
             each, begin, none, target, each, sizes, steps * self.strides, places, np.full_like(sizes, -1), _NONE
         )
         return Placement(boxes, self.outs[0].dtype.itemsize, self.outs)
+
+
+def run(
+    jobs: np.ndarray,
+    decode: Function | None,
+    nbytes: int,
+    stored: np.ndarray,
+    decoded: np.ndarray,
+    flags: int,
+    spent: Spent,
+) -> np.ndarray:
+    """Do all jobs, rows of `Job`, as `Jobs.run`."""
+    call = None if decode is None else ctypes.addressof(decode.call)
+    kind = _Kind(call, nbytes, len(stored), flags, address(stored), address(decoded))
+    at = address(jobs), len(jobs), ctypes.addressof(kind), address(spent.seconds)
+    spent.stored += native.library().gpuzarr_read(*at)
+    failed: np.ndarray = jobs[:, -1] == 0
+    return failed
+
+
+def rows_of(where: np.ndarray, nbytes: int, targets: np.ndarray) -> np.ndarray:
+    """Rows of `Job` for chunks of open files, int64 (n, 3) of file, offset and bytes, which are decoded to these
+    addresses."""
+    rows = np.zeros((len(where), 12), np.int64)
+    rows[:, 1:4], rows[:, 5], rows[:, 6] = where, nbytes, targets
+    return rows
+
+
+def placed_rows(where: np.ndarray, nbytes: int, placement: Placement) -> np.ndarray:
+    """The same for chunks that are decoded to scratch, of which all boxes are placed, in the order of the chunks."""
+    rows = rows_of(where, nbytes, np.zeros(len(where), np.int64))
+    number = np.arange(len(where))
+    rows[:, 7], rows[:, 10] = placement.at, number
+    rows[:, 8], rows[:, 9] = (np.searchsorted(placement.chunk, number, side) for side in ("left", "right"))
+    return rows
 
 
 def paths_of(paths: Sequence[str]) -> tuple[np.ndarray, list[int]]:

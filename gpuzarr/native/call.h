@@ -1,7 +1,7 @@
 // A function of an installed library that decodes or encodes one chunk, by addresses; Python has found it.
 #include "native.h"
 
-enum { ZSTD, BLOSC_DECODE, BLOSC_ENCODE };
+enum { ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE };
 
 typedef struct {
     i64 kind;

@@ -22,10 +22,10 @@ from gpuzarr.cpu.jobs import OPEN, WHOLE, Jobs, Spent, paths_of
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.boxes import BoxesOfChunk, strides_of
 from gpuzarr.indexing.region import Chunk
-from gpuzarr.stores.local.objects import OPEN_FLAGS
+from gpuzarr.stores.local.open_files import OPEN_FLAGS
 
 Where = tuple[int, int, int, int]  # address of a path, file, offset, bytes
-_STAGES = ("storage", "decode", "place")
+STAGES = ("storage", "decode", "place")
 
 
 def can_read(chain: Chain, results: Sequence[Any]) -> bool:
@@ -92,7 +92,7 @@ class ByLibrary:
                     failed = jobs.run(decode, nbytes, *scratch, OPEN_FLAGS, spent)
                     left += [done[i] for i in np.flatnonzero(failed).tolist()]
         self.trace.count(stored=spent.stored)
-        for stage, seconds in zip(_STAGES, spent.seconds.tolist(), strict=True):
+        for stage, seconds in zip(STAGES, spent.seconds.tolist(), strict=True):
             self.trace.add_time(stage, 0.0, seconds)
 
     def _has_added(self, jobs: Jobs, chunk: Chunk, where: Where | None, decode: Function | None) -> bool:

@@ -109,11 +109,12 @@ def batched(portions: Iterable[Portion], most: int) -> Iterator[tuple[Portion, .
         some: list[ReadPart] = []
         for part in portion.parts:
             for piece in (part,) if len(part) <= most else part.split(most):
-                if chunks and chunks + len(piece) > most:
+                count = len(piece)
+                if chunks and chunks + count > most:
                     yield (*batch, *_of(portion, some))
                     batch, some, chunks = [], [], 0
                 some.append(piece)
-                chunks += len(piece)
+                chunks += count
         batch.extend(_of(portion, some))
     if batch:
         yield tuple(batch)

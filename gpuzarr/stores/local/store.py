@@ -274,6 +274,16 @@ class LocalStore:
             raise StoreError(f"{key!r} of {self!r} is not a file")
         return status.st_size
 
+    def check(self, keys: Sequence[str]) -> None:
+        """Raise StoreError for the first key that leads out of the folder."""
+        try:
+            joined = "\0".join(keys)
+        except TypeError:  # one is no text
+            joined = ".."
+        if joined[:1] == "/" or "\0/" in joined or "//" in joined or ".." in joined:
+            for key in keys:
+                self.path(key)
+
     def file_paths(self, keys: Sequence[str]) -> list[str]:
         return [self.path(key) for key in keys]
 
