@@ -58,7 +58,7 @@ class Jobs:
         self.rows.append((*where, *wanted, target, 0, 0, 0, 0, 0))
 
     def add_slices(self, where: Where, wanted: Wanted, inside: Any, outside: Any, out: np.ndarray) -> None:
-        """Add a chunk of which elements (slices) are wanted, and their place in `out`, the same in all calls."""
+        """Add a chunk whose elements `inside` (slices) are wanted, at `outside` in `out`, the same in all calls."""
         number = len(self.boxes)
         begin = sum([s.start * step for s, step in zip(inside, self.strides, strict=True)])
         target = sum([s.start * step for s, step in zip(outside, out.strides, strict=True)])
@@ -85,7 +85,7 @@ class Jobs:
 
     def _placement(self) -> Placement:
         begin, target, sizes, steps = (np.array(column, np.int64) for column in zip(*self.boxes, strict=True))
-        count, ndim = sizes.shape
+        count = len(sizes)
         each, none = np.arange(count), np.zeros(count, np.int64)
         places = np.broadcast_to(np.array(self.outs[0].strides, np.int64), sizes.shape)
         boxes = Boxes(

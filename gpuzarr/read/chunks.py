@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
@@ -60,6 +60,7 @@ class Chunks:
 
         `largest_first`: so threads end at about the same time.
         """
+        self.trace.count(batches=1)
         if not (group := self._left_of_files(group, threads)):
             return
         begin = perf_counter()
@@ -86,7 +87,7 @@ class Chunks:
             return group
         if (paths := file_paths(self.source.store, self.source.layout.keys(np.array([c[0] for c in group])))) is None:
             return group
-        held, where = in_files(paths)
+        _held, where = in_files(paths)
         return [group[i] for i in self._library.read(group, where, threads)]
 
     @cached_property
@@ -129,7 +130,7 @@ class Chunks:
         chunks, left = [row[3] for row in present], self._left_of_open(present, objects, keeper, threads)
         run = partial(self._decode_some, chunks, [read[4] for read in reads], fill, keeper)
         if left:
-            self.trace.count(batches=1, chunks=len(left), stored=sum([present[i][2] for i in left]))
+            self.trace.count(chunks=len(left), stored=sum([present[i][2] for i in left]))
             self.device.share(run, left, min(threads, len(left)))
         for row in rows if len(present) < len(rows) else ():
             if row[2] == MISSING:
@@ -139,7 +140,7 @@ class Chunks:
     def _left_of_open(
         self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
     ) -> Sequence[int]:
-        """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those that are left."""
+        """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those left."""
         if not present or keeper is not None or self._library is None or (files := open_files(objects)) is None:
             return range(len(present))
         where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
