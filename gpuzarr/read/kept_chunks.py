@@ -1,4 +1,4 @@
-"""Chunks that a cache has already are placed on a CPU before anything is opened: of each object only its version is asked.
+"""Chunks that a cache has are placed on a CPU before anything is opened: of each object only its version is asked.
 
 What a read returns does not depend on it: a chunk is kept only after it was decoded, from an object of this version.
 """
@@ -6,7 +6,8 @@ What a read returns does not depend on it: a chunk is kept only after it was dec
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gpuzarr.indexing.boxes import ReadPart, strides_of
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.read.blocks import Entry
 from gpuzarr.read.cache import Shelf
+from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 from gpuzarr.stores.contract import versions
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ def placed(chunks: Chunks, shelf: Shelf, threads: int) -> Sequence[Chunk]:
     return [chunk for chunk, entry in zip(every, entries, strict=True) if entry is None]
 
 
-def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart]) -> Iterable[ReadPart]:
-    """Place those of the parts' chunks that are kept, in one call of the C library for each part. Returns the others."""
+def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart], threads: int) -> Iterable[ReadPart]:
+    """Place those of the parts' chunks that are kept, by the C library. Returns the others."""
     for part in parts:
         spec = chunks.chain.spec
         strides = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist())
@@ -50,7 +52,7 @@ def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart]) -> Ite
             continue
         found = np.zeros(len(part), np.int64)
         found[hit] = [entry.address for entry in entries if entry is not None]
-        ways.place(found)
+        chunks.device.each(partial(ways.place_some, found), ways.runs(MIN_PLACED_BYTES), threads)
         _count(chunks, shelf, int(np.count_nonzero(hit)))
         yield from part.present(~hit)
 

@@ -84,7 +84,7 @@ class ChunkList:
         every = Chunks(source, (), self.chain, self.share.out, device, trace, self.share.cast, shelf)
         found: Any = self.found
         if shelf is not None and not self.is_region:
-            found = list(kept_chunks.parts_placed(every, shelf, found))
+            found = list(kept_chunks.parts_placed(every, shelf, found, threads))
         each: Iterator[Chunk] = cast(Any, make)(found, source.layout.per_object)
         chunks = replace(every, chunks=each)
         if shelf is not None and self.is_region:
