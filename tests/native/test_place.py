@@ -47,6 +47,23 @@ def test_a_box_without_a_source_is_left() -> None:
     assert [each.tolist() for each in results] == [[0, 0, 0, 0], [0, 1, 2, 3]]
 
 
+def test_runs_are_all_boxes_in_order() -> None:
+    chunks = [np.arange(2 * i, dtype="i8") for i in (3, 1, 4, 1, 5)]
+    extents = np.array([[len(chunk)] for chunk in chunks])
+    steps, each, none = np.full_like(extents, 8), np.arange(5), np.zeros(5, np.int64)
+    for most in (1, 64, 80, 1000):
+        results = [np.zeros_like(chunk) for chunk in chunks]
+        boxes = Boxes(each, none, each, none, each, extents, steps, steps, -steps, np.zeros((0, 2), np.int64))
+        placement = Placement(boxes, 8, results)
+        runs = placement.runs(most)
+        assert [i for run in runs for i in range(*run)] == each.tolist()
+        assert all(sum(len(chunks[i]) * 8 for i in range(begin, end - 1)) < most for begin, end in runs)
+        assert (len(runs) == 1) == (most == 1000)
+        for run in reversed(runs):
+            placement.place_some(np.array([address(chunk) for chunk in chunks]), run)
+        assert all((result == chunk).all() for result, chunk in zip(results, chunks, strict=True))
+
+
 def _strided(data: Any, shape: tuple[int, ...], item: int) -> np.ndarray:
     """An array whose axes lie in any order in memory, each with gaps or not, forwards or backwards."""
     order = data.draw(st.permutations(range(len(shape))))
