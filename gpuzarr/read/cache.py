@@ -24,6 +24,7 @@ from gpuzarr.per_process import PerProcess
 from gpuzarr.read.blocks import ENTRY_BYTES, Block, Blocks, Coords, Entry, Key
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.stores import kept
+from gpuzarr.stores.contract import Store, versions
 from gpuzarr.stores.places import Identity, identity, lies_in
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ChunkCache:
     def __init__(self, max_bytes: int | str) -> None:
         self._max_bytes = parse_bytes(max_bytes, "max_bytes")
         self._blocks = PerProcess(Blocks)
-        self._keys: WeakKeyDictionary[Locator, tuple[Identity, tuple[str | None, str | None]]] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[Locator, dict[str, Key | None]] = WeakKeyDictionary()
         kept.join(self)
 
     @classmethod
@@ -148,9 +149,13 @@ class ChunkCache:
     def shelf(self, source: Source, device: Device) -> Shelf | None:
         """The part for the chunks of an array, decoded on a device; None where they are not kept."""
         if (known := self._keys.get(source.locator)) is None:
-            known = self._keys[source.locator] = identity(source.store, source.path), _signatures(source.layout)
-        place, signature = known[0], known[1][device.gpu]
-        return None if signature is None else Shelf(self, Key(place, signature, device.name), device)
+            known = self._keys[source.locator] = {}
+        if device.name not in known:
+            signature = _signature(source.layout, device)
+            place = identity(source.store, source.path)
+            known[device.name] = None if signature is None else Key(place, signature, device.name)
+        key = known[device.name]
+        return None if key is None else Shelf(self, key, device)
 
     def count(self, hits: int, misses: int) -> None:
         """Add to the counts."""
@@ -158,6 +163,11 @@ class ChunkCache:
         with blocks.lock:
             blocks.hits += hits
             blocks.misses += misses
+
+    def has(self, key: Key, coords: Sequence[Coords]) -> bool:
+        """Whether chunks of some version are kept for all of `coords`."""
+        found = self._blocks.value.of.get(key)
+        return found is not None and all(map(found.__contains__, coords))
 
     def look(self, key: Key, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
         """The chunks at `coords` that are kept of these versions; older ones are dropped."""
@@ -194,6 +204,14 @@ class Shelf:
         """The chunks at `coords` that are kept, decoded from objects of these versions (None: no chunk is)."""
         return self.cache.look(self.key, coords, versions)
 
+    def look_now(self, coords: Sequence[Coords], store: Store, keys: Sequence[str], numbers: Sequence[int]) -> Any:
+        """The chunks at `coords`, each in the object with this number of `keys`, where all of them are kept as they are
+        stored now (else None). No object is opened for that."""
+        if not self.cache.has(self.key, coords) or (now := versions(store, keys)) is None:
+            return None
+        found = self.look(coords, [now[i] for i in numbers])
+        return None if None in found else found
+
     def rows(self, nbytes: int) -> int:
         """Chunks of `nbytes` bytes that are kept as one block; 0 if the cache cannot keep one."""
         each = nbytes + ENTRY_BYTES
@@ -205,12 +223,11 @@ class Shelf:
         return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
 
 
-def _signatures(layout: Layout) -> tuple[str | None, str | None]:
-    """`Layout.signature` of an array on a CPU and on a GPU; None where its chunks are not kept.
+def _signature(layout: Layout, device: Device) -> str | None:
+    """`Layout.signature` of an array; None where its chunks are not kept on the device.
 
     Of elements of variable length nobody knows the bytes. The operating system keeps files, so a CPU gains nothing
     where they have the elements as they are.
     """
-    if layout.spec.nbytes is None:
-        return None, None
-    return None if layout.chain(layout.first_chunk_shape).is_uncompressed else layout.signature, layout.signature
+    is_as_stored = not device.gpu and layout.chain(layout.first_chunk_shape).is_uncompressed
+    return None if layout.spec.nbytes is None or is_as_stored else layout.signature

@@ -23,6 +23,7 @@ from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, R
 from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
+from gpuzarr.read.blocks import Entry
 from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
@@ -60,7 +61,9 @@ class Chunks:
         """
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
-        keys = self.source.layout.keys(np.array(holders, np.int64))
+        keys = self.source.layout.keys(holders)
+        if self.shelf is not None and self._has_placed_all(self.shelf, group, holders, keys, threads):
+            return
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
@@ -123,13 +126,30 @@ class Chunks:
         coords = [self._coords(row[3]) for row in present]
         known = looked_up(shelf, coords, objects, [row[0] for row in present])
         hits = [(row[3], entry) for row, entry in zip(present, known.entries, strict=True) if entry is not None]
-        few = len(hits) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
-        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, 1 if few else threads)
         left = [i for i, entry in enumerate(known.entries) if entry is None]
-        self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=len(left))
-        shelf.cache.count(len(hits), len(left))
+        self._place_hits(shelf, hits, len(left), threads)
         keeper = Keeper(shelf, [coords[i] for i in left], [known.versions[i] for i in left])
         return keeper, [present[i] for i in left]
+
+    def _has_placed_all(
+        self, shelf: Shelf, group: Sequence[Chunk], holders: Sequence[Any], keys: Sequence[str], threads: int
+    ) -> bool:
+        """Place all chunks, where the cache has them as they are stored now: then no object is opened."""
+        numbers, coords = {of: i for i, of in enumerate(holders)}, list(map(self._coords, group))
+        found = shelf.look_now(coords, self.source.store, keys, [numbers[chunk[0]] for chunk in group])
+        if found is None:
+            return False
+        self.trace.count(batches=1)
+        self._place_hits(shelf, list(zip(group, found, strict=True)), 0, threads)
+        return True
+
+    def _place_hits(self, shelf: Shelf, hits: Sequence[tuple[Chunk, Entry]], misses: int, threads: int) -> None:
+        begin = perf_counter()
+        few = len(hits) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
+        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, 1 if few else threads)
+        self.trace.add_time("place", begin, perf_counter())
+        self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=misses)
+        shelf.cache.count(len(hits), misses)
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
@@ -239,6 +259,8 @@ class Chunks:
         return fill_value if self.cast is None else self.cast.one(fill_value)
 
     def _coords(self, chunk: Chunk) -> tuple[int, ...]:
+        if not self.source.layout.levels:
+            return chunk[0]
         number, found = chunk[1], []
         for of, count in zip(reversed(chunk[0]), reversed(self.source.layout.per_object), strict=True):
             number, within = divmod(number, count)

@@ -311,6 +311,22 @@ def settled(objects: Objects) -> Sequence[bool]:
     return [True] * len(objects.keys)
 
 
+class TellsVersions(Protocol):
+    """Addition to `Store` of one that knows the versions of objects that are not open."""
+
+    def versions(self, keys: Sequence[str]) -> Sequence[Any]:
+        """Version of each object as it is now, as `Objects.versions` tells it of those that are open."""
+        ...
+
+
+def versions(store: Store, keys: Sequence[str]) -> Sequence[Any] | None:
+    """Version of each object as it is now; None where only who opens them knows. See `TellsVersions`."""
+    if (tell := getattr(store, "versions", None)) is None:
+        return None
+    found: Sequence[Any] = tell(keys)
+    return found
+
+
 class ReadsToDevice(Protocol):
     """Addition to `Objects` of a store whose `why_not_to_device` is None."""
 

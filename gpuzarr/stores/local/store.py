@@ -25,7 +25,7 @@ from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
-from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.objects import LocalObjects, Version, version_of
 from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.permits import patiently
 from gpuzarr.stores.ranges import MISSING
@@ -97,6 +97,9 @@ class LocalStore:
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
+
+    def versions(self, keys: Sequence[str]) -> list[Version | str]:
+        return [version_of(self.path(key)) for key in keys]
 
     def why_not_to_device(self) -> str | None:
         return gds.why_not(self.folder)
