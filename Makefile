@@ -36,8 +36,11 @@ $(VENV)/.%.stamp: pyproject.toml $(wildcard gpuzarr/native/*.[ch]) gpuzarr/nativ
 comma := ,
 DEMO := $(VENV)/.demo$(if $(CUDA),$(comma)$(CUDA)).stamp
 
+# A process for each core takes the next file of tests; ARGS=-n0: all in one process.
+BY_FILE := -n auto --maxprocesses 8 --dist loadfile
+
 test: $(VENV)/.test.stamp
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q $(BY_FILE) $(ARGS)
 
 # Matrices on the CPU and on the emulated GPU; properties are tried on fewer examples.
 QUICK := test_*.py metadata stores/test_laws.py codecs/test_laws.py $(addprefix read/test_,values.py damage.py) \

@@ -130,11 +130,10 @@ class EncodedBatch:
         start = int(self.starts[i])
         return self.data[start : start + int(self.sizes[i])]
 
-    @cached_property
-    def addresses(self) -> list[int]:
-        """The address of each chunk, of an encoded batch in host memory. They are valid while it is referenced."""
-        base = self.data.ctypes.data
-        return [base + start for start in self.starts.tolist()]
+    @property
+    def places(self) -> np.ndarray:
+        """The address of each chunk, int64, of an encoded batch in host memory; valid while it is referenced."""
+        return address(self.data) + self.starts
 
     def on_host(self, i: int) -> np.ndarray:
         """Chunk i in host memory, where the encoded batch must have its bytes."""
@@ -199,6 +198,12 @@ class Unmeasured:
             return EncodedBatch(data[:total], starts, sizes) if sizes.all() else None
 
         return measured
+
+
+def address(array: np.ndarray) -> int:
+    """The address of the first element of an array in host memory. It is valid while the array is referenced."""
+    found: int = array.__array_interface__["data"][0]  # takes half as long as `array.ctypes.data`
+    return found
 
 
 def measured(chunks: Any, device: Any) -> Any:

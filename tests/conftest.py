@@ -6,6 +6,7 @@ from pkgutil import walk_packages
 
 import pytest
 
+from gpuzarr import native
 from tests import hardware
 from tests.attack.rounds import COUNTS, told
 from tests.isolation import (  # noqa: F401 (hooks of pytest)
@@ -44,6 +45,16 @@ def threads(request):
     """A device that runs kernels, with its threads in three orders."""
     seeds = {"forward": 0, "backward": -1, "shuffled": 7}
     return hardware.emulated(seeds[request.param]) if request.param in seeds else hardware.cuda()
+
+
+@pytest.fixture(params=["compiled", "interpreted"])
+def loops(request, monkeypatch):
+    """Loops over many chunks or files are those of the C library; or of Python, as where it was not compiled."""
+    if request.param == "interpreted":
+        monkeypatch.setattr(native, "library", lambda: None)
+    elif native.library() is None:
+        pytest.skip("no C compiler when gpuzarr was installed")
+    return request.param
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ from benchmarks.harness.watch import kill
 from benchmarks.sessions.session import Session
 from benchmarks.sessions.steps import BENCHMARKS, LEFT, SESSION_SECONDS, Step, chosen_of, measuring, of_session, steps
 from benchmarks.sessions.suite import ROOT
+from gpuzarr import native
 from gpuzarr.devices import cost
+from gpuzarr.native.build import build
 
 SECONDS = 1800  # that all steps may take
 STOPPED = "ended by SIGTERM"
@@ -117,6 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
     begin, options = time.monotonic(), arguments_of(arguments)
     into = options.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
+    if native.library() is None:  # a checkout without what is compiled
+        build()
     every = steps(into, options.device, options.tiny, options.kernels)
     chosen = chosen_of(of_session(options.session, every) if options.session else every, options.steps)
     paths = ("into", "archive", "kernels")

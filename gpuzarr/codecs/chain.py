@@ -19,6 +19,7 @@ from gpuzarr.codecs.contract import Codec, DecodesByAddress
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.codecs.step import Step
+from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import BAD_DATA_ERRORS, MetadataError, UnsupportedError
@@ -105,6 +106,16 @@ class Chain:
         """The codec, if it alone stands between stored bytes and native elements, and can be called by address."""
         alone = self.is_contiguous and len(self.steps) == 2 and self.spec.nbytes
         return self.steps[1].decodes_by_address if alone else None
+
+    @cached_property
+    def has_decode_function(self) -> bool:
+        """Whether stored bytes are the elements, or become them by one function of a library: `decode_function`."""
+        return self.is_uncompressed or self.decode_function() is not None
+
+    def decode_function(self) -> Function | None:
+        """The function, for the calling thread, by which stored bytes become elements; None where they are these."""
+        codec = self._decodes_by_address
+        return None if codec is None else codec.decode_function()
 
     def chunk_decoder(self) -> ChunkDecoder:
         """Make a decoder of single chunks, for the calling thread of the CPU alone, into memory of the caller.
@@ -244,7 +255,7 @@ class Chain:
         encoder = codec.chunk_encoder() if codec and is_addressed else None
         if encoder is None:
             return lambda chunk: self.encode(chunk[None], CPU).on_host(0)
-        encode, capacity = encoder.encode, encoder.capacity(nbytes)
+        encode, capacity = encoder.encode.one, encoder.capacity(nbytes)
         memory = CPU.empty(capacity)
         target, view = memory.ctypes.data, memoryview(memory)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.cpu.chunkwise import Encoder
+from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 
@@ -125,6 +126,10 @@ class DecodesByAddress(Protocol):
 
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder for the calling thread; None where the library cannot be called by address."""
+        ...
+
+    def decode_function(self) -> Function | None:
+        """The library's function, for the calling thread, that decodes whole chunks; None where there is none."""
         ...
 
 

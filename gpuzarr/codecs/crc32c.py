@@ -8,7 +8,7 @@ from typing import ClassVar
 from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
-from gpuzarr.cpu.checksums import appended, check_location, payload_of, verified, with_checksum
+from gpuzarr.cpu.checksums import appended, check_location, crc32c_function, payload_of, verified, with_checksum
 from gpuzarr.devices.contract import Device
 
 
@@ -50,7 +50,7 @@ class Crc32c:
             return gpu.tables.moved(payload, into, device)
         from google_crc32c import value
 
-        return verified("crc32c", chunks, spec, into, self.location, value)
+        return verified("crc32c", chunks, spec, into, self.location, value, crc32c_function())
 
     def encode(self, chunks: EncodedBatch | Unmeasured, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu or isinstance(chunks, Unmeasured):

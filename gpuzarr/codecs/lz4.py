@@ -12,12 +12,14 @@ import numpy as np
 from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
+from gpuzarr.cpu.functions import Function, One
+from gpuzarr.cpu.lz4_library import HEADER, declared, decoder
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, MetadataError
 
-HEADER = 4
 _MAX_RATIO = 255  # of decoded to compressed bytes: a byte of a match's length adds 255
 
 
@@ -67,6 +69,9 @@ class Lz4:
     ) -> EncodedBatch:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
+        if spec.nbytes and (decode := decoder()) is not None:
+            target = chunkwise.target_batch(chunks, spec.nbytes, device, into)
+            return chunkwise.by_address("lz4", chunks, target, spec.nbytes, decode)
         from numcodecs.lz4 import decompress
 
         if spec.nbytes is None:
@@ -80,6 +85,13 @@ class Lz4:
 
         return chunkwise.filled("lz4", chunks, spec.nbytes, device, into, fill)
 
+    def chunk_decoder(self) -> AddressDecoder | None:
+        """Make a decoder of whole chunks, whatever part of them is wanted."""
+        return None if (decode := decoder()) is None else _chunk_decoder(decode.one)
+
+    def decode_function(self) -> Function | None:
+        return decoder()
+
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
             return gpu.compress.encode(_format(), chunks, spec, device)
@@ -88,11 +100,16 @@ class Lz4:
         return chunkwise.encoded("lz4", chunks, device, lambda chunk: compress(chunk, self.acceleration))
 
 
+def _chunk_decoder(decode: One) -> AddressDecoder:
+    def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+        decode(target, nbytes, source, len(stored))
+
+    return run
+
+
 def _declared(chunk: np.ndarray) -> int:
     """The decoded size that the header declares. CodecError where header or block are missing."""
-    if len(chunk) <= HEADER:
-        raise CodecError(f"a chunk of {len(chunk)} bytes is too short for a size and a block")
-    return int.from_bytes(chunk[:HEADER].tobytes(), "little", signed=True)
+    return declared(chunk[:HEADER].tobytes(), len(chunk))
 
 
 def _decode_declared(chunk: np.ndarray, spec: BytesSpec, decompress: Callable[..., Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -13,7 +13,8 @@ from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
 from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
-from gpuzarr.cpu.chunkwise import Decode, Encoder
+from gpuzarr.cpu.chunkwise import Encoder
+from gpuzarr.cpu.functions import Function, One
 from gpuzarr.cpu.zstd_library import DecodeSome, bound, decoder, encoder, partial_decoder
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
@@ -83,7 +84,11 @@ class Zstd:
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder that stops after the block that has the last wanted byte."""
         decode, decode_some = decoder(), partial_decoder()
-        return None if decode is None or decode_some is None else _chunk_decoder(decode, decode_some)
+        return None if decode is None or decode_some is None else _chunk_decoder(decode.one, decode_some)
+
+    def decode_function(self) -> Function | None:
+        found = decoder()
+        return None if found is None else replace(found, min_skipped=MIN_SKIPPED_BYTES)
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:
@@ -100,7 +105,7 @@ class Zstd:
         return None if encode is None else Encoder(bound, encode)
 
 
-def _chunk_decoder(decode: Decode, decode_some: DecodeSome) -> AddressDecoder:
+def _chunk_decoder(decode: One, decode_some: DecodeSome) -> AddressDecoder:
     def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
         if last < nbytes - MIN_SKIPPED_BYTES:
             enough = beginning(stored, nbytes, last)

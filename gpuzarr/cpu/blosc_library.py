@@ -8,67 +8,62 @@ functions, there is no `decoder`, and numcodecs' function is used.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
-from gpuzarr.cpu.chunkwise import Decode
+from gpuzarr.cpu.functions import BLOSC_DECODE, BLOSC_ENCODE, Call, Function, address_of
 from gpuzarr.errors import CodecError
 
-Compress = Callable[[int, int, int, int, int, str, int, int, int], int]
-
 
 @cache
-def decoder() -> Decode | None:
-    """decode(target, nbytes, source, size): addresses and sizes in host memory.
+def decoder() -> Function | None:
+    """The decoder. The caller must have checked in the header that the chunk has as many bytes, and decodes to as many.
 
-    The caller must have checked in the header that the chunk has `size` bytes and decodes to `nbytes`.
+    None where the module does not export c-blosc's functions.
     """
-    import numcodecs.blosc
-
-    address, size = ctypes.c_void_p, ctypes.c_size_t
-    try:
-        decompress = ctypes.CDLL(numcodecs.blosc.__file__).blosc_decompress_ctx
-    except (OSError, AttributeError):
+    if (library := _library()) is None:
         return None
-    decompress.restype, decompress.argtypes = ctypes.c_int, [address, address, size, ctypes.c_int]
+    decompress = library.blosc_decompress_ctx
 
-    def decode(target: int, nbytes: int, source: int, _: int) -> None:
+    def decode(target: int, nbytes: int, source: int, _: int) -> int:
         if (found := decompress(source, target, nbytes, 1)) != nbytes:
             raise CodecError(f"the chunk is damaged (c-blosc returns {found}, expected {nbytes} bytes)")
+        return nbytes
 
-    return decode
+    return Function(decode, Call(kind=BLOSC_DECODE, function=address_of(decompress), exact=1))
+
+
+def encoder(cname: str, level: int, shuffle: int, element: int, block: int) -> Function | None:
+    """An encoder to at most 16 bytes more, which any frame fits. `element`: bytes of an element; of a chunk that has no
+    whole number of them, 1."""
+    if (library := _library()) is None:
+        return None
+    parameters = {"level": level, "shuffle": shuffle, "element": element, "block": block}
+    call = Call(kind=BLOSC_ENCODE, function=address_of(library.blosc_compress_ctx), name=cname.encode(), **parameters)
+    return Function(partial(_encode, library.blosc_compress_ctx, call), call)
+
+
+def _encode(compress: Any, of: Call, target: int, capacity: int, source: int, nbytes: int) -> int:
+    element = of.element if nbytes and nbytes % of.element == 0 else 1
+    made: int = compress(of.level, of.shuffle, element, nbytes, source, target, capacity, of.name, of.block, 1)
+    if made <= 0:
+        raise CodecError(f"c-blosc cannot compress {nbytes} bytes by {of.name.decode()!r} (it returns {made})")
+    return made
 
 
 @cache
-def compressor() -> Compress | None:
-    """compress(target, capacity, source, nbytes, typesize, cname, clevel, shuffle, blocksize): bytes of the frame.
-
-    `capacity`: of the target, nbytes + 16, which any frame fits.
-    """
+def _library() -> Any:
+    """c-blosc with the argument types of its functions; None where numcodecs does not export it."""
     import numcodecs.blosc
 
     address, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     try:
-        run = ctypes.CDLL(numcodecs.blosc.__file__).blosc_compress_ctx
+        library = ctypes.CDLL(numcodecs.blosc.__file__)
+        library.blosc_decompress_ctx.restype = library.blosc_compress_ctx.restype = number
+        library.blosc_decompress_ctx.argtypes = [address, address, size, number]
+        library.blosc_compress_ctx.argtypes = [
+            *(number, number, size, size, address, address, size, ctypes.c_char_p, size, number)
+        ]
     except (OSError, AttributeError):
         return None
-    run.restype = number
-    run.argtypes = [number, number, size, size, address, address, size, ctypes.c_char_p, size, number]
-
-    def compress(
-        target: int,
-        capacity: int,
-        source: int,
-        nbytes: int,
-        typesize: int,
-        cname: str,
-        clevel: int,
-        shuffle: int,
-        block: int,
-    ) -> int:
-        made: int = run(clevel, shuffle, typesize, nbytes, source, target, capacity, cname.encode(), block, 1)
-        if made <= 0:
-            raise CodecError(f"c-blosc cannot compress {nbytes} bytes by {cname!r} (it returns {made})")
-        return made
-
-    return compress
+    return library

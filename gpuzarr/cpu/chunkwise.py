@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuzarr.batch import BytesSpec, EncodedBatch
 from gpuzarr.cpu.byte_streams import TooLongError
+from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError, GpuZarrError, UnsupportedError
 
@@ -17,9 +18,7 @@ MAX_TOGETHER_BYTES = 1 << 28  # of several decoded chunks whose sizes metadata d
 
 Fill = Callable[[np.ndarray, np.ndarray], None]  # fill(stored, target): decode to exactly the target
 Produce = Callable[[np.ndarray, int], Any]  # produce(stored, nbytes): decode to at most `nbytes` bytes
-Decode = Callable[[int, int, int, int], None]  # decode(target, nbytes, source, size): addresses and bytes
 Encode = Callable[[np.ndarray], Any]
-EncodeTo = Callable[[int, int, int, int], int]  # encode(target, capacity, source, nbytes): the encoded bytes
 _VARIES = BytesSpec(None)
 
 
@@ -32,7 +31,7 @@ class Encoder:
     """A library that encodes by address, on one thread. `capacity(nbytes)`: the most that `nbytes` bytes become."""
 
     capacity: Callable[[Any], Any]
-    encode: EncodeTo
+    encode: Function
 
 
 def filled(
@@ -53,17 +52,12 @@ def filled(
     return target
 
 
-def by_address(name: str, chunks: EncodedBatch, target: EncodedBatch, nbytes: int, decode: Decode) -> EncodedBatch:
-    """Decode every chunk to exactly `nbytes` bytes of `target`, by a library that takes addresses.
-
-    Faster than `filled` for small chunks, for which slicing arrays takes most of the time.
-    """
-    sources, places, i = chunks.addresses, target.addresses, 0
+def by_address(name: str, chunks: EncodedBatch, target: EncodedBatch, nbytes: int, decode: Function) -> EncodedBatch:
+    """Decode every chunk to exactly `nbytes` bytes of `target`, by a library that takes addresses."""
     try:
-        for i, size in enumerate(chunks.sizes.tolist()):
-            decode(places[i], nbytes, sources[i], size)
+        decode.many(target.places, np.full(len(chunks), nbytes), chunks.places, chunks.sizes)
     except Exception as error:
-        raise blamed(name, error, i) from error
+        raise blamed(name, error, getattr(error, "index", None) or 0) from error
     return target
 
 
@@ -145,16 +139,12 @@ def encoded(name: str, chunks: EncodedBatch, device: Device, encode: Encode) -> 
 
 def encoded_by_address(name: str, chunks: EncodedBatch, device: Device, encoder: Encoder) -> EncodedBatch:
     """Encode every chunk by a library that takes addresses."""
-    capacities, encode = encoder.capacity(chunks.sizes), encoder.encode
+    capacities = encoder.capacity(chunks.sizes)
     target = device.encoded_batch(capacities)
-    sources, places = chunks.data.ctypes.data + chunks.starts, target.data.ctypes.data + target.starts
-    rows = zip(*(a.tolist() for a in (places, capacities, sources, chunks.sizes)), strict=True)
-    made, i = np.zeros(len(chunks), np.int64), 0
     try:
-        for i, (place, capacity, source, size) in enumerate(rows):
-            made[i] = encode(place, capacity, source, size)
+        made = encoder.encode.many(target.places, capacities, chunks.places, chunks.sizes)
     except Exception as error:
-        raise blamed(name, error, i) from error
+        raise blamed(name, error, getattr(error, "index", None) or 0) from error
     return EncodedBatch(target.data, target.starts, made)
 
 

@@ -10,26 +10,26 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from gpuzarr.cpu.chunkwise import Decode, EncodeTo
+from gpuzarr.cpu.functions import ZSTD, Call, Function, address_of
 from gpuzarr.errors import CodecError
 
 DecodeSome = Callable[[int, int, int, int], int]
 _LEVEL, _CHECKSUM = 100, 201  # of ZSTD_cParameter
 _STABLE_OUT, _SESSION = 1001, 1  # ZSTD_d_stableOutBuffer, ZSTD_reset_session_only
+MAX_KEPT_ENCODERS = 4  # of a thread
 _local = threading.local()
 
 
-def decoder() -> Decode | None:
-    """The calling thread's decoder: decode(target, nbytes, source, size), addresses and sizes in host memory.
-
-    It decodes all frames of the source to exactly `nbytes` bytes, or raises CodecError.
-    """
-    found: Decode | None = getattr(_local, "decode", None)
+def decoder() -> Function | None:
+    """The calling thread's decoder of all frames of a chunk to exactly as many bytes as there is room for."""
+    found: Function | None = getattr(_local, "decoder", None)
     if found is None and (library := _library()) is not None:
-        found = _local.decode = _Decoder(library).decode
+        decoder = _Decoder(library)
+        call = Call(kind=ZSTD, function=address_of(library.ZSTD_decompressDCtx), context=decoder.context, exact=1)
+        found = _local.decoder = Function(decoder.decode, call)
     return found
 
 
@@ -44,12 +44,12 @@ class _Decoder:
     def __del__(self) -> None:
         self.library.ZSTD_freeDCtx(self.context)
 
-    def decode(self, target: int, nbytes: int, source: int, size: int) -> None:
+    def decode(self, target: int, nbytes: int, source: int, size: int) -> int:
         if size == 0:
             raise CodecError("the chunk is empty")
-        found = self.library.ZSTD_decompressDCtx(self.context, target, nbytes, source, size)
+        found: int = self.library.ZSTD_decompressDCtx(self.context, target, nbytes, source, size)
         if found == nbytes:
-            return
+            return nbytes
         if self.library.ZSTD_isError(found):
             raise CodecError(self.library.ZSTD_getErrorName(found).decode())
         raise CodecError(f"decoded to {found} bytes, expected {nbytes}")
@@ -93,14 +93,18 @@ class _Stream:
         return int(made.at)
 
 
-def encoder(level: int, checksum: bool) -> EncodeTo | None:
-    """The calling thread's encoder: encode(target, capacity, source, size) -> bytes of a frame with content size."""
+def encoder(level: int, checksum: bool) -> Function | None:
+    """An encoder of the calling thread, of frames with content size, to at most `bound` bytes."""
     library = _library()
     if library is None:
         return None
-    if not hasattr(_local, "encoder"):
-        _local.encoder = _Encoder(library)
-    return partial(_local.encoder.encode, (level, int(checksum)))
+    kept: dict[tuple[int, bool], _Encoder] = _local.__dict__.setdefault("encoders", {})
+    if (made := kept.get((level, checksum))) is None:
+        if len(kept) >= MAX_KEPT_ENCODERS:
+            kept.clear()
+        made = kept[level, checksum] = _Encoder(library, level, checksum)
+    call = Call(kind=ZSTD, function=address_of(library.ZSTD_compress2), context=made.context)
+    return Function(made.encode, call)
 
 
 def bound(sizes: Any) -> Any:
@@ -109,27 +113,19 @@ def bound(sizes: Any) -> Any:
 
 
 class _Encoder:
-    """A compression context of libzstd, freed with its thread. `parameters`: those that were set last."""
+    """A compression context of libzstd, freed with its thread."""
 
-    def __init__(self, library: Any) -> None:
+    def __init__(self, library: Any, level: int, checksum: bool) -> None:
         self.library, self.context = library, library.ZSTD_createCCtx()
-        self.parameters: tuple[int, int] | None = None
         if not self.context:
             raise MemoryError("libzstd has no memory for an encoder")
+        for name, value in ((_LEVEL, level), (_CHECKSUM, int(checksum))):
+            self._checked(library.ZSTD_CCtx_setParameter(self.context, name, value))
 
     def __del__(self) -> None:
         self.library.ZSTD_freeCCtx(self.context)
 
-    def _set(self, parameters: tuple[int, int]) -> None:
-        self.parameters = None
-        for name, value in zip((_LEVEL, _CHECKSUM), parameters, strict=True):
-            self._checked(self.library.ZSTD_CCtx_setParameter(self.context, name, value))
-        self.parameters = parameters
-
-    def encode(self, parameters: tuple[int, int], target: int, capacity: int, source: int, size: int) -> int:
-        """Set level and checksum, if they changed since the last call on this thread, and encode."""
-        if parameters != self.parameters:
-            self._set(parameters)
+    def encode(self, target: int, capacity: int, source: int, size: int) -> int:
         return self._checked(self.library.ZSTD_compress2(self.context, target, capacity, source, size))
 
     def _checked(self, found: int) -> int:

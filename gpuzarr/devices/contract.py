@@ -77,6 +77,10 @@ class Device(Protocol):
         """Make this device the current one, and `stream` (of CuPy; None: unchanged) the current stream."""
         ...
 
+    def address(self, data: Any) -> int:
+        """Address of the first element of an array in the memory of the device, for kernels and libraries."""
+        ...
+
     def timestamp(self) -> Any:
         """The present: seconds of the host's clock (a float), or an event of the current stream."""
         ...
@@ -197,10 +201,6 @@ class Device(Protocol):
         ...
 
     # ---- Only a GPU: kernels and nvCOMP ----
-
-    def address(self, data: Any) -> int:
-        """Device address of the first byte of an array, for kernels and nvCOMP."""
-        ...
 
     def kernel(self, file: str, name: str, width: int | None = None) -> Kernel:
         """Kernel `name` of kernels/`file` (or of a file at another path), compiled for this device.

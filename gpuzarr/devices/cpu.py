@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import ALIGNMENT, EncodedBatch, allocated
+from gpuzarr.batch import ALIGNMENT, EncodedBatch, address, allocated
 from gpuzarr.devices.pipeline import Complete, Launch, Load
 from gpuzarr.devices.results import RESULTS
 from gpuzarr.devices.threads import SharedItems, ThreadPool
@@ -118,6 +118,9 @@ class Cpu:
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         found = RESULTS.value.array(shape, dtype)
         return np.empty(shape, dtype) if found is None else found
+
+    def address(self, data: np.ndarray) -> int:
+        return address(data)
 
     def timestamp(self) -> float:
         return time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ MAX_AXES = 8
 ROWS, ELEMENTS, TILES = range(3)
 PIECE = 16  # bytes
 MIN_ROW_BYTES = 64  # of a row that is moved by pieces; one piece where chunks are planes
+MAX_KEPT_SHAPES = 4  # of a launch whose forms are kept for the next one: batches of one array have the same few
 IN_FLIGHT = 4  # pieces or elements that a thread moves at once
 _TILE_SIDE = 32  # elements
 _MIN_TILE_EXTENT = 8  # elements of an axis: along a shorter one a tile would be mostly empty
@@ -71,6 +73,29 @@ def distinct(boxes: Boxes) -> Boxes:
     return replace(boxes, shape=shape, extents=extents, sources=sources, targets=targets, lists=lists)
 
 
+def forms_of(
+    boxes: Boxes, itemsize: int, sources: int, targets: int, long: int, by_element: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forms of the shapes of boxes, and the units of work of each, as `_forms_of`. They must not be changed."""
+    if len(boxes.extents) > MAX_KEPT_SHAPES:
+        return _forms_of(axes_of(boxes, itemsize), itemsize, sources, targets, long, by_element)
+    columns = boxes.extents, boxes.sources, boxes.targets, boxes.lists
+    kept = tuple([column.tobytes() for column in columns])
+    low = (sources % PIECE | PIECE, targets % PIECE | PIECE)  # no other bits matter
+    return _kept_forms(kept, boxes.extents.shape, itemsize, *low, long, by_element)
+
+
+@lru_cache(256)
+def _kept_forms(
+    columns: tuple[bytes, ...], shape: tuple[int, int], itemsize: int, *rest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    extents, steps, places, lists = (np.frombuffer(column, np.int64).reshape(shape) for column in columns)
+    none = np.zeros(0, np.int64)
+    boxes = Boxes(none, none, none, none, none, extents, steps, places, lists, none)
+    sources, targets, long, by_element = rest
+    return _forms_of(axes_of(boxes, itemsize), itemsize, sources, targets, long, bool(by_element))
+
+
 def axes_of(boxes: Boxes, itemsize: int) -> Axes:
     """The axes of all shapes in the order of the result, without those of one element; axes that are contiguous on both
     sides are merged."""
@@ -99,7 +124,7 @@ def has_rows(axes: Axes, itemsize: int) -> np.ndarray:
     return contiguous & (axes.last(axes.extents) >= STRIP)
 
 
-def forms_of(
+def _forms_of(
     axes: Axes, itemsize: int, sources: int, targets: int, long: int, by_element: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Forms of the shapes, and the units of work of each: pieces, elements, or threads of its tiles.

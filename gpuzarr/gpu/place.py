@@ -113,8 +113,8 @@ def place(
     shuffled, item = chunks.shuffled if chunks else None, outs[0].dtype.itemsize
     # planes give no wider elements
     bits, long = (item, PIECE) if shuffled else (_bits(source, boxes.entries[:, 0]), MIN_ROW_BYTES)
-    axes, is_cast = table.axes_of(boxes, item), cast is not None and chunks is not None
-    forms, units = table.forms_of(axes, item, bits, _bits(target, boxes.entries[:, 1]), long, is_cast)
+    is_cast = cast is not None and chunks is not None
+    forms, units = table.forms_of(boxes, item, bits, _bits(target, boxes.entries[:, 1]), long, is_cast)
     pattern = np.frombuffer(np.full(PIECE // item, fill, outs[0].dtype).tobytes(), np.uint64)
     last = *pattern, np.uint32(chunks.swap if chunks else 1), np.uint32(len(target))
     if cast is not None and chunks is not None:

@@ -170,7 +170,8 @@ def _of_array(axis: Axis, index: np.ndarray, shard_chunks: int) -> list[AxisRun]
     if is_sorted := not np.count_nonzero(chunks[1:] < chunks[:-1]):
         inside = index
     else:
-        outside = np.argsort(chunks, kind="stable")
+        few = chunks.max() < 1 << 16
+        outside = np.argsort(chunks.astype(np.uint16) if few else chunks, kind="stable")  # of so few bits a radix sort
         chunks, inside = chunks[outside], index[outside]
     heads = np.concatenate([[0], np.flatnonzero(chunks[1:] != chunks[:-1]) + 1, [n]])
     firsts, each = heads[:-1], heads[1:] - heads[:-1]

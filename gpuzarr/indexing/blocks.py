@@ -38,6 +38,10 @@ class ChunkBlock:
         return tuple([s.size for s in self.runs])
 
     def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
         return prod([s.count for s in self.runs])
 
     @cached_property

@@ -7,26 +7,23 @@ a row is a box of elements of a chunk, and its place in the result of one of the
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import Boxes
-from gpuzarr.dtypes.cast import Cast, made, put
+from gpuzarr.batch import Boxes, address
+from gpuzarr.cpu.boxes import Placement, placement
+from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.empty_chunk import element
 from gpuzarr.indexing.box_rows import rows_of
 from gpuzarr.indexing.grid import Part, distinct, of_one_shape
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis
-
-MIN_GATHERED_BOXES = 32  # of equal form, which are copied together; fewer are sooner copied one by one,
-MAX_GATHERED_BYTES = 1 << 13  # and larger ones
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,11 @@ class Targets:
 
     arrays: Sequence[Any]
     stacked: Any = None
+
+    @property
+    def results(self) -> Sequence[Any]:
+        """The fewest arrays that are the results: see `ChunkBoxes.boxes`."""
+        return self.arrays if self.stacked is None else (self.stacked,)
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,10 @@ class ChunkBoxes:
             a, b = self.heads[[first, end]].tolist()
             yield self._some(slice(a, b), slice(first, end), self.chunk[a:b] - first)
 
-    def each_of(self, chunks: slice) -> Iterator[ChunkBoxes | BoxesOfChunk]:
-        """The boxes of some of the chunks, chunk by chunk; in Python ints where they are few."""
+    def each_of(self, chunks: slice) -> Iterator[BoxesOfChunk]:
+        """The boxes of some of the chunks, chunk by chunk."""
         heads = self.heads[chunks.start : chunks.stop + 1].tolist()
-        columns = self._columns(slice(heads[0], heads[-1]))
-        for number, (a, b) in enumerate(pairwise(heads), chunks.start):
-            if b - a < MIN_GATHERED_BOXES:
-                yield BoxesOfChunk(self.chunk_shape, list(islice(columns, b - a)))
-            else:
-                deque(islice(columns, b - a), 0)
-                yield self._some(slice(a, b), slice(number, number + 1), np.zeros(b - a, np.int64))
+        return (BoxesOfChunk(self, number, a, b) for number, (a, b) in enumerate(pairwise(heads), chunks.start))
 
     def _some(self, which: Any, coords: Any, chunk: np.ndarray) -> ChunkBoxes:
         columns = (self.inside, self.step, self.each, self.target, self.outside)
@@ -133,82 +129,81 @@ class ChunkBoxes:
 
     def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
         """Copy the boxes of the chunks, a batch (n, *chunk_shape), to their places in the results; cast, on a CPU."""
-        alone, forms = self._forms(out)
-        for chunk, inside, target, outside in self._columns(alone):
-            put(out.arrays[target][outside], batch[(chunk, *inside, ...)], cast)
-        for which in forms:
-            form, windows = which[0], _windows(batch, self.each[which[0]], self.step[which[0]], xp)
-            found = windows[tuple(map(xp.asarray, (self.chunk[which], *self.inside[which].T)))]
-            self._windows_of(form, out, xp)[self._index(which, out, xp)] = made(found, cast)
+        if xp is np and cast is None and (found := self.placement(batch, out)) is not None:
+            found.place(address(batch) + batch.strides[0] * np.arange(len(batch)))
+        else:
+            self.put(slice(None), batch, out, cast)
 
-    def fill(self, out: Targets, value: Any, xp: Any) -> None:
-        """Set the places of all boxes to one value."""
-        for _, _, target, outside in self._columns(slice(None)):
+    def placement(self, batch: np.ndarray, out: Targets) -> Placement | None:
+        """How the C library places a batch of chunks; None where it cannot."""
+        return self.placement_of(out, batch.dtype, batch.strides[1:])
+
+    def placement_of(self, out: Targets, dtype: np.dtype[Any], strides: tuple[int, ...]) -> Placement | None:
+        """How the C library places chunks of this dtype and these strides; None where it cannot."""
+        kept = self._placements.get(name := (id(out), strides))
+        if kept is None:  # with `out`, so that its id is of no other one
+            kept = self._placements[name] = placement(self, out.results, dtype, strides), out
+        return kept[0]
+
+    @cached_property
+    def _placements(self) -> dict[Any, tuple[Placement | None, Targets]]:
+        return {}
+
+    def put(self, which: slice, batch: Any, out: Targets, cast: Cast | None, first: int = 0) -> None:
+        """Assign some of the boxes, one by one, as `place`. `first`: number of the first chunk of the batch."""
+        for chunk, inside, target, outside in self._columns(which):
+            put(out.arrays[target][outside], batch[(chunk - first, *inside, ...)], cast)
+
+    def fill(self, out: Targets, value: Any, xp: Any, which: slice = slice(None)) -> None:
+        """Set the places of the boxes to one value."""
+        for _, _, target, outside in self._columns(which):
             out.arrays[target][outside] = element(value, out.arrays[target].dtype)
 
-    def _columns(self, which: Any) -> Iterator[tuple[int, tuple[slice, ...], int, tuple[Any, ...]]]:
+    def _columns(self, which: slice) -> Iterator[tuple[int, tuple[slice, ...], int, tuple[Any, ...]]]:
         """The chunk, the index in it, the result and the index in that of some of the boxes."""
-        last = self.inside + (self.each - 1) * self.step + 1
-        columns = (self.chunk, self.inside, last, self.step, self.target, self.outside, self.outside + self.each)
-        rows = [column[which].tolist() for column in columns]
-        for chunk, begin, end, step, target, at, until in zip(*rows, strict=True):
-            yield chunk, tuple(map(slice, begin, end, step)), target, (*map(slice, at, until), ...)
+        chunk, inside, step, each, target, outside = (
+            column[which] for column in (self.chunk, self.inside, self.step, self.each, self.target, self.outside)
+        )
+        columns = (chunk, inside, inside + (each - 1) * step + 1, step, target, outside, outside + each)
+        for number, begin, end, by, of, at, until in zip(*[column.tolist() for column in columns], strict=True):
+            yield number, tuple(map(slice, begin, end, by)), of, (*map(slice, at, until), ...)
 
-    def _forms(self, out: Targets) -> tuple[Any, list[np.ndarray]]:
-        """Numbers of the boxes that are copied one by one, and of small ones of one form: elements, steps and array of
-        the result."""
-        small = np.zeros(0, np.int64)
-        if (m := len(self.chunk)) >= MIN_GATHERED_BOXES and out.arrays[0].dtype.kind != "T":  # has no `_windows`
-            small = np.flatnonzero(self.each.prod(axis=1) <= MAX_GATHERED_BYTES // out.arrays[0].itemsize)
-        if len(small) < MIN_GATHERED_BOXES:
-            return slice(None), []
-        columns = [self.each, self.step] if out.stacked is not None else [self.each, self.step, self.target[:, None]]
-        _, form = distinct(np.concatenate(columns, axis=1)[small], (1 << 62,) * 2)
-        is_common = np.bincount(form) >= MIN_GATHERED_BOXES
-        if not is_common.any():
-            return slice(None), []
-        small, form = small[is_common[form]], form[is_common[form]]
-        order = np.argsort(form, kind="stable")
-        alone = np.ones(m, bool)
-        alone[small] = False
-        return np.flatnonzero(alone), np.split(small[order], np.flatnonzero(np.diff(form[order])) + 1)
-
-    def _windows_of(self, form: int, out: Targets, xp: Any) -> Any:
-        """View of the results by the beginning of a box, and the elements in it."""
-        result = out.arrays[self.target[form]][None] if out.stacked is None else out.stacked
-        return _windows(result, self.each[form], np.ones_like(self.each[form]), xp)
-
-    def _index(self, which: np.ndarray, out: Targets, xp: Any) -> tuple[Any, ...]:
-        target = np.zeros(len(which), np.int64) if out.stacked is None else self.target[which]
-        return tuple(map(xp.asarray, (target, *self.outside[which].T)))
+    @cached_property
+    def is_whole(self) -> np.ndarray:
+        """Whether all of each chunk is wanted, in one place alone, bool (n,)."""
+        heads = self.heads
+        alone = np.diff(heads) == 1
+        whole: np.ndarray = alone & (self.each[heads[:-1]] == self.chunk_shape).all(axis=1)
+        return whole
 
 
 @dataclass(frozen=True)
 class BoxesOfChunk:
-    """The boxes of one chunk, as `ChunkBoxes`, in Python ints. `rows`: any number, the index in the chunk, the number
-    of the result, and the index in that."""
+    """The boxes `first` to `end - 1` of a table: those of the chunk with this number."""
 
-    chunk_shape: tuple[int, ...]
-    rows: list[tuple[int, tuple[slice, ...], int, tuple[Any, ...]]]
+    of: ChunkBoxes
+    number: int
+    first: int
+    end: int
 
     def place(self, batch: Any, out: Targets, xp: Any, cast: Cast | None = None) -> None:
         """Copy the boxes of the chunk, a batch of one, to their places in the results; cast, on a CPU."""
-        chunk = batch[0]
-        for _, inside, target, outside in self.rows:
-            put(out.arrays[target][outside], chunk[(*inside, ...)], cast)
+        if xp is np and cast is None and (found := self.of.placement(batch, out)) is not None:
+            found.place_one(batch, self.number, self.first, self.end)
+        else:
+            self.of.put(slice(self.first, self.end), batch, out, cast, self.number)
 
     def fill(self, out: Targets, value: Any, xp: Any) -> None:
         """Set the places of all boxes to one value."""
-        for _, _, target, outside in self.rows:
-            out.arrays[target][outside] = element(value, out.arrays[target].dtype)
+        self.of.fill(out, value, xp, slice(self.first, self.end))
 
     def whole(self, out: Targets) -> Any:
         """The place of the chunk, if all of it is wanted in one place alone; else None."""
-        if len(self.rows) > 1:
+        if not self.of.is_whole[self.number]:
             return None
-        _, _, target, outside = self.rows[0]
-        place = out.arrays[target][outside]
-        return place if place.shape == self.chunk_shape else None
+        begin = self.of.outside[self.first].tolist()
+        place = tuple(slice(at, at + n) for at, n in zip(begin, self.of.chunk_shape, strict=True))
+        return out.arrays[int(self.of.target[self.first])][(*place, ...)]
 
 
 ReadPart = Part | ChunkBoxes
@@ -217,16 +212,6 @@ ReadPart = Part | ChunkBoxes
 def strides_of(shape: Sequence[int]) -> np.ndarray:
     """What numbers the elements of an array of this shape in C order, int64 (ndim,)."""
     return np.array([prod(shape[axis + 1 :]) for axis in range(len(shape))], np.int64)
-
-
-def _windows(array: Any, each: np.ndarray, step: np.ndarray, xp: Any) -> Any:
-    """View of `array`, (n, *shape), as (n, *begins, *each): the elements of every box of this form that is in it."""
-    sizes, steps = each.tolist(), step.tolist()
-    reach = [(size - 1) * by + 1 for size, by in zip(sizes, steps, strict=True)]
-    begins = [length - n + 1 for length, n in zip(array.shape[1:], reach, strict=True)]
-    strides = array.strides[1:]
-    inner = [stride * by for stride, by in zip(strides, steps, strict=True)]
-    return xp.lib.stride_tricks.as_strided(array, (len(array), *begins, *sizes), (array.strides[0], *strides, *inner))
 
 
 def boxes(

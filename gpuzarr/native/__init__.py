@@ -11,10 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-VERSION = 1  # of version.c: one more whenever the arguments of a function change
+VERSION = 8  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
-_FUNCTIONS = {
-    "place": (None, [_NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER]),
+_FUNCTIONS = {  # results and arguments: n numbers, a addresses
+    "place": ("", "annna"),
+    "read": ("n", "anaa"),
+    "call": ("n", "anaaaaa"),
+    "checksums": ("", "anaaa"),
+    "count_common_blosc": ("n", "naan"),
+    "open_files": ("n", "nanaaa"),
+    "close_files": ("", "na"),
+    "read_ranges": ("n", "naaaaaa"),
+    "versions": ("", "naa"),
 }
 
 
@@ -27,8 +35,8 @@ def library() -> Any:
         if found.gpuzarr_version() != VERSION:
             return None
         for name, (result, arguments) in _FUNCTIONS.items():
-            function = getattr(found, f"gpuzarr_{name}")
-            function.restype, function.argtypes = result, arguments
+            function, of = getattr(found, f"gpuzarr_{name}"), {"n": _NUMBER, "a": _ADDRESS, "": None}
+            function.restype, function.argtypes = of[result], [of[kind] for kind in arguments]
     except (OSError, AttributeError):
         return None
     return found

@@ -191,7 +191,9 @@ class BatchPlanner:
         chain, count = kind.chain, kind.count
         preferred = max(1, self.device.batch_bytes // max(_nbytes(chain), 1))
         if not self.device.gpu:
-            wanted = min(preferred, count if total <= preferred else max(1, -(-total // self.device.threads)))
+            threads = 1 if total <= preferred else self.device.threads
+            rounds = -(-total // (preferred * threads))  # in each, every thread has a batch
+            wanted = min(count, -(-total // (rounds * threads)))
             return batch_budget(chain, self.device, limits, wanted, False, False, nothing)
         wanted = self._wanted(chain, preferred, count)
         seen = partial(self._estimated, kind) if self.sizes else nothing

@@ -21,40 +21,48 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, GpuZarrError
 from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.shard_indexes import Indexes
+from gpuzarr.read.batch_in_files import InFiles
 from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.fetch import Memory, fetch_all
 from gpuzarr.read.fetched import Fetched
 from gpuzarr.read.known import Known, keeping
-from gpuzarr.read.place import assign, decoded, fill_missing, placeable
+from gpuzarr.read.place import assign, assign_at, decoded, fill_missing, placeable
 from gpuzarr.read.portions import Batch
 from gpuzarr.read.thresholds import MIN_THREAD_BYTES
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A batch with its encoded chunks; `fetched` is None where they are too large to be loaded at once."""
+    """A batch with its encoded chunks; `fetched` is None where they are too large to be loaded at once.
+
+    `is_placed`: it is in the results already.
+    """
 
     batch: Batch
     chain: Chain
     fetched: Fetched | None
+    is_placed: bool = False
 
     def split(self, n: int) -> list[Loaded]:
         """The same in about `n` pieces; in one, if it is too little for more than one thread."""
-        fetched, count = self.fetched, len(self.batch)
-        if (
-            fetched is None
-            or n < 2
-            or count < 2
-            or count * (self.chain.spec.nbytes or MIN_THREAD_BYTES) <= MIN_THREAD_BYTES
-        ):
+        fetched, batches = self.fetched, pieces_of(self.batch, self.chain, n)
+        if fetched is None or len(batches) < 2:
             return [self]
         pieces, first, there, read = [], 0, 0, 0
-        for batch in self.batch.split(-(-count // n)):
+        for batch in batches:
             some = slice(first, first := first + len(batch))
             present = slice(there, there := there + int(np.count_nonzero(fetched.present[some])))
             stored = slice(read, read := read + int(np.count_nonzero(fetched.stored[some])))
             pieces.append(replace(self, batch=batch, fetched=fetched.part(some, present, stored)))
         return pieces
+
+
+def pieces_of(batch: Batch, chain: Chain, n: int) -> list[Batch]:
+    """The same chunks in about `n` batches; in one, if it is too little for more than one thread."""
+    count = len(batch)
+    if n < 2 or count < 2 or count * (chain.spec.nbytes or MIN_THREAD_BYTES) <= MIN_THREAD_BYTES:
+        return [batch]
+    return list(batch.split(-(-count // n)))
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,15 @@ class Batches:
             self.device.run(self.load, self.launch, self.batches, self.trace)
 
     def _run_one(self, batch: Batch) -> None:
-        """Load a batch by this thread, and decode it by all threads of the CPU.
+        """Load a batch by this thread, and decode it by all threads of the CPU, or have the C library do both.
 
         Loading a little is many short system calls: two threads at it wait more for each other than for storage.
         """
         self.trace.count(batches=1)
+        if self._in_files.can_read(batch):
+            pieces = pieces_of(batch, batch.budget.chain, self.device.threads)
+            self.device.each(lambda piece: self._launch_piece(self.load(piece)), pieces)
+            return
         with self.device.scratch_scope():
             self.device.each(self._launch_piece, self.load(batch).split(self.device.threads))
 
@@ -107,7 +119,9 @@ class Batches:
             self.launch(loaded)
 
     def load(self, batch: Batch) -> Loaded:
-        """Fetch the chunks of a batch into host memory (by GDS: onto the device)."""
+        """Fetch the chunks of a batch into host memory (by GDS: onto the device); or do all of the work, on a CPU."""
+        if self._in_files.read(batch):
+            return Loaded(batch, batch.budget.chain, None, is_placed=True)
         begin, budget = time.perf_counter(), batch.budget
         early = self.early and not self.gds and budget.chain.is_all_on_gpu
         most = budget.stored if self.device.gpu else budget.limits.total
@@ -122,6 +136,8 @@ class Batches:
 
     def launch(self, loaded: Loaded) -> Complete | None:
         """Decode a batch and place it; on a GPU that is only launched, and what is returned tells if it went well."""
+        if loaded.is_placed:
+            return None
         if loaded.fetched is None:
             self._launch_halves(loaded.batch)
             return None
@@ -195,17 +211,19 @@ class Batches:
         """Place chunks of which caches have some; what keeps the others when they are known to be right."""
         batch, chain, device = loaded.batch, loaded.chain, self.device
         begin, spec = device.timestamp(), chain.spec
-        decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device)) if len(fetched.encoded) else ()
+        decoded: Any = ()
+        if len(fetched.encoded):
+            decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device), dtype=spec.dtype)
         keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
+        addresses = known.addresses(decoded, device, spec.nbytes or 0)
         if placeable(batch.results, chain, device, batch.cast):
-            addresses = known.addresses(decoded, device, spec.nbytes or 0)
             strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
             chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)
             gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
         else:
             rest = fill_missing(batch, fetched.present, device.xp)
-            if len(known.entries):
+            if len(known.entries) and (device.gpu or not assign_at(rest, addresses, spec)):
                 assign(rest, known.together(decoded, spec, device), device)
         self.trace.add_time("place", done, device.timestamp())
         return keep
@@ -239,6 +257,10 @@ class Batches:
     @cached_property
     def _indexes(self) -> dict[int, Indexes]:
         return {}
+
+    @cached_property
+    def _in_files(self) -> InFiles:
+        return InFiles(self.device, self.trace, self._indexes)
 
     def _blamed(self, error: Any, loaded: Loaded) -> Exception:
         return loaded.batch.blamed(error, cast(Fetched, loaded.fetched).stored)

@@ -28,7 +28,7 @@ class Key(NamedTuple):
 class Block:
     """Decoded chunks that are kept together, `chunks` (n, *chunk_shape) of a device. Nobody changes their elements.
 
-    `address`: on a GPU, that of the first. `left`: how many of them the cache still finds.
+    `address`: that of the first. `left`: how many of them the cache still finds.
     """
 
     __slots__ = ("address", "chunks", "coords", "key", "left", "nbytes")
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
 
     @property
     def address(self) -> int:
-        """The address of the chunk on a GPU."""
+        """The address of the chunk."""
         return self.block.address + self.row * int(self.block.chunks.strides[0])
 
 

@@ -24,7 +24,6 @@ from gpuzarr.per_process import PerProcess
 from gpuzarr.read.blocks import ENTRY_BYTES, Block, Blocks, Coords, Entry, Key
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.stores import kept
-from gpuzarr.stores.contract import Store, versions
 from gpuzarr.stores.places import Identity, identity, lies_in
 
 if TYPE_CHECKING:
@@ -164,11 +163,6 @@ class ChunkCache:
             blocks.hits += hits
             blocks.misses += misses
 
-    def has(self, key: Key, coords: Sequence[Coords]) -> bool:
-        """Whether chunks of some version are kept for all of `coords`."""
-        found = self._blocks.value.of.get(key)
-        return found is not None and all(map(found.__contains__, coords))
-
     def look(self, key: Key, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
         """The chunks at `coords` that are kept of these versions; older ones are dropped."""
         blocks = self._blocks.value
@@ -204,14 +198,6 @@ class Shelf:
         """The chunks at `coords` that are kept, decoded from objects of these versions (None: no chunk is)."""
         return self.cache.look(self.key, coords, versions)
 
-    def look_now(self, coords: Sequence[Coords], store: Store, keys: Sequence[str], numbers: Sequence[int]) -> Any:
-        """The chunks at `coords`, each in the object with this number of `keys`, where all of them are kept as they are
-        stored now (else None). No object is opened for that."""
-        if not self.cache.has(self.key, coords) or (now := versions(store, keys)) is None:
-            return None
-        found = self.look(coords, [now[i] for i in numbers])
-        return None if None in found else found
-
     def rows(self, nbytes: int) -> int:
         """Chunks of `nbytes` bytes that are kept as one block; 0 if the cache cannot keep one."""
         each = nbytes + ENTRY_BYTES
@@ -219,8 +205,7 @@ class Shelf:
 
     def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
         """Make a function that keeps chunks, an array (n, *chunk_shape) of the device that nobody changes any more."""
-        address = self.device.address(chunks) if self.device.gpu else 0
-        return partial(self.cache.keep, Block(self.key, coords, chunks, address), versions)
+        return partial(self.cache.keep, Block(self.key, coords, chunks, self.device.address(chunks)), versions)
 
 
 def _signature(layout: Layout, device: Device) -> str | None:

@@ -17,19 +17,20 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.indexing.boxes import BoxesOfChunk
+from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
-from gpuzarr.read.blocks import Entry
+from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
-from gpuzarr.read.known import Keeper, looked_up
+from gpuzarr.read.known import Keeper
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
-from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.contract import Objects, file_paths, open_files, settled
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
@@ -59,11 +60,12 @@ class Chunks:
 
         `largest_first`: so threads end at about the same time.
         """
+        self.trace.count(batches=1)
+        if not (group := self._left_of_files(group, threads)):
+            return
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
         keys = self.source.layout.keys(holders)
-        if self.shelf is not None and self._has_placed_all(self.shelf, group, holders, keys, threads):
-            return
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
@@ -76,8 +78,23 @@ class Chunks:
 
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
         """Note that a chunk cannot be read, and put the fill value in its place."""
-        faults.append(Fault(self.source, self._coords(chunk), error))
+        faults.append(Fault(self.source, self.coords(chunk), error))
         self._fill_missing(chunk)
+
+    def _left_of_files(self, group: Sequence[Chunk], threads: int) -> Sequence[Chunk]:
+        """Let the library read chunks that are files of their own. Returns those that are left."""
+        if self._library is None or self.shelf is not None or self.source.layout.levels:
+            return group
+        if (paths := file_paths(self.source.store, self.source.layout.keys(np.array([c[0] for c in group])))) is None:
+            return group
+        _held, where = in_files(paths)
+        return [group[i] for i in self._library.read(group, where, threads)]
+
+    @cached_property
+    def _library(self) -> ByLibrary | None:
+        """The C library, if it can read the chunks."""
+        can = self.cast is None and can_read(self.chain, self.results)
+        return ByLibrary(self.chain, self.out, self.device, self.trace) if can else None
 
     def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
         """Where the chunks lie."""
@@ -102,54 +119,40 @@ class Chunks:
         """Do the work. Returns the calls that keep chunks, once it is known that no object was replaced meanwhile."""
         present, keeper = [row for row in rows if row[2] != MISSING], None
         self._check_sizes(present)
-        if self.shelf is not None and present:
-            keeper, present = self._place_known(self.shelf, present, objects, threads)
+        if self.shelf is not None:
+            keeper = self._keeper(self.shelf, present, objects)
         reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
         try:
             fill = objects.reader(reads)
         except RangeError as error:
             raise self._blamed(error, present[error.index][3]) from error
-        self.trace.count(batches=1, chunks=len(present), stored=sum(map(_BYTES, present)))
         self.trace.add_time("storage", begin, perf_counter())
-        run = partial(self._decode_some, [row[3] for row in present], [read[4] for read in reads], fill, keeper)
-        if present:
-            self.device.share(run, range(len(present)), min(threads, len(present)))
+        chunks, left = [row[3] for row in present], self._left_of_open(present, objects, keeper, threads)
+        run = partial(self._decode_some, chunks, [read[4] for read in reads], fill, keeper)
+        if left:
+            self.trace.count(chunks=len(left), stored=sum([present[i][2] for i in left]))
+            self.device.share(run, left, min(threads, len(left)))
         for row in rows if len(present) < len(rows) else ():
             if row[2] == MISSING:
                 self._fill_missing(row[3])
         return () if keeper is None else keeper.calls
 
-    def _place_known(
-        self, shelf: Shelf, present: Sequence[Row], objects: Objects, threads: int
-    ) -> tuple[Keeper, list[Row]]:
-        """Place the chunks that the cache has; the rows of the others, and what keeps these."""
-        coords = [self._coords(row[3]) for row in present]
-        known = looked_up(shelf, coords, objects, [row[0] for row in present])
-        hits = [(row[3], entry) for row, entry in zip(present, known.entries, strict=True) if entry is not None]
-        left = [i for i, entry in enumerate(known.entries) if entry is None]
-        self._place_hits(shelf, hits, len(left), threads)
-        keeper = Keeper(shelf, [coords[i] for i in left], [known.versions[i] for i in left])
-        return keeper, [present[i] for i in left]
+    def _left_of_open(
+        self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
+    ) -> Sequence[int]:
+        """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those left."""
+        if not present or keeper is not None or self._library is None or (files := open_files(objects)) is None:
+            return range(len(present))
+        where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
+        return self._library.read([row[3] for row in present], where, threads)
 
-    def _has_placed_all(
-        self, shelf: Shelf, group: Sequence[Chunk], holders: Sequence[Any], keys: Sequence[str], threads: int
-    ) -> bool:
-        """Place all chunks, where the cache has them as they are stored now: then no object is opened."""
-        numbers, coords = {of: i for i, of in enumerate(holders)}, list(map(self._coords, group))
-        found = shelf.look_now(coords, self.source.store, keys, [numbers[chunk[0]] for chunk in group])
-        if found is None:
-            return False
-        self.trace.count(batches=1)
-        self._place_hits(shelf, list(zip(group, found, strict=True)), 0, threads)
-        return True
-
-    def _place_hits(self, shelf: Shelf, hits: Sequence[tuple[Chunk, Entry]], misses: int, threads: int) -> None:
-        begin = perf_counter()
-        few = len(hits) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
-        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, 1 if few else threads)
-        self.trace.add_time("place", begin, perf_counter())
-        self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=misses)
-        shelf.cache.count(len(hits), misses)
+    def _keeper(self, shelf: Shelf, present: Sequence[Row], objects: Objects) -> Keeper:
+        """What keeps the chunks, which the cache has not."""
+        found, stay = objects.versions([None] * len(objects.keys)), settled(objects)
+        shelf.cache.count(0, len(present))
+        self.trace.count(cache_misses=len(present))
+        coords = [self.coords(row[3]) for row in present]
+        return Keeper(shelf, coords, [found[row[0]] if stay[row[0]] else None for row in present])
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
@@ -226,13 +229,7 @@ class Chunks:
 
     def _place(self, chunk: Chunk) -> np.ndarray | None:
         """The part of `out` that is the whole chunk, if it lies there as a chunk does."""
-        place = self._whole(chunk) if chunk[2] is None else self.out[chunk[3]]
-        if place is None or self.cast is not None:
-            return None
-        return place if place.shape == self.chain.spec.shape and place.flags.carray else None
-
-    def _whole(self, chunk: Chunk) -> Any:
-        return chunk[3].whole(self.out) if isinstance(chunk[3], BoxesOfChunk) else None
+        return None if self.cast is not None else place_of(chunk, self.out, self.chain.spec.shape)
 
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:
@@ -247,6 +244,16 @@ class Chunks:
         itemsize = self.chain.spec.dtype.itemsize
         return chunk[4] * itemsize, (chunk[5] + 1 - chunk[4]) * itemsize
 
+    def place(self, chunks: Sequence[tuple[Chunk, np.ndarray]], threads: int) -> None:
+        """Place decoded chunks."""
+        few = len(chunks) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
+        self.device.each(lambda each: self._assign(*each), chunks, 1 if few else threads)
+
+    @property
+    def results(self) -> Sequence[Any]:
+        """The arrays that are the result."""
+        return self.out.results if isinstance(self.out, Targets) else (self.out,)
+
     def _fill_missing(self, chunk: Chunk) -> None:
         if chunk[2] is None:
             chunk[3].fill(self.out, self._fill_value, np)
@@ -258,7 +265,8 @@ class Chunks:
         fill_value = self.chain.spec.fill_value
         return fill_value if self.cast is None else self.cast.one(fill_value)
 
-    def _coords(self, chunk: Chunk) -> tuple[int, ...]:
+    def coords(self, chunk: Chunk) -> tuple[int, ...]:
+        """The coordinates of a chunk."""
         if not self.source.layout.levels:
             return chunk[0]
         number, found = chunk[1], []
@@ -269,4 +277,4 @@ class Chunks:
 
     def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
         error.index = None if isinstance(error, CodecError) else 0
-        return blamed(error, self.source, np.array([self._coords(chunk)], np.int64).reshape(1, -1))
+        return blamed(error, self.source, np.array([self.coords(chunk)], np.int64).reshape(1, -1))

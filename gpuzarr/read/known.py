@@ -51,7 +51,7 @@ class Known:
         return Known([self.entries[i] for i in which], [self.versions[i] for i in which])
 
     def addresses(self, decoded: Any, device: Device, nbytes: int) -> np.ndarray:
-        """Where each chunk is on a GPU, uint64. `decoded`: those that are not kept, C-contiguous, (n, *chunk_shape)."""
+        """Where each chunk is, uint64. `decoded`: those that are not kept, C-contiguous, (n, *chunk_shape)."""
         found = np.zeros(len(self.entries), np.uint64)
         found[self.hit] = np.array([entry.address for entry in self.entries if entry is not None], np.uint64)
         if len(decoded):

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import EncodedBatch
+from gpuzarr.batch import ChunkSpec, EncodedBatch, address
 from gpuzarr.codecs.chain import Chain, MemoryOrder
+from gpuzarr.cpu.boxes import placement
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.boxes import ReadPart
-from gpuzarr.read.portions import Batch
+from gpuzarr.indexing.blocks import together
+from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, strides_of
+from gpuzarr.read.portions import Batch, Portion
 
 
 def placeable(outs: Sequence[Any], chain: Chain, device: Device, cast: Cast | None = None) -> bool:
@@ -76,9 +78,52 @@ def assign(batch: Batch, chunks: Any, device: Device) -> None:
     if device.gpu and cast is not None:
         chunks, cast = gpu.cast.cast_all(device, chunks, cast), None
     for portion in batch.portions:
-        for part in portion.parts:
-            part.place(chunks[first : first + len(part)], portion.out, device.xp, cast)
-            first += len(part)
+        some = chunks[first : first + len(portion)]
+        first += len(portion)
+        if device.gpu or cast is not None or not _placed(portion, some):
+            _assign(portion, some, device, cast)
+
+
+def _assign(portion: Portion, chunks: Any, device: Device, cast: Cast | None) -> None:
+    first = 0
+    for part in portion.parts:
+        part.place(chunks[first : first + len(part)], portion.out, device.xp, cast)
+        first += len(part)
+
+
+def _placed(portion: Portion, chunks: np.ndarray) -> bool:
+    """Place chunks of a CPU by the C library, where that is worth a table. False where it cannot, or is not."""
+    parts = portion.parts
+    if len(parts) == 1 and (parts[0].sliced or isinstance(parts[0], ChunkBoxes)):
+        return False  # one assignment, or a table of its own
+    return _placed_at(
+        portion, address(chunks) + chunks.strides[0] * np.arange(len(chunks)), chunks.dtype, chunks.strides[1:]
+    )
+
+
+def _placed_at(portion: Portion, addresses: np.ndarray, dtype: np.dtype[Any], strides: tuple[int, ...]) -> bool:
+    """Place chunks that begin at these addresses by the C library. False where it cannot."""
+    parts = together(portion.parts)
+    found = [one for part in parts if (one := placement(part, portion.results, dtype, strides)) is not None]
+    if len(found) < len(parts):
+        return False
+    first = 0
+    for part, one in zip(parts, found, strict=True):
+        one.place(addresses[first : first + len(part)])
+        first += len(part)
+    return True
+
+
+def assign_at(batch: Batch, addresses: np.ndarray, spec: ChunkSpec) -> bool:
+    """Place decoded chunks, C-contiguous at these addresses on a CPU, as `assign`. False where only `assign` can."""
+    strides, first = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist()), 0
+    if batch.cast is not None:
+        return False
+    for portion in batch.portions:
+        if not _placed_at(portion, addresses[first : first + len(portion)], spec.dtype, strides):
+            return False
+        first += len(portion)
+    return True
 
 
 def fill_missing(batch: Batch, present: np.ndarray, xp: Any, in_place: bool = False) -> Batch:

@@ -41,9 +41,7 @@ class Portion:
     @property
     def results(self) -> Sequence[Any]:
         """The results, as `gpu.place` wants them."""
-        if not isinstance(self.out, Targets):
-            return (self.out,)
-        return self.out.arrays if self.out.stacked is None else (self.out.stacked,)
+        return self.out.results if isinstance(self.out, Targets) else (self.out,)
 
     def in_place(self, spec: ChunkSpec) -> EncodedBatch | None:
         """The memory in the result that is each chunk's, if it lies there in one piece."""
@@ -111,11 +109,12 @@ def batched(portions: Iterable[Portion], most: int) -> Iterator[tuple[Portion, .
         some: list[ReadPart] = []
         for part in portion.parts:
             for piece in (part,) if len(part) <= most else part.split(most):
-                if chunks and chunks + len(piece) > most:
+                count = len(piece)
+                if chunks and chunks + count > most:
                     yield (*batch, *_of(portion, some))
                     batch, some, chunks = [], [], 0
                 some.append(piece)
-                chunks += len(piece)
+                chunks += count
         batch.extend(_of(portion, some))
     if batch:
         yield tuple(batch)

@@ -202,6 +202,26 @@ class Store(Protocol):
         ...
 
 
+class InFiles(Protocol):
+    """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
+
+    def file_paths(self, keys: Sequence[str]) -> list[str]:
+        """The paths of the files for keys. They need not be there."""
+        ...
+
+
+def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
+    """The paths of the files for keys; None where objects are no files. See `InFiles`."""
+    paths = getattr(store, "file_paths", None)
+    return None if paths is None else paths(keys)
+
+
+def open_files(objects: Objects) -> list[int] | None:
+    """The open files of objects, MISSING for one that is not there; None where they are no files, or not all open."""
+    files = getattr(objects, "open_files", None)
+    return None if files is None else files()
+
+
 class Lists(Protocol):
     """Addition to `Store` of one whose `names` looks at every key, for those who ask for the names of many folders."""
 
@@ -303,28 +323,21 @@ class Settles(Protocol):
         ...
 
 
+def versions(store: Store, keys: Sequence[str]) -> Sequence[Any]:
+    """The versions of the objects at keys, without reading them if that is possible: see `Objects.versions`."""
+    if (look := getattr(store, "versions", None)) is not None:
+        found: Sequence[Any] = look(keys)
+        return found
+    with store.open(keys) as objects:
+        return objects.versions([None] * len(keys))
+
+
 def settled(objects: Objects) -> Sequence[bool]:
     """Return, for each object, True if its version will not come again. See `Settles`."""
     if (known := getattr(objects, "settled", None)) is not None:
         found: Sequence[bool] = known()
         return found
     return [True] * len(objects.keys)
-
-
-class TellsVersions(Protocol):
-    """Addition to `Store` of one that knows the versions of objects that are not open."""
-
-    def versions(self, keys: Sequence[str]) -> Sequence[Any]:
-        """Version of each object as it is now, as `Objects.versions` tells it of those that are open."""
-        ...
-
-
-def versions(store: Store, keys: Sequence[str]) -> Sequence[Any] | None:
-    """Version of each object as it is now; None where only who opens them knows. See `TellsVersions`."""
-    if (tell := getattr(store, "versions", None)) is None:
-        return None
-    found: Sequence[Any] = tell(keys)
-    return found
 
 
 class ReadsToDevice(Protocol):

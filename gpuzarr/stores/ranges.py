@@ -84,7 +84,7 @@ class Requests:
         )
 
 
-def requests(store: object, ranges: Ranges, lengths: Sequence[int], gap: int, max_bytes: int) -> Requests:
+def requests(store: object, ranges: Ranges, lengths: Sequence[int] | np.ndarray, gap: int, max_bytes: int) -> Requests:
     """Resolve ranges by the lengths of their objects, and join neighbours. See `Objects.requests`.
 
     `lengths`: bytes of each object of `ranges.keys`, MISSING where there is none. Ranges with at most `gap` bytes
@@ -133,7 +133,12 @@ def _within(offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray) -> bool:
 
 
 def _joined(
-    objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, lengths: Sequence[int], gap: int, max_bytes: int
+    objects: np.ndarray,
+    offsets: np.ndarray,
+    sizes: np.ndarray,
+    lengths: Sequence[int] | np.ndarray,
+    gap: int,
+    max_bytes: int,
 ) -> Requests | None:
     """Requests for ranges with neighbours joined; None where there are none."""
     if len(objects) < 2 or len(lengths) == len(objects):

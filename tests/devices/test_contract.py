@@ -12,7 +12,7 @@ ONLY_GPU = {
     *("free_bytes", "holds", "filled", "decoded_buffer", "device_buffer"),
     *("scoped_scratch", "upload", "upload_target", "upload_part", "await_uploads"),
     *("download", "download_async", "copy_back"),
-    *("address", "kernel", "decompress", "compressed_capacity", "compression_scratch", "compress", "check"),
+    *("kernel", "decompress", "compressed_capacity", "compression_scratch", "compress", "check"),
 }
 
 

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuzarr import native
+from gpuzarr.batch import Boxes, address
+from gpuzarr.cpu.boxes import Placement
 from gpuzarr.native.build import build
 
 ITEM_SIZES = (1, 2, 3, 4, 8, 16, 24)
@@ -54,12 +56,11 @@ def _strided(data: Any, shape: tuple[int, ...], item: int) -> np.ndarray:
 
 
 def _place(chunks: list[Any], results: list[np.ndarray]) -> None:
-    address = [0 if each is None else each.__array_interface__["data"][0] for each in chunks]
-    like = results[0] if chunks[0] is None else chunks[0]
-    columns = [address, [each.__array_interface__["data"][0] for each in results], np.zeros(len(results))]
-    forms = [like.shape, like.strides, results[0].strides]
-    arrays = [np.array(each, np.int64) for each in (*columns, *forms)]
-    source, target, shape, extents, sources, targets = (each.ctypes.data for each in arrays)
-    native.library().gpuzarr_place(
-        len(results), source, target, shape, like.ndim, extents, sources, targets, like.itemsize
-    )
+    like, count = next(chunk for chunk in chunks if chunk is not None), len(results)
+    each, none = np.arange(count), np.zeros(count, np.int64)
+    steps = [np.array([array.strides] * count, np.int64).reshape(count, -1) for array in (like, results[0])]
+    extents = np.array([like.shape] * count, np.int64).reshape(count, -1)
+    lists, entries = np.full_like(extents, -1), np.zeros((0, 2), np.int64)
+    boxes = Boxes(each, none, each, none, each, extents, *steps, lists, entries)
+    addresses = [0 if chunk is None else address(chunk) for chunk in chunks]
+    Placement(boxes, like.itemsize, results).place(np.array(addresses, np.int64))

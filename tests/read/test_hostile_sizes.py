@@ -15,6 +15,7 @@ import gpuzarr
 from gpuzarr.checks import MAX_DOCUMENT_BYTES
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.open_files import OpenFiles
 from tests.hardware import host_array
 from tests.hostile import LITTLE, document, memory_below, shards
 
@@ -47,7 +48,7 @@ def sparse(file: Path, nbytes: int) -> None:
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing may be read from files of chunks."""
     monkeypatch.setattr(LocalObjects, "read", None)
-    monkeypatch.setattr(LocalObjects, "_fill", None)
+    monkeypatch.setattr(OpenFiles, "read_one", None)
 
 
 @pytest.mark.parametrize("elements", [4, 1 << 20])
@@ -63,7 +64,8 @@ def test_chunks(name: str, elements: int, device: Device, tmp_path: Path, monkey
         sparse(tmp_path / "a/c/2", size)
         assert (host_array(array[:elements]) == 7).all()
         with monkeypatch.context() as patch, memory_below((16 << 20) + 20 * elements):
-            patch.setattr(LocalObjects, "_fill", None)
+            patch.setattr(OpenFiles, "read", None)
+            patch.setattr(OpenFiles, "read_one", None)
             for selection in (slice(None), slice(2 * elements, 2 * elements + 1), [2 * elements + 1]):
                 with pytest.raises(gpuzarr.ChunkError, match="expected") as caught:
                     array[2 * elements :] if selection == slice(None) else array[selection]

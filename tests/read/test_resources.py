@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 import gpuzarr
+from gpuzarr import native
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cuda.pinned import Pinned, rounded
 from gpuzarr.gpu import place as gpu_place
 from gpuzarr.read import batches
+from gpuzarr.read.batch_in_files import InFiles
 from gpuzarr.read.memory import parse_bytes
 from tests.data import V2, V3, Stop, field, write
 from tests.hardware import held, host_array
@@ -106,14 +108,19 @@ def test_a_limit_on_the_cpu_makes_more_batches(small: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [Stop, OSError])
-@pytest.mark.parametrize("stage", ["fetch", "decode", "place", "complete"])
+@pytest.mark.parametrize("stage", ["files", "fetch", "decode", "place", "complete"])
 def test_an_interrupt_leaves_nothing_behind(
     stage: str, error: type[BaseException], small: Path, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if stage == "complete" and not device.gpu:
         pytest.skip("on the CPU nothing is left to complete")
+    if stage == "files" and (device.gpu or native.library() is None):
+        pytest.skip("the C library works on the CPU alone, where there is one")
+    if stage != "files":
+        monkeypatch.setattr(native, "library", lambda: None)
     a = gpuzarr.open_array(small, device=device, memory_limit="400KiB")
     on_cpu = {"fetch": (batches, "fetch_all"), "decode": (Chain, "decode"), "place": (batches, "assign")}
+    on_cpu["files"] = InFiles, "_run"
     on_gpu = {"fetch": (batches, "fetch_all"), "decode": (batches, "decoded"), "place": (gpu_place, "place")}
     owner, name = (on_gpu | {"complete": (device, "checked")} if device.gpu else on_cpu)[stage]
     right, calls = getattr(owner, name), []

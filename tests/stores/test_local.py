@@ -11,7 +11,7 @@ import pytest
 
 from gpuzarr.batch import packed
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.local import objects as local
+from gpuzarr.stores.local import open_files as local
 from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.permits import PERMITS, allowed
 from gpuzarr.stores.local.store import LocalStore
@@ -106,7 +106,7 @@ def test_keys_do_not_leave_the_folder(folder, no_leak, key):
     assert each.get("..1") is each.get("a..b") is None
 
 
-def test_what_is_no_file(tmp_path, no_leak, monkeypatch):
+def test_what_is_no_file(tmp_path, no_leak, loops, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "good").write_bytes(b"1")
@@ -134,7 +134,8 @@ def test_no_permission(tmp_path):
             attempt("c")
 
 
-def test_refused_by_the_system_names_the_key(folder, no_leak, monkeypatch):
+@pytest.mark.parametrize("loops", ["interpreted"], indirect=True)
+def test_refused_by_the_system_names_the_key(folder, no_leak, loops, monkeypatch):
     """As PermissionError, also where tests run as root; and an error of the disk in the middle of a read."""
 
     def refuse(*_):
@@ -148,7 +149,7 @@ def test_refused_by_the_system_names_the_key(folder, no_leak, monkeypatch):
 
 
 @pytest.mark.parametrize("most", [allowed(), 0])
-def test_a_file_that_shrinks(tmp_path, no_leak, monkeypatch, most):
+def test_a_file_that_shrinks(tmp_path, no_leak, loops, monkeypatch, most):
     (tmp_path / "c").write_bytes(bytes(1000))
     monkeypatch.setattr(permits, "allowed", lambda: most)
 
@@ -174,7 +175,8 @@ def test_a_file_that_comes_or_goes(tmp_path, monkeypatch):
             read_into(LocalStore(tmp_path), Ranges.whole(["c"]), place)
 
 
-def test_short_reads_go_on(folder, monkeypatch):
+@pytest.mark.parametrize("loops", ["interpreted"], indirect=True)
+def test_short_reads_go_on(folder, loops, monkeypatch):
     whole = os.preadv
     monkeypatch.setattr(local.os, "preadv", lambda file, into, at: whole(file, (into[0][:1000],), at))
     assert read(LocalStore(folder), Ranges.whole(["c/5", "c/4"]))[0] == [CONTENTS["c/5"], CONTENTS["c/4"]]
@@ -198,7 +200,7 @@ def test_a_quarter_of_what_a_process_may_open_is_held(limit, most):
     assert int(subprocess.check_output([sys.executable, "-c", code])) == most
 
 
-def test_more_files_than_may_be_open(tmp_path, no_leak):
+def test_more_files_than_may_be_open(tmp_path, no_leak, loops):
     keys = [f"{i:04}" for i in range(allowed() + 50)]
     for key in keys:
         (tmp_path / key).write_bytes(key.encode())

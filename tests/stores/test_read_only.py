@@ -241,3 +241,20 @@ def test_documents_without_permission(name: str) -> None:
             with pytest.raises(gpuzarr.ReadOnlyError):
                 print(kind, call())
             assert files_of(folder) == before, kind
+
+
+def test_a_file_that_another_process_makes_just_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it was found that it may not be written, as it is not there, and before it was looked for."""
+    values = np.arange(4)
+    gpuzarr.save_array(tmp_path, values, chunks=4)
+    chunk, is_file = tmp_path / "c" / "0", os.path.isfile
+    chunk.unlink()
+
+    def made(path: Any) -> bool:
+        if str(path) == str(chunk):
+            chunk.touch()
+        return is_file(path)
+
+    monkeypatch.setattr("os.path.isfile", made)
+    gpuzarr.open_array(tmp_path, mode="r+")[...] = values
+    assert chunk.stat().st_size

@@ -26,7 +26,12 @@ def why_not_writable(paths: Sequence[str]) -> str | None:
                 return _reason("folder", there)
             missing |= {folder} - {there}
     files = (path for path in paths if path.rpartition("/")[0] not in missing)
-    return next((_reason("file", path) for path in files if not _may(path, os.W_OK) and os.path.isfile(path)), None)
+    return next((_reason("file", path) for path in files if _is_refused(path)), None)
+
+
+def _is_refused(path: str) -> bool:
+    """Return True if a file is there that may not be written. It is looked at twice: others may make it meanwhile."""
+    return all(not _may(path, os.W_OK) and os.path.isfile(path) for _ in range(2))
 
 
 def _nearest(folder: str) -> str:

@@ -25,7 +25,8 @@ from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
-from gpuzarr.stores.local.objects import LocalObjects, Version, version_of
+from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.open_files import Version, version_of
 from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.permits import patiently
 from gpuzarr.stores.ranges import MISSING
@@ -97,9 +98,6 @@ class LocalStore:
 
     def open(self, keys: Sequence[str], threads: int = 1) -> LocalObjects:
         return LocalObjects(self, keys, threads)
-
-    def versions(self, keys: Sequence[str]) -> list[Version | str]:
-        return [version_of(self.path(key)) for key in keys]
 
     def why_not_to_device(self) -> str | None:
         return gds.why_not(self.folder)
@@ -276,6 +274,22 @@ class LocalStore:
         if not S_ISREG(status.st_mode):
             raise StoreError(f"{key!r} of {self!r} is not a file")
         return status.st_size
+
+    def check(self, keys: Sequence[str]) -> None:
+        """Raise StoreError for the first key that leads out of the folder."""
+        try:
+            joined = "\0".join(keys)
+        except TypeError:  # one is no text
+            joined = ".."
+        if joined[:1] == "/" or "\0/" in joined or "//" in joined or ".." in joined:
+            for key in keys:
+                self.path(key)
+
+    def file_paths(self, keys: Sequence[str]) -> list[str]:
+        return [self.path(key) for key in keys]
+
+    def versions(self, keys: Sequence[str]) -> list[Version | str]:
+        return [version_of(self.path(key)) for key in keys]
 
     def path(self, key: str) -> str:
         """Path of the file for a key. StoreError for a key that leads out of the folder."""

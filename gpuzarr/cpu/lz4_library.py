@@ -1,0 +1,43 @@
+"""liblz4, by the function that numcodecs' extension module exports. Where it does not, numcodecs' function is used."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+from gpuzarr.cpu.functions import LZ4_DECODE, Call, Function, address_of
+from gpuzarr.errors import CodecError
+
+HEADER = 4  # bytes before the block: the decoded size
+MAX_BLOCK_BYTES = 2**31 - 1
+_INVALID = "LZ4 decompression error: invalid input data"  # as numcodecs says it
+
+
+def declared(header: bytes, size: int) -> int:
+    """The decoded size that the header of a chunk of `size` bytes declares. CodecError where there is no block."""
+    if size <= HEADER:
+        raise CodecError(f"a chunk of {size} bytes is too short for a size and a block")
+    return int.from_bytes(header, "little", signed=True)
+
+
+@cache
+def decoder() -> Function | None:
+    """The decoder of a chunk to exactly as many bytes as there is room for; None where liblz4 cannot be called."""
+    import numcodecs.lz4
+
+    try:
+        decompress = ctypes.CDLL(numcodecs.lz4.__file__).LZ4_decompress_safe
+    except (OSError, AttributeError):
+        return None
+    decompress.restype = ctypes.c_int
+    decompress.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+
+    def decode(target: int, nbytes: int, source: int, size: int) -> int:
+        if (said := declared(ctypes.string_at(source, min(size, HEADER)), size)) != nbytes:
+            raise CodecError(f"the header declares {said} bytes, expected {nbytes}")
+        block = size - HEADER
+        if block > MAX_BLOCK_BYTES or decompress(source + HEADER, target, block, nbytes) != nbytes:
+            raise CodecError(_INVALID)
+        return nbytes
+
+    return Function(decode, Call(kind=LZ4_DECODE, function=address_of(decompress), exact=1))

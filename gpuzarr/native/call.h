@@ -1,0 +1,15 @@
+// A function of an installed library that decodes or encodes one chunk, by addresses; Python has found it.
+#include "native.h"
+
+enum { ZSTD, BLOSC_DECODE, BLOSC_ENCODE, LZ4_DECODE };
+
+typedef struct {
+    i64 kind;
+    void *function, *context;                  // context: of libzstd, which belongs to the calling thread
+    i64 exact;                                 // a chunk must become exactly as many bytes as there is room for
+    i64 level, shuffle, element, block;        // of c-blosc, when it encodes,
+    const char *name;                          // and of its inner codec
+} Call;
+
+i64 call(const Call *function, i64 target, i64 capacity, i64 source, i64 size);
+int succeeded(const Call *function, i64 made, i64 capacity);

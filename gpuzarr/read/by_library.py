@@ -1,0 +1,121 @@
+"""Chunks that the C library reads from files, decodes and places, where Python's work for each step is saved.
+
+What it does not do well, it leaves: missing chunks, unusual and damaged ones. Python then reads these, and says what is
+wrong with them, as where there is no library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gpuzarr import native
+from gpuzarr.batch import address, most_compressed
+from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.boxes import MAX_AXES
+from gpuzarr.cpu.functions import Function
+from gpuzarr.cpu.jobs import OPEN, WHOLE, Jobs, Spent, paths_of
+from gpuzarr.devices.trace import Trace
+from gpuzarr.indexing.boxes import BoxesOfChunk, strides_of
+from gpuzarr.indexing.region import Chunk
+from gpuzarr.stores.local.open_files import OPEN_FLAGS
+
+Where = tuple[int, int, int, int]  # address of a path, file, offset, bytes
+STAGES = ("storage", "decode", "place")
+
+
+def can_read(chain: Chain, results: Sequence[Any]) -> bool:
+    """Whether the library can read chunks of this chain into arrays."""
+    dtype = chain.spec.dtype
+    if native.library() is None or dtype.hasobject or not chain.spec.nbytes or not chain.has_decode_function:
+        return False
+    return 0 < len(chain.spec.shape) <= MAX_AXES and all(out.dtype == dtype for out in results)
+
+
+def in_files(paths: Sequence[str]) -> tuple[Any, list[Where | None]]:
+    """Where chunks are that are whole files; and what keeps that valid. None for a path that no file can have."""
+    memory, addresses = paths_of(paths)
+    return memory, [(at, OPEN, 0, WHOLE) if at else None for at in addresses]
+
+
+def place_of(chunk: Chunk, out: Any, shape: tuple[int, ...]) -> Any:
+    """The part of `out` that is the whole chunk, if it lies there as a chunk of this shape does; else None."""
+    if chunk[2] is not None:
+        place = out[chunk[3]]
+    else:
+        place = chunk[3].whole(out) if isinstance(chunk[3], BoxesOfChunk) else None
+    return place if place is not None and place.shape == shape and place.flags.carray else None
+
+
+@dataclass(frozen=True)
+class ByLibrary:
+    """Chunks of one array that the library reads into `out`, the result or `Targets`."""
+
+    chain: Chain
+    out: Any
+    device: Any
+    trace: Trace
+
+    def read(self, chunks: Sequence[Chunk], where: Sequence[Where | None], threads: int) -> list[int]:
+        """Read chunks; each of several threads takes the next one. Returns the numbers of those that are left."""
+        left: list[int] = []
+
+        def run(numbers: Iterator[int]) -> None:
+            self._read_all(chunks, where, ([i] for i in numbers), left)
+
+        if threads > 1:
+            self.device.share(run, range(len(chunks)), min(threads, len(chunks)))
+        else:
+            self._read_all(chunks, where, [range(len(chunks))], left)
+        self.trace.count(chunks=len(chunks) - len(left))
+        return sorted(left)
+
+    def _read_all(
+        self, chunks: Sequence[Chunk], where: Sequence[Where | None], groups: Iterable[Iterable[int]], left: list[int]
+    ) -> None:
+        """Do the part of one thread."""
+        chain, spent, nbytes = self.chain, Spent(), self.chain.spec.nbytes or 0
+        decode = chain.decode_function()
+        with self.device.scratch_scope():
+            most = 0 if decode is None else min(chain.stored_size.most, most_compressed(nbytes))
+            scratch = self.device.empty(most), self.device.empty(nbytes)
+            for numbers in groups:
+                jobs = Jobs(self._strides)
+                done: list[int] = []
+                for i in numbers:
+                    (done if self._has_added(jobs, chunks[i], where[i], decode) else left).append(i)
+                if done:
+                    failed = jobs.run(decode, nbytes, *scratch, OPEN_FLAGS, spent)
+                    left += [done[i] for i in np.flatnonzero(failed).tolist()]
+        self.trace.count(stored=spent.stored)
+        for stage, seconds in zip(STAGES, spent.seconds.tolist(), strict=True):
+            self.trace.add_time(stage, 0.0, seconds)
+
+    def _has_added(self, jobs: Jobs, chunk: Chunk, where: Where | None, decode: Function | None) -> bool:
+        """Add a chunk to the jobs. False for one that is not for the library."""
+        _, _, inside, outside, begin, end = chunk
+        item, nbytes = self.chain.spec.dtype.itemsize, self.chain.spec.nbytes or 0
+        wanted = begin * item, (end + 1) * item
+        if where is None or (decode is not None and wanted[1] < nbytes - decode.min_skipped):
+            return False
+        if (place := place_of(chunk, self.out, self.chain.spec.shape)) is not None:
+            jobs.add(where, wanted, address(place))
+        elif inside is not None:
+            jobs.add_slices(where, wanted, inside, outside, self.out)
+        elif isinstance(outside, BoxesOfChunk):
+            placement = outside.of.placement_of(self.out, self.chain.spec.dtype, self._strides)
+            if placement is None:
+                return False
+            jobs.add_boxes(where, wanted, placement, (outside.number, outside.first, outside.end))
+        else:
+            return False
+        return True
+
+    @cached_property
+    def _strides(self) -> tuple[int, ...]:
+        """Bytes from element to element of a decoded chunk."""
+        return tuple((strides_of(self.chain.spec.shape) * self.chain.spec.dtype.itemsize).tolist())
