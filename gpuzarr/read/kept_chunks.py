@@ -26,7 +26,7 @@ def placed(chunks: Chunks, shelf: Shelf, threads: int) -> Sequence[Chunk]:
     """Place those of a region's chunks that are kept. Returns the others."""
     every = list(chunks.chunks)
     holders = list(dict.fromkeys([chunk[0] for chunk in every]))
-    keys = chunks.source.layout.keys(np.array(holders, np.int64))
+    keys = chunks.source.layout.keys(holders)
     of = dict(zip(holders, versions(chunks.source.store, keys), strict=True))
     entries = shelf.look([chunks.coords(chunk) for chunk in every], [of[chunk[0]] for chunk in every])
     hits = [(chunk, entry.chunk) for chunk, entry in zip(every, entries, strict=True) if entry is not None]
