@@ -43,8 +43,8 @@ class Spent:
 class Jobs:
     """Chunks of one array, and their places in results; the rows are `Job` of gpuzarr/native/read.c.
 
-    Of each chunk: `where`, address of a path, file, offset and bytes; `wanted`, the first byte of the decoded chunk that is
-    wanted, and the first one behind.
+    Of each chunk: `where`, address of a path, file, offset and bytes; `wanted`, the first byte of the decoded chunk
+    that is wanted, and the first one behind.
     """
 
     strides: tuple[int, ...]  # bytes from element to element of a chunk
@@ -58,7 +58,7 @@ class Jobs:
         self.rows.append((*where, *wanted, target, 0, 0, 0, 0, 0))
 
     def add_slices(self, where: Where, wanted: Wanted, inside: Any, outside: Any, out: np.ndarray) -> None:
-        """Add a chunk of which the elements `inside` (slices) are wanted, at `outside` in `out`, the same in all calls."""
+        """Add a chunk whose elements `inside` (slices) are wanted, at `outside` in `out`, the same in all calls."""
         number = len(self.boxes)
         begin = sum([s.start * step for s, step in zip(inside, self.strides, strict=True)])
         target = sum([s.start * step for s, step in zip(outside, out.strides, strict=True)])
@@ -68,7 +68,7 @@ class Jobs:
         self.rows.append((*where, *wanted, 0, -1, number, number + 1, number, 0))
 
     def add_boxes(self, where: Where, wanted: Wanted, placement: Placement, box: tuple[int, int, int]) -> None:
-        """Add a chunk of which boxes of a table are wanted. `box`: its number there, the first box, and the one behind."""
+        """Add a chunk of which boxes of a table are wanted. `box`: its number there, the first box, the one behind."""
         self.held.append(placement)
         number, begin, end = box
         self.rows.append((*where, *wanted, 0, placement.at, begin, end, number, 0))
@@ -85,7 +85,7 @@ class Jobs:
 
     def _placement(self) -> Placement:
         begin, target, sizes, steps = (np.array(column, np.int64) for column in zip(*self.boxes, strict=True))
-        count, ndim = sizes.shape
+        count = len(sizes)
         each, none = np.arange(count), np.zeros(count, np.int64)
         places = np.broadcast_to(np.array(self.outs[0].strides, np.int64), sizes.shape)
         boxes = Boxes(

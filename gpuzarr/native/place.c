@@ -1,5 +1,6 @@
 #include <string.h>
 #include "place.h"
+#include "read.h"
 
 enum { MAX_AXES = 64 };
 
@@ -93,4 +94,59 @@ EXPORT void gpuzarr_place(const Boxes *boxes, i64 begin, i64 end, i64 first, con
         if (boxes->shape[i] != of) simplify(&form, boxes, of = boxes->shape[i]);
         copy((char *)(intptr_t)boxes->target[i], (const char *)(intptr_t)address + boxes->begin[i], &form, 0);
     }
+}
+
+// Bytes from the first element of a form in the chunk to behind its last.
+static i64 span_of(const Form *form)
+{
+    i64 span = form->run;
+    for (int axis = 0; axis < form->axes; axis++) span += (form->extents[axis] - 1) * form->sources[axis];
+    return span;
+}
+
+static int outermost(const Form *form)
+{
+    int found = 0;
+    for (int axis = 1; axis < form->axes; axis++)
+        if (form->extents[axis] > 1 && (form->extents[found] == 1 || form->sources[axis] > form->sources[found])) found = axis;
+    return found;
+}
+
+static int place_part(const Form *form, const Parts *of, i64 begin, i64 span, char *target)
+{
+    double before = seconds();
+    if (!read_all(of->file, of->scratch, span, of->offset + begin)) return 0;
+    double read = seconds();
+    copy(target, (const char *)of->scratch, form, 0);
+    of->spent[READ] += read - before;
+    of->spent[PLACE] += seconds() - read;
+    return 1;
+}
+
+// Place what begins at byte `begin` of the chunk: cut along the outermost axis into parts that are small enough.
+static int place_parts(const Form *form, const Parts *of, i64 begin, char *target)
+{
+    i64 span = span_of(form);
+    if (span <= of->most) return place_part(form, of, begin, span, target);
+    if (span == form->run) return read_all(of->file, (unsigned char *)target, span, of->offset + begin);
+    int axis = outermost(form);
+    i64 extent = form->extents[axis], step = form->sources[axis], inner = span - (extent - 1) * step;
+    i64 each = inner > of->most ? 1 : (of->most - inner) / step + 1;
+    Form part = *form;
+    for (i64 i = 0; i < extent; i += each) {
+        part.extents[axis] = each < extent - i ? each : extent - i;
+        if (!place_parts(&part, of, begin + i * step, target + i * form->targets[axis])) return 0;
+    }
+    return 1;
+}
+
+// Read and place one box of a chunk, part by part, so that each is copied while it is in the cache. Returns 1 when that is
+// done, -1 where the file cannot be read, 0 if the box is not one that can be cut.
+int place_in_parts(const Boxes *boxes, i64 box, const Parts *of)
+{
+    Form form;
+    simplify(&form, boxes, boxes->shape[box]);
+    for (int axis = 0; axis < form.axes; axis++)
+        if (form.lists[axis] || form.sources[axis] <= 0) return 0;
+    return place_parts(&form, of, boxes->begin[box], (char *)(intptr_t)boxes->target[box]) ? 1 : -1;
 }

@@ -6,9 +6,10 @@
 #include "blosc.h"
 #include "call.h"
 #include "place.h"
+#include "read.h"
 
-enum { READ, DECODE, PLACE };
 enum { MAX_JOINED_BYTES = 1 << 14, MAX_GAP_BYTES = 1 << 12 };  // small chunks are read together, as far as the scratch goes
+enum { MAX_PART_BYTES = 1 << 18 };  // of a large chunk, which is placed while it is in the cache
 
 // A chunk that is read, decoded and placed: `Jobs` of gpuzarr/cpu/jobs.py makes it.
 typedef struct {
@@ -34,14 +35,14 @@ typedef struct {
     i64 begin, end;
 } Window;
 
-static double seconds(void)
+double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static int read_all(int file, unsigned char *into, i64 size, i64 offset)
+int read_all(int file, unsigned char *into, i64 size, i64 offset)
 {
     while (size) {
         ssize_t found = pread(file, into, (size_t)size, offset);
@@ -112,12 +113,25 @@ static unsigned char *made(const Job *job, const Kind *kind, unsigned char *sour
     return memcpy(target, source, (size_t)size);
 }
 
+// Place a large chunk that is stored as it is, part by part. Returns the bytes that it is stored in, or -1; 0: do it else.
+static i64 placed_in_parts(const Job *job, const Kind *kind, int file, double *spent)
+{
+    if (kind->decode || job->target || kind->nbytes <= MAX_PART_BYTES || job->end - job->begin != 1) return 0;
+    i64 size = job->size < 0 ? (i64)lseek(file, 0, SEEK_END) : job->size;
+    if (size != kind->nbytes) return -1;
+    Parts parts = {file, job->offset, kind->decoded, MAX_PART_BYTES, spent};
+    int done = place_in_parts(job->boxes, job->begin, &parts);
+    return done > 0 ? size : done;
+}
+
 // Do a job. Returns the bytes that the chunk is stored in, or -1.
 static i64 run(const Job *job, const Job *end, const Kind *kind, int file, Window *window, double *spent)
 {
     unsigned char *chunk = job->target ? (unsigned char *)(intptr_t)job->target : kind->decoded, *source = NULL;
     double begin = seconds();
-    i64 size = -1;
+    i64 size = placed_in_parts(job, kind, file, spent);
+    if (size) return size;
+    size = -1;
     int is_apart = !kind->decode && !is_small(job, kind);
     if (is_apart) size = read_part(job, kind, file, chunk);
     else source = stored(job, end, kind, file, window, &size);

@@ -71,7 +71,7 @@ class ByLibrary:
             self.device.share(run, range(len(chunks)), min(threads, len(chunks)))
         else:
             self._read_all(chunks, where, [range(len(chunks))], left)
-        self.trace.count(batches=1, chunks=len(chunks) - len(left))
+        self.trace.count(chunks=len(chunks) - len(left))
         return sorted(left)
 
     def _read_all(

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast, put
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
-from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
@@ -28,9 +28,9 @@ from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
-from gpuzarr.read.known import Keeper, looked_up
+from gpuzarr.read.known import Keeper
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
-from gpuzarr.stores.contract import Objects, file_paths, open_files
+from gpuzarr.stores.contract import Objects, file_paths, open_files, settled
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
@@ -60,11 +60,12 @@ class Chunks:
 
         `largest_first`: so threads end at about the same time.
         """
+        self.trace.count(batches=1)
         if not (group := self._left_of_files(group, threads)):
             return
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
-        keys = self.source.layout.keys(np.array(holders, np.int64))
+        keys = self.source.layout.keys(holders)
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
@@ -77,7 +78,7 @@ class Chunks:
 
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
         """Note that a chunk cannot be read, and put the fill value in its place."""
-        faults.append(Fault(self.source, self._coords(chunk), error))
+        faults.append(Fault(self.source, self.coords(chunk), error))
         self._fill_missing(chunk)
 
     def _left_of_files(self, group: Sequence[Chunk], threads: int) -> Sequence[Chunk]:
@@ -86,14 +87,13 @@ class Chunks:
             return group
         if (paths := file_paths(self.source.store, self.source.layout.keys(np.array([c[0] for c in group])))) is None:
             return group
-        held, where = in_files(paths)
+        _held, where = in_files(paths)
         return [group[i] for i in self._library.read(group, where, threads)]
 
     @cached_property
     def _library(self) -> ByLibrary | None:
         """The C library, if it can read the chunks."""
-        results = self.out.results if isinstance(self.out, Targets) else (self.out,)
-        can = self.cast is None and can_read(self.chain, results)
+        can = self.cast is None and can_read(self.chain, self.results)
         return ByLibrary(self.chain, self.out, self.device, self.trace) if can else None
 
     def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
@@ -119,8 +119,8 @@ class Chunks:
         """Do the work. Returns the calls that keep chunks, once it is known that no object was replaced meanwhile."""
         present, keeper = [row for row in rows if row[2] != MISSING], None
         self._check_sizes(present)
-        if self.shelf is not None and present:
-            keeper, present = self._place_known(self.shelf, present, objects, threads)
+        if self.shelf is not None:
+            keeper = self._keeper(self.shelf, present, objects)
         reads = [(i, offset, size, *self._wanted(size, chunk)) for i, offset, size, chunk in present]
         try:
             fill = objects.reader(reads)
@@ -130,7 +130,7 @@ class Chunks:
         chunks, left = [row[3] for row in present], self._left_of_open(present, objects, keeper, threads)
         run = partial(self._decode_some, chunks, [read[4] for read in reads], fill, keeper)
         if left:
-            self.trace.count(batches=1, chunks=len(left), stored=sum([present[i][2] for i in left]))
+            self.trace.count(chunks=len(left), stored=sum([present[i][2] for i in left]))
             self.device.share(run, left, min(threads, len(left)))
         for row in rows if len(present) < len(rows) else ():
             if row[2] == MISSING:
@@ -140,26 +140,19 @@ class Chunks:
     def _left_of_open(
         self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
     ) -> Sequence[int]:
-        """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those that are left."""
+        """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those left."""
         if not present or keeper is not None or self._library is None or (files := open_files(objects)) is None:
             return range(len(present))
         where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
         return self._library.read([row[3] for row in present], where, threads)
 
-    def _place_known(
-        self, shelf: Shelf, present: Sequence[Row], objects: Objects, threads: int
-    ) -> tuple[Keeper, list[Row]]:
-        """Place the chunks that the cache has; the rows of the others, and what keeps these."""
-        coords = [self._coords(row[3]) for row in present]
-        known = looked_up(shelf, coords, objects, [row[0] for row in present])
-        hits = [(row[3], entry) for row, entry in zip(present, known.entries, strict=True) if entry is not None]
-        few = len(hits) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
-        self.device.each(lambda hit: self._assign(hit[0], hit[1].chunk), hits, 1 if few else threads)
-        left = [i for i, entry in enumerate(known.entries) if entry is None]
-        self.trace.count(chunks=len(hits), cache_hits=len(hits), cache_misses=len(left))
-        shelf.cache.count(len(hits), len(left))
-        keeper = Keeper(shelf, [coords[i] for i in left], [known.versions[i] for i in left])
-        return keeper, [present[i] for i in left]
+    def _keeper(self, shelf: Shelf, present: Sequence[Row], objects: Objects) -> Keeper:
+        """What keeps the chunks, which the cache has not."""
+        found, stay = objects.versions([None] * len(objects.keys)), settled(objects)
+        shelf.cache.count(0, len(present))
+        self.trace.count(cache_misses=len(present))
+        coords = [self.coords(row[3]) for row in present]
+        return Keeper(shelf, coords, [found[row[0]] if stay[row[0]] else None for row in present])
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
@@ -251,6 +244,16 @@ class Chunks:
         itemsize = self.chain.spec.dtype.itemsize
         return chunk[4] * itemsize, (chunk[5] + 1 - chunk[4]) * itemsize
 
+    def place(self, chunks: Sequence[tuple[Chunk, np.ndarray]], threads: int) -> None:
+        """Place decoded chunks."""
+        few = len(chunks) * (self.chain.spec.nbytes or 0) <= MIN_PLACED_BYTES
+        self.device.each(lambda each: self._assign(*each), chunks, 1 if few else threads)
+
+    @property
+    def results(self) -> Sequence[Any]:
+        """The arrays that are the result."""
+        return self.out.results if isinstance(self.out, Targets) else (self.out,)
+
     def _fill_missing(self, chunk: Chunk) -> None:
         if chunk[2] is None:
             chunk[3].fill(self.out, self._fill_value, np)
@@ -262,7 +265,10 @@ class Chunks:
         fill_value = self.chain.spec.fill_value
         return fill_value if self.cast is None else self.cast.one(fill_value)
 
-    def _coords(self, chunk: Chunk) -> tuple[int, ...]:
+    def coords(self, chunk: Chunk) -> tuple[int, ...]:
+        """The coordinates of a chunk."""
+        if not self.source.layout.levels:
+            return chunk[0]
         number, found = chunk[1], []
         for of, count in zip(reversed(chunk[0]), reversed(self.source.layout.per_object), strict=True):
             number, within = divmod(number, count)
@@ -271,4 +277,4 @@ class Chunks:
 
     def _blamed(self, error: CodecError | RangeError, chunk: Chunk) -> ChunkError:
         error.index = None if isinstance(error, CodecError) else 0
-        return blamed(error, self.source, np.array([self._coords(chunk)], np.int64).reshape(1, -1))
+        return blamed(error, self.source, np.array([self.coords(chunk)], np.int64).reshape(1, -1))

@@ -20,7 +20,7 @@ from gpuzarr.errors import DeviceError
 from gpuzarr.indexing import region
 from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.region import Chunk, Run
-from gpuzarr.read import estimate
+from gpuzarr.read import estimate, kept_chunks
 from gpuzarr.read.batch_plan import BatchPlan, BatchPlanner
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.chunks import Chunks
@@ -77,11 +77,19 @@ class ChunkList:
     count: int
     chunk_bytes: int  # decoded
 
-    def chunks(self, device: Device, trace: Trace) -> Chunks:
+    def chunks(self, device: Device, trace: Trace, threads: int) -> Chunks:
+        """The chunks that the cache has not; the others are placed."""
         source, make = self.share.source, region.of_region if self.is_region else region.of_parts
-        each: Iterator[Chunk] = cast(Any, make)(self.found, source.layout.per_object)
         shelf = None if source.cache is None else source.cache.shelf(source, device)
-        return Chunks(source, each, self.chain, self.share.out, device, trace, self.share.cast, shelf)
+        every = Chunks(source, (), self.chain, self.share.out, device, trace, self.share.cast, shelf)
+        found: Any = self.found
+        if shelf is not None and not self.is_region:
+            found = list(kept_chunks.parts_placed(every, shelf, found))
+        each: Iterator[Chunk] = cast(Any, make)(found, source.layout.per_object)
+        chunks = replace(every, chunks=each)
+        if shelf is not None and self.is_region:
+            return replace(chunks, chunks=kept_chunks.placed(chunks, shelf, threads))
+        return chunks
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ class ChunkPlan:
         return self.threads * 2 * max(each.chunk_bytes for each in self.lists)
 
     def work(self, device: Device, trace: Trace, faults: list[Fault] | None = None) -> ChunkWork:
-        arrays = [each.chunks(device, trace) for each in self.lists]
+        arrays = [each.chunks(device, trace, self.threads) for each in self.lists]
         return ChunkWork(arrays, self.chunks, self.threads, device, faults)
 
 

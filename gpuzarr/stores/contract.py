@@ -323,6 +323,15 @@ class Settles(Protocol):
         ...
 
 
+def versions(store: Store, keys: Sequence[str]) -> Sequence[Any]:
+    """The versions of the objects at keys, without reading them if that is possible: see `Objects.versions`."""
+    if (look := getattr(store, "versions", None)) is not None:
+        found: Sequence[Any] = look(keys)
+        return found
+    with store.open(keys) as objects:
+        return objects.versions([None] * len(keys))
+
+
 def settled(objects: Objects) -> Sequence[bool]:
     """Return, for each object, True if its version will not come again. See `Settles`."""
     if (known := getattr(objects, "settled", None)) is not None:

@@ -26,6 +26,7 @@ from gpuzarr.stores.local import folders, gds, locks, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.open_files import Version, version_of
 from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.permits import patiently
 from gpuzarr.stores.ranges import MISSING
@@ -286,6 +287,9 @@ class LocalStore:
 
     def file_paths(self, keys: Sequence[str]) -> list[str]:
         return [self.path(key) for key in keys]
+
+    def versions(self, keys: Sequence[str]) -> list[Version | str]:
+        return [version_of(self.path(key)) for key in keys]
 
     def path(self, key: str) -> str:
         """Path of the file for a key. StoreError for a key that leads out of the folder."""
