@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from errno import EBADF, EISDIR
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from gpuzarr import native
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.local import open_files
 from gpuzarr.stores.local.open_files import NO_VERSION, OpenFiles, version_of
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.ranges import MISSING
@@ -28,6 +30,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i, size in enumerate(SIZES):
         (made / f"{i}").write_bytes(np.random.default_rng(i).bytes(size))
     return made
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_files_too() -> Iterator[None]:
+    """The library opens however few there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_files, "MIN_LIBRARY_FILES", 0)
+        yield
 
 
 def open_now() -> set[str]:

@@ -26,6 +26,7 @@ OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
 NO_VERSION = "missing"  # version of a missing file
 _NO_FILE, _SHORTER = -1, -2  # errors of gpuzarr/native/files.c that have no errno
+MIN_LIBRARY_FILES = 4  # fewer are sooner opened one by one
 Version = tuple[int, int, int]
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -42,18 +43,19 @@ class OpenFiles:
     `lengths`: bytes of each file, int64; MISSING where there is none, and before it is opened.
     """
 
-    __slots__ = ("_files", "_library", "_opened", "_store", "keys", "lengths")
+    __slots__ = ("_files", "_library", "_opened", "_opener", "_store", "keys", "lengths")
 
     def __init__(self, store: LocalStore, keys: Sequence[str]) -> None:
         self.keys, self._store, self._library = keys, store, native.library()
-        self._files, self.lengths = (np.full(len(keys), MISSING, np.int64) for _ in range(2))
-        self._opened: list[list[int]] = []  # what is to be closed without the library: it notes that in `_files`
+        self._opener = self._library if len(keys) >= MIN_LIBRARY_FILES else None
+        self._files, self.lengths = np.full((2, len(keys)), MISSING, np.int64)
+        self._opened: list[list[int]] = []  # what is to be closed by Python; the library notes that in `_files`
 
     def open(self, some: range) -> None:
         """Open files, and find their lengths. Missing ones are left out. StoreError for what is no file."""
         keys = self.keys[some.start : some.stop]
         names = self._names(keys)
-        if self._library is None:
+        if self._opener is None:
             self._opened.append(opened := [BOTTOM])
             for i in some:
                 self._open_one(i, opened)
@@ -61,7 +63,7 @@ class OpenFiles:
         folder, at, progress = os.fsencode(self._store.folder), some.start, _Progress(names)
         while at < some.stop:
             rows = (address(column) + 8 * at for column in (self._files, self.lengths))
-            at += self._library.gpuzarr_open_files(some.stop - at, folder, OPEN_FLAGS, *rows, ctypes.byref(progress))
+            at += self._opener.gpuzarr_open_files(some.stop - at, folder, OPEN_FLAGS, *rows, ctypes.byref(progress))
             if progress.error == _NO_FILE:
                 raise self._no_file(at)
             self._check(progress.error, at)
@@ -73,8 +75,8 @@ class OpenFiles:
 
     def close(self) -> None:
         """Close them. It may be called again."""
-        if self._library is not None:
-            self._library.gpuzarr_close_files(len(self._files), address(self._files))
+        if self._opener is not None:
+            self._opener.gpuzarr_close_files(len(self._files), address(self._files))
         for opened in self._opened:
             release_all(opened, os.close)
 
@@ -115,10 +117,10 @@ class OpenFiles:
 
     def versions(self) -> list[Version | str]:
         """The version of each file, as of `version_of`."""
-        if self._library is None:
+        if self._opener is None:
             return [version_of(file) for file in self._files.tolist()]
         found = np.empty((len(self._files), 3), np.int64)
-        self._library.gpuzarr_versions(len(found), address(self._files), address(found))
+        self._opener.gpuzarr_versions(len(found), address(self._files), address(found))
         inodes = found[:, 0].astype(np.uint64).tolist()
         rows = zip(inodes, found[:, 1].tolist(), found[:, 2].tolist(), strict=True)
         return [row if row[1] != MISSING else NO_VERSION for row in rows]
