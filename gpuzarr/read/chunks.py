@@ -65,7 +65,7 @@ class Chunks:
             return
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
-        keys = self.source.layout.keys(np.array(holders, np.int64))
+        keys = self.source.layout.keys(holders)
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
