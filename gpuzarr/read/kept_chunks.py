@@ -54,7 +54,8 @@ def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart]) -> Ite
         if not _placed(chunks, part, hit, kept):
             _assign(chunks, part.present(hit), kept)
         _count(chunks, shelf, len(kept))
-        yield from part.present(~hit)
+        if not hit.all():
+            yield from part.present(~hit)
 
 
 def portions_left(portions: Sequence[Portion], chain: Chain, device: Device, trace: Trace) -> tuple[Portion, ...]:
