@@ -104,6 +104,11 @@ class Layout:
         return tuple(map(self.grid, range(len(self.levels) + 1)))
 
     @cached_property
+    def chunk_count(self) -> int:
+        """The number of innermost chunks."""
+        return prod(axis.count for axis in self.axes)
+
+    @cached_property
     def _chains(self) -> dict[tuple[int, ...], Chain]:
         return {}
 
