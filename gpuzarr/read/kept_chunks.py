@@ -6,6 +6,7 @@ What a read returns does not depend on it: a chunk is kept only after it was dec
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,12 @@ from gpuzarr.read.cache import Shelf
 from gpuzarr.stores.contract import versions
 
 if TYPE_CHECKING:
+    from gpuzarr.codecs.chain import Chain
+    from gpuzarr.devices.contract import Device
+    from gpuzarr.devices.trace import Trace
     from gpuzarr.indexing.region import Chunk
     from gpuzarr.read.chunks import Chunks
+    from gpuzarr.read.portions import Portion
 
 
 def placed(chunks: Chunks, shelf: Shelf, threads: int) -> Sequence[Chunk]:
@@ -49,7 +54,22 @@ def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart]) -> Ite
         if not _placed(chunks, part, hit, kept):
             _assign(chunks, part.present(hit), kept)
         _count(chunks, shelf, len(kept))
-        yield from part.present(~hit)
+        if not hit.all():
+            yield from part.present(~hit)
+
+
+def portions_left(portions: Sequence[Portion], chain: Chain, device: Device, trace: Trace) -> tuple[Portion, ...]:
+    """Place those of the chunks of portions that are kept. Returns the portions of the others."""
+    from gpuzarr.read.chunks import Chunks
+
+    left = []
+    for one in portions:
+        shelf = None if one.source.cache is None else one.source.cache.shelf(one.source, device)
+        chunks = Chunks(one.source, (), chain, one.out, device, trace, one.cast, shelf)
+        parts = one.parts if shelf is None else tuple(parts_placed(chunks, shelf, one.parts))
+        if parts:
+            left.append(replace(one, parts=parts))
+    return tuple(left)
 
 
 def _placed(chunks: Chunks, part: ReadPart, hit: np.ndarray, kept: Sequence[Entry]) -> bool:

@@ -32,11 +32,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(autouse=True, scope="module")
-def few_files_too() -> Iterator[None]:
-    """The library opens however few there are."""
+@pytest.fixture(scope="module", autouse=True)
+def together() -> Iterator[None]:
+    """Also a few files are for the library."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_files, "MIN_LIBRARY_FILES", 0)
+        patch.setattr(open_files, "MIN_TOGETHER", 1)
         yield
 
 
@@ -60,7 +60,7 @@ def test_ranges_of_files(folder: Path, data: st.DataObject) -> None:
         assert files.versions() == [version_of(str(folder / name)) for name in names]
         objects, offsets, sizes = np.array(rows, np.int64).reshape(-1, 3).T
         into = np.zeros(int(sizes.sum()), np.uint8)
-        files.read((objects, np.cumsum(sizes) - sizes, offsets, sizes), into)
+        files.read((objects, np.cumsum(sizes) - sizes, offsets, sizes), range(len(rows)), into)
         assert into.tobytes() == b"".join((contents[i] or b"")[at : at + size] for i, at, size in rows)
     finally:
         files.close()
@@ -111,7 +111,7 @@ def test_no_more_than_the_memory_is_written(folder: Path) -> None:
     column = np.zeros(1, np.int64)
     try:
         with pytest.raises(ValueError, match="larger than their memory"):
-            files.read((column, column + 1, column, column + 4096), np.zeros(4096, np.uint8))
+            files.read((column, column + 1, column, column + 4096), range(1), np.zeros(4096, np.uint8))
     finally:
         files.close()
 
@@ -139,7 +139,9 @@ def test_a_call_reads_a_part_of_what_is_very_large(tmp_path: Path, loops: str) -
     files, into = OpenFiles(LocalStore(tmp_path), ["c"]), np.ones(size + 3, np.uint8)
     files.open(range(1))
     try:
-        files.read((np.zeros(2, np.int64), np.array([0, size]), np.array([0, size - 3]), np.array([size, 3])), into)
+        files.read(
+            (np.zeros(2, np.int64), np.array([0, size]), np.array([0, size - 3]), np.array([size, 3])), range(2), into
+        )
         assert bytes(into[-6:]) == b"endend" and not into[:-6].any()
     finally:
         files.close()
