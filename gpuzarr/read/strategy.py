@@ -56,7 +56,8 @@ class Options:
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
-        given = {name: value for name, value in options.items() if value is not None}
+        if not (given := {name: value for name, value in options.items() if value is not None}):
+            return self
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
         if "cache" in given:
