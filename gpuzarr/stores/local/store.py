@@ -25,7 +25,8 @@ from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.local import folders, gds, locks, new_files, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
-from gpuzarr.stores.local.objects import LocalObjects, Version, version_of
+from gpuzarr.stores.local.objects import LocalObjects
+from gpuzarr.stores.local.open_files import Version, version_of
 from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.permits import patiently
 from gpuzarr.stores.ranges import MISSING
