@@ -88,7 +88,7 @@ class ChunkList:
             return chunks
         if self.is_region:
             return replace(chunks, chunks=kept_chunks.placed(chunks, shelf, threads))
-        parts = kept_chunks.parts_placed(chunks, shelf, cast(Sequence[ReadPart], self.found))
+        parts = kept_chunks.parts_placed(chunks, shelf, cast(Sequence[ReadPart], self.found), threads)
         return replace(chunks, chunks=region.of_parts(list(parts), source.layout.per_object))
 
 
