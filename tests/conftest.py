@@ -7,6 +7,7 @@ from pkgutil import walk_packages
 import pytest
 
 from gpuzarr import native
+from gpuzarr.stores.local import open_files
 from tests import hardware
 from tests.attack.rounds import COUNTS, told
 from tests.isolation import (  # noqa: F401 (hooks of pytest)
@@ -54,6 +55,7 @@ def loops(request, monkeypatch):
         monkeypatch.setattr(native, "library", lambda: None)
     elif native.library() is None:
         pytest.skip("no C compiler when gpuzarr was installed")
+    monkeypatch.setattr(open_files, "MIN_TOGETHER", 1)
     return request.param
 
 

@@ -49,7 +49,7 @@ class Jobs:
 
     strides: tuple[int, ...]  # bytes from element to element of a chunk
     rows: list[tuple[int, ...]] = field(default_factory=list)
-    boxes: list[tuple[int, int, list[int], list[int]]] = field(default_factory=list)
+    boxes: list[list[int]] = field(default_factory=list)  # of each axis: begin and step, in the result begin and end
     outs: list[np.ndarray] = field(default_factory=list)
     held: list[Any] = field(default_factory=list)
 
@@ -60,10 +60,9 @@ class Jobs:
     def add_slices(self, where: Where, wanted: Wanted, inside: Any, outside: Any, out: np.ndarray) -> None:
         """Add a chunk whose elements `inside` (slices) are wanted, at `outside` in `out`, the same in all calls."""
         number = len(self.boxes)
-        begin = sum([s.start * step for s, step in zip(inside, self.strides, strict=True)])
-        target = sum([s.start * step for s, step in zip(outside, out.strides, strict=True)])
-        sizes, steps = [s.stop - s.start for s in outside], [s.step or 1 for s in inside]
-        self.boxes.append((begin, target, sizes, steps))
+        self.boxes.append(
+            [n for i, o in zip(inside, outside, strict=True) for n in (i.start, i.step or 1, o.start, o.stop)]
+        )
         self.outs = [out]
         self.rows.append((*where, *wanted, 0, -1, number, number + 1, number, 0))
 
@@ -84,13 +83,13 @@ class Jobs:
         return run(jobs, decode, nbytes, stored, decoded, flags, spent)
 
     def _placement(self) -> Placement:
-        begin, target, sizes, steps = (np.array(column, np.int64) for column in zip(*self.boxes, strict=True))
-        count = len(sizes)
-        each, none = np.arange(count), np.zeros(count, np.int64)
-        places = np.broadcast_to(np.array(self.outs[0].strides, np.int64), sizes.shape)
-        boxes = Boxes(
-            each, begin, none, target, each, sizes, steps * self.strides, places, np.full_like(sizes, -1), _NONE
-        )
+        strides, places = (np.array(steps, np.int64) for steps in (self.strides, self.outs[0].strides))
+        table = np.array(self.boxes, np.int64).reshape(len(self.boxes), len(strides), 4)
+        begin, step, place, end = np.moveaxis(table, 2, 0)
+        sizes, each = end - place, np.arange(len(table))
+        starts, none, lists = (begin @ strides, place @ places), np.zeros(len(table), np.int64), np.full_like(sizes, -1)
+        shapes = sizes, step * strides, np.broadcast_to(places, sizes.shape), lists, _NONE
+        boxes = Boxes(each, starts[0], none, starts[1], each, *shapes)
         return Placement(boxes, self.outs[0].dtype.itemsize, self.outs)
 
 

@@ -60,7 +60,7 @@ class Layout:
 
     axes: tuple[Axis, ...]
     levels: tuple[Level, ...]  # outermost first
-    keys: Callable[[np.ndarray], list[str]]  # of the objects at coordinates (n, ndim)
+    keys: Callable[[np.ndarray | Sequence[tuple[int, ...]]], list[str]]  # of the objects at coordinates (n, ndim)
     codecs: tuple[Any, ...]
     spec: ChunkSpec  # of an innermost chunk; its shape holds only where the grid is regular
     document: dict[str, Any] | None = field(default=None, repr=False, compare=False)
@@ -102,6 +102,11 @@ class Layout:
     def grids(self) -> tuple[tuple[int, ...], ...]:
         """`grid` of each depth, the outermost first."""
         return tuple(map(self.grid, range(len(self.levels) + 1)))
+
+    @cached_property
+    def chunk_count(self) -> int:
+        """The number of innermost chunks."""
+        return prod(axis.count for axis in self.axes)
 
     @cached_property
     def _chains(self) -> dict[tuple[int, ...], Chain]:
@@ -162,7 +167,7 @@ def layout(metadata: ArrayMetadata, path: str) -> Layout:
     """Layout of the array at `path` of its store."""
     prefix = f"{path}/" if path else ""
 
-    def keys(coords: np.ndarray) -> list[str]:
+    def keys(coords: np.ndarray | Sequence[tuple[int, ...]]) -> list[str]:
         names = metadata.chunk_keys.encode(coords)
         return [prefix + name for name in names] if prefix else names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -79,12 +79,15 @@ class ChunkKeys:
         """The name of the encoding in Zarr v3."""
         return "default" if self.prefix else "v2"
 
-    def encode(self, coords: np.ndarray) -> list[str]:
-        """Keys, without the path of the array, of the chunks at `coords`, integers of shape (n, ndim)."""
-        if coords.shape[1] == 0:
+    def encode(self, coords: np.ndarray | Sequence[tuple[int, ...]]) -> list[str]:
+        """Keys, without the path of the array, of the chunks at `coords`: integers of shape (n, ndim), or tuples of
+        Python ints."""
+        ndim = coords.shape[1] if isinstance(coords, np.ndarray) else len(coords[0]) if coords else 0
+        if ndim == 0:
             return [self.scalar] * len(coords)
-        template = _template(self.prefix, self.separator, coords.shape[1])
-        return [template % row for row in zip(*coords.T.tolist(), strict=True)]
+        template = _template(self.prefix, self.separator, ndim)
+        rows = zip(*coords.T.tolist(), strict=True) if isinstance(coords, np.ndarray) else coords
+        return [template % row for row in rows]
 
     def decode(self, key: str, path: str) -> tuple[int, ...] | None:
         """The coordinates of the chunk that a key below the array at `path` names; None if it names none."""

@@ -62,7 +62,7 @@ def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
 def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:
     """Check an array that a result shall go to, or take it out of a buffer of zarr-python.
 
-    DeviceError or SelectionError if it does not fit, ArgumentError if it is read-only.
+    DeviceError or SelectionError if it does not fit, ArgumentError if it is read-only or its elements share memory.
     """
     out = out.as_ndarray_like() if hasattr(out, "as_ndarray_like") else out
     if not isinstance(out, device.xp.ndarray):
@@ -70,6 +70,8 @@ def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) ->
         raise DeviceError(f"`out` must be a {kind} for an array on {device.name}, not a {type(out).__name__}")
     if not getattr(out.flags, "writeable", True):  # arrays of CuPy always are
         raise ArgumentError("`out` is read-only")
+    if any(step == 0 and n > 1 for n, step in zip(out.shape, out.strides, strict=True)) and out.size:
+        raise ArgumentError(f"elements of `out` share memory: its shape is {out.shape}, its strides are {out.strides}")
     native = out.dtype if out.dtype.isnative else out.dtype.newbyteorder("=")  # which that of strings does not have
     if out.shape != shape or native != dtype:
         found = f"{out.shape} and {out.dtype}"

@@ -110,7 +110,7 @@ def get(
     SelectionError
         The selection does not fit the array, or `out` does not fit the selection.
     ArgumentError
-        There is no such cast, of these elements or to this dtype; or `out` is read-only.
+        There is no such cast, of these elements or to this dtype; or `out` is read-only, or its elements share memory.
     ChunkError
         A chunk is damaged. The error names store, array, chunk, key and codec.
     StoreError

@@ -31,14 +31,18 @@ class Region:
     cast: Cast | None = None
 
     @cached_property
+    def _result(self) -> tuple[np.dtype, Device]:
+        return result(self.array, self.cast)
+
+    @property
     def dtype(self) -> np.dtype:
         """The dtype of the result."""
-        return result(self.array, self.cast)[0]
+        return self._result[0]
 
-    @cached_property
+    @property
     def device(self) -> Device:
         """Where the result is."""
-        return result(self.array, self.cast)[1]
+        return self._result[1]
 
     @property
     def nbytes(self) -> int:
@@ -48,7 +52,7 @@ class Region:
     @property
     def form(self) -> tuple[Any, ...]:
         """What is equal for regions whose results can be stacked."""
-        return self.device, self.elements.shape, self.dtype, str(self.fields)
+        return *self._result, self.elements.shape, None if self.fields is None else str(self.fields)
 
 
 def region_of(array: Any, selection: Any, cast: Cast | None = None) -> Region:
@@ -66,8 +70,8 @@ def memory(regions: Sequence[Region], out: Any, stream: Any) -> tuple[list[Any],
         if out is not None and getattr(out, "shape", ())[:1] != (0,):
             raise SelectionError("`out` must be empty where there are no selections")
         return [], None
-    first = regions[0]
-    alike = all(region.form == first.form for region in regions)
+    first, form = regions[0], regions[0].form
+    alike = all(region.form == form for region in regions)
     if not alike and out is not None:
         raise SelectionError("`out` must be a list of arrays where the results differ in shape or dtype")
     if not alike:

@@ -21,6 +21,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, GpuZarrError
 from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.shard_indexes import Indexes
+from gpuzarr.read import kept_chunks
 from gpuzarr.read.batch_in_files import InFiles
 from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.fetch import Memory, fetch_all
@@ -79,12 +80,27 @@ class Batches:
 
     def run(self) -> None:
         """Read all of them. ChunkError for the first chunk that is damaged."""
+        batches = self.batches if self.device.gpu else self._without_kept()
         if self.faults is not None:
-            self.device.each(self._run_tolerant, self.batches)
-        elif not self.device.gpu and len(self.batches) == 1:
-            self._run_one(self.batches[0])
-        else:
-            self.device.run(self.load, self.launch, self.batches, self.trace)
+            self.device.each(self._run_tolerant, batches)
+        elif not self.device.gpu and len(batches) == 1:
+            self._run_one(batches[0])
+        elif batches:
+            self.device.run(self.load, self.launch, batches, self.trace)
+
+    def _without_kept(self) -> list[Batch]:
+        """Place the chunks that caches have, on a CPU; the batches of the others."""
+        if all(one.source.cache is None for batch in self.batches for one in batch.portions):
+            return self.batches
+        left: list[Batch | None] = list(self.batches)
+
+        def place(number: int) -> None:
+            batch = self.batches[number]
+            portions = kept_chunks.portions_left(batch.portions, batch.budget.chain, self.device, self.trace)
+            left[number] = replace(batch, portions=portions) if portions else None
+
+        self.device.each(place, range(len(left)))
+        return [batch for batch in left if batch is not None]
 
     def _run_one(self, batch: Batch) -> None:
         """Load a batch by this thread, and decode it by all threads of the CPU, or have the C library do both.

@@ -70,7 +70,7 @@ class ChunkCache:
     def __init__(self, max_bytes: int | str) -> None:
         self._max_bytes = parse_bytes(max_bytes, "max_bytes")
         self._blocks = PerProcess(Blocks)
-        self._keys: WeakKeyDictionary[Locator, tuple[Identity, tuple[str | None, str | None]]] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[Locator, dict[str, Key | None]] = WeakKeyDictionary()
         kept.join(self)
 
     @classmethod
@@ -148,9 +148,13 @@ class ChunkCache:
     def shelf(self, source: Source, device: Device) -> Shelf | None:
         """The part for the chunks of an array, decoded on a device; None where they are not kept."""
         if (known := self._keys.get(source.locator)) is None:
-            known = self._keys[source.locator] = identity(source.store, source.path), _signatures(source.layout)
-        place, signature = known[0], known[1][device.gpu]
-        return None if signature is None else Shelf(self, Key(place, signature, device.name), device)
+            known = self._keys[source.locator] = {}
+        if device.name not in known:
+            signature = _signature(source.layout, device)
+            place = identity(source.store, source.path)
+            known[device.name] = None if signature is None else Key(place, signature, device.name)
+        key = known[device.name]
+        return None if key is None else Shelf(self, key, device)
 
     def count(self, hits: int, misses: int) -> None:
         """Add to the counts."""
@@ -204,12 +208,11 @@ class Shelf:
         return partial(self.cache.keep, Block(self.key, coords, chunks, self.device.address(chunks)), versions)
 
 
-def _signatures(layout: Layout) -> tuple[str | None, str | None]:
-    """`Layout.signature` of an array on a CPU and on a GPU; None where its chunks are not kept.
+def _signature(layout: Layout, device: Device) -> str | None:
+    """`Layout.signature` of an array; None where its chunks are not kept on the device.
 
     Of elements of variable length nobody knows the bytes. The operating system keeps files, so a CPU gains nothing
     where they have the elements as they are.
     """
-    if layout.spec.nbytes is None:
-        return None, None
-    return None if layout.chain(layout.first_chunk_shape).is_uncompressed else layout.signature, layout.signature
+    is_as_stored = not device.gpu and layout.chain(layout.first_chunk_shape).is_uncompressed
+    return None if layout.spec.nbytes is None or is_as_stored else layout.signature

@@ -29,7 +29,7 @@ from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed, unchanged
 from gpuzarr.read.known import Keeper
-from gpuzarr.read.thresholds import MIN_PLACED_BYTES
+from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.stores.contract import Objects, file_paths, open_files, settled
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -65,7 +65,7 @@ class Chunks:
             return
         begin = perf_counter()
         holders = list(dict.fromkeys([chunk[0] for chunk in group]))
-        keys = self.source.layout.keys(np.array(holders, np.int64))
+        keys = self.source.layout.keys(holders)
 
         def read(objects: Objects) -> Keep:
             rows = self._located(group, holders, objects)
@@ -83,12 +83,16 @@ class Chunks:
 
     def _left_of_files(self, group: Sequence[Chunk], threads: int) -> Sequence[Chunk]:
         """Let the library read chunks that are files of their own. Returns those that are left."""
-        if self._library is None or self.shelf is not None or self.source.layout.levels:
+        if self.shelf is not None or self.source.layout.levels or self._is_little(group) or self._library is None:
             return group
-        if (paths := file_paths(self.source.store, self.source.layout.keys(np.array([c[0] for c in group])))) is None:
+        if (paths := file_paths(self.source.store, self.source.layout.keys([chunk[0] for chunk in group]))) is None:
             return group
         _held, where = in_files(paths)
         return [group[i] for i in self._library.read(group, where, threads)]
+
+    def _is_little(self, chunks: Sequence[Any]) -> bool:
+        """Whether Python is as fast: preparing a call of the library takes longer than it saves."""
+        return len(chunks) == 1 and (self.chain.spec.nbytes or 0) <= MIN_THREAD_BYTES
 
     @cached_property
     def _library(self) -> ByLibrary | None:
@@ -141,7 +145,9 @@ class Chunks:
         self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
     ) -> Sequence[int]:
         """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those left."""
-        if not present or keeper is not None or self._library is None or (files := open_files(objects)) is None:
+        if not present or keeper is not None or self._is_little(present) or self._library is None:
+            return range(len(present))
+        if (files := open_files(objects)) is None:
             return range(len(present))
         where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
         return self._library.read([row[3] for row in present], where, threads)

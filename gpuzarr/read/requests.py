@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
+
+import numpy as np
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
@@ -88,7 +91,17 @@ def share_of(request: Request) -> Share:
 
 def plannable(requests: Sequence[Request]) -> Sequence[Sequence[Request]]:
     """The requests in order, as many together as fit one plan."""
-    return (requests,) if len(requests) == 1 else tuple(_plannable(requests))
+    if len(requests) == 1 or sum(map(_most_boxes, requests)) <= MAX_BOXES:
+        return (requests,)
+    return tuple(_plannable(requests))
+
+
+def _most_boxes(request: Request) -> int:
+    """A number that is sooner known than that of the boxes, and no less: no range has more than there are chunks."""
+    selection, layout = request.selection, request.source.layout
+    if isinstance(selection, Points) or np.ndarray in map(type, selection.axes):
+        return count(ascending(selection), layout.axes)
+    return min(layout.chunk_count, prod(map(len, selection.axes)))
 
 
 def _plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:

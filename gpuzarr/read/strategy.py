@@ -56,7 +56,8 @@ class Options:
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
-        given = {name: value for name, value in options.items() if value is not None}
+        if not (given := {name: value for name, value in options.items() if value is not None}):
+            return self
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
         if "cache" in given:
@@ -81,15 +82,14 @@ class ChunkList:
         """The chunks that the cache has not; the others are placed."""
         source, make = self.share.source, region.of_region if self.is_region else region.of_parts
         shelf = None if source.cache is None else source.cache.shelf(source, device)
-        every = Chunks(source, (), self.chain, self.share.out, device, trace, self.share.cast, shelf)
-        found: Any = self.found
-        if shelf is not None and not self.is_region:
-            found = list(kept_chunks.parts_placed(every, shelf, found, threads))
-        each: Iterator[Chunk] = cast(Any, make)(found, source.layout.per_object)
-        chunks = replace(every, chunks=each)
-        if shelf is not None and self.is_region:
+        every: Iterator[Chunk] = cast(Any, make)(self.found, source.layout.per_object)
+        chunks = Chunks(source, every, self.chain, self.share.out, device, trace, self.share.cast, shelf)
+        if shelf is None:
+            return chunks
+        if self.is_region:
             return replace(chunks, chunks=kept_chunks.placed(chunks, shelf, threads))
-        return chunks
+        parts = kept_chunks.parts_placed(chunks, shelf, cast(Sequence[ReadPart], self.found), threads)
+        return replace(chunks, chunks=region.of_parts(list(parts), source.layout.per_object))
 
 
 @dataclass(frozen=True)

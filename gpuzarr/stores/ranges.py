@@ -94,7 +94,9 @@ def requests(store: object, ranges: Ranges, lengths: Sequence[int] | np.ndarray,
     length = np.array(lengths, np.int64)[objects]
     offsets, sizes = np.asarray(ranges.offsets, np.int64), np.asarray(ranges.sizes, np.int64)
     if not np.count_nonzero(offsets) and len(lengths) == len(objects) and np.count_nonzero(sizes == -1) == len(sizes):
-        return Requests(objects, offsets, np.maximum(length, 0) if MISSING in lengths else length, length)  # all whole
+        return Requests(
+            objects, offsets, np.maximum(length, 0) if np.count_nonzero(length < 0) else length, length
+        )  # all whole
     if _within(offsets, sizes, length):
         return _joined(objects, offsets, sizes, lengths, gap, max_bytes) or Requests(objects, offsets, sizes, sizes)
     missing = length == MISSING

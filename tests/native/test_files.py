@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from errno import EBADF, EISDIR
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from gpuzarr import native
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.local import open_files
 from gpuzarr.stores.local.open_files import NO_VERSION, OpenFiles, version_of
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.ranges import MISSING
@@ -28,6 +30,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i, size in enumerate(SIZES):
         (made / f"{i}").write_bytes(np.random.default_rng(i).bytes(size))
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def together() -> Iterator[None]:
+    """Also a few files are for the library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_files, "MIN_TOGETHER", 1)
+        yield
 
 
 def open_now() -> set[str]:
@@ -50,7 +60,7 @@ def test_ranges_of_files(folder: Path, data: st.DataObject) -> None:
         assert files.versions() == [version_of(str(folder / name)) for name in names]
         objects, offsets, sizes = np.array(rows, np.int64).reshape(-1, 3).T
         into = np.zeros(int(sizes.sum()), np.uint8)
-        files.read((objects, np.cumsum(sizes) - sizes, offsets, sizes), into)
+        files.read((objects, np.cumsum(sizes) - sizes, offsets, sizes), range(len(rows)), into)
         assert into.tobytes() == b"".join((contents[i] or b"")[at : at + size] for i, at, size in rows)
     finally:
         files.close()
@@ -101,7 +111,7 @@ def test_no_more_than_the_memory_is_written(folder: Path) -> None:
     column = np.zeros(1, np.int64)
     try:
         with pytest.raises(ValueError, match="larger than their memory"):
-            files.read((column, column + 1, column, column + 4096), np.zeros(4096, np.uint8))
+            files.read((column, column + 1, column, column + 4096), range(1), np.zeros(4096, np.uint8))
     finally:
         files.close()
 
@@ -129,7 +139,9 @@ def test_a_call_reads_a_part_of_what_is_very_large(tmp_path: Path, loops: str) -
     files, into = OpenFiles(LocalStore(tmp_path), ["c"]), np.ones(size + 3, np.uint8)
     files.open(range(1))
     try:
-        files.read((np.zeros(2, np.int64), np.array([0, size]), np.array([0, size - 3]), np.array([size, 3])), into)
+        files.read(
+            (np.zeros(2, np.int64), np.array([0, size]), np.array([0, size - 3]), np.array([size, 3])), range(2), into
+        )
         assert bytes(into[-6:]) == b"endend" and not into[:-6].any()
     finally:
         files.close()

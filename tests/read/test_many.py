@@ -255,6 +255,19 @@ def test_read_only_memory_is_refused(layout: str, stored: dict[str, Path]) -> No
     assert (memory == 3).all()
 
 
+def test_memory_whose_elements_overlap_is_refused(stored: dict[str, Path]) -> None:
+    a = gpuzarr.open_array(next(iter(stored.values())), device="cpu")
+    alone = np.full(1, 3, a.dtype)
+    many = np.lib.stride_tricks.as_strided(alone, (2, *SHAPE), (0,) * (len(SHAPE) + 1))
+    for read in (lambda: a.get(out=many[0]), lambda: a.get_many([..., ...], out=many)):
+        with pytest.raises(gpuzarr.ArgumentError, match="share memory"):
+            read()
+    assert alone[0] == 3
+    long = gpuzarr.zeros(1 << 50, chunks=1 << 20, dtype="u1")
+    with pytest.raises(gpuzarr.ArgumentError, match="share memory"):
+        long.get(out=np.lib.stride_tricks.as_strided(np.zeros(1, "u1"), long.shape, (0,)))
+
+
 def damaged(path: Path, layout: str, chunk: tuple[int, ...]) -> Path:
     """The array with a chunk whose file, or place in its shard, has other bytes."""
     create(path, layout)

@@ -14,13 +14,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
 from gpuzarr.stores.local import gds
-from gpuzarr.stores.local.open_files import Columns, OpenFiles, Version, version_of
+from gpuzarr.stores.local.open_files import OpenFiles, Version, version_of
 from gpuzarr.stores.local.permits import FEW_FILES, PERMITS, patiently
 from gpuzarr.stores.ranges import Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
@@ -108,7 +106,7 @@ class LocalObjects:
         target = into.data if into.host is None else into.host
         columns = requests.objects, into.starts, requests.offsets, requests.sizes
         if self._together:
-            self._spread(lambda some: self._read(columns, some, target), len(requests.sizes))
+            self._spread(lambda some: self._files.read(columns, some, target), len(requests.sizes))
         else:
             rows = sorted(zip(*[column.tolist() for column in columns], strict=True))
             view = memoryview(target)
@@ -155,10 +153,6 @@ class LocalObjects:
         if self._together:
             return self._files.versions()
         return [version_of(self._store.path(key)) for key in self.keys]
-
-    def _read(self, columns: Columns, some: range, into: np.ndarray) -> None:
-        objects, starts, offsets, sizes = (column[some.start : some.stop] for column in columns)
-        self._files.read((objects, starts, offsets, sizes), into)
 
     def _read_apart(self, rows: Iterable[Row], into: memoryview) -> None:
         """Read from files that are not held open. StoreError for one that was changed."""

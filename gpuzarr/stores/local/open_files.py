@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from errno import EINTR
 from stat import S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # opening a named pipe must not block, and a terminal not become ours
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 MAX_SEEK_BYTES = 2**31 - 1  # some file systems say that a folder ends here, or farther
+MIN_TOGETHER = 8  # files, or ranges, for which the library is called; fewer are sooner done one by one
 NO_VERSION = "missing"  # version of a missing file
 _NO_FILE, _SHORTER = -1, -2  # errors of gpuzarr/native/files.c that have no errno
 Version = tuple[int, int, int]
@@ -45,19 +46,19 @@ class OpenFiles:
     __slots__ = ("_files", "_library", "_opened", "_store", "keys", "lengths")
 
     def __init__(self, store: LocalStore, keys: Sequence[str]) -> None:
-        self.keys, self._store, self._library = keys, store, native.library()
-        self._files, self.lengths = (np.full(len(keys), MISSING, np.int64) for _ in range(2))
+        self.keys, self._store = keys, store
+        self._library = native.library() if len(keys) >= MIN_TOGETHER else None
+        self._files, self.lengths = np.full((2, len(keys)), MISSING)
         self._opened: list[list[int]] = []  # what is to be closed without the library: it notes that in `_files`
 
     def open(self, some: range) -> None:
         """Open files, and find their lengths. Missing ones are left out. StoreError for what is no file."""
-        keys = self.keys[some.start : some.stop]
-        names = self._names(keys)
         if self._library is None:
             self._opened.append(opened := [BOTTOM])
             for i in some:
                 self._open_one(i, opened)
             return
+        names = self._names(self.keys[some.start : some.stop])
         folder, at, progress = os.fsencode(self._store.folder), some.start, _Progress(names)
         while at < some.stop:
             rows = (address(column) + 8 * at for column in (self._files, self.lengths))
@@ -78,24 +79,30 @@ class OpenFiles:
         for opened in self._opened:
             release_all(opened, os.close)
 
-    def read(self, columns: Columns, into: np.ndarray) -> None:
-        """Read ranges into `into`, bytes in host memory.
+    def read(self, columns: Columns, some: range, into: np.ndarray) -> None:
+        """Read some of the ranges into `into`, bytes in host memory.
 
         `columns`, int64 arrays: the number of the file of each, the place in `into`, the offset in the file, the bytes.
         """
-        objects, starts, offsets, sizes = columns
-        if self._library is None:
-            target = memoryview(into)
-            for number, start, offset, size in zip(*(column.tolist() for column in columns), strict=True):
-                self.read_one(number, target[start : start + size], offset)
+        if len(some) < len(columns[0]):
+            columns = cast(Columns, tuple(column[some.start : some.stop] for column in columns))
+        if len(some) >= MIN_TOGETHER and (library := native.library()) is not None:
+            self._read_together(library, columns, into)
             return
-        if len(sizes) and int((starts + sizes).max()) > len(into):
+        target = memoryview(into)
+        for number, start, offset, size in zip(*[column.tolist() for column in columns], strict=True):
+            if size:
+                self.read_one(number, target[start : start + size], offset)
+
+    def _read_together(self, library: Any, columns: Columns, into: np.ndarray) -> None:
+        objects, starts, offsets, sizes = columns
+        if int((starts + sizes).max()) > len(into):
             raise ValueError("the ranges are larger than their memory")
         arrays = [np.ascontiguousarray(each, np.int64) for each in (objects, address(into) + starts, offsets, sizes)]
         at, files, progress = 0, address(self._files), _Progress()
         while at < len(sizes):
             rows = [address(each) + 8 * at for each in arrays]
-            at += self._library.gpuzarr_read_ranges(len(sizes) - at, files, *rows, ctypes.byref(progress))
+            at += library.gpuzarr_read_ranges(len(sizes) - at, files, *rows, ctypes.byref(progress))
             if progress.error == _SHORTER:
                 raise self._shorter(int(objects[at]), int(offsets[at]) + progress.done)
             if progress.error:
@@ -132,7 +139,7 @@ class OpenFiles:
             is_file = length < MAX_SEEK_BYTES or S_ISREG(os.fstat(file).st_mode)
         except MISSING_ERRORS:
             return
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise as_store_error(error, "read", self.keys[i], self._store) from error
         if not is_file:
             raise self._no_file(i)
