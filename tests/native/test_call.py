@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuzarr import native
@@ -54,6 +54,7 @@ def both(codec: Any, chunks: EncodedBatch, does: str = "decode") -> tuple[Any, A
 
 
 @pytest.mark.parametrize("name", CODECS)
+@settings(deadline=None)
 @given(data=st.data())
 def test_chunks_good_and_bad(name: str, data: st.DataObject) -> None:
     (codec,) = parse([CODECS[name]])

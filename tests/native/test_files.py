@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuzarr import native
@@ -44,6 +44,7 @@ def open_now() -> set[str]:
     return set(os.listdir("/proc/self/fd"))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_ranges_of_files(folder: Path, data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(["0", "1", "2", "3", "none", "1/below"]), min_size=1, max_size=9))

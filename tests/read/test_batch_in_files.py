@@ -58,7 +58,7 @@ def by_python(array: gpuzarr.Array, read: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
 def test_the_same_values_and_counts(name: str, folder: Path, data: st.DataObject) -> None:
     a = gpuzarr.open_array(folder / name, device="cpu")
