@@ -6,7 +6,7 @@ wrong with them, as where there is no library.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,9 @@ from gpuzarr.indexing.region import Chunk
 from gpuzarr.stores.local.open_files import OPEN_FLAGS
 
 Where = tuple[int, int, int, int]  # address of a path, file, offset, bytes
+MIN_CALL_BYTES = 1 << 18  # decoded; less are not worth a call
+MAX_CALL_BYTES = 1 << 26  # decoded in one call, which no interrupt can end, if a chunk has not more
+CALLS_PER_THREAD = 4  # where several share chunks, so that all end at about the same time
 STAGES = ("storage", "decode", "place")
 
 
@@ -51,6 +54,13 @@ def place_of(chunk: Chunk, out: Any, shape: tuple[int, ...]) -> Any:
     return place if place is not None and place.shape == shape and place.flags.carray else None
 
 
+def _in_a_call(chunks: int, nbytes: int, threads: int) -> int:
+    """How many of the chunks, of so many decoded bytes each, a thread reads in one call."""
+    calls = 1 if threads < 2 else CALLS_PER_THREAD * threads
+    least = min(MIN_CALL_BYTES // nbytes, -(-chunks // max(threads, 1)))
+    return max(1, least, min(chunks // calls, MAX_CALL_BYTES // nbytes))
+
+
 @dataclass(frozen=True)
 class ByLibrary:
     """Chunks of one array that the library reads into `out`, the result or `Targets`."""
@@ -61,16 +71,11 @@ class ByLibrary:
     trace: Trace
 
     def read(self, chunks: Sequence[Chunk], where: Sequence[Where | None], threads: int) -> list[int]:
-        """Read chunks; each of several threads takes the next one. Returns the numbers of those that are left."""
+        """Read chunks; each of several threads takes the next few. Returns the numbers of those that are left."""
         left: list[int] = []
-
-        def run(numbers: Iterator[int]) -> None:
-            self._read_all(chunks, where, ([i] for i in numbers), left)
-
-        if threads > 1:
-            self.device.share(run, range(len(chunks)), min(threads, len(chunks)))
-        else:
-            self._read_all(chunks, where, [range(len(chunks))], left)
+        numbers, most = range(len(chunks)), _in_a_call(len(chunks), self.chain.spec.nbytes or 1, threads)
+        groups = [numbers[i : i + most] for i in numbers[::most]]
+        self.device.share(lambda some: self._read_all(chunks, where, some, left), groups, min(threads, len(groups)))
         self.trace.count(chunks=len(chunks) - len(left))
         return sorted(left)
 
