@@ -21,22 +21,28 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Chain:
-    """Codecs of a chunk: see Layout."""
+    """Codecs of a chunk: see Layout. `library`: the codec of numcodecs that encodes a chunk alike, if one does."""
 
     zarr_format: int
     compressor: Callable[[], Any] = lambda: None
     decoder: Callable[[], Callable[[bytes], Any]] = lambda: bytes
+    library: Callable[[], Any] = lambda: None
 
 
 _BLOSC, _ZSTD = numcodecs_decode("blosc"), numcodecs_decode("zstd")
 CHAINS = {
-    "v2 blosc-lz4": Chain(2, numcodec("blosc", cname="lz4"), _BLOSC),
+    "v2 blosc-lz4": Chain(2, numcodec("blosc", cname="lz4"), _BLOSC, numcodec("blosc", cname="lz4")),
     "v2 zlib": Chain(2, numcodec("zlib", level=1), isal_decode("zlib")),
-    "v2 lz4": Chain(2, numcodec("lz4"), numcodecs_decode("lz4")),
-    "v3 zstd": Chain(3, zarr_codec("ZstdCodec"), _ZSTD),
+    "v2 lz4": Chain(2, numcodec("lz4"), numcodecs_decode("lz4"), numcodec("lz4")),
+    "v3 zstd": Chain(3, zarr_codec("ZstdCodec"), _ZSTD, numcodec("zstd", level=0)),
     "v3 raw": Chain(3),
     "v3 gzip": Chain(3, zarr_codec("GzipCodec"), isal_decode("gzip")),
-    "v3 blosc-zstd-bitshuffle": Chain(3, zarr_codec("BloscCodec", cname="zstd", shuffle="bitshuffle"), _BLOSC),
+    "v3 blosc-zstd-bitshuffle": Chain(
+        3,
+        zarr_codec("BloscCodec", cname="zstd", shuffle="bitshuffle"),
+        _BLOSC,
+        numcodec("blosc", cname="zstd", shuffle=2),
+    ),
 }
 
 

@@ -1,10 +1,11 @@
-"""The limit of a CPU read: a bare loop of the codec library on all cores, over chunks in memory, plus one copy."""
+"""The limits of a CPU: bare loops of the codec library on all cores, over chunks in memory; of a read plus one copy."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,5 +26,21 @@ def bare_loop(chunks: list[bytes], decode: Callable[[bytes], Any], each: int) ->
         out = np.empty(each * len(chunks), np.uint8)
         list(pool.map(lambda first: work(out, first), range(0, len(chunks), step)))
         return out
+
+    return run
+
+
+def bare_encoding(
+    values: np.ndarray, shape: tuple[int, ...], encode: Callable[[np.ndarray], Any]
+) -> Callable[[], None]:
+    """A function that encodes all chunks of this shape, those at the edges as long as the values are."""
+    starts = product(*(range(0, n, size) for n, size in zip(values.shape, shape, strict=True)))
+    places = [tuple(slice(a, a + size) for a, size in zip(at, shape, strict=True)) for at in starts]
+    chunks = [np.ascontiguousarray(values[place]) for place in places]
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+
+    def run() -> None:
+        for _ in pool.map(encode, chunks):
+            pass
 
     return run

@@ -8,6 +8,9 @@ it once; and what is compared there is the writers' own work. *Over* compares ho
 takes the place of another, and at one that is cut and filled again, ext4 begins to write to the disk at once, so that a
 power cut does not take both. What each writer takes of the processors is printed, too.
 
+The limit is numcodecs' codec in a bare loop on all cores, over chunks in memory: nothing is gathered or stored. There
+is none for gzip and zlib, where encoders differ in what they do, nor where chunks are stored as they are.
+
 Nobody calls fsync (tensorstore would by default). Before each run, untimed, all that was written goes to the disk.
 """
 
@@ -23,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import timing
-from benchmarks.harness.cases import Case, chosen
+from benchmarks.harness import limit, timing
+from benchmarks.harness.cases import CHAINS, Case, chosen
 from benchmarks.harness.layouts import create, stored
 from benchmarks.harness.peers import Reader, readers
 from benchmarks.harness.timing import geometric_mean
@@ -61,7 +64,9 @@ def measure(case: Case, folder: Path, repeats: int, choice: list[Reader]) -> dic
             left_out[name] = "WRONG VALUES"
         size = size or stored(path)
     runs = {name: partial(_again, writes, name, values) for name in peers if name not in left_out}
-    new = timing.medians(runs, repeats, fresh, ENOUGH)
+    library = CHAINS[case.chain].library()
+    limits = {} if library is None else {"limit": limit.bare_encoding(values, case.chunks, library.encode)}
+    new = timing.medians(runs | limits, repeats, lambda name: name in peers and fresh(name), ENOUGH)
     old = timing.medians(runs, min(repeats, 3), lambda name: os.sync(), ENOUGH)
     return {
         "row": case.name,
@@ -103,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
             rows.append(measure(case.smaller(options.smaller), folder, options.repeats, choice))
             forget(folder)
             print(f"{timing.ratio(rows[-1]):.2f} times the best peer: {case.name}", flush=True)
-    print(timing.beside_peers(rows, [peer.name for peer in choice]))
+    print(timing.beside_peers(rows, [*(peer.name for peer in choice), "limit"]))
     print("\n".join(f"{name}, {row['row']}: {why}" for row in rows for name, why in row["left_out"].items()))
     means = geometric_mean(rows), geometric_mean(over(rows))
     print("geometric mean: {:.2f} times the best peer; over old files {:.2f}".format(*means))
