@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,20 @@ class Placement:
 
     def place(self, addresses: np.ndarray) -> None:
         """Copy the boxes of all chunks, whose elements begin at these addresses, int64; 0: the chunk is not there."""
-        self._place(self.at, 0, self._count, 0, address(addresses))
+        self.place_some(addresses, (0, self._count))
+
+    def place_some(self, addresses: np.ndarray, run: tuple[int, int]) -> None:
+        """Copy a run of the boxes, first and last + 1, as `place`."""
+        self._place(self.at, *run, 0, address(addresses))
+
+    def runs(self, nbytes: int) -> list[tuple[int, int]]:
+        """All boxes in runs of about so many bytes, or of one box: for several threads, and so that an interrupt need
+        not wait for long."""
+        columns, _ = self._held
+        sizes = columns["extents"].prod(axis=1) * self._table.item
+        ends = np.cumsum(sizes[columns["shape"]])
+        heads = np.searchsorted(ends, np.arange(0, ends[-1], max(nbytes, 1)), "right") if self._count else ends
+        return list(pairwise([*dict.fromkeys(heads.tolist()), self._count]))
 
     def place_one(self, chunk: np.ndarray, number: int, begin: int, end: int) -> None:
         """Copy the boxes `begin` to `end - 1`, all of them of one chunk, which has this number."""

@@ -19,6 +19,7 @@ from gpuzarr.indexing.shard_indexes import CODEC_NAME, Indexes, ShardIndexes, Sh
 from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.ranges import Ranges
 
+MAX_LOOPED_ROWS = 8  # of coordinates, for which a loop is faster than arrays
 UNBOUNDED_BYTES = 1 << 62  # more than any object has
 
 
@@ -86,9 +87,11 @@ class Locator:
 
     def _step(self, coords: np.ndarray, depth: int) -> Step:
         level = self.layout.levels[depth - 1]
-        if len(coords) > MAX_PYTHON_ROWS:
+        if len(coords) > MAX_LOOPED_ROWS:
             counts, strides = level.steps
             of, within = np.divmod(coords, counts)
+            if not np.count_nonzero(of != of[0]):  # of one shard, as most that are read together
+                return Step(of[:1], np.zeros(len(of), np.int64), within @ strides)
             return Step(*distinct(of, self.layout.grids[depth - 1]), within @ strides)
         seen: dict[tuple[int, ...], int] = {}
         which, numbers = [], []

@@ -44,7 +44,7 @@ def brief(value: Any) -> str:
 
 
 def _member(item: Any) -> Member | EllipsisType:
-    if isinstance(item, (slice, EllipsisType)):  # `slice | EllipsisType` would take longer than all the rest
+    if type(item) is int or isinstance(item, (slice, EllipsisType)):  # `slice | EllipsisType` would take longer
         return item
     if isinstance(item, Integral) and not isinstance(item, (bool, np.timedelta64)):
         return int(item)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import NoMemoryError, SelectionError
 from gpuzarr.indexing.members import Member, brief, flat_mesh, members_of
 from gpuzarr.metadata import Axis, RegularAxis
+
+_WITHOUT_LISTS = frozenset((int, slice, EllipsisType))  # the most frequent members
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,8 @@ class Points:
 def basic(selection: Any, shape: tuple[int, ...]) -> Outer | Points:
     """Selection of a[selection], for an array of `shape`."""
     members = members_of(selection)
+    if _WITHOUT_LISTS.issuperset(map(type, members)):
+        return _outer(members, shape)
     arrays = sum([isinstance(member, np.ndarray | range) for member in members])
     if arrays > 1 and (mesh := flat_mesh(members)) is not None:
         return _outer(mesh, shape)
@@ -150,9 +154,9 @@ def _is_names(member: Any) -> bool:
 
 def _fill(members: tuple[Member | EllipsisType, ...], ndim: int) -> list[Member]:
     """One member for each axis: axes that the ellipsis or the end of the selection leaves out are selected whole."""
+    if len(members) == ndim and EllipsisType not in map(type, members):
+        return cast(list[Member], list(members))
     given: list[Member] = [member for member in members if not isinstance(member, EllipsisType)]
-    if len(given) == len(members) == ndim:
-        return given
     if len(members) - len(given) > 1:
         raise SelectionError("an index can only have a single ellipsis ('...')")
     if len(given) > ndim:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-VERSION = 8  # of version.c: one more whenever the arguments of a function change
+VERSION = 9  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
@@ -21,6 +21,7 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "count_common_blosc": ("n", "naan"),
     "open_files": ("n", "nanaaa"),
     "close_files": ("", "na"),
+    "write_files": ("n", "naaaa"),
     "read_ranges": ("n", "naaaaaa"),
     "versions": ("", "naa"),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from gpuzarr.indexing.boxes import ReadPart, strides_of
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.read.blocks import Entry
 from gpuzarr.read.cache import Shelf
+from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 from gpuzarr.stores.contract import versions
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def placed(chunks: Chunks, shelf: Shelf, threads: int) -> Sequence[Chunk]:
     return [chunk for chunk, entry in zip(every, entries, strict=True) if entry is None]
 
 
-def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart]) -> Iterator[ReadPart]:
+def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart], threads: int = 1) -> Iterator[ReadPart]:
     """Place those of the parts' chunks that are kept. Returns the others."""
     for part in parts:
         entries = _entries(chunks, shelf, part.some(np.arange(len(part))))
@@ -51,7 +53,7 @@ def parts_placed(chunks: Chunks, shelf: Shelf, parts: Iterable[ReadPart]) -> Ite
             yield part
             continue
         kept = [entry for entry in entries if entry is not None]
-        if not _placed(chunks, part, hit, kept):
+        if not _placed(chunks, part, hit, kept, threads):
             _assign(chunks, part.present(hit), kept)
         _count(chunks, shelf, len(kept))
         if not hit.all():
@@ -72,15 +74,15 @@ def portions_left(portions: Sequence[Portion], chain: Chain, device: Device, tra
     return tuple(left)
 
 
-def _placed(chunks: Chunks, part: ReadPart, hit: np.ndarray, kept: Sequence[Entry]) -> bool:
-    """Place all by one call of the C library. False where it cannot."""
+def _placed(chunks: Chunks, part: ReadPart, hit: np.ndarray, kept: Sequence[Entry], threads: int) -> bool:
+    """Place all by the C library. False where it cannot."""
     spec = chunks.chain.spec
     strides = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist())
     ways = None if chunks.cast is not None else placement(part, chunks.results, spec.dtype, strides)
     if ways is not None:
         found = np.zeros(len(hit), np.int64)
         found[hit] = [entry.address for entry in kept]
-        ways.place(found)
+        chunks.device.each(partial(ways.place_some, found), ways.runs(MIN_PLACED_BYTES), threads)
     return ways is not None
 
 

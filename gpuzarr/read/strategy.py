@@ -56,7 +56,8 @@ class Options:
 
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
-        given = {name: value for name, value in options.items() if value is not None}
+        if not (given := {name: value for name, value in options.items() if value is not None}):
+            return self
         if "memory_limit" in given:
             given["memory_limit"] = parse_bytes(given["memory_limit"])
         if "cache" in given:
@@ -87,7 +88,7 @@ class ChunkList:
             return chunks
         if self.is_region:
             return replace(chunks, chunks=kept_chunks.placed(chunks, shelf, threads))
-        parts = kept_chunks.parts_placed(chunks, shelf, cast(Sequence[ReadPart], self.found))
+        parts = kept_chunks.parts_placed(chunks, shelf, cast(Sequence[ReadPart], self.found), threads)
         return replace(chunks, chunks=region.of_parts(list(parts), source.layout.per_object))
 
 

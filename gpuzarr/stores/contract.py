@@ -38,14 +38,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 
-Overwrite = Callable[[str, Any], None]  # overwrite(key, data): see `Overwrites`
+
+class Overwrite(Protocol):
+    """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
+
+    def __call__(self, key: str, data: Any) -> None:
+        """Do as `set` (`delete` where data is None) inside of `locked([key])`."""
+        ...
+
+    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        """Do as `write` inside of `locked(keys)`."""
+        ...
 
 
 class Sink(Protocol):
@@ -292,24 +302,30 @@ class Overwrites(Protocol):
     """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
 
     def overwriter(self) -> Overwrite:
-        """Make a function for one write, which calls it on any thread.
-
-        overwrite(key, data) does as `set` (`delete` where data is None) inside of `locked([key])`: who reads, changes
-        and replaces the object under its lock loses nothing of this one.
-        """
+        """Make what overwrites objects in one write. Who changes one under its lock loses nothing of what it writes."""
         ...
 
 
 def overwriter(store: Store) -> Overwrite:
-    """Make a function that writes objects (None: deletes them) that the caller has not looked at. See `Overwrites`."""
+    """Make what writes objects (None: deletes them) that the caller has not looked at. See `Overwrites`."""
     if (better := getattr(store, "overwriter", None)) is not None:
         made: Overwrite = better()
         return made
-    return partial(_overwrite, store)
+    return _Overwriter(store)
 
 
-def _overwrite(store: Store, key: str, data: Any) -> None:
-    within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+@dataclass(frozen=True)
+class _Overwriter:
+    """Holds the lock of each object that it writes."""
+
+    store: Store
+
+    def __call__(self, key: str, data: Any) -> None:
+        store = self.store
+        within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+
+    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
 
 
 class Settles(Protocol):

@@ -11,7 +11,6 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.indexing.grid import Part
-from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Overwrite, overwriter
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.shards import Shard
@@ -62,20 +61,13 @@ class ChunkObjects:
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
         keys, store = np.array(self.target.layout.keys(batch.coords), object), self.target.store
         new, empty = keys[stored].tolist(), keys[~stored].tolist()
-
-        def write(_: object = None) -> None:
-            store.write(new, encoded)
-            store.delete(empty)
-
-        if not self.overwrites:
-            write()
-        elif hasattr(store, "overwriter"):
-            for i, key in enumerate(new):
-                self._overwrite(key, encoded.on_host(i))
+        if self.overwrites:
+            self._overwrite.many(new, encoded)
             for key in empty:
                 self._overwrite(key, None)
         else:
-            within(store.locked([*new, *empty]), write)
+            store.write(new, encoded)
+            store.delete(empty)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from gpuzarr.indexing.region import count, of_parts, of_region, runs
 from gpuzarr.indexing.selection import basic
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.stores.local.objects import LocalObjects
-from tests.large_chunks import CHUNKS, LAYOUTS, SHAPE, VALUES, slices, written
+from tests.read.chunked import CHUNKS, LAYOUTS, SHAPE, VALUES, slices, written
 
 c = zarr.codecs
 OTHER_CHAINS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ import gpuzarr
 from gpuzarr import native
 from gpuzarr.read.by_library import ByLibrary
 from tests.conftest import examples
-from tests.large_chunks import LAYOUTS, SHAPE, VALUES, slices, written
+from tests.read.chunked import LAYOUTS, SHAPE, VALUES, slices, written
 
 pytestmark = pytest.mark.damaging
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.interrupts import within
-from gpuzarr.stores.local import locks
+from gpuzarr.stores.local import locks, new_files
 from gpuzarr.stores.local import partial_files as files
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ class Overwriter:
 
     def __call__(self, key: str, data: Any) -> None:
         store = self._store
+        path = self._path(key)
         with store.writing(key):
-            path = self._path(key)
             if data is None:
                 store.delete([key])
                 alone = not os.path.lexists(locks.lock_of(path)) and not os.path.lexists(path)
@@ -37,10 +39,16 @@ class Overwriter:
         if not alone:
             within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
 
+    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        """The same for many objects: key i gets chunk i."""
+        paths, fsync = list(map(self._path, keys)), self._store.fsync
+        new_files.write(paths, encoded, lambda i: self(keys[i], encoded.on_host(i)), fsync, looks_for_locks=True)
+
     def _path(self, key: str) -> str:
         folder, _, name = key.rpartition("/")
         if folder not in self._folders or not name.strip(".") or "\0" in name:
-            path = self._store.own(key)
+            with self._store.writing(key):
+                path = self._store.own(key)
             self._folders.add(folder)
             return path
         return f"{self._store.folder}/{key}"

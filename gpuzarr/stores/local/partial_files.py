@@ -180,6 +180,11 @@ def sync_folder(folder: str) -> None:
     ensured(lambda: patiently(sync), lambda: release_all(opened, os.close))
 
 
+def is_searched(path: str) -> bool:
+    """Return True if nothing is left over in the folder of a file: see `prepare`."""
+    return path.rpartition("/")[0] in _seen
+
+
 def prepare(folder: str, makes: bool = True) -> None:
     """Make a folder, or remove leftovers of dead processes from it. Each process searches a folder once.
 

@@ -22,7 +22,7 @@ from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores import handles
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
-from gpuzarr.stores.local import folders, gds, locks, permissions
+from gpuzarr.stores.local import folders, gds, locks, new_files, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
 from gpuzarr.stores.local.objects import LocalObjects
@@ -154,12 +154,18 @@ class LocalStore:
             files.write(self.own(key), data, self.fsync)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        for _, some in groupby(enumerate(keys), key=lambda item: item[1].rpartition("/")[0]):
-            is_checked = False
-            for i, key in some:
-                with self.writing(key):
-                    files.write(self.path(key) if is_checked else self.own(key), encoded.on_host(i), self.fsync)
-                is_checked = True
+        paths = list[str]()
+        for _, some in groupby(keys, key=lambda key: key.rpartition("/")[0]):
+            first, *others = some
+            with self.writing(first):
+                paths.append(self.own(first))
+            paths += map(self.path, others)
+
+        def one(i: int) -> None:
+            with self.writing(keys[i]):
+                files.write(paths[i], encoded.on_host(i), self.fsync)
+
+        new_files.write(paths, encoded, one, self.fsync, looks_for_locks=False)
 
     def overwriter(self) -> Overwriter:
         return Overwriter(self)

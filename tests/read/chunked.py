@@ -1,4 +1,4 @@
-"""An array of chunks that are read one by one on a CPU, in several layouts, and selections of it."""
+"""Arrays that are read chunk by chunk on a CPU: how they are stored, and what is in them."""
 
 from __future__ import annotations
 
