@@ -72,15 +72,13 @@ class Jobs:
         number, begin, end = box
         self.rows.append((*where, *wanted, 0, placement.at, begin, end, number, 0))
 
-    def run(
-        self, decode: Function | None, nbytes: int, stored: np.ndarray, decoded: np.ndarray, flags: int, spent: Spent
-    ) -> np.ndarray:
-        """Do all. `stored`, `decoded`: scratch for a chunk. Returns which did not go well: bool (n,)."""
+    def table(self) -> np.ndarray:
+        """All rows, int64 (n, 12). They refer to what this object holds."""
         jobs = np.array(self.rows, np.int64)
         if self.boxes:
-            table = self._placement()
-            jobs[jobs[:, 7] == -1, 7] = table.at
-        return run(jobs, decode, nbytes, stored, decoded, flags, spent)
+            self.held.append(placement := self._placement())
+            jobs[jobs[:, 7] == -1, 7] = placement.at
+        return jobs
 
     def _placement(self) -> Placement:
         strides, places = (np.array(steps, np.int64) for steps in (self.strides, self.outs[0].strides))
@@ -102,7 +100,7 @@ def run(
     flags: int,
     spent: Spent,
 ) -> np.ndarray:
-    """Do all jobs, rows of `Job`, as `Jobs.run`."""
+    """Do jobs, rows of `Job`. `stored`, `decoded`: scratch for a chunk. Returns which did not go well, bool (n,)."""
     call = None if decode is None else ctypes.addressof(decode.call)
     kind = _Kind(call, nbytes, len(stored), flags, address(stored), address(decoded))
     at = address(jobs), len(jobs), ctypes.addressof(kind), address(spent.seconds)

@@ -18,7 +18,7 @@ from gpuzarr.batch import address, most_compressed
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.cpu.boxes import MAX_AXES
 from gpuzarr.cpu.functions import Function
-from gpuzarr.cpu.jobs import OPEN, WHOLE, Jobs, Spent, paths_of
+from gpuzarr.cpu.jobs import OPEN, WHOLE, Jobs, Spent, paths_of, run
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.boxes import BoxesOfChunk, strides_of
 from gpuzarr.indexing.region import Chunk
@@ -29,6 +29,7 @@ MIN_CALL_BYTES = 1 << 18  # decoded; less are not worth a call
 MAX_CALL_BYTES = 1 << 26  # decoded in one call, which no interrupt can end, if a chunk has not more
 CALLS_PER_THREAD = 4  # where several share chunks, so that all end at about the same time
 STAGES = ("storage", "decode", "place")
+MAX_UNPARTED_CHUNKS = 4  # for each thread; of so few either all are for the library, or none
 
 
 def can_read(chain: Chain, results: Sequence[Any]) -> bool:
@@ -72,30 +73,35 @@ class ByLibrary:
 
     def read(self, chunks: Sequence[Chunk], where: Sequence[Where | None], threads: int) -> list[int]:
         """Read chunks; each of several threads takes the next few. Returns the numbers of those that are left."""
+        decode, jobs = self.chain.decode_function(), Jobs(self._strides)
         left: list[int] = []
-        numbers, most = range(len(chunks)), _in_a_call(len(chunks), self.chain.spec.nbytes or 1, threads)
-        groups = [numbers[i : i + most] for i in numbers[::most]]
-        self.device.share(lambda some: self._read_all(chunks, where, some, left), groups, min(threads, len(groups)))
+        added: list[int] = []
+        for i, chunk in enumerate(chunks):
+            (added if self._has_added(jobs, chunk, where[i], decode) else left).append(i)
+        if left and len(chunks) <= MAX_UNPARTED_CHUNKS * threads:  # the others would wait for these, or these for them
+            return list(range(len(chunks)))
+        if added:
+            failed = self._run(jobs.table(), threads)
+            left += [added[i] for i in np.flatnonzero(failed).tolist()]
         self.trace.count(chunks=len(chunks) - len(left))
         return sorted(left)
 
-    def _read_all(
-        self, chunks: Sequence[Chunk], where: Sequence[Where | None], groups: Iterable[Iterable[int]], left: list[int]
-    ) -> None:
+    def _run(self, jobs: np.ndarray, threads: int) -> np.ndarray:
+        """Do all jobs. Returns which did not go well, bool (n,)."""
+        failed, most = np.zeros(len(jobs), bool), _in_a_call(len(jobs), self.chain.spec.nbytes or 1, threads)
+        groups = [slice(i, i + most) for i in range(0, len(jobs), most)]
+        self.device.share(lambda some: self._run_some(jobs, some, failed), groups, min(threads, len(groups)))
+        return failed
+
+    def _run_some(self, jobs: np.ndarray, groups: Iterable[slice], failed: np.ndarray) -> None:
         """Do the part of one thread."""
         chain, spent, nbytes = self.chain, Spent(), self.chain.spec.nbytes or 0
         decode = chain.decode_function()
         with self.device.scratch_scope():
             most = 0 if decode is None else min(chain.stored_size.most, most_compressed(nbytes))
-            scratch = self.device.empty(most), self.device.empty(nbytes)
-            for numbers in groups:
-                jobs = Jobs(self._strides)
-                done: list[int] = []
-                for i in numbers:
-                    (done if self._has_added(jobs, chunks[i], where[i], decode) else left).append(i)
-                if done:
-                    failed = jobs.run(decode, nbytes, *scratch, OPEN_FLAGS, spent)
-                    left += [done[i] for i in np.flatnonzero(failed).tolist()]
+            stored, decoded = self.device.empty(most), self.device.empty(nbytes)
+            for some in groups:
+                failed[some] = run(jobs[some], decode, nbytes, stored, decoded, OPEN_FLAGS, spent)
         self.trace.count(stored=spent.stored)
         for stage, seconds in zip(STAGES, spent.seconds.tolist(), strict=True):
             self.trace.add_time(stage, 0.0, seconds)
