@@ -81,12 +81,12 @@ class ByLibrary:
         if left and len(chunks) <= MAX_UNPARTED_CHUNKS * threads:  # the others would wait for these, or these for them
             return list(range(len(chunks)))
         if added:
-            failed = self._run(jobs.table(), threads)
+            failed = self.run(jobs.table(), threads)
             left += [added[i] for i in np.flatnonzero(failed).tolist()]
         self.trace.count(chunks=len(chunks) - len(left))
         return sorted(left)
 
-    def _run(self, jobs: np.ndarray, threads: int) -> np.ndarray:
+    def run(self, jobs: np.ndarray, threads: int) -> np.ndarray:
         """Do all jobs. Returns which did not go well, bool (n,)."""
         failed, most = np.zeros(len(jobs), bool), _in_a_call(len(jobs), self.chain.spec.nbytes or 1, threads)
         groups = [slice(i, i + most) for i in range(0, len(jobs), most)]

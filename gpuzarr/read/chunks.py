@@ -81,21 +81,26 @@ class Chunks:
         faults.append(Fault(self.source, self.coords(chunk), error))
         self._fill_missing(chunk)
 
+    def paths(self, group: Sequence[Chunk]) -> Sequence[str] | None:
+        """The files that are these chunks; None where they are not, or may have to be kept."""
+        layout = self.source.layout
+        if self.shelf is not None or layout.levels:
+            return None
+        return file_paths(self.source.store, layout.keys([chunk[0] for chunk in group]))
+
     def _left_of_files(self, group: Sequence[Chunk], threads: int) -> Sequence[Chunk]:
         """Let the library read chunks that are files of their own. Returns those that are left."""
-        if self.shelf is not None or self.source.layout.levels or self._is_little(group) or self._library is None:
-            return group
-        if (paths := file_paths(self.source.store, self.source.layout.keys([chunk[0] for chunk in group]))) is None:
+        if self._is_little(group) or self.library is None or (paths := self.paths(group)) is None:
             return group
         _held, where = in_files(paths)
-        return [group[i] for i in self._library.read(group, where, threads)]
+        return [group[i] for i in self.library.read(group, where, threads)]
 
     def _is_little(self, chunks: Sequence[Any]) -> bool:
         """Whether Python is as fast: preparing a call of the library takes longer than it saves."""
         return len(chunks) == 1 and (self.chain.spec.nbytes or 0) <= MIN_THREAD_BYTES
 
     @cached_property
-    def _library(self) -> ByLibrary | None:
+    def library(self) -> ByLibrary | None:
         """The C library, if it can read the chunks."""
         can = self.cast is None and can_read(self.chain, self.results)
         return ByLibrary(self.chain, self.out, self.device, self.trace) if can else None
@@ -145,12 +150,12 @@ class Chunks:
         self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
     ) -> Sequence[int]:
         """Let the library read chunks of open files, if none is to be kept. Returns the numbers of those left."""
-        if not present or keeper is not None or self._is_little(present) or self._library is None:
+        if not present or keeper is not None or self._is_little(present) or self.library is None:
             return range(len(present))
         if (files := open_files(objects)) is None:
             return range(len(present))
         where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
-        return self._library.read([row[3] for row in present], where, threads)
+        return self.library.read([row[3] for row in present], where, threads)
 
     def _keeper(self, shelf: Shelf, present: Sequence[Row], objects: Objects) -> Keeper:
         """What keeps the chunks, which the cache has not."""

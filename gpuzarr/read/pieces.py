@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.region import Chunk
+from gpuzarr.read import many_arrays
 from gpuzarr.read.chunks import Chunks
 from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_PIECES
@@ -46,15 +47,16 @@ class ChunkWork:
 
     def run(self) -> None:
         """Read all of them. ChunkError for one that is damaged."""
-        if self.faults is None and len(self.arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
-            self.arrays[0].read(list(self.arrays[0].chunks), self.threads, largest_first=True)
-        else:
-            self.device.share(self._read_all, self._pieces(), self.threads)
+        arrays = many_arrays.left_of(self.arrays, self.threads)
+        if self.faults is None and len(arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
+            arrays[0].read(list(arrays[0].chunks), self.threads, largest_first=True)
+        elif arrays:
+            self.device.share(self._read_all, self._pieces(arrays), self.threads)
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self, arrays: Sequence[Chunks]) -> Iterator[Piece]:
         """Pieces that do not depend on threads; so neither does which of several errors is raised."""
         most = min(MAX_PIECE_CHUNKS, -(-self.count // MIN_PIECES))
-        return (Piece(one, some) for one in self.arrays for some in _cut(one.chunks, most))
+        return (Piece(one, some) for one in arrays for some in _cut(one.chunks, most))
 
     def _read_all(self, left: Iterator[Piece]) -> None:
         for piece in left:
