@@ -18,7 +18,7 @@ from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RegularAxis
 
 MIN_SCATTERED_CHUNKS = 16  # along axes with index arrays,
-MAX_ELEMENTS_A_CHUNK = 8  # and elements of them in each, in the mean
+MAX_ELEMENTS_A_CHUNK = 64  # and elements of them in each, in the mean
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import iterated, one_of, shown
-from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError, ChunkError, GpuZarrError, SelectionError
 from gpuzarr.indexing.counts import touches
 from gpuzarr.nodes.casting import Casting
+from gpuzarr.nodes.indexers import Selection
 from gpuzarr.nodes.reading import read_reported
 from gpuzarr.nodes.region_results import Region, finished, memory, region_of, without
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.requests import Request
-from gpuzarr.read.strategy import Options
 from gpuzarr.stores.places import hashable
 
 if TYPE_CHECKING:
@@ -158,8 +157,9 @@ def read_many(
         raise ArgumentError("on_error='skip' leaves regions out, so it does not go with `out`")
     casting = Casting(dtype, scale, offset, fill_to_nan)
     casts: dict[int, Cast | None] = {}
+    parsed: dict[Any, Selection] = {}
     listed = iterated(pairs, "read_many takes pairs of an array and a selection")
-    regions = [_region(number, pair, casting, casts) for number, pair in enumerate(listed)]
+    regions = [_region(number, pair, casting, casts, parsed) for number, pair in enumerate(listed)]
     options = {"memory_limit": memory_limit, "validate": validate, "io": io}
     faults: list[Fault] | None = None if on_error == "raise" else []
     results, stack = memory(regions, out, stream)
@@ -173,8 +173,11 @@ def read_many(
     return out if faults is None else (out, failures)
 
 
-def _region(number: int, pair: Any, casting: Casting, casts: dict[int, Cast | None]) -> Region:
-    """The region of an array and a selection; `casts` keeps the cast of each array. Errors have the number."""
+def _region(
+    number: int, pair: Any, casting: Casting, casts: dict[int, Cast | None], parsed: dict[Any, Selection]
+) -> Region:
+    """The region of an array and a selection. `casts` keeps the cast of each array, `parsed` what ints mean: the same
+    step of many arrays. Errors have the number."""
     try:
         array, selection = pair
         _ = array.device, array.locator
@@ -183,7 +186,11 @@ def _region(number: int, pair: Any, casting: Casting, casts: dict[int, Cast | No
     if id(array) not in casts:
         casts[id(array)] = casting.of(array)
     try:
-        return region_of(array, selection, casts[id(array)])
+        if type(selection) is not int:
+            return region_of(array, selection, casts[id(array)])
+        if (elements := parsed.get((selection, shape := array.shape))) is None:
+            elements = parsed[selection, shape] = region_of(array, selection).elements
+        return Region(array, elements, None, casts[id(array)])
     except SelectionError as error:
         where = f"selection {number}, of array {'/' + array.path!r} in {array.store!r}"
         raise SelectionError(f"{where}: {error}") from error
@@ -199,10 +206,11 @@ def fill(
 ) -> None:
     """Read the regions of the arrays of each device, one after the other, and leave a report with each array."""
     same = _same_arrays(regions)
-    groups: dict[tuple[Device, Options], list[int]] = {}
+    groups: dict[Any, list[int]] = {}
     for i, region in enumerate(regions):
-        groups.setdefault((region.device, region.array.options), []).append(i)
-    for (device, opened), numbers in groups.items():
+        groups.setdefault((id(region.device), *region.array.options.values), []).append(i)
+    for numbers in groups.values():
+        device, opened = regions[numbers[0]].device, regions[numbers[0]].array.options
         requests = [
             Request(same[id(regions[i].array)], regions[i].elements, results[i], regions[i].cast) for i in numbers
         ]

@@ -97,7 +97,8 @@ class Chunks:
 
     def _is_little(self, chunks: Sequence[Any]) -> bool:
         """Whether Python is as fast: preparing a call of the library takes longer than it saves."""
-        return len(chunks) == 1 and (self.chain.spec.nbytes or 0) <= MIN_THREAD_BYTES
+        is_small = (self.chain.spec.nbytes or 0) <= MIN_THREAD_BYTES
+        return len(chunks) == 1 and (is_small or not self.chain.is_uncompressed)
 
     @cached_property
     def library(self) -> ByLibrary | None:

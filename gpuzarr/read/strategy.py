@@ -54,6 +54,11 @@ class Options:
     io: Literal["auto", "gds", "posix"] = "auto"
     cache: ChunkCache | None = field(default=None, compare=False)
 
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """What is equal for arrays that are read together."""
+        return self.memory_limit, self.validate, self.io
+
     def changed(self, **options: Any) -> Options:
         """With those of `options` that are not None. ArgumentError for a value that means nothing."""
         if not (given := {name: value for name, value in options.items() if value is not None}):
