@@ -48,6 +48,14 @@ def threads(request):
     return hardware.emulated(seeds[request.param]) if request.param in seeds else hardware.cuda()
 
 
+@pytest.fixture(scope="session")
+def compiled():
+    """The C library, which is there."""
+    if native.library() is None:
+        pytest.skip("no C compiler when gpuzarr was installed")
+    return native.library()
+
+
 @pytest.fixture(params=["compiled", "interpreted"])
 def loops(request, monkeypatch):
     """Loops over many chunks or files are those of the C library; or of Python, as where it was not compiled."""

@@ -16,6 +16,7 @@ from gpuzarr.cpu.chunkwise import pack
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import CodecError
 
+pytestmark = pytest.mark.usefixtures("compiled")
 SIZE = 1000
 CODECS = {
     "zstd": {"name": "zstd", "configuration": {"level": 1, "checksum": True}},
@@ -28,12 +29,6 @@ CODECS = {
     "crc32c, at the start": {"name": "numcodecs.crc32c", "configuration": {"location": "start"}},
 }
 SPEC = BytesSpec(SIZE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler when gpuzarr was installed")
 
 
 def outcome(codec: Any, chunks: EncodedBatch, does: str) -> Any:

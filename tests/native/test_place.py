@@ -10,18 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuzarr import native
 from gpuzarr.batch import Boxes, address
 from gpuzarr.cpu.boxes import Placement
 from gpuzarr.native.build import build
 
+pytestmark = pytest.mark.usefixtures("compiled")
 ITEM_SIZES = (1, 2, 3, 4, 8, 16, 24)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler when gpuzarr was installed")
 
 
 def test_it_compiles_without_a_warning(tmp_path: Path) -> None:

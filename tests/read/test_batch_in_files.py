@@ -17,6 +17,7 @@ from gpuzarr import native
 from gpuzarr.read.batch_in_files import InFiles
 from tests.conftest import examples
 
+pytestmark = pytest.mark.usefixtures("compiled")
 SHAPE, CHUNKS = (60, 70), (4, 5)
 VALUES = np.random.default_rng(0).integers(0, 9, SHAPE).astype("i4")
 ZSTD, BLOSC = zarr.codecs.ZstdCodec(), zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle")
@@ -28,12 +29,6 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "shards of zstd": {"compressors": ZSTD, "shards": (20, 35)},
     "shards of blosc": {"compressors": BLOSC, "shards": (60, 70)},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler when gpuzarr was installed")
 
 
 @pytest.fixture(scope="module")

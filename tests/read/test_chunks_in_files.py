@@ -16,13 +16,7 @@ from gpuzarr.read.by_library import ByLibrary
 from tests.conftest import examples
 from tests.read.chunked import LAYOUTS, SHAPE, VALUES, slices, written
 
-pytestmark = pytest.mark.damaging
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    if native.library() is None:
-        pytest.skip("no C compiler when gpuzarr was installed")
+pytestmark = [pytest.mark.damaging, pytest.mark.usefixtures("compiled")]
 
 
 @pytest.fixture(scope="module")
