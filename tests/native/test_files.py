@@ -106,6 +106,7 @@ def test_a_folder_with_a_zero_in_its_name(tmp_path: Path, loops: str) -> None:
         OpenFiles(LocalStore(f"{tmp_path}\0/b"), ["a"]).open(range(1))
 
 
+@pytest.mark.usefixtures("compiled")
 def test_no_more_than_the_memory_is_written(folder: Path) -> None:
     files = OpenFiles(LocalStore(folder), ["2"])
     files.open(range(1))
