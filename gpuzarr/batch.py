@@ -42,6 +42,11 @@ class ChunkSpec:
         """Bytes of the elements; None for Python objects and strings of variable length."""
         return None if self.dtype.hasobject or self.dtype.kind == "T" else prod(self.shape) * self.dtype.itemsize
 
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from element to element along each axis of a contiguous chunk, in C order."""
+        return tuple([prod(self.shape[axis + 1 :]) * self.dtype.itemsize for axis in range(len(self.shape))])
+
 
 @dataclass(frozen=True)
 class BytesSpec:

@@ -14,6 +14,7 @@ from gpuzarr import native
 from gpuzarr.batch import Boxes, address
 from gpuzarr.cpu.boxes import Placement
 from gpuzarr.cpu.functions import Function
+from gpuzarr.devices.trace import Trace
 
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _NONE = np.zeros((0, 2), np.int64)
@@ -37,6 +38,12 @@ class Spent:
 
     stored: int = 0
     seconds: np.ndarray = field(default_factory=lambda: np.zeros(3))  # to read, to decode, to place
+
+    def tell(self, trace: Trace) -> None:
+        """Add them to a trace."""
+        trace.count(stored=self.stored)
+        for stage, seconds in zip(("storage", "decode", "place"), self.seconds.tolist(), strict=True):
+            trace.add_time(stage, 0.0, seconds)
 
 
 @dataclass

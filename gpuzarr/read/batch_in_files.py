@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.batch import address, most_compressed
+from gpuzarr.batch import address
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.cpu.boxes import Placement, placement
 from gpuzarr.cpu.jobs import Spent, placed_rows, rows_of, run
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.blocks import together
-from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.locate import Route
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.read.by_library import STAGES, can_read
+from gpuzarr.read.by_library import can_read, stored_most
 from gpuzarr.read.fetch import unchanged_all
 from gpuzarr.read.place import fill_missing
 from gpuzarr.read.portions import Batch, Portion
@@ -100,10 +99,9 @@ class InFiles:
     def _placements(self, batch: Batch) -> list[tuple[Placement, int]] | None:
         """How to place the chunks, with the number of those that are placed alike; None where NumPy has to."""
         spec, found = batch.budget.chain.spec, []
-        strides = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist())
         for portion in batch.portions:
             for part in together(portion.parts):
-                if (one := placement(part, portion.results, spec.dtype, strides)) is None:
+                if (one := placement(part, portion.results, spec.dtype, spec.strides)) is None:
                     return None
                 found.append((one, len(part)))
         return found
@@ -112,11 +110,10 @@ class InFiles:
         """Do all jobs. `held`: what their addresses are of. False where one went wrong."""
         nbytes, decode, spent = chain.spec.nbytes or 0, chain.decode_function(), Spent()
         with self.device.scratch_scope():
-            most = max(JOINED_BYTES, 0 if decode is None else min(chain.stored_size.most, most_compressed(nbytes)))
+            most = max(JOINED_BYTES, stored_most(chain))
             failed = run(jobs, decode, nbytes, self.device.empty(most), self.device.empty(nbytes), 0, spent)
         if failed.any():
             return False
-        self.trace.count(chunks=len(jobs), stored=spent.stored)
-        for stage, seconds in zip(STAGES, spent.seconds.tolist(), strict=True):
-            self.trace.add_time(stage, 0.0, seconds)
+        self.trace.count(chunks=len(jobs))
+        spent.tell(self.trace)
         return True

@@ -19,7 +19,6 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.pipeline import Complete
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, GpuZarrError
-from gpuzarr.indexing.boxes import strides_of
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read import kept_chunks
 from gpuzarr.read.batch_in_files import InFiles
@@ -234,8 +233,7 @@ class Batches:
         self.trace.add_time("decode", begin, done := device.timestamp())
         addresses = known.addresses(decoded, device, spec.nbytes or 0)
         if placeable(batch.results, chain, device, batch.cast):
-            strides = (strides_of(spec.shape) * spec.dtype.itemsize).tolist()
-            chunks = gpu.place.Chunks(addresses, tuple(strides), 1, decoded)
+            chunks = gpu.place.Chunks(addresses, spec.strides, 1, decoded)
             gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
         else:
             rest = fill_missing(batch, fetched.present, device.xp)

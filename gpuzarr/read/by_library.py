@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from gpuzarr.cpu.boxes import MAX_AXES
 from gpuzarr.cpu.functions import Function
 from gpuzarr.cpu.jobs import OPEN, WHOLE, Jobs, Spent, paths_of, run
 from gpuzarr.devices.trace import Trace
-from gpuzarr.indexing.boxes import BoxesOfChunk, strides_of
+from gpuzarr.indexing.boxes import BoxesOfChunk
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.stores.local.open_files import OPEN_FLAGS
 
@@ -28,7 +27,6 @@ Where = tuple[int, int, int, int]  # address of a path, file, offset, bytes
 MIN_CALL_BYTES = 1 << 18  # decoded; less are not worth a call
 MAX_CALL_BYTES = 1 << 26  # decoded in one call, which no interrupt can end, if a chunk has not more
 CALLS_PER_THREAD = 4  # where several share chunks, so that all end at about the same time
-STAGES = ("storage", "decode", "place")
 MAX_UNPARTED_CHUNKS = 4  # for each thread; of so few either all are for the library, or none
 
 
@@ -38,6 +36,11 @@ def can_read(chain: Chain, results: Sequence[Any]) -> bool:
     if native.library() is None or dtype.hasobject or not chain.spec.nbytes or not chain.has_decode_function:
         return False
     return 0 < len(chain.spec.shape) <= MAX_AXES and all(out.dtype == dtype for out in results)
+
+
+def stored_most(chain: Chain) -> int:
+    """Bytes of scratch for a stored chunk; larger ones are left to Python."""
+    return 0 if chain.is_uncompressed else min(chain.stored_size.most, most_compressed(chain.spec.nbytes or 0))
 
 
 def in_files(paths: Sequence[str]) -> tuple[Any, list[Where | None]]:
@@ -73,7 +76,7 @@ class ByLibrary:
 
     def read(self, chunks: Sequence[Chunk], where: Sequence[Where | None], threads: int) -> list[int]:
         """Read chunks; each of several threads takes the next few. Returns the numbers of those that are left."""
-        decode, jobs = self.chain.decode_function(), Jobs(self._strides)
+        decode, jobs = self.chain.decode_function(), Jobs(self.chain.spec.strides)
         left: list[int] = []
         added: list[int] = []
         for i, chunk in enumerate(chunks):
@@ -98,13 +101,10 @@ class ByLibrary:
         chain, spent, nbytes = self.chain, Spent(), self.chain.spec.nbytes or 0
         decode = chain.decode_function()
         with self.device.scratch_scope():
-            most = 0 if decode is None else min(chain.stored_size.most, most_compressed(nbytes))
-            stored, decoded = self.device.empty(most), self.device.empty(nbytes)
+            stored, decoded = self.device.empty(stored_most(chain)), self.device.empty(nbytes)
             for some in groups:
                 failed[some] = run(jobs[some], decode, nbytes, stored, decoded, OPEN_FLAGS, spent)
-        self.trace.count(stored=spent.stored)
-        for stage, seconds in zip(STAGES, spent.seconds.tolist(), strict=True):
-            self.trace.add_time(stage, 0.0, seconds)
+        spent.tell(self.trace)
 
     def _has_added(self, jobs: Jobs, chunk: Chunk, where: Where | None, decode: Function | None) -> bool:
         """Add a chunk to the jobs. False for one that is not for the library."""
@@ -118,15 +118,10 @@ class ByLibrary:
         elif inside is not None:
             jobs.add_slices(where, wanted, inside, outside, self.out)
         elif isinstance(outside, BoxesOfChunk):
-            placement = outside.of.placement_of(self.out, self.chain.spec.dtype, self._strides)
+            placement = outside.of.placement_of(self.out, self.chain.spec.dtype, self.chain.spec.strides)
             if placement is None:
                 return False
             jobs.add_boxes(where, wanted, placement, (outside.number, outside.first, outside.end))
         else:
             return False
         return True
-
-    @cached_property
-    def _strides(self) -> tuple[int, ...]:
-        """Bytes from element to element of a decoded chunk."""
-        return tuple((strides_of(self.chain.spec.shape) * self.chain.spec.dtype.itemsize).tolist())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpuzarr.cpu.boxes import placement
-from gpuzarr.indexing.boxes import ReadPart, strides_of
+from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.read.blocks import Entry
 from gpuzarr.read.cache import Shelf
@@ -77,8 +77,7 @@ def portions_left(portions: Sequence[Portion], chain: Chain, device: Device, tra
 def _placed(chunks: Chunks, part: ReadPart, hit: np.ndarray, kept: Sequence[Entry], threads: int) -> bool:
     """Place all by the C library. False where it cannot."""
     spec = chunks.chain.spec
-    strides = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist())
-    ways = None if chunks.cast is not None else placement(part, chunks.results, spec.dtype, strides)
+    ways = None if chunks.cast is not None else placement(part, chunks.results, spec.dtype, spec.strides)
     if ways is not None:
         found = np.zeros(len(hit), np.int64)
         found[hit] = [entry.address for entry in kept]

@@ -19,7 +19,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import CodecError
 from gpuzarr.indexing.blocks import together
-from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart, strides_of
+from gpuzarr.indexing.boxes import ChunkBoxes, ReadPart
 from gpuzarr.read.portions import Batch, Portion
 
 
@@ -116,11 +116,11 @@ def _placed_at(portion: Portion, addresses: np.ndarray, dtype: np.dtype[Any], st
 
 def assign_at(batch: Batch, addresses: np.ndarray, spec: ChunkSpec) -> bool:
     """Place decoded chunks, C-contiguous at these addresses on a CPU, as `assign`. False where only `assign` can."""
-    strides, first = tuple((strides_of(spec.shape) * spec.dtype.itemsize).tolist()), 0
+    first = 0
     if batch.cast is not None:
         return False
     for portion in batch.portions:
-        if not _placed_at(portion, addresses[first : first + len(portion)], spec.dtype, strides):
+        if not _placed_at(portion, addresses[first : first + len(portion)], spec.dtype, spec.strides):
             return False
         first += len(portion)
     return True
