@@ -15,16 +15,15 @@ import numpy as np
 
 from gpuzarr.batch import address
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.cpu.boxes import Placement, placement
+from gpuzarr.cpu.boxes import Placement
 from gpuzarr.cpu.jobs import Spent, placed_rows, rows_of, run
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CodecError
-from gpuzarr.indexing.blocks import together
 from gpuzarr.indexing.locate import Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.by_library import can_read, stored_most
 from gpuzarr.read.fetch import unchanged_all
-from gpuzarr.read.place import fill_missing
+from gpuzarr.read.place import fill_missing, placements_of
 from gpuzarr.read.portions import Batch, Portion
 from gpuzarr.stores.contract import Objects, open_files
 from gpuzarr.stores.ranges import MISSING
@@ -98,13 +97,9 @@ class InFiles:
 
     def _placements(self, batch: Batch) -> list[tuple[Placement, int]] | None:
         """How to place the chunks, with the number of those that are placed alike; None where NumPy has to."""
-        spec, found = batch.budget.chain.spec, []
-        for portion in batch.portions:
-            for part in together(portion.parts):
-                if (one := placement(part, portion.results, spec.dtype, spec.strides)) is None:
-                    return None
-                found.append((one, len(part)))
-        return found
+        spec = batch.budget.chain.spec
+        found = [placements_of(portion, spec.dtype, spec.strides) for portion in batch.portions]
+        return None if None in found else [one for some in found for one in some or ()]
 
     def _run(self, chain: Chain, jobs: np.ndarray, held: Any) -> bool:
         """Do all jobs. `held`: what their addresses are of. False where one went wrong."""

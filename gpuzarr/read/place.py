@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec, EncodedBatch, address
 from gpuzarr.codecs.chain import Chain, MemoryOrder
-from gpuzarr.cpu.boxes import placement
+from gpuzarr.cpu.boxes import Placement, placement
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import CodecError
@@ -103,15 +103,25 @@ def _placed(portion: Portion, chunks: np.ndarray) -> bool:
 
 def _placed_at(portion: Portion, addresses: np.ndarray, dtype: np.dtype[Any], strides: tuple[int, ...]) -> bool:
     """Place chunks that begin at these addresses by the C library. False where it cannot."""
-    parts = together(portion.parts)
-    found = [one for part in parts if (one := placement(part, portion.results, dtype, strides)) is not None]
-    if len(found) < len(parts):
+    if (found := placements_of(portion, dtype, strides)) is None:
         return False
     first = 0
-    for part, one in zip(parts, found, strict=True):
-        one.place(addresses[first : first + len(part)])
-        first += len(part)
+    for one, chunks in found:
+        one.place(addresses[first : first + chunks])
+        first += chunks
     return True
+
+
+def placements_of(
+    portion: Portion, dtype: np.dtype[Any], strides: tuple[int, ...]
+) -> list[tuple[Placement, int]] | None:
+    """How the C library places chunks of a portion, with the number of those placed alike; None where it cannot."""
+    found = []
+    for part in together(portion.parts):
+        if (one := placement(part, portion.results, dtype, strides)) is None:
+            return None
+        found.append((one, len(part)))
+    return found
 
 
 def assign_at(batch: Batch, addresses: np.ndarray, spec: ChunkSpec) -> bool:

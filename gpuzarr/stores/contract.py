@@ -226,8 +226,16 @@ def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
     return None if paths is None else paths(keys)
 
 
+class AreFiles(Protocol):
+    """Addition to `Objects` of a store that is `InFiles`."""
+
+    def open_files(self) -> list[int] | None:
+        """The open files, MISSING for an object that is not there; None where not all are open."""
+        ...
+
+
 def open_files(objects: Objects) -> list[int] | None:
-    """The open files of objects, MISSING for one that is not there; None where they are no files, or not all open."""
+    """The open files of objects; None where they are no files, or not all open. See `AreFiles`."""
     files = getattr(objects, "open_files", None)
     return None if files is None else files()
 
@@ -339,8 +347,16 @@ class Settles(Protocol):
         ...
 
 
+class TellsVersions(Protocol):
+    """Addition to `Store` of one that knows the versions of objects that are not open."""
+
+    def versions(self, keys: Sequence[str]) -> Sequence[Any]:
+        """Version of each object as it is now, as `Objects.versions` tells it of those that are open."""
+        ...
+
+
 def versions(store: Store, keys: Sequence[str]) -> Sequence[Any]:
-    """The versions of the objects at keys, without reading them if that is possible: see `Objects.versions`."""
+    """Version of each object as it is now. They are opened for that where nothing else tells: see `TellsVersions`."""
     if (look := getattr(store, "versions", None)) is not None:
         found: Sequence[Any] = look(keys)
         return found
