@@ -26,7 +26,7 @@ from gpuzarr.read.faults import Fault, halved
 from gpuzarr.read.fetch import Memory, fetch_all
 from gpuzarr.read.fetched import Fetched
 from gpuzarr.read.known import Known, keeping
-from gpuzarr.read.place import assign, assign_at, decoded, fill_missing, placeable
+from gpuzarr.read.place import assign, decoded, fill_missing, placeable
 from gpuzarr.read.portions import Batch
 from gpuzarr.read.thresholds import MIN_THREAD_BYTES
 
@@ -231,13 +231,13 @@ class Batches:
             decoded = device.xp.ascontiguousarray(chain.decode(fetched.encoded, device), dtype=spec.dtype)
         keep = keeping(batch.portions, fetched.stored, known, decoded, device) if len(decoded) else []
         self.trace.add_time("decode", begin, done := device.timestamp())
-        addresses = known.addresses(decoded, device, spec.nbytes or 0)
         if placeable(batch.results, chain, device, batch.cast):
+            addresses = known.addresses(decoded, device, spec.nbytes or 0)
             chunks = gpu.place.Chunks(addresses, spec.strides, 1, decoded)
             gpu.place.place(device, batch.placements, fetched.present, chunks, batch.fill_value, batch.cast)
         else:
             rest = fill_missing(batch, fetched.present, device.xp)
-            if len(known.entries) and (device.gpu or not assign_at(rest, addresses, spec)):
+            if len(known.entries):  # on a CPU without those that were kept before: see `_without_kept`
                 assign(rest, known.together(decoded, spec, device), device)
         self.trace.add_time("place", done, device.timestamp())
         return keep

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr import gpu
-from gpuzarr.batch import ChunkSpec, EncodedBatch, address
+from gpuzarr.batch import EncodedBatch, address
 from gpuzarr.codecs.chain import Chain, MemoryOrder
 from gpuzarr.cpu.boxes import Placement, placement
 from gpuzarr.devices.contract import Device
@@ -96,19 +96,12 @@ def _placed(portion: Portion, chunks: np.ndarray) -> bool:
     parts = portion.parts
     if len(parts) == 1 and (parts[0].sliced or isinstance(parts[0], ChunkBoxes)):
         return False  # one assignment, or a table of its own
-    return _placed_at(
-        portion, address(chunks) + chunks.strides[0] * np.arange(len(chunks)), chunks.dtype, chunks.strides[1:]
-    )
-
-
-def _placed_at(portion: Portion, addresses: np.ndarray, dtype: np.dtype[Any], strides: tuple[int, ...]) -> bool:
-    """Place chunks that begin at these addresses by the C library. False where it cannot."""
-    if (found := placements_of(portion, dtype, strides)) is None:
+    if (found := placements_of(portion, chunks.dtype, chunks.strides[1:])) is None:
         return False
-    first = 0
-    for one, chunks in found:
-        one.place(addresses[first : first + chunks])
-        first += chunks
+    addresses, first = address(chunks) + chunks.strides[0] * np.arange(len(chunks)), 0
+    for one, count in found:
+        one.place(addresses[first : first + count])
+        first += count
     return True
 
 
@@ -122,18 +115,6 @@ def placements_of(
             return None
         found.append((one, len(part)))
     return found
-
-
-def assign_at(batch: Batch, addresses: np.ndarray, spec: ChunkSpec) -> bool:
-    """Place decoded chunks, C-contiguous at these addresses on a CPU, as `assign`. False where only `assign` can."""
-    first = 0
-    if batch.cast is not None:
-        return False
-    for portion in batch.portions:
-        if not _placed_at(portion, addresses[first : first + len(portion)], spec.dtype, spec.strides):
-            return False
-        first += len(portion)
-    return True
 
 
 def fill_missing(batch: Batch, present: np.ndarray, xp: Any, in_place: bool = False) -> Batch:
