@@ -140,6 +140,10 @@ class LinkedError(StoreError):
     """What would be changed lies behind a symbolic link. Stores read through links, and change nothing there."""
 
 
+class ChangedError(StoreError):
+    """An object is not of the version that it was asked for, as somebody else has replaced it."""
+
+
 class StoreKindError(StoreError, TypeError, ValueError):
     """An object that is not a store, or a store of an unknown kind; the message lists the kinds that are known."""
 

@@ -1,0 +1,90 @@
+"""Contract of a client: how objects are fetched from a place where each request takes long, such as an object store.
+
+A client knows requests, and nothing of chunks: `gpuzarr.stores.remote.store.RemoteStore` makes a store of any client.
+There is a client for obstore (S3, GCS, Azure, HTTP), for file systems of fsspec, and for stores of zarr-python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+
+class Asked(NamedTuple):
+    """A request for a range of an object.
+
+    A negative offset counts from the end of the object, and the range goes to its end. A size of -1 means up to the
+    end. `version`: that the object must have, as an answer told it before; None: any.
+    """
+
+    key: str
+    offset: int = 0
+    size: int = -1
+    version: Any = None
+
+
+class Answer(NamedTuple):
+    """The bytes of a range, with the buffer protocol. A range that reaches beyond its object has fewer bytes.
+
+    `length`: bytes of the whole object; `version`: a value (an ETag) that differs from that of every other content of
+    the object. None where the client is not told.
+    """
+
+    data: Any
+    length: int | None = None
+    version: Any = None
+
+
+Deliver = Callable[[int, Answer | None], None]
+
+
+class Client(Protocol):
+    """Makes requests. It is picklable and hashable, has a `repr` that names the place (a URL without secrets), and may
+    be used by many threads at once and after a fork.
+
+    Errors are StoreError, naming the key and the client, after the client has tried again whatever may pass.
+    """
+
+    @property
+    def has_conditional_put(self) -> bool:
+        """True if `put` obeys `if_version`."""
+        ...
+
+    def fetch(self, asked: Sequence[Asked], deliver: Deliver) -> None:
+        """Make requests, as many at once as pays, and call `deliver(i, answer)` for each, from any thread, as it comes.
+
+        A missing object has the answer None. Returns when all are delivered. ChangedError for an object that has
+        another version than was asked for. After an error, also one of `deliver`, the other requests are given up.
+        """
+        ...
+
+    def put(self, key: str, data: Any, if_version: Any = None) -> None:
+        """Write an object in one step: a bytes-like object, or a 1-d uint8 array of the host.
+
+        `if_version`: write it only if the object has this version now, or, if it is MISSING, only if there is none;
+        else ChangedError.
+        """
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects. A missing one is no error."""
+        ...
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of the objects and folders directly below a prefix ("": all), without slashes, in any order.
+
+        StoreError where the place tells no names (HTTP).
+        """
+        ...
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Key and bytes of every object below a prefix, in any order. StoreError as for `names`."""
+        ...
+
+    def why_read_only(self) -> str | None:
+        """Say why nothing can be written; None if nothing is known that forbids it. Makes no request."""
+        ...
+
+    def below(self, path: str) -> Client:
+        """The part of the place below a path, as a client of its own."""
+        ...
