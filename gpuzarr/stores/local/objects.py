@@ -14,6 +14,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
@@ -83,8 +85,8 @@ class LocalObjects:
         found: list[int] = self._lengths.tolist()
         return found
 
-    def open_files(self) -> list[int] | None:
-        return self._files.numbers() if self._together else None
+    def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return (self._files.numbers, np.zeros(len(self.keys), np.int64)) if self._together else None
 
     def versions(self, known: Sequence[Any] = ()) -> list[Version | str]:
         if self._versions is None:
