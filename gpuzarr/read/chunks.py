@@ -73,7 +73,7 @@ class Chunks:
                 rows.sort(key=_BYTES, reverse=True)
             return self._decode(rows, objects, begin, threads)
 
-        for keep in unchanged(self.source, keys, read):
+        for keep in unchanged(self.source, keys, read, trace=self.trace):
             keep()
 
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
