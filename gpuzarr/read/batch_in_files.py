@@ -22,9 +22,9 @@ from gpuzarr.errors import CodecError
 from gpuzarr.indexing.locate import Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.by_library import can_read, stored_most
-from gpuzarr.read.fetch import unchanged_all
 from gpuzarr.read.place import fill_missing, placements_of
 from gpuzarr.read.portions import Batch, Portion
+from gpuzarr.read.unchanged import unchanged_all
 from gpuzarr.stores.contract import Objects, open_files
 from gpuzarr.stores.ranges import MISSING
 

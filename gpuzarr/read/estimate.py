@@ -17,7 +17,7 @@ from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within
-from gpuzarr.read.fetch import tell_traffic
+from gpuzarr.read.unchanged import tell_traffic
 from gpuzarr.stores.contract import Objects, Store
 
 WINDOWS, EACH = 8, 8  # places of the selection that are looked at, and neighbours at each

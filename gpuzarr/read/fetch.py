@@ -5,10 +5,10 @@ Whoever wants chunks and not a selection (a loader, pyramids, a copy, another li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -16,21 +16,17 @@ from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
-from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.interrupts import within_all
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.fetched import Fetched, present_only, without
 from gpuzarr.read.known import Known, joined, known_of
 from gpuzarr.read.slices import read_in_slices, sliced
+from gpuzarr.read.unchanged import unchanged_all
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import Requests
-from gpuzarr.stores.traffic import traffic
-
-T = TypeVar("T")
-MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 
 
 class Source(Protocol):
@@ -110,56 +106,6 @@ def fetch_all(
     ]
     opened = [(one.source, one.route.keys) for one in wanted]
     return unchanged_all(opened, partial(_fetched, wanted, memory), memory.device.readers, memory.trace)
-
-
-def unchanged(
-    source: Source, keys: Sequence[str], read: Callable[[Objects], T], threads: int = 1, trace: Trace | None = None
-) -> T:
-    """Return what `read(objects)` makes of the objects at `keys`; if somebody replaced one meanwhile, read again.
-
-    `trace`: of the read, in which what comes from the store is counted.
-    """
-    return unchanged_all([(source, keys)], lambda objects: read(objects[0]), threads, trace)
-
-
-def unchanged_all(
-    opened: Sequence[tuple[Source, Sequence[str]]],
-    read: Callable[[Sequence[Objects]], T],
-    threads: int = 1,
-    trace: Trace | None = None,
-) -> T:
-    """Return what `read` makes of the objects at these keys of the stores of these arrays, as `unchanged`."""
-
-    def tried(objects: Sequence[Objects]) -> tuple[T] | None:
-        try:
-            result = read(objects)
-            return None if True in [one.changed() for one in objects] else (result,)
-        except (ChunkError, StoreError):
-            if True not in [one.changed() for one in objects]:
-                raise
-            return None
-        finally:
-            if trace is not None:
-                tell_traffic(objects, trace)
-
-    contexts = [partial(source.store.open, keys, threads) for source, keys in opened]
-    for _ in range(MAX_TRIES):
-        if (found := within_all(contexts, tried)) is not None:
-            return found[0]
-        for source, _ in opened:
-            source.locator.indexes.forget()  # those of the old objects
-    raise StoreError(f"{opened[0][1][0]!r} of {opened[0][0].store!r} is replaced faster than it can be read")
-
-
-def tell_traffic(objects: Sequence[Objects], trace: Trace) -> None:
-    """Count what objects have asked their stores for."""
-    found = list(map(traffic, objects))
-    known = [each for each in found if each is not None]
-    trace.count(
-        requests=sum([each.requests for each in known]),
-        read=sum([each.nbytes for each in known]),
-        uncounted=len(found) - len(known),
-    )
 
 
 @dataclass(frozen=True)
