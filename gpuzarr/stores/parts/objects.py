@@ -51,7 +51,7 @@ class PartObjects:
             raise
         self._packed = np.full(len(self.keys), False) if places.inflated is None else places.inflated >= 0
         self._packed = self._packed & self._is_held
-        self._begins = Begins.of(self._store, self.keys, self._table, places, self._holders, self._number)
+        self._begins = Begins.of(self._store, self.keys, places, self._holders, self._number)
         self._has_end = ~self._is_held | self._packed | (places.sizes >= 0)
         self._length = np.where(self._packed, 0 if places.inflated is None else places.inflated, places.sizes)
         self._length[~self._is_held] = MISSING
@@ -108,6 +108,9 @@ class PartObjects:
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
         """The version of the holder, and the place in it."""
+        if self._places.are_lasting:
+            columns = self._number, self._places.offsets, self._length
+            return list(zip(*[column.tolist() for column in columns], strict=True))
         before = list(self._expected)
         for number, each in zip(self._number.tolist(), known, strict=True):
             if each is not None and number >= 0 and before[number] is None:
@@ -124,11 +127,13 @@ class PartObjects:
         return versions
 
     def settled(self) -> list[bool]:
+        if self._places.are_lasting:
+            return [True] * len(self.keys)
         found = self._holders.settled()
         return [number < 0 or found[number] for number in self._number.tolist()]
 
     def changed(self) -> bool:
-        if not (self._is_outdated or self._holders.changed() or self._is_other()):
+        if self._places.are_lasting or not (self._is_outdated or self._holders.changed() or self._is_other()):
             return False
         if (forget := getattr(self._table, "forget", None)) is not None:
             forget()
