@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,8 @@ class ZipTable:
     def places(self, keys: Sequence[str]) -> Places:
         check(self, keys)
         directory, version, _ = self._loaded()
-        return places_in(self, directory, keys, {} if version is None else {0: version})
+        known = {} if version is None else {0: version}
+        return places_of(self, directory, keys, directory.numbers(keys), known)
 
     def names(self, prefix: str) -> list[str]:
         return list(self.directory().folders.get(prefix, ()))
@@ -107,17 +108,24 @@ def check(table: object, keys: Sequence[str]) -> None:
             raise StoreError(f"the key {key!r} leads out of {table!r}, or is none")
 
 
-def places_in(table: object, directory: Directory, keys: Sequence[str], known: dict[int, Any]) -> Places:
-    """Where members lie. StoreError for one that cannot be read. `known`: the version of the archive."""
-    rows = directory.numbers(keys)
-    found = rows >= 0
-    if np.count_nonzero(bad := found & ~directory.is_readable[rows] if len(directory.offsets) else found):
-        i = int(bad.argmax())
-        problem = directory.problem(int(rows[i]))
-        raise StoreError(f"cannot read {keys[i]!r} of {table!r}: {problem}")
-    if not found.any():
+def places_of(
+    table: object,
+    directory: Directory | None,
+    keys: Sequence[str],
+    rows: np.ndarray,
+    known: Mapping[int, Any] | None = None,
+) -> Places:
+    """Where members lie that are these entries of a directory, -1 for none. StoreError for one that cannot be read.
+
+    `known`: the version of the archive; None where members stay where they are.
+    """
+    found, ends = rows >= 0, (known or {}, known is None)
+    if directory is None or not found.any():
         nothing = np.zeros(len(keys), np.int64)
-        return Places(np.full(len(keys), MISSING), nothing, nothing, versions=known)
+        return Places(np.full(len(keys), MISSING), nothing, nothing, {}, None, None, None, *ends)
+    if np.count_nonzero(bad := found & ~directory.is_readable[rows]):
+        i = int(bad.argmax())
+        raise StoreError(f"cannot read {keys[i]!r} of {table!r}: {directory.problem(int(rows[i]))}")
     offsets, stored, begins = directory.offsets[rows], directory.stored[rows], directory.begins[rows]
     heads = None
     if (unknown := found & (begins < 0)).any():
@@ -130,7 +138,7 @@ def places_in(table: object, directory: Directory, keys: Sequence[str], known: d
     if (packed := found & (directory.methods[rows] == DEFLATED)).any():
         inflated, checksums = np.where(packed, directory.sizes[rows], -1), directory.checksums[rows]
     holders = np.where(found, 0, MISSING)
-    return Places(holders, offsets, stored, {}, inflated, checksums, heads, known)
+    return Places(holders, offsets, stored, {}, inflated, checksums, heads, *ends)
 
 
 def _learner(directory: Directory, rows: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
