@@ -66,11 +66,14 @@ class ObstoreClient:
             raise ChangedError(f"{key!r} of {self!r} was changed by somebody else meanwhile") from error
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects: a few by a request each, all at once; many by requests of many, where the server has those."""
-        self._begin()
+        import obstore
+
         for i in range(0, len(keys), MANY_DELETED):
             some = keys[i : i + MANY_DELETED]
-            if len(some) <= self.concurrency or not self._deleted_together(some):
+            paths = [self._path(key) for key in some]
+            try:
+                self._called(some[0], "delete", partial(obstore.delete, self.store, paths))
+            except FileNotFoundError:  # of one of them
                 each(self._delete_one, some, self.concurrency)
 
     def names(self, prefix: str) -> list[str]:
@@ -142,17 +145,6 @@ class ObstoreClient:
             raise
         except (BaseError, OSError, ValueError) as error:
             raise StoreError(f"cannot {what} {key!r} of {self!r}: {_reason(error)}") from error
-
-    def _deleted_together(self, keys: Sequence[str]) -> bool:
-        """Delete objects by one request. False where one of them is missing, or there are no such requests."""
-        import obstore
-
-        try:
-            paths = [self._path(key) for key in keys]
-            self._called(keys[0], "delete", partial(obstore.delete, self.store, paths))
-        except (FileNotFoundError, StoreError):
-            return False
-        return True
 
     def _delete_one(self, key: str) -> None:
         import obstore
