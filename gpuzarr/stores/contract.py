@@ -357,6 +357,21 @@ class _Overwriter:
         within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
 
 
+class WritesMany(Protocol):
+    """Addition to `Store` of one whose `write` waits for a network. Threads beside those that encode chunks call it."""
+
+    @property
+    def writes_at_once(self) -> int:
+        """How many objects `write` sends at once: so many are given to it, where there are so many."""
+        ...
+
+
+def writes_at_once(store: Store) -> int:
+    """How many objects `write` sends at once; 1 where it stores them as fast as they come. See `WritesMany`."""
+    found: int = getattr(store, "writes_at_once", 1)
+    return found
+
+
 class Settles(Protocol):
     """Addition to `Objects` of a store where a version may come again, if an object is changed twice in a moment."""
 
