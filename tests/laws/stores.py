@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.contract import settled
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.versions import settled
 from tests.chunks import encoded_batch
 from tests.conftest import examples
 
