@@ -26,13 +26,13 @@ from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
-from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed
 from gpuzarr.read.known import Keeper
+from gpuzarr.read.shelf import Shelf
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.read.unchanged import unchanged
-from gpuzarr.stores.contract import Objects, expect_at_most, file_paths, open_files, settled
+from gpuzarr.stores.contract import Objects, expect_at_most, file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
@@ -169,7 +169,7 @@ class Chunks:
         for row in rows if len(present) < len(rows) else ():
             if row[2] == MISSING:
                 self._fill_missing(row[3])
-        return () if keeper is None else keeper.calls
+        return () if keeper is None else keeper.calls(objects)
 
     def _left_of_open(
         self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
@@ -185,11 +185,9 @@ class Chunks:
 
     def _keeper(self, shelf: Shelf, present: Sequence[Row], objects: Objects) -> Keeper:
         """What keeps the chunks, which the cache has not."""
-        found, stay = objects.versions([None] * len(objects.keys)), settled(objects)
         shelf.cache.count(0, len(present))
         self.trace.count(cache_misses=len(present))
-        coords = [self.coords(row[3]) for row in present]
-        return Keeper(shelf, coords, [found[row[0]] if stay[row[0]] else None for row in present])
+        return Keeper.of(shelf, [self.coords(row[3]) for row in present], objects, [row[0] for row in present])
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
