@@ -16,8 +16,11 @@ from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Buffers, below
+from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.remote.zarr_client import ZarrClient
 from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
 from tests.stores.own_store import OwnStore
+from tests.stores.zarr_stores import reversed_store
 
 KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
 
@@ -52,6 +55,7 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "a dict of zarr-python": lambda _, contents: MappingStore(
         Buffers({key: as_buffer(contents[key]) for key in contents})
     ),
+    "of zarr-python, and a user's own": lambda _, contents: RemoteStore(ZarrClient(reversed_store(contents))),
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
