@@ -87,7 +87,7 @@ class RemoteObjects:
         objects, offsets, sizes = ranges.objects, ranges.offsets, ranges.sizes
         self._fetch_whole(np.unique(objects[sizes == -1]).tolist())
         insane = (np.maximum(np.abs(offsets), np.abs(sizes)) > MAX_SANE_BYTES) | (offsets < -MAX_SANE_BYTES)
-        self._look(np.unique(objects[insane | (sizes < -1)]).tolist())
+        self._look(np.unique(objects[insane | (sizes < -1) | ((offsets < 0) & (sizes > -offsets))]).tolist())
         known = np.array([self._lengths.get(i, -2) for i in range(len(self.keys))], np.int64)
         is_open = known[objects] == -2
         from_end = is_open & (offsets < 0)
@@ -117,7 +117,8 @@ class RemoteObjects:
             self._note(number, answer)
             if answer is None:
                 return
-            if len(data := memoryview(answer.data)) < size:
+            data = memoryview(b"" if answer.data is None else answer.data)
+            if len(data) < size or (not size and abs(asked[j].offset) > self._lengths.get(number, MAX_SANE_BYTES)):
                 short.append(number)
             _put(target, start, data[:size])
 
