@@ -43,6 +43,19 @@ class ZarrClient:
 
         self._run(self._all(one, range(len(asked))))
 
+    def tried(self, asked: Sequence[Asked]) -> list[Answer | StoreError | None]:
+        """Make requests as `fetch` does: the answer to each, or the error."""
+        found: list[Answer | StoreError | None] = [None] * len(asked)
+
+        async def one(i: int) -> None:
+            try:
+                found[i] = await self._answer(asked[i])
+            except StoreError as error:
+                found[i] = error
+
+        self._run(self._all(one, range(len(asked))))
+        return found
+
     def put(self, key: str, data: Any, if_version: Any = None) -> None:
         if if_version is not None:
             raise StoreError(f"cannot write {key!r} of {self!r} only if it has a version: it has none")
