@@ -24,6 +24,7 @@ from gpuzarr.stores.memory import Buffers, below
 from gpuzarr.stores.parts import PartsStore
 from gpuzarr.stores.remote.obstore_client import of_url
 from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.remote.zarr_client import ZarrClient
 from tests.laws.stores import (
     NewStore,
     copies_by_pickle_read_the_same,
@@ -32,6 +33,7 @@ from tests.laws.stores import (
 )
 from tests.stores.own_store import OwnStore
 from tests.stores.parts_tables import in_many_forms, in_one_file
+from tests.stores.zarr_stores import reversed_store
 
 KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
 
@@ -81,6 +83,7 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "a dict of zarr-python": lambda _, contents: MappingStore(
         Buffers({key: as_buffer(contents[key]) for key in contents})
     ),
+    "of zarr-python, and a user's own": lambda _, contents: RemoteStore(ZarrClient(reversed_store(contents))),
     "remote, by obstore": by_obstore,
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
