@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
-from gpuzarr.codecs.contract import Codec, DecodesByAddress
+from gpuzarr.codecs.contract import Codec, DecodesByAddress, StandsForSeveral
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
 from gpuzarr.codecs.step import Step
@@ -58,12 +58,13 @@ class Chain:
         steps, side, at = [], "array", cast(Any, spec)
         if len(codecs := tuple(codecs)) > MAX_CODECS:
             raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
-        for codec in codecs:
-            step = Step(codec, at)
-            if _BEFORE[codec.kind] != side:
-                raise MetadataError(f"codec {step.name!r} ({codec.kind}) cannot stand where {side} comes in")
-            steps.append(step)
-            at, side = codec.encoded(at), _AFTER[codec.kind]
+        for given in codecs:
+            if _BEFORE[given.kind] != side:
+                name = Step(given, at).name
+                raise MetadataError(f"codec {name!r} ({given.kind}) cannot stand where {side} comes in")
+            for codec in given.parts(at) if isinstance(given, StandsForSeveral) else (given,):
+                steps.append(Step(codec, at))
+                at, side = codec.encoded(at), _AFTER[codec.kind]
         if side != "bytes":
             raise MetadataError("the codecs have none that makes bytes of an array")
         return cls(spec, tuple(steps), at)
