@@ -19,6 +19,7 @@ from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.sink import BufferedSink
+from gpuzarr.stores.traffic import Traffic
 
 MAX_REQUEST_BYTES = 1 << 24
 
@@ -182,7 +183,7 @@ class MappingObjects:
     """Objects of a MappingStore, each fetched once. See `Objects`."""
 
     def __init__(self, store: MappingStore, keys: Sequence[str]) -> None:
-        self.keys, self._store = keys, store
+        self.keys, self._store, self._traffic = keys, store, Traffic()
 
     def __enter__(self) -> MappingObjects:
         return self
@@ -192,7 +193,12 @@ class MappingObjects:
 
     @cached_property
     def _values(self) -> list[memoryview | None]:
-        return [self._store.value(key) for key in self.keys]
+        values = [self._store.value(key) for key in self.keys]
+        self._traffic = Traffic(len(values), sum([len(value) for value in values if value is not None]))
+        return values
+
+    def traffic(self) -> Traffic:
+        return self._traffic
 
     def lengths(self) -> list[int]:
         return [MISSING if value is None else len(value) for value in self._values]

@@ -16,6 +16,7 @@ from gpuzarr.errors import ChangedError, RangeError
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.remote.client import Answer, Asked
 from gpuzarr.stores.remote.coming import Coming
+from gpuzarr.stores.traffic import Traffic
 
 if TYPE_CHECKING:
     from gpuzarr.stores.remote.store import RemoteStore
@@ -42,6 +43,7 @@ class RemoteObjects:
         self._versions: dict[int, Any] = {}
         self._claims: dict[int, Any] = {}
         self._coming: list[Coming] = []
+        self._received: list[int] = []  # bytes of each answer; appended, as several threads do it at once
         self._is_outdated = False
 
     def __enter__(self) -> RemoteObjects:
@@ -56,6 +58,10 @@ class RemoteObjects:
     def expect_at_most(self, nbytes: int) -> None:
         """See `Bounded`."""
         self._most = nbytes
+
+    def traffic(self) -> Traffic:
+        """See `CountsTraffic`."""
+        return Traffic(len(self._received), sum(self._received))
 
     def lengths(self) -> list[int]:
         self._fetch_whole(range(len(self.keys)))
@@ -169,6 +175,7 @@ class RemoteObjects:
 
     def _note(self, number: int, answer: Answer | None) -> None:
         """Note what an answer tells of its object, or that it contradicts another."""
+        self._received.append(0 if answer is None or answer.data is None else len(answer.data))
         version = GONE if answer is None else answer.version
         length = MISSING if answer is None else answer.length
         if self._versions.setdefault(number, version) != version or self._claims.get(number, version) != version:
