@@ -17,7 +17,7 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
 from gpuzarr.codecs.contract import Codec, DecodesByAddress, StandsForSeveral
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
-from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
+from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, ordered_decoder, whole_decoder
 from gpuzarr.codecs.step import Step
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
@@ -127,9 +127,18 @@ class Chain:
         default = whole_decoder(self.spec, in_place, lambda stored, device, into: self.decode(stored, device, into))
         if self.is_uncompressed and nbytes is not None:
             return copier(self.spec, nbytes, default)
-        if self._decodes_by_address is None or (decode := self._decodes_by_address.chunk_decoder()) is None:
-            return default
-        return address_decoder(self.spec, nbytes or 0, decode, default)
+        if self._decodes_by_address is not None and (decode := self._decodes_by_address.chunk_decoder()) is not None:
+            return address_decoder(self.spec, nbytes or 0, decode, default)
+        return self._ordered_decoder(default) or default
+
+    def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:
+        """A decoder of chunks whose elements are in another order; None where a library cannot be called by address."""
+        order, codec = self.memory_order, self.steps[-1].decodes_by_address
+        if order is None or not self.spec.nbytes or len(self.steps) != order.steps + 1 or codec is None:
+            return None
+        if (decode := codec.chunk_decoder()) is None:
+            return None
+        return ordered_decoder(self.spec, self.spec.nbytes, order.strides, order.swap, decode, otherwise)
 
     def decodes_in_place(self, device: Device) -> bool:
         """Whether `decode` can be given `into`, and decodes elements straight to it."""
