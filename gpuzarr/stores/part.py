@@ -1,0 +1,86 @@
+"""The part of a store below a path, as a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.stores import contract, handles
+from gpuzarr.stores.contract import Objects, Sink, Store
+
+
+@dataclass(frozen=True)
+class PartStore:
+    """What lies below a path of a store that has no parts of its own kind. Messages name the whole keys and the store.
+
+    Of the additions to `Store` it has those that make reads and refusals right; the others only make it faster.
+    """
+
+    store: Store
+    path: str
+
+    close, __enter__, __exit__ = handles.close, handles.enter, handles.leave
+
+    def __repr__(self) -> str:
+        return f"PartStore({self.store!r}, {self.path!r})"
+
+    def _key(self, key: str) -> str:
+        return f"{self.path}/{key}" if key else self.path
+
+    def _keys(self, keys: Sequence[str]) -> list[str]:
+        return [f"{self.path}/{key}" for key in keys]
+
+    @property
+    def has_cheap_lengths(self) -> bool:
+        return self.store.has_cheap_lengths
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that are made at once; see `RemoteStore`."""
+        return getattr(self.store, "concurrency", 1)
+
+    def get(self, key: str) -> bytes | None:
+        return self.store.get(self._key(key))
+
+    def open(self, keys: Sequence[str], threads: int = 1) -> Objects:
+        return self.store.open(self._keys(keys), threads)
+
+    def versions(self, keys: Sequence[str]) -> Sequence[Any]:
+        return contract.versions(self.store, self._keys(keys))
+
+    def why_not_to_device(self) -> str | None:
+        return self.store.why_not_to_device()
+
+    def why_read_only(self, keys: Sequence[str]) -> str | None:
+        return contract.why_read_only(self.store, self._keys(keys))
+
+    def why_no_key(self, key: str) -> str | None:
+        return contract.why_no_key(self.store, self._key(key))
+
+    def names(self, prefix: str) -> list[str]:
+        return self.store.names(self._key(prefix))
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        start = len(self.path) + 1
+        return ((key[start:], size) for key, size in self.store.objects(self._key(prefix)))
+
+    def set(self, key: str, data: Any) -> None:
+        self.store.set(self._key(key), data)
+
+    def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        self.store.write(self._keys(keys), encoded)
+
+    def create(self, key: str) -> Sink:
+        return self.store.create(self._key(key))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self.store.delete(self._keys(keys))
+
+    def delete_prefix(self, prefix: str) -> None:
+        self.store.delete_prefix(self._key(prefix))
+
+    def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        return self.store.locked(self._keys(keys))
