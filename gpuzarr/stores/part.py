@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
+from gpuzarr.errors import ReadOnlyError
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Sink, Store
 
@@ -21,8 +22,9 @@ class PartStore:
 
     store: Store
     path: str
+    read_only: bool = False
 
-    close, __enter__, __exit__ = handles.close, handles.enter, handles.leave
+    close, __enter__, __exit__, with_read_only = handles.close, handles.enter, handles.leave, handles.with_read_only
 
     def __repr__(self) -> str:
         return f"PartStore({self.store!r}, {self.path!r})"
@@ -55,7 +57,15 @@ class PartStore:
         return self.store.why_not_to_device()
 
     def why_read_only(self, keys: Sequence[str]) -> str | None:
+        if self.read_only:
+            return "it was given with read_only=True"
         return contract.why_read_only(self.store, self._keys(keys))
+
+    def _changed(self, keys: Sequence[str]) -> list[str]:
+        """Keys of objects that are to be changed. ReadOnlyError, naming one, if this part is only read."""
+        if self.read_only:
+            raise ReadOnlyError(f"cannot write {next(iter(keys), '')!r} of {self!r}: {self.why_read_only(keys)}")
+        return self._keys(keys)
 
     def why_no_key(self, key: str) -> str | None:
         return contract.why_no_key(self.store, self._key(key))
@@ -68,18 +78,19 @@ class PartStore:
         return ((key[start:], size) for key, size in self.store.objects(self._key(prefix)))
 
     def set(self, key: str, data: Any) -> None:
-        self.store.set(self._key(key), data)
+        self.store.set(self._changed([key])[0], data)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        self.store.write(self._keys(keys), encoded)
+        self.store.write(self._changed(keys), encoded)
 
     def create(self, key: str) -> Sink:
-        return self.store.create(self._key(key))
+        return self.store.create(self._changed([key])[0])
 
     def delete(self, keys: Sequence[str]) -> None:
-        self.store.delete(self._keys(keys))
+        self.store.delete(self._changed(keys))
 
     def delete_prefix(self, prefix: str) -> None:
+        self._changed([prefix])
         self.store.delete_prefix(self._key(prefix))
 
     def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:

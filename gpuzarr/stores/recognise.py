@@ -127,6 +127,7 @@ _SETS: list[tuple[tuple[str, ...], Found]] = [  # all of these names
     (("snapshots", "refs"), Found("an Icechunk repository", "icechunk")),
     (("snapshots", "repo"), Found("an Icechunk repository", "icechunk")),
     (("snapshots", "config.yaml"), Found("an Icechunk repository", "icechunk")),
+    (("repo", "config.yaml"), Found("an Icechunk repository", "icechunk")),
     (("_delta_log",), Found("a Delta Lake table", advice="it has rows, not arrays: deltalake reads it")),
     (("metadata", "data"), Found("maybe an Iceberg table", advice="it has rows, not arrays: pyiceberg reads it")),
     (("__schema",), _TILEDB),
@@ -151,6 +152,7 @@ _ENDS: list[tuple[str, Found]] = [  # one of the names ends so, and no other is 
     (".npy", Found("a folder of arrays of NumPy", advice=CONVERT)),
 ]
 _PRECOMPUTED = Found("a volume of neuroglancer (precomputed)", advice="tensorstore copies it to a Zarr store")
+PROBES = ("repo", "config.yaml", "manifest.ocdbt", "info", ".zmetadata")  # where no names are told, these may be there
 _STORE_ENDS = (".zarr", ".zarr.zip", ".ozx", ".icechunk", ".n5")
 _SCALE = re.compile(r"\d+(\.\d+)?(_\d+(\.\d+)?){2}")  # folders of a precomputed volume: the size of a voxel
 

@@ -140,7 +140,7 @@ def shown(url: str) -> str:
 
 
 def _shown(part: str) -> str:
-    without = re.sub(r"(://)[^/@?#|]*@", r"\1", part)
+    without = re.sub(r"(?<!git)(?<!gist)(?<!github)(://)[^/@?#|]*@", r"\1", part)  # github://organisation:name@branch
     return re.sub(r"\?[^#|:]*", "?...", without) if "://" in without else without
 
 
