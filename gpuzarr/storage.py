@@ -22,7 +22,7 @@ from gpuzarr.stores import locations, memory, resolve
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.path import StorePath, below
+from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.remote.store import RemoteStore
 
 MemoryStore = MappingStore

@@ -8,16 +8,16 @@ from gpuzarr import config
 from gpuzarr.checks import flag
 from gpuzarr.creation import contains, format_above
 from gpuzarr.errors import ArgumentError
-from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Copied, Members, create_array, given, placed, with_dtype
+from gpuzarr.nodes.create import Copied, create_array, given, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import codecs_of, sizes_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Shape, create, made
 from gpuzarr.nodes.opener import Mode
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.resolve import is_of_zarr, wanted_format
 from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.resolve import wanted_format
+from gpuzarr.stores.zarr_python import is_of_zarr
 
 Format = Literal[2, 3] | None
 KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means

@@ -10,10 +10,10 @@ from gpuzarr.api.opening import open_array
 from gpuzarr.creation import format_above
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import placed
-from gpuzarr.stores.resolve import wanted_format
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import properties
 from gpuzarr.nodes.new_arrays import create
+from gpuzarr.stores.resolve import wanted_format
 
 Format = Literal[2, 3] | None
 
@@ -82,7 +82,9 @@ def ones_like(a: Any, *, zarr_format: Format = None, **options: Any) -> Array:
 
 def _like(function: str, a: Any, zarr_format: Any, options: dict[str, Any]) -> dict[str, Any]:
     known(function, options, CREATED)
-    return properties(a, wanted_format(options.get("store"), zarr_format) or _above(options, options.get("path")), options)
+    return properties(
+        a, wanted_format(options.get("store"), zarr_format) or _above(options, options.get("path")), options
+    )
 
 
 def _above(options: dict[str, Any], path: Any) -> int | None:

@@ -88,9 +88,9 @@ def open(  # as zarr.open
         Bytes (an int, or a text such as "1GiB") of decoded chunks that stay in memory for later reads, or a
         `ChunkCache` that several arrays share. All arrays of a group share one. Default: nothing is kept.
     storage_options
-        Options for what a URL names, as obstore (S3, Google Cloud Storage, Azure, HTTP) or a file system of fsspec takes
-        them: `skip_signature`, `endpoint`, `region`, ... What s3fs, gcsfs and adlfs call otherwise (`anon`, `key`,
-        `endpoint_url`, ...) is understood, too.
+        Options for what a URL names, as obstore (S3, Google Cloud Storage, Azure, HTTP) or a file system of fsspec
+        takes them: `skip_signature`, `endpoint`, `region`, ... What s3fs, gcsfs and adlfs call otherwise (`anon`,
+        `key`, `endpoint_url`, ...) is understood, too.
     **new
         Properties of a node that is made: for an array the parameters of `create_array` (`shape`, `dtype`, by default
         "float64", `chunks`, ...), for a group `attributes`. They do not change a node that exists.

@@ -1,4 +1,7 @@
-"""`gpuzarr info PATH [--json] [--storage-option KEY=VALUE]`: list the nodes of a store, how they are stored, and whether a GPU decodes them."""
+"""`gpuzarr info PATH [--json] [--storage-option KEY=VALUE]`: list the nodes of a store, and how they are stored.
+
+For each array it says whether a GPU decodes it. PATH may be a URL.
+"""
 
 from __future__ import annotations
 

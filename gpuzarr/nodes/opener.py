@@ -201,7 +201,9 @@ def why_unwritable(node: Array | Group) -> str | None:
     return files.why_unwritable(node.store, node.path, names)
 
 
-def opened(store: Any, zarr_format: int | None = None, config: Any = None, storage_options: Any = None) -> Array | Group:
+def opened(
+    store: Any, zarr_format: int | None = None, config: Any = None, storage_options: Any = None
+) -> Array | Group:
     """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
     from gpuzarr.write.target import Writable
 

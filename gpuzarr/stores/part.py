@@ -11,6 +11,8 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import ReadOnlyError
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Sink, Store
+from gpuzarr.stores.guards import Guard, guard
+from gpuzarr.stores.versions import versions
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,11 @@ class PartStore:
     @property
     def concurrency(self) -> int:
         """Requests that are made at once; see `RemoteStore`."""
-        return getattr(self.store, "concurrency", 1)
+        return contract.concurrency(self.store)
+
+    @property
+    def guard(self) -> Guard:
+        return guard(self.store)
 
     def get(self, key: str) -> bytes | None:
         return self.store.get(self._key(key))
@@ -51,7 +57,7 @@ class PartStore:
         return self.store.open(self._keys(keys), threads)
 
     def versions(self, keys: Sequence[str]) -> Sequence[Any]:
-        return contract.versions(self.store, self._keys(keys))
+        return versions(self.store, self._keys(keys))
 
     def why_not_to_device(self) -> str | None:
         return self.store.why_not_to_device()
@@ -82,6 +88,12 @@ class PartStore:
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         self.store.write(self._changed(keys), encoded)
+
+    def write_if_unchanged(self, keys: Sequence[str], encoded: EncodedBatch, versions: Sequence[Any]) -> Sequence[int]:
+        """See `WritesIfUnchanged`; called where the guard is "versions"."""
+        store: Any = self.store
+        failed: Sequence[int] = store.write_if_unchanged(self._changed(keys), encoded, versions)
+        return failed
 
     def create(self, key: str) -> Sink:
         return self.store.create(self._changed([key])[0])

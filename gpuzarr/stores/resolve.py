@@ -9,12 +9,13 @@ from typing import Any
 from gpuzarr.checks import shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.errors import ArgumentError, StoreKindError
-from gpuzarr.stores import locations, urls
+from gpuzarr.stores import locations, recognise, urls, zarr_python
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.locations import ACCEPTED, Options
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
+from gpuzarr.stores.zarr_python import is_of_zarr
 
 
 def store(thing: Any, storage_options: Any = None) -> Store:
@@ -106,14 +107,7 @@ def _modules(thing: Any) -> set[str]:
     return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
 
 
-def is_of_zarr(thing: Any) -> bool:
-    """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
-    return "zarr" in _modules(thing)
-
-
 def _of_zarr(thing: Any, options: Options) -> Store:
-    from gpuzarr.stores import zarr_python
-
     _no_options(thing, options)
     return zarr_python.store_of(thing)
 
@@ -142,7 +136,6 @@ def _is_of_fsspec(thing: Any) -> bool:
 
 def _of_fsspec(thing: Any, options: Options) -> Store:
     """The store of a mapper; or of all files of a file system, in which nodes have paths with a bucket or a host."""
-    from gpuzarr.stores.remote import fsspec_client
 
     _no_options(thing, options)
     is_mapper = isinstance(thing, Mapping)
@@ -154,7 +147,7 @@ def _of_upath(thing: Any, options: Options) -> Store:
     if str(thing.protocol) in ("", "file", "local"):
         return locations.of_path(os.fspath(thing), options, is_path=True)
     folder, _, name = thing.path.rpartition("/")
-    if locations.recognise.way_of_name(name) == "zip":
+    if recognise.way_of_name(name) == "zip":
         return locations.zip_of(in_files(thing.fs, folder), name)
     return in_files(thing.fs, thing.path)
 

@@ -32,7 +32,7 @@ def hint(text: str, is_path: bool = False) -> str | None:
 
     `is_path`: it was given as a pathlib.Path, which makes one "/" of two.
     """
-    if text != text.strip() or text[:1] in "\"'" and text[:1] == text[-1:] and len(text) > 1:
+    if text != text.strip() or (text[:1] in "\"'" and text[:1] == text[-1:] and len(text) > 1):
         return f"there are blanks or quotes around it; did you mean {text.strip().strip(chr(34) + chr(39))!r}?"
     if text.startswith("~"):
         return f"'~' stands for nothing here; did you mean {os.path.expanduser(text)!r} (os.path.expanduser)?"

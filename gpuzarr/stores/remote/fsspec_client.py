@@ -140,17 +140,19 @@ class FsspecClient:
 
     def names(self, prefix: str) -> list[str]:
         path = self._path(prefix)
-        found = self._listed(prefix, lambda fs: fs.ls(path, detail=False), [])
+        found: list[str] = self._listed(prefix, lambda fs: fs.ls(path, detail=False), [])
         return sorted({name for each in found if (name := _below(each, path)) and "/" not in name})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         path = self._path(prefix)
-        found = self._listed(prefix, lambda fs: fs.find(path, detail=True), {})
+        found: dict[str, Any] = self._listed(prefix, lambda fs: fs.find(path, detail=True), {})
         sizes = {name: info.get("size") for each, info in found.items() if (name := _below(each, path))}
         keys = {name: f"{prefix}/{name}" if prefix else name for name in sizes}
         if unknown := [name for name, size in sizes.items() if size is None]:
             told = many(self._live(), "info", [self._path(keys[name]) for name in unknown])
-            sizes |= {name: info.get("size") for name, info in zip(unknown, told, strict=True) if isinstance(info, dict)}
+            sizes |= {
+                name: info.get("size") for name, info in zip(unknown, told, strict=True) if isinstance(info, dict)
+            }
         for name, size in sizes.items():
             if size is None:
                 raise StoreError(f"cannot list {prefix!r} of {self!r}: the size of {keys[name]!r} is not told")
@@ -202,12 +204,12 @@ class FsspecClient:
                     raise self._problem(action, key, error) from error
         raise AssertionError("the last try returns or raises")
 
-    def _problem(self, action: str, key: str, error: Exception) -> StoreError:
+    def _problem(self, action: str, key: str, error: Exception) -> StoreError | ReadOnlyError:
         if isinstance(error, StoreError):
             return error
         kind = ReadOnlyError if isinstance(error, NotImplementedError) and action != "list" else StoreError
         text = urls.shown(str(error)) or type(error).__name__
-        problem = kind(f"cannot {action} {key!r} of {self!r}: {text}")
+        problem: StoreError | ReadOnlyError = kind(f"cannot {action} {key!r} of {self!r}: {text}")
         problem.errno = getattr(error, "errno", None)
         return problem
 

@@ -211,10 +211,10 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
     parts = urlsplit(url)
     if "http://" in url or str(options.get("endpoint", "")).startswith("http://"):
         options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
-    if parts.scheme.lower() in ("http", "https"):  # also of hosts of S3 and Azure, whose URLs need no credentials
-        from_url = HTTPStore.from_url
+    is_web = parts.scheme.lower() in ("http", "https")  # also of hosts of S3 and Azure, which need no credentials then
+    make: Callable[..., Any] = HTTPStore.from_url if is_web else from_url
     try:
-        store = from_url(url.rstrip("/"), **options)
+        store = make(url.rstrip("/"), **options)
     except Exception as error:  # of many classes of obstore
         raise StoreError(f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}") from error
     return ObstoreClient(shown_url(parts.geturl()), store, "", concurrency)

@@ -1,4 +1,4 @@
-"""`storage_options` for URLs that obstore reaches: those of s3fs, gcsfs, adlfs and fsspec's HTTP become those of obstore.
+"""`storage_options` for URLs that obstore reaches, in its words: those of s3fs, gcsfs, adlfs and fsspec's HTTP, too.
 
 What means the same has the name of obstore; what tunes caches and buffers of those packages has no effect here; what
 has no equal is refused by name. Everything else is passed on as it is.

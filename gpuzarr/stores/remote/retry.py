@@ -1,4 +1,4 @@
-"""Which errors of requests may pass, and how long to wait before the next try. For clients without retries of their own."""
+"""Which errors of requests may pass, and how long to wait before the next try: for clients that do not try again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def status_of(error: Any) -> int | None:
     return next((value for value in values if isinstance(value, int)), None)
 
 
-def may_pass(error: Exception) -> bool:
+def may_pass(error: BaseException) -> bool:
     """True if the same request may succeed in a moment."""
     if (status := status_of(error)) is not None:
         return status in PASSING_STATUS
@@ -37,6 +37,6 @@ def may_pass(error: Exception) -> bool:
     return bool(names & {("aiohttp", "ClientConnectionError"), ("aiohttp", "ClientPayloadError")})
 
 
-def is_beyond(error: Exception) -> bool:
+def is_beyond(error: BaseException) -> bool:
     """True for a range that begins beyond the end of its object."""
     return status_of(error) == 416 or any(text in str(error) for text in _BEYOND)
