@@ -206,14 +206,16 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
     options = dict(storage_options or {})
     concurrency = int(options.pop("concurrency", CONCURRENCY))
     try:
-        from obstore.store import from_url
+        from obstore.store import HTTPStore, from_url
     except ImportError as error:
         raise StoreError(f"{url!r} needs obstore: pip install 'gpuzarr[remote]'") from error
     parts = urlsplit(url)
     if "http://" in url or str(options.get("endpoint", "")).startswith("http://"):
         options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
+    is_web = parts.scheme.lower() in ("http", "https")  # also of hosts of S3 and Azure, which need no credentials then
+    make: Callable[..., Any] = HTTPStore.from_url if is_web else from_url
     try:
-        store = from_url(url.rstrip("/"), **options)
+        store = make(url.rstrip("/"), **options)
     except Exception as error:  # of many classes of obstore
         raise StoreError(f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}") from error
     return ObstoreClient(shown_url(parts.geturl()), store, "", concurrency)
