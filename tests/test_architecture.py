@@ -27,7 +27,8 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["devices"],
     ["dtypes", "empty_chunk", "formats", "stores"],
     ["config"],
-    ["batch", "checks", "interrupts", "native", "tasks"],
+    ["batch", "checks", "native", "threads"],
+    ["interrupts", "tasks"],
     ["per_process"],
     ["errors"],
 ]
@@ -38,6 +39,7 @@ OF_ALL_ROOMS = {
     "test_architecture.py",
     "test_docstrings.py",
     "test_readme.py",
+    "test_threads.py",
     "test_contributing.py",
     "test_per_process.py",
     "test_imports.py",

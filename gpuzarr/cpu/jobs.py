@@ -34,16 +34,23 @@ class _Kind(ctypes.Structure):
 
 @dataclass
 class Spent:
-    """Stored bytes of the chunks that went well, and the seconds that they took."""
+    """Stored bytes of the chunks that went well; and what all took: `numbers` are the seconds to read, to decode and
+    to place, the bytes that were read, and the system calls for that."""
 
     stored: int = 0
-    seconds: np.ndarray = field(default_factory=lambda: np.zeros(3))  # to read, to decode, to place
+    numbers: np.ndarray = field(default_factory=lambda: np.zeros(5))
 
     def tell(self, trace: Trace) -> None:
         """Add them to a trace."""
+        self.tell_traffic(trace)
         trace.count(stored=self.stored)
-        for stage, seconds in zip(("storage", "decode", "place"), self.seconds.tolist(), strict=True):
+        for stage, seconds in zip(("storage", "decode", "place"), self.numbers.tolist(), strict=False):
             trace.add_time(stage, 0.0, seconds)
+
+    def tell_traffic(self, trace: Trace) -> None:
+        """Add what was read to a trace, also where chunks did not go well."""
+        nbytes, calls = self.numbers[3:].tolist()
+        trace.count(read=int(nbytes), requests=int(calls))
 
 
 @dataclass
@@ -110,7 +117,7 @@ def run(
     """Do jobs, rows of `Job`. `stored`, `decoded`: scratch for a chunk. Returns which did not go well, bool (n,)."""
     call = None if decode is None else ctypes.addressof(decode.call)
     kind = _Kind(call, nbytes, len(stored), flags, address(stored), address(decoded))
-    at = address(jobs), len(jobs), ctypes.addressof(kind), address(spent.seconds)
+    at = address(jobs), len(jobs), ctypes.addressof(kind), address(spent.numbers)
     spent.stored += native.library().gpuzarr_read(*at)
     failed: np.ndarray = jobs[:, -1] == 0
     return failed

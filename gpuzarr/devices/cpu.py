@@ -16,11 +16,9 @@ import numpy as np
 from gpuzarr.batch import ALIGNMENT, EncodedBatch, address, allocated
 from gpuzarr.devices.pipeline import Complete, Launch, Load
 from gpuzarr.devices.results import RESULTS
-from gpuzarr.devices.threads import SharedItems, ThreadPool
 from gpuzarr.devices.trace import Trace
-from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PerProcess
-from gpuzarr.tasks import Task, end_all
+from gpuzarr.threads import ThreadPool, share
 
 DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
 MAX_SCRATCH_BYTES = 48 << 20  # kept for all threads together
@@ -169,27 +167,8 @@ class Cpu:
         self.share(run, items, min(threads or self.threads, len(items)))
 
     def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
-        """Call run(left) on `threads` threads, this one included. `left` is an iterator from which all take items.
-
-        After an error it gives no more items. The error of the first item is raised when all threads have ended.
-        """
-        if threads < 2 or self.threads < 2:
-            run(iter(items))
-            return
-        shared = SharedItems(items)
-        tasks: list[Task] = []
-
-        def work() -> None:
-            shared.begin()
-            self._pool.value.submit(partial(shared.drain, run), threads - 1, tasks)
-            shared.drain(run)
-
-        def clean() -> None:
-            shared.stop()
-            end_all(tasks)
-
-        ensured(work, clean)
-        shared.raise_first()
+        """Call run(left) on `threads` threads, this one included, as `gpuzarr.threads.share`."""
+        share(self._pool.value, run, items, threads if self.threads > 1 else 1)
 
     def checked(self) -> Complete | None:
         """None: codecs on the CPU raise at once, so no check is pending."""

@@ -115,7 +115,7 @@ static int outermost(const Form *form)
 static int place_part(const Form *form, const Parts *of, i64 begin, i64 span, char *target)
 {
     double before = seconds();
-    if (!read_all(of->file, of->scratch, span, of->offset + begin)) return 0;
+    if (!read_all(of->file, of->scratch, span, of->offset + begin, of->spent)) return 0;
     double read = seconds();
     copy(target, (const char *)of->scratch, form, 0);
     of->spent[READ] += read - before;
@@ -128,7 +128,7 @@ static int place_parts(const Form *form, const Parts *of, i64 begin, char *targe
 {
     i64 span = span_of(form);
     if (span <= of->most) return place_part(form, of, begin, span, target);
-    if (span == form->run) return read_all(of->file, (unsigned char *)target, span, of->offset + begin);
+    if (span == form->run) return read_all(of->file, (unsigned char *)target, span, of->offset + begin, of->spent);
     int axis = outermost(form);
     i64 extent = form->extents[axis], step = form->sources[axis], inner = span - (extent - 1) * step;
     i64 each = inner > of->most ? 1 : (of->most - inner) / step + 1;

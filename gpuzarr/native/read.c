@@ -42,12 +42,14 @@ double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-int read_all(int file, unsigned char *into, i64 size, i64 offset)
+int read_all(int file, unsigned char *into, i64 size, i64 offset, double *spent)
 {
     while (size) {
         ssize_t found = pread(file, into, (size_t)size, offset);
         if (found < 0 && errno == EINTR) continue;
         if (found <= 0) return 0;
+        spent[BYTES] += (double)found;
+        spent[CALLS]++;
         into += found;
         offset += found;
         size -= found;
@@ -62,7 +64,7 @@ static int is_small(const Job *job, const Kind *kind)
 }
 
 // The bytes of a small chunk in the scratch, to which it is read with those that follow it closely in its file.
-static unsigned char *joined(const Job *job, const Job *end, const Kind *kind, Window *window)
+static unsigned char *joined(const Job *job, const Job *end, const Kind *kind, Window *window, double *spent)
 {
     if (window->file != job->file || job->offset < window->begin || job->offset + job->size > window->end) {
         *window = (Window){(int)job->file, job->offset, job->offset + job->size};
@@ -71,7 +73,7 @@ static unsigned char *joined(const Job *job, const Job *end, const Kind *kind, W
             if (next->offset + next->size > window->begin + kind->most) break;
             if (next->offset + next->size > window->end) window->end = next->offset + next->size;
         }
-        if (!read_all(window->file, kind->stored, window->end - window->begin, window->begin)) {
+        if (!read_all(window->file, kind->stored, window->end - window->begin, window->begin, spent)) {
             window->file = -1;
             return NULL;
         }
@@ -80,19 +82,22 @@ static unsigned char *joined(const Job *job, const Job *end, const Kind *kind, W
 }
 
 // The stored bytes of a chunk, `size` of them, in the scratch; NULL where they cannot be read, or are too many.
-static unsigned char *stored(const Job *job, const Job *end, const Kind *kind, int file, Window *window, i64 *size)
+static unsigned char *stored(const Job *job, const Job *end, const Kind *kind, int file, Window *window, i64 *size,
+                             double *spent)
 {
     *size = job->size < 0 ? (i64)lseek(file, 0, SEEK_END) : job->size;
-    if (is_small(job, kind)) return joined(job, end, kind, window);
+    if (is_small(job, kind)) return joined(job, end, kind, window, spent);
     window->file = -1;
-    return *size > 0 && *size <= kind->most && read_all(file, kind->stored, *size, job->offset) ? kind->stored : NULL;
+    int is_read = *size > 0 && *size <= kind->most && read_all(file, kind->stored, *size, job->offset, spent);
+    return is_read ? kind->stored : NULL;
 }
 
 // Read the wanted part of a chunk that is stored as it is. Returns the bytes that it is stored in, or -1.
-static i64 read_part(const Job *job, const Kind *kind, int file, unsigned char *target)
+static i64 read_part(const Job *job, const Kind *kind, int file, unsigned char *target, double *spent)
 {
     i64 size = job->size < 0 ? (i64)lseek(file, 0, SEEK_END) : job->size, wanted = job->last - job->first;
-    return size == kind->nbytes && read_all(file, target + job->first, wanted, job->offset + job->first) ? size : -1;
+    if (size != kind->nbytes) return -1;
+    return read_all(file, target + job->first, wanted, job->offset + job->first, spent) ? size : -1;
 }
 
 static int decode(const Job *job, const Kind *kind, unsigned char *source, i64 size, unsigned char *target)
@@ -133,8 +138,8 @@ static i64 run(const Job *job, const Job *end, const Kind *kind, int file, Windo
     if (size) return size;
     size = -1;
     int is_apart = !kind->decode && !is_small(job, kind);
-    if (is_apart) size = read_part(job, kind, file, chunk);
-    else source = stored(job, end, kind, file, window, &size);
+    if (is_apart) size = read_part(job, kind, file, chunk, spent);
+    else source = stored(job, end, kind, file, window, &size, spent);
     double read = seconds();
     spent[READ] += read - begin;
     if (!is_apart) chunk = source ? made(job, kind, source, size, chunk) : NULL;
@@ -148,7 +153,7 @@ static i64 run(const Job *job, const Job *end, const Kind *kind, int file, Windo
 }
 
 // Do n jobs; `is_done` tells which went well: of the others Python finds out what is wrong. Returns the stored bytes of
-// those, and adds the seconds that were spent to spent[0..2]: on reading, decoding and placing.
+// those, and adds to spent[0..4]: seconds of reading, decoding and placing; bytes that were read, and calls for that.
 EXPORT i64 gpuzarr_read(Job *jobs, i64 n, const Kind *kind, double *spent)
 {
     i64 total = 0;

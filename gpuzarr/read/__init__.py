@@ -65,7 +65,7 @@ def _read(
 ) -> None:
     """Read what fits one plan."""
     tolerated = ChunkError if faults is None else TOLERATED
-    for plan in strategy.choose(shares_of(requests, stack), device, options):
+    for plan in strategy.choose(shares_of(requests, stack), device, options, trace):
         trace.limit, trace.overlap, trace.io = plan.limit, plan.overlap, plan.io
         if plan.chain is not None:  # the trace is kept longer than the plan
             trace.codecs = partial(places, plan.chain, device)

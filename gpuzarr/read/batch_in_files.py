@@ -22,9 +22,9 @@ from gpuzarr.errors import CodecError
 from gpuzarr.indexing.locate import Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.by_library import can_read, stored_most
-from gpuzarr.read.fetch import unchanged_all
 from gpuzarr.read.place import fill_missing, placements_of
 from gpuzarr.read.portions import Batch, Portion
+from gpuzarr.read.unchanged import unchanged_all
 from gpuzarr.stores.contract import Objects, open_files
 from gpuzarr.stores.ranges import MISSING
 
@@ -51,7 +51,7 @@ class InFiles:
             return False
         routes = [portion.source.locator.route(portion.coords) for portion in batch.portions]
         opened = [(portion.source, route.keys) for portion, route in zip(batch.portions, routes, strict=True)]
-        return unchanged_all(opened, partial(self._read, batch, routes))
+        return unchanged_all(opened, partial(self._read, batch, routes), trace=self.trace)
 
     def _read(self, batch: Batch, routes: Sequence[Route], objects: Sequence[Objects]) -> bool:
         try:
@@ -108,6 +108,7 @@ class InFiles:
             most = max(JOINED_BYTES, stored_most(chain))
             failed = run(jobs, decode, nbytes, self.device.empty(most), self.device.empty(nbytes), 0, spent)
         if failed.any():
+            spent.tell_traffic(self.trace)
             return False
         self.trace.count(chunks=len(jobs))
         spent.tell(self.trace)

@@ -140,7 +140,7 @@ class Batches:
         begin, budget = time.perf_counter(), batch.budget
         early = self.early and not self.gds and budget.chain.is_all_on_gpu
         most = budget.stored if self.device.gpu else budget.limits.total
-        memory = Memory(self.device, self.gds, early, max_bytes=most, chain=budget.chain, knows=True)
+        memory = Memory(self.device, self.gds, early, max_bytes=most, chain=budget.chain, knows=True, trace=self.trace)
         if budget.chain.is_uncompressed and not self.device.gpu:
             memory = replace(memory, into=batch.in_place)
         try:

@@ -27,9 +27,10 @@ from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.fetch import Source, blamed, unchanged
+from gpuzarr.read.fetch import Source, blamed
 from gpuzarr.read.known import Keeper
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
+from gpuzarr.read.unchanged import unchanged
 from gpuzarr.stores.contract import Objects, file_paths, open_files, settled
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -73,7 +74,7 @@ class Chunks:
                 rows.sort(key=_BYTES, reverse=True)
             return self._decode(rows, objects, begin, threads)
 
-        for keep in unchanged(self.source, keys, read):
+        for keep in unchanged(self.source, keys, read, trace=self.trace):
             keep()
 
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:

@@ -11,11 +11,13 @@ from functools import partial
 import numpy as np
 
 from gpuzarr.batch import ALIGNMENT
+from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CodecError, StoreError
 from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.interrupts import within
+from gpuzarr.read.unchanged import tell_traffic
 from gpuzarr.stores.contract import Objects, Store
 
 WINDOWS, EACH = 8, 8  # places of the selection that are looked at, and neighbours at each
@@ -29,17 +31,19 @@ def nothing() -> None:
     return None
 
 
-def sizes(locator: Locator, store: Store) -> Sizes:
-    """What tells the sizes of the chunks of an array."""
-    return partial(_sizes, locator, store, {})
+def sizes(locator: Locator, store: Store, trace: Trace | None = None) -> Sizes:
+    """What tells the sizes of the chunks of an array. What it reads is counted in `trace`."""
+    return partial(_sizes, locator, store, {}, trace)
 
 
-def _sizes(locator: Locator, store: Store, memo: Indexes, coords: np.ndarray) -> np.ndarray | None:
+def _sizes(locator: Locator, store: Store, memo: Indexes, trace: Trace | None, coords: np.ndarray) -> np.ndarray | None:
     """None where only reading tells, or where that will be an error."""
     route = locator.route(coords)
 
     def found(objects: Objects) -> np.ndarray | None:
         located = locator.locate(route, objects, memo)
+        if trace is not None:
+            tell_traffic([objects], trace)
         if not locator.layout.levels:
             return np.maximum(objects.lengths(), 0) if store.has_cheap_lengths else None
         return np.where(located.present, located.ranges.sizes, 0)

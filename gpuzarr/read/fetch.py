@@ -5,30 +5,28 @@ Whoever wants chunks and not a selection (a loader, pyramids, a copy, another li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError, StoreError
+from gpuzarr.devices.trace import Trace
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.interrupts import within_all
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.fetched import Fetched, present_only, without
 from gpuzarr.read.known import Known, joined, known_of
 from gpuzarr.read.slices import read_in_slices, sliced
+from gpuzarr.read.unchanged import unchanged_all
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
 from gpuzarr.stores.ranges import Requests
-
-T = TypeVar("T")
-MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones
 
 
 class Source(Protocol):
@@ -65,8 +63,9 @@ class Memory:
 
     `early`: from pinned memory they are copied to the device while others are read; what is launched must wait for
     that (`Device.await_uploads`). `into`: where each chunk goes if all are present and have the sizes that `into`
-    says. `max_bytes`: what several chunks may take; None: anything. `chain`: of the chunks, whose stored
-    sizes are checked before they are read. `knows`: chunks that the cache of their array has are not fetched.
+    says. `trace`: in which what comes from the stores is counted. `max_bytes`: what several chunks may take; None:
+    anything. `chain`: of the chunks, whose stored sizes are checked before they are read. `knows`: chunks that the
+    cache of their array has are not fetched.
     """
 
     device: Device
@@ -76,6 +75,7 @@ class Memory:
     max_bytes: int | None = None
     chain: Chain | None = None
     knows: bool = False
+    trace: Trace | None = None
 
     def allows(self, sizes: np.ndarray, chunks: int) -> bool:
         return self.max_bytes is None or chunks < 2 or packed(sizes)[2] <= self.max_bytes
@@ -105,35 +105,7 @@ def fetch_all(
         for source, coords in chunks
     ]
     opened = [(one.source, one.route.keys) for one in wanted]
-    return unchanged_all(opened, partial(_fetched, wanted, memory), memory.device.readers)
-
-
-def unchanged(source: Source, keys: Sequence[str], read: Callable[[Objects], T], threads: int = 1) -> T:
-    """Return what `read(objects)` makes of the objects at `keys`; if somebody replaced one meanwhile, read again."""
-    return unchanged_all([(source, keys)], lambda objects: read(objects[0]), threads)
-
-
-def unchanged_all(
-    opened: Sequence[tuple[Source, Sequence[str]]], read: Callable[[Sequence[Objects]], T], threads: int = 1
-) -> T:
-    """Return what `read` makes of the objects at these keys of the stores of these arrays, as `unchanged`."""
-
-    def tried(objects: Sequence[Objects]) -> tuple[T] | None:
-        try:
-            result = read(objects)
-        except (ChunkError, StoreError):
-            if True not in [one.changed() for one in objects]:
-                raise
-            return None
-        return None if True in [one.changed() for one in objects] else (result,)
-
-    contexts = [partial(source.store.open, keys, threads) for source, keys in opened]
-    for _ in range(MAX_TRIES):
-        if (found := within_all(contexts, tried)) is not None:
-            return found[0]
-        for source, _ in opened:
-            source.locator.indexes.forget()  # those of the old objects
-    raise StoreError(f"{opened[0][1][0]!r} of {opened[0][0].store!r} is replaced faster than it can be read")
+    return unchanged_all(opened, partial(_fetched, wanted, memory), memory.device.readers, memory.trace)
 
 
 @dataclass(frozen=True)

@@ -119,13 +119,21 @@ class ReadReport:
         return max(busy, key=lambda stage: busy[stage], default="nothing")
 
     def asdict(self) -> dict[str, Any]:
-        """All numbers of the report by their names; bytes and seconds."""
+        """All numbers of the report by their names; bytes and seconds.
+
+        `stored_bytes` is what the chunks that were decoded have in the store. `read_bytes` is what really came from the
+        store, in so many `requests` (for local files: calls of the system that read): indexes of shards, what lies
+        between ranges that were read as one, and whole objects where the store has no ranges, are in it. Both are None
+        for a store that does not count.
+        """
         trace = self.trace
         return {
             **counted(self.device, trace),
             "host_reasons": self._host_reasons,
             "prefetch_depth": self._overlap.prefetch_depth,
             "io": trace.io,
+            "requests": None if trace.counts["uncounted"] else trace.counts["requests"],
+            "read_bytes": None if trace.counts["uncounted"] else trace.counts["read"],
             "cache_hits": trace.counts["cache_hits"],
             "cache_misses": trace.counts["cache_misses"],
             "result_bytes": self.result_bytes,
@@ -139,6 +147,8 @@ class ReadReport:
             f"read {said['chunks']} chunks in {said['batches']} batches on {said['device']}, {said['io']}",
             f"stored {said['stored_bytes']} bytes, result {said['result_bytes']}; decoded: {steps(said)}",
         ]
+        if said["requests"] is not None:
+            head.append(f"came from the store: {said['read_bytes']} bytes in {said['requests']} requests")
         if said["cache_hits"] + said["cache_misses"]:
             head.append(f"chunks that the cache had: {said['cache_hits']}, and had not: {said['cache_misses']}")
         bus = f"{said['sent_bytes']} bytes in and {said['fetched_bytes']} out"

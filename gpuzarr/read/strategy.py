@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
 from typing import Any, Literal, cast
 
@@ -137,8 +138,8 @@ class ChunkPlan:
 Plan = ChunkPlan | BatchPlan
 
 
-def choose(shares: Sequence[Share], device: Device, options: Options) -> list[Plan]:
-    """Plan the read of shares, in one plan of each kind of work.
+def choose(shares: Sequence[Share], device: Device, options: Options, trace: Trace | None = None) -> list[Plan]:
+    """Plan the read of shares, in one plan of each kind of work. What that reads of stores is counted in `trace`.
 
     DeviceError where GPUDirect Storage was asked for and cannot be; NoMemoryError where the plan itself is too large.
     """
@@ -157,17 +158,17 @@ def choose(shares: Sequence[Share], device: Device, options: Options) -> list[Pl
         if options.io == "gds":
             _posix(planned.io, options, device)
     if others:
-        plans.append(_in_batches(others, device, limit, options))
+        plans.append(_in_batches(others, device, limit, options, trace))
     return plans
 
 
 def _in_batches(
-    shares: Sequence[tuple[Share, list[ReadPart]]], device: Device, limit: int, options: Options
+    shares: Sequence[tuple[Share, list[ReadPart]]], device: Device, limit: int, options: Options, trace: Trace | None
 ) -> BatchPlan:
     planner = BatchPlanner(device, limit, allowed=options.memory_limit or 0)
     if device.gpu:
         why = "validate='host' was asked for" if options.validate == "host" else None
-        planner = replace(planner, all_on_host=why, sizes=estimate.sizes)
+        planner = replace(planner, all_on_host=why, sizes=partial(estimate.sizes, trace=trace))
     batches = planner.plan(shares)
     chains = [budget.chain for budget in batches.budgets]
     gds, io = _transport([share.source.store for share, _ in shares], device, chains, options)

@@ -212,6 +212,21 @@ class Store(Protocol):
         ...
 
 
+class Waits(Protocol):
+    """Addition to `Store` of one where every request takes long, whatever its size."""
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that pay to be in flight at once."""
+        ...
+
+
+def concurrency(store: Store) -> int:
+    """Requests that pay to be in flight at once; 1 for a store where they take no longer than their bytes."""
+    found: int = getattr(store, "concurrency", 1)
+    return found
+
+
 class InFiles(Protocol):
     """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
 
@@ -345,6 +360,20 @@ class Settles(Protocol):
         It is asked after `versions`, and means: if the object was read after that.
         """
         ...
+
+
+class Bounded(Protocol):
+    """Addition to `Objects` of a store that cannot ask for lengths, and so would fetch objects of any size."""
+
+    def expect_at_most(self, nbytes: int) -> None:
+        """Fetch no object of more bytes: its length is told, and its bytes are not wanted."""
+        ...
+
+
+def expect_at_most(objects: Objects, nbytes: int | None) -> None:
+    """Fetch no object of more bytes, where fetching is how lengths are told. None: any. See `Bounded`."""
+    if nbytes is not None and (bound := getattr(objects, "expect_at_most", None)) is not None:
+        bound(nbytes)
 
 
 class TellsVersions(Protocol):

@@ -2,64 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
-from itertools import compress
-from operator import call
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
-from gpuzarr.interrupts import BOTTOM, release_all
-from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import handles, memory, read_only
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
+from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
+from gpuzarr.stores.sink import BufferedSink
+from gpuzarr.stores.traffic import Traffic
 
 MAX_REQUEST_BYTES = 1 << 24
-
-
-class KeyLocks:
-    """A lock for each key of a mapping, between threads. Locks that nobody refers to go."""
-
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def of(self, mapping: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
-        """The locks of these keys, in an order that is the same for all callers."""
-        with self._lock:
-            places = [place(mapping, key) for key in sorted(set(keys))]
-            return [self._locks.setdefault(where, threading.RLock()) for where in places]
-
-
-class Locked:
-    """Context that holds these locks; `__exit__` may be called twice."""
-
-    def __init__(self, locks: Sequence[Any]) -> None:
-        self._locks, self._held = locks, [BOTTOM]
-
-    def __enter__(self) -> None:
-        try:
-            releases = [lock.release for lock in self._locks]
-            self._held.extend(compress(releases, map(call, [lock.acquire for lock in self._locks])))
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        release_all(self._held)
-
-
-_LOCKS = PerProcess(KeyLocks)  # each mapping is of one process
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +114,9 @@ class MappingStore:
         for i, key in enumerate(keys):
             self.set(key, encoded.on_host(i))
 
-    def create(self, key: str) -> MappingSink:
+    def create(self, key: str) -> BufferedSink:
         self._writable(key)
-        return MappingSink(self, key, bytearray())
+        return BufferedSink(self, key)
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -180,7 +142,7 @@ class MappingStore:
                 del mapping[key]
 
     def locked(self, keys: Sequence[str]) -> Locked:
-        return Locked(_LOCKS.value.of(self.mapping, keys))
+        return Locked(LOCKS.value.of(place(self.mapping, key) for key in sorted(set(keys))))
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[MutableMapping[str, Any]]:
@@ -221,7 +183,7 @@ class MappingObjects:
     """Objects of a MappingStore, each fetched once. See `Objects`."""
 
     def __init__(self, store: MappingStore, keys: Sequence[str]) -> None:
-        self.keys, self._store = keys, store
+        self.keys, self._store, self._traffic = keys, store, Traffic()
 
     def __enter__(self) -> MappingObjects:
         return self
@@ -231,7 +193,12 @@ class MappingObjects:
 
     @cached_property
     def _values(self) -> list[memoryview | None]:
-        return [self._store.value(key) for key in self.keys]
+        values = [self._store.value(key) for key in self.keys]
+        self._traffic = Traffic(len(values), sum([len(value) for value in values if value is not None]))
+        return values
+
+    def traffic(self) -> Traffic:
+        return self._traffic
 
     def lengths(self) -> list[int]:
         return [MISSING if value is None else len(value) for value in self._values]
@@ -267,23 +234,3 @@ class MappingObjects:
                 into[:] = value[offset + skip : offset + skip + size]
 
         return fill
-
-
-@dataclass(frozen=True)
-class MappingSink:
-    """A value of a mapping that is written in pieces. See `Sink`."""
-
-    store: MappingStore
-    key: str
-    data: bytearray
-
-    def write(self, data: Any, offset: int) -> None:
-        data = memoryview(data)
-        self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
-        self.data[offset : offset + len(data)] = data
-
-    def commit(self) -> None:
-        self.store.set(self.key, bytes(self.data))
-
-    def abort(self) -> None:
-        self.data.clear()

@@ -36,7 +36,7 @@ class Table(Protocol):
     """Knows where objects lie. It is picklable, and may be used by many threads at once and after a fork."""
 
     def holders(self) -> Sequence[tuple[Store, str]]:
-        """The stores, and the keys in them, that `Places.holders` counts. It may become longer, and is else the same."""
+        """The stores, and the keys in them, that `Places.holders` counts. It may grow; what is there stays."""
         ...
 
     def places(self, keys: Sequence[str]) -> Places:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
-from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PerProcess
-from gpuzarr.tasks import Task, end_all, submit
+from gpuzarr.threads import ThreadPool, share
 
+T = TypeVar("T")
 MIN_ITEMS_PER_THREAD = 4
-MAX_THREADS = 64  # for all calls together
-_POOL = PerProcess(lambda: ThreadPoolExecutor(MAX_THREADS, "gpuzarr read"))
+MAX_THREADS = 256  # for all calls together; they wait, and do little
+POOL = PerProcess(partial(ThreadPool, MAX_THREADS))
 
 
 def spread(work: Callable[[range], None], n: int, threads: int) -> None:
@@ -20,15 +21,15 @@ def spread(work: Callable[[range], None], n: int, threads: int) -> None:
     if threads < 2:
         work(range(n))
         return
-    each = -(-n // threads)
-    tasks: list[Task] = []
+    size = -(-n // threads)
+    each(work, [range(i, min(i + size, n)) for i in range(0, n, size)], threads)
 
-    def run() -> None:
-        for i in range(0, n, each):
-            submit(_POOL.value, tasks, work, range(i, min(i + each, n)))
-        for task in tasks:
-            task.wait()
-        for task in tasks:
-            task.result()
 
-    ensured(run, lambda: end_all(tasks))
+def each(work: Callable[[T], object], items: Iterable[T], threads: int) -> None:
+    """Call work(item) for each item, at most `threads` at once, this one included. After an error no more are begun."""
+
+    def run(left: Iterator[T]) -> None:
+        for item in left:
+            work(item)
+
+    share(POOL.value, run, items, threads)

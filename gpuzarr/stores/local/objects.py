@@ -14,6 +14,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
@@ -22,6 +24,7 @@ from gpuzarr.stores.local.open_files import OpenFiles, Version, version_of
 from gpuzarr.stores.local.permits import FEW_FILES, PERMITS, patiently
 from gpuzarr.stores.ranges import Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.spread import spread
+from gpuzarr.stores.traffic import Traffic
 
 if TYPE_CHECKING:
     from gpuzarr.stores.local.store import LocalStore
@@ -40,6 +43,7 @@ class LocalObjects:
         "_is_outdated",
         "_lengths",
         "_looked_ns",
+        "_read",
         "_store",
         "_threads",
         "_together",
@@ -56,6 +60,7 @@ class LocalObjects:
         self._versions: list[Version | str] | None = None
         self._looked_ns = 0  # the time before `_versions` were asked for
         self._is_outdated = False
+        self._read: list[tuple[int, int]] = []  # reads, and bytes of them: adding to a list is atomic
 
     def __enter__(self) -> LocalObjects:
         count = len(self.keys)
@@ -98,11 +103,15 @@ class LocalObjects:
     def changed(self) -> bool:
         return self._is_outdated or (self._versions is not None and self._versions != self._versions_now())
 
+    def traffic(self) -> Traffic:
+        return Traffic(sum([count for count, _ in self._read]), sum([nbytes for _, nbytes in self._read]))
+
     def requests(self, ranges: Ranges) -> Requests:
         store = self._store
         return requests(store, ranges, self._lengths, store.coalesce_gap, store.coalesce_size)
 
     def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        self._count(requests.sizes)
         target = into.data if into.host is None else into.host
         columns = requests.objects, into.starts, requests.offsets, requests.sizes
         if self._together:
@@ -114,6 +123,7 @@ class LocalObjects:
         return requests.ranges(into)
 
     def read_to_device(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        self._count(requests.sizes)
         return gds.read(self._store, [self._store.path(key) for key in self.keys], requests, into)
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
@@ -124,12 +134,16 @@ class LocalObjects:
 
         def fill(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]
+            self._read.append((1, size))
             if self._together:
                 self._files.read_one(number, into, offset + skip)
             else:
                 self._read_apart([(number, 0, offset + skip, size)], into)
 
         return fill
+
+    def _count(self, sizes: np.ndarray) -> None:
+        self._read.append((int(np.count_nonzero(sizes)), int(sizes.sum())))
 
     def _spread(self, work: Callable[[range], None], count: int) -> None:
         """Call work(part) for parts of range(count), on the threads of this object."""

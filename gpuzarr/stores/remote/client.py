@@ -13,21 +13,23 @@ from typing import Any, NamedTuple, Protocol
 class Asked(NamedTuple):
     """A request for a range of an object.
 
-    A negative offset counts from the end of the object, and the range goes to its end. A size of -1 means up to the
-    end. `version`: that the object must have, as an answer told it before; None: any.
+    A negative offset counts from the end of the object, and the range goes to its end, whatever the size. A size of -1
+    means up to the end; a size of 0 asks for no bytes, only for `length` and `version` of the object. `most`: the
+    largest object that is wanted, where a whole one is asked for; None: any.
     """
 
     key: str
     offset: int = 0
     size: int = -1
-    version: Any = None
+    most: int | None = None
 
 
 class Answer(NamedTuple):
     """The bytes of a range, with the buffer protocol. A range that reaches beyond its object has fewer bytes.
 
-    `length`: bytes of the whole object; `version`: a value (an ETag) that differs from that of every other content of
-    the object. None where the client is not told.
+    None instead of bytes: the object is larger than `Asked.most`, or none were asked for. `length`: bytes of the whole
+    object; `version`: a value (an ETag) that differs from that of every other content of the object. None where the
+    client is not told.
     """
 
     data: Any
@@ -46,6 +48,11 @@ class Client(Protocol):
     """
 
     @property
+    def concurrency(self) -> int:
+        """Requests of one call that pay to be in flight at once."""
+        ...
+
+    @property
     def has_conditional_put(self) -> bool:
         """True if `put` obeys `if_version`."""
         ...
@@ -53,8 +60,8 @@ class Client(Protocol):
     def fetch(self, asked: Sequence[Asked], deliver: Deliver) -> None:
         """Make requests, as many at once as pays, and call `deliver(i, answer)` for each, from any thread, as it comes.
 
-        A missing object has the answer None. Returns when all are delivered. ChangedError for an object that has
-        another version than was asked for. After an error, also one of `deliver`, the other requests are given up.
+        A missing object has the answer None. Returns when all are delivered. After an error, also one of `deliver`, the
+        other requests are given up.
         """
         ...
 

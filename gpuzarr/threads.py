@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count, repeat
 from operator import call, itemgetter
 from typing import Any
 
+from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import in_child
-from gpuzarr.tasks import Task, lost
+from gpuzarr.tasks import Task, end_all, lost
 
 _number = count()
 _SHARED: set[SharedItems] = set()  # that threads have in hand
@@ -140,6 +142,30 @@ class ThreadPool:
 
     def __del__(self) -> None:
         self._workers.close()
+
+
+def share(pool: ThreadPool, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
+    """Call run(left) on `threads` threads, this one included. `left` is an iterator from which all take items.
+
+    After an error it gives no more items. The error of the first item is raised when all threads have ended.
+    """
+    if threads < 2:
+        run(iter(items))
+        return
+    shared = SharedItems(items)
+    tasks: list[Task] = []
+
+    def work() -> None:
+        shared.begin()
+        pool.submit(partial(shared.drain, run), threads - 1, tasks)
+        shared.drain(run)
+
+    def clean() -> None:
+        shared.stop()
+        end_all(tasks)
+
+    ensured(work, clean)
+    shared.raise_first()
 
 
 class _Workers:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gpuzarr.devices.cpu import Cpu
-from gpuzarr.devices.threads import ThreadPool
+from gpuzarr.threads import ThreadPool
 from gpuzarr.interrupts import ensured
 
 

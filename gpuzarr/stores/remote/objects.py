@@ -1,0 +1,242 @@
+"""Objects of a remote store, opened to be read together.
+
+Opening makes no request. Lengths and versions come with the answers to reads; whole objects of unknown length are
+fetched when their lengths are needed, and kept for the read that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.errors import ChangedError, RangeError
+from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
+from gpuzarr.stores.remote.client import Answer, Asked
+from gpuzarr.stores.remote.coming import Coming
+from gpuzarr.stores.traffic import Traffic
+
+if TYPE_CHECKING:
+    from gpuzarr.stores.remote.store import RemoteStore
+
+MAX_SANE_BYTES = 1 << 53  # of an offset or a size; who asks for more is told the length of the object
+MAX_PYTHON_COPY_BYTES = 64 << 10  # NumPy lets other threads go on while it copies, which costs it a microsecond
+GONE = object()  # version of an object that is missing
+
+
+class RemoteObjects:
+    """Objects of a RemoteStore at some keys. See `Objects`.
+
+    What is known of object i: `_lengths[i]` (MISSING if there is none), `_whole[i]`, its bytes where they were fetched
+    before they were wanted, `_versions[i]`, as the first answer told it, and `_claims[i]`, the version for which
+    somebody knows what else would have to be read.
+    """
+
+    def __init__(self, store: RemoteStore, keys: Sequence[str]) -> None:
+        store.check(keys)
+        self.keys, self._store = keys, store
+        self._most: int | None = None
+        self._lengths: dict[int, int] = {}
+        self._whole: dict[int, Any] = {}
+        self._versions: dict[int, Any] = {}
+        self._claims: dict[int, Any] = {}
+        self._coming: list[Coming] = []
+        self._received: list[int] = []  # bytes of each answer; appended, as several threads do it at once
+        self._is_outdated = False
+
+    def __enter__(self) -> RemoteObjects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._coming:
+            self._coming[-1].end()
+            self._coming.pop()
+        self._whole.clear()
+
+    def expect_at_most(self, nbytes: int) -> None:
+        """See `Bounded`."""
+        self._most = nbytes
+
+    def traffic(self) -> Traffic:
+        """See `CountsTraffic`."""
+        return Traffic(len(self._received), sum(self._received))
+
+    def lengths(self) -> list[int]:
+        self._fetch_whole(range(len(self.keys)))
+        return [self._lengths[i] for i in range(len(self.keys))]
+
+    def versions(self, known: Sequence[Any]) -> list[Any]:
+        found = []
+        for i, version in enumerate(known):
+            if i not in self._versions and version is not None:
+                self._claims[i] = version
+            told = self._versions.get(i, version)
+            found.append(None if told is GONE else told)
+        return found
+
+    def changed(self) -> bool:
+        try:
+            self._confirm()
+        except ChangedError:
+            self._is_outdated = True
+        return self._is_outdated
+
+    def requests(self, ranges: Ranges) -> Requests:
+        objects, offsets, sizes = ranges.objects, ranges.offsets, ranges.sizes
+        self._fetch_whole(np.unique(objects[sizes == -1]).tolist())
+        insane = (np.maximum(np.abs(offsets), np.abs(sizes)) > MAX_SANE_BYTES) | (offsets < -MAX_SANE_BYTES)
+        self._look(np.unique(objects[insane | (sizes < -1)]).tolist())
+        known = np.array([self._lengths.get(i, -2) for i in range(len(self.keys))], np.int64)
+        is_open = known[objects] == -2
+        from_end = is_open & (offsets < 0)
+        ends = np.zeros(len(known), np.int64)
+        np.maximum.at(ends, objects[is_open], (np.maximum(offsets, 0) + sizes)[is_open])
+        lengths = np.where(known == -2, ends, known)  # of unknown ones, as if they ended with what is wanted of them
+        gap, size = self._store.coalesce_gap, self._store.coalesce_size
+        if not from_end.any():
+            return requests(self._store, ranges, lengths, gap, size)
+        return _with_suffixes(requests(self._store, ranges.take(~from_end), lengths, gap, size), ranges, from_end)
+
+    def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        target = into.data if into.host is None else into.host
+        columns = requests.objects, into.starts, requests.offsets, requests.sizes
+        asked: list[Asked] = []
+        places: list[tuple[int, int, int]] = []  # object, start in the target, bytes
+        for number, start, offset, size in zip(*[column.tolist() for column in columns], strict=True):
+            if (whole := self._whole.get(number)) is not None:
+                _put(target, start, memoryview(whole)[offset : offset + size] if offset >= 0 else whole[offset:][:size])
+            elif self._lengths.get(number) != MISSING and (size or number not in self._lengths):
+                asked.append(Asked(self.keys[number], offset, size))
+                places.append((number, start, size))
+        short: list[int] = []
+
+        def deliver(j: int, answer: Answer | None) -> None:
+            number, start, size = places[j]
+            self._note(number, answer)
+            if answer is None:
+                return
+            if len(data := memoryview(answer.data)) < size:
+                short.append(number)
+            _put(target, start, data[:size])
+
+        if asked:
+            self._store.client.fetch(asked, deliver)
+        if short:
+            raise self._beyond(requests, short)
+        return self._without_missing(requests, into)
+
+    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+        for i, (number, offset, size, _, _) in enumerate(reads):
+            if number in self._lengths and offset + size > max(self._lengths[number], 0):
+                raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
+        wanted = [i for i, read in enumerate(reads) if read[0] not in self._whole]
+        coming = Coming(self._store.client, [_asked(self.keys, reads[i]) for i in wanted])
+        places = {i: j for j, i in enumerate(wanted)}
+        self._coming.append(coming)
+
+        def fill(i: int, into: memoryview) -> None:
+            number, offset, size, skip, wanted = reads[i]
+            if (whole := self._whole.get(number)) is not None:
+                into[:] = memoryview(whole)[offset + skip : offset + skip + wanted]
+                return
+            answer = coming.take(places[i])
+            self._note(number, answer)
+            if answer is not None:
+                if len(answer.data) < wanted:
+                    raise beyond(self._store, self.keys[number], self._length(number, offset, answer), size, offset, i)
+                into[:] = memoryview(answer.data)[:wanted]
+
+        return fill
+
+    def _fetch_whole(self, numbers: Iterable[int]) -> None:
+        """Fetch objects whose lengths are unknown. Of those that are too large only the length is learnt."""
+        unknown = [i for i in numbers if i not in self._lengths]
+
+        def deliver(j: int, answer: Answer | None) -> None:
+            self._note(number := unknown[j], answer)
+            if answer is not None and answer.data is not None:
+                self._whole[number] = answer.data
+                self._lengths[number] = len(answer.data)
+
+        if unknown:
+            self._store.client.fetch([Asked(self.keys[i], most=self._most) for i in unknown], deliver)
+
+    def _look(self, numbers: Sequence[int]) -> None:
+        """Learn lengths and versions of objects, of which nothing is fetched."""
+        if numbers:
+            asked = [Asked(self.keys[i], 0, 0) for i in numbers]
+            self._store.client.fetch(asked, lambda j, answer: self._note(numbers[j], answer))
+
+    def _confirm(self) -> None:
+        """Look at objects that were taken to be of a known version, and of which then nothing was read."""
+        self._look([i for i in self._claims if i not in self._versions])
+
+    def _note(self, number: int, answer: Answer | None) -> None:
+        """Note what an answer tells of its object, or that it contradicts another."""
+        self._received.append(0 if answer is None or answer.data is None else len(answer.data))
+        version = GONE if answer is None else answer.version
+        length = MISSING if answer is None else answer.length
+        if self._versions.setdefault(number, version) != version or self._claims.get(number, version) != version:
+            self._is_outdated = True
+        if length is not None and self._lengths.setdefault(number, length) != length:
+            self._is_outdated = True
+
+    def _length(self, number: int, offset: int, answer: Answer) -> int:
+        """The length of an object that a range reaches beyond."""
+        return self._lengths.get(number, max(offset, 0) + len(answer.data))
+
+    def _beyond(self, requests: Requests, short: Sequence[int]) -> RangeError:
+        """The error for the first range that reaches beyond one of these objects."""
+        self._look([i for i in short if i not in self._lengths])
+        lengths = np.array([self._lengths.get(i, 0) for i in range(len(self.keys))], np.int64)
+        within = np.arange(len(requests.wanted)) if requests.within is None else requests.within
+        skip = np.zeros(len(within), np.int64) if requests.skip is None else requests.skip
+        objects, offsets = requests.objects[within], requests.offsets[within] + skip
+        begins = np.where(offsets < 0, offsets + lengths[objects], offsets)
+        wrong = np.isin(objects, short) & ((begins < 0) | (begins + requests.wanted > lengths[objects]))
+        i = int(wrong.argmax())
+        number = int(objects[i])
+        return beyond(self._store, self.keys[number], int(lengths[number]), int(requests.wanted[i]), int(offsets[i]), i)
+
+    def _without_missing(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
+        """The ranges in `into`; those of objects that turned out to be missing have the size MISSING."""
+        ranges = requests.ranges(into)
+        of = requests.objects if requests.within is None else requests.objects[requests.within]
+        gone = np.array([self._lengths.get(i) == MISSING for i in of.tolist()], bool)
+        if not gone.any() or (ranges.sizes[gone] == MISSING).all():
+            return ranges
+        return EncodedBatch(ranges.data, ranges.starts, np.where(gone, MISSING, ranges.sizes), ranges.host)
+
+
+def _asked(keys: Sequence[str], read: Read) -> Asked:
+    number, offset, _, skip, size = read
+    return Asked(keys[number], offset + skip, size)
+
+
+def _put(target: np.ndarray, start: int, data: memoryview) -> None:
+    """Copy bytes to a place in memory of the host."""
+    if len(data) <= MAX_PYTHON_COPY_BYTES:
+        memoryview(target)[start : start + len(data)] = data
+    else:
+        target[start : start + len(data)] = np.frombuffer(data, np.uint8)
+
+
+def _with_suffixes(some: Requests, ranges: Ranges, from_end: np.ndarray) -> Requests:
+    """Requests of ranges, of which some count from the end of objects of unknown length: each is one by itself."""
+    last, first = np.flatnonzero(from_end), np.flatnonzero(~from_end)
+    within, skip = np.zeros((2, len(ranges)), np.int64)
+    within[first] = np.arange(len(first)) if some.within is None else some.within
+    skip[first] = 0 if some.skip is None else some.skip
+    within[last] = len(some.objects) + np.arange(len(last))
+    wanted = ranges.sizes.copy()
+    wanted[first] = some.wanted
+    return Requests(
+        np.concatenate([some.objects, ranges.objects[last]]),
+        np.concatenate([some.offsets, ranges.offsets[last]]),
+        np.concatenate([some.sizes, -ranges.offsets[last]]),
+        wanted,
+        within,
+        skip,
+    )

@@ -1,0 +1,225 @@
+"""Client of obstore: S3, Google Cloud Storage, Azure and web servers.
+
+Each request is a call of obstore that waits, made by a thread of its own: that takes 60 microseconds of a core, where
+its coroutines take 100 to 170 (64 KiB from a server on the same machine). obstore itself tries again, with a growing
+delay, what a server cannot do just now.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from gpuzarr.errors import ChangedError, StoreError
+from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.remote.client import Answer, Asked, Deliver
+from gpuzarr.stores.spread import each
+
+CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
+MAX_TRIES = 4  # of a request whose body breaks off
+MANY_DELETED = 1000  # keys that one request deletes at most
+_USED: list[int] = []  # the process whose threads obstore has, once it has some
+
+
+@dataclass(frozen=True)
+class ObstoreClient:
+    """A store of obstore as a client.
+
+    `url` names it in messages, and tells clients apart: a location without credentials. `store`: one of
+    `obstore.store`. `prefix`: the part of it that is the whole place, "" or a path without slashes at its ends.
+    """
+
+    url: str
+    store: Any = field(repr=False, compare=False)
+    prefix: str = ""
+    concurrency: int = CONCURRENCY
+
+    def __repr__(self) -> str:
+        return repr("/".join(filter(None, (self.url.rstrip("/"), self.prefix))))
+
+    @property
+    def is_web_server(self) -> bool:
+        """Whether it is a web server, which lists no names and takes no objects."""
+        return type(self.store).__name__ == "HTTPStore"
+
+    @property
+    def has_conditional_put(self) -> bool:
+        return not self.is_web_server
+
+    def fetch(self, asked: Sequence[Asked], deliver: Deliver) -> None:
+        self._begin()
+        each(lambda j: deliver(j, self._fetched(asked[j])), range(len(asked)), min(self.concurrency, len(asked)))
+
+    def put(self, key: str, data: Any, if_version: Any = None) -> None:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode: Any = "create" if if_version == MISSING else "overwrite" if if_version is None else dict(if_version)
+        data = data if isinstance(data, bytes) else memoryview(data).tobytes()
+        try:
+            self._called(key, "write", partial(obstore.put, self.store, self._path(key), data, mode=mode))
+        except (AlreadyExistsError, PreconditionError) as error:
+            raise ChangedError(f"{key!r} of {self!r} was changed by somebody else meanwhile") from error
+
+    def delete(self, keys: Sequence[str]) -> None:
+        import obstore
+
+        for i in range(0, len(keys), MANY_DELETED):
+            some = keys[i : i + MANY_DELETED]
+            paths = [self._path(key) for key in some]
+            try:
+                self._called(some[0], "delete", partial(obstore.delete, self.store, paths))
+            except FileNotFoundError:  # of one of them
+                each(self._delete_one, some, self.concurrency)
+
+    def names(self, prefix: str) -> list[str]:
+        import obstore
+
+        self._check_lists(prefix)
+        found: Any = self._called(prefix, "list", partial(obstore.list_with_delimiter, self.store, self._path(prefix)))
+        below = self._path(prefix)
+        paths = [*found["common_prefixes"], *[one["path"] for one in found["objects"]]]
+        return [path[len(below) :].strip("/") for path in paths]
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        import obstore
+
+        self._check_lists(prefix)
+        start = len(self.prefix) + 1 if self.prefix else 0
+        below = self._path(prefix)
+        pages = iter(obstore.list(self.store, below or None, chunk_size=1000))
+        while (page := self._called(prefix, "list", partial(next, pages, None))) is not None:
+            for one in page:
+                if not below or one["path"].startswith(f"{below}/"):
+                    yield one["path"][start:], one["size"]
+
+    def why_read_only(self) -> str | None:
+        return "a web server takes no objects" if self.is_web_server else None
+
+    def below(self, path: str) -> ObstoreClient:
+        return ObstoreClient(self.url, self.store, self._path(path), self.concurrency)
+
+    def _path(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix and key else self.prefix or key
+
+    def _fetched(self, asked: Asked) -> Answer | None:
+        """Make one request. A body that breaks off is asked for again."""
+        for attempt in range(MAX_TRIES):
+            try:
+                return self._called(asked.key, "read", partial(self._answer, asked))
+            except FileNotFoundError:
+                return None
+            except StoreError:
+                if attempt == MAX_TRIES - 1:
+                    raise
+        raise AssertionError
+
+    def _answer(self, asked: Asked) -> Answer:
+        import obstore
+
+        path, key_range = self._path(asked.key), _range(asked)
+        if asked.size == 0:
+            return _told(obstore.head(self.store, path), None)
+        try:
+            result = obstore.get(self.store, path, options={"range": key_range} if key_range else None)
+        except obstore.exceptions.GenericError as error:
+            if "416 " not in str(error):
+                raise
+            return _told(obstore.head(self.store, path), b"")  # the range begins beyond its end
+        if asked.most is not None and result.meta["size"] > asked.most:
+            return _told(result.meta, None)
+        return _told(result.meta, result.bytes())
+
+    def _called(self, key: str, what: str, call: Callable[[], Any]) -> Any:
+        """Call obstore. StoreError, naming the key, for its errors but those that tell of missing or other objects."""
+        self._begin()
+        from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+
+        try:
+            return call()
+        except (FileNotFoundError, AlreadyExistsError, PreconditionError):
+            raise
+        except (BaseError, OSError, ValueError) as error:
+            raise StoreError(f"cannot {what} {key!r} of {self!r}: {_reason(error)}") from error
+
+    def _delete_one(self, key: str) -> None:
+        import obstore
+
+        try:
+            self._called(key, "delete", partial(obstore.delete, self.store, self._path(key)))
+        except FileNotFoundError:
+            return
+
+    def _begin(self) -> None:
+        """Note that obstore has threads now. StoreError in a forked child, where it would wait for them for ever."""
+        if not _USED:
+            _USED.append(os.getpid())
+        if _USED[0] != os.getpid():
+            raise StoreError(
+                f"cannot reach {self!r} in a forked process: obstore was used before the fork, and its threads are the "
+                "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context)"
+            )
+
+    def _check_lists(self, prefix: str) -> None:
+        if self.is_web_server:
+            raise StoreError(
+                f"cannot list {prefix!r} of {self!r}: a web server tells no names; nodes are found by their paths, and "
+                "all of a group by its consolidated metadata"
+            )
+
+
+def _range(asked: Asked) -> Any:
+    """The range as obstore takes it; None for the whole object."""
+    if asked.offset < 0:
+        return {"suffix": -asked.offset}
+    if asked.size < 0:
+        return {"offset": asked.offset} if asked.offset else None
+    return asked.offset, asked.offset + asked.size
+
+
+def _told(meta: Any, data: Any) -> Answer:
+    """An answer with what obstore tells of an object. Its version can be asked for by `put`."""
+    named = tuple((name, meta[name]) for name in ("e_tag", "version") if meta.get(name) is not None)
+    return Answer(data, meta["size"], named or None)
+
+
+def _reason(error: BaseException) -> str:
+    """What an error of obstore says, in a line, and what may help."""
+    text = " ".join(str(error).partition("Debug source:")[0].split())[:600]
+    if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+        text += "; public data: storage_options={'skip_signature': True}"
+    return text
+
+
+def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreClient:
+    """Client for s3://, gs://, az://, abfs://, http:// and https:// URLs.
+
+    `storage_options`: what `obstore.store.from_url` takes: keys of its configuration (`region`, `endpoint`,
+    `access_key_id`, `skip_signature`, ...), `client_options`, `retry_config`, `credential_provider`; and `concurrency`.
+    StoreError where obstore is not installed, or takes no such URL or option.
+    """
+    options = dict(storage_options or {})
+    concurrency = int(options.pop("concurrency", CONCURRENCY))
+    try:
+        from obstore.store import from_url
+    except ImportError as error:
+        raise StoreError(f"{url!r} needs obstore: pip install 'gpuzarr[remote]'") from error
+    parts = urlsplit(url)
+    if "http://" in url or str(options.get("endpoint", "")).startswith("http://"):
+        options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
+    try:
+        store = from_url(url.rstrip("/"), **options)
+    except Exception as error:  # of many classes of obstore
+        raise StoreError(f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}") from error
+    return ObstoreClient(shown_url(parts.geturl()), store, "", concurrency)
+
+
+def shown_url(url: str) -> str:
+    """A URL without the user, the password and the query in it."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")

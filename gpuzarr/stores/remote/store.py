@@ -1,0 +1,121 @@
+"""Store in a place where each request takes long: an object store, a web server, whatever a `Client` reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gpuzarr.batch import EncodedBatch
+from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
+from gpuzarr.errors import ReadOnlyError, StoreError
+from gpuzarr.stores import handles
+from gpuzarr.stores.hidden import hidden, is_hidden
+from gpuzarr.stores.key_locks import LOCKS, Locked
+from gpuzarr.stores.remote.client import Answer, Asked, Client
+from gpuzarr.stores.remote.objects import RemoteObjects
+from gpuzarr.stores.sink import BufferedSink
+from gpuzarr.stores.spread import each
+
+
+@dataclass(frozen=True)
+class RemoteStore:
+    """A place that is reached by requests, as a store.
+
+    Many requests are in flight at once. Ranges of one object that are near to each other are joined. Objects are
+    replaced in one step, as object stores do it.
+
+    Parameters
+    ----------
+    client
+        What makes the requests: see `gpuzarr/stores/remote/client.py`.
+    read_only
+        True: nothing is written to it.
+    coalesce_gap, coalesce_size
+        Bytes: ranges of one object with a gap of at most `coalesce_gap` between them are read as one, as long as they
+        begin within `coalesce_size`.
+    """
+
+    client: Client
+    read_only: bool = False
+    coalesce_gap: int = 4 << 10
+    coalesce_size: int = 8 << 20
+    has_cheap_lengths: bool = field(default=False, init=False, repr=False)
+
+    close, __enter__, __exit__, with_read_only = handles.close, handles.enter, handles.leave, handles.with_read_only
+
+    def __repr__(self) -> str:
+        return f"RemoteStore({self.client!r})"
+
+    def get(self, key: str) -> bytes | None:
+        self.check([key])
+        found: list[Answer | None] = []
+        self.client.fetch([Asked(key, most=MAX_DOCUMENT_BYTES)], lambda _, answer: found.append(answer))
+        if found[0] is None:
+            return None
+        if found[0].data is None:
+            problem = f"{found[0].length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
+            raise StoreError(f"{key!r} of {self!r} has {problem}")
+        return bytes(found[0].data)
+
+    @property
+    def concurrency(self) -> int:
+        """See `Waits`."""
+        return self.client.concurrency
+
+    def open(self, keys: Sequence[str], threads: int = 1) -> RemoteObjects:
+        return RemoteObjects(self, keys)
+
+    def why_not_to_device(self) -> str:
+        return f"{self!r} is not a folder of files"
+
+    def why_read_only(self, keys: Sequence[str]) -> str | None:
+        return "it was given with read_only=True" if self.read_only else self.client.why_read_only()
+
+    def names(self, prefix: str) -> list[str]:
+        return sorted({name for name in self.client.names(prefix) if name and not hidden(name)})
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        start = len(prefix) + 1 if prefix else 0
+        for key, size in self.client.objects(prefix):
+            if not is_hidden(key[start:]):
+                yield key, size
+
+    def set(self, key: str, data: Any) -> None:
+        self._check_writable(key)
+        self.client.put(key, data)
+
+    def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        each(lambda i: self.set(keys[i], encoded.on_host(i)), range(len(keys)), min(len(keys), self.concurrency))
+
+    def create(self, key: str) -> BufferedSink:
+        self._check_writable(key)
+        return BufferedSink(self, key)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        if keys:
+            self._check_writable(keys[0])
+            self.client.delete(keys)
+
+    def delete_prefix(self, prefix: str) -> None:
+        self.delete([*([prefix] if prefix else []), *[key for key, _ in self.client.objects(prefix)]])
+
+    def locked(self, keys: Sequence[str]) -> Locked:
+        """Locks between the threads of this process."""
+        return Locked(LOCKS.value.of((self.client, key) for key in sorted(set(keys))))
+
+    def below(self, path: str) -> RemoteStore:
+        """The part of this store below a path."""
+        return replace(self, client=self.client.below(path)) if path else self
+
+    def check(self, keys: Sequence[str]) -> None:
+        """StoreError for the first key that is no key of an object."""
+        for key in keys:
+            if not isinstance(key, str) or not key or "\0" in key or {"", ".", ".."} & set(key.split("/")):
+                raise StoreError(f"{shown(key)} is not the key of an object of {self!r}")
+
+    def _check_writable(self, key: str) -> None:
+        """ReadOnlyError, naming the key, if nothing can be written; StoreError if it is no key."""
+        self.check([key])
+        if (reason := self.why_read_only([key])) is not None:
+            raise ReadOnlyError(f"cannot write {key!r} of {self!r}: {reason}")

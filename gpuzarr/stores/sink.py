@@ -1,0 +1,28 @@
+"""Sink of stores that write objects whole: the pieces are put together in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpuzarr.stores.contract import Store
+
+
+@dataclass(frozen=True)
+class BufferedSink:
+    """An object that is written in pieces, kept in memory until it is complete. See `Sink`."""
+
+    store: Store
+    key: str
+    data: bytearray = field(default_factory=bytearray)
+
+    def write(self, data: Any, offset: int) -> None:
+        data = memoryview(data)
+        self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
+        self.data[offset : offset + len(data)] = data
+
+    def commit(self) -> None:
+        self.store.set(self.key, self.data)
+
+    def abort(self) -> None:
+        self.data.clear()
