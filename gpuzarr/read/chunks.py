@@ -156,7 +156,8 @@ class Chunks:
             return range(len(present))
         if (files := open_files(objects)) is None:
             return range(len(present))
-        where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
+        numbers, begins = (each.tolist() for each in files)
+        where = [(OPEN, numbers[i], begins[i] + offset, size) for i, offset, size, _ in present]
         return self.library.read([row[3] for row in present], where, threads)
 
     def _keeper(self, shelf: Shelf, present: Sequence[Row], objects: Objects) -> Keeper:

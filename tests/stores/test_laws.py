@@ -16,8 +16,15 @@ from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Buffers, below
-from tests.laws.stores import NewStore, copies_by_pickle_read_the_same, store_laws
+from gpuzarr.stores.parts import PartsStore
+from tests.laws.stores import (
+    NewStore,
+    copies_by_pickle_read_the_same,
+    store_laws,
+    whole_objects_lie_where_they_are_wanted,
+)
 from tests.stores.own_store import OwnStore
+from tests.stores.parts_tables import in_many_forms, in_one_file
 
 KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
 
@@ -55,7 +62,17 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
-    "mapping of many kinds": lambda _, contents: of_mixed_values(contents)
+    "mapping of many kinds": lambda _, contents: of_mixed_values(contents),
+    "parts of a file": lambda folder, contents: PartsStore(in_one_file(LocalStore(folder), contents)),
+    "parts of a value": lambda _, contents: PartsStore(in_one_file(MappingStore({}), contents)),
+    "parts in many forms": lambda folder, contents: PartsStore(
+        in_many_forms([LocalStore(folder), MappingStore({}), LocalStore(folder / "other")], contents)
+    ),
+}
+EXCEPT = {
+    ("mapping of many kinds", copies_by_pickle_read_the_same),  # memoryviews cannot be pickled
+    ("parts of a file", whole_objects_lie_where_they_are_wanted),  # neighbours are read as one
+    ("parts of a value", whole_objects_lie_where_they_are_wanted),
 }
 
 
@@ -80,8 +97,10 @@ def test_store(law: Callable[[NewStore], None], new: NewStore) -> None:
     law(new)
 
 
-@pytest.mark.parametrize("law", [law for law in store_laws(False) if law is not copies_by_pickle_read_the_same])
-@pytest.mark.parametrize("new", READ_ONLY, indirect=True)
+@pytest.mark.parametrize(
+    ("new", "law"),
+    [(name, law) for name in READ_ONLY for law in store_laws(False) if (name, law) not in EXCEPT],
+    indirect=["new"],
+)
 def test_store_that_is_read(law: Callable[[NewStore], None], new: NewStore) -> None:
-    """Its memoryviews cannot be pickled."""
     law(new)

@@ -5,20 +5,18 @@ A document (JSON, also compressed) is a file; references in parquet are a folder
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, StoreError
-from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.contract import Store, versions
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import PartsStore
-from gpuzarr.stores.places import hashable
 from gpuzarr.stores.references import document
+from gpuzarr.stores.references.known import once
 from gpuzarr.stores.references.parquet import ParquetTable
 from gpuzarr.stores.references.reach import OPTIONS, Reach, normal, prefixes
 from gpuzarr.stores.references.table import ReferenceTable
@@ -77,34 +75,17 @@ def _reach(store: Store | None, key: str, url: str, allow: Any, options: dict[st
     return Reach(store, folder, home, named, protocol, remote)
 
 
-class Tables:
-    """The tables of documents that are in use, so that copies by pickle share one."""
-
-    def __init__(self) -> None:
-        self._known: WeakValueDictionary[Any, ReferenceTable] = WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any) -> ReferenceTable | None:
-        with self._lock:
-            return self._known.get(key)
-
-    def add(self, key: Any, table: ReferenceTable) -> ReferenceTable:
-        with self._lock:
-            return self._known.setdefault(key, table)
-
-
-_TABLES = PerProcess(Tables)
-
-
 def _table(store: Store, key: str, reach: Reach, overrides: Mapping[str, str] | None) -> ReferenceTable:
     """The table of a document, which is parsed once as long as it stays the same."""
-    (version,) = versions(store, [key])
-    place = hashable(store), key, reach, repr((sorted(reach.options.items()), overrides, version))
-    if version is not None and (known := _TABLES.value.get(place)) is not None:
-        return known
+    options = reach, sorted(reach.options.items()), overrides
+    return once("references", store, key, options, partial(_parsed, store, key, reach, overrides))
+
+
+def _parsed(
+    store: Store, key: str, reach: Reach, overrides: Mapping[str, str] | None, version: object
+) -> ReferenceTable:
     if (data := store.get(key)) is None:
         raise StoreError(f"there are no references at {key!r} of {store!r}")
     where = f"references {key!r} of {store!r}"
     columns = document.parse(document.load(data, where), where, overrides)
-    table = ReferenceTable(columns, reach, where, (_table, (store, key, reach, overrides)))
-    return table if version is None else _TABLES.value.add(place, table)
+    return ReferenceTable(columns, reach, where, (_table, (store, key, reach, overrides)))

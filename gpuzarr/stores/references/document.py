@@ -101,7 +101,8 @@ def columns(refs: dict[str, Any], templates: Templates) -> Columns:
     if not set(map(type, inline.values())) <= {str, dict}:
         raise _wrong(refs)
     urls = [templates.render(url) for url in numbers]
-    return Columns(dict(zip(refs, range(len(refs)), strict=True)), *holders, urls, inline)
+    rows = dict(zip(refs, range(len(refs)), strict=True))
+    return Columns(rows, holders[0], holders[1], holders[2], urls, inline)
 
 
 def _places(parts: list[list[Any]], refs: dict[str, Any]) -> np.ndarray:
@@ -120,7 +121,7 @@ def _places(parts: list[list[Any]], refs: dict[str, Any]) -> np.ndarray:
 
 def _wrong(refs: dict[str, Any]) -> MetadataError:
     """The error for the first reference that is none."""
-    key = next((key for key, value in refs.items() if not _is_reference(value)), None)
+    key = next((key for key, value in refs.items() if not _is_reference(value)), "")
     forms = "text, a JSON object, [url] or [url, offset, size]"
     return MetadataError(f"the reference at {shown(key)} must be {forms}, not {shown(refs.get(key))}")
 

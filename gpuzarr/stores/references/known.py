@@ -33,14 +33,14 @@ class Tables:
 _TABLES = PerProcess(Tables)
 
 
-def once(store: Store, key: str, options: Any, make: Callable[[Any], T]) -> T:
+def once(kind: str, store: Store, key: str, options: Any, make: Callable[[Any], T]) -> T:
     """The table of what is at `key` of a store: `make(version)`, or the one that was made of the same version before.
 
-    `options`: what it depends on beside that.
+    `kind` names what makes it; `options`: what it depends on beside that.
     """
     (version,) = versions(store, [key])
     if version is None:  # the store cannot tell
         return make(None)
-    place = make.__qualname__, hashable(store), key, repr((options, version))
+    place = kind, hashable(store), key, repr((options, version))
     known = _TABLES.value.get(place)
     return _TABLES.value.add(place, make(version)) if known is None else known

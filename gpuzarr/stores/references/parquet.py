@@ -1,4 +1,4 @@
-"""References in parquet, as kerchunk and fsspec write them: `.zmetadata`, and for each array files of `record_size` rows.
+"""References in parquet, as kerchunk and fsspec write them: `.zmetadata`, and files of `record_size` rows.
 
 Row r of `<array>/refs.<i>.parq` is chunk number `i * record_size + r`, in C order, with the columns `path`, `offset`,
 `size` and `raw`. Files are read when chunks of theirs are first wanted, and the last ones are kept.
@@ -6,11 +6,10 @@ Row r of `<array>/refs.<i>.parq` is chunk number `i * record_size + r`, in C ord
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -26,7 +25,7 @@ from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.chunk_names import names_of, numbers_of
 from gpuzarr.stores.references.document import inline_bytes, load
 from gpuzarr.stores.references.reach import Holders, Reach
-from gpuzarr.stores.references.table import children
+from gpuzarr.stores.references.table import children, nowhere
 
 MAX_RECORD_ROWS = 1 << 24
 MAX_KEPT_ROWS = 1 << 22  # of all files of references that are kept; about 100 MB
@@ -76,7 +75,7 @@ class ParquetTable:
         return self._holders
 
     def places(self, keys: Sequence[str]) -> Places:
-        places = Places(*np.full((3, len(keys)), MISSING, np.int64), {})
+        places = Places(*nowhere(len(keys)), {})
         folders: dict[str, list[int]] = {}
         for i, key in enumerate(keys):
             if (document := self._index.documents.get(key)) is not None:
@@ -221,7 +220,9 @@ def _columns(data: bytes, record_size: int) -> dict[str, Any]:
     file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(texts))
     if file.metadata.num_rows > record_size:
         raise MetadataError(f"{file.metadata.num_rows} rows, more than the record_size {record_size}")
-    table = file.read([name for name in (*texts, "offset", "size") if name in file.schema_arrow.names], use_threads=False)
+    table = file.read(
+        [name for name in (*texts, "offset", "size") if name in file.schema_arrow.names], use_threads=False
+    )
     return {name: _column(table, name, name in texts) for name in (*texts, "offset", "size")}
 
 

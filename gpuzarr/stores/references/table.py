@@ -17,7 +17,7 @@ from gpuzarr.stores.references.reach import Holders, Reach
 
 
 class ReferenceTable:
-    """References of a document. `source` makes it anew where it is unpickled; None: it is pickled whole. See `Table`."""
+    """References of a document. `source` makes it anew from a pickle; None: it is pickled whole. See `Table`."""
 
     def __init__(self, columns: Columns, reach: Reach, name: str, source: tuple[Any, ...] | None = None) -> None:
         self._columns, self._name, self._source = columns, name, source
@@ -43,7 +43,7 @@ class ReferenceTable:
         columns = self._columns
         rows = np.fromiter(map(columns.rows.get, keys, repeat(-1)), np.int64, len(keys))
         if not len(columns.rows):
-            return Places(*np.full((3, len(keys)), MISSING, np.int64))
+            return Places(*nowhere(len(keys)))
         holders = np.where(rows < 0, MISSING, columns.holders[rows])
         inline = {
             i: inline_bytes(columns.inline[row], keys[i])
@@ -64,6 +64,11 @@ class ReferenceTable:
     @cached_property
     def _keys(self) -> list[str]:
         return sorted(self._columns.rows)
+
+
+def nowhere(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Holders, offsets and sizes of n objects that are not there."""
+    return np.full(n, MISSING, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
 
 
 def below(keys: Sequence[str], prefix: str) -> tuple[int, int]:

@@ -54,7 +54,9 @@ class Templates:
     def _render(self, text: str, names: Names, depth: int) -> str:
         if "{{" not in text and "{%" not in text:
             return text
-        rendered = [part if isinstance(part, str) else str(self._value(part, names, depth)) for part in self._parts(text)]
+        rendered = [
+            part if isinstance(part, str) else str(self._value(part, names, depth)) for part in self._parts(text)
+        ]
         if sum(map(len, rendered)) > MAX_RENDERED_CHARACTERS:
             raise MetadataError(f"{shown(text)} becomes longer than {MAX_RENDERED_CHARACTERS} characters")
         return "".join(rendered)
@@ -84,7 +86,9 @@ class Templates:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 sides = [_integer(self._value(side, names, depth)) for side in (left, right)]
                 return _computed(_OPERATORS[type(op)], *sides)
-        raise UnsupportedError(f"{{{{{ast.unparse(node)}}}}}: templates have names, calls with named values, + - * // %")
+        raise UnsupportedError(
+            f"{{{{{ast.unparse(node)}}}}}: templates have names, calls with named values, + - * // %"
+        )
 
     def _named(self, name: str, names: Names) -> str | int:
         if name in names:
@@ -112,7 +116,10 @@ def generated(value: Any, templates: Templates) -> Iterator[tuple[str, list[Any]
             if not {"key", "url"} <= texts.keys() or ("offset" in texts) != ("length" in texts):
                 raise MetadataError("it must have a key, a url, and an offset and a length or neither")
             for members in product(*dimensions.values()):
-                row = {name: templates.render(text, dict(zip(dimensions, members, strict=True))) for name, text in texts.items()}
+                row = {
+                    name: templates.render(text, dict(zip(dimensions, members, strict=True)))
+                    for name, text in texts.items()
+                }
                 place = [_integer(row[name]) for name in ("offset", "length") if name in row]
                 yield row["key"], [row["url"], *place]
 
@@ -125,7 +132,10 @@ def _dimension(name: str, value: Any) -> Any:
         return value
     low, high = -(2**53), 2**53
     members = mapping(value, f"dimension {shown(name)}")
-    start, stop = integer(members.get("start", 0), "start", low, high), integer(required(members, "stop"), "stop", low, high)
+    start, stop = (
+        integer(members.get("start", 0), "start", low, high),
+        integer(required(members, "stop"), "stop", low, high),
+    )
     return range(start, stop, integer(members.get("step", 1), "step", 1, high))
 
 

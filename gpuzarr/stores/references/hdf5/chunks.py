@@ -154,7 +154,7 @@ def locate(dataset: Any, how: Stored) -> Where:
 
 
 def _may_be_plain(places: np.ndarray, sizes: np.ndarray, dataset: Any, how: Stored) -> np.ndarray:
-    """Which chunks at the ends of axes may be without filters, as HDF5 can leave them: they have the size of plain ones."""
+    """Which chunks at the ends of axes may be without filters, as HDF5 can leave them: they have as many bytes."""
     if not how.filters:
         return np.zeros(len(places), bool)
     ends = (places + 1) * np.array(how.chunks) > np.array(dataset.shape)

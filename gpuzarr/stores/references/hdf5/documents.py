@@ -97,8 +97,14 @@ def _scale(dataset: Any, axis: int) -> str | None:
 
 def _document(shape: Any, chunks: Any, dtype: Any, fill: Any, filters: list[Document]) -> Document:
     return {
-        **{"zarr_format": 2, "shape": list(shape), "chunks": [max(1, each) for each in chunks], "dtype": dtype},
-        **{"order": "C", "fill_value": fill, "filters": filters or None, "compressor": None},
+        "zarr_format": 2,
+        "shape": list(shape),
+        "chunks": [max(1, each) for each in chunks],
+        "dtype": dtype,
+        "fill_value": fill,
+        "filters": filters or None,
+        "compressor": None,
+        "order": "C",
     }
 
 

@@ -15,7 +15,6 @@ from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
 from gpuzarr.stores.contract import Store, versions
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import INLINE, Places
-from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.chunk_names import names_of, numbers_of
 from gpuzarr.stores.references.hdf5.chunks import Where, locate, read_by_library, wrong
 from gpuzarr.stores.references.hdf5.documents import Documents, Placed
@@ -23,7 +22,7 @@ from gpuzarr.stores.references.hdf5.walk import Forbidden
 from gpuzarr.stores.references.known import once
 from gpuzarr.stores.references.reach import Holders, Reach
 from gpuzarr.stores.references.streams import Stream
-from gpuzarr.stores.references.table import children
+from gpuzarr.stores.references.table import children, nowhere
 
 MAX_LISTED = 10_000  # chunks, whose sizes are told together
 H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -31,7 +30,7 @@ H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 def table_of(store: Store, key: str, reach: Reach) -> Hdf5Table:
     """The table of the file at `key`, read once for each version of it. StoreError where it cannot be read."""
-    return once(store, key, reach, partial(Hdf5Table, store, key, reach))
+    return once("HDF5", store, key, reach, partial(Hdf5Table, store, key, reach))
 
 
 class Hdf5Table:
@@ -61,7 +60,7 @@ class Hdf5Table:
         self._is_outdated = True
 
     def places(self, keys: Sequence[str]) -> Places:
-        places = Places(*np.full((3, len(keys)), MISSING, np.int64), {}, versions=self._expected)
+        places = Places(*nowhere(len(keys)), {}, versions=self._expected)
         inline: Any = places.inline
         folders: dict[str, list[int]] = {}
         for i, key in enumerate(keys):
@@ -143,7 +142,7 @@ class Hdf5Table:
         except GpuZarrError as error:
             return Forbidden(str(error))
         if place not in self._files:
-            (version,) = versions(*place[:1], [place[1]])
+            (version,) = versions(place[0], [place[1]])
             self._files.append(place)
             self._versions.append(version)
         number = self._files.index(place)

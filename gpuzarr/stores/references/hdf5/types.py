@@ -52,14 +52,20 @@ def _is_as_stored(kind: Any, dtype: np.dtype[Any]) -> bool:
     if kind.get_class() == h5t.STRING and kind.get_size() == 1:
         return kind.get_strpad() != h5t.STR_SPACEPAD
     is_packed = packed(dtype).itemsize == dtype.itemsize
-    return is_packed and (dtype.kind == "V" and dtype.names is None or bool(h5t.py_create(dtype, logical=True).equal(kind)))
+    return is_packed and (
+        (dtype.kind == "V" and dtype.names is None) or bool(h5t.py_create(dtype, logical=True).equal(kind))
+    )
 
 
 def descr(dtype: np.dtype[Any]) -> Any:
     """A dtype as Zarr v2 spells it, its records without padding. Refused where Zarr v2 has no name for it."""
     if dtype.names is not None:
         return [_member(name, dtype[name]) for name in dtype.names]
-    if dtype.kind not in "?biufcSVM" or (dtype.kind == "f" and dtype.itemsize > 8) or (dtype.kind == "c" and dtype.itemsize > 16):
+    if (
+        dtype.kind not in "?biufcSVM"
+        or (dtype.kind == "f" and dtype.itemsize > 8)
+        or (dtype.kind == "c" and dtype.itemsize > 16)
+    ):
         raise Refused(f"elements of type {dtype}")
     if dtype.kind == "V" and dtype.isbuiltin != 0:  # a type of ml_dtypes
         raise Refused(f"elements of type {dtype}")
