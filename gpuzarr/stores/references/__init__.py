@@ -18,7 +18,7 @@ from gpuzarr.stores.parts import PartsStore
 from gpuzarr.stores.references import document
 from gpuzarr.stores.references.known import once
 from gpuzarr.stores.references.parquet import ParquetTable
-from gpuzarr.stores.references.reach import OPTIONS, Reach, normal, prefixes
+from gpuzarr.stores.references.reach import OPTIONS, Holders, Reach, normal, prefixes
 from gpuzarr.stores.references.table import ReferenceTable
 
 
@@ -54,8 +54,9 @@ def store_of(store: Store, key: str, *, url: str = "", allow: Any = None, storag
 def of_document(found: Mapping[str, Any], *, allow: Any = None, storage_options: Any = None) -> PartsStore:
     """Make a store of references in memory, as `json.load` gives them. Files that they name must be allowed."""
     options = _options(storage_options)
+    reach = _reach(None, "", "", allow, options)
     columns = document.parse(dict(found), "the references", options.get("template_overrides"))
-    return PartsStore(ReferenceTable(columns, _reach(None, "", "", allow, options), "references in memory"))
+    return PartsStore(ReferenceTable(columns, Holders(columns.urls, reach), "references in memory"))
 
 
 def _options(given: Any) -> dict[str, Any]:
@@ -88,4 +89,4 @@ def _parsed(
         raise StoreError(f"there are no references at {key!r} of {store!r}")
     where = f"references {key!r} of {store!r}"
     columns = document.parse(document.load(data, where), where, overrides)
-    return ReferenceTable(columns, reach, where, (_table, (store, key, reach, overrides)))
+    return ReferenceTable(columns, Holders(columns.urls, reach), where, (_table, (store, key, reach, overrides)))

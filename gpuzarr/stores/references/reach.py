@@ -144,6 +144,9 @@ class Holders(Sequence[tuple[Store, str]]):
         self._found: dict[int, tuple[Store, str]] = {}
         self._stores: dict[str, Store] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Holders, (self.urls, self.reach)
+
     def __len__(self) -> int:
         return len(self.urls)
 

@@ -10,18 +10,39 @@ from typing import Any
 
 import numpy as np
 
+from gpuzarr.errors import ChangedError
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts import INLINE, Places
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import Columns, inline_bytes
-from gpuzarr.stores.references.reach import Holders, Reach
 
 
 class ReferenceTable:
-    """References of a document. `source` makes it anew from a pickle; None: it is pickled whole. See `Table`."""
+    """References of a document. See `Table`.
 
-    def __init__(self, columns: Columns, reach: Reach, name: str, source: tuple[Any, ...] | None = None) -> None:
-        self._columns, self._name, self._source = columns, name, source
-        self._holders = Holders(columns.urls, reach)
+    Parameters
+    ----------
+    columns, holders
+        The references, and where what their `urls` name is.
+    name
+        Names the table in messages.
+    source
+        A function and its arguments, which make the table anew from a pickle; None: it is pickled whole.
+    version
+        That of the only holder, where the references were made of what it has.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        holders: Sequence[tuple[Store, str]],
+        name: str,
+        source: tuple[Any, ...] | None = None,
+        version: Any = None,
+    ) -> None:
+        self._columns, self._holders, self._name, self._source = columns, holders, name, source
+        self._versions = {} if version is None else {0: version}
+        self._is_outdated = False
 
     def __repr__(self) -> str:
         return self._name
@@ -29,10 +50,14 @@ class ReferenceTable:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._source is not None:
             return self._source
-        return ReferenceTable, (self._columns, self._holders.reach, self._name)
+        return ReferenceTable, (self._columns, self._holders, self._name)
 
-    def holders(self) -> Holders:
+    def holders(self) -> Sequence[tuple[Store, str]]:
         return self._holders
+
+    def forget(self) -> None:
+        """Another file has taken the place of the one that the references were made of."""
+        self._is_outdated = bool(self._versions)
 
     @cached_property
     def knows_sizes(self) -> bool:
@@ -41,6 +66,8 @@ class ReferenceTable:
 
     def places(self, keys: Sequence[str]) -> Places:
         columns = self._columns
+        if self._is_outdated:
+            raise ChangedError(f"{self._name} is another file than the one that was opened: open it again")
         rows = np.fromiter(map(columns.rows.get, keys, repeat(-1)), np.int64, len(keys))
         if not len(columns.rows):
             return Places(*nowhere(len(keys)))
@@ -49,7 +76,7 @@ class ReferenceTable:
             i: inline_bytes(columns.inline[row], keys[i])
             for i, row in ((int(i), int(rows[i])) for i in np.flatnonzero(holders == INLINE))
         }
-        return Places(holders, columns.offsets[rows], columns.sizes[rows], inline)
+        return Places(holders, columns.offsets[rows], columns.sizes[rows], inline, versions=self._versions)
 
     def names(self, prefix: str) -> list[str]:
         return sorted(children(self._keys, prefix))

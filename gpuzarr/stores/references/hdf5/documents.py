@@ -26,11 +26,15 @@ class Placed:
 
 @dataclass
 class Documents:
-    """Documents by their keys, those that are not listed, and the datasets by their paths."""
+    """Documents by their keys, those that are not listed, the datasets by their paths; and why others are refused.
+
+    What cannot be read is not listed, as one such member would hide all others of a group; opening it says why.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)
     arrays: dict[str, Placed] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     _sizes: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @classmethod
@@ -43,30 +47,38 @@ class Documents:
 
     def _add(self, start: str, thing: Any) -> None:
         if isinstance(thing, Forbidden):
-            self._set(start, ".zarray", _refused((), thing.reason))
+            self._set(start, ".zarray", self._refuse(start, (), thing.reason))
             return
         attributes = attributes_of(thing)
         if is_group(thing):
             self._set(start, ".zgroup", {"zarr_format": 2})
         else:
-            self._set(start, ".zarray", self._array(start.removesuffix("/"), thing))
+            self._set(start, ".zarray", self._array(start, thing))
             attributes["_ARRAY_DIMENSIONS"] = self._dimensions(thing)
             if bytes(thing.attrs.get("NAME", b"")[:60]).startswith(NO_VARIABLE):
-                self.unlisted |= {f"{start}.zarray", f"{start}.zattrs"}
+                self._hide(start)
         self._set(start, ".zattrs", attributes)
 
     def _set(self, start: str, name: str, document: Document) -> None:
         self.files[start + name] = json.dumps(document).encode()
 
-    def _array(self, path: str, dataset: Any) -> Document:
+    def _hide(self, start: str) -> None:
+        self.unlisted |= {f"{start}.zarray", f"{start}.zattrs"}
+
+    def _refuse(self, start: str, shape: Any, reason: str) -> Document:
+        self._hide(start)
+        self.refused[start.removesuffix("/")] = reason
+        return _document(shape, shape, "|u1", None, [{"id": f"{REFUSED}{reason}"}])
+
+    def _array(self, start: str, dataset: Any) -> Document:
         import h5py
 
         try:
             how = stored(dataset)
         except Refused as reason:
-            return _refused(dataset.shape or (), str(reason))
+            return self._refuse(start, dataset.shape or (), str(reason))
         grid = tuple(-(-size // chunk) for size, chunk in zip(dataset.shape, how.chunks, strict=True))
-        self.arrays[path] = Placed(h5py.h5o.get_info(dataset.id).fileno, dataset.name, grid, how)
+        self.arrays[start.removesuffix("/")] = Placed(h5py.h5o.get_info(dataset.id).fileno, dataset.name, grid, how)
         return _document(dataset.shape, how.chunks, how.dtype, fill_of(dataset), how.filters)
 
     def _dimensions(self, dataset: Any) -> list[str]:
@@ -106,7 +118,3 @@ def _document(shape: Any, chunks: Any, dtype: Any, fill: Any, filters: list[Docu
         "compressor": None,
         "order": "C",
     }
-
-
-def _refused(shape: Any, reason: str) -> Document:
-    return _document(shape, shape, "|u1", None, [{"id": f"{REFUSED}{reason}"}])

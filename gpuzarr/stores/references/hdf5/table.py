@@ -129,6 +129,7 @@ class Hdf5Table:
                 found = Documents.of(file, partial(self._other, others, numbers))
             except H5PY_ERRORS as error:
                 raise wrong("read", repr(self), error) from error
+        self.refused = found.refused
         self._documents, self._listed = found.files, sorted(found.files.keys() - found.unlisted)
         self._arrays = {path: replace(each, file=numbers[each.file]) for path, each in found.arrays.items()}
         self._expected = {i: version for i, version in enumerate(self._versions) if version is not None}
