@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +18,15 @@ import numpy as np
 import pytest
 import zarr.core.buffer
 
+from benchmarks.latency_server import serving
 from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Buffers, below
 from gpuzarr.stores.parts import PartsStore
+from gpuzarr.stores.remote.obstore_client import of_url
+from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.remote.zarr_client import ZarrClient
 from gpuzarr.stores.zip import ZipStore
 from tests.laws.stores import (
     NewStore,
@@ -28,6 +36,7 @@ from tests.laws.stores import (
 )
 from tests.stores.own_store import OwnStore
 from tests.stores.parts_tables import in_many_forms, in_one_file
+from tests.stores.zarr_stores import reversed_store
 
 KINDS = (bytes, bytearray, memoryview, lambda value: np.frombuffer(value, np.uint8))  # of a mapping's values
 
@@ -81,6 +90,21 @@ def of_bytes(path: Path, data: bytes) -> ZipStore:
     return ZipStore(path)
 
 
+def by_obstore(folder: Path, contents: dict[str, bytes]) -> RemoteStore:
+    """Objects behind a server with S3's API, which has the folder above this one."""
+    in_folder(folder / "a" / "b", contents)
+    options = {"endpoint": server(folder.parent), "region": "us-east-1", "skip_signature": True}
+    return RemoteStore(of_url(f"s3://{folder.name}/a", options).below("b"))
+
+
+@cache
+def server(folder: Path) -> str:
+    """The URL of a server that runs to the end of this process."""
+    context = serving(folder, writable=True)
+    atexit.register(context.__exit__, None, None, None)
+    return context.__enter__().url
+
+
 STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "local": in_folder,
     "local, short requests": lambda folder, contents: in_folder(folder, contents, coalesce_gap=0, coalesce_size=100),
@@ -91,6 +115,8 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "a dict of zarr-python": lambda _, contents: MappingStore(
         Buffers({key: as_buffer(contents[key]) for key in contents})
     ),
+    "of zarr-python, and a user's own": lambda _, contents: RemoteStore(ZarrClient(reversed_store(contents))),
+    "remote, by obstore": by_obstore,
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 STORES |= {
@@ -142,7 +168,12 @@ def new(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def open_files() -> list[str]:
-    return sorted(os.listdir("/proc/self/fd")) if sys.platform == "linux" else []
+    """The paths of open files; not connections, which stay open for the next requests."""
+    found: list[str] = []
+    for link in glob("/proc/self/fd/*") if sys.platform == "linux" else []:
+        with suppress(FileNotFoundError):  # closed meanwhile, by another thread
+            found.append(os.readlink(link))
+    return sorted(path for path in found if os.path.isfile(path))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 from gpuzarr.stores.traffic import Traffic, traffic
+from gpuzarr.stores.versions import settled
 
 How = Literal["read", "read_to_device"]
 
@@ -78,7 +79,7 @@ class Holders:
         return found
 
     def settled(self) -> list[bool]:
-        return [each for group in self.groups for each in contract.settled(group.objects)]
+        return [each for group in self.groups for each in settled(group.objects)]
 
     def changed(self) -> bool:
         return True in [group.objects.changed() for group in self.groups]

@@ -18,6 +18,7 @@ from gpuzarr.stores.parts.table import INLINE, Places, Table
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
 from gpuzarr.stores.spread import spread
 from gpuzarr.stores.traffic import Traffic
+from gpuzarr.stores.versions import tells_late
 
 MAX_KEPT_BYTES = 1 << 26  # of inflated objects of which parts were wanted, while they are open
 Fill = Callable[[int, memoryview], None]
@@ -125,6 +126,20 @@ class PartObjects:
             none = [number >= 0 and found[number] is None for number in numbers]
             versions = [None if is_none else each for is_none, each in zip(none, versions, strict=True)]
         return versions
+
+    @property
+    def look(self) -> Callable[[Sequence[int]], None]:
+        """See `Looks`. AttributeError, so that it is not there, where no holder's store has it."""
+        if not any(tells_late(group.objects) for group in self._holders.groups):
+            raise AttributeError("look")
+        return self._look
+
+    def _look(self, numbers: Sequence[int]) -> None:
+        """Look at the holders of these objects."""
+        wanted = np.unique(self._number[np.asarray(numbers, np.int64)])
+        for group in self._holders.groups:
+            if tells_late(group.objects):
+                group.objects.look([n - group.base for n in wanted.tolist() if group.base <= n < group.end])
 
     def settled(self) -> list[bool]:
         if self._places.are_lasting:

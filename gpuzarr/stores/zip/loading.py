@@ -13,8 +13,9 @@ import numpy as np
 from gpuzarr.batch import allocated
 from gpuzarr.errors import GpuZarrWarning, NotFoundError, RangeError, StoreError, warn
 from gpuzarr.interrupts import within
-from gpuzarr.stores.contract import Objects, Store, settled
+from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.versions import settled
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.records import END_BYTES, LOCAL, BadArchive, End, comment_bytes, end_at, ends_in
 

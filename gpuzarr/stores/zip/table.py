@@ -12,9 +12,10 @@ import numpy as np
 from gpuzarr.checks import shown
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores.contract import Store, versions
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts.table import Heads, Places
 from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.versions import versions
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.loading import Loaded, load
 from gpuzarr.stores.zip.names import is_key
@@ -89,7 +90,7 @@ class ZipTable:
     def _is_current(self, loaded: Loaded) -> bool:
         if not self.store.has_cheap_lengths or loaded.version is None:
             return loaded.is_settled
-        return loaded.is_settled and versions(self.store, [self.key])[0] == loaded.version
+        return loaded.is_settled and versions(self.store, [self.key])[0][0] == loaded.version
 
 
 def check(table: object, keys: Sequence[str]) -> None:

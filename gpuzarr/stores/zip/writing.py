@@ -22,6 +22,7 @@ from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES, STORED, Member
 from gpuzarr.stores.zip.table import places_of
 
 DOCUMENTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")  # are first in the directory
+ISAL_LEVEL = 3  # its best, about as small as zlib's level 5
 Entry = int | Member  # the number of an entry of the directory that was there, or what is new
 
 
@@ -167,9 +168,9 @@ class Writing:
         """The bytes to store, those before compression, the method and the checksum."""
         data = memoryview(chunk).cast("B")
         if not self.is_deflating:
-            return data, len(data), STORED, _crc32(data)
-        stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
-        return stream.compress(data) + stream.flush(), len(data), DEFLATED, _crc32(data)
+            return data, len(data), STORED, _isal().crc32(data)
+        stream = _isal().compressobj(ISAL_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return stream.compress(data) + stream.flush(), len(data), DEFLATED, _isal().crc32(data)
 
     def _name(self, key: str) -> bytes:
         if not isinstance(key, str) or not is_key(key):
@@ -236,8 +237,7 @@ def _dos_time() -> int:
     return (max(year - 1980, 0) << 9 | month << 5 | day) << 16 | hour << 11 | minute << 5 | second // 2
 
 
-def _crc32(data: Any) -> int:
+def _isal() -> Any:
     from isal import isal_zlib
 
-    found: int = isal_zlib.crc32(data)
-    return found
+    return isal_zlib
