@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 
 from gpuzarr.devices.cpu import Cpu
 from gpuzarr.interrupts import ensured
-from gpuzarr.threads import ThreadPool
+from gpuzarr.threads import ThreadPool, share
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -138,3 +138,25 @@ def test_an_interrupt_waits_for_what_is_at_work() -> None:
         finally:
             signal.signal(signal.SIGALRM, old)
         assert future.done()
+
+
+def test_calls_wait_for_workers_that_become_idle() -> None:
+    """Calls within calls, of more work than there are workers: all of them help to the end."""
+    pool, at_once, most, lock = ThreadPool(12, queues=True), 0, [0] * 4, threading.Lock()
+
+    def inner(part: int) -> None:
+        nonlocal at_once
+        with lock:
+            at_once += 1
+            most[part] = max(most[part], at_once)
+        time.sleep(0.005)
+        with lock:
+            at_once -= 1
+
+    def outer(left: Iterator[int]) -> None:
+        for part in left:
+            share(pool, lambda some: [inner(part) for _ in some], range(60), 12)
+
+    for _ in range(5):
+        share(pool, outer, range(4), 4)
+        assert min(most) > 6 and max(most) <= 13 and not at_once
