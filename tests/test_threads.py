@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
 import numpy as np
 import pytest
@@ -153,9 +154,13 @@ def test_calls_wait_for_workers_that_become_idle() -> None:
         with lock:
             at_once -= 1
 
+    def inner_all(part: int, some: Iterator[int]) -> None:
+        for _ in some:
+            inner(part)
+
     def outer(left: Iterator[int]) -> None:
         for part in left:
-            share(pool, lambda some: [inner(part) for _ in some], range(60), 12)
+            share(pool, partial(inner_all, part), range(60), 12)
 
     for _ in range(5):
         share(pool, outer, range(4), 4)
