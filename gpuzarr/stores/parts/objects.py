@@ -341,10 +341,13 @@ class PartObjects:
         places = {i: j for j, i in enumerate(plain)}
 
         def filled(i: int, into: memoryview) -> None:
-            if i in places:
-                return fill(places[i], into)
             number, offset, _, skip, size = reads[i]
-            if i in ready:
+            if i in places:
+                try:
+                    fill(places[i], into)
+                except RangeError as error:
+                    raise self._not_there(number, error, i) from error
+            elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
                 into[:] = memoryview(self._ready[self._inline[number]])[offset + skip : offset + skip + size]
@@ -364,7 +367,12 @@ class PartObjects:
             return self._holders.reader(rows)
         except RangeError as error:
             i = which[error.index]
-            raise self._beyond(reads[i][0], error, i) from error
+            raise self._not_there(reads[i][0], error, i) from error
+
+    def _not_there(self, number: int, error: RangeError, i: int) -> StoreError:
+        """The error for read i of an object, where its holder has nothing, or is missing."""
+        is_lost = self._holders.lengths()[self._number[number]] == MISSING
+        return self._lost(number) if is_lost else self._beyond(number, error, i)
 
     def _beyond(self, i: int, error: RangeError, number: int) -> RangeError:
         return RangeError(f"{self.keys[i]!r} of {self._store!r} does not lie where it should: {error}", number)
