@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import struct
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -244,13 +243,3 @@ def test_missing_members_are_missing(tmp_path: Path) -> None:
     with store.open(["a", "a/b", "c", "a.b"]) as objects:
         assert objects.lengths() == [MISSING, 1, MISSING, MISSING]
         assert len(set(objects.versions([None] * 4))) == 2
-
-
-def test_many_members_are_listed_and_read(tmp_path: Path) -> None:
-    """More than the end record can count without zip64."""
-    contents = {f"c/{i // 300}/{i % 300}": b"%d" % i for i in range(70_000)}
-    store = in_file(tmp_path, zipped(contents))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(store.names("c")) == 234 and store.get("c/200/299") == b"60299"
-        assert sum(1 for _ in store.objects("c/7")) == 300

@@ -67,8 +67,8 @@ class Begins:
         """
         if not np.count_nonzero(self.is_unknown) and not self.memory:
             return {}
-        if only is not None and not only.all():
-            which = np.flatnonzero(only[objects])
+        which = np.flatnonzero((sizes != 0) if only is None else (sizes != 0) & only[objects])
+        if len(which) < len(objects):  # of no bytes nobody needs to know where they begin
             found = self.fetched(objects[which], offsets[which], sizes[which])
             return {int(which[i]): data for i, data in found.items()}
         if self.is_cheap:

@@ -170,7 +170,7 @@ class PartObjects:
         files, starts = (np.append(each, MISSING)[self._number] for each in found)
         if (files[self._is_held] == MISSING).any():
             return None
-        self._begins.learn(np.flatnonzero(self._is_held))
+        self._begins.learn(np.flatnonzero(self._is_held & (self._length != 0)))
         return files, starts + self._begins.at
 
     def requests(self, ranges: Ranges) -> Requests:
