@@ -9,12 +9,13 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, StoreError, UnsupportedError
+from gpuzarr.errors import ArgumentError, GpuZarrError, StoreError, UnsupportedError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 
@@ -155,6 +156,13 @@ class Holders(Sequence[tuple[Store, str]]):
             root, key = self.reach.place(self.urls[number])
             found = self._found.setdefault(number, (self._store(root) if isinstance(root, str) else root, key))
         return found
+
+    def stores(self) -> list[Store]:
+        """The stores of which something was wanted, or of the first URL, each once."""
+        if not self._found and self.urls:
+            with suppress(GpuZarrError):  # who reads it is told
+                self[0]
+        return list({id(store): store for store, _ in list(self._found.values())}.values())
 
     def _store(self, root: str) -> Store:
         if (store := self._stores.get(root)) is None:
