@@ -63,8 +63,7 @@ class Reach:
         text = normal(url)
         if not _SCHEME.match(text) and self.protocol not in ("", "file"):
             text = f"{self.protocol}://{text.lstrip('/')}"
-        if text.startswith("file://"):
-            text = "/" + unquote(text[len("file://") :].partition("/")[2])
+        text = local_path(text)
         if _SCHEME.match(text):
             return self._remote(text)
         if os.path.isabs(text) or isinstance(self.store, LocalStore):
@@ -112,9 +111,21 @@ def normal(url: str) -> str:
     return f"{_ALIASES.get(scheme, scheme)}://{host.lower() if scheme.startswith('http') else host}{slash}{rest}"
 
 
+def local_path(text: str) -> str:
+    """The path that a file URL names; other texts as they are."""
+    return "/" + unquote(text[len("file://") :].partition("/")[2]) if text.startswith("file://") else text
+
+
 def lies_below(url: str, prefix: str) -> bool:
     """Return True if a URL, or a path, is a prefix, or lies below it."""
     return not prefix or url == prefix or url.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
+
+
+def options_of(given: Any) -> dict[str, Any]:
+    """A copy of `storage_options`. ArgumentError where they are no mapping."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ArgumentError(f"storage_options must be a mapping, not {shown(given)}")
+    return dict(given or {})
 
 
 def prefixes(allow: Any) -> tuple[str, ...]:
@@ -131,9 +142,7 @@ def _prefix(given: Any) -> str:
     text = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str) or not text:
         raise ArgumentError(f"a prefix that references may reach is a URL or a path, not {shown(given)}")
-    text = normal(text)
-    if text.startswith("file://"):
-        text = "/" + unquote(text[len("file://") :].partition("/")[2])
+    text = local_path(normal(text))
     return text if _SCHEME.match(text) else os.path.abspath(text)
 
 

@@ -139,7 +139,8 @@ def locate(dataset: Any, how: Stored) -> Where:
     if how.by_library:
         return ByLibrary()
     if dataset.chunks is None:
-        return Pieces(dataset.id.get_offset(), prod(how.chunks) * dataset.dtype.itemsize)
+        is_written = dataset.id.get_storage_size() > 0  # h5py tells an offset behind a user block of what is not there
+        return Pieces(dataset.id.get_offset() if is_written else None, prod(how.chunks) * dataset.dtype.itemsize)
     found: list[Any] = []
     if 0 not in dataset.shape:
         dataset.id.chunk_iter(found.append)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -14,7 +13,6 @@ import numpy as np
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
 from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import INLINE, Places
 from gpuzarr.stores.places import hashable
 from gpuzarr.stores.references.hdf5.chunks import Where, locate, read_by_library, wrong
@@ -169,8 +167,7 @@ class Hdf5Table:
         store, key = self._files[number]
         name = f"{key!r} of {store!r}"
         try:
-            source = os.path.join(store.folder, key) if isinstance(store, LocalStore) else Stream(store, key)
-            file = h5py.File(source, "r", **({"locking": False} if isinstance(source, str) else {}))
+            file = h5py.File(Stream(store, key), "r")  # by its path, it would be in the way of who opens it otherwise
         except GpuZarrError:
             raise
         except H5PY_ERRORS as error:
