@@ -59,7 +59,7 @@ class Decoder:
 def without_unknown_codecs(columns: Columns) -> tuple[Columns, dict[str, Decoder]]:
     """References whose arrays have only codecs of this library; and how the chunks of the others are decoded."""
     inline, decoders = dict(columns.inline), {}
-    for key, row in columns.rows.items():
+    for row, key in enumerate(columns.keys):
         if key.rpartition("/")[2] != _ARRAY:
             continue
         document = json.loads(inline_bytes(inline[row], key))

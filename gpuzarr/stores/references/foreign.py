@@ -55,7 +55,7 @@ def _made(store: Store, key: str, kind: str, version: Any) -> Table:
 
 def _of_one(found: Columns) -> Columns:
     """The columns without the name of the file, which libraries spell in their own ways."""
-    return Columns(found.rows, found.holders, found.offsets, found.sizes, [""], found.inline)
+    return Columns(found.keys, found.holders, found.offsets, found.sizes, [""], found.inline)
 
 
 def _netcdf3(store: Store, key: str) -> References:
