@@ -159,8 +159,14 @@ def parquet_of(folder: Path, refs: dict[str, Any], record_size: int = 4) -> refe
 
 
 ZARRAY = {
-    "zarr_format": 2, "shape": [10, 30], "chunks": [1, 10], "dtype": "|u1", "fill_value": 9, "order": "C",
-    "compressor": None, "filters": None,
+    "zarr_format": 2,
+    "shape": [10, 30],
+    "chunks": [1, 10],
+    "dtype": "|u1",
+    "fill_value": 9,
+    "order": "C",
+    "compressor": None,
+    "filters": None,
 }
 BYTES = np.arange(200, dtype=np.uint8)
 

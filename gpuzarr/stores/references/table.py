@@ -65,7 +65,9 @@ class ReferenceTable:
         self._chunks, others = _by_arrays(columns)
         self._rows = {copied(columns.keys[row]): i for i, row in enumerate(others.tolist())}
         self._columns = tuple(each[others] for each in (columns.holders, columns.offsets, columns.sizes))
-        self._inline = {i: copied(columns.inline[row]) for i, row in enumerate(others.tolist()) if row in columns.inline}
+        self._inline = {
+            i: copied(columns.inline[row]) for i, row in enumerate(others.tolist()) if row in columns.inline
+        }
         self._keys = sorted(self._rows)
 
     def __repr__(self) -> str:
