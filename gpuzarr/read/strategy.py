@@ -161,9 +161,9 @@ def choose(shares: Sequence[Share], device: Device, options: Options, trace: Tra
             others.append((share, found))
     if lists:
         in_flight = max(concurrency(each.share.source.store) for each in lists)
-        threads, piece_bytes = (
-            _coming(lists, limit, in_flight) if in_flight > 1 else (_threads(lists, device, limit), 0)
-        )
+        threads, piece_bytes = _threads(lists, device, limit), 0
+        if in_flight > 1:
+            threads, piece_bytes = _coming(lists, limit, in_flight)
         plans.append(planned := ChunkPlan(lists, limit, threads, "POSIX: into host memory", piece_bytes))
         if options.io == "gds":
             _posix(planned.io, options, device)

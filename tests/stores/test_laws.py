@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import io
+import json
 import os
 import sys
 import zipfile
@@ -19,6 +21,7 @@ import pytest
 import zarr.core.buffer
 
 from benchmarks.latency_server import serving
+from gpuzarr.stores import references
 from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
@@ -105,6 +108,17 @@ def server(folder: Path) -> str:
     return context.__enter__().url
 
 
+def of_references(folder: Path, contents: dict[str, bytes]) -> PartsStore:
+    """Objects that are ranges of a file, whole files, or in the document itself, in turns."""
+    refs: dict[str, Any] = {}
+    for i, (key, value) in enumerate(contents.items()):
+        (folder / f"{i}.bin").write_bytes(b"???" * (i % 3 == 0) + value + b"!" * (i % 3 == 0))
+        in_file = [f"{i}.bin", 3, len(value)] if i % 3 == 0 else [f"{i}.bin"]
+        refs[key] = in_file if i % 3 < 2 else f"base64:{base64.b64encode(value).decode()}"
+    (folder / "refs.json").write_text(json.dumps({"version": 1, "refs": refs}))
+    return references.store_of(LocalStore(folder), "refs.json")
+
+
 STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "local": in_folder,
     "local, short requests": lambda folder, contents: in_folder(folder, contents, coalesce_gap=0, coalesce_size=100),
@@ -135,6 +149,7 @@ READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "parts in many forms": lambda folder, contents: PartsStore(
         in_many_forms([LocalStore(folder), MappingStore({}), LocalStore(folder / "other")], contents)
     ),
+    "references": of_references,
 }
 # neighbours lie in one object, and are read as one
 JOINED = (
