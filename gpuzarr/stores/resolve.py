@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpuzarr.errors import StoreKindError
-from gpuzarr.stores import memory, zarr_python
+from gpuzarr.stores import icechunk, memory, zarr_python
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
@@ -28,6 +28,8 @@ def store(thing: Any, storage_options: Any = None) -> Store:
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
     if is_of_zarr(thing):
         return zarr_python.store_of(thing)
+    if any(kind.__module__.startswith("icechunk.") for kind in type(thing).__mro__):
+        return icechunk.store_of(thing)
     if thing is None or isinstance(thing, Mapping):
         return MappingStore({} if thing is None else thing)
     if isinstance(thing, StorePath):

@@ -134,12 +134,12 @@ class SnapshotTable:
             first = self._holders.add(self._chunks, np.array([paths[i] for i in native.tolist()], bytes))
             holders[native] = first + np.arange(len(native))
         virtual = np.flatnonzero(kinds == VIRTUAL).tolist()
-        numbers = {url: i for i, url in enumerate(dict.fromkeys(paths[i] for i in virtual))}
-        files = [_file(url) for url in numbers]
-        first = self._holders.add(FILES, np.array([file or "" for file in files]))
-        of = np.array([THROUGH if file is None else first + i for i, file in enumerate(files)], np.int64)
         if virtual:
-            holders[virtual] = of[[numbers[paths[i]] for i in virtual]]
+            urls = [paths[i] for i in virtual]
+            files = {url: file for url in dict.fromkeys(urls) if (file := _file(url)) is not None}
+            first = self._holders.add(FILES, np.array(list(files.values())))
+            numbers = dict(zip(files, range(first, first + len(files)), strict=True))
+            holders[virtual] = [numbers.get(url, THROUGH) for url in urls]
         return holders
 
     def _check(self, keys: Sequence[str], holders: np.ndarray) -> None:
