@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from glob import glob
 from pathlib import Path
@@ -114,8 +115,11 @@ def new(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 def open_files() -> list[str]:
     """The paths of open files; not connections, which stay open for the next requests."""
-    links = [Path(link) for link in glob("/proc/self/fd/*")] if sys.platform == "linux" else []
-    return sorted(path for path in (os.path.realpath(link) for link in links) if os.path.isfile(path))
+    found: list[str] = []
+    for link in glob("/proc/self/fd/*") if sys.platform == "linux" else []:
+        with suppress(FileNotFoundError):  # closed meanwhile, by another thread
+            found.append(os.readlink(link))
+    return sorted(path for path in found if os.path.isfile(path))
 
 
 @pytest.mark.parametrize("law", store_laws(), ids=lambda law: law.__name__)

@@ -14,6 +14,8 @@ from gpuzarr.errors import RangeError
 from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
+from gpuzarr.stores.traffic import Traffic, traffic
+from gpuzarr.stores.versions import settled
 
 How = Literal["read", "read_to_device"]
 
@@ -77,10 +79,18 @@ class Holders:
         return found
 
     def settled(self) -> list[bool]:
-        return [each for group in self.groups for each in contract.settled(group.objects)]
+        return [each for group in self.groups for each in settled(group.objects)]
 
     def changed(self) -> bool:
         return True in [group.objects.changed() for group in self.groups]
+
+    def expect_at_most(self, nbytes: int) -> None:
+        for group in self.groups:
+            contract.expect_at_most(group.objects, nbytes)
+
+    def traffic(self) -> Traffic:
+        found = [each for group in self.groups if (each := traffic(group.objects)) is not None]
+        return Traffic(sum(each.requests for each in found), sum(each.nbytes for each in found))
 
     def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
         """See `AreFiles`."""

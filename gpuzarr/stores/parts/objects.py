@@ -17,6 +17,7 @@ from gpuzarr.stores.parts.inflating import inflated, is_absurd
 from gpuzarr.stores.parts.table import INLINE, Places, Table
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
 from gpuzarr.stores.spread import spread
+from gpuzarr.stores.traffic import Traffic
 
 MAX_KEPT_BYTES = 1 << 26  # of inflated objects of which parts were wanted, while they are open
 Fill = Callable[[int, memoryview], None]
@@ -81,6 +82,14 @@ class PartObjects:
         numbers[self._is_held] = self._holders.numbers[which]
         order = self._holders.numbers.argsort()
         return used[order].tolist(), numbers
+
+    def expect_at_most(self, nbytes: int) -> None:
+        """See `Bounded`: an object may be all of its holder, behind its offset."""
+        if self._is_held.any():
+            self._holders.expect_at_most(nbytes + int(self._places.offsets[self._is_held].max()))
+
+    def traffic(self) -> Traffic:
+        return self._holders.traffic()
 
     def lengths(self) -> list[int]:
         found: list[int] = self._lengths().tolist()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from gpuzarr.checks import MAX_DOCUMENT_BYTES
 from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.interrupts import within
-from gpuzarr.stores import handles
+from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.parts.objects import PartObjects
@@ -46,6 +46,11 @@ class PartsStore:
     @property
     def has_cheap_lengths(self) -> bool:
         return knows_lengths(self.table)
+
+    @property
+    def concurrency(self) -> int:
+        """See `Waits`."""
+        return concurrency(self.table)
 
     def get(self, key: str) -> bytes | None:
         return document(self, key)
@@ -138,6 +143,11 @@ def _asked(store: Store, keys: Sequence[str]) -> list[tuple[str, int]]:
 def knows_lengths(table: Table) -> bool:
     """Whether the lengths of all objects are known, or their holders' stores can tell them, without a request."""
     return getattr(table, "knows_sizes", False) or all(store.has_cheap_lengths for store in _stores(table))
+
+
+def concurrency(table: Table) -> int:
+    """Requests to the holders' stores that pay to be in flight at once."""
+    return max([1, *map(contract.concurrency, _stores(table))])
 
 
 def why_not_to_device(table: Table) -> str | None:
