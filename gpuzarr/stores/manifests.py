@@ -22,7 +22,7 @@ class Holders(Sequence[tuple[Store, str]]):
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._blocks: list[tuple[Store, Sequence[Any]]] = []
+        self._blocks: list[tuple[Store, Sequence[str] | np.ndarray]] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Holders(Sequence[tuple[Store, str]]):
         key = keys[number - self._starts[block]]
         return store, key.decode() if isinstance(key, bytes) else str(key)
 
-    def add(self, store: Store, keys: Sequence[Any]) -> int:
+    def add(self, store: Store, keys: Sequence[str] | np.ndarray) -> int:
         """Add a block: keys, text or an array of bytes. Returns the number of the first."""
         first = self._count
         if len(keys):

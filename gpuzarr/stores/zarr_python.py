@@ -19,10 +19,10 @@ from gpuzarr.stores.path import below
 WRAPPERS = ("WrapperStore", "LoggingStore")  # whose objects are those of the store inside
 LIBRARIES = ("zarr", "icechunk", "virtualizarr")
 # of a store, by which its class says what its objects are
-METHODS = frozenset(
-    ("get", "get_sync", "get_partial_values", "get_ranges", "getsize", "exists", "list", "list_dir", "list_prefix")
-    + ("set", "set_sync", "set_if_not_exists", "delete", "delete_sync", "delete_dir", "supports_writes", "_open")
-)
+METHODS = {
+    *("get", "get_sync", "get_partial_values", "get_ranges", "getsize", "exists", "list", "list_dir", "list_prefix"),
+    *("set", "set_sync", "set_if_not_exists", "delete", "delete_sync", "delete_dir", "supports_writes", "_open"),
+}
 
 
 def is_of_zarr(thing: Any) -> bool:

@@ -127,7 +127,8 @@ def test_nodes_are_made_replaced_moved_and_deleted(tmp_path: Path) -> None:
     assert np.array_equal(found["g/native"][...], VALUES[:7]) and found.attrs["title"] == "a test"
     assert np.array_equal(found["new/moved"][...], VALUES) and "g/one chunk" not in found
     assert found["new/deep/a"][...].tolist() == [1, 2, 3, 4] and "g/sharded" not in found
-    assert np.array_equal(zarr.open_group(repo.readonly_session("main").store, mode="r")["new/deep/a"][...], [1, 2, 3, 4])
+    theirs = zarr.open_group(repo.readonly_session("main").store, mode="r")
+    assert theirs["new/deep/a"][...].tolist() == [1, 2, 3, 4] and np.array_equal(theirs["new/moved"][...], VALUES)
 
 
 def test_time_travel(tmp_path: Path) -> None:
@@ -277,7 +278,7 @@ def test_files_that_were_changed_are_read_where_nothing_forbids_it(virtual: Virt
     virtual.files[1].write_bytes(b"head" + (-virtual.values[2000:]).tobytes())
     assert np.array_equal(array[2000:], -virtual.values[2000:])
     virtual.files[1].write_bytes(b"too short")
-    with pytest.raises(gpuzarr.GpuZarrError, match="v/c/4|chunk"):
+    with pytest.raises(gpuzarr.GpuZarrError, match="v/c/4"):
         array[...]
     os.remove(virtual.files[1])
     with pytest.raises(gpuzarr.StoreError):

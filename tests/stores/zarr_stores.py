@@ -13,7 +13,7 @@ sync(asyncio.sleep(0))  # begins zarr-python's event loop, whose files are open 
 
 
 class Reversed(zarr.storage.WrapperStore):  # type: ignore[misc]
-    """Holds every object backwards, so that nobody reads it who goes around its methods. `calls`: keys that were got."""
+    """Holds every object backwards, so that nobody reads it who goes around its methods. `calls`: what was got."""
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)

@@ -49,7 +49,9 @@ def of_location(
 
     try:
         repository = icechunk.Repository.open(storage, authorize_virtual_chunk_access=authorized)
-        which = {"tag": tag} if tag else {"snapshot_id": snapshot} if snapshot else {"branch": branch or "main"}
+        which: dict[str, Any] = (
+            {"tag": tag} if tag else {"snapshot_id": snapshot} if snapshot else {"branch": branch or "main"}
+        )
         session = repository.readonly_session(**which)
     except icechunk.IcechunkError as error:
         raise StoreError(f"cannot open the Icechunk repository {_shown(place)!r}: {_reason(error)}") from error

@@ -34,8 +34,8 @@ class _Kept:
 class SessionStore:
     """A session of an Icechunk repository, as a store.
 
-    Chunks that are committed are read where the manifests say that they lie. The session is asked for documents, and for
-    everything once it has changes that are not committed; it makes all changes. Whoever has the session commits.
+    Chunks that are committed are read where the manifests say that they lie. The session is asked for documents, and
+    for everything while it has changes that are not committed; it makes all changes. Whoever has the session commits.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class SessionStore:
         self.through.delete([key for key in keys if key.endswith(DOCUMENT)] or [*keys, *([prefix] if prefix else [])])
 
     def move(self, source: str, target: str, order: object) -> None:
-        """See `Moves`. Documents come first, as a session takes chunks of arrays only, and go with all that is below."""
+        """See `Moves`. A session takes chunks of arrays only, and where a node goes all that is below it goes."""
         keys = list(moving.keys(self, source))
         documents = sorted((key for key in keys if key.endswith(DOCUMENT)), key=lambda key: key.count("/"))
         chunks = set(keys).difference(documents)
