@@ -34,6 +34,10 @@ class Holders(Sequence[tuple[Store, str]]):
         key = keys[number - self._starts[block]]
         return store, key.decode() if isinstance(key, bytes) else str(key)
 
+    def stores(self) -> list[Store]:
+        """The stores, each once."""
+        return list({id(store): store for store, _ in self._blocks}.values())
+
     def add(self, store: Store, keys: Sequence[str] | np.ndarray) -> int:
         """Add a block: keys, text or an array of bytes. Returns the number of the first."""
         first = self._count
