@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts.table import INLINE, Places
 from gpuzarr.stores.ranges import MISSING
 
-MAX_DIGITS = 18  # of a coordinate
+MAX_NUMBER = 2**62  # of chunks in a grid
+_COORDINATE = "(?:0|[1-9][0-9]{0,17})"
 
 
 class Holders(Sequence[tuple[Store, str]]):
@@ -91,22 +93,30 @@ def numbers(keys: Sequence[str], start: str, separator: str, grid: Sequence[int]
 
     The key of a chunk is `start` and its coordinates with separators between them; of an array of no axes, `start`.
     """
-    strides = _strides(grid)
-    return np.array([_number(key, start, separator, grid, strides) for key in keys], np.int64)
+    found = np.full(len(keys), -1, np.int64)
+    if not grid or math.prod(grid) > MAX_NUMBER:
+        found[[not grid and key == start for key in keys]] = 0
+        return found
+    skip = len(start)
+    names = [key[skip:] if key.startswith(start) else "" for key in keys]
+    one = re.escape(separator).join([_COORDINATE] * len(grid))
+    which: Sequence[int] = range(len(names))
+    if not re.fullmatch(f"(?:{one} )*", " ".join([*names, ""])):
+        which = [i for i in which if re.fullmatch(one, names[i])]
+        names = [names[i] for i in which]
+    if not names:
+        return found
+    text = " ".join(names).replace(separator, " ")
+    chunks = np.fromstring(text, np.int64, sep=" ").reshape(-1, len(grid))
+    inside = (chunks < np.array(grid, np.int64)).all(1)
+    found[np.asarray(which)[inside]] = flat(chunks[inside], grid)
+    return found
 
 
-def _number(key: str, start: str, separator: str, grid: Sequence[int], strides: Sequence[int]) -> int:
-    if not key.startswith(start):
-        return -1
-    parts = key[len(start) :].split(separator) if len(key) > len(start) else []
-    if len(parts) != len(grid):
-        return -1
-    number = 0
-    for part, end, stride in zip(parts, grid, strides, strict=True):
-        if not (part.isascii() and part.isdigit()) or len(part) > MAX_DIGITS or (coordinate := int(part)) >= end:
-            return -1
-        number += coordinate * stride
-    return number
+def names(numbers: np.ndarray, grid: Sequence[int], separator: str = ".") -> list[str]:
+    """The coordinates of chunks by their numbers, with separators between them."""
+    coordinates = np.stack(np.unravel_index(numbers, tuple(grid) or (1,)), 1).tolist()
+    return [separator.join(map(str, each)) for each in coordinates]
 
 
 def _strides(grid: Sequence[int]) -> list[int]:

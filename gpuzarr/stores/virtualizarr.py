@@ -63,6 +63,10 @@ class ManifestTable:
     def holders(self) -> Holders:
         return self.known.holders
 
+    def stores(self) -> list[Store]:
+        """See `HasManyHolders`."""
+        return self.known.holders.stores()
+
     def places(self, keys: Sequence[str]) -> Places:
         return within(Locked(LOCKS.value.of([("manifests", id(self.known))])), lambda _: self._places(keys))
 

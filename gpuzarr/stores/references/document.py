@@ -98,7 +98,7 @@ def columns(refs: dict[str, Any], templates: Templates) -> Columns:
     parts = [each for each in lists if len(each) == 3]
     holders[1:, np.flatnonzero(ranged)[~whole]] = _places(parts, refs)
     inline = {int(row): values[row] for row in np.flatnonzero(~ranged)}
-    if not set(map(type, inline.values())) <= {str, dict}:
+    if not set(map(type, inline.values())) <= {str, bytes, dict}:
         raise _wrong(refs)
     urls = [templates.render(url) for url in numbers]
     rows = dict(zip(refs, range(len(refs)), strict=True))
@@ -128,7 +128,7 @@ def _wrong(refs: dict[str, Any]) -> MetadataError:
 
 def _is_reference(value: Any) -> bool:
     if type(value) is not list:
-        return isinstance(value, str | dict)
+        return isinstance(value, str | bytes | dict)
     numbers = value[1:]
     is_range = not numbers or (
         len(numbers) == 2 and all(type(each) is int and each >= 0 for each in numbers) and sum(numbers) < 2**63

@@ -13,6 +13,8 @@ from typing import Any
 from gpuzarr.errors import GpuZarrError, StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.parts import Table
+from gpuzarr.stores.references.decoded import DecodedTable, without_unknown_codecs
 from gpuzarr.stores.references.document import Columns, parse
 from gpuzarr.stores.references.known import once
 from gpuzarr.stores.references.streams import Stream
@@ -26,12 +28,12 @@ INSTALL = {
 }
 
 
-def table_of(store: Store, key: str, kind: str) -> ReferenceTable:
+def table_of(store: Store, key: str, kind: str) -> Table:
     """The table of a file, made once for each version of it. StoreError where the libraries fail."""
     return once(kind, store, key, None, partial(_made, store, key, kind))
 
 
-def _made(store: Store, key: str, kind: str, version: Any) -> ReferenceTable:
+def _made(store: Store, key: str, kind: str, version: Any) -> Table:
     name = f"{key!r} of {store!r}"
     try:
         found = parse(READERS[kind](store, key), name)
@@ -44,7 +46,10 @@ def _made(store: Store, key: str, kind: str, version: Any) -> ReferenceTable:
         raise StoreError(f"no references can be made of {name}, a file of {kind}: {problem}") from error
     if len(found.urls) > 1:
         raise StoreError(f"{name}, a file of {kind}, has parts in other files: {', '.join(found.urls[:3])}")
-    return ReferenceTable(_of_one(found), [(store, key)], name, (table_of, (store, key, kind)), version)
+    source = table_of, (store, key, kind)
+    plain, decoders = without_unknown_codecs(_of_one(found))
+    table = ReferenceTable(plain, [(store, key)], name, source, version)
+    return DecodedTable(table, decoders, source, version) if decoders else table
 
 
 def _of_one(found: Columns) -> Columns:
@@ -90,7 +95,7 @@ def _series(series: Any, name: str) -> References:
 def _grib(store: Store, key: str) -> References:
     from kerchunk.grib2 import grib_tree, scan_grib
 
-    messages = scan_grib(_path(store, key, "GRIB"), inline_threshold=0)
+    messages = scan_grib(_path(store, key, "GRIB"))
     found: References = messages[0] if len(messages) == 1 else grib_tree(messages)
     return found
 

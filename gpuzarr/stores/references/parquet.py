@@ -19,10 +19,10 @@ import numpy as np
 from gpuzarr.checks import at, integer, lengths, mapping, required, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, StoreError, UnsupportedError
 from gpuzarr.per_process import PerProcess
+from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts import INLINE, Places
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.references.chunk_names import names_of, numbers_of
 from gpuzarr.stores.references.document import inline_bytes, load
 from gpuzarr.stores.references.reach import Holders, Reach
 from gpuzarr.stores.references.table import children, nowhere
@@ -74,6 +74,9 @@ class ParquetTable:
     def holders(self) -> Holders:
         return self._holders
 
+    def stores(self) -> list[Store]:
+        return self._holders.stores()
+
     def places(self, keys: Sequence[str]) -> Places:
         places = Places(*nowhere(len(keys)), {})
         folders: dict[str, list[int]] = {}
@@ -84,7 +87,7 @@ class ParquetTable:
                 folders.setdefault(key.rpartition("/")[0], []).append(i)
         for folder, which in folders.items():
             if (grid := self._index.grids.get(folder)) is not None:
-                numbers = numbers_of([keys[i][len(folder) + 1 :] for i in which], grid)
+                numbers = manifests.numbers([keys[i] for i in which], f"{folder}/".lstrip("/"), ".", grid or (1,))
                 self._place(places, folder, np.array(which, np.int64), numbers)
         return places
 
@@ -174,7 +177,7 @@ class ParquetTable:
                 continue
             which = np.flatnonzero(rows.holders != MISSING)
             which = which[which < prod(grid) - record * size]
-            for row, name in zip(which.tolist(), names_of(which + record * size, grid), strict=True):
+            for row, name in zip(which.tolist(), manifests.names(which + record * size, grid), strict=True):
                 is_inline = rows.holders[row] == INLINE
                 yield name, len(rows.inline[row]) if is_inline else int(rows.sizes[row])
 

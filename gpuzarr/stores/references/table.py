@@ -55,6 +55,10 @@ class ReferenceTable:
     def holders(self) -> Sequence[tuple[Store, str]]:
         return self._holders
 
+    def stores(self) -> list[Store]:
+        known = getattr(self._holders, "stores", None)
+        return [store for store, _ in self._holders] if known is None else known()
+
     def forget(self) -> None:
         """Another file has taken the place of the one that the references were made of."""
         self._is_outdated = bool(self._versions)
