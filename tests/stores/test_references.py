@@ -30,8 +30,14 @@ from tests.stores.forking import holds_in_child
 
 VALUES = np.arange(12, dtype="<i4").reshape(4, 3)
 ZARRAY = {
-    "zarr_format": 2, "shape": [4, 3], "chunks": [2, 3], "dtype": "<i4", "fill_value": 7, "order": "C",
-    "compressor": None, "filters": None,
+    "zarr_format": 2,
+    "shape": [4, 3],
+    "chunks": [2, 3],
+    "dtype": "<i4",
+    "fill_value": 7,
+    "order": "C",
+    "compressor": None,
+    "filters": None,
 }
 KEYS = [".zgroup", "a/.zarray", "a/0.0", "a/1.0", "a/2.0", "b", "c"]
 

@@ -255,15 +255,27 @@ def test_groups_attributes_and_dimensions(tmp_path: Path) -> None:
     assert found.pop("_ARRAY_DIMENSIONS") == ["x", "y"]
     assert array.metadata.dimension_names == ("x", "y") if hasattr(array.metadata, "dimension_names") else True
     assert {name: (value if value == value else "NaN") for name, value in found.items()} == {
-        "text": "one", "bytes": "two", "number": 3, "one of one": 1.5, "list": [1, 2], "texts": ["a", "b"],
-        "missing": "NaN", "flag": True,
+        "text": "one",
+        "bytes": "two",
+        "number": 3,
+        "one of one": 1.5,
+        "list": [1, 2],
+        "texts": ["a", "b"],
+        "missing": "NaN",
+        "flag": True,
     }
     assert group["square"].attrs["_ARRAY_DIMENSIONS"] == ["phony_dim_0", "phony_dim_1"]
 
 
 ATTRIBUTES = {
-    "text": "one", "bytes": np.bytes_(b"two"), "number": np.int16(3), "one of one": np.array([1.5]),
-    "list": np.array([1, 2]), "texts": np.array(["a", "b"], object), "missing": np.nan, "flag": True,
+    "text": "one",
+    "bytes": np.bytes_(b"two"),
+    "number": np.int16(3),
+    "one of one": np.array([1.5]),
+    "list": np.array([1, 2]),
+    "texts": np.array(["a", "b"], object),
+    "missing": np.nan,
+    "flag": True,
 }
 
 
