@@ -15,6 +15,7 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.manifests import Holders, Manifest, nowhere
 from gpuzarr.stores.parts import INLINE, PartsStore, Places
+from gpuzarr.stores.parts.table import Made
 from gpuzarr.stores.remote import obstore_stores
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient
@@ -71,7 +72,7 @@ class ManifestTable:
         return within(Locked(LOCKS.value.of([("manifests", id(self.known))])), lambda _: self._places(keys))
 
     def _places(self, keys: Sequence[str]) -> Places:
-        found, inline = nowhere(len(keys)), dict[int, bytes]()
+        found, inline = nowhere(len(keys)), dict[int, bytes | Made]()
         rows: dict[str, list[int]] = {}
         for i, key in enumerate(keys):
             path, rest = self._split(key)
@@ -150,12 +151,12 @@ class ManifestTable:
                 keys.append(place[1])
         numbers: dict[str, int] = {}
         for store, some, keys in blocks.values():
-            numbers |= zip(some, count(self.known.holders.add(store, keys)))  # noqa: B905
+            numbers |= zip(some, count(self.known.holders.add(store, keys)))
         holders = np.array([numbers.get(url, -1) for url in urls], np.int64)
         return holders, holders == -1
 
     def _place(self, url: str) -> tuple[Store, str] | None:
-        """The store and the key of what a URL names, as the ManifestStore finds them; None where obstore reads it not."""
+        """The store and the key of what a URL names, as the ManifestStore finds them; None where obstore has none."""
         try:
             store, _ = self.store._registry.resolve(url)
         except ValueError:  # the ManifestStore will say so, too

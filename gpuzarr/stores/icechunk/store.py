@@ -106,6 +106,16 @@ class SessionStore:
         start = len(prefix) + 1 if prefix else 0
         return ((key, size) for key, size in table.objects(prefix) if not is_hidden(key[start:]))
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See `ListsKeys`."""
+        client: Any = self.through.client
+        start = len(prefix) + 1 if prefix else 0
+        return (key for key in client.keys(prefix) if not is_hidden(key[start:]))
+
+    def refresh(self) -> None:
+        """See `Remembers`: look again at files in which virtual chunks lie."""
+        self.kept.tables.clear()
+
     def set(self, key: str, data: Any) -> None:
         self.through.set(key, data)
 

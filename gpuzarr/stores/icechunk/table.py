@@ -14,7 +14,7 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.manifests import Holders, Manifest, flat, nowhere
-from gpuzarr.stores.parts.table import INLINE, Places
+from gpuzarr.stores.parts.table import INLINE, Made, Places
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Asked
 from gpuzarr.stores.remote.store import RemoteStore
@@ -67,7 +67,7 @@ class SnapshotTable:
             groups.setdefault(found[1] if found else "", []).append(i)
         nowhere_yet = nowhere(len(keys))
         holders, offsets, sizes = nowhere_yet.holders, nowhere_yet.offsets, nowhere_yet.sizes
-        inline = self._documents(keys, groups.pop("", ()))
+        inline: dict[int, bytes | Made] = {**self._documents(keys, groups.pop("", ()))}
         holders[list(inline)] = INLINE
         for start, rows in groups.items():
             manifest = self._manifest(start[:-1].rstrip("/"))
