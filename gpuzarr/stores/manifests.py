@@ -24,7 +24,7 @@ class Holders(Sequence[tuple[Store, str]]):
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._blocks: list[tuple[Store, Sequence[Any]]] = []
+        self._blocks: list[tuple[Store, Sequence[str] | np.ndarray]] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -36,7 +36,11 @@ class Holders(Sequence[tuple[Store, str]]):
         key = keys[number - self._starts[block]]
         return store, key.decode() if isinstance(key, bytes) else str(key)
 
-    def add(self, store: Store, keys: Sequence[Any]) -> int:
+    def stores(self) -> list[Store]:
+        """The stores, each once."""
+        return list({id(store): store for store, _ in self._blocks}.values())
+
+    def add(self, store: Store, keys: Sequence[str] | np.ndarray) -> int:
         """Add a block: keys, text or an array of bytes. Returns the number of the first."""
         first = self._count
         if len(keys):
