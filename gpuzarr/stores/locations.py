@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
-from gpuzarr.stores import memory, recognise, spelling, urls
+from gpuzarr.stores import memory, recognise, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.remote.options import SCHEMES, translated
+from gpuzarr.stores.urls import OBJECT_SCHEMES
 
 ACCEPTED = "a path (str or pathlib.Path), a URL, a Mapping from keys to bytes, or a store of another library"
 DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
@@ -48,8 +48,11 @@ def of_path(path: str, options: Options, is_path: bool = False) -> Store:
         return WAYS[way](path, options)
     elif way in ("file", "references"):
         raise NotFoundError(f"there is no file {path!r}; a new Zarr store is a folder or a zip, with another name")
-    elif (hint := spelling.hint(path, is_path)) is not None:
-        raise StoreKindError(f"there is no {path!r}: {hint}")
+    else:
+        from gpuzarr.stores import spelling
+
+        if (hint := spelling.hint(path, is_path)) is not None:
+            raise StoreKindError(f"there is no {path!r}: {hint}")
     _no_options(path, options)
     return LocalStore(path)
 
@@ -70,7 +73,7 @@ def _way_of_file(path: str, name: str) -> recognise.Way:
 def path_of(text: str) -> str | None:
     """The path that a file URL names; None for what is none. StoreKindError for one that names another host."""
     scheme = urls.scheme(text)
-    if scheme is None and spelling.is_ours(text):
+    if scheme is None and urls.is_file(text):
         rest = text[len("file:") :]
         host, slash, path = ("", "/", rest[1:]) if not rest.startswith("//") else rest[2:].partition("/")
     elif scheme in ("file", "local"):
@@ -89,12 +92,13 @@ def place(url: str, options: Options) -> Store:
     from gpuzarr.stores.remote.store import RemoteStore
 
     scheme = urls.scheme(url) or ""
-    if scheme not in SCHEMES:
+    if scheme not in OBJECT_SCHEMES:
         return by_fsspec(url, options)
     from gpuzarr.stores.remote.obstore_client import of_url
+    from gpuzarr.stores.remote.options import translated
 
     if not url.partition("://")[2].strip("/"):
-        raise StoreKindError(f"{url!r} names no {'host' if SCHEMES[scheme] == 'http' else 'bucket'}")
+        raise StoreKindError(f"{url!r} names no {'host' if OBJECT_SCHEMES[scheme] == 'http' else 'bucket'}")
     return RemoteStore(of_url(*translated(url, options)))
 
 
@@ -127,7 +131,7 @@ def by_fsspec(url: str, options: Options) -> Store:
 
 def is_known(scheme: str) -> bool:
     """True for the scheme of a URL that this library or fsspec takes."""
-    if scheme in SCHEMES or scheme in ("file", "local", "memory"):
+    if scheme in OBJECT_SCHEMES or scheme in ("file", "local", "memory"):
         return True
     try:
         from fsspec import available_protocols, registry
@@ -137,6 +141,8 @@ def is_known(scheme: str) -> bool:
 
 
 def _unknown(scheme: str) -> str:
+    from gpuzarr.stores import spelling
+
     near = spelling.of_scheme(scheme)
     hint = f"; did you mean {near}://?" if near else ""
     return f"nobody knows the scheme {scheme!r}{hint} (a store is {ACCEPTED})"
@@ -166,7 +172,7 @@ def object_of(text: str, options: Options) -> tuple[Store, str, str]:
         return store_of(around, {}), key, around
     from urllib.parse import unquote
 
-    return place(around + mark + query, options), unquote(key) if SCHEMES.get(scheme or "") else key, around
+    return place(around + mark + query, options), unquote(key) if OBJECT_SCHEMES.get(scheme or "") else key, around
 
 
 # what lies there, by its name or its bytes

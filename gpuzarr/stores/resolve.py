@@ -9,13 +9,12 @@ from typing import Any
 from gpuzarr.checks import shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.errors import ArgumentError, StoreKindError
-from gpuzarr.stores import locations, recognise, urls, zarr_python
+from gpuzarr.stores import locations, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.locations import ACCEPTED, Options
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
-from gpuzarr.stores.zarr_python import is_of_zarr
 
 
 def store(thing: Any, storage_options: Any = None) -> Store:
@@ -72,14 +71,16 @@ def _no_options(thing: Any, options: Options) -> None:
 
 
 def _of_text(text: str, options: Options) -> Store:
-    from gpuzarr.stores import pipelines, url_adapters
-
     text = _as_pipeline(text, options)
     if "|" in text:
+        from gpuzarr.stores import pipelines
+
         return pipelines.store_of(text, options)
-    scheme = urls.scheme(text)
-    if scheme and not locations.is_known(scheme) and (adapter := url_adapters.find(scheme)) is not None:
-        return url_adapters.store_of(adapter, urls.parsed(text), -1, options)
+    if (scheme := urls.scheme(text)) and not locations.is_known(scheme):
+        from gpuzarr.stores import url_adapters
+
+        if (adapter := url_adapters.find(scheme)) is not None:
+            return url_adapters.store_of(adapter, urls.parsed(text), -1, options)
     return locations.store_of(text, options)
 
 
@@ -107,7 +108,14 @@ def _modules(thing: Any) -> set[str]:
     return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
 
 
+def is_of_zarr(thing: Any) -> bool:
+    """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
+    return "zarr" in _modules(thing)
+
+
 def _of_zarr(thing: Any, options: Options) -> Store:
+    from gpuzarr.stores import zarr_python
+
     _no_options(thing, options)
     return zarr_python.store_of(thing)
 
@@ -146,6 +154,8 @@ def _of_upath(thing: Any, options: Options) -> Store:
     _no_options(thing, options)
     if str(thing.protocol) in ("", "file", "local"):
         return locations.of_path(os.fspath(thing), options, is_path=True)
+    from gpuzarr.stores import recognise
+
     folder, _, name = thing.path.rpartition("/")
     if recognise.way_of_name(name) == "zip":
         return locations.zip_of(in_files(thing.fs, folder), name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 
 from gpuzarr.stores import urls
 
@@ -40,7 +39,7 @@ def hint(text: str, is_path: bool = False) -> str | None:
         return f"variables are not replaced here; did you mean {os.path.expandvars(text)!r} (os.path.expandvars)?"
     if os.name == "posix" and _WINDOWS.match(text):
         return "it is a path of Windows, and this is another system; give the path where its drive is mounted"
-    if (found := _ONE_SLASH.fullmatch(text)) is not None and not is_ours(text):
+    if (found := _ONE_SLASH.fullmatch(text)) is not None and not urls.is_file(text):
         scheme, rest = found[1].lower(), found[2]
         if (right := _scheme(scheme)) is not None and rest:
             meant = f"{right}://{'/' if right == 'file' else ''}{rest.lstrip('/')}"
@@ -53,15 +52,12 @@ def hint(text: str, is_path: bool = False) -> str | None:
     return None
 
 
-def is_ours(text: str) -> bool:
-    """True for `file:/path`, which is a URL, too."""
-    return text.lower().startswith("file:/")
-
-
 def _scheme(scheme: str) -> str | None:
     return scheme if scheme in SCHEMES else OTHERS.get(scheme)
 
 
 def of_scheme(scheme: str) -> str | None:
     """The scheme that one that nobody knows was probably meant to be."""
+    from difflib import get_close_matches  # slow to import
+
     return OTHERS.get(scheme) or next(iter(get_close_matches(scheme, SCHEMES, 1, 0.7)), None)

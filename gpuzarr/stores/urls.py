@@ -14,6 +14,12 @@ from typing import NoReturn
 from gpuzarr.errors import StoreKindError
 
 FORMATS = {"zarr": None, "zarr2": 2, "zarr3": 3, "n5": None}  # parts that say what a node is: its version of Zarr
+OBJECT_SCHEMES = {
+    **dict.fromkeys(("s3", "s3a"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gs"),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), "az"),
+    **dict.fromkeys(("http", "https"), "http"),
+}  # that obstore reaches, and what is there
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+._-]+)://")
 _SNAPSHOT = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")  # 12 bytes in Crockford's base 32
@@ -113,6 +119,11 @@ def scheme(text: str) -> str | None:
     """The scheme of a URL, in lower case; None for what is none."""
     found = _URL.match(text)
     return None if found is None else found[1].lower()
+
+
+def is_file(text: str) -> bool:
+    """True for `file:/path`, a URL without a host."""
+    return text[:6].lower() == "file:/"
 
 
 def icechunk_version(pipeline: Pipeline, part: Part) -> tuple[dict[str, str], str]:
