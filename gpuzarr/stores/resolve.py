@@ -144,10 +144,12 @@ def _is_of_fsspec(thing: Any) -> bool:
 
 def _of_fsspec(thing: Any, options: Options) -> Store:
     """The store of a mapper; or of all files of a file system, in which nodes have paths with a bucket or a host."""
+    from gpuzarr.stores.remote import fsspec_client
 
     _no_options(thing, options)
-    is_mapper = isinstance(thing, Mapping)
-    return in_files(*(thing.fs, thing.root) if is_mapper else (thing, ""))
+    if isinstance(thing, Mapping):
+        return in_files(thing.fs, thing.root)
+    return in_files(thing, "/" if fsspec_client.LOCAL & set(fsspec_client.protocols(thing)) else "")
 
 
 def _of_upath(thing: Any, options: Options) -> Store:
