@@ -374,7 +374,8 @@ class Array:
     def check_writable(self) -> None:
         """ReadOnlyError if the array was opened for reading only."""
         if self.writable is None:
-            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
+            advice = files.how_to_write(self.store, self.path, self.metadata.why_read_only)
+            raise ReadOnlyError(f"{self!r} was opened for reading; {advice}")
 
     def renew(self, metadata: ArrayMetadata) -> None:
         """Use other metadata, as after a change of shape."""

@@ -265,7 +265,8 @@ class Group:
     def check_writable(self) -> None:
         """ReadOnlyError if the group was opened for reading only."""
         if self.read_only:
-            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
+            advice = files.how_to_write(self.store, self.path, self.metadata.why_read_only)
+            raise ReadOnlyError(f"{self!r} was opened for reading; {advice}")
 
     def below(self, path: str) -> str:
         """The path in the store of what has this path below the group."""

@@ -14,7 +14,7 @@ from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ExistsError, GpuZarrError, MetadataError, NotFoundError, StoreError
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, n5, summaries
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.metadata.summaries import Summary
 from gpuzarr.nodes.array import DEFAULT, Array
@@ -40,7 +40,8 @@ class Opener:
     """Opens the nodes of one store, all with the same options.
 
     `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata of a group, by which
-    it and all below it are opened; it follows changes. `writable` is None for read-only access.
+    it and all below it are opened; it follows changes. `writable` is None for read-only access. `has_implied`: folders
+    may be groups without a document.
     """
 
     store: Store
@@ -50,6 +51,7 @@ class Opener:
     known: Summary | None = None
     writable: Writable | None = None
     options: Options = DEFAULT
+    has_implied: bool = False
 
     def __post_init__(self) -> None:
         if self.known is not None:
@@ -60,7 +62,7 @@ class Opener:
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
-        if (node := self.get(path)) is None:
+        if (node := self.get(path)) is None and (node := self._implied(path)) is None:
             formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
             raise NotFoundError(
                 f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
@@ -69,8 +71,14 @@ class Opener:
 
     def get(self, path: str) -> Array | Group | None:
         """Open the node at `path`; None if there is none. MetadataError if its metadata is wrong."""
-        if (metadata := self._find(path)) is None:
-            return None
+        return None if (metadata := self._find(path)) is None else self._made(path, metadata)
+
+    def _implied(self, path: str) -> Array | Group | None:
+        """The group that a folder without a document is."""
+        may_be = self.zarr_format is None and self.known is None
+        return None if not may_be or (found := n5.find(self.store, path, True)) is None else self._made(path, found)
+
+    def _made(self, path: str, metadata: Node) -> Array | Group:
         if isinstance(metadata, ArrayMetadata):
             array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
@@ -79,6 +87,8 @@ class Opener:
                 array.writable = None
             return array
         opener = self
+        if metadata.why_read_only is not None:
+            opener = replace(self, writable=None, has_implied=metadata.has_implied_members)
         if metadata.consolidated is not None and self.known is None:
             opener = replace(self, known=Summary(path, metadata.zarr_format, metadata.consolidated))
         elif self.consolidated and self.known is None:
@@ -123,9 +133,12 @@ class Opener:
         return replace(node, consolidated=nodes.below(below))
 
     def _stored(self, path: str) -> Node | None:
+        if self.has_implied:
+            return n5.find(self.store, path, True)
         if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
             return metadata_v3.parse_node(*found, with_summary=self.consolidated is not False)
-        return self._stored_v2(path) if self.zarr_format in (None, 2) else None
+        node = self._stored_v2(path) if self.zarr_format in (None, 2) else None
+        return n5.find(self.store, path) if node is None and self.zarr_format is None else node
 
     def _stored_v2(self, path: str) -> Node | None:
         from gpuzarr.metadata import v2 as metadata_v2
@@ -195,6 +208,8 @@ def _some_members(store: LocalStore, path: str) -> list[str]:
 
 def why_unwritable(node: Array | Group) -> str | None:
     """Say why the documents of a node, and the first chunk of an array, cannot be written; None if nothing says so."""
+    if node.metadata.why_read_only is not None:
+        return node.metadata.why_read_only
     names = ["zarr.json"] if node.zarr_format == 3 else [".zattrs", ".zarray" if isinstance(node, Array) else ".zgroup"]
     if isinstance(node, Array):
         names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
