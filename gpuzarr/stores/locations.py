@@ -149,8 +149,8 @@ def _unknown(scheme: str) -> str:
 
 
 def _is_chain(text: str) -> bool:
-    """True for a chain of fsspec, such as "simplecache::s3://b/a": names before the first "::", and maybe paths."""
-    return text.partition("::")[0].partition("://")[0].replace("_", "").replace("+", "").isalnum()
+    """True for a chain of fsspec, such as "simplecache::s3://b/a": a protocol, and maybe a path, before "::"."""
+    return is_known(text.partition("::")[0].partition("://")[0])
 
 
 def _no_options(text: str, options: Options) -> None:
@@ -166,6 +166,7 @@ def object_of(text: str, options: Options) -> tuple[Store, str, str]:
         return LocalStore(os.path.dirname(path)), os.path.basename(path), ""
     before, mark, query = text.partition("?")
     around, _, key = before.rstrip("/").rpartition("/")
+    options = {name: value for name, value in options.items() if name != "allow"}
     if around.endswith("/") or not key:
         raise StoreKindError(f"{urls.shown(text)!r} names a whole {scheme} place, where an object is needed")
     if scheme == "memory":
@@ -203,13 +204,22 @@ def _references(text: str, options: Options) -> Store:
 def _file(text: str, options: Options) -> Store:
     from gpuzarr.stores.references.files import store_of_file
 
-    return store_of_file(path_of(text) or text, storage_options=options)
+    return store_of_file(*object_of(text, options)[:2], allow=options.get("allow"))
 
 
 def _icechunk(text: str, options: Options) -> Store:
-    from gpuzarr.stores import icechunk
+    return icechunk_of(text, options)
 
-    return icechunk.of_location(path_of(text) or text, storage_options=options)
+
+def icechunk_of(text: str, options: Options, **version: str) -> Store:
+    """Store for a version of the Icechunk repository at a path or a URL: `branch`, `tag` or `snapshot`."""
+    from gpuzarr.stores.icechunk import of_location
+    from gpuzarr.stores.remote.options import translated
+
+    where = path_of(text) or text
+    if urls.scheme(where) in OBJECT_SCHEMES:
+        where, options = translated(where, options)
+    return of_location(where, **version, storage_options=options)
 
 
 WAYS: dict[str, Callable[[str, Options], Store]] = {

@@ -48,16 +48,16 @@ def _after(place: _Place, pipeline: Pipeline, part: Part, number: int, options: 
         return _Place("", _store(place, options), pipeline.path(part))
     if part.scheme == "zip":
         return _Place("", locations.zip_of(*_object(place, options)), pipeline.path(part))
-    if part.scheme in ("icechunk", *FILES) and place.store is not None:
-        pipeline.wrong(part, "is taken right behind the first part only")
     if part.scheme == "icechunk":
-        from gpuzarr.stores import icechunk
-
+        if place.store is not None:
+            pipeline.wrong(part, "is taken right behind the first part only")
         version, path = urls.icechunk_version(pipeline, part)
-        where = locations.path_of(place.text) or place.text
-        return _Place("", icechunk.of_location(where, **version, storage_options=options), path)
+        return _Place("", locations.icechunk_of(place.text, options, **version), path)
     if part.scheme in FILES:
-        return _Place("", locations.WAYS["file"](place.text, options), pipeline.path(part))
+        from gpuzarr.stores.references.files import store_of_file
+
+        found = store_of_file(*_object(place, options), allow=options.get("allow"))
+        return _Place("", found, pipeline.path(part))
     if part.scheme in UNREAD:
         pipeline.wrong(part, UNREAD[part.scheme])
     if (adapter := url_adapters.find(part.scheme)) is None:

@@ -36,7 +36,7 @@ _SUFFIXES: dict[Way, tuple[str, ...]] = {
     "references": (".json", ".json.zst", ".json.zstd", ".json.gz", ".parquet", ".parq"),
     "file": (
         *(".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".loom", ".ims"),
-        *(".tif", ".tiff", ".btf", ".grib", ".grib2", ".grb", ".grb2", ".fits"),
+        *(".tif", ".tiff", ".btf", ".grib", ".grib2", ".grb", ".grb2"),
     ),
     "icechunk": (".icechunk",),
 }
@@ -84,7 +84,7 @@ _MAGIC: list[tuple[bytes, Found]] = [
     (b"CDF\x05", Found("a NetCDF file", "file")),
     *[(magic, Found("a TIFF image", "file")) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")],
     (b"GRIB", Found("a GRIB file", "file")),
-    (b"SIMPLE  =", Found("a FITS file", "file")),
+    (b"SIMPLE  =", Found("a FITS file", advice=CONVERT)),
     (b"PAR1", Found("a Parquet file", advice="pandas, polars and cudf read it")),
     (b"ARROW1", Found("an Arrow file", advice="pyarrow reads it")),
     (b"\x93NUMPY", _NUMPY),

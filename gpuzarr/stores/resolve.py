@@ -147,7 +147,7 @@ def _of_fsspec(thing: Any, options: Options) -> Store:
     from gpuzarr.stores.remote import fsspec_client
 
     _no_options(thing, options)
-    if isinstance(thing, Mapping):
+    if fsspec_client.is_mapper(thing):
         return in_files(thing.fs, thing.root)
     return in_files(thing, "/" if fsspec_client.LOCAL & set(fsspec_client.protocols(thing)) else "")
 

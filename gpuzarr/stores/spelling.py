@@ -45,6 +45,8 @@ def hint(text: str, is_path: bool = False) -> str | None:
             meant = f"{right}://{'/' if right == 'file' else ''}{rest.lstrip('/')}"
             why = "pathlib.Path makes one '/' of two, so give URLs as text; " if is_path else ""
             return f"{why}did you mean {urls.shown(meant)!r}?"
+    if "::" in text and "://" in text:
+        return f"no protocol of fsspec is called {text.partition('::')[0].partition('://')[0]!r}"
     if (found := _HOST.fullmatch(text)) is not None:
         bucket = _BUCKET_HOST.fullmatch(found[1])
         other = f", or {'s3://' + bucket[1] + (found[2] or '')!r}" if bucket else ""

@@ -147,7 +147,8 @@ def icechunk_version(pipeline: Pipeline, part: Part) -> tuple[dict[str, str], st
 
 def shown(url: str) -> str:
     """A URL, or a pipeline or chain of them, for messages: without passwords and queries, which may be secrets."""
-    return "|".join(_shown(part) for part in url.split("|")) if isinstance(url, str) else repr(url)
+    first, *others = url.split("|")
+    return "|".join([_shown(first), *[part.partition("?")[0] + "?..." * ("?" in part) for part in others]])
 
 
 def _shown(part: str) -> str:

@@ -46,9 +46,9 @@ class Far(AsyncFileSystem):
         self.knows_ranges, self.calls, self.errors = knows_ranges, list[str](), list[Exception]()
         self.flying = self.most_flying = 0
 
-    def cat_ranges(self, paths: Any, *arguments: Any, **options: Any) -> Any:
+    async def _cat_ranges(self, paths: Any, *arguments: Any, **options: Any) -> Any:
         self.calls.append(f"cat_ranges {len(paths)}")
-        return super().cat_ranges(paths, *arguments, **options)
+        return await super()._cat_ranges(paths, *arguments, **options)
 
     async def _cat_file(self, path: str, start: Any = None, end: Any = None, **_: Any) -> bytes:
         import asyncio
@@ -74,7 +74,11 @@ class Far(AsyncFileSystem):
         start = f"{path}/" if path else ""
         names = {start + key[len(start) :].partition("/")[0] for key in self.files if key.startswith(start)}
         found = [
-            {"name": name, "size": len(self.files.get(name, b"")), "type": "file" if name in self.files else "directory"}
+            {
+                "name": name,
+                "size": len(self.files.get(name, b"")),
+                "type": "file" if name in self.files else "directory",
+            }
             for name in sorted(names)
         ]
         if not found:
@@ -118,7 +122,7 @@ def test_a_read_is_one_call_for_all_ranges(far: Far) -> None:
     far.calls.clear()
     assert np.array_equal(a[...], VALUES) and far.most_flying > 12
     assert far.calls == ["cat_ranges 24"]
-    assert (a.last_read.requests, a.last_read.bytes_read) == (24, 96) if hasattr(a.last_read, "requests") else True
+    assert "96 bytes in 24 requests" in str(a.last_read)
 
 
 def test_sizes_and_counts_fetch_nothing(far: Far) -> None:
@@ -170,9 +174,9 @@ def test_a_missing_object_is_no_error(far: Far) -> None:
 
 def test_answers(far: Far) -> None:
     far.files["b/k"] = b"0123456789"
-    assert answers(far, [Asked("k"), Asked("k", 2, 3), Asked("k", -4), Asked("k", 8, 5), Asked("none"), Asked("k", 3)]) == [
-        *(b"0123456789", b"234", b"6789", b"89", None, b"3456789")
-    ]
+    assert answers(
+        far, [Asked("k"), Asked("k", 2, 3), Asked("k", -4), Asked("k", 8, 5), Asked("none"), Asked("k", 3)]
+    ) == [*(b"0123456789", b"234", b"6789", b"89", None, b"3456789")]
     assert answers(far, [Asked("k", 0, 0), Asked("none", 0, 0), Asked("k", 10, 1)]) == [b"", None, b""]
     assert whole(far, Asked("k", most=10)) == Answer(b"0123456789", 10)
     assert whole(far, Asked("k", most=9)) == Answer(None, 10)
