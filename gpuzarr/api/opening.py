@@ -136,7 +136,7 @@ def open(  # as zarr.open
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io, cache=cache)
-    found, zarr_format = store_of(store, storage_options), wanted_format(store, zarr_format)
+    found, zarr_format = store_of(store, storage_options, way != "r"), wanted_format(store, zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
     if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
+from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import memory, recognise, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
@@ -18,34 +22,42 @@ DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Options = dict[str, Any]
 
 
-def store_of(text: str, options: Options) -> Store:
+@dataclass(frozen=True)
+class How:
+    """How a place is opened: with which `storage_options`, and whether it is to be written."""
+
+    options: Options = field(default_factory=dict)
+    writes: bool = False
+
+
+def store_of(text: str, how: How) -> Store:
     """Store for a URL, or for a path of this machine."""
     if "::" in text and urls.scheme(text) is None and _is_chain(text):
-        return by_fsspec(text, options)
+        return by_fsspec(text, how.options)
     scheme = urls.scheme(text)
     if scheme == "memory":
-        _no_options(text, options)
+        _no_options(text, how.options)
         return MappingStore(memory.of_url(text))
     if scheme is None or scheme in ("file", "local"):
         path = path_of(text)
-        return of_path(text if path is None else path, options)
+        return of_path(text if path is None else path, how)
     way = recognise.way_of_name(urls.name_of(text))
-    return WAYS[way](text, options) if way else place(text, options)
+    return WAYS[way](text, how) if way else place(text, how.options)
 
 
-def of_path(path: str, options: Options, is_path: bool = False) -> Store:
+def of_path(path: str, how: How, is_path: bool = False) -> Store:
     """Store for a path of this machine: of what lies there, or, where nothing does, of what will."""
     name = os.path.basename(path.rstrip("/"))
     if os.path.isdir(path):
         way = recognise.way_of_name(name)
         if way == "references" and os.path.isfile(f"{path}/.zmetadata"):
-            return WAYS[way](path, options)
+            return WAYS[way](path, how)
         if recognise.is_icechunk(path):
-            return WAYS["icechunk"](path, options)
+            return WAYS["icechunk"](path, how)
     elif os.path.lexists(path):
-        return WAYS[_way_of_file(path, name)](path, options)
+        return WAYS[_way_of_file(path, name)](path, how)
     elif (way := recognise.way_of_name(name)) == "zip":
-        return WAYS[way](path, options)
+        return WAYS[way](path, how)
     elif way in ("file", "references"):
         raise NotFoundError(f"there is no file {path!r}; a new Zarr store is a folder or a zip, with another name")
     else:
@@ -53,7 +65,7 @@ def of_path(path: str, options: Options, is_path: bool = False) -> Store:
 
         if (hint := spelling.hint(path, is_path)) is not None:
             raise StoreKindError(f"there is no {path!r}: {hint}")
-    _no_options(path, options)
+    _no_options(path, how.options)
     return LocalStore(path)
 
 
@@ -170,7 +182,7 @@ def object_of(text: str, options: Options) -> tuple[Store, str, str]:
     if around.endswith("/") or not key:
         raise StoreKindError(f"{urls.shown(text)!r} names a whole {scheme} place, where an object is needed")
     if scheme == "memory":
-        return store_of(around, {}), key, around
+        return store_of(around, How()), key, around
     from urllib.parse import unquote
 
     return place(around + mark + query, options), unquote(key) if OBJECT_SCHEMES.get(scheme or "") else key, around
@@ -179,36 +191,54 @@ def object_of(text: str, options: Options) -> tuple[Store, str, str]:
 # what lies there, by its name or its bytes
 
 
-def _zip(text: str, options: Options) -> Store:
-    return zip_of(*object_of(text, options)[:2])
+def _zip(text: str, how: How) -> Store:
+    return zip_of(*object_of(text, how.options)[:2], how)
 
 
-def zip_of(store: Store, key: str) -> Store:
-    """Store for a zip archive that is an object of a store."""
-    from gpuzarr.stores.zip.store import ZipStore
+def zip_of(store: Store, key: str, how: How) -> Store:
+    """Store for a zip archive that is an object of a store. One that this process writes is the same store for all."""
+    from gpuzarr.stores.zip import ZipStore
 
-    if isinstance(store, LocalStore):
-        return ZipStore(store.path(key))
-    return ZipStore.of(store, key)
+    if not isinstance(store, LocalStore):
+        return ZipStore.of(store, key)
+    path = os.path.realpath(store.path(key))
+    with (archives := _ARCHIVES.value).lock:
+        held = archives.written.get(path)
+        if held is None or held.why_read_only([""]) is not None:
+            if not how.writes:
+                return ZipStore(path)
+            archives.written[path] = held = ZipStore(path, mode="a")
+    return held if how.writes else held.with_read_only(True)
 
 
-def _references(text: str, options: Options) -> Store:
+class _Archives:
+    """Archives that this process writes, by their paths: who opens one meanwhile sees what is not complete yet."""
+
+    def __init__(self) -> None:
+        self.written: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self.lock = threading.Lock()
+
+
+_ARCHIVES = PerProcess(_Archives)
+
+
+def _references(text: str, how: How) -> Store:
     from gpuzarr.stores import references
     from gpuzarr.stores.references.reach import OPTIONS
 
-    own = {name: value for name, value in options.items() if name not in OPTIONS}
-    around, key, url = object_of(text, {**own, **(options.get("target_options") or {})})
-    return references.store_of(around, key, url=url, storage_options=options)
+    own = {name: value for name, value in how.options.items() if name not in OPTIONS}
+    around, key, url = object_of(text, {**own, **(how.options.get("target_options") or {})})
+    return references.store_of(around, key, url=url, storage_options=how.options)
 
 
-def _file(text: str, options: Options) -> Store:
+def _file(text: str, how: How) -> Store:
     from gpuzarr.stores.references.files import store_of_file
 
-    return store_of_file(*object_of(text, options)[:2], allow=options.get("allow"))
+    return store_of_file(*object_of(text, how.options)[:2], allow=how.options.get("allow"))
 
 
-def _icechunk(text: str, options: Options) -> Store:
-    return icechunk_of(text, options)
+def _icechunk(text: str, how: How) -> Store:
+    return icechunk_of(text, how.options)
 
 
 def icechunk_of(text: str, options: Options, **version: str) -> Store:
@@ -222,7 +252,7 @@ def icechunk_of(text: str, options: Options, **version: str) -> Store:
     return of_location(where, **version, storage_options=options)
 
 
-WAYS: dict[str, Callable[[str, Options], Store]] = {
+WAYS: dict[str, Callable[[str, How], Store]] = {
     "zip": _zip,
     "references": _references,
     "file": _file,
