@@ -20,8 +20,8 @@ from gpuzarr.stores.path import StorePath, below
 def store(thing: Any, storage_options: Any = None, writes: bool = False) -> Store:
     """Store for a path, a URL, a Mapping, or a store of any library that is known here. None: a new dict.
 
-    `storage_options`: a dict of options for what is reached by a URL. `writes`: it is to be written, which archives must
-    know before. StoreKindError for anything else, and for options that nothing would use.
+    `storage_options`: a dict of options for what is reached by a URL. `writes`: it is to be written, as archives have
+    to know. StoreKindError for anything else, and for options that nothing would use.
     """
     how = How(_options(storage_options), writes)
     options = how.options
