@@ -156,7 +156,10 @@ def copy_store(
     names = ("source", "dest", "source_path", "dest_path", "if_exists", "dry_run", "storage_options")
     known("copy_store", unknown, (*names, "dest_storage_options"))
     one_of(if_exists, "if_exists", *IF_EXISTS)
-    old, new = store_of(source, storage_options), store_of(dest, dest_storage_options, not flag(dry_run, "dry_run"))
+    old, new = (
+        store_of(source, storage_options),
+        store_of(dest, dest_storage_options, "r" if flag(dry_run, "dry_run") else "a"),
+    )
     above, below = files.clean(source_path), files.clean(dest_path)
     files.check_writable(new, below)
     sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}

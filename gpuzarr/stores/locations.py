@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
@@ -20,14 +20,18 @@ from gpuzarr.stores.urls import OBJECT_SCHEMES
 ACCEPTED = "a path (str or pathlib.Path), a URL, a Mapping from keys to bytes, or a store of another library"
 DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Options = dict[str, Any]
+Access = Literal["r", "r+", "a"]
 
 
 @dataclass(frozen=True)
 class How:
-    """How a place is opened: with which `storage_options`, and whether it is to be written."""
+    """How a place is opened: with which `storage_options`; to read ("r"), to change ("r+"), or also to make it ("a").
+
+    `access` matters for archives; what other stores can do is found out when it is asked of them.
+    """
 
     options: Options = field(default_factory=dict)
-    writes: bool = False
+    access: Access = "r"
 
 
 def store_of(text: str, how: How) -> Store:
@@ -205,10 +209,10 @@ def zip_of(store: Store, key: str, how: How) -> Store:
     with (archives := _ARCHIVES.value).lock:
         held = archives.written.get(path)
         if held is None or held.why_read_only([""]) is not None:
-            if not how.writes:
+            if how.access == "r" or (how.access == "r+" and not os.path.exists(path)):
                 return ZipStore(path)
             archives.written[path] = held = ZipStore(path, mode="a")
-    return held if how.writes else held.with_read_only(True)
+    return held.with_read_only(True) if how.access == "r" else held
 
 
 class _Archives:

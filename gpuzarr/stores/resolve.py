@@ -12,23 +12,23 @@ from gpuzarr.errors import ArgumentError, StoreKindError
 from gpuzarr.stores import locations, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.stores.locations import ACCEPTED, How, Options
+from gpuzarr.stores.locations import ACCEPTED, Access, How, Options
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
 
 
-def store(thing: Any, storage_options: Any = None, writes: bool = False) -> Store:
+def store(thing: Any, storage_options: Any = None, access: Access = "r") -> Store:
     """Store for a path, a URL, a Mapping, or a store of any library that is known here. None: a new dict.
 
-    `storage_options`: a dict of options for what is reached by a URL. `writes`: it is to be written, as archives have
-    to know. StoreKindError for anything else, and for options that nothing would use.
+    `storage_options`: a dict of options for what is reached by a URL. `access`: how archives are opened
+    (see `How`). StoreKindError for anything else, and for options that nothing would use.
     """
-    how = How(_options(storage_options), writes)
+    how = How(_options(storage_options), access)
     options = how.options
     if isinstance(thing, str):
         return _of_text(thing, how)
     if isinstance(thing, StorePath):
-        return below(store(thing.store, options, writes), thing.path)
+        return below(store(thing.store, options, access), thing.path)
     if (make := next((make for is_of, make in _OF_OTHERS if is_of(thing)), None)) is not None:
         return make(thing, how)
     if thing is None or isinstance(thing, Mapping):
