@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import gpuzarr
+from benchmarks.latency_server import serving
 from gpuzarr.stores.recognise import of_bytes, of_file, of_names, way_of_name
 from gpuzarr.stores.resolve import store
 from tests import corpus
@@ -101,6 +102,21 @@ def test_a_part_of_a_folder_that_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "db" / "manifest.ocdbt").write_bytes(b"")
     with pytest.raises(gpuzarr.NotFoundError, match="OCDBT"):
         gpuzarr.open(tmp_path, "db")
+
+
+def test_what_a_web_server_has_without_telling_names(tmp_path: Path) -> None:
+    for place, file in (("repo", "a/repo"), ("repo", "a/config.yaml"), ("db", "b/manifest.ocdbt"), ("", "c/x")):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(place)
+    with serving(tmp_path) as server:
+        with pytest.raises(
+            gpuzarr.NotFoundError, match=rf"an Icechunk repository: open it as '{server.url}/a\|icechunk:'"
+        ):
+            gpuzarr.open(f"{server.url}/a")
+        with pytest.raises(gpuzarr.NotFoundError, match="an OCDBT database"):
+            gpuzarr.open(f"{server.url}/b")
+        with pytest.raises(gpuzarr.NotFoundError, match=rf"in RemoteStore\('{server.url}/c'\)$"):
+            gpuzarr.open(f"{server.url}/c")
 
 
 def test_a_document_is_not_its_node(tmp_path: Path) -> None:

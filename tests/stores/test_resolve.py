@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import os
 import pickle
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -321,6 +325,44 @@ def test_values_are_got_by_threads_where_that_is_allowed() -> None:
     gpuzarr.create_array(held, data=np.arange(1, 9), chunks=1)
     a = gpuzarr.open(gpuzarr.storage.MemoryStore(Slow(held), concurrency=4), device="cpu")
     assert np.array_equal(a[...], np.arange(1, 9))
+
+
+def test_a_table_of_digests_is_a_mapping_as_any_other() -> None:
+    """Keys and digests in a CSV file; the values are kept by their digests, each once."""
+
+    class Table(MutableMapping[str, bytes]):
+        def __init__(self) -> None:
+            self.rows, self.values_by_digest = "key,digest\n", dict[str, bytes]()
+
+        def _digests(self) -> dict[str, str]:
+            return {row["key"]: row["digest"] for row in csv.DictReader(io.StringIO(self.rows))}
+
+        def _keep(self, digests: dict[str, str]) -> None:
+            self.rows = "key,digest\n" + "".join(f"{key},{digest}\n" for key, digest in digests.items())
+
+        def __getitem__(self, key: str) -> bytes:
+            return self.values_by_digest[self._digests()[key]]
+
+        def __setitem__(self, key: str, value: bytes) -> None:
+            digest = hashlib.sha256(value).hexdigest()
+            self.values_by_digest[digest] = value
+            self._keep(self._digests() | {key: digest})
+
+        def __delitem__(self, key: str) -> None:
+            digests = self._digests()
+            del digests[key]
+            self._keep(digests)
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(self._digests())
+
+        def __len__(self) -> int:
+            return len(self._digests())
+
+    table = Table()
+    a = gpuzarr.create_array(table, data=np.tile([1, 2], 5), chunks=2)
+    assert np.array_equal(gpuzarr.open(table, device="cpu")[...], np.tile([1, 2], 5))
+    assert a.nchunks_initialized == 5 and len(table.values_by_digest) == 2
 
 
 def test_errors_of_mappings_name_the_key() -> None:
