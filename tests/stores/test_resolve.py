@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 import os
 import pickle
 from collections.abc import Iterator, MutableMapping
@@ -283,6 +284,27 @@ def test_stores_with_the_names_of_zarr_python() -> None:
         for make in (storage.FsspecStore, storage.ObjectStore):
             with pytest.raises(StoreKindError, match="takes a"):
                 make(wrong)
+
+
+def test_a_store_that_logs(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level("DEBUG", "gpuzarr.stores")
+    for held in ({}, tmp_path / "a", fsspec.get_mapper("memory://logged")):
+        logged = gpuzarr.storage.LoggingStore(held)
+        gpuzarr.save(logged, VALUES, path="a")
+        caplog.clear()
+        a = gpuzarr.open(StorePath(logged, "a"))
+        assert f"get('a/zarr.json') of {logged.store!r}: " in caplog.text
+        assert repr(pickle.loads(pickle.dumps(logged))).startswith("LoggedStore(")
+        assert np.array_equal(a[...], VALUES)
+    assert "open(<1 of " in caplog.text
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler("WARNING")
+    handler.emit = records.append  # type: ignore[method-assign]
+    for level in ("INFO", "ERROR"):
+        gpuzarr.storage.LoggingStore({}, level, handler).names("")
+    assert [record.getMessage()[:9] for record in records] == ["names('')"]
+    with pytest.raises(gpuzarr.ArgumentError, match="log_level"):
+        gpuzarr.storage.LoggingStore({}, "nothing")
 
 
 # mappings
