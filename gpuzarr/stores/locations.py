@@ -53,11 +53,8 @@ def of_path(path: str, how: How, is_path: bool = False) -> Store:
     """Store for a path of this machine: of what lies there, or, where nothing does, of what will."""
     name = os.path.basename(path.rstrip("/"))
     if os.path.isdir(path):
-        way = recognise.way_of_name(name)
-        if way == "references" and os.path.isfile(f"{path}/.zmetadata"):
+        if way := recognise.way_of_folder(path):
             return WAYS[way](path, how)
-        if recognise.is_icechunk(path):
-            return WAYS["icechunk"](path, how)
     elif os.path.lexists(path):
         return WAYS[_way_of_file(path, name)](path, how)
     elif (way := recognise.way_of_name(name)) == "zip":

@@ -303,7 +303,10 @@ def test_a_forked_process_has_a_file_system_of_its_own(web: tuple[Path, str]) ->
     a = gpuzarr.open(fsspec.get_mapper(f"{web[1]}/g.zarr"), "a", device="cpu")
     a[...]
     if (child := os.fork()) == 0:
-        os._exit(0 if np.array_equal(a[...], VALUES) else 1)
+        try:
+            os._exit(0 if np.array_equal(a[...], VALUES) else 1)
+        finally:
+            os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

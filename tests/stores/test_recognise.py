@@ -91,9 +91,27 @@ def test_folders_say_what_they_are(names: str, tmp_path: Path) -> None:
             gpuzarr.open(each)
 
 
-@pytest.mark.parametrize("names", ["zarr.json c", ".zarray .zattrs 0.0", "a b", "", "attributes.json raw", "c", "data"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "zarr.json c",
+        ".zarray .zattrs 0.0",
+        ".zgroup snapshots refs",
+        "zarr.json snapshots refs",
+        "a b",
+        "",
+        "attributes.json raw",
+        "c",
+        "data",
+    ],
+)
 def test_other_folders_say_nothing(names: str) -> None:
     assert of_names(names.split()) is None
+
+
+def test_a_group_with_members_that_others_have_too(tmp_path: Path) -> None:
+    gpuzarr.save_group(tmp_path, snapshots=[1], refs=[2], manifests=[3])
+    assert list(gpuzarr.open(tmp_path)) == ["manifests", "refs", "snapshots"]
 
 
 def test_a_part_of_a_folder_that_is_something_else(tmp_path: Path) -> None:
