@@ -1,9 +1,9 @@
 """Blocks of N5: the step of the codec `n5_default` that is nearest the store.
 
-Source: https://github.com/saalfeldlab/n5, "File-system specification" 4.0. A block is its mode (uint16), the number of its
-axes (uint16) and their sizes (uint32 each), all big-endian, and then the bytes of its elements, maybe compressed. The
-first axis is the one whose elements are neighbours. A block may be smaller than the chunk that it is; the chunk then has
-the fill value elsewhere.
+Source: https://github.com/saalfeldlab/n5, "File-system specification" 4.0. A block is its mode (uint16), the number of
+its axes (uint16) and their sizes (uint32 each), all big-endian, and then the bytes of its elements, maybe compressed.
+The first axis is the one whose elements are neighbours. A block may be smaller than the chunk that it is; the chunk
+then has the fill value elsewhere.
 """
 
 from __future__ import annotations

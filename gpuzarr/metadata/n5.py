@@ -24,7 +24,7 @@ from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 
 NAME = "attributes.json"
-READ_ONLY = "it is of N5, which is read and not written: copy it to Zarr, as by gpuzarr.copy_store(), and write to that"
+READ_ONLY = "it is of N5, which is only read: copy its arrays to Zarr by gpuzarr.from_array(), and write to these"
 MAX_VERSION = 4
 MAX_LOOKED_AT = 16  # names in a folder, to see whether they belong to N5
 _DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float32", "float64")
@@ -60,8 +60,13 @@ def parse(document: Any, where: str) -> Node:
 
 
 def is_near(store: Store, path: str) -> bool:
-    """Whether there is a document of N5 at a path or above it."""
-    return any(_read(store, each) is not None for each in [path, *_above(path)])
+    """Whether there is a dataset or a root of N5 at a path or above it."""
+    return any(_is_of_n5(_read(store, each)) for each in [path, *_above(path)])
+
+
+def _is_of_n5(document: Document | None) -> bool:
+    """Whether a document can be of nothing but N5."""
+    return document is not None and ("n5" in document or _is_dataset(document))
 
 
 def _is_dataset(document: Document) -> bool:
@@ -88,7 +93,7 @@ def _belongs_to_n5(store: Store, path: str) -> bool:
     if found is not None:
         return not _is_dataset(found)
     inner = (_read(store, f"{path}/{name}" if path else name) for name in names[:MAX_LOOKED_AT])
-    return any(_is_dataset(each) or "n5" in each for each in inner if each is not None)
+    return any(each is not None and _is_dataset(each) for each in inner)
 
 
 def _names(store: Store, path: str) -> list[str]:
