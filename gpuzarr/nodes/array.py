@@ -99,7 +99,7 @@ class Array:
         return f"<gpuzarr.Array {place} shape={self.shape} dtype={self.dtype} {chunks} on {self.device.name}>"
 
     @classmethod
-    def open(cls, store: Any, *, config: Any = None) -> Array:
+    def open(cls, store: Any, *, config: Any = None, storage_options: Any = None) -> Array:
         """Open the array at the root of a store, or at a `store_path`, for reading and writing.
 
         Examples
@@ -108,8 +108,9 @@ class Array:
         (3,)
         """
         from gpuzarr.nodes.opener import opened
+        from gpuzarr.stores.resolve import wanted_format
 
-        node = opened(store, config=config)
+        node = opened(store, wanted_format(store, None), config, storage_options)
         if not isinstance(node, cls):
             raise NotFoundError(f"{node!r} is a group, not an array")
         return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -12,16 +13,18 @@ import numpy as np
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ExistsError, MetadataError, NotFoundError, StoreError
+from gpuzarr.errors import ExistsError, GpuZarrError, MetadataError, NotFoundError, StoreError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, n5, summaries
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.metadata.summaries import Summary
 from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores import recognise
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
@@ -107,15 +110,16 @@ class Opener:
     def _instead(self, path: str) -> str:
         """A hint for the error message: what a local folder holds (listing other stores may take long)."""
         if not isinstance(self.store, LocalStore):
-            return ""
+            return "" if path else _at_root(self.store)
         here, names = path, self.store.names(path)
+        if (found := recognise.of_names(names)) is not None:
+            return f"; it is {_told(found, self.store, path)}"
         while here and not names:
             here = here.rpartition("/")[0]
             names = _some_members(self.store, here)
         if not names:
             return "; nothing is there" + ("" if path else " (mode 'w' makes a group, create_array() an array)")
-        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-        return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {shown}"
+        return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {_listed(names)}"
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None
@@ -157,6 +161,41 @@ class Opener:
         return None if document is None else (document, files.place(self.store, path, name))
 
 
+def _at_root(store: Store) -> str:
+    """A hint about what a store is that has no node at its root: a single listing is asked for, if it can be had."""
+    if isinstance(store, MappingStore) and not store.has_cheap_lengths:
+        return ""
+    try:
+        names = store.names("")
+    except GpuZarrError:
+        names = []
+        unlisted = getattr(store, "concurrency", 1) > 1 and _unlisted(store)
+        return f"; it is {_told(unlisted, store, '')}" if unlisted else ""
+    if (found := recognise.of_names(names)) is not None:
+        return f"; it is {_told(found, store, '')}"
+    return f"; what is in it: {_listed(names)}" if names else ""
+
+
+def _unlisted(store: Store) -> recognise.Found | None:
+    """What a place that lists no names is, by the objects that places of such kinds have."""
+    with suppress(GpuZarrError), store.open(recognise.PROBES) as objects:
+        there = [key for key, length in zip(recognise.PROBES, objects.lengths(), strict=True) if length >= 0]
+        return recognise.of_names({part for key in there for part in (key.partition("/")[0],)})
+    return None
+
+
+def _told(found: recognise.Found, store: Store, path: str) -> str:
+    """What something is, and what to do."""
+    if found.way != "icechunk":
+        return str(found)
+    url = getattr(getattr(store, "client", None), "url", None) or getattr(store, "folder", "PATH")
+    return f"{found}: open it as {f'{url}/{path}'.rstrip('/') + '|icechunk:'!r}, or give its Repository or a Session"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+
+
 def _some_members(store: LocalStore, path: str) -> list[str]:
     """Names in a folder, sorted; of a large one only some, as programs may try many names."""
     try:
@@ -177,10 +216,12 @@ def why_unwritable(node: Array | Group) -> str | None:
     return files.why_unwritable(node.store, node.path, names)
 
 
-def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+def opened(
+    store: Any, zarr_format: int | None = None, config: Any = None, storage_options: Any = None
+) -> Array | Group:
     """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
     from gpuzarr.write.target import Writable
 
-    opener = Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    opener = Opener(store_of(store, storage_options), device_of("auto"), zarr_format, False, None, Writable.of(config))
     node = opener("")
     return node if why_unwritable(node) is None else replace(opener, writable=None)("")

@@ -5,10 +5,10 @@ Whoever wants chunks and not a selection (a loader, pyramids, a copy, another li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -22,11 +22,15 @@ from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.fetched import Fetched, present_only, without
-from gpuzarr.read.known import Known, joined, known_of
+from gpuzarr.read.known import Known, found_of, joined
+from gpuzarr.read.shelf import Found
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.read.unchanged import unchanged_all
-from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
+from gpuzarr.stores.contract import Objects, ReadsToDevice, Store, concurrency, expect_at_most
 from gpuzarr.stores.ranges import Requests
+from gpuzarr.stores.spread import each
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -120,17 +124,19 @@ class _Wanted:
     def planned(self, memory: Memory, objects: Objects) -> _Planned:
         """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
         stored = np.ones(len(self.coords), bool)
+        if memory.chain is not None and not self.source.layout.levels:
+            expect_at_most(objects, memory.chain.stored_size.most)
         try:
             located = self.source.locator.locate(self.route, objects, self.indexes)
             present = located.present
             if np.count_nonzero(present) < len(present):
                 located = located.take(np.flatnonzero(present))
             numbers, stored = located.ranges.objects, present
-            known = (
-                known_of(self.source, memory.device, self.coords[present], objects, numbers) if memory.knows else None
+            kept = (
+                found_of(self.source, memory.device, self.coords[present], objects, numbers) if memory.knows else None
             )
-            if known is not None and known.hit.any():
-                stored, located = without(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
+            if kept is not None and kept.hit.any():
+                stored, located = without(present, ~kept.hit), located.take(np.flatnonzero(~kept.hit))
             requests = objects.requests(located.ranges)
             if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
                 wrong.index = int(np.flatnonzero(stored)[wrong.index])
@@ -140,7 +146,7 @@ class _Wanted:
         except CodecError as error:
             raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
-        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, known)
+        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, kept)
 
 
 @dataclass(frozen=True)
@@ -153,18 +159,22 @@ class _Planned:
     slices: list[tuple[Objects, Requests]]
     count: int
     stored: np.ndarray
-    known: Known | None
+    kept: Found | None
+
+    def known(self, objects: Objects) -> Known | None:
+        """What the cache knows of the chunks that are present, now that the others were read."""
+        return None if self.kept is None else Known(self.kept.entries, self.kept.versions(objects))
 
 
 def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Objects]) -> Fetched | None:
-    planned = [one.planned(memory, opened) for one, opened in zip(wanted, objects, strict=True)]
+    planned = _each(lambda one, opened: one.planned(memory, opened), list(zip(wanted, objects, strict=True)), wanted)
     slices = [each for one in planned for each in one.slices]
     present = _joined([one.present for one in planned])
     sizes = _joined([requests.sizes for _, requests in slices])
     if not memory.allows(sizes, sum([one.count for one in planned])):
         return None
     try:
-        encoded = _read(slices, target := memory.target(sizes), memory)
+        encoded = _read(slices, target := memory.target(sizes), memory, wanted)
     except RangeError as error:
         for one in planned:
             if error.index < one.count or one is planned[-1]:
@@ -172,29 +182,43 @@ def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Object
             error.index -= one.count
         raise blamed(error, one.wanted.source, one.wanted.coords[one.stored]) from error
     is_in_place = memory.into is not None and target.data is memory.into.data
-    known = joined([(one.known, int(np.count_nonzero(one.present))) for one in planned])
+    pairs = zip(planned, objects, strict=True)
+    known = joined([(one.known(opened), int(np.count_nonzero(one.present))) for one, opened in pairs])
     return present_only(Fetched(encoded, present, is_in_place, known))
+
+
+def _each(work: Callable[..., T], items: Sequence[tuple[Any, ...]], wanted: Sequence[_Wanted]) -> list[T]:
+    """Return work(*item) for each item: at once, where stores take long to answer."""
+    threads = max(concurrency(one.source.store) for one in wanted)
+    found: dict[int, T] = {}
+    each(lambda i: found.__setitem__(i, work(*items[i])), range(len(items)), min(threads, len(items)))
+    return [found[i] for i in range(len(items))]
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _read(slices: Sequence[tuple[Objects, Requests]], target: EncodedBatch, memory: Memory) -> EncodedBatch:
+def _read(
+    slices: Sequence[tuple[Objects, Requests]], target: EncodedBatch, memory: Memory, wanted: Sequence[_Wanted]
+) -> EncodedBatch:
     """Make all requests. RangeError with the number of the range among all."""
     if memory.early and len(target.data):
         return read_in_slices(slices, target, memory.device)
     if len(slices) == 1:
         return _read_slice(*slices[0], target, memory)
-    found: list[EncodedBatch] = []
-    request = 0
-    for objects, requests in slices:
-        some = target.take(slice(request, request := request + len(requests.sizes)))
+    ends = np.cumsum([len(requests.sizes) for _, requests in slices]).tolist()
+    counts = [0, *np.cumsum([len(requests.wanted) for _, requests in slices]).tolist()]
+
+    def read(i: int) -> EncodedBatch:
+        objects, requests = slices[i]
         try:
-            found.append(_read_slice(objects, requests, some, memory))
+            return _read_slice(objects, requests, target.take(slice(ends[i] - len(requests.sizes), ends[i])), memory)
         except RangeError as error:
-            error.index += sum(map(len, found))
+            error.index += counts[i]
             raise
+
+    found = _each(read, [(i,) for i in range(len(slices))], wanted)
     starts, sizes = _joined([one.starts for one in found]), _joined([one.sizes for one in found])
     return replace(target, starts=starts, sizes=sizes)
 
