@@ -17,9 +17,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from gpuzarr.checks import at, integer, lengths, mapping, required, sequence, shown
+from gpuzarr.checks import at, integer, lengths, mapping, required, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, UnsupportedError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, v3
+from gpuzarr.metadata.dimensions import of_xarray
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 
@@ -182,9 +183,6 @@ _COMPRESSORS: dict[str, Callable[[Json], tuple[str, Json]]] = {
 
 def _dimension_names(document: Document, ndim: int) -> list[str] | None:
     """The names of axes: `axes`, as tensorstore and n5-ij have them; or those of xarray, which has them reversed."""
-    for name, step in (("axes", 1), ("_ARRAY_DIMENSIONS", -1)):
-        with suppress(MetadataError):
-            names = sequence(document.get(name), name)[::step]
-            if len(names) == ndim and all(isinstance(each, str) for each in names):
-                return names
-    return None
+    axes = of_xarray({"_ARRAY_DIMENSIONS": document.get("axes")}, ndim)
+    reversed_names = of_xarray(document, ndim)
+    return list(axes) if axes else list(reversed_names)[::-1] if reversed_names else None
