@@ -21,10 +21,10 @@ def of_xarray(attributes: Mapping[str, Any], ndim: int) -> Names:
 
 def of_nczarr(holder: Mapping[str, Any], ndim: int) -> Names:
     """The names that netCDF-C has given the axes: of dimensions, which lie in groups; None if it has not."""
-    for member in [holder.get(name) for name in _NCZARR]:
-        for field in _REFERENCES if isinstance(member, dict) else ():
-            if (names := _names(member.get(field), ndim)) is not None:
-                return tuple([name.rpartition("/")[2] for name in names])
+    members = [member for member in (holder.get(name) for name in _NCZARR) if isinstance(member, dict)]
+    for given in [member.get(field) for member in members for field in _REFERENCES]:
+        if (names := _names(given, ndim)) is not None:
+            return tuple([name.rpartition("/")[2] for name in names])
     return None
 
 
