@@ -161,6 +161,7 @@ def test_folders_are_groups(root: Any) -> None:
         np.testing.assert_array_equal(gpuzarr.open(root, path, device="cpu")[...], VALUES)
     assert list(gpuzarr.open(root, "a/b")) == ["c"]
     assert list(pickle.loads(pickle.dumps(group["a"]))["b"]) == ["c"]
+    assert (group["gzip"].nchunks, group["gzip"].nchunks_initialized) == (9, 9)
     for nothing in ("gzip/0", "a/b/c/raw/0/0", "x", "notes/read.me/x", "attributes.json"):
         assert nothing not in group
         with pytest.raises(gpuzarr.NotFoundError):
