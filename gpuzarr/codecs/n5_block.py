@@ -160,9 +160,7 @@ class N5Block:
         """Decode blocks of several shapes, those of each together."""
         target = chunkwise.target_batch(bodies, spec.nbytes or 0, device, None)
         chunks = self._elements(target, self.shape, device)
-        different, numbers = np.unique(shapes, axis=0, return_inverse=True)
-        for number, shape in enumerate(map(tuple, different.tolist())):
-            which = np.flatnonzero(numbers.reshape(-1) == number)
+        for shape, which in _alike(shapes):
             with _numbered(which):
                 if shape == self.shape:
                     self._decode(bodies.take(which), spec, device, target.take(which))
@@ -177,8 +175,9 @@ class N5Block:
     ) -> None:
         """Decode blocks of one smaller shape into `chunks[which]`, of which the rest gets the fill value."""
         nbytes = prod(shape) * len(self.fill)
-        made = chunkwise.target_batch(bodies, nbytes, device, None)
-        self._decode(bodies, BytesSpec(nbytes), device, made)
+        is_copied = self.compressor is not None or len(bodies) > 1  # to evenly spaced places
+        made = chunkwise.target_batch(bodies, nbytes, device, None) if is_copied else None
+        made = self._decode(bodies, BytesSpec(nbytes), device, made)
         first, last = int(which[0]), int(which[-1])
         at = slice(first, last + 1) if last - first < len(which) else device.xp.asarray(which)
         fill = np.frombuffer(self.fill, self._unit)
@@ -193,7 +192,7 @@ class N5Block:
         return np.dtype(f"u{next(n for n in (8, 4, 2, 1) if len(self.fill) % n == 0)}")
 
     def _elements(self, batch: EncodedBatch, shape: tuple[int, ...], device: Device) -> Any:
-        """The units of each element, shape (n, *reversed(shape), units): a view of evenly spaced, aligned chunks."""
+        """The units of each element, shape (n, *reversed(shape), units): a view of evenly spaced chunks."""
         item, unit, n = len(self.fill), self._unit, len(batch)
         step = int(batch.starts[1] - batch.starts[0]) if n > 1 else prod(shape) * item
         strides = [item * prod(shape[:axis]) for axis in range(len(shape))][::-1]
@@ -202,6 +201,16 @@ class N5Block:
         return device.xp.lib.stride_tricks.as_strided(
             units, (n, *reversed(shape), item // unit.itemsize), (step, *strides, unit.itemsize)
         )
+
+
+def _alike(shapes: np.ndarray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Each shape, and the numbers of those that have it."""
+    if len(shapes) == 1:
+        yield tuple(shapes[0].tolist()), np.zeros(1, np.int64)
+        return
+    different, numbers = np.unique(shapes, axis=0, return_inverse=True)
+    for number, shape in enumerate(different.tolist()):
+        yield tuple(shape), np.flatnonzero(numbers.reshape(-1) == number)
 
 
 def _whole_block_decoder(header: bytes, decode: AddressDecoder) -> AddressDecoder:

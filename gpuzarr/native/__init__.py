@@ -19,6 +19,7 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "call": ("n", "anaaaaa"),
     "checksums": ("", "anaaa"),
     "xxh32": ("n", "an"),
+    "turn": ("", "naaannaa"),
     "count_common_blosc": ("n", "naan"),
     "open_files": ("n", "nanaaa"),
     "close_files": ("", "na"),
