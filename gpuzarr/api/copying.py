@@ -10,6 +10,7 @@ from gpuzarr.errors import ArgumentError, ExistsError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.summaries import changed_all, noted
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.copying import check_is_zarr
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
 from gpuzarr.stores import moving
@@ -93,6 +94,7 @@ def copy_all(source: Group, dest: Group, *, if_exists: str = "raise", dry_run: b
     if taken and if_exists == "raise":
         raise ExistsError(f"there is {dest[taken[0]]!r} already; if_exists='replace' replaces it")
     members = source.members()
+    check_is_zarr(source)
     counts = [copy(node, dest, name, if_exists=if_exists, dry_run=True) for name, node in members]
     dest.check_writable()
     if not flag(dry_run, "dry_run"):

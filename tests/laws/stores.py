@@ -23,6 +23,7 @@ from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.versions import settled
 from tests.chunks import encoded_batch
 from tests.conftest import examples
+from tests.laws.corpus import the_corpus_is_read
 
 rng = np.random.default_rng(7)
 CONTENTS = {f"c/{i}": rng.bytes(n) for i, n in enumerate([0, 1, 17, 300, 4096, 20_000])} | {
@@ -360,7 +361,7 @@ def nothing_is_lost_where_versions_guard(new: NewStore) -> None:
 READING = [
     *(ranges_are_slices, whole_objects_lie_where_they_are_wanted, bytes_for_a_device_go_to_its_host_side),
     *(ranges_beyond_an_object_are_errors, single_reads_are_slices, small_objects_are_got_whole),
-    *(names_and_objects_are_listed, copies_by_pickle_read_the_same, many_threads_read_at_once),
+    *(names_and_objects_are_listed, copies_by_pickle_read_the_same, many_threads_read_at_once, the_corpus_is_read),
 ]
 WRITING = [
     *(what_is_written_is_read, what_is_written_in_pieces_is_seen_when_it_is_complete, what_is_deleted_is_missing),

@@ -121,6 +121,8 @@ def of_references(folder: Path, contents: dict[str, bytes]) -> PartsStore:
         refs[key] = in_file if i % 3 < 2 else f"base64:{base64.b64encode(value).decode()}"
     (folder / "refs.json").write_text(json.dumps({"version": 1, "refs": refs}))
     return references.store_of(LocalStore(folder), "refs.json")
+
+
 def by_fsspec(folder: Path, contents: dict[str, bytes], is_async: bool) -> RemoteStore:
     """Objects in the memory of fsspec, at a place of their own; by its asynchronous methods, which work in a loop."""
     fs = MemoryFileSystem()
