@@ -133,7 +133,10 @@ class ObstoreClient:
             return _told(obstore.head(self.store, path), b"")  # the range begins beyond its end
         if asked.most is not None and result.meta["size"] > asked.most:
             return _told(result.meta, None)
-        return _told(result.meta, result.bytes())
+        data, (first, last) = result.bytes(), result.range
+        if len(data) != last - first:
+            raise StoreError(f"cannot read {asked.key!r} of {self!r}: {len(data)} bytes came, not {last - first}")
+        return _told(result.meta, data)
 
     def _called(self, key: str, what: str, call: Callable[[], Any]) -> Any:
         """Call obstore. StoreError, naming the key, for its errors but those that tell of missing or other objects."""
