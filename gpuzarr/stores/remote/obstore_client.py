@@ -23,6 +23,7 @@ CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
 MAX_TRIES = 4  # of a request whose body breaks off
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
 MANY_DELETED = 1000  # keys that one request deletes at most
+BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -46,6 +47,11 @@ class ObstoreClient:
     def is_web_server(self) -> bool:
         """Whether it is a web server, which lists no names and takes no objects."""
         return type(self.store).__name__ == "HTTPStore"
+
+    @property
+    def takes_suffixes(self) -> bool:
+        """Whether a range may count from the end of an object whose length is unknown."""
+        return type(self.store).__name__ != "AzureStore"
 
     @property
     def has_conditional_put(self) -> bool:
@@ -122,13 +128,17 @@ class ObstoreClient:
     def _answer(self, asked: Asked) -> Answer:
         import obstore
 
-        path, key_range = self._path(asked.key), _range(asked)
+        path = self._path(asked.key)
         if asked.size == 0:
             return _told(obstore.head(self.store, path), None)
+        if asked.offset < 0 and not self.takes_suffixes:
+            length = obstore.head(self.store, path)["size"]
+            asked = asked._replace(offset=max(length + asked.offset, 0), size=-1)
+        key_range = _range(asked)
         try:
             result = obstore.get(self.store, path, options={"range": key_range} if key_range else None)
         except obstore.exceptions.GenericError as error:
-            if "416 " not in str(error):
+            if not any(told in str(error) for told in BEYOND):
                 raise
             return _told(obstore.head(self.store, path), b"")  # the range begins beyond its end
         if asked.most is not None and result.meta["size"] > asked.most:
