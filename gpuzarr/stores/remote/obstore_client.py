@@ -20,7 +20,7 @@ from gpuzarr.stores.remote.client import Answer, Asked, Deliver
 from gpuzarr.stores.spread import each
 
 CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
-MAX_TRIES = 4  # of a request whose body breaks off
+MAX_TRIES = 2  # of a request, each with the tries of obstore itself
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
 MANY_DELETED = 1000  # keys that one request deletes at most
 BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
