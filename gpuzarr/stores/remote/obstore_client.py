@@ -8,6 +8,7 @@ delay, what a server cannot do just now.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -117,7 +118,7 @@ class ObstoreClient:
         """Make one request. A body that breaks off is asked for again."""
         for attempt in range(MAX_TRIES):
             try:
-                return self._called(asked.key, "read", partial(self._answer, asked))
+                return self._called(asked.key, "read", partial(self._answer, asked, attempt > 0))
             except FileNotFoundError:
                 return None
             except StoreError:
@@ -125,13 +126,13 @@ class ObstoreClient:
                     raise
         raise AssertionError
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Asked, is_again: bool = False) -> Answer:
         import obstore
 
         path = self._path(asked.key)
         if asked.size == 0:
             return _told(obstore.head(self.store, path), None)
-        if asked.offset < 0 and not self.takes_suffixes:
+        if asked.offset < 0 and (is_again or not self.takes_suffixes):  # some web servers take none, either
             length = obstore.head(self.store, path)["size"]
             asked = asked._replace(offset=max(length + asked.offset, 0), size=-1)
         key_range = _range(asked)
@@ -203,7 +204,8 @@ def _told(meta: Any, data: Any) -> Answer:
 
 def _reason(error: BaseException) -> str:
     """What an error of obstore says, in a line, and what may help."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())[:600]
+    text = " ".join(str(error).partition("Debug source:")[0].split())
+    text = re.sub(r"\?[^\s'\"]*", "", text)[:600]  # queries of URLs, which may be signatures
     if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
     return text
