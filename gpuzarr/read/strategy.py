@@ -132,7 +132,7 @@ class ChunkPlan:
         return sum([each.count * prod(each.chain.spec.shape) for each in self.lists])
 
     def planned_bytes(self, device: Device) -> int:
-        """Bytes beyond the result, about: each thread holds a chunk, or what it fetches, as it is stored, and decoded."""
+        """Bytes beyond the result, about: each thread holds a chunk (or what it fetches), stored and decoded."""
         largest = max(each.chunk_bytes for each in self.lists)
         return 2 * self.threads * max(min(self.piece_bytes, max(map(_nbytes, self.lists))), largest)
 
