@@ -71,6 +71,14 @@ def place(mapping: Mapping[str, Any], key: str) -> tuple[int, str]:
     return id(mapping), key
 
 
+def is_of_this_process(mapping: Mapping[str, Any]) -> bool:
+    """True if no other process has the objects of a mapping: for a dict, and fsspec's file system in memory."""
+    while isinstance(mapping, Below | Buffers):
+        mapping = mapping.inner
+    protocol = getattr(type(getattr(mapping, "fs", None)), "protocol", ())
+    return isinstance(mapping, dict) or "memory" in ([protocol] if isinstance(protocol, str) else protocol)
+
+
 def path(text: str) -> str:
     """A path in a store without slashes at its ends. StoreKindError if it leads out of the store."""
     parts = [part for part in text.split("/") if part]

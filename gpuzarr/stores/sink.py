@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from threading import Lock
+from typing import Any, cast
 
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.guards import WritesIfUnchanged
 
 
 @dataclass(frozen=True)
@@ -15,14 +20,27 @@ class BufferedSink:
     store: Store
     key: str
     data: bytearray = field(default_factory=bytearray)
+    lock: Lock = field(default_factory=Lock)
 
     def write(self, data: Any, offset: int) -> None:
         data = memoryview(data)
-        self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
-        self.data[offset : offset + len(data)] = data
+        with self.lock:  # another thread may write behind this piece meanwhile
+            self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
+            self.data[offset : offset + len(data)] = data
 
     def commit(self) -> None:
         self.store.set(self.key, self.data)
+
+    def commit_if_unchanged(self, version: Any) -> bool:
+        """See `CommitsIfUnchanged`."""
+        whole = EncodedBatch(
+            np.frombuffer(bytes(self.data), np.uint8), np.zeros(1, np.int64), np.array([len(self.data)])
+        )
+        return not len(cast(WritesIfUnchanged, self.store).write_if_unchanged([self.key], whole, [version]))
+
+    def cut(self, nbytes: int) -> None:
+        """See `CommitsIfUnchanged`."""
+        del self.data[nbytes:]
 
     def abort(self) -> None:
         self.data.clear()
