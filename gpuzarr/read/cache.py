@@ -1,18 +1,17 @@
 """Cache of decoded chunks: what a read has decoded stays for later reads, of any array of the same data.
 
 A chunk is known by its array (the place in the store, and what the metadata says of chunks), its coordinates and the
-device; it is used again while its object in the store has the same version, which every read asks.
+device; it is used again while its object in the store has the same version, which every read asks, unless the cache was
+told to trust it for a while.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import product
-from math import prod
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast
+from math import inf, prod
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
 
 from gpuzarr.checks import shown
@@ -21,25 +20,28 @@ from gpuzarr.errors import ArgumentError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.per_process import PerProcess
-from gpuzarr.read.blocks import ENTRY_BYTES, Block, Blocks, Coords, Entry, Key
+from gpuzarr.read.blocks import Block, Blocks, Coords, Entry, Key
+from gpuzarr.read.confirmed import Confirmed
 from gpuzarr.read.memory import parse_bytes
+from gpuzarr.read.shelf import Shelf
 from gpuzarr.stores import kept
 from gpuzarr.stores.places import Identity, identity, lies_in
 
 if TYPE_CHECKING:
     from gpuzarr.read.fetch import Source
 
-BLOCKS = 64  # of equal size, at least, fill a cache; but a block has at least one chunk
-
 
 class ChunkCache:
     """Memory in which decoded chunks stay for later reads: `gpuzarr.open(..., cache=...)` takes it.
 
-    Arrays and stores may share one. A read asks the store for the version of each object, and decodes a chunk again
-    if it was changed; what this process itself writes or deletes is dropped at once. Chunks are kept where their array
-    is read: in host memory, or in that of a GPU. The ones not used for the longest time go first. Not kept are chunks
-    of a store that knows no versions (such as a dict), of an object that was changed a moment before it was read, of
-    elements of variable length, those that a CPU need not decode, and those larger than the cache.
+    Arrays and stores may share one. A read asks the store for the version of each object of which a chunk is kept, and
+    decodes the chunk again if it was changed; what this process itself writes or deletes is dropped at once. For files
+    that is a call of the system. An object store, or a web server, has to be asked by a request, all objects of a read
+    at once: nothing comes but its headers, and `max_age_seconds` says how long its answer is trusted. Chunks are kept
+    where their array is read: in host memory, or in that of a GPU. The ones not used for the longest time go first.
+    Not kept are chunks of a store that knows no versions (such as a dict, or a web server without ETags), of an object
+    that was changed a moment before it was read, of elements of variable length, those that a CPU need not decode, and
+    those larger than the cache.
 
     Threads may share it; two that miss a chunk at the same time both decode it. A forked child, and a process to which
     it is sent (with an array, by pickle), begin with an empty one of the same size. `gpuzarr.release()` empties it.
@@ -48,11 +50,18 @@ class ChunkCache:
     ----------
     max_bytes
         Bytes (an int, or a text such as "1GiB") of decoded chunks that are kept at most, on all devices together.
+    max_age_seconds
+        Seconds for which an object is taken to be unchanged after a read, or a look, has told its version: a chunk that
+        is found here then costs no request, and may be so many seconds old if somebody else has changed it. Default: 0,
+        no read returns what is out of date. "infinity": chunks are never compared, for data that nobody changes.
+        `Array.refresh` has the next read ask again.
 
     Attributes
     ----------
     max_bytes, nbytes
         Bytes that may be kept, and that are kept now.
+    max_age_seconds
+        As it was given; a float.
     hits, misses
         Chunks that reads have found here, and those that they had to decode.
 
@@ -67,9 +76,10 @@ class ChunkCache:
     67108864
     """
 
-    def __init__(self, max_bytes: int | str) -> None:
+    def __init__(self, max_bytes: int | str, max_age_seconds: float | Literal["infinity"] = 0) -> None:
         self._max_bytes = parse_bytes(max_bytes, "max_bytes")
-        self._blocks = PerProcess(Blocks)
+        self._max_age_seconds = _seconds(max_age_seconds)
+        self._blocks, self._confirmed = PerProcess(Blocks), PerProcess(Confirmed)
         self._keys: WeakKeyDictionary[Locator, dict[str, Key | None]] = WeakKeyDictionary()
         kept.join(self)
 
@@ -84,7 +94,7 @@ class ChunkCache:
         return cls(parse_bytes(cast(Any, cache), "cache"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ChunkCache, (self._max_bytes,)
+        return ChunkCache, (self._max_bytes, self._max_age_seconds)
 
     def __repr__(self) -> str:
         return f"<gpuzarr.ChunkCache {self.nbytes} of {self.max_bytes} bytes, {len(self)} chunks>"
@@ -99,6 +109,11 @@ class ChunkCache:
     def max_bytes(self) -> int:
         """Bytes that may be kept."""
         return self._max_bytes
+
+    @property
+    def max_age_seconds(self) -> float:
+        """Seconds for which an object is taken to be unchanged."""
+        return self._max_age_seconds
 
     @property
     def nbytes(self) -> int:
@@ -126,6 +141,7 @@ class ChunkCache:
         (0, 1073741824, 0)
         """
         blocks = self._blocks.value
+        self._confirmed.value.clear()
         with blocks.lock:
             while blocks.in_order:
                 blocks.drop(next(iter(blocks.in_order)))
@@ -133,6 +149,7 @@ class ChunkCache:
     def forget(self, place: Identity, box: Sequence[range] | None = None) -> None:
         """Drop the chunks of arrays at a place of a store and below it; with `box` only those in these ranges."""
         blocks = self._blocks.value
+        self.doubt(place)
         with blocks.lock:
             for key in [key for key in blocks.of if lies_in(key.place, place)]:
                 found = blocks.of.get(key, {})
@@ -144,6 +161,21 @@ class ChunkCache:
                     some = [c for c in found if all(i in r for i, r in zip(c, box, strict=False))]
                 for coords in some:
                     blocks.forget(key, coords)
+
+    def doubt(self, place: Identity) -> None:
+        """Have the next read ask for the versions of the objects at a place of a store and below it."""
+        self._confirmed.value.forget(place)
+
+    def recent(self, place: Identity, keys: Sequence[str]) -> list[Any]:
+        """Versions of an array's objects that are to be trusted; None of those that must be asked for."""
+        if not self._max_age_seconds:
+            return [None] * len(keys)
+        return self._confirmed.value.recent(place, keys, self._max_age_seconds)
+
+    def confirm(self, place: Identity, keys: Sequence[str], versions: Sequence[Any], now: float) -> None:
+        """Note that objects had these versions at a time (`time.monotonic`)."""
+        if self._max_age_seconds:
+            self._confirmed.value.add(place, keys, versions, now)
 
     def shelf(self, source: Source, device: Device) -> Shelf | None:
         """The part for the chunks of an array, decoded on a device; None where they are not kept."""
@@ -162,6 +194,10 @@ class ChunkCache:
         with blocks.lock:
             blocks.hits += hits
             blocks.misses += misses
+
+    def kept(self, key: Key, coords: Sequence[Coords]) -> list[Entry | None]:
+        """The chunks at `coords` that are kept, of any version."""
+        return list(map(self._blocks.value.of.get(key, {}).get, coords))
 
     def look(self, key: Key, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
         """The chunks at `coords` that are kept of these versions; older ones are dropped."""
@@ -186,26 +222,13 @@ class ChunkCache:
                 blocks.add(block, versions, self._max_bytes)
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """The part of a cache for the chunks of one array on one device, as a read uses it."""
-
-    cache: ChunkCache
-    key: Key
-    device: Device
-
-    def look(self, coords: Sequence[Coords], versions: Sequence[Any]) -> list[Entry | None]:
-        """The chunks at `coords` that are kept, decoded from objects of these versions (None: no chunk is)."""
-        return self.cache.look(self.key, coords, versions)
-
-    def rows(self, nbytes: int) -> int:
-        """Chunks of `nbytes` bytes that are kept as one block; 0 if the cache cannot keep one."""
-        each = nbytes + ENTRY_BYTES
-        return max(self.cache.max_bytes // BLOCKS // each, int(each <= self.cache.max_bytes))
-
-    def keeping(self, coords: Sequence[Coords], chunks: Any, versions: Sequence[Any]) -> partial[None]:
-        """Make a function that keeps chunks, an array (n, *chunk_shape) of the device that nobody changes any more."""
-        return partial(self.cache.keep, Block(self.key, coords, chunks, self.device.address(chunks)), versions)
+def _seconds(given: Any) -> float:
+    """A number of seconds, or infinity. ArgumentError for anything else."""
+    if given == "infinity":
+        return inf
+    if isinstance(given, Real) and not isinstance(given, bool) and float(given) >= 0:
+        return float(given)
+    raise ArgumentError(f"max_age_seconds must be a number of seconds, or 'infinity', not {shown(given)}")
 
 
 def _signature(layout: Layout, device: Device) -> str | None:

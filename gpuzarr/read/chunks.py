@@ -26,18 +26,18 @@ from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
-from gpuzarr.read.cache import Shelf
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import Source, blamed
 from gpuzarr.read.known import Keeper
+from gpuzarr.read.shelf import Shelf
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.read.unchanged import unchanged
-from gpuzarr.stores.contract import Objects, expect_at_most, file_paths, open_files, settled
+from gpuzarr.stores.contract import Objects, expect_at_most, file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
 Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
-Fetch = Callable[[int, Chunk, np.ndarray], float]
+Fetch = Callable[[int, Chunk, np.ndarray], tuple[float, np.ndarray | None]]
 Keep = Sequence[Callable[[], None]]
 _BYTES = itemgetter(2)
 MAX_INDEXES = 4096  # of shards that are read together
@@ -169,7 +169,7 @@ class Chunks:
         for row in rows if len(present) < len(rows) else ():
             if row[2] == MISSING:
                 self._fill_missing(row[3])
-        return () if keeper is None else keeper.calls
+        return () if keeper is None else keeper.calls(objects)
 
     def _left_of_open(
         self, present: Sequence[Row], objects: Objects, keeper: Keeper | None, threads: int
@@ -179,16 +179,15 @@ class Chunks:
             return range(len(present))
         if (files := open_files(objects)) is None:
             return range(len(present))
-        where = [(OPEN, files[i], offset, size) for i, offset, size, _ in present]
+        numbers, begins = (each.tolist() for each in files)
+        where = [(OPEN, numbers[i], begins[i] + offset, size) for i, offset, size, _ in present]
         return self.library.read([row[3] for row in present], where, threads)
 
     def _keeper(self, shelf: Shelf, present: Sequence[Row], objects: Objects) -> Keeper:
         """What keeps the chunks, which the cache has not."""
-        found, stay = objects.versions([None] * len(objects.keys)), settled(objects)
         shelf.cache.count(0, len(present))
         self.trace.count(cache_misses=len(present))
-        coords = [self.coords(row[3]) for row in present]
-        return Keeper(shelf, coords, [found[row[0]] if stay[row[0]] else None for row in present])
+        return Keeper.of(shelf, [self.coords(row[3]) for row in present], objects, [row[0] for row in present])
 
     def _check_sizes(self, present: Sequence[Row]) -> None:
         """Raise ChunkError, before anything is read, for a chunk that is stored in more bytes than can be right."""
@@ -229,37 +228,40 @@ class Chunks:
         memory."""
         if keeper is not None and (whole := keeper.memory(i, self.chain.spec)) is not None:
             try:
-                read = fetch(i, (*chunk[:4], 0, whole.size - 1), whole)
+                read, elsewhere = fetch(i, (*chunk[:4], 0, whole.size - 1), whole)
             except CHUNK_FAULTS:  # where nothing is wanted, maybe
                 pass
             else:
+                if elsewhere is not None:
+                    whole[...] = elsewhere
                 keeper.keep(i, whole)
                 return read, whole
         place = self._place(chunk)
-        read = fetch(i, chunk, memory if place is None else place)
+        read, elsewhere = fetch(i, chunk, memory if place is None else place)
+        if elsewhere is not None:
+            return read, elsewhere
         return read, memory if place is None else None
 
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Fetch:
-        """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
+        """What fetches a chunk, decoded, into an array of the chunk's shape; the time when it was read, and the array
+        that the chunk is instead, if its elements are in another order."""
         if self.chain.is_uncompressed:
             return self._uncompressed_fetcher(fill)
         decode, stored = self.chain.chunk_decoder(), memoryview(self.device.empty(max(sizes)))
 
-        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> tuple[float, np.ndarray | None]:
             data = stored[: sizes[i]]
             fill(i, data)
-            read = perf_counter()
-            decode(data, target, chunk[4], chunk[5])
-            return read
+            return perf_counter(), decode(data, target, chunk[4], chunk[5])
 
         return fetch
 
     def _uncompressed_fetcher(self, fill: Fill) -> Fetch:
         itemsize = self.chain.spec.dtype.itemsize
 
-        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> tuple[float, None]:
             fill(i, memoryview(target.reshape(-1).view(np.uint8))[chunk[4] * itemsize : (chunk[5] + 1) * itemsize])
-            return perf_counter()
+            return perf_counter(), None
 
         return fetch
 

@@ -22,7 +22,8 @@ from gpuzarr.indexing.locate import Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.fetched import Fetched, present_only, without
-from gpuzarr.read.known import Known, joined, known_of
+from gpuzarr.read.known import Known, found_of, joined
+from gpuzarr.read.shelf import Found
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.read.unchanged import unchanged_all
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store, concurrency, expect_at_most
@@ -131,11 +132,11 @@ class _Wanted:
             if np.count_nonzero(present) < len(present):
                 located = located.take(np.flatnonzero(present))
             numbers, stored = located.ranges.objects, present
-            known = (
-                known_of(self.source, memory.device, self.coords[present], objects, numbers) if memory.knows else None
+            kept = (
+                found_of(self.source, memory.device, self.coords[present], objects, numbers) if memory.knows else None
             )
-            if known is not None and known.hit.any():
-                stored, located = without(present, ~known.hit), located.take(np.flatnonzero(~known.hit))
+            if kept is not None and kept.hit.any():
+                stored, located = without(present, ~kept.hit), located.take(np.flatnonzero(~kept.hit))
             requests = objects.requests(located.ranges)
             if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
                 wrong.index = int(np.flatnonzero(stored)[wrong.index])
@@ -145,7 +146,7 @@ class _Wanted:
         except CodecError as error:
             raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
-        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, known)
+        return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, kept)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,11 @@ class _Planned:
     slices: list[tuple[Objects, Requests]]
     count: int
     stored: np.ndarray
-    known: Known | None
+    kept: Found | None
+
+    def known(self, objects: Objects) -> Known | None:
+        """What the cache knows of the chunks that are present, now that the others were read."""
+        return None if self.kept is None else Known(self.kept.entries, self.kept.versions(objects))
 
 
 def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Objects]) -> Fetched | None:
@@ -177,7 +182,8 @@ def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Object
             error.index -= one.count
         raise blamed(error, one.wanted.source, one.wanted.coords[one.stored]) from error
     is_in_place = memory.into is not None and target.data is memory.into.data
-    known = joined([(one.known, int(np.count_nonzero(one.present))) for one in planned])
+    pairs = zip(planned, objects, strict=True)
+    known = joined([(one.known(opened), int(np.count_nonzero(one.present))) for one, opened in pairs])
     return present_only(Fetched(encoded, present, is_in_place, known))
 
 

@@ -1,4 +1,4 @@
-"""Chunks that a cache has already are placed on a CPU before anything is opened: only versions of objects are asked.
+"""Chunks that a cache has are placed on a CPU before anything is opened: only versions of objects are asked for.
 
 What a read returns does not depend on it: a chunk is kept only after it was decoded, from an object of this version.
 """
@@ -16,9 +16,8 @@ from gpuzarr.cpu.boxes import placement
 from gpuzarr.indexing.boxes import ReadPart
 from gpuzarr.indexing.grid import distinct
 from gpuzarr.read.blocks import Entry
-from gpuzarr.read.cache import Shelf
+from gpuzarr.read.shelf import Shelf
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
-from gpuzarr.stores.contract import versions
 
 if TYPE_CHECKING:
     from gpuzarr.codecs.chain import Chain
@@ -34,8 +33,9 @@ def placed(chunks: Chunks, shelf: Shelf, threads: int) -> Sequence[Chunk]:
     every = list(chunks.chunks)
     holders = list(dict.fromkeys([chunk[0] for chunk in every]))
     keys = chunks.source.layout.keys(holders)
-    of = dict(zip(holders, versions(chunks.source.store, keys), strict=True))
-    entries = shelf.look([chunks.coords(chunk) for chunk in every], [of[chunk[0]] for chunk in every])
+    numbers = {holder: i for i, holder in enumerate(holders)}
+    which, coords = [numbers[chunk[0]] for chunk in every], [chunks.coords(chunk) for chunk in every]
+    entries = shelf.find(chunks.source.store, keys, which, coords, chunks.trace)
     hits = [(chunk, entry.chunk) for chunk, entry in zip(every, entries, strict=True) if entry is not None]
     if not hits:
         return every
@@ -98,8 +98,8 @@ def _entries(chunks: Chunks, shelf: Shelf, coords: np.ndarray) -> list[Entry | N
     layout = chunks.source.layout
     holders = coords // np.array(layout.per_object, np.int64)
     some, which = distinct(holders, layout.grids[0]) if layout.levels else (holders, np.arange(len(holders)))
-    found = versions(chunks.source.store, layout.keys(some))
-    return shelf.look(list(map(tuple, coords.tolist())), [found[i] for i in which.tolist()])
+    names = list(map(tuple, coords.tolist()))
+    return shelf.find(chunks.source.store, layout.keys(some), which.tolist(), names, chunks.trace)
 
 
 def _count(chunks: Chunks, shelf: Shelf, hits: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from gpuzarr import gpu
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.devices.contract import Device
 from gpuzarr.read.blocks import Coords, Entry
-from gpuzarr.read.cache import Shelf
-from gpuzarr.stores.contract import Objects, settled
+from gpuzarr.read.shelf import Found, Shelf
+from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.versions import settled, tells_late
 
 if TYPE_CHECKING:
     from gpuzarr.read.fetch import Source
@@ -83,35 +85,40 @@ def joined(found: Sequence[tuple[Known | None, int]]) -> Known | None:
     return Known([e for known in each for e in known.entries], [v for known in each for v in known.versions])
 
 
-def looked_up(shelf: Shelf, coords: Sequence[Coords], objects: Objects, numbers: Sequence[int]) -> Known:
-    """What a cache knows of the chunks at `coords`, each in the object with this number of `objects`."""
-    versions, stay = objects.versions([None] * len(objects.keys)), settled(objects)
-    entries = shelf.look(coords, [versions[i] for i in numbers])
-    return Known(entries, [versions[i] if stay[i] else None for i in numbers])
-
-
-def known_of(source: Source, device: Device, coords: np.ndarray, objects: Objects, numbers: np.ndarray) -> Known | None:
-    """What the cache of an array knows of chunks, as `looked_up`; None where there is no cache for them."""
+def found_of(source: Source, device: Device, coords: np.ndarray, objects: Objects, numbers: np.ndarray) -> Found | None:
+    """What the cache of an array has of chunks, each in the object with this number; None where there is no cache for
+    them."""
     if source.cache is None or (shelf := source.cache.shelf(source, device)) is None:
         return None
-    return looked_up(shelf, list(map(tuple, coords.tolist())), objects, numbers.tolist())
+    return shelf.find_open(objects, numbers.tolist(), list(map(tuple, coords.tolist())))
 
 
 @dataclass(frozen=True)
 class Keeper:
-    """Keeps chunks at `coords` of one array that threads of the CPU decode one by one, if they have a version.
+    """Keeps chunks at `coords` of one array that threads of the CPU decode one by one.
 
-    `calls` are made when it is known that no object was replaced meanwhile.
+    Chunk i is of the object with the number `numbers[i]`; `stays[i]`: it may be kept, if its object has a version then.
+    `kept`: those that were decoded to memory of their own.
     """
 
     shelf: Shelf
     coords: Sequence[Coords]
-    versions: Sequence[Any]
-    calls: list[Callable[[], None]] = field(default_factory=list)
+    numbers: Sequence[int]
+    stays: Sequence[bool]
+    since: float
+    kept: list[tuple[int, np.ndarray]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, shelf: Shelf, coords: Sequence[Coords], objects: Objects, numbers: Sequence[int]) -> Keeper:
+        """What keeps chunks, before they are read."""
+        since, versions = time.monotonic(), objects.versions([None] * len(objects.keys))
+        is_late, stay = tells_late(objects), settled(objects)
+        stays = [stay[i] and (is_late or versions[i] is not None) for i in numbers]
+        return cls(shelf, coords, numbers, stays, since)
 
     def memory(self, i: int, spec: ChunkSpec) -> np.ndarray | None:
         """New memory for chunk i, if it may be kept, and there is any."""
-        if self.versions[i] is None or len(self.calls) >= self.shelf.cache.max_bytes // (spec.nbytes or 1):
+        if not self.stays[i] or len(self.kept) >= self.shelf.cache.max_bytes // (spec.nbytes or 1):
             return None
         with suppress(MemoryError):
             return np.empty(spec.shape, spec.dtype)
@@ -120,7 +127,16 @@ class Keeper:
     def keep(self, i: int, chunk: np.ndarray) -> None:
         """Keep chunk i, which nobody changes any more."""
         with suppress(MemoryError):
-            self.calls.append(self.shelf.keeping([self.coords[i]], chunk[None], [self.versions[i]]))
+            self.kept.append((i, chunk))
+
+    def calls(self, objects: Objects) -> list[Callable[[], None]]:
+        """After the read: what to call when it is known that no object was replaced meanwhile."""
+        told, calls = self.shelf.told(objects, self.since), list[Callable[[], None]]()
+        for i, chunk in self.kept:
+            if (version := told[self.numbers[i]]) is not None:
+                with suppress(MemoryError):
+                    calls.append(self.shelf.keeping([self.coords[i]], chunk[None], [version]))
+        return calls
 
 
 def keeping(

@@ -10,7 +10,8 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChunkError, StoreError
 from gpuzarr.interrupts import within_all
 from gpuzarr.stores.contract import Objects
-from gpuzarr.stores.traffic import traffic
+from gpuzarr.stores.places import identity
+from gpuzarr.stores.traffic import Traffic, traffic
 
 if TYPE_CHECKING:
     from gpuzarr.read.fetch import Source
@@ -55,12 +56,18 @@ def unchanged_all(
             return found[0]
         for source, _ in opened:
             source.locator.indexes.forget()  # those of the old objects
+            if source.cache is not None:
+                source.cache.doubt(identity(source.store, source.path))
     raise StoreError(f"{opened[0][1][0]!r} of {opened[0][0].store!r} is replaced faster than it can be read")
 
 
 def tell_traffic(objects: Sequence[Objects], trace: Trace) -> None:
     """Count what objects have asked their stores for."""
-    found = list(map(traffic, objects))
+    count_traffic(list(map(traffic, objects)), trace)
+
+
+def count_traffic(found: Sequence[Traffic | None], trace: Trace) -> None:
+    """Count what came from stores; None: from one that does not count."""
     known = [each for each in found if each is not None]
     trace.count(
         requests=sum([each.requests for each in known]),

@@ -9,7 +9,7 @@ How a read uses a store
 1. `with store.open(keys) as objects`: opens all objects that the read needs.
 2. `objects.versions(known)`, if there are shards or a cache of decoded chunks: a shard index, or a chunk, that is kept
    from an earlier read is used again if its object has the same version. Other indexes are read like chunks, by steps 3
-   and 4. (For chunks `known` is None: what they are must be known for sure, as nothing else may be read.)
+   and 4. (Where nothing else of an object may be read, its version is looked for: `stores/versions.py`.)
 3. `requests = objects.requests(ranges)`: plans the reads. Their sizes say how much memory the caller must allocate.
 4. `objects.read(requests, into)`: makes them all. A few large chunks are read by `objects.reader` instead, one by one,
    so that each is decoded while its bytes are in a core's cache.
@@ -40,6 +40,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.interrupts import within
@@ -246,15 +248,19 @@ def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
 
 
 class AreFiles(Protocol):
-    """Addition to `Objects` of a store that is `InFiles`."""
+    """Addition to `Objects` of a store whose objects are files of this machine, or parts of such files."""
 
-    def open_files(self) -> list[int] | None:
-        """The open files, MISSING for an object that is not there; None where not all are open."""
+    def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The open file of each object, and the offset in it at which the object begins, int64 (n,).
+
+        MISSING as file for an object that is not there; None where not all are open.
+        """
         ...
 
 
-def open_files(objects: Objects) -> list[int] | None:
-    """The open files of objects; None where they are no files, or not all open. See `AreFiles`."""
+def open_files(objects: Objects) -> tuple[np.ndarray, np.ndarray] | None:
+    """The open files of objects, and where they begin there; None where they are no files, or not all open. See
+    `AreFiles`."""
     files = getattr(objects, "open_files", None)
     return None if files is None else files()
 
@@ -357,17 +363,6 @@ class _Overwriter:
         within(self.store.locked(keys), lambda _: self.store.delete(keys))
 
 
-class Settles(Protocol):
-    """Addition to `Objects` of a store where a version may come again, if an object is changed twice in a moment."""
-
-    def settled(self) -> Sequence[bool]:
-        """Return, for each object, True if no later content can have the version that `versions` returned.
-
-        It is asked after `versions`, and means: if the object was read after that.
-        """
-        ...
-
-
 class Bounded(Protocol):
     """Addition to `Objects` of a store that cannot ask for lengths, and so would fetch objects of any size."""
 
@@ -380,31 +375,6 @@ def expect_at_most(objects: Objects, nbytes: int | None) -> None:
     """Fetch no object of more bytes, where fetching is how lengths are told. None: any. See `Bounded`."""
     if nbytes is not None and (bound := getattr(objects, "expect_at_most", None)) is not None:
         bound(nbytes)
-
-
-class TellsVersions(Protocol):
-    """Addition to `Store` of one that knows the versions of objects that are not open."""
-
-    def versions(self, keys: Sequence[str]) -> Sequence[Any]:
-        """Version of each object as it is now, as `Objects.versions` tells it of those that are open."""
-        ...
-
-
-def versions(store: Store, keys: Sequence[str]) -> Sequence[Any]:
-    """Version of each object as it is now. They are opened for that where nothing else tells: see `TellsVersions`."""
-    if (look := getattr(store, "versions", None)) is not None:
-        found: Sequence[Any] = look(keys)
-        return found
-    with store.open(keys) as objects:
-        return objects.versions([None] * len(keys))
-
-
-def settled(objects: Objects) -> Sequence[bool]:
-    """Return, for each object, True if its version will not come again. See `Settles`."""
-    if (known := getattr(objects, "settled", None)) is not None:
-        found: Sequence[bool] = known()
-        return found
-    return [True] * len(objects.keys)
 
 
 class ReadsToDevice(Protocol):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.guards import WritesIfUnchanged
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,11 @@ class BufferedSink:
         self.store.set(self.key, self.data)
 
     def commit_if_unchanged(self, version: Any) -> bool:
-        """See `CommitsIfUnchanged`."""
-        whole = EncodedBatch(
-            np.frombuffer(bytes(self.data), np.uint8), np.zeros(1, np.int64), np.array([len(self.data)])
-        )
-        return not len(cast(WritesIfUnchanged, self.store).write_if_unchanged([self.key], whole, [version]))
+        """See `CommitsIfUnchanged`: of a store that `WritesIfUnchanged`. A copy is sent: `data` may be cut then."""
+        store: Any = self.store
+        data = np.frombuffer(bytes(self.data), np.uint8)
+        encoded = EncodedBatch(data, np.zeros(1, np.int64), np.full(1, len(data), np.int64))
+        return not store.write_if_unchanged([self.key], encoded, [version])
 
     def cut(self, nbytes: int) -> None:
         """See `CommitsIfUnchanged`."""

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
-from gpuzarr.stores.contract import settled
 from gpuzarr.stores.guards import Guard, guard
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.versions import settled
 from tests.chunks import encoded_batch
 from tests.conftest import examples
 

@@ -21,7 +21,8 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.read.blocks import ENTRY_BYTES
-from gpuzarr.read.cache import BLOCKS, ChunkCache, Shelf
+from gpuzarr.read.cache import ChunkCache
+from gpuzarr.read.shelf import BLOCKS, Shelf
 from gpuzarr.read.strategy import Options
 from tests.conftest import examples
 from tests.interrupting import Interrupted

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
-from gpuzarr.read.cache import Shelf
+from gpuzarr.read.shelf import Shelf
 from gpuzarr.stores.local.objects import COARSE_TICK_NS, SECOND_NS, TICK_NS, is_settled
 from tests.aged import age, renew
 from tests.conftest import examples

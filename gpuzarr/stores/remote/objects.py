@@ -86,7 +86,7 @@ class RemoteObjects:
     def requests(self, ranges: Ranges) -> Requests:
         objects, offsets, sizes = ranges.objects, ranges.offsets, ranges.sizes
         self._fetch_whole(np.unique(objects[sizes == -1]).tolist())
-        self._look(np.unique(objects[_odd(offsets, sizes)]).tolist())
+        self.look(np.unique(objects[_odd(offsets, sizes)]).tolist())
         known = np.array([self._lengths.get(i, -2) for i in range(len(self.keys))], np.int64)
         is_open = known[objects] == -2
         from_end = is_open & (offsets < 0)
@@ -171,15 +171,15 @@ class RemoteObjects:
         if unknown:
             self._store.client.fetch([Asked(self.keys[i], most=self._most) for i in unknown], deliver)
 
-    def _look(self, numbers: Sequence[int]) -> None:
-        """Learn lengths and versions of objects, of which nothing is fetched."""
+    def look(self, numbers: Sequence[int]) -> None:
+        """Learn lengths and versions of objects, of which nothing is fetched. See `Looks`."""
         if numbers := [i for i in numbers if i not in self._lengths]:
             asked = [Asked(self.keys[i], 0, 0) for i in numbers]
             self._store.client.fetch(asked, lambda j, answer: self._note(numbers[j], answer))
 
     def _confirm(self) -> None:
         """Look at objects that were taken to be of a known version, and of which then nothing was read."""
-        self._look([i for i in self._claims if i not in self._versions])
+        self.look([i for i in self._claims if i not in self._versions])
 
     def _note(self, number: int, answer: Answer | None) -> None:
         """Note what an answer tells of its object, or that it contradicts another."""
@@ -193,7 +193,7 @@ class RemoteObjects:
 
     def _beyond(self, requests: Requests, short: Sequence[int]) -> RangeError:
         """The error for the first range that reaches beyond one of these objects."""
-        self._look([i for i in short if i not in self._lengths])
+        self.look([i for i in short if i not in self._lengths])
         lengths = np.array([self._lengths.get(i, 0) for i in range(len(self.keys))], np.int64)
         within = np.arange(len(requests.wanted)) if requests.within is None else requests.within
         skip = np.zeros(len(within), np.int64) if requests.skip is None else requests.skip

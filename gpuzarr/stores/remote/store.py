@@ -60,14 +60,14 @@ class RemoteStore:
         return bytes(found[0].data)
 
     @property
-    def guard(self) -> Guard:
-        """See `HasGuard`."""
-        return "versions" if self.client.has_conditional_put else "threads"
-
-    @property
     def concurrency(self) -> int:
         """See `Waits`."""
         return self.client.concurrency
+
+    @property
+    def guard(self) -> Guard:
+        """See `HasGuard`."""
+        return "versions" if self.client.has_conditional_put else "threads"
 
     def open(self, keys: Sequence[str], threads: int = 1) -> RemoteObjects:
         return RemoteObjects(self, keys)
