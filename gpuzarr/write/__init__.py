@@ -66,18 +66,18 @@ def write(
         open_shards.make_way(plan)
     for group in plan.groups:
         if open_shards is not None and group.coverage == "open":
-            open_shards.fill(target, group, partial(_fill_shards, assignment, group))
+            open_shards.fill(assignment, group, partial(_fill_shards, assignment, group))
         elif group.coverage == "partial":
             change = _change_chunks if group.shards is None else _change_shards
             within(target.locked(group.keys(target.layout)), partial(_change, change, assignment, group))
         elif group.shards is None:
-            _run(assignment, group, ChunkObjects(target, _puts_over(target)))
+            _run(assignment, group, ChunkObjects(target, _puts_over(target), trace))
         else:
             _write_shards(assignment, group)
 
 
 def _write_shards(assignment: Assignment, group: Group) -> None:
-    shards = new_shards(assignment.target, group)
+    shards = new_shards(assignment.target, group, assignment.trace)
     ensured(lambda: _fill_shards(assignment, group, shards), lambda: abort(shards.values()))
 
 
@@ -105,16 +105,16 @@ def _change_chunks(assignment: Assignment, group: Group) -> Sequence[str]:
     if may_fetch(target.store, len(group) * (chain.spec.nbytes or MAX_FETCHED_BYTES)):
         before.fetch(group.keys(target.layout), MAX_FETCHED_BYTES)
     if not before.notes_versions:
-        _run(assignment, group, ChunkObjects(target, Plain(target.store)))
+        _run(assignment, group, ChunkObjects(target, Plain(target.store), assignment.trace))
         return ()
     puts = IfUnchanged(target.store, before)
-    _run(assignment, group, ChunkObjects(target, puts))
+    _run(assignment, group, ChunkObjects(target, puts, assignment.trace))
     return puts.refused
 
 
 def _change_shards(assignment: Assignment, group: Group) -> Sequence[str]:
     """Change shards. Returns the keys of those that were refused."""
-    shards = new_shards(assignment.target, group)
+    shards = new_shards(assignment.target, group, assignment.trace)
 
     def work() -> None:
         keep(list(shards.values()), assignment.before)

@@ -30,6 +30,8 @@ from gpuzarr.write.thresholds import MAX_FETCHED_BYTES
 class Before:
     """What one try to change objects reads of them. Many threads may use it at once."""
 
+    concurrency = 1  # of copies
+
     def __init__(self, target: Target, trace: Trace | None = None) -> None:
         self._target, self._store, self._trace = target, target.store, trace
         self.notes_versions = target.safe and guard(target.store) == "versions"

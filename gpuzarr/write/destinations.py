@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
+from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.grid import Part
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.puts import Puts
@@ -42,6 +43,7 @@ class ChunkObjects:
 
     target: Target
     puts: Puts
+    trace: Trace
 
     def slots(self, part: Part) -> Sequence[str]:
         return self.target.layout.keys(part.coords)
@@ -51,10 +53,12 @@ class ChunkObjects:
             self.puts.delete([slot])
         else:
             self.puts(slot, data)
+            self.trace.count(puts=1, put=len(data))
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
         keys = np.array(self.target.layout.keys(batch.coords), object)
         self.puts.many(keys[stored].tolist(), encoded)
+        self.trace.count(puts=len(encoded), put=int(encoded.sizes.sum()))
         if len(empty := keys[~stored].tolist()):
             self.puts.delete(empty)
 

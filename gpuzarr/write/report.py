@@ -66,6 +66,11 @@ class WriteReport:
             "locks": counts["locks"],
             "value_bytes": self.value_bytes,
             "old_bytes": counts["old"],
+            "requests": None if counts["uncounted"] else counts["requests"],
+            "read_bytes": None if counts["uncounted"] else counts["read"],
+            "puts": counts["puts"],
+            "put_bytes": counts["put"],
+            "conflicts": counts["conflicts"],
             "seconds": {"call": self.seconds, **self.stages},
             "limited_by": self.limited_by,
         }
@@ -79,5 +84,10 @@ class WriteReport:
             f"{said['whole_objects']} objects whole, {said['partial_objects']} covered in part under {said['locks']} "
             f"locks, for which {said['old_bytes']} bytes were read",
         ]
+        if said["requests"]:
+            head.append(f"came from the store: {said['read_bytes']} bytes in {said['requests']} requests")
+        head.append(f"given to the store: {said['put_bytes']} bytes in {said['puts']} objects")
+        if said["conflicts"]:
+            head.append(f"{said['conflicts']} objects once more, as others had replaced them meanwhile")
         bus = f"{said['fetched_bytes']} bytes out and {said['sent_bytes']} in"
         return told(head, self.device, said, bus, f"chunks that it refused, encoded by the CPU: {said['host_chunks']}")

@@ -15,6 +15,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.codecs.sharding_indexed import EMPTY
 from gpuzarr.devices.cpu import CPU
+from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, CodecError, RangeError
 from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
@@ -41,9 +42,9 @@ class Shard:
     put there, as somebody else has replaced the shard that was read before.
     """
 
-    def __init__(self, target: Target, coords: Sequence[int], left: int, is_locked: bool = False) -> None:
+    def __init__(self, target: Target, coords: Sequence[int], left: int, trace: Trace, is_locked: bool = False) -> None:
         layout = target.layout
-        self.target, self.left, self.is_locked = target, left, is_locked
+        self.target, self.left, self.is_locked, self._trace = target, left, is_locked, trace
         self._store, self._level = target.store, layout.levels[0]
         self._first = np.array(coords, np.int64) * np.asarray(self._level.counts, np.int64)
         self.key = layout.key(self._first.tolist())
@@ -113,6 +114,7 @@ class Shard:
         if (sink := self._sink) is not None:
             at_start = self._level.codec.index_location == "start"
             sink.write(self._level.codec.index(self._table, self._level.spec), 0 if at_start else self._end)
+            self._trace.count(puts=1, put=self._end + (0 if at_start else self._level.index_bytes))
         if self.is_locked:
             self._replace()
         else:
@@ -201,7 +203,7 @@ class Shard:
             self.close()
 
 
-def new_shards(target: Target, group: Group, is_open: bool = False) -> dict[tuple[int, ...], Shard]:
+def new_shards(target: Target, group: Group, trace: Trace, is_open: bool = False) -> dict[tuple[int, ...], Shard]:
     """Make the shards of a group, to be written. Each is closed when the chunks that are written now are there;
     `is_open`: when all are there that it may have."""
     made = {}
@@ -209,7 +211,7 @@ def new_shards(target: Target, group: Group, is_open: bool = False) -> dict[tupl
         coords = coords_of(tuple(parts))
         layout = target.layout
         left = chunks_within(planned_axes(layout, target), layout.per_object, at) if is_open else len(coords)
-        made[at] = shard = Shard(target, at, left, is_locked=group.coverage == "partial")
+        made[at] = shard = Shard(target, at, left, trace, is_locked=group.coverage == "partial")
         shard.touched[shard.numbers(coords)] = True
     return made
 

@@ -67,11 +67,7 @@ class SnapshotTable:
         for i, key in enumerate(keys):
             found = _CHUNK.fullmatch(key)
             groups.setdefault(found[1] if found else "", []).append(i)
-        holders, offsets, sizes = (
-            np.full(len(keys), MISSING),
-            np.zeros(len(keys), np.int64),
-            np.full(len(keys), MISSING),
-        )
+        holders, offsets, sizes = np.full(len(keys), MISSING), np.zeros(len(keys), np.int64), np.full(len(keys), MISSING)
         inline = self._documents(keys, groups.pop("", ()))
         holders[list(inline)] = INLINE
         for start, rows in groups.items():
@@ -80,9 +76,7 @@ class SnapshotTable:
             holders[rows], offsets[rows], sizes[rows] = some.holders, some.offsets, some.sizes
             inline |= {rows[i]: data for i, data in some.inline.items()}
         self._check(keys, holders)
-        refused = [
-            number for number in np.unique(holders[holders >= 0]).tolist() if self._versions.get(number, 0) is None
-        ]
+        refused = [number for number in np.unique(holders[holders >= 0]).tolist() if self._versions.get(number, 0) is None]
         through = np.flatnonzero((holders == THROUGH) | np.isin(holders, refused))
         offsets[through], holders[through] = 0, self._asked_for([keys[i] for i in through.tolist()])
         versions = {number: self._versions[number] for number in holders.tolist() if number in self._versions}
