@@ -72,11 +72,10 @@ def place(mapping: Mapping[str, Any], key: str) -> tuple[int, str]:
 
 
 def is_of_this_process(mapping: Mapping[str, Any]) -> bool:
-    """True if no other process has the objects of a mapping: for a dict, and fsspec's file system in memory."""
+    """True if no other process has the objects of a mapping, as they are in a dict."""
     while isinstance(mapping, Below | Buffers):
         mapping = mapping.inner
-    protocol = getattr(type(getattr(mapping, "fs", None)), "protocol", ())
-    return isinstance(mapping, dict) or "memory" in ([protocol] if isinstance(protocol, str) else protocol)
+    return isinstance(mapping, dict)
 
 
 def path(text: str) -> str:

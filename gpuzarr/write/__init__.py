@@ -36,6 +36,7 @@ from gpuzarr.write.shards import abort, keep, new_shards
 from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_FETCHED_BYTES
+from gpuzarr.write.unguarded import protection, warn_once
 
 Change = Callable[[Assignment, Group], Sequence[str]]
 
@@ -60,6 +61,7 @@ def write(
     trace.codecs, trace.write_behind_depth = partial(places, plan.chain, device), plan.write_behind_depth
     if device.gpu:
         trace.limit, trace.overlap = plan.limit, Overlap(min(plan.write_behind_depth, 1))
+    trace.guard = protection(target)
     trace.count(whole=plan.whole_objects, partial=plan.partial_objects, locks=plan.locks)
     assignment = Assignment(target, value, device, trace, Before(target, trace))
     if open_shards is not None:
@@ -84,6 +86,7 @@ def _write_shards(assignment: Assignment, group: Group) -> None:
 def _change(change: Change, assignment: Assignment, group: Group, _: object) -> None:
     """Change objects, under their locks, until nobody else has replaced one between its reading and its writing."""
     target = assignment.target
+    warn_once(target, group.keys(target.layout)[0])
     for _ in tries(f"{group.keys(target.layout)[0]!r} of {target.store!r}"):
         before = Before(target, assignment.trace)
         try:

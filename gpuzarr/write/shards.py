@@ -32,6 +32,7 @@ from gpuzarr.write.plan import Group
 from gpuzarr.write.strategy import chunks_within, planned_axes
 from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_COPIED_BYTES, MAX_FETCHED_BYTES, MAX_PACKED_CHUNK_BYTES, MAX_SPARED_BYTES
+from gpuzarr.write.unguarded import warn_once
 
 
 class Shard:
@@ -231,6 +232,7 @@ def complete(shards: Sequence[Shard]) -> None:
     """Close shards of which some inner chunks did not come: these stay what they are in the store."""
 
     target = shards[0].target
+    warn_once(target, shards[0].key)
 
     def close(_: object) -> None:
         left = shards

@@ -22,8 +22,9 @@ READ_OPTIONS = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_m
 class Writable:
     """How an array is written. `write_empty_chunks`: also store chunks that hold only the fill value.
 
-    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
-    that several processes may write parts of the same one.
+    `safe`: chunks and shards that a selection covers in part are guarded while they are read, changed and written, so
+    that several processes may write parts of the same one: by locks, or by conditional puts. Where the store has
+    neither between processes, there is a warning. False: no other process or thread writes parts of them.
     """
 
     write_empty_chunks: bool = False
