@@ -32,9 +32,9 @@ class Interrupted:
     many were counted. `is_swallowed`: it came while Python called a finalizer, whose errors nobody sees.
     """
 
-    def __init__(self, n: int, kept: list[Stop] | None = None) -> None:
-        """`kept`: gets the exceptions with their tracebacks."""
-        self.lines, self._n, self._kept, self.is_swallowed = 0, n, kept, False
+    def __init__(self, n: int, kept: list[Stop] | None = None, within: tuple[str, ...] = (PACKAGE,)) -> None:
+        """`kept`: gets the exceptions with their tracebacks. `within`: folders and files whose lines count."""
+        self.lines, self._n, self._kept, self._within, self.is_swallowed = 0, n, kept, within, False
 
     def __call__(self, work: Callable[[], Any]) -> bool:
         """Call it; whether it was interrupted."""
@@ -57,7 +57,7 @@ class Interrupted:
         self.is_swallowed = self.is_swallowed or isinstance(error.exc_value, Stop)
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self._line if frame.f_code.co_filename.startswith(PACKAGE) else None
+        return self._line if frame.f_code.co_filename.startswith(self._within) else None
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line":

@@ -17,7 +17,7 @@ from gpuzarr.tasks import Task, end_all
 from gpuzarr.threads import ThreadPool
 from tests.attack.rounds import FACTOR
 from tests.data import environ
-from tests.interrupting import MAX_LINE_THREADS, Alarm, Interrupted
+from tests.interrupting import MAX_LINE_THREADS, PACKAGE, Alarm, Interrupted
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -129,20 +129,16 @@ def is_free(pool: ThreadPool) -> bool:
     return [task.end() for task in again] == [None, None]
 
 
-def test_interrupted_while_threads_start(alarm: Alarm) -> None:
-    """A pool whose threads are all to be started yet: they make what they were given to, and no lock stays held."""
-    moments, interrupted = random.Random(1), 0
-    for _ in range(400 * FACTOR):
-        pool, tasks = ThreadPool(2), list[Task]()
-
-        def work(pool: ThreadPool = pool, tasks: list[Task] = tasks) -> None:
-            pool.submit(int, 2, tasks)
-            end_all(tasks)
-
-        interrupted += alarm(moments.uniform(0.00001, 0.0003), work)
+def test_interrupted_while_threads_start() -> None:
+    """At any line, also of Python's own, in a pool whose threads are all to be started yet."""
+    n, is_interrupted = 0, True
+    while is_interrupted:
+        n, pool, tasks = n + 1, ThreadPool(2), list[Task]()
+        interrupt = Interrupted(n, within=(PACKAGE, threading.__file__))
+        is_interrupted = interrupt(lambda pool=pool, tasks=tasks: end_all(pool.submit(int, 2, tasks)))
         end_all(tasks)
         until(lambda pool=pool: is_free(pool))
-    assert interrupted > 5
+    assert n > 40
 
 
 END = """
