@@ -156,7 +156,7 @@ def single_reads_are_slices(new: NewStore) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(is_right, [3, 2, 1, 0] * 20))
-        with pytest.raises(StoreError, match="'c/3' of") as caught:
+        with pytest.raises(StoreError, match="c/3' of") as caught:
             objects.reader([reads[0], (0, 290, 11, 0, 11)])
         assert caught.value.index == 1
 

@@ -23,8 +23,10 @@ def pauses() -> Iterator[bool]:
 
 def status_of(error: Any) -> int | None:
     """The HTTP status that an error is about; None if it tells none."""
-    values = (getattr(error, "status", None), getattr(error, "code", None), getattr(error, "status_code", None))
-    return next((value for value in values if isinstance(value, int)), None)
+    for name in ("status", "status_code", "code"):
+        if isinstance(value := getattr(error, name, None), int):
+            return value
+    return None
 
 
 def may_pass(error: BaseException) -> bool:
