@@ -52,11 +52,15 @@ class Overwrite(Protocol):
     """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
 
     def __call__(self, key: str, data: Any) -> None:
-        """Do as `set` (`delete` where data is None) inside of `locked([key])`."""
+        """Do as `set` inside of `locked([key])`."""
         ...
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         """Do as `write` inside of `locked(keys)`."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Do as `delete` inside of `locked(keys)`."""
         ...
 
 
@@ -350,7 +354,7 @@ class Overwrites(Protocol):
 
 
 def overwriter(store: Store) -> Overwrite:
-    """Make what writes objects (None: deletes them) that the caller has not looked at. See `Overwrites`."""
+    """Make what writes and deletes objects that the caller has not looked at. See `Overwrites`."""
     if (better := getattr(store, "overwriter", None)) is not None:
         made: Overwrite = better()
         return made
@@ -364,11 +368,13 @@ class _Overwriter:
     store: Store
 
     def __call__(self, key: str, data: Any) -> None:
-        store = self.store
-        within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+        within(self.store.locked([key]), lambda _: self.store.set(key, data))
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        within(self.store.locked(keys), lambda _: self.store.delete(keys))
 
 
 class Bounded(Protocol):

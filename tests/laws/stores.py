@@ -323,9 +323,15 @@ def what_has_changed_is_not_written(new: NewStore) -> None:
     store.delete(["c/4"])
     for key, version in zip(keys, now, strict=True):
         sink = store.create(key)
-        sink.write(b"piece by piece", 0)
+        sink.write(b"by piece", 6)
+        sink.write(b"piece ", 0)
         assert sink.commit_if_unchanged(version) == (key != "c/4")
-    assert [store.get(key) for key in keys] == [b"piece by piece", None, b"piece by piece", b"piece by piece"]
+        if key == "c/4":
+            assert store.get(key) is None
+            sink.cut(6)
+            sink.write(b"new", 6)
+            assert sink.commit_if_unchanged(*read_with_versions(store, [key]))
+    assert [store.get(key) for key in keys] == [b"piece by piece", b"piece new", b"piece by piece", b"piece by piece"]
 
 
 def read_with_versions(store: Any, keys: list[str]) -> list[Any]:
