@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gpuzarr.devices.cpu import Cpu
-from gpuzarr.threads import ThreadPool
 from gpuzarr.interrupts import ensured
+from gpuzarr.threads import ThreadPool
 
 
 def until(true: Callable[[], bool]) -> None:

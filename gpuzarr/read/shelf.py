@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +113,11 @@ class Found:
     def hit(self) -> np.ndarray:
         """Whether each chunk is kept."""
         return np.array([entry is not None for entry in self.entries], bool)
+
+    def take(self, which: np.ndarray) -> Found:
+        """What there is of some of the chunks, those of a mask."""
+        some = np.flatnonzero(which).tolist()
+        return replace(self, entries=[self.entries[i] for i in some], numbers=[self.numbers[i] for i in some])
 
     def versions(self, objects: Objects) -> list[Any]:
         """After the others were read: the versions under which each may be kept, None where not."""

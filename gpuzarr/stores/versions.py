@@ -59,6 +59,21 @@ def looked_for(objects: Objects, numbers: Sequence[int], known: Sequence[Any]) -
     return found
 
 
+class Remembers(Protocol):
+    """Addition to `Store` of one that remembers more than what `Objects.versions` compares, such as listings, or the
+    directory of an archive."""
+
+    def refresh(self) -> None:
+        """Forget that, so that what comes next is what is there by then."""
+        ...
+
+
+def refresh(store: Store) -> None:
+    """Have a store look again. See `Remembers`."""
+    if (forget := getattr(store, "refresh", None)) is not None:
+        forget()
+
+
 class TellsVersions(Protocol):
     """Addition to `Store` of one that knows the versions of objects that are not open, without a request."""
 
