@@ -112,7 +112,8 @@ static void begin_request(Server *server, Connection *connection, Request *reque
         return enter_link(server, connection);
     }
     server->requests++;
-    if (request->method == PUT) return begin_upload(server, connection, request);
+    bool deletes = request->method == POST && request->query && !strncmp(request->query, "delete", 6);
+    if (request->method == PUT || deletes) return begin_upload(server, connection, request);
     if (request->body || request->has_coding) return refuse(server, connection, request, 501);
     answer_request(server, request, &connection->answer);
     answer_later(server, connection);

@@ -1,5 +1,6 @@
 // Serves a folder over HTTP/1.1 on the loopback, as a link with a latency and a bandwidth would: `GET`, `HEAD`, and as
-// much of the REST API of S3 as its clients need (`/BUCKET/KEY`: `PUT`, `DELETE`, `ListObjectsV2`; signatures are ignored).
+// much of the REST API of S3 as its clients need (`/BUCKET/KEY`: `PUT`, `DELETE`, `DeleteObjects`, `ListObjectsV2`;
+// signatures are ignored).
 //
 //     latency_server FOLDER [--latency-ms 10] [--bandwidth 200000000] [--port 0] [--writable]
 //

@@ -134,8 +134,9 @@ int upload_begin(int root, const Request *request, Upload *upload)
     fits &= copied(upload->if_none_match, sizeof upload->if_none_match, request->if_none_match);
     if (!fits || !*upload->key) return 400;
     snprintf(upload->name, sizeof upload->name, "%s%d-%u", UPLOADS, (int)getpid(), number++);
-    upload->file = openat(root, upload->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    upload->file = openat(root, upload->name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     upload->left = request->body;
+    upload->deletes = request->method == POST;
     return upload->file < 0 ? 500 : 0;
 }
 
@@ -148,9 +149,53 @@ static void make_folders(int root, char *key)
     }
 }
 
+// Turn the entities of XML in words into what they stand for, in place.
+static void unescape_xml(char *words)
+{
+    static const struct { const char *entity; char byte; } entities[] = {
+        {"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
+    char *into = words;
+    while (*words) {
+        size_t i = 0, count = sizeof entities / sizeof *entities;
+        while (i < count && strncmp(words, entities[i].entity, strlen(entities[i].entity))) i++;
+        *into++ = i < count ? entities[i].byte : *words;
+        words += i < count ? strlen(entities[i].entity) : 1;
+    }
+    *into = 0;
+}
+
+// DeleteObjects of S3: delete the objects whose keys a document has. Returns 0, or a status.
+static int delete_listed(int root, Upload *upload, Answer *answer)
+{
+    off_t size = lseek(upload->file, 0, SEEK_END);
+    char *words = size < 0 ? NULL : calloc((size_t)size + 1, 1), path[2 * KEY_BYTES];
+    bool is_read = words && pread(upload->file, words, (size_t)size, 0) == size;
+    Text body = {0};
+    text_add(&body, "<DeleteResult>");
+    for (char *key = words, *end; is_read && (key = strstr(key, "<Key>")) && (end = strstr(key, "</Key>")); key = end + 1) {
+        *end = 0;
+        unescape_xml(key += 5);
+        bool fits = snprintf(path, sizeof path, "%s/%s", upload->key, key) < (int)sizeof path && !strstr(path, "..");
+        if (fits && !unlinkat(root, path, 0)) remove_empty_folders(root, path);
+        text_add(&body, "<Deleted><Key>");
+        text_add_escaped(&body, key);
+        text_add(&body, "</Key></Deleted>");
+    }
+    text_add(&body, "</DeleteResult>");
+    if (is_read) answer_text(answer, "application/xml", &body);
+    text_free(&body);
+    free(words);
+    return is_read ? 0 : 500;
+}
+
 // The object that was written takes its place, where the conditions hold now. Returns 0, or a status.
 int upload_end(int root, Upload *upload, Answer *answer)
 {
+    if (upload->deletes) {
+        int failed = delete_listed(root, upload, answer);
+        upload_abort(root, upload);
+        return failed;
+    }
     struct stat of;
     char fields[ETAG_BYTES + 16], etag[ETAG_BYTES];
     struct timespec now[2];

@@ -46,7 +46,7 @@ static bool stays_below(const char *path)
 
 static Method method_named(const char *name)
 {
-    static const char *const names[] = {"GET", "HEAD", "PUT", "DELETE"};
+    static const char *const names[] = {"GET", "HEAD", "PUT", "DELETE", "POST"};
     for (int i = GET; i < OTHER; i++)
         if (!strcmp(name, names[i])) return (Method)i;
     return OTHER;

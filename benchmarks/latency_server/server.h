@@ -19,7 +19,7 @@ void text_add(Text *text, const char *format, ...) __attribute__((format(printf,
 void text_add_escaped(Text *text, const char *words);  // for XML
 
 // request.c: what a client asks for. The strings lie in the bytes that were parsed; NULL where there are none.
-typedef enum { GET, HEAD, PUT, DELETE, OTHER } Method;
+typedef enum { GET, HEAD, PUT, DELETE, POST, OTHER } Method;
 
 typedef struct {
     Method method;
@@ -53,6 +53,7 @@ enum { ETAG_BYTES = 64, KEY_BYTES = 4096 };
 typedef struct {
     int file;  // -1 where none is written
     int64_t left;
+    bool deletes;   // it is a list of objects to delete, and no object itself
     char name[48];  // below the root
     char key[KEY_BYTES], if_match[ETAG_BYTES], if_none_match[ETAG_BYTES];
 } Upload;

@@ -18,6 +18,7 @@ from gpuzarr.devices.pipeline import Complete, Launch, Load
 from gpuzarr.devices.results import RESULTS
 from gpuzarr.devices.trace import Trace
 from gpuzarr.per_process import PerProcess
+from gpuzarr.stores.spread import POOL
 from gpuzarr.threads import ThreadPool, share
 
 DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30  # that a read may hold beyond its result
@@ -29,6 +30,7 @@ MIN_BATCH_BYTES = 2 << 20
 class _Scratch(threading.local):
     """Scratch of one thread: given out piece by piece during a batch, and all of it again to the next."""
 
+    limit = MAX_SCRATCH_BYTES  # that one of these threads keeps
     scope: weakref.ref[_ScratchScope] | None = None  # a scope that an interrupt kept from its end is forgotten
     used = 0
     wanted = 0
@@ -145,8 +147,8 @@ class Cpu:
         batches = list(batches)
         if trace is not None:
             trace.count(batches=len(batches))
-        threads = self.threads + (trace.write_behind_depth if trace else 0)
-        self.each(partial(self._batch, load, launch), batches, threads)
+        threads = self.threads + (trace.write_behind_depth + trace.waiting if trace else 0)
+        self.each(partial(self._batch, load, launch), batches, threads, waits=trace is not None and trace.waiting > 0)
 
     def _batch(self, load: Load, launch: Launch, batch: Any) -> None:
         with self.scratch_scope():
@@ -154,9 +156,11 @@ class Cpu:
 
     def scratch_scope(self) -> _ScratchScope:
         """Context in which scratch that this thread takes stays valid."""
-        return _ScratchScope(self._scratch, MAX_SCRATCH_BYTES // self.threads)
+        return _ScratchScope(self._scratch, min(MAX_SCRATCH_BYTES // self.threads, self._scratch.limit))
 
-    def each(self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None) -> None:
+    def each(
+        self, work: Callable[[Any], Any], items: Iterable[Any], threads: int | None = None, waits: bool = False
+    ) -> None:
         """Call work(item) for each item, on `threads` threads (default: one per core). The first error is raised."""
         items = list(items)
 
@@ -164,11 +168,27 @@ class Cpu:
             for item in left:
                 work(item)
 
-        self.share(run, items, min(threads or self.threads, len(items)))
+        self.share(run, items, min(threads or self.threads, len(items)), waits)
 
-    def share(self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int) -> None:
-        """Call run(left) on `threads` threads, this one included, as `gpuzarr.threads.share`."""
-        share(self._pool.value, run, items, threads if self.threads > 1 else 1)
+    def share(
+        self, run: Callable[[Iterator[Any]], None], items: Iterable[Any], threads: int, waits: bool = False
+    ) -> None:
+        """Call run(left) on `threads` threads, this one included, as `gpuzarr.threads.share`.
+
+        `waits`: they may be many more than cores, as they wait for a store. All of them together keep as much scratch.
+        """
+        if waits and threads > 1:
+            share(POOL.value, partial(self._with_little_scratch, run, threads), items, threads)
+        else:
+            share(self._pool.value, run, items, threads if self.threads > 1 else 1)
+
+    def _with_little_scratch(self, run: Callable[[Iterator[Any]], None], threads: int, left: Iterator[Any]) -> None:
+        scratch, before = self._scratch, self._scratch.limit
+        scratch.limit = MAX_SCRATCH_BYTES // threads
+        try:
+            run(left)
+        finally:
+            scratch.limit = before
 
     def checked(self) -> Complete | None:
         """None: codecs on the CPU raise at once, so no check is pending."""

@@ -60,6 +60,7 @@ class Trace:
     pinned_bytes: int = 0  # least size of each batch's pinned buffer
     overlap: Overlap | None = None  # None: the device's default
     write_behind_depth: int = 0  # batches that complete on threads, or are stored, while later ones are launched
+    waiting: int = 0  # threads of a CPU beside one for each core, because they wait for a store
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and device of each codec, in the order they run
     io: str = ""  # way in which bytes came from the store
     held: MemoryUse = field(default_factory=MemoryUse)

@@ -73,9 +73,13 @@ class InFiles:
             return None
         located = portion.source.locator.locate(route, objects, self.indexes.setdefault(id(portion.source), {}))
         ranges = located.ranges
-        file = np.where(located.present, np.array(files, np.int64)[ranges.objects], MISSING)
-        sizes = np.where(ranges.sizes < 0, np.array(objects.lengths(), np.int64)[ranges.objects], ranges.sizes)
-        return np.stack([file, ranges.offsets, sizes], axis=1)
+        numbers, begins = (each[ranges.objects] for each in files)
+        file = np.where(located.present, numbers, MISSING)
+        lengths = np.array(objects.lengths(), np.int64)[ranges.objects]
+        sizes = np.where(ranges.sizes < 0, lengths, ranges.sizes)
+        if np.count_nonzero((file != MISSING) & (ranges.offsets + sizes > lengths)):
+            return None
+        return np.stack([file, begins + ranges.offsets, sizes], axis=1)
 
     def _jobs(self, batch: Batch, where: np.ndarray, present: np.ndarray) -> tuple[np.ndarray | None, Any]:
         """The jobs for chunks that are present, file by file, and what they refer to; None: see `read`.

@@ -23,7 +23,7 @@ from gpuzarr.read.faults import Fault
 from gpuzarr.read.memory import BatchBudget, Limits, batch_budget
 from gpuzarr.read.portions import Batch, Portion, batched
 from gpuzarr.read.requests import Share
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, concurrency
 
 MIN_BATCHES = 8  # of a read on a GPU, so that storage, bus and GPU are busy at once,
 MIN_BATCH_PART = 4  # but no batch is smaller than this part of what the device prefers
@@ -41,6 +41,7 @@ class BatchPlan:
     budgets: Sequence[BatchBudget]
     gds: bool = False
     io: str = ""
+    waiting: int = 0  # batches of a CPU that wait for a store, beside one for each core
 
     kind = "batch by batch"
 
@@ -108,6 +109,7 @@ class BatchPlan:
         if device.gpu:
             trace.pinned_limit, trace.pinned_bytes = self.limits.pinned, self.pinned_bytes
             trace.share, trace.pinned_share = self.room, self.pinned_room
+        trace.waiting = self.waiting
         return Batches(self.batches, device, self.gds, self.overlap.early, trace, faults)
 
     @property
@@ -120,7 +122,7 @@ class BatchPlan:
             staging, decoding = budget.cost.staging(budget.chunks, overlap), budget.cost.decoding(len(batch), overlap)
             on_host = min(budget.cost.decoding_on_host(len(batch), overlap), self.limit - staging)
             return staging + max(decoding, on_host)
-        return budget.cost.batch(len(batch), overlap) * min(device.threads, len(self.batches))
+        return budget.cost.batch(len(batch), overlap) * min(device.threads + self.waiting, len(self.batches))
 
 
 @dataclass(eq=False)
@@ -167,7 +169,7 @@ class BatchPlanner:
             budget = budgets[id(kind)]
             some = batched((portion for _, portion in runs), budget.chunks)
             planned.batches.extend(Batch(portions, budget) for portions in some)
-        return planned
+        return planned if self.device.gpu else replace(planned, waiting=_waiting(planned, shares))
 
     def _runs(
         self, kinds: dict[Any, _Kind], share: Share, parts: Sequence[ReadPart]
@@ -227,6 +229,20 @@ class BatchPlanner:
         if self.allowed and chain.stored.allowed is not None:
             chain = chain.allowing(self.allowed)
         return replace(chain, all_on_host=self.all_on_host) if self.all_on_host and self.device.gpu else chain
+
+
+def _waiting(planned: BatchPlan, shares: Sequence[tuple[Share, Any]]) -> int:
+    """Batches of a CPU that wait for a store, so that as many requests are on their way as pay, where memory allows.
+
+    Chunks of a shard are neighbours, so that a batch of them may be a single request.
+    """
+    in_flight = max([concurrency(share.source.store) for share, _ in shares])
+    if in_flight == 1 or not planned.batches:
+        return 0
+    has_shards = any(share.source.layout.levels for share, _ in shares)
+    fewest = 1 if has_shards else min(map(len, planned.batches))
+    held = max(batch.budget.cost.batch(len(batch), planned.overlap) for batch in planned.batches)
+    return max(0, min(-(-in_flight // fewest), len(planned.batches) - 1, planned.limit // max(held, 1) - 1))
 
 
 def _nbytes(chain: Chain) -> int:

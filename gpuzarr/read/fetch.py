@@ -5,10 +5,10 @@ Whoever wants chunks and not a selection (a loader, pyramids, a copy, another li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -26,8 +26,11 @@ from gpuzarr.read.known import Known, found_of, joined
 from gpuzarr.read.shelf import Found
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.read.unchanged import unchanged_all
-from gpuzarr.stores.contract import Objects, ReadsToDevice, Store
+from gpuzarr.stores.contract import Objects, ReadsToDevice, Store, concurrency, expect_at_most
 from gpuzarr.stores.ranges import Ranges, Requests
+from gpuzarr.stores.spread import each
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -121,6 +124,8 @@ class _Wanted:
     def planned(self, memory: Memory, objects: Objects) -> _Planned:
         """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
         stored = np.ones(len(self.coords), bool)
+        if memory.chain is not None and not self.source.layout.levels:
+            expect_at_most(objects, memory.chain.stored_size.most)
         try:
             kept = found_of(self.source, memory.device, self.coords, objects, self.route) if memory.knows else None
             present, located = self._located(kept, objects)
@@ -166,14 +171,14 @@ class _Planned:
 
 
 def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Objects]) -> Fetched | None:
-    planned = [one.planned(memory, opened) for one, opened in zip(wanted, objects, strict=True)]
+    planned = _each(lambda one, opened: one.planned(memory, opened), list(zip(wanted, objects, strict=True)), wanted)
     slices = [each for one in planned for each in one.slices]
     present = _joined([one.present for one in planned])
     sizes = _joined([requests.sizes for _, requests in slices])
     if not memory.allows(sizes, sum([one.count for one in planned])):
         return None
     try:
-        encoded = _read(slices, target := memory.target(sizes), memory)
+        encoded = _read(slices, target := memory.target(sizes), memory, wanted)
     except RangeError as error:
         for one in planned:
             if error.index < one.count or one is planned[-1]:
@@ -186,25 +191,38 @@ def _fetched(wanted: Sequence[_Wanted], memory: Memory, objects: Sequence[Object
     return present_only(Fetched(encoded, present, is_in_place, known))
 
 
+def _each(work: Callable[..., T], items: Sequence[tuple[Any, ...]], wanted: Sequence[_Wanted]) -> list[T]:
+    """Return work(*item) for each item: at once, where stores take long to answer."""
+    threads = max(concurrency(one.source.store) for one in wanted)
+    found: dict[int, T] = {}
+    each(lambda i: found.__setitem__(i, work(*items[i])), range(len(items)), min(threads, len(items)))
+    return [found[i] for i in range(len(items))]
+
+
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _read(slices: Sequence[tuple[Objects, Requests]], target: EncodedBatch, memory: Memory) -> EncodedBatch:
+def _read(
+    slices: Sequence[tuple[Objects, Requests]], target: EncodedBatch, memory: Memory, wanted: Sequence[_Wanted]
+) -> EncodedBatch:
     """Make all requests. RangeError with the number of the range among all."""
     if memory.early and len(target.data):
         return read_in_slices(slices, target, memory.device)
     if len(slices) == 1:
         return _read_slice(*slices[0], target, memory)
-    found: list[EncodedBatch] = []
-    request = 0
-    for objects, requests in slices:
-        some = target.take(slice(request, request := request + len(requests.sizes)))
+    ends = np.cumsum([len(requests.sizes) for _, requests in slices]).tolist()
+    counts = [0, *np.cumsum([len(requests.wanted) for _, requests in slices]).tolist()]
+
+    def read(i: int) -> EncodedBatch:
+        objects, requests = slices[i]
         try:
-            found.append(_read_slice(objects, requests, some, memory))
+            return _read_slice(objects, requests, target.take(slice(ends[i] - len(requests.sizes), ends[i])), memory)
         except RangeError as error:
-            error.index += sum(map(len, found))
+            error.index += counts[i]
             raise
+
+    found = _each(read, [(i,) for i in range(len(slices))], wanted)
     starts, sizes = _joined([one.starts for one in found]), _joined([one.sizes for one in found])
     return replace(target, starts=starts, sizes=sizes)
 

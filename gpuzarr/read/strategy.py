@@ -36,7 +36,7 @@ from gpuzarr.read.thresholds import (
     MIN_REGION_CHUNK_BYTES,
     MIN_THREAD_BYTES,
 )
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, concurrency
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class ChunkPlan:
     limit: int
     threads: int
     io: str
+    waits: bool = False  # the threads, more than cores, wait for a store
 
     kind, overlap = "chunk by chunk", Overlap()
 
@@ -132,7 +133,7 @@ class ChunkPlan:
 
     def work(self, device: Device, trace: Trace, faults: list[Fault] | None = None) -> ChunkWork:
         arrays = [each.chunks(device, trace, self.threads) for each in self.lists]
-        return ChunkWork(arrays, self.chunks, self.threads, device, faults)
+        return ChunkWork(arrays, self.chunks, self.threads, device, faults, self.waits)
 
 
 Plan = ChunkPlan | BatchPlan
@@ -154,7 +155,9 @@ def choose(shares: Sequence[Share], device: Device, options: Options, trace: Tra
         else:
             others.append((share, found))
     if lists:
-        plans.append(planned := ChunkPlan(lists, limit, _threads(lists, device, limit), "POSIX: into host memory"))
+        in_flight = max(concurrency(each.share.source.store) for each in lists)
+        threads = _threads(lists, device, limit, in_flight)
+        plans.append(planned := ChunkPlan(lists, limit, threads, "POSIX: into host memory", in_flight > 1))
         if options.io == "gds":
             _posix(planned.io, options, device)
     if others:
@@ -191,12 +194,12 @@ def _chunks_or_parts(share: Share, device: Device) -> ChunkList | list[ReadPart]
     return parts if runs is None else share.parts(device)
 
 
-def _threads(lists: Sequence[ChunkList], device: Device, limit: int) -> int:
+def _threads(lists: Sequence[ChunkList], device: Device, limit: int, in_flight: int) -> int:
     """Threads that read chunks one by one, so many as there is work and memory for."""
-    if sum([each.count * each.chunk_bytes for each in lists]) <= MIN_THREAD_BYTES:
+    if in_flight == 1 and sum([each.count * each.chunk_bytes for each in lists]) <= MIN_THREAD_BYTES:
         return 1
-    largest = max([each.chunk_bytes for each in lists])
-    return min(device.threads, sum([each.count for each in lists]), max(1, limit // (2 * largest)))
+    largest, threads = max([each.chunk_bytes for each in lists]), max(device.threads, in_flight)
+    return min(threads, sum([each.count for each in lists]), max(1, limit // (2 * largest)))
 
 
 def _transport(stores: Sequence[Store], device: Device, chains: Sequence[Chain], options: Options) -> tuple[bool, str]:

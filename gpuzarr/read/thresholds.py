@@ -8,4 +8,5 @@ MIN_THREAD_BYTES = 1 << 18  # decoded bytes; less are not worth a second thread
 MIN_PLACED_BYTES = 1 << 22  # of chunks that a cache has; to place less is not worth a second thread
 UPLOAD_SLICE_BYTES = 1 << 25  # stored bytes of a batch that a GPU is sent at once, while the next ones are read
 MAX_PIECE_CHUNKS = 16  # of the chunks that are read one by one, those that a thread takes at once,
+MAX_PIECE_BYTES = 1 << 23  # decoded, of the chunks of a shard that a thread fetches from a remote store and decodes
 MIN_PIECES = 32  # and how many pieces there are, so that all threads end at about the same time

@@ -41,6 +41,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
@@ -242,15 +244,19 @@ def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
 
 
 class AreFiles(Protocol):
-    """Addition to `Objects` of a store that is `InFiles`."""
+    """Addition to `Objects` of a store whose objects are files of this machine, or parts of such files."""
 
-    def open_files(self) -> list[int] | None:
-        """The open files, MISSING for an object that is not there; None where not all are open."""
+    def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The open file of each object, and the offset in it at which the object begins, int64 (n,).
+
+        MISSING as file for an object that is not there; None where not all are open.
+        """
         ...
 
 
-def open_files(objects: Objects) -> list[int] | None:
-    """The open files of objects; None where they are no files, or not all open. See `AreFiles`."""
+def open_files(objects: Objects) -> tuple[np.ndarray, np.ndarray] | None:
+    """The open files of objects, and where they begin there; None where they are no files, or not all open. See
+    `AreFiles`."""
     files = getattr(objects, "open_files", None)
     return None if files is None else files()
 

@@ -56,4 +56,7 @@ def below(store: Store, path: str) -> Store:
         return replace(store, root=os.path.join(store.folder, path))
     if isinstance(store, MappingStore):
         return replace(store, mapping=memory.below(store.mapping, path))
+    if (part := getattr(store, "below", None)) is not None:
+        found: Store = part(path)
+        return found
     raise StoreKindError(f"{store!r} has no parts: give the path as `path` or `name`")

@@ -99,6 +99,34 @@ def requests(store: object, ranges: Ranges, lengths: Sequence[int] | np.ndarray,
         )  # all whole
     if _within(offsets, sizes, length):
         return _joined(objects, offsets, sizes, lengths, gap, max_bytes) or Requests(objects, offsets, sizes, sizes)
+    offsets, wanted = _resolved(store, ranges, offsets, sizes, length)
+    missing = length == MISSING
+    if not missing.any():
+        return _joined(objects, offsets, wanted, lengths, gap, max_bytes) or Requests(objects, offsets, wanted, wanted)
+    found = np.flatnonzero(~missing)
+    joined = _joined(objects[found], offsets[found], wanted[found], lengths, gap, max_bytes)
+    if joined is None:
+        return Requests(objects, offsets, np.where(missing, 0, wanted), wanted)
+    within, skip = np.zeros((2, len(objects)), np.int64)
+    assert joined.within is not None and joined.skip is not None
+    within[found], skip[found] = joined.within, joined.skip
+    return Requests(joined.objects, joined.offsets, joined.sizes, wanted, within, skip)
+
+
+def resolved(store: object, ranges: Ranges, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets >= 0 and sizes of ranges of objects of `length` bytes each; MISSING as size where there is no object.
+
+    RangeError for a range beyond its object.
+    """
+    offsets, sizes = np.asarray(ranges.offsets, np.int64), np.asarray(ranges.sizes, np.int64)
+    if _within(offsets, sizes, length):
+        return offsets, sizes
+    return _resolved(store, ranges, offsets, sizes, length)
+
+
+def _resolved(
+    store: object, ranges: Ranges, offsets: np.ndarray, sizes: np.ndarray, length: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     missing = length == MISSING
     offsets = np.where(offsets < 0, offsets + length, offsets)
     wanted = np.where(sizes == -1, length - offsets, sizes)
@@ -106,18 +134,9 @@ def requests(store: object, ranges: Ranges, lengths: Sequence[int] | np.ndarray,
     if wrong.any():
         i = int(wrong.argmax())
         size = "any" if sizes[i] == -1 else int(sizes[i])
-        raise beyond(store, ranges.keys[objects[i]], int(length[i]), size, int(ranges.offsets[i]), i)
-    if not missing.any():
-        return _joined(objects, offsets, wanted, lengths, gap, max_bytes) or Requests(objects, offsets, wanted, wanted)
-    found = np.flatnonzero(~missing)
-    joined = _joined(objects[found], offsets[found], wanted[found], lengths, gap, max_bytes)
+        raise beyond(store, ranges.keys[ranges.objects[i]], int(length[i]), size, int(ranges.offsets[i]), i)
     wanted[missing] = MISSING
-    if joined is None:
-        return Requests(objects, offsets, np.where(missing, 0, wanted), wanted)
-    within, skip = np.zeros((2, len(objects)), np.int64)
-    assert joined.within is not None and joined.skip is not None
-    within[found], skip[found] = joined.within, joined.skip
-    return Requests(joined.objects, joined.offsets, joined.sizes, wanted, within, skip)
+    return offsets, wanted
 
 
 def beyond(store: object, key: str, length: int, size: int | str, offset: int, number: int) -> RangeError:

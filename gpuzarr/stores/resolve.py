@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpuzarr.errors import StoreKindError
-from gpuzarr.stores import memory
+from gpuzarr.stores import memory, zarr_python
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
+from gpuzarr.stores.zarr_python import is_of_zarr
 
 ACCEPTED = "a path (str or pathlib.Path), a file:// or memory:// URL, or a Mapping from keys to bytes"
 REMOTE = "fsspec.get_mapper(url, **storage_options) makes a Mapping that is taken"
@@ -26,7 +27,7 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     if storage_options is not None and not (isinstance(storage_options, dict) and not storage_options):
         raise StoreKindError(f"no store with storage_options: {REMOTE}")
     if is_of_zarr(thing):
-        return _of_zarr(thing)
+        return zarr_python.store_of(thing)
     if thing is None or isinstance(thing, Mapping):
         return MappingStore({} if thing is None else thing)
     if isinstance(thing, StorePath):
@@ -50,28 +51,6 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     if os.path.isfile(path):
         raise StoreKindError(f"{path!r} is a file, where a Zarr store is a folder; a store is {ACCEPTED}")
     return LocalStore(path)
-
-
-def is_of_zarr(thing: Any) -> bool:
-    """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
-    return any(kind.__module__.startswith("zarr.") for kind in type(thing).__mro__)
-
-
-def _of_zarr(thing: Any) -> Store:
-    """The folder, or the dict, of a store of zarr-python; read-only if that store is, or one around it."""
-    place = getattr(thing, "store_path", thing)  # arrays and groups have one
-    inner, path = getattr(place, "store", place), getattr(place, "path", "")
-    layers = [thing, place, inner]
-    while not (hasattr(inner, "root") or hasattr(inner, "_store_dict")) and hasattr(inner, "_store"):
-        layers.append(inner := inner._store)
-    read_only = any(getattr(layer, "read_only", False) for layer in layers)
-    if type(inner).__name__ in ("MemoryStore", "ManagedMemoryStore"):
-        root = getattr(inner, "path", "") if inner is not place else ""  # of a part of a ManagedMemoryStore
-        held = memory.below(memory.Buffers(inner._store_dict), f"{root}/{path}")
-        return MappingStore(held, read_only)
-    if not hasattr(inner, "root"):
-        raise StoreKindError(f"a {type(inner).__name__} of zarr-python is no store here; a store is {ACCEPTED}")
-    return LocalStore(os.path.join(str(inner.root), path), read_only=read_only)
 
 
 def _from_url(text: str) -> str:

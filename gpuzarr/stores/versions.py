@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from gpuzarr.stores.contract import Objects, Store
-from gpuzarr.stores.traffic import Traffic, traffic
+from gpuzarr.stores.traffic import Traffic, added, traffic
+
+MAX_TRIES = 4  # to look for versions of objects that somebody replaces meanwhile
 
 
 class Settles(Protocol):
@@ -83,8 +85,17 @@ class TellsVersions(Protocol):
 
 
 def versions(store: Store, keys: Sequence[str]) -> tuple[Sequence[Any], Traffic | None]:
-    """Version of each object as it is now, and what that took. They are opened where nothing else tells."""
+    """Version of each object as it is now, and what that took. They are opened where nothing else tells.
+
+    None for all where somebody replaces one all the time.
+    """
     if (tell := getattr(store, "versions", None)) is not None:
         return tell(keys), Traffic()
-    with store.open(keys) as objects:
-        return looked_for(objects, range(len(keys)), [None] * len(keys)), traffic(objects)
+    took: Traffic | None = Traffic()
+    for _ in range(MAX_TRIES):
+        with store.open(keys) as objects:
+            found, is_changed = looked_for(objects, range(len(keys)), [None] * len(keys)), objects.changed()
+            took = added(took, traffic(objects))
+        if not is_changed:
+            return found, took
+    return [None] * len(keys), took

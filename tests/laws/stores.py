@@ -9,7 +9,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.guards import Guard, guard
 from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.versions import settled
 from tests.chunks import encoded_batch
@@ -305,6 +306,57 @@ def locks_let_one_in_at_a_time(new: NewStore) -> None:
     assert store.get("x") == store.get("y") == b"45"
 
 
+def what_has_changed_is_not_written(new: NewStore) -> None:
+    """Of a store with conditional puts: neither at once nor in pieces. A store tells what guards its objects."""
+    store, keys = new(CONTENTS), ["c/3", "c/4", "none", "c/none"]
+    assert guard(store) in get_args(Guard)
+    if guard(store) != "versions":
+        return
+    before = read_with_versions(store, keys)
+    store.set("c/3", b"another")
+    store.set("none", b"new")
+    assert sorted(store.write_if_unchanged(keys, encoded_batch(*[b"mine"] * 4), before)) == [0, 2]
+    assert [store.get(key) for key in keys] == [b"another", b"mine", b"new", b"mine"]
+    now = read_with_versions(store, keys)
+    assert now[1] != before[1] and now[3] != before[3]
+    store.delete(["c/4"])
+    for key, version in zip(keys, now, strict=True):
+        sink = store.create(key)
+        sink.write(b"piece by piece", 0)
+        assert sink.commit_if_unchanged(version) == (key != "c/4")
+    assert [store.get(key) for key in keys] == [b"piece by piece", None, b"piece by piece", b"piece by piece"]
+
+
+def read_with_versions(store: Any, keys: list[str]) -> list[Any]:
+    """Read objects, and tell which versions were read."""
+    with store.open(keys) as objects:
+        read_by(objects, keys)
+        versions = list(objects.versions([None] * len(keys)))
+        assert not objects.changed() and None not in versions
+    return versions
+
+
+def nothing_is_lost_where_versions_guard(new: NewStore) -> None:
+    """Many threads count in two objects, of which one is missing at first, without locks."""
+    store = new({"x": b"0"})
+    if guard(store) != "versions":
+        return
+
+    def count(key: str) -> None:
+        for _ in range(10):
+            while True:
+                (version,), found = read_with_versions(store, [key]), store.get(key)
+                if (version,) != tuple(read_with_versions(store, [key])):
+                    continue
+                new = encoded_batch(str(int(found or b"0") + 1).encode())
+                if not len(store.write_if_unchanged([key], new, [version])):
+                    break
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, ["x", "y", "x", "y"]))
+    assert store.get("x") == store.get("y") == b"20"
+
+
 READING = [
     *(ranges_are_slices, whole_objects_lie_where_they_are_wanted, bytes_for_a_device_go_to_its_host_side),
     *(ranges_beyond_an_object_are_errors, single_reads_are_slices, small_objects_are_got_whole),
@@ -313,7 +365,7 @@ READING = [
 WRITING = [
     *(what_is_written_is_read, what_is_written_in_pieces_is_seen_when_it_is_complete, what_is_deleted_is_missing),
     *(versions_tell_objects_apart, what_is_open_is_of_one_version, readers_see_whole_objects),
-    *(locks_let_one_in_at_a_time,),
+    *(locks_let_one_in_at_a_time, what_has_changed_is_not_written, nothing_is_lost_where_versions_guard),
 ]
 
 

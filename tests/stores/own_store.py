@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.per_process import PerProcess
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 _LOCK = PerProcess(threading.RLock)  # locks cannot be pickled, and a forked child must not wait for its parent's
+_WRITING = PerProcess(threading.Lock)  # another one: threads write for who holds the locks of objects
 _NUMBERS = count(1)
 
 
@@ -26,6 +28,7 @@ class OwnStore:
 
     values: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     has_cheap_lengths = True
+    guard: ClassVar[Guard] = "versions"
 
     def __repr__(self) -> str:
         return f"OwnStore at {id(self.values):#x}"
@@ -48,18 +51,29 @@ class OwnStore:
         return iter([(key, len(data)) for key, (_, data) in list(self.values.items()) if key.startswith(start)])
 
     def set(self, key: str, data: Any) -> None:
-        self.values[key] = next(_NUMBERS), bytes(data)
+        with _WRITING.value:
+            self.values[key] = next(_NUMBERS), bytes(data)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         for i, key in enumerate(keys):
             self.set(key, encoded.on_host(i))
 
+    def write_if_unchanged(self, keys: Sequence[str], encoded: EncodedBatch, versions: Sequence[Any]) -> list[int]:
+        return [i for i, key in enumerate(keys) if not self.set_if_unchanged(key, encoded.on_host(i), versions[i])]
+
+    def set_if_unchanged(self, key: str, data: Any, version: Any) -> bool:
+        with _WRITING.value:
+            if is_unchanged := self.values.get(key, (MISSING,))[0] == version:
+                self.values[key] = next(_NUMBERS), bytes(data)
+        return is_unchanged
+
     def create(self, key: str) -> OwnSink:
         return OwnSink(self, key)
 
     def delete(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.values.pop(key, None)
+        with _WRITING.value:
+            for key in keys:
+                self.values.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
         self.delete([prefix, *[key for key, _ in self.objects(prefix)]])
@@ -132,7 +146,13 @@ class OwnSink:
         self.pieces[offset] = bytes(data)
 
     def commit(self) -> None:
-        self.store.set(self.key, b"".join(self.pieces[offset] for offset in sorted(self.pieces)))
+        self.store.set(self.key, self._data())
+
+    def commit_if_unchanged(self, version: Any) -> bool:
+        return self.store.set_if_unchanged(self.key, self._data(), version)
+
+    def _data(self) -> bytes:
+        return b"".join(self.pieces[offset] for offset in sorted(self.pieces))
 
     def abort(self) -> None:
         self.pieces.clear()

@@ -88,8 +88,8 @@ class LocalObjects:
         found: list[int] = self._lengths.tolist()
         return found
 
-    def open_files(self) -> list[int] | None:
-        return self._files.numbers() if self._together else None
+    def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return (self._files.numbers, np.zeros(len(self.keys), np.int64)) if self._together else None
 
     def versions(self, known: Sequence[Any] = ()) -> list[Version | str]:
         if self._versions is None:

@@ -67,10 +67,10 @@ class OpenFiles:
                 raise self._no_file(at)
             self._check(progress.error, at)
 
-    def numbers(self) -> list[int]:
-        """What the system calls each file, MISSING where there is none."""
-        found: list[int] = self._files.tolist()
-        return found
+    @property
+    def numbers(self) -> np.ndarray:
+        """What the system calls each file, int64; MISSING where there is none."""
+        return self._files
 
     def close(self) -> None:
         """Close them. It may be called again."""

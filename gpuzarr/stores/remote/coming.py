@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
+
+import numpy as np
 
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PROCESS
@@ -14,10 +17,15 @@ from gpuzarr.tasks import POLL_SECONDS, Task, end_all, lost
 
 
 class Coming:
-    """Answers to requests that another thread has made; of a single request, the thread that takes the answer."""
+    """Answers to requests that another thread makes; of a single request, the thread that takes it first.
 
-    def __init__(self, client: Client, asked: Sequence[Asked]) -> None:
+    Read i waits for the answer to request `within[i]` (None: i). An answer is held until all its reads have taken it.
+    """
+
+    def __init__(self, client: Client, asked: Sequence[Asked], within: np.ndarray | None) -> None:
         self._client, self._asked = client, asked
+        self._within = range(len(asked)) if within is None else within.tolist()
+        self._left = Counter(self._within)  # reads of each request
         self._answers: dict[int, Answer | None] = {}
         self._arrived = threading.Condition()
         self._is_ended = False
@@ -26,18 +34,27 @@ class Coming:
         if len(asked) > 1:
             POOL.value.submit(partial(client.fetch, asked, self._deliver), 1, self._tasks)
 
-    def take(self, number: int) -> Answer | None:
-        """The answer to a request, once. StoreError, or whatever else went wrong, if there is none."""
-        if not self._tasks:
-            return self._fetched(number)
+    def take(self, number: int, note: Callable[[Answer | None], None]) -> Answer | None:
+        """The answer for a read; `note(answer)` is called for the first one of each answer.
+
+        StoreError, or whatever else went wrong, if there is none.
+        """
+        request = self._within[number]
         with self._arrived:
-            while number not in self._answers:
+            if not self._tasks and request not in self._answers:
+                self._client.fetch([self._asked[request]], lambda _, answer: self._deliver(request, answer))
+            while request not in self._answers:
                 if self._process is not PROCESS.value:
                     raise lost()
-                if self._tasks[0].is_done and number not in self._answers:
-                    raise self._tasks[0].end() or StoreError(f"{self._client!r} gave no answer: {self._asked[number]}")
+                if self._tasks[0].is_done and request not in self._answers:
+                    raise self._tasks[0].end() or StoreError(f"{self._client!r} gave no answer: {self._asked[request]}")
                 self._arrived.wait(POLL_SECONDS)
-            return self._answers.pop(number)
+            answer = self._answers[request]
+            self._left[request] -= 1
+            if not self._left[request]:
+                del self._answers[request]
+                note(answer)
+            return answer
 
     def end(self) -> None:
         """Give up what has not come. It may be called twice."""
@@ -50,9 +67,3 @@ class Coming:
         with self._arrived:
             self._answers[number] = answer
             self._arrived.notify_all()
-
-    def _fetched(self, number: int) -> Answer | None:
-        """Make one request now."""
-        found: list[Answer | None] = []
-        self._client.fetch([self._asked[number]], lambda _, answer: found.append(answer))
-        return found[0]

@@ -7,6 +7,7 @@ fetched when their lengths are needed, and kept for the read that follows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,8 +87,7 @@ class RemoteObjects:
     def requests(self, ranges: Ranges) -> Requests:
         objects, offsets, sizes = ranges.objects, ranges.offsets, ranges.sizes
         self._fetch_whole(np.unique(objects[sizes == -1]).tolist())
-        insane = (np.maximum(np.abs(offsets), np.abs(sizes)) > MAX_SANE_BYTES) | (offsets < -MAX_SANE_BYTES)
-        self.look(np.unique(objects[insane | (sizes < -1)]).tolist())
+        self.look(np.unique(objects[_odd(offsets, sizes)]).tolist())
         known = np.array([self._lengths.get(i, -2) for i in range(len(self.keys))], np.int64)
         is_open = known[objects] == -2
         from_end = is_open & (offsets < 0)
@@ -115,7 +115,7 @@ class RemoteObjects:
         def deliver(j: int, answer: Answer | None) -> None:
             number, start, size = places[j]
             self._note(number, answer)
-            if answer is None:
+            if answer is None or answer.data is None:
                 return
             if len(data := memoryview(answer.data)) < size:
                 short.append(number)
@@ -131,8 +131,10 @@ class RemoteObjects:
         for i, (number, offset, size, _, _) in enumerate(reads):
             if number in self._lengths and offset + size > max(self._lengths[number], 0):
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
-        wanted = [i for i, read in enumerate(reads) if read[0] not in self._whole]
-        coming = Coming(self._store.client, [_asked(self.keys, reads[i]) for i in wanted])
+        wanted = [i for i, read in enumerate(reads) if read[4] and read[0] not in self._whole]
+        rows = [(reads[i][0], reads[i][1] + reads[i][3], reads[i][4]) for i in wanted]
+        planned = self.requests(Ranges(self.keys, *np.array(rows, np.int64).reshape(-1, 3).T))
+        coming = Coming(self._store.client, self._all_asked(planned), planned.within)
         places = {i: j for j, i in enumerate(wanted)}
         self._coming.append(coming)
 
@@ -140,15 +142,22 @@ class RemoteObjects:
             number, offset, size, skip, wanted = reads[i]
             if (whole := self._whole.get(number)) is not None:
                 into[:] = memoryview(whole)[offset + skip : offset + skip + wanted]
-                return
-            answer = coming.take(places[i])
-            self._note(number, answer)
-            if answer is not None:
-                if len(answer.data) < wanted:
-                    raise beyond(self._store, self.keys[number], self._length(number, offset, answer), size, offset, i)
-                into[:] = memoryview(answer.data)[:wanted]
+            elif wanted:
+                begin = 0 if planned.skip is None else int(planned.skip[places[i]])
+                answer = coming.take(places[i], partial(self._note, number))
+                if answer is None:
+                    return
+                if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
+                    length = self._lengths.get(number, offset + skip + len(data))
+                    raise beyond(self._store, self.keys[number], length, size, offset, i)
+                into[:] = data
 
         return fill
+
+    def _all_asked(self, requests: Requests) -> list[Asked]:
+        columns = requests.objects, requests.offsets, requests.sizes
+        rows = zip(*[column.tolist() for column in columns], strict=True)
+        return [Asked(self.keys[number], offset, size) for number, offset, size in rows]
 
     def _fetch_whole(self, numbers: Iterable[int]) -> None:
         """Fetch objects whose lengths are unknown. Of those that are too large only the length is learnt."""
@@ -165,7 +174,7 @@ class RemoteObjects:
 
     def look(self, numbers: Sequence[int]) -> None:
         """Learn lengths and versions of objects, of which nothing is fetched. See `Looks`."""
-        if numbers:
+        if numbers := [i for i in numbers if i not in self._lengths]:
             asked = [Asked(self.keys[i], 0, 0) for i in numbers]
             self._store.client.fetch(asked, lambda j, answer: self._note(numbers[j], answer))
 
@@ -182,10 +191,6 @@ class RemoteObjects:
             self._is_outdated = True
         if length is not None and self._lengths.setdefault(number, length) != length:
             self._is_outdated = True
-
-    def _length(self, number: int, offset: int, answer: Answer) -> int:
-        """The length of an object that a range reaches beyond."""
-        return self._lengths.get(number, max(offset, 0) + len(answer.data))
 
     def _beyond(self, requests: Requests, short: Sequence[int]) -> RangeError:
         """The error for the first range that reaches beyond one of these objects."""
@@ -210,9 +215,10 @@ class RemoteObjects:
         return EncodedBatch(ranges.data, ranges.starts, np.where(gone, MISSING, ranges.sizes), ranges.host)
 
 
-def _asked(keys: Sequence[str], read: Read) -> Asked:
-    number, offset, _, skip, size = read
-    return Asked(keys[number], offset + skip, size)
+def _odd(offsets: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which ranges an answer would not tell whether they are within their object: that takes its length."""
+    far = (offsets > MAX_SANE_BYTES) | (offsets < -MAX_SANE_BYTES) | (sizes > MAX_SANE_BYTES)
+    return far | (sizes == 0) | (sizes < -1) | ((offsets < 0) & (sizes > -offsets))
 
 
 def _put(target: np.ndarray, start: int, data: memoryview) -> None:

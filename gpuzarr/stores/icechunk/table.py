@@ -1,0 +1,190 @@
+"""Where the chunks of one snapshot of an Icechunk repository lie, as its manifests say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.errors import StoreError
+from gpuzarr.interrupts import within
+from gpuzarr.stores import contract
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.key_locks import LOCKS, Locked
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.manifests import Holders, Manifest, flat
+from gpuzarr.stores.parts.table import INLINE, Places
+from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.remote import zarr_loop
+from gpuzarr.stores.remote.client import Asked
+from gpuzarr.stores.remote.store import RemoteStore
+
+NATIVE, VIRTUAL, IN_MANIFEST = 1, 2, 3  # icechunk.ChunkType
+THROUGH = -3  # holder, in manifests, of a chunk that the session is asked for
+LISTED_AT_ONCE = 100_000  # chunks
+MAX_NUMBER = 1 << 62
+_CHUNK = re.compile(r"((?:.*/)?c)(?:/\d+)*", re.DOTALL)
+_PLAIN_FILE = re.compile(r"file://(/[^%?#\\]*)")
+FILES = LocalStore("/")
+
+
+class SnapshotTable:
+    """Where the objects of a snapshot lie. See `Table`.
+
+    Native chunks are objects of `chunks`. Virtual ones that lie in files of this machine are read there, once the
+    session has been seen to read the file: it may refuse it, as not authorised, or as changed after the reference was
+    made; what is remembered of that holds for one version of the file. `through`, the session itself as a store, is
+    asked for all others.
+    """
+
+    knows_sizes = True
+
+    def __init__(self, through: RemoteStore, chunks: Store | None, snapshot: str) -> None:
+        self.snapshot, self.is_forgotten = snapshot, False
+        self._through, self._chunks = through, chunks
+        self._holders = Holders()
+        self._manifests: dict[str, Manifest] = {}
+        self._versions: dict[int, Any] = {}  # of files, as they were when the session read them; None: it refused
+        self._asked: dict[str, int] = {}  # the holders of objects that the session is asked for
+
+    def __repr__(self) -> str:
+        return f"snapshot {self.snapshot} of {self._through!r}"
+
+    def holders(self) -> Holders:
+        return self._holders
+
+    def forget(self) -> None:
+        """Have the table made anew: a file was replaced."""
+        self.is_forgotten = True
+
+    def places(self, keys: Sequence[str]) -> Places:
+        return within(Locked(LOCKS.value.of([("icechunk", id(self))])), lambda _: self._places(keys))
+
+    def _places(self, keys: Sequence[str]) -> Places:
+        groups: dict[str, list[int]] = {}
+        for i, key in enumerate(keys):
+            found = _CHUNK.fullmatch(key)
+            groups.setdefault(found[1] if found else "", []).append(i)
+        holders, offsets, sizes = np.full(len(keys), MISSING), np.zeros(len(keys), np.int64), np.full(len(keys), MISSING)
+        inline = self._documents(keys, groups.pop("", ()))
+        holders[list(inline)] = INLINE
+        for start, rows in groups.items():
+            manifest = self._manifest(start[:-1].rstrip("/"))
+            some = manifest.places([keys[i] for i in rows], f"{start}/" if manifest.grid else start)
+            holders[rows], offsets[rows], sizes[rows] = some.holders, some.offsets, some.sizes
+            inline |= {rows[i]: data for i, data in some.inline.items()}
+        self._check(keys, holders)
+        refused = [number for number in np.unique(holders[holders >= 0]).tolist() if self._versions.get(number, 0) is None]
+        through = np.flatnonzero((holders == THROUGH) | np.isin(holders, refused))
+        offsets[through], holders[through] = 0, self._asked_for([keys[i] for i in through.tolist()])
+        versions = {number: self._versions[number] for number in holders.tolist() if number in self._versions}
+        return Places(holders, offsets, sizes, inline, versions=versions)
+
+    def _documents(self, keys: Sequence[str], rows: Sequence[int]) -> dict[int, bytes]:
+        """The bytes of objects that are no chunks: the session makes the documents of v3, and knows no others."""
+        found: dict[int, bytes] = {}
+        which = [i for i in rows if keys[i].rpartition("/")[2] == "zarr.json"]
+
+        def note(j: int, answer: Any) -> None:
+            if answer is not None:
+                found[which[j]] = bytes(answer.data)
+
+        self._through.client.fetch([Asked(keys[i]) for i in which], note)
+        return found
+
+    def _asked_for(self, keys: Sequence[str]) -> list[int]:
+        """The holders of objects that the session is asked for."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._asked]
+        first = self._holders.add(self._through, new)
+        self._asked |= {key: first + i for i, key in enumerate(new)}
+        return [self._asked[key] for key in keys]
+
+    def _manifest(self, path: str) -> Manifest:
+        if (known := self._manifests.get(path)) is None:
+            known = self._manifests[path] = self._listed(path)
+        return known
+
+    def _listed(self, path: str) -> Manifest:
+        """List the chunks of an array; of what is no array there are none."""
+        client: Any = self._through.client
+        batches = zarr_loop.run(_collected(client.store.array_chunk_iterator(f"/{path}", LISTED_AT_ONCE)))
+        if not batches:
+            return Manifest((), *np.zeros((4, 0), np.int64))
+        chunks, kinds, offsets, sizes = (np.concatenate([batch[i] for batch in batches]) for i in (0, 1, 3, 4))
+        paths = [place for batch in batches for place in batch[2]]
+        grid = tuple((chunks.max(axis=0).astype(int) + 1).tolist())
+        if np.prod(np.array(grid, float)) > MAX_NUMBER:
+            raise StoreError(f"chunks of array {'/' + path!r} in {self!r} have absurd coordinates, up to {grid}")
+        numbers = flat(chunks, grid)
+        order = numbers.argsort()
+        holders = self._held(kinds, paths)[order]
+        inline = _inline(batches)
+        at = {row: place for place, row in enumerate(order.tolist()) if row in inline} if inline else {}
+        columns = holders, offsets[order].astype(np.int64), sizes[order].astype(np.int64)
+        return Manifest(grid, numbers[order], *columns, {at[row]: data for row, data in inline.items()})
+
+    def _held(self, kinds: np.ndarray, paths: Sequence[str]) -> np.ndarray:
+        """The holder of each chunk."""
+        holders = np.full(len(kinds), THROUGH)
+        holders[kinds == IN_MANIFEST] = INLINE
+        native = np.flatnonzero(kinds == NATIVE)
+        if self._chunks is not None and len(native):
+            first = self._holders.add(self._chunks, np.array([paths[i] for i in native.tolist()], bytes))
+            holders[native] = first + np.arange(len(native))
+        virtual = np.flatnonzero(kinds == VIRTUAL).tolist()
+        numbers = {url: i for i, url in enumerate(dict.fromkeys(paths[i] for i in virtual))}
+        files = [_file(url) for url in numbers]
+        first = self._holders.add(FILES, np.array([file or "" for file in files]))
+        of = np.array([THROUGH if file is None else first + i for i, file in enumerate(files)], np.int64)
+        if virtual:
+            holders[virtual] = of[[numbers[paths[i]] for i in virtual]]
+        return holders
+
+    def _check(self, keys: Sequence[str], holders: np.ndarray) -> None:
+        """See if the session reads the files that it was not yet seen to read, by a byte of a chunk in each."""
+        numbers, rows = np.unique(holders, return_index=True)
+        new = [(n, int(i)) for n, i in zip(numbers.tolist(), rows, strict=True) if self._is_unseen(n)]
+        if not new:
+            return
+        versions = contract.versions(FILES, [self._holders[number][1] for number, _ in new])
+        client: Any = self._through.client
+        answers = client.tried([Asked(keys[i], 0, 1) for _, i in new])
+        for (number, _), version, answer in zip(new, versions, answers, strict=True):
+            self._versions[number] = None if isinstance(answer, StoreError) else version
+
+    def _is_unseen(self, number: int) -> bool:
+        return number >= 0 and number not in self._versions and self._holders[number][0] is FILES
+
+    def names(self, prefix: str) -> list[str]:
+        return self._through.names(prefix)
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        client: Any = self._through.client
+        keys = client.keys(prefix)
+        places = self.places(keys)
+        for i, (key, size) in enumerate(zip(keys, places.sizes.tolist(), strict=True)):
+            yield key, len(places.inline[i]) if i in places.inline else size
+
+
+def _inline(batches: Sequence[Any]) -> dict[int, bytes]:
+    """The bytes of chunks that manifests have, by their rows in all batches together."""
+    found: dict[int, bytes] = {}
+    first = 0
+    for batch in batches:
+        found |= {first + row: data for row, data in batch[5].items()}
+        first += len(batch[1])
+    return found
+
+
+async def _collected(batches: Any) -> list[Any]:
+    return [batch async for batch in batches]
+
+
+def _file(url: str) -> str | None:
+    """The key in `FILES` of the file that a URL names; None where that is not plain to see."""
+    found = _PLAIN_FILE.fullmatch(url)
+    if found is None or {"", ".", ".."} & set(found[1][1:].split("/")):
+        return None
+    return found[1][1:]

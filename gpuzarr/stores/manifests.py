@@ -1,0 +1,109 @@
+"""Manifests: columns that say where the chunks of an array lie, without a Python object for each chunk."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.parts.table import INLINE, Places
+from gpuzarr.stores.ranges import MISSING
+
+MAX_DIGITS = 18  # of a coordinate
+
+
+class Holders(Sequence[tuple[Store, str]]):
+    """The stores and keys that `Places.holders` counts, in blocks of one store each. Blocks may be added."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._blocks: list[tuple[Store, Sequence[Any]]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: Any) -> Any:
+        block = bisect_right(self._starts, number) - 1
+        store, keys = self._blocks[block]
+        key = keys[number - self._starts[block]]
+        return store, key.decode() if isinstance(key, bytes) else str(key)
+
+    def add(self, store: Store, keys: Sequence[Any]) -> int:
+        """Add a block: keys, text or an array of bytes. Returns the number of the first."""
+        first = self._count
+        if len(keys):
+            self._blocks.append((store, keys))  # before its start, and both before anyone knows a number of it
+            self._starts.append(first)
+            self._count += len(keys)
+        return first
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Where chunks of one array lie. Arrays are int64 (n,), in the order of `numbers`, which ascend.
+
+    `grid`: chunks along each axis; `numbers`: of chunks, in C order in the grid; `holders`, `offsets`, `sizes`: as in
+    `Places`; `inline[row]`: the bytes of a chunk that the manifest has.
+    """
+
+    grid: tuple[int, ...]
+    numbers: np.ndarray
+    holders: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+    inline: Mapping[int, bytes] = field(default_factory=dict)
+
+    def places(self, keys: Sequence[str], start: str, separator: str = "/") -> Places:
+        """Where the objects at these keys lie: `start`, and the coordinates of a chunk. None other is there."""
+        wanted = numbers(keys, start, separator, self.grid)
+        rows = np.minimum(np.searchsorted(self.numbers, wanted), max(len(self.numbers) - 1, 0))
+        if not len(self.numbers):
+            return nowhere(len(keys))
+        is_there = self.numbers[rows] == wanted
+        columns = (self.holders, MISSING), (self.offsets, 0), (self.sizes, MISSING)
+        holders, offsets, sizes = (np.where(is_there, column[rows], default) for column, default in columns)
+        inline = {i: self.inline[int(rows[i])] for i in np.flatnonzero(holders == INLINE).tolist()}
+        return Places(holders, offsets, sizes, inline)
+
+
+def nowhere(n: int) -> Places:
+    """The places of n objects that are not there."""
+    return Places(np.full(n, MISSING), np.zeros(n, np.int64), np.full(n, MISSING))
+
+
+def flat(chunks: np.ndarray, grid: Sequence[int]) -> np.ndarray:
+    """Numbers, in C order in a grid, of chunks with such coordinates, (n, ndim): int64 (n,)."""
+    return chunks.astype(np.int64) @ np.array(_strides(grid), np.int64)
+
+
+def numbers(keys: Sequence[str], start: str, separator: str, grid: Sequence[int]) -> np.ndarray:
+    """Numbers, in C order in a grid, of the chunks that keys name; -1 for a key that names none, int64 (n,).
+
+    The key of a chunk is `start` and its coordinates with separators between them; of an array of no axes, `start`.
+    """
+    strides = _strides(grid)
+    return np.array([_number(key, start, separator, grid, strides) for key in keys], np.int64)
+
+
+def _number(key: str, start: str, separator: str, grid: Sequence[int], strides: Sequence[int]) -> int:
+    if not key.startswith(start):
+        return -1
+    parts = key[len(start) :].split(separator) if len(key) > len(start) else []
+    if len(parts) != len(grid):
+        return -1
+    number = 0
+    for part, end, stride in zip(parts, grid, strides, strict=True):
+        if not (part.isascii() and part.isdigit()) or len(part) > MAX_DIGITS or (coordinate := int(part)) >= end:
+            return -1
+        number += coordinate * stride
+    return number
+
+
+def _strides(grid: Sequence[int]) -> list[int]:
+    return [math.prod(grid[axis + 1 :]) for axis in range(len(grid))]
