@@ -1,5 +1,7 @@
 """Stores with the names of `zarr.storage`. Those that have no meaning here say what to use instead.
 
+`gpuzarr.open` makes a store of a path or a URL by itself; these are for programs that have one in hand.
+
 Examples
 --------
 >>> from gpuzarr.storage import LocalStore, MemoryStore
@@ -11,17 +13,20 @@ np.int64(1)
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
-from gpuzarr.errors import UnsupportedError
-from gpuzarr.stores import memory
+from gpuzarr.checks import flag, shown
+from gpuzarr.errors import StoreKindError, UnsupportedError
+from gpuzarr.stores import locations, memory, resolve
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath
+from gpuzarr.stores.remote.store import RemoteStore
 
 MemoryStore = MappingStore
-StoreLike = LocalStore | MappingStore | StorePath | str | os.PathLike[str] | dict[str, Any] | None
-_MAPPER = "give gpuzarr.open(fsspec.get_mapper(url, **options)); a LocalStore for folders"
+StoreLike = LocalStore | MappingStore | RemoteStore | StorePath | str | os.PathLike[str] | dict[str, Any] | None
 
 
 def _without(name: str, advice: str) -> Any:
@@ -35,12 +40,100 @@ def _without(name: str, advice: str) -> Any:
     return type(name, (), members | dict.fromkeys(others, staticmethod(refuse)))
 
 
-FsspecStore = _without("FsspecStore", _MAPPER)
-ObjectStore = _without("ObjectStore", _MAPPER)
-ZipStore = _without("ZipStore", "unzip it, or give {name: z.read(name) for name in z.namelist()} of zipfile.ZipFile")
 GpuMemoryStore = _without("GpuMemoryStore", "arrays of a MemoryStore are decoded on a GPU; CuPy's arrays need no store")
 LoggingStore = _without("LoggingStore", "a.last_read and a.last_write tell what was read and written of an array")
+ZipStore = _without("ZipStore", "give gpuzarr.open the path of the zip")
 WrapperStore = _without("WrapperStore", "give a mapping that does more; gpuzarr/stores/contract.py says what stores do")
+
+
+class FsspecStore:
+    """Makes stores of file systems of fsspec, as the class of this name in zarr-python: `RemoteStore`s.
+
+    Parameters
+    ----------
+    fs
+        A file system of fsspec.
+    read_only
+        True: nothing is written to it.
+    path
+        The path in the file system at which the store is.
+    allowed_exceptions
+        As zarr-python has it; only its default is supported.
+
+    Raises
+    ------
+    StoreKindError
+        `fs` is no file system of fsspec.
+
+    Examples
+    --------
+    >>> from fsspec.implementations.memory import MemoryFileSystem
+    >>> store = gpuzarr.storage.FsspecStore(MemoryFileSystem(), path="/a.zarr")
+    >>> gpuzarr.save(store, np.arange(3))
+    >>> gpuzarr.open(store)[1]
+    np.int64(1)
+    """
+
+    def __new__(  # type: ignore[misc]  # as zarr-python's class is called
+        cls, fs: Any, read_only: bool = False, path: str = "/", allowed_exceptions: Any = None
+    ) -> Store:
+        from gpuzarr.stores.remote.fsspec_client import is_file_system
+
+        if not is_file_system(fs):
+            raise StoreKindError(f"FsspecStore takes a file system of fsspec, not {shown(fs)}")
+        if allowed_exceptions is not None:
+            raise UnsupportedError("allowed_exceptions: those of missing files are known; others are errors")
+        return _only_read(resolve.in_files(fs, "" if path == "/" else path), read_only)
+
+    @classmethod
+    def from_url(
+        cls, url: str, storage_options: dict[str, Any] | None = None, read_only: bool = False, **options: Any
+    ) -> Store:
+        """Store for a URL, by fsspec even where `gpuzarr.open` would not need it.
+
+        Examples
+        --------
+        >>> gpuzarr.storage.FsspecStore.from_url("memory://b.zarr")
+        RemoteStore('memory://b.zarr')
+        """
+        if options.pop("allowed_exceptions", None) is not None or options:
+            raise UnsupportedError(f"from_url() takes no {sorted(options) or 'allowed_exceptions'}")
+        return _only_read(locations.by_fsspec(url, dict(storage_options or {})), read_only)
+
+    @classmethod
+    def from_mapper(cls, fs_map: Any, read_only: bool = False, allowed_exceptions: Any = None) -> Store:
+        """Store for a mapper of fsspec, as `gpuzarr.open` takes it, too.
+
+        Examples
+        --------
+        >>> import fsspec
+        >>> gpuzarr.storage.FsspecStore.from_mapper(fsspec.get_mapper("memory://c.zarr"))
+        RemoteStore('memory:///c.zarr')
+        """
+        return cls(fs_map.fs, read_only, fs_map.root, allowed_exceptions)
+
+    @classmethod
+    def from_upath(cls, upath: Any, read_only: bool = False, allowed_exceptions: Any = None) -> Store:
+        """Store for a path of universal_pathlib, as `gpuzarr.open` takes it, too."""
+        return cls(upath.fs, read_only, upath.path, allowed_exceptions)
+
+
+def ObjectStore(store: Any, *, read_only: bool = False) -> Store:  # as a class of zarr-python
+    """Make a store of one of obstore (`obstore.store.S3Store(...)`), as `gpuzarr.open` does, too.
+
+    Examples
+    --------
+    >>> import obstore
+    >>> store = gpuzarr.storage.ObjectStore(obstore.store.MemoryStore())
+    >>> gpuzarr.save(store, np.arange(3))
+    >>> gpuzarr.open(store)[1]
+    np.int64(1)
+    """
+    from gpuzarr.stores.remote.obstore_stores import is_of_obstore, store_of
+
+    if not is_of_obstore(store):
+        raise StoreKindError(f"ObjectStore takes a store of obstore, not {shown(store)}")
+    return _only_read(store_of(store), read_only)
 
 
 def ManagedMemoryStore(  # as a class of zarr-python
@@ -49,6 +142,12 @@ def ManagedMemoryStore(  # as a class of zarr-python
     """Make the store of the memory that `memory://name` names; a new one without a name."""
     held = memory.below({}, path) if name is None else memory.of_url(f"memory://{name}/{path}")
     return MappingStore(held, read_only)
+
+
+def _only_read(store: Any, read_only: bool) -> Store:
+    """The store, to which nothing is written if `read_only` is True."""
+    only_read: Store = replace(store, read_only=True) if flag(read_only, "read_only") else store
+    return only_read
 
 
 __all__ = [

@@ -109,6 +109,8 @@ def copy_store(
     *,
     if_exists: str = "raise",
     dry_run: bool = False,
+    storage_options: dict[str, Any] | None = None,
+    dest_storage_options: dict[str, Any] | None = None,
     **unknown: Any,
 ) -> Counts:
     """Copy the objects of a store, or of a part of it, to another store, as they are.
@@ -124,6 +126,8 @@ def copy_store(
         the copies say what is there then.
     dry_run
         True: only count.
+    storage_options, dest_storage_options
+        Options for what `source` and `dest` name, if they are URLs, as for `open`.
     **unknown
         Other keywords are refused.
 
@@ -148,9 +152,10 @@ def copy_store(
     >>> gpuzarr.copy_store(source, dest, dest_path="a")[0], sorted(dest)
     (2, ['a/c/0', 'a/zarr.json'])
     """
-    known("copy_store", unknown, ("source", "dest", "source_path", "dest_path", "if_exists", "dry_run"))
+    names = ("source", "dest", "source_path", "dest_path", "if_exists", "dry_run", "storage_options")
+    known("copy_store", unknown, (*names, "dest_storage_options"))
     one_of(if_exists, "if_exists", *IF_EXISTS)
-    old, new = store_of(source), store_of(dest)
+    old, new = store_of(source, storage_options), store_of(dest, dest_storage_options)
     above, below = files.clean(source_path), files.clean(dest_path)
     files.check_writable(new, below)
     sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}

@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 from gpuzarr import config
 from gpuzarr.checks import flag
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import contains, format_above
 from gpuzarr.errors import ArgumentError
-from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.create import Copied, Members, create_array, given, placed, with_dtype
+from gpuzarr.nodes.create import Copied, create_array, given, placed, with_dtype
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import codecs_of, sizes_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Shape, create, made
 from gpuzarr.nodes.opener import Mode
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.resolve import wanted_format
 from gpuzarr.stores.zarr_python import is_of_zarr
 
 Format = Literal[2, 3] | None
@@ -196,26 +196,26 @@ def from_array(
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
     found = getattr(getattr(data, "metadata", None), "zarr_format", None)
     above = format_above(*placed(store, name, options.get("storage_options")))
-    version: Any = config.new_format(checked_format(zarr_format) or above or found)
+    version: Any = config.new_format(wanted_format(store, zarr_format) or above or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})
     dtype = (kept | given).pop("dtype")
     options = {key: value for key, value in (kept | given).items() if key != "dtype"}
     if not flag(write_data, "write_data") and options.get("overwrite"):
-        _check_apart(store, files.clean("" if name is None else name), data)
+        _check_apart(*placed(store, name, options.get("storage_options")), data)
     options |= {"data": Copied(data, data.shape, dtype), "write_data": write_data}
     return create_array(store, name=name, zarr_format=version, **options)
 
 
-def _check_apart(store: Any, path: str, data: Any) -> None:
+def _check_apart(store: Store, path: str, data: Any) -> None:
     """ArgumentError if an array lies below the place of a new one, which would have none of its values.
 
     At the place itself, that is how an array is emptied, or gets other chunks.
     """
     of_zarr = is_of_zarr(data)
-    if isinstance(store, Members) or not (of_zarr or isinstance(data, Array)):
+    if not (of_zarr or isinstance(data, Array)):
         return
     source = (store_of(data), "") if of_zarr else (data.store, data.path)
-    place = store_of(store), path
+    place = store, path
     if contains(place, source) and not contains(source, place):
         raise ArgumentError(f"{data!r} would be lost: write_data=False copies no values; make the array elsewhere")
 

@@ -57,7 +57,12 @@ def group(store: Any = None, *, path: str | None = None, overwrite: bool = False
 
 
 def create_hierarchy(
-    *, store: Any, nodes: Mapping[str, Any], overwrite: bool = False, device: Any = "auto"
+    *,
+    store: Any,
+    nodes: Mapping[str, Any],
+    overwrite: bool = False,
+    device: Any = "auto",
+    storage_options: dict[str, Any] | None = None,
 ) -> Iterator[tuple[str, Array | Group]]:
     """Make many groups and arrays at once, as documents describe them, and the groups between them.
 
@@ -72,6 +77,8 @@ def create_hierarchy(
         True: replace what exists at these paths. Groups that are only between them are kept in any case.
     device
         Where arrays are decoded, as for `open`.
+    storage_options
+        Options for what a URL names, as for `open`.
 
     Returns
     -------
@@ -101,7 +108,8 @@ def create_hierarchy(
     >>> made["b/c"].attrs["unit"]
     'K'
     """
-    return iter(created(Opener(store_of(store), device_of(device), None, False, None, Writable()), nodes, overwrite))
+    place = store_of(store, storage_options)
+    return iter(created(Opener(place, device_of(device), None, False, None, Writable()), nodes, overwrite))
 
 
 def tree(grp: Group, expand: bool | None = None, level: int | None = None) -> Tree:

@@ -7,13 +7,13 @@ from typing import Any, Literal
 from gpuzarr import config
 from gpuzarr.api.creating import full
 from gpuzarr.api.opening import open_array
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import format_above
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import placed
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import properties
 from gpuzarr.nodes.new_arrays import create
+from gpuzarr.stores.resolve import wanted_format
 
 Format = Literal[2, 3] | None
 
@@ -82,7 +82,9 @@ def ones_like(a: Any, *, zarr_format: Format = None, **options: Any) -> Array:
 
 def _like(function: str, a: Any, zarr_format: Any, options: dict[str, Any]) -> dict[str, Any]:
     known(function, options, CREATED)
-    return properties(a, checked_format(zarr_format) or _above(options, options.get("path")), options)
+    return properties(
+        a, wanted_format(options.get("store"), zarr_format) or _above(options, options.get("path")), options
+    )
 
 
 def _above(options: dict[str, Any], path: Any) -> int | None:
@@ -118,7 +120,7 @@ def open_like(a: Any, path: str, *, zarr_format: Format = None, mode: Any = None
     >>> a.shape, a.dtype, a.path
     ((2, 3), dtype('int16'), 'b')
     """
-    version = config.new_format(checked_format(zarr_format) or _above(options, path))
+    version = config.new_format(wanted_format(options.get("store"), zarr_format) or _above(options, path))
     like = properties(a, version, options)
     del like["zarr_format"]
     like["store"] = {} if like.get("store") is None else like["store"]

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from gpuzarr import config as settings
 from gpuzarr.checks import flag, one_of
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import (
@@ -28,6 +27,7 @@ from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.resolve import wanted_format
 
 
 def open(  # as zarr.open
@@ -51,8 +51,10 @@ def open(  # as zarr.open
     Parameters
     ----------
     store
-        A path, a `file://` or `memory://` URL, a mapping of keys to bytes, a store of `gpuzarr.storage`, or a folder or
-        memory of zarr-python. None (default): a new store in memory.
+        A path of a folder, a zip or a file of another format; a URL (`s3://`, `gs://`, `az://`, `https://`, `file://`,
+        `memory://`, what fsspec knows), or a pipeline of them (`s3://bucket/a.zip|zip:path`); a mapping of keys to
+        bytes; a store of `gpuzarr.storage`, zarr-python, fsspec, obstore or Icechunk. None (default): a new store in
+        memory.
     path
         The path of the node in the store; "" is the root.
     mode
@@ -86,7 +88,9 @@ def open(  # as zarr.open
         Bytes (an int, or a text such as "1GiB") of decoded chunks that stay in memory for later reads, or a
         `ChunkCache` that several arrays share. All arrays of a group share one. Default: nothing is kept.
     storage_options
-        Options of a remote store; not supported yet.
+        Options for what a URL names, as obstore (S3, Google Cloud Storage, Azure, HTTP) or a file system of fsspec
+        takes them: `skip_signature`, `endpoint`, `region`, ... What s3fs, gcsfs and adlfs call otherwise (`anon`,
+        `key`, `endpoint_url`, ...) is understood, too.
     **new
         Properties of a node that is made: for an array the parameters of `create_array` (`shape`, `dtype`, by default
         "float64", `chunks`, ...), for a group `attributes`. They do not change a node that exists.
@@ -132,7 +136,7 @@ def open(  # as zarr.open
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io, cache=cache)
-    found, zarr_format = store_of(store, storage_options), checked_format(zarr_format)
+    found, zarr_format = store_of(store, storage_options), wanted_format(store, zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
     if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it

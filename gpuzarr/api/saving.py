@@ -8,7 +8,6 @@ from gpuzarr import config
 from gpuzarr.api.creating import array
 from gpuzarr.api.opening import open, open_group
 from gpuzarr.checks import flag, shown
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import format_above, new_group
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
@@ -18,6 +17,7 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import CREATED, known
 from gpuzarr.nodes.opener import Mode
 from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.resolve import wanted_format
 
 Format = Literal[2, 3] | None
 NO_STORE = ("storage_options",)
@@ -52,7 +52,7 @@ def create_group(
     device
         Where arrays of the group are decoded, as for `open`.
     storage_options
-        Options of a remote store; not supported yet.
+        Options for what a URL names, as for `open`.
     **unknown
         Other keywords are refused.
 
@@ -74,9 +74,10 @@ def create_group(
     'a test'
     """
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
+    zarr_format = wanted_format(store, zarr_format)
     store, path = store_of(store, storage_options), files.clean("" if path is None else path)
     device = device_of(device)
-    version = config.new_format(checked_format(zarr_format) or format_above(store, path))
+    version = config.new_format(zarr_format or format_above(store, path))
     new_group(store, path, version, attributes, flag(overwrite, "overwrite"))
     return open_group(store, path, mode="r+", zarr_format=zarr_format, device=device)
 
@@ -119,7 +120,7 @@ def save_array(
     """
     place = placed(store, path, options.get("storage_options"))
     options |= {
-        "zarr_format": config.new_format(checked_format(zarr_format) or format_above(*place)),
+        "zarr_format": config.new_format(wanted_format(store, zarr_format) or format_above(*place)),
         "overwrite": flag(overwrite, "overwrite") and mode != "w-",
     }
     array(arr, store=store, path=path, mode=mode, **options)
@@ -146,7 +147,7 @@ def save(
     zarr_format
         2 or 3; default: that of the group above, else of `gpuzarr.config`, which is 3.
     storage_options
-        Options of a remote store; not supported yet.
+        Options for what a URL names, as for `open`.
     **kwargs
         Arrays that are members of a group by the names of the keywords.
 
@@ -164,7 +165,7 @@ def save(
     >>> gpuzarr.load("two.zarr")
     {'x': array([1, 2]), 'y': array([0.5, 1.5])}
     """
-    store = store_of(store, storage_options)
+    store, zarr_format = store_of(store, storage_options), wanted_format(store, zarr_format)
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], zarr_format=zarr_format, path=path)
         return
@@ -192,8 +193,9 @@ def save_group(
     if not args and not kwargs:
         raise ArgumentError("nothing to save")
     _check_arrays(kwargs)
+    zarr_format = wanted_format(store, zarr_format)
     store, above = store_of(store, storage_options), files.clean("" if path is None else path)
-    version = config.new_format(checked_format(zarr_format) or format_above(store, above))
+    version = config.new_format(zarr_format or format_above(store, above))
     arrays = {
         files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
     }
@@ -216,7 +218,13 @@ def _check_arrays(given: dict[str, Any]) -> None:
             raise ArgumentError(f"{text}: save_array() and create_array() take options of arrays")
 
 
-def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Format = None) -> Group:
+def consolidate_metadata(
+    store: Any,
+    path: str | None = None,
+    zarr_format: Format = None,
+    *,
+    storage_options: dict[str, Any] | None = None,
+) -> Group:
     """Copy the metadata of all nodes below a group into one document, so that a single request opens them all.
 
     What gpuzarr changes below the group later, by whichever function, is changed in that document, too; so a change
@@ -228,6 +236,8 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
         As for `open`; `path` is by default the root.
     zarr_format
         The version of Zarr; default: that of the group.
+    storage_options
+        Options for what a URL names, as for `open`.
 
     Returns
     -------
@@ -248,7 +258,8 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Forma
     >>> gpuzarr.open_group("store.zarr", consolidated=True)["b"].shape
     (1,)
     """
-    store, path = store_of(store), files.clean("" if path is None else path)
+    zarr_format = wanted_format(store, zarr_format)
+    store, path = store_of(store, storage_options), files.clean("" if path is None else path)
     group = open(store, path, mode="r+", zarr_format=zarr_format, consolidated=False)  # what there is may be wrong
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")

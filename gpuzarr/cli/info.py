@@ -1,4 +1,7 @@
-"""`gpuzarr info PATH [--json]`: list the nodes of a store, how they are stored, and whether a GPU decodes them."""
+"""`gpuzarr info PATH [--json] [--storage-option KEY=VALUE]`: list the nodes of a store, and how they are stored.
+
+For each array it says whether a GPU decodes it. PATH may be a URL.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,28 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import gpuzarr
-from gpuzarr.errors import GpuZarrError, NotFoundError
+from gpuzarr.cli.places import add_place, storage_options
+from gpuzarr.errors import GpuZarrError, NotFoundError, StoreError
 from gpuzarr.nodes.info import Stored
 from gpuzarr.nodes.misplaced import problem
 from gpuzarr.read.explain import gpu_decode
+from gpuzarr.stores.urls import shown
 
 
 def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("info", help="the tree of a store, and how its arrays are stored", description=__doc__)
-    parser.add_argument("path", metavar="PATH", help="an array, a group or a store")
+    add_place(parser)
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print what is at options.path. GpuZarrError if nothing is, or if its metadata is wrong."""
-    top = gpuzarr.open(options.path, device="cpu")
+    top = gpuzarr.open(options.path, device="cpu", storage_options=storage_options(options))
     nodes = [describe(top), *below(top)]
     if options.json:
-        print(json.dumps({"path": options.path, "nodes": nodes}, indent=1, allow_nan=False))
+        print(json.dumps({"path": shown(options.path), "nodes": nodes}, indent=1, allow_nan=False))
     else:
         print("\n".join(details(nodes[0]) if nodes[0]["kind"] == "array" else tree(nodes)))
 
@@ -62,12 +67,14 @@ def inside(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[tuple[gpuzarr.Group,
 
 
 def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
-    """Describe a node. Sizes are in bytes, `stored_bytes` that of all chunks; `nbytes` is None for strings."""
+    """Describe a node. Sizes are in bytes, `stored_bytes` that of all chunks.
+
+    `nbytes` is None for strings, and what is stored is None where nobody can list it."""
     common = {"path": node.name, "zarr_format": node.zarr_format, "attributes": plain(node.attrs.asdict())}
     if isinstance(node, gpuzarr.Group):
         return {"kind": "group", **common}
     verdict, why = gpu_decode(node.layout)
-    stored = Stored.of(node.store, node.path)
+    stored = stored_of(node)
     return {
         "kind": "array",
         **common,
@@ -81,12 +88,20 @@ def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
         "codecs": [codec(c) for c in node.metadata.codecs],
         "dimension_names": plain(node.dimension_names),
         "nbytes": None if node.dtype.hasobject or node.dtype.kind == "T" else node.nbytes,
-        "stored_bytes": stored.chunk_nbytes,
-        "stored_objects": stored.chunks,
-        "problem": problem(node) if stored.chunks else None,
+        "stored_bytes": stored.chunk_nbytes if stored else None,
+        "stored_objects": stored.chunks if stored else None,
+        "problem": problem(node) if stored and stored.chunks else None,
         "gpu_decode": verdict,
         "because": why or None,
     }
+
+
+def stored_of(node: gpuzarr.Array) -> Stored | None:
+    """What a store holds of an array; None where the place lists no names, as a web server."""
+    try:
+        return Stored.of(node.store, node.path)
+    except StoreError:
+        return None
 
 
 def codec(value: Any) -> dict[str, Any]:
@@ -170,6 +185,8 @@ def codec_text(value: dict[str, Any]) -> str:
 def stored_text(node: dict[str, Any]) -> str:
     files = "1 file" if node["stored_objects"] == 1 else f"{node['stored_objects']} files"
     decoded = "" if node["nbytes"] is None else f", of {node['nbytes']:,} decoded"
+    if node["stored_bytes"] is None:
+        return f"bytes that nobody can list{decoded}"
     return f"{node['stored_bytes']:,} bytes in {files}{decoded}"
 
 

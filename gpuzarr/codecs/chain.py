@@ -15,9 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
-from gpuzarr.codecs.contract import Codec, DecodesByAddress
+from gpuzarr.codecs.contract import Codec, DecodesByAddress, StandsForSeveral
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
-from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, whole_decoder
+from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, ordered_decoder, whole_decoder
 from gpuzarr.codecs.step import Step
 from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.contract import Device
@@ -58,12 +58,13 @@ class Chain:
         steps, side, at = [], "array", cast(Any, spec)
         if len(codecs := tuple(codecs)) > MAX_CODECS:
             raise UnsupportedError(f"a chain of {len(codecs)} codecs; at most {MAX_CODECS} are supported")
-        for codec in codecs:
-            step = Step(codec, at)
-            if _BEFORE[codec.kind] != side:
-                raise MetadataError(f"codec {step.name!r} ({codec.kind}) cannot stand where {side} comes in")
-            steps.append(step)
-            at, side = codec.encoded(at), _AFTER[codec.kind]
+        for given in codecs:
+            if _BEFORE[given.kind] != side:
+                name = Step(given, at).name
+                raise MetadataError(f"codec {name!r} ({given.kind}) cannot stand where {side} comes in")
+            for codec in given.parts(at) if isinstance(given, StandsForSeveral) else (given,):
+                steps.append(Step(codec, at))
+                at, side = codec.encoded(at), _AFTER[codec.kind]
         if side != "bytes":
             raise MetadataError("the codecs have none that makes bytes of an array")
         return cls(spec, tuple(steps), at)
@@ -126,9 +127,18 @@ class Chain:
         default = whole_decoder(self.spec, in_place, lambda stored, device, into: self.decode(stored, device, into))
         if self.is_uncompressed and nbytes is not None:
             return copier(self.spec, nbytes, default)
-        if self._decodes_by_address is None or (decode := self._decodes_by_address.chunk_decoder()) is None:
-            return default
-        return address_decoder(self.spec, nbytes or 0, decode, default)
+        if self._decodes_by_address is not None and (decode := self._decodes_by_address.chunk_decoder()) is not None:
+            return address_decoder(self.spec, nbytes or 0, decode, default)
+        return self._ordered_decoder(default) or default
+
+    def _ordered_decoder(self, otherwise: ChunkDecoder) -> ChunkDecoder | None:
+        """A decoder of chunks whose elements are in another order; None where a library cannot be called by address."""
+        order, codec = self.memory_order, self.steps[-1].decodes_by_address
+        if order is None or not self.spec.nbytes or len(self.steps) != order.steps + 1 or codec is None:
+            return None
+        if (decode := codec.chunk_decoder()) is None:
+            return None
+        return ordered_decoder(self.spec, self.spec.nbytes, order.strides, order.swap, decode, otherwise)
 
     def decodes_in_place(self, device: Device) -> bool:
         """Whether `decode` can be given `into`, and decodes elements straight to it."""

@@ -87,6 +87,15 @@ class TakesUnmeasured(Protocol):
 
 
 @runtime_checkable
+class StandsForSeveral(Protocol):
+    """A codec that is a name for several: a chain has these as its steps instead."""
+
+    def parts(self, spec: Any) -> tuple[Codec, ...]:
+        """The codecs that are run, in encode order. MetadataError where the codec cannot take `spec`."""
+        ...
+
+
+@runtime_checkable
 class StoresElements(Protocol):
     """An array->bytes codec that may store elements as NumPy holds them."""
 

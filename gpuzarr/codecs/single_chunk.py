@@ -15,8 +15,10 @@ from gpuzarr.errors import CodecError
 
 # decode(stored, target, first, last): the bytes `stored` become a chunk in `target`, a C-contiguous array of its shape
 # and dtype, of which elements `first` to `last` (inclusive, in C order) are wanted; others may be left as they were.
-# `stored` may be changed, unless it is read-only. CodecError for bad bytes.
-ChunkDecoder = Callable[[memoryview, np.ndarray, int, int], None]
+# What cannot be decoded there, such as elements in another order, leaves `target` as it was, and the chunk is returned:
+# an array of its shape, of any strides and byte order, valid until the next call. `stored` may be changed, unless it is
+# read-only. CodecError for bad bytes.
+ChunkDecoder = Callable[[memoryview, np.ndarray, int, int], np.ndarray | None]
 BatchDecoder = Callable[[EncodedBatch, Any, EncodedBatch | None], Any]  # of a Chain: encoded, device, into
 
 
@@ -28,7 +30,7 @@ def whole_decoder(spec: ChunkSpec, in_place: bool, decode: BatchDecoder) -> Chun
     start = np.zeros(1, np.int64)
     device: Any = None
 
-    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
         nonlocal device  # its scratch is not used up by the chunks of the scope that the caller is in
         device = device or Cpu(CPU.threads)
         encoded = EncodedBatch(np.frombuffer(stored, np.uint8), start, np.array([len(stored)], np.int64))
@@ -36,8 +38,9 @@ def whole_decoder(spec: ChunkSpec, in_place: bool, decode: BatchDecoder) -> Chun
             if in_place:
                 memory = target.reshape(-1).view(np.uint8)
                 decode(encoded, device, EncodedBatch(memory, start, np.array([len(memory)], np.int64)))
-            else:
-                target.reshape(1, *spec.shape)[...] = decode(encoded, device, None)
+                return None
+            made: np.ndarray = decode(encoded, device, None)
+            return made[0]
 
     return run
 
@@ -49,11 +52,12 @@ def copier(spec: ChunkSpec, nbytes: int, otherwise: ChunkDecoder) -> ChunkDecode
     """
     item = spec.dtype.itemsize
 
-    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
         if len(stored) != nbytes:
             return otherwise(stored, target, first, last)
         wanted = slice(first * item, (last + 1) * item)
         memoryview(target.reshape(-1).view(np.uint8))[wanted] = stored[wanted]
+        return None
 
     return run
 
@@ -66,13 +70,41 @@ def address_decoder(spec: ChunkSpec, nbytes: int, decode: AddressDecoder, otherw
     """
     item = spec.dtype.itemsize
 
-    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> None:
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
         try:
             decode(_address(target), nbytes, stored, _address(stored), first * item, (last + 1) * item)
         except CodecError:
-            otherwise(stored, target, first, last)
+            return otherwise(stored, target, first, last)
+        return None
 
     return run
+
+
+def ordered_decoder(
+    spec: ChunkSpec, nbytes: int, strides: tuple[int, ...], swap: int, decode: AddressDecoder, otherwise: ChunkDecoder
+) -> ChunkDecoder | None:
+    """Make a decoder from `decode` of the only codec between the stored bytes and elements in another order.
+
+    `strides`, `swap`: as of `chain.MemoryOrder`. None where NumPy has no array of such elements. `otherwise`: see above.
+    """
+    if spec.dtype.isbuiltin != 1 or spec.dtype.kind not in "biufc":
+        return None
+    dtype = spec.dtype if swap == 1 else spec.dtype.newbyteorder("S")
+    memory = np.empty(nbytes, np.uint8)
+    target_address, chunk = memory.ctypes.data, np.ndarray(spec.shape, dtype, memory, 0, _in_bytes(strides, dtype))
+
+    def run(stored: memoryview, target: np.ndarray, first: int, last: int) -> np.ndarray | None:
+        try:
+            decode(target_address, nbytes, stored, _address(stored), 0, nbytes)
+        except CodecError:
+            return otherwise(stored, target, first, last)
+        return chunk
+
+    return run
+
+
+def _in_bytes(strides: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
+    return tuple([step * dtype.itemsize for step in strides])
 
 
 def _address(data: Any) -> int:

@@ -140,7 +140,7 @@ class ChunkBoxes:
 
     def placement_of(self, out: Targets, dtype: np.dtype[Any], strides: tuple[int, ...]) -> Placement | None:
         """How the C library places chunks of this dtype and these strides; None where it cannot."""
-        kept = self._placements.get(name := (id(out), strides))
+        kept = self._placements.get(name := (id(out), strides, dtype))
         if kept is None:  # with `out`, so that its id is of no other one
             kept = self._placements[name] = placement(self, out.results, dtype, strides), out
         return kept[0]

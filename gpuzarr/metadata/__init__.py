@@ -1,4 +1,4 @@
-"""The model of metadata, that of Zarr v3. `metadata.v2` and `metadata.v3` make it of documents."""
+"""The model of metadata, that of Zarr v3. `metadata.v2`, `v3` and `n5` make it of documents."""
 
 from __future__ import annotations
 
@@ -120,6 +120,7 @@ class ArrayMetadata:
     dimension_names: tuple[str | None, ...] | None = None
     order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
+    why_read_only: str | None = None  # of a format that is read, but not written
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document, with the attributes."""
@@ -186,6 +187,8 @@ class GroupMetadata:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
+    why_read_only: str | None = None  # of a format that is read, but not written
+    has_implied_members: bool = False  # folders in it that have no document are groups
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document, with the attributes, and in Zarr v3 with the consolidated metadata."""

@@ -61,9 +61,9 @@ def check_writable(store: Store, path: str, names: Sequence[str] = FILES) -> Non
         raise ReadOnlyError(f"{path or '/'!r} of {store!r} cannot be written: {reason}; {advice}")
 
 
-def how_to_write(store: Store, path: str) -> str:
-    """Advice for who would write to a node that was opened for reading."""
-    return why_unwritable(store, path) or "open it with mode 'r+' or 'a'"
+def how_to_write(store: Store, path: str, why_read_only: str | None = None) -> str:
+    """Advice for who would write to a node that was opened for reading. `why_read_only`: what its metadata say."""
+    return why_read_only or why_unwritable(store, path) or "open it with mode 'r+' or 'a'"
 
 
 def read(store: Store, path: str, name: str) -> Document | None:

@@ -99,7 +99,7 @@ class Array:
         return f"<gpuzarr.Array {place} shape={self.shape} dtype={self.dtype} {chunks} on {self.device.name}>"
 
     @classmethod
-    def open(cls, store: Any, *, config: Any = None) -> Array:
+    def open(cls, store: Any, *, config: Any = None, storage_options: Any = None) -> Array:
         """Open the array at the root of a store, or at a `store_path`, for reading and writing.
 
         Examples
@@ -108,8 +108,9 @@ class Array:
         (3,)
         """
         from gpuzarr.nodes.opener import opened
+        from gpuzarr.stores.resolve import wanted_format
 
-        node = opened(store, config=config)
+        node = opened(store, wanted_format(store, None), config, storage_options)
         if not isinstance(node, cls):
             raise NotFoundError(f"{node!r} is a group, not an array")
         return node
@@ -373,7 +374,8 @@ class Array:
     def check_writable(self) -> None:
         """ReadOnlyError if the array was opened for reading only."""
         if self.writable is None:
-            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
+            advice = files.how_to_write(self.store, self.path, self.metadata.why_read_only)
+            raise ReadOnlyError(f"{self!r} was opened for reading; {advice}")
 
     def renew(self, metadata: ArrayMetadata) -> None:
         """Use other metadata, as after a change of shape."""

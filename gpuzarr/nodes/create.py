@@ -12,7 +12,6 @@ import numpy as np
 
 from gpuzarr import config as settings
 from gpuzarr.checks import NDIM_MAX, at, flag, one_of, shown
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.creation import DEFAULT, Wanted, format_above, metadata, new_array, sides
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, MetadataError, ValueKindError, ZarrRuntimeWarning, warn
@@ -23,6 +22,7 @@ from gpuzarr.nodes.keywords import translated
 from gpuzarr.nodes.regions import parts
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.resolve import wanted_format
 from gpuzarr.write.target import Writable
 
 MAX_COPIED_BYTES = 128 << 20  # at once, from one array to another; but always a whole chunk or shard
@@ -131,7 +131,7 @@ def create_array(
     device
         As for `open`.
     storage_options
-        Options of a remote store; not supported yet.
+        Options for what a URL names, as for `open`.
     **older
         Older keywords of zarr-python: `compressor`, `codecs` (all of them, in Zarr v3), `chunk_shape`,
         `dimension_separator`, `write_empty_chunks` and `object_codec`; others are accepted if they change nothing.
@@ -172,7 +172,7 @@ def create_array(
     if older:
         layout = {"chunks": chunks, "chunk_key_encoding": chunk_key_encoding, "config": config, "codecs": None}
         chain = {"filters": filters, "serializer": serializer, "compressors": compressors}
-        found = translated(older, layout | chain, checked_format(zarr_format))
+        found = translated(older, layout | chain, wanted_format(store, zarr_format))
         chunks, chunk_key_encoding, config, codecs, filters, serializer, compressors = found.values()
     if data is not None:
         data = with_dtype(data)
@@ -182,7 +182,7 @@ def create_array(
     if shape is None or dtype is None:
         raise ArgumentError("a new array needs a shape and a dtype, or data")
     place, path = placed(store, name, storage_options)
-    version = settings.new_format(checked_format(zarr_format) or format_above(place, path))
+    version = settings.new_format(wanted_format(store, zarr_format) or format_above(place, path))
     lengths = sides("shape", shape)
     if any(n < 0 for n in lengths):
         raise MetadataError(f"shape {shown(lengths)} has a negative length")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from gpuzarr.checks import flag, shown
-from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
@@ -18,6 +17,7 @@ from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.resolve import wanted_format
 
 
 class Opens(Protocol):
@@ -69,7 +69,7 @@ class Group:
         return f"<gpuzarr.Group {place} zarr_format={self.metadata.zarr_format}>"
 
     @classmethod
-    def open(cls, store: Any, zarr_format: Any = None) -> Group:
+    def open(cls, store: Any, zarr_format: Any = None, *, storage_options: Any = None) -> Group:
         """Open the group at the root of a store, or at a `store_path`, for reading and writing.
 
         Examples
@@ -79,14 +79,20 @@ class Group:
         """
         from gpuzarr.nodes.opener import opened
 
-        node = opened(store, checked_format(zarr_format))
+        node = opened(store, wanted_format(store, zarr_format), storage_options=storage_options)
         if not isinstance(node, cls):
             raise NotFoundError(f"{node!r} is an array, not a group")
         return node
 
     @classmethod
     def from_store(
-        cls, store: Any, *, attributes: dict[str, Any] | None = None, zarr_format: Any = 3, overwrite: bool = False
+        cls,
+        store: Any,
+        *,
+        attributes: dict[str, Any] | None = None,
+        zarr_format: Any = None,
+        overwrite: bool = False,
+        storage_options: Any = None,
     ) -> Group:
         """Make the group at the root of a store, or at a `store_path`.
 
@@ -97,7 +103,7 @@ class Group:
         """
         from gpuzarr.creation import new_group
 
-        place, version = store_of(store), checked_format(zarr_format) or 3
+        place, version = store_of(store, storage_options), wanted_format(store, zarr_format) or 3
         new_group(place, "", version, attributes, flag(overwrite, "overwrite"))
         return cls.open(place, version)
 
@@ -259,7 +265,8 @@ class Group:
     def check_writable(self) -> None:
         """ReadOnlyError if the group was opened for reading only."""
         if self.read_only:
-            raise ReadOnlyError(f"{self!r} was opened for reading; {files.how_to_write(self.store, self.path)}")
+            advice = files.how_to_write(self.store, self.path, self.metadata.why_read_only)
+            raise ReadOnlyError(f"{self!r} was opened for reading; {advice}")
 
     def below(self, path: str) -> str:
         """The path in the store of what has this path below the group."""

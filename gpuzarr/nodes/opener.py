@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -12,16 +13,18 @@ import numpy as np
 from gpuzarr.checks import at
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ExistsError, MetadataError, NotFoundError, StoreError
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, summaries
+from gpuzarr.errors import ExistsError, GpuZarrError, MetadataError, NotFoundError, StoreError
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, n5, summaries
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.metadata.summaries import Summary
 from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores import recognise
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
@@ -37,7 +40,8 @@ class Opener:
     """Opens the nodes of one store, all with the same options.
 
     `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata of a group, by which
-    it and all below it are opened; it follows changes. `writable` is None for read-only access.
+    it and all below it are opened; it follows changes. `writable` is None for read-only access. `has_implied`: folders
+    may be groups without a document.
     """
 
     store: Store
@@ -47,6 +51,7 @@ class Opener:
     known: Summary | None = None
     writable: Writable | None = None
     options: Options = DEFAULT
+    has_implied: bool = False
 
     def __post_init__(self) -> None:
         if self.known is not None:
@@ -57,7 +62,7 @@ class Opener:
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
-        if (node := self.get(path)) is None:
+        if (node := self.get(path)) is None and (node := self._implied(path)) is None:
             formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
             raise NotFoundError(
                 f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
@@ -66,8 +71,14 @@ class Opener:
 
     def get(self, path: str) -> Array | Group | None:
         """Open the node at `path`; None if there is none. MetadataError if its metadata is wrong."""
-        if (metadata := self._find(path)) is None:
-            return None
+        return None if (metadata := self._find(path)) is None else self._made(path, metadata)
+
+    def _implied(self, path: str) -> Array | Group | None:
+        """The group that a folder without a document is."""
+        may_be = self.zarr_format is None and self.known is None
+        return None if not may_be or (found := n5.find(self.store, path, True)) is None else self._made(path, found)
+
+    def _made(self, path: str, metadata: Node) -> Array | Group:
         if isinstance(metadata, ArrayMetadata):
             array = Array(self.store, path, metadata, self.device, self.writable, self.options)
             with at(f"codecs of {'/' + path!r} in {self.store!r}"):
@@ -76,6 +87,8 @@ class Opener:
                 array.writable = None
             return array
         opener = self
+        if metadata.why_read_only is not None:
+            opener = replace(self, writable=None, has_implied=metadata.has_implied_members)
         if metadata.consolidated is not None and self.known is None:
             opener = replace(self, known=Summary(path, metadata.zarr_format, metadata.consolidated))
         elif self.consolidated and self.known is None:
@@ -97,15 +110,16 @@ class Opener:
     def _instead(self, path: str) -> str:
         """A hint for the error message: what a local folder holds (listing other stores may take long)."""
         if not isinstance(self.store, LocalStore):
-            return ""
+            return "" if path else _at_root(self.store)
         here, names = path, self.store.names(path)
+        if (found := recognise.of_names(names)) is not None:
+            return f"; it is {_told(found, self.store, path)}"
         while here and not names:
             here = here.rpartition("/")[0]
             names = _some_members(self.store, here)
         if not names:
             return "; nothing is there" + ("" if path else " (mode 'w' makes a group, create_array() an array)")
-        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-        return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {shown}"
+        return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {_listed(names)}"
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None
@@ -119,9 +133,12 @@ class Opener:
         return replace(node, consolidated=nodes.below(below))
 
     def _stored(self, path: str) -> Node | None:
+        if self.has_implied:
+            return n5.find(self.store, path, True)
         if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
             return metadata_v3.parse_node(*found, with_summary=self.consolidated is not False)
-        return self._stored_v2(path) if self.zarr_format in (None, 2) else None
+        node = self._stored_v2(path) if self.zarr_format in (None, 2) else None
+        return n5.find(self.store, path) if node is None and self.zarr_format is None else node
 
     def _stored_v2(self, path: str) -> Node | None:
         from gpuzarr.metadata import v2 as metadata_v2
@@ -144,6 +161,41 @@ class Opener:
         return None if document is None else (document, files.place(self.store, path, name))
 
 
+def _at_root(store: Store) -> str:
+    """A hint about what a store is that has no node at its root: a single listing is asked for, if it can be had."""
+    if isinstance(store, MappingStore) and not store.has_cheap_lengths:
+        return ""
+    try:
+        names = store.names("")
+    except GpuZarrError:
+        names = []
+        unlisted = getattr(store, "concurrency", 1) > 1 and _unlisted(store)
+        return f"; it is {_told(unlisted, store, '')}" if unlisted else ""
+    if (found := recognise.of_names(names)) is not None:
+        return f"; it is {_told(found, store, '')}"
+    return f"; what is in it: {_listed(names)}" if names else ""
+
+
+def _unlisted(store: Store) -> recognise.Found | None:
+    """What a place that lists no names is, by the objects that places of such kinds have."""
+    with suppress(GpuZarrError), store.open(recognise.PROBES) as objects:
+        there = [key for key, length in zip(recognise.PROBES, objects.lengths(), strict=True) if length >= 0]
+        return recognise.of_names({part for key in there for part in (key.partition("/")[0],)})
+    return None
+
+
+def _told(found: recognise.Found, store: Store, path: str) -> str:
+    """What something is, and what to do."""
+    if found.way != "icechunk":
+        return str(found)
+    url = getattr(getattr(store, "client", None), "url", None) or getattr(store, "folder", "PATH")
+    return f"{found}: open it as {f'{url}/{path}'.rstrip('/') + '|icechunk:'!r}, or give its Repository or a Session"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+
+
 def _some_members(store: LocalStore, path: str) -> list[str]:
     """Names in a folder, sorted; of a large one only some, as programs may try many names."""
     try:
@@ -156,16 +208,20 @@ def _some_members(store: LocalStore, path: str) -> list[str]:
 
 def why_unwritable(node: Array | Group) -> str | None:
     """Say why the documents of a node, and the first chunk of an array, cannot be written; None if nothing says so."""
+    if node.metadata.why_read_only is not None:
+        return node.metadata.why_read_only
     names = ["zarr.json"] if node.zarr_format == 3 else [".zattrs", ".zarray" if isinstance(node, Array) else ".zgroup"]
     if isinstance(node, Array):
         names += node.metadata.chunk_keys.encode(np.zeros((1, node.ndim), np.int64))
     return files.why_unwritable(node.store, node.path, names)
 
 
-def opened(store: Any, zarr_format: int | None = None, config: Any = None) -> Array | Group:
+def opened(
+    store: Any, zarr_format: int | None = None, config: Any = None, storage_options: Any = None
+) -> Array | Group:
     """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
     from gpuzarr.write.target import Writable
 
-    opener = Opener(store_of(store), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    opener = Opener(store_of(store, storage_options), device_of("auto"), zarr_format, False, None, Writable.of(config))
     node = opener("")
     return node if why_unwritable(node) is None else replace(opener, writable=None)("")

@@ -37,7 +37,7 @@ from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
 Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
-Fetch = Callable[[int, Chunk, np.ndarray], float]
+Fetch = Callable[[int, Chunk, np.ndarray], tuple[float, np.ndarray | None]]
 Keep = Sequence[Callable[[], None]]
 _BYTES = itemgetter(2)
 MAX_INDEXES = 4096  # of shards that are read together
@@ -228,37 +228,40 @@ class Chunks:
         memory."""
         if keeper is not None and (whole := keeper.memory(i, self.chain.spec)) is not None:
             try:
-                read = fetch(i, (*chunk[:4], 0, whole.size - 1), whole)
+                read, elsewhere = fetch(i, (*chunk[:4], 0, whole.size - 1), whole)
             except CHUNK_FAULTS:  # where nothing is wanted, maybe
                 pass
             else:
+                if elsewhere is not None:
+                    whole[...] = elsewhere
                 keeper.keep(i, whole)
                 return read, whole
         place = self._place(chunk)
-        read = fetch(i, chunk, memory if place is None else place)
+        read, elsewhere = fetch(i, chunk, memory if place is None else place)
+        if elsewhere is not None:
+            return read, elsewhere
         return read, memory if place is None else None
 
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Fetch:
-        """What fetches a chunk, decoded, into an array of the chunk's shape, and gives the time when it was read."""
+        """What fetches a chunk, decoded, into an array of the chunk's shape; the time when it was read, and the array
+        that the chunk is instead, if its elements are in another order."""
         if self.chain.is_uncompressed:
             return self._uncompressed_fetcher(fill)
         decode, stored = self.chain.chunk_decoder(), memoryview(self.device.empty(max(sizes)))
 
-        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> tuple[float, np.ndarray | None]:
             data = stored[: sizes[i]]
             fill(i, data)
-            read = perf_counter()
-            decode(data, target, chunk[4], chunk[5])
-            return read
+            return perf_counter(), decode(data, target, chunk[4], chunk[5])
 
         return fetch
 
     def _uncompressed_fetcher(self, fill: Fill) -> Fetch:
         itemsize = self.chain.spec.dtype.itemsize
 
-        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> float:
+        def fetch(i: int, chunk: Chunk, target: np.ndarray) -> tuple[float, None]:
             fill(i, memoryview(target.reshape(-1).view(np.uint8))[chunk[4] * itemsize : (chunk[5] + 1) * itemsize])
-            return perf_counter()
+            return perf_counter(), None
 
         return fetch
 

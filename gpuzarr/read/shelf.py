@@ -15,7 +15,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.read.blocks import ENTRY_BYTES, Block, Coords, Entry, Key
 from gpuzarr.read.unchanged import count_traffic
 from gpuzarr.stores.contract import Objects, Store
-from gpuzarr.stores.versions import looked_for, settled, versions
+from gpuzarr.stores.versions import looked_for, settled, versions_told
 
 if TYPE_CHECKING:
     from gpuzarr.read.cache import ChunkCache
@@ -46,7 +46,7 @@ class Shelf:
         names, now = [keys[i] for i in held], time.monotonic()
         found = self.cache.recent(self.key.place, names)
         if unknown := [i for i, version in enumerate(found) if version is None]:
-            told, traffic = versions(store, [names[i] for i in unknown])
+            told, traffic = versions_told(store, [names[i] for i in unknown])
             count_traffic([traffic], trace)
             self._confirm([names[i] for i in unknown], told, now)
             for i, version in zip(unknown, told, strict=True):

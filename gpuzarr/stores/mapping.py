@@ -12,13 +12,14 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import shown
-from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError
+from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.stores import handles, memory, read_only
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.sink import BufferedSink
+from gpuzarr.stores.spread import each
 from gpuzarr.stores.traffic import Traffic
 
 MAX_REQUEST_BYTES = 1 << 24
@@ -28,7 +29,8 @@ MAX_REQUEST_BYTES = 1 << 24
 class MappingStore:
     """A mapping from keys to bytes as a store; `gpuzarr.storage.MemoryStore` is this class, too.
 
-    Pickling pickles the mapping. It must allow reads by many threads at once.
+    Pickling pickles the mapping. Reads of several threads of the caller, and reads ahead, reach it from these threads.
+    If it has a method `getsize(key)`, sizes are asked of that, and values are not fetched for them.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ class MappingStore:
         True: nothing is written to it.
     store_dict
         zarr-python's name of `mapping`.
+    concurrency
+        Values that threads get at once; more than 1 pays for a mapping of what is far away, and needs one that allows
+        it. Default: 1, as nothing tells which mappings do.
 
     Examples
     --------
@@ -51,6 +56,7 @@ class MappingStore:
     mapping: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
     store_dict: InitVar[Mapping[str, Any] | None] = None
+    concurrency: int = 1
 
     def __post_init__(self, store_dict: Mapping[str, Any] | None) -> None:
         given: Any = self.mapping if store_dict is None else store_dict
@@ -105,7 +111,15 @@ class MappingStore:
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         for key in self._below(start := f"{prefix}/" if prefix else ""):
             if not is_hidden(key[len(start) :]):
-                yield key, len(self.value(key) or b"")
+                yield key, self._size(key)
+
+    def _size(self, key: str) -> int:
+        """Bytes of an object that is there; asked of the mapping if it has a method for that."""
+        mapping = self.mapping
+        while isinstance(mapping, Below | Buffers):
+            key, mapping = (mapping.prefix + key if isinstance(mapping, Below) else key), mapping.inner
+        size = getattr(mapping, "getsize", lambda key: None)(key)
+        return size if isinstance(size, int) and size >= 0 else len(MappingStore(mapping).value(key) or b"")
 
     def _below(self, start: str) -> list[str]:
         """The keys that begin so, in one step for a dict. Counting a mapping beforehand may need all of its keys."""
@@ -174,8 +188,10 @@ class MappingStore:
             value = bytes_of(self.mapping[key])
         except KeyError:
             return None
-        except OSError as error:
-            raise StoreError(f"cannot read {key!r} of {self!r}: {error}") from error
+        except (StoreError, MemoryError):
+            raise
+        except Exception as error:  # of whatever the mapping is made of
+            raise as_store_error(error, "read", key, self) from error
         try:
             if isinstance(value, np.ndarray):
                 value = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
@@ -198,7 +214,12 @@ class MappingObjects:
 
     @cached_property
     def _values(self) -> list[memoryview | None]:
-        values = [self._store.value(key) for key in self.keys]
+        values: list[memoryview | None] = [None] * len(self.keys)
+
+        def get(i: int) -> None:
+            values[i] = self._store.value(self.keys[i])
+
+        each(get, range(len(values)), min(self._store.concurrency, len(values)))
         self._traffic = Traffic(len(values), sum([len(value) for value in values if value is not None]))
         return values
 

@@ -12,6 +12,7 @@ from gpuzarr.stores import memory
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.part import PartStore
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class StorePath:
 
 
 def below(store: Store, path: str) -> Store:
-    """The part of a store below a path, as a store. StoreKindError for stores that have no such parts."""
+    """The part of a store below a path, as a store."""
     if not path:
         return store
     if isinstance(store, LocalStore):
@@ -59,4 +60,4 @@ def below(store: Store, path: str) -> Store:
     if (part := getattr(store, "below", None)) is not None:
         found: Store = part(path)
         return found
-    raise StoreKindError(f"{store!r} has no parts: give the path as `path` or `name`")
+    return PartStore(store, memory.path(path)) if memory.path(path) else store

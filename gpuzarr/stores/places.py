@@ -11,6 +11,11 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Below, place
+from gpuzarr.stores.part import PartStore
+from gpuzarr.stores.remote.client import Client
+from gpuzarr.stores.remote.fsspec_client import FsspecClient
+from gpuzarr.stores.remote.obstore_client import ObstoreClient
+from gpuzarr.stores.remote.store import RemoteStore
 
 Node = tuple[Store, str]  # a store, and a path in it
 Identity = tuple[Any, str]
@@ -37,6 +42,10 @@ def around(store: Store) -> Iterator[tuple[Node, str]]:
             folder = outer
             if any(os.path.lexists(f"{folder}/{name}") for name in ("zarr.json", ".zarray")):
                 yield (LocalStore(folder), ""), os.path.relpath(root, folder)
+    elif isinstance(store, PartStore):
+        parts = store.path.split("/")
+        for i in range(len(parts)):
+            yield (store.store, "/".join(parts[:i])), "/".join(parts[i:])
     elif isinstance(store, MappingStore) and isinstance(store.mapping, Below):
         parts = store.mapping.prefix.strip("/").split("/")
         for i in range(len(parts)):
@@ -53,6 +62,8 @@ def widest(store: Store, path: str) -> Node:
             folder = outer
         inner = os.path.relpath(root, folder)
         return (store, path) if folder == root else (replace(store, root=folder), f"{inner}/{path}".strip("/"))
+    if isinstance(store, PartStore):
+        return store.store, f"{store.path}/{path}".strip("/")
     if not isinstance(store, MappingStore):
         return store, path
     mapping = store.mapping
@@ -65,10 +76,27 @@ def identity(store: Store, path: str) -> Identity:
     """A value that is the same for all stores and paths that mean the same place."""
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
+    if isinstance(store, PartStore):
+        return identity(store.store, f"{store.path}/{path}".strip("/"))
+    if isinstance(store, RemoteStore):
+        where, root = _reached(store.client)
+        return where, f"{root}/{path}".strip("/")
     if not isinstance(store, MappingStore):
         return hashable(store), path
     where, key = place(store.mapping, path)
     return where, key.strip("/")
+
+
+def _reached(client: Client) -> Identity:
+    """What a client reaches, and the path in it: a bucket and what lies in it have several clients."""
+    if isinstance(client, FsspecClient):
+        return client.fs, client.root.strip("/")
+    if isinstance(client, ObstoreClient):
+        scheme, _, rest = client.url.partition("://")
+        host, _, path = rest.partition("/")
+        endpoint = getattr(client.store, "config", None) or {}
+        return (scheme, host, endpoint.get("endpoint")), f"{path}/{client.prefix}".strip("/")
+    return client, ""
 
 
 def hashable(store: Store) -> Any:

@@ -30,6 +30,11 @@ def why_read_only(mapping: Mapping[str, Any]) -> str | None:
         return None
     if not isinstance(mapping, MutableMapping):
         return f"a {type(mapping).__name__} cannot be changed"
+    return why_layers_read_only(mapping)
+
+
+def why_layers_read_only(mapping: Any) -> str | None:
+    """Say why a mapping, or a file system of fsspec, or one of those that it writes to, cannot be changed."""
     thing: Any = mapping
     for _ in range(MAX_LAYERS):
         if (reason := _says(thing)) is not None:

@@ -1,68 +1,170 @@
-"""Make a store of what users pass: a path, a URL, a Mapping."""
+"""Make a store of what users pass: a path, a URL, a Mapping, a store of this or another library."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpuzarr.errors import StoreKindError
-from gpuzarr.stores import memory, zarr_python
+from gpuzarr.checks import shown
+from gpuzarr.checks import zarr_format as checked_format
+from gpuzarr.errors import ArgumentError, StoreKindError
+from gpuzarr.stores import locations, recognise, urls, zarr_python
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.locations import ACCEPTED, Options
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
 from gpuzarr.stores.zarr_python import is_of_zarr
 
-ACCEPTED = "a path (str or pathlib.Path), a file:// or memory:// URL, or a Mapping from keys to bytes"
-REMOTE = "fsspec.get_mapper(url, **storage_options) makes a Mapping that is taken"
-
 
 def store(thing: Any, storage_options: Any = None) -> Store:
-    """Store for a path, a URL, a Mapping, a store, or what zarr-python has in a folder or in memory. None: a new dict.
+    """Store for a path, a URL, a Mapping, or a store of any library that is known here. None: a new dict.
 
-    StoreKindError for anything else, and for `storage_options`, which only remote stores have.
+    `storage_options`: a dict of options for what is reached by a URL. StoreKindError for anything else, and for options
+    that nothing would use.
     """
-    if storage_options is not None and not (isinstance(storage_options, dict) and not storage_options):
-        raise StoreKindError(f"no store with storage_options: {REMOTE}")
-    if is_of_zarr(thing):
-        return zarr_python.store_of(thing)
-    if thing is None or isinstance(thing, Mapping):
-        return MappingStore({} if thing is None else thing)
+    options = _options(storage_options)
+    if isinstance(thing, str):
+        return _of_text(thing, options)
     if isinstance(thing, StorePath):
-        return below(store(thing.store), thing.path)
+        return below(store(thing.store, options), thing.path)
+    if (make := next((make for is_of, make in _OF_OTHERS if is_of(thing)), None)) is not None:
+        return make(thing, options)
+    if thing is None or isinstance(thing, Mapping):
+        if type(thing) is dict and isinstance(thing.get("refs"), dict):
+            from gpuzarr.stores import references
+
+            return references.of_document(thing, storage_options=options)
+        _no_options(thing, options)
+        return MappingStore({} if thing is None else thing)
     if hasattr(thing, "store_path"):  # it has names of methods of a store, too
         raise StoreKindError(f"{thing!r} is a node, not a store: give its store_path")
     if all(hasattr(thing, name) for name in ("get", "open", "names")):
+        _no_options(thing, options)
         known: Store = thing
         return known
-    if isinstance(thing, str) and thing.lower().startswith("memory://"):
-        return MappingStore(memory.of_url(thing))
-    path = os.fspath(thing) if isinstance(thing, str | os.PathLike) else None
+    path = os.fspath(thing) if isinstance(thing, os.PathLike) else None
     if not isinstance(path, str):
         raise StoreKindError(f"a store is {ACCEPTED}; not {type(thing).__name__}")
-    path = _from_url(path) if isinstance(thing, str) else path
-    if path.lower().endswith(".zip") and not os.path.isdir(path):
-        small = "{name: z.read(name) for name in z.namelist()} of zipfile.ZipFile is one"
-        raise StoreKindError(
-            f"zip stores are not supported yet ({path!r}): unzip it, or if it is small, {small}; a store is {ACCEPTED}"
-        )
-    if os.path.isfile(path):
-        raise StoreKindError(f"{path!r} is a file, where a Zarr store is a folder; a store is {ACCEPTED}")
-    return LocalStore(path)
+    return locations.of_path(path, options, is_path=True)
 
 
-def _from_url(text: str) -> str:
-    """Path of a str: that of a file:// URL, or the str itself. StoreKindError for URLs of other schemes."""
-    scheme, found, rest = text.partition("://")
-    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.:-]+", scheme):
+def wanted_format(thing: Any, zarr_format: Any) -> Any:
+    """The version of Zarr that is asked for: by a parameter, or by the end of a URL (`|zarr2:`, `|zarr3:`), or None."""
+    zarr_format, by_url = checked_format(zarr_format), urls.format_of(thing)
+    if None not in (by_url, zarr_format) and by_url != zarr_format:
+        raise ArgumentError(f"zarr_format={zarr_format}, and {urls.shown(thing)!r} is of Zarr v{by_url}")
+    return by_url or zarr_format
+
+
+def _options(given: Any) -> Options:
+    if given is not None and not isinstance(given, Mapping):
+        raise StoreKindError(f"storage_options must be a dict, not {shown(given)}")
+    if any(not isinstance(name, str) for name in given or {}):
+        raise StoreKindError("the names of storage_options must be texts")
+    return dict(given or {})
+
+
+def _no_options(thing: Any, options: Options) -> None:
+    if options:
+        raise StoreKindError(f"storage_options are for URLs, and a {type(thing).__name__} takes none")
+
+
+def _of_text(text: str, options: Options) -> Store:
+    from gpuzarr.stores import pipelines, url_adapters
+
+    text = _as_pipeline(text, options)
+    if "|" in text:
+        return pipelines.store_of(text, options)
+    scheme = urls.scheme(text)
+    if scheme and not locations.is_known(scheme) and (adapter := url_adapters.find(scheme)) is not None:
+        return url_adapters.store_of(adapter, urls.parsed(text), -1, options)
+    return locations.store_of(text, options)
+
+
+def _as_pipeline(text: str, options: Options) -> str:
+    """A chain of fsspec that is a zip and a place, `zip://path::s3://b/a.zip`, as a pipeline: `s3://b/a.zip|zip:path`.
+
+    Its options are those of fsspec's file systems by their names; those of the place are taken out of that.
+    """
+    first, found, rest = text.partition("::")
+    if not found or "::" in rest or "|" in text or first.partition("://")[0] != "zip":
         return text
-    if scheme.lower() != "file":
-        raise StoreKindError(f"no store for {scheme}:// URLs yet ({text!r}): {REMOTE}; a store is {ACCEPTED}")
-    from urllib.parse import unquote  # slow to import
+    scheme = urls.scheme(rest) or "file"
+    if set(options) - {scheme, "zip"}:
+        return text
+    mine = dict(options.get(scheme) or {})
+    options.clear()
+    options.update(mine)
+    return f"{rest}|zip:{first.partition('://')[2]}"
 
-    host, slash, path = rest.partition("/")
-    if host not in ("", "localhost") or not slash:
-        raise StoreKindError(f"{text!r} names another host or no absolute path; write file:///path")
-    return "/" + unquote(path)
+
+# things of other libraries
+
+
+def _modules(thing: Any) -> set[str]:
+    return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
+
+
+def _of_zarr(thing: Any, options: Options) -> Store:
+    _no_options(thing, options)
+    return zarr_python.store_of(thing)
+
+
+def _of_icechunk(thing: Any, options: Options) -> Store:
+    from gpuzarr.stores import icechunk
+
+    _no_options(thing, options)
+    return icechunk.store_of(thing)
+
+
+def _of_obstore(thing: Any, options: Options) -> Store:
+    from gpuzarr.stores.remote.obstore_stores import store_of
+
+    _no_options(thing, options)
+    return store_of(thing)
+
+
+def _is_of_fsspec(thing: Any) -> bool:
+    if "fsspec" not in _modules(thing) and not hasattr(thing, "cat_ranges"):
+        return False
+    from gpuzarr.stores.remote import fsspec_client
+
+    return fsspec_client.is_mapper(thing) or fsspec_client.is_file_system(thing)
+
+
+def _of_fsspec(thing: Any, options: Options) -> Store:
+    """The store of a mapper; or of all files of a file system, in which nodes have paths with a bucket or a host."""
+
+    _no_options(thing, options)
+    is_mapper = isinstance(thing, Mapping)
+    return in_files(*(thing.fs, thing.root) if is_mapper else (thing, ""))
+
+
+def _of_upath(thing: Any, options: Options) -> Store:
+    _no_options(thing, options)
+    if str(thing.protocol) in ("", "file", "local"):
+        return locations.of_path(os.fspath(thing), options, is_path=True)
+    folder, _, name = thing.path.rpartition("/")
+    if recognise.way_of_name(name) == "zip":
+        return locations.zip_of(in_files(thing.fs, folder), name)
+    return in_files(thing.fs, thing.path)
+
+
+def in_files(fs: Any, path: str) -> Store:
+    """Store for the files below a path of a file system of fsspec."""
+    from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
+    from gpuzarr.stores.remote.store import RemoteStore
+
+    folder = local_folder(fs, path)
+    return LocalStore(folder or "/") if folder is not None else RemoteStore(FsspecClient.of(fs, path))
+
+
+_OF_OTHERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Options], Store]], ...] = (
+    (is_of_zarr, _of_zarr),
+    (lambda thing: "icechunk" in _modules(thing), _of_icechunk),
+    (lambda thing: "obstore" in _modules(thing), _of_obstore),
+    (lambda thing: "upath" in _modules(thing), _of_upath),
+    (_is_of_fsspec, _of_fsspec),
+)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from gpuzarr.batch import EncodedBatch
 from gpuzarr.stores.contract import Store
 
 
@@ -23,6 +26,13 @@ class BufferedSink:
 
     def commit(self) -> None:
         self.store.set(self.key, self.data)
+
+    def commit_if_unchanged(self, version: Any) -> bool:
+        """See `CommitsIfUnchanged`: of a store that `WritesIfUnchanged`."""
+        store: Any = self.store
+        data = np.frombuffer(self.data, np.uint8)
+        encoded = EncodedBatch(data, np.zeros(1, np.int64), np.full(1, len(data), np.int64))
+        return not store.write_if_unchanged([self.key], encoded, [version])
 
     def abort(self) -> None:
         self.data.clear()

@@ -84,11 +84,16 @@ class TellsVersions(Protocol):
         ...
 
 
-def versions(store: Store, keys: Sequence[str]) -> tuple[Sequence[Any], Traffic | None]:
-    """Version of each object as it is now, and what that took. They are opened where nothing else tells.
+def versions(store: Store, keys: Sequence[str]) -> Sequence[Any]:
+    """Version of each object as it is now. They are opened where nothing else tells.
 
     None for all where somebody replaces one all the time.
     """
+    return versions_told(store, keys)[0]
+
+
+def versions_told(store: Store, keys: Sequence[str]) -> tuple[Sequence[Any], Traffic | None]:
+    """The same, and what it took."""
     if (tell := getattr(store, "versions", None)) is not None:
         return tell(keys), Traffic()
     took: Traffic | None = Traffic()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MAX_SANE_BYTES = 1 << 53  # of an offset or a size; who asks for more is told the length of the object
 MAX_PYTHON_COPY_BYTES = 64 << 10  # NumPy lets other threads go on while it copies, which costs it a microsecond
-GONE = object()  # version of an object that is missing
 
 
 class RemoteObjects:
@@ -74,7 +73,7 @@ class RemoteObjects:
             if i not in self._versions and version is not None:
                 self._claims[i] = version
             told = self._versions.get(i, version)
-            found.append(None if told is GONE else told)
+            found.append(told)
         return found
 
     def changed(self) -> bool:
@@ -185,7 +184,7 @@ class RemoteObjects:
     def _note(self, number: int, answer: Answer | None) -> None:
         """Note what an answer tells of its object, or that it contradicts another."""
         self._received.append(0 if answer is None or answer.data is None else len(answer.data))
-        version = GONE if answer is None else answer.version
+        version = MISSING if answer is None else answer.version
         length = MISSING if answer is None else answer.length
         if self._versions.setdefault(number, version) != version or self._claims.get(number, version) != version:
             self._is_outdated = True

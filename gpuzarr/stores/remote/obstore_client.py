@@ -21,6 +21,7 @@ from gpuzarr.stores.spread import each
 
 CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
 MAX_TRIES = 4  # of a request whose body breaks off
+MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
 MANY_DELETED = 1000  # keys that one request deletes at most
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
@@ -59,9 +60,9 @@ class ObstoreClient:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         mode: Any = "create" if if_version == MISSING else "overwrite" if if_version is None else dict(if_version)
-        data = data if isinstance(data, bytes) else memoryview(data).tobytes()
+        put = partial(obstore.put, self.store, self._path(key), data, mode=mode, chunk_size=MAX_PUT_BYTES)
         try:
-            self._called(key, "write", partial(obstore.put, self.store, self._path(key), data, mode=mode))
+            self._called(key, "write", put)
         except (AlreadyExistsError, PreconditionError) as error:
             raise ChangedError(f"{key!r} of {self!r} was changed by somebody else meanwhile") from error
 
@@ -205,14 +206,16 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
     options = dict(storage_options or {})
     concurrency = int(options.pop("concurrency", CONCURRENCY))
     try:
-        from obstore.store import from_url
+        from obstore.store import HTTPStore, from_url
     except ImportError as error:
         raise StoreError(f"{url!r} needs obstore: pip install 'gpuzarr[remote]'") from error
     parts = urlsplit(url)
     if "http://" in url or str(options.get("endpoint", "")).startswith("http://"):
         options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
+    is_web = parts.scheme.lower() in ("http", "https")  # also of hosts of S3 and Azure, which need no credentials then
+    make: Callable[..., Any] = HTTPStore.from_url if is_web else from_url
     try:
-        store = from_url(url.rstrip("/"), **options)
+        store = make(url.rstrip("/"), **options)
     except Exception as error:  # of many classes of obstore
         raise StoreError(f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}") from error
     return ObstoreClient(shown_url(parts.geturl()), store, "", concurrency)

@@ -8,8 +8,9 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
-from gpuzarr.errors import ReadOnlyError, StoreError
+from gpuzarr.errors import ChangedError, ReadOnlyError, StoreError
 from gpuzarr.stores import handles
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.remote.client import Answer, Asked, Client
@@ -63,6 +64,11 @@ class RemoteStore:
         """See `Waits`."""
         return self.client.concurrency
 
+    @property
+    def guard(self) -> Guard:
+        """See `HasGuard`."""
+        return "versions" if self.client.has_conditional_put else "threads"
+
     def open(self, keys: Sequence[str], threads: int = 1) -> RemoteObjects:
         return RemoteObjects(self, keys)
 
@@ -87,6 +93,20 @@ class RemoteStore:
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         each(lambda i: self.set(keys[i], encoded.on_host(i)), range(len(keys)), min(len(keys), self.concurrency))
+
+    def write_if_unchanged(self, keys: Sequence[str], encoded: EncodedBatch, versions: Sequence[Any]) -> list[int]:
+        """See `WritesIfUnchanged`."""
+        refused: list[int] = []
+
+        def put(i: int) -> None:
+            self._check_writable(keys[i])
+            try:
+                self.client.put(keys[i], encoded.on_host(i), versions[i])
+            except ChangedError:
+                refused.append(i)
+
+        each(put, range(len(keys)), min(len(keys), self.concurrency))
+        return refused
 
     def create(self, key: str) -> BufferedSink:
         self._check_writable(key)

@@ -1,0 +1,41 @@
+"""The arguments of a command that say where a store is: a path or a URL, and options for it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+HELP = "an array, a group or a store: a path, a URL, or a pipeline such as s3://bucket/a.zip|zip:path"
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare PATH and `--storage-option`."""
+    parser.add_argument("path", metavar="PATH", help=HELP)
+    parser.add_argument(
+        "--storage-option",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        type=_pair,
+        dest="storage_options",
+        help="an option for what a URL names, such as skip_signature=true or endpoint=http://host:9000; "
+        "may be given many times",
+    )
+
+
+def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The options that were given; None where there are none."""
+    return dict(options.storage_options) or None
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """A name and a value: text, or what JSON has but for floats: true, false, null, integers, objects, lists."""
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise argparse.ArgumentTypeError(f"{name!r} has no value: write KEY=VALUE")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, parsed if isinstance(parsed, bool | int | str | dict | list) or parsed is None else value

@@ -1,0 +1,214 @@
+"""Stores of paths and of URLs, each by its scheme and by what lies there. For pipelines of URLs see `pipelines.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
+from gpuzarr.stores import memory, recognise, spelling, urls
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.remote.options import SCHEMES, translated
+
+ACCEPTED = "a path (str or pathlib.Path), a URL, a Mapping from keys to bytes, or a store of another library"
+DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+Options = dict[str, Any]
+
+
+def store_of(text: str, options: Options) -> Store:
+    """Store for a URL, or for a path of this machine."""
+    if "::" in text and urls.scheme(text) is None and _is_chain(text):
+        return by_fsspec(text, options)
+    scheme = urls.scheme(text)
+    if scheme == "memory":
+        _no_options(text, options)
+        return MappingStore(memory.of_url(text))
+    if scheme is None or scheme in ("file", "local"):
+        path = path_of(text)
+        return of_path(text if path is None else path, options)
+    way = recognise.way_of_name(urls.name_of(text))
+    return WAYS[way](text, options) if way else place(text, options)
+
+
+def of_path(path: str, options: Options, is_path: bool = False) -> Store:
+    """Store for a path of this machine: of what lies there, or, where nothing does, of what will."""
+    name = os.path.basename(path.rstrip("/"))
+    if os.path.isdir(path):
+        way = recognise.way_of_name(name)
+        if way == "references" and os.path.isfile(f"{path}/.zmetadata"):
+            return WAYS[way](path, options)
+        if recognise.is_icechunk(path):
+            return WAYS["icechunk"](path, options)
+    elif os.path.lexists(path):
+        return WAYS[_way_of_file(path, name)](path, options)
+    elif (way := recognise.way_of_name(name)) == "zip":
+        return WAYS[way](path, options)
+    elif way in ("file", "references"):
+        raise NotFoundError(f"there is no file {path!r}; a new Zarr store is a folder or a zip, with another name")
+    elif (hint := spelling.hint(path, is_path)) is not None:
+        raise StoreKindError(f"there is no {path!r}: {hint}")
+    _no_options(path, options)
+    return LocalStore(path)
+
+
+def _way_of_file(path: str, name: str) -> recognise.Way:
+    """How a file is read as a store. StoreKindError, which says what it is, where it is not."""
+    if name in DOCUMENTS:
+        folder = os.path.dirname(path) or "."
+        raise StoreKindError(f"{path!r} is a document of a Zarr node: the node is its folder, {folder!r}")
+    found = recognise.of_file(path)
+    way = recognise.way_of_name(name) if found is None else found.way
+    if not way:
+        what = f"is {found}" if found is not None and found.advice else "is a file"
+        raise StoreKindError(f"{path!r} {what} (a Zarr store is a folder or a zip; a store is {ACCEPTED})")
+    return way
+
+
+def path_of(text: str) -> str | None:
+    """The path that a file URL names; None for what is none. StoreKindError for one that names another host."""
+    scheme = urls.scheme(text)
+    if scheme is None and spelling.is_ours(text):
+        rest = text[len("file:") :]
+        host, slash, path = ("", "/", rest[1:]) if not rest.startswith("//") else rest[2:].partition("/")
+    elif scheme in ("file", "local"):
+        host, slash, path = text.partition("://")[2].partition("/")
+    else:
+        return None
+    from urllib.parse import unquote  # slow to import
+
+    if host.lower() not in ("", "localhost") or not slash:
+        raise StoreKindError(f"{text!r} names another host or no absolute path; write file:///path")
+    return "/" + unquote(path)
+
+
+def place(url: str, options: Options) -> Store:
+    """Store for all that lies below a URL, whatever its name: of an object store, a web server, or by fsspec."""
+    from gpuzarr.stores.remote.store import RemoteStore
+
+    scheme = urls.scheme(url) or ""
+    if scheme not in SCHEMES:
+        return by_fsspec(url, options)
+    from gpuzarr.stores.remote.obstore_client import of_url
+
+    if not url.partition("://")[2].strip("/"):
+        raise StoreKindError(f"{url!r} names no {'host' if SCHEMES[scheme] == 'http' else 'bucket'}")
+    return RemoteStore(of_url(*translated(url, options)))
+
+
+def by_fsspec(url: str, options: Options) -> Store:
+    """Store for a URL of a protocol, or a chain of protocols, that fsspec knows."""
+    from gpuzarr.stores.remote.store import RemoteStore
+
+    scheme = url.partition(":")[0].lower()
+    try:
+        from fsspec.core import url_to_fs
+
+        from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
+    except ImportError as error:
+        raise StoreKindError(f"{urls.shown(url)!r} needs fsspec: pip install fsspec; {_unknown(scheme)}") from error
+    try:
+        fs, root = url_to_fs(url, **options)
+    except ImportError as error:
+        raise StoreKindError(f"{urls.shown(url)!r} needs another package: {error}") from error
+    except ValueError as error:
+        if "rotocol" not in str(error):
+            raise StoreError(f"fsspec cannot open {urls.shown(url)!r}: {error}") from error
+        raise StoreKindError(f"no store for {urls.shown(url)!r}: {_unknown(scheme)}") from error
+    except TypeError as error:
+        raise StoreKindError(f"fsspec takes no {urls.shown(url)!r} with such storage_options: {error}") from error
+    except Exception as error:
+        raise StoreError(f"fsspec cannot open {urls.shown(url)!r}: {error}") from error
+    folder = local_folder(fs, root)
+    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, root, url))
+
+
+def is_known(scheme: str) -> bool:
+    """True for the scheme of a URL that this library or fsspec takes."""
+    if scheme in SCHEMES or scheme in ("file", "local", "memory"):
+        return True
+    try:
+        from fsspec import available_protocols, registry
+    except ImportError:
+        return False
+    return scheme in available_protocols() or scheme in registry
+
+
+def _unknown(scheme: str) -> str:
+    near = spelling.of_scheme(scheme)
+    hint = f"; did you mean {near}://?" if near else ""
+    return f"nobody knows the scheme {scheme!r}{hint} (a store is {ACCEPTED})"
+
+
+def _is_chain(text: str) -> bool:
+    """True for a chain of fsspec, such as "simplecache::s3://b/a": names before the first "::", and maybe paths."""
+    return text.partition("::")[0].partition("://")[0].replace("_", "").replace("+", "").isalnum()
+
+
+def _no_options(text: str, options: Options) -> None:
+    if options:
+        names = ", ".join(map(repr, sorted(map(str, options))))
+        raise StoreKindError(f"storage_options ({names}) are for URLs of other machines, and {text!r} is here")
+
+
+def object_of(text: str, options: Options) -> tuple[Store, str, str]:
+    """The store around an object that a URL or a path names, its key, and the URL of the store ("": a folder)."""
+    if (scheme := urls.scheme(text)) in (None, "file", "local"):
+        path = os.path.abspath(path_of(text) or text)
+        return LocalStore(os.path.dirname(path)), os.path.basename(path), ""
+    before, mark, query = text.partition("?")
+    around, _, key = before.rstrip("/").rpartition("/")
+    if around.endswith("/") or not key:
+        raise StoreKindError(f"{urls.shown(text)!r} names a whole {scheme} place, where an object is needed")
+    if scheme == "memory":
+        return store_of(around, {}), key, around
+    from urllib.parse import unquote
+
+    return place(around + mark + query, options), unquote(key) if SCHEMES.get(scheme or "") else key, around
+
+
+# what lies there, by its name or its bytes
+
+
+def _zip(text: str, options: Options) -> Store:
+    return zip_of(*object_of(text, options)[:2])
+
+
+def zip_of(store: Store, key: str) -> Store:
+    """Store for a zip archive that is an object of a store."""
+    from gpuzarr.stores.zip.store import ZipStore
+
+    if isinstance(store, LocalStore):
+        return ZipStore(store.path(key))
+    return ZipStore.of(store, key)
+
+
+def _references(text: str, options: Options) -> Store:
+    from gpuzarr.stores import references
+    from gpuzarr.stores.references.reach import OPTIONS
+
+    own = {name: value for name, value in options.items() if name not in OPTIONS}
+    around, key, url = object_of(text, {**own, **(options.get("target_options") or {})})
+    return references.store_of(around, key, url=url, storage_options=options)
+
+
+def _file(text: str, options: Options) -> Store:
+    from gpuzarr.stores.references.files import store_of_file
+
+    return store_of_file(path_of(text) or text, storage_options=options)
+
+
+def _icechunk(text: str, options: Options) -> Store:
+    from gpuzarr.stores import icechunk
+
+    return icechunk.of_location(path_of(text) or text, storage_options=options)
+
+
+WAYS: dict[str, Callable[[str, Options], Store]] = {
+    "zip": _zip,
+    "references": _references,
+    "file": _file,
+    "icechunk": _icechunk,
+}

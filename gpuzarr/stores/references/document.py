@@ -1,0 +1,182 @@
+"""Documents of kerchunk, of version 0 and 1: objects that are text, base64 or JSON, or ranges of what URLs name.
+
+Source: kerchunk's specification of references. A document of many references is parsed column by column.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.checks import MAX_DOCUMENT_BYTES, at, mapping, shown
+from gpuzarr.errors import MetadataError, UnsupportedError
+from gpuzarr.stores.parts import INLINE
+from gpuzarr.stores.references.templates import Templates, generated
+
+BASE64 = b"base64:"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """References by the keys of their objects: `rows[key]` is the row of an object in the columns, int64 (n,).
+
+    `holders[row]` counts in `urls`, or is INLINE where the object is `inline[row]`: text, base64 behind "base64:", or a
+    JSON object. It is `sizes[row]` bytes at `offsets[row]` of what the URL names; a size of -1 means up to its end.
+    """
+
+    rows: Mapping[str, int]
+    holders: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+    urls: Sequence[str]
+    inline: Mapping[int, Any]
+
+
+def load(data: bytes, where: str) -> dict[str, Any]:
+    """Load a document, which may be compressed by gzip or Zstandard. MetadataError, naming it, if it is none."""
+    with at(where):
+        try:
+            return mapping(json.loads(_decompressed(data)), "the document")
+        except ValueError as error:
+            raise MetadataError(f"no JSON: {error}") from error
+
+
+def is_document(document: Any) -> bool:
+    """Return True for what looks like references of kerchunk, of either version."""
+    if not isinstance(document, Mapping) or not document:
+        return False
+    if isinstance(document.get("refs"), Mapping) and "version" in document:
+        return True
+    return all(_may_be_reference(document[key]) for key in list(document)[:1000]) and any(
+        str(key).rpartition("/")[2] in (".zgroup", ".zarray", "zarr.json") for key in document
+    )
+
+
+def _may_be_reference(value: Any) -> bool:
+    return isinstance(value, str | dict) or (isinstance(value, list) and len(value) in (1, 3))
+
+
+def parse(document: Any, where: str, overrides: Mapping[str, str] | None = None) -> Columns:
+    """Parse a document. `overrides`: templates that replace those of the document.
+
+    MetadataError for a wrong document, naming the key; UnsupportedError for features of Jinja2 and other versions.
+    """
+    with at(where):
+        document = mapping(document, "the document")
+        if "version" not in document:
+            return columns(document, Templates({}))
+        if document["version"] != 1 or isinstance(document["version"], bool):
+            raise UnsupportedError(f"references of version {shown(document['version'])}; 0 and 1 are known")
+        templates = Templates.parse({**mapping(document.get("templates", {}), "templates"), **(overrides or {})})
+        refs = mapping(document.get("refs", {}), "refs")
+        if document.get("gen"):
+            refs = {**refs, **dict(generated(document["gen"], templates))}
+        return columns(refs, templates)
+
+
+def columns(refs: dict[str, Any], templates: Templates) -> Columns:
+    """Make the columns of references."""
+    values = list(refs.values())
+    ranged = np.fromiter((type(value) is list for value in values), bool, len(values))
+    lists = list(compress(values, ranged))
+    if not (set(map(len, lists)) <= {1, 3} and set(map(type, map(itemgetter(0), lists))) <= {str}):
+        raise _wrong(refs)
+    numbers: dict[str, int] = {}
+    holders = np.full((3, len(values)), (INLINE,), np.int64)
+    holders[0][ranged] = [numbers.setdefault(each[0], len(numbers)) for each in lists]
+    holders[1][:], holders[2][:] = 0, -1
+    whole = np.fromiter((len(each) == 1 for each in lists), bool, len(lists))
+    parts = [each for each in lists if len(each) == 3]
+    holders[1:, np.flatnonzero(ranged)[~whole]] = _places(parts, refs)
+    inline = {int(row): values[row] for row in np.flatnonzero(~ranged)}
+    if not set(map(type, inline.values())) <= {str, dict}:
+        raise _wrong(refs)
+    urls = [templates.render(url) for url in numbers]
+    rows = dict(zip(refs, range(len(refs)), strict=True))
+    return Columns(rows, holders[0], holders[1], holders[2], urls, inline)
+
+
+def _places(parts: list[list[Any]], refs: dict[str, Any]) -> np.ndarray:
+    """The offsets and sizes of references to ranges, (2, n)."""
+    offsets, sizes = [each[1] for each in parts], [each[2] for each in parts]
+    if not set(map(type, offsets)) | set(map(type, sizes)) <= {int}:
+        raise _wrong(refs)
+    try:
+        found = np.array([offsets, sizes], np.int64)
+    except OverflowError as error:
+        raise _wrong(refs) from error
+    if found.size and (found.min() < 0 or (found[0] > np.iinfo(np.int64).max - found[1]).any()):
+        raise _wrong(refs)
+    return found
+
+
+def _wrong(refs: dict[str, Any]) -> MetadataError:
+    """The error for the first reference that is none."""
+    key = next((key for key, value in refs.items() if not _is_reference(value)), "")
+    forms = "text, a JSON object, [url] or [url, offset, size]"
+    return MetadataError(f"the reference at {shown(key)} must be {forms}, not {shown(refs.get(key))}")
+
+
+def _is_reference(value: Any) -> bool:
+    if type(value) is not list:
+        return isinstance(value, str | dict)
+    numbers = value[1:]
+    is_range = not numbers or (
+        len(numbers) == 2 and all(type(each) is int and each >= 0 for each in numbers) and sum(numbers) < 2**63
+    )
+    return bool(value) and isinstance(value[0], str) and is_range
+
+
+def inline_bytes(value: Any, key: str) -> bytes:
+    """The bytes of an object that is in the references themselves. MetadataError, naming the key, for bad base64."""
+    data: bytes = json.dumps(value).encode() if isinstance(value, dict) else _encoded(value, key)
+    if not data.startswith(BASE64):
+        return data
+    try:
+        return b64decode(data[len(BASE64) :], validate=True)
+    except ValueError as error:
+        raise MetadataError(f"the reference at {shown(key)} cannot be decoded: {error}") from error
+
+
+def _encoded(value: str | bytes, key: str) -> bytes:
+    try:
+        return value.encode() if isinstance(value, str) else value
+    except UnicodeEncodeError as error:
+        raise MetadataError(f"the reference at {shown(key)} cannot be stored: {error}") from error
+
+
+def _decompressed(data: bytes) -> bytes:
+    if data.startswith(_GZIP):
+        return _from_gzip(data)
+    return _from_zstd(data) if data.startswith(_ZSTD) else data
+
+
+def _from_gzip(data: bytes) -> bytes:
+    inflater = zlib.decompressobj(31)
+    try:
+        found = inflater.decompress(data, MAX_DOCUMENT_BYTES + 1)
+    except zlib.error as error:
+        raise MetadataError(f"bad gzip: {error}") from error
+    if len(found) > MAX_DOCUMENT_BYTES or not inflater.eof or inflater.unused_data:
+        raise MetadataError(f"it is no gzip file of one member and at most {MAX_DOCUMENT_BYTES} bytes")
+    return found
+
+
+def _from_zstd(data: bytes) -> bytes:
+    import cramjam
+
+    into = np.empty(MAX_DOCUMENT_BYTES, np.uint8)  # memory that is not written is not used
+    try:
+        count: int = cramjam.zstd.decompress_into(data, into)
+    except Exception as error:  # of cramjam's own class
+        raise MetadataError(f"bad Zstandard, or more than {MAX_DOCUMENT_BYTES} bytes: {error}") from error
+    return into[:count].tobytes()
