@@ -19,6 +19,7 @@ TINY = {
     "read_local": ["--smaller", "8"],
     "read_many": ["--tiny"],
     "read_regions": ["--side", "128", "--count", "4"],
+    "read_remote": ["--smaller", "4", "--latencies", "10", "--stores", "raw"],
     "host_cost": ["--scale", "32"],
     "write_local": ["--smaller", "16"],
 }
@@ -42,7 +43,14 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
     whole = len(cases.DEFAULT)
-    expected = {"read_local": whole, "write_local": whole, "read_many": 45, "read_regions": 2, "host_cost": 3}
+    expected = {
+        "read_local": whole,
+        "write_local": whole,
+        "read_many": 45,
+        "read_regions": 2,
+        "host_cost": 3,
+        "read_remote": 12,
+    }
     assert len(measured) == expected[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
 
