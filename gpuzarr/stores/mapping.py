@@ -73,11 +73,6 @@ class MappingStore:
         value = self.value(key)
         return None if value is None else value.tobytes()
 
-    def refresh(self) -> None:
-        """See `Remembers`: a mapper of fsspec remembers listings."""
-        if (forget := getattr(getattr(self.mapping, "fs", None), "invalidate_cache", None)) is not None:
-            forget()
-
     def open(self, keys: Sequence[str], threads: int = 1) -> MappingObjects:
         return MappingObjects(self, keys)
 

@@ -12,7 +12,10 @@ import zarr
 
 import gpuzarr
 from gpuzarr.errors import MetadataError, NotFoundError
+from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.parts.store import PartsStore
 from tests.stores.counting_client import remote
+from tests.stores.parts_tables import DictTable, in_one_file
 
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
 
@@ -108,11 +111,16 @@ def test_a_refresh_reads_documents_and_no_chunks() -> None:
     assert (client.asked, client.looks, client.lists) == (["zarr.json"], [], [])
 
 
-def test_what_a_mapper_of_fsspec_remembers_is_forgotten(tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec")
-    gpuzarr.create_group(tmp_path)
-    mapper = fsspec.get_mapper(f"file://{tmp_path}", skip_instance_cache=True)
+def test_what_a_table_of_parts_remembers_is_forgotten() -> None:
+    """Also where no version tells that it has changed: `forget` of the table is called."""
+
+    class Remembering(DictTable):
+        def forget(self) -> None:
+            forgotten.append(True)
+
     forgotten: list[bool] = []
-    mapper.fs.invalidate_cache = lambda path=None: forgotten.append(True)
-    gpuzarr.open_group(mapper, mode="r").refresh()
-    assert forgotten
+    store: dict[str, bytes] = {}
+    gpuzarr.save_array(store, np.arange(3))
+    held = in_one_file(MappingStore({}), store)
+    gpuzarr.open_array(PartsStore(Remembering(held.held, held.rows)), device="cpu").refresh()
+    assert forgotten == [True]

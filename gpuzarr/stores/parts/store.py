@@ -55,6 +55,11 @@ class PartsStore:
     def get(self, key: str) -> bytes | None:
         return document(self, key)
 
+    def refresh(self) -> None:
+        """See `Remembers`."""
+        if (forget := getattr(self.table, "forget", None)) is not None:
+            forget()
+
     def open(self, keys: Sequence[str], threads: int = 1) -> PartObjects:
         return PartObjects(self, self.table, keys, threads)
 
