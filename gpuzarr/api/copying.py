@@ -12,7 +12,7 @@ from gpuzarr.metadata.summaries import changed_all, noted
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
-from gpuzarr.stores import moving
+from gpuzarr.stores import contract, moving
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.places import identity
@@ -158,7 +158,7 @@ def copy_store(
     old, new = store_of(source, storage_options), store_of(dest, dest_storage_options)
     above, below = files.clean(source_path), files.clean(dest_path)
     files.check_writable(new, below)
-    sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}
+    sizes, existing = dict(old.objects(above)), {*contract.keys(new, below)}
     wanted = sorted(moving.keys(old, above), key=lambda key: key.rpartition("/")[2] in files.FILES)  # documents last
     pairs = [(key, rebased(key, above, below)) for key in wanted]
     _check_apart((old, above), (new, below), pairs)

@@ -104,9 +104,11 @@ class MappingStore:
         return lambda path: sorted(name for name in found.get(path, set()) - {""} if not hidden(name))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for key in self._below(start := f"{prefix}/" if prefix else ""):
-            if not is_hidden(key[len(start) :]):
-                yield key, self._size(key)
+        return ((key, self._size(key)) for key in self.keys(prefix))
+
+    def keys(self, prefix: str) -> list[str]:
+        start = f"{prefix}/" if prefix else ""
+        return [key for key in self._below(start) if not is_hidden(key[len(start) :])]
 
     def _size(self, key: str) -> int:
         """Bytes of an object that is there; asked of the mapping if it has a method for that."""

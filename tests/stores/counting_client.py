@@ -9,7 +9,7 @@ from typing import Any
 
 from gpuzarr.errors import ChangedError
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.remote.client import Answer, Asked, Client, Deliver
+from gpuzarr.stores.remote.client import Answer, Asked, Client, Deliver, no_names
 from gpuzarr.stores.remote.store import RemoteStore
 
 _NUMBERS = count(1)
@@ -53,6 +53,8 @@ class CountingClient:
         return [key.removeprefix(f"{prefix}/" if prefix else "").split("/")[0] for key, _ in self.objects(prefix)]
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        if not self.can_list:
+            raise no_names(self, prefix, "it")
         self.lists.append(prefix)
         start, skip = self._path(prefix) + "/" if prefix or self.prefix else "", len(self._path("x")) - 1
         return iter([(key[skip:], len(data)) for key, (_, data) in list(self.values.items()) if key.startswith(start)])

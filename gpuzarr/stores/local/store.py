@@ -122,6 +122,10 @@ class LocalStore:
             raise as_store_error(error, "read", prefix, self) from error
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        found = ((key, self.length(key)) for key in self.keys(prefix))
+        return (each for each in found if each[1] != MISSING)  # it was not deleted meanwhile
+
+    def keys(self, prefix: str) -> Iterator[str]:
         waiting = [prefix]
         while waiting:
             folder = waiting.pop()
@@ -129,15 +133,16 @@ class LocalStore:
                 key = f"{folder}/{name}" if folder else name
                 if is_folder:
                     waiting.append(key)
-                elif not hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
-                    yield key, size
+                elif not hidden(name):
+                    yield key
 
     def _listed(self, prefix: str) -> list[tuple[str, bool]]:
-        """Names directly below a prefix, without links to folders, and True for each folder."""
+        """Names directly below a prefix, without links to folders or to nothing, and True for each folder."""
 
         def listed() -> list[tuple[str, bool]]:
             with os.scandir(self.path(prefix)) as entries:
-                found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries]
+                every = [entry for entry in entries if not entry.is_symlink() or entry.is_file()]
+                found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in every]
             return [
                 (name, is_folder) for name, is_folder, is_link in found if not (is_folder and (is_link or hidden(name)))
             ]

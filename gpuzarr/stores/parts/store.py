@@ -75,6 +75,9 @@ class PartsStore:
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         return with_lengths(self, self.table.objects(prefix))
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        return (key for key, _ in self.table.objects(prefix) if not hidden(key.rpartition("/")[2]))
+
     def set(self, key: str, data: Any) -> None:
         self._refuse(key)
 

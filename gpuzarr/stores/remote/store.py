@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,6 +87,18 @@ class RemoteStore:
             if not is_hidden(key[start:]):
                 yield key, size
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See `ListsKeys`; a client may have it, too."""
+        start = len(prefix) + 1 if prefix else 0
+        return (key for key in self._keys(prefix) if not is_hidden(key[start:]))
+
+    def _keys(self, prefix: str) -> Iterable[str]:
+        """Also those that are hidden."""
+        if (listed := getattr(self.client, "keys", None)) is not None:
+            found: Iterable[str] = listed(prefix)
+            return found
+        return (key for key, _ in self.client.objects(prefix))
+
     def set(self, key: str, data: Any) -> None:
         self._check_writable(key)
         self.client.put(key, data)
@@ -118,7 +130,7 @@ class RemoteStore:
             self.client.delete(keys)
 
     def delete_prefix(self, prefix: str) -> None:
-        self.delete([*([prefix] if prefix else []), *[key for key, _ in self.client.objects(prefix)]])
+        self.delete([*([prefix] if prefix else []), *self._keys(prefix)])
 
     def locked(self, keys: Sequence[str]) -> Locked:
         """Locks between the threads of this process."""
