@@ -91,13 +91,16 @@ class _Left:
 
 
 class ThreadPool:
-    """At most `max_workers` threads, each started when it is first needed. They end with the pool."""
+    """At most `max_workers` threads, each started when it is first needed. They end with the pool.
 
-    def __init__(self, max_workers: int) -> None:
-        self._workers, self._max_workers = _Workers(), max_workers
+    `queues`: calls for which no worker is idle are made by those that become idle later, in the order of the calls.
+    """
+
+    def __init__(self, max_workers: int, queues: bool = False) -> None:
+        self._workers, self._max_workers, self._queues = _Workers(), max_workers, queues
 
     def submit(self, work: Callable[[], None], n: int, tasks: list[Task] | None = None) -> list[Task]:
-        """Have `n` workers, or as many as are idle, call work() once each.
+        """Have `n` workers, or as many as are idle (with `queues`, or become idle), call work() once each.
 
         Their tasks are appended to `tasks`, an empty list, one by one, so a caller that is interrupted meanwhile still
         has them.
@@ -105,24 +108,26 @@ class ThreadPool:
         tasks = [] if tasks is None else tasks
         idle: list[_Worker] = []
         try:
-            self._take(idle, n)
+            self._workers.take(idle, n)
             for worker in idle:
                 tasks.append(task := Task(work))
                 worker.begin(task)
             while len(tasks) < n and self._has_started(tasks, work):
                 pass
+            if self._queues:
+                self._queue(tasks, work, n)
         except BaseException:
             for worker in idle[sum(task.is_handed for task in tasks) :]:
                 self._workers.enter(worker)
             raise
         return tasks
 
-    def _take(self, taken: list[_Worker], n: int) -> None:
-        """Take up to `n` idle workers: one call, so that an interrupt loses none."""
-        try:
-            taken.extend(map(call, repeat(self._workers.idle.pop, n)))
-        except IndexError:
-            return
+    def _queue(self, tasks: list[Task], work: Callable[[], None], n: int) -> None:
+        """Note calls for workers that become idle; some may have, since none was."""
+        while len(tasks) < n:
+            tasks.append(task := Task(work))
+            self._workers.waiting.append(task)
+        self._workers.wake()
 
     def _has_started(self, tasks: list[Task], work: Callable[[], None]) -> bool:
         """Start a worker, with a task, unless all are started. `set.add` is atomic, so no lock is needed."""
@@ -173,6 +178,7 @@ class _Workers:
 
     def __init__(self) -> None:
         self.idle: deque[_Worker] = deque()
+        self.waiting: deque[Task] = deque()
         self.started: set[_Worker] = set()
         self.is_closed = False
 
@@ -183,10 +189,36 @@ class _Workers:
             self.idle.pop().begin(None)
 
     def enter(self, worker: _Worker) -> None:
-        """Add a worker that has become idle."""
+        """Add a worker that has become idle; one of those that are makes the next call that waits, if there is any."""
         self.idle.append(worker)
+        self.wake()
         if self.is_closed:
             self.close()
+
+    def take(self, taken: list[_Worker], n: int) -> None:
+        """Take up to `n` idle workers: one call, so that an interrupt loses none."""
+        try:
+            taken.extend(map(call, repeat(self.idle.pop, n)))
+        except IndexError:
+            return
+
+    def wake(self) -> None:
+        """Have idle workers make the calls that wait for one. Who adds to either side looks at the other after that."""
+        while self.waiting and self.idle:
+            taken: list[_Worker] = []
+            try:
+                self.take(taken, 1)
+            finally:
+                for worker in taken:
+                    self._give(worker)
+
+    def _give(self, worker: _Worker) -> None:
+        try:
+            task = self.waiting.popleft()
+        except IndexError:
+            self.idle.append(worker)
+        else:
+            worker.begin(task)
 
 
 class _Worker:

@@ -7,15 +7,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
 import numpy as np
 import pytest
 
 from gpuzarr.devices.cpu import Cpu
 from gpuzarr.interrupts import ensured
-from gpuzarr.threads import ThreadPool
+from gpuzarr.threads import ThreadPool, share
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -138,3 +139,29 @@ def test_an_interrupt_waits_for_what_is_at_work() -> None:
         finally:
             signal.signal(signal.SIGALRM, old)
         assert future.done()
+
+
+def test_calls_wait_for_workers_that_become_idle() -> None:
+    """Calls within calls, of more work than there are workers: all of them help to the end."""
+    pool, at_once, most, lock = ThreadPool(12, queues=True), 0, [0] * 4, threading.Lock()
+
+    def inner(part: int) -> None:
+        nonlocal at_once
+        with lock:
+            at_once += 1
+            most[part] = max(most[part], at_once)
+        time.sleep(0.005)
+        with lock:
+            at_once -= 1
+
+    def inner_all(part: int, some: Iterator[int]) -> None:
+        for _ in some:
+            inner(part)
+
+    def outer(left: Iterator[int]) -> None:
+        for part in left:
+            share(pool, partial(inner_all, part), range(60), 12)
+
+    for _ in range(5):
+        share(pool, outer, range(4), 4)
+        assert min(most) > 6 and max(most) <= 13 and not at_once
