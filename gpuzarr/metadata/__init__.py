@@ -312,7 +312,7 @@ class Nodes(Mapping[str, Node]):
 def node_path(path: str, where: str) -> str:
     """A path of a consolidated document without slashes at its ends. MetadataError if it leads out of the store."""
     parts = path.strip("/").split("/") if path.strip("/") else []
-    if any(part in ("", ".", "..") for part in parts):
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise MetadataError(f"{where}: {path!r} is not the path of a node")
     return "/".join(parts)
 

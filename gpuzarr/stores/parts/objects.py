@@ -11,6 +11,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
 from gpuzarr.stores.parts.holders import Holders, How, together
 from gpuzarr.stores.parts.inflating import inflated, is_absurd
@@ -31,6 +32,7 @@ class PartObjects:
     """
 
     def __init__(self, store: Store, table: Table, keys: Sequence[str], threads: int = 1) -> None:
+        check(store, keys)
         self.keys, self._store, self._table, self._threads = keys, store, table, threads
         self._holders = Holders([], threads)
         self._ready: dict[int, Any] = {}
