@@ -11,6 +11,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
 from gpuzarr.stores.parts.holders import Holders, How, together
 from gpuzarr.stores.parts.inflating import inflated, is_absurd
@@ -32,6 +33,7 @@ class PartObjects:
     """
 
     def __init__(self, store: Store, table: Table, keys: Sequence[str], threads: int = 1) -> None:
+        check(store, keys)
         self.keys, self._store, self._table, self._threads = keys, store, table, threads
         self._holders = Holders([], threads)
         self._ready: dict[int, Any] = {}
@@ -90,7 +92,7 @@ class PartObjects:
         if self._is_held.any():
             self._holders.expect_at_most(nbytes + int(self._places.offsets[self._is_held].max()))
 
-    def traffic(self) -> Traffic:
+    def traffic(self) -> Traffic | None:
         return self._holders.traffic()
 
     def lengths(self) -> list[int]:
@@ -137,10 +139,7 @@ class PartObjects:
 
     def _look(self, numbers: Sequence[int]) -> None:
         """Look at the holders of these objects."""
-        wanted = np.unique(self._number[np.asarray(numbers, np.int64)])
-        for group in self._holders.groups:
-            if tells_late(group.objects):
-                group.objects.look([n - group.base for n in wanted.tolist() if group.base <= n < group.end])
+        self._holders.look(number for i in numbers if (number := int(self._number[i])) >= 0)
 
     def settled(self) -> list[bool]:
         if self._places.are_lasting:
@@ -270,7 +269,7 @@ class PartObjects:
         for j in others[is_ready].tolist():
             at, offset, size = int(into.starts[j]), int(requests.offsets[j]), int(requests.sizes[j])
             data = self._ready[int(requests.objects[j]) - first - len(self.keys)]
-            put(target, at, memoryview(data)[offset : offset + size])
+            put(target, at, _bytes_of(data)[offset : offset + size])
         if len(packed := others[~is_ready]):
             self._inflate(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
@@ -350,10 +349,11 @@ class PartObjects:
             elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
-                into[:] = memoryview(self._ready[self._inline[number]])[offset + skip : offset + skip + size]
+                data = _bytes_of(self._ready[self._inline[number]])
+                into[:] = data[offset + skip : offset + skip + size]
             elif self._packed[number]:
-                data = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
-                into[:] = memoryview(data)[offset + skip : offset + skip + size]
+                whole = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
+                into[:] = memoryview(whole)[offset + skip : offset + skip + size]
 
         return filled
 
@@ -380,6 +380,11 @@ class PartObjects:
     def _lost(self, i: int) -> StoreError:
         holder = self._holders.name(int(self._number[i]))
         return StoreError(f"{self.keys[i]!r} of {self._store!r} lies in {holder}, which is not there")
+
+
+def _bytes_of(data: Any) -> memoryview:
+    """The bytes that a table has, or makes."""
+    return memoryview(data.read() if hasattr(data, "read") else data)
 
 
 def _to_host(target: Any, at: int, data: Any) -> None:
