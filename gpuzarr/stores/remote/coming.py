@@ -27,7 +27,7 @@ class Coming:
         self._within = range(len(asked)) if within is None else within.tolist()
         self._left = Counter(self._within)  # reads of each request
         self._answers: dict[int, Answer | None] = {}
-        self._arrived = threading.Condition()
+        self._arrived, self._asking = threading.Condition(), threading.Lock()
         self._is_ended = False
         self._process = PROCESS.value
         self._tasks: list[Task] = []
@@ -40,9 +40,10 @@ class Coming:
         StoreError, or whatever else went wrong, if there is none.
         """
         request = self._within[number]
-        with self._arrived:
+        with self._asking:  # answers come from any thread
             if not self._tasks and request not in self._answers:
                 self._client.fetch([self._asked[request]], lambda _, answer: self._deliver(request, answer))
+        with self._arrived:
             while request not in self._answers:
                 if self._process is not PROCESS.value:
                     raise lost()

@@ -97,7 +97,8 @@ def check(table: object, keys: Sequence[str]) -> None:
     """Raise StoreError for the first of these that is no key."""
     try:
         together = "\0".join(keys)
-        is_plain = together.isascii() and not ("/." in together or "//" in together or "\0." in together)
+        is_plain = not ("/." in together or "//" in together or "\0." in together)
+        is_plain &= together.count("\0") == max(len(keys) - 1, 0)
     except TypeError:
         together, is_plain = "", False
     if is_plain and together[:1] not in "./" and "\0/" not in together:
