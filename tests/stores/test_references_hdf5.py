@@ -382,7 +382,7 @@ def test_what_is_no_file_of_hdf5(tmp_path: Path) -> None:
     (tmp_path / "cut.nc").write_bytes(file_with(tmp_path / "f.h5", a={"data": VALUES}).read_bytes()[:900])
     with pytest.raises(StoreKindError, match=r"'text.nc' .* no file of a format that is known: GRIB, HDF5"):
         store_of_file(tmp_path / "text.nc")
-    with pytest.raises(StoreError, match=r"cannot open 'cut.nc'"):
+    with pytest.raises(StoreError, match=r"cannot read 'cut.nc'"):
         store_of_file(tmp_path / "cut.nc")
     with pytest.raises(StoreError, match="there is no file"):
         store_of_file(tmp_path / "none.nc")
