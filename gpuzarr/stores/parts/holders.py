@@ -121,9 +121,9 @@ class Holders:
                 sizes[which] = getattr(group.objects, how)(some, into.take(which)).sizes
         return EncodedBatch(into.data, into.starts, sizes, into.host)
 
-    def fetched(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> EncodedBatch:
-        """Fetch ranges to memory of their own."""
-        requests = self.requests(numbers, offsets, sizes)
+    def fetched(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, joins: bool = True) -> EncodedBatch:
+        """Fetch ranges to memory of their own. Those near to each other are fetched as one if it `joins`."""
+        requests = self.requests(numbers, offsets, sizes) if joins else Requests(numbers, offsets, sizes, sizes)
         into = allocated(requests.sizes, lambda nbytes: np.empty(nbytes, np.uint8))
         found = requests.ranges(into)
         got = self.read(requests, into).sizes
