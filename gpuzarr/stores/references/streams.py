@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
-from gpuzarr.stores.contract import Objects, Store, expect_at_most
+from gpuzarr.interrupts import within
+from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.versions import looked_for
 
 BLOCK_BYTES, MAX_BLOCKS = 1 << 20, 32
 
@@ -26,16 +29,11 @@ class Blocks:
     def __init__(self, store: Store, key: str, version: Any = None) -> None:
         self.store, self.key = store, key
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        with store.open([key]) as objects:
-            expect_at_most(objects, BLOCK_BYTES)
-            (self.length,) = objects.lengths()
-            (self.version,) = objects.versions([None])
-            if self.length == MISSING:
-                raise StoreError(f"there is no file at {key!r} of {store!r}")
-            if version not in (None, self.version):
-                raise _changed(store, key)
-            if self.length <= BLOCK_BYTES:  # the lengths of objects far away may come with them
-                self._blocks[0] = _read(store, objects, key, 0, self.length)
+        self.length, self.version = within(store.open([key]), _length_and_version)
+        if self.length == MISSING:
+            raise StoreError(f"there is no file at {key!r} of {store!r}")
+        if version not in (None, self.version):
+            raise _changed(store, key)
 
     def block(self, number: int) -> bytes:
         """A block by its number."""
@@ -62,6 +60,11 @@ class Stream:
     @classmethod
     def of(cls, store: Store, key: str) -> Stream:
         return cls(Blocks(store, key))
+
+    @property
+    def name(self) -> str:
+        """The file in messages."""
+        return f"{self._blocks.key!r} of {self._blocks.store!r}"
 
     def __len__(self) -> int:
         return int(self._blocks.length)
@@ -109,14 +112,12 @@ def fetched(store: Store, key: str, offset: int, size: int, version: Any = None)
     """A range of an object. StoreError where it is not there, ChangedError where the object has another `version`."""
     if size == 0:
         return b""
-    with store.open([key]) as objects:
-        is_other = version is not None and list(objects.versions([version])) != [version]
-        if is_other:
-            raise _changed(store, key)
-        return _read(store, objects, key, offset, size)
+    return within(store.open([key]), partial(_fetched, store, key, offset, size, version))
 
 
-def _read(store: Store, objects: Objects, key: str, offset: int, size: int) -> bytes:
+def _fetched(store: Store, key: str, offset: int, size: int, version: Any, objects: Objects) -> bytes:
+    if version is not None and list(objects.versions([version])) != [version]:
+        raise _changed(store, key)
     ranges = Ranges([key], np.zeros(1, np.int64), np.array([offset]), np.array([size]))
     requests = objects.requests(ranges)
     into = EncodedBatch(np.zeros(int(requests.sizes.sum()), np.uint8), np.zeros(1, np.int64), requests.sizes)
@@ -126,6 +127,13 @@ def _read(store: Store, objects: Objects, key: str, offset: int, size: int) -> b
     if found.sizes[0] < max(size, 0):
         raise StoreError(f"there is no file at {key!r} of {store!r}, or it is too short")
     return found[0].tobytes()
+
+
+def _length_and_version(objects: Objects) -> tuple[int, Any]:
+    """Those of the only object. A store far away is asked for the version first, and told the length by that."""
+    (version,) = looked_for(objects, [0], [None])
+    (length,) = objects.lengths()
+    return int(length), version
 
 
 def _changed(store: Store, key: str) -> ChangedError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gpuzarr.errors import GpuZarrError, StoreError
@@ -31,23 +31,30 @@ def library() -> Any:
 def opened(blocks: Blocks) -> Iterator[Any]:
     """Context with a file of h5py, in which what h5py raises becomes a StoreError that names the file."""
     h5py, stream = library(), Stream(blocks)
-    name = f"{blocks.key!r} of {blocks.store!r}"
+    with _told(stream), h5py.File(stream, "r") as file:
+        yield file
+
+
+@contextmanager
+def _told(stream: Stream) -> Iterator[None]:
+    """Context in which what h5py raises becomes what the stream raised before, or a StoreError that names the file."""
     try:
-        with h5py.File(stream, "r") as file:
-            yield file
+        yield
     except GpuZarrError:
         raise
     except H5PY_ERRORS as error:
         if stream.error is not None:
             raise stream.error from error
-        raise StoreError(f"cannot read {name} with h5py: {type(error).__name__}: {error}") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise StoreError(f"cannot read {stream.name} with h5py: {problem}") from error
 
 
 class Reading:
     """A file that is open while chunks of it are read; it is opened for the first one, and closed with this."""
 
     def __init__(self, store: Any, key: str, version: Any) -> None:
-        self._place, self._lock, self._stack = (store, key, version), threading.Lock(), ExitStack()
+        self._place, self._lock = (store, key, version), threading.Lock()
+        self._stream: Any = None
         self._file: Any = None
 
     @contextmanager
@@ -55,8 +62,12 @@ class Reading:
         """Context with the file, for one thread at a time. ChangedError where it is not of the version."""
         with self._lock:
             if self._file is None:
-                self._file = self._stack.enter_context(opened(Blocks(*self._place)))
-            yield self._file
+                self._stream = Stream(Blocks(*self._place))
+                with _told(self._stream):
+                    self._file = library().File(self._stream, "r")
+            with _told(self._stream):
+                yield self._file
 
     def __del__(self) -> None:
-        self._stack.close()
+        if self._file is not None:
+            self._file.close()
