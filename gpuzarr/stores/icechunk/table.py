@@ -90,7 +90,8 @@ class SnapshotTable:
             if answer is not None:
                 found[which[j]] = bytes(answer.data)
 
-        self._through.client.fetch([Asked(keys[i]) for i in which], note)
+        if which:
+            self._through.client.fetch([Asked(keys[i]) for i in which], note)
         return found
 
     def _asked_for(self, keys: Sequence[str]) -> list[int]:

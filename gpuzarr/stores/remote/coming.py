@@ -42,7 +42,7 @@ class Coming:
         request = self._within[number]
         with self._arrived:
             if not self._tasks and request not in self._answers:
-                self._client.fetch([self._asked[request]], lambda _, answer: self._deliver(request, answer))
+                self._answers[request] = self._fetched(request)
             while request not in self._answers:
                 if self._process is not PROCESS.value:
                     raise lost()
@@ -55,6 +55,12 @@ class Coming:
                 del self._answers[request]
                 note(answer)
             return answer
+
+    def _fetched(self, request: int) -> Answer | None:
+        """Make one request now. (Another thread may deliver the answer: that takes no lock.)"""
+        found: list[Answer | None] = []
+        self._client.fetch([self._asked[request]], lambda _, answer: found.append(answer))
+        return found[0]
 
     def end(self) -> None:
         """Give up what has not come. It may be called twice."""
