@@ -97,16 +97,15 @@ def numbers(keys: Sequence[str], start: str, separator: str, grid: Sequence[int]
     if not grid or math.prod(grid) > MAX_NUMBER:
         found[[not grid and key == start for key in keys]] = 0
         return found
-    skip = len(start)
-    names = [key[skip:] if key.startswith(start) else "" for key in keys]
-    one = re.escape(separator).join([_COORDINATE] * len(grid))
-    which: Sequence[int] = range(len(names))
-    if not re.fullmatch(f"(?:{one} )*", " ".join([*names, ""])):
-        which = [i for i in which if re.fullmatch(one, names[i])]
-        names = [names[i] for i in which]
-    if not names:
+    one = re.escape(start) + re.escape(separator).join([_COORDINATE] * len(grid))
+    which: Sequence[int] = range(len(keys))
+    text = "\n".join(["", *keys])
+    if not re.fullmatch(f"(?:\n{one})*", text):
+        which = [i for i in which if re.fullmatch(one, keys[i])]
+        text = "\n".join(["", *(keys[i] for i in which)])
+    if not which:
         return found
-    text = " ".join(names).replace(separator, " ")
+    text = text.replace(f"\n{start}", " ").replace(separator, " ")
     chunks = np.fromstring(text, np.int64, sep=" ").reshape(-1, len(grid))
     inside = (chunks < np.array(grid, np.int64)).all(1)
     found[np.asarray(which)[inside]] = flat(chunks[inside], grid)

@@ -64,7 +64,7 @@ def test_all_datasets_of_the_corpus_have_the_values_of_h5py(name: str) -> None:
     for row in (row for row in rows() if row["file"] == name):
         path = row["dataset"]
         if f"{name.rpartition('/')[2]}/{path}" in REFUSED:
-            with pytest.raises(UnsupportedError, match="HDF5: (records|references)"):
+            with pytest.raises(UnsupportedError, match=r"HDF5: (records|references)"):
                 gpuzarr.open(store, path=path, mode="r")
             continue
         array = gpuzarr.open(store, path=path, mode="r", device="cpu")
@@ -131,7 +131,7 @@ DTYPES = [
 def test_dtypes(dtype: Any, layout: dict[str, Any], tmp_path: Path) -> None:
     dtype = np.dtype(dtype)
     values = np.frombuffer(bytes(range(1, 1 + 7 * dtype.itemsize)), np.uint8).view(dtype.newbyteorder("="))
-    values = values.astype(bool) if dtype == bool else values
+    values = values.astype(bool) if dtype.kind == "b" else values
     path = file_with(tmp_path / "f.h5", a={"data": values.astype(dtype), **layout})
     with h5py.File(path) as file:
         want = file["a"][...]
@@ -201,7 +201,7 @@ def test_layouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in group:
             want = file[name].asstr()[()] if name == "text" else file[name][()]
             np.testing.assert_array_equal(group[name][...], want)
-    assert group["flat"].chunks == (10, 33) and group["deep"].chunks == (1, 1, 700) and group["long"].chunks == (1009,)
+    assert group["flat"].chunks == (10, 33) and group["deep"].chunks == (1, 1, 175) and group["long"].chunks == (1009,)
     assert group["holes"].nchunks_initialized == 1
 
 

@@ -18,6 +18,7 @@ from gpuzarr.stores.parts.table import INLINE, Made, Places
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Asked
 from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.versions import versions as versions_of
 
 NATIVE, VIRTUAL, IN_MANIFEST = 1, 2, 3  # icechunk.ChunkType
 THROUGH = -3  # holder, in manifests, of a chunk that the session is asked for
@@ -148,7 +149,7 @@ class SnapshotTable:
         new = [(n, int(i)) for n, i in zip(numbers.tolist(), rows, strict=True) if self._is_unseen(n)]
         if not new:
             return
-        versions = FILES.versions([self._holders[number][1] for number, _ in new])
+        versions = versions_of(FILES, [self._holders[number][1] for number, _ in new])
         client: Any = self._through.client
         answers = client.tried([Asked(keys[i], 0, 1) for _, i in new])
         for (number, _), version, answer in zip(new, versions, answers, strict=True):

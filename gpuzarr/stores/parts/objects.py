@@ -11,6 +11,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
 from gpuzarr.stores.parts.holders import Holders, How, together
 from gpuzarr.stores.parts.inflating import inflated, is_absurd
@@ -32,6 +33,7 @@ class PartObjects:
     """
 
     def __init__(self, store: Store, table: Table, keys: Sequence[str], threads: int = 1) -> None:
+        check(store, keys)
         self.keys, self._store, self._table, self._threads = keys, store, table, threads
         self._holders = Holders([], threads)
         self._ready: dict[int, Any] = {}
@@ -89,7 +91,7 @@ class PartObjects:
         if self._is_held.any():
             self._holders.expect_at_most(nbytes + int(self._places.offsets[self._is_held].max()))
 
-    def traffic(self) -> Traffic:
+    def traffic(self) -> Traffic | None:
         return self._holders.traffic()
 
     def lengths(self) -> list[int]:
@@ -136,10 +138,7 @@ class PartObjects:
 
     def _look(self, numbers: Sequence[int]) -> None:
         """Look at the holders of these objects."""
-        wanted = np.unique(self._number[np.asarray(numbers, np.int64)])
-        for group in self._holders.groups:
-            if tells_late(group.objects):
-                group.objects.look([n - group.base for n in wanted.tolist() if group.base <= n < group.end])
+        self._holders.look(number for i in numbers if (number := int(self._number[i])) >= 0)
 
     def settled(self) -> list[bool]:
         if self._places.are_lasting:

@@ -6,7 +6,6 @@ A document (JSON, also compressed) is a file; references in parquet are a folder
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -46,7 +45,7 @@ def store_of(store: Store, key: str, *, url: str = "", allow: Any = None, storag
     options = options_of(storage_options)
     reach = _reach(store, key, url, allow, options)
     if store.get(f"{key}/.zmetadata" if key else ".zmetadata") is not None:
-        return PartsStore(ParquetTable(store, key, replace(reach, folder=key), f"references {key!r} of {store!r}"))
+        return PartsStore(ParquetTable(store, key, reach, f"references {key!r} of {store!r}"))
     return PartsStore(_table(store, key, reach, options.get("template_overrides")))
 
 

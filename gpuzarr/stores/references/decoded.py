@@ -23,6 +23,7 @@ from gpuzarr.stores.references.table import ReferenceTable
 NATIVE = frozenset(
     ("zlib", "gzip", "zstd", "lz4", "lzma", "bz2", "blosc", "shuffle", "delta", "fletcher32", "astype", "packbits")
 )  # ids of codecs that this library has itself, of those that files of other formats use
+SAME = {"imagecodecs_zstd": "zstd", "imagecodecs_deflate": "zlib", "imagecodecs_zlib": "zlib"}  # by other ids
 _ARRAY = ".zarray"
 
 
@@ -46,8 +47,7 @@ class Decoder:
             made: Any = data
             for each in reversed(self.codecs):
                 made = numcodecs.get_codec(dict(each)).decode(made)
-            found = np.asarray(made)
-            found = found.view(np.uint8) if found.dtype == "S1" else found
+            found = made if isinstance(made, np.ndarray) else np.frombuffer(made, np.uint8)
             whole = np.ascontiguousarray(found if found.dtype == np.uint8 else found.astype(self.dtype)).tobytes()
         except Exception as error:  # of libraries' own classes
             raise StoreError(f"cannot decode {name}: {type(error).__name__}: {error}") from error
@@ -59,12 +59,14 @@ class Decoder:
 def without_unknown_codecs(columns: Columns) -> tuple[Columns, dict[str, Decoder]]:
     """References whose arrays have only codecs of this library; and how the chunks of the others are decoded."""
     inline, decoders = dict(columns.inline), {}
-    for key, row in columns.rows.items():
+    for row, key in enumerate(columns.keys):
         if key.rpartition("/")[2] != _ARRAY:
             continue
         document = json.loads(inline_bytes(inline[row], key))
         codecs = [*(document.get("filters") or []), *([document["compressor"]] if document.get("compressor") else [])]
+        codecs = [{"id": SAME[each["id"]]} if each["id"] in SAME else each for each in codecs]
         if all(each["id"] in NATIVE for each in codecs):
+            inline[row] = document | {"filters": codecs or None, "compressor": None}
             continue
         dtype, shape = np.dtype(document["dtype"]), tuple(document["chunks"])
         decoders[key.removesuffix(_ARRAY).removesuffix("/")] = Decoder(codecs, dtype, shape)

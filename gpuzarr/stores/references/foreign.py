@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gpuzarr.errors import GpuZarrError, StoreError
+from gpuzarr.errors import GpuZarrError, StoreError, UnsupportedError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import Table
@@ -21,6 +21,7 @@ from gpuzarr.stores.references.streams import Stream
 from gpuzarr.stores.references.table import ReferenceTable
 
 References = dict[str, Any]
+CDF5 = b"CDF\5"
 INSTALL = {
     "NetCDF3": "pip install kerchunk scipy",
     "TIFF": "pip install tifffile imagecodecs zarr",
@@ -54,12 +55,16 @@ def _made(store: Store, key: str, kind: str, version: Any) -> Table:
 
 def _of_one(found: Columns) -> Columns:
     """The columns without the name of the file, which libraries spell in their own ways."""
-    return Columns(found.rows, found.holders, found.offsets, found.sizes, [""], found.inline)
+    return Columns(found.keys, found.holders, found.offsets, found.sizes, [""], found.inline)
 
 
 def _netcdf3(store: Store, key: str) -> References:
     from kerchunk.netCDF3 import NetCDF3ToZarr
 
+    if Stream(store, key).read(4) == CDF5:
+        raise UnsupportedError(
+            f"{key!r} of {store!r} is of NetCDF with 64-bit data (CDF-5), which kerchunk does not read"
+        )
     found: References = NetCDF3ToZarr(_path(store, key, "NetCDF3"), inline_threshold=0).translate()
     return found
 
@@ -73,6 +78,8 @@ def _tiff(store: Store, key: str) -> References:
         register_codecs(verbose=False)
     stream: Any = Stream(store, key)
     with tifffile.TiffFile(stream, name=os.path.basename(key)) as file:
+        if not file.series:
+            raise StoreError(f"{key!r} of {store!r} is a file of TIFF without images")
         if len(file.series) == 1:
             return _series(file.series[0], "")
         found: References = {".zgroup": '{"zarr_format": 2}'}

@@ -123,25 +123,25 @@ class ParquetTable:
     def _read(self, key: str) -> Rows | None:
         if (data := self._store.get(key)) is None:
             return None
-        where = f"{key!r} of {self._store!r}"
-        try:
-            return self._parsed(_columns(data, self._index.record_size), where)
-        except (GpuZarrError, ImportError):
-            raise
-        except Exception as error:  # of pyarrow's many classes
-            raise MetadataError(f"{where}: no parquet file of references: {error}") from error
+        with at(f"{key!r} of {self._store!r}"):
+            try:
+                return self._parsed(_columns(data, self._index.record_size))
+            except GpuZarrError:
+                raise
+            except Exception as error:  # of pyarrow's many classes
+                raise MetadataError(f"no parquet file of references: {error}") from error
 
-    def _parsed(self, columns: dict[str, Any], where: str) -> Rows:
+    def _parsed(self, columns: dict[str, Any]) -> Rows:
         paths, raws = columns["path"], columns["raw"]
         offsets, sizes = columns["offset"], columns["size"]
         numbers = np.array([MISSING, *map(self._number, paths.dictionary.to_pylist())], np.int64)
         holders = numbers[paths.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1]
         if (offsets < 0).any() or (sizes < 0).any() or (offsets > np.iinfo(np.int64).max - sizes).any():
-            raise MetadataError(f"{where}: an offset or a size is negative, or too large")
+            raise MetadataError("an offset or a size is negative, or too large")
         sizes = np.where((offsets == 0) & (sizes == 0), -1, sizes)
         found = np.flatnonzero(raws.is_valid().to_numpy(zero_copy_only=False)).tolist()
         values = raws.dictionary.to_pylist()
-        inline = {row: inline_bytes(values[raws.indices[row].as_py()], f"row {row} of {where}") for row in found}
+        inline = {row: inline_bytes(values[raws.indices[row].as_py()], f"row {row}") for row in found}
         holders[found] = INLINE
         return Rows(holders, offsets, sizes, inline)
 

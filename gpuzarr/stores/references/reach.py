@@ -66,14 +66,15 @@ class Reach:
         text = local_path(text)
         if _SCHEME.match(text):
             return self._remote(text)
-        if os.path.isabs(text) or isinstance(self.store, LocalStore):
+        if os.path.isabs(text) or self.store is None or isinstance(self.store, LocalStore):
             return self._local(text)
         return self._beside(text)
 
     def _beside(self, path: str) -> tuple[Store | str, str]:
         """What a path from the folder names, in the store of the references."""
         key = posixpath.normpath(f"{self.folder}/{path}".lstrip("/"))
-        if self.store is None or not lies_below(key, self.folder):
+        assert self.store is not None
+        if not lies_below(key, self.folder):
             raise self._refused(path, "is outside of their own folder")
         return self.store, key
 

@@ -25,7 +25,7 @@ from gpuzarr.stores.references.streams import Stream
 from gpuzarr.stores.references.table import children, nowhere
 
 MAX_LISTED = 10_000  # chunks, whose sizes are told together
-H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 def table_of(store: Store, key: str, reach: Reach) -> Hdf5Table:
