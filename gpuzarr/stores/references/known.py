@@ -36,8 +36,8 @@ _TABLES = PerProcess(Tables)
 
 def version_of(store: Store, key: str) -> Any:
     """The version of an object as it is now; None where the store cannot tell."""
-    found, _ = versions(store, [key])
-    return found[0]
+    (found,) = versions(store, [key])
+    return found
 
 
 def once(kind: str, store: Store, key: str, options: Any, make: Callable[[Any], T]) -> T:
