@@ -10,9 +10,10 @@ from gpuzarr.errors import ArgumentError, ExistsError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.summaries import changed_all, noted
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.copying import check_is_zarr
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
-from gpuzarr.stores import moving
+from gpuzarr.stores import contract, moving
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.handles import complete
 from gpuzarr.stores.hidden import rebased
@@ -93,6 +94,7 @@ def copy_all(source: Group, dest: Group, *, if_exists: str = "raise", dry_run: b
     if taken and if_exists == "raise":
         raise ExistsError(f"there is {dest[taken[0]]!r} already; if_exists='replace' replaces it")
     members = source.members()
+    check_is_zarr(source)
     counts = [copy(node, dest, name, if_exists=if_exists, dry_run=True) for name, node in members]
     dest.check_writable()
     if not flag(dry_run, "dry_run"):
@@ -162,7 +164,7 @@ def copy_store(
     )
     above, below = files.clean(source_path), files.clean(dest_path)
     files.check_writable(new, below)
-    sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}
+    sizes, existing = dict(old.objects(above)), {*contract.keys(new, below)}
     wanted = sorted(moving.keys(old, above), key=lambda key: key.rpartition("/")[2] in files.FILES)  # documents last
     pairs = [(key, rebased(key, above, below)) for key in wanted]
     _check_apart((old, above), (new, below), pairs)

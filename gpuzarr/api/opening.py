@@ -67,8 +67,9 @@ def open(  # as zarr.open
         Where chunks are decoded and results are returned: "auto" (default: a GPU if there is one), "cpu", "cuda" or
         "cuda:1".
     zarr_format
-        Look only for this version of Zarr, and make new nodes in it. Default: look for both; new nodes are of the
-        version of the group above, or of the one in `gpuzarr.config`, which is 3.
+        Look only for this version of Zarr, and make new nodes in it. Default: look for both, and then for N5, which is
+        only read, as arrays and groups of version 3; new nodes are of the version of the group above, or of the one in
+        `gpuzarr.config`, which is 3.
     consolidated
         True: the group must have consolidated metadata. False: ignore it. None (default): use it if it exists.
     config

@@ -9,7 +9,7 @@ from gpuzarr.checks import flag, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import attributes, copying, listing, making, requiring
+from gpuzarr.nodes import attributes, copying, listing, making, refreshing, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.info import About
@@ -168,7 +168,7 @@ class Group:
     def attrs(self, new_attributes: dict[str, Any]) -> None:
         self.attrs.put(new_attributes)
 
-    update_attributes = attributes.update_attributes
+    update_attributes, refresh = attributes.update_attributes, refreshing.refresh_group
 
     # members
 

@@ -80,8 +80,8 @@ class Opener:
         return None if (metadata := self._find(path)) is None else self._made(path, metadata)
 
     def _implied(self, path: str) -> Array | Group | None:
-        """The group that a folder without a document is."""
-        may_be = self.zarr_format is None and self.known is None
+        """The group that a folder without a document is; for who writes it is none, but a place for one of Zarr."""
+        may_be = self.zarr_format is None and self.known is None and self.writable is None
         return None if not may_be or (found := n5.find(self.store, path, True)) is None else self._made(path, found)
 
     def _made(self, path: str, metadata: Node) -> Array | Group:

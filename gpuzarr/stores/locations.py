@@ -76,7 +76,8 @@ def _way_of_file(path: str, name: str) -> recognise.Way:
         folder = os.path.dirname(path) or "."
         raise StoreKindError(f"{path!r} is a document of a Zarr node: the node is its folder, {folder!r}")
     found = recognise.of_file(path)
-    way = recognise.way_of_name(name) if found is None else found.way
+    by_name = recognise.way_of_name(name)
+    way = by_name if found is None or found.advice == recognise.UNPACK else found.way
     if not way:
         what = f"is {found}" if found is not None and found.advice else "is a file"
         raise StoreKindError(f"{path!r} {what} (a Zarr store is a folder or a zip; a store is {ACCEPTED})")

@@ -23,10 +23,8 @@ def pauses() -> Iterator[bool]:
 
 def status_of(error: Any) -> int | None:
     """The HTTP status that an error is about; None if it tells none."""
-    for name in ("status", "status_code", "code"):
-        if isinstance(value := getattr(error, name, None), int):
-            return value
-    return None
+    values = (getattr(error, name, None) for name in ("status", "status_code", "code"))  # aiohttp's `code` warns
+    return next((value for value in values if isinstance(value, int)), None)
 
 
 def may_pass(error: BaseException) -> bool:
