@@ -62,12 +62,18 @@ class Opener:
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
-        if (node := self.get(path)) is None and (node := self._implied(path)) is None:
-            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
-            raise NotFoundError(
-                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
-            )
+        if (node := self.found(path)) is None:
+            raise self.missing(path)
         return node
+
+    def found(self, path: str) -> Array | Group | None:
+        """Open the node at `path`, also one that only its members imply; None if there is none."""
+        return self._implied(path) if (node := self.get(path)) is None else node
+
+    def missing(self, path: str) -> NotFoundError:
+        """Make the error for a path at which there is no node; it says what is there."""
+        formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
+        return NotFoundError(f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}")
 
     def get(self, path: str) -> Array | Group | None:
         """Open the node at `path`; None if there is none. MetadataError if its metadata is wrong."""
