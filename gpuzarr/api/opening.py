@@ -25,6 +25,7 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import MODES, Mode, Opener, why_unwritable
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.locations import Access
 from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.stores.resolve import wanted_format
@@ -137,7 +138,7 @@ def open(  # as zarr.open
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io, cache=cache)
-    found, zarr_format = store_of(store, storage_options), wanted_format(store, zarr_format)
+    found, zarr_format = store_of(store, storage_options, _access(way)), wanted_format(store, zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
     if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it
@@ -186,6 +187,11 @@ def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: A
     if (empty := new.pop("write_empty_chunks", None)) is not None:
         config = keywords.with_empty_chunks(config, empty)
     return zarr_format, consolidated, config
+
+
+def _access(mode: Mode) -> Access:
+    """What a mode asks of a store."""
+    return mode if mode in ("r", "r+") else "a"
 
 
 def _summary(use_consolidated: Any) -> bool:

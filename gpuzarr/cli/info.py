@@ -101,7 +101,7 @@ def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
 def stored_of(node: gpuzarr.Array) -> Stored | None:
     """What a store holds of an array; None where the place lists no names, as a web server."""
     try:
-        return Stored.of(node.store, node.path)
+        return Stored.of(node.store, node.path, node.metadata)
     except StoreError:
         return None
 

@@ -9,7 +9,7 @@ from gpuzarr.checks import flag, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import attributes, copying, listing, making, requiring
+from gpuzarr.nodes import attributes, copying, listing, making, refreshing, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.info import About
@@ -103,7 +103,7 @@ class Group:
         """
         from gpuzarr.creation import new_group
 
-        place, version = store_of(store, storage_options), wanted_format(store, zarr_format) or 3
+        place, version = store_of(store, storage_options, "a"), wanted_format(store, zarr_format) or 3
         new_group(place, "", version, attributes, flag(overwrite, "overwrite"))
         return cls.open(place, version)
 
@@ -170,7 +170,7 @@ class Group:
     def attrs(self, new_attributes: dict[str, Any]) -> None:
         self.attrs.put(new_attributes)
 
-    update_attributes = attributes.update_attributes
+    update_attributes, refresh = attributes.update_attributes, refreshing.refresh_group
 
     # members
 

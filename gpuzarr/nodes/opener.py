@@ -222,6 +222,7 @@ def opened(
     """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
     from gpuzarr.write.target import Writable
 
-    opener = Opener(store_of(store, storage_options), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    place = store_of(store, storage_options, "r+")
+    opener = Opener(place, device_of("auto"), zarr_format, False, None, Writable.of(config))
     node = opener("")
     return node if why_unwritable(node) is None else replace(opener, writable=None)("")

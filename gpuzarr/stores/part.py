@@ -12,7 +12,6 @@ from gpuzarr.errors import ReadOnlyError
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Sink, Store
 from gpuzarr.stores.guards import Guard, guard
-from gpuzarr.stores.versions import versions
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,6 @@ class PartStore:
     def open(self, keys: Sequence[str], threads: int = 1) -> Objects:
         return self.store.open(self._keys(keys), threads)
 
-    def versions(self, keys: Sequence[str]) -> Sequence[Any]:
-        return versions(self.store, self._keys(keys))
-
     def why_not_to_device(self) -> str | None:
         return self.store.why_not_to_device()
 
@@ -82,6 +78,10 @@ class PartStore:
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         start = len(self.path) + 1
         return ((key[start:], size) for key, size in self.store.objects(self._key(prefix)))
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        start = len(self.path) + 1
+        return (key[start:] for key in contract.keys(self.store, self._key(prefix)))
 
     def set(self, key: str, data: Any) -> None:
         self.store.set(self._changed([key])[0], data)

@@ -10,16 +10,15 @@ import numpy as np
 
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import within
-from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.stores.manifests import Holders, Manifest, flat
-from gpuzarr.stores.parts.table import INLINE, Places
-from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.manifests import Holders, Manifest, flat, nowhere
+from gpuzarr.stores.parts.table import INLINE, Made, Places
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Asked
 from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.versions import versions as versions_of
 
 NATIVE, VIRTUAL, IN_MANIFEST = 1, 2, 3  # icechunk.ChunkType
 THROUGH = -3  # holder, in manifests, of a chunk that the session is asked for
@@ -67,12 +66,9 @@ class SnapshotTable:
         for i, key in enumerate(keys):
             found = _CHUNK.fullmatch(key)
             groups.setdefault(found[1] if found else "", []).append(i)
-        holders, offsets, sizes = (
-            np.full(len(keys), MISSING),
-            np.zeros(len(keys), np.int64),
-            np.full(len(keys), MISSING),
-        )
-        inline = self._documents(keys, groups.pop("", ()))
+        nowhere_yet = nowhere(len(keys))
+        holders, offsets, sizes = nowhere_yet.holders, nowhere_yet.offsets, nowhere_yet.sizes
+        inline: dict[int, bytes | Made] = {**self._documents(keys, groups.pop("", ()))}
         holders[list(inline)] = INLINE
         for start, rows in groups.items():
             manifest = self._manifest(start[:-1].rstrip("/"))
@@ -80,9 +76,7 @@ class SnapshotTable:
             holders[rows], offsets[rows], sizes[rows] = some.holders, some.offsets, some.sizes
             inline |= {rows[i]: data for i, data in some.inline.items()}
         self._check(keys, holders)
-        refused = [
-            number for number in np.unique(holders[holders >= 0]).tolist() if self._versions.get(number, 0) is None
-        ]
+        refused = [number for number in set(holders.tolist()) if self._versions.get(number, 0) is None]
         through = np.flatnonzero((holders == THROUGH) | np.isin(holders, refused))
         offsets[through], holders[through] = 0, self._asked_for([keys[i] for i in through.tolist()])
         versions = {number: self._versions[number] for number in holders.tolist() if number in self._versions}
@@ -140,12 +134,12 @@ class SnapshotTable:
             first = self._holders.add(self._chunks, np.array([paths[i] for i in native.tolist()], bytes))
             holders[native] = first + np.arange(len(native))
         virtual = np.flatnonzero(kinds == VIRTUAL).tolist()
-        numbers = {url: i for i, url in enumerate(dict.fromkeys(paths[i] for i in virtual))}
-        files = [_file(url) for url in numbers]
-        first = self._holders.add(FILES, np.array([file or "" for file in files]))
-        of = np.array([THROUGH if file is None else first + i for i, file in enumerate(files)], np.int64)
         if virtual:
-            holders[virtual] = of[[numbers[paths[i]] for i in virtual]]
+            urls = [paths[i] for i in virtual]
+            files = {url: file for url in dict.fromkeys(urls) if (file := _file(url)) is not None}
+            first = self._holders.add(FILES, np.array(list(files.values())))
+            numbers = dict(zip(files, range(first, first + len(files)), strict=True))
+            holders[virtual] = [numbers.get(url, THROUGH) for url in urls]
         return holders
 
     def _check(self, keys: Sequence[str], holders: np.ndarray) -> None:
@@ -154,7 +148,7 @@ class SnapshotTable:
         new = [(n, int(i)) for n, i in zip(numbers.tolist(), rows, strict=True) if self._is_unseen(n)]
         if not new:
             return
-        versions = contract.versions(FILES, [self._holders[number][1] for number, _ in new])
+        versions = versions_of(FILES, [self._holders[number][1] for number, _ in new])
         client: Any = self._through.client
         answers = client.tried([Asked(keys[i], 0, 1) for _, i in new])
         for (number, _), version, answer in zip(new, versions, answers, strict=True):

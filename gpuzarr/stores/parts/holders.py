@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,8 +14,8 @@ from gpuzarr.errors import RangeError
 from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
-from gpuzarr.stores.traffic import Traffic, traffic
-from gpuzarr.stores.versions import settled
+from gpuzarr.stores.traffic import Traffic, added, traffic
+from gpuzarr.stores.versions import settled, tells_late
 
 How = Literal["read", "read_to_device"]
 
@@ -78,6 +78,14 @@ class Holders:
             found += group.objects.versions(known[group.base : group.end])
         return found
 
+    def look(self, numbers: Iterable[int]) -> None:
+        """See `Looks`."""
+        wanted = sorted({*numbers})
+        for group in self.groups:
+            some = [number - group.base for number in wanted if group.base <= number < group.end]
+            if some and tells_late(group.objects):
+                group.objects.look(some)
+
     def settled(self) -> list[bool]:
         return [each for group in self.groups for each in settled(group.objects)]
 
@@ -88,9 +96,8 @@ class Holders:
         for group in self.groups:
             contract.expect_at_most(group.objects, nbytes)
 
-    def traffic(self) -> Traffic:
-        found = [each for group in self.groups if (each := traffic(group.objects)) is not None]
-        return Traffic(sum(each.requests for each in found), sum(each.nbytes for each in found))
+    def traffic(self) -> Traffic | None:
+        return added(*[traffic(group.objects) for group in self.groups])
 
     def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
         """See `AreFiles`."""
@@ -121,9 +128,9 @@ class Holders:
                 sizes[which] = getattr(group.objects, how)(some, into.take(which)).sizes
         return EncodedBatch(into.data, into.starts, sizes, into.host)
 
-    def fetched(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> EncodedBatch:
-        """Fetch ranges to memory of their own."""
-        requests = self.requests(numbers, offsets, sizes)
+    def fetched(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, joins: bool = True) -> EncodedBatch:
+        """Fetch ranges to memory of their own. Those near to each other are fetched as one if it `joins`."""
+        requests = self.requests(numbers, offsets, sizes) if joins else Requests(numbers, offsets, sizes, sizes)
         into = allocated(requests.sizes, lambda nbytes: np.empty(nbytes, np.uint8))
         found = requests.ranges(into)
         got = self.read(requests, into).sizes

@@ -11,6 +11,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
 from gpuzarr.stores.parts.holders import Holders, How, together
 from gpuzarr.stores.parts.inflating import inflated, is_absurd
@@ -18,6 +19,7 @@ from gpuzarr.stores.parts.table import INLINE, Places, Table
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
 from gpuzarr.stores.spread import spread
 from gpuzarr.stores.traffic import Traffic
+from gpuzarr.stores.versions import tells_late
 
 MAX_KEPT_BYTES = 1 << 26  # of inflated objects of which parts were wanted, while they are open
 Fill = Callable[[int, memoryview], None]
@@ -31,6 +33,7 @@ class PartObjects:
     """
 
     def __init__(self, store: Store, table: Table, keys: Sequence[str], threads: int = 1) -> None:
+        check(store, keys)
         self.keys, self._store, self._table, self._threads = keys, store, table, threads
         self._holders = Holders([], threads)
         self._ready: dict[int, Any] = {}
@@ -51,7 +54,7 @@ class PartObjects:
             raise
         self._packed = np.full(len(self.keys), False) if places.inflated is None else places.inflated >= 0
         self._packed = self._packed & self._is_held
-        self._begins = Begins.of(self._store, self.keys, self._table, places, self._holders, self._number)
+        self._begins = Begins.of(self._store, self.keys, places, self._holders, self._number)
         self._has_end = ~self._is_held | self._packed | (places.sizes >= 0)
         self._length = np.where(self._packed, 0 if places.inflated is None else places.inflated, places.sizes)
         self._length[~self._is_held] = MISSING
@@ -88,7 +91,7 @@ class PartObjects:
         if self._is_held.any():
             self._holders.expect_at_most(nbytes + int(self._places.offsets[self._is_held].max()))
 
-    def traffic(self) -> Traffic:
+    def traffic(self) -> Traffic | None:
         return self._holders.traffic()
 
     def lengths(self) -> list[int]:
@@ -108,6 +111,9 @@ class PartObjects:
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
         """The version of the holder, and the place in it."""
+        if self._places.are_lasting:
+            columns = self._number, self._places.offsets, self._length
+            return list(zip(*[column.tolist() for column in columns], strict=True))
         before = list(self._expected)
         for number, each in zip(self._number.tolist(), known, strict=True):
             if each is not None and number >= 0 and before[number] is None:
@@ -123,12 +129,25 @@ class PartObjects:
             versions = [None if is_none else each for is_none, each in zip(none, versions, strict=True)]
         return versions
 
+    @property
+    def look(self) -> Callable[[Sequence[int]], None]:
+        """See `Looks`. AttributeError, so that it is not there, where no holder's store has it."""
+        if not any(tells_late(group.objects) for group in self._holders.groups):
+            raise AttributeError("look")
+        return self._look
+
+    def _look(self, numbers: Sequence[int]) -> None:
+        """Look at the holders of these objects."""
+        self._holders.look(number for i in numbers if (number := int(self._number[i])) >= 0)
+
     def settled(self) -> list[bool]:
+        if self._places.are_lasting:
+            return [True] * len(self.keys)
         found = self._holders.settled()
         return [number < 0 or found[number] for number in self._number.tolist()]
 
     def changed(self) -> bool:
-        if not (self._is_outdated or self._holders.changed() or self._is_other()):
+        if self._places.are_lasting or not (self._is_outdated or self._holders.changed() or self._is_other()):
             return False
         if (forget := getattr(self._table, "forget", None)) is not None:
             forget()
@@ -249,7 +268,7 @@ class PartObjects:
         for j in others[is_ready].tolist():
             at, offset, size = int(into.starts[j]), int(requests.offsets[j]), int(requests.sizes[j])
             data = self._ready[int(requests.objects[j]) - first - len(self.keys)]
-            put(target, at, memoryview(data)[offset : offset + size])
+            put(target, at, _bytes_of(data)[offset : offset + size])
         if len(packed := others[~is_ready]):
             self._inflate(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
@@ -327,10 +346,11 @@ class PartObjects:
             if i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
-                into[:] = memoryview(self._ready[self._inline[number]])[offset + skip : offset + skip + size]
+                data = _bytes_of(self._ready[self._inline[number]])
+                into[:] = data[offset + skip : offset + skip + size]
             elif self._packed[number]:
-                data = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
-                into[:] = memoryview(data)[offset + skip : offset + skip + size]
+                whole = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
+                into[:] = memoryview(whole)[offset + skip : offset + skip + size]
 
         return filled
 
@@ -352,6 +372,11 @@ class PartObjects:
     def _lost(self, i: int) -> StoreError:
         holder = self._holders.name(int(self._number[i]))
         return StoreError(f"{self.keys[i]!r} of {self._store!r} lies in {holder}, which is not there")
+
+
+def _bytes_of(data: Any) -> memoryview:
+    """The bytes that a table has, or makes."""
+    return memoryview(data.read() if hasattr(data, "read") else data)
 
 
 def _to_host(target: Any, at: int, data: Any) -> None:
