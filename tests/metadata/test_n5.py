@@ -178,6 +178,17 @@ def test_a_root_without_a_document() -> None:
         gpuzarr.open({"a/b": b"", "c": b""})
 
 
+def test_an_array_of_zarr_in_a_group_of_n5() -> None:
+    inner: dict[str, bytes] = {}
+    gpuzarr.save(inner, VALUES)
+    group = gpuzarr.open(container() | below("a/zarr", inner))
+    assert (group["a/zarr"].metadata.foreign, group["a/zarr"].shape, group["gzip"].metadata.foreign) == (
+        None,
+        (7, 5),
+        "N5",
+    )
+
+
 def test_zarr_comes_first() -> None:
     store = dataset(VALUES, (3, 2))
     inner: dict[str, bytes] = {}
