@@ -6,7 +6,7 @@ no index twice. Where a store knows no versions, an index is kept for one read, 
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -46,11 +46,6 @@ class ShardIndexes:
     def forget(self) -> None:
         """Drop all indexes, after a write: a new file may have the inode, size and time of an old one."""
         self._kept.clear()
-
-    @property
-    def kept(self) -> Container[tuple[int, ...]]:
-        """Depth and coordinates of the shards whose indexes are kept."""
-        return self._kept
 
     def entries(self, shards: Shards, objects: Objects, memo: Indexes) -> list[np.ndarray]:
         """Index of each shard. CodecError, with the number of the shard, for a damaged index."""

@@ -8,8 +8,7 @@ as much of it is decoded as is wanted, where the codec can.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from operator import itemgetter
 from time import perf_counter
@@ -21,7 +20,7 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast, put
-from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError, StoreError
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
 from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
@@ -40,7 +39,6 @@ Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
 Fetch = Callable[[int, Chunk, np.ndarray], tuple[float, np.ndarray | None]]
 Keep = Sequence[Callable[[], None]]
 _BYTES = itemgetter(2)
-MAX_INDEXES = 4096  # of shards that are read together
 
 
 @dataclass(frozen=True)
@@ -79,27 +77,6 @@ class Chunks:
         for keep in unchanged(self.source, keys, read, trace=self.trace):
             keep()
 
-    def with_indexes(self) -> Chunks:
-        """The same, after the indexes of all shards were read together, so that no two threads read the same one.
-
-        What is wrong with one is found again, and told, when a chunk of it is read.
-        """
-        if not self.source.layout.levels:
-            return self
-        every, kept = list(self.chunks), self.source.locator.indexes.kept
-        holders = [of for of in dict.fromkeys([chunk[0] for chunk in every]) if (0, *of) not in kept]
-        for i in range(0, len(holders), MAX_INDEXES):
-            some = holders[i : i + MAX_INDEXES]
-            with suppress(ChunkError, CodecError, StoreError):
-                unchanged(self.source, self.source.layout.keys(some), partial(self._entries, some), trace=self.trace)
-        return replace(self, chunks=every)
-
-    def _entries(self, holders: Sequence[tuple[int, ...]], objects: Objects) -> list[np.ndarray]:
-        """The indexes of shards."""
-        return self.source.locator.indexes.entries(
-            Shards(0, holders, Ranges.whole(objects.keys)), objects, self.indexes
-        )
-
     def note(self, chunk: Chunk, error: GpuZarrError, faults: list[Fault]) -> None:
         """Note that a chunk cannot be read, and put the fill value in its place."""
         faults.append(Fault(self.source, self.coords(chunk), error))
@@ -135,8 +112,9 @@ class Chunks:
         numbers = {of: i for i, of in enumerate(holders)}
         rows: list[Row] = []
         if self.source.layout.levels:
+            shards = Shards(0, holders, Ranges.whole(objects.keys))
             try:
-                entries = self._entries(holders, objects)
+                entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:
                 first = next((c for c in group if error.index in (None, numbers[c[0]])), group[0])
                 raise self._blamed(error, first) from error

@@ -30,8 +30,12 @@ from gpuzarr.read.memory import parse_bytes
 from gpuzarr.read.pieces import ChunkWork
 from gpuzarr.read.requests import Share
 from gpuzarr.read.thresholds import (
+    FETCHES,
+    MAX_COMING_BYTES,
+    MAX_FETCHED_BYTES,
     MAX_REGION_BYTES,
     MAX_REGION_CHUNKS,
+    MIN_FETCHED_BYTES,
     MIN_LONE_CHUNK_BYTES,
     MIN_REGION_CHUNK_BYTES,
     MIN_THREAD_BYTES,
@@ -106,7 +110,7 @@ class ChunkPlan:
     limit: int
     threads: int
     io: str
-    waits: bool = False  # the threads, more than cores, wait for a store
+    piece_bytes: int = 0  # of a store whose requests take long: decoded bytes of chunks that are fetched together
 
     kind, overlap = "chunk by chunk", Overlap()
 
@@ -128,12 +132,13 @@ class ChunkPlan:
         return sum([each.count * prod(each.chain.spec.shape) for each in self.lists])
 
     def planned_bytes(self, device: Device) -> int:
-        """Bytes beyond the result, about: each thread holds a chunk as it is stored, and decoded."""
-        return self.threads * 2 * max(each.chunk_bytes for each in self.lists)
+        """Bytes beyond the result, about: each thread holds a chunk, or what it fetches, as it is stored, and decoded."""
+        largest = max(each.chunk_bytes for each in self.lists)
+        return 2 * self.threads * max(min(self.piece_bytes, max(map(_nbytes, self.lists))), largest)
 
     def work(self, device: Device, trace: Trace, faults: list[Fault] | None = None) -> ChunkWork:
         arrays = [each.chunks(device, trace, self.threads) for each in self.lists]
-        return ChunkWork(arrays, self.chunks, self.threads, device, faults, self.waits)
+        return ChunkWork(arrays, self.chunks, self.threads, device, faults, self.piece_bytes)
 
 
 Plan = ChunkPlan | BatchPlan
@@ -156,8 +161,10 @@ def choose(shares: Sequence[Share], device: Device, options: Options, trace: Tra
             others.append((share, found))
     if lists:
         in_flight = max(concurrency(each.share.source.store) for each in lists)
-        threads = _threads(lists, device, limit, in_flight)
-        plans.append(planned := ChunkPlan(lists, limit, threads, "POSIX: into host memory", in_flight > 1))
+        threads, piece_bytes = (
+            _coming(lists, limit, in_flight) if in_flight > 1 else (_threads(lists, device, limit), 0)
+        )
+        plans.append(planned := ChunkPlan(lists, limit, threads, "POSIX: into host memory", piece_bytes))
         if options.io == "gds":
             _posix(planned.io, options, device)
     if others:
@@ -194,12 +201,24 @@ def _chunks_or_parts(share: Share, device: Device) -> ChunkList | list[ReadPart]
     return parts if runs is None else share.parts(device)
 
 
-def _threads(lists: Sequence[ChunkList], device: Device, limit: int, in_flight: int) -> int:
+def _nbytes(one: ChunkList) -> int:
+    return one.count * one.chunk_bytes
+
+
+def _threads(lists: Sequence[ChunkList], device: Device, limit: int) -> int:
     """Threads that read chunks one by one, so many as there is work and memory for."""
-    if in_flight == 1 and sum([each.count * each.chunk_bytes for each in lists]) <= MIN_THREAD_BYTES:
+    if sum(map(_nbytes, lists)) <= MIN_THREAD_BYTES:
         return 1
-    largest, threads = max([each.chunk_bytes for each in lists]), max(device.threads, in_flight)
-    return min(threads, sum([each.count for each in lists]), max(1, limit // (2 * largest)))
+    largest = max([each.chunk_bytes for each in lists])
+    return min(device.threads, sum([each.count for each in lists]), max(1, limit // (2 * largest)))
+
+
+def _coming(lists: Sequence[ChunkList], limit: int, in_flight: int) -> tuple[int, int]:
+    """Threads that each fetch some chunks and decode them, and decoded bytes of these, as memory allows."""
+    total, room = sum(map(_nbytes, lists)), max(1, min(MAX_COMING_BYTES, limit // 2))
+    piece = min(max(MIN_FETCHED_BYTES, min(MAX_FETCHED_BYTES, total // FETCHES)), room)
+    pieces = sum([-(-_nbytes(each) // max(piece, each.chunk_bytes)) for each in lists])
+    return max(1, min(in_flight, pieces, room * pieces // total)), piece
 
 
 def _transport(stores: Sequence[Store], device: Device, chains: Sequence[Chain], options: Options) -> tuple[bool, str]:

@@ -11,10 +11,9 @@ import numpy as np
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts.holders import Holders
-from gpuzarr.stores.parts.table import Heads, Places, Table
+from gpuzarr.stores.parts.table import Heads, Places
 
 MAX_SLACK_BYTES = 4096  # that are fetched beyond a range, where it is not known yet where its object begins
-NO_HEADS = Heads(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
 Memory = dict[tuple[int, int, int], Any]
 
 
@@ -27,7 +26,6 @@ class Begins:
 
     store: Store
     keys: Sequence[str]
-    table: Any
     offsets: np.ndarray
     heads: Heads
     holders: Holders
@@ -38,23 +36,23 @@ class Begins:
     memory: Memory
 
     @classmethod
-    def of(
-        cls, store: Store, keys: Sequence[str], table: Table, places: Places, holders: Holders, number: np.ndarray
-    ) -> Begins:
+    def of(cls, store: Store, keys: Sequence[str], places: Places, holders: Holders, number: np.ndarray) -> Begins:
         """Those of places, in holders that are open; `number`: of the holder of each object there."""
         if (heads := places.heads) is None:
-            at, unknown = places.offsets, np.zeros(len(keys), bool)
+            none, at = np.zeros(0, np.int64), places.offsets
+            heads, unknown = Heads(none, none, 0, lambda numbers, heads: numbers), np.zeros(len(keys), bool)
         else:
             at, unknown = places.offsets + heads.least, (heads.least != heads.most) & (number >= 0)
         cheap = all(group.store.has_cheap_lengths for group in holders.groups)
-        return cls(store, keys, table, places.offsets, heads or NO_HEADS, holders, number, at, unknown, cheap, {})
+        return cls(store, keys, places.offsets, heads, holders, number, at, unknown, cheap, {})
 
     def learn(self, objects: np.ndarray) -> None:
         """Read the heads of these objects, if that was not done."""
         if not np.count_nonzero(self.is_unknown):
             return
         if len(new := np.unique(objects[self.is_unknown[objects]])):
-            found = self.holders.fetched(self.number[new], self.offsets[new], np.full(len(new), self.heads.nbytes))
+            nbytes = np.full(len(new), self.heads.nbytes)
+            found = self.holders.fetched(self.number[new], self.offsets[new], nbytes, joins=not self.is_cheap)
             self._note(new, found.data[found.starts[:, None] + np.arange(self.heads.nbytes)])
 
     def fetched(self, objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> dict[int, Any]:
@@ -92,10 +90,14 @@ class Begins:
             self.memory[(row[0], row[1], row[2])] = found.data[start : start + row[2]]
 
     def _note(self, new: np.ndarray, heads: np.ndarray) -> None:
-        begins = self.table.learn([self.keys[i] for i in new.tolist()], heads)
+        try:
+            begins = self.heads.learn(new, heads)
+        except ValueError as error:
+            name = f"{self.keys[int(new[0])]!r}" if len(new) == 1 else f"one of {len(new)} objects"
+            raise StoreError(f"cannot read {name} of {self.store!r}: {error}") from error
         wrong = (begins < self.heads.least[new]) | (begins > self.heads.most[new])
         if np.count_nonzero(wrong):
             key = self.keys[int(new[wrong.argmax()])]
-            raise StoreError(f"cannot read {key!r} of {self.store!r}: its head says that it begins elsewhere")
+            raise StoreError(f"cannot read {key!r} of {self.store!r}: its bytes would overlap what follows them")
         self.at[new] = self.offsets[new] + begins
         self.is_unknown[new] = False

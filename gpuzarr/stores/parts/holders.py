@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 from gpuzarr.stores.traffic import Traffic, added, traffic
-from gpuzarr.stores.versions import settled, tells_late
+from gpuzarr.stores.versions import settled
 
 How = Literal["read", "read_to_device"]
 
@@ -78,14 +78,6 @@ class Holders:
             found += group.objects.versions(known[group.base : group.end])
         return found
 
-    def look(self, numbers: Iterable[int]) -> None:
-        """See `Looks`."""
-        wanted = sorted({*numbers})
-        for group in self.groups:
-            some = [number - group.base for number in wanted if group.base <= number < group.end]
-            if some and tells_late(group.objects):
-                group.objects.look(some)
-
     def settled(self) -> list[bool]:
         return [each for group in self.groups for each in settled(group.objects)]
 
@@ -128,9 +120,9 @@ class Holders:
                 sizes[which] = getattr(group.objects, how)(some, into.take(which)).sizes
         return EncodedBatch(into.data, into.starts, sizes, into.host)
 
-    def fetched(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> EncodedBatch:
-        """Fetch ranges to memory of their own."""
-        requests = self.requests(numbers, offsets, sizes)
+    def fetched(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, joins: bool = True) -> EncodedBatch:
+        """Fetch ranges to memory of their own. Those near to each other are fetched as one if it `joins`."""
+        requests = self.requests(numbers, offsets, sizes) if joins else Requests(numbers, offsets, sizes, sizes)
         into = allocated(requests.sizes, lambda nbytes: np.empty(nbytes, np.uint8))
         found = requests.ranges(into)
         got = self.read(requests, into).sizes

@@ -19,6 +19,7 @@ from gpuzarr.stores.parts.table import INLINE, Places, Table
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
 from gpuzarr.stores.spread import spread
 from gpuzarr.stores.traffic import Traffic
+from gpuzarr.stores.versions import tells_late
 
 MAX_KEPT_BYTES = 1 << 26  # of inflated objects of which parts were wanted, while they are open
 Fill = Callable[[int, memoryview], None]
@@ -53,7 +54,7 @@ class PartObjects:
             raise
         self._packed = np.full(len(self.keys), False) if places.inflated is None else places.inflated >= 0
         self._packed = self._packed & self._is_held
-        self._begins = Begins.of(self._store, self.keys, self._table, places, self._holders, self._number)
+        self._begins = Begins.of(self._store, self.keys, places, self._holders, self._number)
         self._has_end = ~self._is_held | self._packed | (places.sizes >= 0)
         self._length = np.where(self._packed, 0 if places.inflated is None else places.inflated, places.sizes)
         self._length[~self._is_held] = MISSING
@@ -110,6 +111,9 @@ class PartObjects:
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
         """The version of the holder, and the place in it."""
+        if self._places.are_lasting:
+            columns = self._number, self._places.offsets, self._length
+            return list(zip(*[column.tolist() for column in columns], strict=True))
         before = list(self._expected)
         for number, each in zip(self._number.tolist(), known, strict=True):
             if each is not None and number >= 0 and before[number] is None:
@@ -125,16 +129,28 @@ class PartObjects:
             versions = [None if is_none else each for is_none, each in zip(none, versions, strict=True)]
         return versions
 
-    def look(self, numbers: Sequence[int]) -> None:
-        """See `Looks`: at the objects that hold these."""
-        self._holders.look(number for i in numbers if (number := int(self._number[i])) >= 0)
+    @property
+    def look(self) -> Callable[[Sequence[int]], None]:
+        """See `Looks`. AttributeError, so that it is not there, where no holder's store has it."""
+        if not any(tells_late(group.objects) for group in self._holders.groups):
+            raise AttributeError("look")
+        return self._look
+
+    def _look(self, numbers: Sequence[int]) -> None:
+        """Look at the holders of these objects."""
+        wanted = np.unique(self._number[np.asarray(numbers, np.int64)])
+        for group in self._holders.groups:
+            if tells_late(group.objects):
+                group.objects.look([n - group.base for n in wanted.tolist() if group.base <= n < group.end])
 
     def settled(self) -> list[bool]:
+        if self._places.are_lasting:
+            return [True] * len(self.keys)
         found = self._holders.settled()
         return [number < 0 or found[number] for number in self._number.tolist()]
 
     def changed(self) -> bool:
-        if not (self._is_outdated or self._holders.changed() or self._is_other()):
+        if self._places.are_lasting or not (self._is_outdated or self._holders.changed() or self._is_other()):
             return False
         if (forget := getattr(self._table, "forget", None)) is not None:
             forget()

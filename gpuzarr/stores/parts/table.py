@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,8 +23,9 @@ class Places:
     `inflated`: where objects are stored as raw DEFLATE, the bytes of each when it is inflated; -1 for one that is
     stored as it is. `checksums`: of those that are deflated, the CRC-32 of the inflated bytes.
 
-    `heads`: see `Learns`. `versions`: of holders, by their numbers, that the table was made of; where another one is
-    read, `Forgets.forget` is called, and places are asked for again.
+    `versions`: of holders, by their numbers, that the table was made of; where another one is read, `Forgets.forget` is
+    called, and places are asked for again. `are_lasting`: what lies at a place never changes, whatever becomes of the
+    rest of its holder.
     """
 
     holders: np.ndarray
@@ -35,6 +36,7 @@ class Places:
     checksums: np.ndarray | None = None
     heads: Heads | None = None
     versions: Mapping[int, Any] = field(default_factory=dict)
+    are_lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,15 @@ class Heads:
 
     Arrays are int64 (n,). Object i begins `least[i]` to `most[i]` bytes behind the head's first byte; the two are the
     same where that is known. `nbytes`: of a head, at most `least`.
+
+    `learn(numbers, heads)`, of objects and of their heads, uint8 (m, nbytes), remembers where these objects begin, and
+    returns it, in bytes behind the heads, int64 (m,). ValueError for what is no head.
     """
 
     least: np.ndarray
     most: np.ndarray
     nbytes: int
+    learn: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Table(Protocol):
@@ -79,17 +85,6 @@ class KnowsSizes(Protocol):
     @property
     def knows_sizes(self) -> bool:
         """True if no size in `Places` is -1."""
-        ...
-
-
-class Learns(Protocol):
-    """Addition to `Table` of one that has `Heads`."""
-
-    def learn(self, keys: Sequence[str], heads: np.ndarray) -> np.ndarray:
-        """Read and remember heads, uint8 (n, nbytes): how many bytes behind its head each object begins, int64 (n,).
-
-        StoreError, naming the key, for what is no head.
-        """
         ...
 
 
