@@ -16,7 +16,7 @@ from gpuzarr.interrupts import within
 from gpuzarr.metadata import load_json
 from gpuzarr.stores.contract import Store, why_read_only
 
-FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata", "attributes.json")
 MAX_INDENTED_LEVELS = 32
 _INTEGER_END = 10**4300  # Python reads no integers of more digits
 Document = dict[str, Any]

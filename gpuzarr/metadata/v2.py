@@ -15,6 +15,7 @@ from gpuzarr.dtypes import parse_v2
 from gpuzarr.errors import MetadataError
 from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, chunk_grids, node_path, spellings
 from gpuzarr.metadata.codecs_v2 import chain, members, object_codec
+from gpuzarr.metadata.dimensions import of_nczarr, of_xarray
 from gpuzarr.metadata.v3 import check_chunk_size
 
 _FILES = (".zarray", ".zgroup", ".zattrs")
@@ -51,7 +52,7 @@ def _array(zarray: dict[str, Any], attributes: dict[str, Any]) -> ArrayMetadata:
         fill_value=fill_value,
         codecs=chain(codec_members, spec, stored, order),
         attributes=attributes,
-        dimension_names=_dimension_names(attributes, len(shape)),
+        dimension_names=_dimension_names(zarray, attributes, len(shape)),
         order=order,
         document=zarray,
     )
@@ -102,9 +103,6 @@ def _one_of(document: dict[str, Any], field: str, values: tuple[str, ...]) -> st
     return value
 
 
-def _dimension_names(attributes: dict[str, Any], ndim: int) -> tuple[str, ...] | None:
-    """The names that xarray writes as an attribute. No standard defines them, so others are ignored."""
-    names = attributes.get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, list) or len(names) != ndim or not all(isinstance(name, str) for name in names):
-        return None
-    return tuple(names)
+def _dimension_names(zarray: dict[str, Any], attributes: dict[str, Any], ndim: int) -> tuple[str, ...] | None:
+    found = (of_xarray(attributes, ndim), of_nczarr(attributes, ndim), of_nczarr(zarray, ndim))
+    return next((names for names in found if names is not None), None)

@@ -26,6 +26,7 @@ from gpuzarr.metadata import (
     node_path,
     spellings,
 )
+from gpuzarr.metadata.dimensions import of_nczarr
 
 _ARRAY_MEMBERS = (
     *("zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value"),
@@ -91,8 +92,8 @@ def _array(document: dict[str, Any]) -> ArrayMetadata:
         chunk_keys=_chunk_keys(required(document, "chunk_key_encoding")),
         fill_value=_fill_value(document, data_type),
         codecs=_codecs(members),
-        attributes=mapping(document.get("attributes", {}), "attributes"),
-        dimension_names=_dimension_names(document.get("dimension_names"), len(shape)),
+        attributes=(attributes := mapping(document.get("attributes", {}), "attributes")),
+        dimension_names=_dimension_names(document.get("dimension_names"), attributes, len(shape)),
         order=_order(members, len(shape)),
         document=document if members is document["codecs"] else {**document, "codecs": members},
     )
@@ -206,9 +207,9 @@ def _fill_value(document: dict[str, Any], data_type: DataType) -> Any:
         return data_type.fill_from_json(value)
 
 
-def _dimension_names(value: Any, ndim: int) -> tuple[str | None, ...] | None:
+def _dimension_names(value: Any, attributes: dict[str, Any], ndim: int) -> tuple[str | None, ...] | None:
     if value is None:
-        return None
+        return of_nczarr(attributes, ndim)
     names = sequence(value, "dimension_names")
     if len(names) != ndim or not all(name is None or isinstance(name, str) for name in names):
         raise MetadataError(f"dimension_names must be {ndim} strings or nulls, not {shown(value)}")

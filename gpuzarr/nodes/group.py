@@ -105,7 +105,7 @@ class Group:
         """
         from gpuzarr.creation import new_group
 
-        place, version = store_of(store, storage_options), wanted_format(store, zarr_format) or 3
+        place, version = store_of(store, storage_options, "a"), wanted_format(store, zarr_format) or 3
         new_group(place, "", version, attributes, flag(overwrite, "overwrite"))
         return cls.open(place, version)
 

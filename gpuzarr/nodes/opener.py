@@ -74,8 +74,8 @@ class Opener:
         return None if (metadata := self._find(path)) is None else self._made(path, metadata)
 
     def _implied(self, path: str) -> Array | Group | None:
-        """The group that a folder without a document is."""
-        may_be = self.zarr_format is None and self.known is None
+        """The group that a folder without a document is; for who writes it is none, but a place for one of Zarr."""
+        may_be = self.zarr_format is None and self.known is None and self.writable is None
         return None if not may_be or (found := n5.find(self.store, path, True)) is None else self._made(path, found)
 
     def _made(self, path: str, metadata: Node) -> Array | Group:
@@ -237,6 +237,7 @@ def opened(
     """Open the node at the root of a store: for reading and writing, or for reading only where that is all it can."""
     from gpuzarr.write.target import Writable
 
-    opener = Opener(store_of(store, storage_options), device_of("auto"), zarr_format, False, None, Writable.of(config))
+    place = store_of(store, storage_options, "r+")
+    opener = Opener(place, device_of("auto"), zarr_format, False, None, Writable.of(config))
     node = opener("")
     return node if why_unwritable(node) is None else replace(opener, writable=None)("")

@@ -52,11 +52,15 @@ class Overwrite(Protocol):
     """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
 
     def __call__(self, key: str, data: Any) -> None:
-        """Do as `set` (`delete` where data is None) inside of `locked([key])`."""
+        """Do as `set` inside of `locked([key])`."""
         ...
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         """Do as `write` inside of `locked(keys)`."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Do as `delete` inside of `locked(keys)`."""
         ...
 
 
@@ -301,6 +305,20 @@ class Moves(Protocol):
         ...
 
 
+class Transacts(Protocol):
+    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
+
+    @property
+    def is_transaction(self) -> bool:
+        """True: then nothing is put aside before it is replaced or deleted."""
+        ...
+
+
+def is_transaction(store: Store) -> bool:
+    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
+    return getattr(store, "is_transaction", False) is True
+
+
 class Recovers(Protocol):
     """Addition to `Store` of one that several processes use, and that finds what a killed one has left."""
 
@@ -352,7 +370,7 @@ class Overwrites(Protocol):
 
 
 def overwriter(store: Store) -> Overwrite:
-    """Make what writes objects (None: deletes them) that the caller has not looked at. See `Overwrites`."""
+    """Make what writes and deletes objects that the caller has not looked at. See `Overwrites`."""
     if (better := getattr(store, "overwriter", None)) is not None:
         made: Overwrite = better()
         return made
@@ -366,11 +384,13 @@ class _Overwriter:
     store: Store
 
     def __call__(self, key: str, data: Any) -> None:
-        store = self.store
-        within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+        within(self.store.locked([key]), lambda _: self.store.set(key, data))
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        within(self.store.locked(keys), lambda _: self.store.delete(keys))
 
 
 class Bounded(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts.table import INLINE, Places
 from gpuzarr.stores.ranges import MISSING
 
-MAX_DIGITS = 18  # of a coordinate
+MAX_NUMBER = 2**62  # of chunks in a grid
+_COORDINATE = "(?:0|[1-9][0-9]{0,17})"
 
 
 class Holders(Sequence[tuple[Store, str]]):
@@ -22,7 +24,7 @@ class Holders(Sequence[tuple[Store, str]]):
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._blocks: list[tuple[Store, Sequence[Any]]] = []
+        self._blocks: list[tuple[Store, Sequence[str] | np.ndarray]] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -34,7 +36,11 @@ class Holders(Sequence[tuple[Store, str]]):
         key = keys[number - self._starts[block]]
         return store, key.decode() if isinstance(key, bytes) else str(key)
 
-    def add(self, store: Store, keys: Sequence[Any]) -> int:
+    def stores(self) -> list[Store]:
+        """The stores, each once."""
+        return list({id(store): store for store, _ in self._blocks}.values())
+
+    def add(self, store: Store, keys: Sequence[str] | np.ndarray) -> int:
         """Add a block: keys, text or an array of bytes. Returns the number of the first."""
         first = self._count
         if len(keys):
@@ -87,22 +93,29 @@ def numbers(keys: Sequence[str], start: str, separator: str, grid: Sequence[int]
 
     The key of a chunk is `start` and its coordinates with separators between them; of an array of no axes, `start`.
     """
-    strides = _strides(grid)
-    return np.array([_number(key, start, separator, grid, strides) for key in keys], np.int64)
+    found = np.full(len(keys), -1, np.int64)
+    if not grid or math.prod(grid) > MAX_NUMBER:
+        found[[not grid and key == start for key in keys]] = 0
+        return found
+    one = re.escape(start) + re.escape(separator).join([_COORDINATE] * len(grid))
+    which: Sequence[int] = range(len(keys))
+    text = "\n".join(["", *keys])
+    if not re.fullmatch(f"(?:\n{one})*", text):
+        which = [i for i in which if re.fullmatch(one, keys[i])]
+        text = "\n".join(["", *(keys[i] for i in which)])
+    if not which:
+        return found
+    text = text.replace(f"\n{start}", " ").replace(separator, " ")
+    chunks = np.fromstring(text, np.int64, sep=" ").reshape(-1, len(grid))
+    inside = (chunks < np.array(grid, np.int64)).all(1)
+    found[np.asarray(which)[inside]] = flat(chunks[inside], grid)
+    return found
 
 
-def _number(key: str, start: str, separator: str, grid: Sequence[int], strides: Sequence[int]) -> int:
-    if not key.startswith(start):
-        return -1
-    parts = key[len(start) :].split(separator) if len(key) > len(start) else []
-    if len(parts) != len(grid):
-        return -1
-    number = 0
-    for part, end, stride in zip(parts, grid, strides, strict=True):
-        if not (part.isascii() and part.isdigit()) or len(part) > MAX_DIGITS or (coordinate := int(part)) >= end:
-            return -1
-        number += coordinate * stride
-    return number
+def names(numbers: np.ndarray, grid: Sequence[int], separator: str = ".") -> list[str]:
+    """The coordinates of chunks by their numbers, with separators between them."""
+    coordinates = np.stack(np.unravel_index(numbers, tuple(grid) or (1,)), 1).tolist()
+    return [separator.join(map(str, each)) for each in coordinates]
 
 
 def _strides(grid: Sequence[int]) -> list[int]:

@@ -14,6 +14,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.stores import handles, memory, read_only
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, only_keys
@@ -89,6 +90,11 @@ class MappingStore:
     def has_cheap_lengths(self) -> bool:
         """True for a dict. Other mappings may have to fetch values to know their lengths."""
         return isinstance(self.mapping, dict | Below | Buffers)
+
+    @property
+    def guard(self) -> Guard:
+        """What others may have, too, has locks between threads alone; a dict is of this process."""
+        return "alone" if memory.is_of_this_process(self.mapping) else "threads"
 
     def names(self, prefix: str) -> list[str]:
         below, start = self._below(prefix), len(prefix) + 1 if prefix else 0

@@ -18,8 +18,8 @@ from gpuzarr.empty_chunk import empty_test
 from gpuzarr.errors import CHUNK_FAULTS
 from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.indexing.grid import Part
+from gpuzarr.write.assignment import Assignment
 from gpuzarr.write.destinations import Destination
-from gpuzarr.write.target import Assignment
 from gpuzarr.write.thresholds import MAX_LISTED_CHUNKS
 
 # A part of the selection and the number of the chunk there; the elements of the value (None: the part gathers them);

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Literal
@@ -35,8 +35,26 @@ class Run:
     def kind(self) -> str:
         return "chunk by chunk" if self.batches is None else "batch by batch"
 
+    def only(self, keys: Collection[str], layout: Layout) -> Run:
+        """The run of the chunks in the objects that have these keys."""
+        batches = None
+        if self.batches is not None:
+            narrow = [replace(batch, parts=_only(batch.parts, keys, layout)) for batch in self.batches]
+            batches = tuple(batch for batch in narrow if batch.parts)
+        return Run(_only(self.parts, keys, layout), batches)
+
     def __len__(self) -> int:
         return sum(map(len, self.parts))
+
+
+def _only(parts: Sequence[Part], keys: Collection[str], layout: Layout) -> tuple[Part, ...]:
+    """What these parts have of the chunks in the objects that have these keys."""
+    found: list[Part] = []
+    for part in parts:
+        objects = part.coords // np.asarray(layout.per_object, np.int64) if layout.levels else part.coords
+        chosen = np.array([key in keys for key in layout.keys(objects)], bool)
+        found += [part] if chosen.all() else part.present(chosen)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,14 @@ class Group:
     def __len__(self) -> int:
         """Objects."""
         return sum(map(len, self.runs)) if self.shards is None else len(self.shards)
+
+    def only(self, keys: Collection[str], layout: Layout) -> Group:
+        """The group of those of its objects that have these keys."""
+        runs = [run.only(keys, layout) for run in self.runs]
+        shards = None
+        if self.shards is not None:
+            shards = {at: some for at, some in self.shards.items() if layout.keys(np.array([at], np.int64))[0] in keys}
+        return replace(self, runs=tuple(run for run in runs if run.parts), shards=shards)
 
     def keys(self, layout: Layout) -> list[str]:
         """The keys of its objects."""

@@ -24,6 +24,7 @@ from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.versions import settled
 from tests.chunks import encoded_batch
 from tests.conftest import examples
+from tests.laws.corpus import the_corpus_is_read
 
 rng = np.random.default_rng(7)
 CONTENTS = {f"c/{i}": rng.bytes(n) for i, n in enumerate([0, 1, 17, 300, 4096, 20_000])} | {
@@ -157,7 +158,7 @@ def single_reads_are_slices(new: NewStore) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(is_right, [3, 2, 1, 0] * 20))
-        with pytest.raises(StoreError, match="'c/3' of") as caught:
+        with pytest.raises(StoreError, match="c/3' of") as caught:
             objects.reader([reads[0], (0, 290, 11, 0, 11)])
         assert caught.value.index == 1
 
@@ -351,9 +352,15 @@ def what_has_changed_is_not_written(new: NewStore) -> None:
     store.delete(["c/4"])
     for key, version in zip(keys, now, strict=True):
         sink = store.create(key)
-        sink.write(b"piece by piece", 0)
+        sink.write(b"by piece", 6)
+        sink.write(b"piece ", 0)
         assert sink.commit_if_unchanged(version) == (key != "c/4")
-    assert [store.get(key) for key in keys] == [b"piece by piece", None, b"piece by piece", b"piece by piece"]
+        if key == "c/4":
+            assert store.get(key) is None
+            sink.cut(6)
+            sink.write(b"new", 6)
+            assert sink.commit_if_unchanged(*read_with_versions(store, [key]))
+    assert [store.get(key) for key in keys] == [b"piece by piece", b"piece new", b"piece by piece", b"piece by piece"]
 
 
 def read_with_versions(store: Any, keys: list[str]) -> list[Any]:
@@ -389,8 +396,8 @@ def nothing_is_lost_where_versions_guard(new: NewStore) -> None:
 READING = [
     *(ranges_are_slices, whole_objects_lie_where_they_are_wanted, bytes_for_a_device_go_to_its_host_side),
     *(ranges_beyond_an_object_are_errors, single_reads_are_slices, small_objects_are_got_whole),
-    *(names_and_objects_are_listed, copies_by_pickle_read_the_same, many_threads_read_at_once),
-    *(keys_that_are_none_are_refused,),
+    *(names_and_objects_are_listed, copies_by_pickle_read_the_same, many_threads_read_at_once, the_corpus_is_read),
+    keys_that_are_none_are_refused,
 ]
 WRITING = [
     *(what_is_written_is_read, what_is_written_in_pieces_is_seen_when_it_is_complete, what_is_deleted_is_missing),

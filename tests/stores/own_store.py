@@ -160,6 +160,10 @@ class OwnSink:
     def commit_if_unchanged(self, version: Any) -> bool:
         return self.store.set_if_unchanged(self.key, self._data(), version)
 
+    def cut(self, nbytes: int) -> None:
+        for offset in [offset for offset in self.pieces if offset >= nbytes]:
+            del self.pieces[offset]
+
     def _data(self) -> bytes:
         return b"".join(self.pieces[offset] for offset in sorted(self.pieces))
 

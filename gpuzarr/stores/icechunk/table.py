@@ -13,9 +13,8 @@ from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.stores.manifests import Holders, Manifest, flat
-from gpuzarr.stores.parts.table import INLINE, Places
-from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.manifests import Holders, Manifest, flat, nowhere
+from gpuzarr.stores.parts.table import INLINE, Made, Places
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Asked
 from gpuzarr.stores.remote.store import RemoteStore
@@ -67,8 +66,9 @@ class SnapshotTable:
         for i, key in enumerate(keys):
             found = _CHUNK.fullmatch(key)
             groups.setdefault(found[1] if found else "", []).append(i)
-        holders, offsets, sizes = np.full(len(keys), MISSING), np.zeros(len(keys), np.int64), np.full(len(keys), MISSING)
-        inline = self._documents(keys, groups.pop("", ()))
+        nowhere_yet = nowhere(len(keys))
+        holders, offsets, sizes = nowhere_yet.holders, nowhere_yet.offsets, nowhere_yet.sizes
+        inline: dict[int, bytes | Made] = {**self._documents(keys, groups.pop("", ()))}
         holders[list(inline)] = INLINE
         for start, rows in groups.items():
             manifest = self._manifest(start[:-1].rstrip("/"))
@@ -76,7 +76,7 @@ class SnapshotTable:
             holders[rows], offsets[rows], sizes[rows] = some.holders, some.offsets, some.sizes
             inline |= {rows[i]: data for i, data in some.inline.items()}
         self._check(keys, holders)
-        refused = [number for number in np.unique(holders[holders >= 0]).tolist() if self._versions.get(number, 0) is None]
+        refused = [number for number in set(holders.tolist()) if self._versions.get(number, 0) is None]
         through = np.flatnonzero((holders == THROUGH) | np.isin(holders, refused))
         offsets[through], holders[through] = 0, self._asked_for([keys[i] for i in through.tolist()])
         versions = {number: self._versions[number] for number in holders.tolist() if number in self._versions}
@@ -134,12 +134,12 @@ class SnapshotTable:
             first = self._holders.add(self._chunks, np.array([paths[i] for i in native.tolist()], bytes))
             holders[native] = first + np.arange(len(native))
         virtual = np.flatnonzero(kinds == VIRTUAL).tolist()
-        numbers = {url: i for i, url in enumerate(dict.fromkeys(paths[i] for i in virtual))}
-        files = [_file(url) for url in numbers]
-        first = self._holders.add(FILES, np.array([file or "" for file in files]))
-        of = np.array([THROUGH if file is None else first + i for i, file in enumerate(files)], np.int64)
         if virtual:
-            holders[virtual] = of[[numbers[paths[i]] for i in virtual]]
+            urls = [paths[i] for i in virtual]
+            files = {url: file for url in dict.fromkeys(urls) if (file := _file(url)) is not None}
+            first = self._holders.add(FILES, np.array(list(files.values())))
+            numbers = dict(zip(files, range(first, first + len(files)), strict=True))
+            holders[virtual] = [numbers.get(url, THROUGH) for url in urls]
         return holders
 
     def _check(self, keys: Sequence[str], holders: np.ndarray) -> None:

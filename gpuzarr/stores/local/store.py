@@ -21,6 +21,7 @@ from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
 from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores import handles
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.keys import check, check_prefix
 from gpuzarr.stores.local import folders, gds, locks, new_files, permissions
@@ -92,6 +93,10 @@ class LocalStore:
     @property
     def has_cheap_lengths(self) -> bool:
         return True
+
+    @property
+    def guard(self) -> Guard:
+        return "processes"
 
     def get(self, key: str) -> bytes | None:
         check(self, [key])

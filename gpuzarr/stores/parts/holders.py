@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 from gpuzarr.stores.traffic import Traffic, added, traffic
-from gpuzarr.stores.versions import settled
+from gpuzarr.stores.versions import settled, tells_late
 
 How = Literal["read", "read_to_device"]
 
@@ -77,6 +77,14 @@ class Holders:
         for group in self.groups:
             found += group.objects.versions(known[group.base : group.end])
         return found
+
+    def look(self, numbers: Iterable[int]) -> None:
+        """See `Looks`."""
+        wanted = sorted({*numbers})
+        for group in self.groups:
+            some = [number - group.base for number in wanted if group.base <= number < group.end]
+            if some and tells_late(group.objects):
+                group.objects.look(some)
 
     def settled(self) -> list[bool]:
         return [each for group in self.groups for each in settled(group.objects)]

@@ -138,10 +138,7 @@ class PartObjects:
 
     def _look(self, numbers: Sequence[int]) -> None:
         """Look at the holders of these objects."""
-        wanted = np.unique(self._number[np.asarray(numbers, np.int64)])
-        for group in self._holders.groups:
-            if tells_late(group.objects):
-                group.objects.look([n - group.base for n in wanted.tolist() if group.base <= n < group.end])
+        self._holders.look(number for i in numbers if (number := int(self._number[i])) >= 0)
 
     def settled(self) -> list[bool]:
         if self._places.are_lasting:
@@ -271,7 +268,7 @@ class PartObjects:
         for j in others[is_ready].tolist():
             at, offset, size = int(into.starts[j]), int(requests.offsets[j]), int(requests.sizes[j])
             data = self._ready[int(requests.objects[j]) - first - len(self.keys)]
-            put(target, at, memoryview(data)[offset : offset + size])
+            put(target, at, _bytes_of(data)[offset : offset + size])
         if len(packed := others[~is_ready]):
             self._inflate(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
@@ -349,10 +346,11 @@ class PartObjects:
             if i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
-                into[:] = memoryview(self._ready[self._inline[number]])[offset + skip : offset + skip + size]
+                data = _bytes_of(self._ready[self._inline[number]])
+                into[:] = data[offset + skip : offset + skip + size]
             elif self._packed[number]:
-                data = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
-                into[:] = memoryview(data)[offset + skip : offset + skip + size]
+                whole = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
+                into[:] = memoryview(whole)[offset + skip : offset + skip + size]
 
         return filled
 
@@ -374,6 +372,11 @@ class PartObjects:
     def _lost(self, i: int) -> StoreError:
         holder = self._holders.name(int(self._number[i]))
         return StoreError(f"{self.keys[i]!r} of {self._store!r} lies in {holder}, which is not there")
+
+
+def _bytes_of(data: Any) -> memoryview:
+    """The bytes that a table has, or makes."""
+    return memoryview(data.read() if hasattr(data, "read") else data)
 
 
 def _to_host(target: Any, at: int, data: Any) -> None:

@@ -173,4 +173,6 @@ def why_not_to_device(table: Table) -> str | None:
 
 def _stores(table: Table) -> list[Store]:
     """The stores that hold objects, each once."""
+    if (known := getattr(table, "stores", None)) is not None:
+        return known()
     return list({id(store): store for store, _ in table.holders()}.values())

@@ -18,7 +18,8 @@ class Places:
     """Where n objects lie. Arrays are int64 (n,).
 
     `holders[i]` is the number, in `Table.holders`, of the object that has object i as `sizes[i]` bytes at `offsets[i]`;
-    a size of -1 means up to its end. MISSING where there is no object; INLINE where the bytes are `inline[i]`.
+    a size of -1 means up to its end. MISSING where there is no object; INLINE where the bytes, or what makes them
+    (`Made`), are `inline[i]`.
 
     `inflated`: where objects are stored as raw DEFLATE, the bytes of each when it is inflated; -1 for one that is
     stored as it is. `checksums`: of those that are deflated, the CRC-32 of the inflated bytes.
@@ -31,12 +32,24 @@ class Places:
     holders: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
-    inline: Mapping[int, bytes] = field(default_factory=dict)
+    inline: Mapping[int, Any] = field(default_factory=dict)
     inflated: np.ndarray | None = None
     checksums: np.ndarray | None = None
     heads: Heads | None = None
     versions: Mapping[int, Any] = field(default_factory=dict)
     are_lasting: bool = False
+
+
+class Made(Protocol):
+    """The bytes of an object that are made when they are read. `==` tells whether two are of the same bytes."""
+
+    def __len__(self) -> int:
+        """The number of bytes."""
+        ...
+
+    def read(self) -> bytes:
+        """Make the bytes. StoreError where that fails."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,14 @@ class KnowsSizes(Protocol):
     @property
     def knows_sizes(self) -> bool:
         """True if no size in `Places` is -1."""
+        ...
+
+
+class HasManyHolders(Protocol):
+    """Addition to `Table` of one whose holders are many, or found when they are needed."""
+
+    def stores(self) -> list[Store]:
+        """The stores of holders, each once, or as many of them as are known."""
         ...
 
 

@@ -6,19 +6,17 @@ A document (JSON, also compressed) is a file; references in parquet are a folder
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, StoreError
+from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import PartsStore
 from gpuzarr.stores.references import document
 from gpuzarr.stores.references.known import once
 from gpuzarr.stores.references.parquet import ParquetTable
-from gpuzarr.stores.references.reach import OPTIONS, Holders, Reach, normal, prefixes
+from gpuzarr.stores.references.reach import OPTIONS, Holders, Reach, normal, options_of, prefixes
 from gpuzarr.stores.references.table import ReferenceTable
 
 
@@ -44,25 +42,19 @@ def store_of(store: Store, key: str, *, url: str = "", allow: Any = None, storag
     StoreError
         It cannot be read. What it names is looked at when chunks are read: ReachError where that is not allowed.
     """
-    options = _options(storage_options)
+    options = options_of(storage_options)
     reach = _reach(store, key, url, allow, options)
     if store.get(f"{key}/.zmetadata" if key else ".zmetadata") is not None:
-        return PartsStore(ParquetTable(store, key, replace(reach, folder=key), f"references {key!r} of {store!r}"))
+        return PartsStore(ParquetTable(store, key, reach, f"references {key!r} of {store!r}"))
     return PartsStore(_table(store, key, reach, options.get("template_overrides")))
 
 
 def of_document(found: Mapping[str, Any], *, allow: Any = None, storage_options: Any = None) -> PartsStore:
     """Make a store of references in memory, as `json.load` gives them. Files that they name must be allowed."""
-    options = _options(storage_options)
+    options = options_of(storage_options)
     reach = _reach(None, "", "", allow, options)
     columns = document.parse(dict(found), "the references", options.get("template_overrides"))
     return PartsStore(ReferenceTable(columns, Holders(columns.urls, reach), "references in memory"))
-
-
-def _options(given: Any) -> dict[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
-        raise ArgumentError(f"storage_options must be a mapping, not {shown(given)}")
-    return dict(given or {})
 
 
 def _reach(store: Store | None, key: str, url: str, allow: Any, options: dict[str, Any]) -> Reach:

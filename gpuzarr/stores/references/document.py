@@ -5,6 +5,7 @@ Source: kerchunk's specification of references. A document of many references is
 
 from __future__ import annotations
 
+import gc
 import json
 import zlib
 from base64 import b64decode
@@ -27,13 +28,13 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """References by the keys of their objects: `rows[key]` is the row of an object in the columns, int64 (n,).
+    """References: `keys[row]` is the key of an object, and its row in the other columns, int64 (n,), says where it is.
 
     `holders[row]` counts in `urls`, or is INLINE where the object is `inline[row]`: text, base64 behind "base64:", or a
     JSON object. It is `sizes[row]` bytes at `offsets[row]` of what the URL names; a size of -1 means up to its end.
     """
 
-    rows: Mapping[str, int]
+    keys: Sequence[str]
     holders: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
@@ -45,9 +46,20 @@ def load(data: bytes, where: str) -> dict[str, Any]:
     """Load a document, which may be compressed by gzip or Zstandard. MetadataError, naming it, if it is none."""
     with at(where):
         try:
-            return mapping(json.loads(_decompressed(data)), "the document")
+            return mapping(_parsed(_decompressed(data)), "the document")
         except ValueError as error:
             raise MetadataError(f"no JSON: {error}") from error
+
+
+def _parsed(data: bytes) -> Any:
+    """Parse JSON. Millions of lists are made, none of them garbage: looking for some takes as long as parsing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return json.loads(data)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def is_document(document: Any) -> bool:
@@ -98,11 +110,15 @@ def columns(refs: dict[str, Any], templates: Templates) -> Columns:
     parts = [each for each in lists if len(each) == 3]
     holders[1:, np.flatnonzero(ranged)[~whole]] = _places(parts, refs)
     inline = {int(row): values[row] for row in np.flatnonzero(~ranged)}
-    if not set(map(type, inline.values())) <= {str, dict}:
+    if not set(map(type, inline.values())) <= {str, bytes, dict}:
         raise _wrong(refs)
-    urls = [templates.render(url) for url in numbers]
-    rows = dict(zip(refs, range(len(refs)), strict=True))
-    return Columns(rows, holders[0], holders[1], holders[2], urls, inline)
+    urls = [copied(templates.render(url)) for url in numbers]
+    return Columns(list(refs), holders[0], holders[1], holders[2], urls, inline)
+
+
+def copied(value: Any) -> Any:
+    """A text in memory of its own: what is left of a document must not lie between the millions of texts that go."""
+    return value.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass") if isinstance(value, str) else value
 
 
 def _places(parts: list[list[Any]], refs: dict[str, Any]) -> np.ndarray:
@@ -128,7 +144,7 @@ def _wrong(refs: dict[str, Any]) -> MetadataError:
 
 def _is_reference(value: Any) -> bool:
     if type(value) is not list:
-        return isinstance(value, str | dict)
+        return isinstance(value, str | bytes | dict)
     numbers = value[1:]
     is_range = not numbers or (
         len(numbers) == 2 and all(type(each) is int and each >= 0 for each in numbers) and sum(numbers) < 2**63

@@ -14,7 +14,7 @@ from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import PartsStore
 from gpuzarr.stores.references import foreign
 from gpuzarr.stores.references.hdf5 import table_of
-from gpuzarr.stores.references.reach import Reach, prefixes
+from gpuzarr.stores.references.reach import Reach, local_path, options_of, prefixes
 from gpuzarr.stores.references.streams import Stream
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -45,15 +45,17 @@ def format_of(store: Store, key: str) -> str | None:
     return None
 
 
-def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None) -> PartsStore:
+def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None, storage_options: Any = None) -> PartsStore:
     """Make a store of a file of another format: its groups and datasets as those of Zarr, its chunks where they are.
 
     Parameters
     ----------
     thing
-        The path of the file; or a store, in which it lies at `key`.
+        The path of the file, or its URL; or a store, in which it lies at `key`.
     allow
         What links in a file of HDF5 may name beside the folder of the file: prefixes of paths and URLs.
+    storage_options
+        Options of the store that a URL names; and `allow`.
 
     Raises
     ------
@@ -67,21 +69,30 @@ def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None) -> P
     GpuZarrWarning
         Some datasets cannot be read; opening one says why.
     """
-    store, key = (thing, key) if key is not None else _folder_of(thing)
+    options = options_of(storage_options)
+    allowed = prefixes(allow) + prefixes(options.pop("allow", None))
+    store, key = (thing, key) if key is not None else _folder_of(thing, options)
     if (name := format_of(store, key)) is None:
         known = ", ".join(sorted(set(MAGIC.values())))
         raise StoreKindError(f"{key!r} of {store!r} is no file of a format that is known: {known}")
     if name != "HDF5":
         return PartsStore(foreign.table_of(store, key, name))
-    table = table_of(store, key, Reach(store, key.rpartition("/")[0], allow=prefixes(allow)))
+    table = table_of(store, key, Reach(store, key.rpartition("/")[0], allow=allowed))
     if table.refused:
         some = "; ".join(f"{path!r}: {reason}" for path, reason in list(table.refused.items())[:MAX_REASONS])
         warn(f"{len(table.refused)} members of {table!r} cannot be read ({some})", GpuZarrWarning)
     return PartsStore(table)
 
 
-def _folder_of(path: Any) -> tuple[Store, str]:
-    folder, name = os.path.split(os.path.abspath(os.fspath(path)))
+def _folder_of(thing: Any, options: dict[str, Any]) -> tuple[Store, str]:
+    text = os.fspath(thing)
+    if "://" in text and not text.startswith("file://"):
+        from gpuzarr.stores import resolve
+
+        folder, _, name = text.rpartition("/")
+        return resolve.store(folder, options or None), name
+    path = local_path(text)
     if not os.path.isfile(path):
-        raise StoreError(f"there is no file {os.fspath(path)!r}")
+        raise StoreError(f"there is no file {path!r}")
+    folder, name = os.path.split(os.path.abspath(path))
     return LocalStore(folder), name

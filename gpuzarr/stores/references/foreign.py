@@ -10,15 +10,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gpuzarr.errors import GpuZarrError, StoreError
+from gpuzarr.errors import GpuZarrError, StoreError, UnsupportedError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.parts import Table
+from gpuzarr.stores.references.decoded import DecodedTable, without_unknown_codecs
 from gpuzarr.stores.references.document import Columns, parse
 from gpuzarr.stores.references.known import once
 from gpuzarr.stores.references.streams import Stream
 from gpuzarr.stores.references.table import ReferenceTable
 
 References = dict[str, Any]
+CDF5 = b"CDF\5"
 INSTALL = {
     "NetCDF3": "pip install kerchunk scipy",
     "TIFF": "pip install tifffile imagecodecs zarr",
@@ -26,12 +29,12 @@ INSTALL = {
 }
 
 
-def table_of(store: Store, key: str, kind: str) -> ReferenceTable:
+def table_of(store: Store, key: str, kind: str) -> Table:
     """The table of a file, made once for each version of it. StoreError where the libraries fail."""
     return once(kind, store, key, None, partial(_made, store, key, kind))
 
 
-def _made(store: Store, key: str, kind: str, version: Any) -> ReferenceTable:
+def _made(store: Store, key: str, kind: str, version: Any) -> Table:
     name = f"{key!r} of {store!r}"
     try:
         found = parse(READERS[kind](store, key), name)
@@ -44,17 +47,24 @@ def _made(store: Store, key: str, kind: str, version: Any) -> ReferenceTable:
         raise StoreError(f"no references can be made of {name}, a file of {kind}: {problem}") from error
     if len(found.urls) > 1:
         raise StoreError(f"{name}, a file of {kind}, has parts in other files: {', '.join(found.urls[:3])}")
-    return ReferenceTable(_of_one(found), [(store, key)], name, (table_of, (store, key, kind)), version)
+    source = table_of, (store, key, kind)
+    plain, decoders = without_unknown_codecs(_of_one(found))
+    table = ReferenceTable(plain, [(store, key)], name, source, version)
+    return DecodedTable(table, decoders, source, version) if decoders else table
 
 
 def _of_one(found: Columns) -> Columns:
     """The columns without the name of the file, which libraries spell in their own ways."""
-    return Columns(found.rows, found.holders, found.offsets, found.sizes, [""], found.inline)
+    return Columns(found.keys, found.holders, found.offsets, found.sizes, [""], found.inline)
 
 
 def _netcdf3(store: Store, key: str) -> References:
     from kerchunk.netCDF3 import NetCDF3ToZarr
 
+    if Stream(store, key).read(4) == CDF5:
+        raise UnsupportedError(
+            f"{key!r} of {store!r} is of NetCDF with 64-bit data (CDF-5), which kerchunk does not read"
+        )
     found: References = NetCDF3ToZarr(_path(store, key, "NetCDF3"), inline_threshold=0).translate()
     return found
 
@@ -68,6 +78,8 @@ def _tiff(store: Store, key: str) -> References:
         register_codecs(verbose=False)
     stream: Any = Stream(store, key)
     with tifffile.TiffFile(stream, name=os.path.basename(key)) as file:
+        if not file.series:
+            raise StoreError(f"{key!r} of {store!r} is a file of TIFF without images")
         if len(file.series) == 1:
             return _series(file.series[0], "")
         found: References = {".zgroup": '{"zarr_format": 2}'}
@@ -90,7 +102,7 @@ def _series(series: Any, name: str) -> References:
 def _grib(store: Store, key: str) -> References:
     from kerchunk.grib2 import grib_tree, scan_grib
 
-    messages = scan_grib(_path(store, key, "GRIB"), inline_threshold=0)
+    messages = scan_grib(_path(store, key, "GRIB"))
     found: References = messages[0] if len(messages) == 1 else grib_tree(messages)
     return found
 

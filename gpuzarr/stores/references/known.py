@@ -34,12 +34,18 @@ class Tables:
 _TABLES = PerProcess(Tables)
 
 
+def version_of(store: Store, key: str) -> Any:
+    """The version of an object as it is now; None where the store cannot tell."""
+    found, _ = versions(store, [key])
+    return found[0]
+
+
 def once(kind: str, store: Store, key: str, options: Any, make: Callable[[Any], T]) -> T:
     """The table of what is at `key` of a store: `make(version)`, or the one that was made of the same version before.
 
     `kind` names what makes it; `options`: what it depends on beside that.
     """
-    (version,) = versions(store, [key])
+    version = version_of(store, key)
     if version is None:  # the store cannot tell
         return make(None)
     place = kind, hashable(store), key, repr((options, version))

@@ -19,10 +19,10 @@ import numpy as np
 from gpuzarr.checks import at, integer, lengths, mapping, required, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, StoreError, UnsupportedError
 from gpuzarr.per_process import PerProcess
+from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts import INLINE, Places
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.references.chunk_names import names_of, numbers_of
 from gpuzarr.stores.references.document import inline_bytes, load
 from gpuzarr.stores.references.reach import Holders, Reach
 from gpuzarr.stores.references.table import children, nowhere
@@ -74,6 +74,9 @@ class ParquetTable:
     def holders(self) -> Holders:
         return self._holders
 
+    def stores(self) -> list[Store]:
+        return self._holders.stores()
+
     def places(self, keys: Sequence[str]) -> Places:
         places = Places(*nowhere(len(keys)), {})
         folders: dict[str, list[int]] = {}
@@ -84,7 +87,7 @@ class ParquetTable:
                 folders.setdefault(key.rpartition("/")[0], []).append(i)
         for folder, which in folders.items():
             if (grid := self._index.grids.get(folder)) is not None:
-                numbers = numbers_of([keys[i][len(folder) + 1 :] for i in which], grid)
+                numbers = manifests.numbers([keys[i] for i in which], f"{folder}/".lstrip("/"), ".", grid or (1,))
                 self._place(places, folder, np.array(which, np.int64), numbers)
         return places
 
@@ -120,25 +123,25 @@ class ParquetTable:
     def _read(self, key: str) -> Rows | None:
         if (data := self._store.get(key)) is None:
             return None
-        where = f"{key!r} of {self._store!r}"
-        try:
-            return self._parsed(_columns(data, self._index.record_size), where)
-        except (GpuZarrError, ImportError):
-            raise
-        except Exception as error:  # of pyarrow's many classes
-            raise MetadataError(f"{where}: no parquet file of references: {error}") from error
+        with at(f"{key!r} of {self._store!r}"):
+            try:
+                return self._parsed(_columns(data, self._index.record_size))
+            except GpuZarrError:
+                raise
+            except Exception as error:  # of pyarrow's many classes
+                raise MetadataError(f"no parquet file of references: {error}") from error
 
-    def _parsed(self, columns: dict[str, Any], where: str) -> Rows:
+    def _parsed(self, columns: dict[str, Any]) -> Rows:
         paths, raws = columns["path"], columns["raw"]
         offsets, sizes = columns["offset"], columns["size"]
         numbers = np.array([MISSING, *map(self._number, paths.dictionary.to_pylist())], np.int64)
         holders = numbers[paths.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1]
         if (offsets < 0).any() or (sizes < 0).any() or (offsets > np.iinfo(np.int64).max - sizes).any():
-            raise MetadataError(f"{where}: an offset or a size is negative, or too large")
+            raise MetadataError("an offset or a size is negative, or too large")
         sizes = np.where((offsets == 0) & (sizes == 0), -1, sizes)
         found = np.flatnonzero(raws.is_valid().to_numpy(zero_copy_only=False)).tolist()
         values = raws.dictionary.to_pylist()
-        inline = {row: inline_bytes(values[raws.indices[row].as_py()], f"row {row} of {where}") for row in found}
+        inline = {row: inline_bytes(values[raws.indices[row].as_py()], f"row {row}") for row in found}
         holders[found] = INLINE
         return Rows(holders, offsets, sizes, inline)
 
@@ -174,7 +177,7 @@ class ParquetTable:
                 continue
             which = np.flatnonzero(rows.holders != MISSING)
             which = which[which < prod(grid) - record * size]
-            for row, name in zip(which.tolist(), names_of(which + record * size, grid), strict=True):
+            for row, name in zip(which.tolist(), manifests.names(which + record * size, grid), strict=True):
                 is_inline = rows.holders[row] == INLINE
                 yield name, len(rows.inline[row]) if is_inline else int(rows.sizes[row])
 

@@ -9,12 +9,13 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError, StoreError, UnsupportedError
+from gpuzarr.errors import ArgumentError, GpuZarrError, StoreError, UnsupportedError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 
@@ -62,18 +63,18 @@ class Reach:
         text = normal(url)
         if not _SCHEME.match(text) and self.protocol not in ("", "file"):
             text = f"{self.protocol}://{text.lstrip('/')}"
-        if text.startswith("file://"):
-            text = "/" + unquote(text[len("file://") :].partition("/")[2])
+        text = local_path(text)
         if _SCHEME.match(text):
             return self._remote(text)
-        if os.path.isabs(text) or isinstance(self.store, LocalStore):
+        if os.path.isabs(text) or self.store is None or isinstance(self.store, LocalStore):
             return self._local(text)
         return self._beside(text)
 
     def _beside(self, path: str) -> tuple[Store | str, str]:
         """What a path from the folder names, in the store of the references."""
         key = posixpath.normpath(f"{self.folder}/{path}".lstrip("/"))
-        if self.store is None or not lies_below(key, self.folder):
+        assert self.store is not None
+        if not lies_below(key, self.folder):
             raise self._refused(path, "is outside of their own folder")
         return self.store, key
 
@@ -111,9 +112,21 @@ def normal(url: str) -> str:
     return f"{_ALIASES.get(scheme, scheme)}://{host.lower() if scheme.startswith('http') else host}{slash}{rest}"
 
 
+def local_path(text: str) -> str:
+    """The path that a file URL names; other texts as they are."""
+    return "/" + unquote(text[len("file://") :].partition("/")[2]) if text.startswith("file://") else text
+
+
 def lies_below(url: str, prefix: str) -> bool:
     """Return True if a URL, or a path, is a prefix, or lies below it."""
     return not prefix or url == prefix or url.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
+
+
+def options_of(given: Any) -> dict[str, Any]:
+    """A copy of `storage_options`. ArgumentError where they are no mapping."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ArgumentError(f"storage_options must be a mapping, not {shown(given)}")
+    return dict(given or {})
 
 
 def prefixes(allow: Any) -> tuple[str, ...]:
@@ -130,9 +143,7 @@ def _prefix(given: Any) -> str:
     text = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str) or not text:
         raise ArgumentError(f"a prefix that references may reach is a URL or a path, not {shown(given)}")
-    text = normal(text)
-    if text.startswith("file://"):
-        text = "/" + unquote(text[len("file://") :].partition("/")[2])
+    text = local_path(normal(text))
     return text if _SCHEME.match(text) else os.path.abspath(text)
 
 
@@ -155,6 +166,13 @@ class Holders(Sequence[tuple[Store, str]]):
             root, key = self.reach.place(self.urls[number])
             found = self._found.setdefault(number, (self._store(root) if isinstance(root, str) else root, key))
         return found
+
+    def stores(self) -> list[Store]:
+        """The stores of which something was wanted, or of the first URL, each once."""
+        if not self._found and self.urls:
+            with suppress(GpuZarrError):  # who reads it is told
+                self[0]
+        return list({id(store): store for store, _ in list(self._found.values())}.values())
 
     def _store(self, root: str) -> Store:
         if (store := self._stores.get(root)) is None:

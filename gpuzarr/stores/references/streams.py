@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import StoreError
+from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -71,12 +71,21 @@ class Stream:
         return block
 
     def _fetched(self, offset: int) -> bytes:
-        size = min(BLOCK_BYTES, self._length - offset)
-        ranges = Ranges([self._key], np.zeros(1, np.int64), np.array([offset]), np.array([size]))
-        with self._store.open([self._key]) as objects:
-            requests = objects.requests(ranges)
-            into = EncodedBatch(np.zeros(size, np.uint8), np.zeros(1, np.int64), requests.sizes)
-            found = objects.read(requests, into)
-            if objects.changed() or found.sizes[0] != size:
-                raise StoreError(f"{self._key!r} of {self._store!r} changed while it was read")
-        return found[0].tobytes()
+        return fetched(self._store, self._key, offset, min(BLOCK_BYTES, self._length - offset))
+
+
+def fetched(store: Store, key: str, offset: int, size: int, version: Any = None) -> bytes:
+    """A range of an object. StoreError where it is not there, or the object is not of the `version` that is known."""
+    if size == 0:
+        return b""
+    ranges = Ranges([key], np.zeros(1, np.int64), np.array([offset]), np.array([size]))
+    with store.open([key]) as objects:
+        is_other = version is not None and list(objects.versions([version])) != [version]
+        requests = objects.requests(ranges)
+        into = EncodedBatch(np.zeros(int(requests.sizes.sum()), np.uint8), np.zeros(1, np.int64), requests.sizes)
+        found = objects.read(requests, into)
+        if is_other or objects.changed():
+            raise ChangedError(f"{key!r} of {store!r} changed since it was opened: open it again")
+        if found.sizes[0] < max(size, 0):
+            raise StoreError(f"there is no file at {key!r} of {store!r}, or it is too short")
+    return found[0].tobytes()

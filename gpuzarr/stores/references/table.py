@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from itertools import repeat
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.errors import ChangedError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.manifests import Manifest, names, numbers
 from gpuzarr.stores.parts import INLINE, Places
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.references.document import Columns, inline_bytes
+from gpuzarr.stores.references.document import Columns, copied, inline_bytes
+
+DOCUMENTS = ".zarray", "zarr.json"
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The references to the chunks of an array: keys begin with `start`, and coordinates follow."""
+
+    start: str
+    separator: str
+    manifest: Manifest
+
+    def keys(self) -> list[str]:
+        """The keys of all chunks that are there."""
+        manifest = self.manifest
+        return [self.start + name for name in names(manifest.numbers, manifest.grid, self.separator)]
 
 
 class ReferenceTable:
-    """References of a document. See `Table`.
+    """References of a document. See `Table`. Those to chunks are columns of numbers, without a key for each.
 
     Parameters
     ----------
@@ -40,57 +58,88 @@ class ReferenceTable:
         source: tuple[Any, ...] | None = None,
         version: Any = None,
     ) -> None:
-        self._columns, self._holders, self._name, self._source = columns, holders, name, source
+        self._holders, self._name, self._source = holders, name, source
         self._versions = {} if version is None else {0: version}
         self._is_outdated = False
+        self.knows_sizes = not (columns.sizes[columns.holders >= 0] < 0).any()
+        self._chunks, others = _by_arrays(columns)
+        self._rows = {copied(columns.keys[row]): i for i, row in enumerate(others.tolist())}
+        self._columns = tuple(each[others] for each in (columns.holders, columns.offsets, columns.sizes))
+        self._inline = {
+            i: copied(columns.inline[row]) for i, row in enumerate(others.tolist()) if row in columns.inline
+        }
+        self._keys = sorted(self._rows)
 
     def __repr__(self) -> str:
         return self._name
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._source is not None:
-            return self._source
-        return ReferenceTable, (self._columns, self._holders, self._name)
+    def __reduce__(self) -> Any:
+        return (_unpickled, (vars(self),)) if self._source is None else self._source
 
     def holders(self) -> Sequence[tuple[Store, str]]:
         return self._holders
+
+    def stores(self) -> list[Store]:
+        known = getattr(self._holders, "stores", None)
+        return [store for store, _ in self._holders] if known is None else known()
 
     def forget(self) -> None:
         """Another file has taken the place of the one that the references were made of."""
         self._is_outdated = bool(self._versions)
 
-    @cached_property
-    def knows_sizes(self) -> bool:
-        columns = self._columns
-        return not (columns.sizes[columns.holders >= 0] < 0).any()
-
     def places(self, keys: Sequence[str]) -> Places:
-        columns = self._columns
         if self._is_outdated:
             raise ChangedError(f"{self._name} is another file than the one that was opened: open it again")
-        rows = np.fromiter(map(columns.rows.get, keys, repeat(-1)), np.int64, len(keys))
-        if not len(columns.rows):
-            return Places(*nowhere(len(keys)))
-        holders = np.where(rows < 0, MISSING, columns.holders[rows])
-        inline = {
-            i: inline_bytes(columns.inline[row], keys[i])
-            for i, row in ((int(i), int(rows[i])) for i in np.flatnonzero(holders == INLINE))
-        }
-        return Places(holders, columns.offsets[rows], columns.sizes[rows], inline, versions=self._versions)
+        places = Places(*nowhere(len(keys)), {}, versions=self._versions)
+        columns, inline = (places.holders, places.offsets, places.sizes), dict[int, Any]()
+        chunks: dict[str, list[int]] = {}
+        for i, key in enumerate(keys):
+            if (row := self._rows.get(key)) is None:
+                chunks.setdefault(key.rpartition("/")[0], []).append(i)
+                continue
+            for column, values in zip(columns, self._columns, strict=True):
+                column[i] = values[row]
+            if row in self._inline:
+                inline[i] = inline_bytes(self._inline[row], key)
+        for folder, some in chunks.items():
+            if (array := self._array_around(folder)) is not None:
+                found = array.manifest.places([keys[i] for i in some], array.start, array.separator)
+                for column, values in zip(columns, (found.holders, found.offsets, found.sizes), strict=True):
+                    column[some] = values
+                inline |= {some[i]: data for i, data in found.inline.items()}
+        return Places(*columns, inline, versions=self._versions)
+
+    def _array_around(self, folder: str) -> Chunks | None:
+        """The array that has chunks in a folder: the folder of itself, or of coordinates below it."""
+        return self._chunks.get(array_of(folder, self._chunks))
 
     def names(self, prefix: str) -> list[str]:
-        return sorted(children(self._keys, prefix))
+        found = children(self._keys, prefix)
+        for array in self._chunks.values():
+            if f"{prefix}/".lstrip("/").startswith(array.start):
+                found |= children(sorted(array.keys()), prefix)
+            elif array.start.startswith(f"{prefix}/" if prefix else "") and len(array.manifest.numbers):
+                found |= children([array.start + "0"], prefix)
+        return sorted(found)
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        columns = self._columns
+        start = f"{prefix}/" if prefix else ""
         for key in self._keys[slice(*below(self._keys, prefix))]:
-            row = columns.rows[key]
-            is_inline = columns.holders[row] == INLINE
-            yield key, len(inline_bytes(columns.inline[row], key)) if is_inline else int(columns.sizes[row])
+            row = self._rows[key]
+            is_inline = row in self._inline
+            yield key, len(inline_bytes(self._inline[row], key)) if is_inline else int(self._columns[2][row])
+        for array in self._chunks.values():
+            if array.start.startswith(start) or start.startswith(array.start):
+                sizes, inline = array.manifest.sizes.tolist(), array.manifest.inline
+                for row, key in enumerate(array.keys()):
+                    if key.startswith(start):
+                        yield key, len(inline[row]) if row in inline else sizes[row]
 
-    @cached_property
-    def _keys(self) -> list[str]:
-        return sorted(self._columns.rows)
+
+def _unpickled(state: dict[str, Any]) -> ReferenceTable:
+    table = object.__new__(ReferenceTable)
+    vars(table).update(state)
+    return table
 
 
 def nowhere(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,3 +163,75 @@ def children(keys: Sequence[str], prefix: str) -> set[str]:
         found.add(name)
         at = bisect_left(keys, f"{keys[at][:skip]}{name}0", at, end) if slash else at + 1
     return found - {"", ".", ".."}
+
+
+def array_of(folder: str, starts: Any) -> str:
+    """The path, among `starts`, of the array whose chunks may lie in a folder; another text if there is none.
+
+    Coordinates may be folders: those of "a/c/0/1" and of "a/0/1" lie in "a", as "a/c", and "a".
+    """
+    while folder not in starts and (name := folder.rpartition("/")[2]).isdigit() and name != folder:
+        folder = folder.rpartition("/")[0]
+    return folder
+
+
+def _by_arrays(columns: Columns) -> tuple[dict[str, Chunks], np.ndarray]:
+    """The references to chunks of arrays, by the folder that they lie in; and the rows of all others."""
+    grids = {}
+    for row, key in enumerate(columns.keys):
+        if key.endswith(DOCUMENTS) and row in columns.inline and (grid := _grid(columns.inline[row], key)) is not None:
+            grids[grid[0].removesuffix("/")] = grid
+    found: dict[str, list[int]] = {}
+    folders = [key.rpartition("/")[0] for key in columns.keys]
+    for folder, run in groupby(range(len(folders)), folders.__getitem__):
+        if (path := array_of(folder, grids)) in grids:
+            found.setdefault(path, []).extend(run)
+    others = np.ones(len(columns.keys), bool)
+    chunks = {}
+    for path, some in found.items():
+        chunks[path], taken = _chunks(columns, np.array(some, np.int64), *grids[path])
+        others[taken] = False
+    return chunks, np.flatnonzero(others)
+
+
+def _chunks(
+    columns: Columns, rows: np.ndarray, start: str, separator: str, grid: tuple[int, ...]
+) -> tuple[Chunks, np.ndarray]:
+    """The references to chunks of an array, of those in some rows; and their rows."""
+    order = numbers([columns.keys[row] for row in rows.tolist()], start, separator, grid)
+    is_chunk = order >= 0
+    rows, order = rows[is_chunk], order[is_chunk]
+    by_number = order.argsort(kind="stable")
+    rows, order = rows[by_number], order[by_number]
+    holders = columns.holders[rows]
+    inline = {
+        i: inline_bytes(columns.inline[int(rows[i])], columns.keys[int(rows[i])])
+        for i in np.flatnonzero(holders == INLINE).tolist()
+    }
+    manifest = Manifest(grid, order, holders, columns.offsets[rows], columns.sizes[rows], inline)
+    return Chunks(start, separator, manifest), rows
+
+
+def _grid(value: Any, key: str) -> tuple[str, str, tuple[int, ...]] | None:
+    """How the keys of an array's chunks begin, their separator, and the grid, by its document; None if none is known.
+
+    What is wrong is found by who opens the array.
+    """
+    folder, _, name = key.rpartition("/")
+    try:
+        document = value if isinstance(value, dict) else json.loads(inline_bytes(value, key))
+        if name == ".zarray":
+            start, separator, chunks = "", document.get("dimension_separator", "."), document["chunks"]
+        else:
+            encoding = document["chunk_key_encoding"]
+            is_default = encoding["name"] == "default"
+            separator = encoding.get("configuration", {}).get("separator", "/" if is_default else ".")
+            start, chunks = (
+                f"c{separator}" if is_default else "",
+                document["chunk_grid"]["configuration"]["chunk_shape"],
+            )
+        grid = tuple(-(-size // chunk) for size, chunk in zip(document["shape"], chunks, strict=True))
+        is_known = grid and separator in ("/", ".") and all(type(each) is int and each >= 0 for each in grid)
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
+        return None
+    return (f"{folder}/{start}".lstrip("/"), separator, grid) if is_known else None

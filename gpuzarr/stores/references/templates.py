@@ -157,7 +157,7 @@ def _parsed(expression: str) -> ast.expr:
 
 def _integer(value: str | int) -> int:
     if not re.fullmatch("-?[0-9]{1,19}", str(value)):
-        raise MetadataError(f"{shown(value)} is no integer of 64 bits")
+        raise MetadataError(f"a template counts with {shown(value)}, which is no integer of 64 bits")
     return int(value)
 
 

@@ -54,6 +54,12 @@ class FsspecClient:
         is_async = getattr(self.fs, "async_impl", False)
         return int(getattr(self.fs, "batch_size", None) or CONCURRENCY) if is_async else 1
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether no other process has the files, as they are in its memory."""
+        protocol = type(self.fs).protocol
+        return "memory" in ([protocol] if isinstance(protocol, str) else protocol)
+
     @classmethod
     def of(cls, fs: Any, root: str, url: str = "") -> FsspecClient:
         """A client of the files below a path. Asynchronous file systems are made anew for callers who wait."""

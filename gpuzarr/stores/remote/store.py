@@ -68,7 +68,9 @@ class RemoteStore:
     @property
     def guard(self) -> Guard:
         """See `HasGuard`."""
-        return "versions" if self.client.has_conditional_put else "threads"
+        if self.client.has_conditional_put:
+            return "versions"
+        return "alone" if getattr(self.client, "is_of_this_process", False) else "threads"
 
     def open(self, keys: Sequence[str], threads: int = 1) -> RemoteObjects:
         return RemoteObjects(self, keys)

@@ -22,13 +22,15 @@ MAX_CHUNK_BYTES = 1 << 30  # of one that h5py reads
 class Stored:
     """How a dataset is stored: the shape of its chunks, and the codecs of Zarr v2 that decode them.
 
-    `by_library`: h5py reads and decodes them, and `filters` are what Zarr decodes then.
+    `by_library`: h5py reads and decodes them, and `filters` are what Zarr decodes then. `nbytes`: of a chunk, decoded;
+    None where its elements are objects.
     """
 
     dtype: Any
     chunks: tuple[int, ...]
     filters: list[Document]
     by_library: bool
+    nbytes: int | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def stored(dataset: Any) -> Stored:
     chunks = dataset.chunks if layout == h5d.CHUNKED else pieces(dataset.shape, itemsize, not by_library)
     if by_library and prod(chunks) * itemsize > MAX_CHUNK_BYTES:
         raise Refused(f"chunks of {prod(chunks) * itemsize} bytes, of which Zarr has no codec")
-    return Stored(dtype, chunks, object_filters if by_library else filters or [], by_library)
+    nbytes = None if dataset.dtype.hasobject else prod(chunks) * packed(dataset.dtype).itemsize
+    return Stored(dtype, chunks, object_filters if by_library else filters or [], by_library, nbytes)
 
 
 def _check_in_one_file(dataset: Any) -> None:
@@ -136,7 +139,8 @@ def locate(dataset: Any, how: Stored) -> Where:
     if how.by_library:
         return ByLibrary()
     if dataset.chunks is None:
-        return Pieces(dataset.id.get_offset(), prod(how.chunks) * dataset.dtype.itemsize)
+        is_written = dataset.id.get_storage_size() > 0  # h5py tells an offset behind a user block of what is not there
+        return Pieces(dataset.id.get_offset() if is_written else None, prod(how.chunks) * dataset.dtype.itemsize)
     found: list[Any] = []
     if 0 not in dataset.shape:
         dataset.id.chunk_iter(found.append)

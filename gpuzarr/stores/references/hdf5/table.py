@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -12,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
+from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import INLINE, Places
-from gpuzarr.stores.references.chunk_names import names_of, numbers_of
+from gpuzarr.stores.places import hashable
 from gpuzarr.stores.references.hdf5.chunks import Where, locate, read_by_library, wrong
 from gpuzarr.stores.references.hdf5.documents import Documents, Placed
 from gpuzarr.stores.references.hdf5.walk import Forbidden
-from gpuzarr.stores.references.known import once
+from gpuzarr.stores.references.known import once, version_of
+from gpuzarr.stores.references.made import Made
 from gpuzarr.stores.references.reach import Holders, Reach
 from gpuzarr.stores.references.streams import Stream
 from gpuzarr.stores.references.table import children, nowhere
-from gpuzarr.stores.versions import versions
 
 MAX_LISTED = 10_000  # chunks, whose sizes are told together
-H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 def table_of(store: Store, key: str, reach: Reach) -> Hdf5Table:
@@ -71,7 +70,8 @@ class Hdf5Table:
                 folders.setdefault(key.rpartition("/")[0], []).append(i)
         for path, which in folders.items():
             if (array := self._arrays.get(path)) is not None:
-                numbers = numbers_of([keys[i][len(path) + 1 if path else 0 :] for i in which], array.grid)
+                some = [keys[i] for i in which]
+                numbers = manifests.numbers(some, f"{path}/".lstrip("/"), ".", array.grid or (1,))
                 there = numbers >= 0
                 self._place(places, path, np.array(which)[there], numbers[there])
         return places
@@ -85,13 +85,19 @@ class Hdf5Table:
         places.holders[which] = np.where(holders == 0, array.file, holders)
         if (read := np.flatnonzero(holders == INLINE)).size:
             inline: Any = places.inline
-            inline.update(zip(which[read].tolist(), self._chunks(array, numbers[read]), strict=True))
+            inline.update((int(which[i]), self._made(path, array, int(numbers[i]))) for i in read)
 
-    def _chunks(self, array: Placed, numbers: np.ndarray) -> list[bytes]:
-        """Chunks that h5py reads."""
-        coordinates = np.stack(np.unravel_index(numbers, array.grid or (1,)), 1).tolist()
+    def _made(self, path: str, array: Placed, number: int) -> Made:
+        """A chunk that h5py reads."""
+        store, key = self._files[array.file]
+        name = hashable(store), key, repr(self._versions[array.file]), path, number
+        nbytes = array.how.nbytes if array.how.by_library else None
+        return Made(name, nbytes, partial(self._chunk, array, number))
+
+    def _chunk(self, array: Placed, number: int) -> bytes:
+        coordinates = [int(each) for each in np.unravel_index(number, array.grid or (1,))]
         with self._opened(array.file) as file:
-            return [read_by_library(file[array.path], array.how, each[: len(array.grid)]) for each in coordinates]
+            return read_by_library(file[array.path], array.how, coordinates[: len(array.grid)])
 
     def _where(self, path: str) -> Where:
         """Where the chunks of a dataset lie, found when that is first needed."""
@@ -103,7 +109,7 @@ class Hdf5Table:
 
     def names(self, prefix: str) -> list[str]:
         array = self._arrays.get(prefix)
-        chunks = [] if array is None else names_of(self._where(prefix).numbers(array.grid), array.grid)
+        chunks = [] if array is None else manifests.names(self._where(prefix).numbers(array.grid), array.grid)
         return sorted({*children(self._listed, prefix), *chunks})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -115,7 +121,7 @@ class Hdf5Table:
             if f"{path}/".startswith(start) or not start:
                 where = self._where(path)
                 for numbers in np.array_split(found := where.numbers(array.grid), max(1, len(found) // MAX_LISTED)):
-                    keys = [f"{path}/{name}".lstrip("/") for name in names_of(numbers, array.grid)]
+                    keys = [f"{path}/{name}".lstrip("/") for name in manifests.names(numbers, array.grid)]
                     yield from zip(keys, self._sizes(keys), strict=True)
 
     def _sizes(self, keys: Sequence[str]) -> list[int]:
@@ -144,9 +150,8 @@ class Hdf5Table:
         except GpuZarrError as error:
             return Forbidden(str(error))
         if place not in self._files:
-            (version,) = versions(place[0], [place[1]])
+            self._versions.append(version_of(*place))
             self._files.append(place)
-            self._versions.append(version)
         number = self._files.index(place)
         try:
             file = others.enter_context(self._opened(number))
@@ -162,8 +167,7 @@ class Hdf5Table:
         store, key = self._files[number]
         name = f"{key!r} of {store!r}"
         try:
-            source = os.path.join(store.folder, key) if isinstance(store, LocalStore) else Stream(store, key)
-            file = h5py.File(source, "r", **({"locking": False} if isinstance(source, str) else {}))
+            file = h5py.File(Stream(store, key), "r")  # by its path, it would be in the way of who opens it otherwise
         except GpuZarrError:
             raise
         except H5PY_ERRORS as error:
@@ -175,7 +179,7 @@ class Hdf5Table:
                 raise
             except H5PY_ERRORS as error:
                 raise wrong("read", name, error) from error
-            if self._versions[number] is not None and list(versions(store, [key])) != [self._versions[number]]:
+            if self._versions[number] is not None and version_of(store, key) != self._versions[number]:
                 self._is_outdated = True
                 raise ChangedError(f"{name} was replaced while it was read: open it again")
 

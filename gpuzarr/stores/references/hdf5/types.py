@@ -10,7 +10,16 @@ import numpy as np
 
 Document = dict[str, Any]
 NOT_ATTRIBUTES = frozenset(
-    ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict")
+    (
+        "CLASS",
+        "NAME",
+        "DIMENSION_LIST",
+        "REFERENCE_LIST",
+        "_Netcdf4Dimid",
+        "_Netcdf4Coordinates",
+        "_nc3_strict",
+        "_NCProperties",
+    )
 )  # that HDF5's dimension scales and NetCDF keep for themselves
 _BLOSC_COMPRESSORS = "blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"
 _DEFLATE, _SHUFFLE, _FLETCHER32, _BZIP2, _BLOSC, _ZSTD = 1, 2, 3, 307, 32001, 32015  # numbers of filters

@@ -82,6 +82,6 @@ def _at(group: Any, path: str, other: OpenFile, links: int) -> Any:
         if name in ("", "."):
             continue
         if not is_group(found):
-            return None
+            return found if isinstance(found, Forbidden) else None
         found = member(found, name, other, links)
     return found
