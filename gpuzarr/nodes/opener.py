@@ -116,6 +116,8 @@ class Opener:
 
     def _instead(self, path: str) -> str:
         """A hint for the error message: what a local folder holds (listing other stores may take long)."""
+        if self.known is not None:
+            return self._known_instead(path)
         if not isinstance(self.store, LocalStore):
             return "" if path else _at_root(self.store)
         here, names = path, self.store.names(path)
@@ -123,10 +125,23 @@ class Opener:
             return f"; it is {_told(found, self.store, path)}"
         while here and not names:
             here = here.rpartition("/")[0]
+            if not names and here and isinstance(self._find(here), ArrayMetadata):
+                return f"; {here!r} is an array, and has no members: select from it by its own brackets"
             names = _some_members(self.store, here)
         if not names:
             return "; nothing is there" + ("" if path else " (mode 'w' makes a group, create_array() an array)")
         return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {_listed(names)}"
+
+    def _known_instead(self, path: str) -> str:
+        """What consolidated metadata have at the nearest path above."""
+        here = path
+        while here and (node := self._consolidated(here := here.rpartition("/")[0])) is None:
+            continue
+        if isinstance(node := self._consolidated(here), ArrayMetadata):
+            return f"; {here or '/'!r} is an array, and has no members: select from it by its own brackets"
+        names = [] if node is None or node.consolidated is None else node.consolidated.names()
+        where = f"at {here!r}" if here else "in it"
+        return f"; by its consolidated metadata (refresh() reads them again) there is {where}: {_listed(names)}"
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None

@@ -10,8 +10,9 @@ from zlib import crc32
 
 import numpy as np
 
+from gpuzarr.stores.keys import is_key
 from gpuzarr.stores.zip import records
-from gpuzarr.stores.zip.names import Folders, folders_of, is_key
+from gpuzarr.stores.zip.names import Folders, folders_of
 from gpuzarr.stores.zip.records import BadArchive, End
 
 _LENGTHS = struct.Struct("<3H").unpack_from

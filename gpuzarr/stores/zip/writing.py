@@ -13,11 +13,12 @@ import numpy as np
 from gpuzarr.errors import GpuZarrError, StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.table import Heads, Places
 from gpuzarr.stores.zip import records
 from gpuzarr.stores.zip.archive import ArchiveFile
 from gpuzarr.stores.zip.directory import Directory
-from gpuzarr.stores.zip.names import Folders, add, folders_of, is_key
+from gpuzarr.stores.zip.names import Folders, add, folders_of
 from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES, STORED, Member
 from gpuzarr.stores.zip.table import places_of
 
@@ -177,8 +178,7 @@ class Writing:
         return stream.compress(data) + stream.flush(), len(data), DEFLATED, _isal().crc32(data)
 
     def _name(self, key: str) -> bytes:
-        if not isinstance(key, str) or not is_key(key):
-            raise StoreError(f"{key!r} is not the key of an object of {self!r}")
+        check(self, [key])
         try:
             name = key.encode()
         except UnicodeEncodeError as error:
