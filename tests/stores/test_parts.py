@@ -23,7 +23,7 @@ from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.remote.store import RemoteStore
 from tests.conftest import examples
 from tests.laws.stores import fresh, read_by
-from tests.stores.noting_client import NotingClient
+from tests.stores.client_of_values import ClientOfValues
 from tests.stores.parts_tables import DictTable, deflated, in_one_file
 
 VALUES = np.arange(64 * 64, dtype="<i4").reshape(64, 64)
@@ -77,7 +77,7 @@ def test_a_holder_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_neighbours_are_one_request() -> None:
-    client = NotingClient()
+    client = ClientOfValues()
     store = PartsStore(in_one_file(RemoteStore(client), contents := {str(i): bytes([i]) * 9 for i in range(200)}))
     assert read_of(store, [(key, 0, -1) for key in contents]) == list(contents.values())
     assert [len(asked) for asked in client.calls] == [1]
@@ -89,7 +89,7 @@ def test_neighbours_are_one_request() -> None:
 
 def test_what_is_not_there_is_no_missing_object(tmp_path: Path) -> None:
     """A table that names what is gone is wrong; a fill value would be, too."""
-    for store in (LocalStore(tmp_path), MappingStore({}), RemoteStore(NotingClient())):
+    for store in (LocalStore(tmp_path), MappingStore({}), RemoteStore(ClientOfValues())):
         parts = PartsStore(DictTable([(store, "gone")], {"a": (0, 5, 9), "b": (0, 5, -1)}))
         for key in "ab":
             with pytest.raises(StoreError, match=r"gone' of .*Store.*, which is not there"):
@@ -99,7 +99,7 @@ def test_what_is_not_there_is_no_missing_object(tmp_path: Path) -> None:
 
 
 def test_parts_beyond_their_holder_are_errors(tmp_path: Path) -> None:
-    for store in (LocalStore(tmp_path), MappingStore({}), RemoteStore(NotingClient())):
+    for store in (LocalStore(tmp_path), MappingStore({}), RemoteStore(ClientOfValues())):
         store.set("h", b"0123456789")
         parts = PartsStore(DictTable([(store, "h")], {"good": (0, 2, 3), "bad": (0, 8, 3), "open": (0, 11, -1)}))
         assert parts.get("good") == b"234"
@@ -181,7 +181,7 @@ def of_deflated(data: bytes, nbytes: int = len(VALUE), store: Any = None) -> Par
 
 
 def test_deflated_parts_are_inflated(tmp_path: Path) -> None:
-    for store in (LocalStore(tmp_path), MappingStore({}), RemoteStore(NotingClient())):
+    for store in (LocalStore(tmp_path), MappingStore({}), RemoteStore(ClientOfValues())):
         parts = of_deflated(deflated(VALUE), store=store)
         rows = [("a", 0, -1), ("a", 100, 20), ("a", -5, 5), ("a", 0, 0)]
         assert read_of(parts, rows) == [VALUE, VALUE[100:120], VALUE[-5:], b""]

@@ -24,7 +24,7 @@ from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.records import BadArchive, End
 from tests.conftest import examples
 from tests.laws.stores import read_by
-from tests.stores.noting_client import NotingClient
+from tests.stores.client_of_values import ClientOfValues
 from tests.stores.test_zip_reading import VALUES, array_in
 from tests.stores.zips import entry_of, patched, streamed, with_zip64_end, zipped
 
@@ -71,7 +71,7 @@ def found(data: bytes, sign: bytes) -> list[int]:
 def test_damaged_archives(data: bytes, is_remote: bool) -> None:
     from gpuzarr.stores.remote.store import RemoteStore
 
-    store = RemoteStore(NotingClient({"a": data})) if is_remote else MappingStore({"a": data})
+    store = RemoteStore(ClientOfValues({"a": data})) if is_remote else MappingStore({"a": data})
     archive = ZipStore.of(store, "a")
     with warnings.catch_warnings(), bounded():
         warnings.simplefilter("ignore")

@@ -19,7 +19,7 @@ from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.zip import ZipStore, loading
 from tests import corpus
 from tests.laws.stores import CONTENTS, KEYS, read_by
-from tests.stores.noting_client import NotingClient
+from tests.stores.client_of_values import ClientOfValues
 from tests.stores.zips import KINDS, entry_of, patched, zipped
 
 VALUES = np.arange(60 * 60, dtype="<i4").reshape(60, 60)
@@ -36,8 +36,8 @@ def in_file(folder: Path, data: bytes) -> ZipStore:
     return ZipStore(folder / "a.zip")
 
 
-def behind_requests(data: bytes) -> tuple[ZipStore, NotingClient]:
-    client = NotingClient({"a.zip": data})
+def behind_requests(data: bytes) -> tuple[ZipStore, ClientOfValues]:
+    client = ClientOfValues({"a.zip": data})
     return ZipStore.of(RemoteStore(client), "a.zip"), client
 
 
@@ -209,7 +209,7 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"no archive 'none\.zip'"):
         gpuzarr.open(ZipStore(tmp_path / "none.zip"))
     with pytest.raises(FileNotFoundError):
-        ZipStore.of(RemoteStore(NotingClient()), "none.zip").get("a")
+        ZipStore.of(RemoteStore(ClientOfValues()), "none.zip").get("a")
 
 
 def test_parts_of_archives_of_several_files_are_refused(tmp_path: Path) -> None:

@@ -43,19 +43,26 @@ class Coming:
         with self._asking:  # answers come from any thread
             if not self._tasks and request not in self._answers:
                 self._client.fetch([self._asked[request]], lambda _, answer: self._deliver(request, answer))
+        while not self._has_arrived(request):
+            self._tasks[0].run()  # if no thread has begun it: all of them may wait as this one does
         with self._arrived:
-            while request not in self._answers:
-                if self._process is not PROCESS.value:
-                    raise lost()
-                if self._tasks[0].is_done and request not in self._answers:
-                    raise self._tasks[0].end() or StoreError(f"{self._client!r} gave no answer: {self._asked[request]}")
-                self._arrived.wait(POLL_SECONDS)
             answer = self._answers[request]
             self._left[request] -= 1
             if not self._left[request]:
                 del self._answers[request]
                 note(answer)
             return answer
+
+    def _has_arrived(self, request: int) -> bool:
+        """Wait for an answer, for a moment. StoreError if there will be none."""
+        with self._arrived:
+            if request not in self._answers:
+                if self._process is not PROCESS.value:
+                    raise lost()
+                if self._tasks[0].is_done:
+                    raise self._tasks[0].end() or StoreError(f"{self._client!r} gave no answer: {self._asked[request]}")
+                self._arrived.wait(POLL_SECONDS)
+            return request in self._answers
 
     def end(self) -> None:
         """Give up what has not come. It may be called twice."""

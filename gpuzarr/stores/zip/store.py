@@ -199,6 +199,7 @@ class ZipStore:
         return concurrency(self._table)
 
     def get(self, key: str) -> bytes | None:
+        check(self, [key])
         return document(self, key)
 
     def open(self, keys: Sequence[str], threads: int = 1) -> PartObjects:
@@ -224,9 +225,11 @@ class ZipStore:
         return (row for row in self._table.objects(prefix) if not hidden(row[0].rpartition("/")[2]))
 
     def set(self, key: str, data: Any) -> None:
+        check(self, [key])
         self._writing(key).add([key], [data])
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        check(self, keys)
         if keys:
             self._writing(keys[0]).add(keys, [encoded.on_host(i) for i in range(len(keys))])
 
@@ -235,6 +238,7 @@ class ZipStore:
         return ZipSink(self._writing(key), key)
 
     def delete(self, keys: Sequence[str]) -> None:
+        check(self, keys)
         if keys:
             check(self, keys)
             self._writing(keys[0]).remove(keys)
@@ -246,6 +250,7 @@ class ZipStore:
 
     def locked(self, keys: Sequence[str]) -> Locked:
         """Locks between the threads of the process that writes."""
+        check(self, keys)
         where = id(self._writing(*keys[:1]))
         return Locked(LOCKS.value.of((where, key) for key in sorted(set(keys))))
 

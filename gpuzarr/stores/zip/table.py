@@ -87,7 +87,7 @@ class ZipTable:
     def _is_current(self, loaded: Loaded) -> bool:
         if not self.store.has_cheap_lengths or loaded.version is None:
             return loaded.is_settled
-        return loaded.is_settled and versions(self.store, [self.key])[0][0] == loaded.version
+        return loaded.is_settled and versions(self.store, [self.key])[0] == loaded.version
 
 
 def places_of(

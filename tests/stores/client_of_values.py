@@ -1,4 +1,4 @@
-"""A client over a dict that notes what it is asked for at once, and answers from other threads."""
+"""A client over a dict that counts what it is asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuzarr.stores.remote.client import Answer, Asked, Deliver
 
 
 @dataclass(frozen=True, eq=False)
-class NotingClient:
+class ClientOfValues:
     """`calls`: what was asked for at once, each time. Versions are the values themselves."""
 
     values: dict[str, bytes] = field(default_factory=dict)
@@ -20,7 +20,7 @@ class NotingClient:
     has_conditional_put = False
 
     def __repr__(self) -> str:
-        return "NotingClient"
+        return "ClientOfValues"
 
     def fetch(self, asked: Sequence[Asked], deliver: Deliver) -> None:
         self.calls.append(list(asked))
