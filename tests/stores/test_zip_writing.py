@@ -29,8 +29,7 @@ from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.zip import ZipStore, records
 from tests.laws.stores import CONTENTS
-from tests.stores.test_zip_reading import all_of
-from tests.stores.zips import zipped
+from tests.stores.zips import all_of, zipped
 
 VALUES = np.arange(60 * 60, dtype="<i4").reshape(60, 60)
 ROOT = Path(gpuzarr.__file__).parents[1]
