@@ -12,12 +12,13 @@ BIN := $(VENV)/bin
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help test quick attack lint demo bench bench-gpu prove-gpu calibrate clean
+.PHONY: help servers test quick attack lint demo bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
 	@echo "make quick   the main laws in under a minute: architecture, README, metadata, stores, codecs, reads, writes"
 	@echo "make attack  minutes of hostile documents, chunks and calls, interrupts, kills, forks and writers in each other's way, counted (ROUNDS=20: times as many as in make test)"
+	@echo "make servers nginx and Azurite for the tests of remote stores, as far as apt-get and npm can install them"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
@@ -41,6 +42,17 @@ BY_FILE := -n auto --maxprocesses 8 --dist loadfile
 
 test: $(VENV)/.test.stamp
 	$(BIN)/python -m pytest -q $(BY_FILE) $(ARGS)
+
+# Real servers of HTTP and of Azure's API. Tests of one that is missing are skipped; moto, the one of S3, comes with pip.
+QUIETLY := >/dev/null 2>&1
+NGINX := $(shell PATH=$$PATH:/usr/sbin command -v nginx)
+AZURITE := .npm/node_modules/.bin/azurite-blob
+
+servers:
+	@test -n "$(NGINX)" || timeout 120 sh -c 'apt-get update && apt-get install -y --no-install-recommends nginx-light' $(QUIETLY) \
+	    || echo "nginx was not installed: apt-get install nginx-light"
+	@test -x $(AZURITE) || timeout 120 npm install --no-audit --no-fund --prefix .npm azurite@3 $(QUIETLY) \
+	    || echo "Azurite was not installed: npm install --prefix .npm azurite@3"
 
 # Matrices on the CPU and on the emulated GPU; properties are tried on fewer examples.
 QUICK := test_*.py metadata stores/test_laws.py codecs/test_laws.py $(addprefix read/test_,values.py damage.py) \
@@ -69,6 +81,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_local
 	$(BIN)/python -m benchmarks.questions.read_many
 	$(BIN)/python -m benchmarks.questions.read_regions
+	$(BIN)/python -m benchmarks.questions.read_remote
 	$(BIN)/python -m benchmarks.questions.host_cost
 	$(BIN)/python -m benchmarks.questions.write_local
 
@@ -82,5 +95,5 @@ calibrate: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.calibrate $(ARGS)
 
 clean:
-	rm -rf .venv .venv-* demo-output gpu-session dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .npm demo-output gpu-session dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

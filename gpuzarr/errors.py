@@ -230,6 +230,10 @@ class MisplacedChunksWarning(GpuZarrWarning):
     """A read found no chunk, but something else lies where chunks should; the message says what, and what to do."""
 
 
+class UnguardedWriteWarning(GpuZarrWarning):
+    """A part of a chunk or a shard is written that nothing guards from other processes; the message says what to do."""
+
+
 class ZarrFutureWarning(FutureWarning):
     """A name of zarr-python for filters of warnings; this library does not warn by it."""
 

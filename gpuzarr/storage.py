@@ -12,21 +12,25 @@ np.int64(1)
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from typing import Any
 
 from gpuzarr.checks import flag, shown
-from gpuzarr.errors import StoreKindError, UnsupportedError
+from gpuzarr.errors import ArgumentError, StoreKindError, UnsupportedError
 from gpuzarr.stores import locations, memory, resolve
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.logged import LoggedStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.zip import ZipStore
 
 MemoryStore = MappingStore
-StoreLike = LocalStore | MappingStore | RemoteStore | StorePath | str | os.PathLike[str] | dict[str, Any] | None
+_Stores = LocalStore | MappingStore | RemoteStore | ZipStore | StorePath
+StoreLike = _Stores | str | os.PathLike[str] | dict[str, Any] | None
 
 
 def _without(name: str, advice: str) -> Any:
@@ -41,8 +45,6 @@ def _without(name: str, advice: str) -> Any:
 
 
 GpuMemoryStore = _without("GpuMemoryStore", "arrays of a MemoryStore are decoded on a GPU; CuPy's arrays need no store")
-LoggingStore = _without("LoggingStore", "a.last_read and a.last_write tell what was read and written of an array")
-ZipStore = _without("ZipStore", "give gpuzarr.open the path of the zip")
 WrapperStore = _without("WrapperStore", "give a mapping that does more; gpuzarr/stores/contract.py says what stores do")
 
 
@@ -134,6 +136,23 @@ def ObjectStore(store: Any, *, read_only: bool = False) -> Store:  # as a class 
     if not is_of_obstore(store):
         raise StoreKindError(f"ObjectStore takes a store of obstore, not {shown(store)}")
     return _only_read(store_of(store), read_only)
+
+
+def LoggingStore(  # as a class of zarr-python
+    store: Any, log_level: str = "DEBUG", log_handler: logging.Handler | None = None
+) -> Store:
+    """Make a store that logs each call to another one. (`a.last_read` tells in short what was read of an array.)
+
+    Examples
+    --------
+    >>> logged = gpuzarr.storage.LoggingStore("store.zarr", log_level="INFO")
+    >>> gpuzarr.save(logged, np.arange(3))  # with logging.basicConfig(level="INFO") it tells what it does
+    >>> gpuzarr.open(logged)[1]
+    np.int64(1)
+    """
+    if not isinstance(logging.getLevelName(str(log_level).upper()), int):
+        raise ArgumentError(f"log_level is the name of a level, such as 'DEBUG', not {shown(log_level)}")
+    return LoggedStore(resolve.store(store, access="a"), log_level, log_handler)
 
 
 def ManagedMemoryStore(  # as a class of zarr-python

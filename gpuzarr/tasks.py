@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from functools import partial
 from typing import Any
 
 from gpuzarr.errors import DeviceError
@@ -61,6 +59,11 @@ class Task:
         return value
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a thread has taken the call, or it was cancelled."""
+        return bool(self._claim)
+
+    @property
     def is_done(self) -> bool:
         """Whether the call has ended."""
         return self._is_done
@@ -77,13 +80,6 @@ def end_all(tasks: Iterable[Task]) -> None:
     """End all tasks. It may be called again."""
     for task in tasks:
         task.end()
-
-
-def submit(pool: Executor, tasks: list[Task], work: Callable[..., Any], *arguments: Any) -> Task:
-    """Have a thread of the pool call work(*arguments). The task is noted in `tasks` before that."""
-    tasks.append(task := Task(partial(work, *arguments)))
-    pool.submit(task.run)
-    return task
 
 
 def lost() -> DeviceError:

@@ -7,6 +7,7 @@ it has ended (measured). Reading a region of a few chunks takes 1000 in all.
 from __future__ import annotations
 
 import threading
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -94,10 +95,11 @@ class ThreadPool:
     """At most `max_workers` threads, each started when it is first needed. They end with the pool.
 
     `queues`: calls for which no worker is idle are made by those that become idle later, in the order of the calls.
+    `name`: what the names of the threads begin with.
     """
 
-    def __init__(self, max_workers: int, queues: bool = False) -> None:
-        self._workers, self._max_workers, self._queues = _Workers(), max_workers, queues
+    def __init__(self, max_workers: int, queues: bool = False, name: str = "gpuzarr") -> None:
+        self._workers, self._max_workers, self._queues = _Workers(name), max_workers, queues
 
     def submit(self, work: Callable[[], None], n: int, tasks: list[Task] | None = None) -> list[Task]:
         """Have `n` workers, or as many as are idle (with `queues`, or become idle), call work() once each.
@@ -140,7 +142,7 @@ class ThreadPool:
             else:
                 started.discard(worker)
         except BaseException:
-            if not worker.is_alive():
+            if not worker.has_begun():
                 started.discard(worker)
             raise
         return has_place
@@ -176,7 +178,8 @@ def share(pool: ThreadPool, run: Callable[[Iterator[Any]], None], items: Iterabl
 class _Workers:
     """The workers of a pool. They refer to this and not to the pool, so the pool can be collected."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.idle: deque[_Worker] = deque()
         self.waiting: deque[Task] = deque()
         self.started: set[_Worker] = set()
@@ -228,17 +231,29 @@ class _Worker:
         self._workers, self._wake = workers, threading.Lock()
         self._wake.acquire()
         self._task: Task | None = None
-        self._thread: threading.Thread | None = None
+        self._begun: list[int] = []
 
     def start(self, task: Task) -> None:
-        """Start the thread, with its first task."""
-        self._task = task
-        self._thread = threading.Thread(target=self._serve, name=f"gpuzarr_{next(_number)}", daemon=True)
-        self._thread.start()
+        """Start the thread, with its first task.
 
-    def is_alive(self) -> bool:
-        """Return True if the thread has begun."""
-        return self._thread is not None and self._thread.is_alive()
+        `Thread.start` takes locks, which an interrupt would leave held. So another thread calls it, which is begun, and
+        noted, by one call of C.
+        """
+        self._task = task
+        thread = threading.Thread(target=self._serve, name=f"{self._workers.name}_{next(_number)}", daemon=True)
+        begun = map(start_new_thread, (self._begin,), ((thread,),))
+        task.is_handed = True
+        self._begun.extend(begun)
+
+    def has_begun(self) -> bool:
+        """Return True if the thread has begun, or is about to."""
+        return bool(self._begun)
+
+    def _begin(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many threads; this one is there
+            self._serve()
 
     def begin(self, task: Task | None) -> None:
         """Wake up to run a task; None: to end. No interrupt comes between the note and the call that it is about."""

@@ -16,6 +16,7 @@ from tests.isolation import (  # noqa: F401 (hooks of pytest)
     pytest_runtest_makereport,
     pytest_runtest_protocol,
 )
+from tests.servers.fixtures import azurite, faulty, moto, nginx  # noqa: F401 (fixtures)
 from tests.stub_cuda import cuda, stub  # noqa: F401 (fixtures)
 
 

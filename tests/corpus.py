@@ -47,6 +47,17 @@ def read(path: str) -> bytes | None:
     return None
 
 
+def objects(path: str) -> dict[str, bytes]:
+    """All objects below `path` of the corpus, a part of which may be a zip file, by their keys below it."""
+    if (folder := ROOT / path).is_dir():
+        return {
+            str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()
+        }
+    archive, _, inner = path.partition(".zip/")
+    inside = _contents(ROOT / f"{archive}.zip")
+    return {key[len(inner) + 1 :]: data for key, data in inside.items() if key.startswith(f"{inner}/")}
+
+
 @cache
 def _contents(archive: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(archive) as opened:

@@ -20,6 +20,7 @@ from gpuzarr.stores.spread import MAX_THREADS
 from tests.data import Stop
 
 PACKAGE = os.path.dirname(gpuzarr.__file__)  # whose lines are counted
+MAX_LINE_THREADS = 16  # that lines need at once in these tests
 _SET = ctypes.PyDLL(None).PyErr_SetInterrupt  # does what a signal does, and lets no handler run before it returns
 _SET.argtypes, _SET.restype = [ctypes.py_object] * 3, None
 
@@ -31,9 +32,9 @@ class Interrupted:
     many were counted. `is_swallowed`: it came while Python called a finalizer, whose errors nobody sees.
     """
 
-    def __init__(self, n: int, kept: list[Stop] | None = None) -> None:
-        """`kept`: gets the exceptions with their tracebacks."""
-        self.lines, self._n, self._kept, self.is_swallowed = 0, n, kept, False
+    def __init__(self, n: int, kept: list[Stop] | None = None, within: tuple[str, ...] = (PACKAGE,)) -> None:
+        """`kept`: gets the exceptions with their tracebacks. `within`: folders and files whose lines count."""
+        self.lines, self._n, self._kept, self._within, self.is_swallowed = 0, n, kept, within, False
 
     def __call__(self, work: Callable[[], Any]) -> bool:
         """Call it; whether it was interrupted."""
@@ -56,12 +57,41 @@ class Interrupted:
         self.is_swallowed = self.is_swallowed or isinstance(error.exc_value, Stop)
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self._line if frame.f_code.co_filename.startswith(PACKAGE) else None
+        return self._line if frame.f_code.co_filename.startswith(self._within) else None
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line":
             self.lines += 1
         return _SET if self.lines == self._n else self._line
+
+
+class Alarm:
+    """Interrupts calls by a timer, as a user does it; an exception of any signal handler."""
+
+    def __enter__(self) -> Alarm:
+        self._is_set, self._old = False, signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._old)
+
+    def __call__(self, seconds: float, work: Callable[[], Any]) -> bool:
+        """Call it; whether it was interrupted after so many seconds."""
+        try:
+            self._is_set = True
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            work()
+            self._is_set = False  # the signal may come to another thread, and be told to this one later
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Stop:
+            return True
+        return False
+
+    def _ring(self, *_: object) -> None:
+        if self._is_set:
+            self._is_set = False
+            raise Stop
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -93,7 +123,8 @@ class Held:
     def _now(self) -> tuple[Any, ...]:
         held = self._device.held.total if self._device.gpu else 0
         threads = [thread.name for thread in threading.enumerate() if thread not in self._there]
-        for pool, most in (("gpuzarr_", CPU.threads), ("gpuzarr read_", MAX_THREADS)):  # they start when first needed
+        pools = {"gpuzarr_": CPU.threads, "gpuzarr read_": MAX_THREADS, "gpuzarr line_": MAX_LINE_THREADS}
+        for pool, most in pools.items():  # they start when first needed
             others = [name for name in threads if not name.startswith(pool)]
             assert len(threads) - len(others) <= most, f"the pool {pool!r} has too many threads"
             threads = others

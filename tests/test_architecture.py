@@ -27,6 +27,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["devices"],
     ["dtypes", "empty_chunk", "formats", "stores"],
     ["config"],
+    ["line"],
     ["batch", "checks", "native", "threads"],
     ["interrupts", "tasks"],
     ["per_process"],
@@ -43,6 +44,7 @@ OF_ALL_ROOMS = {
     "test_contributing.py",
     "test_per_process.py",
     "test_imports.py",
+    "test_line.py",
 }
 FILES = sorted(file for file in ROOT.rglob("*.py") if "_kernels" not in file.parts)
 

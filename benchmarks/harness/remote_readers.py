@@ -60,21 +60,18 @@ def remote_readers(names: str = "") -> list[RemoteReader]:
 def ours() -> list[RemoteReader]:
     """As a web server, and as S3."""
     import gpuzarr
-    from gpuzarr.stores.remote.obstore_client import of_url
-    from gpuzarr.stores.remote.store import RemoteStore
 
     def read(array: Any, keys: Sequence[Key]) -> Sequence[Any]:
         return [array[keys[0]]] if len(keys) == 1 else array.get_many(list(keys))
 
-    def opened(url: str, **options: Any) -> Any:
-        return gpuzarr.open_array(RemoteStore(of_url(url, options)), device="cpu")
+    def by_http(place: Place) -> Any:
+        return gpuzarr.open_array(place.url, device="cpu")
 
-    return [
-        RemoteReader("gpuzarr cpu", lambda place: opened(place.url), read),
-        RemoteReader(
-            "gpuzarr s3", lambda place: opened(f"s3://{BUCKET}/{place.name}", endpoint=place.endpoint, **S3), read
-        ),
-    ]
+    def by_s3(place: Place) -> Any:
+        options = {"endpoint": place.endpoint, **S3}
+        return gpuzarr.open_array(f"s3://{BUCKET}/{place.name}", storage_options=options, device="cpu")
+
+    return [RemoteReader("gpuzarr cpu", by_http, read), RemoteReader("gpuzarr s3", by_s3, read)]
 
 
 def tensorstores() -> list[RemoteReader]:

@@ -30,19 +30,21 @@ typedef enum { WHOLE, PART, BEYOND } Extent;
 // Take "bytes=a-b", "a-" or "-n" of an object with so many bytes. Whatever else was sent means all of it.
 static Extent parse_range(const char *sent, int64_t size, Range *range)
 {
+    long long first, last = INT64_MAX;
+    int end = 0;
     *range = (Range){0, size};
     if (!sent || strncmp(sent, "bytes=", 6)) return WHOLE;
-    long long first, last = -1;
-    int end = 0;
     if (sscanf(sent + 6, "-%lld%n", &last, &end) == 1 && end && !sent[6 + end] && last >= 0) {
         int64_t part = last < size ? last : size;
         *range = (Range){size - part, part};
         return part ? PART : BEYOND;
     }
-    if (sscanf(sent + 6, "%lld-%n%lld%n", &first, &end, &last, &end) < 1 || !end || sent[6 + end] || first < 0) return WHOLE;
-    if (last < 0 || last >= size) last = size - 1;
-    *range = (Range){first, last - first + 1};
-    return first >= size ? BEYOND : range->size > 0 ? PART : WHOLE;
+    last = INT64_MAX;
+    if (sscanf(sent + 6, "%lld-%n%lld%n", &first, &end, &last, &end) < 1 || !end || sent[6 + end]) return WHOLE;
+    if (first < 0 || last < first) return WHOLE;
+    if (first >= size) return BEYOND;
+    *range = (Range){first, (last < size ? last + 1 : size) - first};
+    return PART;
 }
 
 // The head of an answer about a file. `range` is NULL for all of it.

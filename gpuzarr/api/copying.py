@@ -10,10 +10,12 @@ from gpuzarr.errors import ArgumentError, ExistsError
 from gpuzarr.metadata import files
 from gpuzarr.metadata.summaries import changed_all, noted
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.copying import check_is_zarr
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
-from gpuzarr.stores import moving
+from gpuzarr.stores import contract, moving
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.handles import complete
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.places import identity
 from gpuzarr.stores.resolve import store as store_of
@@ -92,6 +94,7 @@ def copy_all(source: Group, dest: Group, *, if_exists: str = "raise", dry_run: b
     if taken and if_exists == "raise":
         raise ExistsError(f"there is {dest[taken[0]]!r} already; if_exists='replace' replaces it")
     members = source.members()
+    check_is_zarr(source)
     counts = [copy(node, dest, name, if_exists=if_exists, dry_run=True) for name, node in members]
     dest.check_writable()
     if not flag(dry_run, "dry_run"):
@@ -155,10 +158,13 @@ def copy_store(
     names = ("source", "dest", "source_path", "dest_path", "if_exists", "dry_run", "storage_options")
     known("copy_store", unknown, (*names, "dest_storage_options"))
     one_of(if_exists, "if_exists", *IF_EXISTS)
-    old, new = store_of(source, storage_options), store_of(dest, dest_storage_options)
+    old, new = (
+        store_of(source, storage_options),
+        store_of(dest, dest_storage_options, "r" if flag(dry_run, "dry_run") else "a"),
+    )
     above, below = files.clean(source_path), files.clean(dest_path)
     files.check_writable(new, below)
-    sizes, existing = dict(old.objects(above)), {key for key, _ in new.objects(below)}
+    sizes, existing = dict(old.objects(above)), {*contract.keys(new, below)}
     wanted = sorted(moving.keys(old, above), key=lambda key: key.rpartition("/")[2] in files.FILES)  # documents last
     pairs = [(key, rebased(key, above, below)) for key in wanted]
     _check_apart((old, above), (new, below), pairs)
@@ -169,6 +175,7 @@ def copy_store(
     if not flag(dry_run, "dry_run"):
         documents = [target for _, target in chosen if target.rpartition("/")[2] in files.FILES]
         noted(lambda: _copy_objects(old, new, chosen), lambda: changed_all(new, documents))
+        complete(new)
     return len(chosen), len(there), sum(sizes.get(key, 0) for key, _ in chosen)
 
 

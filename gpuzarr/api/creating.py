@@ -15,9 +15,8 @@ from gpuzarr.nodes.like import codecs_of, sizes_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Shape, create, made
 from gpuzarr.nodes.opener import Mode
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.resolve import is_of_zarr, wanted_format
 from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.resolve import wanted_format
-from gpuzarr.stores.zarr_python import is_of_zarr
 
 Format = Literal[2, 3] | None
 KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means
@@ -194,7 +193,8 @@ def from_array(
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else with_dtype(data)
     given = {key: value for key, value in options.items() if not (isinstance(value, str) and value == "keep")}
     given = {key: value for key, value in given.items() if value is not None or key not in KEPT_FOR_NONE}
-    found = getattr(getattr(data, "metadata", None), "zarr_format", None)
+    metadata = getattr(data, "metadata", None)
+    found = None if getattr(metadata, "why_read_only", None) else getattr(metadata, "zarr_format", None)
     above = format_above(*placed(store, name, options.get("storage_options")))
     version: Any = config.new_format(wanted_format(store, zarr_format) or above or found)
     kept = _layout(data, given, version) | (_codecs(data) if found == version else {})

@@ -108,7 +108,7 @@ def create_hierarchy(
     >>> made["b/c"].attrs["unit"]
     'K'
     """
-    place = store_of(store, storage_options)
+    place = store_of(store, storage_options, "a")
     return iter(created(Opener(place, device_of(device), None, False, None, Writable()), nodes, overwrite))
 
 

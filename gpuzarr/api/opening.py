@@ -25,6 +25,7 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import MODES, Mode, Opener, why_unwritable
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.strategy import Options
+from gpuzarr.stores.locations import Access
 from gpuzarr.stores.moving import recover
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.stores.resolve import wanted_format
@@ -66,8 +67,9 @@ def open(  # as zarr.open
         Where chunks are decoded and results are returned: "auto" (default: a GPU if there is one), "cpu", "cuda" or
         "cuda:1".
     zarr_format
-        Look only for this version of Zarr, and make new nodes in it. Default: look for both; new nodes are of the
-        version of the group above, or of the one in `gpuzarr.config`, which is 3.
+        Look only for this version of Zarr, and make new nodes in it. Default: look for both, and then for N5, which is
+        only read, as arrays and groups of version 3; new nodes are of the version of the group above, or of the one in
+        `gpuzarr.config`, which is 3.
     consolidated
         True: the group must have consolidated metadata. False: ignore it. None (default): use it if it exists.
     config
@@ -136,7 +138,7 @@ def open(  # as zarr.open
     if writable and consolidated is None:
         consolidated = False
     options = Options().changed(memory_limit=memory_limit, validate=validate, io=io, cache=cache)
-    found, zarr_format = store_of(store, storage_options), wanted_format(store, zarr_format)
+    found, zarr_format = store_of(store, storage_options, _access(way)), wanted_format(store, zarr_format)
     opener = Opener(found, device_of(device), zarr_format, consolidated, None, writable, options)
     path = files.clean("" if path is None else path)
     if way == "r" and path in MODES and not opener.exists(path):  # as zarr-python 2 took it
@@ -156,19 +158,13 @@ def open(  # as zarr.open
 
 def _found(opener: Opener, path: str, may_lack: bool) -> Array | Group | None:
     """The node at a path, which is put back first if a killed process had put it aside; None if it `may_lack`."""
-    try:
-        return opener(path)
-    except NotFoundError:
-        if opener.writable is None:
-            raise
-    with suppress(StoreError):  # where nothing can be, nothing was
-        recover(opener.store, path)
-    try:
-        return opener(path)
-    except NotFoundError:
-        if not may_lack:
-            raise
-    return None
+    if (node := opener.found(path)) is None and opener.writable is not None:
+        with suppress(StoreError):  # where nothing can be, nothing was
+            recover(opener.store, path)
+        node = opener.found(path)
+    if node is None and not may_lack:
+        raise opener.missing(path)
+    return node
 
 
 def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: Any, config: Any) -> tuple[Any, ...]:
@@ -185,6 +181,11 @@ def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: A
     if (empty := new.pop("write_empty_chunks", None)) is not None:
         config = keywords.with_empty_chunks(config, empty)
     return zarr_format, consolidated, config
+
+
+def _access(mode: Mode) -> Access:
+    """What a mode asks of a store."""
+    return mode if mode in ("r", "r+") else "a"
 
 
 def _summary(use_consolidated: Any) -> bool:

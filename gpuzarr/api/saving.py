@@ -16,6 +16,7 @@ from gpuzarr.nodes.create import Members, placed
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import CREATED, known
 from gpuzarr.nodes.opener import Mode
+from gpuzarr.stores.handles import complete
 from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.stores.resolve import wanted_format
 
@@ -75,7 +76,7 @@ def create_group(
     """
     known("create_group", unknown, ("store", "path", "zarr_format", "overwrite", "attributes", "device", *NO_STORE))
     zarr_format = wanted_format(store, zarr_format)
-    store, path = store_of(store, storage_options), files.clean("" if path is None else path)
+    store, path = store_of(store, storage_options, "a"), files.clean("" if path is None else path)
     device = device_of(device)
     version = config.new_format(zarr_format or format_above(store, path))
     new_group(store, path, version, attributes, flag(overwrite, "overwrite"))
@@ -124,6 +125,7 @@ def save_array(
         "overwrite": flag(overwrite, "overwrite") and mode != "w-",
     }
     array(arr, store=store, path=path, mode=mode, **options)
+    complete(place[0])
 
 
 def save(
@@ -165,7 +167,7 @@ def save(
     >>> gpuzarr.load("two.zarr")
     {'x': array([1, 2]), 'y': array([0.5, 1.5])}
     """
-    store, zarr_format = store_of(store, storage_options), wanted_format(store, zarr_format)
+    store, zarr_format = store_of(store, storage_options, "a"), wanted_format(store, zarr_format)
     if len(args) == 1 and not kwargs:
         save_array(store, args[0], zarr_format=zarr_format, path=path)
         return
@@ -194,7 +196,7 @@ def save_group(
         raise ArgumentError("nothing to save")
     _check_arrays(kwargs)
     zarr_format = wanted_format(store, zarr_format)
-    store, above = store_of(store, storage_options), files.clean("" if path is None else path)
+    store, above = store_of(store, storage_options, "a"), files.clean("" if path is None else path)
     version = config.new_format(zarr_format or format_above(store, above))
     arrays = {
         files.clean(name): arr for name, arr in ({f"arr_{i}": arr for i, arr in enumerate(args)} | kwargs).items()
@@ -207,6 +209,7 @@ def save_group(
             array(arr, store=Members(store, path), path=name, zarr_format=version)
 
     new_group(store, above, version, None, True, fill)
+    complete(store)
 
 
 def _check_arrays(given: dict[str, Any]) -> None:
@@ -259,7 +262,7 @@ def consolidate_metadata(
     (1,)
     """
     zarr_format = wanted_format(store, zarr_format)
-    store, path = store_of(store, storage_options), files.clean("" if path is None else path)
+    store, path = store_of(store, storage_options, "a"), files.clean("" if path is None else path)
     group = open(store, path, mode="r+", zarr_format=zarr_format, consolidated=False)  # what there is may be wrong
     if not isinstance(group, Group):
         raise NotFoundError(f"{group!r} is an array, not a group")

@@ -1,13 +1,14 @@
 """Blocks of N5: the step of the codec `n5_default` that is nearest the store.
 
-Source: https://github.com/saalfeldlab/n5, "File-system specification" 4.0. A block is its mode (uint16), the number of its
-axes (uint16) and their sizes (uint32 each), all big-endian, and then the bytes of its elements, maybe compressed. The
-first axis is the one whose elements are neighbours. A block may be smaller than the chunk that it is; the chunk then has
-the fill value elsewhere.
+Source: https://github.com/saalfeldlab/n5, "File-system specification" 4.0. A block is its mode (uint16), the number of
+its axes (uint16) and their sizes (uint32 each), all big-endian, and then the bytes of its elements, maybe compressed.
+The first axis is the one whose elements are neighbours. A block may be smaller than the chunk that it is; the chunk
+then has the fill value elsewhere.
 """
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from gpuzarr.errors import CodecError
 NAME = "n5_default"
 MAX_SIDE, MAX_AXES = 2**32 - 1, 2**16 - 1
 _MODES = {1: "varlength, of elements of variable length,", 2: "object, of a serialised Java object,"}
+MAX_COPIED_BYTES = 1 << 17  # of a raw chunk; a view of a larger one takes less time than a copy
 _ALIGNMENT = 16  # bytes, of raw chunks that stay where they are on a GPU
 
 
@@ -96,8 +98,10 @@ class N5Block:
 
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder of whole blocks; it refuses others."""
-        inner = self.compressor
+        inner, nbytes = self.compressor, prod(self.shape) * len(self.fill)
         decode = inner.chunk_decoder() if isinstance(inner, DecodesByAddress) else None
+        if inner is None and nbytes <= MAX_COPIED_BYTES:
+            decode = _copy
         return None if decode is None else _whole_block_decoder(self.header, decode)
 
     def decode_function(self) -> Function | None:
@@ -159,15 +163,13 @@ class N5Block:
     ) -> EncodedBatch:
         """Decode blocks of several shapes, those of each together."""
         target = chunkwise.target_batch(bodies, spec.nbytes or 0, device, None)
-        chunk = self._elements(target, self.shape, device)
-        different, numbers = np.unique(shapes, axis=0, return_inverse=True)
-        for number, shape in enumerate(map(tuple, different.tolist())):
-            which = np.flatnonzero(numbers.reshape(-1) == number)
+        chunks = self._elements(target, self.shape, device)
+        for shape, which in _alike(shapes):
             with _numbered(which):
                 if shape == self.shape:
                     self._decode(bodies.take(which), spec, device, target.take(which))
                 else:
-                    self._decode_smaller(bodies.take(which), shape, chunk, which, device)
+                    self._decode_smaller(bodies.take(which), shape, chunks, which, device)
                 if complete := device.checked():
                     complete()  # at once: the numbers of some blocks mean nothing outside
         return (gpu.tables.moved(target, into, device) if device.gpu else chunkwise.moved(target, into)) or target
@@ -176,21 +178,49 @@ class N5Block:
         self, bodies: EncodedBatch, shape: tuple[int, ...], chunks: Any, which: np.ndarray, device: Device
     ) -> None:
         """Decode blocks of one smaller shape into `chunks[which]`, of which the rest gets the fill value."""
-        nbytes, at = prod(shape) * len(self.fill), device.xp.asarray(which)
-        made = chunkwise.target_batch(bodies, nbytes, device, None)
-        self._decode(bodies, BytesSpec(nbytes), device, made)
-        chunks[at] = device.xp.asarray(np.frombuffer(self.fill, np.uint8))
+        nbytes = prod(shape) * len(self.fill)
+        is_copied = self.compressor is not None or len(bodies) > 1  # to evenly spaced places
+        made = chunkwise.target_batch(bodies, nbytes, device, None) if is_copied else None
+        made = self._decode(bodies, BytesSpec(nbytes), device, made)
+        first, last = int(which[0]), int(which[-1])
+        at = slice(first, last + 1) if last - first < len(which) else device.xp.asarray(which)
+        fill = np.frombuffer(self.fill, self._unit)
+        chunks[at] = fill[0] if not fill.view(np.uint8).any() else device.xp.asarray(fill)
         if nbytes:
             places = tuple(slice(0, side) for side in reversed(shape))
             chunks[(at, *places)] = self._elements(made, shape, device)
 
+    @property
+    def _unit(self) -> np.dtype:
+        """A dtype of which an element has one or several: the larger, the sooner they are copied."""
+        return np.dtype(f"u{next(n for n in (8, 4, 2, 1) if len(self.fill) % n == 0)}")
+
     def _elements(self, batch: EncodedBatch, shape: tuple[int, ...], device: Device) -> Any:
-        """The bytes of each element, shape (n, *reversed(shape), bytes): a view of evenly spaced chunks."""
-        item, n = len(self.fill), len(batch)
+        """The units of each element, shape (n, *reversed(shape), units): a view of evenly spaced chunks."""
+        item, unit, n = len(self.fill), self._unit, len(batch)
         step = int(batch.starts[1] - batch.starts[0]) if n > 1 else prod(shape) * item
-        strides = [item * prod(shape[:axis]) for axis in reversed(range(len(shape)))]
-        view = device.xp.lib.stride_tricks.as_strided
-        return view(batch.data[int(batch.starts[0]) :], (n, *reversed(shape), item), (step, *strides, 1))
+        strides = [item * prod(shape[:axis]) for axis in range(len(shape))][::-1]
+        first, last = int(batch.starts[0]), int(batch.starts[-1]) + prod(shape) * item
+        units = batch.data[first:last].view(unit)
+        return device.xp.lib.stride_tricks.as_strided(
+            units, (n, *reversed(shape), item // unit.itemsize), (step, *strides, unit.itemsize)
+        )
+
+
+def _alike(shapes: np.ndarray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Each shape, and the numbers of those that have it."""
+    if len(shapes) == 1:
+        yield tuple(shapes[0].tolist()), np.zeros(1, np.int64)
+        return
+    different, numbers = np.unique(shapes, axis=0, return_inverse=True)
+    for number, shape in enumerate(different.tolist()):
+        yield tuple(shape), np.flatnonzero(numbers.reshape(-1) == number)
+
+
+def _copy(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+    if len(stored) != nbytes:
+        raise CodecError(f"{NAME}: {len(stored)} bytes, expected {nbytes}")
+    ctypes.memmove(target, source, nbytes)
 
 
 def _whole_block_decoder(header: bytes, decode: AddressDecoder) -> AddressDecoder:

@@ -85,7 +85,8 @@ def ordered_decoder(
 ) -> ChunkDecoder | None:
     """Make a decoder from `decode` of the only codec between the stored bytes and elements in another order.
 
-    `strides`, `swap`: as of `chain.MemoryOrder`. None where NumPy has no array of such elements. `otherwise`: see above.
+    `strides`, `swap`: as of `chain.MemoryOrder`. None where NumPy has no array of such elements. `otherwise`: as of
+    `address_decoder`.
     """
     if spec.dtype.isbuiltin != 1 or spec.dtype.kind not in "biufc":
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import Any
 
 from gpuzarr.cpu.functions import LZ4_DECODE, Call, Function, address_of
 from gpuzarr.errors import CodecError
@@ -21,16 +22,39 @@ def declared(header: bytes, size: int) -> int:
 
 
 @cache
-def decoder() -> Function | None:
-    """The decoder of a chunk to exactly as many bytes as there is room for; None where liblz4 cannot be called."""
+def _decompress() -> Any:
+    """LZ4_decompress_safe; None where it cannot be called."""
     import numcodecs.lz4
 
     try:
-        decompress = ctypes.CDLL(numcodecs.lz4.__file__).LZ4_decompress_safe
+        function = ctypes.CDLL(numcodecs.lz4.__file__).LZ4_decompress_safe
     except (OSError, AttributeError):
         return None
-    decompress.restype = ctypes.c_int
-    decompress.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    function.restype = ctypes.c_int
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    return function
+
+
+def decode_block(target: int, nbytes: int, source: int, size: int) -> None:
+    """Decode a block of `size` bytes to exactly `nbytes` bytes, both at most MAX_BLOCK_BYTES. CodecError for damage."""
+    if (decompress := _decompress()) is not None:
+        if decompress(source, target, size, nbytes) != nbytes:
+            raise CodecError(_INVALID)
+        return
+    from numcodecs.lz4 import decompress as decompress_sized
+
+    try:
+        made = decompress_sized(nbytes.to_bytes(HEADER, "little") + ctypes.string_at(source, size))
+    except RuntimeError as error:
+        raise CodecError(_INVALID) from error
+    ctypes.memmove(target, made, nbytes)
+
+
+@cache
+def decoder() -> Function | None:
+    """The decoder of a chunk to exactly as many bytes as there is room for; None where liblz4 cannot be called."""
+    if (decompress := _decompress()) is None:
+        return None
 
     def decode(target: int, nbytes: int, source: int, size: int) -> int:
         if (said := declared(ctypes.string_at(source, min(size, HEADER)), size)) != nbytes:

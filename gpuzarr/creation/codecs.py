@@ -97,7 +97,8 @@ def _of_zarr(codec: Any) -> Json:
     found: Json = codec.to_dict()
     open_still = getattr(codec, "_tunable_attrs", ())
     configuration = {k: v for k, v in (found.get("configuration") or {}).items() if k not in open_still}
-    inside = {part: getattr(codec, part) for part in ("codecs", "index_codecs") if part in configuration}
+    parts = [part for part in ("codecs", "index_codecs") if part in configuration and hasattr(codec, part)]
+    inside = {part: getattr(codec, part) for part in parts}
     return {**found, "configuration": configuration | inside}  # codecs in it may leave something to the array, too
 
 

@@ -19,9 +19,17 @@ from typing import Any
 from gpuzarr.checks import mapping
 from gpuzarr.creation.paths import above, check_format, check_names, formats_above
 from gpuzarr.creation.replacing import documents_first, put_aside, replaced
-from gpuzarr.errors import ExistsError, GpuZarrError, LinkedError, MetadataError, NotFoundError, StoreError
+from gpuzarr.errors import (
+    ExistsError,
+    GpuZarrError,
+    LinkedError,
+    MetadataError,
+    NotFoundError,
+    ReadOnlyError,
+    StoreError,
+)
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, spellings, v2, v3
+from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, n5, spellings, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
@@ -291,7 +299,7 @@ def check_above(store: Store, path: str, zarr_format: int | None) -> None:
     """Refuse a path at which no node can be made, before anything is.
 
     ArgumentError for a name that nobody could use, and if the nearest group above is of another version of Zarr than
-    `zarr_format` (None: of any). ExistsError if one of the nodes above is an array.
+    `zarr_format` (None: of any). ExistsError if one of the nodes above is an array. ReadOnlyError within N5.
     """
     check_names(store, path)
     nearest, formats = "", set[int]()
@@ -300,6 +308,8 @@ def check_above(store: Store, path: str, zarr_format: int | None) -> None:
             nearest, formats = each, {version for name, version in GROUP_DOCUMENTS.items() if name in documents}
     if not formats:
         nearest, formats = formats_above(store, path)
+    if not formats and (foreign := n5.nearest(store, path)) is not None and not find(store, path):
+        raise ReadOnlyError(f"no node can be made at {path or '/'!r} in {store!r}: {foreign.why_read_only}")
     if formats and zarr_format is not None:
         check_format(store, path, nearest, formats, zarr_format)
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from gpuzarr.errors import GpuZarrError, GpuZarrWarning, warn
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, is_transaction
 from gpuzarr.stores.hidden import GONE, OUT, beside, owner
 from gpuzarr.stores.moving import Step, holds, move_all
 
@@ -38,6 +38,9 @@ def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[li
 
     def swap(_: object) -> None:
         check(made)
+        if is_transaction(store):
+            _made_again(store, places, make)
+            return
         for place in places:
             if holds(store, place.path):
                 steps.append(Step(place.path, place.aside, documents_first))
@@ -62,11 +65,24 @@ def replaced(store: Store, paths: Sequence[str], make: Make, check: Callable[[li
     ensured(work, clean)
 
 
+def _made_again(store: Store, places: Sequence[_Place], make: Make) -> None:
+    """Delete what is at the places and make it there: all is known to be right, as it was made elsewhere before.
+
+    (Icechunk cannot move a node, and its root goes with all that is below it.)
+    """
+    for place in places:
+        store.delete_prefix(place.path)
+        make(place.path, place.path)
+
+
 def put_aside(store: Store, path: str) -> None:
     """Rename what is at a path, and delete it: all of it is gone at once.
 
     What cannot be deleted is left to the next process that finds it; a warning says so.
     """
+    if is_transaction(store):
+        store.delete_prefix(path)
+        return
     gone = beside(path, owner() + GONE)
     move_all(store, [Step(path, gone, documents_first)], [])
     try:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,8 @@ from typing import Any
 from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch
 from gpuzarr.interrupts import ensured
-from gpuzarr.tasks import Task, end_all, submit
+from gpuzarr.line import Line, submit
+from gpuzarr.tasks import Task, end_all
 
 Load = Callable[[Any], Any]  # batch -> loaded batch; waits for storage
 Launch = Callable[[Any], "Complete | None"]  # loaded batch -> function that completes it; does not wait for the device
@@ -62,7 +62,7 @@ class Pipeline:
 
     load: Load
     launch: Launch
-    pool: Executor
+    line: Line
     overlap: Overlap
     current: CurrentBatch
     new_memory: Callable[[], BatchMemory]
@@ -144,7 +144,7 @@ class Pipeline:
         if complete is None or not self.write_behind_depth:
             return complete
         tasks[:] = [task for task in tasks if not task.is_done]
-        return submit(self.pool, tasks, self._complete_for, complete, memory).result
+        return submit(self.line, tasks, self._complete_for, complete, memory).result
 
     def _complete_for(self, complete: Complete, memory: BatchMemory) -> None:
         with self.current.use(memory):
@@ -164,7 +164,7 @@ class Pipeline:
         for batch in batches:
             opened.append(memory := self.new_memory())
             tasks[:] = [task for task in tasks if not task.is_done]
-            coming.append((submit(self.pool, tasks, self._load, batch, memory), memory))
+            coming.append((submit(self.line, tasks, self._load, batch, memory), memory))
             if len(coming) > self.overlap.prefetch_depth:
                 yield coming[0][0].result(), coming.popleft()[1]
         while coming:

@@ -63,6 +63,7 @@ class Trace:
     waiting: int = 0  # threads of a CPU beside one for each core, because they wait for a store
     codecs: Callable[[], tuple[tuple[str, str], ...]] = tuple  # name and device of each codec, in the order they run
     io: str = ""  # way in which bytes came from the store
+    guard: str = "none"  # what keeps others from objects that are changed in part
     held: MemoryUse = field(default_factory=MemoryUse)
     counts: dict[str, int] = field(default_factory=_counts)
     streams: dict[str, int] = field(default_factory=_counts)  # of nvCOMP, by the algorithm's name

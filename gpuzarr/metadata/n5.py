@@ -17,14 +17,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from gpuzarr.checks import at, integer, lengths, mapping, required, sequence, shown
+from gpuzarr.checks import at, integer, lengths, mapping, required, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, UnsupportedError
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, v3
+from gpuzarr.metadata.dimensions import of_xarray
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 
 NAME = "attributes.json"
-READ_ONLY = "it is of N5, which is read and not written: copy it to Zarr, as by gpuzarr.copy_store(), and write to that"
+FORMAT = "N5"
 MAX_VERSION = 4
 MAX_LOOKED_AT = 16  # names in a folder, to see whether they belong to N5
 _DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float32", "float64")
@@ -42,7 +43,7 @@ def find(store: Store, path: str, is_implied: bool = False) -> Node | None:
     if document is not None:
         return parse(document, files.place(store, path, NAME))
     if is_implied and _belongs_to_n5(store, path):
-        return GroupMetadata(3, {}, None, {"zarr_format": 3, "node_type": "group"}, READ_ONLY, True)
+        return GroupMetadata(3, {}, None, {"zarr_format": 3, "node_type": "group"}, FORMAT, True)
     return None
 
 
@@ -53,15 +54,22 @@ def parse(document: Any, where: str) -> Node:
         if not _is_dataset(document):
             attributes = {name: value for name, value in document.items() if name != "n5"}
             written = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-            return GroupMetadata(3, attributes, None, written, READ_ONLY, True)
+            return GroupMetadata(3, attributes, None, written, FORMAT, True)
         translated = _array(document)
     array: ArrayMetadata = v3.parse_array(translated, where)
-    return replace(array, why_read_only=READ_ONLY)
+    return replace(array, foreign=FORMAT)
 
 
-def is_near(store: Store, path: str) -> bool:
-    """Whether there is a document of N5 at a path or above it."""
-    return any(_read(store, each) is not None for each in [path, *_above(path)])
+def nearest(store: Store, path: str) -> Node | None:
+    """The dataset or root of N5 at a path, or the nearest above it; None if there is none."""
+    found = ((each, _read(store, each)) for each in [path, *_above(path)])
+    place = next((each for each, document in found if _is_of_n5(document)), None)
+    return None if place is None else find(store, place)
+
+
+def _is_of_n5(document: Document | None) -> bool:
+    """Whether a document can be of nothing but N5."""
+    return document is not None and ("n5" in document or _is_dataset(document))
 
 
 def _is_dataset(document: Document) -> bool:
@@ -88,7 +96,7 @@ def _belongs_to_n5(store: Store, path: str) -> bool:
     if found is not None:
         return not _is_dataset(found)
     inner = (_read(store, f"{path}/{name}" if path else name) for name in names[:MAX_LOOKED_AT])
-    return any(_is_dataset(each) or "n5" in each for each in inner if each is not None)
+    return any(each is not None and _is_dataset(each) for each in inner)
 
 
 def _names(store: Store, path: str) -> list[str]:
@@ -177,9 +185,6 @@ _COMPRESSORS: dict[str, Callable[[Json], tuple[str, Json]]] = {
 
 def _dimension_names(document: Document, ndim: int) -> list[str] | None:
     """The names of axes: `axes`, as tensorstore and n5-ij have them; or those of xarray, which has them reversed."""
-    for name, step in (("axes", 1), ("_ARRAY_DIMENSIONS", -1)):
-        with suppress(MetadataError):
-            names = sequence(document.get(name), name)[::step]
-            if len(names) == ndim and all(isinstance(each, str) for each in names):
-                return names
-    return None
+    axes = of_xarray({"_ARRAY_DIMENSIONS": document.get("axes")}, ndim)
+    reversed_names = of_xarray(document, ndim)
+    return list(axes) if axes else list(reversed_names)[::-1] if reversed_names else None

@@ -7,7 +7,6 @@ Source: the Zarr storage specification version 2; where it is silent, zarr-pytho
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from gpuzarr.batch import ChunkSpec
@@ -16,6 +15,7 @@ from gpuzarr.dtypes import parse_v2
 from gpuzarr.errors import MetadataError
 from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, chunk_grids, node_path, spellings
 from gpuzarr.metadata.codecs_v2 import chain, members, object_codec
+from gpuzarr.metadata.dimensions import of_nczarr, of_xarray
 from gpuzarr.metadata.v3 import check_chunk_size
 
 _FILES = (".zarray", ".zgroup", ".zattrs")
@@ -52,7 +52,7 @@ def _array(zarray: dict[str, Any], attributes: dict[str, Any]) -> ArrayMetadata:
         fill_value=fill_value,
         codecs=chain(codec_members, spec, stored, order),
         attributes=attributes,
-        dimension_names=_dimension_names(attributes, len(shape)),
+        dimension_names=_dimension_names(zarray, attributes, len(shape)),
         order=order,
         document=zarray,
     )
@@ -77,16 +77,12 @@ def parse_consolidated(zmetadata: Any, where: str) -> Nodes:
         folder, _, name = key.rpartition("/")
         if name in _FILES:
             nodes.setdefault(node_path(folder, where), {})[name] = document
-    return Nodes(
-        {
-            path: partial(_parse_node, documents, f"{where}: {path + '/' if path else ''}")
-            for path, documents in nodes.items()
-            if ".zarray" in documents or ".zgroup" in documents
-        }
-    )
+    found = {path: own for path, own in nodes.items() if ".zarray" in own or ".zgroup" in own}
+    return Nodes(found, _parse_node, where)
 
 
-def _parse_node(documents: dict[str, Any], where: str) -> Node:
+def _parse_node(documents: dict[str, Any], where: str, path: str) -> Node:
+    where = f"{where}: {path + '/' if path else ''}"
     attributes = documents.get(".zattrs", {})
     if ".zarray" in documents:
         return parse_array(documents[".zarray"], attributes, where + ".zarray")
@@ -107,9 +103,6 @@ def _one_of(document: dict[str, Any], field: str, values: tuple[str, ...]) -> st
     return value
 
 
-def _dimension_names(attributes: dict[str, Any], ndim: int) -> tuple[str, ...] | None:
-    """The names that xarray writes as an attribute. No standard defines them, so others are ignored."""
-    names = attributes.get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, list) or len(names) != ndim or not all(isinstance(name, str) for name in names):
-        return None
-    return tuple(names)
+def _dimension_names(zarray: dict[str, Any], attributes: dict[str, Any], ndim: int) -> tuple[str, ...] | None:
+    found = (of_xarray(attributes, ndim), of_nczarr(attributes, ndim), of_nczarr(zarray, ndim))
+    return next((names for names in found if names is not None), None)

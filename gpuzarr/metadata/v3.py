@@ -6,7 +6,7 @@ Source: the Zarr core specification 3.1, and the registry of extensions (github.
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -26,6 +26,7 @@ from gpuzarr.metadata import (
     node_path,
     spellings,
 )
+from gpuzarr.metadata.dimensions import of_nczarr
 
 _ARRAY_MEMBERS = (
     *("zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value"),
@@ -70,6 +71,8 @@ def parse_group(document: Any, where: str, with_summary: bool = True) -> GroupMe
         consolidated = _consolidated(summary, f"{where}: consolidated_metadata")
     except MetadataError as error:
         raise type(error)(f"{error}; the group opens without it by use_consolidated=False") from error
+    if "consolidated_metadata" in document:  # the nodes have it
+        document = {name: value for name, value in document.items() if name != "consolidated_metadata"}
     return GroupMetadata(3, attributes, consolidated, document)
 
 
@@ -89,8 +92,8 @@ def _array(document: dict[str, Any]) -> ArrayMetadata:
         chunk_keys=_chunk_keys(required(document, "chunk_key_encoding")),
         fill_value=_fill_value(document, data_type),
         codecs=_codecs(members),
-        attributes=mapping(document.get("attributes", {}), "attributes"),
-        dimension_names=_dimension_names(document.get("dimension_names"), len(shape)),
+        attributes=(attributes := mapping(document.get("attributes", {}), "attributes")),
+        dimension_names=_dimension_names(document.get("dimension_names"), attributes, len(shape)),
         order=_order(members, len(shape)),
         document=document if members is document["codecs"] else {**document, "codecs": members},
     )
@@ -204,9 +207,9 @@ def _fill_value(document: dict[str, Any], data_type: DataType) -> Any:
         return data_type.fill_from_json(value)
 
 
-def _dimension_names(value: Any, ndim: int) -> tuple[str | None, ...] | None:
+def _dimension_names(value: Any, attributes: dict[str, Any], ndim: int) -> tuple[str | None, ...] | None:
     if value is None:
-        return None
+        return of_nczarr(attributes, ndim)
     names = sequence(value, "dimension_names")
     if len(names) != ndim or not all(name is None or isinstance(name, str) for name in names):
         raise MetadataError(f"dimension_names must be {ndim} strings or nulls, not {shown(value)}")
@@ -231,6 +234,9 @@ def _consolidated(document: Any, where: str) -> Nodes | None:
         if kind != "inline":
             raise UnsupportedError(f"unknown kind {shown(kind)}")
         members = mapping(required(document, "metadata"), "metadata")
-    return Nodes(
-        {node_path(path, where): partial(parse_node, member, f"{where}: {path}") for path, member in members.items()}
-    )
+    return Nodes({node_path(path, where): member for path, member in members.items()}, parse_member, where)
+
+
+def parse_member(document: Any, where: str, path: str) -> Node:
+    """Parse what consolidated metadata, called `where`, have of the node at a path."""
+    return parse_node(document, f"{where}: {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpuzarr.checks import flag, shown
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, UnsupportedCallError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.making import Makes
 from gpuzarr.stores.resolve import store as store_of
@@ -88,6 +88,14 @@ def copy(self: Makes, source: Any, dest: Any, name: str | None = None, *, overwr
     if not hasattr(group, "below") or (isinstance(dest, str) and name is not None):
         raise ArgumentError("dest is a path below this group; or a group, in which `name` is the name of the copy")
     group.check_writable()
+    if not of_zarr:
+        check_is_zarr(found)
     copy(place, at, group.store, group.member(path), flag(overwrite, "overwrite"))
     made: Array | Group = group[path]
     return made
+
+
+def check_is_zarr(node: Array | Group) -> None:
+    """UnsupportedCallError for a node of another format, whose objects would be no node of Zarr."""
+    if node.metadata.why_read_only is not None:
+        raise UnsupportedCallError(f"{node!r} cannot be copied byte by byte: {node.metadata.why_read_only}")

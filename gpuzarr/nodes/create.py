@@ -210,7 +210,7 @@ def placed(store: Any, name: Any, storage_options: Any = None) -> tuple[Store, s
     path = files.clean("" if name is None else name)
     if isinstance(store, Members):
         return store.store, files.key(store.path, path)
-    return store_of(store, storage_options), path
+    return store_of(store, storage_options, "a"), path
 
 
 def _values(data: Any, array: Array) -> Any:

@@ -47,7 +47,8 @@ def _of_zarr(a: Any, version: int, zarr_format: int, given: dict[str, Any]) -> d
     found = {"fill_value": a.fill_value, "dtype": stored_dtype(a)}
     if zarr_format == 3:
         found["shards"] = sizes_of(a, "shards")
-    if version == zarr_format and not given.keys() & set(CHAIN):
+    is_written = getattr(a.metadata, "why_read_only", None) is None
+    if version == zarr_format and is_written and not given.keys() & set(CHAIN):
         found |= codecs_of(a)
     return found
 

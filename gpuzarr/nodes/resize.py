@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from math import prod
 from operator import ge, lt
 from typing import Any
@@ -19,10 +20,11 @@ from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
-from gpuzarr.stores import kept
-from gpuzarr.stores.contract import Store, overwriter
+from gpuzarr.stores import contract, kept
+from gpuzarr.stores.contract import Store, concurrency, overwriter
 
 MAX_DELETED_KEYS = 1 << 14  # at once
+MAX_DELETED_TOGETHER = 1000  # by one call, where each takes long
 MAX_NAMED_KEYS = 1 << 17  # of chunks that may exist; of more, the store is asked which do
 Shape = tuple[int, ...]
 Note = Callable[[ArrayMetadata, ArrayMetadata], None]
@@ -172,12 +174,14 @@ def _delete_outside(
 
     Their keys are noted in `deleted`; those that cannot be deleted for `ignored` errors stay.
     """
-    overwrite = overwriter(store)
+    overwrite, names = overwriter(store), _outside_keys(store, path, keys, old, new)
+    together = MAX_DELETED_TOGETHER if concurrency(store) > 1 else 1
     try:
-        for key in _outside_keys(store, path, keys, old, new):
+        while some := list(islice(names, together)):
             with suppress(*ignored):
-                overwrite(key, None)
-                deleted.append(key)
+                deleted += some[1:]  # or some of them, if that fails
+                overwrite.delete(some)
+                deleted += some[:1]
     finally:
         if deleted:
             kept.changed(store, path)
@@ -186,7 +190,7 @@ def _delete_outside(
 def _outside_keys(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> Iterator[str]:
     before, after = old.grid(0), new.grid(0)
     if _outside(before, after) > MAX_NAMED_KEYS:
-        yield from [key for key, _ in store.objects(path) if _is_outside(keys.decode(key, path), before, after)]
+        yield from [key for key in contract.keys(store, path) if _is_outside(keys.decode(key, path), before, after)]
         return
     for axis in range(len(before)):
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.codecs.chain import Chain
+from gpuzarr.cpu import turning
 from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.devices.trace import Trace
-from gpuzarr.dtypes.cast import Cast, put
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
 from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
@@ -250,8 +251,10 @@ class Chunks:
     def _assign(self, chunk: Chunk, decoded: np.ndarray) -> None:
         if chunk[2] is None:
             chunk[3].place(decoded[None], self.out, np, self.cast)
+        elif self.cast is None:
+            turning.copy(self.out[(*chunk[3], ...)], decoded[chunk[2]])
         else:
-            put(self.out[(*chunk[3], ...)], decoded[chunk[2]], self.cast)
+            self.cast.put(self.out[(*chunk[3], ...)], decoded[chunk[2]])
 
     def _wanted(self, size: int, chunk: Chunk) -> tuple[int, int]:
         """Offset in the stored chunk and bytes that are read: of an uncompressed one only what is wanted."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -15,6 +14,7 @@ from gpuzarr.checks import iterated
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ClosedError, NoMemoryError
 from gpuzarr.interrupts import ensured
+from gpuzarr.line import Line
 from gpuzarr.per_process import PROCESS
 from gpuzarr.read.ahead import Ahead
 from gpuzarr.tasks import Task, end_all
@@ -63,11 +63,11 @@ class Reader:
         self._end: Exception | None = None
         self._coming: deque[tuple[Task, list[int]]] = deque()
         self._ready: deque[tuple[Any, int]] = deque()
-        self._thread = ThreadPoolExecutor(GPU_THREADS if device.gpu else 1, "gpuzarr reader")
+        self._line = Line(GPU_THREADS if device.gpu else 1)
         self._reading = Reading(requests, device)
         self._is_closed = False
         self._process = PROCESS.value
-        self._finalizer = weakref.finalize(self, _dropped, self._reading, self._thread, self._process)
+        self._finalizer = weakref.finalize(self, _dropped, self._reading, self._process)
 
     def __iter__(self) -> Reader:
         return self
@@ -134,7 +134,7 @@ class Reader:
             task, sizes = Task(partial(self._reading.results, requests, memory, begun)), [r.nbytes for r in requests]
             self._coming.append((task, sizes))
             ahead.begin(sizes)
-            self._thread.submit(task.run)
+            self._line.add(task)
 
     def _peek(self) -> Request | None:
         """The next result that is wanted; None if there are no more."""
@@ -185,7 +185,6 @@ class Reader:
         self._coming.clear()
         self._ready.clear()
         self._selections, self._next, self._end = iter(()), None, None
-        self._thread.shutdown()
         self._finalizer.detach()
 
 
@@ -231,9 +230,8 @@ def _without_frame(error: Exception) -> Exception:
     return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
-def _dropped(reading: Reading, thread: ThreadPoolExecutor, process: object) -> None:
+def _dropped(reading: Reading, process: object) -> None:
     """Leave nothing behind of a reader that nobody has closed. It may be called in the middle of anything: it does not
     wait."""
     if process is PROCESS.value:
         reading.is_ended = True  # what waits is not read
-        thread.shutdown(wait=False)

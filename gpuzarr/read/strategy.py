@@ -132,7 +132,7 @@ class ChunkPlan:
         return sum([each.count * prod(each.chain.spec.shape) for each in self.lists])
 
     def planned_bytes(self, device: Device) -> int:
-        """Bytes beyond the result, about: each thread holds a chunk, or what it fetches, as it is stored, and decoded."""
+        """Bytes beyond the result, about: each thread holds a chunk (or what it fetches), stored and decoded."""
         largest = max(each.chunk_bytes for each in self.lists)
         return 2 * self.threads * max(min(self.piece_bytes, max(map(_nbytes, self.lists))), largest)
 
@@ -161,9 +161,9 @@ def choose(shares: Sequence[Share], device: Device, options: Options, trace: Tra
             others.append((share, found))
     if lists:
         in_flight = max(concurrency(each.share.source.store) for each in lists)
-        threads, piece_bytes = (
-            _coming(lists, limit, in_flight) if in_flight > 1 else (_threads(lists, device, limit), 0)
-        )
+        threads, piece_bytes = _threads(lists, device, limit), 0
+        if in_flight > 1:
+            threads, piece_bytes = _coming(lists, limit, in_flight)
         plans.append(planned := ChunkPlan(lists, limit, threads, "POSIX: into host memory", piece_bytes))
         if options.io == "gds":
             _posix(planned.io, options, device)

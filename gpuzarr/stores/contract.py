@@ -52,11 +52,15 @@ class Overwrite(Protocol):
     """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
 
     def __call__(self, key: str, data: Any) -> None:
-        """Do as `set` (`delete` where data is None) inside of `locked([key])`."""
+        """Do as `set` inside of `locked([key])`."""
         ...
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         """Do as `write` inside of `locked(keys)`."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Do as `delete` inside of `locked(keys)`."""
         ...
 
 
@@ -154,6 +158,7 @@ class Store(Protocol):
 
     It is picklable, has a `repr` that names it in messages, and may be used by many threads at once and after a fork.
     A prefix is "" for everything, or a key, and covers what is below it: "a/b" covers "a/b/c", and not "a/bc".
+    What is no key, such as "../x", is a StoreError in every method (`stores/keys.py`), and never listed.
 
     Writing an object replaces it in one step: readers see the old one or the new one, also if the process is killed. A
     store that cannot be written raises StoreError where it is asked to, or ReadOnlyError (see `RefusesWrites`).
@@ -232,8 +237,8 @@ def concurrency(store: Store) -> int:
 class InFiles(Protocol):
     """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
 
-    def file_paths(self, keys: Sequence[str]) -> list[str]:
-        """The paths of the files for keys. They need not be there."""
+    def file_paths(self, keys: Sequence[str]) -> list[str] | None:
+        """The paths of the files for keys. They need not be there. None if they are only to be read by `Objects`."""
         ...
 
 
@@ -269,6 +274,21 @@ class Lists(Protocol):
         ...
 
 
+class ListsKeys(Protocol):
+    """Addition to `Store` of one to which the lengths of objects cost more than their keys."""
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Key of every object below a prefix, in any order."""
+        ...
+
+
+def keys(store: Store, prefix: str) -> Iterator[str]:
+    """Key of every object below a prefix, in any order. Nothing is fetched of them. See `ListsKeys`."""
+    if (listed := getattr(store, "keys", None)) is not None:
+        return iter(listed(prefix))
+    return (key for key, _ in store.objects(prefix))
+
+
 class Moves(Protocol):
     """Addition to `Store` of one that moves objects without a copy of their bytes. See `stores/moving.py`."""
 
@@ -283,6 +303,20 @@ class Moves(Protocol):
         each object is at one of its two keys, or at both.
         """
         ...
+
+
+class Transacts(Protocol):
+    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
+
+    @property
+    def is_transaction(self) -> bool:
+        """True: then nothing is put aside before it is replaced or deleted."""
+        ...
+
+
+def is_transaction(store: Store) -> bool:
+    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
+    return getattr(store, "is_transaction", False) is True
 
 
 class Recovers(Protocol):
@@ -336,7 +370,7 @@ class Overwrites(Protocol):
 
 
 def overwriter(store: Store) -> Overwrite:
-    """Make what writes objects (None: deletes them) that the caller has not looked at. See `Overwrites`."""
+    """Make what writes and deletes objects that the caller has not looked at. See `Overwrites`."""
     if (better := getattr(store, "overwriter", None)) is not None:
         made: Overwrite = better()
         return made
@@ -350,11 +384,13 @@ class _Overwriter:
     store: Store
 
     def __call__(self, key: str, data: Any) -> None:
-        store = self.store
-        within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+        within(self.store.locked([key]), lambda _: self.store.set(key, data))
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        within(self.store.locked(keys), lambda _: self.store.delete(keys))
 
 
 class Bounded(Protocol):

@@ -52,5 +52,12 @@ class CommitsIfUnchanged(Protocol):
     """Addition to `Sink` of a store that `WritesIfUnchanged`."""
 
     def commit_if_unchanged(self, version: Any) -> bool:
-        """Do as `commit` and return True if the object has this version now; else do as `abort` and return False."""
+        """Do as `commit` and return True if the object has this version now.
+
+        Else return False, and keep what was written: the object may be completed in another way, or aborted.
+        """
+        ...
+
+    def cut(self, nbytes: int) -> None:
+        """Drop what was written from this offset on. It is called after `commit_if_unchanged` has returned False."""
         ...

@@ -34,3 +34,9 @@ def with_read_only(self: Given, read_only: bool = False) -> Given:
     """
     place: Any = self
     return replace(place, read_only=flag(read_only, "read_only"))
+
+
+def complete(store: object) -> None:
+    """Have a store that others see only when it is complete, such as an archive, be that now."""
+    if (flush := getattr(store, "flush", None)) is not None:
+        flush()

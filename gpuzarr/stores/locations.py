@@ -3,54 +3,70 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
-from gpuzarr.stores import memory, recognise, spelling, urls
+from gpuzarr.per_process import PerProcess
+from gpuzarr.stores import memory, recognise, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.remote.options import SCHEMES, translated
+from gpuzarr.stores.urls import OBJECT_SCHEMES
 
 ACCEPTED = "a path (str or pathlib.Path), a URL, a Mapping from keys to bytes, or a store of another library"
 DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Options = dict[str, Any]
+Access = Literal["r", "r+", "a"]
 
 
-def store_of(text: str, options: Options) -> Store:
+@dataclass(frozen=True)
+class How:
+    """How a place is opened: with which `storage_options`; to read ("r"), to change ("r+"), or also to make it ("a").
+
+    `access` matters for archives; what other stores can do is found out when it is asked of them.
+    """
+
+    options: Options = field(default_factory=dict)
+    access: Access = "r"
+
+
+def store_of(text: str, how: How) -> Store:
     """Store for a URL, or for a path of this machine."""
     if "::" in text and urls.scheme(text) is None and _is_chain(text):
-        return by_fsspec(text, options)
+        return by_fsspec(text, how.options)
     scheme = urls.scheme(text)
     if scheme == "memory":
-        _no_options(text, options)
+        _no_options(text, how.options)
         return MappingStore(memory.of_url(text))
     if scheme is None or scheme in ("file", "local"):
         path = path_of(text)
-        return of_path(text if path is None else path, options)
+        return of_path(text if path is None else path, how)
     way = recognise.way_of_name(urls.name_of(text))
-    return WAYS[way](text, options) if way else place(text, options)
+    return WAYS[way](text, how) if way else place(text, how.options)
 
 
-def of_path(path: str, options: Options, is_path: bool = False) -> Store:
+def of_path(path: str, how: How, is_path: bool = False) -> Store:
     """Store for a path of this machine: of what lies there, or, where nothing does, of what will."""
     name = os.path.basename(path.rstrip("/"))
     if os.path.isdir(path):
-        way = recognise.way_of_name(name)
-        if way == "references" and os.path.isfile(f"{path}/.zmetadata"):
-            return WAYS[way](path, options)
-        if recognise.is_icechunk(path):
-            return WAYS["icechunk"](path, options)
+        if way := recognise.way_of_folder(path):
+            return WAYS[way](path, how)
     elif os.path.lexists(path):
-        return WAYS[_way_of_file(path, name)](path, options)
+        return WAYS[_way_of_file(path, name)](path, how)
     elif (way := recognise.way_of_name(name)) == "zip":
-        return WAYS[way](path, options)
+        return WAYS[way](path, how)
     elif way in ("file", "references"):
         raise NotFoundError(f"there is no file {path!r}; a new Zarr store is a folder or a zip, with another name")
-    elif (hint := spelling.hint(path, is_path)) is not None:
-        raise StoreKindError(f"there is no {path!r}: {hint}")
-    _no_options(path, options)
+    else:
+        from gpuzarr.stores import spelling
+
+        if (hint := spelling.hint(path, is_path)) is not None:
+            raise StoreKindError(f"there is no {path!r}: {hint}")
+    _no_options(path, how.options)
     return LocalStore(path)
 
 
@@ -71,7 +87,7 @@ def _way_of_file(path: str, name: str) -> recognise.Way:
 def path_of(text: str) -> str | None:
     """The path that a file URL names; None for what is none. StoreKindError for one that names another host."""
     scheme = urls.scheme(text)
-    if scheme is None and spelling.is_ours(text):
+    if scheme is None and urls.is_file(text):
         rest = text[len("file:") :]
         host, slash, path = ("", "/", rest[1:]) if not rest.startswith("//") else rest[2:].partition("/")
     elif scheme in ("file", "local"):
@@ -90,12 +106,13 @@ def place(url: str, options: Options) -> Store:
     from gpuzarr.stores.remote.store import RemoteStore
 
     scheme = urls.scheme(url) or ""
-    if scheme not in SCHEMES:
+    if scheme not in OBJECT_SCHEMES:
         return by_fsspec(url, options)
     from gpuzarr.stores.remote.obstore_client import of_url
+    from gpuzarr.stores.remote.options import translated
 
     if not url.partition("://")[2].strip("/"):
-        raise StoreKindError(f"{url!r} names no {'host' if SCHEMES[scheme] == 'http' else 'bucket'}")
+        raise StoreKindError(f"{url!r} names no {'host' if OBJECT_SCHEMES[scheme] == 'http' else 'bucket'}")
     return RemoteStore(of_url(*translated(url, options)))
 
 
@@ -128,7 +145,7 @@ def by_fsspec(url: str, options: Options) -> Store:
 
 def is_known(scheme: str) -> bool:
     """True for the scheme of a URL that this library or fsspec takes."""
-    if scheme in SCHEMES or scheme in ("file", "local", "memory"):
+    if scheme in OBJECT_SCHEMES or scheme in ("file", "local", "memory"):
         return True
     try:
         from fsspec import available_protocols, registry
@@ -138,14 +155,16 @@ def is_known(scheme: str) -> bool:
 
 
 def _unknown(scheme: str) -> str:
+    from gpuzarr.stores import spelling
+
     near = spelling.of_scheme(scheme)
     hint = f"; did you mean {near}://?" if near else ""
     return f"nobody knows the scheme {scheme!r}{hint} (a store is {ACCEPTED})"
 
 
 def _is_chain(text: str) -> bool:
-    """True for a chain of fsspec, such as "simplecache::s3://b/a": names before the first "::", and maybe paths."""
-    return text.partition("::")[0].partition("://")[0].replace("_", "").replace("+", "").isalnum()
+    """True for a chain of fsspec, such as "simplecache::s3://b/a": a protocol, and maybe a path, before "::"."""
+    return is_known(text.partition("::")[0].partition("://")[0])
 
 
 def _no_options(text: str, options: Options) -> None:
@@ -161,53 +180,81 @@ def object_of(text: str, options: Options) -> tuple[Store, str, str]:
         return LocalStore(os.path.dirname(path)), os.path.basename(path), ""
     before, mark, query = text.partition("?")
     around, _, key = before.rstrip("/").rpartition("/")
+    options = {name: value for name, value in options.items() if name != "allow"}
     if around.endswith("/") or not key:
         raise StoreKindError(f"{urls.shown(text)!r} names a whole {scheme} place, where an object is needed")
     if scheme == "memory":
-        return store_of(around, {}), key, around
+        return store_of(around, How()), key, around
     from urllib.parse import unquote
 
-    return place(around + mark + query, options), unquote(key) if SCHEMES.get(scheme or "") else key, around
+    return place(around + mark + query, options), unquote(key) if OBJECT_SCHEMES.get(scheme or "") else key, around
 
 
 # what lies there, by its name or its bytes
 
 
-def _zip(text: str, options: Options) -> Store:
-    return zip_of(*object_of(text, options)[:2])
+def _zip(text: str, how: How) -> Store:
+    return zip_of(*object_of(text, how.options)[:2], how)
 
 
-def zip_of(store: Store, key: str) -> Store:
-    """Store for a zip archive that is an object of a store."""
-    from gpuzarr.stores.zip.store import ZipStore
+def zip_of(store: Store, key: str, how: How) -> Store:
+    """Store for a zip archive that is an object of a store. One that this process writes is the same store for all."""
+    from gpuzarr.stores.zip import ZipStore
 
-    if isinstance(store, LocalStore):
-        return ZipStore(store.path(key))
-    return ZipStore.of(store, key)
+    if not isinstance(store, LocalStore):
+        return ZipStore.of(store, key)
+    path = os.path.realpath(store.path(key))
+    with (archives := _ARCHIVES.value).lock:
+        held = archives.written.get(path)
+        if held is None or held.why_read_only([""]) is not None:
+            if how.access == "r" or (how.access == "r+" and not os.path.exists(path)):
+                return ZipStore(path)
+            archives.written[path] = held = ZipStore(path, mode="a")
+    return held.with_read_only(True) if how.access == "r" else held
 
 
-def _references(text: str, options: Options) -> Store:
+class _Archives:
+    """Archives that this process writes, by their paths: who opens one meanwhile sees what is not complete yet."""
+
+    def __init__(self) -> None:
+        self.written: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self.lock = threading.Lock()
+
+
+_ARCHIVES = PerProcess(_Archives)
+
+
+def _references(text: str, how: How) -> Store:
     from gpuzarr.stores import references
     from gpuzarr.stores.references.reach import OPTIONS
 
-    own = {name: value for name, value in options.items() if name not in OPTIONS}
-    around, key, url = object_of(text, {**own, **(options.get("target_options") or {})})
-    return references.store_of(around, key, url=url, storage_options=options)
+    own = {name: value for name, value in how.options.items() if name not in OPTIONS}
+    around, key, url = object_of(text, {**own, **(how.options.get("target_options") or {})})
+    return references.store_of(around, key, url=url, storage_options=how.options)
 
 
-def _file(text: str, options: Options) -> Store:
+def _file(text: str, how: How) -> Store:
     from gpuzarr.stores.references.files import store_of_file
 
-    return store_of_file(path_of(text) or text, storage_options=options)
+    return store_of_file(*object_of(text, how.options)[:2], allow=how.options.get("allow"))
 
 
-def _icechunk(text: str, options: Options) -> Store:
-    from gpuzarr.stores import icechunk
-
-    return icechunk.of_location(path_of(text) or text, storage_options=options)
+def _icechunk(text: str, how: How) -> Store:
+    return icechunk_of(text, how.options)
 
 
-WAYS: dict[str, Callable[[str, Options], Store]] = {
+def icechunk_of(text: str, options: Options, **version: str) -> Store:
+    """Store for a version of the Icechunk repository at a path or a URL: `branch`, `tag` or `snapshot`."""
+    from gpuzarr.stores.icechunk import of_location
+    from gpuzarr.stores.remote.options import translated
+
+    where = path_of(text) or text
+    if urls.scheme(where) in OBJECT_SCHEMES:
+        where, options = translated(where, options)
+    return of_location(where, **version, storage_options=options)
+
+
+WAYS: dict[str, Callable[[str, How], Store]] = {
     "zip": _zip,
     "references": _references,
     "file": _file,

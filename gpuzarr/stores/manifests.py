@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class Holders(Sequence[tuple[Store, str]]):
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._blocks: list[tuple[Store, Sequence[Any]]] = []
+        self._blocks: list[tuple[Store, Sequence[str] | np.ndarray]] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -36,7 +37,11 @@ class Holders(Sequence[tuple[Store, str]]):
         key = keys[number - self._starts[block]]
         return store, key.decode() if isinstance(key, bytes) else str(key)
 
-    def add(self, store: Store, keys: Sequence[Any]) -> int:
+    def stores(self) -> list[Store]:
+        """The stores, each once."""
+        return list({id(store): store for store, _ in self._blocks}.values())
+
+    def add(self, store: Store, keys: Sequence[str] | np.ndarray) -> int:
         """Add a block: keys, text or an array of bytes. Returns the number of the first."""
         first = self._count
         if len(keys):
@@ -44,6 +49,18 @@ class Holders(Sequence[tuple[Store, str]]):
             self._starts.append(first)
             self._count += len(keys)
         return first
+
+    def add_files(self, places: Mapping[str, tuple[Store, str]]) -> dict[str, int]:
+        """Add the files that URLs name, which are objects of several stores. Returns the number of each URL."""
+        blocks: dict[int, tuple[Store, list[str], list[str]]] = {}
+        for url, (store, key) in places.items():
+            _, urls, keys = blocks.setdefault(id(store), (store, [], []))
+            urls.append(url)
+            keys.append(key)
+        numbers: dict[str, int] = {}
+        for store, urls, keys in blocks.values():
+            numbers |= zip(urls, count(self.add(store, keys)))
+        return numbers
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,13 @@ def place(mapping: Mapping[str, Any], key: str) -> tuple[int, str]:
     return id(mapping), key
 
 
+def is_of_this_process(mapping: Mapping[str, Any]) -> bool:
+    """True if no other process has the objects of a mapping, as they are in a dict."""
+    while isinstance(mapping, Below | Buffers):
+        mapping = mapping.inner
+    return isinstance(mapping, dict)
+
+
 def path(text: str) -> str:
     """A path in a store without slashes at its ends. StoreKindError if it leads out of the store."""
     parts = [part for part in text.split("/") if part]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from gpuzarr.stores import locations, url_adapters, urls
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.locations import How
 from gpuzarr.stores.path import below
 from gpuzarr.stores.urls import FORMATS, Part, Pipeline
 
@@ -30,7 +30,7 @@ class _Place:
     path: str = ""
 
 
-def store_of(text: str, options: dict[str, Any]) -> Store:
+def store_of(text: str, how: How) -> Store:
     """Store of a pipeline. StoreKindError, which names the part that is wrong."""
     pipeline = urls.parsed(text)
     root = pipeline.root
@@ -38,41 +38,41 @@ def store_of(text: str, options: dict[str, Any]) -> Store:
         root = "memory://" + root.partition(":")[2].lstrip("/")
     place = _Place(root)
     for i, part in enumerate(pipeline.parts):
-        place = _after(place, pipeline, part, i, options)
-    return _store(place, options)
+        place = _after(place, pipeline, part, i, how)
+    return _store(place, how)
 
 
-def _after(place: _Place, pipeline: Pipeline, part: Part, number: int, options: dict[str, Any]) -> _Place:
+def _after(place: _Place, pipeline: Pipeline, part: Part, number: int, how: How) -> _Place:
     """Where one more part leads."""
     if part.scheme in FORMATS:
-        return _Place("", _store(place, options), pipeline.path(part))
+        return _Place("", _store(place, how), pipeline.path(part))
     if part.scheme == "zip":
-        return _Place("", locations.zip_of(*_object(place, options)), pipeline.path(part))
-    if part.scheme in ("icechunk", *FILES) and place.store is not None:
-        pipeline.wrong(part, "is taken right behind the first part only")
+        return _Place("", locations.zip_of(*_object(place, how), how), pipeline.path(part))
     if part.scheme == "icechunk":
-        from gpuzarr.stores import icechunk
-
+        if place.store is not None:
+            pipeline.wrong(part, "is taken right behind the first part only")
         version, path = urls.icechunk_version(pipeline, part)
-        where = locations.path_of(place.text) or place.text
-        return _Place("", icechunk.of_location(where, **version, storage_options=options), path)
+        return _Place("", locations.icechunk_of(place.text, how.options, **version), path)
     if part.scheme in FILES:
-        return _Place("", locations.WAYS["file"](place.text, options), pipeline.path(part))
+        from gpuzarr.stores.references.files import store_of_file
+
+        found = store_of_file(*_object(place, how), allow=how.options.get("allow"))
+        return _Place("", found, pipeline.path(part))
     if part.scheme in UNREAD:
         pipeline.wrong(part, UNREAD[part.scheme])
     if (adapter := url_adapters.find(part.scheme)) is None:
         taken = ", ".join(f"{name}:" for name in ("zip", "icechunk", *FORMATS, *FILES))
         pipeline.wrong(part, f"names no adapter that is known here ({taken} are). {urls.NO_PIPELINE}")
-    return _Place("", url_adapters.store_of(adapter, pipeline, number, options))
+    return _Place("", url_adapters.store_of(adapter, pipeline, number, how.options))
 
 
-def _store(place: _Place, options: dict[str, Any]) -> Store:
+def _store(place: _Place, how: How) -> Store:
     """The store of what lies at a place."""
-    return locations.store_of(place.text, options) if place.store is None else below(place.store, place.path)
+    return locations.store_of(place.text, how) if place.store is None else below(place.store, place.path)
 
 
-def _object(place: _Place, options: dict[str, Any]) -> tuple[Store, str]:
+def _object(place: _Place, how: How) -> tuple[Store, str]:
     """The store and the key of the object at a place."""
     if place.store is not None:
         return place.store, place.path
-    return locations.object_of(place.text, options)[:2]
+    return locations.object_of(place.text, how.options)[:2]

@@ -12,10 +12,6 @@ from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Below, place
 from gpuzarr.stores.part import PartStore
-from gpuzarr.stores.remote.client import Client
-from gpuzarr.stores.remote.fsspec_client import FsspecClient
-from gpuzarr.stores.remote.obstore_client import ObstoreClient
-from gpuzarr.stores.remote.store import RemoteStore
 
 Node = tuple[Store, str]  # a store, and a path in it
 Identity = tuple[Any, str]
@@ -78,8 +74,8 @@ def identity(store: Store, path: str) -> Identity:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if isinstance(store, PartStore):
         return identity(store.store, f"{store.path}/{path}".strip("/"))
-    if isinstance(store, RemoteStore):
-        where, root = _reached(store.client)
+    if (client := getattr(store, "client", None)) is not None:
+        where, root = _reached(client)
         return where, f"{root}/{path}".strip("/")
     if not isinstance(store, MappingStore):
         return hashable(store), path
@@ -87,8 +83,11 @@ def identity(store: Store, path: str) -> Identity:
     return where, key.strip("/")
 
 
-def _reached(client: Client) -> Identity:
-    """What a client reaches, and the path in it: a bucket and what lies in it have several clients."""
+def _reached(client: Any) -> Identity:
+    """What a client of a RemoteStore reaches, and the path in it: a bucket and what lies in it have several clients."""
+    from gpuzarr.stores.remote.fsspec_client import FsspecClient
+    from gpuzarr.stores.remote.obstore_client import ObstoreClient
+
     if isinstance(client, FsspecClient):
         return client.fs, client.root.strip("/")
     if isinstance(client, ObstoreClient):

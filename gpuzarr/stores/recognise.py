@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from gpuzarr.checks import MAX_DOCUMENT_BYTES
+
 HEAD_BYTES = 2048  # of a file, that are looked at
 MAX_NAMES = 1000  # of a folder, that are looked at
 
@@ -36,7 +38,7 @@ _SUFFIXES: dict[Way, tuple[str, ...]] = {
     "references": (".json", ".json.zst", ".json.zstd", ".json.gz", ".parquet", ".parq"),
     "file": (
         *(".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".loom", ".ims"),
-        *(".tif", ".tiff", ".btf", ".grib", ".grib2", ".grb", ".grb2", ".fits"),
+        *(".tif", ".tiff", ".btf", ".grib", ".grib2", ".grb", ".grb2"),
     ),
     "icechunk": (".icechunk",),
 }
@@ -84,7 +86,7 @@ _MAGIC: list[tuple[bytes, Found]] = [
     (b"CDF\x05", Found("a NetCDF file", "file")),
     *[(magic, Found("a TIFF image", "file")) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")],
     (b"GRIB", Found("a GRIB file", "file")),
-    (b"SIMPLE  =", Found("a FITS file", "file")),
+    (b"SIMPLE  =", Found("a FITS file", advice=CONVERT)),
     (b"PAR1", Found("a Parquet file", advice="pandas, polars and cudf read it")),
     (b"ARROW1", Found("an Arrow file", advice="pyarrow reads it")),
     (b"\x93NUMPY", _NUMPY),
@@ -136,7 +138,7 @@ _SETS: list[tuple[tuple[str, ...], Found]] = [  # all of these names
     (("__group",), _TILEDB),
     (("meta", "zarr.json"), Found("a draft of Zarr v3 of 2021", advice="zarr-python 2 reads it and can rewrite it")),
     (("meta", "data"), Found("a draft of Zarr v3 of 2021", advice="zarr-python 2 reads it and can rewrite it")),
-    ((".zmetadata",), Found("a store with consolidated metadata alone, or references of kerchunk in parquet")),
+    ((".zmetadata",), Found("a store with consolidated metadata alone", advice="its .zgroup is missing")),
     (("dicomdir",), Found("a folder of DICOM images", advice=CONVERT)),
     ((".git",), Found("a git repository", advice="give the folder of the store in it")),
     (("manifest.safe",), Found("a SAFE product of Sentinel", advice="give a NetCDF or TIFF file in it")),
@@ -152,6 +154,7 @@ _ENDS: list[tuple[str, Found]] = [  # one of the names ends so, and no other is 
     (".npy", Found("a folder of arrays of NumPy", advice=CONVERT)),
 ]
 _PRECOMPUTED = Found("a volume of neuroglancer (precomputed)", advice="tensorstore copies it to a Zarr store")
+_NODES = ("zarr.json", ".zgroup", ".zarray")
 PROBES = ("repo", "config.yaml", "manifest.ocdbt", "info", ".zmetadata")  # where no names are told, these may be there
 _STORE_ENDS = (".zarr", ".zarr.zip", ".ozx", ".icechunk", ".n5")
 _SCALE = re.compile(r"\d+(\.\d+)?(_\d+(\.\d+)?){2}")  # folders of a precomputed volume: the size of a voxel
@@ -161,6 +164,8 @@ def of_names(given: Iterable[str]) -> Found | None:
     """What a folder is by the names of what is in it; None if that cannot be told."""
     names = list(given)[:MAX_NAMES]
     lower = {name.lower() for name in names}
+    if lower.intersection(_NODES) and not {"meta", "zarr.json"} <= lower:
+        return None
     for wanted, found in _SETS:
         if lower.issuperset(wanted):
             return found
@@ -171,12 +176,15 @@ def of_names(given: Iterable[str]) -> Found | None:
     return next((found for end, found in _ENDS if any(name.endswith(end) for name in lower)), None)
 
 
-def is_icechunk(folder: str) -> bool:
-    """True for a local folder that is an Icechunk repository."""
-    if not os.path.isdir(f"{folder}/snapshots"):  # the one that other folders hardly ever have
-        return False
+def way_of_folder(folder: str) -> Way:
+    """How a local folder that is no Zarr store itself is read as one; "" for all others, which costs two looks."""
     try:
-        found = of_names(os.listdir(folder))
+        if os.path.isdir(f"{folder}/snapshots"):  # hardly any other has it
+            found = of_names(os.listdir(folder))
+            return "icechunk" if found is not None and found.way == "icechunk" else ""
+        if not os.path.isfile(f"{folder}/.zmetadata") or any(os.path.exists(f"{folder}/{name}") for name in _NODES):
+            return ""
+        with open(f"{folder}/.zmetadata", "rb") as file:  # references in parquet have a number of rows in there
+            return "references" if b'"record_size"' in file.read(MAX_DOCUMENT_BYTES) else ""
     except OSError:
-        return False
-    return found is not None and found.way == "icechunk"
+        return ""

@@ -9,28 +9,28 @@ from typing import Any
 from gpuzarr.checks import shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.errors import ArgumentError, StoreKindError
-from gpuzarr.stores import locations, recognise, urls, zarr_python
+from gpuzarr.stores import locations, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.stores.locations import ACCEPTED, Options
+from gpuzarr.stores.locations import ACCEPTED, Access, How, Options
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
-from gpuzarr.stores.zarr_python import is_of_zarr
 
 
-def store(thing: Any, storage_options: Any = None) -> Store:
+def store(thing: Any, storage_options: Any = None, access: Access = "r") -> Store:
     """Store for a path, a URL, a Mapping, or a store of any library that is known here. None: a new dict.
 
-    `storage_options`: a dict of options for what is reached by a URL. StoreKindError for anything else, and for options
-    that nothing would use.
+    `storage_options`: a dict of options for what is reached by a URL. `access`: how archives are opened
+    (see `How`). StoreKindError for anything else, and for options that nothing would use.
     """
-    options = _options(storage_options)
+    how = How(_options(storage_options), access)
+    options = how.options
     if isinstance(thing, str):
-        return _of_text(thing, options)
+        return _of_text(thing, how)
     if isinstance(thing, StorePath):
-        return below(store(thing.store, options), thing.path)
+        return below(store(thing.store, options, access), thing.path)
     if (make := next((make for is_of, make in _OF_OTHERS if is_of(thing)), None)) is not None:
-        return make(thing, options)
+        return make(thing, how)
     if thing is None or isinstance(thing, Mapping):
         if type(thing) is dict and isinstance(thing.get("refs"), dict):
             from gpuzarr.stores import references
@@ -47,7 +47,7 @@ def store(thing: Any, storage_options: Any = None) -> Store:
     path = os.fspath(thing) if isinstance(thing, os.PathLike) else None
     if not isinstance(path, str):
         raise StoreKindError(f"a store is {ACCEPTED}; not {type(thing).__name__}")
-    return locations.of_path(path, options, is_path=True)
+    return locations.of_path(path, how, is_path=True)
 
 
 def wanted_format(thing: Any, zarr_format: Any) -> Any:
@@ -71,16 +71,18 @@ def _no_options(thing: Any, options: Options) -> None:
         raise StoreKindError(f"storage_options are for URLs, and a {type(thing).__name__} takes none")
 
 
-def _of_text(text: str, options: Options) -> Store:
-    from gpuzarr.stores import pipelines, url_adapters
-
-    text = _as_pipeline(text, options)
+def _of_text(text: str, how: How) -> Store:
+    text = _as_pipeline(text, how.options)
     if "|" in text:
-        return pipelines.store_of(text, options)
-    scheme = urls.scheme(text)
-    if scheme and not locations.is_known(scheme) and (adapter := url_adapters.find(scheme)) is not None:
-        return url_adapters.store_of(adapter, urls.parsed(text), -1, options)
-    return locations.store_of(text, options)
+        from gpuzarr.stores import pipelines
+
+        return pipelines.store_of(text, how)
+    if (scheme := urls.scheme(text)) and not locations.is_known(scheme):
+        from gpuzarr.stores import url_adapters
+
+        if (adapter := url_adapters.find(scheme)) is not None:
+            return url_adapters.store_of(adapter, urls.parsed(text), -1, how.options)
+    return locations.store_of(text, how)
 
 
 def _as_pipeline(text: str, options: Options) -> str:
@@ -107,22 +109,29 @@ def _modules(thing: Any) -> set[str]:
     return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
 
 
-def _of_zarr(thing: Any, options: Options) -> Store:
-    _no_options(thing, options)
+def is_of_zarr(thing: Any) -> bool:
+    """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
+    return "zarr" in _modules(thing)
+
+
+def _of_zarr(thing: Any, how: How) -> Store:
+    from gpuzarr.stores import zarr_python
+
+    _no_options(thing, how.options)
     return zarr_python.store_of(thing)
 
 
-def _of_icechunk(thing: Any, options: Options) -> Store:
+def _of_icechunk(thing: Any, how: How) -> Store:
     from gpuzarr.stores import icechunk
 
-    _no_options(thing, options)
+    _no_options(thing, how.options)
     return icechunk.store_of(thing)
 
 
-def _of_obstore(thing: Any, options: Options) -> Store:
+def _of_obstore(thing: Any, how: How) -> Store:
     from gpuzarr.stores.remote.obstore_stores import store_of
 
-    _no_options(thing, options)
+    _no_options(thing, how.options)
     return store_of(thing)
 
 
@@ -134,21 +143,25 @@ def _is_of_fsspec(thing: Any) -> bool:
     return fsspec_client.is_mapper(thing) or fsspec_client.is_file_system(thing)
 
 
-def _of_fsspec(thing: Any, options: Options) -> Store:
+def _of_fsspec(thing: Any, how: How) -> Store:
     """The store of a mapper; or of all files of a file system, in which nodes have paths with a bucket or a host."""
+    from gpuzarr.stores.remote import fsspec_client
 
-    _no_options(thing, options)
-    is_mapper = isinstance(thing, Mapping)
-    return in_files(*(thing.fs, thing.root) if is_mapper else (thing, ""))
+    _no_options(thing, how.options)
+    if fsspec_client.is_mapper(thing):
+        return in_files(thing.fs, thing.root)
+    return in_files(thing, "/" if fsspec_client.LOCAL & set(fsspec_client.protocols(thing)) else "")
 
 
-def _of_upath(thing: Any, options: Options) -> Store:
-    _no_options(thing, options)
+def _of_upath(thing: Any, how: How) -> Store:
+    _no_options(thing, how.options)
     if str(thing.protocol) in ("", "file", "local"):
-        return locations.of_path(os.fspath(thing), options, is_path=True)
+        return locations.of_path(os.fspath(thing), how, is_path=True)
+    from gpuzarr.stores import recognise
+
     folder, _, name = thing.path.rpartition("/")
     if recognise.way_of_name(name) == "zip":
-        return locations.zip_of(in_files(thing.fs, folder), name)
+        return locations.zip_of(in_files(thing.fs, folder), name, how)
     return in_files(thing.fs, thing.path)
 
 
@@ -161,7 +174,7 @@ def in_files(fs: Any, path: str) -> Store:
     return LocalStore(folder or "/") if folder is not None else RemoteStore(FsspecClient.of(fs, path))
 
 
-_OF_OTHERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Options], Store]], ...] = (
+_OF_OTHERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, How], Store]], ...] = (
     (is_of_zarr, _of_zarr),
     (lambda thing: "icechunk" in _modules(thing), _of_icechunk),
     (lambda thing: "obstore" in _modules(thing), _of_obstore),

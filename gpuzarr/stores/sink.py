@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,21 +19,27 @@ class BufferedSink:
     store: Store
     key: str
     data: bytearray = field(default_factory=bytearray)
+    lock: Lock = field(default_factory=Lock)
 
     def write(self, data: Any, offset: int) -> None:
         data = memoryview(data)
-        self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
-        self.data[offset : offset + len(data)] = data
+        with self.lock:  # another thread may write behind this piece meanwhile
+            self.data.extend(bytes(max(0, offset + len(data) - len(self.data))))
+            self.data[offset : offset + len(data)] = data
 
     def commit(self) -> None:
         self.store.set(self.key, self.data)
 
     def commit_if_unchanged(self, version: Any) -> bool:
-        """See `CommitsIfUnchanged`: of a store that `WritesIfUnchanged`."""
+        """See `CommitsIfUnchanged`: of a store that `WritesIfUnchanged`. A copy is sent: `data` may be cut then."""
         store: Any = self.store
-        data = np.frombuffer(self.data, np.uint8)
+        data = np.frombuffer(bytes(self.data), np.uint8)
         encoded = EncodedBatch(data, np.zeros(1, np.int64), np.full(1, len(data), np.int64))
         return not store.write_if_unchanged([self.key], encoded, [version])
+
+    def cut(self, nbytes: int) -> None:
+        """See `CommitsIfUnchanged`."""
+        del self.data[nbytes:]
 
     def abort(self) -> None:
         self.data.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 
 from gpuzarr.stores import urls
 
@@ -40,22 +39,19 @@ def hint(text: str, is_path: bool = False) -> str | None:
         return f"variables are not replaced here; did you mean {os.path.expandvars(text)!r} (os.path.expandvars)?"
     if os.name == "posix" and _WINDOWS.match(text):
         return "it is a path of Windows, and this is another system; give the path where its drive is mounted"
-    if (found := _ONE_SLASH.fullmatch(text)) is not None and not is_ours(text):
+    if (found := _ONE_SLASH.fullmatch(text)) is not None and not urls.is_file(text):
         scheme, rest = found[1].lower(), found[2]
         if (right := _scheme(scheme)) is not None and rest:
             meant = f"{right}://{'/' if right == 'file' else ''}{rest.lstrip('/')}"
             why = "pathlib.Path makes one '/' of two, so give URLs as text; " if is_path else ""
             return f"{why}did you mean {urls.shown(meant)!r}?"
+    if "::" in text and "://" in text:
+        return f"no protocol of fsspec is called {text.partition('::')[0].partition('://')[0]!r}"
     if (found := _HOST.fullmatch(text)) is not None:
         bucket = _BUCKET_HOST.fullmatch(found[1])
         other = f", or {'s3://' + bucket[1] + (found[2] or '')!r}" if bucket else ""
         return f"it is no URL without a scheme; did you mean {'https://' + text!r}{other}?"
     return None
-
-
-def is_ours(text: str) -> bool:
-    """True for `file:/path`, which is a URL, too."""
-    return text.lower().startswith("file:/")
 
 
 def _scheme(scheme: str) -> str | None:
@@ -64,4 +60,6 @@ def _scheme(scheme: str) -> str | None:
 
 def of_scheme(scheme: str) -> str | None:
     """The scheme that one that nobody knows was probably meant to be."""
+    from difflib import get_close_matches  # slow to import
+
     return OTHERS.get(scheme) or next(iter(get_close_matches(scheme, SCHEMES, 1, 0.7)), None)

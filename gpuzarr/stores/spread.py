@@ -12,7 +12,7 @@ from gpuzarr.threads import ThreadPool, share
 T = TypeVar("T")
 MIN_ITEMS_PER_THREAD = 4
 MAX_THREADS = 256  # for all calls together; they wait, and do little
-POOL = PerProcess(partial(ThreadPool, MAX_THREADS, queues=True))
+POOL = PerProcess(partial(ThreadPool, MAX_THREADS, queues=True, name="gpuzarr read"))
 
 
 def spread(work: Callable[[range], None], n: int, threads: int) -> None:

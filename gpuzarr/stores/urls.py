@@ -14,6 +14,12 @@ from typing import NoReturn
 from gpuzarr.errors import StoreKindError
 
 FORMATS = {"zarr": None, "zarr2": 2, "zarr3": 3, "n5": None}  # parts that say what a node is: its version of Zarr
+OBJECT_SCHEMES = {
+    **dict.fromkeys(("s3", "s3a"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gs"),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), "az"),
+    **dict.fromkeys(("http", "https"), "http"),
+}  # that obstore reaches, and what is there
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+._-]+)://")
 _SNAPSHOT = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")  # 12 bytes in Crockford's base 32
@@ -115,6 +121,11 @@ def scheme(text: str) -> str | None:
     return None if found is None else found[1].lower()
 
 
+def is_file(text: str) -> bool:
+    """True for `file:/path`, a URL without a host."""
+    return text[:6].lower() == "file:/"
+
+
 def icechunk_version(pipeline: Pipeline, part: Part) -> tuple[dict[str, str], str]:
     """What an `icechunk:` part names, as keywords of `stores.icechunk.of_location`; and the path in it.
 
@@ -136,7 +147,8 @@ def icechunk_version(pipeline: Pipeline, part: Part) -> tuple[dict[str, str], st
 
 def shown(url: str) -> str:
     """A URL, or a pipeline or chain of them, for messages: without passwords and queries, which may be secrets."""
-    return "|".join(_shown(part) for part in url.split("|")) if isinstance(url, str) else repr(url)
+    first, *others = url.split("|")
+    return "|".join([_shown(first), *[part.partition("?")[0] + "?..." * ("?" in part) for part in others]])
 
 
 def _shown(part: str) -> str:

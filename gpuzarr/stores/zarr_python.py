@@ -6,6 +6,7 @@ a user's own, is asked through its coroutines. zarr-python is not imported here.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,16 +15,14 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import below
-from gpuzarr.stores.remote.store import RemoteStore
-from gpuzarr.stores.remote.zarr_client import ZarrClient
 
 WRAPPERS = ("WrapperStore", "LoggingStore")  # whose objects are those of the store inside
 LIBRARIES = ("zarr", "icechunk", "virtualizarr")
 # of a store, by which its class says what its objects are
-METHODS = frozenset(
-    ("get", "get_sync", "get_partial_values", "get_ranges", "getsize", "exists", "list", "list_dir", "list_prefix")
-    + ("set", "set_sync", "set_if_not_exists", "delete", "delete_sync", "delete_dir", "supports_writes", "_open")
-)
+METHODS = {
+    *("get", "get_sync", "get_partial_values", "get_ranges", "getsize", "exists", "list", "list_dir", "list_prefix"),
+    *("set", "set_sync", "set_if_not_exists", "delete", "delete_sync", "delete_dir", "supports_writes", "_open"),
+}
 
 
 def is_of_zarr(thing: Any) -> bool:
@@ -41,7 +40,7 @@ def store_of(thing: Any) -> Store:
         inner = inner._store
         read_only = read_only or inner.read_only
     found: Any = MAKERS[name](inner) if name in MAKERS else None
-    found = RemoteStore(ZarrClient(inner)) if found is None else found
+    found = _by_coroutines(inner) if found is None else found
     return below(found.with_read_only(True) if read_only else found, memory.path(path))
 
 
@@ -55,6 +54,13 @@ def _kind(store: Any) -> str:
     return ""
 
 
+def _by_coroutines(store: Any) -> Store:
+    from gpuzarr.stores.remote.store import RemoteStore
+    from gpuzarr.stores.remote.zarr_client import ZarrClient
+
+    return RemoteStore(ZarrClient(store))
+
+
 def _of_folder(store: Any) -> Store:
     return LocalStore(str(store.root))
 
@@ -65,13 +71,11 @@ def _of_memory(store: Any) -> Store:
 
 def _of_file_system(store: Any) -> Store | None:
     """Store for a file system of fsspec; None where errors that only the store knows mean that an object is missing."""
-    from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
+    from gpuzarr.stores.resolve import in_files
 
-    fs = getattr(store.fs, "sync_fs", store.fs)
-    if store.allowed_exceptions != type(store).__init__.__defaults__[-1]:
+    if store.allowed_exceptions != inspect.signature(type(store)).parameters["allowed_exceptions"].default:
         return None
-    folder = local_folder(fs, store.path)
-    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, store.path))
+    return in_files(getattr(store.fs, "sync_fs", store.fs), "" if store.path == "/" else store.path)
 
 
 def _of_obstore(store: Any) -> Store:

@@ -23,9 +23,10 @@ from gpuzarr.empty_chunk import element, is_empty
 from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.read.fetch import Memory, fetch
 from gpuzarr.read.fetched import Fetched
+from gpuzarr.stores.contract import concurrency
+from gpuzarr.write.assignment import Assignment
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.destinations import Destination
-from gpuzarr.write.target import Assignment
 
 NO_CHUNKS = EncodedBatch(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
 
@@ -72,8 +73,9 @@ class Batches:
         chain, begin = self.assignment.target.layout.chain(batch.chunk_shape), time.perf_counter()
         if batch.is_covered:
             return Loaded(batch, chain)
-        memory = Memory(self.assignment.device, chain=chain)
-        fetched = cast(Fetched, fetch(self.assignment.source, batch.coords, memory))
+        before = self.assignment.before
+        memory = Memory(self.assignment.device, chain=chain, trace=before.trace_of(batch.coords))
+        fetched = cast(Fetched, fetch(before.source, batch.coords, memory))
         self.assignment.trace.count(old=int(fetched.encoded.sizes.sum()))
         self.assignment.trace.add_time("load", begin, time.perf_counter())
         return Loaded(batch, chain, fetched.encoded, fetched.present)
@@ -95,6 +97,8 @@ class Batches:
         """
         loaded, device = gathered.loaded, self.assignment.device
         stored = ~gathered.is_empty()
+        if (stays := self.destination.must_stay(loaded.batch)) is not None:
+            stored |= stays
         begin = device.timestamp()
         chunks = selected(gathered.chunks, stored, device.xp)
         with self.assignment.target.blamed(loaded.batch.coords[stored]):
@@ -117,8 +121,9 @@ class Batches:
         trace.count(chunks=len(stored), empty=len(stored) - len(encoded), stored=int(np.add.reduce(encoded.sizes)))
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
-        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host."""
-        if not self.assignment.device.gpu:
+        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host, unless the store itself
+        writes many objects at once."""
+        if not self.assignment.device.gpu or concurrency(self.assignment.target.store) > 1:
             return self.destination.store(batch, encoded, stored)
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(stored)])
 

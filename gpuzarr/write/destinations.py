@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
+from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.grid import Part
-from gpuzarr.stores.contract import Overwrite, overwriter
 from gpuzarr.write.batch_plan import Batch
+from gpuzarr.write.puts import Puts
 from gpuzarr.write.shards import Shard
 from gpuzarr.write.target import Target
 
@@ -32,42 +32,38 @@ class Destination(Protocol):
         """Store a batch: `encoded` has the chunks that are `stored` (bool, n), the others are empty."""
         ...
 
+    def must_stay(self, batch: Batch) -> np.ndarray | None:
+        """Which chunks of a batch must be stored even if they are empty, bool (n,); None: none of them."""
+        ...
+
 
 @dataclass(frozen=True)
 class ChunkObjects:
-    """Each chunk is an object of its own. An empty one is deleted.
-
-    `overwrites`: somebody may just change one of them under its lock, which the caller does not hold.
-    """
+    """Each chunk is an object of its own, written by `puts`. An empty one is deleted."""
 
     target: Target
-    overwrites: bool = False
-
-    @cached_property
-    def _overwrite(self) -> Overwrite:
-        return overwriter(self.target.store)
+    puts: Puts
+    trace: Trace
 
     def slots(self, part: Part) -> Sequence[str]:
         return self.target.layout.keys(part.coords)
 
     def put(self, slot: str, data: Any) -> None:
-        if self.overwrites:
-            self._overwrite(slot, data)
-        elif data is None:
-            self.target.store.delete([slot])
+        if data is None:
+            self.puts.delete([slot])
         else:
-            self.target.store.set(slot, data)
+            self.puts(slot, data)
+            self.trace.count(puts=1, put=len(data))
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
-        keys, store = np.array(self.target.layout.keys(batch.coords), object), self.target.store
-        new, empty = keys[stored].tolist(), keys[~stored].tolist()
-        if self.overwrites:
-            self._overwrite.many(new, encoded)
-            for key in empty:
-                self._overwrite(key, None)
-        else:
-            store.write(new, encoded)
-            store.delete(empty)
+        keys = np.array(self.target.layout.keys(batch.coords), object)
+        self.puts.many(keys[stored].tolist(), encoded)
+        self.trace.count(puts=len(encoded), put=int(encoded.sizes.sum()))
+        if len(empty := keys[~stored].tolist()):
+            self.puts.delete(empty)
+
+    def must_stay(self, batch: Batch) -> np.ndarray | None:
+        return self.puts.must_stay(self.target.layout.keys(batch.coords))
 
 
 @dataclass(frozen=True)
@@ -90,6 +86,9 @@ class ShardObjects:
         for part, rows in batch.rows():
             shard, which = self._shard(part), np.flatnonzero(stored[rows])
             shard.add(shard.numbers(part.coords[which]), encoded.take(place[rows][which]), len(part))
+
+    def must_stay(self, batch: Batch) -> None:
+        return None
 
     def _shard(self, part: Part) -> Shard:
         sides = zip(part.coords[0].tolist(), self.target.layout.per_object, strict=True)

@@ -15,6 +15,7 @@ from gpuzarr.write import strategy
 from gpuzarr.write.plan import Plan
 from gpuzarr.write.strategy import places
 from gpuzarr.write.target import Target
+from gpuzarr.write.unguarded import GUARDED, protection
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class WriteExplanation:
     whole_objects, partial_objects, locks
         The number of objects written without reading anything; of objects that are read, changed and written; and of
         the locks held for these, one after another.
+    guard
+        What keeps the changes of others to these objects from being lost: "processes" (the locks hold between
+        processes), "versions" (an object is written only if it is still what was read, else once more: a conditional
+        put), "alone" (the locks hold between threads, and no other process has the objects), "threads" (the same, and
+        others may have them: only one process may write), or "none" (`config={"safe": False}`).
     bus_bytes
         The most bytes that come from the GPU to the host; what is compressed is less.
     memory_limit, planned_bytes
@@ -65,6 +71,7 @@ class WriteExplanation:
     whole_objects: int
     partial_objects: int
     locks: int
+    guard: str
     bus_bytes: int
     memory_limit: int | None
     planned_bytes: int | None
@@ -82,7 +89,7 @@ class WriteExplanation:
             f"write {self.value_shape} to {self.chunks} chunks {how} on {self.device}",
             f"encode {self.gathered_bytes} bytes for {self.value_bytes} given: {steps}",
             f"{self.whole_objects} objects whole, {self.partial_objects} covered in part: read, changed and written, "
-            f"under {self.locks} locks",
+            f"{GUARDED[self.guard].format(self.locks)}",
         ]
         if self.memory_limit is not None:
             lines.append(
@@ -115,6 +122,7 @@ def explain_write(
         whole_objects=size.whole,
         partial_objects=size.partial,
         locks=size.partial if target.safe else 0,
+        guard=protection(target),
         bus_bytes=size.chunks * sum(chunks * budget.cost.sent for chunks, budget in planned) // max(plan.chunks, 1),
         memory_limit=plan.limit if device.gpu else None,
         planned_bytes=max((budget.held(chunks) for chunks, budget in planned), default=0) if device.gpu else None,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from gpuzarr.devices.trace import Trace
+from gpuzarr.write.assignment import Assignment
 from gpuzarr.write.plan import Group, Plan
 from gpuzarr.write.shards import Shard, complete, new_shards
-from gpuzarr.write.target import Target
 from gpuzarr.write.thresholds import MAX_LOCKED_SHARDS, MAX_OPEN_SHARDS
 
 ShardsByCoords = Mapping[tuple[int, ...], Shard]
@@ -31,18 +32,18 @@ class OpenShards:
         for group in plan.groups if self._open else ():
             keys = [key for key in group.keys(plan.target.layout) if key in self._open]
             if group.coverage == "open":
-                shards = new_shards(plan.target, group).values()
+                shards = new_shards(plan.target, group, Trace()).values()
                 again = {s.key for s in shards if s.key in keys and (self._open[s.key].touched & s.touched).any()}
                 keys = [key for key in keys if key in again]
             in_the_way += keys
         self._close(in_the_way)
 
-    def fill(self, target: Target, group: Group, write: Callable[[ShardsByCoords], None]) -> None:
+    def fill(self, assignment: Assignment, group: Group, write: Callable[[ShardsByCoords], None]) -> None:
         """Call write(the shards of a group, open); close those that are too many then.
 
         None of the chunks to come is in an open shard: see `make_way`. After an error nothing is left of any.
         """
-        shards = new_shards(target, group, is_open=True)
+        shards = new_shards(assignment.target, group, assignment.trace, is_open=True)
         try:
             write({at: self._opened(shard) for at, shard in shards.items()})
         except BaseException:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Literal
@@ -14,8 +14,10 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.grid import Part, coords_of
 from gpuzarr.indexing.layout import Layout
+from gpuzarr.stores.contract import concurrency
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.target import Target
+from gpuzarr.write.thresholds import MAX_WAITING_BYTES
 
 Coverage = Literal["whole", "partial", "open"]
 Shards = Mapping[tuple[int, ...], Sequence[Part]]  # coordinates of each shard, and the parts of the selection there
@@ -35,8 +37,26 @@ class Run:
     def kind(self) -> str:
         return "chunk by chunk" if self.batches is None else "batch by batch"
 
+    def only(self, keys: Collection[str], layout: Layout) -> Run:
+        """The run of the chunks in the objects that have these keys."""
+        batches = None
+        if self.batches is not None:
+            narrow = [replace(batch, parts=_only(batch.parts, keys, layout)) for batch in self.batches]
+            batches = tuple(batch for batch in narrow if batch.parts)
+        return Run(_only(self.parts, keys, layout), batches)
+
     def __len__(self) -> int:
         return sum(map(len, self.parts))
+
+
+def _only(parts: Sequence[Part], keys: Collection[str], layout: Layout) -> tuple[Part, ...]:
+    """What these parts have of the chunks in the objects that have these keys."""
+    found: list[Part] = []
+    for part in parts:
+        objects = part.coords // np.asarray(layout.per_object, np.int64) if layout.levels else part.coords
+        chosen = np.array([key in keys for key in layout.keys(objects)], bool)
+        found += [part] if chosen.all() else part.present(chosen)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,14 @@ class Group:
     def __len__(self) -> int:
         """Objects."""
         return sum(map(len, self.runs)) if self.shards is None else len(self.shards)
+
+    def only(self, keys: Collection[str], layout: Layout) -> Group:
+        """The group of those of its objects that have these keys."""
+        runs = [run.only(keys, layout) for run in self.runs]
+        shards = None
+        if self.shards is not None:
+            shards = {at: some for at, some in self.shards.items() if layout.keys(np.array([at], np.int64))[0] in keys}
+        return replace(self, runs=tuple(run for run in runs if run.parts), shards=shards)
 
     def keys(self, layout: Layout) -> list[str]:
         """The keys of its objects."""
@@ -120,6 +148,23 @@ class Plan:
         if not self.device.gpu:
             return 1
         return min((batch.budget.write_behind_depth for batch in self.batches if batch.budget), default=0)
+
+    @property
+    def waiting(self) -> int:
+        """How many more threads of a CPU pay, as they wait for the store; what they hold is limited.
+
+        A thread waits with a chunk, a batch, of which the store writes all chunks at once, or a shard.
+        """
+        if self.device.gpu or (in_flight := concurrency(self.target.store)) < 2:
+            return 0
+        layout, most = self.target.layout, 0
+        for run in self.runs:
+            chunk = prod(run.parts[0].chunk_shape) * max(layout.spec.dtype.itemsize, 1)
+            together = 1 if run.batches is None else len(run.batches[0])
+            objects = -(-together // prod(layout.per_object)) if layout.levels else together
+            held = chunk * (max(together, prod(layout.per_object)) if layout.levels else together)
+            most = max(most, min(-(-in_flight // objects), MAX_WAITING_BYTES // max(held, 1)))
+        return max(0, most - self.device.threads - self.write_behind_depth)
 
     @property
     def chain(self) -> Chain:

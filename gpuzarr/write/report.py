@@ -9,6 +9,7 @@ from typing import Any
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.read.report import counted, stage_seconds, steps, told
+from gpuzarr.write.unguarded import GUARDED
 
 STAGES = ("load", "gather", "encode", "copy", "store")
 
@@ -64,8 +65,14 @@ class WriteReport:
             "whole_objects": counts["whole"],
             "partial_objects": counts["partial"],
             "locks": counts["locks"],
+            "guard": trace.guard,
             "value_bytes": self.value_bytes,
             "old_bytes": counts["old"],
+            "requests": None if counts["uncounted"] else counts["requests"],
+            "read_bytes": None if counts["uncounted"] else counts["read"],
+            "puts": counts["puts"],
+            "put_bytes": counts["put"],
+            "conflicts": counts["conflicts"],
             "seconds": {"call": self.seconds, **self.stages},
             "limited_by": self.limited_by,
         }
@@ -76,8 +83,13 @@ class WriteReport:
             f"wrote {said['chunks']} chunks in {said['batches']} batches on {said['device']}; {said['empty_chunks']} "
             "hold only the fill value, and are not stored",
             f"given {said['value_bytes']} bytes, stored {said['stored_bytes']}; encoded: {steps(said)}",
-            f"{said['whole_objects']} objects whole, {said['partial_objects']} covered in part under {said['locks']} "
-            f"locks, for which {said['old_bytes']} bytes were read",
+            f"{said['whole_objects']} objects whole; {said['partial_objects']} covered in part, "
+            f"{GUARDED[said['guard']].format(said['locks'])}; for these {said['old_bytes']} bytes were read",
         ]
+        if said["requests"]:
+            head.append(f"came from the store: {said['read_bytes']} bytes in {said['requests']} requests")
+        head.append(f"given to the store: {said['put_bytes']} bytes in {said['puts']} objects")
+        if said["conflicts"]:
+            head.append(f"{said['conflicts']} objects once more, as others had replaced them meanwhile")
         bus = f"{said['fetched_bytes']} bytes out and {said['sent_bytes']} in"
         return told(head, self.device, said, bus, f"chunks that it refused, encoded by the CPU: {said['host_chunks']}")

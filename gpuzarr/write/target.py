@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gpuzarr import config as settings
 from gpuzarr.checks import flag, options, shown
-from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ArgumentError
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Locator
-from gpuzarr.read.fetch import ArraySource
 from gpuzarr.stores.contract import Store
 
 READ_OPTIONS = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_max_bytes")  # in zarr-python's config
@@ -26,8 +22,9 @@ READ_OPTIONS = ("order", "sharding_coalesce_max_gap_bytes", "sharding_coalesce_m
 class Writable:
     """How an array is written. `write_empty_chunks`: also store chunks that hold only the fill value.
 
-    `safe`: chunks and shards that a selection covers in part are locked while they are read, changed and written, so
-    that several processes may write parts of the same one.
+    `safe`: chunks and shards that a selection covers in part are guarded while they are read, changed and written, so
+    that several processes may write parts of the same one: by locks, or by conditional puts. Where the store has
+    neither between processes, there is a warning. False: no other process or thread writes parts of them.
     """
 
     write_empty_chunks: bool = False
@@ -80,10 +77,6 @@ class Target:
         """Chunks of a shard along each axis; 0 where there are no shards."""
         return self.layout.per_object if self.layout.levels else (0,) * len(self.layout.axes)
 
-    def source(self) -> ArraySource:
-        """The same array to be read, with no shard index known yet."""
-        return ArraySource(self.store, self.path, self.layout, Locator(self.layout))
-
     def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:
         """Hold the locks of these objects, if writes are safe."""
         return self.store.locked(keys) if self.safe else nullcontext()
@@ -95,18 +88,3 @@ class Target:
             yield
         except CHUNK_FAULTS as error:
             raise self.layout.chunk_error(error, coords, self.store, self.path) from error
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A value, an array of `device`, that is assigned to parts of an array. `parts` say which element goes where."""
-
-    target: Target
-    value: Any
-    device: Any
-    trace: Trace
-
-    @cached_property
-    def source(self) -> ArraySource:
-        """Reads what was there. An index of a shard is read once: a shard is replaced after its chunks were located."""
-        return self.target.source()

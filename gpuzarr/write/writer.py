@@ -6,7 +6,6 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -17,6 +16,7 @@ from gpuzarr.errors import ClosedError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.interrupts import ensured
+from gpuzarr.line import Line
 from gpuzarr.per_process import PROCESS
 from gpuzarr.tasks import Task
 from gpuzarr.write.merge import MergeBuffer, Region
@@ -30,20 +30,22 @@ class Writer:
     """Writes regions of an array on another thread, as if in the order of the calls; made by `Array.writer`.
 
     `accept(selection, value)` gives the elements selected, and an array of the device that broadcasts to them, or
-    raises; `write` writes that. Regions that wait for their neighbours are in `_merging`, shards that are not full in
-    `_open_shards`. On a GPU a write runs on a stream of its own, behind the copies and beside what the caller launches
-    next.
+    raises; `write` writes that. `together`: chunks that the store writes at once. Regions that wait for neighbours
+    are in `_merging`, shards that are not full in `_open_shards`. On a GPU a write runs on a stream of its own, behind
+    the copies and beside what the caller launches next.
     """
 
-    def __init__(self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device) -> None:
+    def __init__(
+        self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device, together: int = 1
+    ) -> None:
         self._accept, self._write, self._max_bytes, self._device = accept, write, max_bytes, device
-        self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device), OpenShards()
+        self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device, together), OpenShards()
         self._waiting: deque[tuple[Task, int]] = deque()
-        self._thread = ThreadPoolExecutor(1, "gpuzarr writer")
+        self._line = Line()
         self._storing = Storing(write, device, self._open_shards)
         self._is_closed = False
         self._process = PROCESS.value
-        self._finalizer = weakref.finalize(self, _dropped, self._storing, self._waiting, self._thread, self._process)
+        self._finalizer = weakref.finalize(self, _dropped, self._storing, self._waiting, self._line, self._process)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         self._check_process()
@@ -127,7 +129,7 @@ class Writer:
         if not self._is_closed:
             task = Task(partial(self._storing.store, place, values))
             self._waiting.append((task, nbytes))
-            self._thread.submit(task.run)
+            self._line.add(task)
 
     def _submit_region(self, region: Region) -> None:
         """Write a region. Its pieces are held until then: their memory is of the callers' streams."""
@@ -158,7 +160,6 @@ class Writer:
             task.end()
         self._waiting.clear()
         self._merging.take()
-        self._thread.shutdown()
         self._open_shards.abort()
         self._finalizer.detach()
 
@@ -189,7 +190,7 @@ class Storing:
             raise
 
 
-def _dropped(storing: Storing, waiting: deque[tuple[Task, int]], thread: ThreadPoolExecutor, process: object) -> None:
+def _dropped(storing: Storing, waiting: deque[tuple[Task, int]], line: Line, process: object) -> None:
     """Leave nothing behind of a writer that nobody has closed, or that the end of the process finds.
 
     It may be called in the middle of anything, so it does not wait: if the thread is at work, it cleans up.
@@ -197,13 +198,8 @@ def _dropped(storing: Storing, waiting: deque[tuple[Task, int]], thread: ThreadP
     if process is not PROCESS.value:
         return
     storing.is_broken = True  # what waits is not written
-    is_idle = all(task.is_done for task, _ in waiting)
-    try:
-        if not is_idle:
-            thread.submit(storing.open_shards.abort)
-        thread.shutdown(wait=False)
-    except RuntimeError:  # the interpreter ends, and the thread has ended
-        is_idle = True
-    if is_idle:
+    if all(task.is_done for task, _ in waiting) or line.is_ended:
         storing.open_shards.abort()
+    else:
+        line.add(Task(storing.open_shards.abort))
     warnings.warn("a writer was dropped that was not closed: not all that it was given is stored", ResourceWarning, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import faulthandler
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import gpuzarr
 from tests.attack.rounds import FACTOR, rounds
 from tests.data import Stop, environ, partial_files
 from tests.hardware import DEVICES, host_array, on
-from tests.interrupting import Held, Interrupted
+from tests.interrupting import Alarm, Held, Interrupted
 
 VALUES = np.arange(1, 1025, dtype="i4").reshape(32, 32)
 MOST_SECONDS = 120  # after which something hangs
@@ -123,24 +122,11 @@ def test_at_random_moments(shards: Any, calls: Callable[[Any], Calls]) -> None:
     """By a timer, as a user does it; an exception of any signal handler."""
     made, moments = calls(shards), random.Random(1)
     held, interrupted = Held(made.a.device), 0
-
-    def stop(*_: Any) -> None:
-        raise Stop
-
-    old = signal.signal(signal.SIGALRM, stop)
-    try:
+    with Alarm() as alarm:
         for i in rounds("interrupts", range(60 * FACTOR)):
             name = CALLS[i % len(CALLS)]
-            try:
-                signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.0001, 0.012))
-                getattr(made, name)()
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except Stop:
-                interrupted += 1
+            interrupted += alarm(moments.uniform(0.0001, 0.012), getattr(made, name))
             check(made, held, name)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert interrupted
 
 

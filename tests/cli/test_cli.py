@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 import gpuzarr
+from benchmarks.latency_server import serving
 from gpuzarr.cli import main
 from gpuzarr.cli.info import below
+from gpuzarr.cli.places import add_place, storage_options
 
 zarr = pytest.importorskip("zarr")
 numcodecs = pytest.importorskip("numcodecs")
@@ -93,6 +96,42 @@ def test_v2(v2: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_file_url(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(info(f"file://{store / 't'}", capsys, "--json"))["nodes"][0]["stored_objects"] == 2
+
+
+def test_a_url_and_its_options(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(store.parent, writable=True) as server:
+        options = ["--storage-option", f"endpoint={server.url}", "--storage-option", "skip_signature=true"]
+        found = json.loads(info(f"s3://{store.name}", capsys, *options, "--storage-option=region=r", "--json"))
+        assert found["path"] == f"s3://{store.name}" and len(found["nodes"]) == 4
+        assert "in 2 files" in info(f"s3://{store.name}|zarr3:t", capsys, *options, "--storage-option=region=r")
+        text = info(f"{server.url}/{store.name}/t?key=secret", capsys)  # where nothing can be listed
+        assert "shape       (40, 30)" in text and "bytes that nobody can list, of 4,800 decoded" in text
+        array = json.loads(info(f"{server.url}/{store.name}/t?key=secret", capsys, "--json"))
+        assert array["nodes"][0]["stored_bytes"] is None and "secret" not in json.dumps(array)
+        assert main(["info", f"{server.url}/none"]) == 1 and f"{server.url}/none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=true", True),
+        ("a=12", 12),
+        ("a=1e5", "1e5"),
+        ("a=0123", "0123"),
+        ("a=x=y", "x=y"),
+        ("a=", ""),
+        ('a={"b": [1]}', {"b": [1]}),
+        ('a="12"', "12"),
+        ("a=null", None),
+    ],
+)
+def test_values_of_options(text: str, value: object) -> None:
+    parser = argparse.ArgumentParser()
+    add_place(parser)
+    assert storage_options(parser.parse_args(["p", "--storage-option", text])) == {"a": value}
+    assert storage_options(parser.parse_args(["p"])) is None
+    with pytest.raises(SystemExit):
+        parser.parse_args(["p", "--storage-option", "a"])
 
 
 def test_one_broken_node_does_not_hide_the_others(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

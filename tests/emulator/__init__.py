@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -30,6 +29,7 @@ from gpuzarr.devices.nvcomp.batches import NvcompBatches
 from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
 from gpuzarr.devices.trace import Trace, backing_bytes
 from gpuzarr.gpu.algorithms import ALGORITHMS
+from gpuzarr.line import Line
 from tests.emulator.arrays import DeviceArray, Xp
 from tests.emulator.compiled import Kernel
 from tests.emulator.library import Library
@@ -142,8 +142,7 @@ class Emulated:
     def run(self, load: Load, launch: Launch, batches: Iterable[Any], trace: Trace | None = None) -> None:
         trace = trace or Trace()
         try:
-            with ThreadPoolExecutor(4) as pool:
-                self._memory.pipeline(load, launch, trace, pool).run(batches)
+            self._memory.pipeline(load, launch, trace, Line(4)).run(batches)
         finally:
             self._pending.forget()
             self.check_guards()

@@ -71,6 +71,8 @@ SMALL = {
         "sharding_indexed", NUMBERS, chunk_shape=[2, 3], codecs=[LITTLE], index_codecs=[LITTLE, "crc32c"]
     ),
     "optional": ours("optional", MASKED, mask_codecs=["packbits"], data_codecs=[LITTLE]),
+    "n5_lz4": CodecCase(find("gpuzarr.n5_lz4", {"block_bytes": 64}), TEXT, is_checked=True),
+    "n5_default raw": ours("n5_default", NUMBERS, codecs=[TURNED, BIG]),
     "n5_default": ours("n5_default", NUMBERS, codecs=[TURNED, BIG, {"name": "gzip", "configuration": {"level": 1}}]),
 }
 LARGE = {

@@ -110,7 +110,7 @@ def attack(store: dict[str, bytes], draw: Random) -> None:
                     quiet(use)
 
 
-KEYS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+KEYS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata", "attributes.json")
 
 
 def uses(node: Any) -> Iterator[Callable[[], Any]]:

@@ -204,7 +204,7 @@ def test_a_change_of_shape_that_fails_half_way_loses_nothing_within(tmp_path: Pa
 def test_an_interrupted_change_of_shape_is_done(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.arange(1, 64 * 64 + 1, dtype="i4").reshape(64, 64)
     a = gpuzarr.create_array(tmp_path, data=values, chunks=(8, 8), device="cpu")
-    right, calls = Overwriter.__call__, []
+    right, calls = Overwriter.delete, []
 
     def overwrite(*arguments: Any) -> None:
         calls.append(1)
@@ -212,7 +212,7 @@ def test_an_interrupted_change_of_shape_is_done(number: int, tmp_path: Path, mon
             raise KeyboardInterrupt
         right(*arguments)
 
-    monkeypatch.setattr(Overwriter, "__call__", overwrite)
+    monkeypatch.setattr(Overwriter, "delete", overwrite)
     with pytest.raises(KeyboardInterrupt):
         a.resize((32, 32))
     for each in (a, gpuzarr.open(tmp_path, mode="r+", device="cpu")):

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr.core.buffer
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.memory import MemoryFileSystem
 
 from benchmarks.latency_server import serving
 from gpuzarr.stores import references
@@ -26,7 +28,9 @@ from gpuzarr.stores.local import permits
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Buffers, below
+from gpuzarr.stores.part import PartStore
 from gpuzarr.stores.parts import PartsStore
+from gpuzarr.stores.remote.fsspec_client import FsspecClient
 from gpuzarr.stores.remote.obstore_client import of_url
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient
@@ -119,6 +123,20 @@ def of_references(folder: Path, contents: dict[str, bytes]) -> PartsStore:
     return references.store_of(LocalStore(folder), "refs.json")
 
 
+def by_fsspec(folder: Path, contents: dict[str, bytes], is_async: bool) -> RemoteStore:
+    """Objects in the memory of fsspec, at a place of their own; by its asynchronous methods, which work in a loop."""
+    fs = MemoryFileSystem()
+    for key, value in contents.items():
+        fs.pipe_file(f"{folder}/a/b/{key}", value)
+    return RemoteStore(FsspecClient.of(AsyncFileSystemWrapper(fs) if is_async else fs, f"{folder}/a").below("b"))
+
+
+def part_of_ones_own(contents: dict[str, bytes]) -> PartStore:
+    around = {"a": b"1", "ab/c": b"2", "a/bc": b"3"}
+    held = {f"a/b/{key}": value for key, value in contents.items()} | around
+    return PartStore(OwnStore({key: (0, value) for key, value in held.items()}), "a/b")
+
+
 STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "local": in_folder,
     "local, short requests": lambda folder, contents: in_folder(folder, contents, coalesce_gap=0, coalesce_size=100),
@@ -131,6 +149,9 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     ),
     "of zarr-python, and a user's own": lambda _, contents: RemoteStore(ZarrClient(reversed_store(contents))),
     "remote, by obstore": by_obstore,
+    "remote, by fsspec": lambda folder, contents: by_fsspec(folder, contents, False),
+    "remote, by fsspec in a loop": lambda folder, contents: by_fsspec(folder, contents, True),
+    "a part of one's own": lambda _, contents: part_of_ones_own(contents),
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 STORES |= {

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import zarr.storage
+from zarr.abc.store import Store
 from zarr.core.buffer import cpu
 from zarr.core.sync import sync
 
@@ -13,7 +14,11 @@ sync(asyncio.sleep(0))  # begins zarr-python's event loop, whose files are open 
 
 
 class Reversed(zarr.storage.WrapperStore):  # type: ignore[misc]
-    """Holds every object backwards, so that nobody reads it who goes around its methods. `calls`: keys that were got."""
+    """Holds every object backwards, so that nobody reads it who goes around its methods. `calls`: what was got."""
+
+    _supports_sync_io = False
+    if hasattr(Store, "get_ranges"):  # that of WrapperStore goes around `get`
+        get_ranges = Store.get_ranges
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)

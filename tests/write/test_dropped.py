@@ -34,14 +34,10 @@ def until(done: Any) -> None:
     assert done()
 
 
-def writing() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("gpuzarr writer")]
-
-
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_dropped_writer_leaves_nothing(tmp_path: Path, device: Device) -> None:
     """However much it has been given, and whatever its thread does just then."""
-    files, before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0, len(writing())
+    files = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     for i in range(20 * FACTOR):
         gpuzarr.create_array(tmp_path / str(i), **SHARDED)
         w = gpuzarr.open_array(tmp_path / str(i), mode="r+", device=device).writer()
@@ -54,7 +50,7 @@ def test_a_dropped_writer_leaves_nothing(tmp_path: Path, device: Device) -> None
         with pytest.warns(ResourceWarning, match="a writer was dropped"):
             del w
             gc.collect()
-    until(lambda: not partial_files(tmp_path) and len(writing()) == before)
+    until(lambda: not partial_files(tmp_path))
     if files:
         until(lambda: len(os.listdir("/proc/self/fd")) <= files)
     left = {file.name for file in tmp_path.rglob("*") if file.is_file()}
@@ -71,14 +67,15 @@ def test_what_waits_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         right(self, key, data)
 
     monkeypatch.setattr(Overwriter, "__call__", overwrite)
-    before, w = len(writing()), a.writer()
+    w = a.writer()
     for i in range(20):
         w[i] = 5
+    tasks = [task for task, _ in w._waiting]
     with pytest.warns(ResourceWarning):
         del w
         gc.collect()
     may_go.set()
-    until(lambda: len(writing()) == before)
+    until(lambda: all(task.is_done for task in tasks))
     assert np.count_nonzero(a[...]) <= 1
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, cached_property
 from typing import Any
@@ -33,6 +32,7 @@ from gpuzarr.devices.nvcomp.batches import NvcompBatches
 from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Complete, Launch, Load
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import DeviceError
+from gpuzarr.line import Line
 
 DEFAULT_MEMORY_LIMIT_BYTES = 16 << 30  # that a read may hold beyond its result,
 DEFAULT_PINNED_LIMIT_BYTES = 2 << 30  # and of them in pinned memory, of which a host has less to spare
@@ -152,7 +152,7 @@ class Cuda:
                 self._check_capture()
                 count = trace.overlap.decoded if trace.overlap else 1
                 lanes = Lanes(self._streams, self.xp.cuda.get_current_stream(), count)
-                self._memory.pipeline(load, launch, trace, self._pool, self._drain, lanes.lane).run(batches)
+                self._memory.pipeline(load, launch, trace, self._line, self._drain, lanes.lane).run(batches)
                 lanes.join()
             except self._cuda_errors as error:
                 raise self._stopped(error) from error
@@ -196,8 +196,8 @@ class Cuda:
         self.xp.cuda.get_current_stream().synchronize()
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(MAX_LOADING_THREADS, f"gpuzarr {self.name}")
+    def _line(self) -> Line:
+        return Line(MAX_LOADING_THREADS)
 
     @property
     def _copying(self) -> Any:
@@ -214,7 +214,7 @@ class Cuda:
         CuPy's pool keeps memory for the stream that used it, so that of our streams is of no use to others.
         """
         self._pins.clear()
-        for name in ("_pool", "memory_limit", "write_limit"):
+        for name in ("_line", "memory_limit", "write_limit"):
             self.__dict__.pop(name, None)
         if (made := self._streams.made) and os.getpid() == self._process:
             with self.on():

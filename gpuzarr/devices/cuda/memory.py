@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ from gpuzarr.devices.cuda.pinned import Pinned
 from gpuzarr.devices.overlap import Overlap
 from gpuzarr.devices.pipeline import PREFETCH_DEPTH, Launch, Load, Pipeline
 from gpuzarr.devices.trace import BatchMemory, CurrentBatch, MemoryUse, Trace
+from gpuzarr.line import Line
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class GpuMemory:
         load: Load,
         launch: Launch,
         trace: Trace,
-        pool: Executor,
+        line: Line,
         drain: Callable[[], None] = lambda: None,
         lane: Callable[[int], AbstractContextManager[None]] = lambda number: nullcontext(),
     ) -> Pipeline:
@@ -85,4 +85,4 @@ class GpuMemory:
         self.pins.max_kept_bytes = max(self.pins.max_kept_bytes, most or 0)
         overlap = trace.overlap or Overlap(PREFETCH_DEPTH)
         new_memory = partial(BatchMemory, trace, self.held, self.pins.give)
-        return Pipeline(load, launch, pool, overlap, self.current, new_memory, drain, lane, trace.write_behind_depth)
+        return Pipeline(load, launch, line, overlap, self.current, new_memory, drain, lane, trace.write_behind_depth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gpuzarr.batch import EncodedBatch
@@ -31,18 +32,25 @@ class Overwriter:
         store = self._store
         path = self._path(key)
         with store.writing(key):
-            if data is None:
-                store.delete([key])
-                alone = not os.path.lexists(locks.lock_of(path)) and not os.path.lexists(path)
-            else:
-                alone = files.put(files.PartialFile(path), data, self._is_alone)
+            alone = files.put(files.PartialFile(path), data, self._is_alone)
         if not alone:
-            within(store.locked([key]), lambda _: store.delete([key]) if data is None else store.set(key, data))
+            within(store.locked([key]), lambda _: store.set(key, data))
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         """The same for many objects: key i gets chunk i."""
         paths, fsync = list(map(self._path, keys)), self._store.fsync
         new_files.write(paths, encoded, lambda i: self(keys[i], encoded.on_host(i)), fsync, looks_for_locks=True)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """The same for objects that are deleted."""
+        store, paths = self._store, list(map(self._path, keys))
+        store.delete(keys)
+        for key, path in zip(keys, paths, strict=True):
+            if os.path.lexists(locks.lock_of(path)) or os.path.lexists(path):
+                within(store.locked([key]), partial(self._delete, key))
+
+    def _delete(self, key: str, _: object) -> None:
+        self._store.delete([key])
 
     def _path(self, key: str) -> str:
         folder, _, name = key.rpartition("/")

@@ -15,7 +15,7 @@ from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import read_only, urls
 from gpuzarr.stores.remote import retry
-from gpuzarr.stores.remote.client import Answer, Asked, Deliver
+from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 
 MISSING_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyError)
 HTTP = frozenset(("http", "https", "sync-http", "sync-https"))
@@ -53,6 +53,12 @@ class FsspecClient:
         """Requests that are made at once."""
         is_async = getattr(self.fs, "async_impl", False)
         return int(getattr(self.fs, "batch_size", None) or CONCURRENCY) if is_async else 1
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether no other process has the files, as they are in its memory."""
+        protocol = type(self.fs).protocol
+        return "memory" in ([protocol] if isinstance(protocol, str) else protocol)
 
     @classmethod
     def of(cls, fs: Any, root: str, url: str = "") -> FsspecClient:
@@ -171,7 +177,7 @@ class FsspecClient:
         except MISSING_ERRORS:
             found = empty
         if not found and HTTP & set(protocols(self.fs)):
-            raise StoreError(f"cannot list {prefix!r} of {self!r}: an HTTP server tells no names")
+            raise no_names(self, prefix, "a web server")
         return found
 
     def why_read_only(self) -> str | None:

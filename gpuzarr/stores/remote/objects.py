@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import ChangedError, RangeError
+from gpuzarr.errors import ChangedError, StoreError
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.remote.client import Answer, Asked
 from gpuzarr.stores.remote.coming import Coming
@@ -35,7 +36,7 @@ class RemoteObjects:
     """
 
     def __init__(self, store: RemoteStore, keys: Sequence[str]) -> None:
-        store.check(keys)
+        check(store, keys)
         self.keys, self._store = keys, store
         self._most: int | None = None
         self._lengths: dict[int, int] = {}
@@ -145,9 +146,11 @@ class RemoteObjects:
                 begin = 0 if planned.skip is None else int(planned.skip[places[i]])
                 answer = coming.take(places[i], partial(self._note, number))
                 if answer is None:
-                    return
+                    raise beyond(self._store, self.keys[number], MISSING, size, offset, i)
                 if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
                     length = self._lengths.get(number, offset + skip + len(data))
+                    if offset + skip + wanted <= length:
+                        raise self._cut_off(number)
                     raise beyond(self._store, self.keys[number], length, size, offset, i)
                 into[:] = data
 
@@ -191,8 +194,8 @@ class RemoteObjects:
         if length is not None and self._lengths.setdefault(number, length) != length:
             self._is_outdated = True
 
-    def _beyond(self, requests: Requests, short: Sequence[int]) -> RangeError:
-        """The error for the first range that reaches beyond one of these objects."""
+    def _beyond(self, requests: Requests, short: Sequence[int]) -> StoreError:
+        """The error for the first range that reaches beyond one of these objects, of whose bytes fewer came."""
         self.look([i for i in short if i not in self._lengths])
         lengths = np.array([self._lengths.get(i, 0) for i in range(len(self.keys))], np.int64)
         within = np.arange(len(requests.wanted)) if requests.within is None else requests.within
@@ -200,9 +203,15 @@ class RemoteObjects:
         objects, offsets = requests.objects[within], requests.offsets[within] + skip
         begins = np.where(offsets < 0, offsets + lengths[objects], offsets)
         wrong = np.isin(objects, short) & ((begins < 0) | (begins + requests.wanted > lengths[objects]))
+        if not wrong.any():
+            return self._cut_off(short[0])
         i = int(wrong.argmax())
         number = int(objects[i])
         return beyond(self._store, self.keys[number], int(lengths[number]), int(requests.wanted[i]), int(offsets[i]), i)
+
+    def _cut_off(self, number: int) -> StoreError:
+        """The error for a range within its object, of which fewer bytes came."""
+        return StoreError(f"{self.keys[number]!r} of {self._store!r}: fewer bytes came than the range has")
 
     def _without_missing(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
         """The ranges in `into`; those of objects that turned out to be missing have the size MISSING."""

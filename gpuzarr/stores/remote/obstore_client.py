@@ -8,6 +8,7 @@ delay, what a server cannot do just now.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,13 +17,14 @@ from urllib.parse import urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.remote.client import Answer, Asked, Deliver
+from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 from gpuzarr.stores.spread import each
 
 CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
-MAX_TRIES = 4  # of a request whose body breaks off
+MAX_TRIES = 2  # of a request, each with the tries of obstore itself
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
 MANY_DELETED = 1000  # keys that one request deletes at most
+BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -46,6 +48,11 @@ class ObstoreClient:
     def is_web_server(self) -> bool:
         """Whether it is a web server, which lists no names and takes no objects."""
         return type(self.store).__name__ == "HTTPStore"
+
+    @property
+    def takes_suffixes(self) -> bool:
+        """Whether a range may count from the end of an object whose length is unknown."""
+        return type(self.store).__name__ != "AzureStore"
 
     @property
     def has_conditional_put(self) -> bool:
@@ -111,7 +118,7 @@ class ObstoreClient:
         """Make one request. A body that breaks off is asked for again."""
         for attempt in range(MAX_TRIES):
             try:
-                return self._called(asked.key, "read", partial(self._answer, asked))
+                return self._called(asked.key, "read", partial(self._answer, asked, attempt > 0))
             except FileNotFoundError:
                 return None
             except StoreError:
@@ -119,21 +126,28 @@ class ObstoreClient:
                     raise
         raise AssertionError
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Asked, is_again: bool = False) -> Answer:
         import obstore
 
-        path, key_range = self._path(asked.key), _range(asked)
+        path = self._path(asked.key)
         if asked.size == 0:
             return _told(obstore.head(self.store, path), None)
+        if asked.offset < 0 and (is_again or not self.takes_suffixes):  # some web servers take none, either
+            length = obstore.head(self.store, path)["size"]
+            asked = asked._replace(offset=max(length + asked.offset, 0), size=-1)
+        key_range = _range(asked)
         try:
             result = obstore.get(self.store, path, options={"range": key_range} if key_range else None)
         except obstore.exceptions.GenericError as error:
-            if "416 " not in str(error):
+            if not any(told in str(error) for told in BEYOND):
                 raise
             return _told(obstore.head(self.store, path), b"")  # the range begins beyond its end
         if asked.most is not None and result.meta["size"] > asked.most:
             return _told(result.meta, None)
-        return _told(result.meta, result.bytes())
+        data, (first, last) = result.bytes(), result.range
+        if len(data) != last - first:
+            raise StoreError(f"cannot read {asked.key!r} of {self!r}: {len(data)} bytes came, not {last - first}")
+        return _told(result.meta, data)
 
     def _called(self, key: str, what: str, call: Callable[[], Any]) -> Any:
         """Call obstore. StoreError, naming the key, for its errors but those that tell of missing or other objects."""
@@ -167,10 +181,7 @@ class ObstoreClient:
 
     def _check_lists(self, prefix: str) -> None:
         if self.is_web_server:
-            raise StoreError(
-                f"cannot list {prefix!r} of {self!r}: a web server tells no names; nodes are found by their paths, and "
-                "all of a group by its consolidated metadata"
-            )
+            raise no_names(self, prefix, "a web server")
 
 
 def _range(asked: Asked) -> Any:
@@ -190,7 +201,8 @@ def _told(meta: Any, data: Any) -> Answer:
 
 def _reason(error: BaseException) -> str:
     """What an error of obstore says, in a line, and what may help."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())[:600]
+    text = " ".join(str(error).partition("Debug source:")[0].split())
+    text = re.sub(r"\?[^\s'\"]*", "", text)[:600]  # queries of URLs, which may be signatures
     if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
     return text

@@ -15,12 +15,6 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import StoreKindError
 from gpuzarr.stores import urls
 
-SCHEMES = {
-    **dict.fromkeys(("s3", "s3a"), "s3"),
-    **dict.fromkeys(("gs", "gcs"), "gs"),
-    **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), "az"),
-    **dict.fromkeys(("http", "https"), "http"),
-}
 ALIASES = {"gcs": "gs"}  # schemes of fsspec, and the names that obstore has for them
 OTHER_NAMES = {
     "s3": {
@@ -54,7 +48,7 @@ Options = dict[str, Any]
 def translated(url: str, given: Mapping[str, Any] | None) -> tuple[str, Options]:
     """The URL and the options as obstore takes them. StoreKindError, naming the option, for what has no equal there."""
     scheme = urls.scheme(url) or ""
-    kind = SCHEMES[scheme]
+    kind = urls.OBJECT_SCHEMES[scheme]
     url = ALIASES.get(scheme, scheme) + url[len(scheme) :]
     options = {name: value for name, value in (given or {}).items() if value is not None and name not in NEEDLESS}
     found = {"s3": _s3, "gs": _gs, "az": _az, "http": _http}[kind](options)

@@ -23,7 +23,7 @@ def pauses() -> Iterator[bool]:
 
 def status_of(error: Any) -> int | None:
     """The HTTP status that an error is about; None if it tells none."""
-    values = (getattr(error, "status", None), getattr(error, "code", None), getattr(error, "status_code", None))
+    values = (getattr(error, name, None) for name in ("status", "status_code", "code"))  # aiohttp's `code` warns
     return next((value for value in values if isinstance(value, int)), None)
 
 

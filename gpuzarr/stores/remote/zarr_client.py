@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from gpuzarr.errors import StoreError, as_store_error
+from gpuzarr.errors import StoreError
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver
 
 CONCURRENCY = 64  # coroutines at once
+MAX_TEXT = 1000  # characters of a store's error
 
 
 @dataclass(frozen=True, eq=False)
 class ZarrClient:
     """Makes requests of a store of zarr-python, for what is below a path in it.
 
-    Such stores tell no versions, and give lengths only with whole objects.
+    Such stores tell no versions, and give lengths only with whole objects. `keys_like`: what the keys of objects look
+    like in a store that takes no others, and raises errors for them; None: it takes any. `absent`: what errors say that
+    mean that an object is missing.
     """
 
     store: Any
     path: str = ""
     concurrency: int = CONCURRENCY
+    keys_like: re.Pattern[str] | None = None
+    absent: re.Pattern[str] | None = None
     has_conditional_put: ClassVar[bool] = False
 
     def __repr__(self) -> str:
-        return f"ZarrClient({self.store!r}{f', {self.path!r}' if self.path else ''})"
+        store = " ".join(repr(self.store).split())
+        return f"ZarrClient({store}{f', {self.path!r}' if self.path else ''})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ZarrClient) or self.path != other.path:
@@ -41,7 +48,8 @@ class ZarrClient:
         async def one(i: int) -> None:
             deliver(i, await self._answer(asked[i]))
 
-        self._run(self._all(one, range(len(asked))))
+        if asked:
+            self._run(self._all(one, range(len(asked))))
 
     def tried(self, asked: Sequence[Asked]) -> list[Answer | StoreError | None]:
         """Make requests as `fetch` does: the answer to each, or the error."""
@@ -69,11 +77,14 @@ class ZarrClient:
         async def one(key: str) -> None:
             await self._attempt("delete", key, lambda: self.store.delete(self._key(key)))
 
-        self._run(self._all(one, keys))
+        self._run(self._all(one, [key for key in keys if self._may_be(key)]))
 
     def names(self, prefix: str) -> list[str]:
-        found = self._listed(prefix, lambda: self.store.list_dir(self._key(prefix)))
         start = f"{self._key(prefix)}/".lstrip("/")
+        try:
+            found = self._listed(prefix, lambda: self.store.list_dir(self._key(prefix)))
+        except StoreError:  # some stores list folders of nodes only
+            found = [f"{self.path}/{key}".lstrip("/") for key in self.keys(prefix)]
         return list({key.removeprefix(start).strip("/").partition("/")[0] for key in found} - {""})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -83,8 +94,17 @@ class ZarrClient:
     def keys(self, prefix: str) -> list[str]:
         """The key of every object below a prefix."""
         start, own = f"{self._key(prefix)}/".lstrip("/"), f"{self.path}/".lstrip("/")
-        found = self._listed(prefix, lambda: self.store.list_prefix(start))
+        found = self._below(prefix, self._key(prefix))
         return [key.removeprefix(own) for key in found if key.startswith(start)]
+
+    def _below(self, prefix: str, folder: str) -> list[str]:
+        """Keys in the whole store, those below a folder among them. Some stores list folders of nodes only."""
+        try:
+            return self._listed(prefix, lambda: self.store.list_prefix(f"{folder}/".lstrip("/")))
+        except StoreError:
+            if not folder:
+                raise
+            return self._below(prefix, folder.rpartition("/")[0])
 
     def sizes(self, keys: Sequence[str]) -> list[int]:
         """Bytes of objects that are there, 0 where one is gone. Many stores of zarr-python must fetch them for that."""
@@ -117,19 +137,30 @@ class ZarrClient:
             await self.store._ensure_open()
         except Exception as error:
             work.close()
-            raise as_store_error(error, "open", "", self) from error
+            raise self._problem(error, "open", "") from error
         return await work
 
     async def _attempt(self, action: str, key: str, make: Callable[[], Any]) -> Any:
         """The result of a coroutine of the store; None for an object that is missing. StoreError, naming the key."""
         try:
             return await make()
-        except FileNotFoundError:
-            return None
         except Exception as error:  # of any store
-            raise as_store_error(error, action, key, self) from error
+            if action != "write" and self._means_absent(error, action):
+                return None
+            raise self._problem(error, action, key) from error
+
+    def _means_absent(self, error: Exception, action: str) -> bool:
+        if isinstance(error, FileNotFoundError) or (action == "delete" and isinstance(error, KeyError)):
+            return True
+        return self.absent is not None and self.absent.search(str(error)) is not None
+
+    def _may_be(self, key: str) -> bool:
+        """Whether an object can be at a key."""
+        return self.keys_like is None or self.keys_like.fullmatch(self._key(key)) is not None
 
     async def _answer(self, asked: Asked) -> Answer | None:
+        if not self._may_be(asked.key):
+            return None
         if asked.size == 0:
             length = await self._attempt("read", asked.key, lambda: self.store.getsize(self._key(asked.key)))
             return None if length is None else Answer(b"", length)
@@ -137,9 +168,11 @@ class ZarrClient:
         try:
             buffer = await self.store.get(self._key(asked.key), _prototype(), wanted)
         except Exception as error:  # of any store
+            if self.absent is not None and self._means_absent(error, "read"):
+                return None
             if wanted is not None and (answer := await self._beyond(asked)) is not None:
                 return answer
-            raise as_store_error(error, "read", asked.key, self) from error
+            raise self._problem(error, "read", asked.key) from error
         if buffer is None:
             return None
         data = buffer.as_numpy_array()
@@ -178,6 +211,13 @@ class ZarrClient:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    def _problem(self, error: Exception, action: str, key: str) -> StoreError:
+        """The StoreError for an error of the store, of which icechunk's tell of its inner parts behind "context"."""
+        text = " ".join(str(error).partition("context:")[0].split()).removeprefix("x ").rstrip(" |")
+        problem = StoreError(f"cannot {action} {key!r} of {self!r}: {text[:MAX_TEXT] or type(error).__name__}")
+        problem.errno = getattr(error, "errno", None)
+        return problem
 
     def _listed(self, prefix: str, listing: Callable[[], AsyncIterator[str]]) -> list[str]:
         if not self.store.supports_listing:

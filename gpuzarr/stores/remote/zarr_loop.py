@@ -32,7 +32,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class _Call:
-    """A coroutine that the loop runs, unless who waits for it gives it up first: the one that takes the claim decides."""
+    """A coroutine that the loop runs, unless who waits gives it up first: the one that takes the claim decides."""
 
     def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
         self._work, self._process = work, PROCESS.value

@@ -1,0 +1,22 @@
+"""Tries to change an object that others change, too, and who have come first."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+
+from gpuzarr.errors import StoreError
+
+MAX_TRIES = 100
+MAX_WAIT_RATIO = 16  # of the time of a try, before the next one
+
+
+def tries(what: str) -> Iterator[int]:
+    """Numbers of tries, with pauses between that grow, at random. StoreError when all were in vain."""
+    for number in range(MAX_TRIES):
+        begin = time.perf_counter()
+        yield number
+        took = time.perf_counter() - begin
+        time.sleep(took * random.random() * min(2**number, MAX_WAIT_RATIO))
+    raise StoreError(f"{what} is replaced by others faster than it can be changed: {MAX_TRIES} tries were in vain")
