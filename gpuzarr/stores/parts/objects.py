@@ -15,7 +15,7 @@ from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
 from gpuzarr.stores.parts.holders import Holders, How, together
 from gpuzarr.stores.parts.packed import Packed
-from gpuzarr.stores.parts.table import INLINE, Places, Table
+from gpuzarr.stores.parts.table import INLINE, Places, Table, bytes_of
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
 from gpuzarr.stores.traffic import Traffic
 from gpuzarr.stores.versions import tells_late
@@ -271,7 +271,7 @@ class PartObjects:
         for j in others[is_ready].tolist():
             at, offset, size = int(into.starts[j]), int(requests.offsets[j]), int(requests.sizes[j])
             data = self._ready[int(requests.objects[j]) - first - len(self.keys)]
-            put(target, at, _bytes_of(data)[offset : offset + size])
+            put(target, at, bytes_of(data)[offset : offset + size])
         if len(packed := others[~is_ready]):
             self._packed.read(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
@@ -297,7 +297,7 @@ class PartObjects:
             elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
-                data = _bytes_of(self._ready[self._inline[number]])
+                data = bytes_of(self._ready[self._inline[number]])
                 into[:] = data[offset + skip : offset + skip + size]
             elif self._packed.which[number]:
                 whole = self._packed.inflated(number)
@@ -328,11 +328,6 @@ class PartObjects:
     def _lost(self, i: int) -> StoreError:
         holder = self._holders.name(int(self._number[i]))
         return StoreError(f"{self.keys[i]!r} of {self._store!r} lies in {holder}, which is not there")
-
-
-def _bytes_of(data: Any) -> memoryview:
-    """The bytes that a table has, or makes."""
-    return memoryview(data.read() if hasattr(data, "read") else data)
 
 
 def _to_host(target: Any, at: int, data: Any) -> None:
