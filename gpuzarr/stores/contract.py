@@ -260,8 +260,7 @@ class AreFiles(Protocol):
 
 
 def open_files(objects: Objects) -> tuple[np.ndarray, np.ndarray] | None:
-    """The open files of objects, and where they begin there; None where they are no files, or not all open. See
-    `AreFiles`."""
+    """The open files of objects, and where they begin there; None where not all are open files. See `AreFiles`."""
     files = getattr(objects, "open_files", None)
     return None if files is None else files()
 
