@@ -271,20 +271,6 @@ class Moves(Protocol):
         ...
 
 
-class Transacts(Protocol):
-    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
-
-    @property
-    def is_transaction(self) -> bool:
-        """True: then nothing is put aside before it is replaced or deleted."""
-        ...
-
-
-def is_transaction(store: Store) -> bool:
-    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
-    return getattr(store, "is_transaction", False) is True
-
-
 class Recovers(Protocol):
     """Addition to `Store` of one that several processes use, and that finds what a killed one has left."""
 

@@ -98,8 +98,7 @@ class PartObjects:
         return self._holders.traffic()
 
     def lengths(self) -> list[int]:
-        found: list[int] = self._lengths().tolist()
-        return found
+        return self._lengths().tolist()
 
     def _lengths(self) -> np.ndarray:
         """Bytes of each object; those up to the end of their holders are asked for once."""
