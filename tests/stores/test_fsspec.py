@@ -274,6 +274,23 @@ def test_chains(tmp_path: Path, web: tuple[Path, str]) -> None:
     assert np.array_equal(g["a"][...], VALUES) and len(os.listdir(tmp_path / "cache")) > 1
 
 
+def test_a_missing_chunk_is_missing_alone(tmp_path: Path) -> None:
+    """Where a cache raises the error of one file for a whole batch."""
+    fs = MemoryFileSystem()
+    gpuzarr.create_array(FSMap("/holes", fs), data=VALUES, chunks=(1, 1), compressors=None)
+    fs.rm_file("/holes/c/1/1")
+    options = {"simplecache": {"cache_storage": str(tmp_path)}}
+    found = gpuzarr.open("simplecache::memory://holes", storage_options=options, device="cpu")[...]
+    assert found[1, 1] == 0 and (found != VALUES).sum() == 1
+
+
+def test_files_behind_a_cache(tmp_path: Path) -> None:
+    gpuzarr.save(tmp_path / "a.zip", VALUES)
+    MemoryFileSystem().pipe_file("/behind/a.zip", (tmp_path / "a.zip").read_bytes())
+    for url in ("simplecache::memory://behind/a.zip", "zip::simplecache::memory://behind/a.zip"):
+        assert np.array_equal(gpuzarr.open(url, device="cpu")[...], VALUES)
+
+
 def test_http(web: tuple[Path, str]) -> None:
     pytest.importorskip("aiohttp")
     mapper = fsspec.get_mapper(f"{web[1]}/g.zarr")

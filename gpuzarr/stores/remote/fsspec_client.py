@@ -114,8 +114,8 @@ class FsspecClient:
         ends = [None if each.offset < 0 else _end(each) for each in asked]
         try:
             found: Sequence[Any] = self._live().cat_ranges(paths, starts, ends, on_error="return")
-        except Exception as error:
-            return [error] * len(asked)
+        except Exception as error:  # some, such as caches, raise that of any file: nobody knows of which
+            return [error] if len(asked) == 1 else [self._ranges([each])[0] for each in asked]
         return found
 
     def put(self, key: str, data: Any, if_version: Any = None) -> None:
