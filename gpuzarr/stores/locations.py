@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -118,8 +118,8 @@ def place(url: str, options: Options) -> Store:
     return RemoteStore(of_url(*translated(url, options)))
 
 
-def by_fsspec(url: str, options: Options) -> Store:
-    """Store for a URL of a protocol, or a chain of protocols, that fsspec knows."""
+def by_fsspec(url: str, options: Options, missing: Sequence[type[Exception]] = ()) -> Store:
+    """Store for a URL of a protocol, or a chain of protocols, that fsspec knows. `missing`: see `FsspecClient`."""
     from gpuzarr.stores.remote.store import RemoteStore
 
     scheme = url.partition(":")[0].lower()
@@ -142,7 +142,7 @@ def by_fsspec(url: str, options: Options) -> Store:
     except Exception as error:
         raise StoreError(f"fsspec cannot open {urls.shown(url)!r}: {error}") from error
     folder = local_folder(fs, root)
-    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, root, url))
+    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, root, url, missing))
 
 
 def is_known(scheme: str) -> bool:

@@ -172,6 +172,21 @@ def test_a_missing_object_is_no_error(far: Far) -> None:
         gpuzarr.open(far.get_mapper("b/none"))
 
 
+def test_what_else_means_missing(far: Far) -> None:
+    """As where who may not list a bucket may not know either that an object is not there."""
+    far.errors = [PermissionError("no")] * 200
+    with pytest.raises(gpuzarr.StoreError, match="cannot read"):
+        store(far.get_mapper("b/a")).get("c/0/0")
+    for held in (
+        store(FSMap("b/a", far, missing_exceptions=(PermissionError,))),
+        gpuzarr.storage.FsspecStore(far, path="b/a", allowed_exceptions=(PermissionError,)),
+        pickle.loads(pickle.dumps(store(FSMap("b/a", far, missing_exceptions=(PermissionError,))))),
+    ):
+        if held.client.fs is far:
+            assert held.get("c/0/0") is None
+        assert PermissionError in held.client.missing
+
+
 def test_answers(far: Far) -> None:
     far.files["b/k"] = b"0123456789"
     assert answers(
