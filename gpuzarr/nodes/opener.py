@@ -62,12 +62,18 @@ class Opener:
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
-        if (node := self.get(path)) is None and (node := self._implied(path)) is None:
-            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
-            raise NotFoundError(
-                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
-            )
+        if (node := self.found(path)) is None:
+            raise self.missing(path)
         return node
+
+    def found(self, path: str) -> Array | Group | None:
+        """Open the node at `path`, also one that only its members imply; None if there is none."""
+        return self._implied(path) if (node := self.get(path)) is None else node
+
+    def missing(self, path: str) -> NotFoundError:
+        """Make the error for a path at which there is no node; it says what is there."""
+        formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
+        return NotFoundError(f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}")
 
     def get(self, path: str) -> Array | Group | None:
         """Open the node at `path`; None if there is none. MetadataError if its metadata is wrong."""
@@ -110,6 +116,8 @@ class Opener:
 
     def _instead(self, path: str) -> str:
         """A hint for the error message: what a local folder holds (listing other stores may take long)."""
+        if self.known is not None:
+            return self._known_instead(path)
         if not isinstance(self.store, LocalStore):
             return "" if path else _at_root(self.store)
         here, names = path, self.store.names(path)
@@ -117,10 +125,23 @@ class Opener:
             return f"; it is {_told(found, self.store, path)}"
         while here and not names:
             here = here.rpartition("/")[0]
+            if not names and here and isinstance(self._find(here), ArrayMetadata):
+                return f"; {here!r} is an array, and has no members: select from it by its own brackets"
             names = _some_members(self.store, here)
         if not names:
             return "; nothing is there" + ("" if path else " (mode 'w' makes a group, create_array() an array)")
         return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {_listed(names)}"
+
+    def _known_instead(self, path: str) -> str:
+        """What consolidated metadata have at the nearest path above."""
+        here = path
+        while here and (node := self._consolidated(here := here.rpartition("/")[0])) is None:
+            continue
+        if isinstance(node := self._consolidated(here), ArrayMetadata):
+            return f"; {here or '/'!r} is an array, and has no members: select from it by its own brackets"
+        names = [] if node is None or node.consolidated is None else node.consolidated.names()
+        where = f"at {here!r}" if here else "in it"
+        return f"; by its consolidated metadata (refresh() reads them again) there is {where}: {_listed(names)}"
 
     def _consolidated(self, path: str) -> Node | None:
         assert self.known is not None
