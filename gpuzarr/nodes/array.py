@@ -25,6 +25,7 @@ from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
+from gpuzarr.nodes.mistakes import array_lacks, explained
 from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.cache import ChunkCache
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 DEFAULT = Options()
 
 
+@explained(array_lacks)
 @without_arithmetic
 @comparable
 class Array:

@@ -60,6 +60,8 @@ def _stored(array: Array) -> ArrayMetadata:
 
     opener = Opener(array.store, array.device, array.zarr_format)
     node = opener.get(array.path)
+    if node is None:  # it may be one of N5
+        node = replace(opener, zarr_format=None).get(array.path)
     for path in [] if node is not None else reversed(above(array.path)):
         group = opener.get(path)
         if group is not None and getattr(group.metadata, "consolidated", None) is not None:
