@@ -42,6 +42,14 @@ class Route:
     keys: Sequence[str]
     steps: tuple[Step, ...]
 
+    @property
+    def objects(self) -> np.ndarray:
+        """For each chunk the number of its object in `keys`."""
+        found = np.arange(len(self.keys))
+        for step in self.steps:
+            found = found[step.which]
+        return found
+
 
 @dataclass(frozen=True)
 class Located:

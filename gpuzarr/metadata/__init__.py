@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -103,6 +105,11 @@ class ChunkKeys:
         return coords if list(map(str, coords)) == parts else None
 
 
+def _why_read_only(foreign: str | None) -> str | None:
+    advice = "copy its arrays to Zarr by gpuzarr.from_array(), and write to these"
+    return None if foreign is None else f"it is of {foreign}, which is only read: {advice}"
+
+
 @dataclass(frozen=True)
 class ArrayMetadata:
     """The metadata of an array."""
@@ -118,7 +125,7 @@ class ArrayMetadata:
     dimension_names: tuple[str | None, ...] | None = None
     order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
-    why_read_only: str | None = None  # of a format that is read, but not written
+    foreign: str | None = None  # the name of the format, if it is none of Zarr, and only read
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document, with the attributes."""
@@ -143,6 +150,11 @@ class ArrayMetadata:
     def size(self) -> int:
         """The number of elements."""
         return prod(self.shape)
+
+    @property
+    def why_read_only(self) -> str | None:
+        """Why nothing is written to the array, if its format says so."""
+        return _why_read_only(self.foreign)
 
     # by the names of zarr-python
 
@@ -185,12 +197,21 @@ class GroupMetadata:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
-    why_read_only: str | None = None  # of a format that is read, but not written
+    foreign: str | None = None  # the name of the format, if it is none of Zarr, and only read
     has_implied_members: bool = False  # folders in it that have no document are groups
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document, with the attributes."""
-        return {**self.document, "attributes": dict(self.attributes)}
+        """The JSON document, with the attributes, and in Zarr v3 with the consolidated metadata."""
+        document = {**self.document, "attributes": dict(self.attributes)}
+        if self.consolidated is None or self.zarr_format == 2:
+            return document
+        inline = {"kind": "inline", "must_understand": False, "metadata": self.consolidated.documents}
+        return {**document, "consolidated_metadata": inline}
+
+    @property
+    def why_read_only(self) -> str | None:
+        """Why nothing is written to the group, if its format says so."""
+        return _why_read_only(self.foreign)
 
     node_type = "group"  # a name of zarr-python, as is the next one
 
@@ -203,64 +224,85 @@ class GroupMetadata:
 Node = ArrayMetadata | GroupMetadata
 
 
-@dataclass(frozen=True)
-class _Parsers:
-    """Parsers of the nodes of a consolidated document, by their paths; and the nodes that were parsed."""
+Parse = Callable[[Any, str, str], Node]  # of what a consolidated document has of a node, the name of it, and the path
 
-    parsers: dict[str, Callable[[], Node]]
+
+@dataclass(frozen=True)
+class _Documents:
+    """What a consolidated document, called `where`, has of nodes, by their paths; and the nodes that were parsed.
+
+    Pickled, it is JSON, compressed: a group of thousands of arrays is sent to many workers.
+    """
+
+    documents: dict[str, Any]
+    parse: Parse
+    where: str
     parsed: dict[str, Node] = field(default_factory=dict)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (zlib.compress(json.dumps(self.documents).encode(), 1), self.parse, self.where)
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
         """The names of the nodes directly below each path, sorted."""
         found: dict[str, list[str]] = {}
-        for path in sorted(self.parsers):
+        for path in sorted(self.documents):
             above, _, name = path.rpartition("/")
             if name:
                 found.setdefault(above, []).append(name)
         return found
 
 
+def _unpacked(packed: bytes, parse: Parse, where: str) -> _Documents:
+    return _Documents(json.loads(zlib.decompress(packed)), parse, where)
+
+
 class Known:
     """The nodes that are known `now`, for all views of them: they are replaced as a whole."""
 
-    def __init__(self, now: _Parsers) -> None:
+    def __init__(self, now: _Documents) -> None:
         self.now = now
 
 
 class Nodes(Mapping[str, Node]):
     """A mapping from paths to nodes, each parsed on first use: a broken node does not hide the others.
 
+    `documents`: what a consolidated document, called `where`, has of each; `parse(document, where, path)` makes a node.
     `below(path)` is a view of the same nodes, by their paths below that one; it costs nothing. All views share `known`.
     """
 
-    def __init__(self, parsers: Mapping[str, Callable[[], Node]]) -> None:
-        self.known, self._root = Known(_Parsers(dict(parsers))), ""
+    def __init__(self, documents: Mapping[str, Any], parse: Parse, where: str) -> None:
+        self.known, self._root = Known(_Documents(dict(documents), parse, where)), ""
 
     @property
-    def _all(self) -> _Parsers:
+    def _all(self) -> _Documents:
         return self.known.now
+
+    @property
+    def documents(self) -> dict[str, Any]:
+        """What the consolidated document has of each node below the root of this view."""
+        return {path: self._all.documents[self._root + path] for path in self}
 
     def __getitem__(self, path: str) -> Node:
         """The node at a path. KeyError if there is none, MetadataError if it is wrong."""
         found, whole = self._all, self._root + path
         if whole not in found.parsed:
-            found.parsed[whole] = found.parsers[whole]()
+            found.parsed[whole] = found.parse(found.documents[whole], found.where, whole)
         return found.parsed[whole]
 
     def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and self._root + path in self._all.parsers
+        return isinstance(path, str) and self._root + path in self._all.documents
 
     def __iter__(self) -> Iterator[str]:
-        return (path[len(self._root) :] for path in self._all.parsers if path.startswith(self._root))
+        return (path[len(self._root) :] for path in self._all.documents if path.startswith(self._root))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def below(self, path: str) -> Nodes:
         """The nodes below that at `path`, by their paths below it."""
-        view = Nodes({})
-        view.known, view._root = self.known, f"{self._root}{path}/" if path else self._root
+        view = copy(self)
+        view._root = f"{self._root}{path}/" if path else self._root
         return view
 
     @property
@@ -285,7 +327,7 @@ class Nodes(Mapping[str, Node]):
 def node_path(path: str, where: str) -> str:
     """A path of a consolidated document without slashes at its ends. MetadataError if it leads out of the store."""
     parts = path.strip("/").split("/") if path.strip("/") else []
-    if any(part in ("", ".", "..") for part in parts):
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise MetadataError(f"{where}: {path!r} is not the path of a node")
     return "/".join(parts)
 

@@ -25,13 +25,14 @@ Document = dict[str, Any]
 
 
 def clean(path: Any) -> str:
-    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text.
+    """A path of a node without slashes at its ends. ArgumentError if it leads out of the store, or is no text; for
+    what is no path, as the keys of objects are (`stores/keys.py`).
 
     A backslash is a slash, as in zarr-python.
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     parts = [part for part in text.replace("\\", "/").split("/") if part] if isinstance(text, str) else ["."]
-    if "." in parts or ".." in parts:
+    if "." in parts or ".." in parts or any("\0" in part for part in parts):
         raise ArgumentError(f"{shown(path)} is not the path of a node")
     return "/".join(parts)
 

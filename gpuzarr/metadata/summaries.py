@@ -324,7 +324,7 @@ def _parsed(document: Document, zarr_format: int, where: str) -> Nodes:
     if zarr_format == 2:
         return v2.parse_consolidated(document, where)
     group = v3.parse_group({"zarr_format": 3, "node_type": "group", FIELD: document[FIELD]}, where)
-    return group.consolidated or Nodes({})
+    return group.consolidated or Nodes({}, v3.parse_member, where)
 
 
 def _followers(store: Store, path: str, zarr_format: int) -> list[Known]:

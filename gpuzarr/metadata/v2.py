@@ -7,7 +7,6 @@ Source: the Zarr storage specification version 2; where it is silent, zarr-pytho
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from gpuzarr.batch import ChunkSpec
@@ -78,16 +77,12 @@ def parse_consolidated(zmetadata: Any, where: str) -> Nodes:
         folder, _, name = key.rpartition("/")
         if name in _FILES:
             nodes.setdefault(node_path(folder, where), {})[name] = document
-    return Nodes(
-        {
-            path: partial(_parse_node, documents, f"{where}: {path + '/' if path else ''}")
-            for path, documents in nodes.items()
-            if ".zarray" in documents or ".zgroup" in documents
-        }
-    )
+    found = {path: own for path, own in nodes.items() if ".zarray" in own or ".zgroup" in own}
+    return Nodes(found, _parse_node, where)
 
 
-def _parse_node(documents: dict[str, Any], where: str) -> Node:
+def _parse_node(documents: dict[str, Any], where: str, path: str) -> Node:
+    where = f"{where}: {path + '/' if path else ''}"
     attributes = documents.get(".zattrs", {})
     if ".zarray" in documents:
         return parse_array(documents[".zarray"], attributes, where + ".zarray")

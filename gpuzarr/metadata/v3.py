@@ -6,7 +6,7 @@ Source: the Zarr core specification 3.1, and the registry of extensions (github.
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -71,6 +71,8 @@ def parse_group(document: Any, where: str, with_summary: bool = True) -> GroupMe
         consolidated = _consolidated(summary, f"{where}: consolidated_metadata")
     except MetadataError as error:
         raise type(error)(f"{error}; the group opens without it by use_consolidated=False") from error
+    if "consolidated_metadata" in document:  # the nodes have it
+        document = {name: value for name, value in document.items() if name != "consolidated_metadata"}
     return GroupMetadata(3, attributes, consolidated, document)
 
 
@@ -232,6 +234,9 @@ def _consolidated(document: Any, where: str) -> Nodes | None:
         if kind != "inline":
             raise UnsupportedError(f"unknown kind {shown(kind)}")
         members = mapping(required(document, "metadata"), "metadata")
-    return Nodes(
-        {node_path(path, where): partial(parse_node, member, f"{where}: {path}") for path, member in members.items()}
-    )
+    return Nodes({node_path(path, where): member for path, member in members.items()}, parse_member, where)
+
+
+def parse_member(document: Any, where: str, path: str) -> Node:
+    """Parse what consolidated metadata, called `where`, have of the node at a path."""
+    return parse_node(document, f"{where}: {path}")

@@ -19,12 +19,13 @@ from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.nodes import ahead, attributes, for_dask, many, misplaced, reading, selections, writing
+from gpuzarr.nodes import ahead, attributes, for_dask, many, misplaced, reading, refreshing, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
+from gpuzarr.nodes.mistakes import array_lacks, explained
 from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.cache import ChunkCache
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 DEFAULT = Options()
 
 
+@explained(array_lacks)
 @without_arithmetic
 @comparable
 class Array:
@@ -300,7 +302,7 @@ class Array:
     def attrs(self, new_attributes: dict[str, Any]) -> None:
         self.attrs.put(new_attributes)
 
-    update_attributes = attributes.update_attributes
+    update_attributes, refresh = attributes.update_attributes, refreshing.refresh_array
 
     # reading
 
@@ -383,6 +385,9 @@ class Array:
         self.metadata = metadata
         for name in ("chunks", "shards"):
             self.__dict__.pop(name, None)
+        self.has_looked = False
+        if not holds(self.device, self.dtype):
+            self.device = CPU
 
     # zarr-python's names of selections
 

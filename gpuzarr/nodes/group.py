@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ from gpuzarr.checks import flag, shown
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
 from gpuzarr.metadata import GroupMetadata, files
-from gpuzarr.nodes import attributes, copying, listing, making, requiring
+from gpuzarr.nodes import attributes, copying, listing, making, mistakes, refreshing, requiring
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.info import About
@@ -28,6 +29,7 @@ class Opens(Protocol):
     def get(self, path: str) -> Array | Group | None: ...
 
 
+@mistakes.explained(mistakes.group_lacks)
 @comparable
 class Group:
     """A Zarr group: a mapping from names to arrays and groups.
@@ -133,6 +135,8 @@ class Group:
     def info(self) -> About:
         """Facts about the group: as text by `print`, as a dict by `asdict()`."""
         kind = {"Name": self.name, "Type": "Group", "Zarr format": self.zarr_format}
+        if self.metadata.foreign is not None:
+            kind["Format"] = self.metadata.foreign
         return About(kind | {"Read-only": self.read_only, "Store": self.store})
 
     def info_complete(self) -> About:
@@ -168,7 +172,7 @@ class Group:
     def attrs(self, new_attributes: dict[str, Any]) -> None:
         self.attrs.put(new_attributes)
 
-    update_attributes = attributes.update_attributes
+    update_attributes, refresh = attributes.update_attributes, refreshing.refresh_group
 
     # members
 
@@ -270,6 +274,8 @@ class Group:
 
     def below(self, path: str) -> str:
         """The path in the store of what has this path below the group."""
+        if not isinstance(path, str | os.PathLike):
+            raise mistakes.no_path(path)
         name = files.clean(path)
         return f"{self.path}/{name}" if self.path and name else self.path or name
 

@@ -66,7 +66,8 @@ def checked_fields(fields: str | tuple[str, ...], dtype: np.dtype[Any]) -> Any:
     """Field names in the form that NumPy takes. SelectionError for one that the dtype does not have."""
     names = dtype.names or ()
     if unknown := [f for f in ([fields] if isinstance(fields, str) else fields) if f not in names]:
-        raise SelectionError(f"no field {unknown[0]!r} in dtype {dtype}")
+        why = "" if names else "; an array has no members, as groups have: a[...] are its values"
+        raise SelectionError(f"no field {unknown[0]!r} in dtype {dtype}{why}")
     if not isinstance(fields, str) and len(set(fields)) < len(fields):
         raise SelectionError(f"a field is named twice: {list(fields)}")
     return fields if isinstance(fields, str) else list(fields)

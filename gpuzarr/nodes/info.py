@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol
@@ -9,9 +10,10 @@ from typing import Any, Protocol
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, ZarrDeprecationWarning, warn
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.metadata import ArrayMetadata
+from gpuzarr.metadata import ArrayMetadata, ChunkKeys
 from gpuzarr.metadata.files import FILES
 from gpuzarr.nodes.sizes import chunk_shape, shard_shape, shards_of, write_sizes
+from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 
 MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
@@ -58,18 +60,36 @@ def _text(fact: Any) -> str:
 
 @dataclass(frozen=True)
 class Stored:
-    """Contents of a store below a path: bytes of all objects; bytes and number of the chunks (shards) among them."""
+    """Contents of a store below a path: bytes of all objects; bytes and number of those that are no documents; and how
+    many chunks of the grid (shards, if there are any) are there."""
 
     nbytes: int
     chunk_nbytes: int
     chunks: int
+    initialized: int
 
     @classmethod
-    def of(cls, store: Store, path: str) -> Stored:
-        """List all objects below a path."""
-        sizes = list(store.objects(path))
+    def of(cls, store: Store, path: str, metadata: ArrayMetadata) -> Stored:
+        """List all objects below the path of an array."""
+        sizes, is_chunk = list(store.objects(path)), _chunk_test(metadata, path)
         chunks = [size for key, size in sizes if key.rpartition("/")[2] not in FILES]
-        return cls(sum(size for _, size in sizes), sum(chunks), len(chunks))
+        initialized = sum(1 for key, _ in sizes if is_chunk(key))
+        return cls(sum(size for _, size in sizes), sum(chunks), len(chunks), initialized)
+
+
+def _chunk_test(metadata: ArrayMetadata, path: str) -> Callable[[str], bool]:
+    """What tells whether a key is that of a chunk of an array; where nobody knows the encoding, of no document."""
+    keys, counts = metadata.chunk_keys, tuple(axis.count for axis in metadata.axes)
+    if not isinstance(keys, ChunkKeys):
+        return lambda key: key.rpartition("/")[2] not in FILES
+    if not counts:
+        return f"{path}/{keys.scalar}".lstrip("/").__eq__
+
+    def is_chunk(key: str) -> bool:
+        coords = keys.decode(key, path)
+        return coords is not None and len(coords) == len(counts) and all(map(int.__lt__, coords, counts))
+
+    return is_chunk
 
 
 def array_facts(metadata: ArrayMetadata, access: Json) -> Json:
@@ -77,6 +97,7 @@ def array_facts(metadata: ArrayMetadata, access: Json) -> Json:
     filters, serializer, compressors = codecs(metadata)
     facts = {
         "Type": "Array",
+        "Format": metadata.foreign,
         "Zarr format": metadata.zarr_format,
         "Data type": metadata.data_type.name,
         "Fill value": metadata.fill_value if metadata.is_filled else None,
@@ -100,7 +121,7 @@ def stored_facts(stored: Stored, layout: Layout, nbytes: int) -> Json:
     return {
         "No. bytes stored": stored.nbytes,
         **ratio,
-        f"{kind} initialized": f"{stored.chunks}/{prod(layout.grid(0))}",
+        f"{kind} initialized": f"{stored.initialized}/{prod(layout.grid(0))}",
     }
 
 
@@ -149,14 +170,13 @@ def only_compressor(metadata: ArrayMetadata, compressors: tuple[Any, ...]) -> An
 
 def chunks_stored(metadata: ArrayMetadata, store: Store, path: str, layout: Layout) -> int:
     """The number of chunks in a store; a shard counts with all of its chunks."""
-    shards = shards_of(metadata.codecs)
-    if shards is None or metadata.regular:
-        return Stored.of(store, path).chunks * prod(layout.per_object)
+    found = filter(_chunk_test(metadata, path), contract.keys(store, path))
+    if shards_of(metadata.codecs) is None or metadata.regular:
+        return sum(1 for _ in found) * prod(layout.per_object)
     whole = [
         [-(-size // n) for size in sizes] for sizes, n in zip(write_sizes(metadata), chunk_shape(metadata), strict=True)
     ]
-    found = (metadata.chunk_keys.decode(key, path) for key, _ in store.objects(path))
-    inside = (c for c in found if c is not None and all(i < len(counts) for i, counts in zip(c, whole, strict=True)))
+    inside = (metadata.chunk_keys.decode(key, path) for key in found)
     return sum(prod(counts[i] for i, counts in zip(c, whole, strict=True)) for c in inside)
 
 
@@ -165,6 +185,7 @@ class Described(Protocol):
 
     store: Store
     path: str
+    metadata: ArrayMetadata
 
     @property
     def layout(self) -> Layout: ...
@@ -186,10 +207,10 @@ def info_complete(self: Described) -> About:
     >>> a.info_complete().asdict()["Chunks initialized"]
     '2/4'
     """
-    stored = stored_facts(Stored.of(self.store, self.path), self.layout, self.nbytes)
+    stored = stored_facts(Stored.of(self.store, self.path, self.metadata), self.layout, self.nbytes)
     return About(self.info.asdict() | stored)
 
 
 def nbytes_stored(self: Described) -> int:
     """Bytes of all that the store holds of the array, metadata included. Lists the store."""
-    return Stored.of(self.store, self.path).nbytes
+    return sum(size for _, size in self.store.objects(self.path))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -12,8 +13,9 @@ from gpuzarr.checks import flag, number
 from gpuzarr.errors import UnsupportedCallError
 from gpuzarr.metadata import GroupMetadata, files
 from gpuzarr.nodes.array import Array
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, concurrency
 from gpuzarr.stores.hidden import hidden
+from gpuzarr.stores.spread import each
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
@@ -179,8 +181,24 @@ def _listing(group: Lists) -> Names:
 
 
 def _nodes(group: Lists, prefix: str, names: Names) -> Iterator[Member]:
-    found = ((f"{prefix}{name}", group.get(name)) for name in _names_in(group, names))
+    found = ((f"{prefix}{name}", node) for name, node in _opened(group, _names_in(group, names)))
     return ((path, node) for path, node in found if node is not None)
+
+
+def _opened(group: Lists, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """The nodes of these names; where each costs a request, a few are opened at once, however many are wanted."""
+    threads = 1 if group.metadata.consolidated is not None else concurrency(group.store)
+    if threads == 1:
+        yield from ((name, group.get(name)) for name in names)
+        return
+    for i in range(0, len(names), threads):
+        some, found = names[i : i + threads], dict[str, Any]()
+        each(partial(_open, group, found), some, len(some))
+        yield from ((name, found[name]) for name in some)
+
+
+def _open(group: Lists, found: dict[str, Any], name: str) -> None:
+    found[name] = group.get(name)
 
 
 def _lines(group: Lists, depth: int | None) -> Iterator[Line]:

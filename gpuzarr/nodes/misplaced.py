@@ -7,7 +7,7 @@ Objects whose names are no coordinates, such as README or .DS_Store, are nobody'
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,8 +16,9 @@ from gpuzarr.errors import GpuZarrError, MisplacedChunksWarning, warn
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, ChunkKeys
 from gpuzarr.metadata.files import FILES
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.versions import looked_for
 
 MAX_LISTED_FOLDERS = 64
 MAX_NAMED_OBJECTS = 64  # of a folder, after those that may be chunks
@@ -104,10 +105,13 @@ def _objects(array: HasChunks, keys: ChunkKeys, ndim: int) -> Iterator[str]:
     start = f"{array.path}/" if array.path else ""
     if mapping is not None and getattr(array.store, "has_cheap_lengths", False):
         return _held(mapping, start)
-    if mapping is not None:  # which may be remote, and slow to list
+    if mapping is not None or not array.store.has_cheap_lengths:  # which may be remote, and slow to list
         encodings = [ChunkKeys(prefix, separator, prefix or "0") for prefix in ("c", "") for separator in "./"]
-        names = {each.encode(np.zeros((1, ndim), np.int64))[0] for each in [keys, *encodings]}
-        return iter([name for name in names if start + name in mapping])
+        names = sorted({each.encode(np.zeros((1, ndim), np.int64))[0] for each in [keys, *encodings]})
+        if mapping is not None:
+            return iter([name for name in names if start + name in mapping])
+        found = within(array.store.open([start + name for name in names]), _lengths)
+        return (name for name, length in zip(names, found, strict=True) if length != MISSING)
     below = _below(array.store.names, start, keys)
     return (name for name in below if name and _is_object(array.store, start + name))
 
@@ -120,6 +124,12 @@ def _held(mapping: Mapping[str, object], start: str) -> Iterator[str]:
             folders = [name[:i] for i, character in enumerate(name) if character == "/"]
             if not any(f"{start}{folder}/{file}" in mapping for folder in folders for file in FILES):
                 yield name
+
+
+def _lengths(objects: Objects) -> Sequence[int]:
+    """Bytes of objects, of which none is fetched where the store can be asked."""
+    looked_for(objects, range(len(objects.keys)), [None] * len(objects.keys))
+    return objects.lengths()
 
 
 def _is_object(store: Store, key: str) -> bool:

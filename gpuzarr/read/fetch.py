@@ -18,16 +18,16 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
 from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Locator, Route
+from gpuzarr.indexing.locate import Located, Locator, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.cache import ChunkCache
-from gpuzarr.read.fetched import Fetched, present_only, without
+from gpuzarr.read.fetched import Fetched, present_only
 from gpuzarr.read.known import Known, found_of, joined
 from gpuzarr.read.shelf import Found
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.read.unchanged import unchanged_all
 from gpuzarr.stores.contract import Objects, ReadsToDevice, Store, concurrency, expect_at_most
-from gpuzarr.stores.ranges import Requests
+from gpuzarr.stores.ranges import Ranges, Requests
 from gpuzarr.stores.spread import each
 
 T = TypeVar("T")
@@ -127,16 +127,11 @@ class _Wanted:
         if memory.chain is not None and not self.source.layout.levels:
             expect_at_most(objects, memory.chain.stored_size.most)
         try:
-            located = self.source.locator.locate(self.route, objects, self.indexes)
-            present = located.present
-            if np.count_nonzero(present) < len(present):
-                located = located.take(np.flatnonzero(present))
-            numbers, stored = located.ranges.objects, present
-            kept = (
-                found_of(self.source, memory.device, self.coords[present], objects, numbers) if memory.knows else None
-            )
-            if kept is not None and kept.hit.any():
-                stored, located = without(present, ~kept.hit), located.take(np.flatnonzero(~kept.hit))
+            kept = found_of(self.source, memory.device, self.coords, objects, self.route) if memory.knows else None
+            present, located = self._located(kept, objects)
+            stored = present if kept is None else present & ~kept.hit
+            if np.count_nonzero(stored) < len(stored):
+                located = located.take(np.flatnonzero(stored))
             requests = objects.requests(located.ranges)
             if memory.chain is not None and (wrong := memory.chain.stored_size.wrong(requests.wanted)) is not None:
                 wrong.index = int(np.flatnonzero(stored)[wrong.index])
@@ -146,7 +141,16 @@ class _Wanted:
         except CodecError as error:
             raise blamed(error, self.source, self.coords) from error
         slices = sliced(objects, located.ranges, requests) if memory.early else [requests]
+        kept = None if kept is None else kept.take(present)
         return _Planned(self, present, [(objects, one) for one in slices], len(requests.wanted), stored, kept)
+
+    def _located(self, kept: Found | None, objects: Objects) -> tuple[np.ndarray, Located]:
+        """Which chunks are present, and where they are; no index of a shard is looked at if all are kept."""
+        if kept is not None and kept.hit.all():
+            everywhere = np.zeros(len(self.coords), np.int64)
+            return kept.hit, Located(Ranges(self.route.keys, everywhere, everywhere, everywhere), kept.hit)
+        located = self.source.locator.locate(self.route, objects, self.indexes)
+        return located.present if kept is None else located.present | kept.hit, located
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from gpuzarr.stores.contract import Objects
 from gpuzarr.stores.versions import settled, tells_late
 
 if TYPE_CHECKING:
+    from gpuzarr.indexing.locate import Route
     from gpuzarr.read.fetch import Source
     from gpuzarr.read.portions import Portion
 
@@ -85,12 +86,12 @@ def joined(found: Sequence[tuple[Known | None, int]]) -> Known | None:
     return Known([e for known in each for e in known.entries], [v for known in each for v in known.versions])
 
 
-def found_of(source: Source, device: Device, coords: np.ndarray, objects: Objects, numbers: np.ndarray) -> Found | None:
-    """What the cache of an array has of chunks, each in the object with this number; None where there is no cache for
-    them."""
+def found_of(source: Source, device: Device, coords: np.ndarray, objects: Objects, route: Route) -> Found | None:
+    """What the cache of an array has of the chunks that a route leads to, in `objects`; None where there is no cache
+    for them."""
     if source.cache is None or (shelf := source.cache.shelf(source, device)) is None:
         return None
-    return shelf.find_open(objects, numbers.tolist(), list(map(tuple, coords.tolist())))
+    return shelf.find_open(objects, route.objects.tolist(), list(map(tuple, coords.tolist())))
 
 
 @dataclass(frozen=True)

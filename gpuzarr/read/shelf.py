@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.read.blocks import ENTRY_BYTES, Block, Coords, Entry, Key
 from gpuzarr.read.unchanged import count_traffic
 from gpuzarr.stores.contract import Objects, Store
-from gpuzarr.stores.versions import looked_for, settled, versions
+from gpuzarr.stores.versions import looked_for, settled, versions_told
 
 if TYPE_CHECKING:
     from gpuzarr.read.cache import ChunkCache
@@ -46,7 +46,7 @@ class Shelf:
         names, now = [keys[i] for i in held], time.monotonic()
         found = self.cache.recent(self.key.place, names)
         if unknown := [i for i, version in enumerate(found) if version is None]:
-            told, traffic = versions(store, [names[i] for i in unknown])
+            told, traffic = versions_told(store, [names[i] for i in unknown])
             count_traffic([traffic], trace)
             self._confirm([names[i] for i in unknown], told, now)
             for i, version in zip(unknown, told, strict=True):
@@ -113,6 +113,11 @@ class Found:
     def hit(self) -> np.ndarray:
         """Whether each chunk is kept."""
         return np.array([entry is not None for entry in self.entries], bool)
+
+    def take(self, which: np.ndarray) -> Found:
+        """What there is of some of the chunks, those of a mask."""
+        some = np.flatnonzero(which).tolist()
+        return replace(self, entries=[self.entries[i] for i in some], numbers=[self.numbers[i] for i in some])
 
     def versions(self, objects: Objects) -> list[Any]:
         """After the others were read: the versions under which each may be kept, None where not."""

@@ -158,6 +158,7 @@ class Store(Protocol):
 
     It is picklable, has a `repr` that names it in messages, and may be used by many threads at once and after a fork.
     A prefix is "" for everything, or a key, and covers what is below it: "a/b" covers "a/b/c", and not "a/bc".
+    What is no key, such as "../x", is a StoreError in every method (`stores/keys.py`), and never listed.
 
     Writing an object replaces it in one step: readers see the old one or the new one, also if the process is killed. A
     store that cannot be written raises StoreError where it is asked to, or ReadOnlyError (see `RefusesWrites`).
@@ -236,8 +237,8 @@ def concurrency(store: Store) -> int:
 class InFiles(Protocol):
     """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
 
-    def file_paths(self, keys: Sequence[str]) -> list[str]:
-        """The paths of the files for keys. They need not be there."""
+    def file_paths(self, keys: Sequence[str]) -> list[str] | None:
+        """The paths of the files for keys. They need not be there. None if they are only to be read by `Objects`."""
         ...
 
 
@@ -271,6 +272,21 @@ class Lists(Protocol):
     def listing(self, prefix: str) -> Callable[[str], list[str]]:
         """Look at every key once: a function that does as `names`, for the prefix and all below it, as it is now."""
         ...
+
+
+class ListsKeys(Protocol):
+    """Addition to `Store` of one to which the lengths of objects cost more than their keys."""
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Key of every object below a prefix, in any order."""
+        ...
+
+
+def keys(store: Store, prefix: str) -> Iterator[str]:
+    """Key of every object below a prefix, in any order. Nothing is fetched of them. See `ListsKeys`."""
+    if (listed := getattr(store, "keys", None)) is not None:
+        return iter(listed(prefix))
+    return (key for key, _ in store.objects(prefix))
 
 
 class Moves(Protocol):

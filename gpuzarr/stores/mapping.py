@@ -17,6 +17,7 @@ from gpuzarr.stores import handles, memory, read_only
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
+from gpuzarr.stores.keys import check, check_prefix, only_keys
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.sink import BufferedSink
@@ -71,10 +72,12 @@ class MappingStore:
         return f"MappingStore({memory.shown(self.mapping)})"
 
     def get(self, key: str) -> bytes | None:
+        check(self, [key])
         value = self.value(key)
         return None if value is None else value.tobytes()
 
     def open(self, keys: Sequence[str], threads: int = 1) -> MappingObjects:
+        check(self, keys)
         return MappingObjects(self, keys)
 
     def why_not_to_device(self) -> str:
@@ -94,25 +97,27 @@ class MappingStore:
         return "alone" if memory.is_of_this_process(self.mapping) else "threads"
 
     def names(self, prefix: str) -> list[str]:
-        start = f"{prefix}/" if prefix else ""
-        found = {key[len(start) :].partition("/")[0] for key in self._below(start)} - {""}
+        below, start = self._below(prefix), len(prefix) + 1 if prefix else 0
+        found = {key[start:].partition("/")[0] for key in below}
         return sorted(name for name in found if not hidden(name))
 
     def listing(self, prefix: str) -> Callable[[str], list[str]]:
         found: dict[str, set[str]] = {}
-        for key in self._below(f"{prefix}/" if prefix else ""):
+        for key in self._below(prefix):
             folder, _, name = key.rpartition("/")
             while name not in (names := found.setdefault(folder, set())):  # else the folders around it are known
                 names.add(name)
                 if len(folder) <= len(prefix):
                     break
                 folder, _, name = folder.rpartition("/")
-        return lambda path: sorted(name for name in found.get(path, set()) - {""} if not hidden(name))
+        return lambda path: sorted(name for name in found.get(path, ()) if not hidden(name))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for key in self._below(start := f"{prefix}/" if prefix else ""):
-            if not is_hidden(key[len(start) :]):
-                yield key, self._size(key)
+        return ((key, self._size(key)) for key in self.keys(prefix))
+
+    def keys(self, prefix: str) -> list[str]:
+        below, start = self._below(prefix), len(prefix) + 1 if prefix else 0
+        return [key for key in below if not is_hidden(key[start:])]
 
     def _size(self, key: str) -> int:
         """Bytes of an object that is there; asked of the mapping if it has a method for that."""
@@ -122,11 +127,14 @@ class MappingStore:
         size = getattr(mapping, "getsize", lambda key: None)(key)
         return size if isinstance(size, int) and size >= 0 else len(MappingStore(mapping).value(key) or b"")
 
-    def _below(self, start: str) -> list[str]:
-        """The keys that begin so, in one step for a dict. Counting a mapping beforehand may need all of its keys."""
-        return [key for key in list(iter(self.mapping)) if isinstance(key, str) and key.startswith(start)]
+    def _below(self, prefix: str) -> list[str]:
+        """The keys below a prefix, in one step for a dict. Counting a mapping beforehand may need all of its keys."""
+        check_prefix(self, prefix)
+        start = f"{prefix}/" if prefix else ""
+        return only_keys(key for key in list(iter(self.mapping)) if isinstance(key, str) and key.startswith(start))
 
     def set(self, key: str, data: Any) -> None:
+        check(self, [key])
         with self._writing(key) as mapping:
             mapping[key] = bytes(data)
 
@@ -135,20 +143,28 @@ class MappingStore:
             self.set(key, encoded.on_host(i))
 
     def create(self, key: str) -> BufferedSink:
+        check(self, [key])
         self._writable(key)
         return BufferedSink(self, key)
 
     def delete(self, keys: Sequence[str]) -> None:
+        check(self, keys)
+        self._delete(keys)
+
+    def _delete(self, keys: Iterable[str]) -> None:
+        """Delete whatever has these keys, also what is no object."""
         for key in keys:
             with self._writing(key) as mapping:
                 mapping.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
-        self.delete(self._at(prefix))
+        check_prefix(self, prefix)
+        start = f"{prefix}/" if prefix else ""
+        self._delete(key for key in list(iter(self.mapping)) if key == prefix or str(key).startswith(start))
 
     def _at(self, prefix: str) -> list[str]:
         """The keys at a prefix and below it."""
-        return [*self._below(f"{prefix}/" if prefix else ""), *([prefix] if prefix and prefix in self.mapping else [])]
+        return [*self._below(prefix), *([prefix] if prefix and prefix in self.mapping else [])]
 
     def holds(self, prefix: str) -> bool:
         return any(prefix or not is_hidden(key) for key in self._at(prefix))
@@ -162,6 +178,7 @@ class MappingStore:
                 del mapping[key]
 
     def locked(self, keys: Sequence[str]) -> Locked:
+        check(self, keys)
         return Locked(LOCKS.value.of(place(self.mapping, key) for key in sorted(set(keys))))
 
     @contextmanager

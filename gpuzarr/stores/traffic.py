@@ -23,9 +23,9 @@ class CountsTraffic(Protocol):
     """Addition to `Objects` of a store that counts what it asks for. Each counts its own: reads that run at the same
     time, of the same objects, too, do not mix."""
 
-    def traffic(self) -> Traffic:
-        """All requests for these objects since they were made. It may be asked at any time, by any thread, and after
-        `__exit__`, too."""
+    def traffic(self) -> Traffic | None:
+        """All requests for these objects since they were made; None where that is not counted. It may be asked at any
+        time, by any thread, and after `__exit__`, too."""
         ...
 
 
@@ -34,3 +34,11 @@ def traffic(objects: Objects) -> Traffic | None:
     counted = getattr(objects, "traffic", None)
     found: Traffic | None = None if counted is None else counted()
     return found
+
+
+def added(*some: Traffic | None) -> Traffic | None:
+    """All of it together; None where some of it was not counted."""
+    known = [each for each in some if each is not None]
+    if len(known) < len(some):
+        return None
+    return Traffic(sum([each.requests for each in known]), sum([each.nbytes for each in known]))

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from gpuzarr.stores.contract import Objects, Store
-from gpuzarr.stores.traffic import Traffic, traffic
+from gpuzarr.stores.traffic import Traffic, added, traffic
+
+MAX_TRIES = 4  # to look for versions of objects that somebody replaces meanwhile
 
 
 class Settles(Protocol):
@@ -59,6 +61,21 @@ def looked_for(objects: Objects, numbers: Sequence[int], known: Sequence[Any]) -
     return found
 
 
+class Remembers(Protocol):
+    """Addition to `Store` of one that remembers more than what `Objects.versions` compares, such as listings, or the
+    directory of an archive."""
+
+    def refresh(self) -> None:
+        """Forget that, so that what comes next is what is there by then."""
+        ...
+
+
+def refresh(store: Store) -> None:
+    """Have a store look again. See `Remembers`."""
+    if (forget := getattr(store, "refresh", None)) is not None:
+        forget()
+
+
 class TellsVersions(Protocol):
     """Addition to `Store` of one that knows the versions of objects that are not open, without a request."""
 
@@ -67,9 +84,23 @@ class TellsVersions(Protocol):
         ...
 
 
-def versions(store: Store, keys: Sequence[str]) -> tuple[Sequence[Any], Traffic | None]:
-    """Version of each object as it is now, and what that took. They are opened where nothing else tells."""
+def versions(store: Store, keys: Sequence[str]) -> Sequence[Any]:
+    """Version of each object as it is now. They are opened where nothing else tells.
+
+    None for all where somebody replaces one all the time.
+    """
+    return versions_told(store, keys)[0]
+
+
+def versions_told(store: Store, keys: Sequence[str]) -> tuple[Sequence[Any], Traffic | None]:
+    """The same, and what it took."""
     if (tell := getattr(store, "versions", None)) is not None:
         return tell(keys), Traffic()
-    with store.open(keys) as objects:
-        return looked_for(objects, range(len(keys)), [None] * len(keys)), traffic(objects)
+    took: Traffic | None = Traffic()
+    for _ in range(MAX_TRIES):
+        with store.open(keys) as objects:
+            found, is_changed = looked_for(objects, range(len(keys)), [None] * len(keys)), objects.changed()
+            took = added(took, traffic(objects))
+        if not is_changed:
+            return found, took
+    return [None] * len(keys), took

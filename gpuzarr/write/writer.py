@@ -30,7 +30,7 @@ class Writer:
     """Writes regions of an array on another thread, as if in the order of the calls; made by `Array.writer`.
 
     `accept(selection, value)` gives the elements selected, and an array of the device that broadcasts to them, or
-    raises; `write` writes that. `together`: chunks that are written together. Regions that wait for their neighbours
+    raises; `write` writes that. `together`: chunks that the store writes at once. Regions that wait for neighbours
     are in `_merging`, shards that are not full in `_open_shards`. On a GPU a write runs on a stream of its own, behind
     the copies and beside what the caller launches next.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_of_creators_of_different_arrays_one_wins(zarr_format: int) -> None:
     for _ in range(10):
         store = Unlocked()
         kinds = ["i4", "f8"] * 2
-        made = at_once([lambda kind=kind: create(store, "a/b", zarr_format, kind) for kind in kinds])
+        made = at_once([partial(create, store, "a/b", zarr_format, kind) for kind in kinds])
         winner = gpuzarr.open(store)["a/b"].dtype
         for kind, result in zip(kinds, made, strict=True):
             if kind == winner:
@@ -50,7 +51,7 @@ def test_members_made_at_once_are_all_there(zarr_format: int) -> None:
         store = Unlocked()
         gpuzarr.create_group(store, zarr_format=zarr_format)
         gpuzarr.consolidate_metadata(store, zarr_format=zarr_format)
-        made = at_once([lambda i=i: create(store, f"g/a{i}", zarr_format) for i in range(6)])
+        made = at_once([partial(create, store, f"g/a{i}", zarr_format) for i in range(6)])
         assert all(isinstance(one, gpuzarr.Array) for one in made), made
         names = [f"a{i}" for i in range(6)]
         for group in (gpuzarr.open_group(store, mode="r"), gpuzarr.open_consolidated(store)):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from gpuzarr.batch import EncodedBatch, packed
 from gpuzarr.errors import StoreError
+from gpuzarr.stores import contract
 from gpuzarr.stores.guards import Guard, guard
 from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.versions import settled
@@ -176,6 +177,7 @@ def names_and_objects_are_listed(new: NewStore) -> None:
     assert store.names("none") == store.names("zarr.json") == store.names("c/1/x") == []
     sizes = {key: len(value) for key, value in CONTENTS.items()}
     assert dict(store.objects("")) == sizes
+    assert sorted(contract.keys(store, "")) == sorted(sizes)
     assert dict(store.objects("c")) == {key: size for key, size in sizes.items() if key.startswith("c/")}
     assert list(store.objects("none")) == []
 
@@ -191,6 +193,33 @@ def many_threads_read_at_once(new: NewStore) -> None:
     store, wanted = new(CONTENTS), [CONTENTS.get(key) for key in KEYS * 12]
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(lambda _: read(store, Ranges.whole(KEYS * 12))[0] == wanted, range(180)))
+
+
+NO_KEYS = ("", "..", "../x", "a/../x", "a/..", ".", "a/./b", "/a", "a/", "a//b", "a\0b", "\0", None, 7)
+
+
+def keys_that_are_none_are_refused(new: NewStore) -> None:
+    """One that leads out of the store, or could be another name of an object: alike in every store."""
+    store = new(CONTENTS)
+    for key in NO_KEYS:
+        for attempt in (store.get, lambda key: store.open(["c/1", key]).__enter__()):
+            with pytest.raises(StoreError, match=r"is not the key of an object of .*Store"):
+                attempt(key)
+        for listed in (store.names, store.objects, lambda prefix: contract.keys(store, prefix)) if key != "" else ():
+            with pytest.raises(StoreError, match=r"is not the key of an object of .*Store"):
+                list(listed(key))
+
+
+def keys_that_are_none_are_not_written(new: NewStore) -> None:
+    store = new(CONTENTS)
+    for key in NO_KEYS:
+        attempts: list[Callable[[Any], Any]] = [lambda key: store.set(key, b"x"), store.create]
+        attempts += [lambda key: store.delete(["c/1", key]), lambda key: store.locked([key]).__enter__()]
+        attempts += [lambda key: store.write(["c/1", key], encoded_batch(b"x", b"y"))]
+        for attempt in [*attempts, *([store.delete_prefix] if key != "" else [])]:
+            with pytest.raises(StoreError, match=r"is not the key of an object of .*Store"):
+                attempt(key)
+    assert {key for key in contract.keys(store, "") if key != "c/1"} == {*CONTENTS} - {"c/1"}
 
 
 def what_is_written_is_read(new: NewStore) -> None:
@@ -369,11 +398,13 @@ READING = [
     *(ranges_are_slices, whole_objects_lie_where_they_are_wanted, bytes_for_a_device_go_to_its_host_side),
     *(ranges_beyond_an_object_are_errors, single_reads_are_slices, small_objects_are_got_whole),
     *(names_and_objects_are_listed, copies_by_pickle_read_the_same, many_threads_read_at_once, the_corpus_is_read),
+    keys_that_are_none_are_refused,
 ]
 WRITING = [
     *(what_is_written_is_read, what_is_written_in_pieces_is_seen_when_it_is_complete, what_is_deleted_is_missing),
     *(versions_tell_objects_apart, what_is_open_is_of_one_version, readers_see_whole_objects),
     *(locks_let_one_in_at_a_time, what_has_changed_is_not_written, nothing_is_lost_where_versions_guard),
+    *(keys_that_are_none_are_not_written,),
 ]
 
 

@@ -17,6 +17,7 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MisplacedChunksWarning
 from tests.hardware import host_array
+from tests.stores.counting_client import remote
 
 VALUES = np.arange(1, 13, dtype="i4").reshape(3, 4)
 
@@ -202,3 +203,16 @@ def test_the_command_tells_it(tmp_path: Path) -> None:
     assert '"dimension_separator": "/"' in subprocess.run(command, capture_output=True, text=True, check=True).stdout
     told = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
     assert '"dimension_separator": "/"' in told["nodes"][0]["problem"]
+
+
+def test_a_remote_store_is_asked_for_a_few_keys_and_not_listed() -> None:
+    """Also one that lists nothing, such as a web server. Nothing of a chunk is fetched."""
+    values: dict[str, bytes] = {}
+    gpuzarr.save_array(values, np.arange(4.0).reshape(2, 2), zarr_format=2)
+    values["0/0"] = values.pop("0.0")
+    store, client = remote(values={key: (1, value) for key, value in values.items()}, can_list=False)
+    a = gpuzarr.open_array(store, device="cpu")
+    client.forget()
+    with pytest.warns(gpuzarr.errors.MisplacedChunksWarning, match=r"the key '0\.0', but there is '0/0'"):
+        a[...]
+    assert client.asked == ["0.0"] and set(client.looks) == {"0.0", "0/0", "c.0.0", "c/0/0"} and not client.lists

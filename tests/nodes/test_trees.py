@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from zarr.core.buffer import default_buffer_prototype
 
 import gpuzarr
+from tests.stores.counting_client import CountingClient, remote
 
 ZARR = tuple(map(int, zarr.__version__.split(".")[:2]))
 NAMES = st.lists(st.sampled_from(["a", "b", "c", "<d>&"]), min_size=1, max_size=4).map("/".join)
@@ -55,3 +57,37 @@ def test_wrong_arguments_are_refused() -> None:
         g.tree(expand=True)
     with pytest.warns(DeprecationWarning), pytest.raises(gpuzarr.ArgumentError):
         gpuzarr.tree(g), gpuzarr.tree({})  # type: ignore[arg-type]
+
+
+def test_little_is_asked_of_a_remote_store_and_much_at_once() -> None:
+    """However many nodes there are, as many are looked at as are drawn, and what one look at once has."""
+    values: dict[str, bytes] = {}
+    g = gpuzarr.group(values)
+    for i in range(300):
+        g.create_group(f"{i:03}")
+    store, client = remote(values={key: (1, value) for key, value in values.items()}, concurrency=16)
+    g = gpuzarr.open_group(store, mode="r")
+    client.forget()
+    assert len(str(g.tree(max_nodes=20)).splitlines()) == 22
+    assert len(set(client.asked)) <= 2 * 16 and len(client.lists) <= 1 + 21
+    client.forget()
+    assert g.keys() == [f"{i:03}" for i in range(300)] and len(client.asked) == 300
+
+
+def test_many_are_opened_at_once_where_each_takes_long() -> None:
+    """So the threads meet. What is wrong with one is told."""
+    values: dict[str, bytes] = {}
+    gpuzarr.save_group(values, **{f"a{i}": [i] for i in range(4)})
+    store, client = remote(values={key: (1, value) for key, value in values.items()}, concurrency=4)
+    g, barrier, fetch = gpuzarr.open_group(store, mode="r"), threading.Barrier(4), type(client).fetch
+
+    class Meeting(CountingClient):
+        def fetch(self, asked: Any, deliver: Any) -> None:
+            barrier.wait(10)
+            fetch(self, asked, deliver)
+
+    g.store.__dict__["client"] = Meeting(client.values, concurrency=4)
+    assert [name for name, _ in g.arrays()] == ["a0", "a1", "a2", "a3"]
+    client.values["a2/zarr.json"] = 2, b"{"
+    with pytest.raises(gpuzarr.errors.MetadataError, match=r"a2/zarr\.json"):
+        g.keys()

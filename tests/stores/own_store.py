@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.guards import Guard
+from gpuzarr.stores.keys import check, check_prefix
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 
 _LOCK = PerProcess(threading.RLock)  # locks cannot be pickled, and a forked child must not wait for its parent's
@@ -34,23 +35,28 @@ class OwnStore:
         return f"OwnStore at {id(self.values):#x}"
 
     def get(self, key: str) -> bytes | None:
+        check(self, [key])
         return self.values.get(key, (0, None))[1]
 
     def open(self, keys: Sequence[str], threads: int = 1) -> OwnObjects:
+        check(self, keys)
         return OwnObjects(self, keys, [self.values.get(key) for key in keys])
 
     def why_not_to_device(self) -> str:
         return f"{self!r} is memory of the host"
 
     def names(self, prefix: str) -> list[str]:
+        check_prefix(self, prefix)
         start = f"{prefix}/" if prefix else ""
         return sorted({key.removeprefix(start).split("/")[0] for key in list(self.values) if key.startswith(start)})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        check_prefix(self, prefix)
         start = f"{prefix}/" if prefix else ""
         return iter([(key, len(data)) for key, (_, data) in list(self.values.items()) if key.startswith(start)])
 
     def set(self, key: str, data: Any) -> None:
+        check(self, [key])
         with _WRITING.value:
             self.values[key] = next(_NUMBERS), bytes(data)
 
@@ -68,18 +74,21 @@ class OwnStore:
         return is_unchanged
 
     def create(self, key: str) -> OwnSink:
+        check(self, [key])
         return OwnSink(self, key)
 
     def delete(self, keys: Sequence[str]) -> None:
+        check(self, keys)
         with _WRITING.value:
             for key in keys:
                 self.values.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
-        self.delete([prefix, *[key for key, _ in self.objects(prefix)]])
+        self.delete([*([prefix] if prefix else []), *[key for key, _ in self.objects(prefix)]])
 
     @contextmanager
     def locked(self, keys: Sequence[str]) -> Iterator[None]:
+        check(self, keys)
         with _LOCK.value:
             yield
 

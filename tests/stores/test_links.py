@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr.errors import StoreError
+from gpuzarr.errors import LinkedError, StoreError
 from gpuzarr.stores.local import folders
 from gpuzarr.stores.local.store import LocalStore
 from tests.attack.rounds import FACTOR
@@ -231,3 +231,47 @@ def test_keys_that_lead_out_change_nothing(key: str, tmp_path: Path) -> None:
         with pytest.raises(gpuzarr.GpuZarrError):
             group(root)[name]
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_links_that_lead_out_are_refused_on_request(count: int, tmp_path: Path, loops: str) -> None:
+    """To a file, to a folder, by several steps; also if only one of many objects is behind one. Others are read."""
+    out, root = outside(tmp_path), tmp_path / "store"
+    gpuzarr.save_group(root, a=OLD, b=OLD, **{f"g/{i}": OLD for i in range(count)})
+    (root / "b/c/0").rename(root / "b/elsewhere")
+    (root / "b/c/0").symlink_to("../elsewhere")
+    (root / "linked").symlink_to(out / "array")
+    (root / "a/zarr.json").unlink()
+    (root / "a/zarr.json").symlink_to(root / "a/step")
+    (root / "a/step").symlink_to(out / "zarr.json")
+    plain, strict = LocalStore(root), LocalStore(root, follow_symlinks=False)
+    assert plain.get("linked/zarr.json") and plain.get("a/zarr.json") and plain.names("linked")
+    assert np.array_equal(gpuzarr.open(strict, path="b", device="cpu")[...], OLD)
+    for key in ("linked/zarr.json", "a/zarr.json", "linked/c/0/0"):
+        with pytest.raises(LinkedError, match=r"cannot read .* a symbolic link leads out of the folder, to .*out"):
+            strict.get(key)
+    for listed in (strict.names, lambda prefix: list(strict.objects(prefix))):
+        with pytest.raises(LinkedError):
+            listed("linked")
+    with pytest.raises(LinkedError):
+        gpuzarr.open(strict, path="linked")
+    inner = root / "g/0/c/0/0"
+    inner.rename(out / "chunk")
+    inner.symlink_to(out / "chunk")
+    for a in (gpuzarr.open_array(each, path="g/0", device="cpu") for each in (strict, plain)):
+        if a.store is plain:
+            assert a[0, 0] == 1
+            continue
+        for selection in (np.s_[0, 0], np.s_[...]):
+            with pytest.raises(LinkedError, match="'g/0/c/0/0' of LocalStore"):
+                a[selection]
+        with pytest.raises(LinkedError):
+            gpuzarr.read_many([(gpuzarr.open_array(strict, path=f"g/{i}", device="cpu"), ...) for i in range(count)])
+
+
+def test_a_root_that_is_a_link_is_no_link_out(tmp_path: Path) -> None:
+    gpuzarr.save_group(tmp_path / "real", a=OLD)
+    (tmp_path / "link").symlink_to("real")
+    store = LocalStore(tmp_path / "link", follow_symlinks=False)
+    assert np.array_equal(gpuzarr.open(store, path="a", device="cpu")[...], OLD)
+    assert sorted(store.names("")) == ["a", "zarr.json"]

@@ -19,6 +19,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.local import gds
 from gpuzarr.stores.local.open_files import OpenFiles, Version, version_of
 from gpuzarr.stores.local.permits import FEW_FILES, PERMITS, patiently
@@ -52,7 +53,7 @@ class LocalObjects:
     )
 
     def __init__(self, store: LocalStore, keys: Sequence[str], threads: int = 1) -> None:
-        store.check(keys)
+        check(store, keys)
         self.keys, self._store, self._threads = keys, store, threads
         self._files = OpenFiles(store, keys)  # if all are held open: `_together`
         self._lengths = self._files.lengths

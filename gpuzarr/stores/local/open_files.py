@@ -47,7 +47,7 @@ class OpenFiles:
 
     def __init__(self, store: LocalStore, keys: Sequence[str]) -> None:
         self.keys, self._store = keys, store
-        self._library = native.library() if len(keys) >= MIN_TOGETHER else None
+        self._library = native.library() if len(keys) >= MIN_TOGETHER and store.follow_symlinks else None
         self._files, self.lengths = np.full((2, len(keys)), MISSING)
         self._opened: list[list[int]] = []  # what is to be closed without the library: it notes that in `_files`
 
@@ -141,6 +141,7 @@ class OpenFiles:
             return
         except (OSError, ValueError) as error:
             raise as_store_error(error, "read", self.keys[i], self._store) from error
+        self._store.check_inside(file, self.keys[i])
         if not is_file:
             raise self._no_file(i)
 

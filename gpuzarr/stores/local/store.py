@@ -23,6 +23,7 @@ from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores import handles
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
+from gpuzarr.stores.keys import check, check_prefix
 from gpuzarr.stores.local import folders, gds, locks, new_files, permissions
 from gpuzarr.stores.local import partial_files as files
 from gpuzarr.stores.local.folders import MISSING_ERRORS
@@ -55,6 +56,9 @@ class LocalStore:
         a power cut loses nothing that was written. Default: False.
     read_only
         True: nothing is written, and nodes are opened with mode "r" only. Default: False.
+    follow_symlinks
+        False: a symbolic link that leads out of the folder is not followed to read, either: LinkedError. Links from
+        place to place within it are. For folders that were made by somebody else. Default: True.
 
     Examples
     --------
@@ -68,6 +72,7 @@ class LocalStore:
     coalesce_size: int = 16 << 20
     fsync: bool = False
     read_only: bool = False
+    follow_symlinks: bool = True
     folder: str = field(init=False, repr=False, compare=False)  # `root` as text
 
     def __post_init__(self) -> None:
@@ -94,6 +99,7 @@ class LocalStore:
         return "processes"
 
     def get(self, key: str) -> bytes | None:
+        check(self, [key])
         try:
             return within(self.open([key]), partial(_document, self, key))
         except StoreError as error:
@@ -105,7 +111,7 @@ class LocalStore:
         return LocalObjects(self, keys, threads)
 
     def why_not_to_device(self) -> str | None:
-        return gds.why_not(self.folder)
+        return gds.why_not(self.folder) if self.follow_symlinks else "follow_symlinks is False"
 
     def why_read_only(self, keys: Sequence[str]) -> str | None:
         if self.read_only:
@@ -117,6 +123,7 @@ class LocalStore:
 
     def names(self, prefix: str) -> list[str]:
         path = self.path(prefix)
+        self.check_inside(path, prefix)
         try:
             return sorted(name for name in patiently(partial(os.listdir, path)) if not hidden(name))
         except MISSING_ERRORS:
@@ -127,6 +134,10 @@ class LocalStore:
             raise as_store_error(error, "read", prefix, self) from error
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        found = ((key, self.length(key)) for key in self.keys(prefix))
+        return (each for each in found if each[1] != MISSING)  # it was not deleted meanwhile
+
+    def keys(self, prefix: str) -> Iterator[str]:
         waiting = [prefix]
         while waiting:
             folder = waiting.pop()
@@ -134,15 +145,16 @@ class LocalStore:
                 key = f"{folder}/{name}" if folder else name
                 if is_folder:
                     waiting.append(key)
-                elif not hidden(name) and (size := self.length(key)) != MISSING:  # it was not deleted meanwhile
-                    yield key, size
+                elif not hidden(name):
+                    yield key
 
     def _listed(self, prefix: str) -> list[tuple[str, bool]]:
-        """Names directly below a prefix, without links to folders, and True for each folder."""
+        """Names directly below a prefix, without links to folders or to nothing, and True for each folder."""
 
         def listed() -> list[tuple[str, bool]]:
             with os.scandir(self.path(prefix)) as entries:
-                found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries]
+                every = [entry for entry in entries if not entry.is_symlink() or entry.is_file()]
+                found = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in every]
             return [
                 (name, is_folder) for name, is_folder, is_link in found if not (is_folder and (is_link or hidden(name)))
             ]
@@ -159,6 +171,7 @@ class LocalStore:
             files.write(self.own(key), data, self.fsync)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        check(self, keys)
         paths = list[str]()
         for _, some in groupby(keys, key=lambda key: key.rpartition("/")[0]):
             first, *others = some
@@ -183,6 +196,7 @@ class LocalStore:
         return sink
 
     def delete(self, keys: Sequence[str]) -> None:
+        check(self, keys)
         for parts, some in groupby(filter(self._is_there, keys), key=lambda key: _parts(key.rpartition("/")[0])):
             here = list(some)
             with self.writing(here[0]), suppress(*MISSING_ERRORS):
@@ -195,6 +209,7 @@ class LocalStore:
                 folders.unlink(key.rpartition("/")[2], folder)
 
     def delete_prefix(self, prefix: str) -> None:
+        check_prefix(self, prefix)
         with self.writing(prefix), suppress(*MISSING_ERRORS):
             if prefix:
                 self.own(prefix)
@@ -255,11 +270,9 @@ class LocalStore:
 
     def own(self, key: str) -> str:
         """Path of a file that is to be changed. StoreError if it has no name; LinkFound if it lies behind a link."""
-        path, parts = self.path(key), key.split("/")
-        if "" in parts or "." in parts or "\0" in key:
-            raise StoreError(f"{key!r} is not the key of an object of {self!r}")
-        folders.check_unlinked(self.folder, parts[:-1])
-        return path
+        check(self, [key])
+        folders.check_unlinked(self.folder, key.split("/")[:-1])
+        return f"{self.folder}/{key}"
 
     def _is_there(self, key: str) -> bool:
         """Return True if there is something at a key, also a link that leads nowhere."""
@@ -273,9 +286,20 @@ class LocalStore:
                 return True
             return True
 
+    def check_inside(self, path: str | int, key: str) -> None:
+        """Raise LinkedError for a path, or an open file, that lies out of the folder, if that is not to be read."""
+        if self.follow_symlinks:
+            return
+        root = os.path.realpath(self.folder)
+        real = os.path.realpath(f"/proc/self/fd/{path}" if isinstance(path, int) else path)
+        if not f"{real}/".startswith(f"{root}/".replace("//", "/")):
+            why = f"a symbolic link leads out of the folder, to {real!r}, and follow_symlinks is False"
+            raise LinkedError(f"cannot read {key!r} of {self!r}: {why}")
+
     def length(self, key: str) -> int:
         """Bytes of an object, MISSING if there is none. StoreError for a folder."""
         path = self.path(key)
+        self.check_inside(path, key)
         try:
             status = os.stat(path)
         except MISSING_ERRORS:
@@ -286,28 +310,19 @@ class LocalStore:
             raise StoreError(f"{key!r} of {self!r} is not a file")
         return status.st_size
 
-    def check(self, keys: Sequence[str]) -> None:
-        """Raise StoreError for the first key that leads out of the folder."""
-        try:
-            joined = "\0".join(keys)
-        except TypeError:  # one is no text
-            joined = ".."
-        if joined[:1] == "/" or "\0/" in joined or "//" in joined or ".." in joined:
-            for key in keys:
-                self.path(key)
-
-    def file_paths(self, keys: Sequence[str]) -> list[str]:
-        return [self.path(key) for key in keys]
+    def file_paths(self, keys: Sequence[str]) -> list[str] | None:
+        if not self.follow_symlinks:
+            return None
+        check(self, keys)
+        return [f"{self.folder}/{key}" for key in keys]
 
     def versions(self, keys: Sequence[str]) -> list[Version | str]:
-        return [version_of(self.path(key)) for key in keys]
+        check(self, keys)
+        return [version_of(f"{self.folder}/{key}") for key in keys]
 
     def path(self, key: str) -> str:
-        """Path of the file for a key. StoreError for a key that leads out of the folder."""
-        if not isinstance(key, str):
-            raise StoreError(f"a key of {self!r} is text, not {shown(key)}")
-        if key[:1] == "/" or "//" in key or (".." in key and ".." in key.split("/")):
-            raise StoreError(f"the key {key!r} leads out of {self!r}")
+        """Path of the file for a key, or of a folder: "" for that of the store. StoreError for what is no key."""
+        check_prefix(self, key)
         return f"{self.folder}/{key}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch, allocated
-from gpuzarr.errors import RangeError
+from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
-from gpuzarr.stores.traffic import Traffic, traffic
-from gpuzarr.stores.versions import settled
+from gpuzarr.stores.traffic import Traffic, added, traffic
+from gpuzarr.stores.versions import settled, tells_late
 
 How = Literal["read", "read_to_device"]
 
@@ -78,6 +78,14 @@ class Holders:
             found += group.objects.versions(known[group.base : group.end])
         return found
 
+    def look(self, numbers: Iterable[int]) -> None:
+        """See `Looks`."""
+        wanted = sorted({*numbers})
+        for group in self.groups:
+            some = [number - group.base for number in wanted if group.base <= number < group.end]
+            if some and tells_late(group.objects):
+                group.objects.look(some)
+
     def settled(self) -> list[bool]:
         return [each for group in self.groups for each in settled(group.objects)]
 
@@ -88,9 +96,8 @@ class Holders:
         for group in self.groups:
             contract.expect_at_most(group.objects, nbytes)
 
-    def traffic(self) -> Traffic:
-        found = [each for group in self.groups if (each := traffic(group.objects)) is not None]
-        return Traffic(sum(each.requests for each in found), sum(each.nbytes for each in found))
+    def traffic(self) -> Traffic | None:
+        return added(*[traffic(group.objects) for group in self.groups])
 
     def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
         """See `AreFiles`."""
@@ -126,9 +133,11 @@ class Holders:
         requests = self.requests(numbers, offsets, sizes) if joins else Requests(numbers, offsets, sizes, sizes)
         into = allocated(requests.sizes, lambda nbytes: np.empty(nbytes, np.uint8))
         found = requests.ranges(into)
-        got = self.read(requests, into).sizes
-        lost = (got if requests.within is None else got[requests.within]) < 0
-        return EncodedBatch(found.data, found.starts, np.where(lost, -1, found.sizes)) if lost.any() else found
+        lost = self.read(requests, into).sizes < 0
+        if np.count_nonzero(lost):
+            name = self.name(int(requests.objects[lost.argmax()]))
+            raise StoreError(f"{name}, which should hold others, is not there")
+        return found
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
         fills: dict[int, tuple[Callable[[int, memoryview], None], int]] = {}

@@ -12,7 +12,8 @@ from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.interrupts import within
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Store
-from gpuzarr.stores.hidden import hidden
+from gpuzarr.stores.hidden import hidden, is_hidden
+from gpuzarr.stores.keys import check, check_prefix, is_key, only_keys
 from gpuzarr.stores.parts.objects import PartObjects
 from gpuzarr.stores.parts.table import Table
 from gpuzarr.stores.ranges import MISSING
@@ -53,7 +54,13 @@ class PartsStore:
         return concurrency(self.table)
 
     def get(self, key: str) -> bytes | None:
+        check(self, [key])
         return document(self, key)
+
+    def refresh(self) -> None:
+        """See `Remembers`."""
+        if (forget := getattr(self.table, "forget", None)) is not None:
+            forget()
 
     def open(self, keys: Sequence[str], threads: int = 1) -> PartObjects:
         return PartObjects(self, self.table, keys, threads)
@@ -65,10 +72,16 @@ class PartsStore:
         return "its objects are parts of others"
 
     def names(self, prefix: str) -> list[str]:
-        return sorted(name for name in self.table.names(prefix) if not hidden(name))
+        check_prefix(self, prefix)
+        return sorted(name for name in only_keys(self.table.names(prefix)) if not hidden(name))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        return with_lengths(self, self.table.objects(prefix))
+        check_prefix(self, prefix)
+        return with_lengths(self, (each for each in self.table.objects(prefix) if is_key(each[0])))
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        check_prefix(self, prefix)
+        return (key for key in only_keys(key for key, _ in self.table.objects(prefix)) if not is_hidden(key))
 
     def set(self, key: str, data: Any) -> None:
         self._refuse(key)

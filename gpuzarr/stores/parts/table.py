@@ -18,7 +18,8 @@ class Places:
     """Where n objects lie. Arrays are int64 (n,).
 
     `holders[i]` is the number, in `Table.holders`, of the object that has object i as `sizes[i]` bytes at `offsets[i]`;
-    a size of -1 means up to its end. MISSING where there is no object; INLINE where the bytes, or what makes them (`Made`), are `inline[i]`.
+    a size of -1 means up to its end. MISSING where there is no object; INLINE where the bytes, or what makes them
+    (`Made`), are `inline[i]`.
 
     `inflated`: where objects are stored as raw DEFLATE, the bytes of each when it is inflated; -1 for one that is
     stored as it is. `checksums`: of those that are deflated, the CRC-32 of the inflated bytes.

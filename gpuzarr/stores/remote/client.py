@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from gpuzarr.errors import StoreError
+
 
 class Asked(NamedTuple):
     """A request for a range of an object.
@@ -80,7 +82,7 @@ class Client(Protocol):
     def names(self, prefix: str) -> list[str]:
         """Names of the objects and folders directly below a prefix ("": all), without slashes, in any order.
 
-        StoreError where the place tells no names (HTTP).
+        StoreError where the place tells no names (HTTP): see `no_names`.
         """
         ...
 
@@ -95,3 +97,9 @@ class Client(Protocol):
     def below(self, path: str) -> Client:
         """The part of the place below a path, as a client of its own."""
         ...
+
+
+def no_names(client: Client, prefix: str, what: str) -> StoreError:
+    """The error for a listing of a place that lists nothing, which is `what`."""
+    still = "nodes are found by their paths, and all of a group by its consolidated metadata"
+    return StoreError(f"cannot list {prefix!r} of {client!r}: {what} tells no names; {still}")

@@ -15,7 +15,7 @@ from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import read_only, urls
 from gpuzarr.stores.remote import retry
-from gpuzarr.stores.remote.client import Answer, Asked, Deliver
+from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 
 MISSING_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, KeyError)
 HTTP = frozenset(("http", "https", "sync-http", "sync-https"))
@@ -177,7 +177,7 @@ class FsspecClient:
         except MISSING_ERRORS:
             found = empty
         if not found and HTTP & set(protocols(self.fs)):
-            raise StoreError(f"cannot list {prefix!r} of {self!r}: an HTTP server tells no names")
+            raise no_names(self, prefix, "a web server")
         return found
 
     def why_read_only(self) -> str | None:

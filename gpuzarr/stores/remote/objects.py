@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import ChangedError, StoreError
+from gpuzarr.stores.keys import check
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.remote.client import Answer, Asked
 from gpuzarr.stores.remote.coming import Coming
@@ -35,7 +36,7 @@ class RemoteObjects:
     """
 
     def __init__(self, store: RemoteStore, keys: Sequence[str]) -> None:
-        store.check(keys)
+        check(store, keys)
         self.keys, self._store = keys, store
         self._most: int | None = None
         self._lengths: dict[int, int] = {}
@@ -145,7 +146,7 @@ class RemoteObjects:
                 begin = 0 if planned.skip is None else int(planned.skip[places[i]])
                 answer = coming.take(places[i], partial(self._note, number))
                 if answer is None:
-                    return
+                    raise beyond(self._store, self.keys[number], MISSING, size, offset, i)
                 if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
                     length = self._lengths.get(number, offset + skip + len(data))
                     if offset + skip + wanted <= length:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.remote.client import Answer, Asked, Deliver
+from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 from gpuzarr.stores.spread import each
 
 CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
@@ -181,10 +181,7 @@ class ObstoreClient:
 
     def _check_lists(self, prefix: str) -> None:
         if self.is_web_server:
-            raise StoreError(
-                f"cannot list {prefix!r} of {self!r}: a web server tells no names; nodes are found by their paths, and "
-                "all of a group by its consolidated metadata"
-            )
+            raise no_names(self, prefix, "a web server")
 
 
 def _range(asked: Asked) -> Any:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
+from gpuzarr.checks import MAX_DOCUMENT_BYTES
 from gpuzarr.errors import ChangedError, ReadOnlyError, StoreError
 from gpuzarr.stores import handles
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
+from gpuzarr.stores.keys import check, check_prefix, is_key, only_keys
 from gpuzarr.stores.remote.client import Answer, Asked, Client
 from gpuzarr.stores.remote.objects import RemoteObjects
 from gpuzarr.stores.sink import BufferedSink
@@ -49,7 +50,7 @@ class RemoteStore:
         return f"RemoteStore({self.client!r})"
 
     def get(self, key: str) -> bytes | None:
-        self.check([key])
+        check(self, [key])
         found: list[Answer | None] = []
         self.client.fetch([Asked(key, most=MAX_DOCUMENT_BYTES)], lambda _, answer: found.append(answer))
         if found[0] is None:
@@ -81,13 +82,28 @@ class RemoteStore:
         return "it was given with read_only=True" if self.read_only else self.client.why_read_only()
 
     def names(self, prefix: str) -> list[str]:
-        return sorted({name for name in self.client.names(prefix) if name and not hidden(name)})
+        check_prefix(self, prefix)
+        return sorted({name for name in only_keys(self.client.names(prefix)) if not hidden(name)})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        check_prefix(self, prefix)
         start = len(prefix) + 1 if prefix else 0
         for key, size in self.client.objects(prefix):
-            if not is_hidden(key[start:]):
+            if is_key(key) and not is_hidden(key[start:]):
                 yield key, size
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See `ListsKeys`; a client may have it, too."""
+        below, start = self._keys(prefix), len(prefix) + 1 if prefix else 0
+        return (key for key in below if is_key(key) and not is_hidden(key[start:]))
+
+    def _keys(self, prefix: str) -> Iterable[str]:
+        """Also those that are hidden, or are no keys, such as those of folders that browsers of buckets make."""
+        check_prefix(self, prefix)
+        if (listed := getattr(self.client, "keys", None)) is not None:
+            found: Iterable[str] = listed(prefix)
+            return found
+        return (key for key, _ in self.client.objects(prefix))
 
     def set(self, key: str, data: Any) -> None:
         self._check_writable(key)
@@ -115,29 +131,27 @@ class RemoteStore:
         return BufferedSink(self, key)
 
     def delete(self, keys: Sequence[str]) -> None:
+        check(self, keys)
         if keys:
             self._check_writable(keys[0])
             self.client.delete(keys)
 
     def delete_prefix(self, prefix: str) -> None:
-        self.delete([*([prefix] if prefix else []), *[key for key, _ in self.client.objects(prefix)]])
+        check_prefix(self, prefix)
+        self._check_writable(prefix or "zarr.json")
+        self.client.delete([*([prefix] if prefix else []), *self._keys(prefix)])
 
     def locked(self, keys: Sequence[str]) -> Locked:
         """Locks between the threads of this process."""
+        check(self, keys)
         return Locked(LOCKS.value.of((self.client, key) for key in sorted(set(keys))))
 
     def below(self, path: str) -> RemoteStore:
         """The part of this store below a path."""
         return replace(self, client=self.client.below(path)) if path else self
 
-    def check(self, keys: Sequence[str]) -> None:
-        """StoreError for the first key that is no key of an object."""
-        for key in keys:
-            if not isinstance(key, str) or not key or "\0" in key or {"", ".", ".."} & set(key.split("/")):
-                raise StoreError(f"{shown(key)} is not the key of an object of {self!r}")
-
     def _check_writable(self, key: str) -> None:
         """ReadOnlyError, naming the key, if nothing can be written; StoreError if it is no key."""
-        self.check([key])
+        check(self, [key])
         if (reason := self.why_read_only([key])) is not None:
             raise ReadOnlyError(f"cannot write {key!r} of {self!r}: {reason}")

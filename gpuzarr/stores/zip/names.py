@@ -23,8 +23,3 @@ def add(folders: Folders, key: str) -> None:
         if not folder:
             break
         folder, _, name = folder.rpartition("/")
-
-
-def is_key(name: str) -> bool:
-    """Return True for a key of an object: no absolute path, none that leads out of the archive, and no folder."""
-    return bool(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))

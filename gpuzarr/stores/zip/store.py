@@ -12,16 +12,17 @@ from typing import Any, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
-from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
+from gpuzarr.errors import ArgumentError, GpuZarrError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
+from gpuzarr.stores.keys import check, check_prefix, is_key
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts.objects import PartObjects
 from gpuzarr.stores.parts.store import concurrency, document, why_not_to_device
 from gpuzarr.stores.zip.archive import ArchiveFile
 from gpuzarr.stores.zip.loading import load
-from gpuzarr.stores.zip.names import is_key
 from gpuzarr.stores.zip.sink import ZipSink
 from gpuzarr.stores.zip.table import ZipTable
 from gpuzarr.stores.zip.writing import Writing
@@ -120,7 +121,7 @@ class ZipStore:
         path = str(self.root)
         try:
             file = ArchiveFile(path, self.mode)
-        except StoreError:
+        except GpuZarrError:
             raise
         except OSError as error:
             problem = StoreError(f"cannot write the archive {path!r}: {error.strerror or error}")
@@ -191,11 +192,17 @@ class ZipStore:
         return True
 
     @property
+    def guard(self) -> Guard:
+        """One process at a time writes an archive."""
+        return "alone"
+
+    @property
     def concurrency(self) -> int:
         """See `Waits`."""
         return concurrency(self._table)
 
     def get(self, key: str) -> bytes | None:
+        check(self, [key])
         return document(self, key)
 
     def open(self, keys: Sequence[str], threads: int = 1) -> PartObjects:
@@ -213,31 +220,39 @@ class ZipStore:
         return None if is_key(key) else f"{key!r} cannot be the name of a member of an archive"
 
     def names(self, prefix: str) -> list[str]:
+        check_prefix(self, prefix)
         return sorted(name for name in self._table.names(prefix) if not hidden(name))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        check_prefix(self, prefix)
         return (row for row in self._table.objects(prefix) if not hidden(row[0].rpartition("/")[2]))
 
     def set(self, key: str, data: Any) -> None:
+        check(self, [key])
         self._writing(key).add([key], [data])
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        check(self, keys)
         if keys:
             self._writing(keys[0]).add(keys, [encoded.on_host(i) for i in range(len(keys))])
 
     def create(self, key: str) -> ZipSink:
+        check(self, [key])
         return ZipSink(self._writing(key), key)
 
     def delete(self, keys: Sequence[str]) -> None:
+        check(self, keys)
         if keys:
             self._writing(keys[0]).remove(keys)
 
     def delete_prefix(self, prefix: str) -> None:
+        check_prefix(self, prefix)
         writing = self._writing(prefix)
         writing.remove(writing.below(prefix))
 
     def locked(self, keys: Sequence[str]) -> Locked:
         """Locks between the threads of the process that writes."""
+        check(self, keys)
         where = id(self._writing(*keys[:1]))
         return Locked(LOCKS.value.of((where, key) for key in sorted(set(keys))))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
@@ -18,7 +17,6 @@ from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.versions import versions
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.loading import Loaded, load
-from gpuzarr.stores.zip.names import is_key
 from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES
 
 
@@ -54,7 +52,6 @@ class ZipTable:
         return [(self.store, self.key)]
 
     def places(self, keys: Sequence[str]) -> Places:
-        check(self, keys)
         directory, version, _ = self._loaded()
         known = {} if version is None else {0: version}
         return places_of(self, directory, keys, directory.numbers(keys), known)
@@ -90,23 +87,7 @@ class ZipTable:
     def _is_current(self, loaded: Loaded) -> bool:
         if not self.store.has_cheap_lengths or loaded.version is None:
             return loaded.is_settled
-        return loaded.is_settled and versions(self.store, [self.key])[0][0] == loaded.version
-
-
-def check(table: object, keys: Sequence[str]) -> None:
-    """Raise StoreError for the first of these that is no key."""
-    try:
-        together = "\0".join(keys)
-        is_plain = together.isascii() and not ("/." in together or "//" in together or "\0." in together)
-    except TypeError:
-        together, is_plain = "", False
-    if is_plain and together[:1] not in "./" and "\0/" not in together:
-        return
-    for key in keys:
-        if not isinstance(key, str):
-            raise StoreError(f"a key of {table!r} is text, not {shown(key)}")
-        if key and not is_key(key):
-            raise StoreError(f"the key {key!r} leads out of {table!r}, or is none")
+        return loaded.is_settled and versions(self.store, [self.key])[0] == loaded.version
 
 
 def places_of(
