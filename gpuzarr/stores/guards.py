@@ -49,8 +49,8 @@ def is_transaction(store: Store) -> bool:
 class WritesIfUnchanged(Protocol):
     """Addition to `Store` of one whose `guard` is "versions". Its sinks are `CommitsIfUnchanged`.
 
-    Versions are what `Objects.versions` returned after the objects were read: of each object, also of a missing one,
-    for which it means that there must still be none.
+    Versions are what `Objects.versions` returned after the objects were read. That of a missing object is MISSING (of
+    `stores/ranges.py`), and means that there must still be none.
     """
 
     def write_if_unchanged(self, keys: Sequence[str], encoded: EncodedBatch, versions: Sequence[Any]) -> Sequence[int]:

@@ -194,6 +194,11 @@ class ZipStore:
         return True
 
     @property
+    def guard(self) -> Guard:
+        """One process at a time writes an archive."""
+        return "alone"
+
+    @property
     def concurrency(self) -> int:
         """See `Waits`."""
         return concurrency(self._table)
