@@ -152,7 +152,9 @@ def shown(url: str) -> str:
 
 
 def _shown(part: str) -> str:
-    without = re.sub(r"(?<!git)(?<!gist)(?<!github)(://)[^/@?#|]*@", r"\1", part)  # github://organisation:name@branch
+    without = re.sub(
+        r"(?<!git)(?<!gist)(?<!github)(?<!abfs)(?<!abfss)(://)[^/@?#|]*@", r"\1", part
+    )  # github://organisation:name@branch, abfs://container@account
     return re.sub(r"\?[^#|:]*", "?...", without) if "://" in without else without
 
 
