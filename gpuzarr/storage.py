@@ -26,9 +26,11 @@ from gpuzarr.stores.logged import LoggedStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath
 from gpuzarr.stores.remote.store import RemoteStore
+from gpuzarr.stores.zip import ZipStore
 
 MemoryStore = MappingStore
-StoreLike = LocalStore | MappingStore | RemoteStore | StorePath | str | os.PathLike[str] | dict[str, Any] | None
+_Stores = LocalStore | MappingStore | RemoteStore | ZipStore | StorePath
+StoreLike = _Stores | str | os.PathLike[str] | dict[str, Any] | None
 
 
 def _without(name: str, advice: str) -> Any:
@@ -43,7 +45,6 @@ def _without(name: str, advice: str) -> Any:
 
 
 GpuMemoryStore = _without("GpuMemoryStore", "arrays of a MemoryStore are decoded on a GPU; CuPy's arrays need no store")
-ZipStore = _without("ZipStore", "give gpuzarr.open the path of the zip")
 WrapperStore = _without("WrapperStore", "give a mapping that does more; gpuzarr/stores/contract.py says what stores do")
 
 

@@ -158,19 +158,13 @@ def open(  # as zarr.open
 
 def _found(opener: Opener, path: str, may_lack: bool) -> Array | Group | None:
     """The node at a path, which is put back first if a killed process had put it aside; None if it `may_lack`."""
-    try:
-        return opener(path)
-    except NotFoundError:
-        if opener.writable is None:
-            raise
-    with suppress(StoreError):  # where nothing can be, nothing was
-        recover(opener.store, path)
-    try:
-        return opener(path)
-    except NotFoundError:
-        if not may_lack:
-            raise
-    return None
+    if (node := opener.found(path)) is None and opener.writable is not None:
+        with suppress(StoreError):  # where nothing can be, nothing was
+            recover(opener.store, path)
+        node = opener.found(path)
+    if node is None and not may_lack:
+        raise opener.missing(path)
+    return node
 
 
 def _older(function: str, new: dict[str, Any], zarr_format: Any, consolidated: Any, config: Any) -> tuple[Any, ...]:

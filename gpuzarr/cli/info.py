@@ -70,7 +70,9 @@ def describe(node: gpuzarr.Array | gpuzarr.Group) -> dict[str, Any]:
     """Describe a node. Sizes are in bytes, `stored_bytes` that of all chunks.
 
     `nbytes` is None for strings, and what is stored is None where nobody can list it."""
-    common = {"path": node.name, "zarr_format": node.zarr_format, "attributes": plain(node.attrs.asdict())}
+    of_zarr = f"Zarr v{node.zarr_format}"
+    common = {"path": node.name, "zarr_format": node.zarr_format, "format": node.metadata.foreign or of_zarr}
+    common |= {"attributes": plain(node.attrs.asdict())}
     if isinstance(node, gpuzarr.Group):
         return {"kind": "group", **common}
     verdict, why = gpu_decode(node.layout)
@@ -142,12 +144,12 @@ def details(node: dict[str, Any]) -> list[str]:
         "GPU decode": decode_text(node),
         "problem": node["problem"] or "",
     }
-    return [f"array, Zarr v{node['zarr_format']}", *(f"  {name:<11} {fact}" for name, fact in facts.items() if fact)]
+    return [f"array, {node['format']}", *(f"  {name:<11} {fact}" for name, fact in facts.items() if fact)]
 
 
 def tree(nodes: list[dict[str, Any]]) -> list[str]:
     """A group and all nodes below it, a line for each."""
-    lines = [f"/ group, Zarr v{nodes[0]['zarr_format']}"]
+    lines = [f"/ group, {nodes[0]['format']}"]
     for node in nodes[1:]:
         *parents, name = node["path"].strip("/").split("/")
         lines.append("  " * (len(parents) + 1) + name + line(node))

@@ -8,6 +8,7 @@ then has the fill value elsewhere.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from gpuzarr.errors import CodecError
 NAME = "n5_default"
 MAX_SIDE, MAX_AXES = 2**32 - 1, 2**16 - 1
 _MODES = {1: "varlength, of elements of variable length,", 2: "object, of a serialised Java object,"}
+MAX_COPIED_BYTES = 1 << 17  # of a raw chunk; a view of a larger one takes less time than a copy
 _ALIGNMENT = 16  # bytes, of raw chunks that stay where they are on a GPU
 
 
@@ -96,8 +98,10 @@ class N5Block:
 
     def chunk_decoder(self) -> AddressDecoder | None:
         """Make a decoder of whole blocks; it refuses others."""
-        inner = self.compressor
+        inner, nbytes = self.compressor, prod(self.shape) * len(self.fill)
         decode = inner.chunk_decoder() if isinstance(inner, DecodesByAddress) else None
+        if inner is None and nbytes <= MAX_COPIED_BYTES:
+            decode = _copy
         return None if decode is None else _whole_block_decoder(self.header, decode)
 
     def decode_function(self) -> Function | None:
@@ -211,6 +215,12 @@ def _alike(shapes: np.ndarray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
     different, numbers = np.unique(shapes, axis=0, return_inverse=True)
     for number, shape in enumerate(different.tolist()):
         yield tuple(shape), np.flatnonzero(numbers.reshape(-1) == number)
+
+
+def _copy(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+    if len(stored) != nbytes:
+        raise CodecError(f"{NAME}: {len(stored)} bytes, expected {nbytes}")
+    ctypes.memmove(target, source, nbytes)
 
 
 def _whole_block_decoder(header: bytes, decode: AddressDecoder) -> AddressDecoder:

@@ -308,8 +308,8 @@ def check_above(store: Store, path: str, zarr_format: int | None) -> None:
             nearest, formats = each, {version for name, version in GROUP_DOCUMENTS.items() if name in documents}
     if not formats:
         nearest, formats = formats_above(store, path)
-    if not formats and n5.is_near(store, path) and not find(store, path):
-        raise ReadOnlyError(f"no node can be made at {path or '/'!r} in {store!r}: {n5.READ_ONLY}")
+    if not formats and (foreign := n5.nearest(store, path)) is not None and not find(store, path):
+        raise ReadOnlyError(f"no node can be made at {path or '/'!r} in {store!r}: {foreign.why_read_only}")
     if formats and zarr_format is not None:
         check_format(store, path, nearest, formats, zarr_format)
 

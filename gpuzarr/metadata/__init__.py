@@ -105,6 +105,11 @@ class ChunkKeys:
         return coords if list(map(str, coords)) == parts else None
 
 
+def _why_read_only(foreign: str | None) -> str | None:
+    advice = "copy its arrays to Zarr by gpuzarr.from_array(), and write to these"
+    return None if foreign is None else f"it is of {foreign}, which is only read: {advice}"
+
+
 @dataclass(frozen=True)
 class ArrayMetadata:
     """The metadata of an array."""
@@ -120,7 +125,7 @@ class ArrayMetadata:
     dimension_names: tuple[str | None, ...] | None = None
     order: str = "C"  # of the elements in a chunk: that of v2, or "F" for a v3 transpose that reverses all axes
     document: dict[str, Any] = field(default_factory=dict)  # the JSON document (v2: .zarray)
-    why_read_only: str | None = None  # of a format that is read, but not written
+    foreign: str | None = None  # the name of the format, if it is none of Zarr, and only read
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document, with the attributes."""
@@ -145,6 +150,11 @@ class ArrayMetadata:
     def size(self) -> int:
         """The number of elements."""
         return prod(self.shape)
+
+    @property
+    def why_read_only(self) -> str | None:
+        """Why nothing is written to the array, if its format says so."""
+        return _why_read_only(self.foreign)
 
     # by the names of zarr-python
 
@@ -187,7 +197,7 @@ class GroupMetadata:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Nodes | None = None
     document: dict[str, Any] = field(default_factory=dict)
-    why_read_only: str | None = None  # of a format that is read, but not written
+    foreign: str | None = None  # the name of the format, if it is none of Zarr, and only read
     has_implied_members: bool = False  # folders in it that have no document are groups
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,6 +207,11 @@ class GroupMetadata:
             return document
         inline = {"kind": "inline", "must_understand": False, "metadata": self.consolidated.documents}
         return {**document, "consolidated_metadata": inline}
+
+    @property
+    def why_read_only(self) -> str | None:
+        """Why nothing is written to the group, if its format says so."""
+        return _why_read_only(self.foreign)
 
     node_type = "group"  # a name of zarr-python, as is the next one
 

@@ -25,7 +25,7 @@ from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 
 NAME = "attributes.json"
-READ_ONLY = "it is of N5, which is only read: copy its arrays to Zarr by gpuzarr.from_array(), and write to these"
+FORMAT = "N5"
 MAX_VERSION = 4
 MAX_LOOKED_AT = 16  # names in a folder, to see whether they belong to N5
 _DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float32", "float64")
@@ -43,7 +43,7 @@ def find(store: Store, path: str, is_implied: bool = False) -> Node | None:
     if document is not None:
         return parse(document, files.place(store, path, NAME))
     if is_implied and _belongs_to_n5(store, path):
-        return GroupMetadata(3, {}, None, {"zarr_format": 3, "node_type": "group"}, READ_ONLY, True)
+        return GroupMetadata(3, {}, None, {"zarr_format": 3, "node_type": "group"}, FORMAT, True)
     return None
 
 
@@ -54,15 +54,17 @@ def parse(document: Any, where: str) -> Node:
         if not _is_dataset(document):
             attributes = {name: value for name, value in document.items() if name != "n5"}
             written = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-            return GroupMetadata(3, attributes, None, written, READ_ONLY, True)
+            return GroupMetadata(3, attributes, None, written, FORMAT, True)
         translated = _array(document)
     array: ArrayMetadata = v3.parse_array(translated, where)
-    return replace(array, why_read_only=READ_ONLY)
+    return replace(array, foreign=FORMAT)
 
 
-def is_near(store: Store, path: str) -> bool:
-    """Whether there is a dataset or a root of N5 at a path or above it."""
-    return any(_is_of_n5(_read(store, each)) for each in [path, *_above(path)])
+def nearest(store: Store, path: str) -> Node | None:
+    """The dataset or root of N5 at a path, or the nearest above it; None if there is none."""
+    found = ((each, _read(store, each)) for each in [path, *_above(path)])
+    place = next((each for each, document in found if _is_of_n5(document)), None)
+    return None if place is None else find(store, place)
 
 
 def _is_of_n5(document: Document | None) -> bool:

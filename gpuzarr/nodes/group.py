@@ -135,6 +135,8 @@ class Group:
     def info(self) -> About:
         """Facts about the group: as text by `print`, as a dict by `asdict()`."""
         kind = {"Name": self.name, "Type": "Group", "Zarr format": self.zarr_format}
+        if self.metadata.foreign is not None:
+            kind["Format"] = self.metadata.foreign
         return About(kind | {"Read-only": self.read_only, "Store": self.store})
 
     def info_complete(self) -> About:

@@ -97,6 +97,7 @@ def array_facts(metadata: ArrayMetadata, access: Json) -> Json:
     filters, serializer, compressors = codecs(metadata)
     facts = {
         "Type": "Array",
+        "Format": metadata.foreign,
         "Zarr format": metadata.zarr_format,
         "Data type": metadata.data_type.name,
         "Fill value": metadata.fill_value if metadata.is_filled else None,

@@ -40,8 +40,8 @@ class Opener:
     """Opens the nodes of one store, all with the same options.
 
     `zarr_format` and `consolidated` are those of `gpuzarr.open`. `known` is consolidated metadata of a group, by which
-    it and all below it are opened; it follows changes. `writable` is None for read-only access. `has_implied`: folders
-    may be groups without a document.
+    it and all below it are opened; it follows changes. `writable` is None for read-only access. `has_implied`: those of
+    a group of N5, in which folders without a document are groups.
     """
 
     store: Store
@@ -62,12 +62,18 @@ class Opener:
 
     def __call__(self, path: str) -> Array | Group:
         """Open the node at `path`. NotFoundError if there is none, MetadataError if its metadata is wrong."""
-        if (node := self.get(path)) is None and (node := self._implied(path)) is None:
-            formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
-            raise NotFoundError(
-                f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}"
-            )
+        if (node := self.found(path)) is None:
+            raise self.missing(path)
         return node
+
+    def found(self, path: str) -> Array | Group | None:
+        """Open the node at `path`, also one that only its members imply; None if there is none."""
+        return self._implied(path) if (node := self.get(path)) is None else node
+
+    def missing(self, path: str) -> NotFoundError:
+        """Make the error for a path at which there is no node; it says what is there."""
+        formats = f"Zarr v{self.zarr_format}" if self.zarr_format else "Zarr"
+        return NotFoundError(f"no {formats} array or group at {path or '/'!r} in {self.store!r}{self._instead(path)}")
 
     def get(self, path: str) -> Array | Group | None:
         """Open the node at `path`; None if there is none. MetadataError if its metadata is wrong."""
@@ -87,8 +93,9 @@ class Opener:
                 array.writable = None
             return array
         opener = self
-        if metadata.why_read_only is not None:
-            opener = replace(self, writable=None, has_implied=metadata.has_implied_members)
+        if metadata.has_implied_members != self.has_implied:
+            writable = None if metadata.why_read_only else self.writable
+            opener = replace(self, writable=writable, has_implied=metadata.has_implied_members)
         if metadata.consolidated is not None and self.known is None:
             opener = replace(self, known=Summary(path, metadata.zarr_format, metadata.consolidated))
         elif self.consolidated and self.known is None:
@@ -148,12 +155,12 @@ class Opener:
         return replace(node, consolidated=nodes.below(below))
 
     def _stored(self, path: str) -> Node | None:
-        if self.has_implied:
-            return n5.find(self.store, path, True)
+        if self.has_implied and (node := n5.find(self.store, path)) is not None:  # what is most likely, first
+            return node
         if self.zarr_format in (None, 3) and (found := self._json(path, "zarr.json")) is not None:
             return metadata_v3.parse_node(*found, with_summary=self.consolidated is not False)
         node = self._stored_v2(path) if self.zarr_format in (None, 2) else None
-        return n5.find(self.store, path) if node is None and self.zarr_format is None else node
+        return n5.find(self.store, path, self.has_implied) if node is None and self.zarr_format is None else node
 
     def _stored_v2(self, path: str) -> Node | None:
         from gpuzarr.metadata import v2 as metadata_v2

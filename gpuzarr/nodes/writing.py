@@ -26,7 +26,7 @@ from gpuzarr.nodes.inputs import as_value
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores import kept
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, concurrency
 
 if TYPE_CHECKING:
     from gpuzarr.write.explain import WriteExplanation
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from gpuzarr.write.report import WriteReport
     from gpuzarr.write.target import Target, Writable
     from gpuzarr.write.writer import Writer
+
+
+ROUNDS = 4  # of objects in flight that a writer gives to a store together: after them it waits for the last one
 
 
 class Writes(Protocol):
@@ -129,7 +132,8 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
 
     Values are copied at once, so their memory may be used again. In the end the store holds what writing in the order
     of the calls would have stored. A region that covers a chunk only in part is kept until its neighbours come; it is
-    written when the chunk is full, when a quarter of `max_inflight` is kept, by `flush()` and at the end. A shard
+    written when the chunk is full, when a quarter of `max_inflight` is kept, by `flush()` and at the end. Where each
+    request takes long, neighbours are kept until they are some times as many chunks as are written at once. A shard
     stays open, in a file that no reader sees, until all of its chunks have come or until one of these happens.
 
     Parameters
@@ -174,7 +178,9 @@ def writer(self: Writes, max_inflight: str | int = "1GiB") -> Writer:
     def write(elements: Selection, values: Any, open_shards: OpenShards) -> None:
         self.write_values(elements, values, limit, open_shards)
 
-    return Writer(accept, write, target_of(self).layout, most, self.device)
+    in_flight = concurrency(self.store)
+    together = 1 if self.layout.levels or in_flight < 2 else ROUNDS * in_flight
+    return Writer(accept, write, target_of(self).layout, most, self.device, together)
 
 
 def explain_write(self: Writes, selection: Any = ...) -> WriteExplanation:

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,18 @@ class Holders(Sequence[tuple[Store, str]]):
             self._starts.append(first)
             self._count += len(keys)
         return first
+
+    def add_files(self, places: Mapping[str, tuple[Store, str]]) -> dict[str, int]:
+        """Add the files that URLs name, which are objects of several stores. Returns the number of each URL."""
+        blocks: dict[int, tuple[Store, list[str], list[str]]] = {}
+        for url, (store, key) in places.items():
+            _, urls, keys = blocks.setdefault(id(store), (store, [], []))
+            urls.append(url)
+            keys.append(key)
+        numbers: dict[str, int] = {}
+        for store, urls, keys in blocks.values():
+            numbers |= zip(urls, count(self.add(store, keys)))
+        return numbers
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from gpuzarr.errors import ReadOnlyError
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Sink, Store
 from gpuzarr.stores.guards import Guard, guard
-from gpuzarr.stores.keys import listed_keys
+from gpuzarr.stores.keys import check, check_prefix, listed_keys
+from gpuzarr.stores.versions import refresh
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class PartStore:
     def __repr__(self) -> str:
         return f"PartStore({self.store!r}, {self.path!r})"
 
-    def _key(self, key: str) -> str:
-        return f"{self.path}/{key}" if key else self.path
+    def _below(self, prefix: str) -> str:
+        check_prefix(self, prefix)
+        return f"{self.path}/{prefix}" if prefix else self.path
 
     def _keys(self, keys: Sequence[str]) -> list[str]:
+        check(self, keys)
         return [f"{self.path}/{key}" for key in keys]
 
     @property
@@ -50,8 +53,12 @@ class PartStore:
     def guard(self) -> Guard:
         return guard(self.store)
 
+    def refresh(self) -> None:
+        """See `Remembers`."""
+        refresh(self.store)
+
     def get(self, key: str) -> bytes | None:
-        return self.store.get(self._key(key))
+        return self.store.get(*self._keys([key]))
 
     def open(self, keys: Sequence[str], threads: int = 1) -> Objects:
         return self.store.open(self._keys(keys), threads)
@@ -71,18 +78,18 @@ class PartStore:
         return self._keys(keys)
 
     def why_no_key(self, key: str) -> str | None:
-        return contract.why_no_key(self.store, self._key(key))
+        return contract.why_no_key(self.store, f"{self.path}/{key}")
 
     def names(self, prefix: str) -> list[str]:
-        return self.store.names(self._key(prefix))
+        return self.store.names(self._below(prefix))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         start = len(self.path) + 1
-        return ((key[start:], size) for key, size in self.store.objects(self._key(prefix)))
+        return ((key[start:], size) for key, size in self.store.objects(self._below(prefix)))
 
     def keys(self, prefix: str) -> Iterator[str]:
         start = len(self.path) + 1
-        return (key[start:] for key in listed_keys(self.store, self._key(prefix)))
+        return (key[start:] for key in listed_keys(self.store, self._below(prefix)))
 
     def set(self, key: str, data: Any) -> None:
         self.store.set(self._changed([key])[0], data)
@@ -103,8 +110,8 @@ class PartStore:
         self.store.delete(self._changed(keys))
 
     def delete_prefix(self, prefix: str) -> None:
-        self._changed([prefix])
-        self.store.delete_prefix(self._key(prefix))
+        self._changed([prefix] if prefix else [])
+        self.store.delete_prefix(self._below(prefix))
 
     def locked(self, keys: Sequence[str]) -> AbstractContextManager[None]:
         return self.store.locked(self._keys(keys))

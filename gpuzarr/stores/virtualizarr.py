@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -143,15 +142,8 @@ class ManifestTable:
 
     def _held(self, urls: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The holders of the objects with such URLs, and which of them the ManifestStore itself must be asked for."""
-        blocks: dict[int, tuple[Store, list[str], list[str]]] = {}
-        for url in dict.fromkeys(urls):
-            if (place := self._place(url)) is not None:
-                _, some, keys = blocks.setdefault(id(place[0]), (place[0], [], []))
-                some.append(url)
-                keys.append(place[1])
-        numbers: dict[str, int] = {}
-        for store, some, keys in blocks.values():
-            numbers |= zip(some, count(self.known.holders.add(store, keys)))
+        places = {url: place for url in dict.fromkeys(urls) if (place := self._place(url)) is not None}
+        numbers = self.known.holders.add_files(places)
         holders = np.array([numbers.get(url, -1) for url in urls], np.int64)
         return holders, holders == -1
 

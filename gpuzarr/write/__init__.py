@@ -59,6 +59,7 @@ def write(
     trace, value = trace or Trace(), flipped(selection, device.xp.broadcast_to(value, selection.shape))
     plan = strategy.plan(target, ascending(selection), device, limit, keeps_open=open_shards is not None)
     trace.codecs, trace.write_behind_depth = partial(places, plan.chain, device), plan.write_behind_depth
+    trace.waiting = plan.waiting
     if device.gpu:
         trace.limit, trace.overlap = plan.limit, Overlap(min(plan.write_behind_depth, 1))
     trace.guard = protection(target)

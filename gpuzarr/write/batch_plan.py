@@ -13,7 +13,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.grid import Part, coords_of
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.write.memory import WriteBudget, chunks_per_batch, write_budget
-from gpuzarr.write.thresholds import MAX_CPU_BATCH_BYTES
+from gpuzarr.write.thresholds import MAX_CPU_BATCH_BYTES, WAITING_THREADS
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchPlanner:
-    """Plans batches within a GPU's `limit` of bytes; on a CPU what is gathered is written while it is in a cache."""
+    """Plans batches within a GPU's `limit` of bytes; on a CPU what is gathered is written while it is in a cache.
+
+    `in_flight`: objects that the store writes at once, which its threads share where each takes long.
+    """
 
     layout: Layout
     device: Device
     limit: int
+    in_flight: int = 1
     _budgets: dict[tuple[tuple[int, ...], bool], WriteBudget] = field(default_factory=dict)
 
     def plan(self, parts: Sequence[Part], is_covered: bool) -> tuple[Batch, ...]:
@@ -97,4 +101,8 @@ class BatchPlanner:
             return chunks_per_batch(budget, self.layout.chain(chunk_shape), total, self.device)
         chunk = prod(chunk_shape) * max(self.layout.spec.dtype.itemsize, 1)
         preferred = min(self.device.batch_bytes, MAX_CPU_BATCH_BYTES) // max(chunk, 1)
-        return max(1, min(preferred, -(-total // self.device.threads)))
+        most = min(preferred, -(-total // self.device.threads))
+        if self.in_flight > 1:
+            own = prod(self.layout.per_object) if self.layout.levels else 1  # chunks of an object
+            most = min(most, own * -(-self.in_flight // (own * (self.device.threads + WAITING_THREADS))))
+        return max(1, most)

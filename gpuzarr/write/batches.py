@@ -23,6 +23,7 @@ from gpuzarr.empty_chunk import element, is_empty
 from gpuzarr.indexing.blocks import ChunkBlock
 from gpuzarr.read.fetch import Memory, fetch
 from gpuzarr.read.fetched import Fetched
+from gpuzarr.stores.contract import concurrency
 from gpuzarr.write.assignment import Assignment
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.destinations import Destination
@@ -120,8 +121,9 @@ class Batches:
         trace.count(chunks=len(stored), empty=len(stored) - len(encoded), stored=int(np.add.reduce(encoded.sizes)))
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
-        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host."""
-        if not self.assignment.device.gpu:
+        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host, unless the store itself
+        writes many objects at once."""
+        if not self.assignment.device.gpu or concurrency(self.assignment.target.store) > 1:
             return self.destination.store(batch, encoded, stored)
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(stored)])
 

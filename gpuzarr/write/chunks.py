@@ -39,7 +39,8 @@ class Chunks:
         """Write all of them. ChunkError for the first that cannot be encoded; then no other is begun."""
         device, trace, chunks = self.assignment.device, self.assignment.trace, sum(map(len, self.parts))
         trace.count(batches=chunks)
-        device.share(self._write_some, self._chunks(), min(device.threads + trace.write_behind_depth, chunks))
+        threads = min(device.threads + trace.write_behind_depth + trace.waiting, chunks)
+        device.share(self._write_some, self._chunks(), threads, waits=trace.waiting > 0)
 
     def _chunks(self) -> Iterator[Chunk]:
         for large in self.parts:

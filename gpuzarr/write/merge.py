@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.axis import chunk_of
 from gpuzarr.indexing.flip import flipped
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
@@ -64,10 +67,14 @@ class Region:
 
 
 class MergeBuffer:
-    """The boxes that wait, of at most `max_bytes` in all."""
+    """The boxes that wait, of at most `max_bytes` in all.
 
-    def __init__(self, layout: Layout, max_bytes: int, device: Device) -> None:
+    `together`: chunks that the store writes at once. A box of fewer waits for its neighbours, though it covers chunks.
+    """
+
+    def __init__(self, layout: Layout, max_bytes: int, device: Device, together: int = 1) -> None:
         self._axes, self._dtype, self._max_bytes, self._xp = layout.axes, layout.spec.dtype, max_bytes, device.xp
+        self._together = together
         self._waiting: list[Region] = []
 
     @property
@@ -92,16 +99,21 @@ class MergeBuffer:
     def add(self, region: Region) -> list[Region]:
         """Let a region wait. Returns the regions to be written now, in order."""
         ready = self.take() if any(region.overlaps(other) for other in self._waiting) else []
-        if covers_chunks(region.bounds, self._axes) or region.size * self._dtype.itemsize > self._max_bytes:
+        if self._is_ready(region) or region.size * self._dtype.itemsize > self._max_bytes:
             return [*ready, region]
         self._waiting.append(region)
         while len(self._waiting) > 1 and (both := self._waiting[-2].merged(self._waiting[-1])):
             self._waiting[-2:] = [both]
-        if covers_chunks(self._waiting[-1].bounds, self._axes):
+        if self._is_ready(self._waiting[-1]):
             ready.append(self._waiting.pop())
         while self.nbytes > self._max_bytes or len(self._waiting) > MAX_WAITING_REGIONS:
             ready.append(self._waiting.pop(0))
         return ready
+
+    def _is_ready(self, region: Region) -> bool:
+        if not covers_chunks(region.bounds, self._axes):
+            return False
+        return self._together < 2 or chunks_of(region.bounds, self._axes) >= self._together
 
     def take(self) -> list[Region]:
         """Remove and return all regions that wait."""
@@ -124,6 +136,12 @@ def covers_chunks(bounds: Bounds, axes: tuple[Axis, ...]) -> bool:
     return all(
         _is_edge(axis, a) and (b >= axis.length or _is_edge(axis, b)) for axis, (a, b) in zip(axes, bounds, strict=True)
     )
+
+
+def chunks_of(bounds: Bounds, axes: tuple[Axis, ...]) -> int:
+    """The number of chunks that a box touches."""
+    ends = [chunk_of(axis, np.array([a, b - 1])).tolist() for axis, (a, b) in zip(axes, bounds, strict=True)]
+    return prod(last - first + 1 for first, last in ends)
 
 
 def _is_edge(axis: Axis, element: int) -> bool:

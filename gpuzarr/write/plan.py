@@ -14,8 +14,10 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.grid import Part, coords_of
 from gpuzarr.indexing.layout import Layout
+from gpuzarr.stores.contract import concurrency
 from gpuzarr.write.batch_plan import Batch
 from gpuzarr.write.target import Target
+from gpuzarr.write.thresholds import MAX_WAITING_BYTES
 
 Coverage = Literal["whole", "partial", "open"]
 Shards = Mapping[tuple[int, ...], Sequence[Part]]  # coordinates of each shard, and the parts of the selection there
@@ -146,6 +148,23 @@ class Plan:
         if not self.device.gpu:
             return 1
         return min((batch.budget.write_behind_depth for batch in self.batches if batch.budget), default=0)
+
+    @property
+    def waiting(self) -> int:
+        """How many more threads of a CPU pay, as they wait for the store; what they hold is limited.
+
+        A thread waits with a chunk, a batch, of which the store writes all chunks at once, or a shard.
+        """
+        if self.device.gpu or (in_flight := concurrency(self.target.store)) < 2:
+            return 0
+        layout, most = self.target.layout, 0
+        for run in self.runs:
+            chunk = prod(run.parts[0].chunk_shape) * max(layout.spec.dtype.itemsize, 1)
+            together = 1 if run.batches is None else len(run.batches[0])
+            objects = -(-together // prod(layout.per_object)) if layout.levels else together
+            held = chunk * (max(together, prod(layout.per_object)) if layout.levels else together)
+            most = max(most, min(-(-in_flight // objects), MAX_WAITING_BYTES // max(held, 1)))
+        return max(0, most - self.device.threads - self.write_behind_depth)
 
     @property
     def chain(self) -> Chain:

@@ -6,7 +6,7 @@ What is there goes to the store at once, so a shard may be larger than memory. O
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from gpuzarr.indexing.shard_indexes import CODEC_NAME
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.read.fetch import Source, blamed
 from gpuzarr.read.unchanged import unchanged
-from gpuzarr.stores.contract import Objects, Sink
+from gpuzarr.stores.contract import Objects, Sink, concurrency
 from gpuzarr.stores.guards import CommitsIfUnchanged
 from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.tries import tries
@@ -225,7 +225,7 @@ def keep(shards: Sequence[Shard], before: Before) -> None:
     if may_fetch(target.store, nbytes):
         bound = min(prod(level.counts) * most.stored_size.most + level.index_bytes, MAX_FETCHED_BYTES)
         before.fetch([shard.key for shard in shards if shard.is_fetched_whole], bound)
-    CPU.each(lambda shard: shard.keep(before), shards)
+    _each(lambda shard: shard.keep(before), shards)
 
 
 def complete(shards: Sequence[Shard]) -> None:
@@ -240,7 +240,7 @@ def complete(shards: Sequence[Shard]) -> None:
             keep(left, Before(target))
             for shard in left:
                 shard.is_locked = True
-                shard.close()
+            _each(Shard.close, left)
             if not (left := [shard for shard in left if shard.is_refused]):
                 return
             for shard in left:
@@ -248,6 +248,12 @@ def complete(shards: Sequence[Shard]) -> None:
 
     locks = target.locked([shard.key for shard in shards])
     ensured(lambda: within(locks, close), lambda: abort(shards))
+
+
+def _each(work: Callable[[Shard], None], shards: Sequence[Shard]) -> None:
+    """Call work(shard) for each: on all cores, or all at once where that waits for the store."""
+    waits = concurrency(shards[0].target.store) > 1
+    CPU.each(work, shards, len(shards) if waits else None, waits)
 
 
 def abort(shards: Iterable[Shard]) -> None:

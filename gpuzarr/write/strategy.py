@@ -19,6 +19,7 @@ from gpuzarr.indexing.grid import Part, distinct, parts
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.metadata import Axis, RectilinearAxis, RegularAxis
+from gpuzarr.stores.contract import concurrency
 from gpuzarr.write.batch_plan import BatchPlanner
 from gpuzarr.write.plan import Coverage, Group, Plan, Run, Shards
 from gpuzarr.write.target import Target
@@ -39,7 +40,8 @@ def plan(
     check_plannable(selection, layout.axes, together)
     check_writable(selection, layout.axes)
     found = list(parts(selection, layout.axes, together))
-    planner = Planner(layout, planned_axes(layout, target), device, BatchPlanner(layout, device, limit))
+    in_flight = concurrency(target.store)
+    planner = Planner(layout, planned_axes(layout, target), device, BatchPlanner(layout, device, limit, in_flight))
     groups = planner.shards(found, keeps_open) if layout.levels else planner.chunks(found)
     return Plan(target, device, limit, tuple(groups))
 
@@ -59,7 +61,8 @@ class Planner:
         covered = [part for part, yes in zip(found, is_covered, strict=True) if yes]
         if covered:
             yield Group("whole", (self._run(covered, True),))
-        for some in bundles(part for part, yes in zip(found, is_covered, strict=True) if not yes):
+        rest = (part for part, yes in zip(found, is_covered, strict=True) if not yes)
+        for some in bundles(rest, max(MAX_LOCKED_CHUNKS, self.batches.in_flight)):
             yield Group("partial", (self._run(some, False),))
 
     def shards(self, found: Sequence[Part], keeps_open: bool) -> Iterator[Group]:
@@ -135,12 +138,12 @@ def parts_by_shard(found: Iterable[Part], layout: Layout) -> dict[tuple[int, ...
     return made
 
 
-def bundles(found: Iterable[Part]) -> Iterator[list[Part]]:
-    """Parts with at most MAX_LOCKED_CHUNKS chunks together."""
+def bundles(found: Iterable[Part], most: int) -> Iterator[list[Part]]:
+    """Parts with at most `most` chunks together."""
     bundle: list[Part] = []
     for part in found:
-        for piece in part.split(MAX_LOCKED_CHUNKS):
-            if bundle and sum(map(len, bundle)) + len(piece) > MAX_LOCKED_CHUNKS:
+        for piece in part.split(most):
+            if bundle and sum(map(len, bundle)) + len(piece) > most:
                 yield bundle
                 bundle = []
             bundle.append(piece)

@@ -13,3 +13,5 @@ MAX_COPIED_BYTES = 8 << 20  # of inner chunks that are copied at once as they ar
 MAX_WAITING_REGIONS = 256  # of a writer, for their neighbours
 MAX_FETCHED_BYTES = 128 << 20  # decoded, of objects covered in part that are fetched whole, all at once
 MAX_SPARED_BYTES = 4 << 20  # of a shard that are fetched though they are overwritten: as long as two more requests take
+MAX_WAITING_BYTES = 256 << 20  # decoded, that threads of a CPU hold while they wait for a store
+WAITING_THREADS = 6  # at least, beside those that encode batches

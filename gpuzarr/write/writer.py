@@ -30,14 +30,16 @@ class Writer:
     """Writes regions of an array on another thread, as if in the order of the calls; made by `Array.writer`.
 
     `accept(selection, value)` gives the elements selected, and an array of the device that broadcasts to them, or
-    raises; `write` writes that. Regions that wait for their neighbours are in `_merging`, shards that are not full in
-    `_open_shards`. On a GPU a write runs on a stream of its own, behind the copies and beside what the caller launches
-    next.
+    raises; `write` writes that. `together`: chunks that the store writes at once. Regions that wait for neighbours
+    are in `_merging`, shards that are not full in `_open_shards`. On a GPU a write runs on a stream of its own, behind
+    the copies and beside what the caller launches next.
     """
 
-    def __init__(self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device) -> None:
+    def __init__(
+        self, accept: Accept, write: Write, layout: Layout, max_bytes: int, device: Device, together: int = 1
+    ) -> None:
         self._accept, self._write, self._max_bytes, self._device = accept, write, max_bytes, device
-        self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device), OpenShards()
+        self._merging, self._open_shards = MergeBuffer(layout, max_bytes // 4, device, together), OpenShards()
         self._waiting: deque[tuple[Task, int]] = deque()
         self._line = Line()
         self._storing = Storing(write, device, self._open_shards)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
+from gpuzarr.cli.info import describe
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import UnsupportedCallError
 from gpuzarr.metadata import n5
@@ -161,6 +162,8 @@ def test_folders_are_groups(root: Any) -> None:
         np.testing.assert_array_equal(gpuzarr.open(root, path, device="cpu")[...], VALUES)
     assert list(gpuzarr.open(root, "a/b")) == ["c"]
     assert list(pickle.loads(pickle.dumps(group["a"]))["b"]) == ["c"]
+    for node in (group, group["gzip"]):
+        assert node.info.asdict()["Format"] == describe(node)["format"] == "N5"
     assert (group["gzip"].nchunks, group["gzip"].nchunks_initialized) == (9, 9)
     for nothing in ("gzip/0", "a/b/c/raw/0/0", "x", "notes/read.me/x", "attributes.json"):
         assert nothing not in group
@@ -173,6 +176,17 @@ def test_a_root_without_a_document() -> None:
     assert list(gpuzarr.open(store)) == ["a", "gzip"]
     with pytest.raises(gpuzarr.NotFoundError):
         gpuzarr.open({"a/b": b"", "c": b""})
+
+
+def test_an_array_of_zarr_in_a_group_of_n5() -> None:
+    inner: dict[str, bytes] = {}
+    gpuzarr.save(inner, VALUES)
+    group = gpuzarr.open(container() | below("a/zarr", inner))
+    assert (group["a/zarr"].metadata.foreign, group["a/zarr"].shape, group["gzip"].metadata.foreign) == (
+        None,
+        (7, 5),
+        "N5",
+    )
 
 
 def test_zarr_comes_first() -> None:

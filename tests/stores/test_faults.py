@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,14 @@ def proxy(nginx: Web, faulty: Callable[[int], Proxy]) -> Proxy:
     return faulty(nginx.port)
 
 
-@pytest.fixture(params=LAYOUTS)
-def url(request: pytest.FixtureRequest, nginx: Web, proxy: Proxy) -> str:
-    """An array behind the proxy."""
-    return made(nginx, proxy, request.param)
+@pytest.fixture(params=[("obstore", "chunks"), ("obstore", "shards"), ("fsspec", "shards")], ids=", ".join)
+def opening(
+    request: pytest.FixtureRequest, nginx: Web, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Any]:
+    """Open an array behind the proxy."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.01)
+    client, layout = request.param
+    return partial(CLIENTS[client], made(nginx, proxy, layout))
 
 
 def made(nginx: Web, proxy: Proxy, layout: str) -> str:
@@ -112,8 +117,8 @@ def is_right(array: Any) -> bool:
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_passes_is_tried_again(fault: str, url: str, proxy: Proxy, opened: Callable[[str], Any]) -> None:
-    array = opened(url)
+def test_what_passes_is_tried_again(fault: str, proxy: Proxy, opening: Callable[[], Any]) -> None:
+    array = opening()
     for after in (0, 1):
         proxy.heal()
         proxy.inject(PASSING[fault], KEY, after=after, times=1)
@@ -122,8 +127,8 @@ def test_what_passes_is_tried_again(fault: str, url: str, proxy: Proxy, opened: 
 
 
 @pytest.mark.parametrize("fault", [name for name in PASSING if name != "a stalled body"])
-def test_what_does_not_pass_is_an_error(fault: str, url: str, proxy: Proxy, opened: Callable[[str], Any]) -> None:
-    array = opened(url)
+def test_what_does_not_pass_is_an_error(fault: str, proxy: Proxy, opening: Callable[[], Any]) -> None:
+    array = opening()
     proxy.inject(PASSING[fault], KEY)
     assert not is_right(array)
     proxy.heal()
@@ -132,8 +137,8 @@ def test_what_does_not_pass_is_an_error(fault: str, url: str, proxy: Proxy, open
 
 @pytest.mark.parametrize("times", [1, 100])
 @pytest.mark.parametrize("fault", WRONG)
-def test_no_value_is_wrong(fault: str, times: int, url: str, proxy: Proxy, opened: Callable[[str], Any]) -> None:
-    array = opened(url)
+def test_no_value_is_wrong(fault: str, times: int, proxy: Proxy, opening: Callable[[], Any]) -> None:
+    array = opening()
     proxy.inject(WRONG[fault], KEY, times=times)
     assert not is_right(array) or times == 1
     proxy.heal()
@@ -177,21 +182,21 @@ def test_a_kept_index_is_of_the_object_that_is_read(nginx: Web, tmp_path: Path, 
         np.testing.assert_array_equal(array[18:19, 30:], VALUES[18:19, 30:] % 11)
 
 
-def test_a_silent_server_is_asked_again(url: str, proxy: Proxy) -> None:
-    array = by_obstore(url)
+def test_a_silent_server_is_asked_again(nginx: Web, proxy: Proxy) -> None:
+    array = by_obstore(made(nginx, proxy, "chunks"))
     proxy.inject(faults.silent, KEY, times=1)
     assert is_right(array) and proxy.rules[0].times == 0
 
 
-def test_a_missing_chunk_is_the_fill_value(url: str, proxy: Proxy, opened: Callable[[str], Any]) -> None:
-    array = opened(url)
+def test_a_missing_chunk_is_the_fill_value(proxy: Proxy, opening: Callable[[], Any]) -> None:
+    array = opening()
     proxy.inject(status(404), KEY)
     found = array[...]
     assert (found[16:32] == 0).all() and (found[:16] == VALUES[:16]).all() and (found[32:] == VALUES[32:]).all()
 
 
-def test_metadata_that_cannot_be_read_is_no_missing_array(url: str, proxy: Proxy, opened: Callable[[str], Any]) -> None:
+def test_metadata_that_cannot_be_read_is_no_missing_array(proxy: Proxy, opening: Callable[[], Any]) -> None:
     proxy.inject(status(503), "zarr.json")
     with pytest.raises(GpuZarrError, match=r"zarr\.json") as caught:
-        opened(url)
+        opening()
     assert not isinstance(caught.value, FileNotFoundError)

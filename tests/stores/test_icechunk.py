@@ -283,3 +283,61 @@ def test_files_that_were_changed_are_read_where_nothing_forbids_it(virtual: Virt
     os.remove(virtual.files[1])
     with pytest.raises(gpuzarr.StoreError):
         array[...]
+
+
+def test_a_repository_in_a_bucket(moto: Any, device: Any) -> None:
+    place, options = f"{moto.bucket()}/a/repository", moto.options()
+    secrets = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1", "allow_http": True}
+    bucket = place.split("/")[2]
+    where = {"bucket": bucket, "prefix": "a/repository", "endpoint_url": moto.url, "force_path_style": True}
+    repo = icechunk.Repository.create(icechunk.s3_storage(**where, **secrets))
+    session = repo.writable_session("main")
+    gpuzarr.create_array(session.store, name="x", data=VALUES, chunks=(20, 20), compressors=None)
+    session.commit("x")
+    for group in (
+        gpuzarr.open_group(f"{place}|icechunk:", storage_options=options, device=device),
+        gpuzarr.open_group(f"{place}|icechunk:@branch.main/", storage_options=options, device=device),
+        gpuzarr.open_group(repo, device=device),
+    ):
+        assert np.array_equal(host_array(group["x"][...]), VALUES)
+        assert np.array_equal(host_array(group["x"][3:33, 5]), VALUES[3:33, 5])
+    store = ours.of_location(place, storage_options=options)
+    if not IS_OLD:
+        with store.open(["x/c/0/0"]) as objects:
+            assert objects.lengths() == [20 * 20 * 4]
+        assert [holder for holder, _ in store._table().holders()] == [store.chunks] * 6
+    with pytest.raises(gpuzarr.StoreError, match="cannot open the Icechunk repository 's3://"):
+        ours.of_location(f"{place}/none", storage_options=options)
+
+
+@listed
+def test_virtual_chunks_in_a_web_server(nginx: Any, tmp_path: Path, device: Any) -> None:
+    """They are read there, while the file is what it was when the session was seen to read it."""
+    url, folder = nginx.place()
+    values = np.arange(4000, dtype="f4")
+    (folder / "f.bin").write_bytes(b"head" + values.tobytes())
+    config = icechunk.RepositoryConfig.default()
+    store = icechunk.http_store({"allow_http": "true"})
+    config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(f"{url}/", store))
+    storage = icechunk.local_filesystem_storage(str(tmp_path / "r"))
+    session = icechunk.Repository.create(storage, config=config).writable_session("main")
+    zarr.create_array(session.store, name="v", shape=(4000,), chunks=(500,), dtype="f4", compressors=None, filters=None)
+    for i in range(8):
+        session.store.set_virtual_ref(f"v/c/{i}", f"{url}/f.bin", offset=4 + 2000 * i, length=2000)
+    session.commit("virtual")
+    allowed = {f"{url}/": icechunk.credentials.HttpAccess}
+    repo = icechunk.Repository.open(storage, authorize_virtual_chunk_access=allowed)
+    array = gpuzarr.open(repo, "v", device=device)
+    for factor in (1, -1):
+        (folder / "f.bin").write_bytes(b"head" + (factor * values).tobytes())
+        assert np.array_equal(host_array(array[...]), factor * values)
+        assert np.array_equal(host_array(array[777:3500]), factor * values[777:3500])
+        (holder, key), *others = array.store._table().holders()
+        assert repr(holder).startswith(f"RemoteStore('http://127.0.0.1:{nginx.port}") and key.endswith("/f.bin")
+        assert not others, "the session was asked for chunks"
+        os.utime(folder / "f.bin", (1, 1))
+    (folder / "f.bin").unlink()
+    with pytest.raises(gpuzarr.StoreError):
+        array[...]
+    with pytest.raises(gpuzarr.StoreError, match="authorize"):
+        gpuzarr.open(icechunk.Repository.open(storage), "v")[...]

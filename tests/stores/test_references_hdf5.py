@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
+from benchmarks.latency_server import serving
 from gpuzarr.errors import ChangedError, GpuZarrWarning, StoreError, StoreKindError, UnsupportedError
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
@@ -35,6 +36,7 @@ def opened(path: Any, name: str = "", **options: Any) -> Any:
 
 
 def file_with(path: Path, **datasets: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
     with h5py.File(path, "w") as file:
         for name, data in datasets.items():
             file.create_dataset(name, **data)
@@ -352,6 +354,27 @@ def test_files_in_any_store_and_copies_by_pickle(tmp_path: Path) -> None:
     assert len(pickle.dumps(stores[0])) < 1000
 
 
+def test_a_file_far_away_is_read_in_few_requests(tmp_path: Path) -> None:
+    """As many bytes come as are wanted, and the blocks of a MiB that say where."""
+    noise = rng.integers(0, 2**31, (40, 100, 1000)).astype("i4")
+    many = {f"g{i}": {"data": VALUES, "chunks": (20, 10), "compression": 1} for i in range(20)}
+    data = {"data": noise, "chunks": (1, 100, 1000)}
+    file_with(tmp_path / "bucket/f.h5", a=data, b={"data": VALUES, "chunks": (9, 9), "compression": "lzf"}, **many)
+    with serving(tmp_path) as server:
+        options = {"endpoint": server.url, "region": "us-east-1", "skip_signature": True}
+        group = gpuzarr.open("s3://bucket/f.h5", mode="r", device="cpu", storage_options=options)
+        assert len(list(group)) == 22
+        opened = server.stats()
+        assert opened.requests <= 8 and opened.body_bytes < 3 << 20
+        assert np.array_equal(group["a"][7, 5:9], noise[7, 5:9])
+        one = server.stats()
+        assert one.requests <= 4 and one.body_bytes < 2 << 20
+        assert np.array_equal(group["b"][...], VALUES)
+        assert server.stats().requests <= 4
+        assert all(np.array_equal(group[name][...], VALUES) for name in many)
+        assert server.stats().requests <= 3 * len(many)
+
+
 def test_a_file_that_is_replaced_is_not_read_as_the_old_one(tmp_path: Path) -> None:
     def write(values: np.ndarray) -> None:
         new = file_with(
@@ -382,7 +405,7 @@ def test_what_is_no_file_of_hdf5(tmp_path: Path) -> None:
     (tmp_path / "cut.nc").write_bytes(file_with(tmp_path / "f.h5", a={"data": VALUES}).read_bytes()[:900])
     with pytest.raises(StoreKindError, match=r"'text.nc' .* no file of a format that is known: GRIB, HDF5"):
         store_of_file(tmp_path / "text.nc")
-    with pytest.raises(StoreError, match=r"cannot open 'cut.nc'"):
+    with pytest.raises(StoreError, match=r"cannot read 'cut.nc'"):
         store_of_file(tmp_path / "cut.nc")
     with pytest.raises(StoreError, match="there is no file"):
         store_of_file(tmp_path / "none.nc")

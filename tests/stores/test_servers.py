@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,17 +12,22 @@ import numpy as np
 import pytest
 
 import gpuzarr
+from benchmarks.latency_server import serving
 from gpuzarr.errors import GpuZarrError, NotFoundError, StoreError
 from gpuzarr.stores import resolve
 from tests.laws import stores as laws
 from tests.laws.stores import NewStore
+from tests.servers.faults import Proxy, Steps
 from tests.servers.real import S3, Azure, Web
 
 pytest.importorskip("obstore")
 VALUES = np.arange(48 * 40, dtype="<i4").reshape(48, 40)
 SHARDED = {"chunks": (4, 20), "shards": (16, 40)}
 TO_FOLDERS = {laws.names_and_objects_are_listed}  # what a web server cannot do
-HEAVY = {laws.many_threads_read_at_once, laws.readers_see_whole_objects, laws.locks_let_one_in_at_a_time}
+HEAVY = {
+    *(laws.many_threads_read_at_once, laws.readers_see_whole_objects, laws.locks_let_one_in_at_a_time),
+    laws.the_corpus_is_read,
+}
 RACES = {laws.nothing_is_lost_where_versions_guard}  # which moto loses: it looks at a condition, and then writes
 Place = tuple[str, dict[str, Any]]  # a URL, with the storage options that belong to it
 
@@ -128,3 +135,47 @@ def test_who_may_not_read_is_told_how_to_be_nobody(azurite: Azure) -> None:
         else:
             with pytest.raises(StoreError, match=r"zarr\.json"):
                 gpuzarr.open_array(f"{url}/a", storage_options=options)
+
+
+def test_two_who_write_parts_of_one_chunk_lose_nothing(moto: S3, faulty: Callable[[int], Proxy]) -> None:
+    """While one changes its part, another writes the chunk: the put is refused, and the change is made again."""
+    import obstore
+
+    url, options = moto.bucket(), moto.options()
+    proxy = faulty(moto.port)
+    gpuzarr.save_array(f"{url}/a", VALUES, chunks=VALUES.shape, compressors=None, storage_options=options)
+    other = VALUES.copy()
+    other[40:] = -1
+    store = obstore.store.from_url(url, **options, client_options={"allow_http": True})
+
+    def meanwhile(said: Any) -> Steps:
+        obstore.put(store, "a/c/0/0", other.tobytes())
+        return [said.wire]
+
+    array = gpuzarr.open_array(f"{url}/a", mode="r+", storage_options=moto.options(proxy.port))
+    proxy.inject(meanwhile, "a/c/0/0", method="GET", times=1)
+    array[:8] = 5
+    other[:8] = 5
+    assert proxy.rules[0].times == 0
+    np.testing.assert_array_equal(gpuzarr.open_array(f"{url}/a", storage_options=options)[...], other)
+
+
+WRITER = """
+import sys, gpuzarr
+endpoint, first = sys.argv[1], int(sys.argv[2])
+options = {"endpoint": endpoint, "region": "us-east-1", "skip_signature": True}
+array = gpuzarr.open_array("s3://bucket/a", mode="r+", storage_options=options)
+for row in range(first, 48, 2):
+    array[row] = row + 1000
+"""
+
+
+def test_two_processes_write_parts_of_one_shard(tmp_path: Path) -> None:
+    """On the benchmarks' server, which looks at a condition and writes in one step; moto may be between the two."""
+    gpuzarr.save_array(tmp_path / "bucket" / "a", VALUES, chunks=(4, 40), shards=(48, 40))
+    with serving(tmp_path, writable=True) as server:
+        command = [sys.executable, "-c", WRITER, server.url]
+        writers = [subprocess.Popen([*command, str(first)]) for first in (0, 1)]
+        assert [writer.wait(60) for writer in writers] == [0, 0]
+    found = gpuzarr.open_array(tmp_path / "bucket" / "a")[...]
+    np.testing.assert_array_equal(found, np.broadcast_to(np.arange(48)[:, None] + 1000, found.shape))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.stores import handles, moving
 from gpuzarr.stores.contract import Objects, Sink, Store
 from gpuzarr.stores.contract import concurrency as concurrency_of
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import is_hidden, rebased
 from gpuzarr.stores.icechunk.table import SnapshotTable
+from gpuzarr.stores.icechunk.virtual import are_near
 from gpuzarr.stores.key_locks import Locked
 from gpuzarr.stores.parts import PartObjects
 from gpuzarr.stores.remote.store import RemoteStore
@@ -50,6 +52,7 @@ class SessionStore:
     kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     is_transaction = True
+    guard: ClassVar[Guard] = "alone"  # other processes have sessions of their own; Icechunk finds conflicts in commits
     close, __enter__, __exit__ = handles.close, handles.enter, handles.leave
 
     def __repr__(self) -> str:
@@ -70,7 +73,9 @@ class SessionStore:
     @property
     def concurrency(self) -> int:
         """See `Waits`."""
-        return concurrency_of(self.through if self.chunks is None else self.chunks)
+        client: Any = self.through.client
+        is_near = self.chunks is not None and are_near(client.store.session.config.virtual_chunk_containers or ())
+        return concurrency_of(self.chunks) if is_near and self.chunks is not None else self.through.concurrency
 
     def get(self, key: str) -> bytes | None:
         return self.through.get(key)

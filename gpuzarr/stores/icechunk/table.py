@@ -11,31 +11,28 @@ import numpy as np
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.icechunk.virtual import Containers, versions_of
 from gpuzarr.stores.key_locks import LOCKS, Locked
-from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.manifests import Holders, Manifest, flat, nowhere
 from gpuzarr.stores.parts.table import INLINE, Made, Places
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Asked
 from gpuzarr.stores.remote.store import RemoteStore
-from gpuzarr.stores.versions import versions as versions_of
 
 NATIVE, VIRTUAL, IN_MANIFEST = 1, 2, 3  # icechunk.ChunkType
 THROUGH = -3  # holder, in manifests, of a chunk that the session is asked for
 LISTED_AT_ONCE = 100_000  # chunks
 MAX_NUMBER = 1 << 62
 _CHUNK = re.compile(r"((?:.*/)?c)(?:/\d+)*", re.DOTALL)
-_PLAIN_FILE = re.compile(r"file://(/[^%?#\\]*)")
-FILES = LocalStore("/")
 
 
 class SnapshotTable:
     """Where the objects of a snapshot lie. See `Table`.
 
-    Native chunks are objects of `chunks`. Virtual ones that lie in files of this machine are read there, once the
-    session has been seen to read the file: it may refuse it, as not authorised, or as changed after the reference was
-    made; what is remembered of that holds for one version of the file. `through`, the session itself as a store, is
-    asked for all others.
+    Native chunks are objects of `chunks`. Virtual ones are read in their files, where these can be read without the
+    credentials that the session has, and once the session has been seen to read the file: it may refuse it, as not
+    authorised, or as changed after the reference was made. What is remembered of that holds for one version of the
+    file. `through`, the session itself as a store, is asked for all others.
     """
 
     knows_sizes = True
@@ -45,6 +42,9 @@ class SnapshotTable:
         self._through, self._chunks = through, chunks
         self._holders = Holders()
         self._manifests: dict[str, Manifest] = {}
+        client: Any = through.client
+        self._containers = Containers(client.store.session.config.virtual_chunk_containers or {})
+        self._files = set[int]()  # holders that are files of virtual chunks
         self._versions: dict[int, Any] = {}  # of files, as they were when the session read them; None: it refused
         self._asked: dict[str, int] = {}  # the holders of objects that the session is asked for
 
@@ -91,7 +91,8 @@ class SnapshotTable:
             if answer is not None:
                 found[which[j]] = bytes(answer.data)
 
-        self._through.client.fetch([Asked(keys[i]) for i in which], note)
+        if which:
+            self._through.client.fetch([Asked(keys[i]) for i in which], note)
         return found
 
     def _asked_for(self, keys: Sequence[str]) -> list[int]:
@@ -136,26 +137,24 @@ class SnapshotTable:
         virtual = np.flatnonzero(kinds == VIRTUAL).tolist()
         if virtual:
             urls = [paths[i] for i in virtual]
-            files = {url: file for url in dict.fromkeys(urls) if (file := _file(url)) is not None}
-            first = self._holders.add(FILES, np.array(list(files.values())))
-            numbers = dict(zip(files, range(first, first + len(files)), strict=True))
+            places = {url: place for url in dict.fromkeys(urls) if (place := self._containers.place(url)) is not None}
+            numbers = self._holders.add_files(places)
+            self._files.update(numbers.values())
             holders[virtual] = [numbers.get(url, THROUGH) for url in urls]
         return holders
 
     def _check(self, keys: Sequence[str], holders: np.ndarray) -> None:
         """See if the session reads the files that it was not yet seen to read, by a byte of a chunk in each."""
         numbers, rows = np.unique(holders, return_index=True)
-        new = [(n, int(i)) for n, i in zip(numbers.tolist(), rows, strict=True) if self._is_unseen(n)]
+        new = [(n, int(i)) for n, i in zip(numbers.tolist(), rows, strict=True) if n in self._files]
+        new = [(number, i) for number, i in new if number not in self._versions]
         if not new:
             return
-        versions = versions_of(FILES, [self._holders[number][1] for number, _ in new])
+        versions = versions_of([self._holders[number] for number, _ in new])
         client: Any = self._through.client
         answers = client.tried([Asked(keys[i], 0, 1) for _, i in new])
         for (number, _), version, answer in zip(new, versions, answers, strict=True):
             self._versions[number] = None if isinstance(answer, StoreError) else version
-
-    def _is_unseen(self, number: int) -> bool:
-        return number >= 0 and number not in self._versions and self._holders[number][0] is FILES
 
     def names(self, prefix: str) -> list[str]:
         return self._through.names(prefix)
@@ -180,11 +179,3 @@ def _inline(batches: Sequence[Any]) -> dict[int, bytes]:
 
 async def _collected(batches: Any) -> list[Any]:
     return [batch async for batch in batches]
-
-
-def _file(url: str) -> str | None:
-    """The key in `FILES` of the file that a URL names; None where that is not plain to see."""
-    found = _PLAIN_FILE.fullmatch(url)
-    if found is None or {"", ".", ".."} & set(found[1][1:].split("/")):
-        return None
-    return found[1][1:]

@@ -55,14 +55,22 @@ class Begins:
             found = self.holders.fetched(self.number[new], self.offsets[new], nbytes, joins=not self.is_cheap)
             self._note(new, found.data[found.starts[:, None] + np.arange(self.heads.nbytes)])
 
-    def fetched(self, objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> dict[int, Any]:
+    def fetched(
+        self, objects: np.ndarray, offsets: np.ndarray, sizes: np.ndarray, only: np.ndarray | None = None
+    ) -> dict[int, Any]:
         """Learn where these objects begin. Returns the bytes of those ranges that were fetched for that, by number.
+
+        `only`: bool, of all objects, those that are meant; None: all.
 
         Where a request takes long, the head of an object and a range of it are fetched at once: the range with as many
         bytes more as it may begin later.
         """
         if not np.count_nonzero(self.is_unknown) and not self.memory:
             return {}
+        which = np.flatnonzero((sizes != 0) if only is None else (sizes != 0) & only[objects])
+        if len(which) < len(objects):  # of no bytes nobody needs to know where they begin
+            found = self.fetched(objects[which], offsets[which], sizes[which])
+            return {int(which[i]): data for i, data in found.items()}
         if self.is_cheap:
             self.learn(objects)
             return {}

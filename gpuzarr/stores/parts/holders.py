@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch, allocated
-from gpuzarr.errors import RangeError
+from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.ranges import Ranges, Read, Requests
@@ -133,9 +133,11 @@ class Holders:
         requests = self.requests(numbers, offsets, sizes) if joins else Requests(numbers, offsets, sizes, sizes)
         into = allocated(requests.sizes, lambda nbytes: np.empty(nbytes, np.uint8))
         found = requests.ranges(into)
-        got = self.read(requests, into).sizes
-        lost = (got if requests.within is None else got[requests.within]) < 0
-        return EncodedBatch(found.data, found.starts, np.where(lost, -1, found.sizes)) if lost.any() else found
+        lost = self.read(requests, into).sizes < 0
+        if np.count_nonzero(lost):
+            name = self.name(int(requests.objects[lost.argmax()]))
+            raise StoreError(f"{name}, which should hold others, is not there")
+        return found
 
     def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
         fills: dict[int, tuple[Callable[[int, memoryview], None], int]] = {}

@@ -61,7 +61,8 @@ class PartObjects:
         self._inline = dict[int, int]()
         for i in np.flatnonzero(places.holders == INLINE).tolist():
             self._length[i], self._inline[i] = len(places.inline[i]), self._have(places.inline[i])
-        self._is_plain = bool(self._is_held.all()) and not self._packed.any()
+        self._is_direct = self._is_held & ~self._packed
+        self._is_plain = bool(self._is_direct.all())
         self._check_packed()
         return self
 
@@ -168,16 +169,16 @@ class PartObjects:
         files, starts = (np.append(each, MISSING)[self._number] for each in found)
         if (files[self._is_held] == MISSING).any():
             return None
-        self._begins.learn(np.flatnonzero(self._is_held))
+        self._begins.learn(np.flatnonzero(self._is_held & (self._length != 0)))
         return files, starts + self._begins.at
 
     def requests(self, ranges: Ranges) -> Requests:
         objects = np.asarray(ranges.objects)
         offsets, wanted = self._resolved(ranges)
-        ready = self._begins.fetched(objects, offsets, wanted)
+        ready = self._begins.fetched(objects, offsets, wanted, self._is_direct)
         if self._is_plain and not ready:
             return self._planned(objects, offsets, wanted, np.arange(len(objects)))
-        held = self._is_held[objects] & ~self._packed[objects]
+        held = self._is_direct[objects]
         held[list(ready)] = False
         first = self._holders.count + np.arange(len(self.keys) + 1)
         numbers, starts = first[objects], offsets.copy()
@@ -296,19 +297,20 @@ class PartObjects:
         if len(data) + sum(map(len, self._kept.values())) <= MAX_KEPT_BYTES:
             self._kept[i] = data
 
-    def _stored(self, objects: np.ndarray) -> EncodedBatch:
+    def _stored(self, objects: np.ndarray) -> list[Any]:
         """The bytes of deflated objects as they are stored."""
-        if not len(objects):
-            return EncodedBatch(np.empty(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
-        self._begins.learn(objects)
-        at, sizes = self._begins.at[objects], self._places.sizes[objects]
+        sizes = self._places.sizes[objects]
+        ready = self._begins.fetched(objects, np.zeros(len(objects), np.int64), sizes)
+        left = np.array([i for i in range(len(objects)) if i not in ready], np.int64)
+        if not len(left):
+            return [ready[i] for i in range(len(objects))]
         try:
-            found = self._holders.fetched(self._number[objects], at, sizes)
+            found = self._holders.fetched(self._number[objects[left]], self._begins.at[objects[left]], sizes[left])
         except RangeError as error:
-            raise self._beyond(int(objects[error.index]), error, error.index) from error
-        if np.count_nonzero(lost := found.sizes == MISSING):
-            raise self._lost(int(objects[lost.argmax()]))
-        return found
+            key = self.keys[int(objects[left[error.index]])]
+            raise StoreError(f"{key!r} of {self._store!r} does not lie where it should: {error}") from error
+        ready |= {number: found[i] for i, number in enumerate(left.tolist())}
+        return [ready[i] for i in range(len(objects))]
 
     def _inflated(self, i: int, data: Any) -> bytes:
         places = self._places
@@ -331,19 +333,20 @@ class PartObjects:
             if offset + size > lengths[number]:
                 raise beyond(self._store, self.keys[number], int(lengths[number]), size, offset, i)
         objects = np.array([read[0] for read in reads], np.int64)
-        ready = self._begins.fetched(
-            objects, *(np.array([read[column] for read in reads], np.int64) for column in (1, 2))
-        )
-        is_plain = self._is_held & ~self._packed
-        plain = [i for i, each in enumerate(objects.tolist()) if is_plain[each] and i not in ready]
+        offsets, sizes = (np.array([read[column] for read in reads], np.int64) for column in (1, 2))
+        ready = self._begins.fetched(objects, offsets, sizes, self._is_direct)
+        plain = [i for i, each in enumerate(objects.tolist()) if self._is_direct[each] and i not in ready]
         fill = self._plain_reader(reads, plain)
         places = {i: j for j, i in enumerate(plain)}
 
         def filled(i: int, into: memoryview) -> None:
-            if i in places:
-                return fill(places[i], into)
             number, offset, _, skip, size = reads[i]
-            if i in ready:
+            if i in places:
+                try:
+                    fill(places[i], into)
+                except RangeError as error:
+                    raise self._not_there(number, error, i) from error
+            elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
                 data = _bytes_of(self._ready[self._inline[number]])
@@ -364,7 +367,12 @@ class PartObjects:
             return self._holders.reader(rows)
         except RangeError as error:
             i = which[error.index]
-            raise self._beyond(reads[i][0], error, i) from error
+            raise self._not_there(reads[i][0], error, i) from error
+
+    def _not_there(self, number: int, error: RangeError, i: int) -> StoreError:
+        """The error for read i of an object, where its holder has nothing, or is missing."""
+        is_lost = self._holders.lengths()[self._number[number]] == MISSING
+        return self._lost(number) if is_lost else self._beyond(number, error, i)
 
     def _beyond(self, i: int, error: RangeError, number: int) -> RangeError:
         return RangeError(f"{self.keys[i]!r} of {self._store!r} does not lie where it should: {error}", number)

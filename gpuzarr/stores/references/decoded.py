@@ -14,9 +14,8 @@ import numpy as np
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.parts import INLINE, Places
-from gpuzarr.stores.places import hashable
 from gpuzarr.stores.references.document import Columns, inline_bytes
-from gpuzarr.stores.references.made import Made
+from gpuzarr.stores.references.made import Made, Recent
 from gpuzarr.stores.references.streams import fetched
 from gpuzarr.stores.references.table import ReferenceTable
 
@@ -97,13 +96,12 @@ class DecodedTable:
 
     def places(self, keys: Sequence[str]) -> Places:
         found = self.table.places(keys)
-        inline: dict[int, Any] = dict(found.inline)
+        inline, recent = dict[int, Any](found.inline), Recent()
         for i in np.flatnonzero(found.holders >= 0).tolist():
             if (decoder := self.decoders.get(keys[i].rpartition("/")[0])) is not None:
                 place = int(found.holders[i]), int(found.offsets[i]), int(found.sizes[i])
-                store, key = self.holders()[place[0]]
-                name = hashable(store), key, repr(self.version), keys[i]
-                inline[i] = Made(name, decoder.nbytes, partial(self._decoded, decoder, keys[i], *place))
+                make = partial(self._decoded, decoder, keys[i], *place)
+                inline[i] = Made(keys[i], self.version, decoder.nbytes, make, recent)
                 found.holders[i] = INLINE
         return replace(found, inline=inline)
 

@@ -34,7 +34,7 @@ def format_of(store: Store, key: str) -> str | None:
 
     StoreError where there is no file, or it cannot be read.
     """
-    file = Stream(store, key)
+    file = Stream.of(store, key)
     head = file.read(MAX_HEAD_BYTES)
     if (found := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)) is not None:
         return found

@@ -61,7 +61,7 @@ def _of_one(found: Columns) -> Columns:
 def _netcdf3(store: Store, key: str) -> References:
     from kerchunk.netCDF3 import NetCDF3ToZarr
 
-    if Stream(store, key).read(4) == CDF5:
+    if Stream.of(store, key).read(4) == CDF5:
         raise UnsupportedError(
             f"{key!r} of {store!r} is of NetCDF with 64-bit data (CDF-5), which kerchunk does not read"
         )
@@ -76,7 +76,7 @@ def _tiff(store: Store, key: str) -> References:
         from imagecodecs.numcodecs import register_codecs
 
         register_codecs(verbose=False)
-    stream: Any = Stream(store, key)
+    stream: Any = Stream.of(store, key)
     with tifffile.TiffFile(stream, name=os.path.basename(key)) as file:
         if not file.series:
             raise StoreError(f"{key!r} of {store!r} is a file of TIFF without images")

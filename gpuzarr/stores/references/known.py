@@ -36,8 +36,7 @@ _TABLES = PerProcess(Tables)
 
 def version_of(store: Store, key: str) -> Any:
     """The version of an object as it is now; None where the store cannot tell."""
-    found, _ = versions(store, [key])
-    return found[0]
+    return versions(store, [key])[0]
 
 
 def once(kind: str, store: Store, key: str, options: Any, make: Callable[[Any], T]) -> T:

@@ -4,31 +4,70 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import ChangedError, StoreError
-from gpuzarr.stores.contract import Store
+from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
+from gpuzarr.interrupts import within
+from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.versions import looked_for
 
 BLOCK_BYTES, MAX_BLOCKS = 1 << 20, 32
 
 
-class Stream:
-    """An object, read in blocks of which the last used are kept. StoreError where it is missing."""
+class Blocks:
+    """Blocks of an object, all of one version, of which the last used are kept.
 
-    def __init__(self, store: Store, key: str) -> None:
-        self._store, self._key, self._at = store, key, 0
+    `version`: that it must have; None: any, which is then the attribute `version`. StoreError where the object is
+    missing, ChangedError where it is of another version, now or later.
+    """
+
+    def __init__(self, store: Store, key: str, version: Any = None) -> None:
+        self.store, self.key = store, key
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        with store.open([key]) as objects:
-            (self._length,) = objects.lengths()
-        if self._length == MISSING:
+        self.length, self.version = within(store.open([key]), _length_and_version)
+        if self.length == MISSING:
             raise StoreError(f"there is no file at {key!r} of {store!r}")
+        if version not in (None, self.version):
+            raise _changed(store, key)
+
+    def block(self, number: int) -> bytes:
+        """A block by its number."""
+        if (block := self._blocks.get(number)) is None:
+            offset = number * BLOCK_BYTES
+            block = fetched(self.store, self.key, offset, min(BLOCK_BYTES, self.length - offset), self.version)
+            self._blocks[number] = block
+            if len(self._blocks) > MAX_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block
+
+    def clear(self) -> None:
+        """Keep none of them any more."""
+        self._blocks.clear()
+
+
+class Stream:
+    """A file of such blocks. `error`: what reading raised, as libraries pass over that."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks, self._at = blocks, 0
+        self.error: GpuZarrError | None = None
+
+    @classmethod
+    def of(cls, store: Store, key: str) -> Stream:
+        return cls(Blocks(store, key))
+
+    @property
+    def name(self) -> str:
+        """The file in messages."""
+        return f"{self._blocks.key!r} of {self._blocks.store!r}"
 
     def __len__(self) -> int:
-        return self._length
+        return int(self._blocks.length)
 
     def readable(self) -> bool:
         return True
@@ -40,16 +79,20 @@ class Stream:
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self)}[whence]
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        end = self._length if size is None or size < 0 else min(self._at + size, self._length)
+        end = len(self) if size is None or size < 0 else min(self._at + size, len(self))
         parts = []
-        while self._at < end:
-            number, skip = divmod(self._at, BLOCK_BYTES)
-            parts.append(self._block(number)[skip : skip + end - self._at])
-            self._at += len(parts[-1])
+        try:
+            while self._at < end:
+                number, skip = divmod(self._at, BLOCK_BYTES)
+                parts.append(self._blocks.block(number)[skip : skip + end - self._at])
+                self._at += len(parts[-1])
+        except GpuZarrError as error:
+            self.error = error
+            raise
         return b"".join(parts)
 
     def readinto(self, into: Any) -> int:
@@ -58,34 +101,40 @@ class Stream:
         view[: len(data)] = data
         return len(data)
 
+    def flush(self) -> None:
+        pass
+
     def close(self) -> None:
-        self._blocks.clear()
-
-    def _block(self, number: int) -> bytes:
-        if number in self._blocks:
-            self._blocks.move_to_end(number)
-            return self._blocks[number]
-        block = self._blocks[number] = self._fetched(number * BLOCK_BYTES)
-        if len(self._blocks) > MAX_BLOCKS:
-            self._blocks.popitem(last=False)
-        return block
-
-    def _fetched(self, offset: int) -> bytes:
-        return fetched(self._store, self._key, offset, min(BLOCK_BYTES, self._length - offset))
+        pass
 
 
 def fetched(store: Store, key: str, offset: int, size: int, version: Any = None) -> bytes:
-    """A range of an object. StoreError where it is not there, or the object is not of the `version` that is known."""
+    """A range of an object. StoreError where it is not there, ChangedError where the object has another `version`."""
     if size == 0:
         return b""
+    return within(store.open([key]), partial(_fetched, store, key, offset, size, version))
+
+
+def _fetched(store: Store, key: str, offset: int, size: int, version: Any, objects: Objects) -> bytes:
+    if version is not None and list(objects.versions([version])) != [version]:
+        raise _changed(store, key)
     ranges = Ranges([key], np.zeros(1, np.int64), np.array([offset]), np.array([size]))
-    with store.open([key]) as objects:
-        is_other = version is not None and list(objects.versions([version])) != [version]
-        requests = objects.requests(ranges)
-        into = EncodedBatch(np.zeros(int(requests.sizes.sum()), np.uint8), np.zeros(1, np.int64), requests.sizes)
-        found = objects.read(requests, into)
-        if is_other or objects.changed():
-            raise ChangedError(f"{key!r} of {store!r} changed since it was opened: open it again")
-        if found.sizes[0] < max(size, 0):
-            raise StoreError(f"there is no file at {key!r} of {store!r}, or it is too short")
+    requests = objects.requests(ranges)
+    into = EncodedBatch(np.zeros(int(requests.sizes.sum()), np.uint8), np.zeros(1, np.int64), requests.sizes)
+    found = objects.read(requests, into)
+    if objects.changed():
+        raise _changed(store, key)
+    if found.sizes[0] < max(size, 0):
+        raise StoreError(f"there is no file at {key!r} of {store!r}, or it is too short")
     return found[0].tobytes()
+
+
+def _length_and_version(objects: Objects) -> tuple[int, Any]:
+    """Those of the only object. A store far away is asked for the version first, and told the length by that."""
+    (version,) = looked_for(objects, [0], [None])
+    (length,) = objects.lengths()
+    return int(length), version
+
+
+def _changed(store: Store, key: str) -> ChangedError:
+    return ChangedError(f"{key!r} of {store!r} is another file than the one that was opened: open it again")

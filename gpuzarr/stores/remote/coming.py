@@ -27,7 +27,7 @@ class Coming:
         self._within = range(len(asked)) if within is None else within.tolist()
         self._left = Counter(self._within)  # reads of each request
         self._answers: dict[int, Answer | None] = {}
-        self._arrived = threading.Condition()
+        self._arrived, self._asking = threading.Condition(), threading.Lock()
         self._is_ended = False
         self._process = PROCESS.value
         self._tasks: list[Task] = []
@@ -40,21 +40,29 @@ class Coming:
         StoreError, or whatever else went wrong, if there is none.
         """
         request = self._within[number]
-        with self._arrived:
+        with self._asking:  # answers come from any thread
             if not self._tasks and request not in self._answers:
                 self._client.fetch([self._asked[request]], lambda _, answer: self._deliver(request, answer))
-            while request not in self._answers:
-                if self._process is not PROCESS.value:
-                    raise lost()
-                if self._tasks[0].is_done and request not in self._answers:
-                    raise self._tasks[0].end() or StoreError(f"{self._client!r} gave no answer: {self._asked[request]}")
-                self._arrived.wait(POLL_SECONDS)
+        while not self._has_arrived(request):
+            self._tasks[0].run()  # if no thread has begun it: all of them may wait as this one does
+        with self._arrived:
             answer = self._answers[request]
             self._left[request] -= 1
             if not self._left[request]:
                 del self._answers[request]
                 note(answer)
             return answer
+
+    def _has_arrived(self, request: int) -> bool:
+        """Wait for an answer, for a moment. StoreError if there will be none."""
+        with self._arrived:
+            if request not in self._answers:
+                if self._process is not PROCESS.value:
+                    raise lost()
+                if self._tasks[0].is_done:
+                    raise self._tasks[0].end() or StoreError(f"{self._client!r} gave no answer: {self._asked[request]}")
+                self._arrived.wait(POLL_SECONDS)
+            return request in self._answers
 
     def end(self) -> None:
         """Give up what has not come. It may be called twice."""

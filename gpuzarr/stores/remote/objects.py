@@ -146,7 +146,7 @@ class RemoteObjects:
                 begin = 0 if planned.skip is None else int(planned.skip[places[i]])
                 answer = coming.take(places[i], partial(self._note, number))
                 if answer is None:
-                    return
+                    raise beyond(self._store, self.keys[number], MISSING, size, offset, i)
                 if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
                     length = self._lengths.get(number, offset + skip + len(data))
                     if offset + skip + wanted <= length:

@@ -48,7 +48,8 @@ class ZarrClient:
         async def one(i: int) -> None:
             deliver(i, await self._answer(asked[i]))
 
-        self._run(self._all(one, range(len(asked))))
+        if asked:
+            self._run(self._all(one, range(len(asked))))
 
     def tried(self, asked: Sequence[Asked]) -> list[Answer | StoreError | None]:
         """Make requests as `fetch` does: the answer to each, or the error."""

@@ -33,7 +33,7 @@ class ArchiveFile:
     def __init__(self, path: str, mode: str) -> None:
         self.path, self._mode = path, mode
         self.is_new = mode != "a" or not os.path.exists(path)
-        if mode == "x" and not self.is_new:
+        if mode == "x" and os.path.lexists(path):
             raise ExistsError(f"there is an archive {path!r} already")
         folders.make(os.path.dirname(path))
         self.current = beside(path, owner()) if self.is_new else path

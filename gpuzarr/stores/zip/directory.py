@@ -16,10 +16,11 @@ from gpuzarr.stores.zip.names import Folders, folders_of
 from gpuzarr.stores.zip.records import BadArchive, End
 
 _LENGTHS = struct.Struct("<3H").unpack_from
-OVERLAPS, OTHER_SIZE, NO_ROOM = 1, 2, 3
+OVERLAPS, OTHER_SIZE, NO_ROOM, NOT_EMPTY = 1, 2, 3, 4
 FAULTS = {
     OVERLAPS: "its bytes overlap those of another member",
     OTHER_SIZE: "it is stored as it is, but in another number of bytes than it has",
+    NOT_EMPTY: "it has 0 bytes, and the CRC-32 of more",
     NO_ROOM: "its bytes are said to lie where the directory is, or behind it",
 }
 
@@ -67,6 +68,7 @@ class Directory:
         room, faults = _room(offsets, stored, least, end.begin)
         methods = entries["method"].astype(np.int64)
         faults[(faults == 0) & (methods == records.STORED) & (sizes != stored)] = OTHER_SIZE
+        faults[(faults == 0) & (sizes == 0) & (entries["crc"] != 0)] = NOT_EMPTY
         return cls(
             *(end, data, starts, _rows(_names(data, starts, entries)), offsets, least),
             *(np.minimum(room, least + records.MAX_NAME_BYTES), np.full(len(offsets), -1), stored, sizes, methods),

@@ -109,8 +109,7 @@ def end_at(tail: bytes, at: int, place: int) -> End:
     """
     _, disk, first, here, entries, size, begin, comment = _END.unpack_from(tail, place)
     end, text = at + place, tail[place + END_BYTES :][:comment]
-    is_large = IN_ZIP64 in (size, begin) or IN_ZIP64_COUNT in (entries, here, disk, first)
-    if is_large and (larger := _end64(tail, at, place)) is not None:
+    if (larger := _end64(tail, at, place)) is not None:
         end, disk, first, here, entries, size, begin = larger
     if disk or first or here != entries:
         raise BadArchive("it is a part of an archive of several files")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
-from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
+from gpuzarr.errors import ArgumentError, GpuZarrError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
@@ -120,7 +120,7 @@ class ZipStore:
         path = str(self.root)
         try:
             file = ArchiveFile(path, self.mode)
-        except StoreError:
+        except GpuZarrError:
             raise
         except OSError as error:
             problem = StoreError(f"cannot write the archive {path!r}: {error.strerror or error}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import StoreError, as_store_error
+from gpuzarr.errors import GpuZarrError, StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.keys import check
@@ -92,13 +92,13 @@ class Writing:
         total = sum(heads) + sum([len(data) for data, *_ in made])
         now, pieces, members = _dos_time(), list[Any](), list[Member]()
         try:
+            self._check_size(self.file.end + total)
             at = begin = self.file.reserve(total)
             for name, head, (data, size, method, crc) in zip(names, heads, made, strict=True):
                 member = Member(at, at + head, len(data), size, method, crc, now)
                 pieces += records.local_header(name, member), data
                 members.append(member)
                 at = member.begin + len(data)
-            self._check_size(at)
             self.file.write(pieces, begin)
         except OSError as error:
             raise self._problem(keys[0], error) from error
@@ -109,8 +109,8 @@ class Writing:
         name = self._name(key)
         head = records.header_bytes(name, nbytes)
         try:
+            self._check_size(self.file.end + head + nbytes)
             at = self.file.reserve(head + nbytes)
-            self._check_size(at + head + nbytes)
             member = Member(at, at + head, nbytes, nbytes, STORED, crc, _dos_time())
             self.file.copy(source, nbytes, member.begin)
             self.file.write([records.local_header(name, member)], at)
@@ -136,8 +136,12 @@ class Writing:
             return
         try:
             self.file.complete(self._directory)
+        except GpuZarrError:
+            raise
         except OSError as error:
-            raise self._problem("", error) from error
+            problem = StoreError(f"cannot write the directory of the archive {self!r}: {error.strerror or error}")
+            problem.errno = error.errno
+            raise problem from error
 
     def end(self) -> None:
         """Complete the archive, and close it. A forked child only closes it."""
@@ -195,8 +199,8 @@ class Writing:
         if not self._allows_zip64 and (end >= records.IN_ZIP64 or len(self._entries) >= records.IN_ZIP64_COUNT):
             raise OSError("it would need the zip64 format, and allowZip64 is False")
 
-    def _problem(self, key: str, error: OSError) -> StoreError:
-        return error if isinstance(error, StoreError) else as_store_error(error, "write", key, self)
+    def _problem(self, key: str, error: OSError) -> Exception:
+        return error if isinstance(error, GpuZarrError) else as_store_error(error, "write", key, self)
 
 
 def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:

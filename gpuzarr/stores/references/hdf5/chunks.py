@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import StoreError
 from gpuzarr.stores.parts import INLINE
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.hdf5.types import Document, Refused, filters_of, packed, type_of, why_unreadable
@@ -195,8 +194,3 @@ def _values(dataset: Any, where: Any) -> np.ndarray:
 
 def _empty(how: Stored) -> Any:
     return "" if how.filters[0]["id"] == "vlen-utf8" else np.zeros(0, how.filters[0]["dtype"])
-
-
-def wrong(action: str, name: str, error: Exception) -> StoreError:
-    """The StoreError for what h5py raised."""
-    return StoreError(f"cannot {action} {name}: {type(error).__name__}: {error}")

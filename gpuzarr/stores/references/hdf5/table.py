@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,20 +12,19 @@ import numpy as np
 
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
 from gpuzarr.stores import manifests
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Store, concurrency
 from gpuzarr.stores.parts import INLINE, Places
-from gpuzarr.stores.places import hashable
-from gpuzarr.stores.references.hdf5.chunks import Where, locate, read_by_library, wrong
+from gpuzarr.stores.references.hdf5.chunks import Where, locate, read_by_library
 from gpuzarr.stores.references.hdf5.documents import Documents, Placed
+from gpuzarr.stores.references.hdf5.opening import Reading, library, opened
 from gpuzarr.stores.references.hdf5.walk import Forbidden
 from gpuzarr.stores.references.known import once, version_of
-from gpuzarr.stores.references.made import Made
+from gpuzarr.stores.references.made import Made, Recent
 from gpuzarr.stores.references.reach import Holders, Reach
-from gpuzarr.stores.references.streams import Stream
+from gpuzarr.stores.references.streams import Blocks
 from gpuzarr.stores.references.table import children, nowhere
 
 MAX_LISTED = 10_000  # chunks, whose sizes are told together
-H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 def table_of(store: Store, key: str, reach: Reach) -> Hdf5Table:
@@ -43,6 +42,7 @@ class Hdf5Table:
         self._files: list[tuple[Store, str]] = [(store, key)]
         self._versions: list[Any] = [version]
         self._located: dict[str, Where] = {}
+        self._kept: dict[int, Blocks] = {}
         self._is_outdated = False
         self._read()
 
@@ -85,25 +85,18 @@ class Hdf5Table:
         places.holders[which] = np.where(holders == 0, array.file, holders)
         if (read := np.flatnonzero(holders == INLINE)).size:
             inline: Any = places.inline
-            inline.update((int(which[i]), self._made(path, array, int(numbers[i]))) for i in read)
-
-    def _made(self, path: str, array: Placed, number: int) -> Made:
-        """A chunk that h5py reads."""
-        store, key = self._files[array.file]
-        name = hashable(store), key, repr(self._versions[array.file]), path, number
-        nbytes = array.how.nbytes if array.how.by_library else None
-        return Made(name, nbytes, partial(self._chunk, array, number))
-
-    def _chunk(self, array: Placed, number: int) -> bytes:
-        coordinates = [int(each) for each in np.unravel_index(number, array.grid or (1,))]
-        with self._opened(array.file) as file:
-            return read_by_library(file[array.path], array.how, coordinates[: len(array.grid)])
+            reading, recent = Reading(*self._files[array.file], self._versions[array.file]), Recent()
+            for i in read.tolist():
+                number = int(numbers[i])
+                make = partial(_chunk, reading, array, number)
+                nbytes = array.how.nbytes if array.how.by_library else None
+                inline[int(which[i])] = Made(f"{path}/{number}", self._versions[array.file], nbytes, make, recent)
 
     def _where(self, path: str) -> Where:
         """Where the chunks of a dataset lie, found when that is first needed."""
         if (where := self._located.get(path)) is None:
             array = self._arrays[path]
-            with self._opened(array.file) as file:
+            with opened(self._blocks(array.file)) as file:
                 where = self._located[path] = locate(file[array.path], array.how)
         return where
 
@@ -130,12 +123,9 @@ class Hdf5Table:
 
     def _read(self) -> None:
         """Read what there is in the files, but for the places of chunks."""
-        with self._opened(0) as file, ExitStack() as others:
+        with opened(self._blocks(0)) as file, ExitStack() as others:
             numbers = {_fileno(file): 0}
-            try:
-                found = Documents.of(file, partial(self._other, others, numbers))
-            except H5PY_ERRORS as error:
-                raise wrong("read", repr(self), error) from error
+            found = Documents.of(file, partial(self._other, others, numbers))
         self.refused = found.refused
         self._documents, self._listed = found.files, sorted(found.files.keys() - found.unlisted)
         self._arrays = {path: replace(each, file=numbers[each.file]) for path, each in found.arrays.items()}
@@ -154,45 +144,27 @@ class Hdf5Table:
             self._files.append(place)
         number = self._files.index(place)
         try:
-            file = others.enter_context(self._opened(number))
+            file = others.enter_context(opened(self._blocks(number)))
         except StoreError:
             return None  # there is none
         numbers[_fileno(file)] = number
         return file
 
-    @contextmanager
-    def _opened(self, number: int) -> Iterator[Any]:
-        """Context with a file of h5py, in which what h5py raises becomes a StoreError that names the file."""
-        h5py = library()
-        store, key = self._files[number]
-        name = f"{key!r} of {store!r}"
-        try:
-            file = h5py.File(Stream(store, key), "r")  # by its path, it would be in the way of who opens it otherwise
-        except GpuZarrError:
-            raise
-        except H5PY_ERRORS as error:
-            raise wrong("open", name, error) from error
-        with file:
-            try:
-                yield file
-            except GpuZarrError:
-                raise
-            except H5PY_ERRORS as error:
-                raise wrong("read", name, error) from error
-            if self._versions[number] is not None and version_of(store, key) != self._versions[number]:
-                self._is_outdated = True
-                raise ChangedError(f"{name} was replaced while it was read: open it again")
+    def _blocks(self, number: int) -> Blocks:
+        """A file, of the version that is known; what was read of one that is far away is kept to read more of it."""
+        if number in self._kept:
+            return self._kept[number]
+        blocks = Blocks(*self._files[number], self._versions[number])
+        if concurrency(blocks.store) > 1:
+            self._kept[number] = blocks
+        return blocks
 
 
-def library() -> Any:
-    """h5py, and the filters of hdf5plugin where they are installed. StoreError, saying what to install."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise StoreError("files of HDF5 and NetCDF4 need h5py: pip install h5py hdf5plugin") from error
-    with suppress(ImportError):
-        import hdf5plugin  # noqa: F401
-    return h5py
+def _chunk(reading: Reading, array: Placed, number: int) -> bytes:
+    """A chunk that h5py reads."""
+    coordinates = [int(each) for each in np.unravel_index(number, array.grid or (1,))]
+    with reading.file() as file:
+        return read_by_library(file[array.path], array.how, coordinates[: len(array.grid)])
 
 
 def _fileno(thing: Any) -> int:
