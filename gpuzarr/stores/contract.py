@@ -240,21 +240,6 @@ class Lists(Protocol):
         ...
 
 
-class ListsKeys(Protocol):
-    """Addition to `Store` of one to which the lengths of objects cost more than their keys."""
-
-    def keys(self, prefix: str) -> Iterable[str]:
-        """Key of every object below a prefix, in any order."""
-        ...
-
-
-def keys(store: Store, prefix: str) -> Iterator[str]:
-    """Key of every object below a prefix, in any order. Nothing is fetched of them. See `ListsKeys`."""
-    if (listed := getattr(store, "keys", None)) is not None:
-        return iter(listed(prefix))
-    return (key for key, _ in store.objects(prefix))
-
-
 class Moves(Protocol):
     """Addition to `Store` of one that moves objects without a copy of their bytes. See `stores/moving.py`."""
 
