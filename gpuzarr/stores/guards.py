@@ -32,6 +32,20 @@ def guard(store: Store) -> Guard:
     return found
 
 
+class Transacts(Protocol):
+    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
+
+    @property
+    def is_transaction(self) -> bool:
+        """True: then nothing is put aside before it is replaced or deleted."""
+        ...
+
+
+def is_transaction(store: Store) -> bool:
+    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
+    return getattr(store, "is_transaction", False) is True
+
+
 class WritesIfUnchanged(Protocol):
     """Addition to `Store` of one whose `guard` is "versions". Its sinks are `CommitsIfUnchanged`.
 
