@@ -31,6 +31,7 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
     *("http1_only", "http2_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "pool_idle_timeout"),
     *("http2_keep_alive_while_idle", "pool_max_idle_per_host", "proxy_url", "timeout", "user_agent"),
 }
+_XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -208,9 +209,13 @@ def _told(meta: Any, data: Any) -> Answer:
 def _reason(error: BaseException) -> str:
     """What an error of obstore says, in a line and without secrets, and what may help."""
     text = " ".join(str(error).partition("Debug source:")[0].split())
+    if (said := _XML.search(text)) is not None:  # what an object store answers
+        text = f"{text.partition('<')[0]}{said[1]}: {said[2]}"
     text = _without_queries(text)[:600]  # of URLs, which may be signatures
     if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
+    if "Range request not supported" in text:
+        text += "; this server gives whole objects only: download it, and open the file"
     return text
 
 
