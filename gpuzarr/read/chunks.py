@@ -32,7 +32,8 @@ from gpuzarr.read.known import Keeper
 from gpuzarr.read.shelf import Shelf
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.read.unchanged import unchanged
-from gpuzarr.stores.contract import Objects, expect_at_most, file_paths, open_files
+from gpuzarr.stores.contract import Objects, expect_at_most
+from gpuzarr.stores.in_files import file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk

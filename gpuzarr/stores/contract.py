@@ -41,8 +41,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
@@ -234,38 +232,6 @@ def concurrency(store: Store) -> int:
     return found
 
 
-class InFiles(Protocol):
-    """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
-
-    def file_paths(self, keys: Sequence[str]) -> list[str] | None:
-        """The paths of the files for keys. They need not be there. None if they are only to be read by `Objects`."""
-        ...
-
-
-def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
-    """The paths of the files for keys; None where objects are no files. See `InFiles`."""
-    paths = getattr(store, "file_paths", None)
-    return None if paths is None else paths(keys)
-
-
-class AreFiles(Protocol):
-    """Addition to `Objects` of a store whose objects are files of this machine, or parts of such files."""
-
-    def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The open file of each object, and the offset in it at which the object begins, int64 (n,).
-
-        MISSING as file for an object that is not there; None where not all are open.
-        """
-        ...
-
-
-def open_files(objects: Objects) -> tuple[np.ndarray, np.ndarray] | None:
-    """The open files of objects, and where they begin there; None where they are no files, or not all open. See
-    `AreFiles`."""
-    files = getattr(objects, "open_files", None)
-    return None if files is None else files()
-
-
 class Lists(Protocol):
     """Addition to `Store` of one whose `names` looks at every key, for those who ask for the names of many folders."""
 
@@ -288,20 +254,6 @@ class Moves(Protocol):
         each object is at one of its two keys, or at both.
         """
         ...
-
-
-class Transacts(Protocol):
-    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
-
-    @property
-    def is_transaction(self) -> bool:
-        """True: then nothing is put aside before it is replaced or deleted."""
-        ...
-
-
-def is_transaction(store: Store) -> bool:
-    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
-    return getattr(store, "is_transaction", False) is True
 
 
 class Recovers(Protocol):

@@ -19,6 +19,7 @@ TINY = {
     "read_local": ["--smaller", "8"],
     "read_many": ["--tiny"],
     "read_regions": ["--side", "128", "--count", "4"],
+    "read_n5": ["--side", "40", "--edges", "16"],
     "read_remote": ["--smaller", "4", "--latencies", "10", "--stores", "raw, 8 shards"],
     "host_cost": ["--scale", "32"],
     "write_local": ["--smaller", "16"],
@@ -48,6 +49,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "write_local": whole,
         "read_many": 45,
         "read_regions": 2,
+        "read_n5": 24,
         "host_cost": 3,
         "read_remote": 4,
     }

@@ -343,6 +343,7 @@ def what_has_changed_is_not_written(new: NewStore) -> None:
     if guard(store) != "versions":
         return
     before = read_with_versions(store, keys)
+    assert before[2:] == [MISSING, MISSING]
     store.set("c/3", b"another")
     store.set("none", b"new")
     assert sorted(store.write_if_unchanged(keys, encoded_batch(*[b"mine"] * 4), before)) == [0, 2]

@@ -286,6 +286,14 @@ def test_prefixes_end_where_names_end(url: str) -> None:
             reach.place(url)
 
 
+def test_signatures_stay_in_urls_and_out_of_messages() -> None:
+    url = "https://host/a%20b/x.nc?sig=secret"
+    assert Reach(allow=("https://host",)).place(url) == ("https://host?sig=secret", "a b/x.nc")
+    with pytest.raises(ReachError) as caught:
+        Reach().place(url)
+    assert "secret" not in str(caught.value) and "['https://host/']" in str(caught.value)
+
+
 def test_what_the_caller_names_is_allowed() -> None:
     around = Reach(MappingStore({}), "dir", "https://host/store/dir")
     assert around.place("https://host/store/dir/x.nc") == (around.store, "dir/x.nc")
@@ -296,7 +304,7 @@ def test_what_the_caller_names_is_allowed() -> None:
     assert Reach(protocol="s3").place("bucket/key") == ("s3://bucket", "key")
     assert Reach(protocol="s3").place("s3://bucket/key") == ("s3://bucket", "key")
     for url in ("simplecache::s3://bucket/key", "s3://b/a.zip|zip:x", "", "a\0b"):
-        with pytest.raises(UnsupportedError, match="references to one file or URL"):
+        with pytest.raises(UnsupportedError, match="it must be one file or URL"):
             Reach(protocol="s3").place(url)
     for wrong in (3, [3], [""], {"a": 1}):
         with pytest.raises(ArgumentError):

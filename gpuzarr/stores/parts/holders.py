@@ -13,6 +13,7 @@ from gpuzarr.batch import EncodedBatch, allocated
 from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.in_files import open_files
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 from gpuzarr.stores.traffic import Traffic, added, traffic
 from gpuzarr.stores.versions import settled, tells_late
@@ -101,7 +102,7 @@ class Holders:
 
     def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
         """See `AreFiles`."""
-        found = [contract.open_files(group.objects) for group in self.groups]
+        found = [open_files(group.objects) for group in self.groups]
         if not found or None in found:
             return None
         files, starts = zip(*[each for each in found if each is not None], strict=True)

@@ -14,14 +14,12 @@ from gpuzarr.stores.contract import Store
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
 from gpuzarr.stores.parts.holders import Holders, How, together
-from gpuzarr.stores.parts.inflating import inflated, is_absurd
-from gpuzarr.stores.parts.table import INLINE, Places, Table
+from gpuzarr.stores.parts.packed import Packed
+from gpuzarr.stores.parts.table import INLINE, Places, Table, bytes_of
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
-from gpuzarr.stores.spread import spread
 from gpuzarr.stores.traffic import Traffic
 from gpuzarr.stores.versions import tells_late
 
-MAX_KEPT_BYTES = 1 << 26  # of inflated objects of which parts were wanted, while they are open
 Fill = Callable[[int, memoryview], None]
 
 
@@ -38,7 +36,6 @@ class PartObjects:
         self._holders = Holders([], threads)
         self._ready: dict[int, Any] = {}
         self._numbers = count()  # of what is in `_ready`
-        self._kept: dict[int, bytes] = {}
         self._is_outdated = False
 
     def __enter__(self) -> PartObjects:
@@ -52,23 +49,28 @@ class PartObjects:
         except BaseException:
             self.__exit__()
             raise
-        self._packed = np.full(len(self.keys), False) if places.inflated is None else places.inflated >= 0
-        self._packed = self._packed & self._is_held
         self._begins = Begins.of(self._store, self.keys, places, self._holders, self._number)
-        self._has_end = ~self._is_held | self._packed | (places.sizes >= 0)
-        self._length = np.where(self._packed, 0 if places.inflated is None else places.inflated, places.sizes)
+        self._packed = Packed(self._store, self.keys, places, self._holders, self._begins, self._threads)
+        self._packed.check()
+        self._has_end = ~self._is_held | self._packed.which | (places.sizes >= 0)
+        self._length = (
+            places.sizes.copy()
+            if places.inflated is None
+            else np.where(self._packed.which, places.inflated, places.sizes)
+        )
         self._length[~self._is_held] = MISSING
         self._inline = dict[int, int]()
         for i in np.flatnonzero(places.holders == INLINE).tolist():
             self._length[i], self._inline[i] = len(places.inline[i]), self._have(places.inline[i])
-        self._is_direct = self._is_held & ~self._packed
+        self._is_direct = self._is_held & ~self._packed.which
         self._is_plain = bool(self._is_direct.all())
-        self._check_packed()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._holders.exit()
-        self._ready, self._kept = {}, {}
+        self._ready = {}
+        if (packed := getattr(self, "_packed", None)) is not None:
+            packed.kept.clear()
 
     def _have(self, data: Any) -> int:
         """Keep bytes for reads that follow. Returns their number."""
@@ -96,8 +98,7 @@ class PartObjects:
         return self._holders.traffic()
 
     def lengths(self) -> list[int]:
-        found: list[int] = self._lengths().tolist()
-        return found
+        return self._lengths().tolist()
 
     def _lengths(self) -> np.ndarray:
         """Bytes of each object; those up to the end of their holders are asked for once."""
@@ -162,7 +163,7 @@ class PartObjects:
         return any(due is not None and due != each for due, each in zip(self._expected, found, strict=True))
 
     def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
-        if not len(self.keys) or (self._packed | (self._places.holders == INLINE)).any():
+        if not len(self.keys) or (self._packed.which | (self._places.holders == INLINE)).any():
             return None
         if (found := self._holders.open_files()) is None:
             return None
@@ -269,63 +270,9 @@ class PartObjects:
         for j in others[is_ready].tolist():
             at, offset, size = int(into.starts[j]), int(requests.offsets[j]), int(requests.sizes[j])
             data = self._ready[int(requests.objects[j]) - first - len(self.keys)]
-            put(target, at, _bytes_of(data)[offset : offset + size])
+            put(target, at, bytes_of(data)[offset : offset + size])
         if len(packed := others[~is_ready]):
-            self._inflate(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
-
-    def _inflate(self, requests: Requests, which: np.ndarray, put: Callable[[int, memoryview], None]) -> None:
-        """Fetch and inflate each object once, and put the ranges of these requests where they belong."""
-        objects, of = np.unique(requests.objects[which] - self._holders.count, return_inverse=True)
-        new = [i for i in objects.tolist() if i not in self._kept]
-        stored = self._stored(np.array(new, np.int64))
-        numbers = {i: j for j, i in enumerate(new)}
-        rows = [which[of == k].tolist() for k in range(len(objects))]
-
-        def work(some: range) -> None:
-            for k in some:
-                i = int(objects[k])
-                data = memoryview(self._kept[i] if i in self._kept else self._inflated(i, stored[numbers[i]]))
-                for j in rows[k]:
-                    offset, size = int(requests.offsets[j]), int(requests.sizes[j])
-                    put(j, data[offset : offset + size])
-                    if size < len(data):
-                        self._keep(i, data.obj)
-
-        spread(work, len(objects), self._threads)
-
-    def _keep(self, i: int, data: Any) -> None:
-        if len(data) + sum(map(len, self._kept.values())) <= MAX_KEPT_BYTES:
-            self._kept[i] = data
-
-    def _stored(self, objects: np.ndarray) -> list[Any]:
-        """The bytes of deflated objects as they are stored."""
-        sizes = self._places.sizes[objects]
-        ready = self._begins.fetched(objects, np.zeros(len(objects), np.int64), sizes)
-        left = np.array([i for i in range(len(objects)) if i not in ready], np.int64)
-        if not len(left):
-            return [ready[i] for i in range(len(objects))]
-        try:
-            found = self._holders.fetched(self._number[objects[left]], self._begins.at[objects[left]], sizes[left])
-        except RangeError as error:
-            key = self.keys[int(objects[left[error.index]])]
-            raise StoreError(f"{key!r} of {self._store!r} does not lie where it should: {error}") from error
-        ready |= {number: found[i] for i, number in enumerate(left.tolist())}
-        return [ready[i] for i in range(len(objects))]
-
-    def _inflated(self, i: int, data: Any) -> bytes:
-        places = self._places
-        checksum = None if places.checksums is None else int(places.checksums[i])
-        try:
-            return inflated(data, int(self._length[i]), checksum)
-        except ValueError as error:
-            raise StoreError(f"cannot read {self.keys[i]!r} of {self._store!r}: {error}") from error
-
-    def _check_packed(self) -> None:
-        """Raise StoreError for a deflated object whose size cannot be right."""
-        for i in np.flatnonzero(self._packed).tolist():
-            if is_absurd(size := int(self._places.sizes[i]), int(self._length[i])):
-                problem = f"{self._length[i]} bytes cannot come of a DEFLATE stream of {size}"
-                raise StoreError(f"cannot read {self.keys[i]!r} of {self._store!r}: {problem}")
+            self._packed.read(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
     def reader(self, reads: Sequence[Read]) -> Fill:
         lengths = self._lengths() if not self._has_end.all() else self._length
@@ -349,10 +296,10 @@ class PartObjects:
             elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
-                data = _bytes_of(self._ready[self._inline[number]])
+                data = bytes_of(self._ready[self._inline[number]])
                 into[:] = data[offset + skip : offset + skip + size]
-            elif self._packed[number]:
-                whole = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
+            elif self._packed.which[number]:
+                whole = self._packed.inflated(number)
                 into[:] = memoryview(whole)[offset + skip : offset + skip + size]
 
         return filled
@@ -380,11 +327,6 @@ class PartObjects:
     def _lost(self, i: int) -> StoreError:
         holder = self._holders.name(int(self._number[i]))
         return StoreError(f"{self.keys[i]!r} of {self._store!r} lies in {holder}, which is not there")
-
-
-def _bytes_of(data: Any) -> memoryview:
-    """The bytes that a table has, or makes."""
-    return memoryview(data.read() if hasattr(data, "read") else data)
 
 
 def _to_host(target: Any, at: int, data: Any) -> None:

@@ -52,6 +52,11 @@ class Made(Protocol):
         ...
 
 
+def bytes_of(inline: Any) -> memoryview:
+    """The bytes that a table has, or makes."""
+    return memoryview(inline.read() if hasattr(inline, "read") else inline)
+
+
 @dataclass(frozen=True)
 class Heads:
     """Objects whose `offsets` are those of a head before them, as only the head says where they begin.

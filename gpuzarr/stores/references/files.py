@@ -87,10 +87,9 @@ def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None, stor
 def _folder_of(thing: Any, options: dict[str, Any]) -> tuple[Store, str]:
     text = os.fspath(thing)
     if "://" in text and not text.startswith("file://"):
-        from gpuzarr.stores import resolve
+        from gpuzarr.stores import locations
 
-        folder, _, name = text.rpartition("/")
-        return resolve.store(folder, options or None), name
+        return locations.object_of(text, options)[:2]
     path = local_path(text)
     if not os.path.isfile(path):
         raise StoreError(f"there is no file {path!r}")

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, GpuZarrError, StoreError, UnsupportedError
+from gpuzarr.stores import urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 
@@ -59,7 +60,7 @@ class Reach:
         ReachError where it is not allowed; UnsupportedError for chains of URLs.
         """
         if "::" in url or "|" in url or "\0" in url or not url:
-            raise UnsupportedError(f"a reference names {shown(url)}; references to one file or URL are supported")
+            raise UnsupportedError(f"a reference names {urls.shown(url)!r}; it must be one file or URL")
         text = normal(url)
         if not _SCHEME.match(text) and self.protocol not in ("", "file"):
             text = f"{self.protocol}://{text.lstrip('/')}"
@@ -96,11 +97,14 @@ class Reach:
         if not any(lies_below(url, each) for each in self.allow) and scheme != self.protocol:
             raise self._refused(url, "is remote, and was not named by who opened them", f"{scheme}://{host}/")
         key = rest.partition("/")[2]
-        return f"{scheme}://{host}", unquote(key) if scheme in ("http", "https") else key
+        if scheme not in ("http", "https"):
+            return f"{scheme}://{host}", key
+        key, mark, query = key.partition("?")  # maybe a signature
+        return f"{scheme}://{host}{mark}{query}", unquote(key)
 
     def _refused(self, url: str, problem: str, advice: str = "") -> ReachError:
         hint = f"; pass storage_options={{'allow': [{advice!r}]}} if they may read it" if advice else ""
-        return ReachError(f"the references name {shown(url)}, which {problem}{hint}")
+        return ReachError(f"the references name {urls.shown(url)!r}, which {problem}{hint}")
 
 
 def normal(url: str) -> str:
@@ -182,6 +186,8 @@ class Holders(Sequence[tuple[Store, str]]):
     def _made(self, root: str) -> Store:
         if not _SCHEME.match(root):
             return LocalStore(root)
-        from gpuzarr.stores import resolve
+        from gpuzarr.stores import locations, resolve
 
-        return resolve.store(root, dict(self.reach.options) or None)
+        if root.startswith("memory://"):
+            return resolve.store(root)
+        return locations.place(root, dict(self.reach.options))

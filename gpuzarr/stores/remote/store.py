@@ -110,6 +110,11 @@ class RemoteStore:
         self.client.put(key, data)
 
     def write(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
+        if keys and (put_all := getattr(self.client, "put_all", None)) is not None:
+            check(self, keys)
+            self._check_writable(keys[0])
+            put_all(keys, encoded.on_host)
+            return
         each(lambda i: self.set(keys[i], encoded.on_host(i)), range(len(keys)), min(len(keys), self.concurrency))
 
     def write_if_unchanged(self, keys: Sequence[str], encoded: EncodedBatch, versions: Sequence[Any]) -> list[int]:

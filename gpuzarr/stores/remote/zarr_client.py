@@ -67,8 +67,16 @@ class ZarrClient:
     def put(self, key: str, data: Any, if_version: Any = None) -> None:
         if if_version is not None:
             raise StoreError(f"cannot write {key!r} of {self!r} only if it has a version: it has none")
-        value = _prototype().buffer.from_bytes(bytes(data))
-        self._run(self._attempt("write", key, lambda: self.store.set(self._key(key), value)))
+        self.put_all([key], lambda _: data)
+
+    def put_all(self, keys: Sequence[str], data: Callable[[int], Any]) -> None:
+        """See `PutsAll`."""
+
+        async def one(i: int) -> None:
+            value = _prototype().buffer.from_bytes(bytes(data(i)))
+            await self._attempt("write", keys[i], lambda: self.store.set(self._key(keys[i]), value))
+
+        self._run(self._all(one, range(len(keys))))
 
     def delete(self, keys: Sequence[str]) -> None:
         if keys and not self.store.supports_deletes:

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from gpuzarr.stores.keys import is_key
+from gpuzarr.stores.keys import is_key, only_keys
 from gpuzarr.stores.zip import records
 from gpuzarr.stores.zip.names import Folders, folders_of
 from gpuzarr.stores.zip.records import BadArchive, End
@@ -191,12 +191,6 @@ def _decoded(data: bytes, begin: int, entry: np.void) -> str:
 def _rows(names: Sequence[str]) -> dict[str, int]:
     """The entries of objects by their keys."""
     rows = dict(zip(names, range(len(names)), strict=True))
-    together = "\0".join(names) + "\0"
-    doubtful = ("/\0", "\0/", "\0\0", "//", "./", "/.", "..", "\0.\0")
-    if (
-        together[:1] in ("/", "\0", ".")
-        or any(each in together for each in doubtful)
-        or (together.count("\0") != len(names))
-    ):
-        rows = {name: row for name, row in rows.items() if is_key(name)}
+    if len(only_keys(rows)) < len(rows):
+        return {name: row for name, row in rows.items() if is_key(name)}
     return rows

@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
 from gpuzarr.errors import ArgumentError, GpuZarrError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key
@@ -73,6 +74,8 @@ class ZipStore:
     allowZip64: bool = field(default=True, kw_only=True, compare=False)
     store: Any = field(default=None, kw_only=True)
     _table: Any = field(init=False, repr=False, compare=False)
+
+    guard: ClassVar[Guard] = "alone"  # as one process at a time writes an archive
 
     def __post_init__(self) -> None:
         one_of(self.mode, "mode", "r", "w", "a", "x")
@@ -191,6 +194,11 @@ class ZipStore:
         return True
 
     @property
+    def guard(self) -> Guard:
+        """One process at a time writes an archive."""
+        return "alone"
+
+    @property
     def concurrency(self) -> int:
         """See `Waits`."""
         return concurrency(self._table)
@@ -237,6 +245,7 @@ class ZipStore:
     def delete(self, keys: Sequence[str]) -> None:
         check(self, keys)
         if keys:
+            check(self, keys)
             self._writing(keys[0]).remove(keys)
 
     def delete_prefix(self, prefix: str) -> None:

@@ -143,10 +143,31 @@ def locate(dataset: Any, how: Stored) -> Where:
     found: list[Any] = []
     if 0 not in dataset.shape:
         dataset.id.chunk_iter(found.append)
+    return _scattered(found, dataset, how)
+
+
+def locate_few(dataset: Any, how: Stored, numbers: np.ndarray) -> Scattered:
+    """Where some chunks lie of a dataset that is stored in chunks, of which there are many."""
+    grid = grid_of(dataset.shape, how.chunks)
+    found = []
+    for place in np.stack(np.unravel_index(numbers, grid), 1) * how.chunks:
+        info = dataset.id.get_chunk_info_by_coord(tuple(place.tolist()))
+        if info.byte_offset is not None:
+            found.append(info)
+    return _scattered(found, dataset, how)
+
+
+def grid_of(shape: Sequence[int], chunks: Sequence[int]) -> tuple[int, ...]:
+    """The numbers of chunks along the axes."""
+    return tuple(-(-size // max(chunk, 1)) for size, chunk in zip(shape, chunks, strict=True))
+
+
+def _scattered(found: Sequence[Any], dataset: Any, how: Stored) -> Scattered:
+    """Chunks where h5py found them."""
     if not found:
         return Scattered(*np.zeros((4, 0), np.int64))
     places = np.array([each.chunk_offset for each in found], np.int64) // how.chunks
-    grid = tuple(-(-size // chunk) for size, chunk in zip(dataset.shape, how.chunks, strict=True))
+    grid = grid_of(dataset.shape, how.chunks)
     inside = (places < grid).all(1)  # those of an array that was made smaller may lie beyond it
     rows = np.array([(each.byte_offset, each.size, each.filter_mask) for each in found], np.int64)[inside]
     numbers = np.ravel_multi_index(tuple(places[inside].T), grid)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpuzarr.stores.references.hdf5.chunks import Stored, stored
+from gpuzarr.stores.references.hdf5.chunks import Stored, grid_of, stored
 from gpuzarr.stores.references.hdf5.types import Document, Refused, attributes_of, fill_of
 from gpuzarr.stores.references.hdf5.walk import Forbidden, OpenFile, is_group, walk
 
@@ -77,7 +77,7 @@ class Documents:
             how = stored(dataset)
         except Refused as reason:
             return self._refuse(start, dataset.shape or (), str(reason))
-        grid = tuple(-(-size // chunk) for size, chunk in zip(dataset.shape, how.chunks, strict=True))
+        grid = grid_of(dataset.shape, how.chunks)
         self.arrays[start.removesuffix("/")] = Placed(h5py.h5o.get_info(dataset.id).fileno, dataset.name, grid, how)
         return _document(dataset.shape, how.chunks, how.dtype, fill_of(dataset), how.filters)
 

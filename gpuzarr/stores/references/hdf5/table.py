@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
 from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store, concurrency
 from gpuzarr.stores.parts import INLINE, Places
-from gpuzarr.stores.references.hdf5.chunks import Where, locate, read_by_library
+from gpuzarr.stores.references.hdf5.chunks import Where, locate, locate_few, read_by_library
 from gpuzarr.stores.references.hdf5.documents import Documents, Placed
 from gpuzarr.stores.references.hdf5.opening import Reading, library, opened
 from gpuzarr.stores.references.hdf5.walk import Forbidden
@@ -24,6 +25,7 @@ from gpuzarr.stores.references.reach import Holders, Reach
 from gpuzarr.stores.references.streams import Blocks
 from gpuzarr.stores.references.table import children, nowhere
 
+LOOK_COST, OPEN_COST = 8, 1000  # of a chunk, and of opening a file, in chunks that are looked at one after another
 MAX_LISTED = 10_000  # chunks, whose sizes are told together
 
 
@@ -42,6 +44,7 @@ class Hdf5Table:
         self._files: list[tuple[Store, str]] = [(store, key)]
         self._versions: list[Any] = [version]
         self._located: dict[str, Where] = {}
+        self._looked: dict[str, int] = {}  # what was spent for some chunks
         self._kept: dict[int, Blocks] = {}
         self._is_outdated = False
         self._read()
@@ -72,8 +75,8 @@ class Hdf5Table:
             if (array := self._arrays.get(path)) is not None:
                 some = [keys[i] for i in which]
                 numbers = manifests.numbers(some, f"{path}/".lstrip("/"), ".", array.grid or (1,))
-                there = numbers >= 0
-                self._place(places, path, np.array(which)[there], numbers[there])
+                if (there := numbers >= 0).any():  # else it is asked for a document, for which chunks need not be found
+                    self._place(places, path, np.array(which)[there], numbers[there])
         return places
 
     def _place(self, places: Places, path: str, which: np.ndarray, numbers: np.ndarray) -> None:
@@ -81,7 +84,7 @@ class Hdf5Table:
         if self._is_outdated:
             raise ChangedError(f"{self!r} is another file than the one that was opened: open it again")
         array = self._arrays[path]
-        holders, places.offsets[which], places.sizes[which] = self._where(path).find(numbers)
+        holders, places.offsets[which], places.sizes[which] = self._where(path, numbers).find(numbers)
         places.holders[which] = np.where(holders == 0, array.file, holders)
         if (read := np.flatnonzero(holders == INLINE)).size:
             inline: Any = places.inline
@@ -92,12 +95,18 @@ class Hdf5Table:
                 nbytes = array.how.nbytes if array.how.by_library else None
                 inline[int(which[i])] = Made(f"{path}/{number}", self._versions[array.file], nbytes, make, recent)
 
-    def _where(self, path: str) -> Where:
-        """Where the chunks of a dataset lie, found when that is first needed."""
-        if (where := self._located.get(path)) is None:
-            array = self._arrays[path]
-            with opened(self._blocks(array.file)) as file:
-                where = self._located[path] = locate(file[array.path], array.how)
+    def _where(self, path: str, wanted: np.ndarray | None = None) -> Where:
+        """Where the chunks of a dataset lie, at least those that are wanted; found when that is first needed."""
+        if (where := self._located.get(path)) is not None:
+            return where
+        array = self._arrays[path]
+        with opened(self._blocks(array.file)) as file:
+            dataset = file[array.path]
+            if wanted is not None and dataset.chunks and not array.how.by_library:
+                self._looked[path] = self._looked.get(path, 0) + LOOK_COST * len(wanted) + OPEN_COST
+                if self._looked[path] < prod(array.grid):
+                    return locate_few(dataset, array.how, wanted)
+            where = self._located[path] = locate(dataset, array.how)
         return where
 
     def names(self, prefix: str) -> list[str]:
