@@ -31,6 +31,7 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
     *("http1_only", "http2_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "pool_idle_timeout"),
     *("http2_keep_alive_while_idle", "pool_max_idle_per_host", "proxy_url", "timeout", "user_agent"),
 }
+_PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
 _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
@@ -39,14 +40,20 @@ _USED: list[int] = []  # the process whose threads obstore has, once it has some
 class ObstoreClient:
     """A store of obstore as a client.
 
-    `url` names it in messages, and tells clients apart: a location without credentials. `store`: one of
-    `obstore.store`. `prefix`: the part of it that is the whole place, "" or a path without slashes at its ends.
+    `url` names it in messages: a location without credentials. `store`: one of `obstore.store`. `prefix`: the part of
+    it that is the whole place, "" or a path without slashes at its ends. `where` tells clients apart, too: the server,
+    the account and the bucket, of which a URL may name only some.
     """
 
     url: str
     store: Any = field(repr=False, compare=False)
     prefix: str = ""
     concurrency: int = CONCURRENCY
+    where: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        config = getattr(self.store, "config", {})
+        object.__setattr__(self, "where", tuple(config.get(name) for name in _PLACE))
 
     def __repr__(self) -> str:
         return repr("/".join(filter(None, (self.url.rstrip("/"), self.prefix))))
