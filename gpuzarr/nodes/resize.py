@@ -20,8 +20,10 @@ from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
-from gpuzarr.stores import contract, kept
-from gpuzarr.stores.contract import Store, concurrency, overwriter
+from gpuzarr.stores import kept
+from gpuzarr.stores.contract import Store, concurrency
+from gpuzarr.stores.keys import listed_keys
+from gpuzarr.stores.overwriting import overwriter
 from gpuzarr.stores.tries import tries
 
 MAX_DELETED_KEYS = 1 << 14  # at once
@@ -200,7 +202,7 @@ def _delete_outside(
 def _outside_keys(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> Iterator[str]:
     before, after = old.grid(0), new.grid(0)
     if _outside(before, after) > MAX_NAMED_KEYS:
-        yield from [key for key in contract.keys(store, path) if _is_outside(keys.decode(key, path), before, after)]
+        yield from [key for key in listed_keys(store, path) if _is_outside(keys.decode(key, path), before, after)]
         return
     for axis in range(len(before)):
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]
