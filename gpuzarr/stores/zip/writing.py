@@ -77,7 +77,7 @@ class Writing:
         return self._before.sizes
 
     def why_not_to_device(self) -> str | None:
-        if self.is_deflating or (self._before is not None and (self._before.methods == DEFLATED).any()):
+        if self.is_deflating or (self._before is not None and self._before.has_deflated):
             return f"{self!r} has members that are compressed"
         return None
 
