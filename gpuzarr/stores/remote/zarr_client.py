@@ -37,9 +37,7 @@ class ZarrClient:
         return f"ZarrClient({store}{f', {self.path!r}' if self.path else ''})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ZarrClient) or self.path != other.path:
-            return False
-        return self.store is other.store or (type(self.store) is type(other.store) and bool(self.store == other.store))
+        return isinstance(other, ZarrClient) and self.path == other.path and _is_same(self.store, other.store)
 
     def __hash__(self) -> int:
         return hash((type(self.store), self.path))  # the stores themselves have none
@@ -236,6 +234,16 @@ class ZarrClient:
 
         found = self._run(self._attempt("list", prefix, keys))
         return found or []
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two stores are the same place. (Those of zarr-python in memory are equal where their contents are.)"""
+    if one is other or type(one) is not type(other):
+        return one is other
+    for inner in ("_store_dict", "_store"):
+        if hasattr(one, inner):
+            return getattr(one, inner) is getattr(other, inner) or _is_same(getattr(one, inner), getattr(other, inner))
+    return not isinstance(one, dict) and bool(one == other)
 
 
 def _prototype() -> Any:

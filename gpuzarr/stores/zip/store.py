@@ -194,11 +194,6 @@ class ZipStore:
         return True
 
     @property
-    def guard(self) -> Guard:
-        """One process at a time writes an archive."""
-        return "alone"
-
-    @property
     def concurrency(self) -> int:
         """See `Waits`."""
         return concurrency(self._table)
