@@ -19,7 +19,7 @@ from gpuzarr.read.requests import OneSelection
 from gpuzarr.read.strategy import Options, places
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The plan of a read, made by `Array.explain`.
 
@@ -80,6 +80,8 @@ class Explanation:
             f"hold at most {self.planned_bytes} bytes beyond the result (limit {self.memory_limit})\n"
             f"GPU decode: {self.gpu_decode}{reason}"
         )
+
+    __repr__ = __str__
 
 
 def phrases(plan: Any) -> tuple[str, str, str]:

@@ -38,28 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
-
-
-class Overwrite(Protocol):
-    """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
-
-    def __call__(self, key: str, data: Any) -> None:
-        """Do as `set` inside of `locked([key])`."""
-        ...
-
-    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        """Do as `write` inside of `locked(keys)`."""
-        ...
-
-    def delete(self, keys: Sequence[str]) -> None:
-        """Do as `delete` inside of `locked(keys)`."""
-        ...
 
 
 class Sink(Protocol):
@@ -296,38 +278,6 @@ def why_no_key(store: Store, key: str) -> str | None:
     why = getattr(store, "why_no_key", None)
     reason: str | None = None if why is None else why(key)
     return reason
-
-
-class Overwrites(Protocol):
-    """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
-
-    def overwriter(self) -> Overwrite:
-        """Make what overwrites objects in one write. Who changes one under its lock loses nothing of what it writes."""
-        ...
-
-
-def overwriter(store: Store) -> Overwrite:
-    """Make what writes and deletes objects that the caller has not looked at. See `Overwrites`."""
-    if (better := getattr(store, "overwriter", None)) is not None:
-        made: Overwrite = better()
-        return made
-    return _Overwriter(store)
-
-
-@dataclass(frozen=True)
-class _Overwriter:
-    """Holds the lock of each object that it writes."""
-
-    store: Store
-
-    def __call__(self, key: str, data: Any) -> None:
-        within(self.store.locked([key]), lambda _: self.store.set(key, data))
-
-    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
-
-    def delete(self, keys: Sequence[str]) -> None:
-        within(self.store.locked(keys), lambda _: self.store.delete(keys))
 
 
 class Bounded(Protocol):

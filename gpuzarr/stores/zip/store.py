@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
@@ -74,8 +74,6 @@ class ZipStore:
     allowZip64: bool = field(default=True, kw_only=True, compare=False)
     store: Any = field(default=None, kw_only=True)
     _table: Any = field(init=False, repr=False, compare=False)
-
-    guard: ClassVar[Guard] = "alone"  # as one process at a time writes an archive
 
     def __post_init__(self) -> None:
         one_of(self.mode, "mode", "r", "w", "a", "x")
