@@ -294,6 +294,20 @@ def expect_at_most(objects: Objects, nbytes: int | None) -> None:
         bound(nbytes)
 
 
+class FetchesWhole(Protocol):
+    """Addition to `Objects` of a store whose requests take long: whole objects in advance."""
+
+    def fetch_whole(self, numbers: Sequence[int]) -> None:
+        """Fetch the objects with these numbers, all at once, and keep them for the reads that follow."""
+        ...
+
+
+def fetch_whole(objects: Objects, numbers: Sequence[int]) -> None:
+    """Fetch whole objects of which everything will be read, where that saves requests. See `FetchesWhole`."""
+    if (fetch := getattr(objects, "fetch_whole", None)) is not None:
+        fetch(numbers)
+
+
 class ReadsToDevice(Protocol):
     """Addition to `Objects` of a store whose `why_not_to_device` is None."""
 

@@ -14,7 +14,6 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
 from gpuzarr.errors import ArgumentError, GpuZarrError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key
