@@ -1,4 +1,4 @@
-"""Requests for ranges of objects whose lengths may be unknown: an answer tells whether a range was within its object."""
+"""Requests for ranges of objects whose lengths may be unknown: the answers tell whether ranges were within them."""
 
 from __future__ import annotations
 
