@@ -38,4 +38,5 @@ def member_of(file: ArchiveFile, directory: Directory, number: int, time: int) -
     offset = int(directory.offsets[number])
     begin = records.begin_of(file.read(LOCAL_BYTES, offset))
     columns = directory.stored, directory.sizes, directory.methods, directory.checksums
-    return Member(offset, offset + begin, *(int(column[number]) for column in columns), time)
+    stored, size, method, crc = (int(column[number]) for column in columns)
+    return Member(offset, offset + begin, stored, size, method, crc, time)

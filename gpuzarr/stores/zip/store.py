@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
-from gpuzarr.errors import ArgumentError, GpuZarrError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
+from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key
@@ -21,8 +22,7 @@ from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts.objects import PartObjects
 from gpuzarr.stores.parts.store import concurrency, document, why_not_to_device
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.stores.zip.archive import ArchiveFile
-from gpuzarr.stores.zip.loading import load
+from gpuzarr.stores.zip.opening import opened
 from gpuzarr.stores.zip.sink import ZipSink
 from gpuzarr.stores.zip.table import ZipTable
 from gpuzarr.stores.zip.writing import Writing
@@ -118,22 +118,8 @@ class ZipStore:
             raise UnsupportedCallError(
                 f"the archive {key!r} of {outer!r} can only be read: write it to a file, and copy it"
             )
-        path = str(self.root)
-        try:
-            file = ArchiveFile(path, self.mode)
-        except GpuZarrError:
-            raise
-        except OSError as error:
-            problem = StoreError(f"cannot write the archive {path!r}: {error.strerror or error}")
-            problem.errno = error.errno
-            raise problem from error
-        try:
-            before = load(outer, key).directory if not file.is_new and file.end else None
-        except BaseException:
-            file.close()
-            raise
         is_deflating = self.compression == zipfile.ZIP_DEFLATED
-        writing = Writing(outer, key, file, before, is_deflating, flag(self.allowZip64, "allowZip64"))
+        writing = opened(outer, key, str(self.root), self.mode, is_deflating, flag(self.allowZip64, "allowZip64"))
         weakref.finalize(self, writing.end)
         return writing
 
@@ -195,6 +181,11 @@ class ZipStore:
     def concurrency(self) -> int:
         """See `Waits`."""
         return concurrency(self._table)
+
+    @property
+    def guard(self) -> Guard:
+        """See `HasGuard`: one process at a time writes an archive."""
+        return "alone"
 
     def get(self, key: str) -> bytes | None:
         check(self, [key])

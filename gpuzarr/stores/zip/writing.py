@@ -15,17 +15,16 @@ from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.keys import check
-from gpuzarr.stores.parts.table import Heads, Places
+from gpuzarr.stores.parts.table import Places
 from gpuzarr.stores.zip import records, renaming
 from gpuzarr.stores.zip.archive import ArchiveFile
 from gpuzarr.stores.zip.directory import Directory
+from gpuzarr.stores.zip.entries import Entry, in_order, with_new
 from gpuzarr.stores.zip.names import Folders, add, folders_of
-from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES, STORED, BadArchive, Member
+from gpuzarr.stores.zip.records import DEFLATED, STORED, BadArchive, Member
 from gpuzarr.stores.zip.table import places_of
 
-DOCUMENTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")  # are first in the directory
 ISAL_LEVEL = 3  # its best, about as small as zlib's level 5
-Entry = int | Member  # the number of an entry of the directory that was there, or what is new
 
 
 class Writing:
@@ -59,7 +58,7 @@ class Writing:
         rows = np.array([-1 if not isinstance(entry, int) else entry for entry in found], np.int64)
         new = {i: entry for i, entry in enumerate(found) if isinstance(entry, Member)}
         places = places_of(self, self._before, keys, rows)
-        return _with(places, new) if new else places
+        return with_new(places, new) if new else places
 
     def names(self, prefix: str) -> list[str]:
         with self._lock.value:
@@ -185,7 +184,7 @@ class Writing:
             self._is_incomplete = False
             entries = dict(self._entries)
         shift = 0 if self._before is None else self._before.end.shift
-        pieces = [self._record(key, entry, shift) for key, entry in _in_order(entries)]
+        pieces = [self._record(key, entry, shift) for key, entry in in_order(entries)]
         size = sum(map(len, pieces))
         self._check_size(begin + size)
         return [b"".join(pieces), records.end_records(len(pieces), size, begin - shift, self.comment)]
@@ -230,39 +229,6 @@ class Writing:
 
     def _problem(self, key: str, error: OSError) -> Exception:
         return error if isinstance(error, GpuZarrError) else as_store_error(error, "write", key, self)
-
-
-def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:
-    """Metadata documents first, the root's before others; then the rest as it was written."""
-    rows = list(entries.items())
-    first = [row for row in rows if row[0].endswith(DOCUMENTS)]
-    if not first:
-        return rows
-    first.sort(key=lambda row: (row[0].count("/"), row[0]))
-    names = {key for key, _ in first}
-    return first + [row for row in rows if row[0] not in names]
-
-
-def _with(places: Places, new: dict[int, Member]) -> Places:
-    """Places, and those of new members by their numbers."""
-    which = np.array(list(new), np.int64)
-    rows = np.array(list(new.values()), np.int64)
-    n = len(places.holders)
-    holders, offsets, sizes = places.holders.copy(), places.offsets.copy(), places.sizes.copy()
-    inflated = np.full(n, -1, np.int64) if places.inflated is None else places.inflated.copy()
-    checksums = np.zeros(n, np.int64) if places.checksums is None else places.checksums.copy()
-    holders[which], offsets[which], sizes[which] = 0, rows[:, 1], rows[:, 2]
-    packed = rows[:, 4] == DEFLATED
-    inflated[which], checksums[which] = np.where(packed, rows[:, 3], -1), rows[:, 5]
-    if (heads := places.heads) is not None:
-        least, most = heads.least.copy(), heads.most.copy()
-        least[which] = most[which] = 0
-        heads = Heads(least, most, LOCAL_BYTES, heads.learn)
-    is_packed = (inflated >= 0).any()
-    return Places(
-        *(holders, offsets, sizes, {}, inflated if is_packed else None, checksums if is_packed else None, heads),
-        are_lasting=True,
-    )
 
 
 def _dos_time() -> int:
