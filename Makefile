@@ -81,6 +81,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_local
 	$(BIN)/python -m benchmarks.questions.read_many
 	$(BIN)/python -m benchmarks.questions.read_regions
+	$(BIN)/python -m benchmarks.questions.read_n5
 	$(BIN)/python -m benchmarks.questions.read_remote
 	$(BIN)/python -m benchmarks.questions.read_references
 	$(BIN)/python -m benchmarks.questions.host_cost

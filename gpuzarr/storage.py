@@ -60,7 +60,7 @@ class FsspecStore:
     path
         The path in the file system at which the store is.
     allowed_exceptions
-        As zarr-python has it; only its default is supported.
+        Errors that mean that an object is not there, beside the usual ones.
 
     Raises
     ------
@@ -77,19 +77,21 @@ class FsspecStore:
     """
 
     def __new__(  # type: ignore[misc]  # as zarr-python's class is called
-        cls, fs: Any, read_only: bool = False, path: str = "/", allowed_exceptions: Any = None
+        cls, fs: Any, read_only: bool = False, path: str = "/", allowed_exceptions: tuple[type[Exception], ...] = ()
     ) -> Store:
         from gpuzarr.stores.remote.fsspec_client import is_file_system
 
         if not is_file_system(fs):
             raise StoreKindError(f"FsspecStore takes a file system of fsspec, not {shown(fs)}")
-        if allowed_exceptions is not None:
-            raise UnsupportedError("allowed_exceptions: those of missing files are known; others are errors")
-        return _only_read(resolve.in_files(fs, "" if path == "/" else path), read_only)
+        return _only_read(resolve.in_files(fs, "" if path == "/" else path, allowed_exceptions), read_only)
 
     @classmethod
     def from_url(
-        cls, url: str, storage_options: dict[str, Any] | None = None, read_only: bool = False, **options: Any
+        cls,
+        url: str,
+        storage_options: dict[str, Any] | None = None,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = (),
     ) -> Store:
         """Store for a URL, by fsspec even where `gpuzarr.open` would not need it.
 
@@ -98,12 +100,13 @@ class FsspecStore:
         >>> gpuzarr.storage.FsspecStore.from_url("memory://b.zarr")
         RemoteStore('memory://b.zarr')
         """
-        if options.pop("allowed_exceptions", None) is not None or options:
-            raise UnsupportedError(f"from_url() takes no {sorted(options) or 'allowed_exceptions'}")
-        return _only_read(locations.by_fsspec(url, dict(storage_options or {})), read_only)
+        found = locations.by_fsspec(url, dict(storage_options or {}), allowed_exceptions)
+        return _only_read(found, read_only)
 
     @classmethod
-    def from_mapper(cls, fs_map: Any, read_only: bool = False, allowed_exceptions: Any = None) -> Store:
+    def from_mapper(
+        cls, fs_map: Any, read_only: bool = False, allowed_exceptions: tuple[type[Exception], ...] = ()
+    ) -> Store:
         """Store for a mapper of fsspec, as `gpuzarr.open` takes it, too.
 
         Examples
@@ -112,10 +115,12 @@ class FsspecStore:
         >>> gpuzarr.storage.FsspecStore.from_mapper(fsspec.get_mapper("memory://c.zarr"))
         RemoteStore('memory:///c.zarr')
         """
-        return cls(fs_map.fs, read_only, fs_map.root, allowed_exceptions)
+        return cls(fs_map.fs, read_only, fs_map.root, (*fs_map.missing_exceptions, *allowed_exceptions))
 
     @classmethod
-    def from_upath(cls, upath: Any, read_only: bool = False, allowed_exceptions: Any = None) -> Store:
+    def from_upath(
+        cls, upath: Any, read_only: bool = False, allowed_exceptions: tuple[type[Exception], ...] = ()
+    ) -> Store:
         """Store for a path of universal_pathlib, as `gpuzarr.open` takes it, too."""
         return cls(upath.fs, read_only, upath.path, allowed_exceptions)
 

@@ -101,7 +101,8 @@ def tensorstore() -> Reader | None:
     import tensorstore as ts
 
     def open_array(path: Path) -> Any:
-        driver = "zarr3" if (path / "zarr.json").exists() else "zarr"
+        of = {"zarr.json": "zarr3", ".zarray": "zarr", "attributes.json": "n5"}
+        driver = next(driver for name, driver in of.items() if (path / name).exists())
         return ts.open({"driver": driver, "kvstore": {"driver": "file", "path": f"{path}/"}}, read=True).result()
 
     return Reader("tensorstore", open_array, lambda array, key: array[key].read().result())

@@ -74,10 +74,11 @@ KEPT = _kept()
 
 @dataclass(frozen=True)
 class Question:
-    """Regions of an array that are wanted together."""
+    """Regions of an array that are wanted together; `times` times in a round."""
 
     name: str
     keys: Sequence[Key]
+    times: int = 1
 
 
 def questions(kept: Kept) -> list[Question]:
@@ -95,7 +96,7 @@ def questions(kept: Kept) -> list[Question]:
     many = [tuple(slice(start, start + size) for start, size in zip(corner, sizes, strict=True)) for corner in starts]
     return [
         Question("whole", [whole]),
-        Question("one chunk", [chunk]),
+        Question("one chunk", [chunk], 10),  # or most of it would be what the one before has left to do
         Question("a region", [eighth]),
         Question(f"{kept.many} regions", many),
     ]

@@ -24,7 +24,7 @@ from benchmarks.harness import data, timing
 from benchmarks.harness.layouts import write
 from benchmarks.harness.remote import KEPT, LINKS, Kept, Link, Question, questions, wanted_bytes
 from benchmarks.harness.remote_readers import BUCKET, Place, RemoteReader, remote_readers
-from benchmarks.harness.timing import OURS, best_peer, geometric_mean, ratio, table
+from benchmarks.harness.timing import OURS, Took, best_peer, geometric_mean, ratio, table
 from benchmarks.latency_server import LatencyServer, Stats, serving
 
 ENOUGH = 4.5  # seconds of all runs of a reader: three of the longest
@@ -76,14 +76,20 @@ def measure(
     """What each reader takes for a question, or why it is left out."""
     found = {reader.name: asker(reader, place, server, question, values) for reader in choice}
     able = {name: each for name, each in found.items() if isinstance(each, Asker)}
-    runs = {name: (lambda each=each: each.read(question.keys)) for name, each in able.items()}
+    runs = {name: (lambda each=each: answer(each, question)) for name, each in able.items()}
     took = timing.medians(runs, repeats, enough=ENOUGH)
+    took = {name: Took(*(seconds / question.times for seconds in each)) for name, each in took.items()}
     return {
         "seconds": timing.seconds(took),
         "processor": {name: each.processor for name, each in took.items()},
         "first": {name: asdict(each.first) for name, each in able.items()},
         "left_out": {name: why for name, why in found.items() if isinstance(why, str)},
     }
+
+
+def answer(asker: Asker, question: Question) -> Sequence[Any]:
+    """What is timed."""
+    return [asker.read(question.keys) for _ in range(question.times)][-1]
 
 
 def rows_of(kept: Kept, folder: Path, choice: Sequence[RemoteReader], options: Any) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,11 @@ from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.copying import check_is_zarr
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
-from gpuzarr.stores import contract, moving
+from gpuzarr.stores import moving
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.handles import complete
 from gpuzarr.stores.hidden import rebased
+from gpuzarr.stores.keys import listed_keys
 from gpuzarr.stores.places import identity
 from gpuzarr.stores.resolve import store as store_of
 
@@ -164,7 +165,7 @@ def copy_store(
     )
     above, below = files.clean(source_path), files.clean(dest_path)
     files.check_writable(new, below)
-    sizes, existing = dict(old.objects(above)), {*contract.keys(new, below)}
+    sizes, existing = dict(old.objects(above)), {*listed_keys(new, below)}
     wanted = sorted(moving.keys(old, above), key=lambda key: key.rpartition("/")[2] in files.FILES)  # documents last
     pairs = [(key, rebased(key, above, below)) for key in wanted]
     _check_apart((old, above), (new, below), pairs)

@@ -31,7 +31,9 @@ from gpuzarr.errors import (
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import ArrayMetadata, GroupMetadata, Node, files, n5, spellings, v2, v3
 from gpuzarr.metadata.files import FILES, Document, plain
+from gpuzarr.stores import versioned
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.guards import guard
 from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.moving import holds, keys, recover
 from gpuzarr.stores.places import GROUP_DOCUMENTS, around
@@ -197,9 +199,21 @@ def _put(
             if _same(found, documents, path):
                 return found
             raise another(store, path, found)
-        new.append(set(keys(store, path)) if fill and not overwrite else set())
-        _write(store, path, encoded)
-        return None
+        before = set(keys(store, path)) if fill and not overwrite else set()
+        return None if is_created(before) else put(_)
+
+    def is_created(before: set[str]) -> bool:
+        """Make the document by which a node is there, and then others; False if another process has made one first."""
+        first, *others = sorted(encoded, key=lambda name: name not in NODE_DOCUMENTS)
+        if guard(store) != "versions":
+            new.append(before)
+            _write(store, path, encoded)
+            return True
+        if not versioned.create(store, files.key(path, first), encoded[first]):
+            return False
+        new.append(before)
+        _write(store, path, {name: encoded[name] for name in others})
+        return True
 
     def work() -> Documents | None:
         found = within(store.locked([files.lock(path)]), put)
@@ -331,10 +345,18 @@ def make_above(store: Store, path: str, zarr_format: int, made: list[str] | None
 
 
 def _make_group(store: Store, path: str, zarr_format: int, made: list[str], _: object) -> None:
-    if not _not_an_array(store, path):
-        for name, document in _group(zarr_format, {}).items():
+    while not _not_an_array(store, path):
+        documents = _group(zarr_format, {})
+        if guard(store) == "versions":
+            *others, (name, document) = documents.items()
+            if not versioned.create(store, files.key(path, name), files.dumps(document)):
+                continue  # another process has made it, or an array
+            made.append(files.key(path, name))
+            documents = dict(others)
+        for name, document in documents.items():
             made.append(files.key(path, name))
             files.write(store, path, name, document)
+        return
 
 
 def _not_an_array(store: Store, path: str) -> Documents:

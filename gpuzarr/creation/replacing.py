@@ -16,7 +16,8 @@ from typing import NamedTuple, TypeVar
 from gpuzarr.errors import GpuZarrError, GpuZarrWarning, warn
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.metadata import files
-from gpuzarr.stores.contract import Store, is_transaction
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.guards import is_transaction
 from gpuzarr.stores.hidden import GONE, OUT, beside, owner
 from gpuzarr.stores.moving import Step, holds, move_all
 

@@ -14,7 +14,9 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, JsonError, MetadataError, NotFoundError, ReadOnlyError
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import load_json
+from gpuzarr.stores import versioned
 from gpuzarr.stores.contract import Store, why_read_only
+from gpuzarr.stores.tries import tries
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata", "attributes.json")
 MAX_INDENTED_LEVELS = 32
@@ -73,6 +75,12 @@ def read(store: Store, path: str, name: str) -> Document | None:
     return None if data is None else load_json(data, place(store, path, name))
 
 
+def current(store: Store, path: str, name: str) -> tuple[Document | None, Any]:
+    """Read a document as `read`, with its version for `replace`."""
+    data, version = versioned.read(store, key(path, name))
+    return None if data is None else load_json(data, place(store, path, name)), version
+
+
 def place(store: Store, path: str, name: str) -> str:
     """The place of a document, for error messages."""
     return f"{key(path, name)!r} of {store!r}"
@@ -83,23 +91,30 @@ def write(store: Store, path: str, name: str, document: Document) -> None:
     store.set(key(path, name), dumps(document))
 
 
-def change(store: Store, path: str, name: str, edit: Callable[[Document], None]) -> Document:
-    """Edit a document under its lock, and return it. NotFoundError if it is missing, unless it holds attributes.
+def replace(store: Store, path: str, name: str, document: Document, version: Any) -> bool:
+    """Write a document as `write`, unless somebody else has changed it since it was read; False if so."""
+    return versioned.write(store, key(path, name), dumps(document), version)
 
-    ReadOnlyError if it cannot be written.
+
+def change(store: Store, path: str, name: str, edit: Callable[[Document], None]) -> Document:
+    """Edit a document under its lock, and return it; once more where another process has changed it meanwhile.
+
+    NotFoundError if it is missing, unless it holds attributes. ReadOnlyError if it cannot be written.
     """
     check_writable(store, path, [name])
 
     def changed(_: object) -> Document:
-        document = read(store, path, name)
-        if document is None:
-            if name != ".zattrs":
-                raise NotFoundError(f"{key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
-            document = {}
-        edit(document)
-        document = plain(document)  # as the next reader finds it
-        write(store, path, name, document)
-        return document
+        for _ in tries(place(store, path, name)):
+            document, version = current(store, path, name)
+            if document is None:
+                if name != ".zattrs":
+                    raise NotFoundError(f"{key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
+                document = {}
+            edit(document)
+            document = plain(document)  # as the next reader finds it
+            if replace(store, path, name, document, version):
+                return document
+        raise AssertionError
 
     return within(store.locked([lock(path)]), changed)
 

@@ -16,16 +16,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from gpuzarr.errors import GpuZarrError, GpuZarrWarning, MetadataError, NotFoundError, UnsupportedError, warn
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, v2, v3
+from gpuzarr.metadata import ArrayMetadata, Known, Node, Nodes, files, load_json, v2, v3
 from gpuzarr.metadata.files import Document
+from gpuzarr.stores import versioned
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import is_hidden
 from gpuzarr.stores.places import Identity, identity, lies_in, widest
+from gpuzarr.stores.tries import tries
 
 T = TypeVar("T")
 FIELD = "consolidated_metadata"
@@ -65,13 +67,16 @@ def make(store: Store, path: str, zarr_format: int) -> None:
     name = _name(zarr_format)
 
     def write(_: object) -> None:
-        document = None
-        with suppress(*([MetadataError] if zarr_format == 2 else [])):  # a broken `.zmetadata` is replaced
-            document = files.read(store, path, name)
-        if document is None and zarr_format == 3:
-            raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
-        nodes = dict(_walk(store, path, "", zarr_format, is_strict=True))
-        _write(store, path, name, _joined(document or {}, nodes, zarr_format), len(nodes))
+        for _ in tries(files.place(store, path, name)):
+            data, version = versioned.read(store, files.key(path, name))
+            document = None
+            with suppress(*([MetadataError] if zarr_format == 2 else [])):  # a broken `.zmetadata` is replaced
+                document = None if data is None else load_json(data, files.place(store, path, name))
+            if document is None and zarr_format == 3:
+                raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
+            nodes = dict(_walk(store, path, "", zarr_format, is_strict=True))
+            if _is_written(store, path, name, _joined(document or {}, nodes, zarr_format), len(nodes), version):
+                return
 
     within(store.locked([files.lock(path)]), write)
 
@@ -144,8 +149,14 @@ def _renew(store: Store, paths: Sequence[str]) -> None:
 def _bring_up_to_date(store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool) -> None:
     """Do as `_update` under the lock of the group; warn where nothing can be written, as in a folder of others."""
     update = partial(_update, store, above, path, zarr_format, is_deep)
+
+    def written(_: object) -> None:
+        for _ in tries(files.place(store, above, _name(zarr_format))):
+            if update(None):
+                return
+
     if (reason := files.why_unwritable(store, above, [_name(zarr_format)])) is None:
-        within(store.locked([files.lock(above)]), lambda _: update(None))
+        within(store.locked([files.lock(above)]), written)
     else:
         update(reason)
 
@@ -160,16 +171,18 @@ def _with_summary(store: Store, paths: Sequence[str], zarr_format: int) -> list[
 
 def _update(
     store: Store, above: str, path: str | None, zarr_format: int, is_deep: bool, why_unwritable: str | None
-) -> None:
+) -> bool:
     """Bring the summary of the group `above` up to date, and what this process has of it in memory.
 
-    `path`: where something has changed; None for anywhere.
+    `path`: where something has changed; None for anywhere. False, with nothing done, if another process has replaced
+    the summary meanwhile.
     """
     name = _name(zarr_format)
     try:
-        document = files.read(store, above, name) or {}
+        found, version = files.current(store, above, name)
     except MetadataError:  # a broken one says nothing that could be wrong
-        return
+        return True
+    document = found or {}
     before, followers = _split(document, zarr_format), _followers(store, above, zarr_format)
     if before is not None:
         if path is None:
@@ -179,7 +192,8 @@ def _update(
         if after != before:
             document = _joined(document, after, zarr_format)
             if why_unwritable is None:
-                _write(store, above, name, document, len(after))
+                if not _is_written(store, above, name, document, len(after), version):
+                    return False
             else:
                 text = f"{files.place(store, above, name)} has consolidated metadata that are out of date now"
                 warn(f"{text}, as it cannot be written: {why_unwritable}", GpuZarrWarning)
@@ -188,6 +202,7 @@ def _update(
     for known in followers:
         with suppress(MetadataError):
             known.now = _parsed(document, zarr_format, files.place(store, above, name)).known.now
+    return True
 
 
 def _edited(
@@ -271,10 +286,10 @@ def _name(zarr_format: int) -> str:
     return "zarr.json" if zarr_format == 3 else ".zmetadata"
 
 
-def _write(store: Store, path: str, name: str, document: Document, count: int) -> None:
-    """Write a document with a summary of so many nodes."""
+def _is_written(store: Store, path: str, name: str, document: Document, count: int, version: Any) -> bool:
+    """Write a document with a summary of so many nodes, unless it was changed since it was read."""
     encode = files.dumps if count <= MAX_INDENTED_NODES else files.dumps_large
-    store.set(files.key(path, name), encode(document))
+    return versioned.write(store, files.key(path, name), encode(document), version)
 
 
 def _has_summary(store: Store, path: str, zarr_format: int) -> bool:

@@ -48,6 +48,7 @@ class Growth:
 
     def note(self, old: ArrayMetadata, made: ArrayMetadata) -> None:
         """Remember how to take it back."""
+        self.end()
         spare = self.spare = self.array.store.create(files.key(self.array.path, name_of(old)))
         spare.write(files.dumps(old.document), 0)
         self.old, self.made = old, made

@@ -13,8 +13,8 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import ArrayMetadata, ChunkKeys
 from gpuzarr.metadata.files import FILES
 from gpuzarr.nodes.sizes import chunk_shape, shard_shape, shards_of, write_sizes
-from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import listed_keys
 
 MAX_FLOAT_RATIO = 1 << 53  # above it floats are integers
 Json = dict[str, Any]
@@ -170,7 +170,7 @@ def only_compressor(metadata: ArrayMetadata, compressors: tuple[Any, ...]) -> An
 
 def chunks_stored(metadata: ArrayMetadata, store: Store, path: str, layout: Layout) -> int:
     """The number of chunks in a store; a shard counts with all of its chunks."""
-    found = filter(_chunk_test(metadata, path), contract.keys(store, path))
+    found = filter(_chunk_test(metadata, path), listed_keys(store, path))
     if shards_of(metadata.codecs) is None or metadata.regular:
         return sum(1 for _ in found) * prod(layout.per_object)
     whole = [

@@ -20,8 +20,11 @@ from gpuzarr.interrupts import within
 from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
-from gpuzarr.stores import contract, kept
-from gpuzarr.stores.contract import Store, concurrency, overwriter
+from gpuzarr.stores import kept
+from gpuzarr.stores.contract import Store, concurrency
+from gpuzarr.stores.keys import listed_keys
+from gpuzarr.stores.overwriting import overwriter
+from gpuzarr.stores.tries import tries
 
 MAX_DELETED_KEYS = 1 << 14  # at once
 MAX_DELETED_TOGETHER = 1000  # by one call, where each takes long
@@ -41,14 +44,21 @@ def change_shape(
 ) -> ArrayMetadata:
     """Give the stored array the shape `new(old shape)`, and return its metadata. Chunks outside are deleted.
 
-    `note(old, made)` is called, under the lock of the metadata, before anything is written; `kept(made)` where this
+    `note(old, made)` is called, under the lock of the metadata, before anything is written, and `note(old, old)` where
+    nothing was, as another process came first, whose shape is the old one then; `kept(made)` where this
     fails, or is interrupted, and the array has the new shape all the same, as some chunks are deleted. MetadataError if
     the array cannot have that shape, or is no array any more.
     """
     name = name_of(known)
 
     def change(_: object) -> ArrayMetadata:
-        document = files.read(store, path, name)
+        for _ in tries(files.place(store, path, name)):
+            if (made := changed()) is not None:
+                return made
+        raise AssertionError
+
+    def changed() -> ArrayMetadata | None:
+        document, version = files.current(store, path, name)
         if document is None:
             raise NotFoundError(f"{files.key(path, name)!r} is missing in {store!r}: it was deleted meanwhile")
         old = _parsed(document, known)
@@ -67,7 +77,9 @@ def change_shape(
         deleted: list[str] = []
         delete = partial(_delete_outside, store, path, old.chunk_keys, before, after)
         try:
-            files.write(store, path, name, made.document)
+            if not files.replace(store, path, name, made.document, version):
+                note(old, old)
+                return None
             delete(deleted)  # nobody grows it again meanwhile
         except BaseException as error:
             now = files.read(store, path, name)
@@ -190,7 +202,7 @@ def _delete_outside(
 def _outside_keys(store: Store, path: str, keys: Any, old: Layout, new: Layout) -> Iterator[str]:
     before, after = old.grid(0), new.grid(0)
     if _outside(before, after) > MAX_NAMED_KEYS:
-        yield from [key for key in contract.keys(store, path) if _is_outside(keys.decode(key, path), before, after)]
+        yield from [key for key in listed_keys(store, path) if _is_outside(keys.decode(key, path), before, after)]
         return
     for axis in range(len(before)):
         ranges = [range(min(b, a)) for b, a in zip(before[:axis], after[:axis], strict=True)]

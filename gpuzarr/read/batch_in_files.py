@@ -25,7 +25,8 @@ from gpuzarr.read.by_library import can_read, stored_most
 from gpuzarr.read.place import fill_missing, placements_of
 from gpuzarr.read.portions import Batch, Portion
 from gpuzarr.read.unchanged import unchanged_all
-from gpuzarr.stores.contract import Objects, open_files
+from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.in_files import open_files
 from gpuzarr.stores.ranges import MISSING
 
 JOINED_BYTES = 1 << 18  # of small chunks, which are read together: they stay in a core's cache

@@ -38,30 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
-
-
-class Overwrite(Protocol):
-    """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
-
-    def __call__(self, key: str, data: Any) -> None:
-        """Do as `set` inside of `locked([key])`."""
-        ...
-
-    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        """Do as `write` inside of `locked(keys)`."""
-        ...
-
-    def delete(self, keys: Sequence[str]) -> None:
-        """Do as `delete` inside of `locked(keys)`."""
-        ...
 
 
 class Sink(Protocol):
@@ -234,59 +214,12 @@ def concurrency(store: Store) -> int:
     return found
 
 
-class InFiles(Protocol):
-    """Addition to `Store` of one whose objects are files of this machine, each of the bytes of the object."""
-
-    def file_paths(self, keys: Sequence[str]) -> list[str] | None:
-        """The paths of the files for keys. They need not be there. None if they are only to be read by `Objects`."""
-        ...
-
-
-def file_paths(store: Store, keys: Sequence[str]) -> list[str] | None:
-    """The paths of the files for keys; None where objects are no files. See `InFiles`."""
-    paths = getattr(store, "file_paths", None)
-    return None if paths is None else paths(keys)
-
-
-class AreFiles(Protocol):
-    """Addition to `Objects` of a store whose objects are files of this machine, or parts of such files."""
-
-    def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The open file of each object, and the offset in it at which the object begins, int64 (n,).
-
-        MISSING as file for an object that is not there; None where not all are open.
-        """
-        ...
-
-
-def open_files(objects: Objects) -> tuple[np.ndarray, np.ndarray] | None:
-    """The open files of objects, and where they begin there; None where they are no files, or not all open. See
-    `AreFiles`."""
-    files = getattr(objects, "open_files", None)
-    return None if files is None else files()
-
-
 class Lists(Protocol):
     """Addition to `Store` of one whose `names` looks at every key, for those who ask for the names of many folders."""
 
     def listing(self, prefix: str) -> Callable[[str], list[str]]:
         """Look at every key once: a function that does as `names`, for the prefix and all below it, as it is now."""
         ...
-
-
-class ListsKeys(Protocol):
-    """Addition to `Store` of one to which the lengths of objects cost more than their keys."""
-
-    def keys(self, prefix: str) -> Iterable[str]:
-        """Key of every object below a prefix, in any order."""
-        ...
-
-
-def keys(store: Store, prefix: str) -> Iterator[str]:
-    """Key of every object below a prefix, in any order. Nothing is fetched of them. See `ListsKeys`."""
-    if (listed := getattr(store, "keys", None)) is not None:
-        return iter(listed(prefix))
-    return (key for key, _ in store.objects(prefix))
 
 
 class Moves(Protocol):
@@ -303,20 +236,6 @@ class Moves(Protocol):
         each object is at one of its two keys, or at both.
         """
         ...
-
-
-class Transacts(Protocol):
-    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
-
-    @property
-    def is_transaction(self) -> bool:
-        """True: then nothing is put aside before it is replaced or deleted."""
-        ...
-
-
-def is_transaction(store: Store) -> bool:
-    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
-    return getattr(store, "is_transaction", False) is True
 
 
 class Recovers(Protocol):
@@ -361,38 +280,6 @@ def why_no_key(store: Store, key: str) -> str | None:
     return reason
 
 
-class Overwrites(Protocol):
-    """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
-
-    def overwriter(self) -> Overwrite:
-        """Make what overwrites objects in one write. Who changes one under its lock loses nothing of what it writes."""
-        ...
-
-
-def overwriter(store: Store) -> Overwrite:
-    """Make what writes and deletes objects that the caller has not looked at. See `Overwrites`."""
-    if (better := getattr(store, "overwriter", None)) is not None:
-        made: Overwrite = better()
-        return made
-    return _Overwriter(store)
-
-
-@dataclass(frozen=True)
-class _Overwriter:
-    """Holds the lock of each object that it writes."""
-
-    store: Store
-
-    def __call__(self, key: str, data: Any) -> None:
-        within(self.store.locked([key]), lambda _: self.store.set(key, data))
-
-    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
-
-    def delete(self, keys: Sequence[str]) -> None:
-        within(self.store.locked(keys), lambda _: self.store.delete(keys))
-
-
 class Bounded(Protocol):
     """Addition to `Objects` of a store that cannot ask for lengths, and so would fetch objects of any size."""
 
@@ -405,6 +292,20 @@ def expect_at_most(objects: Objects, nbytes: int | None) -> None:
     """Fetch no object of more bytes, where fetching is how lengths are told. None: any. See `Bounded`."""
     if nbytes is not None and (bound := getattr(objects, "expect_at_most", None)) is not None:
         bound(nbytes)
+
+
+class FetchesWhole(Protocol):
+    """Addition to `Objects` of a store whose requests take long: whole objects in advance."""
+
+    def fetch_whole(self, numbers: Sequence[int]) -> None:
+        """Fetch the objects with these numbers, all at once, and keep them for the reads that follow."""
+        ...
+
+
+def fetch_whole(objects: Objects, numbers: Sequence[int]) -> None:
+    """Fetch whole objects of which everything will be read, where that saves requests. See `FetchesWhole`."""
+    if (fetch := getattr(objects, "fetch_whole", None)) is not None:
+        fetch(numbers)
 
 
 class ReadsToDevice(Protocol):

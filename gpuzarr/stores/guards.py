@@ -32,11 +32,25 @@ def guard(store: Store) -> Guard:
     return found
 
 
+class Transacts(Protocol):
+    """Addition to `Store` of one whose changes nobody else sees until its user commits them, all together."""
+
+    @property
+    def is_transaction(self) -> bool:
+        """True: then nothing is put aside before it is replaced or deleted."""
+        ...
+
+
+def is_transaction(store: Store) -> bool:
+    """Whether nobody else sees changes until the user commits them. See `Transacts`."""
+    return getattr(store, "is_transaction", False) is True
+
+
 class WritesIfUnchanged(Protocol):
     """Addition to `Store` of one whose `guard` is "versions". Its sinks are `CommitsIfUnchanged`.
 
-    Versions are what `Objects.versions` returned after the objects were read: of each object, also of a missing one,
-    for which it means that there must still be none.
+    Versions are what `Objects.versions` returned after the objects were read. That of a missing object is MISSING (of
+    `stores/ranges.py`), and means that there must still be none.
     """
 
     def write_if_unchanged(self, keys: Sequence[str], encoded: EncodedBatch, versions: Sequence[Any]) -> Sequence[int]:

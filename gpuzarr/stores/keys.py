@@ -6,10 +6,12 @@ null character. Each store asks `check` before it does anything else, and lists 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.contract import Store
 
 
 def is_key(key: object) -> bool:
@@ -54,3 +56,18 @@ def _why(key: object) -> str:
     if ".." in key.split("/") or key.startswith("/"):
         return ": it leads out of the store"
     return ": it has a null character" if "\0" in key else ": a name in it is empty or '.'"
+
+
+class ListsKeys(Protocol):
+    """Addition to `Store` of one to which the lengths of objects cost more than their keys."""
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Key of every object below a prefix, in any order."""
+        ...
+
+
+def listed_keys(store: Store, prefix: str) -> Iterator[str]:
+    """Key of every object below a prefix, in any order. Nothing is fetched of them. See `ListsKeys`."""
+    if (listed := getattr(store, "keys", None)) is not None:
+        return iter(listed(prefix))
+    return (key for key, _ in store.objects(prefix))

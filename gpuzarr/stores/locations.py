@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -18,6 +18,7 @@ from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.urls import OBJECT_SCHEMES
 
 ACCEPTED = "a path (str or pathlib.Path), a URL, a Mapping from keys to bytes, or a store of another library"
+CACHES = {"simplecache", "filecache", "blockcache", "cached"}  # protocols of fsspec
 DOCUMENTS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 Options = dict[str, Any]
 Access = Literal["r", "r+", "a"]
@@ -36,8 +37,9 @@ class How:
 
 def store_of(text: str, how: How) -> Store:
     """Store for a URL, or for a path of this machine."""
-    if "::" in text and urls.scheme(text) is None and _is_chain(text):
-        return by_fsspec(text, how.options)
+    if _is_chain(text):
+        way = recognise.way_of_name(urls.name_of(text)) if _is_cached(text) else ""
+        return WAYS[way](text, how) if way else by_fsspec(text, how.options)
     scheme = urls.scheme(text)
     if scheme == "memory":
         _no_options(text, how.options)
@@ -116,8 +118,8 @@ def place(url: str, options: Options) -> Store:
     return RemoteStore(of_url(*translated(url, options)))
 
 
-def by_fsspec(url: str, options: Options) -> Store:
-    """Store for a URL of a protocol, or a chain of protocols, that fsspec knows."""
+def by_fsspec(url: str, options: Options, missing: Sequence[type[Exception]] = ()) -> Store:
+    """Store for a URL of a protocol, or a chain of protocols, that fsspec knows. `missing`: see `FsspecClient`."""
     from gpuzarr.stores.remote.store import RemoteStore
 
     scheme = url.partition(":")[0].lower()
@@ -140,7 +142,7 @@ def by_fsspec(url: str, options: Options) -> Store:
     except Exception as error:
         raise StoreError(f"fsspec cannot open {urls.shown(url)!r}: {error}") from error
     folder = local_folder(fs, root)
-    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, root, url))
+    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, root, url, missing))
 
 
 def is_known(scheme: str) -> bool:
@@ -164,7 +166,13 @@ def _unknown(scheme: str) -> str:
 
 def _is_chain(text: str) -> bool:
     """True for a chain of fsspec, such as "simplecache::s3://b/a": a protocol, and maybe a path, before "::"."""
-    return is_known(text.partition("::")[0].partition("://")[0])
+    return "::" in text and urls.scheme(text) is None and is_known(text.partition("::")[0].partition("://")[0])
+
+
+def _is_cached(text: str) -> bool:
+    """True for a chain that only says how what its last part names is kept on this machine."""
+    *before, _ = text.split("::")
+    return CACHES.issuperset(before)
 
 
 def _no_options(text: str, options: Options) -> None:
@@ -175,7 +183,7 @@ def _no_options(text: str, options: Options) -> None:
 
 def object_of(text: str, options: Options) -> tuple[Store, str, str]:
     """The store around an object that a URL or a path names, its key, and the URL of the store ("": a folder)."""
-    if (scheme := urls.scheme(text)) in (None, "file", "local"):
+    if (scheme := urls.scheme(text)) in (None, "file", "local") and not _is_chain(text):
         path = os.path.abspath(path_of(text) or text)
         return LocalStore(os.path.dirname(path)), os.path.basename(path), ""
     before, mark, query = text.partition("?")
@@ -187,7 +195,9 @@ def object_of(text: str, options: Options) -> tuple[Store, str, str]:
         return store_of(around, How()), key, around
     from urllib.parse import unquote
 
-    return place(around + mark + query, options), unquote(key) if OBJECT_SCHEMES.get(scheme or "") else key, around
+    if scheme is None:
+        return by_fsspec(around, options), key, around
+    return place(around + mark + query, options), unquote(key) if scheme in OBJECT_SCHEMES else key, around
 
 
 # what lies there, by its name or its bytes

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from gpuzarr.errors import GpuZarrError, StoreError
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.stores import contract
 from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.hidden import is_hidden, rebased
+from gpuzarr.stores.keys import listed_keys
 from gpuzarr.stores.ranges import MISSING
 
 MAX_PIECE_BYTES = 16 << 20  # of an object that is copied
@@ -81,7 +81,7 @@ def _backward(order: Order, names: Iterable[str]) -> list[str]:
 
 def keys(store: Store, prefix: str) -> Iterator[str]:
     """The keys of all objects at a prefix and below it, but for what is hidden there."""
-    below = list(contract.keys(store, prefix))
+    below = list(listed_keys(store, prefix))
     yield from (key for key in below if not is_hidden(key[len(prefix) :]))
     if prefix and not below and within(store.open([prefix]), lambda objects: objects.lengths()[0] != MISSING):
         yield prefix

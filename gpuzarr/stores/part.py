@@ -12,7 +12,7 @@ from gpuzarr.errors import ReadOnlyError
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Sink, Store
 from gpuzarr.stores.guards import Guard, guard
-from gpuzarr.stores.keys import check, check_prefix
+from gpuzarr.stores.keys import check, check_prefix, listed_keys
 from gpuzarr.stores.versions import refresh
 
 
@@ -89,7 +89,7 @@ class PartStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         start = len(self.path) + 1
-        return (key[start:] for key in contract.keys(self.store, self._below(prefix)))
+        return (key[start:] for key in listed_keys(self.store, self._below(prefix)))
 
     def set(self, key: str, data: Any) -> None:
         self.store.set(self._changed([key])[0], data)

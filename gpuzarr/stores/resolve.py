@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gpuzarr.checks import shown
@@ -149,7 +149,7 @@ def _of_fsspec(thing: Any, how: How) -> Store:
 
     _no_options(thing, how.options)
     if fsspec_client.is_mapper(thing):
-        return in_files(thing.fs, thing.root)
+        return in_files(thing.fs, thing.root, getattr(thing, "missing_exceptions", ()))
     return in_files(thing, "/" if fsspec_client.LOCAL & set(fsspec_client.protocols(thing)) else "")
 
 
@@ -165,13 +165,13 @@ def _of_upath(thing: Any, how: How) -> Store:
     return in_files(thing.fs, thing.path)
 
 
-def in_files(fs: Any, path: str) -> Store:
-    """Store for the files below a path of a file system of fsspec."""
+def in_files(fs: Any, path: str, missing: Sequence[type[Exception]] = ()) -> Store:
+    """Store for the files below a path of a file system of fsspec. `missing`: errors of files that are not there."""
     from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
     from gpuzarr.stores.remote.store import RemoteStore
 
     folder = local_folder(fs, path)
-    return LocalStore(folder or "/") if folder is not None else RemoteStore(FsspecClient.of(fs, path))
+    return LocalStore(folder or "/") if folder is not None else RemoteStore(FsspecClient.of(fs, path, missing=missing))
 
 
 _OF_OTHERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, How], Store]], ...] = (

@@ -51,7 +51,7 @@ class Pipeline:
         """Raise StoreKindError, which names a part (None: the first) and its number."""
         if part is None:
             raise StoreKindError(f"part 1, {shown(self.root)!r}, of {shown(self.text)!r} {problem}")
-        number = next(i for i, each in enumerate(self.parts) if each is part) + 2
+        number = self.parts.index(part) + 2
         raise StoreKindError(f"part {number}, {'|' + part.raw!r}, of {shown(self.text)!r} {problem}")
 
     def path(self, part: Part, body: str | None = None) -> str:
@@ -152,7 +152,9 @@ def shown(url: str) -> str:
 
 
 def _shown(part: str) -> str:
-    without = re.sub(r"(?<!git)(?<!gist)(?<!github)(://)[^/@?#|]*@", r"\1", part)  # github://organisation:name@branch
+    without = re.sub(
+        r"(?<!git)(?<!gist)(?<!github)(?<!abfs)(?<!abfss)(://)[^/@?#|]*@", r"\1", part
+    )  # github://organisation:name@branch, abfs://container@account
     return re.sub(r"\?[^#|:]*", "?...", without) if "://" in without else without
 
 

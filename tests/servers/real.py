@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.client
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ AZURE_VERSION = "2021-12-02"
 NUMBERS = count()  # of new buckets and folders
 NPM = Path(__file__).parents[2] / ".npm/node_modules/.bin"  # where `.ci/run` installs Azurite
 NGINX = """
+{user}
 worker_processes 1;
 daemon off;
 error_log stderr crit;
@@ -137,7 +139,8 @@ def nginx(folder: Path) -> Iterator[Web]:
     (folder / "files").mkdir()
 
     def command(port: int) -> list[str]:
-        (folder / "nginx.conf").write_text(NGINX.format(here=folder, port=port))
+        user = "user root;" if os.geteuid() == 0 else ""  # whose the folder is: else root's workers are nobody's
+        (folder / "nginx.conf").write_text(NGINX.format(user=user, here=folder, port=port))
         return [program("nginx") or "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
     with serving(command) as port:

@@ -172,6 +172,21 @@ def test_a_missing_object_is_no_error(far: Far) -> None:
         gpuzarr.open(far.get_mapper("b/none"))
 
 
+def test_what_else_means_missing(far: Far) -> None:
+    """As where who may not list a bucket may not know either that an object is not there."""
+    far.errors = [PermissionError("no")] * 200
+    with pytest.raises(gpuzarr.StoreError, match="cannot read"):
+        store(far.get_mapper("b/a")).get("c/0/0")
+    for held in (
+        store(FSMap("b/a", far, missing_exceptions=(PermissionError,))),
+        gpuzarr.storage.FsspecStore(far, path="b/a", allowed_exceptions=(PermissionError,)),
+        pickle.loads(pickle.dumps(store(FSMap("b/a", far, missing_exceptions=(PermissionError,))))),
+    ):
+        if held.client.fs is far:
+            assert held.get("c/0/0") is None
+        assert PermissionError in held.client.missing
+
+
 def test_answers(far: Far) -> None:
     far.files["b/k"] = b"0123456789"
     assert answers(
@@ -272,6 +287,23 @@ def test_chains(tmp_path: Path, web: tuple[Path, str]) -> None:
     options = {"simplecache": {"cache_storage": str(tmp_path / "cache")}}
     g = gpuzarr.open(f"simplecache::{web[1]}/g.zarr", storage_options=options, device="cpu")
     assert np.array_equal(g["a"][...], VALUES) and len(os.listdir(tmp_path / "cache")) > 1
+
+
+def test_a_missing_chunk_is_missing_alone(tmp_path: Path) -> None:
+    """Where a cache raises the error of one file for a whole batch."""
+    fs = MemoryFileSystem()
+    gpuzarr.create_array(FSMap("/holes", fs), data=VALUES, chunks=(1, 1), compressors=None)
+    fs.rm_file("/holes/c/1/1")
+    options = {"simplecache": {"cache_storage": str(tmp_path)}}
+    found = gpuzarr.open("simplecache::memory://holes", storage_options=options, device="cpu")[...]
+    assert found[1, 1] == 0 and (found != VALUES).sum() == 1
+
+
+def test_files_behind_a_cache(tmp_path: Path) -> None:
+    gpuzarr.save(tmp_path / "a.zip", VALUES)
+    MemoryFileSystem().pipe_file("/behind/a.zip", (tmp_path / "a.zip").read_bytes())
+    for url in ("simplecache::memory://behind/a.zip", "zip::simplecache::memory://behind/a.zip"):
+        assert np.array_equal(gpuzarr.open(url, device="cpu")[...], VALUES)
 
 
 def test_http(web: tuple[Path, str]) -> None:

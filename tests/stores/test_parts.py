@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.errors import RangeError, ReadOnlyError, StoreError
-from gpuzarr.stores import contract
+from gpuzarr.stores.in_files import open_files
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.parts import PartsStore
@@ -57,13 +57,13 @@ def test_arrays_of_parts(make: Any, options: dict[str, Any], tmp_path: Path) -> 
 def test_files_are_read_by_the_library_where_parts_begin(tmp_path: Path) -> None:
     table = in_one_file(LocalStore(tmp_path), {"a": b"1", "b": b"22", "none/of": b"333"})
     with PartsStore(table).open(["b", "missing", "a"]) as objects:
-        found = contract.open_files(objects)
+        found = open_files(objects)
         assert found is not None
         files, begins = found
         assert files[0] == files[2] >= 0 and files[1] == MISSING
         assert begins[[0, 2]].tolist() == [table.rows["b"][1], table.rows["a"][1]]
     with PartsStore(DictTable([], {"a": b"inline"})).open(["a"]) as objects:
-        assert contract.open_files(objects) is None
+        assert open_files(objects) is None
 
 
 def test_a_holder_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

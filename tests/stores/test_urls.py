@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import zipfile
 from importlib import metadata
@@ -247,3 +248,26 @@ def test_secrets_are_not_shown() -> None:
         store("https://user:password@host/a?X-Amz-Signature=secret|nothing:")
     assert "password" not in str(caught.value) and "secret" not in str(caught.value)
     assert "github://org:repo@main/a" in urls.shown("github://org:repo@main/a")
+
+
+def test_references_and_files_of_other_formats(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.create_dataset("g/x", data=VALUES, chunks=(2, 3))
+    gpuzarr.save(tmp_path / "a", VALUES)
+    document = (tmp_path / "a" / "zarr.json").read_text()
+    files = [file.relative_to(tmp_path / "a") for file in (tmp_path / "a" / "c").rglob("*") if file.is_file()]
+    chunks = {f"x/{file}": [f"a/{file}"] for file in files}
+    references = {"version": 1, "refs": {"x/zarr.json": document, **chunks}}
+    (tmp_path / "refs.json").write_text(json.dumps(references))
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.write(tmp_path / "a.nc", "in/a.nc")
+    with serving(tmp_path) as server:
+        for around in (str(tmp_path), f"file://{tmp_path}", server.url):
+            for url in ("a.nc", "a.nc|hdf5:", "z.zip|zip:in/a.nc|hdf5:"):
+                assert np.array_equal(gpuzarr.open(f"{around}/{url}", "g/x", device="cpu")[...], VALUES), (around, url)
+            assert np.array_equal(gpuzarr.open(f"{around}/a.nc|hdf5:g|zarr:x", device="cpu")[...], VALUES)
+            assert np.array_equal(gpuzarr.open(f"{around}/refs.json", "x", device="cpu")[...], VALUES)
+        assert np.array_equal(gpuzarr.open(f"{server.url}/refs.json?sig=1", "x", device="cpu")[...], VALUES)
+    inline = {"version": 1, "refs": {"zarr.json": '{"zarr_format": 3, "node_type": "group"}'}}
+    assert list(gpuzarr.open(inline)) == []

@@ -25,8 +25,7 @@ from gpuzarr.stores.zip.records import BadArchive, End
 from tests.conftest import examples
 from tests.laws.stores import read_by
 from tests.stores.client_of_values import ClientOfValues
-from tests.stores.test_zip_reading import VALUES, array_in
-from tests.stores.zips import entry_of, patched, streamed, with_zip64_end, zipped
+from tests.stores.zips import VALUES, array_in, entry_of, patched, streamed, with_zip64_end, zipped
 
 CONTENTS = {"a": b"1" * 300, "b/c": bytes(range(256)), "d": b"", "e": b"345" * 99}
 ARCHIVES = [

@@ -11,7 +11,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import gpuzarr
+from gpuzarr.stores.zip import ZipStore
+from tests.laws.stores import read_by
+
 Contents = Mapping[str, bytes]
+VALUES = np.arange(60 * 60, dtype="<i4").reshape(60, 60)
+
+
+def array_in(**options: Any) -> dict[str, bytes]:
+    made: dict[str, bytes] = {}
+    gpuzarr.create_array(made, data=VALUES, **{"chunks": (16, 16), "compressors": None, **options})
+    return {key: bytes(value) for key, value in made.items()}
 
 
 def zipped(contents: Contents, compression: int = zipfile.ZIP_STORED, comment: bytes = b"", **options: Any) -> bytes:
@@ -128,3 +141,9 @@ def entry_of(data: bytes, key: str) -> int:
 
 def patched(data: bytes, at: int, new: bytes) -> bytes:
     return data[:at] + new + data[at + len(new) :]
+
+
+def all_of(store: ZipStore) -> dict[str, bytes]:
+    keys = [key for key, _ in store.objects("")]
+    with store.open(keys) as objects:
+        return {key: value for key, value in zip(keys, read_by(objects, keys), strict=True) if value is not None}

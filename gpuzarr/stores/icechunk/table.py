@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,21 +67,35 @@ class SnapshotTable:
         for i, key in enumerate(keys):
             found = _CHUNK.fullmatch(key)
             groups.setdefault(found[1] if found else "", []).append(i)
-        nowhere_yet = nowhere(len(keys))
-        holders, offsets, sizes = nowhere_yet.holders, nowhere_yet.offsets, nowhere_yet.sizes
+        if len(groups) == 1 and "" not in groups:
+            return self._checked(keys, self._chunks_of(next(iter(groups)), keys))
+        all_of_them = nowhere(len(keys))
         inline: dict[int, bytes | Made] = {**self._documents(keys, groups.pop("", ()))}
-        holders[list(inline)] = INLINE
+        all_of_them.holders[list(inline)] = INLINE
         for start, rows in groups.items():
-            manifest = self._manifest(start[:-1].rstrip("/"))
-            some = manifest.places([keys[i] for i in rows], f"{start}/" if manifest.grid else start)
-            holders[rows], offsets[rows], sizes[rows] = some.holders, some.offsets, some.sizes
+            some = self._chunks_of(start, [keys[i] for i in rows])
+            for column in ("holders", "offsets", "sizes"):
+                getattr(all_of_them, column)[rows] = getattr(some, column)
             inline |= {rows[i]: data for i, data in some.inline.items()}
-        self._check(keys, holders)
-        refused = [number for number in set(holders.tolist()) if self._versions.get(number, 0) is None]
-        through = np.flatnonzero((holders == THROUGH) | np.isin(holders, refused))
-        offsets[through], holders[through] = 0, self._asked_for([keys[i] for i in through.tolist()])
-        versions = {number: self._versions[number] for number in holders.tolist() if number in self._versions}
-        return Places(holders, offsets, sizes, inline, versions=versions)
+        return self._checked(keys, replace(all_of_them, inline=inline))
+
+    def _chunks_of(self, start: str, keys: Sequence[str]) -> Places:
+        """Where chunks of an array lie, as its manifest says; `start`: of their keys, without a slash at its end."""
+        manifest = self._manifest(start[:-1].rstrip("/"))
+        return manifest.places(keys, f"{start}/" if manifest.grid else start)
+
+    def _checked(self, keys: Sequence[str], places: Places) -> Places:
+        """The places, of which the session is asked for what only it can read, and what it refuses."""
+        holders, through = places.holders, places.holders == THROUGH
+        versions: dict[int, Any] = {}
+        if self._files:
+            self._check(keys, holders)
+            versions = {number: self._versions[number] for number in set(holders.tolist()) & self._files}
+            through |= np.isin(holders, [number for number, version in versions.items() if version is None])
+        if through.any():
+            which = np.flatnonzero(through)
+            places.offsets[which], holders[which] = 0, self._asked_for([keys[i] for i in which.tolist()])
+        return replace(places, versions=versions) if versions else places
 
     def _documents(self, keys: Sequence[str], rows: Sequence[int]) -> dict[int, bytes]:
         """The bytes of objects that are no chunks: the session makes the documents of v3, and knows no others."""

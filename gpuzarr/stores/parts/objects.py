@@ -13,16 +13,12 @@ from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
-from gpuzarr.stores.parts.holders import Holders, How, together
-from gpuzarr.stores.parts.inflating import inflated, is_absurd
+from gpuzarr.stores.parts.holders import Fill, Holders, How, together
+from gpuzarr.stores.parts.packed import Packed
 from gpuzarr.stores.parts.table import INLINE, Places, Table, bytes_of
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
-from gpuzarr.stores.spread import spread
 from gpuzarr.stores.traffic import Traffic
 from gpuzarr.stores.versions import tells_late
-
-MAX_KEPT_BYTES = 1 << 26  # of inflated objects of which parts were wanted, while they are open
-Fill = Callable[[int, memoryview], None]
 
 
 class PartObjects:
@@ -38,7 +34,6 @@ class PartObjects:
         self._holders = Holders([], threads)
         self._ready: dict[int, Any] = {}
         self._numbers = count()  # of what is in `_ready`
-        self._kept: dict[int, bytes] = {}
         self._is_outdated = False
 
     def __enter__(self) -> PartObjects:
@@ -52,23 +47,33 @@ class PartObjects:
         except BaseException:
             self.__exit__()
             raise
-        self._packed = np.full(len(self.keys), False) if places.inflated is None else places.inflated >= 0
-        self._packed = self._packed & self._is_held
         self._begins = Begins.of(self._store, self.keys, places, self._holders, self._number)
-        self._has_end = ~self._is_held | self._packed | (places.sizes >= 0)
-        self._length = np.where(self._packed, 0 if places.inflated is None else places.inflated, places.sizes)
-        self._length[~self._is_held] = MISSING
+        self._packed = Packed(self._store, self.keys, places, self._holders, self._begins, self._threads)
         self._inline = dict[int, int]()
+        self._length, self._has_end, self._is_direct = places.sizes, self._is_held, self._is_held
+        is_held = np.count_nonzero(self._is_held) == len(self.keys)
+        self._is_bounded = is_held and np.count_nonzero(places.sizes < 0) == 0
+        if not self._is_bounded or places.inflated is not None:
+            self._note_others(places)
+        self._is_plain = is_held and (places.inflated is None or bool(self._is_direct.all()))
+        return self
+
+    def _note_others(self, places: Places) -> None:
+        """Note which objects are missing, inline, deflated, or lie up to the end of their holders."""
+        self._packed.check()
+        self._has_end = ~self._is_held | self._packed.which | (places.sizes >= 0)
+        self._is_bounded = bool(self._has_end.all())
+        sizes = places.sizes if places.inflated is None else np.where(self._packed.which, places.inflated, places.sizes)
+        self._length = np.where(self._is_held, sizes, MISSING)
         for i in np.flatnonzero(places.holders == INLINE).tolist():
             self._length[i], self._inline[i] = len(places.inline[i]), self._have(places.inline[i])
-        self._is_direct = self._is_held & ~self._packed
-        self._is_plain = bool(self._is_direct.all())
-        self._check_packed()
-        return self
+        self._is_direct = self._is_held & ~self._packed.which
 
     def __exit__(self, *_: object) -> None:
         self._holders.exit()
-        self._ready, self._kept = {}, {}
+        self._ready = {}
+        if (packed := getattr(self, "_packed", None)) is not None:
+            packed.kept.clear()
 
     def _have(self, data: Any) -> int:
         """Keep bytes for reads that follow. Returns their number."""
@@ -79,6 +84,10 @@ class PartObjects:
     def _opened(self, places: Places) -> tuple[list[int], np.ndarray]:
         """Note the holders, to be entered: their numbers in the table, and the number of that of each object in
         `_holders`, -1 for none."""
+        first = int(places.holders[0]) if len(places.holders) else MISSING
+        if first >= 0 and np.count_nonzero(places.holders == first) == len(places.holders):  # as in an archive
+            self._holders = Holders([self._table.holders()[first]], self._threads)
+            return [first], np.zeros(len(self.keys), np.int64)
         numbers = np.full(len(self.keys), -1, np.int64)
         used, which = np.unique(places.holders[self._is_held], return_inverse=True)
         holders = self._table.holders()
@@ -96,18 +105,17 @@ class PartObjects:
         return self._holders.traffic()
 
     def lengths(self) -> list[int]:
-        found: list[int] = self._lengths().tolist()
-        return found
+        return self._lengths().tolist()
 
     def _lengths(self) -> np.ndarray:
         """Bytes of each object; those up to the end of their holders are asked for once."""
-        if not self._has_end.all():
+        if not self._is_bounded:
             of, which = self._holders.lengths(), np.flatnonzero(~self._has_end)
             holder = of[self._number[which]]
             if (lost := holder == MISSING).any():
                 raise self._lost(int(which[lost.argmax()]))
             self._length[which] = np.maximum(holder - self._places.offsets[which], 0)
-            self._has_end[:] = True
+            self._is_bounded = True
         return self._length
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
@@ -148,7 +156,10 @@ class PartObjects:
         return [number < 0 or found[number] for number in self._number.tolist()]
 
     def changed(self) -> bool:
-        if self._places.are_lasting or not (self._is_outdated or self._holders.changed() or self._is_other()):
+        is_late = any(tells_late(group.objects) for group in self._holders.groups)  # versions come with answers
+        if self._places.are_lasting or not (
+            self._is_outdated or self._holders.changed() or (is_late and self._is_other())
+        ):
             return False
         if (forget := getattr(self._table, "forget", None)) is not None:
             forget()
@@ -162,7 +173,7 @@ class PartObjects:
         return any(due is not None and due != each for due, each in zip(self._expected, found, strict=True))
 
     def open_files(self) -> tuple[np.ndarray, np.ndarray] | None:
-        if not len(self.keys) or (self._packed | (self._places.holders == INLINE)).any():
+        if not len(self.keys) or (self._packed.which | (self._places.holders == INLINE)).any():
             return None
         if (found := self._holders.open_files()) is None:
             return None
@@ -199,7 +210,9 @@ class PartObjects:
         resolves them; of missing objects the size is MISSING. RangeError for what is beyond its object."""
         objects = np.asarray(ranges.objects)
         offsets, sizes = np.asarray(ranges.offsets, np.int64), np.asarray(ranges.sizes, np.int64)
-        if self._has_end.all():
+        if self._is_bounded:
+            if not np.count_nonzero(offsets) and np.count_nonzero(sizes == -1) == len(sizes):  # all whole
+                return offsets, self._length[objects]
             return resolved(self._store, ranges, self._length[objects])
         unsure = ~self._has_end[objects]
         if (unsure & (((offsets < 0) & (self._places.offsets[objects] > 0)) | (sizes < -1))).any():
@@ -217,7 +230,7 @@ class PartObjects:
     def _planned(self, objects: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, which: np.ndarray) -> Requests:
         """Requests for ranges of objects that lie in holders as they are. `which`: their numbers among all."""
         at = self._begins.at[objects] + offsets
-        if (offsets < 0).any():  # counted from the end of the holder
+        if np.count_nonzero(offsets < 0):  # counted from the end of the holder
             at = np.where(offsets < 0, offsets, at)
         try:
             found = self._holders.requests(self._number[objects], at, wanted)
@@ -271,88 +284,33 @@ class PartObjects:
             data = self._ready[int(requests.objects[j]) - first - len(self.keys)]
             put(target, at, bytes_of(data)[offset : offset + size])
         if len(packed := others[~is_ready]):
-            self._inflate(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
-
-    def _inflate(self, requests: Requests, which: np.ndarray, put: Callable[[int, memoryview], None]) -> None:
-        """Fetch and inflate each object once, and put the ranges of these requests where they belong."""
-        objects, of = np.unique(requests.objects[which] - self._holders.count, return_inverse=True)
-        new = [i for i in objects.tolist() if i not in self._kept]
-        stored = self._stored(np.array(new, np.int64))
-        numbers = {i: j for j, i in enumerate(new)}
-        rows = [which[of == k].tolist() for k in range(len(objects))]
-
-        def work(some: range) -> None:
-            for k in some:
-                i = int(objects[k])
-                data = memoryview(self._kept[i] if i in self._kept else self._inflated(i, stored[numbers[i]]))
-                for j in rows[k]:
-                    offset, size = int(requests.offsets[j]), int(requests.sizes[j])
-                    put(j, data[offset : offset + size])
-                    if size < len(data):
-                        self._keep(i, data.obj)
-
-        spread(work, len(objects), self._threads)
-
-    def _keep(self, i: int, data: Any) -> None:
-        if len(data) + sum(map(len, self._kept.values())) <= MAX_KEPT_BYTES:
-            self._kept[i] = data
-
-    def _stored(self, objects: np.ndarray) -> list[Any]:
-        """The bytes of deflated objects as they are stored."""
-        sizes = self._places.sizes[objects]
-        ready = self._begins.fetched(objects, np.zeros(len(objects), np.int64), sizes)
-        left = np.array([i for i in range(len(objects)) if i not in ready], np.int64)
-        if not len(left):
-            return [ready[i] for i in range(len(objects))]
-        try:
-            found = self._holders.fetched(self._number[objects[left]], self._begins.at[objects[left]], sizes[left])
-        except RangeError as error:
-            key = self.keys[int(objects[left[error.index]])]
-            raise StoreError(f"{key!r} of {self._store!r} does not lie where it should: {error}") from error
-        ready |= {number: found[i] for i, number in enumerate(left.tolist())}
-        return [ready[i] for i in range(len(objects))]
-
-    def _inflated(self, i: int, data: Any) -> bytes:
-        places = self._places
-        checksum = None if places.checksums is None else int(places.checksums[i])
-        try:
-            return inflated(data, int(self._length[i]), checksum)
-        except ValueError as error:
-            raise StoreError(f"cannot read {self.keys[i]!r} of {self._store!r}: {error}") from error
-
-    def _check_packed(self) -> None:
-        """Raise StoreError for a deflated object whose size cannot be right."""
-        for i in np.flatnonzero(self._packed).tolist():
-            if is_absurd(size := int(self._places.sizes[i]), int(self._length[i])):
-                problem = f"{self._length[i]} bytes cannot come of a DEFLATE stream of {size}"
-                raise StoreError(f"cannot read {self.keys[i]!r} of {self._store!r}: {problem}")
+            self._packed.read(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
     def reader(self, reads: Sequence[Read]) -> Fill:
-        lengths = self._lengths() if not self._has_end.all() else self._length
+        lengths = self._lengths()
         for i, (number, offset, size, _, _) in enumerate(reads):
             if offset + size > lengths[number]:
                 raise beyond(self._store, self.keys[number], int(lengths[number]), size, offset, i)
+        if self._is_plain and not self._begins.are_unknown:
+            return self._checked(self._plain_reader(reads, range(len(reads))), reads)
         objects = np.array([read[0] for read in reads], np.int64)
         offsets, sizes = (np.array([read[column] for read in reads], np.int64) for column in (1, 2))
         ready = self._begins.fetched(objects, offsets, sizes, self._is_direct)
         plain = [i for i, each in enumerate(objects.tolist()) if self._is_direct[each] and i not in ready]
-        fill = self._plain_reader(reads, plain)
+        fill = self._checked(self._plain_reader(reads, plain), [reads[i] for i in plain])
         places = {i: j for j, i in enumerate(plain)}
 
         def filled(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]
             if i in places:
-                try:
-                    fill(places[i], into)
-                except RangeError as error:
-                    raise self._not_there(number, error, i) from error
+                fill(places[i], into)
             elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
                 data = bytes_of(self._ready[self._inline[number]])
                 into[:] = data[offset + skip : offset + skip + size]
-            elif self._packed[number]:
-                whole = self._kept.get(number) or self._inflated(number, self._stored(objects[i : i + 1])[0])
+            elif self._packed.which[number]:
+                whole = self._packed.inflated(number)
                 into[:] = memoryview(whole)[offset + skip : offset + skip + size]
 
         return filled
@@ -368,6 +326,17 @@ class PartObjects:
         except RangeError as error:
             i = which[error.index]
             raise self._not_there(reads[i][0], error, i) from error
+
+    def _checked(self, fill: Fill, reads: Sequence[Read]) -> Fill:
+        """The same, but for its errors, which name the objects."""
+
+        def checked(i: int, into: memoryview) -> None:
+            try:
+                fill(i, into)
+            except RangeError as error:
+                raise self._not_there(reads[i][0], error, i) from error
+
+        return checked
 
     def _not_there(self, number: int, error: RangeError, i: int) -> StoreError:
         """The error for read i of an object, where its holder has nothing, or is missing."""

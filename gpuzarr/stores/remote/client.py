@@ -99,6 +99,14 @@ class Client(Protocol):
         ...
 
 
+class PutsAll(Protocol):
+    """Addition to `Client` of one that writes many objects at once better than by a thread for each."""
+
+    def put_all(self, keys: Sequence[str], data: Callable[[int], Any]) -> None:
+        """Write objects: key i gets `data(i)`, as `put` does."""
+        ...
+
+
 def no_names(client: Client, prefix: str, what: str) -> StoreError:
     """The error for a listing of a place that lists nothing, which is `what`."""
     still = "nodes are found by their paths, and all of a group by its consolidated metadata"

@@ -38,12 +38,14 @@ _MADE = PerProcess(_Made)
 class FsspecClient:
     """Requests to a file system of fsspec. Objects are the files below `root`; a `Client`.
 
-    `url` names the place in messages; `process` is the process in which the file system was made.
+    `url` names the place in messages; `missing` are the errors of objects that are not there; `process` is the one in
+    which the file system was made.
     """
 
     fs: Any
     root: str
     url: str = field(default="", compare=False)
+    missing: tuple[type[Exception], ...] = MISSING_ERRORS
     process: int = field(default_factory=os.getpid, compare=False)
 
     has_conditional_put = False
@@ -61,14 +63,18 @@ class FsspecClient:
         return "memory" in ([protocol] if isinstance(protocol, str) else protocol)
 
     @classmethod
-    def of(cls, fs: Any, root: str, url: str = "") -> FsspecClient:
-        """A client of the files below a path. Asynchronous file systems are made anew for callers who wait."""
+    def of(cls, fs: Any, root: str, url: str = "", missing: Sequence[type[Exception]] = ()) -> FsspecClient:
+        """A client of the files below a path. Asynchronous file systems are made anew for callers who wait.
+
+        `missing`: errors that mean that an object is not there, beside the usual ones.
+        """
         if getattr(fs, "asynchronous", False):
             fs = type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
-        return cls(fs, fs._strip_protocol(root).rstrip("/"), urls.shown(url))
+        more = tuple(kind for kind in missing if kind not in MISSING_ERRORS)
+        return cls(fs, fs._strip_protocol(root).rstrip("/"), urls.shown(url), MISSING_ERRORS + more)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FsspecClient, (self.fs, self.root, self.url)
+        return FsspecClient, (self.fs, self.root, self.url, self.missing)
 
     def __repr__(self) -> str:
         return repr(self.url or urls.shown(str(self.fs.unstrip_protocol(self.root))))
@@ -98,13 +104,13 @@ class FsspecClient:
         if looked:
             paths = [self._path(asked[i].key) for i in looked]
             for i, told in zip(looked, many(self._live(), "info", paths), strict=True):
-                found[i] = _looked(told)
+                found[i] = _looked(told, self.missing)
         if ranged:
             for i, data in zip(ranged, self._ranges([asked[i] for i in ranged]), strict=True):
-                found[i] = _answer(asked[i], data)
+                found[i] = _answer(asked[i], data, self.missing)
         for i, answer in enumerate(found):
             if isinstance(answer, Answer) and answer.data is None and answer.length is None:  # larger than wanted
-                found[i] = _looked(many(self._live(), "info", [self._path(asked[i].key)])[0], None)
+                found[i] = _looked(many(self._live(), "info", [self._path(asked[i].key)])[0], self.missing, None)
         return found
 
     def _ranges(self, asked: Sequence[Asked]) -> Sequence[Any]:
@@ -114,8 +120,8 @@ class FsspecClient:
         ends = [None if each.offset < 0 else _end(each) for each in asked]
         try:
             found: Sequence[Any] = self._live().cat_ranges(paths, starts, ends, on_error="return")
-        except Exception as error:
-            return [error] * len(asked)
+        except Exception as error:  # some, such as caches, raise that of any file: nobody knows of which
+            return [error] if len(asked) == 1 else [self._ranges([each])[0] for each in asked]
         return found
 
     def put(self, key: str, data: Any, if_version: Any = None) -> None:
@@ -173,8 +179,8 @@ class FsspecClient:
             return call(fs)
 
         try:
-            found = self._call("list", prefix, listed, MISSING_ERRORS)
-        except MISSING_ERRORS:
+            found = self._call("list", prefix, listed, self.missing)
+        except self.missing:
             found = empty
         if not found and HTTP & set(protocols(self.fs)):
             raise no_names(self, prefix, "a web server")
@@ -230,10 +236,10 @@ def _end(asked: Asked) -> int | None:
     return asked.offset + asked.size
 
 
-def _answer(asked: Asked, data: Any) -> Any:
+def _answer(asked: Asked, data: Any, missing: tuple[type[Exception], ...]) -> Any:
     """What one range of `cat_ranges` means. A server that knows no ranges answers with the whole object."""
     is_whole = asked.size < 0 and not asked.offset
-    if isinstance(data, MISSING_ERRORS):
+    if isinstance(data, missing):
         return None
     if isinstance(data, BaseException):
         return Answer(b"", 0 if is_whole else None) if retry.is_beyond(data) else data
@@ -246,9 +252,9 @@ def _answer(asked: Asked, data: Any) -> Any:
     return Answer(data)
 
 
-def _looked(told: Any, data: bytes | None = b"") -> Any:
+def _looked(told: Any, missing: tuple[type[Exception], ...], data: bytes | None = b"") -> Any:
     """What is told of a file, as an answer."""
-    if isinstance(told, MISSING_ERRORS) or (isinstance(told, dict) and told.get("type") == "directory"):
+    if isinstance(told, missing) or (isinstance(told, dict) and told.get("type") == "directory"):
         return None
     return told if isinstance(told, BaseException) else Answer(data, told.get("size"))
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.stores.ranges import MISSING
@@ -25,6 +26,13 @@ MAX_TRIES = 2  # of a request, each with the tries of obstore itself
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
 MANY_DELETED = 1000  # keys that one request deletes at most
 BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
+TRANSPORT = {  # what obstore takes as `client_options`, and callers as options of their own
+    *("allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type", "default_headers"),
+    *("http1_only", "http2_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "pool_idle_timeout"),
+    *("http2_keep_alive_while_idle", "pool_max_idle_per_host", "proxy_url", "timeout", "user_agent"),
+}
+_PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
+_XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -32,14 +40,20 @@ _USED: list[int] = []  # the process whose threads obstore has, once it has some
 class ObstoreClient:
     """A store of obstore as a client.
 
-    `url` names it in messages, and tells clients apart: a location without credentials. `store`: one of
-    `obstore.store`. `prefix`: the part of it that is the whole place, "" or a path without slashes at its ends.
+    `url` names it in messages: a location without credentials. `store`: one of `obstore.store`. `prefix`: the part of
+    it that is the whole place, "" or a path without slashes at its ends. `where` tells clients apart, too: the server,
+    the account and the bucket, of which a URL may name only some.
     """
 
     url: str
     store: Any = field(repr=False, compare=False)
     prefix: str = ""
     concurrency: int = CONCURRENCY
+    where: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        config = getattr(self.store, "config", {})
+        object.__setattr__(self, "where", tuple(config.get(name) for name in _PLACE))
 
     def __repr__(self) -> str:
         return repr("/".join(filter(None, (self.url.rstrip("/"), self.prefix))))
@@ -70,7 +84,9 @@ class ObstoreClient:
         put = partial(obstore.put, self.store, self._path(key), data, mode=mode, chunk_size=MAX_PUT_BYTES)
         try:
             self._called(key, "write", put)
-        except (AlreadyExistsError, PreconditionError) as error:
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
+            if isinstance(error, FileNotFoundError) and if_version in (None, MISSING):  # nor is there a place for it
+                raise StoreError(f"cannot write {key!r} of {self!r}: {_reason(error)}") from error
             raise ChangedError(f"{key!r} of {self!r} was changed by somebody else meanwhile") from error
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -159,7 +175,7 @@ class ObstoreClient:
         except (FileNotFoundError, AlreadyExistsError, PreconditionError):
             raise
         except (BaseError, OSError, ValueError) as error:
-            raise StoreError(f"cannot {what} {key!r} of {self!r}: {_reason(error)}") from error
+            raise StoreError(f"cannot {what} {key!r} of {self!r}: {_reason(error)}") from _without_secrets(error)
 
     def _delete_one(self, key: str) -> None:
         import obstore
@@ -200,12 +216,27 @@ def _told(meta: Any, data: Any) -> Answer:
 
 
 def _reason(error: BaseException) -> str:
-    """What an error of obstore says, in a line, and what may help."""
+    """What an error of obstore says, in a line and without secrets, and what may help."""
     text = " ".join(str(error).partition("Debug source:")[0].split())
-    text = re.sub(r"\?[^\s'\"]*", "", text)[:600]  # queries of URLs, which may be signatures
+    if (said := _XML.search(text)) is not None:  # what an object store answers
+        text = f"{text.partition('<')[0]}{said[1]}: {said[2]}"
+    text = _without_queries(text)[:600]  # of URLs, which may be signatures
     if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
+    if "Range request not supported" in text:
+        text += "; this server gives whole objects only: download it, and open the file"
     return text
+
+
+def _without_secrets(error: BaseException) -> BaseException:
+    """The same error without the queries of URLs in its text, as the cause of another."""
+    if "?" not in str(error):
+        return error
+    return Exception(f"{type(error).__name__}: {_without_queries(str(error))}")
+
+
+def _without_queries(text: str) -> str:
+    return re.sub(r"\?[^\s'\"]*", "", text)
 
 
 def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreClient:
@@ -220,21 +251,38 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
     try:
         from obstore.store import HTTPStore, from_url
     except ImportError as error:
-        raise StoreError(f"{url!r} needs obstore: pip install 'gpuzarr[remote]'") from error
+        raise StoreError(f"{shown_url(url)!r} needs obstore: pip install 'gpuzarr[remote]'") from error
     parts = urlsplit(url)
-    if "http://" in url or str(options.get("endpoint", "")).startswith("http://"):
-        options["client_options"] = {"allow_http": True, **options.get("client_options", {})}
     is_web = parts.scheme.lower() in ("http", "https")  # also of hosts of S3 and Azure, which need no credentials then
+    transport = {name: options.pop(name) for name in TRANSPORT & options.keys()}
+    if is_web and "@" in parts.netloc:  # obstore would tell it in messages
+        transport["default_headers"] = {"Authorization": _basic(parts.username or "", parts.password or "")}
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if "http://" in url or str(options.get("endpoint", "")).startswith("http://"):
+        transport = {"allow_http": True, **transport}
+    if transport:
+        options["client_options"] = {**transport, **options.get("client_options", {})}
     make: Callable[..., Any] = HTTPStore.from_url if is_web else from_url
     try:
         store = make(url.rstrip("/"), **options)
-    except Exception as error:  # of many classes of obstore
-        raise StoreError(f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}") from error
+    except BaseException as error:  # of many classes of obstore, also that of a panic of Rust
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise StoreError(
+            f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}"
+        ) from _without_secrets(error)
     return ObstoreClient(shown_url(parts.geturl()), store, "", concurrency)
+
+
+def _basic(user: str, password: str) -> str:
+    """The header by which a web server knows a user."""
+    pair = f"{unquote(user)}:{unquote(password)}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def shown_url(url: str) -> str:
     """A URL without the user, the password and the query in it."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
+    is_container = parts.scheme.lower() in ("abfs", "abfss")  # what stands before the "@"
+    host = parts.netloc if is_container else parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}".rstrip("/")

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from gpuzarr.stores.keys import is_key
+from gpuzarr.stores.keys import is_key, only_keys
 from gpuzarr.stores.zip import records
 from gpuzarr.stores.zip.names import Folders, folders_of
 from gpuzarr.stores.zip.records import BadArchive, End
@@ -99,6 +99,14 @@ class Directory:
     def is_readable(self) -> np.ndarray:
         known = (self.methods == records.STORED) | (self.methods == records.DEFLATED)
         return (self.faults == 0) & known & ((self.flags & records.ENCRYPTED) == 0)
+
+    @cached_property
+    def are_all_readable(self) -> bool:
+        return bool(self.is_readable.all())
+
+    @cached_property
+    def has_deflated(self) -> bool:
+        return bool((self.methods == records.DEFLATED).any())
 
     def learn(self, numbers: np.ndarray, heads: np.ndarray) -> np.ndarray:
         """Note where objects begin, as their local headers say. Returns that, counted from these.
@@ -191,12 +199,6 @@ def _decoded(data: bytes, begin: int, entry: np.void) -> str:
 def _rows(names: Sequence[str]) -> dict[str, int]:
     """The entries of objects by their keys."""
     rows = dict(zip(names, range(len(names)), strict=True))
-    together = "\0".join(names) + "\0"
-    doubtful = ("/\0", "\0/", "\0\0", "//", "./", "/.", "..", "\0.\0")
-    if (
-        together[:1] in ("/", "\0", ".")
-        or any(each in together for each in doubtful)
-        or (together.count("\0") != len(names))
-    ):
-        rows = {name: row for name, row in rows.items() if is_key(name)}
+    if len(only_keys(rows)) < len(rows):
+        return {name: row for name, row in rows.items() if is_key(name)}
     return rows
