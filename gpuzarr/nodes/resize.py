@@ -21,8 +21,9 @@ from gpuzarr.metadata import ArrayMetadata, chunk_grids, files, summaries
 from gpuzarr.metadata import v2 as metadata_v2
 from gpuzarr.metadata import v3 as metadata_v3
 from gpuzarr.stores import kept
-from gpuzarr.stores.contract import Store, concurrency, overwriter
+from gpuzarr.stores.contract import Store, concurrency
 from gpuzarr.stores.keys import listed_keys
+from gpuzarr.stores.overwriting import overwriter
 from gpuzarr.stores.tries import tries
 
 MAX_DELETED_KEYS = 1 << 14  # at once

@@ -28,7 +28,7 @@ from gpuzarr.stores import kept
 from gpuzarr.stores.places import Identity, identity, lies_in
 
 if TYPE_CHECKING:
-    from gpuzarr.read.fetch import Source
+    from gpuzarr.read.source import Source
 
 
 class ChunkCache:

@@ -27,11 +27,13 @@ from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.fetch import Source, blamed
+from gpuzarr.read.fetch import blamed
 from gpuzarr.read.known import Keeper
 from gpuzarr.read.shelf import Shelf
+from gpuzarr.read.source import Source
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.read.unchanged import unchanged
+from gpuzarr.read.whole_shards import fetch_whole_shards
 from gpuzarr.stores.contract import Objects, expect_at_most
 from gpuzarr.stores.in_files import file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
@@ -115,6 +117,8 @@ class Chunks:
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
+            if self.shelf is None:
+                fetch_whole_shards(objects, [numbers[c[0]] for c in group], self.source.layout, self.chain)
             try:
                 entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:

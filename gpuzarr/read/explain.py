@@ -14,8 +14,8 @@ from gpuzarr.indexing.flip import ascending, descending, with_ranges
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import strategy
-from gpuzarr.read.fetch import Source
 from gpuzarr.read.requests import OneSelection
+from gpuzarr.read.source import Source
 from gpuzarr.read.strategy import Options, places
 
 

@@ -22,8 +22,8 @@ from gpuzarr.stores.versions import settled, tells_late
 
 if TYPE_CHECKING:
     from gpuzarr.indexing.locate import Route
-    from gpuzarr.read.fetch import Source
     from gpuzarr.read.portions import Portion
+    from gpuzarr.read.source import Source
 
 
 @dataclass(frozen=True)

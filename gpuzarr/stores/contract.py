@@ -38,28 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.interrupts import within
 from gpuzarr.stores.ranges import Ranges, Read, Requests
-
-
-class Overwrite(Protocol):
-    """Writes objects that the caller has not looked at, on any thread. See `Overwrites`."""
-
-    def __call__(self, key: str, data: Any) -> None:
-        """Do as `set` inside of `locked([key])`."""
-        ...
-
-    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        """Do as `write` inside of `locked(keys)`."""
-        ...
-
-    def delete(self, keys: Sequence[str]) -> None:
-        """Do as `delete` inside of `locked(keys)`."""
-        ...
 
 
 class Sink(Protocol):
@@ -298,38 +280,6 @@ def why_no_key(store: Store, key: str) -> str | None:
     return reason
 
 
-class Overwrites(Protocol):
-    """Addition to `Store` of one that knows better than to hold the lock of each object that it replaces."""
-
-    def overwriter(self) -> Overwrite:
-        """Make what overwrites objects in one write. Who changes one under its lock loses nothing of what it writes."""
-        ...
-
-
-def overwriter(store: Store) -> Overwrite:
-    """Make what writes and deletes objects that the caller has not looked at. See `Overwrites`."""
-    if (better := getattr(store, "overwriter", None)) is not None:
-        made: Overwrite = better()
-        return made
-    return _Overwriter(store)
-
-
-@dataclass(frozen=True)
-class _Overwriter:
-    """Holds the lock of each object that it writes."""
-
-    store: Store
-
-    def __call__(self, key: str, data: Any) -> None:
-        within(self.store.locked([key]), lambda _: self.store.set(key, data))
-
-    def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
-        within(self.store.locked(keys), lambda _: self.store.write(keys, encoded))
-
-    def delete(self, keys: Sequence[str]) -> None:
-        within(self.store.locked(keys), lambda _: self.store.delete(keys))
-
-
 class Bounded(Protocol):
     """Addition to `Objects` of a store that cannot ask for lengths, and so would fetch objects of any size."""
 
@@ -342,6 +292,20 @@ def expect_at_most(objects: Objects, nbytes: int | None) -> None:
     """Fetch no object of more bytes, where fetching is how lengths are told. None: any. See `Bounded`."""
     if nbytes is not None and (bound := getattr(objects, "expect_at_most", None)) is not None:
         bound(nbytes)
+
+
+class FetchesWhole(Protocol):
+    """Addition to `Objects` of a store whose requests take long: whole objects in advance."""
+
+    def fetch_whole(self, numbers: Sequence[int]) -> None:
+        """Fetch the objects with these numbers, all at once, and keep them for the reads that follow."""
+        ...
+
+
+def fetch_whole(objects: Objects, numbers: Sequence[int]) -> None:
+    """Fetch whole objects of which everything will be read, where that saves requests. See `FetchesWhole`."""
+    if (fetch := getattr(objects, "fetch_whole", None)) is not None:
+        fetch(numbers)
 
 
 class ReadsToDevice(Protocol):

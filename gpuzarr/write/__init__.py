@@ -21,7 +21,7 @@ from gpuzarr.errors import ChangedError
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.stores.contract import overwriter
+from gpuzarr.stores.overwriting import overwriter
 from gpuzarr.stores.tries import tries
 from gpuzarr.write import strategy
 from gpuzarr.write.assignment import Assignment

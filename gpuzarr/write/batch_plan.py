@@ -78,12 +78,20 @@ class BatchPlanner:
             budget = self._budget(part.chunk_shape, is_covered) if self.device.gpu else None
             most = self._most(part.chunk_shape, budget, total)
             for piece in part.split(most):
-                if small and (small[0].chunk_shape != piece.chunk_shape or chunks + len(piece) > most):
+                is_other = small and (small[0].chunk_shape != piece.chunk_shape or self._is_apart(small[-1], piece))
+                if small and (is_other or chunks + len(piece) > most):
                     batches.append(self._batch(small, is_covered))
                     small, chunks = [], 0
                 small.append(piece)
                 chunks += len(piece)
         return (*batches, self._batch(small, is_covered)) if small else ()
+
+    def _is_apart(self, one: Part, other: Part) -> bool:
+        """Whether chunks are not stored together, as they lie in two shards, each of which is on its way for long."""
+        if self.device.gpu or self.in_flight < 2 or not self.layout.levels:
+            return False
+        counts = np.asarray(self.layout.per_object, np.int64)
+        return bool((one.coords[0] // counts != other.coords[0] // counts).any())
 
     def _batch(self, parts: Sequence[Part], is_covered: bool) -> Batch:
         budget = self._budget(parts[0].chunk_shape, is_covered) if self.device.gpu else None

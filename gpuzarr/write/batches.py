@@ -121,9 +121,13 @@ class Batches:
         trace.count(chunks=len(stored), empty=len(stored) - len(encoded), stored=int(np.add.reduce(encoded.sizes)))
 
     def store(self, batch: Batch, encoded: EncodedBatch, stored: np.ndarray) -> None:
-        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host, unless the store itself
-        writes many objects at once."""
-        if not self.assignment.device.gpu or concurrency(self.assignment.target.store) > 1:
+        """Store a batch: on a CPU by its own thread, a GPU's batch by all threads of the host.
+
+        Where each object takes long, the store itself writes many chunks at once, or a thread each shard.
+        """
+        target = self.assignment.target
+        in_flight, is_sharded = concurrency(target.store), bool(target.layout.levels)
+        if not self.assignment.device.gpu or (in_flight > 1 and not is_sharded):
             return self.destination.store(batch, encoded, stored)
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(stored)])
 
@@ -131,6 +135,8 @@ class Batches:
             some, rows = piece
             self.destination.store(some, encoded.take(slice(ends[rows.start], ends[rows.stop])), stored[rows])
 
+        if in_flight > 1:
+            return CPU.each(store, batch.pieces(len(stored)), in_flight, waits=True)
         return CPU.each(store, batch.pieces(-(-len(stored) // (4 * CPU.threads))))
 
     def _encoded(self, loaded: Loaded, chunks: Any, stored: np.ndarray) -> EncodedBatch:

@@ -9,8 +9,9 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.stores.contract import Overwrite, Store
+from gpuzarr.stores.contract import Store
 from gpuzarr.stores.guards import WritesIfUnchanged
+from gpuzarr.stores.overwriting import Overwrite
 from gpuzarr.write.before import Before
 
 

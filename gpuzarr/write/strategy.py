@@ -23,7 +23,13 @@ from gpuzarr.stores.contract import concurrency
 from gpuzarr.write.batch_plan import BatchPlanner
 from gpuzarr.write.plan import Coverage, Group, Plan, Run, Shards
 from gpuzarr.write.target import Target
-from gpuzarr.write.thresholds import MAX_LOCKED_CHUNKS, MAX_LOCKED_SHARDS, MAX_OPEN_SHARDS, MIN_LONE_CHUNK_BYTES
+from gpuzarr.write.thresholds import (
+    MAX_LOCKED_CHUNKS,
+    MAX_LOCKED_SHARDS,
+    MAX_OPEN_SHARDS,
+    MAX_WAITING_BYTES,
+    MIN_LONE_CHUNK_BYTES,
+)
 
 
 def plan(
@@ -83,8 +89,14 @@ class Planner:
                 yield Group(coverage, self._runs(group), group)
         rest = {at: some for at, some in shards.items() if at not in whole and at not in opened}
         items = iter(rest.items())
-        while group := dict(islice(items, MAX_LOCKED_SHARDS)):
+        while group := dict(islice(items, self._shards_together())):
             yield Group("partial", self._runs(group), group)
+
+    def _shards_together(self) -> int:
+        """Shards covered in part that are changed together: as many as are on their way at once, within limits."""
+        layout = self.layout
+        nbytes = prod(layout.per_object) * prod(layout.first_chunk_shape) * max(layout.spec.dtype.itemsize, 1)
+        return max(MAX_LOCKED_SHARDS, min(self.batches.in_flight, MAX_WAITING_BYTES // max(nbytes, 1)))
 
     def _runs(self, group: Shards) -> tuple[Run, ...]:
         inner = [part for some in group.values() for part in some]

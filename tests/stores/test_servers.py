@@ -15,7 +15,7 @@ import pytest
 
 import gpuzarr
 from benchmarks.latency_server import serving
-from gpuzarr.errors import GpuZarrError, NotFoundError, StoreError
+from gpuzarr.errors import ChangedError, GpuZarrError, NotFoundError, StoreError
 from gpuzarr.stores import resolve
 from tests.laws import stores as laws
 from tests.laws.stores import NewStore
@@ -197,3 +197,13 @@ def test_two_processes_write_parts_of_one_shard(tmp_path: Path) -> None:
         assert [writer.wait(60) for writer in writers] == [0, 0]
     found = gpuzarr.open_array(tmp_path / "bucket" / "a")[...]
     np.testing.assert_array_equal(found, np.broadcast_to(np.arange(16)[:, None] + 1000, found.shape))
+
+
+def test_a_bucket_that_is_not_there_cannot_be_written(moto: S3) -> None:
+    """At once: nobody has changed anything in it."""
+    store = resolve.store(f"{moto.bucket()}-none/a", moto.options())
+    with pytest.raises(StoreError, match=r"cannot write 'zarr.json' of .*NoSuchBucket") as caught:
+        gpuzarr.create_array(store, shape=3, dtype="i4")
+    assert not isinstance(caught.value, ChangedError)
+    with pytest.raises(StoreError, match=r"cannot write 'x' of .*NoSuchBucket"):
+        store.set("x", b"1")

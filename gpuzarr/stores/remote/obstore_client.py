@@ -84,7 +84,9 @@ class ObstoreClient:
         put = partial(obstore.put, self.store, self._path(key), data, mode=mode, chunk_size=MAX_PUT_BYTES)
         try:
             self._called(key, "write", put)
-        except (AlreadyExistsError, PreconditionError) as error:
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
+            if isinstance(error, FileNotFoundError) and if_version in (None, MISSING):  # nor is there a place for it
+                raise StoreError(f"cannot write {key!r} of {self!r}: {_reason(error)}") from error
             raise ChangedError(f"{key!r} of {self!r} was changed by somebody else meanwhile") from error
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 from gpuzarr.errors import GpuZarrError, StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.table import Heads, Places
-from gpuzarr.stores.zip import records
+from gpuzarr.stores.zip import records, renaming
 from gpuzarr.stores.zip.archive import ArchiveFile
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.names import Folders, add, folders_of
-from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES, STORED, Member
+from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES, STORED, BadArchive, Member
 from gpuzarr.stores.zip.table import places_of
 
 DOCUMENTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")  # are first in the directory
@@ -42,6 +43,7 @@ class Writing:
         self.file, self.is_deflating, self._allows_zip64 = file, is_deflating, allows_zip64
         self._entries: dict[str, Entry] = {} if before is None else dict(before.rows)
         self._is_incomplete = file.is_new or file.end == 0
+        self._moved: dict[str, str] = {}  # by keys of members that were moved, those that their headers name
         self._folders: Folders | None = None
         self._lock = PerProcess(threading.Lock)
         self.comment = b"" if before is None else before.end.comment
@@ -77,7 +79,7 @@ class Writing:
         return self._before.sizes
 
     def why_not_to_device(self) -> str | None:
-        if self.is_deflating or (self._before is not None and (self._before.methods == DEFLATED).any()):
+        if self.is_deflating or (self._before is not None and self._before.has_deflated):
             return f"{self!r} has members that are compressed"
         return None
 
@@ -122,8 +124,19 @@ class Writing:
         """Drop members from the directory; their bytes stay in the file."""
         with self._lock.value:
             for key in keys:
+                self._moved.pop(key, None)
                 if self._entries.pop(key, None) is not None:
                     self._is_incomplete, self._folders = True, None
+
+    def move(self, keys: Sequence[str], source: str, target: str) -> None:
+        """Move members from below a prefix to below another. Their bytes stay where they are."""
+        with self._lock.value:
+            for key in keys:
+                new, named = rebased(key, source, target), self._moved.pop(key, key)
+                self._entries[new] = self._entries.pop(key)
+                if new != named:
+                    self._moved[new] = named
+            self._is_incomplete, self._folders = True, None
 
     def below(self, prefix: str) -> list[str]:
         """The keys at a prefix and below it."""
@@ -135,6 +148,7 @@ class Writing:
         if not self._is_incomplete or not self.file.is_open:
             return
         try:
+            self._rename()
             self.file.complete(self._directory)
         except GpuZarrError:
             raise
@@ -151,6 +165,19 @@ class Writing:
             self.complete()
         finally:
             self.file.close()
+
+    def _rename(self) -> None:
+        """Have the headers of members that were moved name their keys."""
+        for key in list(self._moved):
+            if (entry := self._entries.get(key)) is None:
+                continue
+            if not isinstance(entry, Member):
+                assert self._before is not None
+                try:
+                    entry = renaming.member_of(self.file, self._before, entry, _dos_time())
+                except BadArchive as error:
+                    raise StoreError(f"cannot move {self._moved[key]!r} of {self!r}: {error}") from error
+            self._note({key: renaming.renamed(self.file, entry, key.encode())})
 
     def _directory(self, begin: int) -> list[bytes]:
         """The directory, at that offset, and the records behind it."""
@@ -191,6 +218,8 @@ class Writing:
         with self._lock.value:
             self._is_incomplete = True
             self._entries.update(members)
+            for key in members if self._moved else ():
+                self._moved.pop(key, None)
             if self._folders is not None:
                 for key in members:
                     add(self._folders, key)
