@@ -87,7 +87,7 @@ class ZipStore:
             root = os.fspath(root) if isinstance(root, os.PathLike) else root
             if not isinstance(root, str):
                 raise StoreKindError(f"an archive is a path (str or pathlib.Path), not {shown(root)}")
-            root = Path(os.path.abspath(root))
+            root = Path(os.path.abspath(root) if read_only else os.path.realpath(root))  # a link stays one
         self._set("root", root)
         self._set("read_only", read_only)
         self._set("_table", self._opened())
