@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import ChangedError, StoreError
+from gpuzarr.errors import ChangedError, LengthError, StoreError
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond
 from gpuzarr.stores.remote.client import Answer, Asked
@@ -39,6 +39,7 @@ class RemoteObjects:
         check(store, keys)
         self.keys, self._store = keys, store
         self._most: int | None = None
+        self._due: int | None = None
         self._lengths: dict[int, int] = {}
         self._whole: dict[int, Any] = {}
         self._versions: dict[int, Any] = {}
@@ -60,13 +61,19 @@ class RemoteObjects:
         """See `Bounded`."""
         self._most = nbytes
 
+    def assume_length(self, nbytes: int) -> None:
+        """See `Assumes`."""
+        if getattr(self._store.client, "tells_lengths", False):
+            self._due = nbytes
+
     def traffic(self) -> Traffic:
         """See `CountsTraffic`."""
         return Traffic(len(self._received), sum(self._received))
 
     def lengths(self) -> list[int]:
-        self.fetch_whole(range(len(self.keys)))
-        return [self._lengths[i] for i in range(len(self.keys))]
+        if self._due is None:
+            self.fetch_whole(range(len(self.keys)))
+        return [self._lengths.get(i, self._due) for i in range(len(self.keys))]  # type: ignore[misc]
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
         found = []
@@ -87,7 +94,8 @@ class RemoteObjects:
     def requests(self, ranges: Ranges) -> Requests:
         self.fetch_whole(np.unique(ranges.objects[ranges.sizes == -1]).tolist())
         self.look(np.unique(ranges.objects[untold(ranges)]).tolist())
-        known = np.array([self._lengths.get(i, UNKNOWN) for i in range(len(self.keys))], np.int64)
+        unknown = UNKNOWN if self._due is None else self._due
+        known = np.array([self._lengths.get(i, unknown) for i in range(len(self.keys))], np.int64)
         return planned(self._store, ranges, known, self._store.coalesce_gap, self._store.coalesce_size)
 
     def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
@@ -118,7 +126,7 @@ class RemoteObjects:
             raise self._beyond(requests, short)
         return self._without_missing(requests, into)
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], bool]:
         for i, (number, offset, size, _, _) in enumerate(reads):
             if number in self._lengths and offset + size > max(self._lengths[number], 0):
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
@@ -129,21 +137,26 @@ class RemoteObjects:
         places = {i: j for j, i in enumerate(wanted)}
         self._coming.append(coming)
 
-        def fill(i: int, into: memoryview) -> None:
+        def fill(i: int, into: memoryview) -> bool:
             number, offset, size, skip, wanted = reads[i]
             if (whole := self._whole.get(number)) is not None:
                 into[:] = memoryview(whole)[offset + skip : offset + skip + wanted]
             elif wanted:
                 begin = 0 if planned.skip is None else int(planned.skip[places[i]])
                 answer = coming.take(places[i], partial(self._note, number))
+                if answer is None and self._due is not None:
+                    return False
                 if answer is None:
                     raise beyond(self._store, self.keys[number], MISSING, size, offset, i)
+                if self._due is not None and self._lengths[number] != self._due:
+                    raise LengthError(f"{self.keys[number]!r} of {self._store!r}", self._lengths[number])
                 if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
                     length = self._lengths.get(number, offset + skip + len(data))
                     if offset + skip + wanted <= length:
                         raise self._cut_off(number)
                     raise beyond(self._store, self.keys[number], length, size, offset, i)
                 into[:] = data
+            return True
 
         return fill
 

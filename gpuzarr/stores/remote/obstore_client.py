@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
@@ -49,6 +49,7 @@ class ObstoreClient:
     store: Any = field(repr=False, compare=False)
     prefix: str = ""
     concurrency: int = CONCURRENCY
+    tells_lengths: ClassVar[bool] = True  # each answer does
     where: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
