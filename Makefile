@@ -83,6 +83,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_regions
 	$(BIN)/python -m benchmarks.questions.read_n5
 	$(BIN)/python -m benchmarks.questions.read_remote
+	$(BIN)/python -m benchmarks.questions.read_references
 	$(BIN)/python -m benchmarks.questions.host_cost
 	$(BIN)/python -m benchmarks.questions.write_local
 

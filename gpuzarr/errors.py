@@ -156,6 +156,14 @@ class RangeError(StoreError):
         self.index = index
 
 
+class LengthError(StoreError):
+    """An object has not as many bytes as it was taken to have, but `length`."""
+
+    def __init__(self, message: str, length: int = 0) -> None:
+        super().__init__(message)
+        self.length = length
+
+
 class CodecError(GpuZarrError, ValueError):
     """A codec refuses a chunk.
 

@@ -20,7 +20,7 @@ class Task:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work: Callable[[], Any] | None = work
-        self._claim: dict[str, str] = {}  # dict.setdefault is atomic, and tells the same when it is asked again
+        self._claim: dict[str, Any] = {}  # dict.setdefault is atomic, and tells the same when it is asked again
         self._done = threading.Lock()
         self._done.acquire()
         self._value: Any = None
@@ -30,7 +30,8 @@ class Task:
 
     def run(self, ready: Callable[[], None] | None = None) -> None:
         """Make the call, unless it is cancelled. `ready()` is called before the caller learns of the end."""
-        work = self._work if self._claim.setdefault("by", RUN) is RUN else None
+        me, claim = object(), self._claim  # another thread may run it already
+        work = self._work if claim.setdefault("by", RUN) is RUN and claim.setdefault("runner", me) is me else None
         if claimed := work is not None:
             try:
                 self._value = work()

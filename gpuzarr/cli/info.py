@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> None:
 
 def below(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[dict[str, Any]]:
     """Describe all nodes below one, parents first. A node with wrong metadata is listed with its error."""
-    waiting = [inside(node)]
+    waiting = list[Iterator[tuple[gpuzarr.Group, str]]]()
+    yield from entered(node, waiting)
     while waiting:
         group, name = next(waiting[-1], (None, ""))
         if group is None:
@@ -58,7 +59,17 @@ def below(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[dict[str, Any]]:
         except GpuZarrError as error:
             yield {"path": f"{group.name.rstrip('/')}/{name}", "kind": "error", "error": str(error)}
         else:
-            waiting.append(inside(child))
+            yield from entered(child, waiting)
+
+
+def entered(
+    node: gpuzarr.Array | gpuzarr.Group, waiting: list[Iterator[tuple[gpuzarr.Group, str]]]
+) -> Iterator[dict[str, Any]]:
+    """Add the names below a node to those that wait; where the place lists none, that error in their place."""
+    try:
+        waiting.append(inside(node))
+    except StoreError as error:
+        yield {"path": f"{node.name.rstrip('/')}/*", "kind": "error", "error": str(error)}
 
 
 def inside(node: gpuzarr.Array | gpuzarr.Group) -> Iterator[tuple[gpuzarr.Group, str]]:

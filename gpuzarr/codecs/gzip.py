@@ -13,8 +13,10 @@ import numpy as np
 from gpuzarr import gpu
 from gpuzarr.batch import BytesSpec, EncodedBatch, Unmeasured
 from gpuzarr.codecs import Kind
+from gpuzarr.codecs.contract import AddressDecoder
 from gpuzarr.cpu import chunkwise
-from gpuzarr.cpu.deflate import GZIP, RAW, deflate, inflate
+from gpuzarr.cpu.deflate import GZIP, RAW, chunk_decoder, deflate, inflate
+from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import MetadataError
@@ -65,6 +67,12 @@ class Gzip:
         if device.gpu:
             return _format().decode(self, chunks, spec, device, into)
         return chunkwise.produced("gzip", chunks, spec.nbytes, device, into, _decode, spec)
+
+    def chunk_decoder(self) -> AddressDecoder:
+        return chunk_decoder(GZIP, members=True)
+
+    def decode_function(self) -> Function | None:
+        return None  # of C
 
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch | Unmeasured:
         if device.gpu:

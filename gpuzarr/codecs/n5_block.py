@@ -1,15 +1,11 @@
-"""Blocks of N5: the step of the codec `n5_default` that is nearest the store.
+"""Blocks of N5: the step of the codec `n5_default` that is nearest the store. See `formats/n5_header.py`.
 
-Source: https://github.com/saalfeldlab/n5, "File-system specification" 4.0. A block is its mode (uint16), the number of
-its axes (uint16) and their sizes (uint32 each), all big-endian, and then the bytes of its elements, maybe compressed.
-The first axis is the one whose elements are neighbours. A block may be smaller than the chunk that it is; the chunk
-then has the fill value elsewhere.
+Where a block is smaller than the chunk that it is, the chunk has the fill value elsewhere.
 """
 
 from __future__ import annotations
 
 import ctypes
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,10 +24,9 @@ from gpuzarr.cpu.functions import Function
 from gpuzarr.devices.algorithm import Algorithm
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import CodecError
+from gpuzarr.formats import n5_header
 
 NAME = "n5_default"
-MAX_SIDE, MAX_AXES = 2**32 - 1, 2**16 - 1
-_MODES = {1: "varlength, of elements of variable length,", 2: "object, of a serialised Java object,"}
 MAX_COPIED_BYTES = 1 << 17  # of a raw chunk; a view of a larger one takes less time than a copy
 _ALIGNMENT = 16  # bytes, of raw chunks that stay where they are on a GPU
 
@@ -49,19 +44,15 @@ class N5Block:
     fill: bytes
     compressor: Codec | None = None
 
-    @property
-    def header_bytes(self) -> int:
-        return 4 + 4 * len(self.shape)
-
     @cached_property
     def header(self) -> bytes:
-        """That of a whole block."""
-        return struct.pack(f">HH{len(self.shape)}I", 0, len(self.shape), *self.shape)
+        """That of a whole block; it has as many bytes as all."""
+        return n5_header.header(self.shape)
 
     def encoded(self, spec: BytesSpec) -> BytesSpec:
         """A block may have fewer bytes than a whole one."""
         body: BytesSpec = spec if self.compressor is None else self.compressor.encoded(spec)
-        return BytesSpec(None, None if body.bound is None else self.header_bytes + body.bound, body.allowed)
+        return BytesSpec(None, None if body.bound is None else len(self.header) + body.bound, body.allowed)
 
     def why_host(self, spec: BytesSpec) -> str | None:
         return None if self.compressor is None else self.compressor.why_host(spec)
@@ -84,16 +75,16 @@ class N5Block:
         if not len(chunks):
             return chunkwise.target_batch(chunks, spec.nbytes or 0, device, into)
         chunks = gpu.fallback.with_host(chunks, device) if device.gpu else chunks
-        bodies = chunks.part(self.header_bytes, 0)
-        if self._are_whole(chunks):
+        bodies = chunks.part(len(self.header), 0)
+        if n5_header.are_whole(chunks, self.header):
             return self._decode(bodies, spec, device, into)
-        return self._decode_by_shape(bodies, self._shapes(chunks), spec, device, into)
+        return self._decode_by_shape(bodies, n5_header.shapes(chunks, self.shape, NAME), spec, device, into)
 
     def planes(self, chunks: EncodedBatch, spec: BytesSpec, device: Device, width: int, bits: np.ndarray) -> Any:
         chunks, inner = gpu.fallback.with_host(chunks, device), self.compressor
-        is_aligned = self.header_bytes % _ALIGNMENT == 0
-        if is_aligned and isinstance(inner, LeavesShuffle) and self._are_whole(chunks):
-            return inner.planes(chunks.part(self.header_bytes, 0), spec, device, width, bits)
+        is_aligned = len(self.header) % _ALIGNMENT == 0
+        if is_aligned and isinstance(inner, LeavesShuffle) and n5_header.are_whole(chunks, self.header):
+            return inner.planes(chunks.part(len(self.header), 0), spec, device, width, bits)
         return self.decode(chunks, spec, device)
 
     def chunk_decoder(self) -> AddressDecoder | None:
@@ -110,42 +101,6 @@ class N5Block:
     def encode(self, chunks: EncodedBatch, spec: BytesSpec, device: Device) -> EncodedBatch:
         made: Any = chunks if self.compressor is None else self.compressor.encode(chunks, spec, device)
         return chunkwise.pack([self.header + made[i].tobytes() for i in range(len(made))], device)
-
-    def _are_whole(self, chunks: EncodedBatch) -> bool:
-        """Whether all blocks have the header of a whole one."""
-        if len(chunks) == 1:  # in a tenth of the time
-            return memoryview(chunks.on_host(0))[: self.header_bytes] == self.header
-        is_long = bool((chunks.sizes >= self.header_bytes).all())
-        return is_long and bool((self._heads(chunks) == np.frombuffer(self.header, np.uint8)).all())
-
-    def _heads(self, chunks: EncodedBatch) -> np.ndarray:
-        """The bytes that are the header of each block, (n, header_bytes); any where a block is shorter."""
-        data = chunks.data if chunks.host is None else chunks.host
-        at = chunks.starts[:, None] + np.arange(self.header_bytes)
-        return data[np.minimum(at, len(data) - 1)] if len(data) else np.zeros(at.shape, np.uint8)
-
-    def _shapes(self, chunks: EncodedBatch) -> np.ndarray:
-        """The shape of each block, int64 (n, axes). CodecError for the first block with a wrong header."""
-        heads, ndim = self._heads(chunks), len(self.shape)
-        of = np.ascontiguousarray(heads[:, :4]).view(">u2")
-        shapes = np.ascontiguousarray(heads[:, 4:]).view(">u4").astype(np.int64).reshape(len(chunks), ndim)
-        bad = (chunks.sizes < self.header_bytes) | (of != (0, ndim)).any(axis=1) | (shapes > self.shape).any(axis=1)
-        if np.count_nonzero(bad):
-            i = int(np.argmax(bad))
-            mode, axes = of[i].tolist() if chunks.sizes[i] >= 4 else (0, ndim)
-            raise CodecError(f"{NAME}: {self._problem(int(chunks.sizes[i]), mode, axes, shapes[i].tolist())}", i)
-        return shapes
-
-    def _problem(self, size: int, mode: int, axes: int, shape: list[int]) -> str:
-        """What is wrong with a header."""
-        if mode != 0:
-            known = _MODES.get(mode, "unknown,")
-            return f"a block in mode {mode}, {known} is not supported, only mode 0, of numbers"
-        if axes != len(self.shape):
-            return f"a block with {axes} axes, expected {len(self.shape)}"
-        if size < self.header_bytes:
-            return f"a block of {size} bytes is shorter than its header"
-        return f"a block of shape {tuple(shape)} is larger than a chunk, which has {self.shape}"
 
     def _decode(self, bodies: EncodedBatch, spec: BytesSpec, device: Device, into: EncodedBatch | None) -> EncodedBatch:
         """Decode what is behind the headers."""

@@ -14,10 +14,11 @@ import numpy as np
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch
 from gpuzarr.codecs import Codec, Kind, parse
 from gpuzarr.codecs.chain import Chain
-from gpuzarr.codecs.n5_block import MAX_AXES, MAX_SIDE, N5Block
+from gpuzarr.codecs.n5_block import N5Block
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.errors import MetadataError
+from gpuzarr.formats.n5_header import MAX_AXES, MAX_SIDE
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ the stream. The checksum is the low 28 bits of XXH32 of the decoded bytes.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -130,8 +131,6 @@ def _decode_declared(chunk: np.ndarray, spec: BytesSpec) -> bytes:
 
 
 def _decode_by_address(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
-    import ctypes
-
     room = (ctypes.c_ubyte * nbytes).from_address(target)
     _decode(np.frombuffer(stored, np.uint8), np.frombuffer(room, np.uint8))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpuzarr.errors import CodecError
 
+Data = np.ndarray | memoryview  # of bytes
 _FIRST_PIECE_BYTES = 512  # of a stream behind another one; each further piece is twice as long
 
 
@@ -16,7 +17,7 @@ class TooLongError(CodecError):
     """Streams hold more bytes than they may."""
 
 
-def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int, several: bool = True) -> bytes:
+def decompressed(decompressor: Callable[[], Any], data: Data, nbytes: int, several: bool = True) -> bytes:
     """Decompress all streams in `data` (`several`), or the only one, to at most `nbytes` bytes.
 
     `decompressor()` makes an object of `bz2`, `lzma`, `zlib` or ISA-L. CodecError for a stream that is cut short, for
@@ -34,7 +35,7 @@ def decompressed(decompressor: Callable[[], Any], data: np.ndarray, nbytes: int,
     return _all(made, decompressor, data, len(data) - rest, nbytes) if rest else made
 
 
-def _all(first: bytes, decompressor: Callable[[], Any], data: np.ndarray, at: int, nbytes: int) -> bytes:
+def _all(first: bytes, decompressor: Callable[[], Any], data: Data, at: int, nbytes: int) -> bytes:
     """Decompress the streams from byte `at` on; all bytes, at most `nbytes`, with those of the `first` stream.
 
     They get their input in pieces, because a decompressor copies what follows its stream: of many streams that were

@@ -6,13 +6,15 @@ are tried once more by zlib, which decides.
 
 from __future__ import annotations
 
+import ctypes
 import zlib as _zlib
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.cpu.byte_streams import decompressed
+from gpuzarr.cpu.byte_streams import Data, decompressed
 from gpuzarr.errors import CodecError
 
 ZLIB, GZIP, RAW = 15, 31, -15  # zlib's window bits for the two containers, and for none
@@ -34,7 +36,7 @@ def deflate(data: np.ndarray, level: int, container: int) -> bytes:
     return made
 
 
-def inflate(data: np.ndarray, nbytes: int, container: int, members: bool) -> bytes:
+def inflate(data: Data, nbytes: int, container: int, members: bool) -> bytes:
     """Decompress one stream, or several one after another (`members`).
 
     CodecError for a stream that is cut short or damaged, has more than `nbytes` bytes, or has trailing bytes.
@@ -49,6 +51,18 @@ def inflate(data: np.ndarray, nbytes: int, container: int, members: bool) -> byt
             raise CodecError(str(error)) from error
 
 
+def chunk_decoder(container: int, members: bool) -> Callable[..., None]:
+    """Make a decoder of single chunks, an `AddressDecoder` of `gpuzarr.codecs.contract`, by `inflate`."""
+
+    def run(target: int, nbytes: int, stored: memoryview, source: int, first: int, last: int) -> None:
+        made = inflate(stored, nbytes, container, members)
+        if len(made) != nbytes:
+            raise CodecError(f"decoded to {len(made)} bytes, expected {nbytes}")
+        ctypes.memmove(target, made, nbytes)
+
+    return run
+
+
 @cache
 def _fast() -> tuple[Any, Any]:
     from isal import isal_zlib
@@ -56,5 +70,5 @@ def _fast() -> tuple[Any, Any]:
     return isal_zlib, isal_zlib.error
 
 
-def _inflate(library: Any, data: np.ndarray, nbytes: int, container: int, members: bool) -> bytes:
+def _inflate(library: Any, data: Data, nbytes: int, container: int, members: bool) -> bytes:
     return decompressed(lambda: library.decompressobj(container), data, nbytes, members)

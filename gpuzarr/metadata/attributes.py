@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gpuzarr.errors import NotFoundError
-from gpuzarr.metadata import ArrayMetadata, Node, files, summaries, v3
+from gpuzarr.metadata import ArrayMetadata, Node, files, spellings, summaries, v3
 from gpuzarr.metadata.files import Document
 from gpuzarr.stores.contract import Store
 
@@ -26,8 +26,11 @@ def _changed(store: Store, path: str, node: Node, edit: Callable[[Document], Non
 
     def edit_member(document: Document) -> None:
         where = files.place(store, path, "zarr.json")
-        parsed = v3.parse_array(document, where) if kind == "array" else v3.parse_group(document, where, False)
-        right = parsed.document
+        if kind == "array":
+            right = v3.parse_array(document, where).document
+        else:  # with its consolidated metadata, which are not looked at
+            v3.parse_group(document, where, False)
+            right = spellings.group_v3(document)
         if right is not document:  # it was spelled otherwise
             document.clear()
             document.update(right)

@@ -128,6 +128,8 @@ class Opener:
             if not names and here and isinstance(self._find(here), ArrayMetadata):
                 return f"; {here!r} is an array, and has no members: select from it by its own brackets"
             names = _some_members(self.store, here)
+        if (file := _file_above(self.store.folder)) is not None:
+            return f"; {file!r} is a file: open it, and give the path in it as `path`"
         if not names:
             return "; nothing is there" + ("" if path else " (mode 'w' makes a group, create_array() an array)")
         return f"; what is {'there' if here == path else f'at {here!r}' if here else 'in it'}: {_listed(names)}"
@@ -189,13 +191,13 @@ def _at_root(store: Store) -> str:
         return ""
     try:
         names = store.names("")
-    except GpuZarrError:
-        names = []
+    except GpuZarrError as error:
         unlisted = getattr(store, "concurrency", 1) > 1 and _unlisted(store)
-        return f"; it is {_told(unlisted, store, '')}" if unlisted else ""
+        why = "" if "tells no names" in str(error) else f" ({error})"
+        return f"; it is {_told(unlisted, store, '')}" if unlisted else why
     if (found := recognise.of_names(names)) is not None:
         return f"; it is {_told(found, store, '')}"
-    return f"; what is in it: {_listed(names)}" if names else ""
+    return f"; what is in it: {_listed(names)}" if names else "; nothing is there"
 
 
 def _unlisted(store: Store) -> recognise.Found | None:
@@ -212,6 +214,13 @@ def _told(found: recognise.Found, store: Store, path: str) -> str:
         return str(found)
     url = getattr(getattr(store, "client", None), "url", None) or getattr(store, "folder", "PATH")
     return f"{found}: open it as {f'{url}/{path}'.rstrip('/') + '|icechunk:'!r}, or give its Repository or a Session"
+
+
+def _file_above(folder: str) -> str | None:
+    """The file that lies where a folder should, at a path or above it."""
+    while folder and not os.path.lexists(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return folder if os.path.isfile(folder) else None
 
 
 def _listed(names: list[str]) -> str:

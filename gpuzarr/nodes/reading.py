@@ -24,9 +24,9 @@ from gpuzarr.nodes.inputs import as_out
 from gpuzarr.nodes.misplaced import warn_if_misplaced
 from gpuzarr.read import read
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.fetch import Source
 from gpuzarr.read.report import ReadReport
 from gpuzarr.read.requests import Request
+from gpuzarr.read.source import Source
 from gpuzarr.read.strategy import Options
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from gpuzarr.creation.paths import above
 from gpuzarr.errors import NotFoundError
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.stores import versions
@@ -56,6 +55,7 @@ def refresh_array(self: Array) -> Array:
 
 def _stored(array: Array) -> ArrayMetadata:
     """The metadata of an array, from its own document; or, where it has none, from those of a group above it."""
+    from gpuzarr.creation.paths import above  # who only reads has no use for that room
     from gpuzarr.nodes.opener import Opener
 
     opener = Opener(array.store, array.device, array.zarr_format)

@@ -28,7 +28,7 @@ from gpuzarr.stores import kept
 from gpuzarr.stores.places import Identity, identity, lies_in
 
 if TYPE_CHECKING:
-    from gpuzarr.read.fetch import Source
+    from gpuzarr.read.source import Source
 
 
 class ChunkCache:
@@ -39,9 +39,9 @@ class ChunkCache:
     that is a call of the system. An object store, or a web server, has to be asked by a request, all objects of a read
     at once: nothing comes but its headers, and `max_age_seconds` says how long its answer is trusted. Chunks are kept
     where their array is read: in host memory, or in that of a GPU. The ones not used for the longest time go first.
-    Not kept are chunks of a store that knows no versions (such as a dict, or a web server without ETags), of an object
-    that was changed a moment before it was read, of elements of variable length, those that a CPU need not decode, and
-    those larger than the cache.
+    Not kept are chunks of a store that knows no versions (such as a dict, or a web server without ETags; with
+    `max_age_seconds` they are, for as long), of an object that was changed a moment before it was read, of elements of
+    variable length, those that a CPU need not decode, and those larger than the cache.
 
     Threads may share it; two that miss a chunk at the same time both decode it. A forked child, and a process to which
     it is sent (with an array, by pickle), begin with an empty one of the same size. `gpuzarr.release()` empties it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from math import prod
 from operator import itemgetter
 from time import perf_counter
 from typing import Any
@@ -21,23 +22,24 @@ from gpuzarr.cpu import turning
 from gpuzarr.cpu.jobs import OPEN
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast
-from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, RangeError
+from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, GpuZarrError, LengthError, RangeError
 from gpuzarr.indexing.boxes import Targets
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.fetch import Source, blamed
+from gpuzarr.read.fetch import blamed
 from gpuzarr.read.known import Keeper
 from gpuzarr.read.shelf import Shelf
+from gpuzarr.read.source import Source
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.read.unchanged import unchanged
-from gpuzarr.stores.contract import Objects, expect_at_most
+from gpuzarr.read.whole_shards import fetch_whole_shards
+from gpuzarr.stores.contract import Fill, Objects, assume_length, expect_at_most
 from gpuzarr.stores.in_files import file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
 
 Row = tuple[int, int, int, Chunk]  # number of the object, offset and bytes there (MISSING: there is no chunk), chunk
-Fill = Callable[[int, memoryview], None]  # see `Objects.reader`
 Fetch = Callable[[int, Chunk, np.ndarray], tuple[float, np.ndarray | None]]
 Keep = Sequence[Callable[[], None]]
 _BYTES = itemgetter(2)
@@ -115,6 +117,8 @@ class Chunks:
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
+            if self.shelf is None:
+                fetch_whole_shards(objects, [numbers[c[0]] for c in group], self.source.layout, self.chain)
             try:
                 entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:
@@ -125,6 +129,8 @@ class Chunks:
                 rows.append((i, offset, size, chunk))
         else:
             expect_at_most(objects, self.chain.stored_size.most)
+            if self.chain.is_uncompressed and self.shelf is None and not all(map(self._is_whole, group)):
+                assume_length(objects, self.chain.stored_size.most)
             lengths = objects.lengths()
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
         return rows
@@ -222,6 +228,10 @@ class Chunks:
             return read, elsewhere
         return read, memory if place is None else None
 
+    def _is_whole(self, chunk: Chunk) -> bool:
+        """Whether the elements that are wanted go from the first to the last one of a chunk."""
+        return chunk[5] + 1 - chunk[4] == prod(self.chain.spec.shape)
+
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Fetch:
         """What fetches a chunk, decoded, into an array of the chunk's shape; the time when it was read, and the array
         that the chunk is instead, if its elements are in another order."""
@@ -240,7 +250,13 @@ class Chunks:
         itemsize = self.chain.spec.dtype.itemsize
 
         def fetch(i: int, chunk: Chunk, target: np.ndarray) -> tuple[float, None]:
-            fill(i, memoryview(target.reshape(-1).view(np.uint8))[chunk[4] * itemsize : (chunk[5] + 1) * itemsize])
+            part = memoryview(target.reshape(-1).view(np.uint8))[chunk[4] * itemsize : (chunk[5] + 1) * itemsize]
+            try:
+                is_there = fill(i, part)
+            except LengthError as error:
+                raise self.chain.stored_size.wrong(np.array([error.length])) or error from error
+            if is_there is False:
+                target[...] = self.chain.spec.fill_value
             return perf_counter(), None
 
         return fetch

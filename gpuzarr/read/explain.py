@@ -14,12 +14,12 @@ from gpuzarr.indexing.flip import ascending, descending, with_ranges
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read import strategy
-from gpuzarr.read.fetch import Source
 from gpuzarr.read.requests import OneSelection
+from gpuzarr.read.source import Source
 from gpuzarr.read.strategy import Options, places
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The plan of a read, made by `Array.explain`.
 
@@ -80,6 +80,8 @@ class Explanation:
             f"hold at most {self.planned_bytes} bytes beyond the result (limit {self.memory_limit})\n"
             f"GPU decode: {self.gpu_decode}{reason}"
         )
+
+    __repr__ = __str__
 
 
 def phrases(plan: Any) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gpuzarr.errors import ChunkError, GpuZarrError, StoreError
-from gpuzarr.read.fetch import Source
+from gpuzarr.read.source import Source
 
 TOLERATED = ChunkError, StoreError
 

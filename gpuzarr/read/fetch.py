@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,48 +17,20 @@ from gpuzarr.codecs.chain import Chain
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
-from gpuzarr.indexing.layout import Layout
-from gpuzarr.indexing.locate import Located, Locator, Route
+from gpuzarr.indexing.locate import Located, Route
 from gpuzarr.indexing.shard_indexes import Indexes
-from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.fetched import Fetched, present_only
 from gpuzarr.read.known import Known, found_of, joined
 from gpuzarr.read.shelf import Found
 from gpuzarr.read.slices import read_in_slices, sliced
+from gpuzarr.read.source import Source
 from gpuzarr.read.unchanged import unchanged_all
-from gpuzarr.stores.contract import Objects, ReadsToDevice, Store, concurrency, expect_at_most
+from gpuzarr.read.whole_shards import fetch_whole_shards
+from gpuzarr.stores.contract import Objects, ReadsToDevice, concurrency, expect_at_most
 from gpuzarr.stores.ranges import Ranges, Requests
 from gpuzarr.stores.spread import each
 
 T = TypeVar("T")
-
-
-class Source(Protocol):
-    """What the read path needs to know of an array."""
-
-    @property
-    def store(self) -> Store: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def locator(self) -> Locator: ...
-    @property
-    def cache(self) -> ChunkCache | None:
-        """Where decoded chunks stay for later reads."""
-        ...
-
-
-@dataclass(frozen=True)
-class ArraySource:
-    """A `Source` put together by who has no array of these."""
-
-    store: Store
-    path: str
-    layout: Layout
-    locator: Locator
-    cache: ChunkCache | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +98,8 @@ class _Wanted:
         stored = np.ones(len(self.coords), bool)
         if memory.chain is not None and not self.source.layout.levels:
             expect_at_most(objects, memory.chain.stored_size.most)
+        elif memory.chain is not None and not memory.to_device and self.source.cache is None:
+            fetch_whole_shards(objects, self.route.objects, self.source.layout, memory.chain)
         try:
             kept = found_of(self.source, memory.device, self.coords, objects, self.route) if memory.knows else None
             present, located = self._located(kept, objects)

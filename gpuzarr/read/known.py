@@ -22,8 +22,8 @@ from gpuzarr.stores.versions import settled, tells_late
 
 if TYPE_CHECKING:
     from gpuzarr.indexing.locate import Route
-    from gpuzarr.read.fetch import Source
     from gpuzarr.read.portions import Portion
+    from gpuzarr.read.source import Source
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Keeper:
     def of(cls, shelf: Shelf, coords: Sequence[Coords], objects: Objects, numbers: Sequence[int]) -> Keeper:
         """What keeps chunks, before they are read."""
         since, versions = time.monotonic(), objects.versions([None] * len(objects.keys))
-        is_late, stay = tells_late(objects), settled(objects)
+        is_late, stay = tells_late(objects) or shelf.cache.max_age_seconds > 0, settled(objects)
         stays = [stay[i] and (is_late or versions[i] is not None) for i in numbers]
         return cls(shelf, coords, numbers, stays, since)
 
@@ -132,7 +132,7 @@ class Keeper:
 
     def calls(self, objects: Objects) -> list[Callable[[], None]]:
         """After the read: what to call when it is known that no object was replaced meanwhile."""
-        told, calls = self.shelf.told(objects, self.since), list[Callable[[], None]]()
+        told, calls = self.shelf.told(objects, {*self.numbers}, self.since), list[Callable[[], None]]()
         for i, chunk in self.kept:
             if (version := told[self.numbers[i]]) is not None:
                 with suppress(MemoryError):

@@ -15,7 +15,8 @@ from gpuzarr.errors import ChunkError, CodecError, RangeError
 from gpuzarr.indexing.blocks import together
 from gpuzarr.indexing.boxes import ReadPart, Targets
 from gpuzarr.indexing.grid import coords_of
-from gpuzarr.read.fetch import Source, blamed
+from gpuzarr.read.fetch import blamed
+from gpuzarr.read.source import Source
 
 if TYPE_CHECKING:
     from gpuzarr.read.memory import BatchBudget

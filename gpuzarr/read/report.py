@@ -66,7 +66,7 @@ def told(head: list[str], device: Device, said: dict[str, Any], bus: str, host: 
     return "\n".join([*head, *(on_gpu if device.gpu else []), last])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReadReport:
     """A report on a read, kept as `Array.last_read`. Times of a GPU are asked for when somebody looks at them.
 
@@ -155,3 +155,5 @@ class ReadReport:
         reasons = ", ".join(f"{count} {why}" for why, count in said["host_reasons"].items())
         host = f"chunks decoded by the CPU: {said['host_chunks']}" + (f" ({reasons})" if reasons else "")
         return told(head, self.device, said, bus, host)
+
+    __repr__ = __str__

@@ -20,7 +20,7 @@ from gpuzarr.indexing.counts import check_plannable
 from gpuzarr.indexing.flip import ascending, flipped
 from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import Outer, Points
-from gpuzarr.read.fetch import Source
+from gpuzarr.read.source import Source
 
 MAX_BOXES = 1 << 19  # of one plan; selections of more are read one after the other
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from gpuzarr.stores.versions import looked_for, settled, versions_told
 if TYPE_CHECKING:
     from gpuzarr.read.cache import ChunkCache
 
+UNTOLD = "untold"  # version, while it is trusted, of an object of which nobody tells any
 BLOCKS = 64  # of equal size, at least, fill a cache; but a block has at least one chunk
 
 
@@ -82,10 +84,12 @@ class Shelf:
         """Make a function that keeps chunks, an array (n, *chunk_shape) of the device that nobody changes any more."""
         return partial(self.cache.keep, Block(self.key, coords, chunks, self.device.address(chunks)), versions)
 
-    def told(self, objects: Objects, since: float) -> list[Any]:
-        """Versions of objects after a read that began at a time (`time.monotonic`): those under which chunks may be
-        kept; None of others."""
+    def told(self, objects: Objects, read: AbstractSet[int], since: float) -> list[Any]:
+        """Versions of objects, after those with the numbers `read` were read since a time (`time.monotonic`): those
+        under which chunks may be kept; None of others."""
         found, stay = objects.versions([None] * len(objects.keys)), settled(objects)
+        if self.cache.max_age_seconds:
+            found = [UNTOLD if version is None and i in read else version for i, version in enumerate(found)]
         usable = [version if stays else None for version, stays in zip(found, stay, strict=True)]
         self._confirm(objects.keys, usable, since)
         return usable
@@ -121,5 +125,6 @@ class Found:
 
     def versions(self, objects: Objects) -> list[Any]:
         """After the others were read: the versions under which each may be kept, None where not."""
-        told = self.shelf.told(objects, self.since)
+        missed = {number for number, entry in zip(self.numbers, self.entries, strict=True) if entry is None}
+        told = self.shelf.told(objects, missed, self.since)
         return [told[number] for number in self.numbers]

@@ -14,7 +14,7 @@ from gpuzarr.stores.places import identity
 from gpuzarr.stores.traffic import Traffic, traffic
 
 if TYPE_CHECKING:
-    from gpuzarr.read.fetch import Source
+    from gpuzarr.read.source import Source
 
 T = TypeVar("T")
 MAX_TRIES = 64  # to read shards that somebody replaces meanwhile; 5 were too few beside one who writes small ones

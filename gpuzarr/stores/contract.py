@@ -43,6 +43,8 @@ from typing import Any, Protocol
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 
+Fill = Callable[[int, memoryview], "bool | None"]  # see `Objects.reader`
+
 
 class Sink(Protocol):
     """A new object that is written in pieces, and that no reader sees before `commit`.
@@ -123,7 +125,7 @@ class Objects(Protocol):
         """
         ...
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+    def reader(self, reads: Sequence[Read]) -> Fill:
         """Prepare reads that any thread may make, in any order.
 
         The function that is returned, `fill(i, into)`, makes read i into memory of as many bytes. A remote store sends
@@ -292,6 +294,38 @@ def expect_at_most(objects: Objects, nbytes: int | None) -> None:
     """Fetch no object of more bytes, where fetching is how lengths are told. None: any. See `Bounded`."""
     if nbytes is not None and (bound := getattr(objects, "expect_at_most", None)) is not None:
         bound(nbytes)
+
+
+class Assumes(Protocol):
+    """Addition to `Objects` of a store that cannot ask for lengths, where metadata tell them."""
+
+    def assume_length(self, nbytes: int) -> None:
+        """Take all objects to have so many bytes, or to be missing, so that `lengths` fetches none.
+
+        Then only `reader` reads them: `fill` returns False where an object is missing, and raises LengthError where it
+        has another length.
+        """
+        ...
+
+
+def assume_length(objects: Objects, nbytes: int) -> None:
+    """Take all objects to have so many bytes, or to be missing, where lengths cannot be asked for. See `Assumes`."""
+    if (assume := getattr(objects, "assume_length", None)) is not None:
+        assume(nbytes)
+
+
+class FetchesWhole(Protocol):
+    """Addition to `Objects` of a store whose requests take long: whole objects in advance."""
+
+    def fetch_whole(self, numbers: Sequence[int]) -> None:
+        """Fetch the objects with these numbers, all at once, and keep them for the reads that follow."""
+        ...
+
+
+def fetch_whole(objects: Objects, numbers: Sequence[int]) -> None:
+    """Fetch whole objects of which everything will be read, where that saves requests. See `FetchesWhole`."""
+    if (fetch := getattr(objects, "fetch_whole", None)) is not None:
+        fetch(numbers)
 
 
 class ReadsToDevice(Protocol):

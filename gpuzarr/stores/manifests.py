@@ -110,18 +110,34 @@ def numbers(keys: Sequence[str], start: str, separator: str, grid: Sequence[int]
     if not grid or math.prod(grid) > MAX_NUMBER:
         found[[not grid and key == start for key in keys]] = 0
         return found
-    one = re.escape(start) + re.escape(separator).join([_COORDINATE] * len(grid))
-    which: Sequence[int] = range(len(keys))
+    which = np.arange(len(keys))
     text = "\n".join(["", *keys])
-    if not re.fullmatch(f"(?:\n{one})*", text):
-        which = [i for i in which if re.fullmatch(one, keys[i])]
-        text = "\n".join(["", *(keys[i] for i in which)])
-    if not which:
+    if text.count("\n") != len(keys):  # no chunk has a key with one
+        which = np.flatnonzero(["\n" not in key for key in keys])
+        text = "\n".join(["", *(keys[i] for i in which.tolist())])
+    one = re.escape(start) + re.escape(separator).join([_COORDINATE] * len(grid))
+    if others := _others(text, one):
+        which = np.delete(which, others)
+        text = "\n".join(["", *(keys[i] for i in which.tolist())])
+    if not len(which):
         return found
     text = text.replace(f"\n{start}", " ").replace(separator, " ")
     chunks = np.fromstring(text, np.int64, sep=" ").reshape(-1, len(grid))
     inside = (chunks < np.array(grid, np.int64)).all(1)
-    found[np.asarray(which)[inside]] = flat(chunks[inside], grid)
+    found[which[inside]] = flat(chunks[inside], grid)
+    return found
+
+
+def _others(text: str, one: str) -> list[int]:
+    """The numbers of the lines, each behind its "\\n", that are not what the pattern `one` is."""
+    lines = re.compile(rf"(?:\n{one}(?=\n|\Z))*")
+    found, number, at = [], 0, 0
+    while (end := lines.match(text, at).end()) < len(text):  # type: ignore[union-attr]
+        number += text.count("\n", at, end)
+        found.append(number)
+        number, at = number + 1, text.find("\n", end + 1)
+        if at < 0:
+            break
     return found
 
 

@@ -75,7 +75,7 @@ def identity(store: Store, path: str) -> Identity:
     if isinstance(store, PartStore):
         return identity(store.store, f"{store.path}/{path}".strip("/"))
     if (client := getattr(store, "client", None)) is not None:
-        where, root = _reached(client)
+        where, root = reached(client)
         return where, f"{root}/{path}".strip("/")
     if not isinstance(store, MappingStore):
         return hashable(store), path
@@ -83,11 +83,14 @@ def identity(store: Store, path: str) -> Identity:
     return where, key.strip("/")
 
 
-def _reached(client: Any) -> Identity:
+def reached(client: Any) -> Identity:
     """What a client of a RemoteStore reaches, and the path in it: a bucket and what lies in it have several clients."""
     from gpuzarr.stores.remote.fsspec_client import FsspecClient
     from gpuzarr.stores.remote.obstore_client import ObstoreClient
+    from gpuzarr.stores.remote.zarr_client import ZarrClient
 
+    if isinstance(client, ZarrClient):
+        return replace(client, path=""), client.path
     if isinstance(client, FsspecClient):
         return client.fs, client.root.strip("/")
     if isinstance(client, ObstoreClient):

@@ -17,7 +17,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.indexing.locate import Locator
-from gpuzarr.read.fetch import ArraySource
+from gpuzarr.read.source import ArraySource
 from gpuzarr.read.unchanged import unchanged
 from gpuzarr.stores.contract import Objects, Store, concurrency, expect_at_most
 from gpuzarr.stores.guards import guard

@@ -18,7 +18,7 @@ from gpuzarr.write.target import Target
 from gpuzarr.write.unguarded import GUARDED, protection
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WriteExplanation:
     """The plan of a write, made by `Array.explain_write`. An object of the store is a chunk, or a shard.
 
@@ -97,6 +97,8 @@ class WriteExplanation:
                 f" (limit {self.memory_limit})"
             )
         return "\n".join([*lines, f"GPU encode: {self.gpu_encode}{reason}"])
+
+    __repr__ = __str__
 
 
 def explain_write(

@@ -14,7 +14,7 @@ from gpuzarr.write.unguarded import GUARDED
 STAGES = ("load", "gather", "encode", "copy", "store")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WriteReport:
     """A report on a write, kept as `Array.last_write`. Times of a GPU are asked for when somebody looks at them.
 
@@ -93,3 +93,5 @@ class WriteReport:
             head.append(f"{said['conflicts']} objects once more, as others had replaced them meanwhile")
         bus = f"{said['fetched_bytes']} bytes out and {said['sent_bytes']} in"
         return told(head, self.device, said, bus, f"chunks that it refused, encoded by the CPU: {said['host_chunks']}")
+
+    __repr__ = __str__

@@ -21,7 +21,8 @@ from gpuzarr.indexing.grid import coords_of
 from gpuzarr.indexing.locate import Located, Route
 from gpuzarr.indexing.shard_indexes import CODEC_NAME
 from gpuzarr.interrupts import ensured, within
-from gpuzarr.read.fetch import Source, blamed
+from gpuzarr.read.fetch import blamed
+from gpuzarr.read.source import Source
 from gpuzarr.read.unchanged import unchanged
 from gpuzarr.stores.contract import Objects, Sink, concurrency
 from gpuzarr.stores.guards import CommitsIfUnchanged

@@ -21,6 +21,7 @@ TINY = {
     "read_regions": ["--side", "128", "--count", "4"],
     "read_n5": ["--side", "40", "--edges", "16"],
     "read_remote": ["--smaller", "4", "--latencies", "10", "--stores", "raw, 8 shards"],
+    "read_references": ["--smaller", "20"],
     "host_cost": ["--scale", "32"],
     "write_local": ["--smaller", "16"],
 }
@@ -52,6 +53,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_n5": 24,
         "host_cost": 3,
         "read_remote": 4,
+        "read_references": 7,
     }
     assert len(measured) == expected[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)

@@ -86,3 +86,17 @@ def test_attributes_that_only_the_others_have(g: gpuzarr.Group) -> None:
         (5,),
         ["a", "s"],
     )
+
+
+def test_reports_are_shown_as_text(g: gpuzarr.Group) -> None:
+    """Also where a notebook shows them by `repr`."""
+    a: Any = g["a"]
+    a[:2], a.set(0, 1)
+    for report in (a.last_read, a.last_write, a.explain(0), a.explain_write(0)):
+        assert repr(report) == str(report) and len(repr(report)) < 1000
+
+
+def test_a_path_into_a_file(tmp_path: Path) -> None:
+    gpuzarr.save_group(tmp_path / "a.zip", x=[1, 2])
+    with pytest.raises(NotFoundError, match=r"'.*/a\.zip' is a file: open it, and give the path in it as `path`"):
+        gpuzarr.open(tmp_path / "a.zip" / "x")

@@ -69,3 +69,12 @@ def test_an_array_is_small(tmp_path: Path) -> None:
     a = gpuzarr.open_array(LocalStore(tmp_path), device="cpu")
     a[...]
     assert len(pickle.dumps(a)) < 2500 + len(str(tmp_path))
+
+
+def test_a_copied_document_of_a_group_has_its_consolidated_metadata(tmp_path: Path) -> None:
+    gpuzarr.save_group(tmp_path, a=[1, 2])
+    g = gpuzarr.consolidate_metadata(tmp_path)
+    stored = json.loads((tmp_path / "zarr.json").read_text())
+    assert gpuzarr.open_group(tmp_path, mode="r").metadata.to_dict() == stored
+    g.attrs["x"] = 1
+    assert json.loads((tmp_path / "zarr.json").read_text()) == {**stored, "attributes": {"x": 1}}

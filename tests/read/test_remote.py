@@ -74,10 +74,12 @@ def test_neighbours_in_a_shard_are_one_request(layout: str, kind: str, tmp_path:
     local = gpuzarr.create_array(tmp_path / "a", data=values() + 1, **LAYOUTS[layout])
     a = gpuzarr.open_array(f"{server.url}/a")
     server.stats()
-    assert np.array_equal(a[:48, :32], values()[:48, :32] + 1)
-    assert server.stats().requests == (3 if layout == "chunks" else 2)
-    assert np.array_equal(a[:48, :32], values()[:48, :32] + 1)
-    assert server.stats().requests == (3 if layout == "chunks" else 1)  # the index of the shard is known
+    assert np.array_equal(a[:32, :32], values()[:32, :32] + 1)
+    assert server.stats().requests == 2  # chunks, or the index of a shard and some of its chunks
+    assert np.array_equal(a[:32, :32], values()[:32, :32] + 1)
+    assert server.stats().requests == (2 if layout == "chunks" else 1)  # the index is known
+    assert np.array_equal(a[48:, :32], values()[48:, :32] + 1)
+    assert server.stats().requests == (3 if layout == "chunks" else 1)  # all of a shard, with its index
     assert stored_size(local) > 0
 
 
@@ -154,3 +156,19 @@ def test_a_forked_process_is_told_at_once(tmp_path: Path, server: LatencyServer)
             os._exit(2)
         os._exit(3)
     assert os.waitpid(child, 0)[1] == 0 and a[7] == 7
+
+
+def test_only_what_is_wanted_of_an_uncompressed_chunk(thresholds: Any, tmp_path: Path, server: LatencyServer) -> None:
+    """From the first to the last wanted element; of a missing chunk nothing, and one of a wrong size is damage."""
+    thresholds("gpuzarr.read", **KINDS["chunk by chunk"])
+    local = gpuzarr.create_array(tmp_path / "a", data=values() + 1, chunks=(48, 80), compressors=None, fill_value=9)
+    (tmp_path / "a" / "c" / "1" / "0").unlink()
+    a = gpuzarr.open_array(f"{server.url}/a")
+    server.stats()
+    for selection in (np.s_[5:8], np.s_[40:60, 3], np.s_[50:52], np.s_[7, 7]):
+        assert np.array_equal(a[selection], local[selection])
+    assert server.stats().body_bytes < 0.3 * local[:48].nbytes
+    (tmp_path / "a" / "c" / "0" / "0").write_bytes(b"x" * 9000)
+    for damaged in (local, a):
+        with pytest.raises(ChunkError, match="9000"):
+            damaged[5:8]

@@ -140,10 +140,27 @@ def test_parts_of_an_object_are_of_one_version(kind: str, device: Device) -> Non
 
 
 def test_a_place_without_versions(layout: str, kind: str, device: Device) -> None:
-    a, _client, data = case(layout, device, gpuzarr.ChunkCache("1MiB", "infinity"), tells_versions=False)
+    a, client, data = case(layout, device, "1MiB", tells_versions=False)
     for _ in range(2):
         assert np.array_equal(host_array(a[...]), data)
-    assert a.cache is not None and len(a.cache) == a.cache.hits == 0
+    assert a.cache is not None and len(a.cache) == a.cache.hits == 0 and not client.looks
+
+
+def test_a_place_without_versions_that_is_trusted(
+    layout: str, kind: str, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as was said, and not longer."""
+    a, client, data = case(layout, device, gpuzarr.ChunkCache("1MiB", 60), tells_versions=False)
+    assert np.array_equal(host_array(a[...]), data)
+    client.forget()
+    assert np.array_equal(host_array(a[...]), data) and not client.asked and not client.looks
+    a.refresh()
+    changed(a, data, slice(0, 96))
+    assert np.array_equal(host_array(a[...]), data)
+    changed(a, data, slice(3, 90))
+    now = time.monotonic()
+    monkeypatch.setattr(confirmed.time, "monotonic", lambda: now + 61)
+    assert np.array_equal(host_array(a[...]), data)
 
 
 def test_few_versions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

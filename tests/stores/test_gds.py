@@ -18,8 +18,12 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import DeviceError, StoreError
 from gpuzarr.stores.local import gds
+from gpuzarr.stores.local.store import LocalStore
+from gpuzarr.stores.parts import PartsStore
+from gpuzarr.stores.zip import ZipStore
 from tests.emulator.arrays import DeviceArray
 from tests.hardware import host_array
+from tests.stores.parts_tables import in_many_forms
 
 VALUES = np.random.default_rng(0).integers(0, 99, (32, 48)).astype("<i4")
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -129,6 +133,27 @@ def test_values(name: str, tmp_path: Path, gpu: Device, kvikio: Any) -> None:
     if name == "raw":  # nothing of the chunks crosses the bus: only the tables that say where each goes
         said = auto.last_read.asdict()
         assert said["sent_bytes"] < want.nbytes // 4 and said["peak_pinned_bytes"] <= 2 * 4096
+
+
+def test_members_of_an_archive(tmp_path: Path, gpu: Device, kvikio: Any) -> None:
+    """From one file, each at its offset; unless one is compressed."""
+    for compression in (0, 8):
+        with ZipStore(tmp_path / "a.zip", mode="w", compression=compression) as store:
+            gpuzarr.create_array(store, data=VALUES, chunks=(8, 16), compressors=None, device="cpu")
+        a = gpuzarr.open_array(ZipStore(tmp_path / "a.zip"), device=gpu)
+        np.testing.assert_array_equal(host_array(a[...]), VALUES)
+        said = a.last_read.asdict()["io"]
+        assert said == "GDS" if not compression else "members that are compressed" in said
+    gds.FILES.clear()
+
+
+def test_parts_in_many_forms(tmp_path: Path, gpu: Device, kvikio: Any) -> None:
+    made: dict[str, bytes] = {}
+    gpuzarr.create_array(made, data=VALUES, chunks=(8, 16), compressors=None, device="cpu")
+    contents = {key: bytes(value) for key, value in made.items()}
+    store = PartsStore(in_many_forms([LocalStore(tmp_path), LocalStore(tmp_path / "b")], contents))
+    a = gpuzarr.open_array(store, device=gpu, io="gds")
+    np.testing.assert_array_equal(host_array(a[...]), VALUES)
 
 
 def test_why_not(tmp_path: Path, gpu: Device, kvikio: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,12 +219,12 @@ def test_chunks_that_were_written_without_filters(tmp_path: Path) -> None:
     assert np.array_equal(opened(tmp_path / "f.h5", "a", device="cpu")[...], VALUES[:40])
 
 
-@pytest.mark.parametrize("cost", [0, 10**9])
+@pytest.mark.parametrize("most", [0, 10**9])
 def test_chunks_are_looked_for_one_by_one_or_all_at_once(
-    cost: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "OPEN_COST", cost)
-    monkeypatch.setattr(table, "LOOK_COST", 0)
+    monkeypatch.setattr(table, "MANY_CHUNKS", 0)
+    monkeypatch.setattr(table, "MAX_LOOKED", most)
     with h5py.File(tmp_path / "f.h5", "w") as file:
         made = file.create_dataset("a", (50, 33), "<i4", chunks=(7, 9), maxshape=(None, None), **FILTERS["shuffle"])
         made[10:, 5:] = VALUES[10:, 5:]
@@ -233,7 +233,7 @@ def test_chunks_are_looked_for_one_by_one_or_all_at_once(
     store = store_of_file(tmp_path / "f.h5")
     array = gpuzarr.open(store, path="a", mode="r", device="cpu")
     assert np.array_equal(array[20:22, 7], want[20:22, 7]) and array[44, 29] == want[44, 29]
-    assert np.array_equal(array[...], want) and bool(store.table._located) == bool(cost)
+    assert np.array_equal(array[...], want) and bool(store.table._located) == (not most)
     assert array[0, 0] == 0  # of a chunk that is not there
 
 

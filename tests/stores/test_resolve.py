@@ -48,7 +48,7 @@ REMOTE = {
     "s3a://bucket/a/": "s3a://bucket/a",
     "gs://bucket/a": "gs://bucket/a",
     "gcs://bucket/a": "gs://bucket/a",
-    "abfs://container@account.dfs.core.windows.net/a": "abfs://account.dfs.core.windows.net/a",
+    "abfs://container@account.dfs.core.windows.net/a": "abfs://container@account.dfs.core.windows.net/a",
     "https://user:password@host:80/a.zarr?key=secret": "https://host:80/a.zarr",
     "https://bucket.s3.amazonaws.com/a.zarr": "https://bucket.s3.amazonaws.com/a.zarr",
     "https://account.blob.core.windows.net/container/a.zarr": "https://account.blob.core.windows.net/container/a.zarr",

@@ -64,3 +64,16 @@ def test_what_obstore_takes_for_connections_may_stand_beside_the_rest() -> None:
 def test_a_container_is_no_secret() -> None:
     url = "abfs://container@account.dfs.core.windows.net/a"
     assert urls.shown(url) == url == of_url(url, {"account_key": "a2V5"}).url
+
+
+def test_the_same_url_at_other_servers_and_accounts_is_another_place() -> None:
+    """Else a cache, or a lock, of one would be that of the other."""
+    options = {"region": "us-east-1", "skip_signature": True}
+    one = of_url("s3://bucket/a", {"endpoint": "http://127.0.0.1:9", **options})
+    assert one == of_url("s3://bucket/a", {"endpoint": "http://127.0.0.1:9", **options})
+    assert one != of_url("s3://bucket/a", {"endpoint": "http://127.0.0.1:10", **options})
+    key = {"account_key": "a2V5"}
+    assert of_url("az://c/a", {"account_name": "x", **key}) != of_url("az://c/a", {"account_name": "y", **key})
+    host = "account.dfs.core.windows.net"
+    assert of_url(f"abfs://c1@{host}/a", key) != of_url(f"abfs://c2@{host}/a", key)
+    assert one.below("x") == of_url("s3://bucket/a", {"endpoint": "http://127.0.0.1:9", **options}).below("x")

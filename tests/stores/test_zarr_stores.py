@@ -159,6 +159,28 @@ def test_other_stores_are_asked(name: str, layout: str, tmp_path: Path, device: 
     assert (zarr.open_array(theirs, mode="r")[10:20, 7] == -1).all()
 
 
+@pytest.mark.filterwarnings("ignore::gpuzarr.errors.GpuZarrWarning")
+def test_parts_of_one_store_share_its_locks() -> None:
+    """Whoever writes parts of a chunk, by whatever part of the store, loses nothing."""
+    theirs = Slow(zarr.storage.MemoryStore())
+    gpuzarr.create_array(theirs, name="a/b", shape=64, dtype="i4", chunks=64)
+    places = [(theirs, "a/b"), (zarr.storage.StorePath(theirs, "a"), "b"), (zarr.storage.StorePath(theirs, "a/b"), "")]
+    places.append((Slow(theirs._store), "a/b"))
+    arrays = [gpuzarr.open_array(store, path, mode="r+") for store, path in places]
+
+    def write(number: int) -> None:
+        for i in range(number, 64, 4):
+            arrays[number][i] = i
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gpuzarr.open(theirs, "a/b")[...].tolist() == list(range(64))
+    assert store_of(theirs) == store_of(theirs) != store_of(Slow(zarr.storage.MemoryStore()))
+
+
 def test_a_bucket_is_read_directly(moto: Any) -> None:
     obstore = pytest.importorskip("obstore.store")
     bucket = moto.bucket()

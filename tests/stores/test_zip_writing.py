@@ -105,6 +105,46 @@ def test_what_is_appended_comes_to_what_was_there(tmp_path: Path) -> None:
         by_unzip(path)
 
 
+def test_what_is_moved_keeps_its_bytes(tmp_path: Path) -> None:
+    """And the local headers name it as the directory does, which others compare."""
+    path = tmp_path / "a.zip"
+    for mode in ("w", "a"):
+        if mode == "a":
+            path.write_bytes(zipped(CONTENTS, 8) + b"?")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GpuZarrWarning)
+            store = ZipStore(path, mode=mode)
+        with store:
+            for key, value in CONTENTS.items() if mode == "w" else ():
+                store.set(key, value)
+            store.move("c", "a much longer name/c", sorted)
+            assert store.get("a much longer name/c/4") == CONTENTS["c/4"] and not store.holds("c") and store.holds("a")
+            store.move("a much longer name/c", "d", sorted)
+            store.move("a", "e/f", sorted)
+            store.move("e", "a", sorted)
+            store.move("a/f/b", "a/b", sorted)
+            store.set("c/9", b"9")
+            store.move("c", "d", sorted)
+        due = {key.replace("c/", "d/") if key[0] == "c" else key: value for key, value in CONTENTS.items()}
+        assert by_zipfile(path) == due | {"d/9": b"9"} == all_of(ZipStore(path))
+        by_unzip(path)
+
+
+def test_what_is_replaced_is_not_copied(tmp_path: Path) -> None:
+    path, values = tmp_path / "a.zip", np.zeros((256, 256), "i4") + 1
+    for mode in ("w", "a"):
+        with ZipStore(path, mode=mode) as store:
+            gpuzarr.create_array(store, name="a", data=values, chunks=(64, 64), compressors=None, overwrite=True)
+    assert path.stat().st_size < 2.1 * values.nbytes and by_zipfile(path).keys() == {
+        "zarr.json",
+        "a/zarr.json",
+        *(f"a/c/{i}/{j}" for i in range(4) for j in range(4)),
+    }
+    with ZipStore(path, mode="a") as store:
+        del gpuzarr.open_group(store, mode="r+")["a"]
+    assert path.stat().st_size < 2.2 * values.nbytes and by_zipfile(path).keys() == {"zarr.json"}
+
+
 @pytest.mark.filterwarnings("error")
 def test_arrays_are_written_again_and_partly(tmp_path: Path) -> None:
     with ZipStore(tmp_path / "a.zip", mode="w") as store:

@@ -46,6 +46,11 @@ class Begins:
         cheap = all(group.store.has_cheap_lengths for group in holders.groups)
         return cls(store, keys, places.offsets, heads, holders, number, at, unknown, cheap, {})
 
+    @property
+    def are_unknown(self) -> bool:
+        """Whether there are objects of which it is not known, or ranges that were fetched with heads."""
+        return bool(self.memory) or bool(np.count_nonzero(self.is_unknown))
+
     def learn(self, objects: np.ndarray) -> None:
         """Read the heads of these objects, if that was not done."""
         if not np.count_nonzero(self.is_unknown):
@@ -65,7 +70,7 @@ class Begins:
         Where a request takes long, the head of an object and a range of it are fetched at once: the range with as many
         bytes more as it may begin later.
         """
-        if not np.count_nonzero(self.is_unknown) and not self.memory:
+        if not self.are_unknown:
             return {}
         which = np.flatnonzero((sizes != 0) if only is None else (sizes != 0) & only[objects])
         if len(which) < len(objects):  # of no bytes nobody needs to know where they begin

@@ -19,6 +19,7 @@ from gpuzarr.stores.traffic import Traffic, added, traffic
 from gpuzarr.stores.versions import settled, tells_late
 
 How = Literal["read", "read_to_device"]
+Fill = Callable[[int, memoryview], None]
 
 
 @dataclass
@@ -110,6 +111,9 @@ class Holders:
 
     def requests(self, numbers: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> Requests:
         """Plan the reads for ranges."""
+        if len(self.groups) == 1:
+            made: Requests = self.groups[0].objects.requests(Ranges(self.groups[0].keys, numbers, offsets, sizes))
+            return made
         found: list[tuple[np.ndarray, Requests]] = []
         for group, which in self._parts(numbers):
             with _counted(which):
@@ -140,8 +144,11 @@ class Holders:
             raise StoreError(f"{name}, which should hold others, is not there")
         return found
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
-        fills: dict[int, tuple[Callable[[int, memoryview], None], int]] = {}
+    def reader(self, reads: Sequence[Read]) -> Fill:
+        if len(self.groups) == 1:
+            only: Fill = self.groups[0].objects.reader(reads)
+            return only
+        fills: dict[int, tuple[Fill, int]] = {}
         for group, which in self._parts(np.array([read[0] for read in reads], np.int64)):
             with _counted(which):
                 fill = group.objects.reader([(reads[i][0] - group.base, *reads[i][1:]) for i in which.tolist()])

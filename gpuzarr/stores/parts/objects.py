@@ -13,14 +13,12 @@ from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
-from gpuzarr.stores.parts.holders import Holders, How, together
+from gpuzarr.stores.parts.holders import Fill, Holders, How, together
 from gpuzarr.stores.parts.packed import Packed
 from gpuzarr.stores.parts.table import INLINE, Places, Table, bytes_of
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved
 from gpuzarr.stores.traffic import Traffic
 from gpuzarr.stores.versions import tells_late
-
-Fill = Callable[[int, memoryview], None]
 
 
 class PartObjects:
@@ -51,20 +49,25 @@ class PartObjects:
             raise
         self._begins = Begins.of(self._store, self.keys, places, self._holders, self._number)
         self._packed = Packed(self._store, self.keys, places, self._holders, self._begins, self._threads)
+        self._inline = dict[int, int]()
+        self._length, self._has_end, self._is_direct = places.sizes, self._is_held, self._is_held
+        is_held = np.count_nonzero(self._is_held) == len(self.keys)
+        self._is_bounded = is_held and np.count_nonzero(places.sizes < 0) == 0
+        if not self._is_bounded or places.inflated is not None:
+            self._note_others(places)
+        self._is_plain = is_held and (places.inflated is None or bool(self._is_direct.all()))
+        return self
+
+    def _note_others(self, places: Places) -> None:
+        """Note which objects are missing, inline, deflated, or lie up to the end of their holders."""
         self._packed.check()
         self._has_end = ~self._is_held | self._packed.which | (places.sizes >= 0)
-        self._length = (
-            places.sizes.copy()
-            if places.inflated is None
-            else np.where(self._packed.which, places.inflated, places.sizes)
-        )
-        self._length[~self._is_held] = MISSING
-        self._inline = dict[int, int]()
+        self._is_bounded = bool(self._has_end.all())
+        sizes = places.sizes if places.inflated is None else np.where(self._packed.which, places.inflated, places.sizes)
+        self._length = np.where(self._is_held, sizes, MISSING)
         for i in np.flatnonzero(places.holders == INLINE).tolist():
             self._length[i], self._inline[i] = len(places.inline[i]), self._have(places.inline[i])
         self._is_direct = self._is_held & ~self._packed.which
-        self._is_plain = bool(self._is_direct.all())
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._holders.exit()
@@ -81,6 +84,10 @@ class PartObjects:
     def _opened(self, places: Places) -> tuple[list[int], np.ndarray]:
         """Note the holders, to be entered: their numbers in the table, and the number of that of each object in
         `_holders`, -1 for none."""
+        first = int(places.holders[0]) if len(places.holders) else MISSING
+        if first >= 0 and np.count_nonzero(places.holders == first) == len(places.holders):  # as in an archive
+            self._holders = Holders([self._table.holders()[first]], self._threads)
+            return [first], np.zeros(len(self.keys), np.int64)
         numbers = np.full(len(self.keys), -1, np.int64)
         used, which = np.unique(places.holders[self._is_held], return_inverse=True)
         holders = self._table.holders()
@@ -102,13 +109,13 @@ class PartObjects:
 
     def _lengths(self) -> np.ndarray:
         """Bytes of each object; those up to the end of their holders are asked for once."""
-        if not self._has_end.all():
+        if not self._is_bounded:
             of, which = self._holders.lengths(), np.flatnonzero(~self._has_end)
             holder = of[self._number[which]]
             if (lost := holder == MISSING).any():
                 raise self._lost(int(which[lost.argmax()]))
             self._length[which] = np.maximum(holder - self._places.offsets[which], 0)
-            self._has_end[:] = True
+            self._is_bounded = True
         return self._length
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
@@ -149,7 +156,10 @@ class PartObjects:
         return [number < 0 or found[number] for number in self._number.tolist()]
 
     def changed(self) -> bool:
-        if self._places.are_lasting or not (self._is_outdated or self._holders.changed() or self._is_other()):
+        is_late = any(tells_late(group.objects) for group in self._holders.groups)  # versions come with answers
+        if self._places.are_lasting or not (
+            self._is_outdated or self._holders.changed() or (is_late and self._is_other())
+        ):
             return False
         if (forget := getattr(self._table, "forget", None)) is not None:
             forget()
@@ -200,7 +210,9 @@ class PartObjects:
         resolves them; of missing objects the size is MISSING. RangeError for what is beyond its object."""
         objects = np.asarray(ranges.objects)
         offsets, sizes = np.asarray(ranges.offsets, np.int64), np.asarray(ranges.sizes, np.int64)
-        if self._has_end.all():
+        if self._is_bounded:
+            if not np.count_nonzero(offsets) and np.count_nonzero(sizes == -1) == len(sizes):  # all whole
+                return offsets, self._length[objects]
             return resolved(self._store, ranges, self._length[objects])
         unsure = ~self._has_end[objects]
         if (unsure & (((offsets < 0) & (self._places.offsets[objects] > 0)) | (sizes < -1))).any():
@@ -218,7 +230,7 @@ class PartObjects:
     def _planned(self, objects: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, which: np.ndarray) -> Requests:
         """Requests for ranges of objects that lie in holders as they are. `which`: their numbers among all."""
         at = self._begins.at[objects] + offsets
-        if (offsets < 0).any():  # counted from the end of the holder
+        if np.count_nonzero(offsets < 0):  # counted from the end of the holder
             at = np.where(offsets < 0, offsets, at)
         try:
             found = self._holders.requests(self._number[objects], at, wanted)
@@ -275,24 +287,23 @@ class PartObjects:
             self._packed.read(requests, packed, lambda j, data: put(target, int(into.starts[j]), data))
 
     def reader(self, reads: Sequence[Read]) -> Fill:
-        lengths = self._lengths() if not self._has_end.all() else self._length
+        lengths = self._lengths()
         for i, (number, offset, size, _, _) in enumerate(reads):
             if offset + size > lengths[number]:
                 raise beyond(self._store, self.keys[number], int(lengths[number]), size, offset, i)
+        if self._is_plain and not self._begins.are_unknown:
+            return self._checked(self._plain_reader(reads, range(len(reads))), reads)
         objects = np.array([read[0] for read in reads], np.int64)
         offsets, sizes = (np.array([read[column] for read in reads], np.int64) for column in (1, 2))
         ready = self._begins.fetched(objects, offsets, sizes, self._is_direct)
         plain = [i for i, each in enumerate(objects.tolist()) if self._is_direct[each] and i not in ready]
-        fill = self._plain_reader(reads, plain)
+        fill = self._checked(self._plain_reader(reads, plain), [reads[i] for i in plain])
         places = {i: j for j, i in enumerate(plain)}
 
         def filled(i: int, into: memoryview) -> None:
             number, offset, _, skip, size = reads[i]
             if i in places:
-                try:
-                    fill(places[i], into)
-                except RangeError as error:
-                    raise self._not_there(number, error, i) from error
+                fill(places[i], into)
             elif i in ready:
                 into[:] = memoryview(ready[i])[skip : skip + size]
             elif number in self._inline:
@@ -315,6 +326,17 @@ class PartObjects:
         except RangeError as error:
             i = which[error.index]
             raise self._not_there(reads[i][0], error, i) from error
+
+    def _checked(self, fill: Fill, reads: Sequence[Read]) -> Fill:
+        """The same, but for its errors, which name the objects."""
+
+        def checked(i: int, into: memoryview) -> None:
+            try:
+                fill(i, into)
+            except RangeError as error:
+                raise self._not_there(reads[i][0], error, i) from error
+
+        return checked
 
     def _not_there(self, number: int, error: RangeError, i: int) -> StoreError:
         """The error for read i of an object, where its holder has nothing, or is missing."""

@@ -98,17 +98,16 @@ def parse(document: Any, where: str, overrides: Mapping[str, str] | None = None)
 def columns(refs: dict[str, Any], templates: Templates) -> Columns:
     """Make the columns of references."""
     values = list(refs.values())
-    ranged = np.fromiter((type(value) is list for value in values), bool, len(values))
+    ranged = np.array([type(value) is list for value in values], bool)
     lists = list(compress(values, ranged))
-    if not (set(map(len, lists)) <= {1, 3} and set(map(type, map(itemgetter(0), lists))) <= {str}):
+    counts = np.array(list(map(len, lists)), np.int64)
+    if not (np.isin(counts, (1, 3)).all() and set(map(type, map(itemgetter(0), lists))) <= {str}):
         raise _wrong(refs)
-    numbers: dict[str, int] = {}
+    numbers = {url: number for number, url in enumerate(dict.fromkeys(map(itemgetter(0), lists)))}
     holders = np.full((3, len(values)), (INLINE,), np.int64)
-    holders[0][ranged] = [numbers.setdefault(each[0], len(numbers)) for each in lists]
+    holders[0][ranged] = list(map(numbers.__getitem__, map(itemgetter(0), lists)))
     holders[1][:], holders[2][:] = 0, -1
-    whole = np.fromiter((len(each) == 1 for each in lists), bool, len(lists))
-    parts = [each for each in lists if len(each) == 3]
-    holders[1:, np.flatnonzero(ranged)[~whole]] = _places(parts, refs)
+    holders[1:, np.flatnonzero(ranged)[counts == 3]] = _places(list(compress(lists, counts == 3)), refs)
     inline = {int(row): values[row] for row in np.flatnonzero(~ranged)}
     if not set(map(type, inline.values())) <= {str, bytes, dict}:
         raise _wrong(refs)
@@ -123,7 +122,7 @@ def copied(value: Any) -> Any:
 
 def _places(parts: list[list[Any]], refs: dict[str, Any]) -> np.ndarray:
     """The offsets and sizes of references to ranges, (2, n)."""
-    offsets, sizes = [each[1] for each in parts], [each[2] for each in parts]
+    offsets, sizes = (list(map(itemgetter(column), parts)) for column in (1, 2))
     if not set(map(type, offsets)) | set(map(type, sizes)) <= {int}:
         raise _wrong(refs)
     try:

@@ -12,15 +12,17 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
 from gpuzarr.interrupts import within
-from gpuzarr.stores.contract import Objects, Store
+from gpuzarr.stores.contract import Objects, Store, concurrency
+from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.ranges import MISSING, Ranges
 from gpuzarr.stores.versions import looked_for
 
-BLOCK_BYTES, MAX_BLOCKS = 1 << 20, 32
+FAR_BLOCK_BYTES, NEAR_BLOCK_BYTES = 1 << 20, 1 << 14  # of a store where requests take long, and of others
+MAX_KEPT_BYTES = 1 << 25
 
 
 class Blocks:
-    """Blocks of an object, all of one version, of which the last used are kept.
+    """Blocks of `nbytes` bytes of an object, all of one version, of which the last used are kept.
 
     `version`: that it must have; None: any, which is then the attribute `version`. StoreError where the object is
     missing, ChangedError where it is of another version, now or later.
@@ -34,16 +36,22 @@ class Blocks:
             raise StoreError(f"there is no file at {key!r} of {store!r}")
         if version not in (None, self.version):
             raise _changed(store, key)
+        self.nbytes = FAR_BLOCK_BYTES if concurrency(store) > 1 else NEAR_BLOCK_BYTES
 
     def block(self, number: int) -> bytes:
         """A block by its number."""
         if (block := self._blocks.get(number)) is None:
-            offset = number * BLOCK_BYTES
-            block = fetched(self.store, self.key, offset, min(BLOCK_BYTES, self.length - offset), self.version)
+            offset = number * self.nbytes
+            block = fetched(self.store, self.key, offset, min(self.nbytes, self.length - offset), self.version)
             self._blocks[number] = block
-            if len(self._blocks) > MAX_BLOCKS:
+            if len(self._blocks) * self.nbytes > MAX_KEPT_BYTES:
                 self._blocks.popitem(last=False)
         return block
+
+    def check(self) -> None:
+        """ChangedError where another file has taken the place of one of this machine, of which no blocks were read."""
+        if isinstance(self.store, LocalStore) and list(self.store.versions([self.key])) != [self.version]:
+            raise _changed(self.store, self.key)
 
     def clear(self) -> None:
         """Keep none of them any more."""
@@ -87,7 +95,7 @@ class Stream:
         parts = []
         try:
             while self._at < end:
-                number, skip = divmod(self._at, BLOCK_BYTES)
+                number, skip = divmod(self._at, self._blocks.nbytes)
                 parts.append(self._blocks.block(number)[skip : skip + end - self._at])
                 self._at += len(parts[-1])
         except GpuZarrError as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -181,17 +180,26 @@ def _by_arrays(columns: Columns) -> tuple[dict[str, Chunks], np.ndarray]:
     for row, key in enumerate(columns.keys):
         if key.endswith(DOCUMENTS) and row in columns.inline and (grid := _grid(columns.inline[row], key)) is not None:
             grids[grid[0].removesuffix("/")] = grid
-    found: dict[str, list[int]] = {}
-    folders = [key.rpartition("/")[0] for key in columns.keys]
-    for folder, run in groupby(range(len(folders)), folders.__getitem__):
-        if (path := array_of(folder, grids)) in grids:
-            found.setdefault(path, []).extend(run)
-    others = np.ones(len(columns.keys), bool)
-    chunks = {}
-    for path, some in found.items():
-        chunks[path], taken = _chunks(columns, np.array(some, np.int64), *grids[path])
+    others, chunks = np.ones(len(columns.keys), bool), {}
+    for path, some in _rows_of_arrays(columns.keys, grids).items():
+        chunks[path], taken = _chunks(columns, np.concatenate(some), *grids[path])
         others[taken] = False
     return chunks, np.flatnonzero(others)
+
+
+def _rows_of_arrays(keys: Sequence[str], grids: Mapping[str, Any]) -> dict[str, list[np.ndarray]]:
+    """Runs of rows that may have chunks of each array. Documents name chunks array by array, so runs are long."""
+    found: dict[str, list[np.ndarray]] = {}
+    at = 0
+    while at < len(keys):
+        path, end = array_of(keys[at].rpartition("/")[0], grids), at + 1
+        if path in grids:
+            start = grids[path][0]
+            while end < len(keys) and keys[end].startswith(start):
+                end += 1
+            found.setdefault(path, []).append(np.arange(at, end))
+        at = end
+    return found
 
 
 def _chunks(

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.errors import ChangedError, StoreError
+from gpuzarr.errors import ChangedError, LengthError, StoreError
 from gpuzarr.stores.keys import check
-from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
+from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond
 from gpuzarr.stores.remote.client import Answer, Asked
 from gpuzarr.stores.remote.coming import Coming
+from gpuzarr.stores.remote.planning import UNKNOWN, planned, untold
 from gpuzarr.stores.traffic import Traffic
 
 if TYPE_CHECKING:
     from gpuzarr.stores.remote.store import RemoteStore
 
-MAX_SANE_BYTES = 1 << 53  # of an offset or a size; who asks for more is told the length of the object
 MAX_PYTHON_COPY_BYTES = 64 << 10  # NumPy lets other threads go on while it copies, which costs it a microsecond
 
 
@@ -39,6 +39,7 @@ class RemoteObjects:
         check(store, keys)
         self.keys, self._store = keys, store
         self._most: int | None = None
+        self._due: int | None = None
         self._lengths: dict[int, int] = {}
         self._whole: dict[int, Any] = {}
         self._versions: dict[int, Any] = {}
@@ -60,13 +61,19 @@ class RemoteObjects:
         """See `Bounded`."""
         self._most = nbytes
 
+    def assume_length(self, nbytes: int) -> None:
+        """See `Assumes`."""
+        if getattr(self._store.client, "tells_lengths", False):
+            self._due = nbytes
+
     def traffic(self) -> Traffic:
         """See `CountsTraffic`."""
         return Traffic(len(self._received), sum(self._received))
 
     def lengths(self) -> list[int]:
-        self._fetch_whole(range(len(self.keys)))
-        return [self._lengths[i] for i in range(len(self.keys))]
+        if self._due is None:
+            self.fetch_whole(range(len(self.keys)))
+        return [self._lengths.get(i, self._due) for i in range(len(self.keys))]  # type: ignore[misc]
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
         found = []
@@ -85,19 +92,11 @@ class RemoteObjects:
         return self._is_outdated
 
     def requests(self, ranges: Ranges) -> Requests:
-        objects, offsets, sizes = ranges.objects, ranges.offsets, ranges.sizes
-        self._fetch_whole(np.unique(objects[sizes == -1]).tolist())
-        self.look(np.unique(objects[_odd(offsets, sizes)]).tolist())
-        known = np.array([self._lengths.get(i, -2) for i in range(len(self.keys))], np.int64)
-        is_open = known[objects] == -2
-        from_end = is_open & (offsets < 0)
-        ends = np.zeros(len(known), np.int64)
-        np.maximum.at(ends, objects[is_open], (np.maximum(offsets, 0) + sizes)[is_open])
-        lengths = np.where(known == -2, ends, known)  # of unknown ones, as if they ended with what is wanted of them
-        gap, size = self._store.coalesce_gap, self._store.coalesce_size
-        if not from_end.any():
-            return requests(self._store, ranges, lengths, gap, size)
-        return _with_suffixes(requests(self._store, ranges.take(~from_end), lengths, gap, size), ranges, from_end)
+        self.fetch_whole(np.unique(ranges.objects[ranges.sizes == -1]).tolist())
+        self.look(np.unique(ranges.objects[untold(ranges)]).tolist())
+        unknown = UNKNOWN if self._due is None else self._due
+        known = np.array([self._lengths.get(i, unknown) for i in range(len(self.keys))], np.int64)
+        return planned(self._store, ranges, known, self._store.coalesce_gap, self._store.coalesce_size)
 
     def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
         target = into.data if into.host is None else into.host
@@ -127,7 +126,7 @@ class RemoteObjects:
             raise self._beyond(requests, short)
         return self._without_missing(requests, into)
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], bool]:
         for i, (number, offset, size, _, _) in enumerate(reads):
             if number in self._lengths and offset + size > max(self._lengths[number], 0):
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
@@ -138,21 +137,26 @@ class RemoteObjects:
         places = {i: j for j, i in enumerate(wanted)}
         self._coming.append(coming)
 
-        def fill(i: int, into: memoryview) -> None:
+        def fill(i: int, into: memoryview) -> bool:
             number, offset, size, skip, wanted = reads[i]
             if (whole := self._whole.get(number)) is not None:
                 into[:] = memoryview(whole)[offset + skip : offset + skip + wanted]
             elif wanted:
                 begin = 0 if planned.skip is None else int(planned.skip[places[i]])
                 answer = coming.take(places[i], partial(self._note, number))
+                if answer is None and self._due is not None:
+                    return False
                 if answer is None:
                     raise beyond(self._store, self.keys[number], MISSING, size, offset, i)
+                if self._due is not None and self._lengths[number] != self._due:
+                    raise LengthError(f"{self.keys[number]!r} of {self._store!r}", self._lengths[number])
                 if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
                     length = self._lengths.get(number, offset + skip + len(data))
                     if offset + skip + wanted <= length:
                         raise self._cut_off(number)
                     raise beyond(self._store, self.keys[number], length, size, offset, i)
                 into[:] = data
+            return True
 
         return fill
 
@@ -161,7 +165,7 @@ class RemoteObjects:
         rows = zip(*[column.tolist() for column in columns], strict=True)
         return [Asked(self.keys[number], offset, size) for number, offset, size in rows]
 
-    def _fetch_whole(self, numbers: Iterable[int]) -> None:
+    def fetch_whole(self, numbers: Iterable[int]) -> None:
         """Fetch objects whose lengths are unknown. Of those that are too large only the length is learnt."""
         unknown = [i for i in numbers if i not in self._lengths]
 
@@ -223,34 +227,9 @@ class RemoteObjects:
         return EncodedBatch(ranges.data, ranges.starts, np.where(gone, MISSING, ranges.sizes), ranges.host)
 
 
-def _odd(offsets: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Which ranges an answer would not tell whether they are within their object: that takes its length."""
-    far = (offsets > MAX_SANE_BYTES) | (offsets < -MAX_SANE_BYTES) | (sizes > MAX_SANE_BYTES)
-    return far | (sizes == 0) | (sizes < -1) | ((offsets < 0) & (sizes > -offsets))
-
-
 def _put(target: np.ndarray, start: int, data: memoryview) -> None:
     """Copy bytes to a place in memory of the host."""
     if len(data) <= MAX_PYTHON_COPY_BYTES:
         memoryview(target)[start : start + len(data)] = data
     else:
         target[start : start + len(data)] = np.frombuffer(data, np.uint8)
-
-
-def _with_suffixes(some: Requests, ranges: Ranges, from_end: np.ndarray) -> Requests:
-    """Requests of ranges, of which some count from the end of objects of unknown length: each is one by itself."""
-    last, first = np.flatnonzero(from_end), np.flatnonzero(~from_end)
-    within, skip = np.zeros((2, len(ranges)), np.int64)
-    within[first] = np.arange(len(first)) if some.within is None else some.within
-    skip[first] = 0 if some.skip is None else some.skip
-    within[last] = len(some.objects) + np.arange(len(last))
-    wanted = ranges.sizes.copy()
-    wanted[first] = some.wanted
-    return Requests(
-        np.concatenate([some.objects, ranges.objects[last]]),
-        np.concatenate([some.offsets, ranges.offsets[last]]),
-        np.concatenate([some.sizes, -ranges.offsets[last]]),
-        wanted,
-        within,
-        skip,
-    )

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
@@ -31,6 +31,8 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
     *("http1_only", "http2_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "pool_idle_timeout"),
     *("http2_keep_alive_while_idle", "pool_max_idle_per_host", "proxy_url", "timeout", "user_agent"),
 }
+_PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
+_XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -38,14 +40,21 @@ _USED: list[int] = []  # the process whose threads obstore has, once it has some
 class ObstoreClient:
     """A store of obstore as a client.
 
-    `url` names it in messages, and tells clients apart: a location without credentials. `store`: one of
-    `obstore.store`. `prefix`: the part of it that is the whole place, "" or a path without slashes at its ends.
+    `url` names it in messages: a location without credentials. `store`: one of `obstore.store`. `prefix`: the part of
+    it that is the whole place, "" or a path without slashes at its ends. `where` tells clients apart, too: the server,
+    the account and the bucket, of which a URL may name only some.
     """
 
     url: str
     store: Any = field(repr=False, compare=False)
     prefix: str = ""
     concurrency: int = CONCURRENCY
+    tells_lengths: ClassVar[bool] = True  # each answer does
+    where: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        config = getattr(self.store, "config", {})
+        object.__setattr__(self, "where", tuple(config.get(name) for name in _PLACE))
 
     def __repr__(self) -> str:
         return repr("/".join(filter(None, (self.url.rstrip("/"), self.prefix))))
@@ -210,9 +219,13 @@ def _told(meta: Any, data: Any) -> Answer:
 def _reason(error: BaseException) -> str:
     """What an error of obstore says, in a line and without secrets, and what may help."""
     text = " ".join(str(error).partition("Debug source:")[0].split())
+    if (said := _XML.search(text)) is not None:  # what an object store answers
+        text = f"{text.partition('<')[0]}{said[1]}: {said[2]}"
     text = _without_queries(text)[:600]  # of URLs, which may be signatures
     if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
+    if "Range request not supported" in text:
+        text += "; this server gives whole objects only: download it, and open the file"
     return text
 
 

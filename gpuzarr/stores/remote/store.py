@@ -14,6 +14,7 @@ from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key, only_keys
+from gpuzarr.stores.places import reached
 from gpuzarr.stores.remote.client import Answer, Asked, Client
 from gpuzarr.stores.remote.objects import RemoteObjects
 from gpuzarr.stores.sink import BufferedSink
@@ -149,7 +150,8 @@ class RemoteStore:
     def locked(self, keys: Sequence[str]) -> Locked:
         """Locks between the threads of this process."""
         check(self, keys)
-        return Locked(LOCKS.value.of((self.client, key) for key in sorted(set(keys))))
+        where, root = reached(self.client)
+        return Locked(LOCKS.value.of((where, f"{root}/{key}".lstrip("/")) for key in sorted(set(keys))))
 
     def below(self, path: str) -> RemoteStore:
         """The part of this store below a path."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver
+from gpuzarr.stores.remote.zarr_values import byte_request, is_same, prototype
 
 CONCURRENCY = 64  # coroutines at once
 MAX_TEXT = 1000  # characters of a store's error
@@ -37,9 +38,7 @@ class ZarrClient:
         return f"ZarrClient({store}{f', {self.path!r}' if self.path else ''})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ZarrClient) or self.path != other.path:
-            return False
-        return self.store is other.store or (type(self.store) is type(other.store) and bool(self.store == other.store))
+        return isinstance(other, ZarrClient) and self.path == other.path and is_same(self.store, other.store)
 
     def __hash__(self) -> int:
         return hash((type(self.store), self.path))  # the stores themselves have none
@@ -73,7 +72,7 @@ class ZarrClient:
         """See `PutsAll`."""
 
         async def one(i: int) -> None:
-            value = _prototype().buffer.from_bytes(bytes(data(i)))
+            value = prototype().buffer.from_bytes(bytes(data(i)))
             await self._attempt("write", keys[i], lambda: self.store.set(self._key(keys[i]), value))
 
         self._run(self._all(one, range(len(keys))))
@@ -172,9 +171,9 @@ class ZarrClient:
         if asked.size == 0:
             length = await self._attempt("read", asked.key, lambda: self.store.getsize(self._key(asked.key)))
             return None if length is None else Answer(b"", length)
-        wanted = _byte_request(asked)
+        wanted = byte_request(asked)
         try:
-            buffer = await self.store.get(self._key(asked.key), _prototype(), wanted)
+            buffer = await self.store.get(self._key(asked.key), prototype(), wanted)
         except Exception as error:  # of any store
             if self.absent is not None and self._means_absent(error, "read"):
                 return None
@@ -236,20 +235,3 @@ class ZarrClient:
 
         found = self._run(self._attempt("list", prefix, keys))
         return found or []
-
-
-def _prototype() -> Any:
-    """Buffers on the host, whatever zarr-python's own settings say."""
-    from zarr.core.buffer import cpu
-
-    return cpu.buffer_prototype
-
-
-def _byte_request(asked: Asked) -> Any:
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
-
-    if asked.offset < 0:
-        return SuffixByteRequest(-asked.offset)
-    if asked.size >= 0:
-        return RangeByteRequest(asked.offset, asked.offset + asked.size)
-    return OffsetByteRequest(asked.offset) if asked.offset else None

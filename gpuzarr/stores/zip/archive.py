@@ -74,6 +74,10 @@ class ArchiveFile:
                 if left:
                     left[0] = left[0][done:]
 
+    def read(self, nbytes: int, at: int) -> bytes:
+        """Read bytes."""
+        return os.pread(self._number(), nbytes, at)
+
     def copy(self, source: int, nbytes: int, at: int) -> None:
         """Write bytes of another open file, from its beginning."""
         done = 0

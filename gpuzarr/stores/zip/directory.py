@@ -100,6 +100,14 @@ class Directory:
         known = (self.methods == records.STORED) | (self.methods == records.DEFLATED)
         return (self.faults == 0) & known & ((self.flags & records.ENCRYPTED) == 0)
 
+    @cached_property
+    def are_all_readable(self) -> bool:
+        return bool(self.is_readable.all())
+
+    @cached_property
+    def has_deflated(self) -> bool:
+        return bool((self.methods == records.DEFLATED).any())
+
     def learn(self, numbers: np.ndarray, heads: np.ndarray) -> np.ndarray:
         """Note where objects begin, as their local headers say. Returns that, counted from these.
 

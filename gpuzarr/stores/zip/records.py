@@ -13,7 +13,8 @@ END64, LOCATOR64 = b"PK\6\6", b"PK\6\7"
 LOCAL_BYTES, CENTRAL_BYTES, END_BYTES, END64_BYTES, LOCATOR64_BYTES = 30, 46, 22, 56, 20
 MAX_COMMENT_BYTES = MAX_NAME_BYTES = 0xFFFF
 IN_ZIP64, IN_ZIP64_COUNT = 0xFFFFFFFF, 0xFFFF  # where a number is too large for its field, and is elsewhere
-ZIP64_EXTRA, UNICODE_PATH_EXTRA = 0x0001, 0x7075
+ZIP64_EXTRA, UNICODE_PATH_EXTRA, PADDING_EXTRA = 0x0001, 0x7075, 0xD935
+MIN_PADDING_BYTES = 6
 ENCRYPTED, UTF8 = 0x2041, 0x0800  # flags: also of strong encryption, and of masked headers
 STORED, DEFLATED = 0, 8
 METHODS = {
@@ -151,14 +152,23 @@ def extra_fields(extra: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def local_header(name: bytes, member: Member) -> bytes:
-    """The header before a member. One that needs it has its sizes in zip64 form."""
+def local_header(name: bytes, member: Member, padding: int = 0) -> bytes:
+    """The header before a member. One that needs it has its sizes in zip64 form. `padding`: bytes that it is longer."""
     is_large = max(member.stored, member.size) >= IN_ZIP64
     extra = struct.pack("<HHQQ", ZIP64_EXTRA, 16, member.size, member.stored) if is_large else b""
+    extra += struct.pack("<HHH", PADDING_EXTRA, padding - 4, 1) + bytes(padding - 6) if padding else b""
     sizes = (IN_ZIP64, IN_ZIP64) if is_large else (member.stored, member.size)
     version, flags, time, date = _common(name, member, is_large)
     fields = version, flags, member.method, time, date, member.crc, *sizes, len(name), len(extra)
     return _LOCAL.pack(LOCAL, *fields) + name + extra
+
+
+def begin_of(header: bytes) -> int:
+    """How many bytes behind the first of a local header its member begins. BadArchive for what is none."""
+    if len(header) < LOCAL_BYTES or not header.startswith(LOCAL):
+        raise BadArchive("its local header is damaged")
+    name, extra = struct.unpack_from("<2H", header, 26)
+    return LOCAL_BYTES + int(name) + int(extra)
 
 
 def header_bytes(name: bytes, size: int) -> int:

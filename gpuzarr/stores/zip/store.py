@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 import weakref
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
-from gpuzarr.errors import ArgumentError, GpuZarrError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
+from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.guards import Guard
-from gpuzarr.stores.hidden import hidden
+from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts.objects import PartObjects
 from gpuzarr.stores.parts.store import concurrency, document, why_not_to_device
-from gpuzarr.stores.zip.archive import ArchiveFile
-from gpuzarr.stores.zip.loading import load
+from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.zip.opening import opened
 from gpuzarr.stores.zip.sink import ZipSink
 from gpuzarr.stores.zip.table import ZipTable
 from gpuzarr.stores.zip.writing import Writing
@@ -75,8 +75,6 @@ class ZipStore:
     store: Any = field(default=None, kw_only=True)
     _table: Any = field(init=False, repr=False, compare=False)
 
-    guard: ClassVar[Guard] = "alone"  # as one process at a time writes an archive
-
     def __post_init__(self) -> None:
         one_of(self.mode, "mode", "r", "w", "a", "x")
         read_only = self.mode == "r" if self.read_only is None else flag(self.read_only, "read_only")
@@ -120,22 +118,8 @@ class ZipStore:
             raise UnsupportedCallError(
                 f"the archive {key!r} of {outer!r} can only be read: write it to a file, and copy it"
             )
-        path = str(self.root)
-        try:
-            file = ArchiveFile(path, self.mode)
-        except GpuZarrError:
-            raise
-        except OSError as error:
-            problem = StoreError(f"cannot write the archive {path!r}: {error.strerror or error}")
-            problem.errno = error.errno
-            raise problem from error
-        try:
-            before = load(outer, key).directory if not file.is_new and file.end else None
-        except BaseException:
-            file.close()
-            raise
         is_deflating = self.compression == zipfile.ZIP_DEFLATED
-        writing = Writing(outer, key, file, before, is_deflating, flag(self.allowZip64, "allowZip64"))
+        writing = opened(outer, key, str(self.root), self.mode, is_deflating, flag(self.allowZip64, "allowZip64"))
         weakref.finalize(self, writing.end)
         return writing
 
@@ -198,6 +182,11 @@ class ZipStore:
         """See `Waits`."""
         return concurrency(self._table)
 
+    @property
+    def guard(self) -> Guard:
+        """See `HasGuard`: one process at a time writes an archive."""
+        return "alone"
+
     def get(self, key: str) -> bytes | None:
         check(self, [key])
         return document(self, key)
@@ -247,6 +236,20 @@ class ZipStore:
         check_prefix(self, prefix)
         writing = self._writing(prefix)
         writing.remove(writing.below(prefix))
+
+    def holds(self, prefix: str) -> bool:
+        check_prefix(self, prefix)
+        return next((True for key, _ in self._table.objects(prefix) if prefix or not is_hidden(key)), False) or (
+            bool(prefix) and self._table.places([prefix]).holders[0] != MISSING
+        )
+
+    def move(self, source: str, target: str, order: Callable[[Iterable[str]], list[str]]) -> None:
+        """See `Moves`. All in one step."""
+        writing = self._writing(source or target)
+        keys = order(key for key in writing.below(source) if source or not is_hidden(key))
+        for key in keys:
+            check(self, [rebased(key, source, target)])
+        writing.move(keys, source, target)
 
     def locked(self, keys: Sequence[str]) -> Locked:
         """Locks between the threads of the process that writes."""

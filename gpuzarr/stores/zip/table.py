@@ -72,7 +72,7 @@ class ZipTable:
         self.kept.loaded = None
 
     def why_not_to_device(self) -> str | None:
-        if (self.directory().methods == DEFLATED).any():
+        if self.directory().has_deflated:
             return f"{self!r} has members that are compressed"
         return None
 
@@ -105,7 +105,7 @@ def places_of(
     if directory is None or not found.any():
         nothing = np.zeros(len(keys), np.int64)
         return Places(np.full(len(keys), MISSING), nothing, nothing, {}, None, None, None, *ends)
-    if np.count_nonzero(bad := found & ~directory.is_readable[rows]):
+    if not directory.are_all_readable and np.count_nonzero(bad := found & ~directory.is_readable[rows]):
         i = int(bad.argmax())
         raise StoreError(f"cannot read {keys[i]!r} of {table!r}: {directory.problem(int(rows[i]))}")
     offsets, stored, begins = directory.offsets[rows], directory.stored[rows], directory.begins[rows]
@@ -117,7 +117,7 @@ def places_of(
     else:
         offsets = begins
     inflated = checksums = None
-    if (packed := found & (directory.methods[rows] == DEFLATED)).any():
+    if directory.has_deflated and (packed := found & (directory.methods[rows] == DEFLATED)).any():
         inflated, checksums = np.where(packed, directory.sizes[rows], -1), directory.checksums[rows]
     holders = np.where(found, 0, MISSING)
     return Places(holders, offsets, stored, {}, inflated, checksums, heads, *ends)

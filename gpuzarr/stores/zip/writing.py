@@ -13,18 +13,18 @@ import numpy as np
 from gpuzarr.errors import GpuZarrError, StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.hidden import rebased
 from gpuzarr.stores.keys import check
-from gpuzarr.stores.parts.table import Heads, Places
-from gpuzarr.stores.zip import records
+from gpuzarr.stores.parts.table import Places
+from gpuzarr.stores.zip import records, renaming
 from gpuzarr.stores.zip.archive import ArchiveFile
 from gpuzarr.stores.zip.directory import Directory
+from gpuzarr.stores.zip.entries import Entry, in_order, with_new
 from gpuzarr.stores.zip.names import Folders, add, folders_of
-from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES, STORED, Member
+from gpuzarr.stores.zip.records import DEFLATED, STORED, BadArchive, Member
 from gpuzarr.stores.zip.table import places_of
 
-DOCUMENTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")  # are first in the directory
 ISAL_LEVEL = 3  # its best, about as small as zlib's level 5
-Entry = int | Member  # the number of an entry of the directory that was there, or what is new
 
 
 class Writing:
@@ -42,6 +42,7 @@ class Writing:
         self.file, self.is_deflating, self._allows_zip64 = file, is_deflating, allows_zip64
         self._entries: dict[str, Entry] = {} if before is None else dict(before.rows)
         self._is_incomplete = file.is_new or file.end == 0
+        self._moved: dict[str, str] = {}  # by keys of members that were moved, those that their headers name
         self._folders: Folders | None = None
         self._lock = PerProcess(threading.Lock)
         self.comment = b"" if before is None else before.end.comment
@@ -57,7 +58,7 @@ class Writing:
         rows = np.array([-1 if not isinstance(entry, int) else entry for entry in found], np.int64)
         new = {i: entry for i, entry in enumerate(found) if isinstance(entry, Member)}
         places = places_of(self, self._before, keys, rows)
-        return _with(places, new) if new else places
+        return with_new(places, new) if new else places
 
     def names(self, prefix: str) -> list[str]:
         with self._lock.value:
@@ -77,7 +78,7 @@ class Writing:
         return self._before.sizes
 
     def why_not_to_device(self) -> str | None:
-        if self.is_deflating or (self._before is not None and (self._before.methods == DEFLATED).any()):
+        if self.is_deflating or (self._before is not None and self._before.has_deflated):
             return f"{self!r} has members that are compressed"
         return None
 
@@ -122,8 +123,19 @@ class Writing:
         """Drop members from the directory; their bytes stay in the file."""
         with self._lock.value:
             for key in keys:
+                self._moved.pop(key, None)
                 if self._entries.pop(key, None) is not None:
                     self._is_incomplete, self._folders = True, None
+
+    def move(self, keys: Sequence[str], source: str, target: str) -> None:
+        """Move members from below a prefix to below another. Their bytes stay where they are."""
+        with self._lock.value:
+            for key in keys:
+                new, named = rebased(key, source, target), self._moved.pop(key, key)
+                self._entries[new] = self._entries.pop(key)
+                if new != named:
+                    self._moved[new] = named
+            self._is_incomplete, self._folders = True, None
 
     def below(self, prefix: str) -> list[str]:
         """The keys at a prefix and below it."""
@@ -135,6 +147,7 @@ class Writing:
         if not self._is_incomplete or not self.file.is_open:
             return
         try:
+            self._rename()
             self.file.complete(self._directory)
         except GpuZarrError:
             raise
@@ -152,13 +165,26 @@ class Writing:
         finally:
             self.file.close()
 
+    def _rename(self) -> None:
+        """Have the headers of members that were moved name their keys."""
+        for key in list(self._moved):
+            if (entry := self._entries.get(key)) is None:
+                continue
+            if not isinstance(entry, Member):
+                assert self._before is not None
+                try:
+                    entry = renaming.member_of(self.file, self._before, entry, _dos_time())
+                except BadArchive as error:
+                    raise StoreError(f"cannot move {self._moved[key]!r} of {self!r}: {error}") from error
+            self._note({key: renaming.renamed(self.file, entry, key.encode())})
+
     def _directory(self, begin: int) -> list[bytes]:
         """The directory, at that offset, and the records behind it."""
         with self._lock.value:
             self._is_incomplete = False
             entries = dict(self._entries)
         shift = 0 if self._before is None else self._before.end.shift
-        pieces = [self._record(key, entry, shift) for key, entry in _in_order(entries)]
+        pieces = [self._record(key, entry, shift) for key, entry in in_order(entries)]
         size = sum(map(len, pieces))
         self._check_size(begin + size)
         return [b"".join(pieces), records.end_records(len(pieces), size, begin - shift, self.comment)]
@@ -191,6 +217,8 @@ class Writing:
         with self._lock.value:
             self._is_incomplete = True
             self._entries.update(members)
+            for key in members if self._moved else ():
+                self._moved.pop(key, None)
             if self._folders is not None:
                 for key in members:
                     add(self._folders, key)
@@ -201,39 +229,6 @@ class Writing:
 
     def _problem(self, key: str, error: OSError) -> Exception:
         return error if isinstance(error, GpuZarrError) else as_store_error(error, "write", key, self)
-
-
-def _in_order(entries: dict[str, Entry]) -> list[tuple[str, Entry]]:
-    """Metadata documents first, the root's before others; then the rest as it was written."""
-    rows = list(entries.items())
-    first = [row for row in rows if row[0].endswith(DOCUMENTS)]
-    if not first:
-        return rows
-    first.sort(key=lambda row: (row[0].count("/"), row[0]))
-    names = {key for key, _ in first}
-    return first + [row for row in rows if row[0] not in names]
-
-
-def _with(places: Places, new: dict[int, Member]) -> Places:
-    """Places, and those of new members by their numbers."""
-    which = np.array(list(new), np.int64)
-    rows = np.array(list(new.values()), np.int64)
-    n = len(places.holders)
-    holders, offsets, sizes = places.holders.copy(), places.offsets.copy(), places.sizes.copy()
-    inflated = np.full(n, -1, np.int64) if places.inflated is None else places.inflated.copy()
-    checksums = np.zeros(n, np.int64) if places.checksums is None else places.checksums.copy()
-    holders[which], offsets[which], sizes[which] = 0, rows[:, 1], rows[:, 2]
-    packed = rows[:, 4] == DEFLATED
-    inflated[which], checksums[which] = np.where(packed, rows[:, 3], -1), rows[:, 5]
-    if (heads := places.heads) is not None:
-        least, most = heads.least.copy(), heads.most.copy()
-        least[which] = most[which] = 0
-        heads = Heads(least, most, LOCAL_BYTES, heads.learn)
-    is_packed = (inflated >= 0).any()
-    return Places(
-        *(holders, offsets, sizes, {}, inflated if is_packed else None, checksums if is_packed else None, heads),
-        are_lasting=True,
-    )
 
 
 def _dos_time() -> int:

@@ -166,14 +166,15 @@ def _scattered(found: Sequence[Any], dataset: Any, how: Stored) -> Scattered:
     """Chunks where h5py found them."""
     if not found:
         return Scattered(*np.zeros((4, 0), np.int64))
-    places = np.array([each.chunk_offset for each in found], np.int64) // how.chunks
+    offsets, masks, begins, lengths = zip(*found, strict=True)
+    places = np.array(offsets, np.int64) // how.chunks
     grid = grid_of(dataset.shape, how.chunks)
     inside = (places < grid).all(1)  # those of an array that was made smaller may lie beyond it
-    rows = np.array([(each.byte_offset, each.size, each.filter_mask) for each in found], np.int64)[inside]
+    starts, sizes, is_masked = (np.array(column, np.int64)[inside] for column in (begins, lengths, masks))
     numbers = np.ravel_multi_index(tuple(places[inside].T), grid)
-    odd = (rows[:, 2] != 0) | _may_be_plain(places[inside], rows[:, 1], dataset, how)
+    odd = (is_masked != 0) | _may_be_plain(places[inside], sizes, dataset, how)
     order = numbers.argsort(kind="stable")
-    columns = numbers, np.where(odd, INLINE, 0), rows[:, 0], rows[:, 1]
+    columns = numbers, np.where(odd, INLINE, 0), starts, sizes
     return Scattered(*(column[order] for column in columns))
 
 

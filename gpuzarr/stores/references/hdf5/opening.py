@@ -1,16 +1,19 @@
-"""Open files with h5py, by way of the stores that have them.
+"""Open files with h5py, by their paths or by way of the stores that have them.
 
-A file that h5py opens by its path would be in the way of others in this process who open it with other options.
+HDF5 refuses to open a file twice in a process with different options, unless by different drivers. So files of this
+machine are opened by the driver that nobody else uses.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from gpuzarr.errors import GpuZarrError, StoreError
+from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.references.streams import Blocks, Stream
 
 H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -30,9 +33,17 @@ def library() -> Any:
 @contextmanager
 def opened(blocks: Blocks) -> Iterator[Any]:
     """Context with a file of h5py, in which what h5py raises becomes a StoreError that names the file."""
-    h5py, stream = library(), Stream(blocks)
-    with _told(stream), h5py.File(stream, "r") as file:
+    stream = Stream(blocks)
+    with _told(stream), _opened(stream, blocks) as file:
         yield file
+        blocks.check()
+
+
+def _opened(stream: Stream, blocks: Blocks) -> Any:
+    if isinstance(blocks.store, LocalStore):
+        path = os.path.join(blocks.store.folder, blocks.key)
+        return library().File(path, "r", driver="stdio", locking=False)
+    return library().File(stream, "r")
 
 
 @contextmanager
@@ -54,6 +65,7 @@ class Reading:
 
     def __init__(self, store: Any, key: str, version: Any) -> None:
         self._place, self._lock = (store, key, version), threading.Lock()
+        self._blocks: Any = None
         self._stream: Any = None
         self._file: Any = None
 
@@ -62,11 +74,13 @@ class Reading:
         """Context with the file, for one thread at a time. ChangedError where it is not of the version."""
         with self._lock:
             if self._file is None:
-                self._stream = Stream(Blocks(*self._place))
+                self._blocks = Blocks(*self._place)
+                self._stream = Stream(self._blocks)
                 with _told(self._stream):
-                    self._file = library().File(self._stream, "r")
+                    self._file = _opened(self._stream, self._blocks)
             with _told(self._stream):
                 yield self._file
+                self._blocks.check()
 
     def __del__(self) -> None:
         if self._file is not None:

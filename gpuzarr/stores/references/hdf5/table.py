@@ -25,7 +25,7 @@ from gpuzarr.stores.references.reach import Holders, Reach
 from gpuzarr.stores.references.streams import Blocks
 from gpuzarr.stores.references.table import children, nowhere
 
-LOOK_COST, OPEN_COST = 8, 1000  # of a chunk, and of opening a file, in chunks that are looked at one after another
+MANY_CHUNKS, MAX_LOOKED = 1000, 16  # of so many, so many are looked for one by one, until all are looked at
 MAX_LISTED = 10_000  # chunks, whose sizes are told together
 
 
@@ -44,7 +44,7 @@ class Hdf5Table:
         self._files: list[tuple[Store, str]] = [(store, key)]
         self._versions: list[Any] = [version]
         self._located: dict[str, Where] = {}
-        self._looked: dict[str, int] = {}  # what was spent for some chunks
+        self._looked: dict[str, int] = {}  # chunks that were looked for one by one
         self._kept: dict[int, Blocks] = {}
         self._is_outdated = False
         self._read()
@@ -103,8 +103,8 @@ class Hdf5Table:
         with opened(self._blocks(array.file)) as file:
             dataset = file[array.path]
             if wanted is not None and dataset.chunks and not array.how.by_library:
-                self._looked[path] = self._looked.get(path, 0) + LOOK_COST * len(wanted) + OPEN_COST
-                if self._looked[path] < prod(array.grid):
+                looked = self._looked[path] = self._looked.get(path, 0) + len(wanted)
+                if looked <= MAX_LOOKED and prod(array.grid) >= MANY_CHUNKS:
                     return locate_few(dataset, array.how, wanted)
             where = self._located[path] = locate(dataset, array.how)
         return where
