@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ArgumentError, ChunkError, ClosedError, NoMemoryError, SelectionError
+from gpuzarr.line import _LINES, Line
 from gpuzarr.read.ahead import READS_AHEAD
 from gpuzarr.read.reader import GPU_THREADS
 from gpuzarr.stores.local.store import LocalStore
@@ -46,8 +47,9 @@ def until(done: Callable[[], object]) -> None:
     assert done()
 
 
-def reading() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("gpuzarr reader")]
+def reading() -> list[Line]:
+    """The lines of readers, or of whatever else, whose threads are at work."""
+    return [line for line in list(_LINES) if line._running or line._waiting]
 
 
 @pytest.fixture
