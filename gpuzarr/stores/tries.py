@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gpuzarr.errors import StoreError
 
@@ -12,11 +12,11 @@ MAX_TRIES = 100
 MAX_WAIT_RATIO = 16  # of the time of a try, before the next one
 
 
-def tries(what: str) -> Iterator[int]:
-    """Numbers of tries, with pauses between that grow, at random. StoreError when all were in vain."""
+def tries(what: Callable[[], str]) -> Iterator[int]:
+    """Numbers of tries, with growing pauses between, at random. StoreError, naming `what()`, when all were in vain."""
     for number in range(MAX_TRIES):
         begin = time.perf_counter()
         yield number
         took = time.perf_counter() - begin
         time.sleep(took * random.random() * min(2**number, MAX_WAIT_RATIO))
-    raise StoreError(f"{what} is replaced by others faster than it can be changed: {MAX_TRIES} tries were in vain")
+    raise StoreError(f"{what()} is replaced by others faster than it can be changed: {MAX_TRIES} tries were in vain")
