@@ -94,7 +94,7 @@ class RemoteStore:
                 yield key, size
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """See `ListsKeys`; a client may have it, too."""
+        """See `ListsKeys`, of stores and of clients."""
         below, start = self._keys(prefix), len(prefix) + 1 if prefix else 0
         return (key for key in below if is_key(key) and not is_hidden(key[start:]))
 
