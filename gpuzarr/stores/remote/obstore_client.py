@@ -194,7 +194,8 @@ class ObstoreClient:
         if _USED[0] != os.getpid():
             raise StoreError(
                 f"cannot reach {self!r} in a forked process: obstore was used before the fork, and its threads are the "
-                "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context)"
+                "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context; of a DataLoader: "
+                "multiprocessing_context='forkserver')"
             )
 
     def _check_lists(self, prefix: str) -> None:
