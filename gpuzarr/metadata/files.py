@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def change(store: Store, path: str, name: str, edit: Callable[[Document], None])
     check_writable(store, path, [name])
 
     def changed(_: object) -> Document:
-        for _ in tries(place(store, path, name)):
+        for _ in tries(partial(place, store, path, name)):
             document, version = current(store, path, name)
             if document is None:
                 if name != ".zattrs":

@@ -67,7 +67,7 @@ def make(store: Store, path: str, zarr_format: int) -> None:
     name = _name(zarr_format)
 
     def write(_: object) -> None:
-        for _ in tries(files.place(store, path, name)):
+        for _ in tries(partial(files.place, store, path, name)):
             data, version = versioned.read(store, files.key(path, name))
             document = None
             with suppress(*([MetadataError] if zarr_format == 2 else [])):  # a broken `.zmetadata` is replaced
@@ -151,7 +151,7 @@ def _bring_up_to_date(store: Store, above: str, path: str | None, zarr_format: i
     update = partial(_update, store, above, path, zarr_format, is_deep)
 
     def written(_: object) -> None:
-        for _ in tries(files.place(store, above, _name(zarr_format))):
+        for _ in tries(partial(files.place, store, above, _name(zarr_format))):
             if update(None):
                 return
 

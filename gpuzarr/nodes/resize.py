@@ -52,7 +52,7 @@ def change_shape(
     name = name_of(known)
 
     def change(_: object) -> ArrayMetadata:
-        for _ in tries(files.place(store, path, name)):
+        for _ in tries(partial(files.place, store, path, name)):
             if (made := changed()) is not None:
                 return made
         raise AssertionError

@@ -25,7 +25,7 @@ from gpuzarr.read.by_library import can_read, stored_most
 from gpuzarr.read.place import fill_missing, placements_of
 from gpuzarr.read.portions import Batch, Portion
 from gpuzarr.read.unchanged import unchanged_all
-from gpuzarr.stores.contract import Objects
+from gpuzarr.stores.contract import Objects, concurrency
 from gpuzarr.stores.in_files import open_files
 from gpuzarr.stores.ranges import MISSING
 
@@ -43,6 +43,8 @@ class InFiles:
     def can_read(self, batch: Batch) -> bool:
         """Whether it is a batch for the library."""
         if self.device.gpu or batch.cast is not None or any(one.source.cache is not None for one in batch.portions):
+            return False
+        if any(concurrency(one.source.store) > 1 for one in batch.portions):  # there are no files; opening may ask
             return False
         return can_read(batch.budget.chain, batch.results)
 

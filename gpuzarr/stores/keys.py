@@ -46,7 +46,7 @@ def _are_keys(keys: Sequence[str]) -> bool:
 
 def check_prefix(store: object, prefix: str) -> None:
     """Raise StoreError, naming the store, for what is neither a key nor "", all of the store."""
-    if prefix != "":
+    if not isinstance(prefix, str) or prefix:
         check(store, [prefix])
 
 

@@ -14,18 +14,18 @@ from gpuzarr.stores.contract import Objects, Store
 T = TypeVar("T")
 
 MAX_TRIES = 100
-MAX_READING_TRIES = 16
+MAX_READING_TRIES = 64
 MAX_WAIT_RATIO = 16  # of the time of a try, before the next one
 
 
-def tries(what: str) -> Iterator[int]:
-    """Numbers of tries, with pauses between that grow, at random. StoreError when all were in vain."""
+def tries(what: Callable[[], str]) -> Iterator[int]:
+    """Numbers of tries, with growing pauses between, at random. StoreError, naming `what()`, when all were in vain."""
     for number in range(MAX_TRIES):
         begin = time.perf_counter()
         yield number
         took = time.perf_counter() - begin
         time.sleep(took * random.random() * min(2**number, MAX_WAIT_RATIO))
-    raise StoreError(f"{what} is replaced by others faster than it can be changed: {MAX_TRIES} tries were in vain")
+    raise StoreError(f"{what()} is replaced by others faster than it can be changed: {MAX_TRIES} tries were in vain")
 
 
 def unchanged(store: Store, key: str, read: Callable[[Objects], T | None]) -> T:

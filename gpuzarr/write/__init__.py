@@ -72,7 +72,8 @@ def write(
             open_shards.fill(assignment, group, partial(_fill_shards, assignment, group))
         elif group.coverage == "partial":
             change = _change_chunks if group.shards is None else _change_shards
-            within(target.locked(group.keys(target.layout)), partial(_change, change, assignment, group))
+            keys = group.keys(target.layout)
+            within(target.locked(keys), partial(_change, change, assignment, group, keys))
         elif group.shards is None:
             _run(assignment, group, ChunkObjects(target, _puts_over(target), trace))
         else:
@@ -84,11 +85,11 @@ def _write_shards(assignment: Assignment, group: Group) -> None:
     ensured(lambda: _fill_shards(assignment, group, shards), lambda: abort(shards.values()))
 
 
-def _change(change: Change, assignment: Assignment, group: Group, _: object) -> None:
-    """Change objects, under their locks, until nobody else has replaced one between its reading and its writing."""
+def _change(change: Change, assignment: Assignment, group: Group, keys: Sequence[str], _: object) -> None:
+    """Change objects at these keys, under their locks, until nobody has replaced one since it was read."""
     target = assignment.target
-    warn_once(target, group.keys(target.layout)[0])
-    for _ in tries(f"{group.keys(target.layout)[0]!r} of {target.store!r}"):
+    warn_once(target, keys[0])
+    for _ in tries(lambda: f"{keys[0]!r} of {target.store!r}"):
         before = Before(target, assignment.trace)
         try:
             refused = change(replace(assignment, before=before), group)

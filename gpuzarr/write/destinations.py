@@ -63,7 +63,7 @@ class ChunkObjects:
             self.puts.delete(empty)
 
     def must_stay(self, batch: Batch) -> np.ndarray | None:
-        return self.puts.must_stay(self.target.layout.keys(batch.coords))
+        return self.puts.must_stay(lambda: self.target.layout.keys(batch.coords))
 
 
 @dataclass(frozen=True)

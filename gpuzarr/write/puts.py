@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -30,8 +30,8 @@ class Puts(Protocol):
         """Delete objects."""
         ...
 
-    def must_stay(self, keys: Sequence[str]) -> np.ndarray | None:
-        """Which objects may not be deleted, bool (n,); None: all may."""
+    def must_stay(self, keys: Callable[[], Sequence[str]]) -> np.ndarray | None:
+        """Which of the objects at keys() may not be deleted, bool (n,); None: all may."""
         ...
 
 
@@ -50,7 +50,7 @@ class Plain:
     def delete(self, keys: Sequence[str]) -> None:
         self.store.delete(keys)
 
-    def must_stay(self, keys: Sequence[str]) -> None:
+    def must_stay(self, keys: Callable[[], Sequence[str]]) -> None:
         return None
 
 
@@ -69,7 +69,7 @@ class Over:
     def delete(self, keys: Sequence[str]) -> None:
         self.overwrite.delete(keys)
 
-    def must_stay(self, keys: Sequence[str]) -> None:
+    def must_stay(self, keys: Callable[[], Sequence[str]]) -> None:
         return None
 
 
@@ -95,5 +95,5 @@ class IfUnchanged:
     def delete(self, keys: Sequence[str]) -> None:
         assert not self.before.was_there(keys).any()
 
-    def must_stay(self, keys: Sequence[str]) -> np.ndarray:
-        return self.before.was_there(keys)
+    def must_stay(self, keys: Callable[[], Sequence[str]]) -> np.ndarray:
+        return self.before.was_there(keys())

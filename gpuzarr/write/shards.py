@@ -237,7 +237,7 @@ def complete(shards: Sequence[Shard]) -> None:
 
     def close(_: object) -> None:
         left = shards
-        for _ in tries(f"{shards[0].key!r} of {target.store!r}"):
+        for _ in tries(lambda: f"{shards[0].key!r} of {target.store!r}"):
             keep(left, Before(target))
             for shard in left:
                 shard.is_locked = True

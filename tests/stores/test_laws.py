@@ -155,7 +155,6 @@ STORES: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "of one's own": lambda _, contents: OwnStore({key: (0, value) for key, value in contents.items()}),
 }
 STORES |= {
-    "an archive": lambda folder, contents: archive_of(ZipStore(folder / "a.zip", mode="w"), contents),
     "an archive that grows": lambda folder, contents: with_more(folder / "a.zip", contents),
     "an archive of compressed members": lambda folder, contents: archive_of(
         ZipStore(folder / "a.zip", mode="x", compression=8), contents
@@ -164,7 +163,6 @@ STORES |= {
 READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
     "mapping of many kinds": lambda _, contents: of_mixed_values(contents),
     "parts of a file": lambda folder, contents: PartsStore(in_one_file(LocalStore(folder), contents)),
-    "parts of a value": lambda _, contents: PartsStore(in_one_file(MappingStore({}), contents)),
     "an archive in memory": lambda _, contents: ZipStore.of(MappingStore({"a/b.zip": zipped(contents)}), "a/b.zip"),
     "an archive of others": lambda folder, contents: of_bytes(folder / "b.zip", zipped(contents, zipfile.ZIP_DEFLATED)),
     "parts in many forms": lambda folder, contents: PartsStore(
@@ -175,7 +173,6 @@ READ_ONLY: dict[str, Callable[[Path, dict[str, bytes]], Any]] = {
 # neighbours lie in one object, and are read as one
 JOINED = (
     "parts of a file",
-    "parts of a value",
     *(name for name in STORES | READ_ONLY if name.startswith("an archive")),
 )
 EXCEPT = {

@@ -333,6 +333,7 @@ def test_a_document_that_changes_is_read_anew(tmp_path: Path) -> None:
     assert before.get("b") is None and after.get("b") == b"other"
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_reads(tmp_path: Path) -> None:
     array = gpuzarr.open(written(tmp_path, refs_of()), path="a", mode="r")
     assert array[0, 0] == 0

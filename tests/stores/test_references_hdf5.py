@@ -412,6 +412,7 @@ def test_a_file_that_is_replaced_is_not_read_as_the_old_one(tmp_path: Path) -> N
         assert np.array_equal(opened(tmp_path / "f.h5", name)[...], VALUES[::-1])
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_reads(tmp_path: Path) -> None:
     group = opened(file_with(tmp_path / "f.h5", a={"data": VALUES}, b={"data": VALUES, "compression": "lzf"}))
     assert np.array_equal(group["b"][...], VALUES)

@@ -237,6 +237,17 @@ def test_archives_of_other_stores_are_read_only(tmp_path: Path) -> None:
     assert all_of(ZipStore.of(LocalStore(tmp_path), "b/a.zip")) == {"a": b"1"}
 
 
+def test_an_archive_behind_a_link_is_written_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.zip").symlink_to(tmp_path / "real" / "a.zip")
+    for mode, due in (("w", {"w": b"1"}), ("a", {"w": b"1", "a": b"1"}), ("w", {"w": b"1"})):
+        with ZipStore(tmp_path / "link.zip", mode=mode) as store:
+            store.set(mode, b"1")
+            assert store.get(mode) == b"1"
+        assert (tmp_path / "link.zip").is_symlink()
+        assert by_zipfile(tmp_path / "real" / "a.zip") == due == all_of(ZipStore(tmp_path / "link.zip"))
+
+
 def test_a_store_that_is_forgotten_completes_its_archive(tmp_path: Path) -> None:
     store = ZipStore(tmp_path / "a.zip", mode="w")
     store.set("a", b"1")

@@ -57,6 +57,7 @@ class ArchiveFile:
 
     def reserve(self, nbytes: int) -> int:
         """Take bytes at the end for the caller, who writes them. Returns where they begin."""
+        self._check()  # a forked child may find the lock held
         with self._lock:
             self._check()
             at, self.end = self.end, self.end + nbytes
@@ -94,6 +95,7 @@ class ArchiveFile:
 
     def complete(self, directory: Callable[[int], Sequence[bytes]]) -> None:
         """Write the directory that `directory(offset)` makes; then the archive is complete, and in its place."""
+        self._check()
         if not self.is_new and not self._is_in_place():
             raise StoreError(f"{self.path!r} was replaced or deleted by somebody else while it was written")
         with self._lock:

@@ -88,16 +88,33 @@ class ZipStore:
             root = os.fspath(root) if isinstance(root, os.PathLike) else root
             if not isinstance(root, str):
                 raise StoreKindError(f"an archive is a path (str or pathlib.Path), not {shown(root)}")
-            root = Path(os.path.abspath(root))
+            root = Path(os.path.abspath(root) if read_only else os.path.realpath(root))  # a link stays one
         self._set("root", root)
         self._set("read_only", read_only)
         self._set("_table", self._opened())
 
     @classmethod
     def of(cls, store: Store, key: str, mode: Mode = "r", **options: Any) -> ZipStore:
-        """The archive that is an object of a store, such as a remote one. It is read by ranges.
+        """The archive that is an object of a store, such as a remote one, of which it is read by ranges.
 
-        One in a folder may be written, too.
+        Parameters
+        ----------
+        store
+            A store of `gpuzarr/stores/contract.py`: a LocalStore, a RemoteStore, a MappingStore.
+        key
+            The key of the archive in it.
+        mode
+            As of the class. Other archives than those in folders are only read.
+        options
+            Other parameters of the class.
+
+        Examples
+        --------
+        >>> with gpuzarr.storage.ZipStore("a.zip", mode="w") as store:
+        ...     gpuzarr.save(store, np.arange(3))
+        >>> around = gpuzarr.storage.MemoryStore({"b/a.zip": open("a.zip", "rb").read()})
+        >>> gpuzarr.load(gpuzarr.storage.ZipStore.of(around, "b/a.zip"))
+        array([0, 1, 2])
         """
         if isinstance(store, LocalStore):
             return cls(store.path(key), mode=mode, **options)
@@ -147,7 +164,16 @@ class ZipStore:
         return table.comment if isinstance(table, Writing) else table.directory().end.comment
 
     def flush(self) -> None:
-        """Complete the archive: write the directory, if something was written since it was."""
+        """Complete the archive: write the directory, if something was written since it was.
+
+        Examples
+        --------
+        >>> store = gpuzarr.storage.ZipStore("a.zip", mode="w")
+        >>> gpuzarr.save(store, np.arange(3))
+        >>> store.flush()
+        >>> gpuzarr.load("a.zip")
+        array([0, 1, 2])
+        """
         if isinstance(self._table, Writing):
             self._table.complete()
 
