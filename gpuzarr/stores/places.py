@@ -15,7 +15,6 @@ from gpuzarr.stores.part import PartStore
 
 Node = tuple[Store, str]  # a store, and a path in it
 Identity = tuple[Any, str]
-LOCAL_PROTOCOLS = {"file", "local"}  # of fsspec
 GROUP_DOCUMENTS = {"zarr.json": 3, ".zgroup": 2}  # and the version of Zarr of each
 
 
@@ -132,6 +131,8 @@ def _folder(store: Store) -> str | None:
     if isinstance(store, LocalStore):
         return store.folder
     fs, root = (getattr(getattr(store, "mapping", None), name, None) for name in ("fs", "root"))
-    protocol = getattr(type(fs), "protocol", ())
-    is_local = LOCAL_PROTOCOLS & {*([protocol] if isinstance(protocol, str) else protocol)}
-    return root if is_local and isinstance(root, str) else None
+    if fs is None or not isinstance(root, str):
+        return None
+    from gpuzarr.stores.remote.fsspec_client import is_file_system, local_folder
+
+    return local_folder(fs, root) if is_file_system(fs) else None

@@ -15,6 +15,7 @@ from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.manifests import Holders, Manifest, nowhere
 from gpuzarr.stores.parts import INLINE, PartsStore, Places
 from gpuzarr.stores.parts.table import Made
+from gpuzarr.stores.recognise import libraries
 from gpuzarr.stores.remote import obstore_stores
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient
@@ -153,7 +154,7 @@ class ManifestTable:
             store, _ = self.store._registry.resolve(url)
         except ValueError:  # the ManifestStore will say so, too
             return None
-        if not obstore_stores.is_of_obstore(store):
+        if "obstore" not in libraries(store):
             return None
         if (known := self.known.stores.get(id(store))) is None:
             known = self.known.stores[id(store)] = obstore_stores.store_of(store)

@@ -8,8 +8,9 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES
-from gpuzarr.errors import ChangedError, ReadOnlyError, StoreError
+from gpuzarr.errors import ChangedError, ReadOnlyError
 from gpuzarr.stores import handles
+from gpuzarr.stores.documents import too_large
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
@@ -57,8 +58,7 @@ class RemoteStore:
         if found[0] is None:
             return None
         if found[0].data is None:
-            problem = f"{found[0].length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
-            raise StoreError(f"{key!r} of {self!r} has {problem}")
+            raise too_large(self, key, found[0].length)
         return bytes(found[0].data)
 
     @property
@@ -94,7 +94,7 @@ class RemoteStore:
                 yield key, size
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """See `ListsKeys`; a client may have it, too."""
+        """See `ListsKeys`, of stores and of clients."""
         below, start = self._keys(prefix), len(prefix) + 1 if prefix else 0
         return (key for key in below if is_key(key) and not is_hidden(key[start:]))
 
