@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.stores import urls
+from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 from gpuzarr.stores.spread import each
@@ -130,7 +131,7 @@ class ObstoreClient:
         return ObstoreClient(self.url, self.store, self._path(path), self.concurrency)
 
     def _path(self, key: str) -> str:
-        return f"{self.prefix}/{key}" if self.prefix and key else self.prefix or key
+        return joined(self.prefix, key)
 
     def _fetched(self, asked: Asked) -> Answer | None:
         """Make one request. A body that breaks off is asked for again."""
