@@ -77,6 +77,28 @@ class Task:
             self._done.acquire(timeout=POLL_SECONDS)
 
 
+class Latch:
+    """Something that happens once, and that threads wait for. `is_set`: whether it has happened.
+
+    `threading.Event` holds a lock for a moment, and an interrupt would leave it held; then all others wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self.is_set = threading.Lock(), False
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Let all go on who wait. Called once."""
+        self.is_set = True
+        self._lock.release()
+
+    def wait(self) -> bool:
+        """Wait for it, for a moment: an interrupt may have kept the lock from all who wait. Whether it has happened."""
+        if not self.is_set and self._lock.acquire(timeout=POLL_SECONDS):
+            self._lock.release()
+        return self.is_set
+
+
 def end_all(tasks: Iterable[Task]) -> None:
     """End all tasks. It may be called again."""
     for task in tasks:

@@ -201,6 +201,8 @@ def zip_of(store: Store, key: str, how: How) -> Store:
 
     if not isinstance(store, LocalStore):
         return ZipStore.of(store, key)
+    if (why := store.why_no_key(key)) is not None:
+        raise StoreError(f"there can be no archive {key!r} of {store!r}: {why}")
     path = os.path.realpath(store.path(key))
     with (archives := _ARCHIVES.value).lock:
         held = archives.written.get(path)

@@ -13,8 +13,8 @@ from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import joined, start_of
-from gpuzarr.stores.manifests import Holders, Manifest, nowhere
 from gpuzarr.stores.parts import INLINE, PartsStore, Places
+from gpuzarr.stores.parts.manifests import Holders, Manifest, nowhere
 from gpuzarr.stores.parts.table import Made
 from gpuzarr.stores.recognise import libraries
 from gpuzarr.stores.remote import obstore_stores

@@ -41,6 +41,7 @@ STORES = [
     "new",
     "a\0b",
     "\ud800",
+    "\ud800.zip",
     "n" * 5000,
 ]
 OWN = re.compile("keyword argument|multiple values for argument")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import gpuzarr
 from gpuzarr.errors import ArgumentError, StoreError
 from gpuzarr.stores.keys import check, is_key, listed_keys, only_keys
 from gpuzarr.stores.mapping import MappingStore
+from gpuzarr.stores.remote.obstore_client import of_url
+from gpuzarr.stores.remote.store import RemoteStore
 from tests.stores.counting_client import remote
 
 names = st.text(st.sampled_from("a./\0c"), max_size=5)
@@ -57,3 +60,15 @@ def test_no_paths_of_nodes(path: Any) -> None:
     for attempt in (g.__getitem__, g.get, g.create_group, lambda path: gpuzarr.open(g.store, path=path or 0)):
         with pytest.raises(ArgumentError):
             attempt(path)
+
+
+def test_what_has_no_bytes_is_no_key_of_a_server() -> None:
+    """Before a request is made: obstore has errors of other kinds for it."""
+    pytest.importorskip("obstore")
+    store = RemoteStore(of_url("s3://b", {"region": "x", "skip_signature": True}))
+    calls: list[Callable[[str], Any]] = [store.get, store.names, store.delete_prefix]
+    for call in (*calls, lambda key: list(store.objects(key))):
+        with pytest.raises(StoreError, match="no bytes in UTF-8"):
+            call("a/\ud800")
+    with pytest.raises(StoreError, match="no bytes in UTF-8"):
+        store.delete(["\udc80"])

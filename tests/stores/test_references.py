@@ -217,6 +217,20 @@ def test_whatever_a_document_has_is_read_or_refused(found: Any) -> None:
             pass
 
 
+def test_more_chunks_than_numpy_counts(tmp_path: Path) -> None:
+    large = dict(ZARRAY, shape=[10**18] * 5, chunks=[1] * 5)
+    (tmp_path / "data").write_bytes(VALUES.tobytes())
+    store = written(tmp_path, {".zarray": json.dumps(large), "1.1.1.1.1": ["data", 0, VALUES.itemsize]})
+    assert store.names("") == [".zarray", "1.1.1.1.1"]
+    assert gpuzarr.open(store, mode="r")[1, 1, 1, 1, 1] == VALUES.ravel()[0]
+
+
+def test_a_name_without_bytes_is_refused(tmp_path: Path) -> None:
+    store = written(tmp_path, {".zarray": ZARRAY, "0.0": ["\ud800", 0, 24]})
+    with pytest.raises(StoreError, match="the file system has no bytes for"):
+        gpuzarr.open(store, mode="r", device="cpu")[...]
+
+
 # what references may reach
 
 

@@ -217,6 +217,19 @@ def test_files_of_parquet_are_read_when_they_are_wanted(tmp_path: Path) -> None:
     assert again.get("a/1.1") == store.get("a/1.1") == BYTES[1:11].tobytes()
 
 
+def test_a_grid_of_any_size_is_listed_at_once(tmp_path: Path) -> None:
+    """Not one file of references after another, of those that it might have."""
+    (tmp_path / "data").write_bytes(BYTES.tobytes())
+    parquet_of(tmp_path, {"a/.zarray": json.dumps(ZARRAY), "a/0.1": ["data", 0, 10]})
+    index = json.loads((tmp_path / "refs.parquet/.zmetadata").read_text())
+    index["metadata"]["a/.zarray"]["shape"] = [10**15, 30]
+    (tmp_path / "refs.parquet/.zmetadata").write_text(json.dumps(index))
+    (tmp_path / f"refs.parquet/a/refs.{10**17}.parq").write_bytes(b"beyond the grid")
+    store = references.store_of(LocalStore(tmp_path), "refs.parquet")
+    assert dict(store.objects("a")).keys() == {"a/.zarray", "a/0.1"}
+    assert store.names("a") == [".zarray", "0.1"]
+
+
 def test_wrong_parquet_is_refused(tmp_path: Path) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     (tmp_path / "data").write_bytes(BYTES.tobytes())

@@ -34,7 +34,7 @@ def why_no_path(root: str, key: str) -> str | None:
     try:
         path = os.fsencode(f"{root}/{key}")
     except UnicodeEncodeError as error:
-        return f"the file system has no bytes for {key[error.start : error.end]!r}"
+        return f"the file system has no bytes for {error.object[error.start : error.end]!r}"
     if b"\0" in path:
         return "the name of a file has no null character"
     if long := [part for part in path.split(b"/") if len(part) > MAX_NAME_BYTES]:

@@ -6,9 +6,10 @@ Row r of `<array>/refs.<i>.parq` is chunk number `i * record_size + r`, in C ord
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -19,10 +20,9 @@ import numpy as np
 from gpuzarr.checks import at, integer, lengths, mapping, required, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, StoreError, UnsupportedError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.keys import joined, start_of
-from gpuzarr.stores.parts import INLINE, Places
+from gpuzarr.stores.parts import INLINE, Places, manifests
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import inline_bytes, load
 from gpuzarr.stores.references.reach import Holders, Reach
@@ -30,7 +30,9 @@ from gpuzarr.stores.references.table import children, nowhere
 
 MAX_RECORD_ROWS = 1 << 24
 MAX_KEPT_ROWS = 1 << 22  # of all files of references that are kept; about 100 MB
+MAX_ASKED_RECORDS = 1000  # files of an array that are looked for one by one; of more, those that a listing has
 _ARRAY = "/.zarray"
+_RECORD = re.compile(r"refs\.(0|[1-9][0-9]{0,17})\.parq")
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class ParquetTable:
     def _chunks(self, folder: str) -> Iterator[tuple[str, int]]:
         """Names and sizes of the chunks of an array that are there."""
         grid, size = self._index.grids[folder], self._index.record_size
-        for record in range(-(-prod(grid) // size)):
+        for record in self._records(folder, -(-prod(grid) // size)):
             if (rows := self._rows(folder, record)) is None:
                 continue
             which = np.flatnonzero(rows.holders != MISSING)
@@ -181,6 +183,13 @@ class ParquetTable:
             for row, name in zip(which.tolist(), manifests.names(which + record * size, grid), strict=True):
                 is_inline = rows.holders[row] == INLINE
                 yield name, len(rows.inline[row]) if is_inline else int(rows.sizes[row])
+
+    def _records(self, folder: str, count: int) -> Iterable[int]:
+        """Numbers of files of references, all below `count`: those that may be there."""
+        if count <= MAX_ASKED_RECORDS:
+            return range(count)
+        found = map(_RECORD.fullmatch, self._store.names(self._key(folder)))
+        return [number for number in sorted(int(each[1]) for each in found if each) if number < count]
 
     def _key(self, name: str) -> str:
         return f"{self._folder}/{name.lstrip('/')}" if self._folder else name.lstrip("/")

@@ -18,6 +18,7 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, GpuZarrError, StoreError, UnsupportedError
 from gpuzarr.stores import urls
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.local.folders import why_no_path
 from gpuzarr.stores.local.store import LocalStore
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -80,6 +81,8 @@ class Reach:
         return self.store, key
 
     def _local(self, path: str) -> tuple[Store | str, str]:
+        if (why := why_no_path("", path)) is not None:
+            raise StoreError(f"the references name {urls.shown(path)!r}, which is no path: {why}")
         home = [os.path.join(self.store.folder, self.folder)] if isinstance(self.store, LocalStore) else []
         real = os.path.realpath(os.path.join(*home, path))
         allowed = [*home, *(each for each in self.allow if not _SCHEME.match(each))]

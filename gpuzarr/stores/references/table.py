@@ -13,8 +13,8 @@ import numpy as np
 from gpuzarr.errors import ChangedError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.keys import start_of
-from gpuzarr.stores.manifests import Manifest, names, numbers
 from gpuzarr.stores.parts import INLINE, Places
+from gpuzarr.stores.parts.manifests import Manifest, names, numbers
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import Columns, copied, inline_bytes
 

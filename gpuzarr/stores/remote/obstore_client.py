@@ -35,6 +35,7 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
 }
 _PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
 _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -131,6 +132,8 @@ class ObstoreClient:
         return ObstoreClient(self.url, self.store, self._path(path), self.concurrency)
 
     def _path(self, key: str) -> str:
+        if not key.isascii() and _SURROGATE.search(key):
+            raise StoreError(f"{key!r} of {self!r} cannot be a key: it has no bytes in UTF-8")
         return joined(self.prefix, key)
 
     def _fetched(self, asked: Asked) -> Answer | None:

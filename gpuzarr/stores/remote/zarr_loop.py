@@ -7,14 +7,13 @@ clients and the locks of caches, may then be used by both libraries.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PROCESS
-from gpuzarr.tasks import CANCELLED, POLL_SECONDS, RUN, lost
+from gpuzarr.tasks import CANCELLED, RUN, Latch, lost
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ class _Call:
     def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
         self._work, self._process = work, PROCESS.value
         self._claim: dict[str, str] = {}  # dict.setdefault is atomic, and tells the same when it is asked again
-        self._has_ended = threading.Event()
+        self._has_ended = Latch()
         self._task: asyncio.Task[Any] | None = None
         self._value: Any = None
         self._error: BaseException | None = None
@@ -64,11 +63,11 @@ class _Call:
 
     def end(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel the coroutine where it has begun and not ended, and wait for its end. It may be called again."""
-        if self._claim.setdefault("by", CANCELLED) is RUN and not self._has_ended.is_set():
+        if self._claim.setdefault("by", CANCELLED) is RUN and not self._has_ended.is_set:
             loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
             self._wait()
 
     def _wait(self) -> None:
-        while not self._has_ended.wait(POLL_SECONDS):
+        while not self._has_ended.wait():
             if self._process is not PROCESS.value:
                 raise lost()

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
-from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreKindError, UnsupportedCallError
+from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.documents import unchanged_document
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key
+from gpuzarr.stores.local.folders import why_no_path
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts.objects import PartObjects
 from gpuzarr.stores.parts.store import concurrency, why_not_to_device
@@ -88,6 +89,8 @@ class ZipStore:
             root = os.fspath(root) if isinstance(root, os.PathLike) else root
             if not isinstance(root, str):
                 raise StoreKindError(f"an archive is a path (str or pathlib.Path), not {shown(root)}")
+            if (why := why_no_path("", root)) is not None:
+                raise StoreError(f"there can be no archive {root!r}: {why}")
             root = Path(os.path.abspath(root) if read_only else os.path.realpath(root))  # a link stays one
         self._set("root", root)
         self._set("read_only", read_only)

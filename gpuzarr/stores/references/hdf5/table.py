@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
-from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store, concurrency
 from gpuzarr.stores.keys import joined, start_of
-from gpuzarr.stores.parts import INLINE, Places
+from gpuzarr.stores.parts import INLINE, Places, manifests
 from gpuzarr.stores.references.hdf5.chunks import Where, locate, locate_few, read_by_library
 from gpuzarr.stores.references.hdf5.documents import Documents, Placed
 from gpuzarr.stores.references.hdf5.opening import Reading, library, opened

@@ -143,6 +143,8 @@ def _others(text: str, one: str) -> list[int]:
 
 def names(numbers: np.ndarray, grid: Sequence[int], separator: str = ".") -> list[str]:
     """The coordinates of chunks by their numbers, with separators between them."""
+    if not len(numbers):  # the grid may be larger than NumPy can count
+        return []
     coordinates = np.stack(np.unravel_index(numbers, tuple(grid) or (1,)), 1).tolist()
     return [separator.join(map(str, each)) for each in coordinates]
 
