@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.stores import urls
+from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 from gpuzarr.stores.spread import each
@@ -133,7 +134,7 @@ class ObstoreClient:
     def _path(self, key: str) -> str:
         if not key.isascii() and _SURROGATE.search(key):
             raise StoreError(f"{key!r} of {self!r} cannot be a key: it has no bytes in UTF-8")
-        return f"{self.prefix}/{key}" if self.prefix and key else self.prefix or key
+        return joined(self.prefix, key)
 
     def _fetched(self, asked: Asked) -> Answer | None:
         """Make one request. A body that breaks off is asked for again."""
