@@ -7,7 +7,6 @@ delay, what a server cannot do just now.
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
-from gpuzarr.stores import urls
+from gpuzarr.stores import library_threads, urls
 from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
@@ -36,7 +35,6 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
 _PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
 _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
 @dataclass(frozen=True)
@@ -192,15 +190,7 @@ class ObstoreClient:
             return
 
     def _begin(self) -> None:
-        """Note that obstore has threads now. StoreError in a forked child, where it would wait for them for ever."""
-        if not _USED:
-            _USED.append(os.getpid())
-        if _USED[0] != os.getpid():
-            raise StoreError(
-                f"cannot reach {self!r} in a forked process: obstore was used before the fork, and its threads are the "
-                "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context; of a DataLoader: "
-                "multiprocessing_context='forkserver')"
-            )
+        library_threads.use("obstore", repr(self))
 
     def _check_lists(self, prefix: str) -> None:
         if self.is_web_server:
