@@ -17,6 +17,7 @@ from benchmarks.harness.timing import RESULTS, best_peer, is_finished, mean, rat
 
 README = Path(__file__).parents[2] / "README.md"
 PEERS = {"zarr-python": ("zarr-python", "zarr fused"), "zarrs": ("zarrs",), "tensorstore": ("tensorstore",)}
+REMOTE = {"zarr-python": "zarr fused", "zarrs": "zarrs", "tensorstore": "tensorstore"}
 NOT_YET = "**Not yet run on a GPU**: the kernels and nvCOMP's calls were only run on an emulator.\n"
 
 
@@ -122,6 +123,27 @@ def whole(result: dict[str, Any], what: str) -> str:
     return f"{what}, GB/s of the array; {where(result)}:\n\n" + table(["", *names, "tightest ceiling"], rows)
 
 
+def read_remote(folder: Path) -> str:
+    """Reads by HTTP over links of a latency: how many times as long others take, a row for each question and link."""
+    result = json.loads((folder / "read_remote.json").read_text())
+    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in result["rows"]:
+        _, question, latency = row["row"].split("; ")
+        kinds.setdefault(("many regions" if question.endswith("regions") else question, latency), []).append(row)
+    peers = {name: [n for n in result["rows"][0]["seconds"] if n.startswith(begin)] for name, begin in REMOTE.items()}
+    rows = []
+    for (question, latency), some in kinds.items():
+        ratios = [ratio(row) for row in some]
+        times = [f"{mean([times_as_long(row, names) for row in some]):.2f}" for names in peers.values()]
+        rows.append([question, latency, str(len(some)), *times, f"{mean(ratios):.2f}", f"{min(ratios):.2f}"])
+    return table(["read", "latency", "stores", *(f"x {name}" for name in peers), "x best peer", "at least"], rows)
+
+
+def times_as_long(row: dict[str, Any], names: Sequence[str]) -> float:
+    """How many times as long as we the fastest of these takes."""
+    return float(min(row["seconds"][name] for name in names if name in row["seconds"]) / row["seconds"]["gpuzarr cpu"])
+
+
 def ceiling(row: dict[str, Any]) -> str:
     """GB/s, and which it is: the greatest of the seconds below which a row cannot come."""
     found = {name: seconds for name, seconds in row.get("ceilings", {}).items() if seconds == seconds}
@@ -171,6 +193,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "read_local": read_local,
     "write_local": write_local,
     "read_many": read_many,
+    "read_remote": read_remote,
     "attack": attack,
     "gpu": gpu,
 }

@@ -16,7 +16,8 @@ from gpuzarr.errors import ArgumentError, JsonError, MetadataError, NotFoundErro
 from gpuzarr.interrupts import within
 from gpuzarr.metadata import load_json
 from gpuzarr.stores import versioned
-from gpuzarr.stores.contract import Store, why_read_only
+from gpuzarr.stores.contract import Store, concurrency, why_read_only
+from gpuzarr.stores.spread import each
 from gpuzarr.stores.tries import tries
 
 FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata", "attributes.json")
@@ -74,6 +75,15 @@ def read(store: Store, path: str, name: str) -> Document | None:
     """Read a document; None if there is none. MetadataError if it is not a JSON object."""
     data = store.get(key(path, name))
     return None if data is None else load_json(data, place(store, path, name))
+
+
+def reader(store: Store, path: str, names: Sequence[str]) -> Callable[[str], Document | None]:
+    """Reads documents of a node, as `read` does, by their names: where each request takes long all of them at once."""
+    if concurrency(store) == 1:
+        return partial(read, store, path)
+    data: dict[str, bytes | None] = {}
+    each(lambda name: data.__setitem__(name, store.get(key(path, name))), names, len(names))
+    return lambda name: None if (got := data[name]) is None else load_json(got, place(store, path, name))
 
 
 def current(store: Store, path: str, name: str) -> tuple[Document | None, Any]:

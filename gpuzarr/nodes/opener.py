@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 MODES = get_args(Mode)
+V2_FILES = (".zarray", ".zgroup", ".zattrs", ".zmetadata")
 MAX_HINT_NAMES = 64  # of a folder, that are looked at for an error message
 
 
@@ -167,17 +169,15 @@ class Opener:
     def _stored_v2(self, path: str) -> Node | None:
         from gpuzarr.metadata import v2 as metadata_v2
 
-        if (found := self._json(path, ".zarray")) is not None:
-            return metadata_v2.parse_array(found[0], self._attributes(path), found[1])
-        if (found := self._json(path, ".zgroup")) is None:
+        read, place = files.reader(self.store, path, V2_FILES), partial(files.place, self.store, path)
+        if (document := read(".zarray")) is not None:
+            return metadata_v2.parse_array(document, read(".zattrs") or {}, place(".zarray"))
+        if (document := read(".zgroup")) is None:
             return None
-        group = metadata_v2.parse_group(found[0], self._attributes(path), found[1])
-        if self.consolidated is not False and (summary := self._json(path, ".zmetadata")) is not None:
-            group = replace(group, consolidated=metadata_v2.parse_consolidated(*summary))
+        group = metadata_v2.parse_group(document, read(".zattrs") or {}, place(".zgroup"))
+        if self.consolidated is not False and (summary := read(".zmetadata")) is not None:
+            group = replace(group, consolidated=metadata_v2.parse_consolidated(summary, place(".zmetadata")))
         return group
-
-    def _attributes(self, path: str) -> dict[str, Any]:
-        return files.read(self.store, path, ".zattrs") or {}
 
     def _json(self, path: str, name: str) -> tuple[dict[str, Any], str] | None:
         """A document, and where it lies in the words of an error message."""

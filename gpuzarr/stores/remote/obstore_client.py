@@ -7,6 +7,8 @@ delay, what a server cannot do just now.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
+from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import library_threads, urls
 from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
@@ -25,6 +28,8 @@ from gpuzarr.stores.spread import each
 CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
 MAX_TRIES = 2  # of a request, each with the tries of obstore itself
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
+MAX_MADE = 64  # stores of obstore that are kept for whoever opens the same URL again
+ENVIRONMENT = ("AWS_", "AZURE_", "GOOGLE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy")
 MANY_DELETED = 1000  # keys that one request deletes at most
 BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
 TRANSPORT = {  # what obstore takes as `client_options`, and callers as options of their own
@@ -35,6 +40,8 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
 _PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
 _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+_MADE: PerProcess[dict[Any, Any]] = PerProcess(dict)
 
 
 @dataclass(frozen=True)
@@ -261,7 +268,7 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
         options["client_options"] = {**transport, **options.get("client_options", {})}
     make: Callable[..., Any] = HTTPStore.from_url if is_web else from_url
     try:
-        store = make(url.rstrip("/"), **options)
+        store = _made(make, url.rstrip("/"), options)
     except BaseException as error:  # of many classes of obstore, also that of a panic of Rust
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
@@ -269,6 +276,25 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
             f"obstore takes no {urls.shown(url)!r} with such options: {_reason(error)}"
         ) from _without_secrets(error)
     return ObstoreClient(plain_url(parts.geturl()), store, "", concurrency)
+
+
+def _made(make: Callable[..., Any], url: str, options: dict[str, Any]) -> Any:
+    """A store of obstore: the same one for the same URL and options, with its open connections.
+
+    Making one takes 50 milliseconds, of which most is for the certificates of the system. What it takes from the
+    environment counts, too. Options that are objects are not compared.
+    """
+    try:
+        words = json.dumps(options, sort_keys=True)
+    except TypeError:
+        return make(url, **options)
+    around = sorted(item for item in os.environ.items() if item[0].startswith(ENVIRONMENT))
+    made = _MADE.value
+    if (store := made.get(name := (make.__qualname__, url, words, tuple(around)))) is None:
+        store = made[name] = make(url, **options)
+        while len(made) > MAX_MADE:
+            made.pop(next(iter(made)), None)
+    return store
 
 
 def _basic(user: str, password: str) -> str:
