@@ -128,6 +128,12 @@ class EncodedBatch:
     sizes: np.ndarray
     host: np.ndarray | None = None
 
+    @classmethod
+    def of_one(cls, data: Any) -> EncodedBatch:
+        """One chunk: bytes of the host."""
+        chunk = np.frombuffer(data, np.uint8)
+        return cls(chunk, np.zeros(1, np.int64), np.array([len(chunk)], np.int64))
+
     def __len__(self) -> int:
         return len(self.sizes)
 

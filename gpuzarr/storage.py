@@ -19,7 +19,7 @@ from typing import Any
 
 from gpuzarr.checks import flag, shown
 from gpuzarr.errors import ArgumentError, StoreKindError, UnsupportedError
-from gpuzarr.stores import locations, memory, resolve
+from gpuzarr.stores import locations, memory, recognise, resolve
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.logged import LoggedStore
@@ -83,7 +83,8 @@ class FsspecStore:
 
         if not is_file_system(fs):
             raise StoreKindError(f"FsspecStore takes a file system of fsspec, not {shown(fs)}")
-        return _only_read(resolve.in_files(fs, "" if path == "/" else path, allowed_exceptions), read_only)
+        found = locations.of_file_system(fs, "" if path == "/" else path, missing=allowed_exceptions)
+        return _only_read(found, read_only)
 
     @classmethod
     def from_url(
@@ -136,9 +137,9 @@ def ObjectStore(store: Any, *, read_only: bool = False) -> Store:  # as a class 
     >>> gpuzarr.open(store)[1]
     np.int64(1)
     """
-    from gpuzarr.stores.remote.obstore_stores import is_of_obstore, store_of
+    from gpuzarr.stores.remote.obstore_stores import store_of
 
-    if not is_of_obstore(store):
+    if "obstore" not in recognise.libraries(store):
         raise StoreKindError(f"ObjectStore takes a store of obstore, not {shown(store)}")
     return _only_read(store_of(store), read_only)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -32,9 +36,9 @@ def module(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> ModuleTyp
     return made
 
 
-def test_four_recipes() -> None:
-    assert list(RECIPES) == ["codec", "store", "kernel", "command"]
-    assert TEXT.count("```python") == 4 and TEXT.count("```cuda") == 1 and TEXT.count("```") == 10
+def test_five_recipes() -> None:
+    assert list(RECIPES) == ["codec", "store", "client", "kernel", "command"]
+    assert TEXT.count("```python") == 5 and TEXT.count("```cuda") == 1 and TEXT.count("```") == 12
 
 
 def test_what_is_named_exists() -> None:
@@ -76,6 +80,60 @@ def test_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     root.create_array("a/b", data=np.arange(30), chunks=4, shards=8)[3:5] = -1
     assert len(table) == 7 and gpuzarr.open(table)["a/b"][2:6].tolist() == [2, -1, -1, 5]
     assert "a" in gpuzarr.open(table) and gpuzarr.open(table)["a/b"].nbytes_stored() > 0
+
+
+class WebServer(BaseHTTPRequestHandler):
+    """Answers with objects of a dict, and ranges of them."""
+
+    objects: ClassVar[dict[str, bytes]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.command} {self.path}")
+        data = self.objects.get(self.path.removeprefix("/"))
+        span = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if data is None or (span and span[1] and int(span[1]) >= len(data)):
+            return self.send_error(404 if data is None else 416)
+        begin, end = 0, len(data)
+        if span:
+            begin = int(span[1]) if span[1] else max(end - int(span[2]), 0)
+            end = min(int(span[2]) + 1, end) if span[1] and span[2] else end
+        self.send_response(206 if span else 200)
+        if span:
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
+        self.send_header("ETag", f'"{zlib.crc32(data)}"')
+        self.send_header("Content-Length", str(end - begin))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data[begin:end])
+        return None
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+def test_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = module("web", code("client"), monkeypatch)
+    values = np.arange(600, dtype="u2").reshape(20, 30)
+    gpuzarr.save_array(WebServer.objects, values, path="a", chunks=(5, 30), shards=(10, 30), compressors=None)
+    with ThreadingHTTPServer(("localhost", 0), WebServer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            store = made.RemoteStore(made.WebClient(f"http://localhost:{server.server_port}"))
+            a = gpuzarr.open(store, "a", device="cpu")
+            WebServer.asked.clear()
+            assert np.array_equal(a[...], values) and len(WebServer.asked) == 2
+            assert np.array_equal(a[12:14, 3], values[12:14, 3])
+            with pytest.raises(gpuzarr.ReadOnlyError, match="takes no objects"):
+                gpuzarr.open(store, "a", mode="r+")
+            with pytest.raises(gpuzarr.StoreError, match="a web server tells no names"):
+                list(gpuzarr.open_group(store, mode="r"))
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_kernel(gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,14 +19,32 @@ Local and remote stores
 -----------------------
 A local store opens files in step 1, learns their lengths there and holds them open, so it sees one version of each.
 
-A remote store makes no request in step 1. It learns lengths and versions (HTTP: ETags) from the answers to reads:
+A remote store (`stores/remote/`: `RemoteStore`, over a `Client` that makes the requests) makes none in step 1. It
+learns lengths and versions (HTTP: ETags) from the answers to reads:
+- Ranges are fetched in `read`. `reader` begins to fetch all of its reads at once, and `fill` waits for its answer. A
+  range that counts from the end of its object needs no length: the request can keep the negative offset. A range beyond
+  its object, or of a missing object, is noticed in the answer.
 - Whole objects of unknown length are fetched in `lengths` or `requests`, which must know their sizes, and the bytes are
-  kept for `read`.
-- Other ranges are fetched in `read`. A range that counts from the end of its object needs no length: the request can
-  keep the negative offset. A range beyond its object, or of a missing object, is noticed in the answer.
-- The requests of one call are sent together, at most `threads` at once.
+  kept for the reads that follow. `expect_at_most` says from which length on they are not wanted. `assume_length` says
+  the length beforehand, so that they are not fetched whole where a part is enough. `fetch_whole` fetches objects of
+  which everything will be read, where an index and its chunks would be two requests.
 - Every answer must have the version of the first answer for its object, and the one that `versions` returned, or
-  `changed` is True.
+  `changed` is True. Objects for which `versions` returned what the caller knew, and of which nothing was read then, are
+  looked at by `changed`: it asks for their headers alone (`Looks`, in `stores/versions.py`).
+- As many requests are in flight as the `concurrency` of the store says (`Waits`), whatever `threads` is.
+
+How a write uses a store
+------------------------
+Whole objects are written by `set` and `write`, or in pieces by `create`. An object that is changed in part is read,
+changed and written: inside of `locked`, and, where the locks do not hold between processes, by conditional puts, if the
+store has these. `stores/guards.py` says which of them a store has.
+
+What else a store may offer
+---------------------------
+Stores and their objects may have more members than `Store` and `Objects`. Each is a Protocol, an "addition", with a
+function of a similar name that does without it where it is missing: some in this file; others in `stores/keys.py` (keys
+without lengths), `versions.py` (what versions mean, and when they are known), `guards.py` (conditional puts),
+`traffic.py` (what a read took), `in_files.py` (objects that are files, for the C library), `overwriting.py`.
 
 Errors
 ------
@@ -105,8 +123,9 @@ class Objects(Protocol):
     def changed(self) -> bool:
         """Return True if an object is not of the version that `versions` returned, or was replaced between reads.
 
-        Then the bytes that were read mean nothing, and the caller opens the objects again. The store must know the new
-        versions in that second `open`, and not return the outdated `known` ones again.
+        A remote store may have to look at some of them. If it is True, the bytes that were read mean nothing, and the
+        caller opens the objects again. The store must know the new versions in that second `open`, and not return the
+        outdated `known` ones again.
         """
         ...
 
@@ -118,7 +137,7 @@ class Objects(Protocol):
         ...
 
     def read(self, requests: Requests, into: EncodedBatch) -> EncodedBatch:
-        """Make all requests, as many at once as `threads` of `open` allows: request j into chunk j of `into`.
+        """Make all requests, as many at once as pays: request j into chunk j of `into`.
 
         The bytes are written to host memory: `into.host`, or `into.data` where that is None. Returns the ranges in that
         memory (`requests.ranges(into)`); the range of a missing object has the size MISSING.
@@ -128,9 +147,9 @@ class Objects(Protocol):
     def reader(self, reads: Sequence[Read]) -> Fill:
         """Prepare reads that any thread may make, in any order.
 
-        The function that is returned, `fill(i, into)`, makes read i into memory of as many bytes. A remote store sends
-        all requests here, and `fill` waits for the answer. RangeError, with the number of the read, for a range beyond
-        its object.
+        The function that is returned, `fill(i, into)`, makes read i into memory of as many bytes. A remote store begins
+        to send all requests here, and `fill` waits for the answer. It returns None or True; False as `Assumes` says.
+        RangeError, with the number of the read, for a range beyond its object.
         """
         ...
 
@@ -138,7 +157,9 @@ class Objects(Protocol):
 class Store(Protocol):
     """A store of objects (bytes) at keys ("a/b/c", with no slash at either end).
 
-    It is picklable, has a `repr` that names it in messages, and may be used by many threads at once and after a fork.
+    It is picklable, has a `repr` that names it in messages, and may be used by many threads at once and after a fork
+    (or it raises a StoreError in the child, as one of obstore does that was used before).
+
     A prefix is "" for everything, or a key, and covers what is below it: "a/b" covers "a/b/c", and not "a/bc".
     What is no key, such as "../x", is a StoreError in every method (`stores/keys.py`), and never listed.
 
@@ -156,7 +177,7 @@ class Store(Protocol):
         ...
 
     def open(self, keys: Sequence[str], threads: int = 1) -> Objects:
-        """Open objects to read them together, with at most `threads` reads at once."""
+        """Open objects to read them together, with at most `threads` reads at once; see `Waits` for remote stores."""
         ...
 
     def why_not_to_device(self) -> str | None:

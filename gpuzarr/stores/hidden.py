@@ -16,6 +16,7 @@ from itertools import count
 from zlib import crc32
 
 from gpuzarr.per_process import PerProcess
+from gpuzarr.stores.keys import joined
 
 PARTIAL_SUFFIX, LOCK_SUFFIX = ".partial", ".lock"
 _OWNED_NAME = re.compile(r"\..*\.[0-9a-f]{8}-\d+-\d+(-out|-gone)?\.partial", re.DOTALL)
@@ -74,8 +75,7 @@ def beside(path: str, own: str) -> str:
 
 def rebased(key: str, source: str, target: str) -> str:
     """The key below `target` for one below `source`."""
-    rest = key[len(source) :].strip("/")
-    return f"{target}/{rest}" if target and rest else target or rest
+    return joined(target, key[len(source) :].strip("/"))
 
 
 def shortened(name: str) -> str:

@@ -19,6 +19,16 @@ def is_key(key: object) -> bool:
     return isinstance(key, str) and "\0" not in key and not any(part in f"/{key}/" for part in ("//", "/./", "/../"))
 
 
+def joined(path: str, key: str) -> str:
+    """The key that `key` is below a path. Either may be ""."""
+    return f"{path}/{key}" if path and key else path or key
+
+
+def start_of(prefix: str) -> str:
+    """What keys below a prefix begin with: "a/" of "a"; "" of "", which is all of a store."""
+    return f"{prefix}/" if prefix else ""
+
+
 def only_keys(names: Iterable[object]) -> list[str]:
     """Those that are keys of objects, of what a place lists."""
     found = [name for name in names if isinstance(name, str)]

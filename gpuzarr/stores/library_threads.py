@@ -17,7 +17,8 @@ def use(library: str, place: str) -> None:
     if _USED.setdefault(library, os.getpid()) != os.getpid():
         raise StoreError(
             f"cannot reach {place} in a forked process: {library} was used before the fork, and its threads are the "
-            "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context)"
+            "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context; of a DataLoader: "
+            "multiprocessing_context='forkserver')"
         )
 
 

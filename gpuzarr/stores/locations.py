@@ -45,7 +45,7 @@ def store_of(text: str, how: How) -> Store:
         _no_options(text, how.options)
         return MappingStore(memory.of_url(text))
     if scheme is None or scheme in ("file", "local"):
-        path = path_of(text)
+        path = urls.path_of(text)
         return of_path(text if path is None else path, how)
     way = recognise.way_of_name(urls.name_of(text))
     return WAYS[way](text, how) if way else place(text, how.options)
@@ -86,23 +86,6 @@ def _way_of_file(path: str, name: str) -> recognise.Way:
     return way
 
 
-def path_of(text: str) -> str | None:
-    """The path that a file URL names; None for what is none. StoreKindError for one that names another host."""
-    scheme = urls.scheme(text)
-    if scheme is None and urls.is_file(text):
-        rest = text[len("file:") :]
-        host, slash, path = ("", "/", rest[1:]) if not rest.startswith("//") else rest[2:].partition("/")
-    elif scheme in ("file", "local"):
-        host, slash, path = text.partition("://")[2].partition("/")
-    else:
-        return None
-    from urllib.parse import unquote  # slow to import
-
-    if host.lower() not in ("", "localhost") or not slash:
-        raise StoreKindError(f"{text!r} names another host or no absolute path; write file:///path")
-    return "/" + unquote(path)
-
-
 def place(url: str, options: Options) -> Store:
     """Store for all that lies below a URL, whatever its name: of an object store, a web server, or by fsspec."""
     from gpuzarr.stores.remote.store import RemoteStore
@@ -120,13 +103,9 @@ def place(url: str, options: Options) -> Store:
 
 def by_fsspec(url: str, options: Options, missing: Sequence[type[Exception]] = ()) -> Store:
     """Store for a URL of a protocol, or a chain of protocols, that fsspec knows. `missing`: see `FsspecClient`."""
-    from gpuzarr.stores.remote.store import RemoteStore
-
     scheme = url.partition(":")[0].lower()
     try:
         from fsspec.core import url_to_fs
-
-        from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
     except ImportError as error:
         raise StoreKindError(f"{urls.shown(url)!r} needs fsspec: pip install fsspec; {_unknown(scheme)}") from error
     try:
@@ -141,8 +120,17 @@ def by_fsspec(url: str, options: Options, missing: Sequence[type[Exception]] = (
         raise StoreKindError(f"fsspec takes no {urls.shown(url)!r} with such storage_options: {error}") from error
     except Exception as error:
         raise StoreError(f"fsspec cannot open {urls.shown(url)!r}: {error}") from error
-    folder = local_folder(fs, root)
-    return LocalStore(folder) if folder is not None else RemoteStore(FsspecClient.of(fs, root, url, missing))
+    return of_file_system(fs, root, url, missing)
+
+
+def of_file_system(fs: Any, path: str, url: str = "", missing: Sequence[type[Exception]] = ()) -> Store:
+    """Store for the files below a path of a file system of fsspec; `url` names the place in messages."""
+    from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
+    from gpuzarr.stores.remote.store import RemoteStore
+
+    if (folder := local_folder(fs, path)) is not None:
+        return LocalStore(folder or "/")
+    return RemoteStore(FsspecClient.of(fs, path, url, missing))
 
 
 def is_known(scheme: str) -> bool:
@@ -184,7 +172,7 @@ def _no_options(text: str, options: Options) -> None:
 def object_of(text: str, options: Options) -> tuple[Store, str, str]:
     """The store around an object that a URL or a path names, its key, and the URL of the store ("": a folder)."""
     if (scheme := urls.scheme(text)) in (None, "file", "local") and not _is_chain(text):
-        path = os.path.abspath(path_of(text) or text)
+        path = os.path.abspath(urls.path_of(text) or text)
         return LocalStore(os.path.dirname(path)), os.path.basename(path), ""
     before, mark, query = text.partition("?")
     around, _, key = before.rstrip("/").rpartition("/")
@@ -260,7 +248,7 @@ def icechunk_of(text: str, options: Options, **version: str) -> Store:
     from gpuzarr.stores.icechunk import of_location
     from gpuzarr.stores.remote.options import translated
 
-    where = path_of(text) or text
+    where = urls.path_of(text) or text
     if urls.scheme(where) in OBJECT_SCHEMES:
         where, options = translated(where, options)
     return of_location(where, **version, storage_options=options)

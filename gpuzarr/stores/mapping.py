@@ -17,7 +17,7 @@ from gpuzarr.stores import handles, memory, read_only
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
-from gpuzarr.stores.keys import check, check_prefix, only_keys
+from gpuzarr.stores.keys import check, check_prefix, only_keys, start_of
 from gpuzarr.stores.memory import Below, Buffers, bytes_of, place, with_buffers
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, requests
 from gpuzarr.stores.sink import BufferedSink
@@ -97,7 +97,7 @@ class MappingStore:
         return "alone" if memory.is_of_this_process(self.mapping) else "threads"
 
     def names(self, prefix: str) -> list[str]:
-        below, start = self._below(prefix), len(prefix) + 1 if prefix else 0
+        below, start = self._below(prefix), len(start_of(prefix))
         found = {key[start:].partition("/")[0] for key in below}
         return sorted(name for name in found if not hidden(name))
 
@@ -116,7 +116,7 @@ class MappingStore:
         return ((key, self._size(key)) for key in self.keys(prefix))
 
     def keys(self, prefix: str) -> list[str]:
-        below, start = self._below(prefix), len(prefix) + 1 if prefix else 0
+        below, start = self._below(prefix), len(start_of(prefix))
         return [key for key in below if not is_hidden(key[start:])]
 
     def _size(self, key: str) -> int:
@@ -130,7 +130,7 @@ class MappingStore:
     def _below(self, prefix: str) -> list[str]:
         """The keys below a prefix, in one step for a dict. Counting a mapping beforehand may need all of its keys."""
         check_prefix(self, prefix)
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         return only_keys(key for key in list(iter(self.mapping)) if isinstance(key, str) and key.startswith(start))
 
     def set(self, key: str, data: Any) -> None:
@@ -159,7 +159,7 @@ class MappingStore:
 
     def delete_prefix(self, prefix: str) -> None:
         check_prefix(self, prefix)
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         self._delete(key for key in list(iter(self.mapping)) if key == prefix or str(key).startswith(start))
 
     def _at(self, prefix: str) -> list[str]:

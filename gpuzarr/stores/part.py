@@ -12,7 +12,7 @@ from gpuzarr.errors import ReadOnlyError
 from gpuzarr.stores import contract, handles
 from gpuzarr.stores.contract import Objects, Sink, Store
 from gpuzarr.stores.guards import Guard, guard
-from gpuzarr.stores.keys import check, check_prefix, listed_keys
+from gpuzarr.stores.keys import check, check_prefix, joined, listed_keys
 from gpuzarr.stores.versions import refresh
 
 
@@ -34,7 +34,7 @@ class PartStore:
 
     def _below(self, prefix: str) -> str:
         check_prefix(self, prefix)
-        return f"{self.path}/{prefix}" if prefix else self.path
+        return joined(self.path, prefix)
 
     def _keys(self, keys: Sequence[str]) -> list[str]:
         check(self, keys)

@@ -51,7 +51,7 @@ class StorePath:
 
 def below(store: Store, path: str) -> Store:
     """The part of a store below a path, as a store."""
-    if not path:
+    if not (path := memory.path(path)):
         return store
     if isinstance(store, LocalStore):
         return replace(store, root=os.path.join(store.folder, path))
@@ -60,4 +60,4 @@ def below(store: Store, path: str) -> Store:
     if (part := getattr(store, "below", None)) is not None:
         found: Store = part(path)
         return found
-    return PartStore(store, memory.path(path)) if memory.path(path) else store
+    return PartStore(store, path)

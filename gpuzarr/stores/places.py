@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import joined, start_of
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import Below, place
@@ -15,7 +16,6 @@ from gpuzarr.stores.part import PartStore
 
 Node = tuple[Store, str]  # a store, and a path in it
 Identity = tuple[Any, str]
-LOCAL_PROTOCOLS = {"file", "local"}  # of fsspec
 GROUP_DOCUMENTS = {"zarr.json": 3, ".zgroup": 2}  # and the version of Zarr of each
 
 
@@ -27,7 +27,7 @@ def contains(outer: Node, inner: Node) -> bool:
 def lies_in(inner: Identity, outer: Identity) -> bool:
     """True if a place is another one, or lies below it."""
     (where, path), (place, below) = outer, inner
-    return bool(where == place) and f"{below}/".startswith(f"{path}/" if path else "")
+    return bool(where == place) and f"{below}/".startswith(start_of(path))
 
 
 def around(store: Store) -> Iterator[tuple[Node, str]]:
@@ -57,9 +57,9 @@ def widest(store: Store, path: str) -> Node:
         while (outer := os.path.dirname(folder)) != folder and _is_group(outer):
             folder = outer
         inner = os.path.relpath(root, folder)
-        return (store, path) if folder == root else (replace(store, root=folder), f"{inner}/{path}".strip("/"))
+        return (store, path) if folder == root else (replace(store, root=folder), joined(inner, path))
     if isinstance(store, PartStore):
-        return store.store, f"{store.path}/{path}".strip("/")
+        return store.store, joined(store.path, path)
     if not isinstance(store, MappingStore):
         return store, path
     mapping = store.mapping
@@ -73,10 +73,10 @@ def identity(store: Store, path: str) -> Identity:
     if (folder := _folder(store)) is not None:
         return "folder", os.path.realpath(f"{folder}/{path}")
     if isinstance(store, PartStore):
-        return identity(store.store, f"{store.path}/{path}".strip("/"))
+        return identity(store.store, joined(store.path, path))
     if (client := getattr(store, "client", None)) is not None:
         where, root = reached(client)
-        return where, f"{root}/{path}".strip("/")
+        return where, joined(root, path)
     if not isinstance(store, MappingStore):
         return hashable(store), path
     where, key = place(store.mapping, path)
@@ -132,6 +132,8 @@ def _folder(store: Store) -> str | None:
     if isinstance(store, LocalStore):
         return store.folder
     fs, root = (getattr(getattr(store, "mapping", None), name, None) for name in ("fs", "root"))
-    protocol = getattr(type(fs), "protocol", ())
-    is_local = LOCAL_PROTOCOLS & {*([protocol] if isinstance(protocol, str) else protocol)}
-    return root if is_local and isinstance(root, str) else None
+    if fs is None or not isinstance(root, str):
+        return None
+    from gpuzarr.stores.remote.fsspec_client import is_file_system, local_folder
+
+    return local_folder(fs, root) if is_file_system(fs) else None

@@ -1,4 +1,7 @@
-"""What a file or a folder is that may be no Zarr store, told by its name, its first bytes, or the names in it."""
+"""What a thing is that users give as a store: of which library, or, of a file or a folder, of which format.
+
+Files and folders are told by their names, their first bytes, or the names in them. Many are no Zarr store.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,11 @@ _SUFFIXES: dict[Way, tuple[str, ...]] = {
     ),
     "icechunk": (".icechunk",),
 }
+
+
+def libraries(thing: object) -> set[str]:
+    """Names of the packages that have the class of a thing, and those that it is made from."""
+    return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
 
 
 def way_of_name(name: str) -> Way:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpuzarr.checks import shown
@@ -11,10 +11,10 @@ from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.errors import ArgumentError, StoreKindError
 from gpuzarr.stores import locations, urls
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.stores.locations import ACCEPTED, Access, How, Options
+from gpuzarr.stores.locations import ACCEPTED, Access, How, Options, of_file_system
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
+from gpuzarr.stores.recognise import libraries, way_of_name
 
 
 def store(thing: Any, storage_options: Any = None, access: Access = "r") -> Store:
@@ -105,13 +105,9 @@ def _as_pipeline(text: str, options: Options) -> str:
 # things of other libraries
 
 
-def _modules(thing: Any) -> set[str]:
-    return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
-
-
 def is_of_zarr(thing: Any) -> bool:
     """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
-    return "zarr" in _modules(thing)
+    return "zarr" in libraries(thing)
 
 
 def _of_zarr(thing: Any, how: How) -> Store:
@@ -136,7 +132,7 @@ def _of_obstore(thing: Any, how: How) -> Store:
 
 
 def _is_of_fsspec(thing: Any) -> bool:
-    if "fsspec" not in _modules(thing) and not hasattr(thing, "cat_ranges"):
+    if "fsspec" not in libraries(thing) and not hasattr(thing, "cat_ranges"):
         return False
     from gpuzarr.stores.remote import fsspec_client
 
@@ -149,35 +145,24 @@ def _of_fsspec(thing: Any, how: How) -> Store:
 
     _no_options(thing, how.options)
     if fsspec_client.is_mapper(thing):
-        return in_files(thing.fs, thing.root, getattr(thing, "missing_exceptions", ()))
-    return in_files(thing, "/" if fsspec_client.LOCAL & set(fsspec_client.protocols(thing)) else "")
+        return of_file_system(thing.fs, thing.root, missing=getattr(thing, "missing_exceptions", ()))
+    return of_file_system(thing, "/" if fsspec_client.LOCAL & set(fsspec_client.protocols(thing)) else "")
 
 
 def _of_upath(thing: Any, how: How) -> Store:
     _no_options(thing, how.options)
     if str(thing.protocol) in ("", "file", "local"):
         return locations.of_path(os.fspath(thing), how, is_path=True)
-    from gpuzarr.stores import recognise
-
     folder, _, name = thing.path.rpartition("/")
-    if recognise.way_of_name(name) == "zip":
-        return locations.zip_of(in_files(thing.fs, folder), name, how)
-    return in_files(thing.fs, thing.path)
-
-
-def in_files(fs: Any, path: str, missing: Sequence[type[Exception]] = ()) -> Store:
-    """Store for the files below a path of a file system of fsspec. `missing`: errors of files that are not there."""
-    from gpuzarr.stores.remote.fsspec_client import FsspecClient, local_folder
-    from gpuzarr.stores.remote.store import RemoteStore
-
-    folder = local_folder(fs, path)
-    return LocalStore(folder or "/") if folder is not None else RemoteStore(FsspecClient.of(fs, path, missing=missing))
+    if way_of_name(name) == "zip":
+        return locations.zip_of(of_file_system(thing.fs, folder), name, how)
+    return of_file_system(thing.fs, thing.path)
 
 
 _OF_OTHERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, How], Store]], ...] = (
     (is_of_zarr, _of_zarr),
-    (lambda thing: "icechunk" in _modules(thing), _of_icechunk),
-    (lambda thing: "obstore" in _modules(thing), _of_obstore),
-    (lambda thing: "upath" in _modules(thing), _of_upath),
+    (lambda thing: "icechunk" in libraries(thing), _of_icechunk),
+    (lambda thing: "obstore" in libraries(thing), _of_obstore),
+    (lambda thing: "upath" in libraries(thing), _of_upath),
     (_is_of_fsspec, _of_fsspec),
 )

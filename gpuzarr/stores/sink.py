@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.stores.contract import Store
 
@@ -33,9 +31,7 @@ class BufferedSink:
     def commit_if_unchanged(self, version: Any) -> bool:
         """See `CommitsIfUnchanged`: of a store that `WritesIfUnchanged`. A copy is sent: `data` may be cut then."""
         store: Any = self.store
-        data = np.frombuffer(bytes(self.data), np.uint8)
-        encoded = EncodedBatch(data, np.zeros(1, np.int64), np.full(1, len(data), np.int64))
-        return not store.write_if_unchanged([self.key], encoded, [version])
+        return not store.write_if_unchanged([self.key], EncodedBatch.of_one(bytes(self.data)), [version])
 
     def cut(self, nbytes: int) -> None:
         """See `CommitsIfUnchanged`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.errors import GpuZarrError, StoreError, StoreKindError
-from gpuzarr.stores import locations, urls
+from gpuzarr.stores import urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.path import below
 from gpuzarr.stores.urls import Part, Pipeline
@@ -41,7 +41,7 @@ class Context:
 
         text = self.preceding[0].raw
         if urls.scheme(text) in (None, "file", "local"):
-            return Resolution(await LocalStore.open(locations.path_of(text) or text, read_only=True))
+            return Resolution(await LocalStore.open(urls.path_of(text) or text, read_only=True))
         options = self.storage_options if storage_options is None else storage_options
         return Resolution(FsspecStore.from_url(text, storage_options=options, read_only=True))
 

@@ -23,6 +23,8 @@ OBJECT_SCHEMES = {
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+._-]+)://")
 _SNAPSHOT = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")  # 12 bytes in Crockford's base 32
+# what is no user: github://organisation:name@branch, abfs://container@account
+_USER = re.compile(r"(?<!git)(?<!gist)(?<!github)(?<!abfs)(?<!abfss)://[^/?#|\s]*@", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 
 
@@ -126,6 +128,22 @@ def scheme(text: str) -> str | None:
     return None if found is None else found[1].lower()
 
 
+def path_of(text: str) -> str | None:
+    """The path that a file URL names; None for what is none. StoreKindError for one that names another host."""
+    if scheme(text) is None and is_file(text):
+        rest = text[len("file:") :]
+        host, slash, path = ("", "/", rest[1:]) if not rest.startswith("//") else rest[2:].partition("/")
+    elif scheme(text) in ("file", "local"):
+        host, slash, path = text.partition("://")[2].partition("/")
+    else:
+        return None
+    from urllib.parse import unquote  # slow to import
+
+    if host.lower() not in ("", "localhost") or not slash:
+        raise StoreKindError(f"{text!r} names another host or no absolute path; write file:///path")
+    return "/" + unquote(path)
+
+
 def is_file(text: str) -> bool:
     """True for `file:/path`, a URL without a host."""
     return text[:6].lower() == "file:/"
@@ -157,9 +175,7 @@ def shown(url: str) -> str:
 
 
 def _shown(part: str) -> str:
-    without = re.sub(
-        r"(?<!git)(?<!gist)(?<!github)(?<!abfs)(?<!abfss)(://)[^/@?#|]*@", r"\1", part
-    )  # github://organisation:name@branch, abfs://container@account
+    without = _USER.sub("://", part)
     return re.sub(r"\?[^#|:]*", "?...", without) if "://" in without else without
 
 

@@ -5,27 +5,23 @@ Where the store has no conditional puts (`stores/guards.py`), what they do is gu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
-import numpy as np
-
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.checks import MAX_DOCUMENT_BYTES
 from gpuzarr.errors import StoreError
-from gpuzarr.interrupts import within
-from gpuzarr.stores.contract import Objects, Store, expect_at_most
+from gpuzarr.stores.contract import Objects, Store
+from gpuzarr.stores.documents import document
 from gpuzarr.stores.guards import WritesIfUnchanged, guard
-from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.ranges import MISSING
+from gpuzarr.stores.tries import unchanged
 
 
 def read(store: Store, key: str) -> tuple[bytes | None, Any]:
     """A small object, None if it is missing, and its version for `write`."""
     if guard(store) != "versions":
         return store.get(key), None
-    while True:
-        found = within(store.open([key]), lambda objects: _read(store, key, objects))
-        if found is not None:
-            return found
+    return unchanged(store, key, partial(_read, store, key))
 
 
 def write(store: Store, key: str, data: bytes, version: Any) -> bool:
@@ -33,8 +29,7 @@ def write(store: Store, key: str, data: bytes, version: Any) -> bool:
     if guard(store) != "versions":
         store.set(key, data)
         return True
-    encoded = EncodedBatch(np.frombuffer(data, np.uint8), np.zeros(1, np.int64), np.full(1, len(data), np.int64))
-    return not len(cast(WritesIfUnchanged, store).write_if_unchanged([key], encoded, [version]))
+    return not len(cast(WritesIfUnchanged, store).write_if_unchanged([key], EncodedBatch.of_one(data), [version]))
 
 
 def create(store: Store, key: str, data: bytes) -> bool:
@@ -47,16 +42,7 @@ def create(store: Store, key: str, data: bytes) -> bool:
 
 def _read(store: Store, key: str, objects: Objects) -> tuple[bytes | None, Any] | None:
     """The one object, and its version; None if it was replaced meanwhile."""
-    expect_at_most(objects, MAX_DOCUMENT_BYTES)
-    (length,) = objects.lengths()
-    if length > MAX_DOCUMENT_BYTES:
-        problem = f"{length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
-        raise StoreError(f"{key!r} of {store!r} has {problem}")
-    data = None
-    if length != MISSING:
-        requests = objects.requests(Ranges.whole([key]))
-        into = EncodedBatch(np.empty(length, np.uint8), np.zeros(1, np.int64), requests.sizes)
-        data = objects.read(requests, into).on_host(0).tobytes()
+    data = document(store, key, objects)
     (version,) = objects.versions([None])
     if objects.changed():
         return None

@@ -12,9 +12,11 @@ import numpy as np
 from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.key_locks import LOCKS, Locked
-from gpuzarr.stores.manifests import Holders, Manifest, nowhere
+from gpuzarr.stores.keys import joined, start_of
 from gpuzarr.stores.parts import INLINE, PartsStore, Places
+from gpuzarr.stores.parts.manifests import Holders, Manifest, nowhere
 from gpuzarr.stores.parts.table import Made
+from gpuzarr.stores.recognise import libraries
 from gpuzarr.stores.remote import obstore_stores
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient
@@ -153,7 +155,7 @@ class ManifestTable:
             store, _ = self.store._registry.resolve(url)
         except ValueError:  # the ManifestStore will say so, too
             return None
-        if not obstore_stores.is_of_obstore(store):
+        if "obstore" not in libraries(store):
             return None
         if (known := self.known.stores.get(id(store))) is None:
             known = self.known.stores[id(store)] = obstore_stores.store_of(store)
@@ -164,13 +166,13 @@ class ManifestTable:
         node = self._node(prefix)
         if node is not None and not _is_array(node):
             return [DOCUMENT, *node.arrays, *node.groups]
-        start = f"{prefix}/".lstrip("/")
+        start = start_of(prefix)
         return list({key[len(start) :].partition("/")[0] for key, _ in self.objects(prefix)})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = f"{prefix}/".lstrip("/")
+        start = start_of(prefix)
         for path, node in _nodes("", self.store._group):
-            if not (f"{path}/".startswith(start) or prefix.startswith(f"{path}/".lstrip("/"))):
+            if not (f"{path}/".startswith(start) or prefix.startswith(start_of(path))):
                 continue
             found = [(f"{path}/{DOCUMENT}".lstrip("/"), len(self._document(path)))]
             if _is_array(node):
@@ -206,4 +208,4 @@ def _nodes(path: str, node: Any) -> Iterator[tuple[str, Any]]:
     yield path, node
     if not _is_array(node):
         for name, member in {**node.arrays, **node.groups}.items():
-            yield from _nodes(f"{path}/{name}".lstrip("/"), member)
+            yield from _nodes(joined(path, name), member)

@@ -25,13 +25,11 @@ METHODS = {
 }
 
 
-def is_of_zarr(thing: Any) -> bool:
-    """Return True for a store, a path in a store, an array or a group of zarr-python, also of a class made from one."""
-    return any(kind.__module__.startswith("zarr.") for kind in type(thing).__mro__)
-
-
 def store_of(thing: Any) -> Store:
-    """Store for what `is_of_zarr`. It is read-only if the thing, or a store inside of it, is."""
+    """Store for a store of zarr-python, a path in one, an array or a group.
+
+    It is read-only if the thing, or a store inside of it, is.
+    """
     place = getattr(thing, "store_path", thing)  # arrays and groups have one
     is_path = any(kind.__name__ == "StorePath" for kind in type(place).__mro__)
     inner, path = (place.store, place.path) if is_path else (place, "")
@@ -71,11 +69,11 @@ def _of_memory(store: Any) -> Store:
 
 def _of_file_system(store: Any) -> Store | None:
     """Store for a file system of fsspec; None where errors that only the store knows mean that an object is missing."""
-    from gpuzarr.stores.resolve import in_files
+    from gpuzarr.stores.locations import of_file_system
 
     if store.allowed_exceptions != inspect.signature(type(store)).parameters["allowed_exceptions"].default:
         return None
-    return in_files(getattr(store.fs, "sync_fs", store.fs), "" if store.path == "/" else store.path)
+    return of_file_system(getattr(store.fs, "sync_fs", store.fs), "" if store.path == "/" else store.path)
 
 
 def _of_obstore(store: Any) -> Store:

@@ -86,8 +86,7 @@ class IfUnchanged:
     refused: list[str] = field(default_factory=list)
 
     def __call__(self, key: str, data: Any) -> None:
-        data = np.frombuffer(data, np.uint8)
-        self.many([key], EncodedBatch(data, np.zeros(1, np.int64), np.array([len(data)])))
+        self.many([key], EncodedBatch.of_one(data))
 
     def many(self, keys: Sequence[str], encoded: EncodedBatch) -> None:
         store, versions = cast(WritesIfUnchanged, self.store), [self.before.version(key) for key in keys]

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuzarr.stores import manifests
+from gpuzarr.stores.parts import manifests
 from tests.conftest import examples
 
 parts = st.sampled_from(["a/", "0", "1", "2", "10", "01", ".", "/", "\n", "x", "", "a/0.0", "a/1.2", "\na/1.1"])

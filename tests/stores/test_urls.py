@@ -245,6 +245,8 @@ def test_secrets_are_not_shown() -> None:
     url = "https://user:password@host/a.zip?X-Amz-Signature=secret|zip:b?token=secret"
     assert urls.shown(url) == "https://host/a.zip?...|zip:b?..."
     assert urls.shown("simplecache::https://u:p@h/a?s=1") == "simplecache::https://h/a?..."
+    assert urls.shown("https://u:p@ss@h/a@b") == "https://h/a@b"
+    assert urls.shown("ABFSS://c@account/a") == "ABFSS://c@account/a"
     with pytest.raises(StoreKindError) as caught:
         store("https://user:password@host/a?X-Amz-Signature=secret|nothing:")
     assert "password" not in str(caught.value) and "secret" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gpuzarr.errors import StoreError
-from gpuzarr.stores import library_threads
+from gpuzarr.stores import library_threads, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.icechunk.store import SessionStore
 from gpuzarr.stores.local.store import LocalStore
@@ -46,7 +46,7 @@ def of_location(
     """
     options = dict(storage_options or {})
     authorized = options.pop("authorize_virtual_chunk_access", None)
-    library_threads.use("icechunk", repr(_shown(place)))
+    library_threads.use("icechunk", repr(urls.shown(place)))
     storage = _storage(place, options)
     import icechunk
 
@@ -57,7 +57,7 @@ def of_location(
         )
         session = repository.readonly_session(**which)
     except icechunk.IcechunkError as error:
-        raise StoreError(f"cannot open the Icechunk repository {_shown(place)!r}: {_reason(error)}") from error
+        raise StoreError(f"cannot open the Icechunk repository {urls.shown(place)!r}: {_reason(error)}") from error
     return _store(session.store, _of_place(place, options))
 
 
@@ -75,7 +75,7 @@ def _storage(place: str, options: dict[str, Any]) -> Any:
     try:
         import icechunk
     except ImportError as error:
-        raise StoreError(f"{_shown(place)!r} is an Icechunk repository: {INSTALL}") from error
+        raise StoreError(f"{urls.shown(place)!r} is an Icechunk repository: {INSTALL}") from error
     if (folder := _folder(place)) is not None:
         if not os.path.isdir(folder):  # else it is made
             raise StoreError(f"there is no Icechunk repository at {place!r}")
@@ -83,7 +83,7 @@ def _storage(place: str, options: dict[str, Any]) -> Any:
     parts = urlsplit(place)
     make = {"s3": _s3, "s3a": _s3, "gs": _gs, "gcs": _gs, "az": _az, "azure": _az, "http": _http, "https": _http}
     if parts.scheme not in make:
-        raise StoreError(f"no Icechunk repository is read from a {parts.scheme} URL ({_shown(place)!r})")
+        raise StoreError(f"no Icechunk repository is read from a {parts.scheme} URL ({urls.shown(place)!r})")
     return make[parts.scheme](icechunk, place, parts.netloc, parts.path.strip("/"), options)
 
 
@@ -122,27 +122,18 @@ def _az(icechunk: Any, place: str, container: str, prefix: str, options: dict[st
 
 def _http(icechunk: Any, place: str, host: str, path: str, options: dict[str, Any]) -> Any:
     if not hasattr(icechunk, "http_storage"):
-        raise StoreError(f"{_shown(place)!r} needs a newer Icechunk: {INSTALL}")
+        raise StoreError(f"{urls.shown(place)!r} needs a newer Icechunk: {INSTALL}")
     return icechunk.http_storage(place, opts={"allow_http": "true"} if place.startswith("http://") else None)
 
 
 def _folder(place: str) -> str | None:
     """The folder of this machine that a location is."""
-    if "://" not in place:
-        return place
-    from urllib.parse import unquote
-
-    return unquote(urlsplit(place).path) if place.lower().startswith("file://") else None
+    path = urls.path_of(place)
+    return place if path is None and urls.scheme(place) is None else path
 
 
 def _is_true(value: Any) -> bool:
     return value is True or str(value).lower() in ("true", "1", "yes")
-
-
-def _shown(place: str) -> str:
-    """A location in messages, without secrets."""
-    parts = urlsplit(place)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else place
 
 
 def _reason(error: BaseException) -> str:

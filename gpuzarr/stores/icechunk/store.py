@@ -15,6 +15,7 @@ from gpuzarr.stores.hidden import is_hidden, rebased
 from gpuzarr.stores.icechunk.table import SnapshotTable
 from gpuzarr.stores.icechunk.virtual import are_near
 from gpuzarr.stores.key_locks import Locked
+from gpuzarr.stores.keys import start_of
 from gpuzarr.stores.parts import PartObjects
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.spread import each
@@ -108,13 +109,13 @@ class SessionStore:
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         if (table := self._table()) is None:
             return self.through.objects(prefix)
-        start = len(prefix) + 1 if prefix else 0
+        start = len(start_of(prefix))
         return ((key, size) for key, size in table.objects(prefix) if not is_hidden(key[start:]))
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See `ListsKeys`."""
         client: Any = self.through.client
-        start = len(prefix) + 1 if prefix else 0
+        start = len(start_of(prefix))
         return (key for key in client.keys(prefix) if not is_hidden(key[start:]))
 
     def refresh(self) -> None:

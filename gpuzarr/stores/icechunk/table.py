@@ -14,7 +14,7 @@ from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.icechunk.virtual import Containers, versions_of
 from gpuzarr.stores.key_locks import LOCKS, Locked
-from gpuzarr.stores.manifests import Holders, Manifest, flat, nowhere
+from gpuzarr.stores.parts.manifests import Holders, Manifest, flat, nowhere
 from gpuzarr.stores.parts.table import INLINE, Made, Places
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Asked

@@ -17,10 +17,11 @@ from stat import S_ISREG
 from typing import Any
 
 from gpuzarr.batch import EncodedBatch
-from gpuzarr.checks import MAX_DOCUMENT_BYTES, shown
-from gpuzarr.errors import LinkedError, NoMemoryError, ReadOnlyError, StoreError, StoreKindError, as_store_error
+from gpuzarr.checks import shown
+from gpuzarr.errors import LinkedError, ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.interrupts import ensured, within
 from gpuzarr.stores import handles
+from gpuzarr.stores.documents import document
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.keys import check, check_prefix
@@ -101,7 +102,7 @@ class LocalStore:
     def get(self, key: str) -> bytes | None:
         check(self, [key])
         try:
-            return within(self.open([key]), partial(_document, self, key))
+            return within(self.open([key]), partial(document, self, key))
         except StoreError as error:
             if isinstance(error.__cause__, ValueError) or error.errno == ENAMETOOLONG or os.path.isdir(self.path(key)):
                 return None  # no file can be there, or none is
@@ -335,22 +336,6 @@ def _dropped(file: files.PartialFile) -> None:
     if file.is_pending:
         file.abort()
         warnings.warn(f"{file.path!r} was neither committed nor aborted", ResourceWarning, stacklevel=2)
-
-
-def _document(store: LocalStore, key: str, objects: LocalObjects) -> bytes | None:
-    """The one object, as it is now. StoreError where it is too large for a document."""
-    (length,) = objects.lengths()
-    if length == MISSING:
-        return None
-    if length > MAX_DOCUMENT_BYTES:
-        problem = f"{length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
-        raise StoreError(f"{key!r} of {store!r} has {problem}")
-    try:
-        data = bytearray(length)
-        objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
-        return bytes(data)
-    except MemoryError as error:
-        raise NoMemoryError(f"no memory for the {length} bytes of {key!r} of {store!r}") from error
 
 
 @dataclass(frozen=True)

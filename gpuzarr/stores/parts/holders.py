@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,14 +12,13 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch, allocated
 from gpuzarr.errors import RangeError, StoreError
 from gpuzarr.stores import contract
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Fill, Store
 from gpuzarr.stores.in_files import open_files
 from gpuzarr.stores.ranges import Ranges, Read, Requests
 from gpuzarr.stores.traffic import Traffic, added, traffic
 from gpuzarr.stores.versions import settled, tells_late
 
 How = Literal["read", "read_to_device"]
-Fill = Callable[[int, memoryview], None]
 
 
 @dataclass

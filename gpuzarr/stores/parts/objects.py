@@ -10,10 +10,10 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import RangeError, StoreError
-from gpuzarr.stores.contract import Store
+from gpuzarr.stores.contract import Fill, Store
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.parts.heads import Begins
-from gpuzarr.stores.parts.holders import Fill, Holders, How, together
+from gpuzarr.stores.parts.holders import Holders, How, together
 from gpuzarr.stores.parts.packed import Packed
 from gpuzarr.stores.parts.table import INLINE, Places, Table, bytes_of
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resolved

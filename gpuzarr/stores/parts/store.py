@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NoReturn
 
-from gpuzarr.checks import MAX_DOCUMENT_BYTES
-from gpuzarr.errors import ReadOnlyError, StoreError
+from gpuzarr.errors import ReadOnlyError
 from gpuzarr.interrupts import within
 from gpuzarr.stores import contract, handles
-from gpuzarr.stores.contract import Objects, Store
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.documents import unchanged_document
 from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.keys import check, check_prefix, is_key, only_keys
 from gpuzarr.stores.parts.objects import PartObjects
 from gpuzarr.stores.parts.table import Table
-from gpuzarr.stores.ranges import MISSING
 
-MAX_TRIES = 8  # to read a document whose holder is replaced meanwhile
 MAX_ASKED = 4096  # objects, whose lengths are asked for together
 
 
@@ -55,7 +52,7 @@ class PartsStore:
 
     def get(self, key: str) -> bytes | None:
         check(self, [key])
-        return document(self, key)
+        return unchanged_document(self, key)
 
     def refresh(self) -> None:
         """See `Remembers`."""
@@ -103,31 +100,6 @@ class PartsStore:
 
     def _refuse(self, key: str = "") -> NoReturn:
         raise ReadOnlyError(f"cannot write {key!r} of {self!r}: {self.why_read_only([key])}")
-
-
-def document(store: Store, key: str) -> bytes | None:
-    """One small object; None if it is missing. StoreError where it is too large for a document."""
-    for _ in range(MAX_TRIES):
-        if (found := within(store.open([key]), partial(_document, store, key))) is not None:
-            return found[0]
-    raise StoreError(f"{key!r} of {store!r} is replaced faster than it can be read")
-
-
-def _document(store: Store, key: str, objects: Objects) -> tuple[bytes | None] | None:
-    """The one object; None where it was replaced meanwhile."""
-    try:
-        (length,) = objects.lengths()
-        if length > MAX_DOCUMENT_BYTES:
-            problem = f"{length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
-            raise StoreError(f"{key!r} of {store!r} has {problem}")
-        data = bytearray(max(length, 0))
-        if length > 0:
-            objects.reader([(0, 0, length, 0, length)])(0, memoryview(data))
-    except StoreError:
-        if objects.changed():
-            return None
-        raise
-    return None if objects.changed() else (None if length == MISSING else bytes(data),)
 
 
 def with_lengths(store: Store, objects: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:

@@ -62,21 +62,6 @@ def _parsed(data: bytes) -> Any:
             gc.enable()
 
 
-def is_document(document: Any) -> bool:
-    """Return True for what looks like references of kerchunk, of either version."""
-    if not isinstance(document, Mapping) or not document:
-        return False
-    if isinstance(document.get("refs"), Mapping) and "version" in document:
-        return True
-    return all(_may_be_reference(document[key]) for key in list(document)[:1000]) and any(
-        str(key).rpartition("/")[2] in (".zgroup", ".zarray", "zarr.json") for key in document
-    )
-
-
-def _may_be_reference(value: Any) -> bool:
-    return isinstance(value, str | dict) or (isinstance(value, list) and len(value) in (1, 3))
-
-
 def parse(document: Any, where: str, overrides: Mapping[str, str] | None = None) -> Columns:
     """Parse a document. `overrides`: templates that replace those of the document.
 

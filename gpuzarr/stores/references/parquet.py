@@ -20,9 +20,9 @@ import numpy as np
 from gpuzarr.checks import at, integer, lengths, mapping, required, shown
 from gpuzarr.errors import GpuZarrError, MetadataError, StoreError, UnsupportedError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.parts import INLINE, Places
+from gpuzarr.stores.keys import joined, start_of
+from gpuzarr.stores.parts import INLINE, Places, manifests
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import inline_bytes, load
 from gpuzarr.stores.references.reach import Holders, Reach
@@ -160,13 +160,13 @@ class ParquetTable:
         return sorted({*children(self._documents, prefix), *chunks})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         for key in self._documents:
             if key.startswith(start):
                 yield key, len(self._index.documents[key])
         for folder in self._index.grids:
             if f"{folder}/".startswith(start):
-                yield from ((f"{folder}/{name}".lstrip("/"), size) for name, size in self._chunks(folder))
+                yield from ((joined(folder, name), size) for name, size in self._chunks(folder))
 
     @cached_property
     def _documents(self) -> list[str]:

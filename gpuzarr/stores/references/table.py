@@ -12,8 +12,9 @@ import numpy as np
 
 from gpuzarr.errors import ChangedError
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.manifests import Manifest, names, numbers
+from gpuzarr.stores.keys import start_of
 from gpuzarr.stores.parts import INLINE, Places
+from gpuzarr.stores.parts.manifests import Manifest, names, numbers
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import Columns, copied, inline_bytes
 
@@ -116,14 +117,14 @@ class ReferenceTable:
     def names(self, prefix: str) -> list[str]:
         found = children(self._keys, prefix)
         for array in self._chunks.values():
-            if f"{prefix}/".lstrip("/").startswith(array.start):
+            if start_of(prefix).startswith(array.start):
                 found |= children(sorted(array.keys()), prefix)
-            elif array.start.startswith(f"{prefix}/" if prefix else "") and len(array.manifest.numbers):
+            elif array.start.startswith(start_of(prefix)) and len(array.manifest.numbers):
                 found |= children([array.start + "0"], prefix)
         return sorted(found)
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         for key in self._keys[slice(*below(self._keys, prefix))]:
             row = self._rows[key]
             is_inline = row in self._inline
@@ -157,7 +158,7 @@ def below(keys: Sequence[str], prefix: str) -> tuple[int, int]:
 def children(keys: Sequence[str], prefix: str) -> set[str]:
     """The names directly below a prefix, among sorted keys: those of a folder in one step, whatever it has."""
     at, end = below(keys, prefix)
-    skip, found = len(prefix) + 1 if prefix else 0, set()
+    skip, found = len(start_of(prefix)), set()
     while at < end:
         name, slash, _ = keys[at][skip:].partition("/")
         found.add(name)

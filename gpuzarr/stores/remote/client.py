@@ -6,7 +6,7 @@ There is a client for obstore (S3, GCS, Azure, HTTP), for file systems of fsspec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gpuzarr.errors import StoreError
@@ -44,7 +44,9 @@ Deliver = Callable[[int, Answer | None], None]
 
 class Client(Protocol):
     """Makes requests. It is picklable and hashable, has a `repr` that names the place (a URL without secrets), and may
-    be used by many threads at once and after a fork.
+    be used by many threads at once and after a fork; or it raises a StoreError in the child, and never waits for ever.
+
+    `gpuzarr.stores.places.reached` must know what a new kind of client reaches, so that two names of a place are one.
 
     Errors are StoreError, naming the key and the client, after the client has tried again whatever may pass.
     """
@@ -104,6 +106,32 @@ class PutsAll(Protocol):
 
     def put_all(self, keys: Sequence[str], data: Callable[[int], Any]) -> None:
         """Write objects: key i gets `data(i)`, as `put` does."""
+        ...
+
+
+class TellsLengths(Protocol):
+    """Addition to `Client` of one whose answers to ranges tell the length of the whole object, too."""
+
+    @property
+    def tells_lengths(self) -> bool:
+        """True if they do: then an object whose length is known from metadata need not be fetched whole."""
+        ...
+
+
+class IsOfThisProcess(Protocol):
+    """Addition to `Client` of one whose objects may be in the memory of this process."""
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """True if no other process has the objects: then locks between threads guard them."""
+        ...
+
+
+class ListsKeys(Protocol):
+    """Addition to `Client` of one to which the lengths of objects cost more than their keys."""
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Key of every object below a prefix, in any order."""
         ...
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores import read_only, urls
+from gpuzarr.stores.keys import joined
 from gpuzarr.stores.remote import retry
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 
@@ -193,7 +194,7 @@ class FsspecClient:
         return replace(self, root=self._path(path), url=f"{self.url.rstrip('/')}/{path}" if self.url else "")
 
     def _path(self, key: str) -> str:
-        return "/".join(filter(None, (self.root, key))) if self.root or not key.startswith("/") else key
+        return joined(self.root, key)
 
     def _live(self) -> Any:
         """The file system; made anew in a forked process, which has no part in the threads of its parent."""

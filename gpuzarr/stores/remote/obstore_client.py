@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
-from gpuzarr.stores import library_threads
+from gpuzarr.stores import library_threads, urls
+from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
 from gpuzarr.stores.spread import each
@@ -131,7 +132,7 @@ class ObstoreClient:
     def _path(self, key: str) -> str:
         if not key.isascii() and _SURROGATE.search(key):
             raise StoreError(f"{key!r} of {self!r} cannot be a key: it has no bytes in UTF-8")
-        return f"{self.prefix}/{key}" if self.prefix and key else self.prefix or key
+        return joined(self.prefix, key)
 
     def _fetched(self, asked: Asked) -> Answer | None:
         """Make one request. A body that breaks off is asked for again."""
@@ -247,7 +248,7 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
     try:
         from obstore.store import HTTPStore, from_url
     except ImportError as error:
-        raise StoreError(f"{shown_url(url)!r} needs obstore: pip install 'gpuzarr[remote]'") from error
+        raise StoreError(f"{urls.shown(url)!r} needs obstore: pip install 'gpuzarr[remote]'") from error
     parts = urlsplit(url)
     is_web = parts.scheme.lower() in ("http", "https")  # also of hosts of S3 and Azure, which need no credentials then
     transport = {name: options.pop(name) for name in TRANSPORT & options.keys()}
@@ -265,9 +266,9 @@ def of_url(url: str, storage_options: dict[str, Any] | None = None) -> ObstoreCl
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise StoreError(
-            f"obstore takes no {shown_url(url)!r} with such options: {_reason(error)}"
+            f"obstore takes no {urls.shown(url)!r} with such options: {_reason(error)}"
         ) from _without_secrets(error)
-    return ObstoreClient(shown_url(parts.geturl()), store, "", concurrency)
+    return ObstoreClient(plain_url(parts.geturl()), store, "", concurrency)
 
 
 def _basic(user: str, password: str) -> str:
@@ -276,9 +277,6 @@ def _basic(user: str, password: str) -> str:
     return f"Basic {b64encode(pair.encode()).decode()}"
 
 
-def shown_url(url: str) -> str:
-    """A URL without the user, the password and the query in it."""
-    parts = urlsplit(url)
-    is_container = parts.scheme.lower() in ("abfs", "abfss")  # what stands before the "@"
-    host = parts.netloc if is_container else parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+def plain_url(url: str) -> str:
+    """A URL as it names a client: without secrets, and without a query or slashes at its end."""
+    return urls.shown(url).partition("?")[0].rstrip("/")

@@ -7,15 +7,10 @@ from typing import Any
 
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.local.store import LocalStore
-from gpuzarr.stores.remote.obstore_client import ObstoreClient, shown_url
+from gpuzarr.stores.remote.obstore_client import ObstoreClient, plain_url
 from gpuzarr.stores.remote.store import RemoteStore
 
 SCHEMES = {"S3Store": "s3", "GCSStore": "gs", "AzureStore": "az"}
-
-
-def is_of_obstore(thing: Any) -> bool:
-    """Return True for a store of obstore, also of a class made from one."""
-    return any(kind.__module__.partition(".")[0] == "obstore" for kind in type(thing).__mro__)
 
 
 def store_of(store: Any) -> Store:
@@ -29,12 +24,12 @@ def url_of(store: Any) -> str:
     """URL that names a store of obstore in messages, and tells it from others; without secrets."""
     name = type(store).__name__
     if name == "HTTPStore":
-        return shown_url(store.url)
+        return plain_url(store.url)
     if name not in SCHEMES:
         return f"{name}://{id(store):#x}"
     config = store.config
     bucket = config.get("bucket") or config.get("container_name") or config.get("container")
     endpoint = config.get("endpoint") or config.get("aws_endpoint") or config.get("azure_endpoint")
     account = f"{config['account_name']}." if config.get("account_name") else ""
-    place = f"{shown_url(endpoint)}/{bucket}" if endpoint else f"{SCHEMES[name]}://{account}{bucket}"
+    place = f"{plain_url(endpoint)}/{bucket}" if endpoint else f"{SCHEMES[name]}://{account}{bucket}"
     return f"{place}/{store.prefix}" if store.prefix else place

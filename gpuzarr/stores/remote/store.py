@@ -8,12 +8,13 @@ from typing import Any
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import MAX_DOCUMENT_BYTES
-from gpuzarr.errors import ChangedError, ReadOnlyError, StoreError
+from gpuzarr.errors import ChangedError, ReadOnlyError
 from gpuzarr.stores import handles
+from gpuzarr.stores.documents import too_large
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden
 from gpuzarr.stores.key_locks import LOCKS, Locked
-from gpuzarr.stores.keys import check, check_prefix, is_key, only_keys
+from gpuzarr.stores.keys import check, check_prefix, is_key, joined, only_keys, start_of
 from gpuzarr.stores.places import reached
 from gpuzarr.stores.remote.client import Answer, Asked, Client
 from gpuzarr.stores.remote.objects import RemoteObjects
@@ -57,8 +58,7 @@ class RemoteStore:
         if found[0] is None:
             return None
         if found[0].data is None:
-            problem = f"{found[0].length} bytes, and a document has at most {MAX_DOCUMENT_BYTES}"
-            raise StoreError(f"{key!r} of {self!r} has {problem}")
+            raise too_large(self, key, found[0].length)
         return bytes(found[0].data)
 
     @property
@@ -88,14 +88,14 @@ class RemoteStore:
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         check_prefix(self, prefix)
-        start = len(prefix) + 1 if prefix else 0
+        start = len(start_of(prefix))
         for key, size in self.client.objects(prefix):
             if is_key(key) and not is_hidden(key[start:]):
                 yield key, size
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """See `ListsKeys`; a client may have it, too."""
-        below, start = self._keys(prefix), len(prefix) + 1 if prefix else 0
+        """See `ListsKeys`, of stores and of clients."""
+        below, start = self._keys(prefix), len(start_of(prefix))
         return (key for key in below if is_key(key) and not is_hidden(key[start:]))
 
     def _keys(self, prefix: str) -> Iterable[str]:
@@ -151,7 +151,7 @@ class RemoteStore:
         """Locks between the threads of this process."""
         check(self, keys)
         where, root = reached(self.client)
-        return Locked(LOCKS.value.of((where, f"{root}/{key}".lstrip("/")) for key in sorted(set(keys))))
+        return Locked(LOCKS.value.of((where, joined(root, key)) for key in sorted(set(keys))))
 
     def below(self, path: str) -> RemoteStore:
         """The part of this store below a path."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.keys import joined
 from gpuzarr.stores.remote import zarr_loop
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver
 from gpuzarr.stores.remote.zarr_values import byte_request, is_same, prototype
@@ -91,7 +92,7 @@ class ZarrClient:
         try:
             found = self._listed(prefix, lambda: self.store.list_dir(self._key(prefix)))
         except StoreError:  # some stores list folders of nodes only
-            found = [f"{self.path}/{key}".lstrip("/") for key in self.keys(prefix)]
+            found = [joined(self.path, key) for key in self.keys(prefix)]
         return list({key.removeprefix(start).strip("/").partition("/")[0] for key in found} - {""})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -133,7 +134,7 @@ class ZarrClient:
         return replace(self, path=self._key(path))
 
     def _key(self, key: str) -> str:
-        return f"{self.path}/{key}".strip("/")
+        return joined(self.path, key)
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return zarr_loop.run(self._opened(work), self.store)

@@ -12,9 +12,9 @@ import numpy as np
 
 from gpuzarr.batch import allocated
 from gpuzarr.errors import GpuZarrWarning, NotFoundError, RangeError, StoreError, warn
-from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Objects, Store
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.tries import unchanged
 from gpuzarr.stores.versions import settled
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.records import END_BYTES, LOCAL, BadArchive, End, comment_bytes, end_at, ends_in
@@ -24,7 +24,6 @@ MAX_DIRECTORY_BYTES = 1 << 31
 WINDOW_BYTES = 1 << 24  # in which an end is searched at once that is not at the end
 OVERLAP_BYTES = 1 << 12  # of windows, as the records before the end belong to it
 MAX_SEARCHED_BYTES, MAX_TRIED_ENDS = 1 << 36, 64
-MAX_TRIES = 16  # where it is replaced meanwhile
 
 
 class Loaded(NamedTuple):
@@ -37,10 +36,7 @@ class Loaded(NamedTuple):
 
 def load(store: Store, key: str) -> Loaded:
     """Load the directory. NotFoundError if there is no archive, StoreError for what is none."""
-    for _ in range(MAX_TRIES):
-        if (found := within(store.open([key]), partial(_load, store, key))) is not None:
-            return found
-    raise StoreError(f"{key!r} of {store!r} is replaced faster than it can be read")
+    return unchanged(store, key, partial(_load, store, key))
 
 
 def _load(store: Store, key: str, objects: Objects) -> Loaded | None:

@@ -14,6 +14,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import flag, one_of, shown
 from gpuzarr.errors import ArgumentError, ReadOnlyError, StoreError, StoreKindError, UnsupportedCallError
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.documents import unchanged_document
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
@@ -21,7 +22,7 @@ from gpuzarr.stores.keys import check, check_prefix, is_key
 from gpuzarr.stores.local.folders import why_no_path
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts.objects import PartObjects
-from gpuzarr.stores.parts.store import concurrency, document, why_not_to_device
+from gpuzarr.stores.parts.store import concurrency, why_not_to_device
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.zip.opening import opened
 from gpuzarr.stores.zip.sink import ZipSink
@@ -218,7 +219,7 @@ class ZipStore:
 
     def get(self, key: str) -> bytes | None:
         check(self, [key])
-        return document(self, key)
+        return unchanged_document(self, key)
 
     def open(self, keys: Sequence[str], threads: int = 1) -> PartObjects:
         return PartObjects(self, self._table, keys, threads)
@@ -258,7 +259,6 @@ class ZipStore:
     def delete(self, keys: Sequence[str]) -> None:
         check(self, keys)
         if keys:
-            check(self, keys)
             self._writing(keys[0]).remove(keys)
 
     def delete_prefix(self, prefix: str) -> None:

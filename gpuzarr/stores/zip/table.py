@@ -12,6 +12,7 @@ import numpy as np
 from gpuzarr.errors import StoreError
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.keys import start_of
 from gpuzarr.stores.parts.table import Heads, Places
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.versions import versions
@@ -61,7 +62,7 @@ class ZipTable:
         return names_in(self.directory().folders, prefix)
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        directory, start = self.directory(), f"{prefix}/" if prefix else ""
+        directory, start = self.directory(), start_of(prefix)
         rows = [(key, row) for key, row in directory.rows.items() if key.startswith(start)]
         return zip([key for key, _ in rows], directory.sizes[[row for _, row in rows]].tolist(), strict=True)
 

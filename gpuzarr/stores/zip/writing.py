@@ -14,7 +14,7 @@ from gpuzarr.errors import GpuZarrError, StoreError, as_store_error
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import rebased
-from gpuzarr.stores.keys import check
+from gpuzarr.stores.keys import check, start_of
 from gpuzarr.stores.parts.table import Places
 from gpuzarr.stores.zip import records, renaming
 from gpuzarr.stores.zip.archive import ArchiveFile
@@ -67,7 +67,7 @@ class Writing:
             return names_in(self._folders, prefix)
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         for key, entry in list(self._entries.items()):
             if key.startswith(start):
                 yield key, entry.size if isinstance(entry, Member) else int(self._sizes[entry])
@@ -139,7 +139,7 @@ class Writing:
 
     def below(self, prefix: str) -> list[str]:
         """The keys at a prefix and below it."""
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         return [key for key in list(self._entries) if key.startswith(start) or key == prefix]
 
     def complete(self) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpuzarr.stores.keys import start_of
 from gpuzarr.stores.references.hdf5.chunks import Stored, grid_of, stored
 from gpuzarr.stores.references.hdf5.types import Document, Refused, attributes_of, fill_of
 from gpuzarr.stores.references.hdf5.walk import Forbidden, OpenFile, is_group, walk
@@ -42,7 +43,7 @@ class Documents:
         """Look at all groups and datasets of a file, but at none of their chunks."""
         found = cls()
         for path, thing in walk(file, other):
-            found._add(f"{path}/" if path else "", thing)
+            found._add(start_of(path), thing)
         return found
 
     def _add(self, start: str, thing: Any) -> None:

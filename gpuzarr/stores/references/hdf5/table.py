@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import ChangedError, GpuZarrError, StoreError
-from gpuzarr.stores import manifests
 from gpuzarr.stores.contract import Store, concurrency
-from gpuzarr.stores.parts import INLINE, Places
+from gpuzarr.stores.keys import joined, start_of
+from gpuzarr.stores.parts import INLINE, Places, manifests
 from gpuzarr.stores.references.hdf5.chunks import Where, locate, locate_few, read_by_library
 from gpuzarr.stores.references.hdf5.documents import Documents, Placed
 from gpuzarr.stores.references.hdf5.opening import Reading, library, opened
@@ -74,7 +74,7 @@ class Hdf5Table:
         for path, which in folders.items():
             if (array := self._arrays.get(path)) is not None:
                 some = [keys[i] for i in which]
-                numbers = manifests.numbers(some, f"{path}/".lstrip("/"), ".", array.grid or (1,))
+                numbers = manifests.numbers(some, start_of(path), ".", array.grid or (1,))
                 if (there := numbers >= 0).any():  # else it is asked for a document, for which chunks need not be found
                     self._place(places, path, np.array(which)[there], numbers[there])
         return places
@@ -115,7 +115,7 @@ class Hdf5Table:
         return sorted({*children(self._listed, prefix), *chunks})
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = f"{prefix}/" if prefix else ""
+        start = start_of(prefix)
         for key in self._listed:
             if key.startswith(start):
                 yield key, len(self._documents[key])
@@ -123,7 +123,7 @@ class Hdf5Table:
             if f"{path}/".startswith(start) or not start:
                 where = self._where(path)
                 for numbers in np.array_split(found := where.numbers(array.grid), max(1, len(found) // MAX_LISTED)):
-                    keys = [f"{path}/{name}".lstrip("/") for name in manifests.names(numbers, array.grid)]
+                    keys = [joined(path, name) for name in manifests.names(numbers, array.grid)]
                     yield from zip(keys, self._sizes(keys), strict=True)
 
     def _sizes(self, keys: Sequence[str]) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.errors import MetadataError
+from gpuzarr.stores.keys import joined
 
 MAX_NODES = 1 << 18  # of a file: groups that contain one another in many ways have many paths
 MAX_LINKS = 16  # that lead to one object
@@ -40,7 +41,7 @@ def walk(file: Any, other: OpenFile) -> Iterator[tuple[str, Any]]:
         if is_group(thing) and thing.id not in around and len(around) < MAX_DEPTH:
             members = ((name, member(thing, name, other)) for name in thing)
             waiting += [
-                (f"{path}/{name}".lstrip("/"), found, (*around, thing.id))
+                (joined(path, name), found, (*around, thing.id))
                 for name, found in members
                 if found is not None and found.id not in (*around, thing.id)
             ]
