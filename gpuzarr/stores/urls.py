@@ -87,6 +87,10 @@ def parsed(text: str) -> Pipeline:
     root, *others = text.split("|")
     made = [_part(each) for each in others]
     found = Pipeline(text, root, tuple(made))
+    if len(made) > MAX_PARTS:
+        raise StoreKindError(
+            f"{shown(text)!r} has {len(made)} parts behind the first; at most {MAX_PARTS} are followed"
+        )
     if not root.strip():
         found.wrong(None, "is empty: it is the URL or the path of the place")
     for part in made:
@@ -101,6 +105,7 @@ def parsed(text: str) -> Pipeline:
     return found
 
 
+MAX_PARTS = 8  # of a pipeline: of archives in archives each costs twice as much as the one around it
 NO_PIPELINE = (
     "(Text with '|' is a pipeline of URLs. Give a path that has a '|' as pathlib.Path, or as file:///... with %7C)"
 )

@@ -20,7 +20,7 @@ from gpuzarr.errors import ArgumentError, MetadataError, StoreError, Unsupported
 from gpuzarr.stores import references
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.references import document
+from gpuzarr.stores.references import document, table
 from gpuzarr.stores.references.reach import Reach, ReachError, prefixes
 from tests.conftest import examples
 from tests.hardware import host_array
@@ -223,6 +223,14 @@ def test_more_chunks_than_numpy_counts(tmp_path: Path) -> None:
     store = written(tmp_path, {".zarray": json.dumps(large), "1.1.1.1.1": ["data", 0, VALUES.itemsize]})
     assert store.names("") == [".zarray", "1.1.1.1.1"]
     assert gpuzarr.open(store, mode="r")[1, 1, 1, 1, 1] == VALUES.ravel()[0]
+
+
+def test_deep_keys_of_digits_are_looked_at_once(tmp_path: Path) -> None:
+    """Not with each of the folders around them in turn."""
+    deep = "/".join("1" * 100_000)
+    found = table.array_of(deep, {})
+    assert len(deep) - len(found) == 2 * table.MAX_AXES
+    assert written(tmp_path, {".zgroup": "{}", deep: "x"}).get(deep) == b"x"
 
 
 def test_a_name_without_bytes_is_refused(tmp_path: Path) -> None:

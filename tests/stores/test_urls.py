@@ -49,6 +49,7 @@ MALFORMED = {
     "|zarr3:": "part 1, '', .*is empty",
     "/a|": r"part 2, '\|', .*is empty",
     "/a||zarr3:": r"part 2, '\|', .*is empty",
+    "/a" + "|zip:a" * 9: "has 9 parts behind the first; at most 8",
     "/a|zarr3:|zip:": r"part 2, '\|zarr3:', .*must be the last",
     "/a|b c:": r"part 2, '\|b c:', .*no 'scheme:path'.*pathlib.Path",
     "/a|zarr3:x#y": "fragment.*%23",

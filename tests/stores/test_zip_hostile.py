@@ -166,3 +166,15 @@ def test_damaged_chunks_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(patched(checked, at, b"\xff" * 8))
     with pytest.raises(ChunkError, match=r"key 'c/2/2'"):
         gpuzarr.open_array(ZipStore(tmp_path / "a.zip"), device="cpu")[...]
+
+
+def test_deep_names_take_no_more_memory_than_they_have_bytes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "deep.zip", "w") as archive:
+        for i in range(8):
+            archive.writestr("/".join(str((i + j) % 10) for j in range(10_000)), b"x")
+        archive.writestr("0/1/2", b"also a folder")
+    store = ZipStore(tmp_path / "deep.zip")
+    tracemalloc.start()
+    assert store.names("") == [str(i) for i in range(8)] and store.names("0/1") == ["2"] and store.names("0/1/2/3")
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()

@@ -18,6 +18,7 @@ from gpuzarr.stores.parts.manifests import Manifest, names, numbers
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import Columns, copied, inline_bytes
 
+MAX_AXES = 64  # of an array, each with a folder
 DOCUMENTS = ".zarray", "zarr.json"
 
 
@@ -170,8 +171,11 @@ def array_of(folder: str, starts: Any) -> str:
 
     Coordinates may be folders: those of "a/c/0/1" and of "a/0/1" lie in "a", as "a/c", and "a".
     """
-    while folder not in starts and (name := folder.rpartition("/")[2]).isdigit() and name != folder:
-        folder = folder.rpartition("/")[0]
+    for _ in range(MAX_AXES):
+        around, _, name = folder.rpartition("/")
+        if folder in starts or not name.isdigit() or name == folder:
+            break
+        folder = around
     return folder
 
 

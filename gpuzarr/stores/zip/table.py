@@ -18,6 +18,7 @@ from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.versions import versions
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.loading import Loaded, load
+from gpuzarr.stores.zip.names import names_in
 from gpuzarr.stores.zip.records import DEFLATED, LOCAL_BYTES
 
 
@@ -58,7 +59,7 @@ class ZipTable:
         return places_of(self, directory, keys, directory.numbers(keys), known)
 
     def names(self, prefix: str) -> list[str]:
-        return list(self.directory().folders.get(prefix, ()))
+        return names_in(self.directory().folders, prefix)
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         directory, start = self.directory(), start_of(prefix)

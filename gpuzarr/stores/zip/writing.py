@@ -20,7 +20,7 @@ from gpuzarr.stores.zip import records, renaming
 from gpuzarr.stores.zip.archive import ArchiveFile
 from gpuzarr.stores.zip.directory import Directory
 from gpuzarr.stores.zip.entries import Entry, in_order, with_new
-from gpuzarr.stores.zip.names import Folders, add, folders_of
+from gpuzarr.stores.zip.names import Folders, add, folders_of, names_in
 from gpuzarr.stores.zip.records import DEFLATED, STORED, BadArchive, Member
 from gpuzarr.stores.zip.table import places_of
 
@@ -64,7 +64,7 @@ class Writing:
         with self._lock.value:
             if self._folders is None:
                 self._folders = folders_of(list(self._entries))
-            return list(self._folders.get(prefix, ()))
+            return names_in(self._folders, prefix)
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
         start = start_of(prefix)
