@@ -16,7 +16,7 @@ from tests.api.running import run
 ZARR = tuple(map(int, zarr.__version__.split(".")[:2]))
 README = (Path(__file__).parents[2] / "README.md").read_text()
 TABLE = README.partition("## Coming from zarr-python 3")[2].partition("\n## ")[0]
-ROWS = [cells[0] for line in TABLE.splitlines() if len(cells := re.split(r" *\| *", line.strip("| "))) > 1][2:]
+ROWS = [cells[0] for line in TABLE.splitlines() if len(cells := re.split(r" *(?<!\\)\| *", line.strip("| "))) > 1][2:]
 SHOWN = [(row, difference) for row, differences in DIFFERENCES.items() for difference in differences]
 
 
