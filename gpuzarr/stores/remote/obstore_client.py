@@ -36,6 +36,8 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
 _PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
 _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_CAUSE = re.compile(r'(?:message|error): "([^"]*)"')  # in what obstore tells of its inner parts, the innermost last
+_REFUSED = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)")
 _USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
@@ -224,11 +226,14 @@ def _told(meta: Any, data: Any) -> Answer:
 
 def _reason(error: BaseException) -> str:
     """What an error of obstore says, in a line and without secrets, and what may help."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())
+    head, _, inner = str(error).partition("Debug source:")
+    text = " ".join(head.split())
+    if text.endswith("error sending request") and (causes := _CAUSE.findall(inner)):
+        text += f": {causes[-1]}"
     if (said := _XML.search(text)) is not None:  # what an object store answers
         text = f"{text.partition('<')[0]}{said[1]}: {said[2]}"
     text = _without_queries(text)[:600]  # of URLs, which may be signatures
-    if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+    if _REFUSED.search(text) or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
     if "Range request not supported" in text:
         text += "; this server gives whole objects only: download it, and open the file"
