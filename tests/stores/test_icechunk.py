@@ -14,10 +14,12 @@ import pytest
 import zarr
 
 import gpuzarr
+from gpuzarr.errors import StoreError
 from gpuzarr.stores import icechunk as ours
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.ranges import MISSING
 from tests.hardware import host_array
+from tests.stores.forking import holds_in_child
 
 icechunk = pytest.importorskip("icechunk")
 IS_OLD = not hasattr(icechunk.IcechunkStore, "array_chunk_iterator")
@@ -341,3 +343,29 @@ def test_virtual_chunks_in_a_web_server(nginx: Any, tmp_path: Path, device: Any)
         array[...]
     with pytest.raises(gpuzarr.StoreError, match="authorize"):
         gpuzarr.open(icechunk.Repository.open(storage), "v")[...]
+
+
+def test_a_forked_child_is_told_that_it_cannot_ask(tmp_path: Path) -> None:
+    """It would wait for ever for threads that only its parent has. What is known is read."""
+    repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "r")))
+    session = repository.writable_session("main")
+    gpuzarr.create_array(session.store, name="a", shape=8, chunks=2, dtype="i4", device="cpu")[...] = range(8)
+    session.commit("made")
+    group = gpuzarr.open(repository.readonly_session("main"), device="cpu")
+    array = group["a"]
+    assert array[:2].tolist() == [0, 1]
+    has_manifests = hasattr(session.store, "array_chunk_iterator")  # of Icechunk 2, which are known then
+    calls: list[Any] = [
+        lambda: list(group),
+        lambda: gpuzarr.open(repository),
+        lambda: gpuzarr.open(tmp_path / "r"),
+        lambda: gpuzarr.open(session.store, mode="r+")["a"].resize(9),
+    ]
+
+    def claim() -> bool:
+        for call in calls:
+            with pytest.raises(StoreError, match="in a forked process: icechunk was used before"):
+                call()
+        return not has_manifests or bool((array[2:] == range(2, 8)).all())
+
+    assert holds_in_child(claim)

@@ -20,6 +20,7 @@ from zarr.core.buffer import cpu
 from zarr.core.sync import sync
 
 import gpuzarr
+from gpuzarr.errors import StoreError
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.remote.client import Asked
@@ -27,6 +28,7 @@ from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient
 from gpuzarr.stores.resolve import store as store_of
 from tests.hardware import host_array
+from tests.stores.forking import holds_in_child
 from tests.stores.zarr_stores import Reversed, reversed_store
 
 VALUES = np.random.default_rng(2).random((50, 60)).astype("f4")
@@ -317,3 +319,27 @@ def test_a_forked_child_reads() -> None:
     if (child := os.fork()) == 0:
         os._exit(0 if np.array_equal(array[...], VALUES) else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_threads_of_obstore(tmp_path: Path) -> None:
+    """Also where a store of obstore is inside of one that nobody knows."""
+    obstore = pytest.importorskip("obstore")
+
+    class Own(zarr.storage.WrapperStore):  # type: ignore[type-arg]
+        async def get(self, *args: Any, **options: Any) -> Any:
+            return await super().get(*args, **options)
+
+    a = gpuzarr.create_array(tmp_path / "a", shape=4, chunks=2, dtype="i4", device="cpu")
+    a[...] = range(4)
+    there = gpuzarr.open(
+        Own(zarr.storage.ObjectStore(obstore.store.LocalStore(str(tmp_path / "a")))), mode="r", device="cpu"
+    )
+    assert there[:2].tolist() == [0, 1]
+
+    def claim() -> bool:
+        with pytest.raises(StoreError, match="obstore was used before the fork"):
+            there[2:]
+        return True
+
+    assert holds_in_child(claim)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gpuzarr.errors import StoreError
-from gpuzarr.stores import urls
+from gpuzarr.stores import library_threads, urls
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.icechunk.store import SessionStore
 from gpuzarr.stores.local.store import LocalStore
@@ -23,6 +23,7 @@ _PROVIDER, _PATH = b"local_file_system_object_store_provider", b"\xa4path"  # in
 
 def store_of(thing: Any) -> Store:
     """Store for a repository (what its main branch is now, to be read), a session, or the store of a session."""
+    library_threads.use("icechunk", "an Icechunk repository")
     if hasattr(thing, "readonly_session"):
         thing = thing.readonly_session("main")
     store = getattr(thing, "store", thing)
@@ -45,6 +46,7 @@ def of_location(
     """
     options = dict(storage_options or {})
     authorized = options.pop("authorize_virtual_chunk_access", None)
+    library_threads.use("icechunk", repr(urls.shown(place)))
     storage = _storage(place, options)
     import icechunk
 

@@ -125,7 +125,7 @@ class SnapshotTable:
     def _listed(self, path: str) -> Manifest:
         """List the chunks of an array; of what is no array there are none."""
         client: Any = self._through.client
-        batches = zarr_loop.run(_collected(client.store.array_chunk_iterator(f"/{path}", LISTED_AT_ONCE)))
+        batches = zarr_loop.run(_collected(client.store.array_chunk_iterator(f"/{path}", LISTED_AT_ONCE)), client.store)
         if not batches:
             return Manifest((), *np.zeros((4, 0), np.int64))
         chunks, kinds, offsets, sizes = (np.concatenate([batch[i] for batch in batches]) for i in (0, 1, 3, 4))

@@ -7,7 +7,6 @@ delay, what a server cannot do just now.
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
-from gpuzarr.stores import urls
+from gpuzarr.stores import library_threads, urls
 from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names
@@ -26,7 +25,7 @@ from gpuzarr.stores.spread import each
 CONCURRENCY = 128  # 20 ms a request are 6,400 requests a second
 MAX_TRIES = 2  # of a request, each with the tries of obstore itself
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
-MANY_DELETED = 1000  # keys that one request deletes at most
+MAX_DELETED_KEYS = 1000  # of one request
 BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
 TRANSPORT = {  # what obstore takes as `client_options`, and callers as options of their own
     *("allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type", "default_headers"),
@@ -38,7 +37,6 @@ _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTAL
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CAUSE = re.compile(r'(?:message|error): "([^"]*)"')  # in what obstore tells of its inner parts, the innermost last
 _REFUSED = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)")
-_USED: list[int] = []  # the process whose threads obstore has, once it has some
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,8 @@ class ObstoreClient:
     def delete(self, keys: Sequence[str]) -> None:
         import obstore
 
-        for i in range(0, len(keys), MANY_DELETED):
-            some = keys[i : i + MANY_DELETED]
+        for i in range(0, len(keys), MAX_DELETED_KEYS):
+            some = keys[i : i + MAX_DELETED_KEYS]
             paths = [self._path(key) for key in some]
             try:
                 self._called(some[0], "delete", partial(obstore.delete, self.store, paths))
@@ -194,15 +192,7 @@ class ObstoreClient:
             return
 
     def _begin(self) -> None:
-        """Note that obstore has threads now. StoreError in a forked child, where it would wait for them for ever."""
-        if not _USED:
-            _USED.append(os.getpid())
-        if _USED[0] != os.getpid():
-            raise StoreError(
-                f"cannot reach {self!r} in a forked process: obstore was used before the fork, and its threads are the "
-                "parent's; start processes by 'spawn' or 'forkserver' (multiprocessing.get_context; of a DataLoader: "
-                "multiprocessing_context='forkserver')"
-            )
+        library_threads.use("obstore", repr(self))
 
     def _check_lists(self, prefix: str) -> None:
         if self.is_web_server:

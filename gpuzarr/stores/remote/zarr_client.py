@@ -137,7 +137,7 @@ class ZarrClient:
         return joined(self.path, key)
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return zarr_loop.run(self._opened(work))
+        return zarr_loop.run(self._opened(work), self.store)
 
     async def _opened(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do the work in a store that is open: whoever makes one need not open it."""

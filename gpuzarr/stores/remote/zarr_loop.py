@@ -13,19 +13,29 @@ from typing import Any, TypeVar
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
 from gpuzarr.per_process import PROCESS
+from gpuzarr.stores import library_threads
 from gpuzarr.tasks import CANCELLED, RUN, Latch, lost
 
 T = TypeVar("T")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine returns, or raise its error. If this is interrupted, the coroutine is cancelled first."""
+def run(work: Coroutine[Any, Any, T], store: Any) -> T:
+    """Return what a coroutine of a store returns, or raise its error. If this is interrupted, it is cancelled first.
+
+    StoreError in a forked child, where the store waits for threads of the parent.
+    """
     from zarr.core.sync import _get_loop
 
     loop = _get_loop()
     if asyncio._get_running_loop() is loop:
         work.close()
         raise StoreError("a coroutine on the event loop of zarr-python cannot wait for another: use another thread")
+    if (library := library_threads.library_of(store)) is not None:
+        try:
+            library_threads.use(library, " ".join(repr(store).split()))
+        except StoreError:
+            work.close()
+            raise
     call = _Call(work)
     return ensured(lambda: call.result(loop), lambda: call.end(loop))
 
