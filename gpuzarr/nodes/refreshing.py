@@ -23,8 +23,8 @@ def refresh_array(self: Array) -> Array:
     gets what is in the store then. What is remembered of them is compared with it: indexes of shards, and chunks of a
     `ChunkCache`, are used while the file or object they came from has the same version (files: inode, length and time
     of change; remote objects: the ETag that comes with each answer). Only where the cache was given `max_age_seconds`
-    chunks may be older; after this the next read asks again. What a store itself remembers, such as the directory of a
-    zip file or the listings of fsspec, is forgotten, too.
+    chunks may be older; after this the next read asks again. What a store itself remembers of places of chunks is
+    forgotten, too; but references of kerchunk, and files of HDF5 or TIFF that were replaced, have to be opened again.
 
     Returns
     -------

@@ -46,7 +46,7 @@ class PartStore:
 
     @property
     def concurrency(self) -> int:
-        """Requests that are made at once; see `RemoteStore`."""
+        """See `Waits`."""
         return contract.concurrency(self.store)
 
     @property

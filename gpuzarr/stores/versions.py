@@ -62,8 +62,8 @@ def looked_for(objects: Objects, numbers: Sequence[int], known: Sequence[Any]) -
 
 
 class Remembers(Protocol):
-    """Addition to `Store` of one that remembers more than what `Objects.versions` compares, such as listings, or the
-    directory of an archive."""
+    """Addition to `Store` of one that remembers more than what `Objects.versions` compares, such as where the chunks
+    of a snapshot lie."""
 
     def refresh(self) -> None:
         """Forget that, so that what comes next is what is there by then."""

@@ -5,6 +5,7 @@ The answers of a real web server are broken by a proxy. Chunks without a codec s
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -67,6 +68,16 @@ def by_fsspec(url: str) -> Any:
 
 
 CLIENTS: dict[str, Callable[[str], Any]] = {"obstore": by_obstore, "fsspec": by_fsspec}
+
+
+def test_why_a_server_cannot_be_reached_is_told() -> None:
+    pytest.importorskip("obstore")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {"retry_config": {"max_retries": 0}}
+    with pytest.raises(gpuzarr.StoreError, match=r"'zarr.json' of 'http://127.*/c/403': .*Connection refused$"):
+        gpuzarr.open(f"http://127.0.0.1:{port}/c/403", storage_options=options)
 
 
 @pytest.fixture(params=CLIENTS)

@@ -412,6 +412,17 @@ def test_a_file_that_is_replaced_is_not_read_as_the_old_one(tmp_path: Path) -> N
         assert np.array_equal(opened(tmp_path / "f.h5", name)[...], VALUES[::-1])
 
 
+def test_a_refresh_changes_nothing_where_the_file_is_the_same(tmp_path: Path) -> None:
+    path = file_with(tmp_path / "f.h5", a={"data": VALUES, "chunks": (20, 10)})
+    group = opened(path, device="cpu")
+    for node in (group["a"], group):
+        node.refresh()
+        assert np.array_equal(group["a"][...], VALUES)
+    file_with(tmp_path / "new.h5", a={"data": VALUES, "chunks": (9, 9)}).rename(path)
+    with pytest.raises(ChangedError, match=r"f\.h5.*open it again"):
+        group["a"].refresh()
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_reads(tmp_path: Path) -> None:
     group = opened(file_with(tmp_path / "f.h5", a={"data": VALUES}, b={"data": VALUES, "compression": "lzf"}))

@@ -18,7 +18,7 @@ from gpuzarr.stores.ranges import Ranges, Read, Requests
 from gpuzarr.stores.traffic import Traffic, added, traffic
 from gpuzarr.stores.versions import settled, tells_late
 
-How = Literal["read", "read_to_device"]
+How = Literal["read", "read_to_device"]  # the method of `Objects` that reads
 
 
 @dataclass

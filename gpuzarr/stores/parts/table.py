@@ -115,10 +115,11 @@ class HasManyHolders(Protocol):
 
 
 class Forgets(Protocol):
-    """Addition to `Table` of one that remembers what it read of a holder, and is told where that was replaced."""
+    """Addition to `Table` of one that remembers what it read of a holder, and is told where that was replaced, or may
+    have been."""
 
     def forget(self) -> None:
-        """Read it again when places are next asked for."""
+        """Read it again when places are next asked for; or refuse to tell any if it is another one, by ChangedError."""
         ...
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from gpuzarr.errors import GpuZarrWarning, StoreError, StoreKindError, warn
+from gpuzarr.errors import GpuZarrWarning, StoreKindError, warn
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.parts import PartsStore
 from gpuzarr.stores.references import foreign
 from gpuzarr.stores.references.hdf5 import table_of
-from gpuzarr.stores.references.reach import Reach, local_path, options_of, prefixes
+from gpuzarr.stores.references.reach import Reach, options_of, prefixes
 from gpuzarr.stores.references.streams import Stream
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -71,7 +70,7 @@ def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None, stor
     """
     options = options_of(storage_options)
     allowed = prefixes(allow) + prefixes(options.pop("allow", None))
-    store, key = (thing, key) if key is not None else _folder_of(thing, options)
+    store, key = (thing, key) if key is not None else _object_of(thing, options)
     if (name := format_of(store, key)) is None:
         known = ", ".join(sorted(set(MAGIC.values())))
         raise StoreKindError(f"{key!r} of {store!r} is no file of a format that is known: {known}")
@@ -84,14 +83,7 @@ def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None, stor
     return PartsStore(table)
 
 
-def _folder_of(thing: Any, options: dict[str, Any]) -> tuple[Store, str]:
-    text = os.fspath(thing)
-    if "://" in text and not text.startswith("file://"):
-        from gpuzarr.stores import locations
+def _object_of(thing: Any, options: dict[str, Any]) -> tuple[Store, str]:
+    from gpuzarr.stores import locations
 
-        return locations.object_of(text, options)[:2]
-    path = local_path(text)
-    if not os.path.isfile(path):
-        raise StoreError(f"there is no file {path!r}")
-    folder, name = os.path.split(os.path.abspath(path))
-    return LocalStore(folder), name
+    return locations.object_of(os.fspath(thing), options)[:2]

@@ -22,7 +22,7 @@ MAX_KEPT_BYTES = 1 << 25
 
 
 class Blocks:
-    """Blocks of `nbytes` bytes of an object, all of one version, of which the last used are kept.
+    """Blocks of `nbytes` bytes of an object, all of one version, of which those fetched last are kept.
 
     `version`: that it must have; None: any, which is then the attribute `version`. StoreError where the object is
     missing, ChangedError where it is of another version, now or later.

@@ -17,6 +17,7 @@ from gpuzarr.stores.parts import INLINE, Places
 from gpuzarr.stores.parts.manifests import Manifest, names, numbers
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.references.document import Columns, copied, inline_bytes
+from gpuzarr.stores.references.known import version_of
 
 MAX_AXES = 64  # of an array, each with a folder
 DOCUMENTS = ".zarray", "zarr.json"
@@ -85,8 +86,8 @@ class ReferenceTable:
         return [store for store, _ in self._holders] if known is None else known()
 
     def forget(self) -> None:
-        """Another file has taken the place of the one that the references were made of."""
-        self._is_outdated = bool(self._versions)
+        """Look if another file has taken the place of the one that the references were made of: it has to be opened."""
+        self._is_outdated = any(version_of(*self._holders[i]) != was for i, was in self._versions.items())
 
     def places(self, keys: Sequence[str]) -> Places:
         if self._is_outdated:

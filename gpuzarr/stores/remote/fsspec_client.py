@@ -60,8 +60,7 @@ class FsspecClient:
     @property
     def is_of_this_process(self) -> bool:
         """Whether no other process has the files, as they are in its memory."""
-        protocol = type(self.fs).protocol
-        return "memory" in ([protocol] if isinstance(protocol, str) else protocol)
+        return "memory" in protocols(self.fs)
 
     @classmethod
     def of(cls, fs: Any, root: str, url: str = "", missing: Sequence[type[Exception]] = ()) -> FsspecClient:

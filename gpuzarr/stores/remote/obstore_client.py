@@ -30,7 +30,7 @@ MAX_TRIES = 2  # of a request, each with the tries of obstore itself
 MAX_PUT_BYTES = 16 << 20  # of one request; what is larger goes in parts
 MAX_MADE = 64  # stores of obstore that are kept for whoever opens the same URL again
 ENVIRONMENT = ("AWS_", "AZURE_", "GOOGLE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy")
-MANY_DELETED = 1000  # keys that one request deletes at most
+MAX_DELETED_KEYS = 1000  # of one request
 BEYOND = ("416 ", "Wanted range starting at")  # of errors for a range that begins beyond the end of its object
 TRANSPORT = {  # what obstore takes as `client_options`, and callers as options of their own
     *("allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type", "default_headers"),
@@ -40,6 +40,8 @@ TRANSPORT = {  # what obstore takes as `client_options`, and callers as options 
 _PLACE = ("endpoint", "account_name", "bucket", "container_name")  # of the configuration of a store
 _XML = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_CAUSE = re.compile(r'(?:message|error): "([^"]*)"')  # in what obstore tells of its inner parts, the innermost last
+_REFUSED = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)")
 
 _MADE: PerProcess[dict[Any, Any]] = PerProcess(dict)
 
@@ -101,8 +103,8 @@ class ObstoreClient:
     def delete(self, keys: Sequence[str]) -> None:
         import obstore
 
-        for i in range(0, len(keys), MANY_DELETED):
-            some = keys[i : i + MANY_DELETED]
+        for i in range(0, len(keys), MAX_DELETED_KEYS):
+            some = keys[i : i + MAX_DELETED_KEYS]
             paths = [self._path(key) for key in some]
             try:
                 self._called(some[0], "delete", partial(obstore.delete, self.store, paths))
@@ -221,11 +223,14 @@ def _told(meta: Any, data: Any) -> Answer:
 
 def _reason(error: BaseException) -> str:
     """What an error of obstore says, in a line and without secrets, and what may help."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())
+    head, _, inner = str(error).partition("Debug source:")
+    text = " ".join(head.split())
+    if text.endswith("error sending request") and (causes := _CAUSE.findall(inner)):
+        text += f": {causes[-1]}"
     if (said := _XML.search(text)) is not None:  # what an object store answers
         text = f"{text.partition('<')[0]}{said[1]}: {said[2]}"
     text = _without_queries(text)[:600]  # of URLs, which may be signatures
-    if "403" in text or "401" in text or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+    if _REFUSED.search(text) or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         text += "; public data: storage_options={'skip_signature': True}"
     if "Range request not supported" in text:
         text += "; this server gives whole objects only: download it, and open the file"

@@ -59,10 +59,12 @@ class Hdf5Table:
         return self._files
 
     def forget(self) -> None:
-        """Another file has taken the place of this one: what was read of it means nothing any more."""
-        self._is_outdated = True
+        """Look if another file has taken the place of one of these: what was read of it means nothing any more then."""
+        self._is_outdated = any(version_of(*self._files[i]) != was for i, was in self._expected.items())
 
     def places(self, keys: Sequence[str]) -> Places:
+        if self._is_outdated:
+            raise ChangedError(f"{self!r} is another file than the one that was opened: open it again")
         places = Places(*nowhere(len(keys)), {}, versions=self._expected)
         inline: Any = places.inline
         folders: dict[str, list[int]] = {}
@@ -81,8 +83,6 @@ class Hdf5Table:
 
     def _place(self, places: Places, path: str, which: np.ndarray, numbers: np.ndarray) -> None:
         """Say where chunks of a dataset lie, or read them."""
-        if self._is_outdated:
-            raise ChangedError(f"{self!r} is another file than the one that was opened: open it again")
         array = self._arrays[path]
         holders, places.offsets[which], places.sizes[which] = self._where(path, numbers).find(numbers)
         places.holders[which] = np.where(holders == 0, array.file, holders)
