@@ -20,6 +20,8 @@ from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.parts import PartsStore
 from gpuzarr.stores.parts.inflating import inflated
 from gpuzarr.stores.ranges import MISSING, Ranges
+from gpuzarr.stores.references import document
+from gpuzarr.stores.references.table import ReferenceTable
 from gpuzarr.stores.remote.store import RemoteStore
 from tests.conftest import examples
 from tests.laws.stores import fresh, read_by
@@ -243,3 +245,14 @@ def test_zarr_reads_the_same(tmp_path: Path) -> None:
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**63 - 8, 2**62, -1])
+def test_absurd_offsets_are_refused(offset: int, tmp_path: Path) -> None:
+    """Whatever the table: with its size added such an offset would be negative."""
+    (tmp_path / "data").write_bytes(bytes(64))
+    columns = document.parse({"a": ["data", 0, 8], "b": ["data", 1, 8]}, "")
+    columns.offsets[1] = offset
+    store = PartsStore(ReferenceTable(columns, [(LocalStore(tmp_path), "data")], "table"))
+    with pytest.raises(StoreError, match=r"'b' of .* its offset is absurd"), store.open(["a", "b"]):
+        pass

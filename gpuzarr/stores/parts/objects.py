@@ -20,6 +20,8 @@ from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond, resol
 from gpuzarr.stores.traffic import Traffic
 from gpuzarr.stores.versions import tells_late
 
+MAX_END = 1 << 62  # of a part in its holder
+
 
 class PartObjects:
     """Objects that lie where a table says. See `Objects`, `AreFiles` and `ReadsToDevice`.
@@ -39,6 +41,7 @@ class PartObjects:
     def __enter__(self) -> PartObjects:
         places = self._places = self._table.places(self.keys)
         self._is_held = places.holders >= 0
+        self._check_offsets(places)
         try:
             used, self._number = self._opened(places)
             self._expected = [places.versions.get(number) for number in used]
@@ -57,6 +60,14 @@ class PartObjects:
             self._note_others(places)
         self._is_plain = is_held and (places.inflated is None or bool(self._is_direct.all()))
         return self
+
+    def _check_offsets(self, places: Places) -> None:
+        """StoreError for what is said to lie where nothing can: sums of offsets and sizes must not overflow."""
+        ends = places.offsets.view(np.uint64) + np.maximum(places.sizes, 0).view(np.uint64)
+        wrong = self._is_held & ((places.offsets < 0) | (ends > MAX_END))
+        if wrong.any():
+            key = self.keys[int(wrong.argmax())]
+            raise StoreError(f"{key!r} of {self._store!r} is said to lie where no file has bytes: its offset is absurd")
 
     def _note_others(self, places: Places) -> None:
         """Note which objects are missing, inline, deflated, or lie up to the end of their holders."""
