@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import zarr
@@ -59,37 +60,6 @@ class Sliced:
 
     def __getitem__(self, selection: Any) -> Any:
         return host_array(self.a[selection])
-
-
-class Files:
-    """What says of fsspec's file systems where they are."""
-
-    protocol = ("file", "local")
-
-
-class Mapper(MutableMapping[str, bytes]):
-    """The files of a folder as a mapping, as fsspec has it."""
-
-    def __init__(self, root: str) -> None:
-        self.root, self.fs, self._store = root, Files(), gpuzarr.LocalStore(root)
-
-    def __getitem__(self, key: str) -> bytes:
-        if not (Path(self.root) / key).is_file():
-            raise KeyError(key)
-        return (Path(self.root) / key).read_bytes()
-
-    def __setitem__(self, key: str, value: bytes) -> None:
-        self._store.set(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        self._store.delete([key])
-
-    def __iter__(self) -> Iterator[str]:
-        files = [file for file in Path(self.root).rglob("*") if file.is_file()]
-        return iter([str(file.relative_to(self.root)) for file in files])
-
-    def __len__(self) -> int:
-        return len(list(self))
 
 
 def check(store: Any, path: str, unharmed: dict[str, bytes], *gone: str) -> None:
@@ -161,7 +131,7 @@ def spellings(folder: Path) -> dict[str, Any]:
         "link": link,
         "URL": f"file://{folder}",
         "zarr": zarr.storage.LocalStore(folder),
-        "mapper": Mapper(str(folder)),
+        "mapper": fsspec.get_mapper(str(folder)),
     }
 
 
@@ -203,7 +173,7 @@ def test_a_store_within_an_array_is_not_overwritten(of: str, tmp_path: Path) -> 
         inner: Any = below(root, "c")
     else:
         root, inner = tmp_path / "x", tmp_path / "x/c"
-        inner = Mapper(str(inner)) if of == "mapper" else inner
+        inner = fsspec.get_mapper(str(inner)) if of == "mapper" else inner
     a = gpuzarr.create_array(root, data=VALUES, **LAYOUT)
     for call in ("save", "from_array", "create_array", "open"):
         for there, path in ((inner, ""), (inner, "0")):
