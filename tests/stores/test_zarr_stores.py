@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from itertools import count
@@ -295,13 +296,19 @@ def test_what_is_interrupted_delivers_nothing_more() -> None:
 
     def interrupt() -> None:
         while len(delivered) < 10:
-            pass
-        os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.001)
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)  # who waits wakes up; of a process any thread may take the signal
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        client.fetch([Asked(f"k{i}") for i in range(300)], lambda i, _: delivered.append(i))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.fetch([Asked(f"k{i}") for i in range(300)], lambda i, _: delivered.append(i))
+    finally:
+        signal.signal(signal.SIGINT, before)
     count = len(delivered)
     thread.join()
     sync(asyncio.sleep(0.02))
