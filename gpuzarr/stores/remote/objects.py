@@ -148,8 +148,8 @@ class RemoteObjects:
                     return False
                 if answer is None:
                     raise beyond(self._store, self.keys[number], MISSING, size, offset, i)
-                if self._due is not None and self._lengths[number] != self._due:
-                    raise LengthError(f"{self.keys[number]!r} of {self._store!r}", self._lengths[number])
+                if self._due is not None and (length := self._lengths.get(number, self._due)) != self._due:
+                    raise LengthError(f"{self.keys[number]!r} of {self._store!r} has {length} bytes", length)
                 if len(data := memoryview(answer.data)[begin : begin + wanted]) < wanted:
                     length = self._lengths.get(number, offset + skip + len(data))
                     if offset + skip + wanted <= length:
