@@ -114,11 +114,11 @@ class Chunks:
     def _located(self, group: Sequence[Chunk], holders: Sequence[tuple[int, ...]], objects: Objects) -> list[Row]:
         """Where the chunks lie."""
         numbers = {of: i for i, of in enumerate(holders)}
+        if not self.source.store.has_cheap_lengths:
+            self._foretell(group, numbers, objects)
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
-            if self.shelf is None:
-                fetch_whole_shards(objects, [numbers[c[0]] for c in group], self.source.layout, self.chain)
             try:
                 entries = self.source.locator.indexes.entries(shards, objects, self.indexes)
             except CodecError as error:
@@ -128,12 +128,19 @@ class Chunks:
                 offset, size = entries[i := numbers[chunk[0]]][chunk[1]].tolist()
                 rows.append((i, offset, size, chunk))
         else:
-            expect_at_most(objects, self.chain.stored_size.most)
-            if self.chain.is_uncompressed and self.shelf is None and not all(map(self._is_whole, group)):
-                assume_length(objects, self.chain.stored_size.most)
             lengths = objects.lengths()
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
         return rows
+
+    def _foretell(self, group: Sequence[Chunk], numbers: dict[tuple[int, ...], int], objects: Objects) -> None:
+        """Tell a store that fetches objects to know their lengths what will be read of them."""
+        if self.source.layout.levels:
+            if self.shelf is None:
+                fetch_whole_shards(objects, [numbers[chunk[0]] for chunk in group], self.source.layout, self.chain)
+            return
+        expect_at_most(objects, self.chain.stored_size.most)
+        if self.chain.is_uncompressed and self.shelf is None and not all(map(self._is_whole, group)):
+            assume_length(objects, self.chain.stored_size.most)
 
     def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> Keep:
         """Do the work. Returns the calls that keep chunks, once it is known that no object was replaced meanwhile."""

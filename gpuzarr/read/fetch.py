@@ -93,13 +93,18 @@ class _Wanted:
     route: Route
     indexes: Indexes
 
+    def _foretell(self, objects: Objects, chain: Chain) -> None:
+        """Tell a store that fetches objects to know their lengths what will be read of them."""
+        if not self.source.layout.levels:
+            expect_at_most(objects, chain.stored_size.most)
+        elif self.source.cache is None:
+            fetch_whole_shards(objects, self.route.objects, self.source.layout, chain)
+
     def planned(self, memory: Memory, objects: Objects) -> _Planned:
         """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
         stored = np.ones(len(self.coords), bool)
-        if memory.chain is not None and not self.source.layout.levels:
-            expect_at_most(objects, memory.chain.stored_size.most)
-        elif memory.chain is not None and not memory.to_device and self.source.cache is None:
-            fetch_whole_shards(objects, self.route.objects, self.source.layout, memory.chain)
+        if memory.chain is not None and not self.source.store.has_cheap_lengths:
+            self._foretell(objects, memory.chain)
         try:
             kept = found_of(self.source, memory.device, self.coords, objects, self.route) if memory.knows else None
             present, located = self._located(kept, objects)

@@ -68,9 +68,10 @@ def tell_traffic(objects: Sequence[Objects], trace: Trace) -> None:
 
 def count_traffic(found: Sequence[Traffic | None], trace: Trace) -> None:
     """Count what came from stores; None: from one that does not count."""
-    known = [each for each in found if each is not None]
-    trace.count(
-        requests=sum([each.requests for each in known]),
-        read=sum([each.nbytes for each in known]),
-        uncounted=len(found) - len(known),
-    )
+    requests = nbytes = uncounted = 0
+    for each in found:
+        if each is None:
+            uncounted += 1
+        else:
+            requests, nbytes = requests + each.requests, nbytes + each.nbytes
+    trace.count(requests=requests, read=nbytes, uncounted=uncounted)

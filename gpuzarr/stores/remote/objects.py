@@ -76,13 +76,8 @@ class RemoteObjects:
         return [self._lengths.get(i, self._due) for i in range(len(self.keys))]  # type: ignore[misc]
 
     def versions(self, known: Sequence[Any]) -> list[Any]:
-        found = []
-        for i, version in enumerate(known):
-            if i not in self._versions and version is not None:
-                self._claims[i] = version
-            told = self._versions.get(i, version)
-            found.append(told)
-        return found
+        self._claims |= {i: claim for i, claim in enumerate(known) if claim is not None and i not in self._versions}
+        return [self._versions.get(i, claim) for i, claim in enumerate(known)]
 
     def changed(self) -> bool:
         try:
@@ -132,8 +127,8 @@ class RemoteObjects:
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
         wanted = [i for i, read in enumerate(reads) if read[4] and read[0] not in self._whole]
         rows = [(reads[i][0], reads[i][1] + reads[i][3], reads[i][4]) for i in wanted]
-        planned = self.requests(Ranges(self.keys, *np.array(rows, np.int64).reshape(-1, 3).T))
-        coming = Coming(self._store.client, self._all_asked(planned), planned.within)
+        requests = self.requests(Ranges(self.keys, *np.array(rows, np.int64).reshape(-1, 3).T))
+        coming = Coming(self._store.client, self._all_asked(requests), requests.within)
         places = {i: j for j, i in enumerate(wanted)}
         self._coming.append(coming)
 
@@ -142,7 +137,7 @@ class RemoteObjects:
             if (whole := self._whole.get(number)) is not None:
                 into[:] = memoryview(whole)[offset + skip : offset + skip + wanted]
             elif wanted:
-                begin = 0 if planned.skip is None else int(planned.skip[places[i]])
+                begin = 0 if requests.skip is None else int(requests.skip[places[i]])
                 answer = coming.take(places[i], partial(self._note, number))
                 if answer is None and self._due is not None:
                     return False
