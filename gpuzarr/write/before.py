@@ -41,6 +41,11 @@ class Before:
     def __repr__(self) -> str:
         return repr(self._store)
 
+    @property
+    def has_cheap_lengths(self) -> bool:
+        """See `Store`."""
+        return self._store.has_cheap_lengths
+
     @cached_property
     def source(self) -> ArraySource:
         """The array as it was. An index of a shard is read once: a shard is replaced after its chunks were located."""
