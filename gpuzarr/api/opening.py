@@ -92,7 +92,8 @@ def open(  # as zarr.open
     storage_options
         Options for what a URL names, as obstore (S3, Google Cloud Storage, Azure, HTTP) or a file system of fsspec
         takes them: `skip_signature`, `endpoint`, `region`, ... What s3fs, gcsfs and adlfs call otherwise (`anon`,
-        `key`, `endpoint_url`, ...) is understood, too.
+        `key`, `endpoint_url`, ...) is understood, too. Of references: `allow`, a list of folders and URLs below which
+        the files may lie that they name, beside the folder of the references themselves; `remote_options` for these.
     **new
         Properties of a node that is made: for an array the parameters of `create_array` (`shape`, `dtype`, by default
         "float64", `chunks`, ...), for a group `attributes`. They do not change a node that exists.

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from gpuzarr.batch import BytesSpec, ChunkSpec, EncodedBatch, StoredSize, Unmeasured, joined, measured
-from gpuzarr.codecs.contract import Codec, DecodesByAddress, StandsForSeveral
+from gpuzarr.codecs.contract import Codec, DecodesByAddress, parts_of
 from gpuzarr.codecs.decoding import as_stored, blame, decode_on_host, decode_runs, decode_steps, on_threads, within
 from gpuzarr.codecs.single_chunk import ChunkDecoder, address_decoder, copier, ordered_decoder, whole_decoder
 from gpuzarr.codecs.step import Step
@@ -62,7 +62,7 @@ class Chain:
             if _BEFORE[given.kind] != side:
                 name = Step(given, at).name
                 raise MetadataError(f"codec {name!r} ({given.kind}) cannot stand where {side} comes in")
-            for codec in given.parts(at) if isinstance(given, StandsForSeveral) else (given,):
+            for codec in parts_of(given, at):
                 steps.append(Step(codec, at))
                 at, side = codec.encoded(at), _AFTER[codec.kind]
         if side != "bytes":

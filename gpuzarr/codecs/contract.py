@@ -86,13 +86,19 @@ class TakesUnmeasured(Protocol):
     takes_unmeasured: ClassVar[bool]
 
 
-@runtime_checkable
 class StandsForSeveral(Protocol):
     """A codec that is a name for several: a chain has these as its steps instead."""
 
     def parts(self, spec: Any) -> tuple[Codec, ...]:
         """The codecs that are run, in encode order. MetadataError where the codec cannot take `spec`."""
         ...
+
+
+def parts_of(codec: Codec, spec: Any) -> tuple[Codec, ...]:
+    """The codecs that are run for one, in encode order. See `StandsForSeveral`; to ask for a Protocol takes longer."""
+    parts = getattr(codec, "parts", None)
+    found: tuple[Codec, ...] = (codec,) if parts is None else parts(spec)
+    return found
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from gpuzarr.batch import EncodedBatch
 from gpuzarr.checks import shown
 from gpuzarr.errors import ReadOnlyError, StoreError, StoreKindError, as_store_error
 from gpuzarr.stores import handles, memory, read_only
+from gpuzarr.stores.contract import Fill
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden, rebased
 from gpuzarr.stores.key_locks import LOCKS, Locked
@@ -266,7 +267,7 @@ class MappingObjects:
                 target[start : start + size] = value[offset : offset + size]
         return requests.ranges(into)
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+    def reader(self, reads: Sequence[Read]) -> Fill:
         lengths = self.lengths()
         for i, (number, offset, size, _, _) in enumerate(reads):
             if offset + size > lengths[number]:

@@ -185,8 +185,10 @@ def of_names(given: Iterable[str]) -> Found | None:
 
 
 def way_of_folder(folder: str) -> Way:
-    """How a local folder that is no Zarr store itself is read as one; "" for all others, which costs two looks."""
+    """How a local folder that is no Zarr store itself is read as one; "" for all others: a look, or three."""
     try:
+        if os.path.lexists(f"{folder}/zarr.json"):
+            return ""
         if os.path.isdir(f"{folder}/snapshots"):  # hardly any other has it
             found = of_names(os.listdir(folder))
             return "icechunk" if found is not None and found.way == "icechunk" else ""

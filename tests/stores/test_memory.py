@@ -20,6 +20,7 @@ import gpuzarr.storage
 from gpuzarr.devices.contract import Device
 from gpuzarr.stores.resolve import store as store_of
 from tests.hardware import host_array
+from tests.stores.shared_chunk import each_element_is_written_once
 
 VALUES = np.arange(60, dtype="i4").reshape(6, 10)
 HAS_MANAGED = hasattr(zarr.storage, "ManagedMemoryStore")
@@ -131,17 +132,7 @@ def test_parts_of_one_mapping_share_its_locks(request: pytest.FixtureRequest) ->
     gpuzarr.zeros(64, dtype="i4", chunks=64, store=url, path="a/b")
     arrays = [gpuzarr.open_array(url, "a/b", mode="r+"), gpuzarr.open_array(f"{url}/a", "b", mode="r+")]
     arrays += [gpuzarr.open_array(f"{url}/a/b", mode="r+"), gpuzarr.open_array(url, "/a/b/", mode="r+")]
-
-    def write(number: int) -> None:
-        for i in range(number, 64, 4):
-            arrays[number][i] = i
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert gpuzarr.open(url, "a/b")[...].tolist() == list(range(64))
+    each_element_is_written_once(arrays)
 
 
 def test_no_store_is_a_new_one_in_memory() -> None:

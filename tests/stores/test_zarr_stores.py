@@ -30,6 +30,7 @@ from gpuzarr.stores.remote.zarr_client import ZarrClient
 from gpuzarr.stores.resolve import store as store_of
 from tests.hardware import host_array
 from tests.stores.forking import holds_in_child
+from tests.stores.shared_chunk import each_element_is_written_once
 from tests.stores.zarr_stores import Reversed, reversed_store
 
 VALUES = np.random.default_rng(2).random((50, 60)).astype("f4")
@@ -170,17 +171,7 @@ def test_parts_of_one_store_share_its_locks() -> None:
     places = [(theirs, "a/b"), (zarr.storage.StorePath(theirs, "a"), "b"), (zarr.storage.StorePath(theirs, "a/b"), "")]
     places.append((Slow(theirs._store), "a/b"))
     arrays = [gpuzarr.open_array(store, path, mode="r+") for store, path in places]
-
-    def write(number: int) -> None:
-        for i in range(number, 64, 4):
-            arrays[number][i] = i
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert gpuzarr.open(theirs, "a/b")[...].tolist() == list(range(64))
+    each_element_is_written_once(arrays)
     assert store_of(theirs) == store_of(theirs) != store_of(Slow(zarr.storage.MemoryStore()))
 
 

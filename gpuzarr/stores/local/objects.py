@@ -19,6 +19,7 @@ import numpy as np
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import StoreError
 from gpuzarr.interrupts import ensured
+from gpuzarr.stores.contract import Fill
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.local import gds
 from gpuzarr.stores.local.open_files import OpenFiles, Version, version_of
@@ -127,7 +128,7 @@ class LocalObjects:
         self._count(requests.sizes)
         return gds.read(self._store, [self._store.path(key) for key in self.keys], requests, into)
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], None]:
+    def reader(self, reads: Sequence[Read]) -> Fill:
         lengths = self.lengths()
         for i, (number, offset, size, _, _) in enumerate(reads):
             if offset + size > lengths[number]:

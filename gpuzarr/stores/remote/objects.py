@@ -6,7 +6,7 @@ fetched when their lengths are needed, and kept for the read that follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuzarr.batch import EncodedBatch
 from gpuzarr.errors import ChangedError, LengthError, StoreError
+from gpuzarr.stores.contract import Fill
 from gpuzarr.stores.keys import check
 from gpuzarr.stores.ranges import MISSING, Ranges, Read, Requests, beyond
 from gpuzarr.stores.remote.client import Answer, Asked
@@ -121,7 +122,7 @@ class RemoteObjects:
             raise self._beyond(requests, short)
         return self._without_missing(requests, into)
 
-    def reader(self, reads: Sequence[Read]) -> Callable[[int, memoryview], bool]:
+    def reader(self, reads: Sequence[Read]) -> Fill:
         for i, (number, offset, size, _, _) in enumerate(reads):
             if number in self._lengths and offset + size > max(self._lengths[number], 0):
                 raise beyond(self._store, self.keys[number], self._lengths[number], size, offset, i)
