@@ -29,13 +29,13 @@ from gpuzarr.indexing.shard_indexes import Indexes, Shards
 from gpuzarr.read.by_library import ByLibrary, can_read, in_files, place_of
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.fetch import blamed
+from gpuzarr.read.foretell import foretell
 from gpuzarr.read.known import Keeper
 from gpuzarr.read.shelf import Shelf
 from gpuzarr.read.source import Source
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES, MIN_THREAD_BYTES
 from gpuzarr.read.unchanged import unchanged
-from gpuzarr.read.whole_shards import fetch_whole_shards
-from gpuzarr.stores.contract import Fill, Objects, assume_length, expect_at_most
+from gpuzarr.stores.contract import Fill, Objects, assume_length
 from gpuzarr.stores.in_files import file_paths, open_files
 from gpuzarr.stores.ranges import MISSING, Ranges
 
@@ -115,7 +115,9 @@ class Chunks:
         """Where the chunks lie."""
         numbers = {of: i for i, of in enumerate(holders)}
         if not self.source.store.has_cheap_lengths:
-            self._foretell(group, numbers, objects)
+            foretell(objects, self.source, self.chain, [numbers[chunk[0]] for chunk in group])
+            if self._wants_parts(group):
+                assume_length(objects, self.chain.stored_size.most)
         rows: list[Row] = []
         if self.source.layout.levels:
             shards = Shards(0, holders, Ranges.whole(objects.keys))
@@ -131,16 +133,6 @@ class Chunks:
             lengths = objects.lengths()
             rows = [(i, 0, lengths[i], chunk) for chunk in group for i in (numbers[chunk[0]],)]
         return rows
-
-    def _foretell(self, group: Sequence[Chunk], numbers: dict[tuple[int, ...], int], objects: Objects) -> None:
-        """Tell a store that fetches objects to know their lengths what will be read of them."""
-        if self.source.layout.levels:
-            if self.shelf is None:
-                fetch_whole_shards(objects, [numbers[chunk[0]] for chunk in group], self.source.layout, self.chain)
-            return
-        expect_at_most(objects, self.chain.stored_size.most)
-        if self.chain.is_uncompressed and self.shelf is None and not all(map(self._is_whole, group)):
-            assume_length(objects, self.chain.stored_size.most)
 
     def _decode(self, rows: Sequence[Row], objects: Objects, begin: float, threads: int) -> Keep:
         """Do the work. Returns the calls that keep chunks, once it is known that no object was replaced meanwhile."""
@@ -235,9 +227,12 @@ class Chunks:
             return read, elsewhere
         return read, memory if place is None else None
 
-    def _is_whole(self, chunk: Chunk) -> bool:
-        """Whether the elements that are wanted go from the first to the last one of a chunk."""
-        return chunk[5] + 1 - chunk[4] == prod(self.chain.spec.shape)
+    def _wants_parts(self, group: Sequence[Chunk]) -> bool:
+        """Whether of some objects, of which metadata tell the length, less is read than from the first to the last
+        element of a chunk."""
+        if not self.chain.is_uncompressed or self.shelf is not None or self.source.layout.levels:
+            return False
+        return any(chunk[5] + 1 - chunk[4] < prod(self.chain.spec.shape) for chunk in group)
 
     def _fetcher(self, sizes: Sequence[int], fill: Fill) -> Fetch:
         """What fetches a chunk, decoded, into an array of the chunk's shape; the time when it was read, and the array

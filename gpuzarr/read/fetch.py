@@ -20,13 +20,13 @@ from gpuzarr.errors import CHUNK_FAULTS, ChunkError, CodecError, RangeError
 from gpuzarr.indexing.locate import Located, Route
 from gpuzarr.indexing.shard_indexes import Indexes
 from gpuzarr.read.fetched import Fetched, present_only
+from gpuzarr.read.foretell import foretell
 from gpuzarr.read.known import Known, found_of, joined
 from gpuzarr.read.shelf import Found
 from gpuzarr.read.slices import read_in_slices, sliced
 from gpuzarr.read.source import Source
 from gpuzarr.read.unchanged import unchanged_all
-from gpuzarr.read.whole_shards import fetch_whole_shards
-from gpuzarr.stores.contract import Objects, ReadsToDevice, concurrency, expect_at_most
+from gpuzarr.stores.contract import Objects, ReadsToDevice, concurrency
 from gpuzarr.stores.ranges import Ranges, Requests
 from gpuzarr.stores.spread import each
 
@@ -93,18 +93,11 @@ class _Wanted:
     route: Route
     indexes: Indexes
 
-    def _foretell(self, objects: Objects, chain: Chain) -> None:
-        """Tell a store that fetches objects to know their lengths what will be read of them."""
-        if not self.source.layout.levels:
-            expect_at_most(objects, chain.stored_size.most)
-        elif self.source.cache is None:
-            fetch_whole_shards(objects, self.route.objects, self.source.layout, chain)
-
     def planned(self, memory: Memory, objects: Objects) -> _Planned:
         """Where the chunks are. ChunkError where metadata of a shard, or the size of a chunk, is wrong."""
         stored = np.ones(len(self.coords), bool)
         if memory.chain is not None and not self.source.store.has_cheap_lengths:
-            self._foretell(objects, memory.chain)
+            foretell(objects, self.source, memory.chain, self.route.objects)
         try:
             kept = found_of(self.source, memory.device, self.coords, objects, self.route) if memory.knows else None
             present, located = self._located(kept, objects)
