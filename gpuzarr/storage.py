@@ -19,8 +19,9 @@ from typing import Any
 
 from gpuzarr.checks import flag, shown
 from gpuzarr.errors import ArgumentError, StoreKindError, UnsupportedError
-from gpuzarr.stores import locations, memory, recognise, resolve
+from gpuzarr.stores import memory
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding import locations, recognise, resolve
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.logged import LoggedStore
 from gpuzarr.stores.mapping import MappingStore

@@ -15,11 +15,11 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import known
 from gpuzarr.stores import moving
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding.resolve import store as store_of
 from gpuzarr.stores.handles import complete
 from gpuzarr.stores.hidden import rebased
+from gpuzarr.stores.identity import identity
 from gpuzarr.stores.keys import listed_keys
-from gpuzarr.stores.places import identity
-from gpuzarr.stores.resolve import store as store_of
 
 Counts = tuple[int, int, int]  # of copied and of skipped things, and of copied bytes
 IF_EXISTS = ("raise", "replace", "skip")

@@ -15,8 +15,8 @@ from gpuzarr.nodes.like import codecs_of, sizes_of, stored_dtype
 from gpuzarr.nodes.new_arrays import Shape, create, made
 from gpuzarr.nodes.opener import Mode
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.resolve import is_of_zarr, wanted_format
-from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import is_of_zarr, wanted_format
+from gpuzarr.stores.finding.resolve import store as store_of
 
 Format = Literal[2, 3] | None
 KEPT_FOR_NONE = ("attributes", "chunk_key_encoding", "dimension_names")  # None means what no parameter means

@@ -15,7 +15,7 @@ from gpuzarr.nodes.hierarchy import created
 from gpuzarr.nodes.keywords import own
 from gpuzarr.nodes.listing import Tree
 from gpuzarr.nodes.opener import Opener
-from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import store as store_of
 from gpuzarr.write.target import Writable
 
 

@@ -13,7 +13,7 @@ from gpuzarr.nodes.create import placed
 from gpuzarr.nodes.keywords import CREATED, known, own
 from gpuzarr.nodes.like import properties
 from gpuzarr.nodes.new_arrays import create
-from gpuzarr.stores.resolve import wanted_format
+from gpuzarr.stores.finding.resolve import wanted_format
 
 Format = Literal[2, 3] | None
 

@@ -25,10 +25,10 @@ from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import MODES, Mode, Opener, why_unwritable
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.strategy import Options
-from gpuzarr.stores.locations import Access
+from gpuzarr.stores.finding.locations import Access
+from gpuzarr.stores.finding.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import wanted_format
 from gpuzarr.stores.moving import recover
-from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.resolve import wanted_format
 
 
 def open(  # as zarr.open

@@ -16,9 +16,9 @@ from gpuzarr.nodes.create import Members, placed
 from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.keywords import CREATED, known
 from gpuzarr.nodes.opener import Mode
+from gpuzarr.stores.finding.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import wanted_format
 from gpuzarr.stores.handles import complete
-from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.resolve import wanted_format
 
 Format = Literal[2, 3] | None
 NO_STORE = ("storage_options",)

@@ -18,7 +18,7 @@ from gpuzarr.errors import GpuZarrError, NotFoundError, StoreError
 from gpuzarr.nodes.info import Stored
 from gpuzarr.nodes.misplaced import problem
 from gpuzarr.read.explain import gpu_decode
-from gpuzarr.stores.urls import shown
+from gpuzarr.stores.finding.urls import shown
 
 
 def add(commands: Any) -> None:

@@ -5,7 +5,7 @@ from gpuzarr.creation.paths import format_above
 from gpuzarr.creation.shapes import sides
 from gpuzarr.creation.summarised import copy, copy_all, delete, move, new_array, new_group, new_nodes
 from gpuzarr.creation.types import dtype_of
-from gpuzarr.stores.places import contains
+from gpuzarr.stores.identity import contains
 
 __all__ = [
     "DEFAULT",

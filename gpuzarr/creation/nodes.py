@@ -35,8 +35,8 @@ from gpuzarr.stores import versioned
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.guards import guard
 from gpuzarr.stores.hidden import rebased
+from gpuzarr.stores.identity import GROUP_DOCUMENTS, around
 from gpuzarr.stores.moving import holds, keys, recover
-from gpuzarr.stores.places import GROUP_DOCUMENTS, around
 
 NODE_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")  # where one of these is, a node is
 Documents = dict[str, Document]  # by the names of their files

@@ -14,7 +14,7 @@ from gpuzarr.metadata import files
 from gpuzarr.metadata.files import FILES
 from gpuzarr.stores.contract import Store, why_no_key
 from gpuzarr.stores.hidden import hidden, is_owned
-from gpuzarr.stores.places import GROUP_DOCUMENTS, widest
+from gpuzarr.stores.identity import GROUP_DOCUMENTS, widest
 
 
 def above(path: str) -> list[str]:

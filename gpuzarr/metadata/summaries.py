@@ -26,7 +26,7 @@ from gpuzarr.metadata.files import Document
 from gpuzarr.stores import versioned
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import is_hidden
-from gpuzarr.stores.places import Identity, identity, lies_in, widest
+from gpuzarr.stores.identity import Identity, identity, lies_in, widest
 from gpuzarr.stores.tries import tries
 
 T = TypeVar("T")

@@ -110,7 +110,7 @@ class Array:
         (3,)
         """
         from gpuzarr.nodes.opener import opened
-        from gpuzarr.stores.resolve import wanted_format
+        from gpuzarr.stores.finding.resolve import wanted_format
 
         node = opened(store, wanted_format(store, None), config, storage_options)
         if not isinstance(node, cls):

@@ -8,7 +8,7 @@ from gpuzarr.checks import flag, shown
 from gpuzarr.errors import ArgumentError, UnsupportedCallError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.making import Makes
-from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group

@@ -21,8 +21,8 @@ from gpuzarr.nodes.inputs import as_value
 from gpuzarr.nodes.keywords import translated
 from gpuzarr.nodes.regions import parts
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.resolve import wanted_format
+from gpuzarr.stores.finding.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import wanted_format
 from gpuzarr.write.target import Writable
 
 MAX_COPIED_BYTES = 128 << 20  # at once, from one array to another; but always a whole chunk or shard

@@ -16,9 +16,9 @@ from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.info import About
 from gpuzarr.nodes.operators import comparable
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import wanted_format
 from gpuzarr.stores.path import StorePath
-from gpuzarr.stores.resolve import store as store_of
-from gpuzarr.stores.resolve import wanted_format
 
 
 class Opens(Protocol):

@@ -12,8 +12,8 @@ from gpuzarr.errors import ArgumentError, ExistsError, MetadataError
 from gpuzarr.metadata import ArrayMetadata, Node, files, v2, v3
 from gpuzarr.metadata.summaries import FIELD
 from gpuzarr.nodes.array import Array
+from gpuzarr.stores.finding.resolve import store as store_of
 from gpuzarr.stores.path import StorePath
-from gpuzarr.stores.resolve import store as store_of
 from gpuzarr.write.target import Writable
 
 if TYPE_CHECKING:

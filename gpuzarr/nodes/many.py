@@ -16,7 +16,7 @@ from gpuzarr.nodes.reading import read_reported
 from gpuzarr.nodes.region_results import Region, finished, memory, region_of, without
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.requests import Request
-from gpuzarr.stores.places import hashable
+from gpuzarr.stores.identity import hashable
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array

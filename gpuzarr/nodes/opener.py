@@ -21,12 +21,12 @@ from gpuzarr.metadata.summaries import Summary
 from gpuzarr.nodes.array import DEFAULT, Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.read.strategy import Options
-from gpuzarr.stores import recognise
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding import recognise
+from gpuzarr.stores.finding.resolve import store as store_of
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.resolve import store as store_of
 
 if TYPE_CHECKING:
     from gpuzarr.write.target import Writable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gpuzarr.errors import NotFoundError
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.stores import versions
-from gpuzarr.stores.places import identity
+from gpuzarr.stores.identity import identity
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count, repeat
 from typing import Any, NamedTuple
 
-from gpuzarr.stores.places import Identity
+from gpuzarr.stores.identity import Identity
 
 ENTRY_BYTES = 512  # of what a chunk takes beside its elements
 Coords = tuple[int, ...]

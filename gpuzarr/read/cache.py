@@ -25,7 +25,7 @@ from gpuzarr.read.confirmed import Confirmed
 from gpuzarr.read.memory import parse_bytes
 from gpuzarr.read.shelf import Shelf
 from gpuzarr.stores import kept
-from gpuzarr.stores.places import Identity, identity, lies_in
+from gpuzarr.stores.identity import Identity, identity, lies_in
 
 if TYPE_CHECKING:
     from gpuzarr.read.source import Source

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from gpuzarr.stores.places import Identity, lies_in
+from gpuzarr.stores.identity import Identity, lies_in
 
 MAX_OBJECTS = 1 << 17  # the ones that were confirmed first are forgotten first
 

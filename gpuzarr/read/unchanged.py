@@ -10,7 +10,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import ChunkError, StoreError
 from gpuzarr.interrupts import within_all
 from gpuzarr.stores.contract import Objects
-from gpuzarr.stores.places import identity
+from gpuzarr.stores.identity import identity
 from gpuzarr.stores.traffic import Traffic, traffic
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.places import Identity, identity
+from gpuzarr.stores.identity import Identity, identity
 
 
 class Keeper(Protocol):

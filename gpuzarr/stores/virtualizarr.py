@@ -11,12 +11,12 @@ import numpy as np
 
 from gpuzarr.interrupts import within
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding.recognise import libraries
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import joined, start_of
 from gpuzarr.stores.parts import INLINE, PartsStore, Places
 from gpuzarr.stores.parts.manifests import Holders, Manifest, nowhere
 from gpuzarr.stores.parts.table import Made
-from gpuzarr.stores.recognise import libraries
 from gpuzarr.stores.remote import obstore_stores
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient

@@ -69,7 +69,7 @@ def _of_memory(store: Any) -> Store:
 
 def _of_file_system(store: Any) -> Store | None:
     """Store for a file system of fsspec; None where errors that only the store knows mean that an object is missing."""
-    from gpuzarr.stores.locations import of_file_system
+    from gpuzarr.stores.finding.locations import of_file_system
 
     if store.allowed_exceptions != inspect.signature(type(store)).parameters["allowed_exceptions"].default:
         return None

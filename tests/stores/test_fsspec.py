@@ -22,13 +22,13 @@ from fsspec.mapping import FSMap
 import gpuzarr
 from benchmarks.latency_server import serving
 from gpuzarr.errors import StoreKindError
+from gpuzarr.stores.finding.resolve import store
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.remote import retry
 from gpuzarr.stores.remote.client import Answer, Asked
 from gpuzarr.stores.remote.fsspec_client import FsspecClient
 from gpuzarr.stores.remote.store import RemoteStore
-from gpuzarr.stores.resolve import store
 from tests.laws.stores import NewStore, store_laws
 
 VALUES = np.arange(1, 25, dtype="i4").reshape(4, 6)

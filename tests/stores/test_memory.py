@@ -18,7 +18,7 @@ import zarr.storage
 import gpuzarr
 import gpuzarr.storage
 from gpuzarr.devices.contract import Device
-from gpuzarr.stores.resolve import store as store_of
+from gpuzarr.stores.finding.resolve import store as store_of
 from tests.hardware import host_array
 from tests.stores.shared_chunk import each_element_is_written_once
 

@@ -13,8 +13,8 @@ import pytest
 
 import gpuzarr
 from benchmarks.latency_server import serving
-from gpuzarr.stores.recognise import of_bytes, of_file, of_names, way_of_name
-from gpuzarr.stores.resolve import store
+from gpuzarr.stores.finding.recognise import of_bytes, of_file, of_names, way_of_name
+from gpuzarr.stores.finding.resolve import store
 from tests import corpus
 from tests.stores.own_store import OwnStore
 

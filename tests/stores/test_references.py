@@ -269,7 +269,7 @@ def test_references_reach_their_own_folder_alone(tmp_path: Path) -> None:
 
 def test_an_error_says_what_to_pass_and_that_helps(tmp_path: Path) -> None:
     url = "memory://of-references/x/data"
-    gpuzarr.stores.resolve.store("memory://of-references").set("x/data", VALUES.tobytes())
+    gpuzarr.stores.finding.resolve.store("memory://of-references").set("x/data", VALUES.tobytes())
     store = written(tmp_path, {".zarray": ZARRAY, "0.0": [url, 0, 24], "1.0": [url, 24, 24]})
     with pytest.raises(ReachError) as caught:
         gpuzarr.open(store, mode="r")[...]

@@ -19,13 +19,13 @@ import pytest
 import gpuzarr
 from benchmarks.latency_server import serving
 from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
+from gpuzarr.stores.finding.resolve import store
+from gpuzarr.stores.identity import contains, identity
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath
-from gpuzarr.stores.places import contains, identity
 from gpuzarr.stores.remote.options import translated
 from gpuzarr.stores.remote.store import RemoteStore
-from gpuzarr.stores.resolve import store
 
 VALUES = np.arange(24, dtype="i4").reshape(4, 6)
 HERE = Path(__file__)

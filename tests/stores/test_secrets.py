@@ -10,7 +10,7 @@ import pytest
 
 import gpuzarr
 from benchmarks.latency_server import serving
-from gpuzarr.stores import urls
+from gpuzarr.stores.finding import urls
 from gpuzarr.stores.remote.obstore_client import of_url
 
 pytest.importorskip("obstore")

@@ -16,7 +16,7 @@ import pytest
 import gpuzarr
 from benchmarks.latency_server import serving
 from gpuzarr.errors import ChangedError, GpuZarrError, NotFoundError, StoreError
-from gpuzarr.stores import resolve
+from gpuzarr.stores.finding import resolve
 from tests.laws import stores as laws
 from tests.laws.stores import NewStore
 from tests.servers.faults import Proxy, Steps

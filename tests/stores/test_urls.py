@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 import gpuzarr
 from benchmarks.latency_server import serving
 from gpuzarr.errors import StoreKindError
-from gpuzarr.stores import locations, urls
+from gpuzarr.stores.finding import locations, urls
+from gpuzarr.stores.finding.resolve import store, wanted_format
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.resolve import store, wanted_format
 from tests.conftest import examples
 
 VALUES = np.arange(1, 25, dtype="i4").reshape(4, 6)

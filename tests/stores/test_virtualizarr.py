@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import gpuzarr
+from gpuzarr.stores.finding.resolve import store as store_of
 from gpuzarr.stores.parts import PartsStore
-from gpuzarr.stores.resolve import store as store_of
 from tests.hardware import host_array
 
 xr = pytest.importorskip("xarray")

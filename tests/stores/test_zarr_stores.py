@@ -22,12 +22,12 @@ from zarr.core.sync import sync
 
 import gpuzarr
 from gpuzarr.errors import StoreError
+from gpuzarr.stores.finding.resolve import store as store_of
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.remote.client import Asked
 from gpuzarr.stores.remote.store import RemoteStore
 from gpuzarr.stores.remote.zarr_client import ZarrClient
-from gpuzarr.stores.resolve import store as store_of
 from tests.hardware import host_array
 from tests.stores.forking import holds_in_child
 from tests.stores.shared_chunk import each_element_is_written_once

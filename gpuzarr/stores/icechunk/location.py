@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gpuzarr.errors import StoreError
-from gpuzarr.stores import library_threads, urls
+from gpuzarr.stores import library_threads
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding import urls
 from gpuzarr.stores.icechunk.store import SessionStore
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.remote.store import RemoteStore

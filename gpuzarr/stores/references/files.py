@@ -84,6 +84,6 @@ def store_of_file(thing: Any, key: str | None = None, *, allow: Any = None, stor
 
 
 def _object_of(thing: Any, options: dict[str, Any]) -> tuple[Store, str]:
-    from gpuzarr.stores import locations
+    from gpuzarr.stores.finding import locations
 
     return locations.object_of(os.fspath(thing), options)[:2]

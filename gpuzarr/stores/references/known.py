@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from gpuzarr.per_process import PerProcess
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.places import hashable
+from gpuzarr.stores.identity import hashable
 from gpuzarr.stores.versions import versions
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, GpuZarrError, StoreError, UnsupportedError
-from gpuzarr.stores import urls
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding import urls
 from gpuzarr.stores.local.folders import why_no_path
 from gpuzarr.stores.local.store import LocalStore
 
@@ -189,7 +189,7 @@ class Holders(Sequence[tuple[Store, str]]):
     def _made(self, root: str) -> Store:
         if not _SCHEME.match(root):
             return LocalStore(root)
-        from gpuzarr.stores import locations, resolve
+        from gpuzarr.stores.finding import locations, resolve
 
         if root.startswith("memory://"):
             return resolve.store(root)

@@ -46,7 +46,7 @@ class Client(Protocol):
     """Makes requests. It is picklable and hashable, has a `repr` that names the place (a URL without secrets), and may
     be used by many threads at once and after a fork; or it raises a StoreError in the child, and never waits for ever.
 
-    `gpuzarr.stores.places.reached` must know what a new kind of client reaches, so that two names of a place are one.
+    `gpuzarr.stores.identity.reached` must know what a new kind of client reaches, so that two names of a place are one.
 
     Errors are StoreError, naming the key and the client, after the client has tried again whatever may pass.
     """

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from gpuzarr.errors import ReadOnlyError, StoreError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import read_only, urls
+from gpuzarr.stores import read_only
+from gpuzarr.stores.finding import urls
 from gpuzarr.stores.keys import joined
 from gpuzarr.stores.remote import retry
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names

@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 from gpuzarr.errors import ChangedError, StoreError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import library_threads, urls
+from gpuzarr.stores import library_threads
+from gpuzarr.stores.finding import urls
 from gpuzarr.stores.keys import joined
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.stores.remote.client import Answer, Asked, Deliver, no_names

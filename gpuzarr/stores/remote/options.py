@@ -13,7 +13,7 @@ from typing import Any
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import StoreKindError
-from gpuzarr.stores import urls
+from gpuzarr.stores.finding import urls
 
 ALIASES = {"gcs": "gs"}  # schemes of fsspec, and the names that obstore has for them
 OTHER_NAMES = {

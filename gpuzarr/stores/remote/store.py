@@ -13,9 +13,9 @@ from gpuzarr.stores import handles
 from gpuzarr.stores.documents import too_large
 from gpuzarr.stores.guards import Guard
 from gpuzarr.stores.hidden import hidden, is_hidden
+from gpuzarr.stores.identity import reached
 from gpuzarr.stores.key_locks import LOCKS, Locked
 from gpuzarr.stores.keys import check, check_prefix, is_key, joined, only_keys, start_of
-from gpuzarr.stores.places import reached
 from gpuzarr.stores.remote.client import Answer, Asked, Client
 from gpuzarr.stores.remote.objects import RemoteObjects
 from gpuzarr.stores.sink import BufferedSink

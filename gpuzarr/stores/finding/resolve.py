@@ -9,12 +9,12 @@ from typing import Any
 from gpuzarr.checks import shown
 from gpuzarr.checks import zarr_format as checked_format
 from gpuzarr.errors import ArgumentError, StoreKindError
-from gpuzarr.stores import locations, urls
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.locations import ACCEPTED, Access, How, Options, of_file_system
+from gpuzarr.stores.finding import locations, urls
+from gpuzarr.stores.finding.locations import ACCEPTED, Access, How, Options, of_file_system
+from gpuzarr.stores.finding.recognise import libraries, way_of_name
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.path import StorePath, below
-from gpuzarr.stores.recognise import libraries, way_of_name
 
 
 def store(thing: Any, storage_options: Any = None, access: Access = "r") -> Store:
@@ -74,11 +74,11 @@ def _no_options(thing: Any, options: Options) -> None:
 def _of_text(text: str, how: How) -> Store:
     text = _as_pipeline(text, how.options)
     if "|" in text:
-        from gpuzarr.stores import pipelines
+        from gpuzarr.stores.finding import pipelines
 
         return pipelines.store_of(text, how)
     if (scheme := urls.scheme(text)) and not locations.is_known(scheme):
-        from gpuzarr.stores import url_adapters
+        from gpuzarr.stores.finding import url_adapters
 
         if (adapter := url_adapters.find(scheme)) is not None:
             return url_adapters.store_of(adapter, urls.parsed(text), -1, how.options)

@@ -11,11 +11,12 @@ from weakref import WeakValueDictionary
 
 from gpuzarr.errors import NotFoundError, StoreError, StoreKindError
 from gpuzarr.per_process import PerProcess
-from gpuzarr.stores import memory, recognise, urls
+from gpuzarr.stores import memory
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding import recognise, urls
+from gpuzarr.stores.finding.urls import OBJECT_SCHEMES
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
-from gpuzarr.stores.urls import OBJECT_SCHEMES
 
 ACCEPTED = "a path (str or pathlib.Path), a URL, a Mapping from keys to bytes, or a store of another library"
 CACHES = {"simplecache", "filecache", "blockcache", "cached"}  # protocols of fsspec
@@ -64,7 +65,7 @@ def of_path(path: str, how: How, is_path: bool = False) -> Store:
     elif way in ("file", "references"):
         raise NotFoundError(f"there is no file {path!r}; a new Zarr store is a folder or a zip, with another name")
     else:
-        from gpuzarr.stores import spelling
+        from gpuzarr.stores.finding import spelling
 
         if (hint := spelling.hint(path, is_path)) is not None:
             raise StoreKindError(f"there is no {path!r}: {hint}")
@@ -145,7 +146,7 @@ def is_known(scheme: str) -> bool:
 
 
 def _unknown(scheme: str) -> str:
-    from gpuzarr.stores import spelling
+    from gpuzarr.stores.finding import spelling
 
     near = spelling.of_scheme(scheme)
     hint = f"; did you mean {near}://?" if near else ""

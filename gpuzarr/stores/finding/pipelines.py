@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuzarr.stores import locations, url_adapters, urls
 from gpuzarr.stores.contract import Store
-from gpuzarr.stores.locations import How
+from gpuzarr.stores.finding import locations, url_adapters, urls
+from gpuzarr.stores.finding.locations import How
+from gpuzarr.stores.finding.urls import FORMATS, Part, Pipeline
 from gpuzarr.stores.path import below
-from gpuzarr.stores.urls import FORMATS, Part, Pipeline
 
 UNREAD = {  # parts of the standard that name what is no store here, and what to do
     "ocdbt": "names an OCDBT database, which only tensorstore and neuroglancer read: tensorstore copies it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from gpuzarr.stores import urls
+from gpuzarr.stores.finding import urls
 
 SCHEMES = ("file", "memory", "s3", "gs", "az", "abfs", "http", "https")
 OTHERS = {

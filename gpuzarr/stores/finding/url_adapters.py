@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.errors import GpuZarrError, StoreError, StoreKindError
-from gpuzarr.stores import urls
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.finding import urls
+from gpuzarr.stores.finding.urls import Part, Pipeline
 from gpuzarr.stores.path import below
-from gpuzarr.stores.urls import Part, Pipeline
 
 GROUP = "zarr.url_adapters"
 
