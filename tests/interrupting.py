@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -19,6 +18,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.stores.local.permits import PERMITS
 from gpuzarr.stores.spread import MAX_THREADS
 from tests.data import Stop
+from tests.open_files import open_files
 
 PACKAGE = os.path.dirname(gpuzarr.__file__)  # whose lines are counted
 MAX_LINE_THREADS = 16  # that lines need at once in these tests
@@ -129,13 +129,4 @@ class Held:
             others = [name for name in threads if not name.startswith(pool)]
             assert len(threads) - len(others) <= most, f"the pool {pool!r} has too many threads"
             threads = others
-        return open_files(), len(threads), PERMITS.value.free, held
-
-
-def open_files() -> int:
-    """How many files are open; connections are not counted, which other tests have left to end by themselves."""
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # closed meanwhile
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
-    return sum(not path.startswith("socket:") for path in found)
+        return len(open_files()), len(threads), PERMITS.value.free, held

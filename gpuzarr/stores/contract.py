@@ -1,6 +1,6 @@
 """Contract of a store: where keys and bytes are. To add a store, implement `Store`, `Objects` and `Sink` in one file.
 
-`gpuzarr.open(store)` takes any object with the members of `Store`; `stores/finding/resolve.py` makes stores of paths and URLs.
+`gpuzarr.open(store)` takes any object with the members of `Store`; `stores/finding/` makes stores of paths and URLs.
 Begin with `tests/stores/own_store.py`, a complete store over a dict, and add a row for yours to the laws in
 `tests/stores/test_laws.py`.
 

@@ -19,6 +19,7 @@ from gpuzarr.stores.local import open_files
 from gpuzarr.stores.local.open_files import NO_VERSION, OpenFiles, version_of
 from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.ranges import MISSING
+from tests import open_files as opened
 
 SIZES = (0, 1, 4096, 70_000)
 MANY = 600  # files: more than one call opens
@@ -41,7 +42,7 @@ def together() -> Iterator[None]:
 
 
 def open_now() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
+    return set(opened.open_files())
 
 
 @settings(deadline=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from gpuzarr.stores.local.locks import lock_of
 from gpuzarr.stores.local.overwriter import Overwriter
 from gpuzarr.stores.local.store import LocalStore
 from tests.data import partial_files
+from tests.open_files import open_files
 
 MANY = 600  # files: more than one call writes
 
@@ -49,14 +49,14 @@ def test_many_files(overwrites: bool, tmp_path: Path, loops: str) -> None:
 @pytest.mark.parametrize("overwrites", [True, False])
 def test_what_cannot_be_written_is_named(key: str, overwrites: bool, tmp_path: Path, loops: str) -> None:
     """A folder is in its place, or it is no path."""
-    store, opened = LocalStore(tmp_path), len(os.listdir("/proc/self/fd"))
+    store, opened = LocalStore(tmp_path), open_files()
     (tmp_path / "x/full/of").mkdir(parents=True)
     keys = ["x/a", "x/b", key, "x/c"]
     with pytest.raises(StoreError) as caught:
         Overwriter(store).many(keys, batch(4)) if overwrites else store.write(keys, batch(4))
     assert repr(key) in str(caught.value)
     assert not partial_files(tmp_path) and "x/c" not in contents(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == opened
+    assert open_files() == opened
 
 
 @pytest.mark.parametrize("overwrites", [True, False])

@@ -24,6 +24,7 @@ from gpuzarr.indexing.region import count, of_parts, of_region, runs
 from gpuzarr.indexing.selection import basic
 from gpuzarr.metadata import RegularAxis
 from gpuzarr.stores.local.objects import LocalObjects
+from tests.open_files import open_files
 from tests.read.chunked import CHUNKS, LAYOUTS, SHAPE, VALUES, slices, written
 
 c = zarr.codecs
@@ -150,7 +151,7 @@ def test_a_shard_that_is_replaced_or_written_to(tmp_path: Path, monkeypatch: Any
 
 
 def test_many_threads_and_no_open_file_is_left(arrays: dict[str, gpuzarr.Array]) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_files()
     wrong: list[Any] = []
 
     def work(seed: int) -> None:
@@ -165,7 +166,7 @@ def test_many_threads_and_no_open_file_is_left(arrays: dict[str, gpuzarr.Array])
         thread.start()
     for thread in threads:
         thread.join()
-    assert not wrong and sorted(os.listdir("/proc/self/fd")) == before
+    assert not wrong and open_files() == before
 
 
 @given(

@@ -6,13 +6,9 @@ import atexit
 import base64
 import io
 import json
-import os
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +37,7 @@ from tests.laws.stores import (
     store_laws,
     whole_objects_lie_where_they_are_wanted,
 )
+from tests.open_files import open_files
 from tests.stores.own_store import OwnStore
 from tests.stores.parts_tables import in_many_forms, in_one_file
 from tests.stores.zarr_stores import reversed_store
@@ -185,6 +182,8 @@ EXCEPT = {
 def new(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewStore]:
     """Make a store, and see that it leaves no file open."""
     name = request.param
+    if name == "remote, by obstore":
+        server(tmp_path.parent)  # which stays open
     if name == "local, a file at a time":
         monkeypatch.setattr(permits, "allowed", lambda: 0)
     free, before = permits.PERMITS.value.free, open_files()
@@ -198,15 +197,6 @@ def new(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     for store in made:
         getattr(store, "close", lambda: None)()
     assert open_files() == before and permits.PERMITS.value.free == free
-
-
-def open_files() -> list[str]:
-    """The paths of open files; not connections, which stay open for the next requests."""
-    found: list[str] = []
-    for link in glob("/proc/self/fd/*") if sys.platform == "linux" else []:
-        with suppress(FileNotFoundError):  # closed meanwhile, by another thread
-            found.append(os.readlink(link))
-    return sorted(path for path in found if os.path.isfile(path))
 
 
 @pytest.mark.parametrize(

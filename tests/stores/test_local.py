@@ -18,6 +18,7 @@ from gpuzarr.stores.local.store import LocalStore
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.ranges import Ranges
 from tests.laws.stores import CONTENTS, fresh, ranges_of, read, read_into
+from tests.open_files import open_files
 
 rng = np.random.default_rng(7)
 
@@ -33,10 +34,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def no_leak():
-    before = sorted(os.listdir("/proc/self/fd")) if sys.platform == "linux" else None
+    before = open_files()
     yield
-    if before is not None:
-        assert sorted(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
     assert PERMITS.value.free == allowed()
 
 
