@@ -17,6 +17,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["cli"],
     ["__init__"],
     ["api", "dtype", "storage"],
+    ["loader"],
     ["nodes"],
     ["write"],
     ["read"],

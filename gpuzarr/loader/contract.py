@@ -1,0 +1,98 @@
+"""What the parts of the loader tell each other: blocks of samples, steps of an epoch, views of arrays.
+
+A sample is a place in a data set: its origin. Samples that lie near each other, and so share chunks, are a block. An
+epoch is a sequence of steps, a batch each; its order is a pure function of the seed, the epoch and the geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpuzarr.dtypes.cast import Cast
+from gpuzarr.indexing.selection import Outer
+
+
+class Space(Protocol):
+    """All samples of a data set, in blocks. Blocks are numbered from 0, in the order of stores, then in C order."""
+
+    axes: int  # along which samples have an origin
+
+    def counts(self, epoch: int) -> np.ndarray:
+        """Samples of each block in an epoch, int64 (blocks,). A pure function."""
+        ...
+
+    def origins(self, block: int, epoch: int) -> np.ndarray:
+        """The first element of each sample of a block, in elements of the first array, int64 (counts[block], axes).
+
+        A pure function: the same origins every time. Those of padded samples may be negative.
+        """
+        ...
+
+    def stores(self, blocks: np.ndarray) -> np.ndarray:
+        """The number of the store in which each block lies, int64 (n,)."""
+        ...
+
+    @property
+    def geometry(self) -> dict[str, str]:
+        """What decides about order and origins, by name, as short texts: a state of another one is refused by it."""
+        ...
+
+
+class View(Protocol):
+    """What is wanted of an array (of the same one in each store) for a sample."""
+
+    name: str  # of the batch's array
+    arrays: Sequence[Any]  # gpuzarr.Array, one for each store
+    shape: tuple[int, ...]  # of a sample
+    cast: Sequence[Cast | None]  # for the array of each store: what becomes of its elements; None: nothing
+    dtype: np.dtype[Any]  # of the batch, in native byte order
+    pad_value: Any  # of elements outside of the array, as they are in the batch
+
+    def selections(self, store: int, origins: np.ndarray) -> list[Outer]:
+        """The elements that samples with these origins, (n, axes), want of the array of a store: one selection for
+        several samples, or for a part of one. Ranges ascend. Indices lie in the array."""
+        ...
+
+    def targets(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
+        """For each of these selections the view of `out`, (n, *shape), that it fills; with every axis of the array
+        (`Outer.full_shape`)."""
+        ...
+
+    def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
+        """The views of `out` that no selection fills."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A batch of a rank.
+
+    `number`: of the step in its epoch, from 0. `end`: samples of all ranks that are done after it. `blocks`, `indices`:
+    the samples, each as a block and the number in it (`Space.origins`), int64 (n,). `enters`: the blocks of which this
+    rank has the first sample here, in the order of these; `leaves`: those of which it has the last one.
+    """
+
+    number: int
+    end: int
+    blocks: np.ndarray
+    indices: np.ndarray
+    enters: np.ndarray
+    leaves: np.ndarray
+
+
+class Order(Protocol):
+    """The steps of one rank in one epoch."""
+
+    samples: int  # of all ranks in the epoch, those that `drop_last` leaves out too
+
+    def count(self, position: int = 0) -> int:
+        """The number of steps behind a position (samples of all ranks that are done); the same for each rank."""
+        ...
+
+    def steps(self, position: int = 0) -> Iterator[Step]:
+        """The steps behind a position."""
+        ...
