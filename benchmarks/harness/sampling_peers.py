@@ -80,7 +80,7 @@ def start_ours(job: Job) -> Started:
         loader.set_epoch(0)
         return (batch["x"] for batch in loader)
 
-    return Started(epoch, lambda: float(loader.last_epoch.decoded_bytes / loader.last_epoch.delivered_bytes))
+    return Started(epoch, lambda: loader.last_epoch.asdict()["amplification"])
 
 
 @dataclass
@@ -106,7 +106,7 @@ def in_processes(deal: Any, open_array: Callable[[Job], Read], keeps: bool, job:
     return Started(deal(Samples(job, open_array), batches), lambda: None if keeps else amplified)
 
 
-def zarr_fused(job: Job) -> Read:
+def zarr_python(job: Job) -> Read:
     """zarr-python with its fused pipeline, where it has one: rows by a sorted list, crops one after another."""
     import zarr
     import zarr.core.codec_pipeline as pipelines
@@ -240,18 +240,18 @@ def each_way(name: str, needs: tuple[str, ...], open_array: Callable[[Job], Read
     ways = {f"{WORKERS} workers of torch": ("torch",), f"{WORKERS} processes": ()}
     deals = worker_processes.with_torch, worker_processes.without_torch
     return [
-        Loader(f"{name}, {way}", (*needs, *more), partial(in_processes, deal, open_array, keeps))
+        Loader(f"{name} in {way}", (*needs, *more), partial(in_processes, deal, open_array, keeps))
         for (way, more), deal in zip(ways.items(), deals, strict=True)
     ]
 
 
 LOADERS: Sequence[Loader] = (
     Loader("gpuzarr", ("gpuzarr",), start_ours),
-    *each_way("zarr-python", ("zarr",), zarr_fused),
+    *each_way("zarr-python", ("zarr",), zarr_python),
     *each_way("tensorstore", ("tensorstore",), at_once),
     *each_way("tensorstore cached", ("tensorstore",), partial(at_once, keeps=True), keeps=True),
-    Loader("tensorstore, ahead", ("tensorstore",), partial(ahead, False)),
-    Loader("tensorstore cached, ahead", ("tensorstore",), partial(ahead, True)),
+    Loader("tensorstore ahead", ("tensorstore",), partial(ahead, False)),
+    Loader("tensorstore cached ahead", ("tensorstore",), partial(ahead, True)),
     Loader("annbatch", ("annbatch", "zarrs"), annbatch, own_order=True),
     Loader("insitubatch", ("insitubatch", "obstore"), insitubatch, own_order=True),
 )
