@@ -36,7 +36,7 @@ def checked(to: str | None, views: Sequence[View]) -> str | None:
     GPU, or CuPy is to have what a CPU reads. The message names the array.
     """
     one_of(to, "to", None, "numpy", "cupy", "torch", "jax")
-    if to in _NAMES and not (find_spec(to) or to in sys.modules):
+    if to in _NAMES and not (to in sys.modules or find_spec(to)):
         raise ArgumentError(f"to={to!r} needs {_NAMES[to]}: pip install 'gpuzarr[{to}]'")
     for view in views if to in _CHECKS else ():
         _CHECKS[to](view, device_of(view))
