@@ -1,4 +1,4 @@
-"""What `to=` makes of arrays of batches: the same values, in the same memory where that can be, or an error that says why."""
+"""What `to=` makes of arrays of batches: the same values, in the same memory where that can be, or a clear error."""
 
 from __future__ import annotations
 
