@@ -19,7 +19,11 @@ import numpy as np
 import gpuzarr
 
 BATCH = 8
-SHOWS, NOISE, BACKGROUND = 300.0, 500.0, 1000.0  # the brightness that things have beyond the background, and of the noise
+SHOWS, NOISE, BACKGROUND = (
+    300.0,
+    500.0,
+    1000.0,
+)  # the brightness that things have beyond the background, and of the noise
 
 
 @dataclass(frozen=True)
