@@ -29,7 +29,7 @@ def test_the_volume_shows_what_the_labels_say(tmp_path: Path) -> None:
     assert image.dtype == "u2" and 0.1 < labels.mean() < 0.6 and set(np.unique(labels)) == {0, 1}
     assert abs(image[labels == 1].mean() - image[labels == 0].mean() - train.SHOWS) < train.SHOWS / 4
     arrays = train.store(tmp_path, train.TINY, 3)
-    assert arrays["image"].nshards == 4 and arrays["labels"].shape == train.TINY.shape
+    assert arrays["image"].shards == train.TINY.shards and arrays["labels"].shape == train.TINY.shape
 
 
 def test_finer_grids_are_linear() -> None:
