@@ -14,7 +14,7 @@ from gpuzarr.loader.settings import Settings
 
 @dataclass
 class Place:
-    """Where a loader is: samples of all ranks that are done in an epoch. `is_loaded`: the next iteration begins here."""
+    """Where a loader is: the samples of all ranks that are done in an epoch. `is_loaded`: iteration begins here."""
 
     epoch: int = 0
     position: int = 0
