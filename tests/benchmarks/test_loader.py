@@ -27,7 +27,7 @@ def told(folder: Path, name: str, number: int = 0) -> Job:
     """A job with samples from anywhere."""
     question: Question = QUESTIONS[name]
     values, layout = sampling.values(question.data, TINY), sampling.kept(question.data, TINY)[number]
-    job = Job.of(folder / "a" / "x", values, layout, question, TINY.memory, "cpu")
+    job = Job.of(folder / "a" / "x", values, layout, question, "cpu")
     sampling.write(Path(job.path), layout, values)
     np.save(job.truth, values)
     random = np.random.default_rng(3)
