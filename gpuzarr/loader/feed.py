@@ -125,8 +125,8 @@ class Feed:
             return
         try:
             self.walk()
-            items, entering, missing = self._wanted()
-            if entering and not self._load(entering, missing):
+            items, entering = self._wanted()
+            if entering and not self._load(entering):
                 return
         except Exception as error:
             self._fail(error)
@@ -137,34 +137,34 @@ class Feed:
             self._ahead = min(2 * self._ahead, max(MAX_STEPS_AHEAD, self._terms.prefetch + 2))
             self.poke()
 
-    def _wanted(self) -> tuple[list[Item], dict[int, Needs], Needs]:
-        """The next items that can be loaded together, with what the blocks that they enter need, and what of that is
-        not held. The one that the consumer comes to next is always among them."""
+    def _wanted(self) -> tuple[list[Item], dict[int, Needs]]:
+        """The next items that can be loaded together, with what the blocks that they enter need. The one that the
+        consumer comes to next is always among them."""
         self._is_waiting = True  # before the cut thread's count is looked at
-        items, entering, missing = list[Item](), dict[int, Needs](), Needs()
+        items, entering = list[Item](), dict[int, Needs]()
         while self._waiting and not self.is_ended:
             item = self._waiting[0]
             more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
             if more:
                 wanted = self.held.missing([*entering.values(), *more.values()])
-                if items and missing and self.held.nbytes_of(wanted) > self._load_bytes:
+                if items and entering and self.held.nbytes_of(wanted) > self._load_bytes:
                     break
                 if not self.held.has_room(wanted) and (items or self._cut_count < item.number):
                     break
-                entering, missing = {**entering, **more}, wanted
+                entering |= more
             items.append(self._waiting.popleft())
         if items or not self._waiting:
             self._is_waiting = False
-        return items, entering, missing
+        return items, entering
 
     def _prepare(self, block: int) -> Block:
         if block not in self._prepared:
             self._prepared[block] = self.planner.block(block)
         return self._prepared[block]
 
-    def _load(self, entering: dict[int, Needs], missing: Needs) -> bool:
+    def _load(self, entering: dict[int, Needs]) -> bool:
         """Enter blocks and load what is missing, a part at a time. False if nobody wants it any more."""
-        taken = self.held.enter(list(entering.values()), missing)
+        missing, taken = self.held.enter(list(entering.values()))
         self.live.update({block: self._prepared.pop(block) for block in entering})
         for some in self.held.parts(missing, taken, MAX_LOAD_BYTES) if missing else ():
             if self.is_ended:

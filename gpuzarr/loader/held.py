@@ -99,11 +99,14 @@ class Held:
 
     def missing(self, needs: Iterable[Needs]) -> Needs:
         """What of these needs is not held."""
-        found: dict[int, list[np.ndarray]] = {}
         with self.lock:
-            for one in needs:
-                for number, chunks in one.items():
-                    found.setdefault(number, []).append(self.tables[number].missing(chunks))
+            return self._missing(needs)
+
+    def _missing(self, needs: Iterable[Needs]) -> Needs:
+        found: dict[int, list[np.ndarray]] = {}
+        for one in needs:
+            for number, chunks in one.items():
+                found.setdefault(number, []).append(self.tables[number].missing(chunks))
         union = {number: np.unique(np.concatenate(some)) for number, some in found.items()}
         return {number: some for number, some in union.items() if len(some)}
 
@@ -126,10 +129,12 @@ class Held:
             wanted[form] = wanted.get(form, 0) + len(chunks)
         return self.nbytes + sum(self.slots[form].growth(n) for form, n in wanted.items()) <= self.budget
 
-    def enter(self, needs: Sequence[Needs], missing: Needs) -> Needs:
-        """Note blocks with these needs, of which `missing` is not held. Returns the slots for that, to be filled."""
+    def enter(self, needs: Sequence[Needs]) -> tuple[Needs, Needs]:
+        """Note blocks with these needs. Returns what of that is not held, and the slots for it, which are to be
+        filled."""
         taken: Needs = {}
         with self.lock:
+            missing = self._missing(needs)
             for number, chunks in missing.items():
                 taken[number] = self.slots[self.sources.all[number].form].take(len(chunks))
                 self.tables[number].add(chunks, taken[number])
@@ -137,7 +142,7 @@ class Held:
                 for number, chunks in one.items():
                     self.tables[number].use(chunks)
             self.peak_bytes = max(self.peak_bytes, self.nbytes)
-        return taken
+        return missing, taken
 
     def leave(self, needs: Needs) -> None:
         """Note that a block with these needs is done."""
