@@ -96,7 +96,7 @@ class Feed:
 
     def wants_steps(self) -> bool:
         """Whether so few steps are walked, of those after the first, that more should be."""
-        return 0 < self.walked and not self.is_walked and self.walked - self.taken <= self._ahead // 2
+        return self.walked > 0 and not self.is_walked and self.walked - self.taken <= self._ahead // 2
 
     # ---- The load thread ----
 
