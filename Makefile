@@ -8,11 +8,11 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 BIN := $(VENV)/bin
 
-# With an NVIDIA driver, `make demo` and `make bench` bring CuPy and show the GPU too (CUDA= turns that off).
+# With an NVIDIA driver, `make demo`, `make train` and `make bench` bring CuPy and show the GPU too (CUDA= turns that off).
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -Eo '^[0-9]+' | head -n 1)
 CUDA ?= $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda13 || echo cuda12))
 
-.PHONY: help servers test quick attack lint demo bench bench-gpu prove-gpu calibrate clean
+.PHONY: help servers test quick attack lint demo train bench bench-gpu prove-gpu calibrate clean
 
 help:
 	@echo "make test    install into $(VENV) and run all tests (ARGS='-k name' for some)"
@@ -21,6 +21,7 @@ help:
 	@echo "make servers nginx and Azurite for the tests of remote stores, as far as apt-get and npm can install them"
 	@echo "make lint    ruff and mypy"
 	@echo "make demo    a real MRI scan in six layouts: read, checked, timed, pictured (demo-output/)"
+	@echo "make train   a small network learns from random crops of shards, on a CPU in under a minute: losses, speed, what limited it"
 	@echo "make bench   gpuzarr beside its peers (minutes; results in benchmarks/results/)"
 	@echo "make bench-gpu   the same on a GPU in under 9 minutes: decoding, kernels, whole reads and writes; with plots (gpu-session/)"
 	@echo "make prove-gpu   all that is to be shown on a GPU: tests, compute-sanitizer, probes, benchmarks (ARGS='--session 1', ARGS='--steps suite,probe')"
@@ -36,6 +37,7 @@ $(VENV)/.%.stamp: pyproject.toml $(wildcard gpuzarr/native/*.[ch]) gpuzarr/nativ
 
 comma := ,
 DEMO := $(VENV)/.demo$(if $(CUDA),$(comma)$(CUDA)).stamp
+TRAIN := $(VENV)/.test$(comma)torch$(if $(CUDA),$(comma)$(CUDA)).stamp
 
 # A process for each core takes the next file of tests; ARGS=-n0: all in one process.
 BY_FILE := -n auto --maxprocesses 8 --dist loadfile
@@ -76,6 +78,9 @@ lint: $(VENV)/.lint.stamp
 
 demo: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.demo $(ARGS)
+
+train: $(TRAIN)
+	$(BIN)/python -m benchmarks.questions.train $(ARGS)
 
 bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_local

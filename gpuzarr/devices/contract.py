@@ -139,6 +139,10 @@ class Device(Protocol):
         """Bytes of device memory that are free now: the limit of what is done outside of reads and writes."""
         ...
 
+    def stream_at(self, pointer: int) -> Any:
+        """The stream of another library with this `cudaStream_t`, for `on`. 0 is CUDA's null stream."""
+        ...
+
     def holds(self, dtype: np.dtype) -> bool:
         """Return True if the device can hold arrays of a dtype that NumPy does not define."""
         ...

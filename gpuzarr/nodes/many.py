@@ -205,7 +205,7 @@ def fill(
     faults: list[Fault] | None,
 ) -> None:
     """Read the regions of the arrays of each device, one after the other, and leave a report with each array."""
-    same = _same_arrays(regions)
+    same = same_arrays([region.array for region in regions])
     groups: dict[Any, list[int]] = {}
     for i, region in enumerate(regions):
         groups.setdefault((id(region.device), *region.array.options.values), []).append(i)
@@ -220,12 +220,12 @@ def fill(
             read_reported(arrays, requests, device, opened.changed(**options), faults, whole)
 
 
-def _same_arrays(regions: Sequence[Region]) -> dict[int, Any]:
+def same_arrays(arrays: Iterable[Any]) -> dict[int, Any]:
     """By the `id` of each array the first one that is the same in the same store: their chunks are decoded once."""
     found: dict[int, Any] = {}
     distinct: dict[Any, list[Any]] = {}
-    for region in regions:
-        if id(array := region.array) in found:
+    for array in arrays:
+        if id(array) in found:
             continue
         others = distinct.setdefault((array.path, hashable(array.store)), [])
         same = [one for one in others if one.metadata == array.metadata]
@@ -237,7 +237,7 @@ def _same_arrays(regions: Sequence[Region]) -> dict[int, Any]:
 
 def _failures(regions: Sequence[Region], faults: Sequence[Fault]) -> list[ReadFailure]:
     """What failed, each chunk once, in the order of the regions."""
-    same = _same_arrays(regions)
+    same = same_arrays([region.array for region in regions])
     found = []
     for fault in faults:
         axes = fault.source.layout.axes

@@ -197,7 +197,7 @@ def read_reported(
     options: Options,
     faults: list[Fault] | None = None,
     stack: Any = None,
-) -> None:
+) -> ReadReport:
     """Read requests of these arrays, leave a report with each array, and look where chunks are if none was found."""
     trace, begin = Trace(), time.perf_counter()
     try:
@@ -213,6 +213,7 @@ def read_reported(
         for array in arrays:
             if not array.has_looked:
                 warn_if_misplaced(array)
+    return report
 
 
 def allocated(self: Readable, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:

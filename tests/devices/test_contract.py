@@ -9,7 +9,7 @@ from gpuzarr.devices.cuda.device import Cuda
 MEMBERS = {name for name in {**vars(Device), **Device.__annotations__} if not name.startswith("_")}
 ONLY_GPU = {
     *("cost", "write_limit", "pinned_limit", "concurrent_batches", "current"),
-    *("free_bytes", "holds", "filled", "decoded_buffer", "device_buffer"),
+    *("free_bytes", "stream_at", "holds", "filled", "decoded_buffer", "device_buffer"),
     *("scoped_scratch", "upload", "upload_target", "upload_part", "await_uploads"),
     *("download", "download_async", "copy_back"),
     *("kernel", "decompress", "compressed_capacity", "compression_scratch", "compress", "check"),

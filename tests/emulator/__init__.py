@@ -70,6 +70,9 @@ class Emulated:
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
         return np.full(shape, NEW, np.uint8).astype(dtype).view(DeviceArray)
 
+    def stream_at(self, pointer: int) -> None:
+        """No stream: see `on`."""
+
     def holds(self, dtype: np.dtype) -> bool:
         return holds(self.xp, dtype)
 

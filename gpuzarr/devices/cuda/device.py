@@ -240,6 +240,11 @@ class Cuda:
             kept = self.xp.get_default_memory_pool().free_bytes()
             return int(self.xp.cuda.runtime.memGetInfo()[0] + kept)
 
+    def stream_at(self, pointer: int) -> Any:
+        """See `Device.stream_at`."""
+        cuda = self.xp.cuda
+        return cuda.ExternalStream(pointer, self._ordinal) if pointer else cuda.Stream.null
+
     def holds(self, dtype: np.dtype) -> bool:
         with self.on():
             return holds(self.xp, dtype)

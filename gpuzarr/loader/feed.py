@@ -1,0 +1,211 @@
+"""What the threads of a loader do: one walks the steps and loads chunks ahead, one cuts batches.
+
+They do not know the iterator, which may be dropped meanwhile. Who learns last of the two that a batch can be cut, that
+its chunks are held and that there is memory for it, has it cut.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gpuzarr.line import Line
+from gpuzarr.loader.contract import Step
+from gpuzarr.loader.held import Held
+from gpuzarr.loader.making import Batch, Maker, OnError, Room
+from gpuzarr.loader.needs import Block, Needs, Planner
+from gpuzarr.loader.report import Account
+from gpuzarr.tasks import Task
+
+MIN_LOAD_BYTES = 32 << 20  # of chunks of several steps that are read together; on a GPU as many as a batch of it
+MAX_LOAD_BYTES = 256 << 20  # of one read
+MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
+MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How batches are made. `prefetch`: batches that are cut ahead. `held_limit`: bytes of chunks that are held.
+    `options`: of reads, as for `Array.get`."""
+
+    prefetch: int = 2
+    held_limit: int = 1 << 30
+    on_error: OnError = "raise"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Item:
+    """A step on its way."""
+
+    number: int
+    step: Step
+    task: Task
+    room: Room | None = None
+    is_loaded: bool = False
+
+
+class Feed:
+    """Loads and cuts. `published`: items for which there is no memory yet; the iterator takes them, counts them in
+    `taken`, and offers memory. `error`: ends everything.
+
+    The load thread alone changes `_steps`, `_waiting` and `_prepared`, the cut thread alone `_cut_count`; each change
+    of `items` and `live` is one call of C.
+    """
+
+    def __init__(self, steps: Iterator[Step], planner: Planner, terms: Terms) -> None:
+        self._steps, self.planner, self._terms = steps, planner, terms
+        self.held = Held(planner.sources, terms.held_limit, terms.options)
+        self.account = Account()
+        self._load_bytes = max([MIN_LOAD_BYTES, *(s.device.batch_bytes for s in planner.sources.all if s.device.gpu)])
+        self.loading, self.cutting = Line(), Line()
+        self.published: deque[Item] = deque()
+        self.items: dict[int, Item] = {}
+        self._waiting: deque[Item] = deque()
+        self._prepared: dict[int, Block] = {}
+        self.live: dict[int, Block] = {}
+        self._maker = Maker(planner, self.held, self.live, self.account, terms.on_error)
+        self.walked = self.taken = self._cut_count = 0
+        self._ahead = terms.prefetch + 2
+        self.is_ended = self.is_walked = self._is_waiting = False
+        self.error: Exception | None = None
+
+    # ---- Any thread ----
+
+    def end(self) -> None:
+        """Begin nothing more. It does not wait, and may be called again."""
+        self.is_ended = True
+        self.items.clear()
+        self.published.clear()
+
+    def poke(self) -> None:
+        """Have the load thread look what there is to do."""
+        self.loading.add(Task(self._advance))
+
+    def offer(self, item: Item, room: Room) -> None:
+        """Give memory for the batch of an item."""
+        item.room = room
+        if item.is_loaded:
+            self.cutting.add(item.task)
+
+    def wants_steps(self) -> bool:
+        """Whether so few steps are walked that more should be."""
+        return not self.is_walked and self.walked - self.taken <= self._ahead // 2
+
+    # ---- The load thread ----
+
+    def walk(self) -> None:
+        """Walk the next steps, and publish them."""
+        room = MAX_SAMPLES_AHEAD
+        while (
+            not (self.is_walked or self.is_ended or self.error) and self.walked < self.taken + self._ahead and room > 0
+        ):
+            try:
+                step = next(self._steps)
+            except StopIteration:
+                self.is_walked = True
+                return
+            except Exception as error:
+                self._fail(error)
+                return
+            item = Item(self.walked, step, Task(partial(self._cut, self.walked)))
+            self.items[self.walked] = item
+            self._waiting.append(item)
+            self.walked += 1
+            room -= len(step.blocks)
+            self.published.append(item)
+
+    def _advance(self) -> None:
+        """Load what is wanted next, and come again while that is anything."""
+        if self.is_ended or self.error is not None:
+            return
+        try:
+            self.walk()
+            items, entering, missing = self._wanted()
+            if entering and not self._load(entering, missing):
+                return
+        except Exception as error:
+            self._fail(error)
+            return
+        for item in items:
+            self._loaded(item)
+        if items:
+            self._ahead = min(2 * self._ahead, max(MAX_STEPS_AHEAD, self._terms.prefetch + 2))
+            self.poke()
+
+    def _wanted(self) -> tuple[list[Item], dict[int, Needs], Needs]:
+        """The next items that can be loaded together, with what the blocks that they enter need, and what of that is
+        not held. The one that the consumer comes to next is always among them."""
+        self._is_waiting = True  # before the cut thread's count is looked at
+        items, entering, missing = list[Item](), dict[int, Needs](), Needs()
+        while self._waiting and not self.is_ended:
+            item = self._waiting[0]
+            more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
+            if more:
+                wanted = self.held.missing([*entering.values(), *more.values()])
+                if items and missing and self.held.nbytes_of(wanted) > self._load_bytes:
+                    break
+                if not self.held.has_room(wanted) and (items or self._cut_count < item.number):
+                    break
+                entering, missing = {**entering, **more}, wanted
+            items.append(self._waiting.popleft())
+        if items or not self._waiting:
+            self._is_waiting = False
+        return items, entering, missing
+
+    def _prepare(self, block: int) -> Block:
+        if block not in self._prepared:
+            self._prepared[block] = self.planner.block(block)
+        return self._prepared[block]
+
+    def _load(self, entering: dict[int, Needs], missing: Needs) -> bool:
+        """Enter blocks and load what is missing, a part at a time. False if nobody wants it any more."""
+        taken = self.held.enter(list(entering.values()), missing)
+        self.live.update({block: self._prepared.pop(block) for block in entering})
+        for some in self.held.parts(missing, taken, MAX_LOAD_BYTES) if missing else ():
+            if self.is_ended:
+                return False
+            for device, trace in self.held.load(*some):
+                self.account.add_load(device, trace)
+        self.account.add_held(self.held)
+        return True
+
+    def _loaded(self, item: Item) -> None:
+        item.is_loaded = True
+        if item.room is not None:
+            self.cutting.add(item.task)
+
+    def _fail(self, error: Exception) -> None:
+        """End with an error, of which the cut thread tells for every item that somebody waits for."""
+        self.error = error
+        for item in list(self.items.values()):
+            self._loaded(item)
+
+    # ---- The cut thread ----
+
+    def _cut(self, number: int) -> tuple[Batch | None, Exception | None]:
+        """Cut a batch: it, or the error in its place."""
+        item = self.items.pop(number, None)
+        if item is None or item.room is None or self.is_ended or self.error is not None:
+            return None, self.error
+        begin = time.perf_counter()
+        try:
+            return self._maker.batch(item.step, item.room), None
+        except Exception as error:
+            return None, error
+        finally:
+            self.account.stages["cut"] += time.perf_counter() - begin
+            self._done(item.step)
+
+    def _done(self, step: Step) -> None:
+        """Let go of the blocks that a step was the last of."""
+        for block in step.leaves.tolist():
+            _, _, needs = self.live.pop(block)
+            self.held.leave(needs)
+        self._cut_count += 1
+        if self._is_waiting:
+            self.poke()

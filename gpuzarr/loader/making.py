@@ -1,0 +1,122 @@
+"""Make batches of held chunks, and deal with chunks that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.loader.contract import Step
+from gpuzarr.loader.cut import Cutter, Failed, Group
+from gpuzarr.loader.held import Failure, Held
+from gpuzarr.loader.needs import Block, Planner
+from gpuzarr.loader.report import Account
+from gpuzarr.loader.slots import complete
+
+OnError = Literal["raise", "skip", "fill"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A batch: an array of the device for each view, by its name; its step; the store and the first element of each
+    sample, int64 (n, 1 + axes). `skipped`: samples that were left out."""
+
+    arrays: dict[str, Any]
+    step: Step
+    origins: np.ndarray
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Memory for the arrays of a batch, (n, *shape), and of each device a timestamp behind all of it."""
+
+    arrays: Sequence[Any]
+    begun: Sequence[tuple[Device, Any]]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the batches of one epoch. `live`: the blocks of which there are samples."""
+
+    planner: Planner
+    held: Held
+    live: dict[int, Block]
+    account: Account
+    on_error: OnError
+    met: set[Failure] = field(default_factory=set)  # of which a batch has told
+
+    def batch(self, step: Step, room: Room) -> Batch:
+        """Cut the batch of a step, complete on its device. ChunkError or StoreError where it needs a chunk that could
+        not be read, and is not to be left out or filled."""
+        stores, origins = self._samples(step)
+        groups = [(store, of := np.flatnonzero(stores == store), origins[of]) for store in np.unique(stores).tolist()]
+        failed = self._cut(groups, room)
+        if failed and self.on_error == "raise" and self._has_read_again(failed):
+            failed = self._cut(groups, room)
+        self._tell(failed)
+        arrays = {view.name: out for view, out in zip(self.planner.views, room.arrays, strict=True)}
+        made = Batch(arrays, step, np.concatenate([stores[:, None], origins], axis=1))
+        return made if not failed or self.on_error == "fill" else self._without(made, failed, room)
+
+    def _samples(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
+        """The store and the origin of each sample, int64 (n,) and (n, axes)."""
+        stores = np.empty(len(step.blocks), np.int64)
+        origins = np.empty((len(step.blocks), self.planner.space.axes), np.int64)
+        order = np.argsort(step.blocks, kind="stable")
+        blocks, heads = np.unique(step.blocks[order], return_index=True)
+        for block, mine in zip(blocks.tolist(), np.split(order, heads[1:]), strict=True):
+            store, of, _ = self.live[block]
+            stores[mine], origins[mine] = store, of[step.indices[mine]]
+        return stores, origins
+
+    def _cut(self, groups: Sequence[Group], room: Room) -> dict[Failure, np.ndarray]:
+        failed: dict[Failure, np.ndarray] = {}
+        for device, begun in room.begun:
+            with device.after(begun, "cutting"):
+                for number, (view, out) in enumerate(zip(self.planner.views, room.arrays, strict=True)):
+                    cutter = Cutter(view, number, self.held)
+                    if cutter.device is device:
+                        for chunk, rows in cutter.cut(groups, out).items():
+                            failed[chunk] = np.union1d(rows, failed.get(chunk, rows))
+                complete(device)
+        return failed
+
+    def _has_read_again(self, failed: Failed) -> bool:
+        """Read the chunks again of which a batch before has told. Whether any of them can be read now."""
+        again = [chunk for chunk in failed if chunk in self.met]
+        needs = {n: np.unique([chunk for of, chunk in again if of == n]) for n in {of for of, _ in again}}
+        if needs:
+            for device, trace in self.held.load(needs, {n: self.held.find(n, chunks) for n, chunks in needs.items()}):
+                self.account.add_load(device, trace)
+        return any(chunk not in self.held.failed for chunk in again)
+
+    def _tell(self, failed: Failed) -> None:
+        """Note what failed, once for each chunk."""
+        new = [chunk for chunk in failed if chunk not in self.met]
+        self.met.update(new)
+        self.account.fail([self.held.failed[chunk] for chunk in new])
+
+    def _without(self, batch: Batch, failed: Failed, room: Room) -> Batch:
+        """The batch without the samples that want some of a chunk that could not be read; or the error of the first."""
+        if self.on_error == "raise":
+            first = min(failed, key=lambda chunk: (int(failed[chunk][0]), chunk))
+            raise self.held.failed[first]
+        kept = np.setdiff1d(np.arange(len(batch)), np.concatenate(list(failed.values())))
+        arrays = dict[str, Any]()
+        for device, _ in room.begun:
+            with device.after(None, "cutting"):
+                for number, view in enumerate(self.planner.views):
+                    if Cutter(view, number, self.held).device is device:
+                        out = batch.arrays[view.name]
+                        out[: len(kept)] = out[device.xp.asarray(kept)]
+                        arrays[view.name] = out[: len(kept)]
+                complete(device)
+        ordered = {view.name: arrays[view.name] for view in self.planner.views}
+        return replace(batch, arrays=ordered, origins=batch.origins[kept], skipped=len(batch) - len(kept))

@@ -1,0 +1,195 @@
+"""Which chunks blocks of samples need. Pure arithmetic: nothing is read.
+
+An array that several views want, or that is there under several names, is one source: its chunks are held once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, starmap
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.indexing import counts
+from gpuzarr.indexing.axis import starts_of
+from gpuzarr.indexing.box_rows import rows_of
+from gpuzarr.loader.contract import Space, View
+from gpuzarr.metadata import Axis, RegularAxis
+from gpuzarr.nodes.casting import result
+from gpuzarr.nodes.many import same_arrays
+
+MAX_LISTED_SAMPLES = (
+    1024  # of a block, each with a selection of its own; of more, the chunks between the outermost ones
+)
+
+Needs = dict[int, np.ndarray]  # by the number of the source: numbers of chunks in C order, int64, ascending, each once
+Block = tuple[int, np.ndarray, Needs]  # its store, the origins of its samples, and the chunks that these touch
+Form = tuple[int, tuple[int, ...], np.dtype[Any]]  # of slots: id of the device, shape, dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An array of which chunks are held, and the device that decodes them."""
+
+    array: Any
+    device: Device
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The grid of its innermost chunks."""
+        axes: tuple[Axis, ...] = self.array.layout.axes
+        return axes
+
+    @cached_property
+    def grid(self) -> tuple[int, ...]:
+        """Chunks along each axis."""
+        return tuple(axis.count for axis in self.axes)
+
+    @cached_property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The shape of a slot, which any chunk fits."""
+        return tuple(map(longest, self.axes))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.array.dtype
+        return dtype
+
+    @property
+    def form(self) -> Form:
+        """What is equal for arrays whose chunks may be held in each other's slots."""
+        return id(self.device), self.chunk_shape, self.dtype
+
+    @cached_property
+    def chunk_bytes(self) -> int:
+        """Bytes of a slot."""
+        return prod(self.chunk_shape) * int(self.dtype.itemsize)
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from element to element along each axis of a slot."""
+        item, shape = int(self.dtype.itemsize), self.chunk_shape
+        return tuple(prod(shape[axis + 1 :]) * item for axis in range(len(shape)))
+
+    def numbers(self, coords: np.ndarray) -> np.ndarray:
+        """The numbers of chunks at `coords`, int64 (n, ndim)."""
+        if not self.grid:
+            return np.zeros(len(coords), np.int64)
+        return np.ravel_multi_index(tuple(coords.T), self.grid).astype(np.int64, copy=False)
+
+    def coords(self, numbers: np.ndarray) -> np.ndarray:
+        """Their coordinates, int64 (n, ndim)."""
+        if not self.grid:
+            return np.zeros((len(numbers), 0), np.int64)
+        return np.stack(np.unravel_index(numbers, self.grid), axis=1).astype(np.int64, copy=False)
+
+    def bounds(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First element and number of elements within the array of these chunks, int64 (n, ndim) each."""
+        coords = self.coords(numbers)
+        starts, sizes = np.zeros_like(coords), np.zeros_like(coords)
+        for i, axis in enumerate(self.axes):
+            starts[:, i], size = starts_of(axis, coords[:, i])
+            sizes[:, i] = np.minimum(size, axis.length - starts[:, i])
+        return starts, sizes
+
+
+class Sources:
+    """The sources of some views. `of[view][store]`: the number in `all` of the one that a view has in a store."""
+
+    def __init__(self, views: Sequence[View]) -> None:
+        arrays = [array for view in views for array in view.arrays]
+        same = same_arrays(arrays)
+        numbers: dict[Any, int] = {}
+        self.all: list[Source] = []
+        self.of: list[list[int]] = []
+        for view in views:
+            self.of.append([])
+            for array, cast in zip(view.arrays, view.cast, strict=True):
+                first, device = same[id(array)], result(array, cast)[1]
+                number = numbers.setdefault((id(first), id(device)), len(numbers))
+                if number == len(self.all):
+                    self.all.append(Source(first, device))
+                self.of[-1].append(number)
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What blocks need, of the samples of a space in one epoch."""
+
+    space: Space
+    views: Sequence[View]
+    sources: Sources
+    epoch: int
+
+    @classmethod
+    def of(cls, space: Space, views: Sequence[View], epoch: int) -> Planner:
+        return cls(space, views, Sources(views), epoch)
+
+    def block(self, block: int) -> Block:
+        """What a block is, and needs."""
+        store = int(self.space.stores(np.array([block], np.int64))[0])
+        origins = self.space.origins(block, self.epoch)
+        found: dict[int, list[np.ndarray]] = {}
+        for view, of in zip(self.views, self.sources.of, strict=True):
+            source = self.sources.all[of[store]]
+            found.setdefault(of[store], []).append(touched(view, source, store, origins))
+        return store, origins, {number: _union(some) for number, some in found.items()}
+
+    def nbytes(self, needs: Iterable[Needs]) -> dict[Form, int]:
+        """Bytes that hold these needs together, of slots of each form."""
+        total: dict[int, list[np.ndarray]] = {}
+        for one in needs:
+            for number, chunks in one.items():
+                total.setdefault(number, []).append(chunks)
+        found: dict[Form, int] = {}
+        for number, some in total.items():
+            source = self.sources.all[number]
+            found[source.form] = found.get(source.form, 0) + source.chunk_bytes * len(_union(some))
+        return found
+
+
+def held_bytes(planner: Planner, windows: Iterable[Sequence[int]]) -> int:
+    """The most bytes of chunks that are held while each of these windows, lists of blocks, is live.
+
+    Slots of one form are used again by chunks of that form alone, so each form counts with its largest window.
+    """
+    most: dict[Form, int] = {}
+    for blocks in windows:
+        for form, nbytes in planner.nbytes([planner.block(block)[2] for block in blocks]).items():
+            most[form] = max(most.get(form, 0), nbytes)
+    return sum(most.values())
+
+
+def touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
+    """Numbers of the chunks of which a view wants some for samples with these origins, ascending, each once."""
+    if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:
+        return _between(view, source, store, origins)
+    rows = rows_of(view.selections(store, origins), source.axes)
+    return np.unique(source.numbers(rows.coords))
+
+
+def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
+    """The chunks between the outermost ones that samples touch: all that many samples near each other want."""
+    ends = np.stack([origins.min(axis=0), origins.max(axis=0)])
+    boxes = [counts.box(one, source.axes) for one in view.selections(store, ends) if 0 not in one.full_shape]
+    if not boxes:
+        return np.zeros(0, np.int64)
+    spans = [np.arange(min(r.start for r in along), max(r.stop for r in along)) for along in zip(*boxes, strict=True)]
+    mesh = np.meshgrid(*spans, indexing="ij")
+    return source.numbers(np.stack([one.reshape(-1) for one in mesh], axis=1).astype(np.int64))
+
+
+def _union(some: Sequence[np.ndarray]) -> np.ndarray:
+    return some[0] if len(some) == 1 else np.unique(np.concatenate(some))
+
+
+def longest(axis: Axis) -> int:
+    """Elements of the longest chunk of an axis."""
+    if isinstance(axis, RegularAxis):
+        return axis.size
+    return max(starmap(lambda begin, end: end - begin, pairwise(axis.edges)), default=1)

@@ -1,0 +1,82 @@
+"""Memory for decoded chunks of one form: slots, which are used again, in slabs that are allocated together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices.contract import Device
+
+MAX_SLAB_BYTES = 64 << 20  # a slab is freed when none of its slots is used
+_ROWS = 24  # bits of a slot's number that tell its row in the slab
+
+
+class Slots:
+    """Slots for chunks of one shape and dtype on one device. `nbytes`: of all slabs.
+
+    The number of a slot, int64, tells its slab and its row there. Its elements are in C order.
+    """
+
+    def __init__(self, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.device, self.shape, self.dtype, self.nbytes = device, shape, dtype, 0
+        self.slot_bytes = prod(shape) * int(dtype.itemsize)
+        self._slabs: dict[int, Any] = {}
+        self._first = np.zeros(0, np.int64)  # address of each slab
+        self._free = np.zeros(0, np.int64)  # ascending: what lies in the first slabs is used first, so the last empty
+
+    def growth(self, n: int) -> int:
+        """Bytes of the slabs that `n` more slots would take."""
+        return max(n - len(self._free), 0) * self.slot_bytes
+
+    def take(self, n: int) -> np.ndarray:
+        """Take `n` slots."""
+        while len(self._free) < n:
+            self._grow(n - len(self._free))
+        taken, self._free = self._free[:n], self._free[n:]
+        return taken
+
+    def give(self, slots: np.ndarray) -> None:
+        """Give slots back."""
+        self._free = np.sort(np.concatenate([self._free, slots]))
+
+    def trim(self) -> None:
+        """Free the slabs of which no slot is used."""
+        slabs, counts = np.unique(self._free >> _ROWS, return_counts=True)
+        empty = [
+            slab for slab, free in zip(slabs.tolist(), counts.tolist(), strict=True) if free == len(self._slabs[slab])
+        ]
+        for slab in empty:
+            self.nbytes -= self.slot_bytes * len(self._slabs.pop(slab))
+        if empty:
+            self._free = self._free[~np.isin(self._free >> _ROWS, empty)]
+
+    def addresses(self, slots: np.ndarray) -> np.ndarray:
+        """The addresses of slots, int64."""
+        found: np.ndarray = self._first[slots >> _ROWS] + (slots & ((1 << _ROWS) - 1)) * self.slot_bytes
+        return found
+
+    def arrays(self, slots: np.ndarray) -> Iterator[Any]:
+        """The slots as arrays."""
+        rows = (slots & ((1 << _ROWS) - 1)).tolist()
+        return (self._slabs[slab][row, ...] for slab, row in zip((slots >> _ROWS).tolist(), rows, strict=True))
+
+    def _grow(self, n: int) -> None:
+        rows = min(n, max(MAX_SLAB_BYTES // max(self.slot_bytes, 1), 1), 1 << _ROWS)
+        number = next(i for i in count() if i not in self._slabs)
+        with self.device.after(None, "loading"):
+            slab = self._slabs[number] = self.device.array((rows, *self.shape), self.dtype)
+        self.nbytes += self.slot_bytes * rows
+        if number == len(self._first):
+            self._first = np.append(self._first, 0)
+        self._first[number] = 0 if self.dtype.hasobject else self.device.address(slab)
+        self._free = np.sort(np.concatenate([self._free, (number << _ROWS) + np.arange(rows)]))
+
+
+def complete(device: Device) -> None:
+    """Wait for everything on the current stream of a device."""
+    end = device.timestamp()
+    device.seconds(end, end)
