@@ -190,7 +190,8 @@ def _sums(cells: Cells, start: Sequence[int], values: np.ndarray) -> tuple[np.nd
     numbers = _numbers(cells, start, values.shape)
     for axis, along in enumerate(numbers):
         begins = np.flatnonzero(np.diff(along, prepend=-1))
-        values, numbers[axis] = np.add.reduceat(values, begins, axis), along[begins]
+        with np.errstate(over="ignore"):  # infinity is refused at the end
+            values, numbers[axis] = np.add.reduceat(values, begins, axis), along[begins]
     return reduce(np.add.outer, numbers).reshape(-1), values.reshape(-1)
 
 
@@ -238,7 +239,8 @@ def _ranked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low = labels.min()
     offsets = labels.astype(np.int64) - int(low) if labels.dtype.kind == "i" else (labels - low).astype(np.int64)
     is_there = np.bincount(offsets) > 0
-    return (np.flatnonzero(is_there) + int(low)).astype(labels.dtype), (np.cumsum(is_there) - 1)[offsets]
+    some = np.flatnonzero(is_there).astype(labels.dtype) + low  # of signed ones it wraps twice, if at all
+    return some, (np.cumsum(is_there) - 1)[offsets]
 
 
 class _Entries:
