@@ -16,12 +16,11 @@ from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.feed import Terms
 from gpuzarr.loader.inputs import parsed
-from gpuzarr.loader.order import BlockOrder
+from gpuzarr.loader.order import EpochOrder
 from gpuzarr.loader.output import checked
 from gpuzarr.loader.plan import LoaderPlan, planned
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
-from gpuzarr.loader.share import Batching
 from gpuzarr.loader.state import loaded, state
 from gpuzarr.per_process import PROCESS
 
@@ -312,12 +311,11 @@ class Loader:
         parts = splits.domains(settings, self.space, self.views, fractions, gap, axis)
         return [Loader._of(replace(settings, domains=one)) for one in parts]
 
-    def order(self, epoch: int) -> BlockOrder:
+    def order(self, epoch: int) -> EpochOrder:
         """The order of the samples in an epoch."""
-        settings = self.settings
-        batching = Batching(settings.batch_size, settings.rank, settings.world_size, settings.drop_last)
+        s = self.settings
         counts = self.space.counts(epoch)
-        return BlockOrder.of(counts, batching, seed=settings.seed, epoch=epoch, shuffle=settings.shuffle)
+        return EpochOrder(counts, s.seed, epoch, s.shuffle, s.batch_size, s.rank, s.world_size, s.drop_last)
 
     @property
     def geometry(self) -> dict[str, str]:

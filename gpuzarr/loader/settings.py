@@ -48,7 +48,7 @@ class Settings:
         limit = given["memory_limit"]
         checked = {
             "batch_size": number(given["batch_size"], "batch_size", 1),
-            "shuffle": block_shuffle(given["shuffle"]),
+            "shuffle": shuffle_of(given["shuffle"]),
             "seed": number(given["seed"], "seed", 0, SEED_MAX),
             "world_size": world_size,
             "rank": number(given["rank"], "rank", 0, world_size - 1),
