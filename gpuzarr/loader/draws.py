@@ -1,0 +1,61 @@
+"""Systematic sampling: how many samples each of several things gets, and which elements are drawn.
+
+One random number and equal steps lead to all samples along a line on which each thing is as long as its share. So a
+thing that should have 3.4 samples has 3 or 4, and not, as by independent draws, any number. (Madow, "On the theory of
+systematic sampling", 1949.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpuzarr.loader.masses import Masses
+
+
+def of_classes(shares: np.ndarray, samples: int, offset: float) -> np.ndarray:
+    """How many samples each class gets, int64 (K,): all together `samples`, each less than 1 from its share of them.
+
+    `shares`: float64 (K,), not all 0. `offset`: a random number from 0 to 1 (without it).
+    """
+    ends = np.cumsum(shares)
+    return _steps(ends / ends[-1], np.full(len(ends), samples), np.full(len(ends), offset))
+
+
+def of_entries(masses: Masses, samples: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """How many samples each entry gets, int64 (n,): of those of its class, by its mass.
+
+    `samples`, `offsets`: of each class (K,), as for `of_classes`. A class without samples needs no entry.
+    """
+    if not len(masses.classes):
+        return np.zeros(0, np.int64)
+    ends = np.cumsum(masses.masses)  # exact: of integers, or of a single class
+    is_first = np.diff(masses.classes, prepend=-1) != 0
+    of_class = np.cumsum(is_first) - 1
+    firsts = np.flatnonzero(is_first)
+    lasts = np.append(firsts[1:], len(ends)) - 1
+    before = np.append(0.0, ends[lasts[:-1]])
+    totals = ends[lasts] - before
+    found = _steps((ends - before[of_class]) / totals[of_class], samples[masses.classes], offsets[masses.classes])
+    found[firsts[1:]] += samples[masses.classes[firsts[:-1]]]  # counted from the end of the class before
+    return found
+
+
+def _steps(ends: np.ndarray, samples: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Samples between each end, a part of a line from 0 to 1, and the end before it."""
+    reached = np.minimum(np.floor(ends * samples + offsets).astype(np.int64), samples)
+    return np.diff(reached, prepend=0)
+
+
+def places(masses: np.ndarray | int, fractions: np.ndarray) -> np.ndarray:
+    """Which elements are drawn, int64 (n,): one from each of n parts of equal mass, so ascending.
+
+    `masses`: of each element, float64, or how many elements of equal mass there are. `fractions`: random numbers from
+    0 to 1 (without it), which say where in each part.
+    """
+    n = len(fractions)
+    at = (np.arange(n) + fractions) / max(n, 1)
+    if isinstance(masses, int):
+        return np.minimum((at * masses).astype(np.int64), masses - 1)
+    ends = np.cumsum(masses)
+    last = int(np.flatnonzero(masses)[-1])
+    return np.minimum(np.searchsorted(ends, at * ends[-1], side="right"), last)
