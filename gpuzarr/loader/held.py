@@ -15,12 +15,14 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
-from gpuzarr.indexing.selection import Outer
+from gpuzarr.indexing.boxes import ChunkBoxes
+from gpuzarr.indexing.grid import of_one_shape
 from gpuzarr.loader.needs import Form, Needs, Source, Sources, union
-from gpuzarr.loader.slots import Slots, complete
-from gpuzarr.nodes.reading import read_reported
+from gpuzarr.loader.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
+from gpuzarr.nodes.reading import look_for_chunks, reported
+from gpuzarr.read import read_tables
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.requests import Request
+from gpuzarr.read.requests import SeveralSelections
 
 Failure = tuple[int, int]  # numbers of the source and of the chunk
 
@@ -89,8 +91,10 @@ class Held:
         self.failed: dict[Failure, GpuZarrError] = {}
         self.decoded = self.distinct = self.decoded_bytes = self.peak_bytes = 0
         self._seen = [np.zeros(0, bool) for _ in sources.all]
-        for source in sources.all:
-            self.slots.setdefault(source.form, Slots(source.device, source.chunk_shape, source.dtype))
+        forms = {source.form: source for source in sources.all}
+        most = MAX_SLAB_BYTES if len(forms) == 1 else MAX_SHARED_BYTES
+        for form, source in forms.items():
+            self.slots[form] = Slots(source.device, source.chunk_shape, source.dtype, most)
 
     @property
     def nbytes(self) -> int:
@@ -160,30 +164,34 @@ class Held:
         for number in missing:
             source = self.sources.all[number]
             groups.setdefault((id(source.device), *source.array.options.values), []).append(number)
-        traces = []
-        for numbers in groups.values():
-            first, faults = self.sources.all[numbers[0]], list[Fault]()
-            requests = [
-                one
-                for n in numbers
-                for one in self._requests(self.sources.all[n], missing[n], self.find(n, missing[n]))
-            ]
-            arrays = [self.sources.all[n].array for n in numbers]
-            options = first.array.options.changed(**self._options)
-            with first.device.after(None, "loading"):
-                report = read_reported(arrays, requests, first.device, options, faults)
-                complete(first.device)
-            traces.append((first.device, report.trace))
-            with self.lock:
-                self._note(numbers, missing, faults)
-        return traces
+        return [self._load({number: missing[number] for number in numbers}) for numbers in groups.values()]
 
-    def _requests(self, source: Source, chunks: np.ndarray, slots: np.ndarray) -> Iterable[Request]:
-        starts, sizes = source.bounds(chunks)
-        arrays = self.slots[source.form].arrays(slots)
-        for begin, size, slot in zip(starts.tolist(), sizes.tolist(), arrays, strict=True):
-            axes = tuple([range(at, at + n) for at, n in zip(begin, size, strict=True)])
-            yield Request(source.array, Outer(axes), slot[(*map(slice, size), ...)])
+    def _load(self, missing: Needs) -> tuple[Device, Trace]:
+        """Read chunks of sources on one device."""
+        tables = [self._table(self.sources.all[n], chunks, self.find(n, chunks)) for n, chunks in missing.items()]
+        arrays = [self.sources.all[number].array for number in missing]
+        device, options = self.sources.all[next(iter(missing))].device, arrays[0].options.changed(**self._options)
+        traces, faults = list[Trace](), list[Fault]()
+
+        def read(trace: Trace) -> None:
+            traces.append(trace)
+            read_tables(tables, device, options, trace, faults)
+
+        with device.after(None, "loading"):
+            if not reported(arrays, read, device, self.nbytes_of(missing)) and not faults:
+                look_for_chunks(arrays)
+            complete(device)
+        with self.lock:
+            self._note(missing, faults)
+        return device, traces[0]
+
+    def _table(self, source: Source, chunks: np.ndarray, slots: np.ndarray) -> SeveralSelections:
+        """The table that decodes chunks into their slots."""
+        targets, rows = self.slots[source.form].targets(slots)
+        _, sizes = source.bounds(chunks)
+        zeros, number = np.zeros_like(sizes), np.arange(len(chunks))
+        table = ChunkBoxes(source.coords(chunks), (), number, zeros, np.ones_like(sizes), sizes, rows, zeros)
+        return SeveralSelections(source.array, list(of_one_shape(table, source.axes)), targets)
 
     def nbytes_of(self, needs: Needs) -> int:
         """Bytes of so many chunks."""
@@ -196,10 +204,10 @@ class Held:
             cuts = {n: slice(i * len(some) // share, (i + 1) * len(some) // share) for n, some in missing.items()}
             yield {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}
 
-    def _note(self, numbers: Sequence[int], missing: Needs, faults: Sequence[Fault]) -> None:
+    def _note(self, missing: Needs, faults: Sequence[Fault]) -> None:
         """Count what was decoded, and note what was not."""
-        for number in numbers:
-            source, chunks = self.sources.all[number], missing[number]
+        for number, chunks in missing.items():
+            source = self.sources.all[number]
             if not len(self._seen[number]):
                 self._seen[number] = np.zeros(max(source.array.layout.chunk_count, 1), bool)
             self.distinct += int(np.count_nonzero(~self._seen[number][chunks]))
@@ -208,7 +216,7 @@ class Held:
             self.decoded_bytes += len(chunks) * source.chunk_bytes
             for chunk in chunks.tolist() if self.failed else ():
                 self.failed.pop((number, chunk), None)
-        by_array = {id(self.sources.all[number].array): number for number in numbers}
+        by_array = {id(self.sources.all[number].array): number for number in missing}
         for fault in faults:
             number = by_array[id(fault.source)]
             coords = np.array([fault.chunk], np.int64).reshape(1, -1)

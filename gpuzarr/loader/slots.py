@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.boxes import Targets
 
-MAX_SLAB_BYTES = 64 << 20  # a slab is freed when none of its slots is used
+MAX_SLAB_BYTES = 64 << 20  # a slab is freed when none of its slots is used;
+MAX_SHARED_BYTES = 4 << 20  # less where there are other forms, which cannot use what is free of it
 _ROWS = 24  # bits of a slot's number that tell its row in the slab
 
 
@@ -21,8 +23,8 @@ class Slots:
     The number of a slot, int64, tells its slab and its row there. Its elements are in C order.
     """
 
-    def __init__(self, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.device, self.shape, self.dtype, self.nbytes = device, shape, dtype, 0
+    def __init__(self, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any], slab_bytes: int) -> None:
+        self.device, self.shape, self.dtype, self.nbytes, self._slab_bytes = device, shape, dtype, 0, slab_bytes
         self.slot_bytes = prod(shape) * int(dtype.itemsize)
         self._slabs: dict[int, Any] = {}
         self._first = np.zeros(0, np.int64)  # address of each slab
@@ -64,8 +66,16 @@ class Slots:
         rows = (slots & ((1 << _ROWS) - 1)).tolist()
         return (self._slabs[slab][row, ...] for slab, row in zip((slots >> _ROWS).tolist(), rows, strict=True))
 
+    def targets(self, slots: np.ndarray) -> tuple[Targets, np.ndarray]:
+        """What is decoded into slots, and the number of each in that."""
+        slabs, rows = slots >> _ROWS, slots & ((1 << _ROWS) - 1)
+        if (slabs == slabs[0]).all():
+            slab = self._slabs[int(slabs[0])]
+            return Targets(slab, slab), rows
+        return Targets(list(self.arrays(slots))), np.arange(len(slots))
+
     def _grow(self, n: int) -> None:
-        rows = min(n, max(MAX_SLAB_BYTES // max(self.slot_bytes, 1), 1), 1 << _ROWS)
+        rows = min(n, max(self._slab_bytes // max(self.slot_bytes, 1), 1), 1 << _ROWS)
         number = next(i for i in count() if i not in self._slabs)
         with self.device.after(None, "loading"):
             slab = self._slabs[number] = self.device.array((rows, *self.shape), self.dtype)
