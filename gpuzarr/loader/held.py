@@ -17,7 +17,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.indexing.grid import of_one_shape
-from gpuzarr.loader.needs import Form, Needs, Source, Sources, union
+from gpuzarr.loader.needs import Form, Needs, Source, Sources, union, without
 from gpuzarr.loader.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
 from gpuzarr.nodes.reading import look_for_chunks, reported
 from gpuzarr.read import read_tables
@@ -159,16 +159,19 @@ class Held:
 
     def load(self, missing: Needs) -> list[tuple[Device, Trace]]:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have
-        the fill value."""
+        the fill value. What no live block needs by now is left out."""
+        with self.lock:
+            missing = without(missing, self._missing([missing]))
+            slots = {number: self.tables[number].find(chunks) for number, chunks in missing.items()}
         groups: dict[Any, list[int]] = {}
         for number in missing:
             source = self.sources.all[number]
             groups.setdefault((id(source.device), *source.array.options.values), []).append(number)
-        return [self._load({number: missing[number] for number in numbers}) for numbers in groups.values()]
+        return [self._load({number: missing[number] for number in some}, slots) for some in groups.values()]
 
-    def _load(self, missing: Needs) -> tuple[Device, Trace]:
+    def _load(self, missing: Needs, slots: Needs) -> tuple[Device, Trace]:
         """Read chunks of sources on one device."""
-        tables = [self._table(self.sources.all[n], chunks, self.find(n, chunks)) for n, chunks in missing.items()]
+        tables = [self._table(self.sources.all[n], chunks, slots[n]) for n, chunks in missing.items()]
         arrays = [self.sources.all[number].array for number in missing]
         device, options = self.sources.all[next(iter(missing))].device, arrays[0].options.changed(**self._options)
         traces, faults = list[Trace](), list[Fault]()

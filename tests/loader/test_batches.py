@@ -27,12 +27,15 @@ from gpuzarr.loader.feed import Feed, Terms
 from gpuzarr.loader.held import Held
 from gpuzarr.loader.making import Maker
 from gpuzarr.loader.needs import Planner, held_bytes
+from gpuzarr.loader.order import EpochOrder
+from gpuzarr.loader.shuffle import BlockShuffle
 from gpuzarr.nodes.casting import Casting
 from tests.conftest import examples
 from tests.hardware import DEVICES, held, host_array
 from tests.interrupting import Held as InHand
 from tests.interrupting import Interrupted
 from tests.loader.made import Grid, PatchView, RowsView, steps, steps_of
+from tests.stub_cuda import Stream
 
 WAIT_SECONDS = 20
 SCALED = Casting(dtype="f4", scale=0.5, offset=1)
@@ -197,6 +200,50 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     for owner, name in ((Held, "load"), (Maker, "batch"), (Feed, "walk"), (Batches, "_begin")):
         slow(owner, name)
         assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(
+    world=st.integers(1, 3),
+    blocks=st.sampled_from([1, 4, 6]),
+    batch=st.integers(1, 9),
+    done=st.integers(0, 400),
+    prefetch=st.integers(0, 3),
+)
+def test_ranks_and_resumed_epochs(world: int, blocks: int, batch: int, done: int, prefetch: int) -> None:
+    """Of the order of the library: what ranks have from any place on, each chunk once for a block."""
+    space = Grid([VALUES.shape, (11, 9, 7)], (8, 5, 7), 3)
+    views = [PatchView("x", [stored("v3", "cpu", 0), stored("v3", "cpu", 1)], (5, 4, 3))]
+    counts, found = space.counts(0), []
+    done = done // (batch * world) * batch * world
+    for rank in range(world):
+        order = EpochOrder(counts, 1, 0, BlockShuffle(blocks), batch, rank, world, drop_last=True)
+        if done > order.samples:
+            return
+        batches = Batches(order.steps(done), space, views, 0, Terms(prefetch=prefetch))
+        found += check(batches, views, [[there(0), there(1)]])
+    left = (order.samples - done) // (batch * world) * batch * world
+    assert len(found) == left and len(set(map(tuple, found))) == left
+
+
+def test_batches_have_memory_of_the_caller_and_are_cut_on_a_stream_of_ours(cuda: Any, tmp_path: Path) -> None:
+    """So the caller's stream may use the memory again when a batch is dropped, and a cut waits for what used it."""
+    a = gpuzarr.array(VALUES, store=str(tmp_path / "a"), chunks=(4, 3, 7), device="cuda")
+    space, views = Grid([VALUES.shape], (8, 9, 7), 4), [PatchView("x", [a], (3, 2, 2)), PatchView("y", [a], (1, 1, 1))]
+
+    def batches() -> Batches:
+        return Batches(steps_of(space, 0, 7), space, views, 0, Terms(1))
+
+    count = len(list(batches()))
+    mine, ours, made = Stream(cuda.stream.xp, "mine"), cuda._streams["cutting"], cuda.stream.xp.made
+    ours.waited.clear()
+    made.clear()
+    with mine:
+        check(batches(), views, [[VALUES], [VALUES]])
+    assert made.count(("mine", 0)) == 2 * count == mine.recorded and not mine.waited
+    cuts = [event for event in ours.waited if event.startswith("mine")]
+    assert cuts == [f"mine {2 * i}" for i in range(1, count + 1)]  # behind the memory of both arrays
+    assert cuda._streams["loading"].recorded
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
