@@ -24,6 +24,7 @@ from gpuzarr.read import read_tables
 from gpuzarr.read.faults import Fault
 from gpuzarr.read.requests import SeveralSelections
 
+Loaded = tuple[Device, Trace]  # a read that was done
 Failure = tuple[int, int]  # numbers of the source and of the chunk
 
 
@@ -157,7 +158,7 @@ class Held:
         with self.lock:
             return self.tables[number].find(chunks)
 
-    def load(self, missing: Needs) -> list[tuple[Device, Trace]]:
+    def load(self, missing: Needs) -> list[Loaded]:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have
         the fill value. What no live block needs by now is left out."""
         with self.lock:
@@ -169,7 +170,7 @@ class Held:
             groups.setdefault((id(source.device), *source.array.options.values), []).append(number)
         return [self._load({number: missing[number] for number in some}, slots) for some in groups.values()]
 
-    def _load(self, missing: Needs, slots: Needs) -> tuple[Device, Trace]:
+    def _load(self, missing: Needs, slots: Needs) -> Loaded:
         """Read chunks of sources on one device."""
         tables = [self._table(self.sources.all[n], chunks, slots[n]) for n, chunks in missing.items()]
         arrays = [self.sources.all[number].array for number in missing]
