@@ -154,8 +154,10 @@ class Feed:
                 wanted = self.held.missing([*entering.values(), *more.values()])
                 if items and entering and self.held.nbytes_of(wanted) > self._sizes.whole:
                     break
-                if not (self.held.has_room(wanted) or is_next):
-                    break
+                if not self.held.has_room(wanted):
+                    if not is_next:
+                        break
+                    self.held.compact()
                 entering |= more
             items.append(self._waiting.popleft())
         if items or not self._waiting:

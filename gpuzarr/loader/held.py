@@ -123,6 +123,16 @@ class Held:
                     return True
             return False
 
+    def compact(self) -> None:
+        """Free as much as can be. Nothing is cut or loaded meanwhile."""
+        with self.lock:
+            for form, slots in self.slots.items():
+                tables = [t for t, source in zip(self.tables, self.sources.all, strict=True) if source.form == form]
+                left, taken = slots.compact(np.concatenate([table.slots for table in tables]))
+                for table in tables if len(left) else ():
+                    at = np.minimum(np.searchsorted(left, table.slots), len(left) - 1)
+                    table.slots = np.where(left[at] == table.slots, taken[at], table.slots)
+
     def _fits(self, missing: Needs) -> bool:
         wanted: dict[Form, int] = {}
         for number, chunks in missing.items():

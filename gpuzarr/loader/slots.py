@@ -56,6 +56,20 @@ class Slots:
         if empty:
             self._free = self._free[~np.isin(self._free >> _ROWS, empty)]
 
+    def compact(self, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Move what is in the last of the `used` slots to free ones before them, so that slabs become empty, and free
+        those. Returns the slots that were left, ascending, and to which each went. Nobody may read any meanwhile."""
+        used, count = np.sort(used)[::-1], min(len(used), len(self._free))
+        count = int(np.count_nonzero(self._free[:count] < used[:count]))
+        left, taken = used[:count], self._free[:count]
+        with self.device.after(None, "loading"):
+            for old, new in zip(self.arrays(left), self.arrays(taken), strict=True):
+                new[...] = old
+            complete(self.device)
+        self._free = np.sort(np.concatenate([self._free[count:], left]))
+        self.trim()
+        return left[::-1], taken[::-1]
+
     def addresses(self, slots: np.ndarray) -> np.ndarray:
         """The addresses of slots, int64."""
         found: np.ndarray = self._first[slots >> _ROWS] + (slots & ((1 << _ROWS) - 1)) * self.slot_bytes

@@ -26,7 +26,7 @@ from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.feed import Feed, Terms
 from gpuzarr.loader.held import Held
 from gpuzarr.loader.making import Maker
-from gpuzarr.loader.needs import Planner, held_bytes
+from gpuzarr.loader.needs import Planner
 from gpuzarr.loader.order import EpochOrder
 from gpuzarr.loader.shuffle import BlockShuffle
 from gpuzarr.nodes.casting import Casting
@@ -246,6 +246,19 @@ def test_batches_have_memory_of_the_caller_and_are_cut_on_a_stream_of_ours(cuda:
     assert cuda._streams["loading"].recorded
 
 
+def largest(space: Grid, views: list[Any], every: list[Any], by_form: bool) -> int:
+    """Bytes of the largest window of some steps; or the sum of those of each form."""
+    planner, live = Planner.of(space, views, 0), set[int]()
+    windows = list[dict[Any, int]]()
+    for step in every:
+        live |= set(step.enters.tolist())
+        windows.append(planner.nbytes([planner.block(block)[2] for block in live]))
+        live -= set(step.leaves.tolist())
+    if by_form:
+        return sum(max(window.get(form, 0) for window in windows) for form in {form for w in windows for form in w})
+    return max(sum(window.values()) for window in windows)
+
+
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_what_is_held_stays_within_the_least_limit(prefetch: int, device: Device) -> None:
     """That of the largest window; chunks of two forms are held, and of two stores."""
@@ -254,18 +267,29 @@ def test_what_is_held_stays_within_the_least_limit(prefetch: int, device: Device
     space = Grid([(20, 9, 7), (16, 9, 7)], (5, 4, 7), 2)
     views = [PatchView("x", x, (4, 4, 4)), PatchView("y", y, (2, 2, 2))]
     every = list(steps_of(space, 0, 5))
-    live, windows = set[int](), []
-    for step in every:
-        live |= set(step.enters.tolist())
-        windows.append(sorted(live))
-        live -= set(step.leaves.tolist())
-    least = held_bytes(Planner.of(space, views, 0), windows)
+    least = largest(space, views, every, by_form=True)
     batches = Batches(iter(every), space, views, 0, Terms(prefetch, least))
     check(batches, views, [[VALUES, VALUES[:16]]] * 2)
     assert 0 < batches.report.asdict()["peak_held_bytes"] <= least
     batches = Batches(iter(every), space, views, 0, Terms(prefetch, 1))  # less is not refused here: it gets through
     check(batches, views, [[VALUES, VALUES[:16]]] * 2)
     assert batches.report.asdict()["peak_held_bytes"] <= 2 * least
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(slots=st.integers(1, 5), seed=st.integers(0, 99), window=st.integers(1, 5))
+def test_forms_of_chunks_make_room_for_each_other(slots: int, seed: int, window: int) -> None:
+    """Stores of chunks of different shapes: what is held is the largest window, and less than a slab for each form."""
+    chunks = [(4, 3, 7), (5, 2, 4), (2, 9, 3), (7, 7, 7)]
+    x = [gpuzarr.array(VALUES + np.uint16(i), chunks=each) for i, each in enumerate(chunks)]
+    space, views = Grid([VALUES.shape] * 4, (5, 9, 7), 4), [PatchView("x", x, (3, 4, 5))]
+    every = list(steps_of(space, 0, 4, window, seed))
+    least, slab = largest(space, views, every, by_form=False), slots * 84 * 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gpuzarr.loader.held.MAX_SHARED_BYTES", slab)
+        batches = Batches(iter(every), space, views, 0, Terms(1, least))
+    check(batches, views, [[VALUES + np.uint16(i) for i in range(4)]])
+    assert batches.report.asdict()["peak_held_bytes"] <= least + len(chunks) * max(slab, 343 * 2)
 
 
 def damage(root: Path) -> bytes:
