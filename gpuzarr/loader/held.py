@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from gpuzarr.read.faults import Fault
 from gpuzarr.read.requests import SeveralSelections
 
 Loaded = tuple[Device, Trace]  # a read that was done
+_PAGE_BITS = 12
 Failure = tuple[int, int]  # numbers of the source and of the chunk
 
 
@@ -78,6 +80,24 @@ class Table:
         return self.numbers[at] == numbers, at
 
 
+class Seen:
+    """Numbers that were seen, in pages of which most are not there where numbers are far from each other."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, np.ndarray] = {}
+
+    def add(self, numbers: np.ndarray) -> int:
+        """Add numbers, ascending and each once. Returns how many were not seen before."""
+        new, pages = 0, numbers >> _PAGE_BITS
+        heads = np.flatnonzero(np.diff(pages, prepend=-1)).tolist()
+        for a, b in pairwise([*heads, len(numbers)]):
+            page = self._pages.setdefault(int(pages[a]), np.zeros(1 << _PAGE_BITS, bool))
+            within = numbers[a:b] & ((1 << _PAGE_BITS) - 1)
+            new += int(np.count_nonzero(~page[within]))
+            page[within] = True
+        return new
+
+
 class Held:
     """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more.
 
@@ -91,7 +111,7 @@ class Held:
         self.slots: dict[Form, Slots] = {}
         self.failed: dict[Failure, GpuZarrError] = {}
         self.decoded = self.distinct = self.decoded_bytes = self.peak_bytes = 0
-        self._seen = [np.zeros(0, bool) for _ in sources.all]
+        self._seen = [Seen() for _ in sources.all]
         forms = {source.form: source for source in sources.all}
         most = MAX_SLAB_BYTES if len(forms) == 1 else MAX_SHARED_BYTES
         for form, source in forms.items():
@@ -222,10 +242,7 @@ class Held:
         """Count what was decoded, and note what was not."""
         for number, chunks in missing.items():
             source = self.sources.all[number]
-            if not len(self._seen[number]):
-                self._seen[number] = np.zeros(max(source.array.layout.chunk_count, 1), bool)
-            self.distinct += int(np.count_nonzero(~self._seen[number][chunks]))
-            self._seen[number][chunks] = True
+            self.distinct += self._seen[number].add(chunks)
             self.decoded += len(chunks)
             self.decoded_bytes += len(chunks) * source.chunk_bytes
             for chunk in chunks.tolist() if self.failed else ():

@@ -24,7 +24,7 @@ from gpuzarr.errors import ChunkError, ClosedError, NoMemoryError
 from gpuzarr.line import _LINES
 from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.feed import Feed, Terms
-from gpuzarr.loader.held import Held
+from gpuzarr.loader.held import Held, Seen
 from gpuzarr.loader.making import Maker
 from gpuzarr.loader.needs import Planner
 from gpuzarr.loader.order import EpochOrder
@@ -181,6 +181,26 @@ def test_a_chunk_is_decoded_once_while_a_block_needs_it(device: Device, tmp_path
     check(batches, views, [[VALUES]])
     assert batches.report.asdict()["chunks"] == 15
     assert batches.report.asdict()["decoded_bytes"] == 15 * 4 * 3 * 7 * 2
+
+
+@given(st.lists(st.sets(st.integers(0, 1 << 40) | st.integers(4090, 4100)), max_size=5))
+def test_what_was_seen_is_known(some: list[set[int]]) -> None:
+    seen, known = Seen(), set[int]()
+    for numbers in some:
+        assert seen.add(np.array(sorted(numbers), np.int64)) == len(numbers - known)
+        known |= numbers
+
+
+def test_what_is_far_is_loaded_in_parts(device: Device) -> None:
+    """Two of them at a time."""
+    x = [gpuzarr.array(VALUES, chunks=(4, 3, 7), device=device) for _ in range(2)]
+    space, views = Grid([VALUES.shape] * 2, (4, 9, 7), 2), [PatchView("x", x, (2, 3, 4))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gpuzarr.loader.feed.FAR_PART_BYTES", 300)
+        patch.setattr("gpuzarr.loader.feed.concurrency", lambda store: 16)
+        batches = Batches(steps_of(space, 0, 7), space, views, 0, Terms())
+    assert batches._feed._sizes.threads == 2
+    check(batches, views, [[VALUES, VALUES]])
 
 
 def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
