@@ -222,6 +222,25 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
         assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
 
 
+@settings(max_examples=examples(30), deadline=None)
+@given(
+    block=st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 7)),
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 7)),
+    stride=st.integers(1, 3),
+)
+def test_of_many_samples_the_chunks_between_are_needed(block: Any, shape: Any, stride: int) -> None:
+    """Where they lie close together these are those that they touch; in any case all of those are among them."""
+    space, view = Grid([VALUES.shape], block, stride), PatchView("x", [stored("v3", "cpu", 0)], shape)
+    planner = Planner.of(space, [view], 0)
+    exact = [planner.block(one)[2] for one in range(space.blocks) if len(space.origins(one, 0))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gpuzarr.loader.needs.MAX_LISTED_SAMPLES", 3)
+        between = [planner.block(one)[2] for one in range(space.blocks) if len(space.origins(one, 0))]
+    for few, many in zip(exact, between, strict=True):
+        assert set(few[0].tolist()) <= set(many[0].tolist())
+        assert stride > 1 or few[0].tolist() == many[0].tolist()
+
+
 @settings(max_examples=examples(25), deadline=None)
 @given(
     world=st.integers(1, 3),
