@@ -173,18 +173,6 @@ class Planner:
         return found
 
 
-def held_bytes(planner: Planner, windows: Iterable[Sequence[int]]) -> int:
-    """The most bytes of chunks that are held while each of these windows, lists of blocks, is live.
-
-    Slots of one form are used again by chunks of that form alone, so each form counts with its largest window.
-    """
-    most: dict[Form, int] = {}
-    for blocks in windows:
-        for form, nbytes in planner.nbytes([planner.block(block)[2] for block in blocks]).items():
-            most[form] = max(most.get(form, 0), nbytes)
-    return sum(most.values())
-
-
 def touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
     """Numbers of the chunks of which a view wants some for samples with these origins, ascending, each once."""
     if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:

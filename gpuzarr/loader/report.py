@@ -71,6 +71,14 @@ class EpochReport:
         The device of the batches.
     failures
         The `ChunkError` or `StoreError` of each chunk that could not be read, in the order in which they came.
+
+    Examples
+    --------
+    >>> loader = gpuzarr.Loader({"x": gpuzarr.array(np.arange(8, dtype="uint8"), chunks=4)}, batch_size=4)
+    >>> sum(len(batch["x"]) for batch in loader)
+    8
+    >>> loader.last_epoch.asdict()["chunks"]
+    2
     """
 
     device: Device
