@@ -154,7 +154,7 @@ class Feed:
                 wanted = self.held.missing([*entering.values(), *more.values()])
                 if items and entering and self.held.nbytes_of(wanted) > self._sizes.whole:
                     break
-                if not self.held.has_room(wanted):
+                if not self.held.has_room([*entering.values(), *more.values()]):
                     if not is_next:
                         break
                     self.held.compact()
