@@ -22,7 +22,7 @@ from gpuzarr.indexing.boxes import ChunkBoxes, Targets, boxes
 from gpuzarr.loader.contract import View
 from gpuzarr.loader.held import Failure, Held
 from gpuzarr.loader.needs import Source
-from gpuzarr.loader.pieces import Piece, in_bytes, moved, rows_of, runs
+from gpuzarr.loader.pieces import Piece, in_bytes, moved, of_corners, rows_of, runs
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 
 CAST_BYTES = 1 << 19  # of samples that are cast at once
@@ -91,6 +91,14 @@ class Cutter:
                 proxy = out if is_all else out[: len(which)]
             else:
                 proxy = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
+            if (
+                is_placeable
+                and not self.held.failed
+                and (made := self._by_corners(store, origins, out.dtype.itemsize)) is not None
+            ):
+                addresses, found = made
+                pieces.append(Piece(source, addresses, found if is_all else moved(found, which, out.strides[0])))
+                continue
             selections = self.view.selections(store, origins)
             targets = self.view.targets(store, origins, proxy)
             for table in boxes(selections, source.axes):
@@ -108,6 +116,17 @@ class Cutter:
             if not is_placeable and not is_all:
                 out[device.xp.asarray(which)] = proxy
         return pieces
+
+    def _by_corners(self, store: int, origins: np.ndarray, item: int) -> tuple[np.ndarray, Boxes] | None:
+        """Addresses of chunks and their boxes, found with a few operations on arrays, where samples are boxes of one
+        shape; else None."""
+        source, of = self._source(store), self.held.sources.of[self.number][store]
+        corners = self.view.corners(store, origins)
+        made = None if corners is None else of_corners(source, *corners, item)
+        if made is None:
+            return None
+        coords, found = made
+        return self.held.slots[source.form].addresses(self.held.find(of, source.numbers(coords))), found
 
     def _note_failed(self, store: int, numbers: np.ndarray, found: Boxes, out: Any, failed: Failed) -> None:
         of = self.held.sources.of[self.number][store]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.loader.needs import Source
+from gpuzarr.metadata import RegularAxis
 
 _OF_BOXES = ("chunk", "begin", "result", "target", "shape")
 
@@ -55,6 +57,39 @@ def in_bytes(table: ChunkBoxes, source: Source, targets: Sequence[Any], out: Any
     found = table.boxes(source.strides, [target.strides for target in targets])
     base = np.array([device.address(target) for target in targets], np.int64) - device.address(out)
     return replace(found, target=found.target + base[found.result], result=np.zeros_like(found.result))
+
+
+def of_corners(
+    source: Source, starts: np.ndarray, shape: tuple[int, ...], item: int
+) -> tuple[np.ndarray, Boxes] | None:
+    """Boxes of this shape that begin at these elements of an array, (m, ndim), cut where chunks end.
+
+    Returns the coordinates of the chunk of each, and the boxes, with places in an array with elements of `item` bytes in
+    which they follow each other. None unless all chunks are equally large.
+    """
+    sizes = [axis.size for axis in source.axes if isinstance(axis, RegularAxis)]
+    if not sizes or len(sizes) < len(source.axes):
+        return None
+    size, extents = np.array(sizes, np.int64), np.array(shape, np.int64)
+    first = starts // size
+    counts = (starts + extents - 1) // size - first + 1
+    totals = counts.prod(axis=1)
+    of = np.repeat(np.arange(len(starts)), totals)
+    number = np.arange(len(of)) - (np.cumsum(totals) - totals)[of]  # of the chunk among those of the box
+    inner = np.ones_like(counts)
+    inner[:, :-1] = np.cumprod(counts[:, :0:-1], axis=1)[:, ::-1]
+    start, first, inner, counts = (np.take(each, of, axis=0) for each in (starts, first, inner, counts))
+    coords = first + number[:, None] // inner % counts
+    begin = coords * size
+    outside = np.maximum(begin - start, 0)  # elements of the box before the chunk
+    inside = start + outside - begin
+    within = np.minimum(size - inside, extents - outside)
+    steps = np.array([prod(shape[axis:]) for axis in range(1, len(shape) + 1)], np.int64) * item
+    target = of * (prod(shape) * item) + outside @ steps
+    every, sources = np.arange(len(of)), np.array(source.strides, np.int64)
+    same = [np.broadcast_to(row, within.shape) for row in (sources, steps, np.int64(-1))]
+    none = np.zeros((0, 2), np.int64)
+    return coords, Boxes(every, inside @ sources, np.zeros_like(of), target, every, within, *same, none)
 
 
 def moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:

@@ -97,7 +97,7 @@ def test_who_fails_is_left_out_and_ours_may_not(tmp_path: Path, monkeypatch: pyt
     missing = replace(job, path=str(tmp_path / "nothing"))
     row = loader.measure(missing, {"zarr-python in 2 processes": sys.executable}, 1, "cpu")
     assert row["seconds"] == {} and "cannot" in row["left_out"]["zarr-python in 2 processes"]
-    with pytest.raises(SystemExit, match="nothing: cannot"):
+    with pytest.raises(SystemExit, match="nothing"):
         loader.measure(missing, {"gpuzarr": sys.executable}, 1, "cpu")
 
 
