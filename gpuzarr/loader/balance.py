@@ -94,6 +94,11 @@ class BalancedSpace:
             "labels": self.masses.digest,
         }
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the balance arrays were read, so that nothing else needs to be for `counts`."""
+        return "masses" in vars(self)
+
     @cached_property
     def cells(self) -> list[Cells]:
         """The blocks of each store."""
