@@ -91,6 +91,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.read_references
 	$(BIN)/python -m benchmarks.questions.host_cost
 	$(BIN)/python -m benchmarks.questions.write_local
+	$(BIN)/python -m benchmarks.questions.loader
 
 bench-gpu: $(DEMO)
 	$(BIN)/python -m benchmarks.sessions.prove --session 2 $(ARGS)

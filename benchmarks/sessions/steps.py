@@ -31,7 +31,7 @@ PROBES = {  # seconds that each may take
     "gzip_modes": 60,
     "crc32c": 40,
 }
-BENCHMARKS = {"gpu_read": 225, "gpu_decode": 100, "gpu_kernels": 60, "gpu_write": 75}
+BENCHMARKS = {"gpu_read": 200, "gpu_decode": 85, "gpu_kernels": 50, "gpu_write": 65, "gpu_loader": 60}
 TINY = {"gpu_decode": ["--kib", "64"], "gpu_read": ["--rows", "zstd, 256"]}
 FIRST_PROBES = ("smoke", "copies", "two_streams")  # what the benchmarks must be read by
 SESSIONS = {  # by worth: does it work, how fast is it, what bounds it; and what is wanted where time is left

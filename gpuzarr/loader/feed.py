@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,12 +17,14 @@ from gpuzarr.line import Line
 from gpuzarr.loader.contract import Step
 from gpuzarr.loader.held import Held
 from gpuzarr.loader.making import Batch, Maker, OnError, Room
-from gpuzarr.loader.needs import Block, Needs, Planner
+from gpuzarr.loader.needs import Block, Needs, Planner, Source, both, union, without
 from gpuzarr.loader.report import Account
+from gpuzarr.stores.contract import concurrency
 from gpuzarr.tasks import Task
 
 MIN_LOAD_BYTES = 32 << 20  # of chunks of several steps that are read together; on a GPU as many as a batch of it
 MAX_LOAD_BYTES = 256 << 20  # of one read
+MAX_HURRIED_STEPS = 16  # for which chunks are loaded in the order in which they are wanted, at once
 MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
 MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
 
@@ -61,7 +63,7 @@ class Feed:
         self._steps, self.planner, self._terms = steps, planner, terms
         self.held = Held(planner.sources, terms.held_limit, terms.options)
         self.account = Account()
-        self._load_bytes = max([MIN_LOAD_BYTES, *(s.device.batch_bytes for s in planner.sources.all if s.device.gpu)])
+        self._load_bytes = max(map(_load_bytes, planner.sources.all))
         self.loading, self.cutting = Line(), Line()
         self.published: deque[Item] = deque()
         self.items: dict[int, Item] = {}
@@ -93,8 +95,8 @@ class Feed:
             self.cutting.add(item.task)
 
     def wants_steps(self) -> bool:
-        """Whether so few steps are walked that more should be."""
-        return not self.is_walked and self.walked - self.taken <= self._ahead // 2
+        """Whether so few steps are walked, of those after the first, that more should be."""
+        return self.walked > 0 and not self.is_walked and self.walked - self.taken <= self._ahead // 2
 
     # ---- The load thread ----
 
@@ -125,9 +127,9 @@ class Feed:
             return
         try:
             self.walk()
-            items, entering, missing = self._wanted()
-            if entering and not self._load(entering, missing):
-                return
+            items, entering = self._wanted()
+            if entering:
+                self._load(items, entering)
         except Exception as error:
             self._fail(error)
             return
@@ -137,44 +139,75 @@ class Feed:
             self._ahead = min(2 * self._ahead, max(MAX_STEPS_AHEAD, self._terms.prefetch + 2))
             self.poke()
 
-    def _wanted(self) -> tuple[list[Item], dict[int, Needs], Needs]:
-        """The next items that can be loaded together, with what the blocks that they enter need, and what of that is
-        not held. The one that the consumer comes to next is always among them."""
+    def _wanted(self) -> tuple[list[Item], dict[int, Needs]]:
+        """The next items that can be loaded together, with what the blocks that they enter need. The one that the
+        consumer comes to next is always among them."""
         self._is_waiting = True  # before the cut thread's count is looked at
-        items, entering, missing = list[Item](), dict[int, Needs](), Needs()
+        items, entering = list[Item](), dict[int, Needs]()
         while self._waiting and not self.is_ended:
             item = self._waiting[0]
             more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
             if more:
+                is_next = not items and self._cut_count == item.number  # so all is freed that will be
                 wanted = self.held.missing([*entering.values(), *more.values()])
-                if items and missing and self.held.nbytes_of(wanted) > self._load_bytes:
+                if items and entering and self.held.nbytes_of(wanted) > self._load_bytes:
                     break
-                if not self.held.has_room(wanted) and (items or self._cut_count < item.number):
+                if not (self.held.has_room(wanted) or is_next):
                     break
-                entering, missing = {**entering, **more}, wanted
+                entering |= more
             items.append(self._waiting.popleft())
         if items or not self._waiting:
             self._is_waiting = False
-        return items, entering, missing
+        return items, entering
 
     def _prepare(self, block: int) -> Block:
         if block not in self._prepared:
             self._prepared[block] = self.planner.block(block)
         return self._prepared[block]
 
-    def _load(self, entering: dict[int, Needs], missing: Needs) -> bool:
-        """Enter blocks and load what is missing, a part at a time. False if nobody wants it any more."""
-        taken = self.held.enter(list(entering.values()), missing)
+    def _load(self, items: Sequence[Item], entering: dict[int, Needs]) -> None:
+        """Enter blocks and load what is missing; where the consumer waits, what the next items want comes first."""
+        missing = self.held.enter(list(entering.values()))
         self.live.update({block: self._prepared.pop(block) for block in entering})
-        for some in self.held.parts(missing, taken, MAX_LOAD_BYTES) if missing else ():
-            if self.is_ended:
-                return False
-            for device, trace in self.held.load(*some):
-                self.account.add_load(device, trace)
+        if items[0].number <= self.taken:
+            missing = self._load_in_order(deque(items), missing)
+        self._read(missing)
+
+    def _load_in_order(self, items: deque[Item], missing: Needs) -> Needs:
+        """Load what the next item wants, then what the next two do, and so on. Returns what is still missing."""
+        count = 1
+        while missing and count <= MAX_HURRIED_STEPS and not self.is_ended:
+            while len(items) < count and (item := self._entering_nothing()) is not None:
+                items.append(item)
+            some = [items.popleft() for _ in range(min(count, len(items)))]
+            wanted = [both(missing, self.planner.step(item.step, self.live)) for item in some]
+            now = union(wanted)
+            self._read(now)
+            missing, count = without(missing, now), 2 * count
+            for item in some:
+                self._loaded(item)
+        return missing
+
+    def _entering_nothing(self) -> Item | None:
+        """The next item, if it enters no block."""
+        if not self._waiting:
+            self._ahead = min(2 * self._ahead, MAX_STEPS_AHEAD)
+            self.walk()
+        return self._waiting.popleft() if self._waiting and not len(self._waiting[0].step.enters) else None
+
+    def _read(self, missing: Needs) -> None:
+        """Load chunks, a part at a time, unless nobody wants them any more."""
+        begin = time.perf_counter()
+        for some in self.held.parts(missing, MAX_LOAD_BYTES) if missing else ():
+            if not self.is_ended:
+                for device, trace in self.held.load(some):
+                    self.account.add_load(device, trace)
+        self.account.loading += time.perf_counter() - begin
         self.account.add_held(self.held)
-        return True
 
     def _loaded(self, item: Item) -> None:
+        if item.is_loaded:
+            return
         item.is_loaded = True
         if item.room is not None:
             self.cutting.add(item.task)
@@ -209,3 +242,10 @@ class Feed:
         self._cut_count += 1
         if self._is_waiting:
             self.poke()
+
+
+def _load_bytes(source: Source) -> int:
+    """Bytes of chunks of several steps that are best read together."""
+    if concurrency(source.array.store) > 1:  # requests take long
+        return MAX_LOAD_BYTES
+    return max(MIN_LOAD_BYTES, source.device.batch_bytes if source.device.gpu else 0)

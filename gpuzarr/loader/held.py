@@ -16,7 +16,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.selection import Outer
-from gpuzarr.loader.needs import Form, Needs, Source, Sources
+from gpuzarr.loader.needs import Form, Needs, Source, Sources, union
 from gpuzarr.loader.slots import Slots, complete
 from gpuzarr.nodes.reading import read_reported
 from gpuzarr.read.faults import Fault
@@ -99,13 +99,12 @@ class Held:
 
     def missing(self, needs: Iterable[Needs]) -> Needs:
         """What of these needs is not held."""
-        found: dict[int, list[np.ndarray]] = {}
         with self.lock:
-            for one in needs:
-                for number, chunks in one.items():
-                    found.setdefault(number, []).append(self.tables[number].missing(chunks))
-        union = {number: np.unique(np.concatenate(some)) for number, some in found.items()}
-        return {number: some for number, some in union.items() if len(some)}
+            return self._missing(needs)
+
+    def _missing(self, needs: Iterable[Needs]) -> Needs:
+        found = {number: self.tables[number].missing(chunks) for number, chunks in union(needs).items()}
+        return {number: some for number, some in found.items() if len(some)}
 
     def has_room(self, missing: Needs) -> bool:
         """Whether so many chunks more may be held. What nobody uses is freed for that."""
@@ -126,18 +125,18 @@ class Held:
             wanted[form] = wanted.get(form, 0) + len(chunks)
         return self.nbytes + sum(self.slots[form].growth(n) for form, n in wanted.items()) <= self.budget
 
-    def enter(self, needs: Sequence[Needs], missing: Needs) -> Needs:
-        """Note blocks with these needs, of which `missing` is not held. Returns the slots for that, to be filled."""
-        taken: Needs = {}
+    def enter(self, needs: Sequence[Needs]) -> Needs:
+        """Note blocks with these needs. Returns what of that was not held, and is to be loaded into its slots."""
         with self.lock:
+            missing = self._missing(needs)
             for number, chunks in missing.items():
-                taken[number] = self.slots[self.sources.all[number].form].take(len(chunks))
-                self.tables[number].add(chunks, taken[number])
+                slots = self.slots[self.sources.all[number].form].take(len(chunks))
+                self.tables[number].add(chunks, slots)
             for one in needs:
                 for number, chunks in one.items():
                     self.tables[number].use(chunks)
             self.peak_bytes = max(self.peak_bytes, self.nbytes)
-        return taken
+        return missing
 
     def leave(self, needs: Needs) -> None:
         """Note that a block with these needs is done."""
@@ -154,7 +153,7 @@ class Held:
         with self.lock:
             return self.tables[number].find(chunks)
 
-    def load(self, missing: Needs, taken: Needs) -> list[tuple[Device, Trace]]:
+    def load(self, missing: Needs) -> list[tuple[Device, Trace]]:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have
         the fill value."""
         groups: dict[Any, list[int]] = {}
@@ -164,7 +163,11 @@ class Held:
         traces = []
         for numbers in groups.values():
             first, faults = self.sources.all[numbers[0]], list[Fault]()
-            requests = [one for n in numbers for one in self._requests(self.sources.all[n], missing[n], taken[n])]
+            requests = [
+                one
+                for n in numbers
+                for one in self._requests(self.sources.all[n], missing[n], self.find(n, missing[n]))
+            ]
             arrays = [self.sources.all[n].array for n in numbers]
             options = first.array.options.changed(**self._options)
             with first.device.after(None, "loading"):
@@ -186,13 +189,12 @@ class Held:
         """Bytes of so many chunks."""
         return sum(self.sources.all[number].chunk_bytes * len(chunks) for number, chunks in needs.items())
 
-    def parts(self, missing: Needs, taken: Needs, nbytes: int) -> Iterator[tuple[Needs, Needs]]:
-        """Chunks and their slots in parts of about so many bytes."""
+    def parts(self, missing: Needs, nbytes: int) -> Iterator[Needs]:
+        """Chunks in parts of about so many bytes."""
         share = max(-(-self.nbytes_of(missing) // nbytes), 1)
         for i in range(share):
             cuts = {n: slice(i * len(some) // share, (i + 1) * len(some) // share) for n, some in missing.items()}
-            found = {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}
-            yield found, {n: taken[n][cuts[n]] for n in found}
+            yield {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}
 
     def _note(self, numbers: Sequence[int], missing: Needs, faults: Sequence[Fault]) -> None:
         """Count what was decoded, and note what was not."""

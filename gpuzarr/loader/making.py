@@ -55,7 +55,7 @@ class Maker:
     def batch(self, step: Step, room: Room) -> Batch:
         """Cut the batch of a step, complete on its device. ChunkError or StoreError where it needs a chunk that could
         not be read, and is not to be left out or filled."""
-        stores, origins = self._samples(step)
+        stores, origins = self.planner.samples(step, self.live)
         groups = [(store, of := np.flatnonzero(stores == store), origins[of]) for store in np.unique(stores).tolist()]
         failed = self._cut(groups, room)
         if failed and self.on_error == "raise" and self._has_read_again(failed):
@@ -64,17 +64,6 @@ class Maker:
         arrays = {view.name: out for view, out in zip(self.planner.views, room.arrays, strict=True)}
         made = Batch(arrays, step, np.concatenate([stores[:, None], origins], axis=1))
         return made if not failed or self.on_error == "fill" else self._without(made, failed, room)
-
-    def _samples(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
-        """The store and the origin of each sample, int64 (n,) and (n, axes)."""
-        stores = np.empty(len(step.blocks), np.int64)
-        origins = np.empty((len(step.blocks), self.planner.space.axes), np.int64)
-        order = np.argsort(step.blocks, kind="stable")
-        blocks, heads = np.unique(step.blocks[order], return_index=True)
-        for block, mine in zip(blocks.tolist(), np.split(order, heads[1:]), strict=True):
-            store, of, _ = self.live[block]
-            stores[mine], origins[mine] = store, of[step.indices[mine]]
-        return stores, origins
 
     def _cut(self, groups: Sequence[Group], room: Room) -> dict[Failure, np.ndarray]:
         failed: dict[Failure, np.ndarray] = {}
@@ -93,7 +82,7 @@ class Maker:
         again = [chunk for chunk in failed if chunk in self.met]
         needs = {n: np.unique([chunk for of, chunk in again if of == n]) for n in {of for of, _ in again}}
         if needs:
-            for device, trace in self.held.load(needs, {n: self.held.find(n, chunks) for n, chunks in needs.items()}):
+            for device, trace in self.held.load(needs):
                 self.account.add_load(device, trace)
         return any(chunk not in self.held.failed for chunk in again)
 

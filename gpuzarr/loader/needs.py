@@ -5,7 +5,7 @@ An array that several views want, or that is there under several names, is one s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, starmap
@@ -18,7 +18,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.indexing import counts
 from gpuzarr.indexing.axis import starts_of
 from gpuzarr.indexing.box_rows import rows_of
-from gpuzarr.loader.contract import Space, View
+from gpuzarr.loader.contract import Space, Step, View
 from gpuzarr.metadata import Axis, RegularAxis
 from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.many import same_arrays
@@ -140,16 +140,36 @@ class Planner:
             found.setdefault(of[store], []).append(touched(view, source, store, origins))
         return store, origins, {number: _union(some) for number, some in found.items()}
 
+    def samples(self, step: Step, live: Mapping[int, Block]) -> tuple[np.ndarray, np.ndarray]:
+        """The store and the origin of each sample of a step, int64 (n,) and (n, axes); all blocks are `live`."""
+        stores = np.empty(len(step.blocks), np.int64)
+        origins = np.empty((len(step.blocks), self.space.axes), np.int64)
+        order = np.argsort(step.blocks, kind="stable")
+        ordered = step.blocks[order]
+        heads = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(order)]
+        for first, end in pairwise(heads):
+            mine = order[first:end]
+            store, of, _ = live[int(ordered[first])]
+            stores[mine], origins[mine] = store, of[step.indices[mine]]
+        return stores, origins
+
+    def step(self, step: Step, live: Mapping[int, Block]) -> Needs:
+        """The chunks that the samples of a step touch."""
+        stores, origins = self.samples(step, live)
+        found: dict[int, list[np.ndarray]] = {}
+        for store in np.unique(stores).tolist():
+            mine = origins[stores == store]
+            for view, of in zip(self.views, self.sources.of, strict=True):
+                source = self.sources.all[of[store]]
+                found.setdefault(of[store], []).append(touched(view, source, store, mine))
+        return {number: _union(some) for number, some in found.items()}
+
     def nbytes(self, needs: Iterable[Needs]) -> dict[Form, int]:
         """Bytes that hold these needs together, of slots of each form."""
-        total: dict[int, list[np.ndarray]] = {}
-        for one in needs:
-            for number, chunks in one.items():
-                total.setdefault(number, []).append(chunks)
         found: dict[Form, int] = {}
-        for number, some in total.items():
+        for number, chunks in union(needs).items():
             source = self.sources.all[number]
-            found[source.form] = found.get(source.form, 0) + source.chunk_bytes * len(_union(some))
+            found[source.form] = found.get(source.form, 0) + source.chunk_bytes * len(chunks)
         return found
 
 
@@ -186,6 +206,27 @@ def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.
 
 def _union(some: Sequence[np.ndarray]) -> np.ndarray:
     return some[0] if len(some) == 1 else np.unique(np.concatenate(some))
+
+
+def union(needs: Iterable[Needs]) -> Needs:
+    """What is in any of them."""
+    found: dict[int, list[np.ndarray]] = {}
+    for one in needs:
+        for number, chunks in one.items():
+            found.setdefault(number, []).append(chunks)
+    return {number: _union(some) for number, some in found.items()}
+
+
+def both(first: Needs, second: Needs) -> Needs:
+    """What is in both."""
+    found = {n: np.intersect1d(first[n], second[n], assume_unique=True) for n in first.keys() & second.keys()}
+    return {number: chunks for number, chunks in found.items() if len(chunks)}
+
+
+def without(first: Needs, second: Needs) -> Needs:
+    """What is in the first alone."""
+    found = {n: np.setdiff1d(some, second[n], assume_unique=True) if n in second else some for n, some in first.items()}
+    return {number: chunks for number, chunks in found.items() if len(chunks)}
 
 
 def longest(axis: Axis) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from gpuzarr.devices.contract import Device
@@ -34,6 +35,7 @@ class Account:
     peak_bytes: int = 0
     waited: float = 0
     seconds: float = 0
+    loading: float = 0  # of the clock; those of its stages overlap
     stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     failures: list[GpuZarrError] = field(default_factory=list)
     failed: int = 0
@@ -89,12 +91,15 @@ class EpochReport:
 
     @property
     def limited_by(self) -> str:
-        """The consumer, if it hardly ever waited for a batch; else the stage that took the longest."""
+        """The consumer, if it hardly ever waited for a batch; else the stage that took the longest, where threads of
+        one stage side by side count as one."""
         account, stages = self.account, self.stages
-        consumer = stages.pop("consumer")
-        if not stages or account.waited <= MAX_WAITING * account.seconds:
-            return "consumer" if consumer or not stages else max(stages, key=stages.__getitem__)
-        return max(stages, key=stages.__getitem__)
+        if account.waited <= MAX_WAITING * account.seconds:
+            return "consumer"
+        busy = {name: stages[name] for name in LOADING.values() if name in stages}
+        scale = account.loading / (sum(busy.values()) or 1)
+        busy = {name: seconds * scale for name, seconds in busy.items()}
+        return max({**busy, "cut": stages.get("cut", 0.0)}.items(), key=itemgetter(1))[0]
 
     def asdict(self) -> dict[str, Any]:
         """All numbers of the report by their names; bytes and seconds.

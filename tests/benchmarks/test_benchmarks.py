@@ -24,6 +24,7 @@ TINY = {
     "read_references": ["--smaller", "20"],
     "host_cost": ["--scale", "32"],
     "write_local": ["--smaller", "16"],
+    "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
 }
 
 TINY_GPU = {
@@ -31,6 +32,7 @@ TINY_GPU = {
     "gpu_kernels": ["--mib", "0.125"],
     "gpu_read": ["--mib", "0.25"],
     "gpu_write": ["--mib", "0.25"],
+    "gpu_loader": ["--mib", "1"],
 }
 
 
@@ -54,6 +56,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "host_cost": 3,
         "read_remote": 4,
         "read_references": 7,
+        "loader": 4,
     }
     assert len(measured) == expected[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
@@ -76,6 +79,7 @@ def test_gpu_benchmark_runs(name: str, tmp_path: Path) -> None:
             "gpu_kernels": 44,
             "gpu_read": 15,
             "gpu_write": 10,
+            "gpu_loader": 4,
         }[name]
     )
     for row in results["rows"] if name in ("gpu_read", "gpu_write") else ():

@@ -26,8 +26,16 @@ READ = {
     "ceilings": {"bus": 0.02, "nvCOMP": float("nan"), "page cache": 0.01},
     "seconds": {"gpuzarr cuda": 0.05, "zarr enable_gpu": 4.0},
 }
+CROPS = {
+    "row": "crops",
+    "nbytes": 10**9,
+    "samples": 2000,
+    "seconds": {"gpuzarr cuda": 0.08},
+    "epoch": {"amplification": 1.5, "limited_by": "decode"},
+}
 RESULT: dict[str, Any] = {
     "gpu_read": {**MACHINE, "rows": [READ, READ | {"row": "zlib", "seconds": {"gpuzarr cuda": 0.1}}]},
+    "gpu_loader": {**MACHINE, "rows": [CROPS]},
     "gpu_decode": {**MACHINE, "rows": [{"codec": "lz4", "chunk": 1 << 18, "GB/s": 123.44, "of nvCOMP": 0.97}]},
     "gpu_kernels": {**MACHINE, "rates": {"place 128": 1800.0}, "ceilings": {"device copy": 2000.0}},
 }
@@ -62,6 +70,7 @@ def test_tables_of_a_gpu(tmp_path: Path) -> None:
     text = tables.filled("a\n<!-- table gpu -->\nold\n<!-- end -->\nb\n", tmp_path)
     assert text.startswith("a\n<!-- table gpu -->\n") and text.endswith("<!-- end -->\nb\n") and "old" not in text
     assert "| zstd, 256 KiB | 20.00 | 0.25 | 50.00 (bus) |" in text and "| zlib | 10.00 | - | 50.00 (bus) |" in text
+    assert "| crops | 12.50 | 25,000 | 1.50 | decode |" in text
     assert "| lz4 | 123.4 (0.97) |" in text and "| place 128 | 1800 | 0.90 |" in text
     assert "NVIDIA H200, driver 580.1, CUDA 13000, nvCOMP 6000, 16 cores, 2026-01-02, commit abc1234" in text
     assert tables.filled(text, tmp_path) == text

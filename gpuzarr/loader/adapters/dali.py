@@ -11,11 +11,8 @@ from gpuzarr.errors import ArgumentError
 
 
 @dataclass(frozen=True, eq=False)
-class Batches:
-    """Iterates over tuples of a loader's arrays, in the order of `names`; each `iter` is an epoch.
-
-    DALI takes arrays of NumPy, and by `__cuda_array_interface__` those of a GPU; their first axis counts samples.
-    """
+class Tuples:
+    """Iterates over tuples of a loader's arrays, in the order of `names`; each `iter` is an epoch."""
 
     loader: Iterable[dict[str, Any]]
     names: tuple[str, ...]
@@ -27,10 +24,17 @@ class Batches:
         return tuple(batch[name] for name in self.names)
 
 
-def as_dali(loader: Iterable[dict[str, Any]], names: Iterable[str] | None, known: Sequence[str]) -> Batches:
-    """The loader as a source of tuples. `known`: the names of its arrays, which are the default of `names`."""
+def as_dali(loader: Iterable[dict[str, Any]], names: Iterable[str] | None, known: Sequence[str]) -> Tuples:
+    """The loader as a source of tuples. `known`: the names of its arrays, which are the default of `names`.
+
+    `fn.external_source(source, num_outputs=len(names), batch=True, cycle="raise")`, with `device="gpu"` for arrays of a
+    GPU, which DALI takes by `__cuda_array_interface__`. The first axis counts samples: `layout` names the others, and
+    batches have at most the loader's `batch_size`, which must be no more than the pipeline's. The dtypes are bools,
+    integers and floats of 16 to 64 bits. After StopIteration, `pipeline.reset()` begins another epoch. A pipeline takes
+    batches ahead of those that come from it, and the loader's `state_dict` counts them.
+    """
     chosen = tuple(known if names is None else iterated(names, "as_dali takes a list of names of arrays"))
     if not chosen or (wrong := [name for name in chosen if name not in known]):
         said = f"no array {shown(wrong[0])}" if chosen else "no names"
         raise ArgumentError(f"as_dali was given {said}: the loader has {', '.join(known)}")
-    return Batches(loader, chosen)
+    return Tuples(loader, chosen)

@@ -24,7 +24,7 @@ class Loads(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class Batches:
+class BatchDataset:
     """An IterableDataset (of those that have registered, without inheritance) of the batches of a loader."""
 
     def __init__(self, loader: Loads) -> None:
@@ -76,8 +76,8 @@ def as_torch(loader: Loads) -> Any:
         from torch.utils.data import IterableDataset
     except ImportError as error:
         raise ArgumentError("as_torch needs PyTorch: pip install 'gpuzarr[torch]'") from error
-    IterableDataset.register(Batches)
-    return Batches(loader)
+    IterableDataset.register(BatchDataset)
+    return BatchDataset(loader)
 
 
 def _check_process() -> None:

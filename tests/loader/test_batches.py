@@ -1,0 +1,399 @@
+"""Batches: the values of direct indexing, each chunk decoded once while it is held, whatever threads do; errors in
+their places; and nothing is left of them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpuzarr
+from gpuzarr.devices.contract import Device
+from gpuzarr.errors import ChunkError, ClosedError, NoMemoryError
+from gpuzarr.line import _LINES
+from gpuzarr.loader.batches import Batches
+from gpuzarr.loader.feed import Feed, Terms
+from gpuzarr.loader.held import Held
+from gpuzarr.loader.making import Maker
+from gpuzarr.loader.needs import Planner, held_bytes
+from gpuzarr.nodes.casting import Casting
+from tests.conftest import examples
+from tests.hardware import DEVICES, held, host_array
+from tests.interrupting import Held as InHand
+from tests.interrupting import Interrupted
+from tests.loader.made import Grid, PatchView, RowsView, steps, steps_of
+
+WAIT_SECONDS = 20
+SCALED = Casting(dtype="f4", scale=0.5, offset=1)
+VALUES = np.random.default_rng(0).integers(0, 200, (20, 9, 7)).astype("u2")
+
+
+def until(done: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not done() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert done()
+
+
+def at_work() -> list[Any]:
+    """The lines whose threads are at work."""
+    return [line for line in list(_LINES) if line._running or line._waiting]
+
+
+def wanted(view: Any, store: int, origin: list[int], values: np.ndarray) -> np.ndarray:
+    """A sample by direct indexing."""
+    cast = view.cast[store]
+    if isinstance(view, RowsView):
+        found = values[[origin[0] + offset for offset in view.offsets]]
+        return found if cast is None else cast.of(found)
+    made = np.full(view.shape, view.pad_value, view.dtype)
+    part = values[tuple(slice(at, at + n) for at, n in zip(origin, view.shape, strict=True))]
+    made[tuple(map(slice, part.shape))] = part if cast is None else cast.of(part)
+    return made
+
+
+def comparable(values: np.ndarray) -> np.ndarray:
+    """Values of which NumPy knows that NaN is NaN."""
+    return values.astype("f4") if values.dtype.isbuiltin == 2 else values
+
+
+def check(batches: Batches, views: list[Any], values: list[list[np.ndarray]]) -> list[list[int]]:
+    """Compare all samples with direct indexing; `values`: of each view those of its stores. Returns their origins."""
+    every = []
+    for batch in batches:
+        assert list(batch.arrays) == [view.name for view in views]
+        for view, of in zip(views, values, strict=True):
+            found = host_array(batch.arrays[view.name])
+            assert found.dtype == view.dtype and len(found) == len(batch.origins)
+            for sample, (store, *origin) in zip(found, batch.origins.tolist(), strict=True):
+                np.testing.assert_array_equal(*map(comparable, (sample, wanted(view, store, origin, of[store]))))
+        every += batch.origins.tolist()
+    return every
+
+
+def samples(space: Grid, epoch: int = 0) -> list[list[int]]:
+    """All origins of a space, with their stores."""
+    stores = space.stores(np.arange(space.blocks)).tolist()
+    return sorted([store, *one] for b, store in enumerate(stores) for one in space.origins(b, epoch).tolist())
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "v3": {"chunks": (4, 3, 7)},
+    "shards": {"chunks": (4, 3, 7), "shards": (8, 9, 7)},
+    "v2, big-endian, order F": {"chunks": (4, 3, 5), "zarr_format": 2, "order": "F", "dtype": ">u2"},
+    "uneven": {"chunks": [[3, 7, 5, 5], [4, 5], [7]]},
+    "one chunk": {"chunks": (32, 16, 8), "compressors": None},
+}
+
+
+@cache
+def stored(layout: str, on: str, part: int) -> gpuzarr.Array:
+    """Arrays in memory, made once for all examples; the last rows of which are not there."""
+    given = {"dtype": "u2", **LAYOUTS[layout]}
+    a = gpuzarr.create_array({}, shape=VALUES.shape, fill_value=5, device=DEVICES[on](), **given)
+    a[:15] = a.device.upload(VALUES[:15] + part) if a.device.gpu else VALUES[:15] + part
+    return a
+
+
+def there(part: int) -> np.ndarray:
+    found = VALUES + np.uint16(part)
+    found[15:] = 5
+    return found
+
+
+@pytest.mark.parametrize("on", ["cpu", "emulated", "cuda"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@settings(max_examples=examples(12), deadline=None)
+@given(
+    block=st.tuples(st.integers(1, 20), st.integers(2, 9), st.integers(3, 7)),
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 7)),
+    casting=st.sampled_from([Casting(), SCALED, Casting(dtype="bfloat16", fill_to_nan=7)]),
+    batch=st.integers(1, 40),
+    window=st.integers(1, 4),
+    prefetch=st.integers(0, 3),
+)
+def test_values_are_those_of_direct_indexing(
+    layout: str, on: str, block: Any, shape: Any, casting: Casting, batch: int, window: int, prefetch: int
+) -> None:
+    """Of patches with padding, in two stores of one array each; each sample once."""
+    space = Grid([VALUES.shape, (11, 9, 7)], block, stride=3)
+    views = [PatchView("x", [stored(layout, on, 0), stored(layout, on, 1)], shape, casting)]
+    batches = Batches(steps_of(space, 0, batch, window), space, views, 0, Terms(prefetch=prefetch))
+    assert sorted(check(batches, views, [[there(0), there(1)]])) == samples(space)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "?", "c16", "S3", [("a", "u1"), ("b", "f8")]])
+def test_rows_of_many_stores_and_kinds(dtype: Any, device: Device) -> None:
+    """Windows of rows, whose boxes of several rows go to rows that are not neighbours; and labels without axes."""
+    rng = np.random.default_rng(1)
+    lengths = [30, 17, 25]
+    values = [rng.integers(0, 2, (n, 6), "u1").astype(dtype) for n in lengths]
+    labels = [rng.integers(0, 99, n) for n in lengths]
+    x = [gpuzarr.array(one, chunks=(4, 4), device=device) for one in values]
+    y = [gpuzarr.array(one, chunks=7, device=device) for one in labels]
+    space = Grid([(n - 2,) for n in lengths], (8,))
+    views = [RowsView("x", x, (0, 1, 2)), RowsView("y", y, casting=Casting(dtype="f8", scale=2))]
+    batches = Batches(steps_of(space, 0, 11), space, views, 0, Terms())
+    assert sorted(check(batches, views, [values, labels])) == samples(space)
+
+
+def test_texts(device: Device) -> None:
+    values = np.array([["a", "bc", ""], ["d", "e" * 40, "f"], ["g", "", "h"]] * 3, object)
+    a = gpuzarr.array(values, dtype="string", chunks=(2, 2), device=device)
+    space, views = Grid([(9,), (9,)], (2,)), [RowsView("x", [a, a])]
+    found = check(Batches(steps_of(space, 0, 4), space, views, 0, Terms()), views, [[values, values]])
+    assert sorted(found) == samples(space)
+
+
+def test_it_is_the_same_without_the_c_library(loops: str) -> None:
+    space = Grid([VALUES.shape] * 2, (8, 5, 7), 3)
+    x = [gpuzarr.array(VALUES, chunks=(4, 3, 7)) for _ in range(2)]
+    views = [PatchView("x", x, (5, 4, 3)), PatchView("y", x, (2, 2, 2), SCALED)]
+    check(Batches(steps_of(space, 0, 5), space, views, 0, Terms()), views, [[VALUES] * 2] * 2)
+
+
+def test_a_chunk_is_decoded_once_while_a_block_needs_it(device: Device, tmp_path: Path) -> None:
+    """Also for views that know the array by several names; and the next window finds what is still held."""
+    gpuzarr.array(VALUES, store=str(tmp_path), chunks=(4, 3, 7))
+    a, b = (gpuzarr.open_array(str(tmp_path), device=device) for _ in range(2))
+    space, views = Grid([VALUES.shape], (4, 3, 7), 2), [PatchView("x", [a], (1, 1, 1)), PatchView("y", [b], (2, 2, 2))]
+    batches = Batches(steps_of(space, 0, 4), space, views, 0, Terms())
+    check(batches, views, [[VALUES], [VALUES]])
+    said = batches.report.asdict()
+    assert said["chunks"] == said["distinct_chunks"] + said["rereads"] and said["distinct_chunks"] == 15
+    views = [views[0]]  # without a halo no chunk is of two blocks
+    batches = Batches(steps_of(space, 0, 4), space, views, 0, Terms())
+    check(batches, views, [[VALUES]])
+    assert batches.report.asdict()["chunks"] == 15
+    assert batches.report.asdict()["decoded_bytes"] == 15 * 4 * 3 * 7 * 2
+
+
+def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
+    """However slow any of them is, and however many batches are ahead."""
+    a = gpuzarr.array(VALUES, chunks=(4, 3, 7))
+    space, views = Grid([VALUES.shape], (8, 5, 7), 3), [PatchView("x", [a], (5, 4, 3))]
+
+    def origins(prefetch: int) -> list[list[int]]:
+        return check(Batches(steps_of(space, 3, 3), space, views, 3, Terms(prefetch)), views, [[VALUES]])
+
+    first, rng = origins(0), np.random.default_rng(0)
+
+    def slow(owner: Any, name: str) -> None:
+        right = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: (time.sleep(rng.random() / 500), right(*given))[1])
+
+    for owner, name in ((Held, "load"), (Maker, "batch"), (Feed, "walk"), (Batches, "_begin")):
+        slow(owner, name)
+        assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_what_is_held_stays_within_the_least_limit(prefetch: int, device: Device) -> None:
+    """That of the largest window; chunks of two forms are held, and of two stores."""
+    x = [gpuzarr.array(VALUES[:n], chunks=(4, 3, 7), device=device) for n in (20, 16)]
+    y = [gpuzarr.array(VALUES[:n].astype("f4"), chunks=(5, 9, 2), device=device) for n in (20, 16)]
+    space = Grid([(20, 9, 7), (16, 9, 7)], (5, 4, 7), 2)
+    views = [PatchView("x", x, (4, 4, 4)), PatchView("y", y, (2, 2, 2))]
+    every = list(steps_of(space, 0, 5))
+    live, windows = set[int](), []
+    for step in every:
+        live |= set(step.enters.tolist())
+        windows.append(sorted(live))
+        live -= set(step.leaves.tolist())
+    least = held_bytes(Planner.of(space, views, 0), windows)
+    batches = Batches(iter(every), space, views, 0, Terms(prefetch, least))
+    check(batches, views, [[VALUES, VALUES[:16]]] * 2)
+    assert 0 < batches.report.asdict()["peak_held_bytes"] <= least
+    batches = Batches(iter(every), space, views, 0, Terms(prefetch, 1))  # less is not refused here: it gets through
+    check(batches, views, [[VALUES, VALUES[:16]]] * 2)
+    assert batches.report.asdict()["peak_held_bytes"] <= 2 * least
+
+
+def damage(root: Path) -> bytes:
+    """Make an end of a chunk zeros; what it was."""
+    right = root.read_bytes()
+    root.write_bytes(right[:4] + bytes(len(right) - 4))
+    return right
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, device: Device) -> gpuzarr.Array:
+    a = gpuzarr.array(np.arange(40, dtype="i4"), store=str(tmp_path / "a"), chunks=4, fill_value=-1, device=device)
+    damage(tmp_path / "a" / "c" / "3")
+    return a
+
+
+def rows(view: RowsView, order: list[int], batch: int, **terms: Any) -> Batches:
+    """Batches of rows in an order; all are one block."""
+    every = np.stack([np.zeros(len(order), np.int64), order], axis=1)
+    space = Grid([(40,)], (40,))
+    return Batches(steps(every, batch), space, [view], 0, Terms(**terms))
+
+
+def test_an_error_comes_in_the_place_of_its_batch_and_others_behind_it(damaged: gpuzarr.Array) -> None:
+    batches, found = rows(RowsView("x", [damaged]), list(range(40)), 5), list[Any]()
+    while len(found) < 8:
+        try:
+            found.append(host_array(next(batches).arrays["x"])[:, 0].tolist())
+        except ChunkError as error:
+            assert error.chunk == (3,) and error.key == "c/3"
+            found.append(None)
+    assert found == [None if k in (2, 3) else list(range(5 * k, 5 * k + 5)) for k in range(8)]
+    assert list(batches) == []
+    (failure,) = batches.report.failures
+    assert isinstance(failure, ChunkError) and "c/3" in str(batches.report)
+
+
+def test_a_chunk_that_failed_is_tried_again(damaged: gpuzarr.Array, tmp_path: Path) -> None:
+    """By later batches that need it."""
+    batches = rows(RowsView("x", [damaged]), [*range(12, 16), *range(40)], 4, prefetch=0)
+    with pytest.raises(ChunkError):
+        next(batches)
+    damaged[12:16] = damaged.device.upload(np.arange(4, dtype="i4")) if damaged.device.gpu else np.arange(4)
+    found = [host_array(batch.arrays["x"])[:, 0].tolist() for batch in batches]
+    assert found[3] == [0, 1, 2, 3] and found[4] == [16, 17, 18, 19] and len(found) == 10
+
+
+@pytest.mark.parametrize("on_error", ["skip", "fill"])
+def test_what_cannot_be_read_is_left_out_or_filled(on_error: Any, damaged: gpuzarr.Array) -> None:
+    """In all arrays of the batch."""
+    view, others = RowsView("x", [damaged], (0, 1)), gpuzarr.array(np.arange(41), chunks=6, device=damaged.device)
+    every = np.stack([np.zeros(39, np.int64), np.arange(39)], axis=1)
+    views = [view, RowsView("y", [others])]
+    batches = Batches(steps(every, 13), Grid([(39,)], (39,)), views, 0, Terms(on_error=on_error))
+    right = np.where(np.arange(40) // 4 == 3, -1, np.arange(40))
+    found = list(batches)
+    x, y = (np.concatenate([host_array(one.arrays[name]) for one in found]) for name in "xy")
+    kept = [i for i in range(39) if on_error == "fill" or not 11 <= i < 16]
+    assert y[:, 0].tolist() == kept and x.tolist() == [[right[i], right[i + 1]] for i in kept]
+    assert np.concatenate([one.origins for one in found])[:, 1].tolist() == kept
+    said = batches.report.asdict()
+    assert (
+        said["failures"] == 1 and said["samples"] + said["skipped_samples"] == 39 == len(kept) + said["skipped_samples"]
+    )
+
+
+def test_other_errors_end_it(device: Device, monkeypatch: Any) -> None:
+    """Of what makes steps, in its place; and of memory."""
+    a = gpuzarr.array(np.arange(40), chunks=4, device=device)
+    space = Grid([(40,)], (8,))
+
+    def fails() -> Iterator[Any]:
+        yield from list(steps_of(space, 0, 5))[:5]
+        raise ZeroDivisionError
+
+    batches = Batches(fails(), space, [RowsView("x", [a])], 0, Terms())
+    with pytest.raises(ZeroDivisionError):
+        list(batches)
+    with pytest.raises(ClosedError):
+        next(batches)
+    monkeypatch.setattr(type(device), "array", lambda *given: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(NoMemoryError, match="no memory"):
+        next(Batches(steps_of(space, 0, 5), space, [RowsView("x", [a])], 0, Terms()))
+    until(lambda: not at_work())
+
+
+def many(device: Device, prefetch: int = 2) -> Batches:
+    a = gpuzarr.array(VALUES, chunks=(4, 3, 7), device=device)
+    space = Grid([VALUES.shape], (4, 9, 7))
+    return Batches(steps_of(space, 0, 7), space, [PatchView("x", [a], (2, 2, 2), SCALED)], 0, Terms(prefetch))
+
+
+def test_nothing_is_left_of_batches_that_are_closed_or_dropped(device: Device) -> None:
+    alive = list[Any]()
+    for i in range(12):
+        batches = many(device, i % 3)
+        feed = batches._feed
+        alive.append(weakref.ref(feed.held))
+        for _ in zip(range(i), batches, strict=False):
+            pass
+        if i % 2:
+            batches.close()
+            batches.close()
+            with pytest.raises(ClosedError):
+                next(batches)
+        del batches, feed
+    until(lambda: not at_work())
+    gc.collect()  # the tracebacks of pytest
+    until(lambda: not any(one() for one in alive))
+    assert not device.gpu or held(device) == 0
+
+
+def test_the_end_stays_the_end(device: Device) -> None:
+    batches = many(device)
+    assert len(list(batches)) == -(-20 * 9 * 7 // 7) and list(batches) == []
+    until(lambda: not at_work())
+    assert batches.report.asdict()["batches"] == 180
+
+
+def test_what_nobody_waits_for_is_not_loaded(monkeypatch: Any) -> None:
+    may_go, loads, right = threading.Event(), list[int](), Held.load
+
+    def load(self: Held, *given: Any) -> Any:
+        loads.append(1)
+        assert len(loads) == 1 or may_go.wait(WAIT_SECONDS)
+        return right(self, *given)
+
+    monkeypatch.setattr(Held, "load", load)
+    a, space = gpuzarr.array(np.arange(4000), chunks=4), Grid([(4000,)], (4,))
+    batches = Batches(steps_of(space, 0, 4), space, [RowsView("x", [a])], 0, Terms())
+    next(batches)
+    until(lambda: len(loads) == 2)
+    del batches
+    gc.collect()
+    may_go.set()
+    until(lambda: not at_work())
+    assert len(loads) == 2
+
+
+def test_a_forked_child_is_told_what_to_do() -> None:
+    device = DEVICES["cpu"]()
+    with many(device) as batches:
+        next(batches)
+        if not (child := os.fork()):
+            try:
+                with pytest.raises(ClosedError, match=r"num_workers=0.*spawn"):
+                    next(batches)
+                batches.close()
+                del batches
+                gc.collect()
+                assert len(list(many(device))) == 180
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert len(list(batches)) == 179
+
+
+@pytest.mark.parametrize("on", ["cpu", "emulated"])
+def test_interrupts_at_any_line(on: str) -> None:
+    """They arrive, nothing is held afterwards, and what was taken before is right."""
+    device = DEVICES[on]()
+    a = gpuzarr.array(VALUES, chunks=(4, 3, 7), device=device)
+    space, views = Grid([VALUES.shape], (8, 9, 7), 4), [PatchView("x", [a], (3, 2, 2))]
+
+    def call() -> None:
+        with Batches(steps_of(space, 0, 7), space, views, 0, Terms()) as batches:
+            check(batches, views, [[VALUES]])
+
+    call()
+    counted, in_hand = Interrupted(0), InHand(device)
+    assert not counted(call)
+    step = max(counted.lines // examples(60), 1)
+    for n in range(1, counted.lines, step):
+        interrupt = Interrupted(n)
+        assert interrupt(call) or interrupt.is_swallowed or interrupt.lines < n
+        in_hand.check()
+    until(lambda: not at_work())
