@@ -53,11 +53,11 @@ def wanted(sample: Patch | Rows, first: Any, name: str, is_windowed: bool) -> li
         axis = axis_of(first, sample.axis, name, "Rows(axis=...)")
         return [Wanted(axis, sample.axis, 1, sample.stride, 0, False)]
     found = [Wanted(0, 0, 1, 1, 0, False)] if is_windowed else []
-    for i, (size, axis) in enumerate(zip(_shape(sample), _given(sample), strict=True)):
-        place = i - len(_shape(sample)) if axis is None else axis
+    for i, (size, given) in enumerate(zip(_shape(sample), _given(sample), strict=True)):
+        place = i - len(_shape(sample)) if given is None else given
         stride, pad = None if sample.is_random else _member(sample.stride, i), _member(sample.pad, i)
         number = axis_of(first, place, name, "Patch")
-        found.append(Wanted(number, axis, size, stride or size or 1, pad or 0, True))
+        found.append(Wanted(number, given, size, stride or size or 1, pad or 0, True))
     places = [one.axis for one in found]
     if len(set(places)) < len(places):
         what = "the window is along axis 0, which the patch covers, too" if is_windowed and places.count(0) > 1 else ""

@@ -91,7 +91,7 @@ def check_fit(arrays: Arrays, columns: Sequence[Column], sample: Patch, found: S
                 of_store = f", store {store}," if len(first) > 1 else ""
                 raise ArgumentError(
                     f"Patch: {column.size} elements along axis {column.axes[name]} of array {name!r}{of_store} do not "
-                    f'fit into the {max(stop - start, 0)} that samples may have there; give a smaller shape, edge="pad" '
+                    f'fit into the {max(stop - start, 0)} that samples may have; give a smaller shape, edge="pad" '
                     'to fill what is missing, or edge="drop" to leave such out'
                 )
 

@@ -6,10 +6,11 @@ its origin is. Nothing is written down for samples, and an int64 for the edge of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Domain:
 
     def sizes(self, dtype: type) -> np.ndarray:
         """The number of origins in each block (blocks,)."""
-        along = [np.diff(bounds).astype(dtype) for bounds in self.bounds]
+        along: list[np.ndarray] = [np.diff(bounds).astype(dtype) for bounds in self.bounds]
         return reduce(np.multiply.outer, along).reshape(-1)
 
     def spans(self, block: int) -> list[tuple[int, int]]:
@@ -118,8 +119,8 @@ class GridSpace:
     """Samples at all origins of some domains. A `Space`."""
 
     domains: Domains
-    geometry: Mapping[str, str]
-    is_known = True
+    geometry: dict[str, str]
+    is_known: ClassVar[bool] = True
 
     @property
     def axes(self) -> int:
@@ -160,8 +161,8 @@ class RandomSpace:
     domains: Domains
     samples: int
     seed: int
-    geometry: Mapping[str, str]
-    is_known = True
+    geometry: dict[str, str]
+    is_known: ClassVar[bool] = True
 
     @property
     def axes(self) -> int:

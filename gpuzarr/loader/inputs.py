@@ -141,8 +141,8 @@ def _check_lengths(arrays: Arrays, axes: Mapping[str, int]) -> None:
                 of_store = f", of store {store}," if len(each) > 1 else ""
                 raise ArgumentError(
                     f"array {other!r}{of_store} has {two.shape[axes[other]]} elements along axis {axes[other]}, "
-                    f"{name!r} has {one.shape[axes[name]]} along axis {axes[name]}: samples are taken along these axes, "
-                    "so they must be equally long; of patches of other voxel sizes give spacing="
+                    f"{name!r} has {one.shape[axes[name]]} along axis {axes[name]}: samples are taken along these "
+                    "axes, so they must be equally long; of patches of other voxel sizes give spacing="
                 )
 
 

@@ -58,14 +58,10 @@ class PatchView:
         if self.pad_mode != "constant":
             return [self._target(out[i]) for i in range(len(origins))]
         boxes = self._boxes(store, origins)
-        is_cut = boxes.is_cut.any(axis=1)
-        found = []
-        for i in boxes.inside:
-            target = self._target(out[i])
-            found.append(
-                target[tuple([boxes.within(i, axis) for axis in range(len(self.axes))])] if is_cut[i] else target
-            )
-        return found
+        found = {i: self._target(out[i]) for i in boxes.inside}
+        for i in found.keys() & set(boxes.cut):
+            found[i] = found[i][tuple([boxes.within(i, axis) for axis in range(len(self.axes))])]
+        return list(found.values())
 
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         """The parts of patches that lie outside of the array: boxes that have nothing in common."""
@@ -73,7 +69,7 @@ class PatchView:
             return []
         boxes = self._boxes(store, origins)
         found: list[Any] = []
-        for i in np.flatnonzero(boxes.is_cut.any(axis=1)).tolist():
+        for i in boxes.cut:
             target = self._target(out[i])
             for axis in np.flatnonzero(boxes.is_cut[i]).tolist():
                 inside, before = boxes.within(i, axis), (_ALL,) * axis
@@ -122,6 +118,12 @@ class _Boxes:
         """Whether they reach beyond the array along each axis, (n, ndim)."""
         return self.high - self.low < self.sizes
 
+    @cached_property
+    def cut(self) -> list[int]:
+        """Those that reach beyond the array."""
+        found: list[int] = np.flatnonzero(self.is_cut.any(axis=1)).tolist()
+        return found
+
     def within(self, i: int, axis: int) -> slice:
         """The elements of a patch that lie in the array, along an axis."""
         start, size = int(self.start[i, axis]), int(self.sizes[axis])
@@ -131,7 +133,8 @@ class _Boxes:
     @cached_property
     def inside(self) -> list[int]:
         """Those that have elements in the array."""
-        return np.flatnonzero((self.low < self.high).all(axis=1)).tolist()
+        found: list[int] = np.flatnonzero((self.low < self.high).all(axis=1)).tolist()
+        return found
 
 
 def folded(index: np.ndarray, length: int, mode: str) -> np.ndarray:

@@ -9,14 +9,13 @@ from typing import Any
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader import ground
 from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.balance import BalancedSpace, read_on_cpu
-from gpuzarr.loader.classes import Classes
+from gpuzarr.loader.balance import BalancedSpace
 from gpuzarr.loader.columns import Arrays, Column
 from gpuzarr.loader.contract import Space
-from gpuzarr.loader.domains import Box, cuts_of, domains
+from gpuzarr.loader.domains import Box, domains
 from gpuzarr.loader.grids import Domains, GridSpace, RandomSpace
+from gpuzarr.loader.ground import Balance
 from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings
 from gpuzarr.nodes.array import Array
@@ -30,14 +29,17 @@ def space_of(
 ) -> Space:
     """The samples that lie in these boxes of each store."""
     block = None if settings.shuffle is None else settings.shuffle.block
-    if isinstance(sample, Patch) and sample.balance is not None:
-        return _balanced(arrays, columns, sample, found, block, settings.seed)
     all_of_them = domains(arrays, columns, sample, found, block)
     geometry = _geometry(columns, sample, found, all_of_them, settings)
-    if isinstance(sample, Patch) and sample.is_random:
-        samples = sample.samples or _enough(columns, all_of_them)
-        return RandomSpace(all_of_them, samples, settings.seed, {**geometry, "samples": str(samples)})
-    return GridSpace(all_of_them, geometry)
+    if not isinstance(sample, Patch) or not sample.is_random:
+        return GridSpace(all_of_them, geometry)
+    samples = sample.samples or _enough(columns, all_of_them)
+    geometry["samples"] = str(samples)
+    if sample.balance is None:
+        return RandomSpace(all_of_them, samples, settings.seed, geometry)
+    shape = tuple(column.size for column in columns)
+    balances = _balances(arrays, columns, sample.balance)
+    return BalancedSpace.of(all_of_them, shape, balances, sample.classes, samples, settings.seed, geometry)
 
 
 def _enough(columns: Sequence[Column], all_of_them: Domains) -> int:
@@ -50,65 +52,31 @@ def _enough(columns: Sequence[Column], all_of_them: Domains) -> int:
     return -(-volume // size)
 
 
-def _balanced(
-    arrays: Arrays,
-    columns: Sequence[Column],
-    sample: Patch,
-    found: Sequence[Sequence[Box]],
-    block: Any,
-    seed: int,
-) -> Space:
-    """Patches whose centres are drawn by a balance array of each store."""
-    balance = _balance(sample.balance, len(found))
-    made, sizes, grounds = domains(arrays, columns, sample, found, block), [], []
-    for store, of_store in enumerate(found):
-        if len(of_store) != 1:
-            raise ArgumentError("Patch(balance=...) takes one region, not a list of several")
-        along, scales = _of_balance(arrays, columns, balance[store], store)
-        ends = [_ends(column, *span) for column, span in zip(columns, of_store[0], strict=True)]
-        start, stop = zip(*ends, strict=True)
-        grounds.append(ground.Ground(read_on_cpu(balance[store]), along, scales, start, stop))
-        sizes.append([cut.size for cut in cuts_of(arrays, columns, store, block)])
-    shape, steps = tuple(column.size for column in columns), tuple(column.lattice.step for column in columns)
-    most = tuple(map(max, zip(*sizes, strict=True)))
-    samples = sample.samples or _enough(columns, made)
-    return BalancedSpace(grounds, shape, most, samples, seed, Classes.of(balance, sample.classes), steps)
-
-
-def _ends(column: Column, start: int, stop: int) -> tuple[int, int]:
-    """The elements that samples may have."""
-    first = column.lattice.up(start - column.pad + column.before)
-    return first, max(first, column.lattice.down(stop + column.pad - column.after))
-
-
-def _balance(given: Any, stores: int) -> list[Array]:
+def _balances(arrays: Arrays, columns: Sequence[Column], given: Any) -> list[Balance]:
+    """The balance array of each store."""
     found = list(given) if isinstance(given, list | tuple) else [given]
     for array in found:
         if not isinstance(array, Array):
             raise ArgumentError(f"Patch(balance=...) takes a gpuzarr.Array, or a list of them, not {shown(array)}")
-    if len(found) != stores:
+    if len(found) != (stores := len(next(iter(arrays.values())))):
         raise ArgumentError(f"Patch(balance=...) has {len(found)} arrays, but there are {stores} stores")
-    return found
+    return [_balance_of(arrays, columns, array, store) for store, array in enumerate(found)]
 
 
-def _of_balance(
-    arrays: Arrays, columns: Sequence[Column], balance: Array, store: int
-) -> tuple[tuple[int, ...], tuple[ground.Scale, ...]]:
+def _balance_of(arrays: Arrays, columns: Sequence[Column], array: Array, store: int) -> Balance:
     """The axes of a balance array along those of samples, and where its elements lie: those of an array of the loader,
     which it is, or is as large as."""
-    same = same_arrays([balance, *(each[store] for each in arrays.values())])
-    of = next((name for name, each in arrays.items() if same[id(each[store])] is balance), None)
-    if of is None:
-        of = next((name for name, each in arrays.items() if _is_as_large(balance, each[store], name, columns)), None)
-    if of is None:
+    same = same_arrays([array, *(each[store] for each in arrays.values())])
+    names = [name for name, each in arrays.items() if same[id(each[store])] is array]
+    names += [name for name, each in arrays.items() if _is_as_large(array, each[store], name, columns)]
+    if not names:
         raise ArgumentError(
-            f"Patch(balance=...) of shape {balance.shape} is none of the loader's arrays, and none of them has the same "
-            "lengths along its last axes: add it to these, with its spacing"
+            f"Patch(balance=...) of shape {array.shape} is none of the loader's arrays, and not as large as one of "
+            "them along the axes of the patch: add it to these, with its spacing"
         )
-    before = arrays[of][store].ndim - balance.ndim
-    scales = [column.scales[of] for column in columns]
-    along = tuple(column.axes[of] - before for column in columns)
-    return along, tuple(ground.Scale(float(scale.size), float(scale.shift)) for scale in scales)
+    before = arrays[names[0]][store].ndim - array.ndim
+    axes = tuple(column.axes[names[0]] - before for column in columns)
+    return Balance(array, axes, tuple(column.scales[names[0]] for column in columns))
 
 
 def _is_as_large(balance: Array, array: Array, name: str, columns: Sequence[Column]) -> bool:

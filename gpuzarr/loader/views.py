@@ -32,8 +32,11 @@ def views_of(
     found: list[View] = []
     for name, cast in casts(arrays, settings.dtype, settings.normalize, settings.fill_to_nan).items():
         each = arrays[name]
-        of = (name, each, cast, dtype_of(name, each, cast), pad_value(each[0], cast[0]), tuple(axes[name]))
-        found.append(PatchView(*of, sample.pad_mode) if isinstance(sample, Patch) else RowsView(*of))
+        of = (name, each, cast, dtype_of(name, each, cast), pad_value(each[0], cast[0]))
+        if isinstance(sample, Patch):
+            found.append(PatchView(*of, tuple(axes[name]), sample.pad_mode))
+        else:
+            found.append(RowsView(*of, tuple([one for one in axes[name] if not isinstance(one, PatchAxis)])))
     return found
 
 
