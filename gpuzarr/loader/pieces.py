@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -87,9 +88,9 @@ def of_corners(
     steps = np.array([prod(shape[axis:]) for axis in range(1, len(shape) + 1)], np.int64) * item
     target = of * (prod(shape) * item) + outside @ steps
     every, sources = np.arange(len(of)), np.array(source.strides, np.int64)
-    same = [np.broadcast_to(row, within.shape) for row in (sources, steps, np.int64(-1))]
-    none = np.zeros((0, 2), np.int64)
-    return coords, Boxes(every, inside @ sources, np.zeros_like(of), target, every, within, *same, none)
+    same = partial(np.broadcast_to, shape=within.shape)
+    columns = within, same(sources), same(steps), same(np.int64(-1)), np.zeros((0, 2), np.int64)
+    return coords, Boxes(every, inside @ sources, np.zeros_like(of), target, every, *columns)
 
 
 def moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:
