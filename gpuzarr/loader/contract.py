@@ -94,8 +94,8 @@ class View(Protocol):
         ...
 
     def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
-        """The same where samples are whole boxes of one shape, which follow each other in `out` in C order, one for each
-        sample or several: the first element of each box in the array, int64 (m, ndim), and that shape. Else None."""
+        """The same where samples are whole boxes of one shape that follow each other in `out` in C order, one or
+        several a sample: the first element of each box in the array, int64 (m, ndim), and that shape. Else None."""
         ...
 
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:

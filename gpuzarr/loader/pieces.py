@@ -65,8 +65,8 @@ def of_corners(
 ) -> tuple[np.ndarray, Boxes] | None:
     """Boxes of this shape that begin at these elements of an array, (m, ndim), cut where chunks end.
 
-    Returns the coordinates of the chunk of each, and the boxes, with places in an array with elements of `item` bytes in
-    which they follow each other. None unless all chunks are equally large.
+    Returns the coordinates of the chunk of each, and the boxes, with places in an array in which they follow each
+    other, with elements of `item` bytes. None unless all chunks are equally large.
     """
     sizes = [axis.size for axis in source.axes if isinstance(axis, RegularAxis)]
     if not sizes or len(sizes) < len(source.axes):
