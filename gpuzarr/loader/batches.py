@@ -115,10 +115,7 @@ class Batches:
         feed = self._feed
         while len(self._coming) < self._prefetch + wanted and feed.published:
             room = self._room(feed.published[0].step)
-            item = feed.published.popleft()
-            self._coming.append(item)
-            feed.taken += 1
-            feed.offer(item, room)
+            self._coming.append(feed.offer(room))
         if feed.wants_steps():
             feed.poke()
 

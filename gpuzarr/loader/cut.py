@@ -85,29 +85,44 @@ class Cutter:
     ) -> list[Piece]:
         """The pieces of samples of stores whose elements are alike. What is more than bytes is assigned at once."""
         pieces: list[Piece] = []
-        for store, which, origins in groups:
-            source, is_all = self._source(store), len(which) == len(out)
-            if is_placeable := placeable(source, out, device):
-                proxy = out if is_all else out[: len(which)]
+        for group in groups:
+            if placeable(self._source(group[0]), out, device):
+                pieces += self._of_store(group, out, device, failed)
             else:
-                proxy = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
-            selections = self.view.selections(store, origins)
-            targets = self.view.targets(store, origins, proxy)
-            for table in boxes(selections, source.axes):
-                numbers = source.numbers(table.coords)
-                slots = self.held.find(self.held.sources.of[self.number][store], numbers)
-                memory = self.held.slots[source.form]
-                if is_placeable or self.held.failed:
-                    found = in_bytes(table, source, targets, proxy, device)
-                    found = found if is_all else moved(found, which, out.strides[0])
-                    self._note_failed(store, numbers, found, out, failed)
-                if is_placeable:
-                    pieces.append(Piece(source, memory.addresses(slots), found))
-                else:
-                    _assign(table, list(memory.arrays(slots)), Targets(targets), cast, device)
-            if not is_placeable and not is_all:
-                out[device.xp.asarray(which)] = proxy
+                self._assign(group, out, cast, device, failed)
         return pieces
+
+    def _of_store(self, group: Group, out: Any, device: Device, failed: Failed) -> Iterator[Piece]:
+        store, which, origins = group
+        source = self._source(store)
+        rows = out[: len(which)]  # as if all samples of the store lay side by side
+        targets = self.view.targets(store, origins, rows)
+        for table in boxes(self.view.selections(store, origins), source.axes):
+            numbers, slots = self._find(store, table)
+            found = in_bytes(table, source, targets, rows, device)
+            found = found if len(which) == len(out) else moved(found, which, out.strides[0])
+            self._note_failed(store, numbers, found, out, failed)
+            yield Piece(source, self.held.slots[source.form].addresses(slots), found)
+
+    def _assign(self, group: Group, out: Any, cast: Cast | None, device: Device, failed: Failed) -> None:
+        """Assign the samples of a store, box by box."""
+        store, which, origins = group
+        source, is_all = self._source(store), len(which) == len(out)
+        rows = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
+        targets = self.view.targets(store, origins, rows)
+        for table in boxes(self.view.selections(store, origins), source.axes):
+            numbers, slots = self._find(store, table)
+            if self.held.failed:
+                found = moved(in_bytes(table, source, targets, rows, device), which, rows.strides[0])
+                self._note_failed(store, numbers, found, out, failed)
+            _assign(table, list(self.held.slots[source.form].arrays(slots)), Targets(targets), cast, device)
+        if not is_all:
+            out[device.xp.asarray(which)] = rows
+
+    def _find(self, store: int, table: ChunkBoxes) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and slots of the chunks of a table."""
+        numbers = self._source(store).numbers(table.coords)
+        return numbers, self.held.find(self.held.sources.of[self.number][store], numbers)
 
     def _note_failed(self, store: int, numbers: np.ndarray, found: Boxes, out: Any, failed: Failed) -> None:
         of = self.held.sources.of[self.number][store]

@@ -6,7 +6,7 @@ Threads of the loader use it, one at a time. The main thread does not: an interr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.indexing.grid import of_one_shape
-from gpuzarr.loader.needs import Form, Needs, Source, Sources, union, without
+from gpuzarr.loader.needs import Form, Needs, Source, Sources, added, union, without
 from gpuzarr.loader.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
 from gpuzarr.nodes.reading import look_for_chunks, reported
 from gpuzarr.read import read_tables
@@ -131,15 +131,15 @@ class Held:
         found = {number: self.tables[number].missing(chunks) for number, chunks in union(needs).items()}
         return {number: some for number, some in found.items() if len(some)}
 
-    def has_room(self, missing: Needs) -> bool:
-        """Whether so many chunks more may be held. What nobody uses is freed for that."""
+    def has_room(self, sizes: Mapping[int, int]) -> bool:
+        """Whether so many chunks more of these sources may be held. What nobody uses is freed for that."""
         with self.lock:
-            if self._fits(missing):
+            if self._fits(sizes):
                 return True
-            wanted = {self.sources.all[number].form for number in missing}
+            wanted = {self.sources.all[number].form for number in sizes}
             for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept
                 self.slots[form].trim()
-                if self._fits(missing):
+                if self._fits(sizes):
                     return True
             return False
 
@@ -153,11 +153,11 @@ class Held:
                     at = np.minimum(np.searchsorted(left, table.slots), len(left) - 1)
                     table.slots = np.where(left[at] == table.slots, taken[at], table.slots)
 
-    def _fits(self, missing: Needs) -> bool:
+    def _fits(self, sizes: Mapping[int, int]) -> bool:
         wanted: dict[Form, int] = {}
-        for number, chunks in missing.items():
+        for number, count in sizes.items():
             form = self.sources.all[number].form
-            wanted[form] = wanted.get(form, 0) + len(chunks)
+            wanted[form] = wanted.get(form, 0) + count
         return self.nbytes + sum(self.slots[form].growth(n) for form, n in wanted.items()) <= self.budget
 
     def enter(self, needs: Sequence[Needs]) -> Needs:
@@ -212,7 +212,7 @@ class Held:
             read_tables(tables, device, options, trace, faults)
 
         with device.after(None, "loading"):
-            if not reported(arrays, read, device, self.nbytes_of(missing)) and not faults:
+            if not reported(arrays, read, device, self.nbytes_of(added({}, missing))) and not faults:
                 look_for_chunks(arrays)
             complete(device)
         with self.lock:
@@ -227,13 +227,13 @@ class Held:
         table = ChunkBoxes(source.coords(chunks), (), number, zeros, np.ones_like(sizes), sizes, rows, zeros)
         return SeveralSelections(source.array, list(of_one_shape(table, source.axes)), targets)
 
-    def nbytes_of(self, needs: Needs) -> int:
-        """Bytes of so many chunks."""
-        return sum(self.sources.all[number].chunk_bytes * len(chunks) for number, chunks in needs.items())
+    def nbytes_of(self, sizes: Mapping[int, int]) -> int:
+        """Bytes of so many chunks of these sources."""
+        return sum(self.sources.all[number].chunk_bytes * count for number, count in sizes.items())
 
     def parts(self, missing: Needs, nbytes: int) -> Iterator[Needs]:
         """Chunks in parts of about so many bytes."""
-        share = max(-(-self.nbytes_of(missing) // nbytes), 1)
+        share = max(-(-self.nbytes_of(added({}, missing)) // nbytes), 1)
         for i in range(share):
             cuts = {n: slice(i * len(some) // share, (i + 1) * len(some) // share) for n, some in missing.items()}
             yield {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}
