@@ -99,7 +99,8 @@ class Seen:
 
 
 class Held:
-    """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more.
+    """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more; and less
+    than a slab of each form beside them, if there are several forms.
 
     `failed`: errors of chunks that could not be read, which have the fill value.
     """
