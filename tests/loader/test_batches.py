@@ -413,6 +413,26 @@ def test_other_errors_end_it(device: Device, monkeypatch: Any) -> None:
     until(lambda: not at_work())
 
 
+def test_where_memory_is_short_fewer_batches_are_ahead(device: Device, monkeypatch: Any) -> None:
+    left, right = [0], Batches._room
+
+    def room(self: Batches, step: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise NoMemoryError("no memory")
+        return right(self, step)
+
+    monkeypatch.setattr(Batches, "_room", room)
+    batches = many(device)
+    for ahead in (1, 2, 1, 3):
+        left[0] = ahead
+        next(batches)
+    left[0] = 0
+    assert len([next(batches) for _ in range(len(batches._coming))]) == 2
+    with pytest.raises(NoMemoryError):
+        next(batches)
+
+
 def many(device: Device, prefetch: int = 2) -> Batches:
     a = gpuzarr.array(VALUES, chunks=(4, 3, 7), device=device)
     space = Grid([VALUES.shape], (4, 9, 7))
