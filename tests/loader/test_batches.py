@@ -175,7 +175,7 @@ def test_a_chunk_is_decoded_once_while_a_block_needs_it(device: Device, tmp_path
     batches = Batches(steps_of(space, 0, 4), space, views, 0, Terms())
     check(batches, views, [[VALUES], [VALUES]])
     said = batches.report.asdict()
-    assert said["chunks"] == said["distinct_chunks"] + said["rereads"] and said["distinct_chunks"] == 15
+    assert said["chunks"] == said["distinct_chunks"] + said["chunks_reread"] and said["distinct_chunks"] == 15
     views = [views[0]]  # without a halo no chunk is of two blocks
     batches = Batches(steps_of(space, 0, 4), space, views, 0, Terms())
     check(batches, views, [[VALUES]])
