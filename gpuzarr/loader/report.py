@@ -112,8 +112,8 @@ class EpochReport:
     def asdict(self) -> dict[str, Any]:
         """All numbers of the report by their names; bytes and seconds.
 
-        `chunks_reread`: chunks that were decoded again in the same epoch. `read_bytes` and `requests`: what came from the
-        store; None where it does not count. `amplification`: decoded bytes for each byte that was delivered.
+        `chunks_reread`: chunks that were decoded again in the same epoch. `read_bytes` and `requests`: what came from
+        the store; None where it does not count. `amplification`: decoded bytes for each byte that was delivered.
         """
         account = self.account
         return {
