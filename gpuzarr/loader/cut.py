@@ -85,43 +85,53 @@ class Cutter:
     ) -> list[Piece]:
         """The pieces of samples of stores whose elements are alike. What is more than bytes is assigned at once."""
         pieces: list[Piece] = []
-        for store, which, origins in groups:
-            source, is_all = self._source(store), len(which) == len(out)
-            if is_placeable := placeable(source, out, device):
-                proxy = out if is_all else out[: len(which)]
+        for group in groups:
+            if placeable(self._source(group[0]), out, device):
+                pieces += self._of_store(group, out, device, failed)
             else:
-                proxy = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
-            if (
-                is_placeable
-                and not self.held.failed
-                and (made := self._by_corners(store, origins, out.dtype.itemsize)) is not None
-            ):
-                addresses, found = made
-                pieces.append(Piece(source, addresses, found if is_all else moved(found, which, out.strides[0])))
-                continue
-            selections = self.view.selections(store, origins)
-            targets = self.view.targets(store, origins, proxy)
-            for table in boxes(selections, source.axes):
-                numbers = source.numbers(table.coords)
-                slots = self.held.find(self.held.sources.of[self.number][store], numbers)
-                memory = self.held.slots[source.form]
-                if is_placeable or self.held.failed:
-                    found = in_bytes(table, source, targets, proxy, device)
-                    found = found if is_all else moved(found, which, out.strides[0])
-                    self._note_failed(store, numbers, found, out, failed)
-                if is_placeable:
-                    pieces.append(Piece(source, memory.addresses(slots), found))
-                else:
-                    _assign(table, list(memory.arrays(slots)), Targets(targets), cast, device)
-            if not is_placeable and not is_all:
-                out[device.xp.asarray(which)] = proxy
+                self._assign(group, out, cast, device, failed)
         return pieces
+
+    def _of_store(self, group: Group, out: Any, device: Device, failed: Failed) -> Iterator[Piece]:
+        store, which, origins = group
+        source, is_all = self._source(store), len(which) == len(out)
+        if (made := self._by_corners(store, origins, out.dtype.itemsize)) is not None:
+            yield Piece(source, made[0], made[1] if is_all else moved(made[1], which, out.strides[0]))
+            return
+        rows = out[: len(which)]  # as if all samples of the store lay side by side
+        targets = self.view.targets(store, origins, rows)
+        for table in boxes(self.view.selections(store, origins), source.axes):
+            numbers, slots = self._find(store, table)
+            found = in_bytes(table, source, targets, rows, device)
+            found = found if is_all else moved(found, which, out.strides[0])
+            self._note_failed(store, numbers, found, out, failed)
+            yield Piece(source, self.held.slots[source.form].addresses(slots), found)
+
+    def _assign(self, group: Group, out: Any, cast: Cast | None, device: Device, failed: Failed) -> None:
+        """Assign the samples of a store, box by box."""
+        store, which, origins = group
+        source, is_all = self._source(store), len(which) == len(out)
+        rows = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
+        targets = self.view.targets(store, origins, rows)
+        for table in boxes(self.view.selections(store, origins), source.axes):
+            numbers, slots = self._find(store, table)
+            if self.held.failed:
+                found = moved(in_bytes(table, source, targets, rows, device), which, rows.strides[0])
+                self._note_failed(store, numbers, found, out, failed)
+            _assign(table, list(self.held.slots[source.form].arrays(slots)), Targets(targets), cast, device)
+        if not is_all:
+            out[device.xp.asarray(which)] = rows
+
+    def _find(self, store: int, table: ChunkBoxes) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and slots of the chunks of a table."""
+        numbers = self._source(store).numbers(table.coords)
+        return numbers, self.held.find(self.held.sources.of[self.number][store], numbers)
 
     def _by_corners(self, store: int, origins: np.ndarray, item: int) -> tuple[np.ndarray, Boxes] | None:
         """Addresses of chunks and their boxes, found with a few operations on arrays, where samples are boxes of one
-        shape; else None."""
+        shape, and all chunks could be read; else None."""
         source, of = self._source(store), self.held.sources.of[self.number][store]
-        corners = self.view.corners(store, origins)
+        corners = None if self.held.failed else self.view.corners(store, origins)
         made = None if corners is None else of_corners(source, *corners, item)
         if made is None:
             return None

@@ -17,7 +17,7 @@ from gpuzarr.line import Line
 from gpuzarr.loader.contract import Step
 from gpuzarr.loader.held import Held, Loaded
 from gpuzarr.loader.making import Batch, Maker, OnError, Room
-from gpuzarr.loader.needs import Block, Needs, Planner, Source, both, union, without
+from gpuzarr.loader.needs import Block, Needs, Planner, Source, added, both, union, without
 from gpuzarr.loader.report import Account
 from gpuzarr.stores.contract import concurrency
 from gpuzarr.stores.spread import each
@@ -73,7 +73,7 @@ class Feed:
         self._prepared: dict[int, Block] = {}
         self.live: dict[int, Block] = {}
         self._maker = Maker(planner, self.held, self.live, self.account, terms.on_error)
-        self.walked = self.taken = self._cut_count = 0
+        self.walked = self.taken = self._cut_count = self._walked_samples = self.taken_samples = 0
         self._ahead = terms.prefetch + 2
         self.is_ended = self.is_walked = self._is_waiting = False
         self.error: Exception | None = None
@@ -90,11 +90,14 @@ class Feed:
         """Have the load thread look what there is to do."""
         self.loading.add(Task(self._advance))
 
-    def offer(self, item: Item, room: Room) -> None:
-        """Give memory for the batch of an item."""
+    def offer(self, room: Room) -> Item:
+        """Give memory for the batch of the next item that is published."""
+        item = self.published.popleft()
+        self.taken, self.taken_samples = self.taken + 1, self.taken_samples + len(item.step.blocks)
         item.room = room
         if item.is_loaded:
             self.cutting.add(item.task)
+        return item
 
     def wants_steps(self) -> bool:
         """Whether so few steps are walked, of those after the first, that more should be."""
@@ -104,24 +107,24 @@ class Feed:
 
     def walk(self) -> None:
         """Walk the next steps, and publish them."""
-        room = MAX_SAMPLES_AHEAD
-        while (
-            not (self.is_walked or self.is_ended or self.error) and self.walked < self.taken + self._ahead and room > 0
-        ):
-            try:
-                step = next(self._steps)
-            except StopIteration:
-                self.is_walked = True
-                return
-            except Exception as error:
-                self._fail(error)
-                return
-            item = Item(self.walked, step, Task(partial(self._cut, self.walked)))
-            self.items[self.walked] = item
-            self._waiting.append(item)
-            self.walked += 1
-            room -= len(step.blocks)
-            self.published.append(item)
+        try:
+            while self._walks():
+                if (step := next(self._steps, None)) is None:
+                    self.is_walked = True
+                    return
+                item = Item(self.walked, step, Task(partial(self._cut, self.walked)))
+                self.items[self.walked] = item
+                self._waiting.append(item)
+                self.walked, self._walked_samples = self.walked + 1, self._walked_samples + len(step.blocks)
+                self.published.append(item)
+        except Exception as error:
+            self._fail(error)
+
+    def _walks(self) -> bool:
+        """Whether there is room for one more step."""
+        is_far = self.walked >= self.taken + self._ahead
+        is_large = self._walked_samples - self.taken_samples >= MAX_SAMPLES_AHEAD and self.walked > self.taken
+        return not (self.is_walked or self.is_ended or self.error or is_far or is_large)
 
     def _advance(self) -> None:
         """Load what is wanted next, and come again while that is anything."""
@@ -145,20 +148,20 @@ class Feed:
         """The next items that can be loaded together, with what the blocks that they enter need. The one that the
         consumer comes to next is always among them."""
         self._is_waiting = True  # before the cut thread's count is looked at
-        items, entering = list[Item](), dict[int, Needs]()
+        items, entering, sizes = list[Item](), dict[int, Needs](), dict[int, int]()
         while self._waiting and not self.is_ended:
             item = self._waiting[0]
             more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
             if more:
                 is_next = not items and self._cut_count == item.number  # so all is freed that will be
-                wanted = self.held.missing([*entering.values(), *more.values()])
-                if items and entering and self.held.nbytes_of(wanted) > self._sizes.whole:
+                wanted = added(sizes, self.held.unused(more.values()))
+                if entering and self.held.nbytes_of(wanted) > self._sizes.whole:
                     break
-                if not self.held.has_room([*entering.values(), *more.values()]):
+                if not self.held.has_room(wanted):
                     if not is_next:
                         break
                     self.held.compact()
-                entering |= more
+                entering, sizes = {**entering, **more}, wanted
             items.append(self._waiting.popleft())
         if items or not self._waiting:
             self._is_waiting = False

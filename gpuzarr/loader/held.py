@@ -7,7 +7,7 @@ Threads of the loader use it, one at a time. The main thread does not: an interr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.indexing.grid import of_one_shape
-from gpuzarr.loader.needs import Form, Needs, Source, Sources, union, without
+from gpuzarr.loader.needs import Form, Needs, Source, Sources, added, union, without
 from gpuzarr.loader.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
 from gpuzarr.nodes.reading import look_for_chunks, reported
 from gpuzarr.read import read_tables
@@ -49,6 +49,12 @@ class Table:
     def missing(self, numbers: np.ndarray) -> np.ndarray:
         """Those of some numbers that are not held."""
         return numbers[~self._there(numbers)[0]]
+
+    def unused(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of some numbers that no block needs, held or not."""
+        there, at = self._there(numbers)
+        there[there] = self.uses[at[there]] > 0
+        return numbers[~there]
 
     def unread(self, numbers: np.ndarray) -> np.ndarray:
         """Those of some numbers that are held, and not read yet."""
@@ -126,7 +132,8 @@ class Seen:
 
 
 class Held:
-    """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more.
+    """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more; and less
+    than a slab of each form beside them, if there are several forms.
 
     `failed`: errors of chunks that could not be read, which have the fill value.
     """
@@ -150,26 +157,27 @@ class Held:
         """Bytes that are held."""
         return sum(slots.nbytes for slots in self.slots.values())
 
-    def missing(self, needs: Iterable[Needs]) -> Needs:
-        """What of these needs is not held."""
-        with self.lock:
-            return self._missing(union(needs))
-
     def _missing(self, needs: Needs) -> Needs:
         found = {number: self.tables[number].missing(chunks) for number, chunks in needs.items()}
         return {number: some for number, some in found.items() if len(some)}
 
-    def has_room(self, needs: Iterable[Needs]) -> bool:
-        """Whether all of these needs may be held. What nobody uses is freed for that."""
+    def unused(self, needs: Iterable[Needs]) -> Needs:
+        """What of these needs no block that is live needs, whether it is held or not: it wants slots."""
         with self.lock:
-            wanted = union(needs)
-            if self._fits(wanted):
+            found = {number: self.tables[number].unused(chunks) for number, chunks in union(needs).items()}
+            return {number: some for number, some in found.items() if len(some)}
+
+    def has_room(self, sizes: Mapping[int, int]) -> bool:
+        """Whether so many chunks of these sources, of those that are unused, may be held. What nobody uses is freed for
+        that."""
+        with self.lock:
+            if self._fits(sizes):
                 return True
-            forms = {self.sources.all[number].form for number in wanted}
-            for form in sorted(self.slots, key=forms.__contains__):  # slots that are wanted are best kept
-                self._evict(form, len(self._idle(form, wanted)), wanted)
+            wanted = {self.sources.all[number].form for number in sizes}
+            for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept
+                self._evict(form, self._idle_count(form), {})
                 self.slots[form].trim()
-                if self._fits(wanted):
+                if self._fits(sizes):
                     return True
             return False
 
@@ -177,7 +185,7 @@ class Held:
         """Free as much as can be. Nothing is cut or loaded meanwhile."""
         with self.lock:
             for form, slots in self.slots.items():
-                self._evict(form, len(self._idle(form, {})), {})
+                self._evict(form, self._idle_count(form), {})
                 tables = [t for t, source in zip(self.tables, self.sources.all, strict=True) if source.form == form]
                 left, taken = slots.compact(np.concatenate([table.slots for table in tables]))
                 for table in tables if len(left) else ():
@@ -196,6 +204,10 @@ class Held:
                 self._left[form].discard(number)
         return np.concatenate(found)
 
+    def _idle_count(self, form: Form) -> int:
+        """How many chunks of a form no block needs."""
+        return sum(int(np.count_nonzero(self.tables[number].uses == 0)) for number in self._left[form])
+
     def _evict(self, form: Form, count: int, needed: Needs) -> None:
         """Give back the slots of so many chunks that no block needs, those first that were left first."""
         if not count:
@@ -206,12 +218,12 @@ class Held:
             chunks = np.sort(chosen[chosen[:, 1] == number, 2])
             self.slots[form].give(self.tables[number].remove(chunks))
 
-    def _fits(self, needs: Needs) -> bool:
+    def _fits(self, sizes: Mapping[int, int]) -> bool:
         wanted: dict[Form, int] = {}
-        for number, chunks in self._missing(needs).items():
+        for number, count in sizes.items():
             form = self.sources.all[number].form
-            wanted[form] = wanted.get(form, 0) + len(chunks)
-        grown = sum(self.slots[form].growth(n - len(self._idle(form, needs))) for form, n in wanted.items())
+            wanted[form] = wanted.get(form, 0) + count
+        grown = sum(self.slots[form].growth(n - self._idle_count(form)) for form, n in wanted.items())
         return self.nbytes + grown <= self.budget
 
     def enter(self, needs: Sequence[Needs]) -> Needs:
@@ -277,7 +289,7 @@ class Held:
             read_tables(tables, device, options, trace, faults)
 
         with device.after(None, "loading"):
-            if not reported(arrays, read, device, self.nbytes_of(missing)) and not faults:
+            if not reported(arrays, read, device, self.nbytes_of(added({}, missing))) and not faults:
                 look_for_chunks(arrays)
             complete(device)
         with self.lock:
@@ -292,13 +304,13 @@ class Held:
         table = ChunkBoxes(source.coords(chunks), (), number, zeros, np.ones_like(sizes), sizes, rows, zeros)
         return SeveralSelections(source.array, list(of_one_shape(table, source.axes)), targets)
 
-    def nbytes_of(self, needs: Needs) -> int:
-        """Bytes of so many chunks."""
-        return sum(self.sources.all[number].chunk_bytes * len(chunks) for number, chunks in needs.items())
+    def nbytes_of(self, sizes: Mapping[int, int]) -> int:
+        """Bytes of so many chunks of these sources."""
+        return sum(self.sources.all[number].chunk_bytes * count for number, count in sizes.items())
 
     def parts(self, missing: Needs, nbytes: int) -> Iterator[Needs]:
         """Chunks in parts of about so many bytes."""
-        share = max(-(-self.nbytes_of(missing) // nbytes), 1)
+        share = max(-(-self.nbytes_of(added({}, missing)) // nbytes), 1)
         for i in range(share):
             cuts = {n: slice(i * len(some) // share, (i + 1) * len(some) // share) for n, some in missing.items()}
             yield {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}

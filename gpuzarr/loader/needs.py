@@ -205,6 +205,11 @@ def union(needs: Iterable[Needs]) -> Needs:
     return {number: _union(some) for number, some in found.items()}
 
 
+def added(sizes: Mapping[int, int], needs: Needs) -> dict[int, int]:
+    """Numbers of chunks, by the number of the source, and those of needs."""
+    return {number: sizes.get(number, 0) + len(needs.get(number, ())) for number in {**sizes, **needs}}
+
+
 def both(first: Needs, second: Needs) -> Needs:
     """What is in both."""
     found = {n: np.intersect1d(first[n], second[n], assume_unique=True) for n in first.keys() & second.keys()}
