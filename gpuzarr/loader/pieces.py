@@ -15,7 +15,6 @@ from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.loader.needs import Source
-from gpuzarr.metadata import RegularAxis
 
 _OF_BOXES = ("chunk", "begin", "result", "target", "shape")
 
@@ -68,19 +67,11 @@ def of_corners(
     Returns the coordinates of the chunk of each, and the boxes, with places in an array in which they follow each
     other, with elements of `item` bytes. None unless all chunks are equally large.
     """
-    sizes = [axis.size for axis in source.axes if isinstance(axis, RegularAxis)]
-    if not sizes or len(sizes) < len(source.axes):
+    if (covered := source.covered(starts, shape)) is None:
         return None
-    size, extents = np.array(sizes, np.int64), np.array(shape, np.int64)
-    first = starts // size
-    counts = (starts + extents - 1) // size - first + 1
-    totals = counts.prod(axis=1)
-    of = np.repeat(np.arange(len(starts)), totals)
-    number = np.arange(len(of)) - (np.cumsum(totals) - totals)[of]  # of the chunk among those of the box
-    inner = np.ones_like(counts)
-    inner[:, :-1] = np.cumprod(counts[:, :0:-1], axis=1)[:, ::-1]
-    start, first, inner, counts = (np.take(each, of, axis=0) for each in (starts, first, inner, counts))
-    coords = first + number[:, None] // inner % counts
+    of, coords = covered
+    size, extents = np.array(source.chunk_shape, np.int64), np.array(shape, np.int64)
+    start = np.take(starts, of, axis=0)
     begin = coords * size
     outside = np.maximum(begin - start, 0)  # elements of the box before the chunk
     inside = start + outside - begin
