@@ -219,11 +219,7 @@ class Held:
             self.slots[form].give(self.tables[number].remove(chunks))
 
     def _fits(self, sizes: Mapping[int, int]) -> bool:
-        wanted: dict[Form, int] = {}
-        for number, count in sizes.items():
-            form = self.sources.all[number].form
-            wanted[form] = wanted.get(form, 0) + count
-        grown = sum(self.slots[form].growth(n - self._idle_count(form)) for form, n in wanted.items())
+        grown = sum(self.slots[form].growth(n - self._idle_count(form)) for form, n in self._by_form(sizes).items())
         return self.nbytes + grown <= self.budget
 
     def enter(self, needs: Sequence[Needs]) -> Needs:
@@ -231,20 +227,34 @@ class Held:
         with self.lock:
             wanted = union(needs)
             missing = self._missing(wanted)
+            self._make_room(missing, wanted)
             for number, chunks in missing.items():
-                self.tables[number].add(chunks, self._take(self.sources.all[number].form, len(chunks), wanted))
+                self.tables[number].add(chunks, self.slots[self.sources.all[number].form].take(len(chunks)))
             for one in needs:
                 for number, chunks in one.items():
                     self.tables[number].use(chunks)
             self.peak_bytes = max(self.peak_bytes, self.nbytes)
         return missing
 
-    def _take(self, form: Form, count: int, needed: Needs) -> np.ndarray:
-        """Slots: free ones, new ones as far as the budget goes, and those of chunks that no block needs."""
-        slots = self.slots[form]
-        beyond = self.nbytes + slots.growth(count) - self.budget
-        self._evict(form, -(-max(beyond, 0) // max(slots.slot_bytes, 1)), needed)
-        return slots.take(count)
+    def _make_room(self, missing: Needs, needed: Needs) -> None:
+        """Give back slots of chunks that no block needs, so that others take no more memory than the budget has."""
+        counts = self._by_form({number: len(chunks) for number, chunks in missing.items()})
+        beyond = self.nbytes + sum(self.slots[form].growth(n) for form, n in counts.items()) - self.budget
+        for form, count in counts.items():
+            each = max(self.slots[form].slot_bytes, 1)
+            some = min(
+                -(-max(beyond, 0) // each), self.slots[form].growth(count) // each, len(self._idle(form, needed))
+            )
+            self._evict(form, some, needed)
+            beyond -= some * each
+
+    def _by_form(self, sizes: Mapping[int, int]) -> dict[Form, int]:
+        """Numbers of chunks of each form, of those by source."""
+        found: dict[Form, int] = {}
+        for number, count in sizes.items():
+            form = self.sources.all[number].form
+            found[form] = found.get(form, 0) + count
+        return found
 
     def leave(self, needs: Needs) -> None:
         """Note that a block with these needs is done. What was read is held until there is no room for it."""

@@ -184,8 +184,9 @@ def test_a_chunk_is_decoded_once_while_a_block_needs_it(device: Device, tmp_path
 
 
 @pytest.mark.parametrize("window", [1, 2, 4])
-def test_a_chunk_is_held_until_there_is_no_room_for_it(window: int) -> None:
+def test_a_chunk_is_held_until_there_is_no_room_for_it(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """So a block finds what blocks beside it have left; with room for one window, it may not, and nothing is lost."""
+    monkeypatch.setattr("gpuzarr.loader.held.MAX_SLAB_BYTES", 1)  # a slab has one slot
     x = [gpuzarr.array(VALUES, chunks=(4, 3, 7))]
     space, views = Grid([(18, 8, 7)], (4, 3, 7), 2), [PatchView("x", x, (3, 2, 2))]
     every = list(steps_of(space, 0, 4, window))
