@@ -157,10 +157,11 @@ class Feed:
                 wanted = added(sizes, self.held.unused(more.values()))
                 if entering and self.held.nbytes_of(wanted) > self._sizes.whole:
                     break
-                if not self.held.has_room(wanted):
+                needs = [*entering.values(), *more.values()]
+                if not self.held.has_room(wanted, needs):
                     if not is_next:
                         break
-                    self.held.compact()
+                    self.held.compact(needs)
                 entering, sizes = {**entering, **more}, wanted
             items.append(self._waiting.popleft())
         if items or not self._waiting:

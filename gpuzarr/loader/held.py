@@ -167,25 +167,31 @@ class Held:
             found = {number: self.tables[number].unused(chunks) for number, chunks in union(needs).items()}
             return {number: some for number, some in found.items() if len(some)}
 
-    def has_room(self, sizes: Mapping[int, int]) -> bool:
-        """Whether so many chunks of these sources, of those that are unused, may be held. What nobody uses is freed for
-        that."""
+    def has_room(self, sizes: Mapping[int, int], needs: Sequence[Needs]) -> bool:
+        """Whether all of these needs may be held. What nobody uses is freed for that.
+
+        `sizes`: of each source the most chunks that may take slots for that (`unused`, added up).
+        """
         with self.lock:
-            if self._fits(sizes):
+            if self.nbytes + self._growth(sizes) <= self.budget:
                 return True
-            wanted = {self.sources.all[number].form for number in sizes}
+            needed = union(needs)
+            if self._fits(needed):
+                return True
+            wanted = {self.sources.all[number].form for number in needed}
             for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept
-                self._evict(form, self._idle_count(form), {})
+                self._evict(form, len(self._idle(form, needed)), needed)
                 self.slots[form].trim()
-                if self._fits(sizes):
+                if self._fits(needed):
                     return True
             return False
 
-    def compact(self) -> None:
-        """Free as much as can be. Nothing is cut or loaded meanwhile."""
+    def compact(self, needs: Sequence[Needs]) -> None:
+        """Free as much as can be, but what these needs have. Nothing is cut or loaded meanwhile."""
         with self.lock:
+            needed = union(needs)
             for form, slots in self.slots.items():
-                self._evict(form, self._idle_count(form), {})
+                self._evict(form, len(self._idle(form, needed)), needed)
                 tables = [t for t, source in zip(self.tables, self.sources.all, strict=True) if source.form == form]
                 left, taken = slots.compact(np.concatenate([table.slots for table in tables]))
                 for table in tables if len(left) else ():
@@ -204,10 +210,6 @@ class Held:
                 self._left[form].discard(number)
         return np.concatenate(found)
 
-    def _idle_count(self, form: Form) -> int:
-        """How many chunks of a form no block needs."""
-        return sum(int(np.count_nonzero(self.tables[number].uses == 0)) for number in self._left[form])
-
     def _evict(self, form: Form, count: int, needed: Needs) -> None:
         """Give back the slots of so many chunks that no block needs, those first that were left first."""
         if not count:
@@ -218,9 +220,14 @@ class Held:
             chunks = np.sort(chosen[chosen[:, 1] == number, 2])
             self.slots[form].give(self.tables[number].remove(chunks))
 
-    def _fits(self, sizes: Mapping[int, int]) -> bool:
-        grown = sum(self.slots[form].growth(n - self._idle_count(form)) for form, n in self._by_form(sizes).items())
+    def _fits(self, needed: Needs) -> bool:
+        counts = self._by_form({number: len(chunks) for number, chunks in self._missing(needed).items()})
+        grown = sum(self.slots[form].growth(n - len(self._idle(form, needed))) for form, n in counts.items())
         return self.nbytes + grown <= self.budget
+
+    def _growth(self, sizes: Mapping[int, int]) -> int:
+        """Bytes that so many more chunks of the sources take."""
+        return sum(self.slots[form].growth(n) for form, n in self._by_form(sizes).items())
 
     def enter(self, needs: Sequence[Needs]) -> Needs:
         """Note blocks with these needs. Returns what of that was not held, and is to be loaded into its slots."""
@@ -239,7 +246,7 @@ class Held:
     def _make_room(self, missing: Needs, needed: Needs) -> None:
         """Give back slots of chunks that no block needs, so that others take no more memory than the budget has."""
         counts = self._by_form({number: len(chunks) for number, chunks in missing.items()})
-        beyond = self.nbytes + sum(self.slots[form].growth(n) for form, n in counts.items()) - self.budget
+        beyond = self.nbytes + self._growth({n: len(chunks) for n, chunks in missing.items()}) - self.budget
         for form, count in counts.items():
             each = max(self.slots[form].slot_bytes, 1)
             some = min(
