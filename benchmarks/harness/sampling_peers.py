@@ -34,12 +34,16 @@ class Started:
 
 @dataclass(frozen=True)
 class Loader:
-    """`start(job)` opens, and begins processes. `needs`: packages. `own_order`: it does not take the job's order."""
+    """`start(job)` opens, and begins processes. `needs`: packages. `own_order`: it does not take the job's order.
+
+    `reads_windows`: it reads whole windows, before it delivers their samples.
+    """
 
     name: str
     needs: tuple[str, ...]
     start: Callable[[Job], Started]
     own_order: bool = False
+    reads_windows: bool = False
 
 
 def ours(job: Job, origins: bool = False) -> Any:
@@ -246,14 +250,14 @@ def each_way(name: str, needs: tuple[str, ...], open_array: Callable[[Job], Read
 
 
 LOADERS: Sequence[Loader] = (
-    Loader("gpuzarr", ("gpuzarr",), start_ours),
+    Loader("gpuzarr", ("gpuzarr",), start_ours, reads_windows=True),
     *each_way("zarr-python", ("zarr",), zarr_python),
     *each_way("tensorstore", ("tensorstore",), at_once),
     *each_way("tensorstore cached", ("tensorstore",), partial(at_once, keeps=True), keeps=True),
     Loader("tensorstore ahead", ("tensorstore",), partial(ahead, False)),
     Loader("tensorstore cached ahead", ("tensorstore",), partial(ahead, True)),
-    Loader("annbatch", ("annbatch", "zarrs"), annbatch, own_order=True),
-    Loader("insitubatch", ("insitubatch", "obstore"), insitubatch, own_order=True),
+    Loader("annbatch", ("annbatch", "zarrs"), annbatch, own_order=True, reads_windows=True),
+    Loader("insitubatch", ("insitubatch", "obstore"), insitubatch, own_order=True, reads_windows=True),
 )
 OF_ROWS = ("annbatch", "insitubatch")  # they have no crops
 
