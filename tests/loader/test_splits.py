@@ -33,46 +33,55 @@ def has_samples(line, intervals):
     return any(stop - start >= line.extent for start, stop in intervals)
 
 
-def can_be_cut(line, parts, gap, block):
-    """Whether some cuts at the ends of blocks or stores leave each part a sample: all of them are tried."""
-    places = {line.edges[-1]}
+def places(line, block):
+    """Where cuts may be."""
+    found = {line.edges[-1]}
     for (start, stop), edge in zip(line.stores, line.edges, strict=False):
-        places |= {edge} | {at - start + edge for at in range(start, stop) if at % block == 0}
-    for ends in combinations(sorted(places), parts):
-        begins = [0, *(end + gap for end in ends[:-1])]
-        if all(has_samples(line, line.intervals(*part)) for part in zip(begins, ends, strict=True)):
-            return True
-    return False
+        found |= {edge} | {at - start + edge for at in range(start, stop) if at % block == 0}
+    return sorted(found)
+
+
+def parts_of(line, cuts, gap):
+    begins = [0, *(cut + gap for cut in cuts[:-1])]
+    return [line.intervals(*part) for part in zip(begins, cuts, strict=True)]
+
+
+def can_be_cut(line, parts, gap):
+    """Whether any cuts leave each part a sample: all of them are tried."""
+    every = combinations(range(line.edges[-1] + 1), parts)
+    return any(all(has_samples(line, part) for part in parts_of(line, cuts, gap)) for cuts in every)
 
 
 @settings(max_examples=examples(150), deadline=None)
 @given(line=LINES, fractions=FRACTIONS, gap=st.integers(0, 6))
 def test_parts_and_gaps_are_everything_once(line, fractions, gap):
-    if not any(can_be_cut(line, len(fractions), gap, block) for block in line.blocks):
-        with pytest.raises(ArgumentError, match="a part would have no sample"):
-            split(line, fractions, gap)
+    try:
+        parts = split(line, fractions, gap)
+    except ArgumentError as error:
+        assert "a part would have no sample" in str(error)
+        assert not can_be_cut(line, len(fractions), gap)
         return
-    parts = split(line, fractions, gap)
     assert parts == split(line, fractions, gap)
     assert all(has_samples(line, part) for part in parts)
-    places = [np.concatenate(on_the_line(line, part)) for part in parts]
-    assert places[0][0] == 0
-    assert places[-1][-1] == line.edges[-1] - 1
-    for before, behind in pairwise(places):
+    found = [np.concatenate(on_the_line(line, part)) for part in parts]
+    assert found[0][0] == 0
+    assert found[-1][-1] == line.edges[-1] - 1
+    for before, behind in pairwise(found):
         assert behind[0] - before[-1] - 1 == gap
-    for part in places:
+    for part in found:
         assert (np.diff(part) == 1).all()
 
 
 @settings(max_examples=examples(150), deadline=None)
 @given(line=LINES, fractions=FRACTIONS, gap=st.integers(0, 6))
-def test_no_block_is_cut_where_that_is_possible(line, fractions, gap):
-    block = next((b for b in line.blocks if can_be_cut(line, len(fractions), gap, b)), None)
-    if block is None:
-        return
-    for part in split(line, fractions, gap)[:-1]:
-        stop, last = [(at[1], store[1]) for at, store in zip(part, line.stores, strict=True) if at[0] < at[1]][-1]
-        assert stop % block == 0 or stop == last
+def test_no_block_is_cut_where_fractions_allow_that(line, fractions, gap):
+    for block in line.blocks:
+        wanted = [*(round(line.edges[-1] * f) for f in np.cumsum(fractions)[:-1].tolist()), line.edges[-1]]
+        cuts = [min(places(line, block), key=lambda at: abs(at - where)) for where in wanted]
+        parts = parts_of(line, cuts, gap)
+        if cuts == sorted(cuts) and all(has_samples(line, part) for part in parts):
+            assert split(line, fractions, gap) == parts
+            return
 
 
 @settings(max_examples=examples(100), deadline=None)
