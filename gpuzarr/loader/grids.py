@@ -6,10 +6,11 @@ its origin is. Nothing is written down for samples, and an int64 for the edge of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Domain:
 
     def sizes(self, dtype: type) -> np.ndarray:
         """The number of origins in each block (blocks,)."""
-        along = [np.diff(bounds).astype(dtype) for bounds in self.bounds]
+        along: list[np.ndarray] = [np.diff(bounds).astype(dtype) for bounds in self.bounds]
         return reduce(np.multiply.outer, along).reshape(-1)
 
     def spans(self, block: int) -> list[tuple[int, int]]:
@@ -118,8 +119,8 @@ class GridSpace:
     """Samples at all origins of some domains. A `Space`."""
 
     domains: Domains
-    geometry: Mapping[str, str]
-    is_known = True
+    geometry: dict[str, str]
+    is_known: ClassVar[bool] = True
 
     @property
     def axes(self) -> int:
@@ -160,8 +161,8 @@ class RandomSpace:
     domains: Domains
     samples: int
     seed: int
-    geometry: Mapping[str, str]
-    is_known = True
+    geometry: dict[str, str]
+    is_known: ClassVar[bool] = True
 
     @property
     def axes(self) -> int:
@@ -176,23 +177,23 @@ class RandomSpace:
 
     def counts(self, epoch: int) -> np.ndarray:
         """Samples of each block in an epoch, int64 (blocks,)."""
-        shares = self._shares
+        return np.diff(self._begins(self._shares, epoch))
+
+    def _begins(self, shares: np.ndarray, epoch: int) -> np.ndarray:
+        """Samples of all blocks before some, by the shares of these."""
+        all_of_them = self._shares[-1]
         begins = np.floor(shares + fractions(self.seed, Purpose.DRAWS, epoch, n=1)).astype(np.int64)
-        begins[shares == shares[-1]] = shares[-1]
-        begins[0] = 0
-        return np.diff(np.minimum(begins, int(shares[-1])))
+        return np.where(shares < all_of_them, np.minimum(begins, int(all_of_them)), int(all_of_them))
 
     def origins(self, block: int, epoch: int) -> np.ndarray:
         """The first element of each sample of a block, int64 (counts[block], axes)."""
         domain, number = self.domains.find(block)
-        samples, spans = self._count(block, epoch), domain.spans(number)
+        samples = int(np.diff(self._begins(self._shares[block : block + 2], epoch))[0])
+        spans = domain.spans(number)
         below = np.tile([end - begin for begin, end in spans], samples)
         drawn = integers_below(below, self.seed, Purpose.ORIGINS, epoch, block, n=samples * self.axes)
         along = zip(domain.axes, spans, drawn.reshape(samples, self.axes).T, strict=True)
         return np.stack([origins.at(span[0] + index) for origins, span, index in along], axis=1)
-
-    def _count(self, block: int, epoch: int) -> int:
-        return int(self.counts(epoch)[block])
 
     def stores(self, blocks: np.ndarray) -> np.ndarray:
         """The number of the store in which each block lies, int64 (n,)."""
