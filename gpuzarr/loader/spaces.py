@@ -85,7 +85,7 @@ def _balance_of(arrays: Arrays, columns: Sequence[Column], array: Array, store: 
     factors = [_factor(*each) for each in lengths]
     if None in factors:
         raise ArgumentError(
-            f"Patch(balance=...) of shape {array.shape} is none of the loader's arrays, and along the axes of the patch "
+            f"Patch(balance=...) of shape {array.shape} is none of the loader's arrays, and along the axes of a patch "
             f"neither as large as one of them, nor as {name!r} of shape {shape}, divided by whole numbers: add it to "
             "the arrays, with its spacing"
         )
