@@ -389,7 +389,9 @@ def test_regions_and_parts_have_their_own_balance():
     train, validation = balanced("cpu").split([0.5, 0.5], gap=2)
     train, validation = on_host(train), on_host(validation)
     assert (train["y"] == 1).any(axis=(1, 2, 3)).all()
-    assert np.count_nonzero((validation["y"] == 5).any(axis=(1, 2, 3))) >= 20  # beside 0, and 1, of which it has a little
+    assert (
+        np.count_nonzero((validation["y"] == 5).any(axis=(1, 2, 3))) >= 20
+    )  # beside 0, and 1, of which it has a little
     assert train["origins"][:, 1].max() + 4 + 2 <= validation["origins"][:, 1].min()
 
 
