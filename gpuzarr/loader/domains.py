@@ -30,7 +30,7 @@ def boxes(arrays: Arrays, columns: Sequence[Column], sample: Patch | Rows, given
         whole = [_extent(arrays, column, store) for column in columns]
         lengths = [first[store].shape[column.axes[name]] for column in columns]
         regions = [None] if sample.region is None else sample.region
-        wanted = [_resolved(region, lengths) for region in regions] if given is None else given[store]
+        wanted = [_resolved(region, lengths, columns) for region in regions] if given is None else given[store]
         found.append([tuple(map(_both, box, whole)) for box in wanted])
     return found
 
@@ -41,10 +41,10 @@ def _extent(arrays: Arrays, column: Column, store: int) -> tuple[int, int]:
     return max(ceil(scale.shift) for scale, _ in scales), min(floor(scale.stop(length)) for scale, length in scales)
 
 
-def _resolved(region: Region | None, lengths: Sequence[int]) -> Box:
+def _resolved(region: Region | None, lengths: Sequence[int], columns: Sequence[Column]) -> Box:
     if region is None:
         return tuple([(0, length) for length in lengths])
-    if len(region) == len(lengths) - 1:
+    if len(region) == len(lengths) - 1 and not columns[0].is_patch:
         region = (slice(None), *region)  # all rows, before the axes of the patch
     if len(region) != len(lengths):
         raise ArgumentError(f"region takes {len(lengths)} slices, one for each axis of the sample, not {shown(region)}")

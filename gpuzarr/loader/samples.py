@@ -218,13 +218,13 @@ def _axis(given: Any, name: str) -> int | str:
     return given if isinstance(given, str) else number(given, name, -64, 63)
 
 
-def _regions(given: Any, name: str) -> tuple[Region, ...] | None:
+def _regions(given: Any, name: str) -> list[Region] | None:
     """The regions that are given: None, one, or a list of several."""
     if given is None:
         return None
     if isinstance(given, list) and not given:
         raise ArgumentError(f"{name} is an empty list: there would be no sample")
-    return tuple([_region(one, name) for one in (given if isinstance(given, list) else [given])])
+    return [_region(one, name) for one in (given if isinstance(given, list) else [given])]
 
 
 def _region(given: Any, name: str) -> Region:
