@@ -107,14 +107,7 @@ class BalancedSpace:
     @property
     def geometry(self) -> dict[str, str]:
         """What decides about order and origins: what was counted, too, so that other labels are another geometry."""
-        given = self.classes.given
-        arrays = [(ground.balance.array.shape, ground.balance.axes, ground.balance.scales) for ground in self.grounds]
-        return {
-            **self.of_patches,
-            "balance": str(arrays),
-            "classes": "all" if given is None else str(sorted(given.items())),
-            "labels": self.masses.digest,
-        }
+        return {**self.of_patches, "labels": self.masses.digest}
 
     @property
     def is_known(self) -> bool:

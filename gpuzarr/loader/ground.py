@@ -73,7 +73,7 @@ class Ground:
         of = self.balance
         edges = [np.array([0, length]) for length in of.array.shape]
         for axis, scale, centres, bounds in zip(of.axes, of.scales, self.centres, self.domain.bounds, strict=True):
-            found = _first(scale, centres.edges(bounds)) if len(bounds) > 1 else np.zeros(1, np.int64)
+            found = _elements(scale, centres.edges(bounds)) if len(bounds) > 1 else np.zeros(1, np.int64)
             edges[axis] = np.clip(found, 0, of.array.shape[axis])
         return Cells(of.array, tuple(edges), first)
 
@@ -92,6 +92,10 @@ class Ground:
         return np.stack(found, axis=1)
 
 
-def _first(scale: Scale, places: np.ndarray) -> np.ndarray:
-    """The first element whose middle does not lie before a place, int64."""
-    return np.ceil((places - float(scale.shift)) / float(scale.size) - 0.5).astype(np.int64)
+def _elements(scale: Scale, edges: np.ndarray) -> np.ndarray:
+    """The elements of a balance array in each of some blocks, as edges: those that have their middle there, and of the
+    first and the last block those that have anything there; int64."""
+    places = (edges - float(scale.shift)) / float(scale.size)
+    found = np.ceil(places - 0.5).astype(np.int64)
+    found[0], found[-1] = np.floor(places[0]), np.ceil(places[-1])
+    return found if edges[0] < edges[-1] else np.full_like(found, found[0])

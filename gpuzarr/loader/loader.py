@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError, ClosedError
-from gpuzarr.loader import splits
 from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.feed import Terms
 from gpuzarr.loader.inputs import parsed
 from gpuzarr.loader.order import EpochOrder
 from gpuzarr.loader.output import checked
+from gpuzarr.loader.parted import domains
 from gpuzarr.loader.plan import LoaderPlan, planned
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
@@ -308,7 +308,7 @@ class Loader:
         [[8, 9]]
         """
         settings = self.settings
-        parts = splits.domains(settings, self.space, self.views, fractions, gap, axis)
+        parts = domains(settings, fractions, gap, axis)
         return [Loader._of(replace(settings, domains=one)) for one in parts]
 
     def order(self, epoch: int) -> EpochOrder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from hashlib import blake2b
 from math import prod
 from typing import Any
@@ -38,6 +39,8 @@ def space_of(
         return RandomSpace(all_of_them, samples, settings.seed, geometry)
     shape = tuple(column.size for column in columns)
     balances = _balances(arrays, columns, sample.balance)
+    geometry["balance"] = _short(str([(each.array.shape, each.axes, *map(_text, each.scales)) for each in balances]))
+    geometry["classes"] = "all" if sample.classes is None else _short(str(sample.classes))
     return BalancedSpace.of(all_of_them, shape, balances, sample.classes, samples, settings.seed, geometry)
 
 
@@ -64,18 +67,34 @@ def _balances(arrays: Arrays, columns: Sequence[Column], given: Any) -> list[Bal
 
 def _balance_of(arrays: Arrays, columns: Sequence[Column], array: Array, store: int) -> Balance:
     """The axes of a balance array along those of samples, and where its elements lie: those of an array of the loader,
-    which it is, or is as large as."""
+    which it is, or is as large as; else those of the first array, or each as large as several of them."""
     same = same_arrays([array, *(each[store] for each in arrays.values())])
     names = [name for name, each in arrays.items() if same[id(each[store])] is array]
     names += [name for name, each in arrays.items() if _is_as_large(array, each[store], name, columns)]
-    if not names:
+    name = names[0] if names else next(iter(arrays))
+    before = arrays[name][store].ndim - array.ndim
+    axes = tuple(column.axes[name] - before for column in columns)
+    if names:
+        return Balance(array, axes, tuple(column.scales[name] for column in columns))
+    shape = arrays[name][store].shape
+    lengths = [
+        (shape[column.axes[name]], array.shape[axis] if axis >= 0 else 0)
+        for column, axis in zip(columns, axes, strict=True)
+    ]
+    factors = [_factor(*each) for each in lengths]
+    if None in factors:
         raise ArgumentError(
-            f"Patch(balance=...) of shape {array.shape} is none of the loader's arrays, and not as large as one of "
-            "them along the axes of the patch: add it to these, with its spacing"
+            f"Patch(balance=...) of shape {array.shape} is none of the loader's arrays, and along the axes of a patch "
+            f"neither as large as one of them, nor as {name!r} of shape {shape}, divided by whole numbers: add it to "
+            "the arrays, with its spacing"
         )
-    before = arrays[names[0]][store].ndim - array.ndim
-    axes = tuple(column.axes[names[0]] - before for column in columns)
-    return Balance(array, axes, tuple(column.scales[names[0]] for column in columns))
+    return Balance(array, axes, tuple(Scale(Fraction(factor or 1)) for factor in factors))
+
+
+def _factor(length: int, coarser: int) -> int | None:
+    """The whole number by which a length is divided, and rounded up or down; None if there is none."""
+    factor = round(length / coarser) if coarser else 0
+    return factor if factor and coarser in (length // factor, -(-length // factor)) else None
 
 
 def _is_as_large(balance: Array, array: Array, name: str, columns: Sequence[Column]) -> bool:
@@ -94,7 +113,7 @@ def _geometry(
     """What decides about the order and the origins of samples."""
     bounds = (bound.tobytes() for domain in all_of_them.all for bound in domain.bounds)
     blocks = int(all_of_them.ends[-1]) if len(all_of_them.ends) else 0
-    scales = {name: [f"{one.size} at {one.shift}" for one in each] for name, each in _scales(columns).items()}
+    scales = {name: list(map(_text, each)) for name, each in _scales(columns).items()}
     rows = [(column.before, column.after) for column in columns if not column.is_patch]
     return {
         "sample": _told(sample),
@@ -103,6 +122,10 @@ def _geometry(
         "window": "none" if settings.window is None else f"rows before and after: {rows}",
         "spacing": "none" if settings.spacing is None and settings.translation is None else _short(str(scales)),
     }
+
+
+def _text(scale: Scale) -> str:
+    return f"{scale.size} at {scale.shift}"
 
 
 def _scales(columns: Sequence[Column]) -> Mapping[str, list[Scale]]:

@@ -306,3 +306,96 @@ def test_a_chunk_that_cannot_be_read_is_named():
     kept["c/1/2/0"] = kept["c/1/2/0"][:10]
     with pytest.raises(ChunkError, match=r"chunk \(1, 2, 0\)"):
         space(a, (1, 1, 1), (16, 16, 16), 9).counts(0)
+
+
+# ---- Of a loader ----
+
+
+def stored(device, values, chunks):
+    kept = {}
+    gpuzarr.save_array(kept, values, chunks=chunks)
+    return gpuzarr.open_array(kept, device=device)
+
+
+def balanced(device, labels=VOLUME, balance=None, shape=(4, 8, 6), stores=1, samples=60, **options):
+    """A loader of the places of voxels, and of their labels."""
+    places = np.arange(VOLUME.size, dtype="int32").reshape(VOLUME.shape)
+    arrays = {
+        "x": [stored(device, places, (16, 16, 16)) for _ in range(stores)],
+        "y": [stored(device, VOLUME, (8, 32, 32)) for _ in range(stores)],
+    }
+    of = [stored(device, labels, (16, 16, 16)) for _ in range(stores)] if balance is None else balance
+    patch = {name: options.pop(name) for name in ("classes", "region", "pad") if name in options}
+    sample = gpuzarr.Patch(shape, stride="random", samples=samples, balance=of, **patch)
+    return gpuzarr.Loader(arrays, 8, sample=sample, shuffle=gpuzarr.BlockShuffle(blocks=4), origins=True, **options)
+
+
+def on_host(batches):
+    host = [{name: getattr(v, "get", lambda v=v: v)() for name, v in batch.items()} for batch in batches]
+    return {name: np.concatenate([batch[name] for batch in host]) for name in host[0]}
+
+
+def test_batches_have_balanced_patches(device):
+    found = on_host(balanced(device, stores=2))
+    origins = found["origins"][:, 1:]
+    assert np.array_equal(np.stack(np.unravel_index(found["x"][:, 0, 0, 0], VOLUME.shape), 1), origins)
+    middle = found["y"][:, 2, 4, 3]
+    is_inner = ((origins > 0) & (origins < np.array(VOLUME.shape) - (4, 8, 6))).all(axis=1)
+    assert np.count_nonzero(middle[is_inner] == 5) == 20  # which lies far from the edges
+    assert np.bincount(found["origins"][:, 0]).min() >= 20
+
+
+def test_a_balanced_epoch_goes_on_where_it_was():
+    whole = on_host(balanced("cpu"))["origins"]
+    loader = balanced("cpu")
+    batches = iter(loader)
+    first = [next(batches)["origins"].copy() for _ in range(3)]
+    resumed = balanced("cpu", prefetch=0)
+    resumed.load_state_dict(loader.state_dict())
+    assert np.array_equal(np.concatenate([*first, on_host(resumed)["origins"]]), whole)
+    assert not np.array_equal(on_host(resumed)["origins"], whole)  # of the next epoch
+    changed = VOLUME.copy()
+    changed[0, 0, 0] = 5
+    with pytest.raises(ArgumentError, match="labels"):
+        balanced("cpu", labels=changed).load_state_dict(loader.state_dict())
+
+
+def test_a_coarser_mask_is_aligned_by_its_shape():
+    mask = np.zeros((10, 15, 13), bool)
+    mask[7, 7, 5:7] = True
+    found = on_host(balanced("cpu", labels=mask, samples=30))["origins"][:, 1:] + (2, 4, 3)
+    assert (found // 4 >= (7, 7, 5)).all() and (found // 4 <= (7, 7, 6)).all()
+    with pytest.raises(ArgumentError, match="divided by whole numbers"):
+        balanced("cpu", labels=np.zeros((10, 15, 30), bool))
+
+
+def test_a_mask_of_other_voxels_is_aligned_by_its_spacing():
+    x = stored("cpu", np.zeros((40, 60), "u1"), (16, 16))
+    mask = np.zeros((20, 15), bool)
+    mask[7, 5] = True
+    m = stored("cpu", mask, (16, 16))
+    for translation, shift in [(None, 0), ({"x": (0, 0), "m": (2, 4)}, 4)]:
+        sample = gpuzarr.Patch((4, 8), stride="random", balance=m, samples=200)
+        given = {"spacing": {"x": (0.5, 1), "m": (1, 4)}, "translation": translation}
+        origins = on_host(gpuzarr.Loader({"x": x, "m": m}, 8, sample=sample, origins=True, **given))["origins"][:, 1:]
+        found = np.unique(origins - shift, axis=0).tolist()  # at every second and fourth element both arrays have one
+        assert found == [[12, 16], [12, 20], [14, 16], [14, 20]]
+
+
+def test_regions_and_parts_have_their_own_balance():
+    region = [(slice(0, 40), slice(0, 20), slice(0, 50)), (slice(20, 40), slice(20, 60), slice(0, 50))]
+    found = on_host(balanced("cpu", region=region, classes={0: 1, 1: 1}))
+    assert sorted(np.bincount(found["y"][:, 2, 4, 3], minlength=2)[:2])[0] >= 20
+    train, validation = balanced("cpu").split([0.5, 0.5], gap=2)
+    train, validation = on_host(train), on_host(validation)
+    assert (train["y"] == 1).any(axis=(1, 2, 3)).all()
+    assert (
+        np.count_nonzero((validation["y"] == 5).any(axis=(1, 2, 3))) >= 20
+    )  # beside 0, and 1, of which it has a little
+    assert train["origins"][:, 1].max() + 4 + 2 <= validation["origins"][:, 1].min()
+
+
+@pytest.mark.parametrize("wrong", ["labels", [1], VOLUME])
+def test_balance_that_is_no_array(wrong):
+    with pytest.raises(ArgumentError, match=r"balance=\.\.\.\) takes a gpuzarr\.Array"):
+        balanced("cpu", balance=wrong)
