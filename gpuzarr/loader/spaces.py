@@ -12,9 +12,9 @@ from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.alignment import Scale
 from gpuzarr.loader.balance import BalancedSpace
-from gpuzarr.loader.columns import Arrays, Column
+from gpuzarr.loader.columns import Arrays, Box, Column
 from gpuzarr.loader.contract import Space
-from gpuzarr.loader.domains import Box, domains
+from gpuzarr.loader.domains import domains
 from gpuzarr.loader.grids import Domains, GridSpace, RandomSpace
 from gpuzarr.loader.ground import Balance
 from gpuzarr.loader.samples import Patch, Rows
