@@ -23,8 +23,7 @@ def space_of(
     arrays: Arrays, columns: Sequence[Column], sample: Patch | Rows, found: Sequence[Sequence[Box]], settings: Settings
 ) -> Space:
     """The samples that lie in these boxes of each store."""
-    block = None if settings.shuffle is None else settings.shuffle.block
-    all_of_them = domains(arrays, columns, sample, found, block)
+    all_of_them = domains(arrays, columns, sample, found, settings.shuffle)
     geometry = _geometry(columns, sample, found, all_of_them, settings)
     if not isinstance(sample, Patch) or not sample.is_random:
         return GridSpace(all_of_them, geometry)

@@ -321,20 +321,20 @@ def test_random_patches_are_as_large_as_the_region_by_default():
 def test_a_billion_rows_cost_little():
     x = gpuzarr.create_array({}, shape=(10**9, 4), chunks=(1000, 4), dtype="f4")
     tracemalloc.start()
-    space, _ = meant({"x": x}, window=[0, 1])
+    space, _ = meant({"x": x})
     counts = space.counts(3)
     last = space.origins(len(counts) - 1, 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert counts.sum() == 10**9 - 1 and len(counts) == 10**6
-    assert last[[0, -1], 0].tolist() == [10**9 - 1000, 10**9 - 2] and peak < 64 << 20
+    assert counts.sum() == 10**9 and len(counts) == 10**6
+    assert last[[0, -1], 0].tolist() == [10**9 - 1000, 10**9 - 1] and peak < 64 << 20
 
 
 def test_tiny_chunks_make_no_more_blocks_than_fit():
     x = gpuzarr.create_array({}, shape=(10**9,), chunks=(1,), dtype="u1")
     space, _ = meant({"x": x})
     assert len(space.counts(0)) <= 1 << 22 and space.counts(0).sum() == 10**9
-    with pytest.raises(ArgumentError, match=r"block=2.*blocks, more than"):
+    with pytest.raises(ArgumentError, match=r"block=2\).*blocks, more than"):
         meant({"x": x}, shuffle=gpuzarr.BlockShuffle(block=2))
 
 
@@ -353,6 +353,31 @@ def test_blocks_are_the_largest_chunks():
     coarse = stored(numbers((25,)), (9,))
     given = {"spacing": {"x": [1], "y": [2]}, "sample": gpuzarr.Patch(4, stride=2)}
     assert edges_of(meant({"x": x, "y": coarse}, **given)[0]) == [0, 18, 36]
+
+
+def block_shape(array, **given):
+    """The origins of the first block along each axis."""
+    return meant({"x": array}, **given)[0].domains.all[0].spans(0)
+
+
+@pytest.mark.parametrize("sample", [gpuzarr.Patch((8, 8), stride="random"), gpuzarr.Patch((8, 8), stride=1)])
+def test_blocks_are_larger_where_samples_share_chunks(sample):
+    """So that chunks at their ends are at most a quarter, if that fits, and there are blocks enough to mix."""
+    x = gpuzarr.create_array({}, shape=(1000, 1000), chunks=(8, 8), dtype="u1")
+    assert block_shape(x, sample=sample) == [(0, 32), (0, 32)]
+    wide = gpuzarr.create_array({}, shape=(1000, 1000), chunks=(8, 8), dtype="V1000000")
+    assert block_shape(wide, sample=sample, shuffle=True) == [(0, 8), (0, 8)]  # a window of them has more than a GiB
+    few = {"shuffle": gpuzarr.BlockShuffle(blocks=1000)}
+    assert np.prod([b for _, b in block_shape(x, sample=sample, **few)]) < 32 * 32
+    assert len(meant({"x": x}, sample=sample, **few)[0].counts(0)) >= 4000
+    apart = gpuzarr.Patch((8, 8))
+    assert block_shape(x, sample=apart) == [(0, 1), (0, 1)]
+
+
+def test_blocks_of_windows_are_larger():
+    x = gpuzarr.create_array({}, shape=(1000,), chunks=(1,), dtype="u1")
+    ((first, end),) = block_shape(x, window=[-1, 0, 3])
+    assert first == 0 and 16 <= end + 1 <= 20  # the first row has none before it
 
 
 def test_blocks_of_rectilinear_grids_begin_where_chunks_do():
