@@ -173,15 +173,14 @@ class BalancedSpace:
         ground, cells = self.grounds[number], self.cells[number]
         inner = block - int(self.domains.ends[number]) + ground.domain.blocks
         cell, times = ground.cell(inner, cells)
-        box, n = cells.box(cell), int(self.counts(epoch)[block])
-        values = cells.array[box]
+        if not (n := int(self.counts(epoch)[block])):
+            return np.zeros((0, self.axes), np.int64)
         words = fractions(self.seed, Purpose.ORIGINS, epoch, block, n=n * (1 + self.axes))
-        flat, done = [np.zeros(0, np.int64)], 0
-        for kind, samples, mass in self._quotas(epoch).of(block):
-            label, some = self.masses.labels[kind], words[done : done + samples]
-            flat.append(self.classes.drawn(cells, cell, values, label, mass / times, some))
-            done += samples
-        at = np.unravel_index(np.concatenate(flat), values.shape)
+        labels = self.masses.labels
+        wanted = [(labels[kind], samples, mass / times) for kind, samples, mass in self._quotas(epoch).of(block)]
+        box = cells.box(cell)
+        drawn = self.classes.drawn(cells, cell, wanted, words[:n])
+        at = np.unravel_index(drawn, [part.stop - part.start for part in box])
         indices = [i + part.start for i, part in zip(at, box, strict=True)]
         return ground.origins(inner, indices, words[n:].reshape(n, self.axes))
 
