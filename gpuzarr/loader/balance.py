@@ -24,7 +24,7 @@ from gpuzarr.loader.masses import Cells, Masses
 from gpuzarr.loader.randomness import Purpose, fractions
 from gpuzarr.nodes.array import Array
 
-KEPT_BLOCKS = 16  # whose origins are remembered
+KEPT_BLOCKS = 64  # whose origins are remembered: the plan of an epoch asks for some, and then the epoch does
 KEPT_EPOCHS = 2
 CACHE = "64MiB"  # of chunks of a balance array: one may be of many blocks
 
