@@ -130,31 +130,9 @@ class Loader:
         on_error: Literal["raise", "skip", "fill"] = "raise",
         progress: bool = False,
     ) -> None:
-        self._begin(
-            Settings.of(
-                arrays=arrays,
-                batch_size=batch_size,
-                sample=sample,
-                window=window,
-                shuffle=shuffle,
-                seed=seed,
-                rank=rank,
-                world_size=world_size,
-                drop_last=drop_last,
-                dtype=dtype,
-                normalize=normalize,
-                fill_to_nan=fill_to_nan,
-                spacing=spacing,
-                translation=translation,
-                part=part,
-                origins=origins,
-                to=to,
-                prefetch=prefetch,
-                memory_limit=memory_limit,
-                on_error=on_error,
-                progress=progress,
-            )
-        )
+        given = dict(locals())
+        del given["self"]
+        self._begin(Settings.of(**given))
 
     def _begin(self, settings: Settings) -> None:
         self.settings = settings
@@ -300,6 +278,10 @@ class Loader:
         ArgumentError
             A part would have no sample.
 
+        Notes
+        -----
+        Of random patches each part has as many in an epoch as `Patch(samples=...)` says.
+
         Examples
         --------
         >>> loader = gpuzarr.Loader({"x": gpuzarr.array(np.arange(10), chunks=2)}, batch_size=8)
@@ -372,7 +354,7 @@ class Loader:
 
     def close(self) -> None:
         """End what is under way: its iteration raises ClosedError, and what was read ahead is freed."""
-        running = self._running and self._running()
+        running = None if self._running is None else self._running()
         if running is not None and self._process is PROCESS.value:
             running.close()
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from hashlib import blake2b
 from math import prod
-from typing import Any
 
-from gpuzarr.checks import shown
-from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.alignment import Scale
 from gpuzarr.loader.balance import BalancedSpace
+from gpuzarr.loader.balances import balances
 from gpuzarr.loader.columns import Arrays, Box, Column
 from gpuzarr.loader.contract import Space
 from gpuzarr.loader.domains import domains
 from gpuzarr.loader.grids import Domains, GridSpace, RandomSpace
-from gpuzarr.loader.ground import Balance
 from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings
-from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.many import same_arrays
 
 MAX_TEXT = 120  # characters of a text of a geometry; of longer ones there is a digest
 
@@ -38,10 +32,10 @@ def space_of(
     if sample.balance is None:
         return RandomSpace(all_of_them, samples, settings.seed, geometry)
     shape = tuple(column.size for column in columns)
-    balances = _balances(arrays, columns, sample.balance)
-    geometry["balance"] = _short(str([(each.array.shape, each.axes, *map(_text, each.scales)) for each in balances]))
+    of = balances(arrays, columns, sample.balance)
+    geometry["balance"] = _short(str([(each.array.shape, each.axes, *map(_text, each.scales)) for each in of]))
     geometry["classes"] = "all" if sample.classes is None else _short(str(sample.classes))
-    return BalancedSpace.of(all_of_them, shape, balances, sample.classes, samples, settings.seed, geometry)
+    return BalancedSpace.of(all_of_them, shape, of, sample.classes, samples, settings.seed, geometry)
 
 
 def _enough(columns: Sequence[Column], all_of_them: Domains) -> int:
@@ -52,55 +46,6 @@ def _enough(columns: Sequence[Column], all_of_them: Domains) -> int:
         along = zip(columns, domain.start, domain.stop, domain.axes, strict=True)
         volume += prod(stop - start if column.is_patch else axis.count for column, start, stop, axis in along)
     return -(-volume // size)
-
-
-def _balances(arrays: Arrays, columns: Sequence[Column], given: Any) -> list[Balance]:
-    """The balance array of each store."""
-    found = list(given) if isinstance(given, list | tuple) else [given]
-    for array in found:
-        if not isinstance(array, Array):
-            raise ArgumentError(f"Patch(balance=...) takes a gpuzarr.Array, or a list of them, not {shown(array)}")
-    if len(found) != (stores := len(next(iter(arrays.values())))):
-        raise ArgumentError(f"Patch(balance=...) has {len(found)} arrays, but there are {stores} stores")
-    return [_balance_of(arrays, columns, array, store) for store, array in enumerate(found)]
-
-
-def _balance_of(arrays: Arrays, columns: Sequence[Column], array: Array, store: int) -> Balance:
-    """The axes of a balance array along those of samples, and where its elements lie: those of an array of the loader,
-    which it is, or is as large as; else those of the first array, or each as large as several of them."""
-    same = same_arrays([array, *(each[store] for each in arrays.values())])
-    names = [name for name, each in arrays.items() if same[id(each[store])] is array]
-    names += [name for name, each in arrays.items() if _is_as_large(array, each[store], name, columns)]
-    name = names[0] if names else next(iter(arrays))
-    before = arrays[name][store].ndim - array.ndim
-    axes = tuple(column.axes[name] - before for column in columns)
-    if names:
-        return Balance(array, axes, tuple(column.scales[name] for column in columns))
-    shape = arrays[name][store].shape
-    lengths = [
-        (shape[column.axes[name]], array.shape[axis] if axis >= 0 else 0)
-        for column, axis in zip(columns, axes, strict=True)
-    ]
-    factors = [_factor(*each) for each in lengths]
-    if None in factors:
-        raise ArgumentError(
-            f"Patch(balance=...) of shape {array.shape} is none of the loader's arrays, and along the axes of a patch "
-            f"neither as large as one of them, nor as {name!r} of shape {shape}, divided by whole numbers: add it to "
-            "the arrays, with its spacing"
-        )
-    return Balance(array, axes, tuple(Scale(Fraction(factor or 1)) for factor in factors))
-
-
-def _factor(length: int, coarser: int) -> int | None:
-    """The whole number by which a length is divided, and rounded up or down; None if there is none."""
-    factor = round(length / coarser) if coarser else 0
-    return factor if factor and coarser in (length // factor, -(-length // factor)) else None
-
-
-def _is_as_large(balance: Array, array: Array, name: str, columns: Sequence[Column]) -> bool:
-    """Whether it is as large along the axes of samples, which are at the same place counted from the last."""
-    places = [column.axes[name] - array.ndim for column in columns]
-    return all(-place <= balance.ndim and balance.shape[place] == array.shape[place] for place in places)
 
 
 def _geometry(

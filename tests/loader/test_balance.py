@@ -399,3 +399,45 @@ def test_regions_and_parts_have_their_own_balance():
 def test_balance_that_is_no_array(wrong):
     with pytest.raises(ArgumentError, match=r"balance=\.\.\.\) takes a gpuzarr\.Array"):
         balanced("cpu", balance=wrong)
+
+
+def series(mask, names=None, patch=(4, 4), **options):
+    """Patches of windows of a series of 30 maps, of which a mask says where centres are."""
+    x = gpuzarr.array(np.zeros((30, 2, 16, 24), "u1"), chunks=(8, 2, 8, 8), dimension_names=("t", "c", "y", "x"))
+    m = gpuzarr.array(mask, chunks=(8,) * mask.ndim, dimension_names=names)
+    sample = gpuzarr.Patch(patch, stride="random", balance=m, samples=240)
+    return gpuzarr.Loader({"x": x}, 8, sample=sample, window=[-1, 0, 1], origins=True, **options)
+
+
+@pytest.mark.parametrize("names", [None, ("y", "x"), ("x", "y")])
+def test_a_mask_without_time_is_the_same_at_all_times(names):
+    mask = np.zeros((16, 24), bool)
+    mask[3, 20] = mask[10, 5] = True
+    loader = series(mask.T if names == ("x", "y") else mask, names, shuffle=True)
+    found = on_host(loader)["origins"][:, 1:]
+    times, at = found[:, 0], found[:, 1:] + (2, 2)
+    assert sorted(np.unique(at, axis=0).tolist()) == [[3, 20], [10, 5]]
+    assert abs(np.count_nonzero(at[:, 0] == 3) - 120) <= 4
+    assert times.min() == 1 and times.max() == 28
+    of_blocks = np.add.reduceat(np.bincount(times, minlength=30), [0, 8, 16, 24])
+    assert np.abs(of_blocks - np.array([7, 8, 8, 5]) / 28 * 240).max() <= 2
+
+
+def test_a_mask_with_time_is_that_of_the_origin():
+    mask = np.zeros((30, 16, 24), "u1")
+    mask[0] = 1  # of which a window does not exist
+    mask[7, 3, 20] = mask[20, 10, 5] = 1
+    found = on_host(series(mask, patch=(1, 1)))["origins"][:, 1:]
+    assert np.unique(found[mask[tuple(found.T)] == 1], axis=0).tolist() == [[7, 3, 20], [20, 10, 5]]
+    assert np.count_nonzero(mask[tuple(found.T)]) == 120
+
+
+def test_axes_in_another_order():
+    labels = np.zeros((24, 24), "u1")
+    labels[5:8, 20] = 1
+    x = gpuzarr.zeros((24, 24), chunks=(8, 8), dtype="u1", dimension_names=("a", "b"))
+    m = gpuzarr.array(labels, chunks=(8, 8), dimension_names=("b", "a"))
+    sample = gpuzarr.Patch((1, 1), stride="random", balance=m, classes={1: 1}, samples=30)
+    found = on_host(gpuzarr.Loader({"x": x}, 8, sample=sample, origins=True))["origins"][:, 1:]
+    assert np.unique(found, axis=0, return_counts=True)[1].tolist() == [10, 10, 10]
+    assert np.unique(found, axis=0).tolist() == [[20, 5], [20, 6], [20, 7]]
