@@ -187,9 +187,22 @@ class Loader:
     def __iter__(self) -> Epoch:
         """Begin the epoch, or go on with it where `load_state_dict` has put it; when it is complete, the next one is
         the next to begin."""
+        return self.iterate(self.settings.to)
+
+    def iterate(self, to: Literal["numpy", "cupy", "torch", "jax"] | None) -> Epoch:
+        """Iterate as `iter(loader)` does, with batches of another library's arrays than the loader's `to`.
+
+        Examples
+        --------
+        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3)
+        >>> [batch["x"].tolist() for batch in loader.iterate("numpy")]
+        [[1, 2, 3]]
+        """
         self._check_process()
         _warn_of_ranks(self.settings.world_size)
         settings, place = self.settings, self._place
+        if to != settings.to:
+            settings = replace(settings, to=checked(to, self.views))
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)
         terms = Terms(settings.prefetch, self.plan().held_limit, settings.on_error)
