@@ -41,6 +41,9 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValueKindError,
     )
+    from gpuzarr.loader.loader import Loader
+    from gpuzarr.loader.samples import Part, Patch, Rows
+    from gpuzarr.loader.shuffle import BlockShuffle
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
@@ -72,6 +75,9 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
         ),
         *("UnsupportedError", "ValueKindError"),
     ),
+    "loader.loader": ("Loader",),
+    "loader.samples": ("Part", "Patch", "Rows"),
+    "loader.shuffle": ("BlockShuffle",),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
     "nodes.many": ("ReadFailure", "read_many"),
@@ -97,6 +103,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "Array",
+    "BlockShuffle",
     "ChunkCache",
     "ChunkError",
     "ClosedError",
@@ -105,12 +112,16 @@ __all__ = [
     "ExistsError",
     "GpuZarrError",
     "Group",
+    "Loader",
     "LocalStore",
     "MetadataError",
     "NoMemoryError",
     "NotFoundError",
+    "Part",
+    "Patch",
     "ReadFailure",
     "ReadOnlyError",
+    "Rows",
     "SelectionError",
     "StoreError",
     "UnsupportedError",

@@ -96,3 +96,7 @@ class Order(Protocol):
     def steps(self, position: int = 0) -> Iterator[Step]:
         """The steps behind a position."""
         ...
+
+    def live_blocks(self) -> int:
+        """The most blocks of which the rank has samples in a step, or both before and after it; rather too many."""
+        ...

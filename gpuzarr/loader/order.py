@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -13,36 +12,33 @@ from gpuzarr.loader.arrangement import Arrangement
 from gpuzarr.loader.brackets import Bracketed, bracketed
 from gpuzarr.loader.contract import Step
 from gpuzarr.loader.live import live
-from gpuzarr.loader.share import Batching
+from gpuzarr.loader.share import Batching, Share
 from gpuzarr.loader.shuffle import BlockShuffle
 
 RUN_SAMPLES = 1 << 14  # of a rank whose places are found in one go
 
 
-@dataclass(frozen=True, eq=False)
-class BlockOrder:
-    """The steps of one rank in one epoch (`contract.Order`).
+class EpochOrder:
+    """The steps of one rank in one epoch (`contract.Order`), of samples in blocks: `counts`, int64 (blocks,).
 
     `arrangement` is the order of the samples of all ranks, the same for each rank and each number of them; batches are
     slices of it. Nothing is computed but what is asked for, so a billion samples cost as much as a thousand.
     """
 
-    arrangement: Arrangement
-    batching: Batching
-    samples: int
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         counts: np.ndarray,
-        batching: Batching,
-        *,
         seed: int = 0,
         epoch: int = 0,
         shuffle: BlockShuffle | None = None,
-    ) -> BlockOrder:
-        """The order of samples in blocks with these numbers of samples, int64 (blocks,). `shuffle` may be None."""
-        return cls(Arrangement.of(counts, seed, epoch, shuffle), batching, int(counts.sum()))
+        batch_size: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+    ) -> None:
+        self.arrangement = Arrangement.of(counts, seed, epoch, shuffle)
+        self.batching = Batching(batch_size, rank, world_size, drop_last)
+        self.samples = int(counts.sum())
 
     def count(self, position: int = 0) -> int:
         """The number of steps behind a position (samples of all ranks that are done); the same for each rank.
@@ -62,9 +58,11 @@ class BlockOrder:
         return self.arrangement.at(positions)
 
     def steps(self, position: int = 0) -> Iterator[Step]:
-        """The steps behind a position. ArgumentError as for `count`, when the first one is asked for."""
-        share = self.batching.share(self.samples, position)
-        find, number = bracketed(self.arrangement, share), -(-position // self.batching.of_all)
+        """The steps behind a position. ArgumentError as for `count`, at once."""
+        return self._steps(self.batching.share(self.samples, position), -(-position // self.batching.of_all))
+
+    def _steps(self, share: Share, number: int) -> Iterator[Step]:
+        find = bracketed(self.arrangement, share)
         at_once = max(1, RUN_SAMPLES // self.batching.batch_size)
         for low in range(0, share.steps, at_once):
             bounds = share.bounds(low, min(low + at_once, share.steps))
@@ -72,12 +70,9 @@ class BlockOrder:
             for step, parts in enumerate(_cut(found, bounds - bounds[0]), low):
                 yield Step(number + step, share.done(step), *parts)
 
-    def live_blocks(self, weights: np.ndarray | None = None) -> int:
-        """The most blocks of which the rank has samples in a step or both before and after it; at least as many.
-
-        With `weights`, int64 (blocks,), as the bytes of each block, the most that blocks weigh at a time.
-        """
-        return live(self.arrangement, self.batching, self.samples, weights)
+    def live_blocks(self) -> int:
+        """The most blocks of which the rank has samples in a step, or both before and after it; rather too many."""
+        return live(self.arrangement, self.batching, self.samples)
 
 
 def _cut(found: Bracketed, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

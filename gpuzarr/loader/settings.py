@@ -7,6 +7,7 @@ from typing import Any
 
 from gpuzarr.checks import flag, number, one_of
 from gpuzarr.errors import ArgumentError
+from gpuzarr.loader.randomness import SEED_MAX
 from gpuzarr.loader.shuffle import BlockShuffle, shuffle_of
 from gpuzarr.read.memory import parse_bytes
 
@@ -48,7 +49,7 @@ class Settings:
         checked = {
             "batch_size": number(given["batch_size"], "batch_size", 1),
             "shuffle": shuffle_of(given["shuffle"]),
-            "seed": number(given["seed"], "seed", 0),
+            "seed": number(given["seed"], "seed", 0, SEED_MAX),
             "world_size": world_size,
             "rank": number(given["rank"], "rank", 0, world_size - 1),
             "drop_last": flag(given["drop_last"], "drop_last"),

@@ -80,7 +80,7 @@ def _block(given: Any) -> int | tuple[int, ...] | None:
     return None if given is None else number(given, name, 1)
 
 
-def block_shuffle(shuffle: Any) -> BlockShuffle | None:
+def shuffle_of(shuffle: Any) -> BlockShuffle | None:
     """The shuffle that an argument `shuffle=` means: False none, which is None here, True one with the defaults."""
     if isinstance(shuffle, BlockShuffle):
         return shuffle

@@ -22,7 +22,7 @@ def state(epoch: int, position: int, seed: int, geometry: Mapping[str, str]) -> 
 def loaded(state: Any, seed: int, geometry: Mapping[str, str]) -> tuple[int, int]:
     """The epoch and the position of a state. ArgumentError, by name, for one of another seed or another geometry.
 
-    The position may lie behind the samples of the epoch, which are not known here: `BlockOrder.count` refuses it.
+    The position may lie behind the samples of the epoch, which are not known here: `EpochOrder.count` refuses it.
     """
     if not isinstance(state, Mapping):
         raise ArgumentError(f"state must be a dict that state_dict() returned, not {shown(state)}")
