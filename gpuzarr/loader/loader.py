@@ -189,7 +189,7 @@ class Loader:
         the next to begin."""
         return self.iterate(self.settings.to)
 
-    def iterate(self, to: Literal["numpy", "cupy", "torch", "jax"] | None) -> Epoch:
+    def iterate(self, to: str | None) -> Epoch:
         """Iterate as `iter(loader)` does, with batches of another library's arrays than the loader's `to`.
 
         Examples
@@ -336,12 +336,12 @@ class Loader:
         return {**self.space.geometry, "shuffle": str(self.settings.shuffle)}
 
     def as_torch(self) -> Any:
-        """A `torch.utils.data.IterableDataset` of the batches, for `DataLoader(..., batch_size=None, num_workers=0)`
-        and for `torchdata.stateful_dataloader.StatefulDataLoader`, which keeps its state.
+        """A `torch.utils.data.IterableDataset` of the batches, as tensors, for `DataLoader(..., batch_size=None)` without
+        worker processes, and for `torchdata.stateful_dataloader.StatefulDataLoader`, which keeps its state.
 
         Examples
         --------
-        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3, to="torch")
+        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3)
         >>> from torch.utils.data import DataLoader  # doctest: +SKIP
         >>> DataLoader(loader.as_torch(), batch_size=None)  # doctest: +SKIP
         """
@@ -350,8 +350,11 @@ class Loader:
         return as_torch(self)
 
     def as_dataset(self) -> Any:
-        """The samples one by one, in their own order: what has a length and takes indices, for a `DataLoader` with a
-        sampler of its own, and for `grain`. Indices that come together are read together.
+        """The samples of the epoch one by one, in the loader's order: what has a length and takes indices, for a
+        `DataLoader` with a sampler of its own, also in worker processes, and for `grain`.
+
+        Indices that come together are read together, each chunk once; but nothing is held for the next ones, as it is
+        where one iterates over the loader. Where samplers shuffle, give the loader `shuffle=False`.
 
         Examples
         --------
