@@ -336,8 +336,8 @@ class Loader:
         return {**self.space.geometry, "shuffle": str(self.settings.shuffle)}
 
     def as_torch(self) -> Any:
-        """A `torch.utils.data.IterableDataset` of the batches, as tensors, for `DataLoader(..., batch_size=None)` without
-        worker processes, and for `torchdata.stateful_dataloader.StatefulDataLoader`, which keeps its state.
+        """The batches as a `torch.utils.data.IterableDataset` of tensors: for a `DataLoader` with `batch_size=None` and
+        `num_workers=0`, and for `StatefulDataLoader` of `torchdata`, which keeps its state.
 
         Examples
         --------
