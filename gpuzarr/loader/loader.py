@@ -364,9 +364,8 @@ class Loader:
         """
         from gpuzarr.loader.adapters.dataset import Samples
 
-        order = self.order(self.epoch)
-        of = self.views, self.space, order.at, order.samples, self.epoch
-        return Samples(*of, self.settings.to, self.settings.origins)
+        order, located = self.order(self.epoch), self.data.located if self.settings.origins else None
+        return Samples(self.views, self.space, order.at, order.samples, self.epoch, self.settings.to, located)
 
     def as_dali(self, names: Sequence[str] | None = None) -> Any:
         """A source for `nvidia.dali.fn.external_source`: tuples of the arrays of a batch, an epoch each time.
