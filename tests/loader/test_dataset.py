@@ -15,7 +15,6 @@ from tests.hardware import host_array
 from tests.loader import rows
 from tests.loader.packages import package
 
-
 OPTIONS: dict[str, Any] = {
     "rows": {"normalize": {"x": (3, 2)}},
     "windows": {"window": [-1, 0, 4], "dtype": {"x": "float16"}},
