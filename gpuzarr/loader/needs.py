@@ -90,6 +90,22 @@ class Source:
             return np.zeros((len(numbers), 0), np.int64)
         return np.stack(np.unravel_index(numbers, self.grid), axis=1).astype(np.int64, copy=False)
 
+    def covered(self, starts: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+        """The chunks that boxes of a shape touch which begin at these elements, int64 (n, ndim): the number of the box
+        of each, (m,), ascending, and its coordinates, (m, ndim). None unless all chunks are equally large."""
+        if not self.axes or not all(isinstance(axis, RegularAxis) for axis in self.axes):
+            return None
+        size = np.array(self.chunk_shape, np.int64)
+        first = starts // size
+        counts = (starts + np.array(shape, np.int64) - 1) // size - first + 1
+        totals = counts.prod(axis=1)
+        of = np.repeat(np.arange(len(starts)), totals)
+        number = np.arange(len(of)) - (np.cumsum(totals) - totals)[of]  # of the chunk among those of the box
+        inner = np.ones_like(counts)
+        inner[:, :-1] = np.cumprod(counts[:, :0:-1], axis=1)[:, ::-1]
+        first, inner, counts = (np.take(each, of, axis=0) for each in (first, inner, counts))
+        return of, first + number[:, None] // inner % counts
+
     def bounds(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First element and number of elements within the array of these chunks, int64 (n, ndim) each."""
         coords = self.coords(numbers)
@@ -175,8 +191,10 @@ def touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.n
     """Numbers of the chunks of which a view wants some for samples with these origins, ascending, each once."""
     if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:
         return _between(view, source, store, origins)
-    rows = rows_of(view.selections(store, origins), source.axes)
-    return np.unique(source.numbers(rows.coords))
+    corners = view.corners(store, origins)
+    covered = None if corners is None else source.covered(*corners)
+    coords = rows_of(view.selections(store, origins), source.axes).coords if covered is None else covered[1]
+    return np.unique(source.numbers(coords))
 
 
 def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
