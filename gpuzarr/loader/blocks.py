@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 
 from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.columns import Arrays, Column
+from gpuzarr.loader.columns import Arrays, Box, Column
 from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.shuffle import BlockShuffle
 from gpuzarr.metadata import Axis, RectilinearAxis
@@ -49,10 +48,14 @@ class Cuts:
 
 
 def cuts_of(
-    arrays: Arrays, columns: Sequence[Column], sample: Patch | Rows, shuffle: BlockShuffle | None
+    arrays: Arrays,
+    columns: Sequence[Column],
+    sample: Patch | Rows,
+    found: Sequence[Sequence[Box]],
+    shuffle: BlockShuffle | None,
 ) -> list[tuple[Cuts, ...]]:
-    """Where blocks begin along each axis of each store."""
-    stores = range(len(next(iter(arrays.values()))))
+    """Where blocks begin along each axis of each store, of which samples lie in the boxes `found`."""
+    stores = range(len(found))
     if shuffle is not None and shuffle.block is not None:
         sizes = shuffle.block if isinstance(shuffle.block, tuple) else (shuffle.block,) * len(columns)
         if len(sizes) != len(columns):
@@ -61,7 +64,7 @@ def cuts_of(
     least = [tuple([_by_chunks(arrays, column, store) for column in columns]) for store in stores]
     if not any(reach := [_overhang(column, sample) for column in columns]):
         return least
-    factors = _Growth(arrays, columns, reach, least, 1 if shuffle is None else shuffle.blocks).factors()
+    factors = _Growth(arrays, columns, reach, found, least, 1 if shuffle is None else shuffle.blocks).factors()
     return [tuple(map(Cuts.times, of, factors)) for of in least]
 
 
@@ -99,13 +102,14 @@ def _overhang(column: Column, sample: Patch | Rows) -> int:
 class _Growth:
     """Blocks of chunks that neighbours share become larger, so that less is decoded twice.
 
-    `reach`: what samples may have beyond a block, along each axis. `least`: the smallest blocks of each store. `mixed`:
-    the number of blocks that are decoded at a time.
+    `reach`: what samples may have beyond a block, along each axis. `found`, `least`: the boxes of samples, and the
+    smallest blocks, of each store. `mixed`: the number of blocks that are decoded at a time.
     """
 
     arrays: Arrays
     columns: Sequence[Column]
     reach: Sequence[int]
+    found: Sequence[Sequence[Box]]
     least: Sequence[tuple[Cuts, ...]]
     mixed: int
 
@@ -119,7 +123,7 @@ class _Growth:
             larger = [n + max(1, n // 4) if i == axis else n for i, n in enumerate(found)]
             if self._nbytes(larger, store) * self.mixed > WINDOW_BYTES:
                 break
-            if self._blocks(larger, first) < self.mixed * BLOCKS_PER_WINDOW:
+            if self._blocks(larger) < self.mixed * BLOCKS_PER_WINDOW:
                 break
             found = larger
         return found
@@ -149,13 +153,12 @@ class _Growth:
             total += prod(shape) * each[store].dtype.itemsize
         return total
 
-    def _blocks(self, factors: Sequence[int], first: Sequence[Any]) -> int:
-        name = next(iter(self.arrays))
+    def _blocks(self, factors: Sequence[int]) -> int:
         total = 0
-        for store, array in enumerate(first):
-            sizes = self._sizes(factors, store)
-            along = zip(sizes, self.columns, strict=True)
-            total += prod(-(-array.shape[column.axes[name]] // size) for size, column in along)
+        for store, of_store in enumerate(self.found):
+            sizes = self._sizes(factors, store) if of_store else []
+            for box in of_store:
+                total += prod([-(-(stop - start) // size) for (start, stop), size in zip(box, sizes, strict=True)])
         return total
 
 

@@ -11,13 +11,12 @@ import numpy as np
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.blocks import Cuts, cuts_of
-from gpuzarr.loader.columns import Arrays, Column
+from gpuzarr.loader.columns import Arrays, Box, Column
 from gpuzarr.loader.grids import Domain, Domains, Origins
 from gpuzarr.loader.samples import Patch, Region, Rows
 from gpuzarr.loader.shuffle import BlockShuffle
 
 MAX_BLOCKS = 1 << 22
-Box = tuple[tuple[int, int], ...]  # the first element and the one behind the last, along each axis of samples
 
 
 def boxes(arrays: Arrays, columns: Sequence[Column], sample: Patch | Rows, given: Any) -> list[list[Box]]:
@@ -68,7 +67,7 @@ def domains(
         for store, of_store in enumerate(found)
         for box in of_store
     ]
-    cuts = cuts_of(arrays, columns, sample, shuffle)
+    cuts = cuts_of(arrays, columns, sample, found, shuffle)
     while sum(blocks := [prod(map(_cells, axes, cuts[store])) for store, _, axes in spots]) > MAX_BLOCKS:
         if shuffle is not None and shuffle.block is not None:
             raise ArgumentError(f"shuffle={shuffle} makes {sum(blocks)} blocks, more than {MAX_BLOCKS}")
@@ -110,8 +109,8 @@ def origins(column: Column, ends: tuple[int, int], sample: Patch | Rows) -> Orig
 
 
 def _random(first: int, stop: int, size: int, step: int, edge: str) -> Origins:
-    count = max((stop - first - size) // step + 1, edge == "pad")
-    return Origins(first, step, max(count, 0), first + (count - 1) * step)
+    count = max((stop - first - size) // step + 1, 1 if edge == "pad" else 0)
+    return Origins(first, step, count, first + (count - 1) * step)
 
 
 def _grid(first: int, stop: int, size: int, stride: int, edge: str) -> Origins:

@@ -5,7 +5,7 @@ An array that several views want, or that is there under several names, is one s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, starmap
@@ -26,6 +26,8 @@ from gpuzarr.nodes.many import same_arrays
 MAX_LISTED_SAMPLES = (
     1024  # of a block, each with a selection of its own; of more, the chunks between the outermost ones
 )
+
+MAX_COMPARED = 32  # blocks of a batch, of which each is compared with all samples
 
 Needs = dict[int, np.ndarray]  # by the number of the source: numbers of chunks in C order, int64, ascending, each once
 Block = tuple[int, np.ndarray, Needs]  # its store, the origins of its samples, and the chunks that these touch
@@ -144,12 +146,8 @@ class Planner:
         """The store and the origin of each sample of a step, int64 (n,) and (n, axes); all blocks are `live`."""
         stores = np.empty(len(step.blocks), np.int64)
         origins = np.empty((len(step.blocks), self.space.axes), np.int64)
-        order = np.argsort(step.blocks, kind="stable")
-        ordered = step.blocks[order]
-        heads = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(order)]
-        for first, end in pairwise(heads):
-            mine = order[first:end]
-            store, of, _ = live[int(ordered[first])]
+        for block, mine in _alike(step.blocks):
+            store, of, _ = live[block]
             stores[mine], origins[mine] = store, of[step.indices[mine]]
         return stores, origins
 
@@ -190,6 +188,19 @@ def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.
     spans = [np.arange(min(r.start for r in along), max(r.stop for r in along)) for along in zip(*boxes, strict=True)]
     mesh = np.meshgrid(*spans, indexing="ij")
     return source.numbers(np.stack([one.reshape(-1) for one in mesh], axis=1).astype(np.int64))
+
+
+def _alike(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each of the values, with where it is, as an index. Sorting gives up the interpreter, which takes time to get
+    back, so it is for values that are many."""
+    if len(distinct := set(values.tolist())) <= MAX_COMPARED:
+        for value in sorted(distinct):
+            yield value, values == value
+        return
+    order = np.argsort(values, kind="stable")
+    _, heads = np.unique(values[order], return_index=True)
+    for mine in np.split(order, heads[1:]):
+        yield int(values[mine[0]]), mine
 
 
 def _union(some: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.columns import Arrays, Column
-from gpuzarr.loader.domains import Box, boxes, origins
+from gpuzarr.loader.columns import Arrays, Box, Column
+from gpuzarr.loader.domains import boxes, origins
 from gpuzarr.loader.inputs import arrays_of, columns_of, offsets_of, sample_of
 from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings

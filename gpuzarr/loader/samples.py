@@ -36,8 +36,8 @@ class Patch:
         Elements by which patches may reach beyond each end of the region: one number, or one for each axis. Where the
         array ends there, they are filled; where a region ends in an array, they are the array's.
     pad_mode
-        What elements outside of the array are: "constant" (the fill value of the array, cast as its elements are), or
-        as `numpy.pad` has it: "edge", "reflect", "symmetric", "wrap".
+        What elements outside of the array are: "constant" (the fill value of the array, in the first store if there are
+        several, cast as its elements are), or as `numpy.pad` has it: "edge", "reflect", "symmetric", "wrap".
     axes
         The axes of `shape`, as numbers or names of dimensions.
     region

@@ -9,9 +9,9 @@ from math import prod
 from gpuzarr.loader.alignment import Scale
 from gpuzarr.loader.balance import BalancedSpace
 from gpuzarr.loader.balances import balances
-from gpuzarr.loader.columns import Arrays, Column
+from gpuzarr.loader.columns import Arrays, Box, Column
 from gpuzarr.loader.contract import Space
-from gpuzarr.loader.domains import Box, domains
+from gpuzarr.loader.domains import domains
 from gpuzarr.loader.grids import Domains, GridSpace, RandomSpace
 from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings

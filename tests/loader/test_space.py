@@ -268,7 +268,7 @@ def test_arrays_of_other_voxel_sizes_have_the_same_box(data):
 
 def test_strides_of_other_voxel_sizes_are_whole():
     arrays = {"x": stored(numbers((12, 12))), "y": stored(numbers((6, 4)))}
-    spacing = {"x": (0.1, 0.1), "y": (0.2, 0.3)}
+    spacing = {"x": (0.1, np.float32(0.1)), "y": np.array([0.2, 0.3])}
     space, views = meant(arrays, spacing=spacing, sample=gpuzarr.Patch((4, 6), stride=(2, 3)))
     assert [view.shape for view in views] == [(4, 6), (2, 2)] and len(origins(space)) == 5 * 3
     with pytest.raises(ArgumentError, match=r"stride.*axis 1.*multiples of 3.*not 2"):
@@ -310,6 +310,17 @@ def test_random_origins_are_everywhere_and_differ_by_epoch():
     places, times = np.unique(origins(space)[:, 1:], axis=0, return_counts=True)
     assert len(places) == 8 * 5 and times.min() > 480 and times.max() < 720
     assert not np.array_equal(origins(space, 0), origins(space, 1))
+
+
+def test_random_patches_that_are_larger_than_the_array_are_padded():
+    x = [stored(numbers((3, 9)), fill_value=-1), stored(numbers((8, 9)))]
+    patch = gpuzarr.Patch((6, 4), stride="random", samples=60, edge="pad")
+    space, (view,) = meant({"x": x}, sample=patch)
+    found = origins(space)
+    assert set(found[found[:, 0] == 0, 1]) == {0} and set(found[found[:, 0] == 1, 1]) == {0, 1, 2}
+    padded = np.pad(numbers((3, 9)), ((0, 3), (0, 0)), constant_values=-1)
+    for (_, _, at), one in zip(found, batch(view, 0, found[found[:, 0] == 0, 1:]), strict=False):
+        assert np.array_equal(one, padded[:, at : at + 4])
 
 
 def test_random_patches_are_as_large_as_the_region_by_default():
