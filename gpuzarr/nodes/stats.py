@@ -26,7 +26,9 @@ MAX_BINS = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Stats:
-    """Numbers about the elements of an array, as `gpuzarr.stats` tells them: as text by `print`, as a dict by `asdict()`.
+    """Numbers about the elements of an array, as `gpuzarr.stats` tells them.
+
+    They are text by `print`, and a dict by `asdict()`.
 
     Where axes are kept (`per=`), each is an array of their shape, else a scalar.
 
@@ -40,8 +42,8 @@ class Stats:
     count, nan_count, fill_count
         The elements that are not NaN; those that are, `fill_to_nan` included; those that equal the fill value.
     histogram, edges
-        How many elements lie between an edge and the next, int64, (*kept, bins); and the edges, float64 (bins + 1,). The
-        last bin has the last edge, too. Infinities are in no bin.
+        How many elements lie between an edge and the next, int64, (*kept, bins); and the edges, float64 (bins + 1,).
+        The last bin has the last edge, too. Infinities are in no bin.
     per
         The axes that were kept.
     broadcast_shape
@@ -62,8 +64,10 @@ class Stats:
 
     @property
     def normalize(self) -> tuple[Any, Any]:
-        """Mean and standard deviation, as the loader takes them; where axes are kept, in a shape that broadcasts against
-        the array. Of elements that are all the same the standard deviation is 1 here, so that one may divide by it."""
+        """Mean and standard deviation, as the loader takes them; where axes are kept, they broadcast against the array.
+
+        Of elements that are all the same the standard deviation is 1 here, so that one may divide by it.
+        """
         if not self.per:
             return self.mean, self.std or 1.0
         std = np.where(self.std == 0, 1.0, self.std)
@@ -110,10 +114,10 @@ def stats(
     selection
         Slices and ints, as between the brackets of `a[...]`. Default: the whole array.
     per
-        An axis of the array, or several: each of their indices gets numbers of its own, as `per=0` for the channels of an
-        image whose first axis they are. Default: one set of numbers for all elements.
+        An axis of the array, or several: each of their indices gets numbers of its own, as `per=0` for the channels of
+        an image whose first axis they are. Default: one set of numbers for all elements.
     bins
-        The number of bins of the histogram; without `range`, the most there may be.
+        The number of bins of the histogram; without `range`, the most there may be (at least 2: one ends at 0).
     range
         The first and the last edge of the histogram; what lies outside is not in it. Default: from the least to the
         greatest element, in at least bins / 2 bins, whose width is a power of two, and not below 1 for integers; so
@@ -142,9 +146,9 @@ def stats(
     Notes
     -----
     Sums are of float64. Parts are merged by the formula of Chan, Golub and LeVeque, so a mean that is huge beside the
-    standard deviation costs it no digits; integers of 64 bits are compared and subtracted as such. The result is the same
-    for each number of threads; min, max, counts and histogram are the same on each device, and mean and std are but for
-    their last digits.
+    standard deviation costs it no digits; integers of 64 bits are compared and subtracted as such. The result is the
+    same for each number of threads; min, max, counts and histogram are the same on each device, and mean and std are
+    but for their last digits.
 
     Examples
     --------
@@ -170,7 +174,7 @@ def stats(
     def read(selections: Iterator[Any]) -> Any:
         return array.reader(selections, memory_limit=limit)
 
-    bins = number(bins, "bins", 1, MAX_BINS)
+    bins = number(bins, "bins", 2 if range is None else 1, MAX_BINS)
     edges = None if range is None else _edges(range, bins)
     found = totals(array, wanted.axes, kept, bins, edges, cast, limit, read, report)
     is_whole = not is_float(array.dtype if cast is None else cast.dtype)
@@ -182,11 +186,10 @@ def stats(
 def _stats(found: Totals, whole: np.dtype | None, kept: tuple[int, ...], shape: tuple[int, ...]) -> Stats:
     """The numbers as users see them. `whole`: the dtype of elements that are integers."""
     least, most = (_elements(values, whole) for values in (found.least, found.most))
-    counts = (found.count.astype(np.int64), found.nans, found.fills)
-    numbers = [found.mean, found.std, least, most, *counts]
-    if not kept:
-        numbers = [values.item() for values in numbers]
-    return Stats(*numbers, found.histogram, found.edges, kept, shape)
+    count = found.count.astype(np.int64)
+    numbers = [found.mean, found.std, least, most, count, found.nans, found.fills]
+    mean, std, least, most, count, nans, fills = numbers if kept else [values.item() for values in numbers]
+    return Stats(mean, std, least, most, count, nans, fills, found.histogram, found.edges, kept, shape)
 
 
 def _elements(values: np.ndarray, whole: np.dtype | None) -> np.ndarray:

@@ -49,7 +49,7 @@ class Bins:
         """The counts and the edges; of those that were found the ones from the least value to the most."""
         if self._given is not None:
             return self._counts, self._given
-        if self._least == self._most and not self._smallest == 0:  # as `numpy.histogram` has it
+        if self._least == self._most and self._smallest != 0:  # as `numpy.histogram` has it
             return self._counts.sum(axis=-1, keepdims=True), np.array([self._least - 0.5, self._least + 0.5])
         used = 1 + (_bin(self._most, self._exponent) - self._first if self._least <= self._most else 0)
         return self._counts[..., :used], self._edges[: used + 1]

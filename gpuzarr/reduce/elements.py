@@ -18,7 +18,7 @@ from gpuzarr.reduce.moments import mean_and_std, merged, nothing
 from gpuzarr.reduce.rows import ABOVE, BELOW, FINITE, LEAST, MEAN, MOST, NANS, NUMBERS
 from gpuzarr.reduce.totals import Totals, extremes
 
-PIECE_ELEMENTS = 1 << 15  # of a CPU: with what is made of them, they fit a core's cache
+PIECE_ELEMENTS = 1 << 16  # of a CPU: with what is made of them, they fit a core's cache
 GPU_PIECE_ELEMENTS = 1 << 24
 PIECE_CELLS = 16  # of a CPU: enough that neighbours in memory are read at once
 GPU_PIECE_CELLS = 1 << 10
@@ -41,7 +41,7 @@ class Elements:
     def add(self, block: Any, box: Box, bins: Bins) -> None:
         """Add a block: an array of the device, the axes of the cells first. `box`: its cells among all."""
         if self._is_wide and self._pivot is None:
-            self._pivot = int(self._host(block[(slice(1),) * block.ndim]).reshape(-1)[0])
+            self._pivot = int(self._host(block[(*(slice(1),) * block.ndim, ...)]).reshape(-1)[0])
         is_gpu = self._device.gpu
         cells = cell_boxes(block.shape[: len(box)], GPU_PIECE_CELLS if is_gpu else PIECE_CELLS)
         rest = pieces(block.shape[len(box) :], (GPU_PIECE_ELEMENTS if is_gpu else PIECE_ELEMENTS) // _size(cells[0]))
@@ -52,7 +52,7 @@ class Elements:
         def reduce(item: tuple[int, Box]) -> None:
             number, some = item
             rows = _rows(block[some + rest[number]], _size(some), self._device.xp)
-            of = (1 + number, *some)
+            of: Any = (1 + number, *some)
             if self._fill is not None:
                 fills[of] = loops.equal(rows, self._fill, self._device).reshape(fills[of].shape)
             made = self._reduced(rows, tuple(_within(a, b) for a, b in zip(box, some, strict=True)), bins)
@@ -73,8 +73,8 @@ class Elements:
         else:
             least = extremes(found[..., LEAST], *infinite, count, True)
             most = extremes(found[..., MOST], *infinite, count, False)
-        whole = (numbers.astype(np.int64) for numbers in (count, found[..., NANS]))
-        return Totals(mean, std, least, most, *whole, self._fills, *bins.found())
+        nans, (histogram, edges) = found[..., NANS].astype(np.int64), bins.found()
+        return Totals(mean, std, least, most, count.astype(np.int64), nans, self._fills, histogram, edges)
 
     def _reduced(self, rows: Any, box: Box, bins: Bins) -> np.ndarray:
         """The moments of rows, whose histogram is added."""
@@ -94,9 +94,10 @@ class Elements:
         least = rows.min(axis=1)
         shifted = (rows - least[:, None]).view(np.uint64).astype(np.float64)
         least, most = self._host(least), self._host(rows.max(axis=1))
+        index: Any = (*box, ...)
         with self._lock:
             for kept, found, better in ((self._least, least, np.minimum), (self._most, most, np.maximum)):
-                of_box = kept[(*box, ...)]
+                of_box = kept[index]
                 better(of_box, found.reshape(of_box.shape), out=of_box)
         found = loops.moments(shifted, self._device)
         found[:, MEAN] += [float(low - (self._pivot or 0)) for low in least.tolist()]
@@ -104,9 +105,9 @@ class Elements:
         return found
 
     def _bin(self, rows: Any, least: float, most: float, box: Box, bins: Bins) -> None:
-        *grid, edges = bins.edges_for(least, most)
+        exponent, first, edges = bins.edges_for(least, most)
         counts = loops.binned(rows, edges, self._device)
-        bins.add(*grid, box, counts.reshape(*(some.stop - some.start for some in box), -1))
+        bins.add(exponent, first, box, counts.reshape(*(some.stop - some.start for some in box), -1))
 
     def _host(self, values: Any) -> np.ndarray:
         return self._device.download(values) if self._device.gpu else np.asarray(values)

@@ -64,8 +64,8 @@ class Patterns:
         _bin(counts, values, bins, cells)
         numbers = [np.array(column).reshape(cells) for column in zip(*found, strict=True)] or [np.zeros(cells)] * 5
         mean, std, least, most, count = numbers
-        of_cells = (nans.reshape(cells), counts[:, same].sum(axis=1).reshape(cells))
-        return Totals(mean, std, least, most, count, *of_cells, *bins.found())
+        fills, (histogram, edges) = counts[:, same].sum(axis=1), bins.found()
+        return Totals(mean, std, least, most, count, nans.reshape(cells), fills.reshape(cells), histogram, edges)
 
 
 def _of(counts: np.ndarray, values: np.ndarray) -> tuple[float, float, float, float, int]:
@@ -87,11 +87,11 @@ def _bin(counts: np.ndarray, values: np.ndarray, bins: Bins, cells: Sequence[int
     if not len(there):
         return
     counts, values = counts[:, there], values[there]
-    *grid, edges = bins.edges_for(values.min(), values.max())
+    exponent, first, edges = bins.edges_for(values.min(), values.max())
     number = np.searchsorted(edges, values, side="right") - 1
     number[values == edges[-1]] = len(edges) - 2
     inside = (number >= 0) & (number < len(edges) - 1)
     found = np.zeros((len(counts), len(edges) - 1), np.int64)
     for row, of in zip(found, counts, strict=True):
         np.add.at(row, number[inside], of[inside])
-    bins.add(*grid, tuple(slice(length) for length in cells), found.reshape(*cells, -1))
+    bins.add(exponent, first, tuple(slice(length) for length in cells), found.reshape(*cells, -1))

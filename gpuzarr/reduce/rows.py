@@ -13,13 +13,13 @@ from gpuzarr import native
 from gpuzarr.batch import address
 from gpuzarr.devices.contract import Device
 
-FINITE, NANS, ABOVE, BELOW, MEAN, SQUARES, LEAST, MOST = range(8)  # numbers of a row
-NUMBERS = 8
+FINITE, NANS, ABOVE, BELOW, MEAN, REST, SQUARES, LEAST, MOST = range(9)  # numbers of a row
+NUMBERS = 9
 
 
 def moments(rows: Any, device: Device) -> np.ndarray:
-    """Of each row: how many elements are finite, NaN, inf, and -inf; the mean of the finite ones, the sum of their
-    squared distances from it, the least and the most of them. float64 (n, NUMBERS)."""
+    """Of each row: how many elements are finite, NaN, inf, and -inf; of the finite ones the mean, as a sum of two floats,
+    the sum of their squared distances from it, the least and the most. float64 (n, NUMBERS)."""
     if not device.gpu and (library := native.library()) is not None:
         found = np.empty((len(rows), NUMBERS))
         library.gpuzarr_moments(rows.dtype.itemsize, *rows.shape, address(rows), address(found))
@@ -40,7 +40,7 @@ def _moments(xp: Any, rows: Any) -> Any:
     least = xp.where(is_finite, rows, np.inf).min(axis=1)
     most = xp.where(is_finite, rows, -np.inf).max(axis=1)
     others = [kind.sum(axis=1) for kind in (xp.isnan(rows), rows == np.inf, rows == -np.inf)]
-    numbers = [count, *others, mean + beyond / some, squares, least, most]
+    numbers = [count, *others, mean, beyond / some, squares, least, most]
     return xp.stack([number.astype(np.float64) for number in numbers], axis=1)
 
 

@@ -34,8 +34,8 @@ def totals(
     cells = tuple(len(axes[axis]) for axis in kept)
     _check_memory(cells, bins, dtype, limit)
     histogram = Bins(cells, bins, edges, not is_float(dtype if cast is None else cast.dtype))
-    kind = Patterns if dtype.itemsize <= 2 else Elements
-    found: Any = kind(device, cells, dtype, cast, array.fill_value)
+    kind: type[Patterns | Elements] = Patterns if dtype.itemsize <= 2 else Elements
+    found = kind(device, cells, dtype, cast, array.fill_value)
     order = [*kept, *(axis for axis in range(len(axes)) if axis not in kept)]
     most = (GPU_BLOCK_BYTES if device.gpu else BLOCK_BYTES) // dtype.itemsize
     boxes: list[Any] = []
@@ -51,7 +51,7 @@ def totals(
             boxes[number] = None
             progress(int(np.size(block)))
             del block
-    return found.totals(histogram)  # type: ignore[no-any-return]
+    return found.totals(histogram)
 
 
 def _add(found: Any, device: Device, block: Any, order: Sequence[int], box: Any, bins: Bins) -> None:
