@@ -10,6 +10,7 @@ import numpy as np
 
 from gpuzarr import gpu
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.dtypes.cast import FLOAT32, Cast
 from gpuzarr.reduce import rows as loops
 from gpuzarr.reduce.bins import Bins
@@ -78,15 +79,17 @@ class Elements:
 
     def _reduced(self, rows: Any, box: Box, bins: Bins) -> np.ndarray:
         """The moments of rows, whose histogram is added."""
-        device = self._device
+        device: Any = self._device
         if self._is_wide:
             return self._reduced_wide(rows, box, bins)
         if self._cast is not None:
+            if device.gpu and self._cast.dtype.isbuiltin == 2:  # which a GPU's array functions do not have
+                rows, device = self._host(rows), CPU
             rows = gpu.cast.cast_all(device, rows, self._cast) if device.gpu else self._cast.of(rows)
         if rows.dtype.kind != "f" or rows.dtype.itemsize < 4:
             rows = rows.astype(np.float64 if rows.dtype.kind in "iu" else FLOAT32)
         found = loops.moments(rows, device)
-        self._bin(rows, found[:, LEAST].min(), found[:, MOST].max(), box, bins)
+        self._bin(rows, found[:, LEAST].min(), found[:, MOST].max(), box, bins, device)
         return found
 
     def _reduced_wide(self, rows: Any, box: Box, bins: Bins) -> np.ndarray:
@@ -101,12 +104,12 @@ class Elements:
                 better(of_box, found.reshape(of_box.shape), out=of_box)
         found = loops.moments(shifted, self._device)
         found[:, MEAN] += [float(low - (self._pivot or 0)) for low in least.tolist()]
-        self._bin(rows.astype(np.float64), float(least.min()), float(most.max()), box, bins)
+        self._bin(rows.astype(np.float64), float(least.min()), float(most.max()), box, bins, self._device)
         return found
 
-    def _bin(self, rows: Any, least: float, most: float, box: Box, bins: Bins) -> None:
+    def _bin(self, rows: Any, least: float, most: float, box: Box, bins: Bins, device: Device) -> None:
         exponent, first, edges = bins.edges_for(least, most)
-        counts = loops.binned(rows, edges, self._device)
+        counts = loops.binned(rows, edges, device)
         bins.add(exponent, first, box, counts.reshape(*(some.stop - some.start for some in box), -1))
 
     def _host(self, values: Any) -> np.ndarray:

@@ -18,7 +18,7 @@ NUMBERS = 9
 
 
 def moments(rows: Any, device: Device) -> np.ndarray:
-    """Of each row: how many elements are finite, NaN, inf, and -inf; of the finite ones the mean, as a sum of two floats,
+    """Of each row: how many elements are finite, NaN, inf, and -inf; of the finite ones the mean, as two floats' sum,
     the sum of their squared distances from it, the least and the most. float64 (n, NUMBERS)."""
     if not device.gpu and (library := native.library()) is not None:
         found = np.empty((len(rows), NUMBERS))

@@ -173,7 +173,9 @@ def test_numbers_are_about_what_get_returns(device, dtype):
         {"fill_to_nan": 7},
     ):
         got = a.get(..., **options)
-        agrees(gpuzarr.stats(a, **options), a.device.download(got) if a.device.gpu else got)
+        agrees(gpuzarr.stats(a, **options), np.asarray(a.device.download(got) if a.device.gpu else got))
+    got = filled("cpu", values, (7, 40)).get(..., dtype="bfloat16", offset=0.25)
+    agrees(gpuzarr.stats(a, dtype="bfloat16", offset=0.25), got)
 
 
 def test_histogram_of_a_range(device):
