@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ClosedError
+from gpuzarr.errors import ClosedError, NoMemoryError
 from gpuzarr.interrupts import ensured
 from gpuzarr.loader.contract import Space, Step, View
 from gpuzarr.loader.feed import Feed, Item, Terms
@@ -111,14 +111,18 @@ class Batches:
         return batch, error
 
     def _begin(self, wanted: int) -> None:
-        """Offer memory for all batches that there is room for. `wanted`: those that somebody waits for."""
+        """Offer memory for all batches that there is room for. `wanted`: those that somebody waits for.
+
+        Where memory is short there are fewer. That is an error only if the caller has to wait for it.
+        """
         feed = self._feed
-        while len(self._coming) < self._prefetch + wanted and feed.published:
-            room = self._room(feed.published[0].step)
-            item = feed.published.popleft()
-            self._coming.append(item)
-            feed.taken += 1
-            feed.offer(item, room)
+        try:
+            while len(self._coming) < self._prefetch + wanted and feed.published:
+                room = self._room(feed.published[0].step)
+                self._coming.append(feed.offer(room))
+        except NoMemoryError:
+            if wanted and not self._coming:
+                raise
         if feed.wants_steps():
             feed.poke()
 

@@ -7,9 +7,8 @@ does, or NumPy for what is more than bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,34 +22,12 @@ from gpuzarr.indexing.boxes import ChunkBoxes, Targets, boxes
 from gpuzarr.loader.contract import View
 from gpuzarr.loader.held import Failure, Held
 from gpuzarr.loader.needs import Source
+from gpuzarr.loader.pieces import Piece, in_bytes, moved, rows_of, runs
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 
+CAST_BYTES = 1 << 19  # of samples that are cast at once
 Group = tuple[int, np.ndarray, np.ndarray]  # a store; which samples of the batch are of it, and their origins
 Failed = dict[Failure, np.ndarray]  # chunks that could not be read, and the samples of the batch that want some of them
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """Boxes of chunks of one source, and their places in one array, in whose bytes `target` is counted.
-
-    `addresses`: of the chunks, int64. It is a part as `gpu.place` takes them.
-    """
-
-    source: Source
-    addresses: np.ndarray
-    found: Boxes
-
-    sliced = True
-
-    def __len__(self) -> int:
-        return len(self.addresses)
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        return self.source.chunk_shape
-
-    def boxes(self, strides: Any, results: Any) -> Boxes:
-        return self.found
 
 
 @dataclass(frozen=True)
@@ -78,7 +55,8 @@ class Cutter:
         for (cast, dtype), some in alike.items():
             device = self._source(some[0][0]).device
             if device.gpu or cast is None or dtype.hasobject or native.library() is None:
-                self._place(some, out, cast, device, failed)
+                pieces = self._pieces(some, out, cast, device, failed)
+                place_on_gpu(pieces, out, cast, device) if device.gpu else place_on_cpu(pieces, out, device)
             else:
                 self._place_and_cast(some, out, cast, device, failed)
         for group in groups:
@@ -89,44 +67,62 @@ class Cutter:
         return self.held.sources.all[self.held.sources.of[self.number][store]]
 
     def _place_and_cast(
-        self, groups: Sequence[Group], out: np.ndarray, cast: Cast, device: Device, failed: Failed
+        self, groups: Sequence[Group], out: np.ndarray, cast: Cast, device: Any, failed: Failed
     ) -> None:
-        """On a CPU: copies of bytes, then casts of runs of memory; both are many times faster than casts of boxes."""
-        scratch = np.empty(out.shape, cast.source)
-        self._place(groups, scratch, None, device, failed)
+        """On a CPU: copies of bytes, and casts of runs of memory; both are many times faster than casts of boxes."""
+        whole = np.empty(out.shape, cast.source)  # of which no memory is touched
+        pieces = self._pieces(groups, whole, None, device, failed)
         if sum(len(which) for _, which, _ in groups) == len(out):
-            cast.put(out, scratch)
+            cast_on_cpu(pieces, out, cast, device)
         else:
+            made = np.empty(out.shape, out.dtype)
+            cast_on_cpu(pieces, made, cast, device)
             rows = np.concatenate([which for _, which, _ in groups])
-            out[rows] = cast.of(scratch[rows])
+            out[rows] = made[rows]
 
-    def _place(self, groups: Sequence[Group], out: Any, cast: Cast | None, device: Device, failed: Failed) -> None:
-        """Place the samples of stores whose elements are alike."""
+    def _pieces(
+        self, groups: Sequence[Group], out: Any, cast: Cast | None, device: Device, failed: Failed
+    ) -> list[Piece]:
+        """The pieces of samples of stores whose elements are alike. What is more than bytes is assigned at once."""
         pieces: list[Piece] = []
-        for store, which, origins in groups:
-            source, is_all = self._source(store), len(which) == len(out)
-            if is_placeable := placeable(source, out, device):
-                proxy = out if is_all else out[: len(which)]
+        for group in groups:
+            if placeable(self._source(group[0]), out, device):
+                pieces += self._of_store(group, out, device, failed)
             else:
-                proxy = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
-            selections = self.view.selections(store, origins)
-            targets = self.view.targets(store, origins, proxy)
-            for table in boxes(selections, source.axes):
-                numbers = source.numbers(table.coords)
-                slots = self.held.find(self.held.sources.of[self.number][store], numbers)
-                memory = self.held.slots[source.form]
-                if is_placeable or self.held.failed:
-                    found = _in_bytes(table, source, targets, proxy, device)
-                    found = found if is_all else _moved(found, which, out.strides[0])
-                    self._note_failed(store, numbers, found, out, failed)
-                if is_placeable:
-                    pieces.append(Piece(source, memory.addresses(slots), found))
-                else:
-                    _assign(table, list(memory.arrays(slots)), Targets(targets), cast, device)
-            if not is_placeable and not is_all:
-                out[device.xp.asarray(which)] = proxy
-        if pieces:
-            place_on_gpu(pieces, out, cast, device) if device.gpu else place_on_cpu(pieces, out, device)
+                self._assign(group, out, cast, device, failed)
+        return pieces
+
+    def _of_store(self, group: Group, out: Any, device: Device, failed: Failed) -> Iterator[Piece]:
+        store, which, origins = group
+        source = self._source(store)
+        rows = out[: len(which)]  # as if all samples of the store lay side by side
+        targets = self.view.targets(store, origins, rows)
+        for table in boxes(self.view.selections(store, origins), source.axes):
+            numbers, slots = self._find(store, table)
+            found = in_bytes(table, source, targets, rows, device)
+            found = found if len(which) == len(out) else moved(found, which, out.strides[0])
+            self._note_failed(store, numbers, found, out, failed)
+            yield Piece(source, self.held.slots[source.form].addresses(slots), found)
+
+    def _assign(self, group: Group, out: Any, cast: Cast | None, device: Device, failed: Failed) -> None:
+        """Assign the samples of a store, box by box."""
+        store, which, origins = group
+        source, is_all = self._source(store), len(which) == len(out)
+        rows = out if is_all else device.array((len(which), *out.shape[1:]), out.dtype)
+        targets = self.view.targets(store, origins, rows)
+        for table in boxes(self.view.selections(store, origins), source.axes):
+            numbers, slots = self._find(store, table)
+            if self.held.failed:
+                found = moved(in_bytes(table, source, targets, rows, device), which, rows.strides[0])
+                self._note_failed(store, numbers, found, out, failed)
+            _assign(table, list(self.held.slots[source.form].arrays(slots)), Targets(targets), cast, device)
+        if not is_all:
+            out[device.xp.asarray(which)] = rows
+
+    def _find(self, store: int, table: ChunkBoxes) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and slots of the chunks of a table."""
+        numbers = self._source(store).numbers(table.coords)
+        return numbers, self.held.find(self.held.sources.of[self.number][store], numbers)
 
     def _note_failed(self, store: int, numbers: np.ndarray, found: Boxes, out: Any, failed: Failed) -> None:
         of = self.held.sources.of[self.number][store]
@@ -149,74 +145,39 @@ def placeable(source: Source, out: Any, device: Device) -> bool:
 
 def place_on_gpu(pieces: Sequence[Piece], out: Any, cast: Cast | None, device: Device) -> None:
     """Place pieces in one launch."""
-    addresses = np.concatenate([piece.addresses for piece in pieces]).astype(np.uint64)
-    chunks = gpu.place.Chunks(addresses, pieces[0].source.strides, 1, None)
-    gpu.place.place(device, [(pieces, [out])], np.ones(len(addresses), bool), chunks, 0, cast)
+    if pieces:
+        addresses = np.concatenate([piece.addresses for piece in pieces]).astype(np.uint64)
+        chunks = gpu.place.Chunks(addresses, pieces[0].source.strides, 1, None)
+        gpu.place.place(device, [(pieces, [out])], np.ones(len(addresses), bool), chunks, 0, cast)
 
 
 def place_on_cpu(pieces: Sequence[Piece], out: np.ndarray, device: Any) -> None:
     """Place pieces by the C library, on as many threads as it is worth."""
     for piece in pieces:
         placement = Placement(piece.found, out.dtype.itemsize, [out])
-        place = partial(placement.place_some, piece.addresses)
         if out.nbytes < 2 * MIN_PLACED_BYTES:
-            place((0, len(piece.found.chunk)))
+            placement.place(piece.addresses)
         else:
-            device.each(place, placement.runs(MIN_PLACED_BYTES))
+            device.each(partial(placement.place_some, piece.addresses), placement.runs(MIN_PLACED_BYTES))
 
 
-def _in_bytes(table: ChunkBoxes, source: Source, targets: Sequence[Any], out: Any, device: Device) -> Boxes:
-    """The boxes, with places that are counted from the first element of `out`."""
-    found = table.boxes(source.strides, [target.strides for target in targets])
-    base = np.array([device.address(target) for target in targets], np.int64) - device.address(out)
-    return replace(found, target=found.target + base[found.result], result=np.zeros_like(found.result))
+def cast_on_cpu(pieces: Sequence[Piece], out: np.ndarray, cast: Cast, device: Any) -> None:
+    """Place pieces in scratch, a few rows at a time, which are cast from there while they are in a core's cache."""
+    step = out.nbytes // len(out) // out.dtype.itemsize * cast.source.itemsize
+    per = max(CAST_BYTES // step, 1)
+    parts = range(-(-len(out) // per))
+    sorted_pieces = [piece.in_parts(per * step, step, len(parts)) for piece in pieces]
 
+    def work(left: Iterator[int]) -> None:
+        scratch = np.empty((per, *out.shape[1:]), cast.source)
+        placements = [Placement(piece.found, cast.source.itemsize, [scratch]) for piece, _ in sorted_pieces]
+        for part in left:
+            rows = out[part * per : (part + 1) * per]
+            for placement, (piece, heads) in zip(placements, sorted_pieces, strict=True):
+                placement.place_some(piece.addresses, (heads[part], heads[part + 1]))
+            cast.put(rows, scratch[: len(rows)])
 
-def _moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:
-    """The same boxes in rows `which` of an array whose rows are `step` bytes: row i goes to row which[i]."""
-    found = _of_one_row(found, step)
-    row, within = np.divmod(found.target, step)
-    return replace(found, target=which[row] * step + within)
-
-
-def _of_one_row(found: Boxes, step: int) -> Boxes:
-    """The same boxes, cut where they are of several rows."""
-    along = (found.extents > 1) & (found.targets >= step)
-    if not along.any():
-        return found
-    axis = along.argmax(axis=1)
-    shapes = np.arange(len(axis))
-    is_long = along[shapes, axis]
-    rows = np.where(is_long, found.extents[shapes, axis], 1)
-    source, target = (np.where(is_long, column[shapes, axis], 0) for column in (found.sources, found.targets))
-    extents = found.extents.copy()
-    extents[shapes[is_long], axis[is_long]] = 1
-    counts = rows[found.shape]
-    of = np.repeat(np.arange(len(counts)), counts)
-    number, shape = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts), found.shape[of]
-    return replace(
-        found,
-        chunk=found.chunk[of],
-        begin=found.begin[of] + number * source[shape],
-        result=found.result[of],
-        target=found.target[of] + number * target[shape],
-        shape=shape,
-        extents=extents,
-    )
-
-
-def rows_of(found: Boxes, which: np.ndarray, step: int) -> np.ndarray:
-    """The rows of an array, of `step` bytes each, in which some boxes lie."""
-    some = replace(
-        found, **{name: getattr(found, name)[which] for name in ("chunk", "begin", "result", "target", "shape")}
-    )
-    return np.unique(_of_one_row(some, step).target // step)
-
-
-def runs(which: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First and last + 1 of the runs of ascending neighbours."""
-    heads = np.flatnonzero(np.diff(which) != 1) + 1
-    return pairwise([0, *heads.tolist(), len(which)])
+    device.share(work, parts, 1 if out.nbytes < 2 * MIN_PLACED_BYTES else min(device.threads, len(parts)))
 
 
 def _assign(table: ChunkBoxes, chunks: list[Any], targets: Targets, cast: Cast | None, device: Device) -> None:

@@ -15,15 +15,17 @@ from typing import Any
 
 from gpuzarr.line import Line
 from gpuzarr.loader.contract import Step
-from gpuzarr.loader.held import Held
+from gpuzarr.loader.held import Held, Loaded
 from gpuzarr.loader.making import Batch, Maker, OnError, Room
-from gpuzarr.loader.needs import Block, Needs, Planner, Source, both, union, without
+from gpuzarr.loader.needs import Block, Needs, Planner, Source, added, both, union, without
 from gpuzarr.loader.report import Account
 from gpuzarr.stores.contract import concurrency
+from gpuzarr.stores.spread import each
 from gpuzarr.tasks import Task
 
-MIN_LOAD_BYTES = 32 << 20  # of chunks of several steps that are read together; on a GPU as many as a batch of it
-MAX_LOAD_BYTES = 256 << 20  # of one read
+NEAR_BYTES = 32 << 20  # of chunks of several steps that are read together from local files,
+NEAR_PART_BYTES = 256 << 20  # and of one read, if one step wants more
+FAR_PART_BYTES = 64 << 20  # of one read of a store whose requests take long
 MAX_HURRIED_STEPS = 16  # for which chunks are loaded in the order in which they are wanted, at once
 MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
 MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
@@ -63,7 +65,7 @@ class Feed:
         self._steps, self.planner, self._terms = steps, planner, terms
         self.held = Held(planner.sources, terms.held_limit, terms.options)
         self.account = Account()
-        self._load_bytes = max(map(_load_bytes, planner.sources.all))
+        self._sizes = _Sizes.of(planner.sources.all)
         self.loading, self.cutting = Line(), Line()
         self.published: deque[Item] = deque()
         self.items: dict[int, Item] = {}
@@ -71,7 +73,7 @@ class Feed:
         self._prepared: dict[int, Block] = {}
         self.live: dict[int, Block] = {}
         self._maker = Maker(planner, self.held, self.live, self.account, terms.on_error)
-        self.walked = self.taken = self._cut_count = 0
+        self.walked = self.taken = self._cut_count = self._walked_samples = self.taken_samples = 0
         self._ahead = terms.prefetch + 2
         self.is_ended = self.is_walked = self._is_waiting = False
         self.error: Exception | None = None
@@ -88,11 +90,14 @@ class Feed:
         """Have the load thread look what there is to do."""
         self.loading.add(Task(self._advance))
 
-    def offer(self, item: Item, room: Room) -> None:
-        """Give memory for the batch of an item."""
+    def offer(self, room: Room) -> Item:
+        """Give memory for the batch of the next item that is published."""
+        item = self.published.popleft()
+        self.taken, self.taken_samples = self.taken + 1, self.taken_samples + len(item.step.blocks)
         item.room = room
         if item.is_loaded:
             self.cutting.add(item.task)
+        return item
 
     def wants_steps(self) -> bool:
         """Whether so few steps are walked, of those after the first, that more should be."""
@@ -102,24 +107,24 @@ class Feed:
 
     def walk(self) -> None:
         """Walk the next steps, and publish them."""
-        room = MAX_SAMPLES_AHEAD
-        while (
-            not (self.is_walked or self.is_ended or self.error) and self.walked < self.taken + self._ahead and room > 0
-        ):
-            try:
-                step = next(self._steps)
-            except StopIteration:
-                self.is_walked = True
-                return
-            except Exception as error:
-                self._fail(error)
-                return
-            item = Item(self.walked, step, Task(partial(self._cut, self.walked)))
-            self.items[self.walked] = item
-            self._waiting.append(item)
-            self.walked += 1
-            room -= len(step.blocks)
-            self.published.append(item)
+        try:
+            while self._walks():
+                if (step := next(self._steps, None)) is None:
+                    self.is_walked = True
+                    return
+                item = Item(self.walked, step, Task(partial(self._cut, self.walked)))
+                self.items[self.walked] = item
+                self._waiting.append(item)
+                self.walked, self._walked_samples = self.walked + 1, self._walked_samples + len(step.blocks)
+                self.published.append(item)
+        except Exception as error:
+            self._fail(error)
+
+    def _walks(self) -> bool:
+        """Whether there is room for one more step."""
+        is_far = self.walked >= self.taken + self._ahead
+        is_large = self._walked_samples - self.taken_samples >= MAX_SAMPLES_AHEAD and self.walked > self.taken
+        return not (self.is_walked or self.is_ended or self.error or is_far or is_large)
 
     def _advance(self) -> None:
         """Load what is wanted next, and come again while that is anything."""
@@ -143,18 +148,20 @@ class Feed:
         """The next items that can be loaded together, with what the blocks that they enter need. The one that the
         consumer comes to next is always among them."""
         self._is_waiting = True  # before the cut thread's count is looked at
-        items, entering = list[Item](), dict[int, Needs]()
+        items, entering, sizes = list[Item](), dict[int, Needs](), dict[int, int]()
         while self._waiting and not self.is_ended:
             item = self._waiting[0]
             more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
             if more:
                 is_next = not items and self._cut_count == item.number  # so all is freed that will be
-                wanted = self.held.missing([*entering.values(), *more.values()])
-                if items and entering and self.held.nbytes_of(wanted) > self._load_bytes:
+                wanted = added(sizes, self.held.missing(more.values()))
+                if entering and self.held.nbytes_of(wanted) > self._sizes.whole:
                     break
-                if not (self.held.has_room(wanted) or is_next):
-                    break
-                entering |= more
+                if not self.held.has_room(wanted):
+                    if not is_next:
+                        break
+                    self.held.compact()
+                entering, sizes = {**entering, **more}, wanted
             items.append(self._waiting.popleft())
         if items or not self._waiting:
             self._is_waiting = False
@@ -197,11 +204,16 @@ class Feed:
 
     def _read(self, missing: Needs) -> None:
         """Load chunks, a part at a time, unless nobody wants them any more."""
-        begin = time.perf_counter()
-        for some in self.held.parts(missing, MAX_LOAD_BYTES) if missing else ():
+        begin, done = time.perf_counter(), list[Loaded]()
+
+        def read(part: Needs) -> None:
             if not self.is_ended:
-                for device, trace in self.held.load(some):
-                    self.account.add_load(device, trace)
+                done.extend(self.held.load(part))
+
+        if missing:
+            each(read, self.held.parts(missing, self._sizes.part), self._sizes.threads)
+        for device, trace in done:
+            self.account.add_load(device, trace)
         self.account.loading += time.perf_counter() - begin
         self.account.add_held(self.held)
 
@@ -244,8 +256,19 @@ class Feed:
             self.poke()
 
 
-def _load_bytes(source: Source) -> int:
-    """Bytes of chunks of several steps that are best read together."""
-    if concurrency(source.array.store) > 1:  # requests take long
-        return MAX_LOAD_BYTES
-    return max(MIN_LOAD_BYTES, source.device.batch_bytes if source.device.gpu else 0)
+@dataclass(frozen=True)
+class _Sizes:
+    """Bytes of chunks of several steps that are best loaded together, `whole`, in parts on so many threads."""
+
+    whole: int
+    part: int
+    threads: int
+
+    @classmethod
+    def of(cls, sources: Sequence[Source]) -> _Sizes:
+        """On a GPU, or of a store whose requests take long, one part comes from the store while another is decoded."""
+        on_gpu = max((source.device.batch_bytes for source in sources if source.device.gpu), default=0)
+        if on_gpu or any(concurrency(source.array.store) > 1 for source in sources):
+            part = max(on_gpu, FAR_PART_BYTES)
+            return cls(4 * part, part, 2)
+        return cls(NEAR_BYTES, NEAR_PART_BYTES, 1)

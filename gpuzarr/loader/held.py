@@ -6,8 +6,9 @@ Threads of the loader use it, one at a time. The main thread does not: an interr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,17 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
-from gpuzarr.indexing.selection import Outer
-from gpuzarr.loader.needs import Form, Needs, Source, Sources, union
-from gpuzarr.loader.slots import Slots, complete
-from gpuzarr.nodes.reading import read_reported
+from gpuzarr.indexing.boxes import ChunkBoxes
+from gpuzarr.indexing.grid import of_one_shape
+from gpuzarr.loader.needs import Form, Needs, Source, Sources, added, union, without
+from gpuzarr.loader.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
+from gpuzarr.nodes.reading import look_for_chunks, reported
+from gpuzarr.read import read_tables
 from gpuzarr.read.faults import Fault
-from gpuzarr.read.requests import Request
+from gpuzarr.read.requests import SeveralSelections
 
+Loaded = tuple[Device, Trace]  # a read that was done
+_PAGE_BITS = 12
 Failure = tuple[int, int]  # numbers of the source and of the chunk
 
 
@@ -75,8 +80,27 @@ class Table:
         return self.numbers[at] == numbers, at
 
 
+class Seen:
+    """Numbers that were seen, in pages of which most are not there where numbers are far from each other."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, np.ndarray] = {}
+
+    def add(self, numbers: np.ndarray) -> int:
+        """Add numbers, ascending and each once. Returns how many were not seen before."""
+        new, pages = 0, numbers >> _PAGE_BITS
+        heads = np.flatnonzero(np.diff(pages, prepend=-1)).tolist()
+        for a, b in pairwise([*heads, len(numbers)]):
+            page = self._pages.setdefault(int(pages[a]), np.zeros(1 << _PAGE_BITS, bool))
+            within = numbers[a:b] & ((1 << _PAGE_BITS) - 1)
+            new += int(np.count_nonzero(~page[within]))
+            page[within] = True
+        return new
+
+
 class Held:
-    """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more.
+    """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more; and less
+    than a slab of each form beside them, if there are several forms.
 
     `failed`: errors of chunks that could not be read, which have the fill value.
     """
@@ -88,9 +112,11 @@ class Held:
         self.slots: dict[Form, Slots] = {}
         self.failed: dict[Failure, GpuZarrError] = {}
         self.decoded = self.distinct = self.decoded_bytes = self.peak_bytes = 0
-        self._seen = [np.zeros(0, bool) for _ in sources.all]
-        for source in sources.all:
-            self.slots.setdefault(source.form, Slots(source.device, source.chunk_shape, source.dtype))
+        self._seen = [Seen() for _ in sources.all]
+        forms = {source.form: source for source in sources.all}
+        most = MAX_SLAB_BYTES if len(forms) == 1 else MAX_SHARED_BYTES
+        for form, source in forms.items():
+            self.slots[form] = Slots(source.device, source.chunk_shape, source.dtype, most)
 
     @property
     def nbytes(self) -> int:
@@ -106,23 +132,33 @@ class Held:
         found = {number: self.tables[number].missing(chunks) for number, chunks in union(needs).items()}
         return {number: some for number, some in found.items() if len(some)}
 
-    def has_room(self, missing: Needs) -> bool:
-        """Whether so many chunks more may be held. What nobody uses is freed for that."""
+    def has_room(self, sizes: Mapping[int, int]) -> bool:
+        """Whether so many chunks more of these sources may be held. What nobody uses is freed for that."""
         with self.lock:
-            if self._fits(missing):
+            if self._fits(sizes):
                 return True
-            wanted = {self.sources.all[number].form for number in missing}
+            wanted = {self.sources.all[number].form for number in sizes}
             for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept
                 self.slots[form].trim()
-                if self._fits(missing):
+                if self._fits(sizes):
                     return True
             return False
 
-    def _fits(self, missing: Needs) -> bool:
+    def compact(self) -> None:
+        """Free as much as can be. Nothing is cut or loaded meanwhile."""
+        with self.lock:
+            for form, slots in self.slots.items():
+                tables = [t for t, source in zip(self.tables, self.sources.all, strict=True) if source.form == form]
+                left, taken = slots.compact(np.concatenate([table.slots for table in tables]))
+                for table in tables if len(left) else ():
+                    at = np.minimum(np.searchsorted(left, table.slots), len(left) - 1)
+                    table.slots = np.where(left[at] == table.slots, taken[at], table.slots)
+
+    def _fits(self, sizes: Mapping[int, int]) -> bool:
         wanted: dict[Form, int] = {}
-        for number, chunks in missing.items():
+        for number, count in sizes.items():
             form = self.sources.all[number].form
-            wanted[form] = wanted.get(form, 0) + len(chunks)
+            wanted[form] = wanted.get(form, 0) + count
         return self.nbytes + sum(self.slots[form].growth(n) for form, n in wanted.items()) <= self.budget
 
     def enter(self, needs: Sequence[Needs]) -> Needs:
@@ -153,62 +189,66 @@ class Held:
         with self.lock:
             return self.tables[number].find(chunks)
 
-    def load(self, missing: Needs) -> list[tuple[Device, Trace]]:
+    def load(self, missing: Needs) -> list[Loaded]:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have
-        the fill value."""
+        the fill value. What no live block needs by now is left out."""
+        with self.lock:
+            missing = without(missing, self._missing([missing]))
+            slots = {number: self.tables[number].find(chunks) for number, chunks in missing.items()}
         groups: dict[Any, list[int]] = {}
         for number in missing:
             source = self.sources.all[number]
             groups.setdefault((id(source.device), *source.array.options.values), []).append(number)
-        traces = []
-        for numbers in groups.values():
-            first, faults = self.sources.all[numbers[0]], list[Fault]()
-            requests = [
-                one
-                for n in numbers
-                for one in self._requests(self.sources.all[n], missing[n], self.find(n, missing[n]))
-            ]
-            arrays = [self.sources.all[n].array for n in numbers]
-            options = first.array.options.changed(**self._options)
-            with first.device.after(None, "loading"):
-                report = read_reported(arrays, requests, first.device, options, faults)
-                complete(first.device)
-            traces.append((first.device, report.trace))
-            with self.lock:
-                self._note(numbers, missing, faults)
-        return traces
+        return [self._load({number: missing[number] for number in some}, slots) for some in groups.values()]
 
-    def _requests(self, source: Source, chunks: np.ndarray, slots: np.ndarray) -> Iterable[Request]:
-        starts, sizes = source.bounds(chunks)
-        arrays = self.slots[source.form].arrays(slots)
-        for begin, size, slot in zip(starts.tolist(), sizes.tolist(), arrays, strict=True):
-            axes = tuple([range(at, at + n) for at, n in zip(begin, size, strict=True)])
-            yield Request(source.array, Outer(axes), slot[(*map(slice, size), ...)])
+    def _load(self, missing: Needs, slots: Needs) -> Loaded:
+        """Read chunks of sources on one device."""
+        tables = [self._table(self.sources.all[n], chunks, slots[n]) for n, chunks in missing.items()]
+        arrays = [self.sources.all[number].array for number in missing]
+        device, options = self.sources.all[next(iter(missing))].device, arrays[0].options.changed(**self._options)
+        traces, faults = list[Trace](), list[Fault]()
 
-    def nbytes_of(self, needs: Needs) -> int:
-        """Bytes of so many chunks."""
-        return sum(self.sources.all[number].chunk_bytes * len(chunks) for number, chunks in needs.items())
+        def read(trace: Trace) -> None:
+            traces.append(trace)
+            read_tables(tables, device, options, trace, faults)
+
+        with device.after(None, "loading"):
+            if not reported(arrays, read, device, self.nbytes_of(added({}, missing))) and not faults:
+                look_for_chunks(arrays)
+            complete(device)
+        with self.lock:
+            self._note(missing, faults)
+        return device, traces[0]
+
+    def _table(self, source: Source, chunks: np.ndarray, slots: np.ndarray) -> SeveralSelections:
+        """The table that decodes chunks into their slots."""
+        targets, rows = self.slots[source.form].targets(slots)
+        _, sizes = source.bounds(chunks)
+        zeros, number = np.zeros_like(sizes), np.arange(len(chunks))
+        table = ChunkBoxes(source.coords(chunks), (), number, zeros, np.ones_like(sizes), sizes, rows, zeros)
+        return SeveralSelections(source.array, list(of_one_shape(table, source.axes)), targets)
+
+    def nbytes_of(self, sizes: Mapping[int, int]) -> int:
+        """Bytes of so many chunks of these sources."""
+        return sum(self.sources.all[number].chunk_bytes * count for number, count in sizes.items())
 
     def parts(self, missing: Needs, nbytes: int) -> Iterator[Needs]:
         """Chunks in parts of about so many bytes."""
-        share = max(-(-self.nbytes_of(missing) // nbytes), 1)
+        share = max(-(-self.nbytes_of(added({}, missing)) // nbytes), 1)
         for i in range(share):
             cuts = {n: slice(i * len(some) // share, (i + 1) * len(some) // share) for n, some in missing.items()}
             yield {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}
 
-    def _note(self, numbers: Sequence[int], missing: Needs, faults: Sequence[Fault]) -> None:
+    def _note(self, missing: Needs, faults: Sequence[Fault]) -> None:
         """Count what was decoded, and note what was not."""
-        for number in numbers:
-            source, chunks = self.sources.all[number], missing[number]
-            if not len(self._seen[number]):
-                self._seen[number] = np.zeros(max(source.array.layout.chunk_count, 1), bool)
-            self.distinct += int(np.count_nonzero(~self._seen[number][chunks]))
-            self._seen[number][chunks] = True
+        for number, chunks in missing.items():
+            source = self.sources.all[number]
+            self.distinct += self._seen[number].add(chunks)
             self.decoded += len(chunks)
             self.decoded_bytes += len(chunks) * source.chunk_bytes
             for chunk in chunks.tolist() if self.failed else ():
                 self.failed.pop((number, chunk), None)
-        by_array = {id(self.sources.all[number].array): number for number in numbers}
+        by_array = {id(self.sources.all[number].array): number for number in missing}
         for fault in faults:
             number = by_array[id(fault.source)]
             coords = np.array([fault.chunk], np.int64).reshape(1, -1)

@@ -96,7 +96,7 @@ class Maker:
         """The batch without the samples that want some of a chunk that could not be read; or the error of the first."""
         if self.on_error == "raise":
             first = min(failed, key=lambda chunk: (int(failed[chunk][0]), chunk))
-            raise self.held.failed[first]
+            raise self.held.failed[first].with_traceback(None)  # of the batch before that wanted it
         kept = np.setdiff1d(np.arange(len(batch)), np.concatenate(list(failed.values())))
         arrays = dict[str, Any]()
         for device, _ in room.begun:

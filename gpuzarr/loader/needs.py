@@ -173,18 +173,6 @@ class Planner:
         return found
 
 
-def held_bytes(planner: Planner, windows: Iterable[Sequence[int]]) -> int:
-    """The most bytes of chunks that are held while each of these windows, lists of blocks, is live.
-
-    Slots of one form are used again by chunks of that form alone, so each form counts with its largest window.
-    """
-    most: dict[Form, int] = {}
-    for blocks in windows:
-        for form, nbytes in planner.nbytes([planner.block(block)[2] for block in blocks]).items():
-            most[form] = max(most.get(form, 0), nbytes)
-    return sum(most.values())
-
-
 def touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
     """Numbers of the chunks of which a view wants some for samples with these origins, ascending, each once."""
     if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:
@@ -215,6 +203,11 @@ def union(needs: Iterable[Needs]) -> Needs:
         for number, chunks in one.items():
             found.setdefault(number, []).append(chunks)
     return {number: _union(some) for number, some in found.items()}
+
+
+def added(sizes: Mapping[int, int], needs: Needs) -> dict[int, int]:
+    """Numbers of chunks, by the number of the source, and those of needs."""
+    return {number: sizes.get(number, 0) + len(needs.get(number, ())) for number in {**sizes, **needs}}
 
 
 def both(first: Needs, second: Needs) -> Needs:

@@ -71,6 +71,14 @@ class EpochReport:
         The device of the batches.
     failures
         The `ChunkError` or `StoreError` of each chunk that could not be read, in the order in which they came.
+
+    Examples
+    --------
+    >>> loader = gpuzarr.Loader({"x": gpuzarr.array(np.arange(8, dtype="uint8"), chunks=4)}, batch_size=4)
+    >>> sum(len(batch["x"]) for batch in loader)
+    8
+    >>> loader.last_epoch.asdict()["chunks"]
+    2
     """
 
     device: Device
@@ -104,8 +112,8 @@ class EpochReport:
     def asdict(self) -> dict[str, Any]:
         """All numbers of the report by their names; bytes and seconds.
 
-        `rereads`: chunks that were decoded again in the same epoch. `read_bytes` and `requests`: what came from the
-        store; None where it does not count. `amplification`: decoded bytes for each byte that was delivered.
+        `chunks_reread`: chunks that were decoded again in the same epoch. `read_bytes` and `requests`: what came from
+        the store; None where it does not count. `amplification`: decoded bytes for each byte that was delivered.
         """
         account = self.account
         return {
@@ -115,7 +123,7 @@ class EpochReport:
             "skipped_samples": account.skipped,
             "chunks": account.decoded,
             "distinct_chunks": account.distinct,
-            "rereads": account.decoded - account.distinct,
+            "chunks_reread": account.decoded - account.distinct,
             "requests": account.requests,
             "read_bytes": account.read_bytes,
             "decoded_bytes": account.decoded_bytes,
@@ -133,7 +141,7 @@ class EpochReport:
         skipped = f", {said['skipped_samples']} left out" if said["skipped_samples"] else ""
         lines = [
             f"{said['samples']} samples in {said['batches']} batches on {said['device']}{skipped}",
-            f"decoded {said['chunks']} chunks, {said['rereads']} of them again: {said['decoded_bytes']} bytes, "
+            f"decoded {said['chunks']} chunks, {said['chunks_reread']} of them again: {said['decoded_bytes']} bytes, "
             f"{said['amplification']:.3g} for each byte delivered; held at most {said['peak_held_bytes']} bytes",
         ]
         if said["read_bytes"] is not None:

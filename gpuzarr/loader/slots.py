@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.indexing.boxes import Targets
 
-MAX_SLAB_BYTES = 64 << 20  # a slab is freed when none of its slots is used
+MAX_SLAB_BYTES = 64 << 20  # a slab is freed when none of its slots is used;
+MAX_SHARED_BYTES = 4 << 20  # less where there are other forms, which cannot use what is free of it
 _ROWS = 24  # bits of a slot's number that tell its row in the slab
 
 
@@ -21,8 +23,8 @@ class Slots:
     The number of a slot, int64, tells its slab and its row there. Its elements are in C order.
     """
 
-    def __init__(self, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.device, self.shape, self.dtype, self.nbytes = device, shape, dtype, 0
+    def __init__(self, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any], slab_bytes: int) -> None:
+        self.device, self.shape, self.dtype, self.nbytes, self._slab_bytes = device, shape, dtype, 0, slab_bytes
         self.slot_bytes = prod(shape) * int(dtype.itemsize)
         self._slabs: dict[int, Any] = {}
         self._first = np.zeros(0, np.int64)  # address of each slab
@@ -54,6 +56,20 @@ class Slots:
         if empty:
             self._free = self._free[~np.isin(self._free >> _ROWS, empty)]
 
+    def compact(self, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Move what is in the last of the `used` slots to free ones before them, so that slabs become empty, and free
+        those. Returns the slots that were left, ascending, and to which each went. Nobody may read any meanwhile."""
+        used, count = np.sort(used)[::-1], min(len(used), len(self._free))
+        count = int(np.count_nonzero(self._free[:count] < used[:count]))
+        left, taken = used[:count], self._free[:count]
+        with self.device.after(None, "loading"):
+            for old, new in zip(self.arrays(left), self.arrays(taken), strict=True):
+                new[...] = old
+            complete(self.device)
+        self._free = np.sort(np.concatenate([self._free[count:], left]))
+        self.trim()
+        return left[::-1], taken[::-1]
+
     def addresses(self, slots: np.ndarray) -> np.ndarray:
         """The addresses of slots, int64."""
         found: np.ndarray = self._first[slots >> _ROWS] + (slots & ((1 << _ROWS) - 1)) * self.slot_bytes
@@ -64,8 +80,16 @@ class Slots:
         rows = (slots & ((1 << _ROWS) - 1)).tolist()
         return (self._slabs[slab][row, ...] for slab, row in zip((slots >> _ROWS).tolist(), rows, strict=True))
 
+    def targets(self, slots: np.ndarray) -> tuple[Targets, np.ndarray]:
+        """What is decoded into slots, and the number of each in that."""
+        slabs, rows = slots >> _ROWS, slots & ((1 << _ROWS) - 1)
+        if (slabs == slabs[0]).all():
+            slab = self._slabs[int(slabs[0])]
+            return Targets(slab, slab), rows
+        return Targets(list(self.arrays(slots))), np.arange(len(slots))
+
     def _grow(self, n: int) -> None:
-        rows = min(n, max(MAX_SLAB_BYTES // max(self.slot_bytes, 1), 1), 1 << _ROWS)
+        rows = min(n, max(self._slab_bytes // max(self.slot_bytes, 1), 1), 1 << _ROWS)
         number = next(i for i in count() if i not in self._slabs)
         with self.device.after(None, "loading"):
             slab = self._slabs[number] = self.device.array((rows, *self.shape), self.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -197,23 +197,33 @@ def read_reported(
     options: Options,
     faults: list[Fault] | None = None,
     stack: Any = None,
-) -> ReadReport:
+) -> None:
     """Read requests of these arrays, leave a report with each array, and look where chunks are if none was found."""
+    nbytes = sum([request.out.nbytes for request in requests])
+    chunks = reported(arrays, lambda trace: read(requests, device, options, trace, faults, stack), device, nbytes)
+    if not chunks and any(0 not in request.selection.shape for request in requests):
+        look_for_chunks(arrays)
+
+
+def reported(arrays: Sequence[Any], work: Callable[[Trace], None], device: Device, nbytes: int) -> int:
+    """Read by work(trace), and leave a report with each of these arrays. Returns the number of chunks."""
     trace, begin = Trace(), time.perf_counter()
     try:
-        read(requests, device, options, trace, faults, stack)
+        work(trace)
     except MemoryError as error:
         raise no_memory(arrays[0], error) from error
     finally:
-        nbytes = sum([request.out.nbytes for request in requests])
         report = ReadReport(device, trace, nbytes, time.perf_counter() - begin)
         for array in arrays:
             array.last_read = report
-    if not trace.counts["chunks"] and any(0 not in request.selection.shape for request in requests):
-        for array in arrays:
-            if not array.has_looked:
-                warn_if_misplaced(array)
-    return report
+    return trace.counts["chunks"]
+
+
+def look_for_chunks(arrays: Sequence[Any]) -> None:
+    """Warn where something else lies where the chunks of arrays should, of which none was found."""
+    for array in arrays:
+        if not array.has_looked:
+            warn_if_misplaced(array)
 
 
 def allocated(self: Readable, shape: tuple[int, ...], dtype: np.dtype, device: Device) -> Any:

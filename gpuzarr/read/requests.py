@@ -96,6 +96,21 @@ def plannable(requests: Sequence[Request]) -> Sequence[Sequence[Request]]:
     return tuple(_plannable(requests))
 
 
+def fitting(tables: Sequence[SeveralSelections]) -> Iterator[Sequence[SeveralSelections]]:
+    """Tables in order, as many together as fit one plan; one alone does."""
+    some: list[SeveralSelections] = []
+    total = 0
+    for table in tables:
+        here = sum(len(boxes.chunk) for boxes in table.boxes)
+        if some and total + here > MAX_BOXES:
+            yield some
+            some, total = [], 0
+        some.append(table)
+        total += here
+    if some:
+        yield some
+
+
 def _most_boxes(request: Request) -> int:
     """A number that is sooner known than that of the boxes, and no less: no range has more than there are chunks."""
     selection, layout = request.selection, request.source.layout
