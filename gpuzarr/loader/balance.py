@@ -7,8 +7,8 @@ of the block comes: then its labels are read again, on the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,8 @@ import numpy as np
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.loader import draws
 from gpuzarr.loader.classes import Classes
-from gpuzarr.loader.ground import Ground
+from gpuzarr.loader.grids import Domains
+from gpuzarr.loader.ground import Balance, Ground
 from gpuzarr.loader.masses import Cells, Masses
 from gpuzarr.loader.randomness import Purpose, fractions
 from gpuzarr.nodes.array import Array
@@ -50,26 +51,48 @@ class Quotas:
 class BalancedSpace:
     """Random patches whose centres are drawn by labels or weights. A `Space`.
 
-    `grounds`: one for each store. `shape`: of a patch, in elements of the first array; a patch that would reach over
-    the edge of its ground lies inside, and so not around its centre. `block`: the shape of a block of centres.
-    `samples`: in an epoch.
+    A patch that would reach out of its domain lies inside, and so not around its centre. `grounds`: one for each
+    domain. `samples`: in an epoch.
     """
 
+    domains: Domains
     grounds: Sequence[Ground]
-    shape: tuple[int, ...]
-    block: tuple[int, ...]
     samples: int
     seed: int
     classes: Classes
+    of_patches: Mapping[str, str]  # what decides about their places beside the labels
     _kept: dict[str, dict[Any, Any]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        domains: Domains,
+        shape: Sequence[int],
+        balances: Sequence[Balance],
+        classes: Any,
+        samples: int,
+        seed: int,
+        geometry: Mapping[str, str],
+    ) -> BalancedSpace:
+        """The space of patches of this shape, in elements of the first array.
+
+        `balances`: one for each store. `classes`: as a user gives them. ArgumentError for arrays or classes that mean
+        nothing.
+        """
+        meant = Classes.of([balance.array for balance in balances], classes)
+        on_cpu = [replace(balance, array=read_on_cpu(balance.array)) for balance in balances]
+        grounds = [Ground.of(domain, on_cpu[domain.store], shape) for domain in domains.all]
+        return cls(domains, grounds, samples, seed, meant, geometry)
 
     @property
     def axes(self) -> int:
         """Along which samples have an origin."""
-        return len(self.shape)
+        return self.domains.axes
 
     def counts(self, epoch: int) -> np.ndarray:
         """Samples of each block in an epoch, int64 (blocks,)."""
+        if not self.domains.all or not self.domains.ends[-1]:
+            return np.zeros(0, np.int64)
         return self._quotas(epoch).counts
 
     def origins(self, block: int, epoch: int) -> np.ndarray:
@@ -79,28 +102,30 @@ class BalancedSpace:
 
     def stores(self, blocks: np.ndarray) -> np.ndarray:
         """The number of the store in which each block lies, int64 (n,)."""
-        return np.searchsorted([cells.end for cells in self.cells], blocks, side="right")
+        return self.domains.stores(blocks)
 
     @property
     def geometry(self) -> dict[str, str]:
         """What decides about order and origins: what was counted, too, so that other labels are another geometry."""
+        given = self.classes.given
+        arrays = [(ground.balance.array.shape, ground.balance.axes, ground.balance.scales) for ground in self.grounds]
         return {
-            "patch": str(self.shape),
-            "block": str(self.block),
-            "region": str([(ground.start, ground.stop) for ground in self.grounds]),
-            "samples": str(self.samples),
-            "balance": f"{[(ground.array.shape, ground.scales) for ground in self.grounds]}",
-            "classes": "all" if self.classes.given is None else str(sorted(self.classes.given.items())),
+            **self.of_patches,
+            "balance": str(arrays),
+            "classes": "all" if given is None else str(sorted(given.items())),
             "labels": self.masses.digest,
         }
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the balance arrays were read, so that nothing else needs to be for `counts`."""
+        return "masses" in vars(self)
+
     @cached_property
     def cells(self) -> list[Cells]:
-        """The blocks of each store."""
-        found: list[Cells] = []
-        for ground in self.grounds:
-            found.append(ground.cells(self.block, found[-1].end if found else 0))
-        return found
+        """The blocks of each domain."""
+        firsts = [0, *self.domains.ends.tolist()]
+        return [ground.cells(first) for ground, first in zip(self.grounds, firsts, strict=False)]
 
     @cached_property
     def masses(self) -> Masses:
@@ -109,7 +134,7 @@ class BalancedSpace:
 
     @cached_property
     def _shares(self) -> np.ndarray:
-        return self.classes.shares(self.masses, [ground.array for ground in self.grounds])
+        return self.classes.shares(self.masses, [ground.balance.array for ground in self.grounds])
 
     def _quotas(self, epoch: int) -> Quotas:
         found: Quotas = self._once("quotas", KEPT_EPOCHS, self._shared_out, epoch)
@@ -124,26 +149,25 @@ class BalancedSpace:
         some = np.flatnonzero(samples)
         some = some[np.argsort(masses.blocks[some], kind="stable")]
         blocks, samples = masses.blocks[some], samples[some]
-        counts = np.zeros(self.cells[-1].end, np.int64)
+        counts = np.zeros(int(self.domains.ends[-1]), np.int64)
         np.add.at(counts, blocks, samples)
         return Quotas(counts, blocks, masses.classes[some], samples, masses.masses[some])
 
     def _origins(self, block: int, epoch: int) -> np.ndarray:
         """Draw the centres of a block, and make them origins."""
-        store = int(self.stores(np.array([block]))[0])
-        ground, cells = self.grounds[store], self.cells[store]
+        number = int(np.searchsorted(self.domains.ends, block, side="right"))
+        ground, cells = self.grounds[number], self.cells[number]
         box, n = cells.box(block), int(self.counts(epoch)[block])
-        values = ground.array[box]
+        values = cells.array[box]
         words = fractions(self.seed, Purpose.ORIGINS, epoch, block, n=n * (1 + self.axes))
         flat, done = [np.zeros(0, np.int64)], 0
-        for number, samples, mass in self._quotas(epoch).of(block):
-            label, some = self.masses.labels[number], words[done : done + samples]
+        for kind, samples, mass in self._quotas(epoch).of(block):
+            label, some = self.masses.labels[kind], words[done : done + samples]
             flat.append(self.classes.drawn(cells, block, values, label, mass, some))
             done += samples
         at = np.unravel_index(np.concatenate(flat), values.shape)
         indices = [i + part.start for i, part in zip(at, box, strict=True)]
-        centres = ground.centres(indices, words[n:].reshape(n, self.axes))
-        return np.clip(centres - np.array(self.shape) // 2, ground.start, np.subtract(ground.stop, self.shape))
+        return ground.origins(indices, words[n:].reshape(n, self.axes))
 
     def _once(self, name: str, most: int, make: Callable[..., Any], *key: int) -> Any:
         """What a pure function returns, of which the last results are remembered."""

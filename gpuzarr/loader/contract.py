@@ -19,7 +19,15 @@ from gpuzarr.indexing.selection import Outer
 class Space(Protocol):
     """All samples of a data set, in blocks. Blocks are numbered from 0, in the order of stores, then in C order."""
 
-    axes: int  # along which samples have an origin
+    @property
+    def axes(self) -> int:
+        """Along which samples have an origin."""
+        ...
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing needs to be read for `counts`."""
+        ...
 
     def counts(self, epoch: int) -> np.ndarray:
         """Samples of each block in an epoch, int64 (blocks,). A pure function."""
@@ -45,12 +53,35 @@ class Space(Protocol):
 class View(Protocol):
     """What is wanted of an array (of the same one in each store) for a sample."""
 
-    name: str  # of the batch's array
-    arrays: Sequence[Any]  # gpuzarr.Array, one for each store
-    shape: tuple[int, ...]  # of a sample
-    cast: Sequence[Cast | None]  # for the array of each store: what becomes of its elements; None: nothing
-    dtype: np.dtype[Any]  # of the batch, in native byte order
-    pad_value: Any  # of elements outside of the array, as they are in the batch
+    @property
+    def name(self) -> str:
+        """Of the batch's array."""
+        ...
+
+    @property
+    def arrays(self) -> Sequence[Any]:
+        """A gpuzarr.Array for each store."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample."""
+        ...
+
+    @property
+    def cast(self) -> Sequence[Cast | None]:
+        """For the array of each store what becomes of its elements; None: nothing."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the batch, in native byte order."""
+        ...
+
+    @property
+    def pad_value(self) -> Any:
+        """Elements outside of the array, as they are in the batch."""
+        ...
 
     def selections(self, store: int, origins: np.ndarray) -> list[Outer]:
         """The elements that samples with these origins, (n, axes), want of the array of a store: one selection for

@@ -41,11 +41,6 @@ class Cells:
         """The number of blocks along each axis."""
         return tuple(len(edges) - 1 for edges in self.edges)
 
-    @property
-    def end(self) -> int:
-        """The number behind that of the last block."""
-        return self.first + prod(self.counts)
-
     def box(self, block: int) -> Box:
         """The elements of a block."""
         at = np.unravel_index(block - self.first, self.counts)

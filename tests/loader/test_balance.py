@@ -1,6 +1,7 @@
 """Centres of patches are as often of each class, or of each place, as `balance` says."""
 
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,23 +11,35 @@ from hypothesis import strategies as st
 import gpuzarr
 from gpuzarr.errors import ArgumentError, ChangedError, ChunkError, GpuZarrWarning
 from gpuzarr.loader import masses
-from gpuzarr.loader.balance import BalancedSpace, read_on_cpu
-from gpuzarr.loader.classes import Classes
-from gpuzarr.loader.ground import Ground, Scale
+from gpuzarr.loader.alignment import Scale
+from gpuzarr.loader.balance import BalancedSpace
+from gpuzarr.loader.grids import Domain, Domains, Origins
+from gpuzarr.loader.ground import Balance
 from tests.conftest import examples
 
 
-def space(values, shape, block, samples, scale=1, classes=None, seed=0, chunks=None, region=None):
-    """A space over stores with these balance arrays, of which an element is `scale` elements of the first array."""
+def space(values, shape, block, samples, scale=1, classes=None, seed=0, chunks=None, region=None, step=1):
+    """A space over stores with these balance arrays, of which an element is `scale` elements of the first array.
+
+    Blocks are of origins, which are at each `step` elements.
+    """
     stores = values if isinstance(values, list) else [values]
-    arrays = [
-        read_on_cpu(v if isinstance(v, gpuzarr.Array) else gpuzarr.array(v, chunks=chunks or block)) for v in stores
-    ]
-    grounds = []
-    for a in arrays:
-        start, stop = region or ((0,) * a.ndim, tuple(n * scale for n in a.shape))
-        grounds.append(Ground(a, tuple(range(a.ndim)), (Scale(scale),) * a.ndim, start, stop))
-    return BalancedSpace(grounds, shape, block, samples, seed, Classes.of(arrays, classes))
+    arrays = [v if isinstance(v, gpuzarr.Array) else gpuzarr.array(v, chunks=chunks or block) for v in stores]
+    domains = []
+    for number, a in enumerate(arrays):
+        starts, stops = region or ((0,) * a.ndim, tuple(n * scale for n in a.shape))
+        axes = []
+        for start, stop, size in zip(starts, stops, shape, strict=True):
+            first = -(-start // step) * step
+            count = max((stop - size - first) // step + 1, 0)
+            axes.append(Origins(first, step, count, first + (count - 1) * step))
+        edges = [np.arange(b, stop, b) for b, stop in zip(block, stops, strict=True)]
+        edges = [e[(e > axis.first) & (e <= axis.last)] for e, axis in zip(edges, axes, strict=True)]
+        domains.append(Domain.of(number, list(zip(starts, stops, strict=True)), axes, edges))
+    balances = [Balance(a, tuple(range(a.ndim)), (Scale(Fraction(scale)),) * a.ndim) for a in arrays]
+    return BalancedSpace.of(
+        Domains(domains, len(shape)), shape, balances, classes, samples, seed, {"patch": str(shape)}
+    )
 
 
 def origins(found, epoch=0):
@@ -42,8 +55,8 @@ def origins(found, epoch=0):
 
 
 def centres(found, epoch=0):
-    """Where centres are, unless patches were moved inside."""
-    return origins(found, epoch)[:, 1:] + np.array(found.shape) // 2
+    """Where the centres of samples of one element are."""
+    return origins(found, epoch)[:, 1:]
 
 
 VOLUME = np.zeros((40, 60, 50), "uint8")
@@ -120,7 +133,8 @@ def test_quotas_are_within_one_of_the_shares(data):
 def test_patches_lie_inside_and_hold_their_centre(data):
     shape = data.draw(st.lists(st.integers(4, 12), min_size=1, max_size=3).map(tuple))
     patch = tuple(data.draw(st.integers(1, n - 2)) for n in shape)
-    scale = data.draw(st.sampled_from([1, 2, 4]))
+    scale, step = data.draw(st.sampled_from([(1, 1), (2, 1), (4, 1), (2, 2), (1, 3)]))
+    patch = tuple(max(n, step) for n in patch)
     start = tuple(data.draw(st.integers(0, n * scale - p)) for n, p in zip(shape, patch, strict=True))
     stop = tuple(data.draw(st.integers(s + p, n * scale)) for s, p, n in zip(start, patch, shape, strict=True))
     mask = np.random.default_rng(len(shape)).random(shape) < 0.3
@@ -129,7 +143,9 @@ def test_patches_lie_inside_and_hold_their_centre(data):
         fine = fine.repeat(scale, axis)
     region = tuple(slice(*ends) for ends in zip(start, stop, strict=True))
     try:
-        found = space(mask, patch, (5,) * len(shape), 50, scale=scale, region=(start, stop), chunks=(4,) * len(shape))
+        found = space(
+            mask, patch, (5,) * len(shape), 50, scale=scale, step=step, region=(start, stop), chunks=(4,) * len(shape)
+        )
         at = origins(found)[:, 1:]
     except ArgumentError:
         assert not fine[region].all()
@@ -137,6 +153,22 @@ def test_patches_lie_inside_and_hold_their_centre(data):
     assert (at >= start).all() and (at + patch <= stop).all()
     for origin in at:
         assert fine[tuple(slice(o, o + p) for o, p in zip(origin, patch, strict=True))].any()
+
+
+def test_the_centre_is_in_the_middle():
+    mask = np.zeros((30, 30), bool)
+    mask[12:18, 20] = True
+    for shape in [(4, 6), (5, 1), (7, 7)]:
+        at = origins(space(mask, shape, (8, 8), 60))[:, 1:] + np.array(shape) // 2
+        assert np.bincount(at[:, 0]).tolist() == [0] * 12 + [10] * 6
+        assert (at[:, 1] == 20).all()
+
+
+def test_blocks_are_of_origins():
+    """Patches of a block share the chunks of its origins' cell and of the next ones, and no others."""
+    found = space(np.ones((64, 64), "u1"), (8, 8), (16, 16), 900)
+    for block in range(len(found.counts(0))):
+        assert len(np.unique(found.origins(block, 0) // 16, axis=0)) == 1
 
 
 def test_a_coarser_mask_draws_from_all_of_each_of_its_voxels():
