@@ -78,6 +78,8 @@ def tally(rows: Any, counts: np.ndarray, device: Device) -> None:
 def equal(rows: Any, value: Any, device: Device) -> np.ndarray:
     """How many elements of each row equal a value, NaN being equal to NaN. int64 (n,)."""
     same = rows != rows if value != value else rows == value
+    if not device.gpu:
+        return np.array([np.count_nonzero(row) for row in same], np.int64)  # several times as fast as a sum
     return _on_host(same.sum(axis=1), device).astype(np.int64)
 
 
