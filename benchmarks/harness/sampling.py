@@ -21,7 +21,8 @@ PLANES = 256  # of the table, as it is made
 class Sizes:
     """How large everything is. A chunk of the volume is `edge` cubed, one of the table `chunk_rows` whole rows.
 
-    `crops`: how many of each edge an epoch has. `memory`: bytes of what a loader may keep, where one can say it.
+    `large`, `small`: crops of an epoch, and of a batch. `memory`: MiB that a loader may keep, where one can say it, of
+    large crops, small ones and rows in windows.
     """
 
     side: int = 512
@@ -30,19 +31,19 @@ class Sizes:
     columns: int = 512
     chunk_rows: int = 512
     batch_rows: int = 1024
-    large: tuple[int, int] = (256, 2)  # crops of two chunks' edge: of an epoch, of a batch
-    small: tuple[int, int] = (2048, 8)  # crops of a chunk's edge
-    memory: int = 160 << 20
+    large: tuple[int, int] = (512, 2)  # of two chunks' edge
+    small: tuple[int, int] = (2048, 8)  # of a chunk's edge
+    memory: tuple[int, int, int] = (224, 160, 64)
 
 
-TINY = Sizes(32, 8, 512, 16, 16, 32, (16, 2), (32, 4), 64 << 20)
+TINY = Sizes(32, 8, 512, 16, 16, 32, (16, 2), (32, 4), (64, 64, 64))
 
 
 @dataclass(frozen=True)
 class Question:
     """Samples of an edge (0: rows), so many in an epoch, and in a batch.
 
-    `blocks`: of how many elements along each axis a block is, and how many of them are shuffled together; None: all.
+    `block`: elements of a block along each axis. `blocks`: how many are shuffled together; None: all. `memory`: bytes.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Question:
     batch: int
     block: int
     blocks: int | None
+    memory: int
     normalized: bool = False
 
     @property
@@ -61,11 +63,12 @@ class Question:
 def questions(sizes: Sizes) -> list[Question]:
     """In windows first, then from anywhere."""
     edge, (many, batch), (few, pair) = sizes.edge, sizes.small, sizes.large
+    most = [mib << 20 for mib in sizes.memory]
     windowed = [
-        Question(f"crops of {2 * edge} cubed", 2 * edge, few, pair, 2 * edge, 8),
-        Question(f"crops of {edge} cubed", edge, many, batch, 2 * edge, 8),
-        Question(f"crops of {edge} cubed, normalised", edge, many, batch, 2 * edge, 8, True),
-        Question("rows", 0, sizes.rows, sizes.batch_rows, sizes.chunk_rows, 16),
+        Question(f"crops of {2 * edge} cubed", 2 * edge, few, pair, 2 * edge, 4, most[0]),
+        Question(f"crops of {edge} cubed", edge, many, batch, 2 * edge, 8, most[1]),
+        Question(f"crops of {edge} cubed, normalised", edge, many, batch, 2 * edge, 8, most[1], True),
+        Question("rows", 0, sizes.rows, sizes.batch_rows, sizes.chunk_rows, 16, most[2]),
     ]
     anywhere = [replace(each, name=f"{each.name}, anywhere", blocks=None) for each in windowed if not each.normalized]
     return [*windowed, *anywhere]
@@ -123,9 +126,9 @@ class Job:
     offset: float = 0.0
 
     @classmethod
-    def of(cls, path: Path, of: np.ndarray, layout: Layout, question: Question, memory: int, device: str) -> Job:
-        """`memory` counts where samples are in windows; else there is enough for the array."""
-        memory = memory if question.blocks else max(memory, 3 * of.nbytes)
+    def of(cls, path: Path, of: np.ndarray, layout: Layout, question: Question, device: str) -> Job:
+        """Where samples are not in windows there is memory enough for the array."""
+        memory = question.memory if question.blocks else question.memory + 3 * of.nbytes
         normal = (1 / float(of.std()), -float(of.mean()) / float(of.std())) if question.normalized else (None, 0.0)
         truth, order = path.with_suffix(".truth.npy"), path.with_suffix(".order.npy")
         told = (question.edge, question.samples, question.batch, question.block, question.blocks)

@@ -55,7 +55,7 @@ def ours(job: Job, origins: bool = False) -> Any:
     return gpuzarr.Loader(
         {"x": array},
         job.batch,
-        sample=gpuzarr.Patch(job.sample_shape, stride="random", count=job.samples) if job.edge else "rows",
+        sample=gpuzarr.Patch(job.sample_shape, stride="random", samples=job.samples) if job.edge else "rows",
         shuffle=shuffle,
         drop_last=True,
         normalize=normalize,

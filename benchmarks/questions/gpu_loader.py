@@ -62,9 +62,9 @@ def side(mib: float) -> int:
 
 def loader(row: Row, array: Any, origins: bool = False) -> Any:
     """Ours, for a row."""
-    edge = min(EDGE, *array.shape)
+    edge = min(EDGE, array.shape[0] // 4)
     blocks = int(np.prod([-(-length // edge) for length in array.shape]))
-    crops = {"stride": "random", "count": row.count * blocks} if row.count else {}
+    crops = {"stride": "random", "samples": row.count * blocks} if row.count else {}
     samples = "rows" if row.count is None else gpuzarr.Patch((edge,) * 3, **crops)
     nbytes = 4 * int(np.prod(array.shape[1:] if row.count is None else (edge,) * 3))
     total = array.shape[0] if row.count is None else blocks * max(1, row.count)

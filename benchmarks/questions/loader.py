@@ -102,7 +102,7 @@ def rows_of(folder: Path, sizes: Sizes, who: dict[str, str], options: Any) -> It
             path = folder / data / layout.name / "x"
             sampling.write(path, layout, values)
             for question in (question for question in asked if question.data == data):
-                job = Job.of(path, values, layout, question, sizes.memory, options.device)
+                job = Job.of(path, values, layout, question, options.device)
                 np.save(job.truth, values)
                 set_order(job)
                 row = {"row": f"{question.name}; {layout.name}", "windowed": question.blocks is not None}

@@ -93,6 +93,11 @@ class View(Protocol):
         (`Outer.full_shape`)."""
         ...
 
+    def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
+        """The same where samples are whole boxes of one shape that follow each other in `out` in C order, one or
+        several a sample: the first element of each box in the array, int64 (m, ndim), and that shape. Else None."""
+        ...
+
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         """The views of `out` that no selection fills."""
         ...

@@ -22,7 +22,7 @@ from gpuzarr.indexing.boxes import ChunkBoxes, Targets, boxes
 from gpuzarr.loader.contract import View
 from gpuzarr.loader.held import Failure, Held
 from gpuzarr.loader.needs import Source
-from gpuzarr.loader.pieces import Piece, in_bytes, moved, rows_of, runs
+from gpuzarr.loader.pieces import Piece, in_bytes, moved, of_corners, rows_of, runs
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 
 CAST_BYTES = 1 << 19  # of samples that are cast at once
@@ -109,13 +109,16 @@ class Cutter:
 
     def _of_store(self, group: Group, out: Any, device: Device, failed: Failed) -> Iterator[Piece]:
         store, which, origins = group
-        source = self._source(store)
+        source, is_all = self._source(store), len(which) == len(out)
+        if (made := self._by_corners(store, origins, out.dtype.itemsize)) is not None:
+            yield Piece(source, made[0], made[1] if is_all else moved(made[1], which, out.strides[0]))
+            return
         rows = out[: len(which)]  # as if all samples of the store lay side by side
         targets = self.view.targets(store, origins, rows)
         for table in boxes(self.view.selections(store, origins), source.axes):
             numbers, slots = self._find(store, table)
             found = in_bytes(table, source, targets, rows, device)
-            found = found if len(which) == len(out) else moved(found, which, out.strides[0])
+            found = found if is_all else moved(found, which, out.strides[0])
             self._note_failed(store, numbers, found, out, failed)
             yield Piece(source, self.held.slots[source.form].addresses(slots), found)
 
@@ -138,6 +141,17 @@ class Cutter:
         """Numbers and slots of the chunks of a table."""
         numbers = self._source(store).numbers(table.coords)
         return numbers, self.held.find(self.held.sources.of[self.number][store], numbers)
+
+    def _by_corners(self, store: int, origins: np.ndarray, item: int) -> tuple[np.ndarray, Boxes] | None:
+        """Addresses of chunks and their boxes, found with a few operations on arrays, where samples are boxes of one
+        shape, and all chunks could be read; else None."""
+        source, of = self._source(store), self.held.sources.of[self.number][store]
+        corners = None if self.held.failed else self.view.corners(store, origins)
+        made = None if corners is None else of_corners(source, *corners, item)
+        if made is None:
+            return None
+        coords, found = made
+        return self.held.slots[source.form].addresses(self.held.find(of, source.numbers(coords))), found
 
     def _note_failed(self, store: int, numbers: np.ndarray, found: Boxes, out: Any, failed: Failed) -> None:
         of = self.held.sources.of[self.number][store]

@@ -154,7 +154,7 @@ class Feed:
             more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
             if more:
                 is_next = not items and self._cut_count == item.number  # so all is freed that will be
-                wanted = added(sizes, self.held.missing(more.values()))
+                wanted = added(sizes, self.held.unused(more.values()))
                 if entering and self.held.nbytes_of(wanted) > self._sizes.whole:
                     break
                 if not self.held.has_room(wanted):

@@ -1,4 +1,5 @@
 """Decoded chunks that are held while blocks that need them are live: each is fetched and decoded once for that time.
+They are held on until others need the room, for a block beside may need them next.
 
 Threads of the loader use it, one at a time. The main thread does not: an interrupt might leave the lock held.
 """
@@ -32,46 +33,78 @@ Failure = tuple[int, int]  # numbers of the source and of the chunk
 
 @dataclass
 class Table:
-    """The chunks of one source that are held: `numbers`, ascending; the slot of each, and by how many blocks it is
-    needed. int64 (n,) each."""
+    """The chunks of one source that are held: `numbers`, ascending; the slot of each, by how many blocks it is needed,
+    whether it was read, and when the last block left it. int64 or bool (n,) each."""
 
     numbers: np.ndarray
     slots: np.ndarray
     uses: np.ndarray
+    read: np.ndarray
+    left: np.ndarray
 
     @classmethod
     def empty(cls) -> Table:
-        return cls(*(np.zeros(0, np.int64) for _ in range(3)))
+        return cls(*(np.zeros(0, dtype) for dtype in (np.int64, np.int64, np.int64, bool, np.int64)))
 
     def missing(self, numbers: np.ndarray) -> np.ndarray:
         """Those of some numbers that are not held."""
         return numbers[~self._there(numbers)[0]]
 
+    def unused(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of some numbers that no block needs, held or not."""
+        there, at = self._there(numbers)
+        there[there] = self.uses[at[there]] > 0
+        return numbers[~there]
+
+    def unread(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of some numbers that are held, and not read yet."""
+        there, at = self._there(numbers)
+        return numbers[there][~self.read[at[there]]]
+
+    def idle(self, needed: np.ndarray | None = None) -> np.ndarray:
+        """The numbers of those that no block needs, without those that are `needed`."""
+        found = self.numbers[self.uses == 0]
+        return found if needed is None else found[~np.isin(found, needed)]
+
     def add(self, numbers: np.ndarray, slots: np.ndarray) -> None:
         """Add chunks that were missing."""
         at = np.searchsorted(self.numbers, numbers)
         self.numbers, self.slots = np.insert(self.numbers, at, numbers), np.insert(self.slots, at, slots)
-        self.uses = np.insert(self.uses, at, 0)
+        self.uses, self.left = np.insert(self.uses, at, 0), np.insert(self.left, at, 0)
+        self.read = np.insert(self.read, at, False)
 
     def use(self, numbers: np.ndarray) -> None:
         """Note one more block that needs these chunks."""
         self.uses[np.searchsorted(self.numbers, numbers)] += 1
 
-    def leave(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Note one block less. Returns numbers and slots of those that nobody needs any more."""
-        self.uses[np.searchsorted(self.numbers, numbers)] -= 1
-        gone = self.uses == 0
-        numbers, slots = self.numbers[gone], self.slots[gone]
-        if len(numbers):
-            kept = ~gone
-            self.numbers, self.slots, self.uses = self.numbers[kept], self.slots[kept], self.uses[kept]
-        return numbers, slots
+    def leave(self, numbers: np.ndarray, now: int) -> None:
+        """Note one block less."""
+        at = np.searchsorted(self.numbers, numbers)
+        self.uses[at] -= 1
+        self.left[at] = now
+
+    def note_read(self, numbers: np.ndarray, is_read: bool) -> None:
+        """Note of those that are held whether they were read."""
+        there, at = self._there(numbers)
+        self.read[at[there]] = is_read
+
+    def remove(self, numbers: np.ndarray) -> np.ndarray:
+        """Remove some that are held. Returns their slots."""
+        at = np.searchsorted(self.numbers, numbers)
+        slots = self.slots[at]
+        for name in ("numbers", "slots", "uses", "read", "left"):
+            setattr(self, name, np.delete(getattr(self, name), at))
+        return slots
 
     def find(self, numbers: np.ndarray) -> np.ndarray:
         """The slots of chunks that are held."""
         there, at = self._there(numbers)
         assert there.all(), "a chunk is needed that no live block needs"
         return self.slots[at]
+
+    def ages(self, numbers: np.ndarray) -> np.ndarray:
+        """When the last block left these, which are held."""
+        return self.left[np.searchsorted(self.numbers, numbers)]
 
     def _there(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not len(self.numbers):
@@ -111,7 +144,8 @@ class Held:
         self.tables = [Table.empty() for _ in sources.all]
         self.slots: dict[Form, Slots] = {}
         self.failed: dict[Failure, GpuZarrError] = {}
-        self.decoded = self.distinct = self.decoded_bytes = self.peak_bytes = 0
+        self.decoded = self.distinct = self.decoded_bytes = self.peak_bytes = self._now = 0
+        self._left: dict[Form, set[int]] = {source.form: set() for source in sources.all}  # sources with idle chunks
         self._seen = [Seen() for _ in sources.all]
         forms = {source.form: source for source in sources.all}
         most = MAX_SLAB_BYTES if len(forms) == 1 else MAX_SHARED_BYTES
@@ -123,22 +157,25 @@ class Held:
         """Bytes that are held."""
         return sum(slots.nbytes for slots in self.slots.values())
 
-    def missing(self, needs: Iterable[Needs]) -> Needs:
-        """What of these needs is not held."""
-        with self.lock:
-            return self._missing(needs)
-
-    def _missing(self, needs: Iterable[Needs]) -> Needs:
-        found = {number: self.tables[number].missing(chunks) for number, chunks in union(needs).items()}
+    def _missing(self, needs: Needs) -> Needs:
+        found = {number: self.tables[number].missing(chunks) for number, chunks in needs.items()}
         return {number: some for number, some in found.items() if len(some)}
 
+    def unused(self, needs: Iterable[Needs]) -> Needs:
+        """What of these needs no block that is live needs, whether it is held or not: it wants slots."""
+        with self.lock:
+            found = {number: self.tables[number].unused(chunks) for number, chunks in union(needs).items()}
+            return {number: some for number, some in found.items() if len(some)}
+
     def has_room(self, sizes: Mapping[int, int]) -> bool:
-        """Whether so many chunks more of these sources may be held. What nobody uses is freed for that."""
+        """Whether so many chunks of these sources, of those that are unused, may be held. What nobody uses is freed for
+        that."""
         with self.lock:
             if self._fits(sizes):
                 return True
             wanted = {self.sources.all[number].form for number in sizes}
             for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept
+                self._evict(form, self._idle_count(form), {})
                 self.slots[form].trim()
                 if self._fits(sizes):
                     return True
@@ -148,39 +185,88 @@ class Held:
         """Free as much as can be. Nothing is cut or loaded meanwhile."""
         with self.lock:
             for form, slots in self.slots.items():
+                self._evict(form, self._idle_count(form), {})
                 tables = [t for t, source in zip(self.tables, self.sources.all, strict=True) if source.form == form]
                 left, taken = slots.compact(np.concatenate([table.slots for table in tables]))
                 for table in tables if len(left) else ():
                     at = np.minimum(np.searchsorted(left, table.slots), len(left) - 1)
                     table.slots = np.where(left[at] == table.slots, taken[at], table.slots)
 
+    def _idle(self, form: Form, needed: Needs) -> np.ndarray:
+        """Chunks of a form that no block needs, nor `needed` has, int64 (n, 3): when a block left them, the number of
+        their source, and theirs."""
+        found = [np.zeros((0, 3), np.int64)]
+        for number in sorted(self._left[form]):
+            table = self.tables[number]
+            idle = table.idle(needed.get(number))
+            found.append(np.stack([table.ages(idle), np.full_like(idle, number), idle], axis=1))
+            if not len(idle) and number not in needed:
+                self._left[form].discard(number)
+        return np.concatenate(found)
+
+    def _idle_count(self, form: Form) -> int:
+        """How many chunks of a form no block needs."""
+        return sum(int(np.count_nonzero(self.tables[number].uses == 0)) for number in self._left[form])
+
+    def _evict(self, form: Form, count: int, needed: Needs) -> None:
+        """Give back the slots of so many chunks that no block needs, those first that were left first."""
+        if not count:
+            return
+        idle = self._idle(form, needed)
+        chosen = idle[np.argsort(idle[:, 0], kind="stable")[:count]]
+        for number in np.unique(chosen[:, 1]).tolist():
+            chunks = np.sort(chosen[chosen[:, 1] == number, 2])
+            self.slots[form].give(self.tables[number].remove(chunks))
+
     def _fits(self, sizes: Mapping[int, int]) -> bool:
-        wanted: dict[Form, int] = {}
-        for number, count in sizes.items():
-            form = self.sources.all[number].form
-            wanted[form] = wanted.get(form, 0) + count
-        return self.nbytes + sum(self.slots[form].growth(n) for form, n in wanted.items()) <= self.budget
+        grown = sum(self.slots[form].growth(n - self._idle_count(form)) for form, n in self._by_form(sizes).items())
+        return self.nbytes + grown <= self.budget
 
     def enter(self, needs: Sequence[Needs]) -> Needs:
         """Note blocks with these needs. Returns what of that was not held, and is to be loaded into its slots."""
         with self.lock:
-            missing = self._missing(needs)
+            wanted = union(needs)
+            missing = self._missing(wanted)
+            self._make_room(missing, wanted)
             for number, chunks in missing.items():
-                slots = self.slots[self.sources.all[number].form].take(len(chunks))
-                self.tables[number].add(chunks, slots)
+                self.tables[number].add(chunks, self.slots[self.sources.all[number].form].take(len(chunks)))
             for one in needs:
                 for number, chunks in one.items():
                     self.tables[number].use(chunks)
             self.peak_bytes = max(self.peak_bytes, self.nbytes)
         return missing
 
+    def _make_room(self, missing: Needs, needed: Needs) -> None:
+        """Give back slots of chunks that no block needs, so that others take no more memory than the budget has."""
+        counts = self._by_form({number: len(chunks) for number, chunks in missing.items()})
+        beyond = self.nbytes + sum(self.slots[form].growth(n) for form, n in counts.items()) - self.budget
+        for form, count in counts.items():
+            each = max(self.slots[form].slot_bytes, 1)
+            some = min(
+                -(-max(beyond, 0) // each), self.slots[form].growth(count) // each, len(self._idle(form, needed))
+            )
+            self._evict(form, some, needed)
+            beyond -= some * each
+
+    def _by_form(self, sizes: Mapping[int, int]) -> dict[Form, int]:
+        """Numbers of chunks of each form, of those by source."""
+        found: dict[Form, int] = {}
+        for number, count in sizes.items():
+            form = self.sources.all[number].form
+            found[form] = found.get(form, 0) + count
+        return found
+
     def leave(self, needs: Needs) -> None:
-        """Note that a block with these needs is done."""
+        """Note that a block with these needs is done. What was read is held until there is no room for it."""
         with self.lock:
+            self._now += 1
             for number, chunks in needs.items():
-                gone, slots = self.tables[number].leave(chunks)
+                table = self.tables[number]
+                table.leave(chunks, self._now)
+                self._left[self.sources.all[number].form].add(number)
+                gone = np.intersect1d(table.unread(chunks), table.idle())
                 if len(gone):
-                    self.slots[self.sources.all[number].form].give(slots)
+                    self.slots[self.sources.all[number].form].give(table.remove(gone))
                     for chunk in gone.tolist() if self.failed else ():
                         self.failed.pop((number, chunk), None)
 
@@ -193,7 +279,7 @@ class Held:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have
         the fill value. What no live block needs by now is left out."""
         with self.lock:
-            missing = without(missing, self._missing([missing]))
+            missing = without(missing, self._missing(missing))
             slots = {number: self.tables[number].find(chunks) for number, chunks in missing.items()}
         groups: dict[Any, list[int]] = {}
         for number in missing:
@@ -246,10 +332,13 @@ class Held:
             self.distinct += self._seen[number].add(chunks)
             self.decoded += len(chunks)
             self.decoded_bytes += len(chunks) * source.chunk_bytes
+            self.tables[number].note_read(chunks, True)
             for chunk in chunks.tolist() if self.failed else ():
                 self.failed.pop((number, chunk), None)
         by_array = {id(self.sources.all[number].array): number for number in missing}
         for fault in faults:
             number = by_array[id(fault.source)]
             coords = np.array([fault.chunk], np.int64).reshape(1, -1)
-            self.failed[number, int(self.sources.all[number].numbers(coords)[0])] = fault.error
+            failed = self.sources.all[number].numbers(coords)
+            self.tables[number].note_read(failed, False)
+            self.failed[number, int(failed[0])] = fault.error

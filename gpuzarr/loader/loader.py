@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError, ClosedError
-from gpuzarr.loader import splits
 from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.feed import Terms
 from gpuzarr.loader.inputs import parsed
 from gpuzarr.loader.order import EpochOrder
 from gpuzarr.loader.output import checked
+from gpuzarr.loader.parted import domains
 from gpuzarr.loader.plan import LoaderPlan, planned
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
@@ -130,31 +130,9 @@ class Loader:
         on_error: Literal["raise", "skip", "fill"] = "raise",
         progress: bool = False,
     ) -> None:
-        self._begin(
-            Settings.of(
-                arrays=arrays,
-                batch_size=batch_size,
-                sample=sample,
-                window=window,
-                shuffle=shuffle,
-                seed=seed,
-                rank=rank,
-                world_size=world_size,
-                drop_last=drop_last,
-                dtype=dtype,
-                normalize=normalize,
-                fill_to_nan=fill_to_nan,
-                spacing=spacing,
-                translation=translation,
-                part=part,
-                origins=origins,
-                to=to,
-                prefetch=prefetch,
-                memory_limit=memory_limit,
-                on_error=on_error,
-                progress=progress,
-            )
-        )
+        given = dict(locals())
+        del given["self"]
+        self._begin(Settings.of(**given))
 
     def _begin(self, settings: Settings) -> None:
         self.settings = settings
@@ -187,9 +165,22 @@ class Loader:
     def __iter__(self) -> Epoch:
         """Begin the epoch, or go on with it where `load_state_dict` has put it; when it is complete, the next one is
         the next to begin."""
+        return self.iterate(self.settings.to)
+
+    def iterate(self, to: str | None) -> Epoch:
+        """Iterate as `iter(loader)` does, with batches of another library's arrays than the loader's `to`.
+
+        Examples
+        --------
+        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3)
+        >>> [batch["x"].tolist() for batch in loader.iterate("numpy")]
+        [[1, 2, 3]]
+        """
         self._check_process()
         _warn_of_ranks(self.settings.world_size)
         settings, place = self.settings, self._place
+        if to != settings.to:
+            settings = replace(settings, to=checked(to, self.views))
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)
         terms = Terms(settings.prefetch, self.plan().held_limit, settings.on_error)
@@ -300,6 +291,10 @@ class Loader:
         ArgumentError
             A part would have no sample.
 
+        Notes
+        -----
+        Of random patches each part has as many in an epoch as `Patch(samples=...)` says.
+
         Examples
         --------
         >>> loader = gpuzarr.Loader({"x": gpuzarr.array(np.arange(10), chunks=2)}, batch_size=8)
@@ -308,7 +303,7 @@ class Loader:
         [[8, 9]]
         """
         settings = self.settings
-        parts = splits.domains(settings, self.space, self.views, fractions, gap, axis)
+        parts = domains(settings, fractions, gap, axis)
         return [Loader._of(replace(settings, domains=one)) for one in parts]
 
     def order(self, epoch: int) -> EpochOrder:
@@ -323,12 +318,12 @@ class Loader:
         return {**self.space.geometry, "shuffle": str(self.settings.shuffle)}
 
     def as_torch(self) -> Any:
-        """A `torch.utils.data.IterableDataset` of the batches, for `DataLoader(..., batch_size=None, num_workers=0)`
-        and for `torchdata.stateful_dataloader.StatefulDataLoader`, which keeps its state.
+        """The batches as a `torch.utils.data.IterableDataset` of tensors: for a `DataLoader` with `batch_size=None` and
+        `num_workers=0`, and for `StatefulDataLoader` of `torchdata`, which keeps its state.
 
         Examples
         --------
-        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3, to="torch")
+        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3)
         >>> from torch.utils.data import DataLoader  # doctest: +SKIP
         >>> DataLoader(loader.as_torch(), batch_size=None)  # doctest: +SKIP
         """
@@ -337,8 +332,11 @@ class Loader:
         return as_torch(self)
 
     def as_dataset(self) -> Any:
-        """The samples one by one, in their own order: what has a length and takes indices, for a `DataLoader` with a
-        sampler of its own, and for `grain`. Indices that come together are read together.
+        """The samples of the epoch one by one, in the loader's order: what has a length and takes indices, for a
+        `DataLoader` with a sampler of its own, also in worker processes, and for `grain`.
+
+        Indices that come together are read together, each chunk once; but nothing is held for the next ones, as it is
+        where one iterates over the loader. Where samplers shuffle, give the loader `shuffle=False`.
 
         Examples
         --------
@@ -348,9 +346,8 @@ class Loader:
         """
         from gpuzarr.loader.adapters.dataset import Samples
 
-        order = self.order(self.epoch)
-        of = self.views, self.space, order.at, order.samples, self.epoch
-        return Samples(*of, self.settings.to, self.settings.origins)
+        order, located = self.order(self.epoch), self.data.located if self.settings.origins else None
+        return Samples(self.views, self.space, order.at, order.samples, self.epoch, self.settings.to, located)
 
     def as_dali(self, names: Sequence[str] | None = None) -> Any:
         """A source for `nvidia.dali.fn.external_source`: tuples of the arrays of a batch, an epoch each time.
@@ -372,7 +369,7 @@ class Loader:
 
     def close(self) -> None:
         """End what is under way: its iteration raises ClosedError, and what was read ahead is freed."""
-        running = self._running and self._running()
+        running = None if self._running is None else self._running()
         if running is not None and self._process is PROCESS.value:
             running.close()
 

@@ -5,7 +5,7 @@ An array that several views want, or that is there under several names, is one s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, starmap
@@ -26,6 +26,8 @@ from gpuzarr.nodes.many import same_arrays
 MAX_LISTED_SAMPLES = (
     1024  # of a block, each with a selection of its own; of more, the chunks between the outermost ones
 )
+
+MAX_COMPARED = 32  # blocks of a batch, of which each is compared with all samples
 
 Needs = dict[int, np.ndarray]  # by the number of the source: numbers of chunks in C order, int64, ascending, each once
 Block = tuple[int, np.ndarray, Needs]  # its store, the origins of its samples, and the chunks that these touch
@@ -88,6 +90,22 @@ class Source:
             return np.zeros((len(numbers), 0), np.int64)
         return np.stack(np.unravel_index(numbers, self.grid), axis=1).astype(np.int64, copy=False)
 
+    def covered(self, starts: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+        """The chunks that boxes of a shape touch which begin at these elements, int64 (n, ndim): the number of the box
+        of each, (m,), ascending, and its coordinates, (m, ndim). None unless all chunks are equally large."""
+        if not self.axes or not all(isinstance(axis, RegularAxis) for axis in self.axes):
+            return None
+        size = np.array(self.chunk_shape, np.int64)
+        first = starts // size
+        counts = (starts + np.array(shape, np.int64) - 1) // size - first + 1
+        totals = counts.prod(axis=1)
+        of = np.repeat(np.arange(len(starts)), totals)
+        number = np.arange(len(of)) - (np.cumsum(totals) - totals)[of]  # of the chunk among those of the box
+        inner = np.ones_like(counts)
+        inner[:, :-1] = np.cumprod(counts[:, :0:-1], axis=1)[:, ::-1]
+        first, inner, counts = (np.take(each, of, axis=0) for each in (first, inner, counts))
+        return of, first + number[:, None] // inner % counts
+
     def bounds(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First element and number of elements within the array of these chunks, int64 (n, ndim) each."""
         coords = self.coords(numbers)
@@ -144,12 +162,8 @@ class Planner:
         """The store and the origin of each sample of a step, int64 (n,) and (n, axes); all blocks are `live`."""
         stores = np.empty(len(step.blocks), np.int64)
         origins = np.empty((len(step.blocks), self.space.axes), np.int64)
-        order = np.argsort(step.blocks, kind="stable")
-        ordered = step.blocks[order]
-        heads = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(order)]
-        for first, end in pairwise(heads):
-            mine = order[first:end]
-            store, of, _ = live[int(ordered[first])]
+        for block, mine in _alike(step.blocks):
+            store, of, _ = live[block]
             stores[mine], origins[mine] = store, of[step.indices[mine]]
         return stores, origins
 
@@ -177,8 +191,10 @@ def touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.n
     """Numbers of the chunks of which a view wants some for samples with these origins, ascending, each once."""
     if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:
         return _between(view, source, store, origins)
-    rows = rows_of(view.selections(store, origins), source.axes)
-    return np.unique(source.numbers(rows.coords))
+    corners = view.corners(store, origins)
+    covered = None if corners is None else source.covered(*corners)
+    coords = rows_of(view.selections(store, origins), source.axes).coords if covered is None else covered[1]
+    return np.unique(source.numbers(coords))
 
 
 def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
@@ -190,6 +206,19 @@ def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.
     spans = [np.arange(min(r.start for r in along), max(r.stop for r in along)) for along in zip(*boxes, strict=True)]
     mesh = np.meshgrid(*spans, indexing="ij")
     return source.numbers(np.stack([one.reshape(-1) for one in mesh], axis=1).astype(np.int64))
+
+
+def _alike(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each of the values, with where it is, as an index. Sorting gives up the interpreter, which takes time to get
+    back, so it is for values that are many."""
+    if len(distinct := set(values.tolist())) <= MAX_COMPARED:
+        for value in sorted(distinct):
+            yield value, values == value
+        return
+    order = np.argsort(values, kind="stable")
+    _, heads = np.unique(values[order], return_index=True)
+    for mine in np.split(order, heads[1:]):
+        yield int(values[mine[0]]), mine
 
 
 def _union(some: Sequence[np.ndarray]) -> np.ndarray:

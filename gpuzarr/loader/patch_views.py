@@ -63,6 +63,16 @@ class PatchView:
             found[i] = found[i][tuple([boxes.within(i, axis) for axis in range(len(self.axes))])]
         return list(found.values())
 
+    def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
+        """Where they begin, and their shape with every axis of the array, if none is padded."""
+        boxes = self._boxes(store, origins)
+        if any(isinstance(axis, RowAxis) and axis.first is None for axis in self.axes) or boxes.is_cut.any():
+            return None
+        for i, axis in enumerate(self.axes):
+            if isinstance(axis, RowAxis):
+                boxes.start[:, i] = origins[:, axis.column] + axis.first
+        return boxes.start, tuple(boxes.sizes.tolist())
+
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         """The parts of patches that lie outside of the array: boxes that have nothing in common."""
         if self.pad_mode != "constant":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,31 @@ def in_bytes(table: ChunkBoxes, source: Source, targets: Sequence[Any], out: Any
     found = table.boxes(source.strides, [target.strides for target in targets])
     base = np.array([device.address(target) for target in targets], np.int64) - device.address(out)
     return replace(found, target=found.target + base[found.result], result=np.zeros_like(found.result))
+
+
+def of_corners(
+    source: Source, starts: np.ndarray, shape: tuple[int, ...], item: int
+) -> tuple[np.ndarray, Boxes] | None:
+    """Boxes of this shape that begin at these elements of an array, (m, ndim), cut where chunks end.
+
+    Returns the coordinates of the chunk of each, and the boxes, with places in an array in which they follow each
+    other, with elements of `item` bytes. None unless all chunks are equally large.
+    """
+    if (covered := source.covered(starts, shape)) is None:
+        return None
+    of, coords = covered
+    size, extents = np.array(source.chunk_shape, np.int64), np.array(shape, np.int64)
+    start = np.take(starts, of, axis=0)
+    begin = coords * size
+    outside = np.maximum(begin - start, 0)  # elements of the box before the chunk
+    inside = start + outside - begin
+    within = np.minimum(size - inside, extents - outside)
+    steps = np.array([prod(shape[axis:]) for axis in range(1, len(shape) + 1)], np.int64) * item
+    target = of * (prod(shape) * item) + outside @ steps
+    every, sources = np.arange(len(of)), np.array(source.strides, np.int64)
+    same = partial(np.broadcast_to, shape=within.shape)
+    columns = within, same(sources), same(steps), same(np.int64(-1)), np.zeros((0, 2), np.int64)
+    return coords, Boxes(every, inside @ sources, np.zeros_like(of), target, every, *columns)
 
 
 def moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:

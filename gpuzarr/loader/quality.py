@@ -54,10 +54,11 @@ def _different(lane: Lane, low: np.ndarray, high: np.ndarray) -> float:
 
 def _of_windows(lane: Lane, windows: np.ndarray, drawn: np.ndarray) -> float:
     """The expected number of different blocks among samples drawn from some windows, all together."""
-    block = windows[:, None] * lane.width + np.arange(lane.width)
+    (windows, drawn), times = np.unique(np.stack([windows, drawn]), axis=1, return_counts=True)
+    block = windows[:, None] * lane.width + np.arange(min(lane.width, len(lane.blocks)))
     sizes = np.diff(lane.starts, append=lane.starts[-1])[np.minimum(block, len(lane.blocks))]  # 0 behind the last block
     totals = np.diff(lane.windows)[windows]
-    return float((1 - missed(sizes, totals[:, None], drawn[:, None])).sum())
+    return float((1 - missed(sizes, totals[:, None], drawn[:, None])).sum(axis=1) @ times)
 
 
 def missed(size: np.ndarray, total: np.ndarray, drawn: np.ndarray) -> np.ndarray:

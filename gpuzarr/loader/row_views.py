@@ -67,6 +67,20 @@ class RowsView:
         before = (_ALL,) * (place + 1)
         return [_moved(out[(*before, i)], place) for i in range(len(self._rows.offsets))]
 
+    def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
+        """Where the rows of each sample begin, if they follow each other; or each row, along the first axis."""
+        rows, place = self._rows, self._place
+        if rows.first is not None:
+            begin, kept = origins[:, rows.column] + rows.first, rows.kept or 1
+        elif place == 0:
+            begin, kept = np.asarray(rows.index(origins), np.int64), 1
+        else:
+            return None
+        starts = np.empty((len(begin), len(self.axes)), np.int64)
+        starts[:] = [axis.elements.start if isinstance(axis, Whole) else 0 for axis in self.axes]
+        starts[:, place] = begin
+        return starts, tuple([len(axis.elements) if isinstance(axis, Whole) else kept for axis in self.axes])
+
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         """Nothing: all rows are in the array."""
         return []

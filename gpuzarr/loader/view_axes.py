@@ -42,6 +42,12 @@ class RowAxis:
         """Some of the rows of a sample."""
         return self if self.offsets is None else replace(self, offsets=self.offsets[start:stop])
 
+    @property
+    def first(self) -> int | None:
+        """The first offset of those that follow each other; None where they do not."""
+        offsets = (0,) if self.offsets is None else self.offsets
+        return offsets[0] if offsets == tuple(range(offsets[0], offsets[0] + len(offsets))) else None
+
     def index(self, origins: np.ndarray) -> range | np.ndarray:
         """Indices of the rows of some samples, sample by sample."""
         offsets = np.array((0,) if self.offsets is None else self.offsets, np.int64)

@@ -83,6 +83,11 @@ class RowsView:
     def targets(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         return [out[:, i] for i in range(len(self.offsets))]
 
+    def corners(self, store: int, origins: np.ndarray) -> Any:
+        shape = (1, *self.arrays[store].shape[1:])
+        starts = (origins[:, :1] + np.array(self.offsets, np.int64)).reshape(-1, 1)
+        return np.pad(starts, ((0, 0), (0, len(shape) - 1))), shape
+
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         return []
 
@@ -111,6 +116,13 @@ class PatchView:
             out[(i, *[slice(a - at, b - at) for at, (a, b) in zip(one, self._spans(store, one), strict=True)])]
             for i, one in enumerate(origins.tolist())
         ]
+
+    def corners(self, store: int, origins: np.ndarray) -> Any:
+        shape = self.arrays[store].shape
+        return (origins, self.shape) if not self.is_padded(origins, shape) else None
+
+    def is_padded(self, origins: np.ndarray, shape: tuple[int, ...]) -> bool:
+        return bool((origins < 0).any() or (origins + self.shape > shape).any())
 
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:
         found = []

@@ -183,6 +183,23 @@ def test_a_chunk_is_decoded_once_while_a_block_needs_it(device: Device, tmp_path
     assert batches.report.asdict()["decoded_bytes"] == 15 * 4 * 3 * 7 * 2
 
 
+@pytest.mark.parametrize("window", [1, 2, 4])
+def test_a_chunk_is_held_until_there_is_no_room_for_it(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a block finds what blocks beside it have left; with room for one window, it may not, and nothing is lost."""
+    monkeypatch.setattr("gpuzarr.loader.held.MAX_SLAB_BYTES", 1)  # a slab has one slot
+    x = [gpuzarr.array(VALUES, chunks=(4, 3, 7))]
+    space, views = Grid([(18, 8, 7)], (4, 3, 7), 2), [PatchView("x", x, (3, 2, 2))]
+    every = list(steps_of(space, 0, 4, window))
+    rereads = []
+    for budget in (largest(space, views, every), 1 << 20):
+        batches = Batches(iter(every), space, views, 0, Terms(2, budget))
+        check(batches, views, [[VALUES]])
+        said = batches.report.asdict()
+        assert said["peak_held_bytes"] <= budget
+        rereads.append(said["chunks_reread"])
+    assert rereads[0] > 0 and rereads[1] == 0
+
+
 @given(st.lists(st.sets(st.integers(0, 1 << 40) | st.integers(4090, 4100)), max_size=5))
 def test_what_was_seen_is_known(some: list[set[int]]) -> None:
     seen, known = Seen(), set[int]()
@@ -192,15 +209,16 @@ def test_what_was_seen_is_known(some: list[set[int]]) -> None:
 
 
 def test_what_is_far_is_loaded_in_parts(device: Device) -> None:
-    """Two of them at a time."""
+    """Two of them at a time, each in as many plans as it takes."""
     x = [gpuzarr.array(VALUES, chunks=(4, 3, 7), device=device) for _ in range(2)]
     space, views = Grid([VALUES.shape] * 2, (4, 9, 7), 2), [PatchView("x", x, (2, 3, 4))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gpuzarr.loader.feed.FAR_PART_BYTES", 300)
         patch.setattr("gpuzarr.loader.feed.concurrency", lambda store: 16)
         batches = Batches(steps_of(space, 0, 7), space, views, 0, Terms())
-    assert batches._feed._sizes.threads == 2
-    check(batches, views, [[VALUES, VALUES]])
+        patch.setattr("gpuzarr.read.requests.MAX_BOXES", 1)
+        assert batches._feed._sizes.threads == 2
+        check(batches, views, [[VALUES, VALUES]])
 
 
 def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
@@ -220,6 +238,8 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     for owner, name in ((Held, "load"), (Maker, "batch"), (Feed, "walk"), (Batches, "_begin")):
         slow(owner, name)
         assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
+    monkeypatch.setattr("gpuzarr.loader.needs.MAX_COMPARED", 1)  # samples are sorted by their blocks
+    assert origins(2) == first
 
 
 @settings(max_examples=examples(30), deadline=None)

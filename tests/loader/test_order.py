@@ -413,3 +413,9 @@ def test_probabilities_are_right_for_few_and_for_many_samples() -> None:
             one_by_one = np.exp(np.log1p(-size / (total - np.arange(drawn, dtype=float))).sum())
             found = missed(np.array([size]), np.array(total), np.array(drawn))[0]
             assert found == pytest.approx(one_by_one, rel=1e-5) and 1 - found == pytest.approx(1 - one_by_one, rel=1e-4)
+
+
+def test_a_window_of_more_blocks_than_there_are_is_one_of_all() -> None:
+    counts = np.array([3, 5, 1, 4, 4, 4, 2, 7], np.int64)
+    scores = {quality(counts, BlockShuffle(blocks, lanes=2), 6) for blocks in (8, 16, 1 << 20)}
+    assert len(scores) == 1 and max(scores) > quality(counts, BlockShuffle(4, lanes=2), 6)
