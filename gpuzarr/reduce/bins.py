@@ -82,5 +82,6 @@ class Bins:
 
 
 def _bin(value: float, exponent: int) -> int:
-    """The number of the bin of a value, exactly."""
-    return floor(ldexp(value, -exponent))
+    """The number of the bin of a value, exactly: a tiny negative one, too, of which scaling leaves nothing."""
+    found = floor(ldexp(value, -exponent))
+    return -1 if value < 0 and found == 0 else found

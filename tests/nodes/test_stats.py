@@ -19,6 +19,8 @@ from tests.conftest import examples
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "bfloat16", "float8_e5m2", "int4"]
 KINDS = [np.dtype(getattr(ml_dtypes, name, name)) for name in DTYPES]
 
+SPACING = 1e-322  # of the smallest numbers, which have few digits
+
 
 def filled(device, values, chunks, **options):
     a = gpuzarr.create_array({}, data=values, chunks=chunks, device=device, **options)
@@ -36,8 +38,8 @@ def agrees(found, values, whole=False):
         assert not found.histogram.sum()
         return
     with np.errstate(all="ignore"):
-        np.testing.assert_allclose(found.mean, some.mean(), rtol=1e-13, atol=1e-15 * np.abs(some).max())
-        np.testing.assert_allclose(found.std, some.std(), rtol=1e-9, atol=1e-9 * np.abs(some).max())
+        np.testing.assert_allclose(found.mean, some.mean(), rtol=1e-13, atol=1e-15 * np.abs(some).max() + SPACING)
+        np.testing.assert_allclose(found.std, some.std(), rtol=1e-9, atol=1e-9 * np.abs(some).max() + SPACING)
     least, most = (values.min(), values.max()) if whole else (some.min(), some.max())
     assert (found.min, found.max) == (least, most)
     finite = some[np.isfinite(some)]
@@ -111,6 +113,11 @@ def test_an_outlier_comes_first(device):
     found = gpuzarr.stats(a, fill_to_nan=True)
     assert (found.count, found.nan_count, found.fill_count) == (10_000, 1, 1)
     np.testing.assert_allclose([found.mean, found.std], [values[1:].mean(), values[1:].std()], rtol=1e-12)
+
+
+def test_a_tiny_negative_number_beside_a_large_one(device):
+    values = np.array([8.8e12, -2e-311])
+    agrees(gpuzarr.stats(filled(device, values, 1)), values)
 
 
 def test_infinities_and_nothing(device):
