@@ -60,8 +60,8 @@ class Loader:
     dtype
         Of the batch: one for arrays of floats, and those that `normalize` makes floats; or a dict, by name.
     normalize
-        A dict of name and (mean, standard deviation), as `gpuzarr.stats` tells them: values become (value - mean) /
-        std.
+        A dict of name and (mean, standard deviation), as `gpuzarr.stats(a).normalize` has them: values become (value -
+        mean) / std. Numbers, or arrays that broadcast against the array, of length 1 where samples have an origin.
     fill_to_nan
         As of `Array.get`, for arrays that are, or become, floats; or a dict, by name.
     spacing, translation
