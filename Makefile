@@ -92,6 +92,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.host_cost
 	$(BIN)/python -m benchmarks.questions.write_local
 	$(BIN)/python -m benchmarks.questions.loader
+	$(BIN)/python -m benchmarks.questions.stats
 
 bench-gpu: $(DEMO)
 	$(BIN)/python -m benchmarks.sessions.prove --session 2 $(ARGS)

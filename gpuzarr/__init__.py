@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.group import Group
     from gpuzarr.nodes.many import ReadFailure, read_many
     from gpuzarr.nodes.new_arrays import create
+    from gpuzarr.nodes.stats import Stats, stats
     from gpuzarr.read.cache import ChunkCache
     from gpuzarr.stores.local.store import LocalStore
 
@@ -82,6 +83,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "nodes.create": ("create_array",),
     "nodes.many": ("ReadFailure", "read_many"),
     "nodes.new_arrays": ("create",),
+    "nodes.stats": ("Stats", "stats"),
     "nodes.group": ("Group",),
     "read.cache": ("ChunkCache",),
     "stores.local.store": ("LocalStore",),
@@ -123,6 +125,7 @@ __all__ = [
     "ReadOnlyError",
     "Rows",
     "SelectionError",
+    "Stats",
     "StoreError",
     "UnsupportedError",
     "ValueKindError",
@@ -155,6 +158,7 @@ __all__ = [
     "save",
     "save_array",
     "save_group",
+    "stats",
     "tree",
     "warmup",
     "zeros",

@@ -19,6 +19,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["api", "dtype", "storage"],
     ["loader"],
     ["nodes"],
+    ["reduce"],
     ["write"],
     ["read"],
     ["creation", "indexing"],

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import gpuzarr
+from gpuzarr.devices.cpu import cores
 
 BATCH = 8
 SHOWS, NOISE, BACKGROUND = (
@@ -36,7 +37,7 @@ class Size:
     crop: tuple[int, int, int]
 
 
-WHOLE = Size((64, 512, 512), (16, 64, 64), (64, 256, 256), (8, 64, 64))
+WHOLE = Size((48, 384, 384), (16, 64, 64), (48, 192, 192), (8, 64, 64))
 TINY = Size((16, 64, 64), (8, 16, 16), (16, 32, 32), (4, 16, 16))
 
 
@@ -110,13 +111,14 @@ def loader_of(arrays: dict[str, Any], size: Size, seed: int) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=2, help="passes through the volume (default 2)")
+    parser.add_argument("--epochs", type=int, default=3, help="passes through the volume (default 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the data, the network and the order (default 0)")
     parser.add_argument("--tiny", action="store_true", help="a volume so small that it takes a second")
     options = parser.parse_args(arguments)
     import torch
 
     torch.manual_seed(options.seed)
+    torch.set_num_threads(max(cores() - 1, 1))  # one is left for the loader: threads that wait for each other are slow
     size = TINY if options.tiny else WHOLE
     with tempfile.TemporaryDirectory() as folder:
         arrays = store(Path(folder), size, options.seed)

@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gpuzarr.cli import info
+from gpuzarr.cli import info, stats
 from gpuzarr.errors import GpuZarrError
 
-COMMANDS = (info,)
+COMMANDS = (info, stats)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

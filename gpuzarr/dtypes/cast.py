@@ -6,7 +6,7 @@ The rules are those of a `Cast`. The CPU's work is here, and `kernels/place_cast
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import floor, isfinite, prod
 from numbers import Real
@@ -24,12 +24,31 @@ Dtype = np.dtype[Any]
 
 
 @dataclass(frozen=True)
+class Spread:
+    """A number for each element along some axes: `values` broadcast, as in NumPy, against whatever is cast."""
+
+    shape: tuple[int, ...]
+    dtype: Dtype
+    data: bytes  # of the numbers, in C order: so that equal ones are equal
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Spread:
+        """These numbers."""
+        return cls(values.shape, values.dtype, values.tobytes())
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True)
 class Cast:
     """What becomes of each element of dtype `source` on its way to a result of `dtype`.
 
     An element that equals `nan_of` becomes NaN, -0.0 being equal to 0.0; where that is None, none does. It is converted
     to `work`, multiplied by `scale` and then increased by `offset` (scalars of `work`, None for neither), each time
     rounded to nearest, even; and converted to `dtype`, to a bfloat16 or a smaller float of ml_dtypes by way of float32.
+    Instead of scalars they may be `Spread`, where what is cast is not a part of a chunk, but whole samples.
     `work` is None for bools, and for integers from integers, of which the lowest bits are kept.
 
     What comes of NaNs are NaNs, of no certain bits.
@@ -57,7 +76,8 @@ class Cast:
             most = _PIECE_BYTES // self.work.itemsize
             scratch = np.empty(min(target.size, most), self.work)
             for piece in _pieces(target.shape, most):
-                self._put(target[piece], values[piece], self.work, scratch)
+                scale, offset = (_of_piece(each, target.shape, piece) for each in (self.scale, self.offset))
+                self._put(target[piece], values[piece], scale, offset, scratch)
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The values in a new array."""
@@ -66,19 +86,41 @@ class Cast:
         return made
 
     def one(self, value: Any) -> Any:
-        """A single value, such as the fill value: a scalar of `dtype`."""
-        return self.of(np.full(1, value, self.source))[0]
+        """A single value, such as the fill value: a scalar of `dtype`; an array where numbers are `Spread`."""
+        made = self.of(np.full(self._spread_shape or 1, value, self.source))
+        return made if self.is_spread else made[0]
 
-    def _put(self, target: np.ndarray, values: np.ndarray, work: Dtype, scratch: np.ndarray) -> None:
-        is_same = target.dtype == work
+    @property
+    def is_spread(self) -> bool:
+        """Whether `scale` or `offset` are `Spread`."""
+        return isinstance(self.scale, Spread) or isinstance(self.offset, Spread)
+
+    @property
+    def unscaled(self) -> Cast:
+        """What is done before `scale` and `offset`: a result of `work`."""
+        assert self.work is not None
+        return replace(self, dtype=self.work, scale=None, offset=None)
+
+    @property
+    def rounded(self) -> Cast | None:
+        """What is done behind `scale` and `offset`, to elements of `work`; None: nothing."""
+        assert self.work is not None
+        return cast_of(self.work, None, self.dtype, None, None, None)
+
+    @property
+    def _spread_shape(self) -> tuple[int, ...]:
+        return np.broadcast_shapes(*[each.shape for each in (self.scale, self.offset) if isinstance(each, Spread)])
+
+    def _put(self, target: np.ndarray, values: np.ndarray, scale: Any, offset: Any, scratch: np.ndarray) -> None:
+        is_same = target.dtype == self.work
         made = target if is_same and target.flags.carray else scratch[: target.size].reshape(target.shape)
         np.copyto(made, values, casting="unsafe")
         if self.nan_of is not None:
             np.copyto(made, np.nan, where=values == self.nan_of)
-        if self.scale is not None:
-            made = np.multiply(made, self.scale, out=target if is_same and self.offset is None else made)
-        if self.offset is not None:
-            made = np.add(made, self.offset, out=target if is_same else made)
+        if scale is not None:
+            made = np.multiply(made, scale, out=target if is_same and offset is None else made)
+        if offset is not None:
+            made = np.add(made, offset, out=target if is_same else made)
         if made is not target:
             if self.dtype.isbuiltin == 2:
                 made = made.astype(FLOAT32, copy=False)
@@ -112,6 +154,23 @@ def cast_of(
         None if offset is None else _number(offset, "offset", work),
         _nan_of(source, fill_value, fill_to_nan, dtype) if to_nan else None,
     )
+
+
+def spread(cast: Cast, scale: Any, offset: Any) -> Cast:
+    """A cast with other numbers, arrays that broadcast against what is cast. ArgumentError if they are not finite."""
+    made = []
+    for name, given in (("scale", scale), ("offset", offset)):
+        with np.errstate(over="ignore"):
+            values = np.asarray(given, np.float64).astype(cast.work)
+        if not np.isfinite(values).all():
+            raise ArgumentError(f"{name} must be finite numbers of {cast.work}, not {shown(given)}")
+        made.append(Spread.of(values))
+    return replace(cast, scale=made[0], offset=made[1])
+
+
+def _of_piece(number: Any, shape: tuple[int, ...], piece: tuple[Any, ...]) -> Any:
+    """What of a scale or an offset is for a part of an array of `shape`."""
+    return np.broadcast_to(number.values, shape)[piece] if isinstance(number, Spread) else number
 
 
 def put(target: Any, values: Any, cast: Cast | None) -> None:

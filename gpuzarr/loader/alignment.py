@@ -12,8 +12,6 @@ from math import gcd, lcm
 from numbers import Rational, Real
 from typing import Any
 
-import numpy as np
-
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
 
@@ -82,9 +80,11 @@ def ratio(value: Any, unit: Any, name: str) -> Fraction:
 
 def exact(value: Any, name: str) -> Fraction:
     """The number that is given. ArgumentError for what is none, or not finite."""
-    if isinstance(value, Rational | Real | np.floating) and not isinstance(value, bool):
+    if isinstance(value, Real) and not isinstance(value, bool):
         try:
-            return Fraction(value) if isinstance(value, Rational) else Fraction(repr(float(value)))
+            if isinstance(value, Rational):
+                return Fraction(int(value.numerator), int(value.denominator))
+            return Fraction(repr(float(value)))  # 0.1 is a tenth
         except (ValueError, OverflowError):
             pass
     raise ArgumentError(f"{name} must be a finite number, not {shown(value)}")

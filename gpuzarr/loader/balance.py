@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from gpuzarr.loader.masses import Cells, Masses
 from gpuzarr.loader.randomness import Purpose, fractions
 from gpuzarr.nodes.array import Array
 
-KEPT_BLOCKS = 16  # whose origins are remembered
+KEPT_BLOCKS = 64  # whose origins are remembered: the plan of an epoch asks for some, and then the epoch does
 KEPT_EPOCHS = 2
 CACHE = "64MiB"  # of chunks of a balance array: one may be of many blocks
 
@@ -107,14 +108,7 @@ class BalancedSpace:
     @property
     def geometry(self) -> dict[str, str]:
         """What decides about order and origins: what was counted, too, so that other labels are another geometry."""
-        given = self.classes.given
-        arrays = [(ground.balance.array.shape, ground.balance.axes, ground.balance.scales) for ground in self.grounds]
-        return {
-            **self.of_patches,
-            "balance": str(arrays),
-            "classes": "all" if given is None else str(sorted(given.items())),
-            "labels": self.masses.digest,
-        }
+        return {**self.of_patches, "labels": self.masses.digest}
 
     @property
     def is_known(self) -> bool:
@@ -123,14 +117,34 @@ class BalancedSpace:
 
     @cached_property
     def cells(self) -> list[Cells]:
-        """The blocks of each domain."""
-        firsts = [0, *self.domains.ends.tolist()]
-        return [ground.cells(first) for ground, first in zip(self.grounds, firsts, strict=False)]
+        """Of the balance array of each domain the boxes that blocks have."""
+        found, first = [], 0
+        for ground in self.grounds:
+            found.append(Cells(ground.balance.array, ground.edges, first))
+            first += prod(found[-1].counts)
+        return found
 
     @cached_property
     def masses(self) -> Masses:
         """What each block has of each class. Reads all balance arrays."""
-        return self.classes.count(self.cells)
+        found = self.classes.count(self.cells)
+        return found if all(ground.is_plain for ground in self.grounds) else self._of_blocks(found)
+
+    def _of_blocks(self, found: Masses) -> Masses:
+        """The masses of blocks, made of those of cells."""
+        columns: list[tuple[np.ndarray, ...]] = []
+        for i, (ground, cells) in enumerate(zip(self.grounds, self.cells, strict=True)):
+            number = found.blocks - cells.first
+            mine = np.flatnonzero((number >= 0) & (number < prod(cells.counts)))
+            blocks, times = ground.blocks(found.blocks[mine], cells)
+            blocks += int(self.domains.ends[i]) - ground.domain.blocks
+            classes = np.broadcast_to(found.classes[mine, None], blocks.shape)
+            columns.append(
+                (classes.reshape(-1), blocks.reshape(-1), np.multiply.outer(found.masses[mine], times).reshape(-1))
+            )
+        classes, blocks, masses = (np.concatenate(column) for column in zip(*columns, strict=True))
+        order = np.lexsort((blocks, classes))
+        return Masses(found.labels, classes[order], blocks[order], masses[order])
 
     @cached_property
     def _shares(self) -> np.ndarray:
@@ -157,17 +171,18 @@ class BalancedSpace:
         """Draw the centres of a block, and make them origins."""
         number = int(np.searchsorted(self.domains.ends, block, side="right"))
         ground, cells = self.grounds[number], self.cells[number]
-        box, n = cells.box(block), int(self.counts(epoch)[block])
-        values = cells.array[box]
+        inner = block - int(self.domains.ends[number]) + ground.domain.blocks
+        cell, times = ground.cell(inner, cells)
+        if not (n := int(self.counts(epoch)[block])):
+            return np.zeros((0, self.axes), np.int64)
         words = fractions(self.seed, Purpose.ORIGINS, epoch, block, n=n * (1 + self.axes))
-        flat, done = [np.zeros(0, np.int64)], 0
-        for kind, samples, mass in self._quotas(epoch).of(block):
-            label, some = self.masses.labels[kind], words[done : done + samples]
-            flat.append(self.classes.drawn(cells, block, values, label, mass, some))
-            done += samples
-        at = np.unravel_index(np.concatenate(flat), values.shape)
+        labels = self.masses.labels
+        wanted = [(labels[kind], samples, mass / times) for kind, samples, mass in self._quotas(epoch).of(block)]
+        box = cells.box(cell)
+        drawn = self.classes.drawn(cells, cell, wanted, words[:n])
+        at = np.unravel_index(drawn, [part.stop - part.start for part in box])
         indices = [i + part.start for i, part in zip(at, box, strict=True)]
-        return ground.origins(indices, words[n:].reshape(n, self.axes))
+        return ground.origins(inner, indices, words[n:].reshape(n, self.axes))
 
     def _once(self, name: str, most: int, make: Callable[..., Any], *key: int) -> Any:
         """What a pure function returns, of which the last results are remembered."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import isfinite
-from numbers import Real
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.checks import shown
-from gpuzarr.dtypes.cast import Cast, is_float
+from gpuzarr.dtypes.cast import Cast, Spread, is_float, spread
 from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.columns import Arrays
+from gpuzarr.loader.view_axes import Along, Whole
 from gpuzarr.nodes.casting import Casting, result
 
 
@@ -36,27 +36,63 @@ def dtype_of(name: str, arrays: Any, casts: tuple[Cast | None, ...]) -> np.dtype
     return found[0]
 
 
-def scaled(name: str, given: Any) -> tuple[Any, Any]:
-    """The scale and the offset that make (value - mean) / std of values."""
+def scaled(name: str, given: Any, ndim: int) -> tuple[Any, Any]:
+    """The scale and the offset that make (value - mean) / std of values: numbers, or arrays that broadcast against the
+    `ndim` axes of the array."""
     try:
         mean, std = given
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"normalize[{name!r}] is (mean, standard deviation), not {shown(given)}") from error
-    mean, std = (_number(name, each) for each in (mean, std))
-    if std <= 0:
-        raise ArgumentError(f"normalize[{name!r}]: the standard deviation must be above 0, not {shown(std)}")
-    return 1 / std, -mean / std
+    mean, std = (_numbers(name, each) for each in (mean, std))
+    if not np.all(std > 0):
+        raise ArgumentError(f"normalize[{name!r}]: standard deviations must be above 0, not {shown(given[1])}")
+    with np.errstate(over="ignore"):
+        scale, offset = 1 / std, -mean / std
+    if not mean.shape and not std.shape:
+        return float(scale), float(offset)
+    if max(scale.ndim, offset.ndim) > ndim:
+        raise ArgumentError(f"normalize[{name!r}] has more axes than the array, which has {ndim}")
+    return _with_axes(scale, ndim), _with_axes(offset, ndim)
 
 
-def _number(name: str, given: Any) -> float:
-    value = given.item() if getattr(given, "shape", None) == () else given
-    if not isinstance(value, Real) or isinstance(value, bool) or not isfinite(value):
-        raise ArgumentError(f"normalize[{name!r}] takes finite numbers, one mean and one deviation: not {shown(given)}")
-    return float(value)
+def _with_axes(values: np.ndarray, ndim: int) -> np.ndarray:
+    return values.reshape((1,) * (ndim - values.ndim) + values.shape)
+
+
+def _numbers(name: str, given: Any) -> np.ndarray:
+    try:
+        found = np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"normalize[{name!r}] takes numbers, not {shown(given)}: {error}") from error
+    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+        raise ArgumentError(f"normalize[{name!r}] takes finite numbers, or arrays of them: not {shown(given)}")
+    return found.astype(np.float64)
+
+
+def spread_over(name: str, cast: Cast | None, axes: Sequence[Along]) -> Cast | None:
+    """A cast whose numbers are spread over the axes of an array as one whose numbers are spread over a sample."""
+    if cast is None or not cast.is_spread:
+        return cast
+    return replace(cast, scale=_over(name, cast.scale, axes), offset=_over(name, cast.offset, axes))
+
+
+def _over(name: str, number: Spread, axes: Sequence[Along]) -> Spread:
+    index: list[Any] = []
+    for place, (along, length) in enumerate(zip(axes, number.shape, strict=True)):
+        if isinstance(along, Whole) and 1 < length >= along.elements.stop:
+            index.append(slice(along.elements.start, along.elements.stop))
+        elif length == 1:
+            index.append(0 if along.kept is None else slice(None))
+        else:
+            takes = "that of the array" if isinstance(along, Whole) else "1: samples have their origin along it"
+            raise ArgumentError(f"normalize[{name!r}] has length {length} along axis {place}, which takes {takes}")
+    return Spread.of(number.values[tuple(index)])
 
 
 def _cast(name: str, array: Any, dtype: Any, normalize: Any, fill_to_nan: Any) -> Cast | None:
-    scale, offset = scaled(name, normalize[name]) if normalize and name in normalize else (None, None)
+    scale, offset = scaled(name, normalize[name], array.ndim) if normalize and name in normalize else (None, None)
+    over = None if isinstance(scale, float | None) else (scale, offset)
+    scale, offset = (scale, offset) if over is None else (1.0, 0.0)
     its_dtype = dtype.get(name) if isinstance(dtype, Mapping) else None
     try:
         if not isinstance(dtype, Mapping) and (scale is not None or is_float(array.dtype)):
@@ -67,6 +103,8 @@ def _cast(name: str, array: Any, dtype: Any, normalize: Any, fill_to_nan: Any) -
             wanted = fill_to_nan.get(name)
         else:
             wanted = fill_to_nan if is_float(array.dtype if cast is None else cast.dtype) else None
-        return cast if wanted is None or wanted is False else Casting(its_dtype, scale, offset, wanted).of(array)
+        if wanted is not None and wanted is not False:
+            cast = Casting(its_dtype, scale, offset, wanted).of(array)
+        return cast if over is None or cast is None else spread(cast, *over)
     except ArgumentError as error:
         raise ArgumentError(f"array {name!r}: {error}") from error

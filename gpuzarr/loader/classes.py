@@ -17,6 +17,7 @@ from gpuzarr.loader.masses import Cells, Masses, as_weights, voxels, weights
 
 SUM_TOLERANCE = 1e-9  # of weights, relative: sums in another order differ
 BOOL = np.dtype(bool)
+Wanted = tuple[Any, int, float]  # a label, how many elements are to be drawn, and how many there are, or their weight
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,27 @@ class Classes:
             warn(f"balance: {text}; the other classes get their samples", GpuZarrWarning)
         return np.array([self.given[label] for label in labels]) * occurs
 
-    def drawn(self, cells: Cells, block: int, values: np.ndarray, label: Any, mass: float, words: np.ndarray) -> Any:
-        """Elements of a class among the `values` of a block, as numbers in C order, int64: one for each of `words`,
-        which are random. ChangedError if there are not as many as were counted, `mass`."""
-        if self.dtype is None:
-            of_all = as_weights(cells.array, [part.start for part in cells.box(block)], values).reshape(-1)
-            if isclose(float(of_all.sum()), mass, rel_tol=SUM_TOLERANCE):
-                return draws.places(of_all, words)
-        else:
-            found = np.flatnonzero(values == label)
-            if len(found) == mass:
-                return found[draws.places(len(found), words)]
-        where = ", ".join(f"{part.start}:{part.stop}" for part in cells.box(block))
-        raise ChangedError(
-            f"balance: [{where}] of {named([cells.array])} has changed since its labels were counted; make a new loader"
+    def drawn(self, cells: Cells, cell: int, wanted: Sequence[Wanted], words: np.ndarray) -> np.ndarray:
+        """Elements of a cell, as numbers in C order, int64: one for each of `words`, which are random, of one class
+        after the other. Reads the cell. ChangedError if a class has not what was counted."""
+        box = cells.box(cell)
+        values = cells.array[box]
+        of_all = (
+            as_weights(cells.array, [part.start for part in box], values).reshape(-1) if self.dtype is None else None
         )
+        runs = draws.Runs.of(values) if of_all is None else None
+        found, done = [np.zeros(0, np.int64)], 0
+        for label, samples, mass in wanted:
+            some, done = words[done : done + samples], done + samples
+            if of_all is not None and isclose(float(of_all.sum()), mass, rel_tol=SUM_TOLERANCE):
+                found.append(draws.places(of_all, some))
+            elif runs is not None and (count := runs.count(label)) == mass:
+                found.append(runs.elements(label, draws.places(count, some)))
+            else:
+                where = ", ".join(f"{part.start}:{part.stop}" for part in box)
+                changed = f"[{where}] of {named([cells.array])} has changed since its labels were counted"
+                raise ChangedError(f"balance: {changed}; make a new loader")
+        return np.concatenate(found)
 
 
 def named(arrays: Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ from gpuzarr.loader.alignment import Lattice, Scale
 from gpuzarr.loader.samples import Patch, Rows
 
 Arrays = Mapping[str, Sequence[Any]]  # gpuzarr.Array, by name; of each store
+Box = tuple[tuple[int, int], ...]  # the first element and the one behind the last, along each axis of samples
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ does, or NumPy for what is more than bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -54,7 +54,9 @@ class Cutter:
             alike.setdefault((self.view.cast[group[0]], self._source(group[0]).dtype), []).append(group)
         for (cast, dtype), some in alike.items():
             device = self._source(some[0][0]).device
-            if device.gpu or cast is None or dtype.hasobject or native.library() is None:
+            if cast is not None and cast.is_spread and (device.gpu or native.library() is None):
+                self._place_and_scale(some, out, cast, device, failed)
+            elif device.gpu or cast is None or dtype.hasobject or native.library() is None:
                 pieces = self._pieces(some, out, cast, device, failed)
                 place_on_gpu(pieces, out, cast, device) if device.gpu else place_on_cpu(pieces, out, device)
             else:
@@ -79,6 +81,19 @@ class Cutter:
             cast_on_cpu(pieces, made, cast, device)
             rows = np.concatenate([which for _, which, _ in groups])
             out[rows] = made[rows]
+
+    def _place_and_scale(self, groups: Sequence[Group], out: Any, cast: Cast, device: Device, failed: Failed) -> None:
+        """Where scales are spread over samples: as they are, in scratch, and from there to the batch."""
+        made = device.array(out.shape, cast.unscaled.dtype)
+        pieces = self._pieces(groups, made, cast.unscaled, device, failed)
+        rows = np.concatenate([which for _, which, _ in groups])
+        if device.gpu:
+            place_on_gpu(pieces, made, cast.unscaled, device)
+            made = gpu.cast.scale_all(device, made, cast)
+            rows = device.upload(rows)
+        else:
+            made = replace(cast, source=cast.unscaled.dtype, nan_of=None).of(made)
+        out[rows] = made[rows]
 
     def _pieces(
         self, groups: Sequence[Group], out: Any, cast: Cast | None, device: Device, failed: Failed
@@ -145,9 +160,12 @@ class Cutter:
                 failed[of, chunk] = rows_of(found, np.flatnonzero(found.chunk == i), out.strides[0])
 
     def _pad(self, store: int, which: np.ndarray, origins: np.ndarray, out: Any) -> None:
+        value = self.view.pad_value
+        if self.device.gpu and np.ndim(value):
+            value = self.device.upload(value)
         for a, b in runs(which):
             for part in self.view.padding(store, origins[a:b], out[int(which[a]) : int(which[b - 1]) + 1]):
-                part[...] = self.view.pad_value
+                part[...] = value
 
 
 def placeable(source: Source, out: Any, device: Device) -> bool:

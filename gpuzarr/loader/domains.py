@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import ceil, floor, prod
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.columns import Arrays, Column
+from gpuzarr.loader.blocks import Cuts, cuts_of
+from gpuzarr.loader.columns import Arrays, Box, Column
 from gpuzarr.loader.grids import Domain, Domains, Origins
 from gpuzarr.loader.samples import Patch, Region, Rows
-from gpuzarr.metadata import Axis, RectilinearAxis
+from gpuzarr.loader.shuffle import BlockShuffle
 
 MAX_BLOCKS = 1 << 22
-Box = tuple[tuple[int, int], ...]  # the first element and the one behind the last, along each axis of samples
 
 
 def boxes(arrays: Arrays, columns: Sequence[Column], sample: Patch | Rows, given: Any) -> list[list[Box]]:
@@ -57,25 +55,25 @@ def _both(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
 
 
 def domains(
-    arrays: Arrays, columns: Sequence[Column], sample: Patch | Rows, found: Sequence[Sequence[Box]], block: Any
+    arrays: Arrays,
+    columns: Sequence[Column],
+    sample: Patch | Rows,
+    found: Sequence[Sequence[Box]],
+    shuffle: BlockShuffle | None,
 ) -> Domains:
-    """The domains of these boxes. `block`: elements of a block along each axis; None: as large as the largest chunk,
-    and as a patch, or larger, so that there are at most MAX_BLOCKS.
-
-    ArgumentError for more blocks than that.
-    """
+    """The domains of these boxes, in at most MAX_BLOCKS blocks. ArgumentError where the shuffle makes more."""
     spots = [
         (store, box, tuple([origins(column, ends, sample) for column, ends in zip(columns, box, strict=True)]))
         for store, of_store in enumerate(found)
         for box in of_store
     ]
-    cuts = [cuts_of(arrays, columns, store, block) for store in range(len(found))]
+    cuts = cuts_of(arrays, columns, sample, found, shuffle)
     while sum(blocks := [prod(map(_cells, axes, cuts[store])) for store, _, axes in spots]) > MAX_BLOCKS:
-        if block is not None:
-            raise ArgumentError(f"BlockShuffle(block={block}) makes {sum(blocks)} blocks, more than {MAX_BLOCKS}")
+        if shuffle is not None and shuffle.block is not None:
+            raise ArgumentError(f"shuffle={shuffle} makes {sum(blocks)} blocks, more than {MAX_BLOCKS}")
         store, _, axes = spots[int(np.argmax(blocks))]
         widest = int(np.argmax(list(map(_cells, axes, cuts[store]))))
-        cuts = [(*of[:widest], replace(of[widest], size=of[widest].size * 2), *of[widest + 1 :]) for of in cuts]
+        cuts = [tuple([cut.times(2) if i == widest else cut for i, cut in enumerate(of)]) for of in cuts]
     is_random = [column.is_patch and isinstance(sample, Patch) and sample.is_random for column in columns]
     made = [Domain.of(n, box, axes, list(map(_edges, axes, cuts[n], is_random))) for n, box, axes in spots]
     return Domains(made, len(columns))
@@ -111,8 +109,8 @@ def origins(column: Column, ends: tuple[int, int], sample: Patch | Rows) -> Orig
 
 
 def _random(first: int, stop: int, size: int, step: int, edge: str) -> Origins:
-    count = max((stop - first - size) // step + 1, edge == "pad")
-    return Origins(first, step, max(count, 0), first + (count - 1) * step)
+    count = max((stop - first - size) // step + 1, 1 if edge == "pad" else 0)
+    return Origins(first, step, count, first + (count - 1) * step)
 
 
 def _grid(first: int, stop: int, size: int, stride: int, edge: str) -> Origins:
@@ -125,55 +123,9 @@ def _grid(first: int, stop: int, size: int, stride: int, edge: str) -> Origins:
     return Origins(first, stride, count, min(last, stop - size) if edge == "shift" else last)
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """Where blocks begin along an axis of a store: at multiples of `size`; or at some of `edges`, those of chunks that
-    differ, with at least about `size` elements between."""
-
-    size: int
-    edges: tuple[int, ...] = ()
-
-    def between(self, first: int, last: int) -> np.ndarray:
-        """Those behind a place, up to another one, int64."""
-        if not self.edges:
-            return np.arange((first // self.size + 1) * self.size, last + 1, self.size, dtype=np.int64)
-        edges = np.array(self.edges, np.int64)
-        edges = edges[np.concatenate([[True], np.diff(edges // self.size) > 0])]
-        return edges[(edges > first) & (edges <= last)]
-
-
-def cuts_of(arrays: Arrays, columns: Sequence[Column], store: int, block: Any) -> tuple[Cuts, ...]:
-    """Where blocks begin along each axis of a store."""
-    if block is None:
-        return tuple([_by_chunks(arrays, column, store) for column in columns])
-    sizes = block if isinstance(block, tuple) else (block,) * len(columns)
-    if len(sizes) != len(columns):
-        raise ArgumentError(f"BlockShuffle(block={block}) needs {len(columns)} sizes, one for each axis of a sample")
-    return tuple(map(Cuts, sizes))
-
-
-def _by_chunks(arrays: Arrays, column: Column, store: int) -> Cuts:
-    """Blocks as large as the largest chunks, and at least as large as a patch."""
-    found = []
-    for name, each in arrays.items():
-        axis, scale = each[store].layout.axes[column.axes[name]], column.scales[name]
-        found.append((ceil(_chunk_length(axis) * scale.size), axis, scale))
-    size, axis, scale = max(found, key=itemgetter(0))
-    size = max(size, 1)
-    if isinstance(axis, RectilinearAxis):
-        return Cuts(max(column.size, 1), tuple([ceil(scale.shift + edge * scale.size) for edge in axis.edges]))
-    return Cuts(-(-column.size // size) * size)
-
-
-def _chunk_length(axis: Axis) -> int:
-    """Elements of a chunk, or of chunks of several lengths the mean."""
-    return -(-axis.edges[-1] // max(axis.count, 1)) if isinstance(axis, RectilinearAxis) else axis.size
-
-
 def _cells(axis: Origins, cuts: Cuts) -> int:
     """The number of blocks along an axis, at most."""
-    cells = (axis.last - max(axis.first, 0)) // cuts.size + 2 if axis.count else 0
-    return min(cells, len(cuts.edges) + 1) if cuts.edges else cells
+    return cuts.count(max(axis.first, 0), axis.last) if axis.count else 0
 
 
 def _edges(axis: Origins, cuts: Cuts, is_random: bool) -> np.ndarray:

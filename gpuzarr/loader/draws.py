@@ -7,6 +7,9 @@ systematic sampling", 1949.)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from gpuzarr.loader.masses import Masses
@@ -59,3 +62,30 @@ def places(masses: np.ndarray | int, fractions: np.ndarray) -> np.ndarray:
     ends = np.cumsum(masses)
     last = int(np.flatnonzero(masses)[-1])
     return np.minimum(np.searchsorted(ends, at * ends[-1], side="right"), last)
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Equal elements that follow each other in an array, in C order: `starts`, `lengths`, int64, and `labels` (n,)."""
+
+    starts: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Runs:
+        """Those of an array that is not empty."""
+        flat = values.reshape(-1)
+        starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+        return cls(starts, np.diff(starts, append=flat.size), flat[starts])
+
+    def count(self, label: Any) -> int:
+        """The number of elements with a label."""
+        return int(self.lengths[self.labels == label].sum())
+
+    def elements(self, label: Any, numbers: np.ndarray) -> np.ndarray:
+        """Some of the elements with a label, by their numbers among these: their numbers in the array, int64 (n,)."""
+        mine = np.flatnonzero(self.labels == label)
+        ends = np.cumsum(self.lengths[mine])
+        run = np.searchsorted(ends, numbers, side="right")
+        return self.starts[mine][run] + numbers - (ends - self.lengths[mine])[run]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from gpuzarr.loader.masses import Cells
 
 @dataclass(frozen=True, eq=False)
 class Balance:
-    """The balance array of a store, to be read on a CPU. `axes`, `scales`: of it, along each axis of samples; of its
-    other axes all elements count."""
+    """The balance array of a store, to be read on a CPU. `axes`, `scales`: of it, along each axis of samples; None for
+    an axis that it lacks: it says the same at all places. Of its other axes all elements count."""
 
     array: Any
-    axes: tuple[int, ...]
+    axes: tuple[int | None, ...]
     scales: tuple[Scale, ...]
 
 
@@ -68,30 +69,70 @@ class Ground:
         along = zip(domain.axes, shape, domain.start, domain.stop, strict=True)
         return cls(domain, balance, tuple(Centres.of(*one) for one in along))
 
-    def cells(self, first: int) -> Cells:
-        """The blocks of the domain, of which `first` is the number of the first one."""
+    @cached_property
+    def edges(self) -> tuple[np.ndarray, ...]:
+        """The blocks along the axes of the balance array: `Cells.edges`."""
         of = self.balance
         edges = [np.array([0, length]) for length in of.array.shape]
         for axis, scale, centres, bounds in zip(of.axes, of.scales, self.centres, self.domain.bounds, strict=True):
-            found = _first(scale, centres.edges(bounds)) if len(bounds) > 1 else np.zeros(1, np.int64)
-            edges[axis] = np.clip(found, 0, of.array.shape[axis])
-        return Cells(of.array, tuple(edges), first)
+            if axis is not None:
+                found = _elements(scale, centres.edges(bounds)) if len(bounds) > 1 else np.zeros(1, np.int64)
+                edges[axis] = np.clip(found, 0, of.array.shape[axis])
+        return tuple(edges)
 
-    def origins(self, at: Sequence[np.ndarray], words: np.ndarray) -> np.ndarray:
-        """The origins of samples with centres in some elements of the balance array, int64 (n, axes).
+    @property
+    def is_plain(self) -> bool:
+        """Whether each block is a cell of the balance array, and their order is the same."""
+        axes = [-1 if axis is None else axis for axis in self.balance.axes]
+        return -1 not in axes and axes == sorted(axes)
+
+    def cell(self, block: int, cells: Cells) -> tuple[int, int]:
+        """The number of the cell of a block of the domain, and origins in the block along axes that the array lacks."""
+        at = [0] * len(cells.counts)
+        times = 1
+        for axis, i, bounds in zip(
+            self.balance.axes, np.unravel_index(block, self.domain.grid), self.domain.bounds, strict=True
+        ):
+            if axis is None:
+                times *= int(bounds[i + 1] - bounds[i])
+            else:
+                at[axis] = int(i)
+        return cells.first + int(np.ravel_multi_index(at, cells.counts)), times
+
+    def blocks(self, numbers: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+        """The blocks of the domain that have each of some cells, int64 (n, m), and the origins in each of these along
+        axes that the array lacks, float64 (m,)."""
+        at = np.unravel_index(numbers - cells.first, cells.counts)
+        found, times = np.zeros((len(numbers), 1), np.int64), np.ones(1)
+        for axis, bounds in zip(self.balance.axes, self.domain.bounds, strict=True):
+            count = len(bounds) - 1
+            if axis is None:
+                found = (found[:, :, None] * count + np.arange(count)).reshape(len(numbers), -1)
+                times = np.multiply.outer(times, np.diff(bounds)).reshape(-1)
+            else:
+                found = found * count + at[axis][:, None]
+        return found, times
+
+    def origins(self, block: int, at: Sequence[np.ndarray], words: np.ndarray) -> np.ndarray:
+        """The origins of samples of a block with centres in some elements of the balance array, int64 (n, axes).
 
         `at`: the indices of these along each axis of the balance array. `words`: random numbers from 0 to 1 (n, axes),
-        which say where in elements that are larger than those of the first array.
+        which say where in elements that are larger than those of the first array, and along axes that it lacks.
         """
-        found = []
-        for axis, scale, centres, word in zip(
-            self.balance.axes, self.balance.scales, self.centres, words.T, strict=True
-        ):
-            places = np.floor((at[axis] + word) * float(scale.size) + float(scale.shift)).astype(np.int64)
-            found.append(centres.origin(np.clip(places, centres.start, centres.stop - 1)))
+        found, spans, of = [], self.domain.spans(block), self.balance
+        for axis, scale, centres, span, word in zip(of.axes, of.scales, self.centres, spans, words.T, strict=True):
+            if axis is None:
+                found.append(centres.origins.at(span[0] + np.floor(word * (span[1] - span[0])).astype(np.int64)))
+            else:
+                places = np.floor((at[axis] + word) * float(scale.size) + float(scale.shift)).astype(np.int64)
+                found.append(centres.origin(np.clip(places, centres.start, centres.stop - 1)))
         return np.stack(found, axis=1)
 
 
-def _first(scale: Scale, places: np.ndarray) -> np.ndarray:
-    """The first element whose middle does not lie before a place, int64."""
-    return np.ceil((places - float(scale.shift)) / float(scale.size) - 0.5).astype(np.int64)
+def _elements(scale: Scale, edges: np.ndarray) -> np.ndarray:
+    """The elements of a balance array in each of some blocks, as edges: those that have their middle there, and of the
+    first and the last block those that have anything there; int64."""
+    places = (edges - float(scale.shift)) / float(scale.size)
+    found = np.ceil(places - 0.5).astype(np.int64)
+    found[0], found[-1] = np.floor(places[0]), np.ceil(places[-1])
+    return found if edges[0] < edges[-1] else np.full_like(found, found[0])

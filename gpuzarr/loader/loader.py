@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
-from gpuzarr.errors import ArgumentError, ClosedError
-from gpuzarr.loader import splits
+from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.feed import Terms
 from gpuzarr.loader.inputs import parsed
 from gpuzarr.loader.order import EpochOrder
 from gpuzarr.loader.output import checked
+from gpuzarr.loader.parted import domains
 from gpuzarr.loader.plan import LoaderPlan, planned
+from gpuzarr.loader.processes import check_process, warn_of_ranks
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
 from gpuzarr.loader.state import loaded, state
@@ -61,8 +60,8 @@ class Loader:
     dtype
         Of the batch: one for arrays of floats, and those that `normalize` makes floats; or a dict, by name.
     normalize
-        A dict of name and (mean, standard deviation), as `gpuzarr.stats` tells them: values become (value - mean) /
-        std.
+        A dict of name and (mean, standard deviation), as `gpuzarr.stats(a).normalize` has them: values become (value -
+        mean) / std. Numbers, or arrays that broadcast against the array, of length 1 where samples have an origin.
     fill_to_nan
         As of `Array.get`, for arrays that are, or become, floats; or a dict, by name.
     spacing, translation
@@ -130,31 +129,9 @@ class Loader:
         on_error: Literal["raise", "skip", "fill"] = "raise",
         progress: bool = False,
     ) -> None:
-        self._begin(
-            Settings.of(
-                arrays=arrays,
-                batch_size=batch_size,
-                sample=sample,
-                window=window,
-                shuffle=shuffle,
-                seed=seed,
-                rank=rank,
-                world_size=world_size,
-                drop_last=drop_last,
-                dtype=dtype,
-                normalize=normalize,
-                fill_to_nan=fill_to_nan,
-                spacing=spacing,
-                translation=translation,
-                part=part,
-                origins=origins,
-                to=to,
-                prefetch=prefetch,
-                memory_limit=memory_limit,
-                on_error=on_error,
-                progress=progress,
-            )
-        )
+        given = dict(locals())
+        del given["self"]
+        self._begin(Settings.of(**given))
 
     def _begin(self, settings: Settings) -> None:
         self.settings = settings
@@ -187,9 +164,22 @@ class Loader:
     def __iter__(self) -> Epoch:
         """Begin the epoch, or go on with it where `load_state_dict` has put it; when it is complete, the next one is
         the next to begin."""
-        self._check_process()
-        _warn_of_ranks(self.settings.world_size)
+        return self.iterate(self.settings.to)
+
+    def iterate(self, to: str | None) -> Epoch:
+        """Iterate as `iter(loader)` does, with batches of another library's arrays than the loader's `to`.
+
+        Examples
+        --------
+        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3)
+        >>> [batch["x"].tolist() for batch in loader.iterate("numpy")]
+        [[1, 2, 3]]
+        """
+        check_process(self._process, self._running is not None)
+        warn_of_ranks(self.settings.world_size)
         settings, place = self.settings, self._place
+        if to != settings.to:
+            settings = replace(settings, to=checked(to, self.views))
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)
         terms = Terms(settings.prefetch, self.plan().held_limit, settings.on_error)
@@ -300,6 +290,10 @@ class Loader:
         ArgumentError
             A part would have no sample.
 
+        Notes
+        -----
+        Of random patches each part has as many in an epoch as `Patch(samples=...)` says.
+
         Examples
         --------
         >>> loader = gpuzarr.Loader({"x": gpuzarr.array(np.arange(10), chunks=2)}, batch_size=8)
@@ -308,7 +302,7 @@ class Loader:
         [[8, 9]]
         """
         settings = self.settings
-        parts = splits.domains(settings, self.space, self.views, fractions, gap, axis)
+        parts = domains(settings, fractions, gap, axis)
         return [Loader._of(replace(settings, domains=one)) for one in parts]
 
     def order(self, epoch: int) -> EpochOrder:
@@ -323,12 +317,12 @@ class Loader:
         return {**self.space.geometry, "shuffle": str(self.settings.shuffle)}
 
     def as_torch(self) -> Any:
-        """A `torch.utils.data.IterableDataset` of the batches, for `DataLoader(..., batch_size=None, num_workers=0)`
-        and for `torchdata.stateful_dataloader.StatefulDataLoader`, which keeps its state.
+        """The batches as a `torch.utils.data.IterableDataset` of tensors: for a `DataLoader` with `batch_size=None` and
+        `num_workers=0`, and for `StatefulDataLoader` of `torchdata`, which keeps its state.
 
         Examples
         --------
-        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3, to="torch")
+        >>> loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2, 3])}, batch_size=3)
         >>> from torch.utils.data import DataLoader  # doctest: +SKIP
         >>> DataLoader(loader.as_torch(), batch_size=None)  # doctest: +SKIP
         """
@@ -337,8 +331,11 @@ class Loader:
         return as_torch(self)
 
     def as_dataset(self) -> Any:
-        """The samples one by one, in their own order: what has a length and takes indices, for a `DataLoader` with a
-        sampler of its own, and for `grain`. Indices that come together are read together.
+        """The samples of the epoch one by one, in the loader's order: what has a length and takes indices, for a
+        `DataLoader` with a sampler of its own, also in worker processes, and for `grain`.
+
+        Indices that come together are read together, each chunk once; but nothing is held for the next ones, as it is
+        where one iterates over the loader. Where samplers shuffle, give the loader `shuffle=False`.
 
         Examples
         --------
@@ -372,7 +369,7 @@ class Loader:
 
     def close(self) -> None:
         """End what is under way: its iteration raises ClosedError, and what was read ahead is freed."""
-        running = self._running and self._running()
+        running = None if self._running is None else self._running()
         if running is not None and self._process is PROCESS.value:
             running.close()
 
@@ -382,26 +379,8 @@ class Loader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _check_process(self) -> None:
-        """ClosedError in a forked child of a process that has used the loader."""
-        if self._process is not PROCESS.value and self._running is not None:
-            raise ClosedError(
-                "this loader was in use in the process from which this one was forked: its threads are not here. Use "
-                "num_workers=0 (it has threads of its own), or start workers by 'spawn' or 'forkserver'"
-            )
-
 
 def _unpickled(settings: Settings, state_dict: dict[str, Any]) -> Loader:
     loader = Loader._of(settings)
     loader.load_state_dict(state_dict)
     return loader
-
-
-def _warn_of_ranks(world_size: int) -> None:
-    """Warn where several processes train together, and each would have all samples."""
-    distributed = sys.modules.get("torch.distributed")
-    if world_size == 1 and distributed is not None and distributed.is_available() and distributed.is_initialized():
-        there = distributed.get_world_size()
-        if there > 1:
-            told = f"torch.distributed has {there} processes, and each gets all samples of this loader"
-            warnings.warn(f"{told}: give rank= and world_size=", stacklevel=3)

@@ -36,16 +36,17 @@ class Patch:
         Elements by which patches may reach beyond each end of the region: one number, or one for each axis. Where the
         array ends there, they are filled; where a region ends in an array, they are the array's.
     pad_mode
-        What elements outside of the array are: "constant" (the fill value of the array, cast as its elements are), or
-        as `numpy.pad` has it: "edge", "reflect", "symmetric", "wrap".
+        What elements outside of the array are: "constant" (the fill value of the array, in the first store if there are
+        several, cast as its elements are), or as `numpy.pad` has it: "edge", "reflect", "symmetric", "wrap".
     axes
         The axes of `shape`, as numbers or names of dimensions.
     region
         The elements in which patches lie: a slice for each axis of `shape` (with a `window`, there may be one more for
         the rows, in first place), or a list of such tuples, each a region of its own.
     balance
-        An array of labels, or of weights, that says where the centres of random patches are; a list of them, one for
-        each store.
+        An array of labels (integers: each that occurs is the centre equally often) or of weights (bools, floats) that
+        says where the centres of random patches are; a list of them, one for each store. It may be coarser than the
+        first array, and lack the axis of a window. It is read once when samples are first asked for.
     classes
         A dict of label and weight: which labels are centres, and how often. Default: all, equally often.
 

@@ -19,11 +19,12 @@ MAX_LANES = 1024
 class BlockShuffle:
     """Shuffle of samples that needs few chunks at a time: `Loader(..., shuffle=BlockShuffle(blocks=16))`.
 
-    Samples that lie near each other are a block; a block is as large as the largest chunk of all arrays. In each epoch
-    all blocks are put into a random order and dealt to lanes. Each lane takes its next blocks, `blocks / lanes` of
-    them, and gives their samples in random order; then it takes its next blocks. Samples are taken from each lane in
-    turn, so that the samples of `blocks` blocks are mixed, and each chunk is read and decoded once. What the longer
-    lanes have left when the shorter ones have ended comes last.
+    Samples that lie near each other are a block. It is as large as the largest chunk of all arrays; or larger, where
+    samples of neighbouring blocks share chunks, while the chunks of `blocks` of them take no more than about a GiB. In
+    each epoch all blocks are put into a random order and dealt to lanes. Each lane takes its next blocks, `blocks /
+    lanes` of them, and gives their samples in random order; then it takes its next blocks. Samples are taken from each
+    lane in turn, so that the samples of `blocks` blocks are mixed, and each chunk is read and decoded once. What the
+    longer lanes have left when the shorter ones have ended comes last.
 
     Of `world_size` ranks, each takes every `world_size`-th sample. Where that number divides `lanes`, a rank has lanes
     of its own, and no two ranks read the same chunk but at the end of an epoch.
@@ -37,7 +38,7 @@ class BlockShuffle:
         The number of lanes, which divides `blocks`, at most 1024. By default the largest of 8, 4, 2 and 1 that does.
     block
         The elements of a block along each axis along which samples are taken: a number for all, or one for each axis.
-        By default those of the largest chunk.
+        By default as said above.
 
     Raises
     ------

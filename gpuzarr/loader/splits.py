@@ -21,10 +21,11 @@ Interval = tuple[int, int]  # the first element, and the one behind the last
 
 @dataclass(frozen=True)
 class Line:
-    """What is split: the elements of each store along the axis, one store after the other.
+    """What is split: elements of stores along the axis, one store after the other.
 
     `stores`: the interval of each. `extent`: elements of a sample, at least 1. `blocks`: where cuts may be in a store
-    (beside its ends): at multiples of the first of these sizes; where that leaves a part without samples, of the next.
+    (beside its ends): at the multiples of the first of these sizes that are nearest to what fractions say; where that
+    leaves a part without a sample, of the next. The last one is 1: where also that does, cuts are moved.
     """
 
     stores: Sequence[Interval]
@@ -95,28 +96,30 @@ def _fractions(given: Any) -> list[float]:
 
 
 def _cuts(line: Line, shares: Sequence[float], gap: int, block: int) -> list[int] | None:
-    """The end of each part, as near to its fraction as a block's end can be; None if a part would have no sample."""
-    if (latest := _latest(line, len(shares), gap, block)) is None:
+    """The end of each part: what is nearest to its fraction. None if a part would have no sample; where any element may
+    be the end of a part, only if there are no cuts that leave a sample to each."""
+    if (latest := _latest(line, len(shares), gap)) is None:
         return None
     cuts: list[int] = []
     begin, length = 0, line.edges[-1]
     for sum_of_shares, last in zip(accumulate(shares), latest, strict=True):
-        first = line.first_end(begin)
-        if first is None or (low := line.around(first, block)[1]) > last:
+        if (first := line.first_end(begin)) is None or first > last:
             return None
         wanted = length if sum_of_shares >= 1 - ROUNDING else round(length * sum_of_shares)
         nearest = min(line.around(wanted, block), key=lambda cut: abs(cut - wanted))
-        cuts.append(min(max(nearest, low), last))
+        if block > 1 and not first <= nearest <= last:
+            return None
+        cuts.append(min(max(nearest, first), last))
         begin = cuts[-1] + gap
     return cuts
 
 
-def _latest(line: Line, parts: int, gap: int, block: int) -> list[int] | None:
+def _latest(line: Line, parts: int, gap: int) -> list[int] | None:
     """The last end of each part that leaves a sample to those behind it; None if there is none."""
     ends = [line.edges[-1]]
     while len(ends) < parts:
         begin = line.last_begin(ends[0])
         if begin is None or begin < gap:
             return None
-        ends.insert(0, line.around(begin - gap, block)[0])
+        ends.insert(0, begin - gap)
     return ends

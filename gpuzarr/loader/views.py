@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.casts import casts, dtype_of
+from gpuzarr.loader.casts import casts, dtype_of, spread_over
 from gpuzarr.loader.columns import Arrays, Column
 from gpuzarr.loader.contract import View
 from gpuzarr.loader.patch_views import PatchView
@@ -31,7 +31,7 @@ def views_of(
         _take_part(axes, arrays, columns, settings.part)
     found: list[View] = []
     for name, cast in casts(arrays, settings.dtype, settings.normalize, settings.fill_to_nan).items():
-        each = arrays[name]
+        each, cast = arrays[name], tuple([spread_over(name, one, axes[name]) for one in cast])
         of = (name, each, cast, dtype_of(name, each, cast), pad_value(each[0], cast[0]))
         if isinstance(sample, Patch):
             found.append(PatchView(*of, tuple(axes[name]), sample.pad_mode))

@@ -25,6 +25,7 @@ TINY = {
     "host_cost": ["--scale", "32"],
     "write_local": ["--smaller", "16"],
     "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
+    "stats": ["--side", "70"],
 }
 
 TINY_GPU = {
@@ -57,6 +58,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_remote": 4,
         "read_references": 7,
         "loader": 4,
+        "stats": 4,
     }
     assert len(measured) == expected[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)

@@ -15,7 +15,6 @@ from tests.loader.packages import package
 def test_a_network_learns(capsys: pytest.CaptureFixture[str]) -> None:
     torch = package("torch")
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     train.main(["--tiny", "--epochs", "4"])
     torch.set_num_threads(threads)
     said = capsys.readouterr().out

@@ -306,3 +306,138 @@ def test_a_chunk_that_cannot_be_read_is_named():
     kept["c/1/2/0"] = kept["c/1/2/0"][:10]
     with pytest.raises(ChunkError, match=r"chunk \(1, 2, 0\)"):
         space(a, (1, 1, 1), (16, 16, 16), 9).counts(0)
+
+
+# ---- Of a loader ----
+
+
+def stored(device, values, chunks):
+    kept = {}
+    gpuzarr.save_array(kept, values, chunks=chunks)
+    return gpuzarr.open_array(kept, device=device)
+
+
+def balanced(device, labels=VOLUME, balance=None, shape=(4, 8, 6), stores=1, samples=60, **options):
+    """A loader of the places of voxels, and of their labels."""
+    places = np.arange(VOLUME.size, dtype="int32").reshape(VOLUME.shape)
+    arrays = {
+        "x": [stored(device, places, (16, 16, 16)) for _ in range(stores)],
+        "y": [stored(device, VOLUME, (8, 32, 32)) for _ in range(stores)],
+    }
+    of = [stored(device, labels, (16, 16, 16)) for _ in range(stores)] if balance is None else balance
+    patch = {name: options.pop(name) for name in ("classes", "region", "pad") if name in options}
+    sample = gpuzarr.Patch(shape, stride="random", samples=samples, balance=of, **patch)
+    return gpuzarr.Loader(arrays, 8, sample=sample, shuffle=gpuzarr.BlockShuffle(blocks=4), origins=True, **options)
+
+
+def on_host(batches):
+    host = [{name: getattr(v, "get", lambda v=v: v)() for name, v in batch.items()} for batch in batches]
+    return {name: np.concatenate([batch[name] for batch in host]) for name in host[0]}
+
+
+def test_batches_have_balanced_patches(device):
+    found = on_host(balanced(device, stores=2))
+    origins = found["origins"][:, 1:]
+    assert np.array_equal(np.stack(np.unravel_index(found["x"][:, 0, 0, 0], VOLUME.shape), 1), origins)
+    middle = found["y"][:, 2, 4, 3]
+    is_inner = ((origins > 0) & (origins < np.array(VOLUME.shape) - (4, 8, 6))).all(axis=1)
+    assert np.count_nonzero(middle[is_inner] == 5) == 20  # which lies far from the edges
+    assert np.bincount(found["origins"][:, 0]).min() >= 20
+
+
+def test_a_balanced_epoch_goes_on_where_it_was():
+    whole = on_host(balanced("cpu"))["origins"]
+    loader = balanced("cpu")
+    batches = iter(loader)
+    first = [next(batches)["origins"].copy() for _ in range(3)]
+    resumed = balanced("cpu", prefetch=0)
+    resumed.load_state_dict(loader.state_dict())
+    assert np.array_equal(np.concatenate([*first, on_host(resumed)["origins"]]), whole)
+    assert not np.array_equal(on_host(resumed)["origins"], whole)  # of the next epoch
+    changed = VOLUME.copy()
+    changed[0, 0, 0] = 5
+    with pytest.raises(ArgumentError, match="labels"):
+        balanced("cpu", labels=changed).load_state_dict(loader.state_dict())
+
+
+def test_a_coarser_mask_is_aligned_by_its_shape():
+    mask = np.zeros((10, 15, 13), bool)
+    mask[7, 7, 5:7] = True
+    found = on_host(balanced("cpu", labels=mask, samples=30))["origins"][:, 1:] + (2, 4, 3)
+    assert (found // 4 >= (7, 7, 5)).all() and (found // 4 <= (7, 7, 6)).all()
+    with pytest.raises(ArgumentError, match="divided by whole numbers"):
+        balanced("cpu", labels=np.zeros((10, 15, 30), bool))
+
+
+def test_a_mask_of_other_voxels_is_aligned_by_its_spacing():
+    x = stored("cpu", np.zeros((40, 60), "u1"), (16, 16))
+    mask = np.zeros((20, 15), bool)
+    mask[7, 5] = True
+    m = stored("cpu", mask, (16, 16))
+    for translation, shift in [(None, 0), ({"x": (0, 0), "m": (2, 4)}, 4)]:
+        sample = gpuzarr.Patch((4, 8), stride="random", balance=m, samples=200)
+        given = {"spacing": {"x": (0.5, 1), "m": (1, 4)}, "translation": translation}
+        origins = on_host(gpuzarr.Loader({"x": x, "m": m}, 8, sample=sample, origins=True, **given))["origins"][:, 1:]
+        found = np.unique(origins - shift, axis=0).tolist()  # at every second and fourth element both arrays have one
+        assert found == [[12, 16], [12, 20], [14, 16], [14, 20]]
+
+
+def test_regions_and_parts_have_their_own_balance():
+    region = [(slice(0, 40), slice(0, 20), slice(0, 50)), (slice(20, 40), slice(20, 60), slice(0, 50))]
+    found = on_host(balanced("cpu", region=region, classes={0: 1, 1: 1}))
+    assert sorted(np.bincount(found["y"][:, 2, 4, 3], minlength=2)[:2])[0] >= 20
+    train, validation = balanced("cpu").split([0.5, 0.5], gap=2)
+    train, validation = on_host(train), on_host(validation)
+    assert (train["y"] == 1).any(axis=(1, 2, 3)).all()
+    assert (
+        np.count_nonzero((validation["y"] == 5).any(axis=(1, 2, 3))) >= 20
+    )  # beside 0, and 1, of which it has a little
+    assert train["origins"][:, 1].max() + 4 + 2 <= validation["origins"][:, 1].min()
+
+
+@pytest.mark.parametrize("wrong", ["labels", [1], VOLUME])
+def test_balance_that_is_no_array(wrong):
+    with pytest.raises(ArgumentError, match=r"balance=\.\.\.\) takes a gpuzarr\.Array"):
+        balanced("cpu", balance=wrong)
+
+
+def series(mask, names=None, patch=(4, 4), **options):
+    """Patches of windows of a series of 30 maps, of which a mask says where centres are."""
+    x = gpuzarr.array(np.zeros((30, 2, 16, 24), "u1"), chunks=(8, 2, 8, 8), dimension_names=("t", "c", "y", "x"))
+    m = gpuzarr.array(mask, chunks=(8,) * mask.ndim, dimension_names=names)
+    sample = gpuzarr.Patch(patch, stride="random", balance=m, samples=240)
+    return gpuzarr.Loader({"x": x}, 8, sample=sample, window=[-1, 0, 1], origins=True, **options)
+
+
+@pytest.mark.parametrize("names", [None, ("y", "x"), ("x", "y")])
+def test_a_mask_without_time_is_the_same_at_all_times(names):
+    mask = np.zeros((16, 24), bool)
+    mask[3, 20] = mask[10, 5] = True
+    loader = series(mask.T if names == ("x", "y") else mask, names, shuffle=True)
+    found = on_host(loader)["origins"][:, 1:]
+    times, at = found[:, 0], found[:, 1:] + (2, 2)
+    assert sorted(np.unique(at, axis=0).tolist()) == [[3, 20], [10, 5]]
+    assert abs(np.count_nonzero(at[:, 0] == 3) - 120) <= 4
+    assert times.min() == 1 and times.max() == 28
+    of_blocks = np.add.reduceat(np.bincount(times, minlength=30), [0, 8, 16, 24])
+    assert np.abs(of_blocks - np.array([7, 8, 8, 5]) / 28 * 240).max() <= 2
+
+
+def test_a_mask_with_time_is_that_of_the_origin():
+    mask = np.zeros((30, 16, 24), "u1")
+    mask[0] = 1  # of which a window does not exist
+    mask[7, 3, 20] = mask[20, 10, 5] = 1
+    found = on_host(series(mask, patch=(1, 1)))["origins"][:, 1:]
+    assert np.unique(found[mask[tuple(found.T)] == 1], axis=0).tolist() == [[7, 3, 20], [20, 10, 5]]
+    assert np.count_nonzero(mask[tuple(found.T)]) == 120
+
+
+def test_axes_in_another_order():
+    labels = np.zeros((24, 24), "u1")
+    labels[5:8, 20] = 1
+    x = gpuzarr.zeros((24, 24), chunks=(8, 8), dtype="u1", dimension_names=("a", "b"))
+    m = gpuzarr.array(labels, chunks=(8, 8), dimension_names=("b", "a"))
+    sample = gpuzarr.Patch((1, 1), stride="random", balance=m, classes={1: 1}, samples=30)
+    found = on_host(gpuzarr.Loader({"x": x}, 8, sample=sample, origins=True))["origins"][:, 1:]
+    assert np.unique(found, axis=0, return_counts=True)[1].tolist() == [10, 10, 10]
+    assert np.unique(found, axis=0).tolist() == [[20, 5], [20, 6], [20, 7]]

@@ -15,6 +15,15 @@ from tests.hardware import host_array
 from tests.loader import rows
 from tests.loader.packages import package
 
+OPTIONS: dict[str, Any] = {
+    "rows": {"normalize": {"x": (3, 2)}},
+    "windows": {"window": [-1, 0, 4], "dtype": {"x": "float16"}},
+    "parts of two stores": {"sample": gpuzarr.Rows(region=[slice(3, 30), slice(40, 71)])},
+    "random patches": {"sample": gpuzarr.Patch((5, 4, 3), stride="random", samples=60)},
+    "padded patches": {"sample": gpuzarr.Patch((7, 4), axes=(0, 2), stride=(5, 3), edge="pad", pad=2)},
+    "reflected patches": {"sample": gpuzarr.Patch((7, 4, 6), stride=(9, 3, 6), edge="pad", pad=1, pad_mode="reflect")},
+}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -35,15 +44,20 @@ def test_samples_are_those_of_direct_indexing(folder: Path, device: Device) -> N
         assert plain(sample) == {"x": x[index].tolist(), "y": float(y[index])} == plain(dataset[index])
 
 
-def test_samples_are_in_the_order_of_the_loader(folder: Path) -> None:
-    loader = rows.loader(folder, origins=True)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_samples_are_those_of_the_loader(folder: Path, device: Device, options: dict[str, Any]) -> None:
+    """In its order, and without its engine: by one read each time."""
+    found = rows.arrays(folder, device)
+    arrays = {"x": [found["x"]] * 2} if "sample" in options else found
+    loader = gpuzarr.Loader(arrays, 7, shuffle=gpuzarr.BlockShuffle(4), seed=5, origins=True, **options)
     loader.set_epoch(4)
     dataset = loader.as_dataset()
     samples = dataset.__getitems__(range(len(dataset)))
     batches = list(loader)
-    for name in ("x", "y", "origins"):
-        whole = np.concatenate([batch[name] for batch in batches])
-        assert np.array_equal(np.stack([sample[name] for sample in samples]), whole)
+    for name in (*arrays, "origins"):
+        whole = np.concatenate([host_array(batch[name]) for batch in batches])
+        assert np.array_equal(np.stack([host_array(sample[name]) for sample in samples]), whole)
+    assert len({str(sample["origins"]) for sample in samples}) > 50
 
 
 def test_several_samples_are_one_read(folder: Path) -> None:

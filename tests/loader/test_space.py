@@ -268,7 +268,7 @@ def test_arrays_of_other_voxel_sizes_have_the_same_box(data):
 
 def test_strides_of_other_voxel_sizes_are_whole():
     arrays = {"x": stored(numbers((12, 12))), "y": stored(numbers((6, 4)))}
-    spacing = {"x": (0.1, 0.1), "y": (0.2, 0.3)}
+    spacing = {"x": (0.1, np.float32(0.1)), "y": np.array([0.2, 0.3])}
     space, views = meant(arrays, spacing=spacing, sample=gpuzarr.Patch((4, 6), stride=(2, 3)))
     assert [view.shape for view in views] == [(4, 6), (2, 2)] and len(origins(space)) == 5 * 3
     with pytest.raises(ArgumentError, match=r"stride.*axis 1.*multiples of 3.*not 2"):
@@ -312,6 +312,17 @@ def test_random_origins_are_everywhere_and_differ_by_epoch():
     assert not np.array_equal(origins(space, 0), origins(space, 1))
 
 
+def test_random_patches_that_are_larger_than_the_array_are_padded():
+    x = [stored(numbers((3, 9)), fill_value=-1), stored(numbers((8, 9)))]
+    patch = gpuzarr.Patch((6, 4), stride="random", samples=60, edge="pad")
+    space, (view,) = meant({"x": x}, sample=patch)
+    found = origins(space)
+    assert set(found[found[:, 0] == 0, 1]) == {0} and set(found[found[:, 0] == 1, 1]) == {0, 1, 2}
+    padded = np.pad(numbers((3, 9)), ((0, 3), (0, 0)), constant_values=-1)
+    for (_, _, at), one in zip(found, batch(view, 0, found[found[:, 0] == 0, 1:]), strict=False):
+        assert np.array_equal(one, padded[:, at : at + 4])
+
+
 def test_random_patches_are_as_large_as_the_region_by_default():
     x = [stored(np.zeros((20, 30), "u1")), stored(np.zeros((20, 30), "u1"))]
     space, _ = meant({"x": x}, sample=gpuzarr.Patch((5, 7), stride="random", region=(slice(0, 10), slice(None))))
@@ -321,20 +332,20 @@ def test_random_patches_are_as_large_as_the_region_by_default():
 def test_a_billion_rows_cost_little():
     x = gpuzarr.create_array({}, shape=(10**9, 4), chunks=(1000, 4), dtype="f4")
     tracemalloc.start()
-    space, _ = meant({"x": x}, window=[0, 1])
+    space, _ = meant({"x": x})
     counts = space.counts(3)
     last = space.origins(len(counts) - 1, 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert counts.sum() == 10**9 - 1 and len(counts) == 10**6
-    assert last[[0, -1], 0].tolist() == [10**9 - 1000, 10**9 - 2] and peak < 64 << 20
+    assert counts.sum() == 10**9 and len(counts) == 10**6
+    assert last[[0, -1], 0].tolist() == [10**9 - 1000, 10**9 - 1] and peak < 64 << 20
 
 
 def test_tiny_chunks_make_no_more_blocks_than_fit():
     x = gpuzarr.create_array({}, shape=(10**9,), chunks=(1,), dtype="u1")
     space, _ = meant({"x": x})
     assert len(space.counts(0)) <= 1 << 22 and space.counts(0).sum() == 10**9
-    with pytest.raises(ArgumentError, match=r"block=2.*blocks, more than"):
+    with pytest.raises(ArgumentError, match=r"block=2\).*blocks, more than"):
         meant({"x": x}, shuffle=gpuzarr.BlockShuffle(block=2))
 
 
@@ -353,6 +364,31 @@ def test_blocks_are_the_largest_chunks():
     coarse = stored(numbers((25,)), (9,))
     given = {"spacing": {"x": [1], "y": [2]}, "sample": gpuzarr.Patch(4, stride=2)}
     assert edges_of(meant({"x": x, "y": coarse}, **given)[0]) == [0, 18, 36]
+
+
+def block_shape(array, **given):
+    """The origins of the first block along each axis."""
+    return meant({"x": array}, **given)[0].domains.all[0].spans(0)
+
+
+@pytest.mark.parametrize("sample", [gpuzarr.Patch((8, 8), stride="random"), gpuzarr.Patch((8, 8), stride=1)])
+def test_blocks_are_larger_where_samples_share_chunks(sample):
+    """So that chunks at their ends are at most a quarter, if that fits, and there are blocks enough to mix."""
+    x = gpuzarr.create_array({}, shape=(1000, 1000), chunks=(8, 8), dtype="u1")
+    assert block_shape(x, sample=sample) == [(0, 32), (0, 32)]
+    wide = gpuzarr.create_array({}, shape=(1000, 1000), chunks=(8, 8), dtype="V1000000")
+    assert block_shape(wide, sample=sample, shuffle=True) == [(0, 8), (0, 8)]  # a window of them has more than a GiB
+    few = {"shuffle": gpuzarr.BlockShuffle(blocks=1000)}
+    assert np.prod([b for _, b in block_shape(x, sample=sample, **few)]) < 32 * 32
+    assert len(meant({"x": x}, sample=sample, **few)[0].counts(0)) >= 4000
+    apart = gpuzarr.Patch((8, 8))
+    assert block_shape(x, sample=apart) == [(0, 1), (0, 1)]
+
+
+def test_blocks_of_windows_are_larger():
+    x = gpuzarr.create_array({}, shape=(1000,), chunks=(1,), dtype="u1")
+    ((first, end),) = block_shape(x, window=[-1, 0, 3])
+    assert first == 0 and 16 <= end + 1 <= 20  # the first row has none before it
 
 
 def test_blocks_of_rectilinear_grids_begin_where_chunks_do():

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import gpuzarr
-from gpuzarr.loader.adapters import torch as adapter
 from tests.loader import rows
 from tests.loader.packages import package
 
@@ -109,29 +108,26 @@ def test_a_data_set_in_a_worker_process(folder: Path) -> None:
 
 
 def test_a_pickled_data_set_is_one(folder: Path) -> None:
-    one = pickle.loads(pickle.dumps(adapter.as_torch([{"x": 1}])))
-    assert isinstance(one, data.IterableDataset) and list(one) == [{"x": 1}]
+    dataset = rows.loader(folder, origins=True).as_torch()
+    dataset.set_epoch(2)
+    one = pickle.loads(pickle.dumps(dataset))
+    assert isinstance(one, data.IterableDataset)
+    same(one, dataset)
 
 
-def test_an_error_takes_the_place_of_one_batch() -> None:
-    class Failing:
-        left = 3
-
-        def __iter__(self) -> Failing:
-            return self
-
-        def __next__(self) -> int:
-            self.left -= 1
-            if self.left == 1:
-                raise gpuzarr.StoreError("a chunk")
-            if self.left < 0:
-                raise StopIteration
-            return self.left
-
-    batches = iter(data.DataLoader(adapter.as_torch(Failing()), batch_size=None))
-    assert next(batches) == 2
-    with pytest.raises(gpuzarr.StoreError, match="a chunk"):
+def test_an_error_takes_the_place_of_one_batch(folder: Path) -> None:
+    wanted = list(rows.loader(folder, to="torch", shuffle=False))
+    with (folder / "x/c/1/0/0").open("r+b") as shard:
+        shard.write(bytes(4))
+    batches = iter(data.DataLoader(rows.loader(folder, shuffle=False).as_torch(), batch_size=None))
+    same([next(batches), next(batches)], wanted[:2])
+    with pytest.raises(gpuzarr.ChunkError, match=r"chunk \(4, 0, 0\) of array '/'"):
         next(batches)
-    assert next(batches) == 0
-    with pytest.raises(StopIteration):
-        next(batches)
+    same(batches, wanted[3:])
+
+
+@pytest.mark.parametrize("to", [None, "numpy", "torch"])
+def test_batches_are_tensors_whatever_the_loader_has(folder: Path, to: str | None) -> None:
+    loader = rows.loader(folder, dtype={"x": "bfloat16"}, to=to)
+    batch = next(iter(data.DataLoader(loader.as_torch(), batch_size=None)))
+    assert batch["x"].dtype == torch.bfloat16 and batch["y"].dtype == torch.float32

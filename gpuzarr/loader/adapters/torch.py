@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gpuzarr.errors import ArgumentError
+from gpuzarr.loader.output import checked
+
+if TYPE_CHECKING:
+    from gpuzarr.loader.loader import Loader
 
 Batch = dict[str, Any]
 
 
-class Loads(Protocol):
-    """What is used of a loader."""
-
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def __len__(self) -> int: ...
-
-    def set_epoch(self, epoch: int) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
 class BatchDataset:
-    """An IterableDataset (of those that have registered, without inheritance) of the batches of a loader."""
+    """An IterableDataset (of those that have registered, without inheritance) of a loader's batches, as tensors."""
 
-    def __init__(self, loader: Loads) -> None:
+    def __init__(self, loader: Loader) -> None:
         self.loader = loader
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -57,7 +47,7 @@ class Iteration:
     """Iterates over an epoch that begins with the first batch: StatefulDataLoader makes iterators that it never uses,
     and one of the loader's takes the position that was loaded."""
 
-    def __init__(self, loader: Loads) -> None:
+    def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._batches: Iterator[Batch] | None = None
 
@@ -66,16 +56,15 @@ class Iteration:
 
     def __next__(self) -> Batch:
         if self._batches is None:
-            self._batches = iter(self._loader)
+            self._batches = self._loader.iterate("torch")
         return next(self._batches)
 
 
-def as_torch(loader: Loads) -> Any:
-    """The loader as an IterableDataset. ArgumentError if PyTorch is not installed."""
-    try:
-        from torch.utils.data import IterableDataset
-    except ImportError as error:
-        raise ArgumentError("as_torch needs PyTorch: pip install 'gpuzarr[torch]'") from error
+def as_torch(loader: Loader) -> Any:
+    """The loader as an IterableDataset. ArgumentError, DeviceError as for a loader with to="torch"."""
+    checked("torch", loader.views)
+    from torch.utils.data import IterableDataset
+
     IterableDataset.register(BatchDataset)
     return BatchDataset(loader)
 
