@@ -8,7 +8,8 @@ of bytes. Between epochs processes stay, and decoded chunks do not.
 Peers: torch's DataLoader with two workers over zarr-python's best pipeline, and over tensorstore without and with its
 cache pool; the same workers without torch; tensorstore in one process, with two batches read ahead, without and with
 its pool; for rows, in orders of their own, annbatch and insitubatch. `--also PYTHON` brings those of another
-environment. Of those that read batch by batch at most the first seconds of an epoch count (`harness/sampling_child.py`).
+environment. Of those that read batch by batch at most the first seconds of an epoch count
+(`harness/sampling_child.py`).
 
 Goals on the CPU: no row below the best peer, and three times the best one where samples are in windows. `--check` fails
 where missed.
