@@ -26,10 +26,14 @@ Begin = Callable[[np.ndarray], Callable[[], np.ndarray]]  # a read that goes on 
 
 @dataclass(frozen=True)
 class Started:
-    """A loader at work. `decoded()`: bytes decoded for a byte delivered in the last epoch; None where nobody knows."""
+    """A loader at work. `decoded()`: bytes decoded for a byte delivered in the last epoch; None where nobody knows.
+
+    `host` copies a batch to the host, to check it.
+    """
 
     epoch: Epoch
     decoded: Callable[[], float | None] = lambda: None
+    host: Callable[[Any], np.ndarray] = lambda batch: batch
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,17 @@ def order(job: Job) -> np.ndarray:
 
 
 def start_ours(job: Job) -> Started:
+    from benchmarks.harness import gpu
+
     loader = ours(job)
 
     def epoch(number: int) -> Iterator[Any]:
         loader.set_epoch(0)
         return (batch["x"] for batch in loader)
 
-    return Started(epoch, lambda: loader.last_epoch.asdict()["amplification"])
+    device = gpu.device(job.device)
+    host = device.download if device.gpu else np.asarray
+    return Started(epoch, lambda: loader.last_epoch.asdict()["amplification"], host)
 
 
 @dataclass
