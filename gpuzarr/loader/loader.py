@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
-from gpuzarr.errors import ArgumentError, ClosedError
+from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.batches import Batches
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.feed import Terms
@@ -19,6 +17,7 @@ from gpuzarr.loader.order import EpochOrder
 from gpuzarr.loader.output import checked
 from gpuzarr.loader.parted import domains
 from gpuzarr.loader.plan import LoaderPlan, planned
+from gpuzarr.loader.processes import check_process, warn_of_ranks
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
 from gpuzarr.loader.state import loaded, state
@@ -176,8 +175,8 @@ class Loader:
         >>> [batch["x"].tolist() for batch in loader.iterate("numpy")]
         [[1, 2, 3]]
         """
-        self._check_process()
-        _warn_of_ranks(self.settings.world_size)
+        check_process(self._process, self._running is not None)
+        warn_of_ranks(self.settings.world_size)
         settings, place = self.settings, self._place
         if to != settings.to:
             settings = replace(settings, to=checked(to, self.views))
@@ -346,8 +345,9 @@ class Loader:
         """
         from gpuzarr.loader.adapters.dataset import Samples
 
-        order, located = self.order(self.epoch), self.data.located if self.settings.origins else None
-        return Samples(self.views, self.space, order.at, order.samples, self.epoch, self.settings.to, located)
+        order = self.order(self.epoch)
+        of = self.views, self.space, order.at, order.samples, self.epoch
+        return Samples(*of, self.settings.to, self.settings.origins)
 
     def as_dali(self, names: Sequence[str] | None = None) -> Any:
         """A source for `nvidia.dali.fn.external_source`: tuples of the arrays of a batch, an epoch each time.
@@ -379,26 +379,8 @@ class Loader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _check_process(self) -> None:
-        """ClosedError in a forked child of a process that has used the loader."""
-        if self._process is not PROCESS.value and self._running is not None:
-            raise ClosedError(
-                "this loader was in use in the process from which this one was forked: its threads are not here. Use "
-                "num_workers=0 (it has threads of its own), or start workers by 'spawn' or 'forkserver'"
-            )
-
 
 def _unpickled(settings: Settings, state_dict: dict[str, Any]) -> Loader:
     loader = Loader._of(settings)
     loader.load_state_dict(state_dict)
     return loader
-
-
-def _warn_of_ranks(world_size: int) -> None:
-    """Warn where several processes train together, and each would have all samples."""
-    distributed = sys.modules.get("torch.distributed")
-    if world_size == 1 and distributed is not None and distributed.is_available() and distributed.is_initialized():
-        there = distributed.get_world_size()
-        if there > 1:
-            told = f"torch.distributed has {there} processes, and each gets all samples of this loader"
-            warnings.warn(f"{told}: give rank= and world_size=", stacklevel=3)

@@ -30,8 +30,8 @@ At = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 class Samples:
     """The samples of one epoch. It can be pickled, and used by many threads, and by worker processes.
 
-    `at`: the blocks of positions, and the numbers in these, both int64. `to`: as of the loader. `located`: makes of the
-    origins of samples what users have of them, which each sample has, too; None: none has.
+    `at`: the blocks of positions, and the numbers in these, both int64. `to`: as of the loader. `origins`: whether each
+    sample has its own, too.
     """
 
     views: Sequence[View]
@@ -40,7 +40,7 @@ class Samples:
     count: int
     epoch: int = 0
     to: str | None = None
-    located: Callable[[np.ndarray], np.ndarray] | None = None
+    origins: bool = False
 
     def __repr__(self) -> str:
         names = ", ".join(f"{view.name}: {view.shape} {view.dtype}" for view in self.views)
@@ -74,8 +74,8 @@ class Samples:
         with device.on(stream_of(self.to, device)):
             batch = samples_at(self.views, self.space, self.epoch, blocks, numbers)
             found = {name: converted(array, self.to, device) for name, array in batch.items()}
-        if self.located is not None:
-            found["origins"] = self.located(origins_at(self.space, self.epoch, blocks, numbers))
+        if self.origins:
+            found["origins"] = origins_at(self.space, self.epoch, blocks, numbers)
         return found
 
 
