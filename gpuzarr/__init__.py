@@ -42,8 +42,8 @@ if TYPE_CHECKING:
         ValueKindError,
     )
     from gpuzarr.loader.loader import Loader
-    from gpuzarr.loader.samples import Part, Patch, Rows
-    from gpuzarr.loader.shuffle import BlockShuffle
+    from gpuzarr.loader.order.shuffle import BlockShuffle
+    from gpuzarr.loader.space.samples import Part, Patch, Rows
     from gpuzarr.nodes.array import Array
     from gpuzarr.nodes.create import create_array
     from gpuzarr.nodes.group import Group
@@ -77,8 +77,8 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
         *("UnsupportedError", "ValueKindError"),
     ),
     "loader.loader": ("Loader",),
-    "loader.samples": ("Part", "Patch", "Rows"),
-    "loader.shuffle": ("BlockShuffle",),
+    "loader.space.samples": ("Part", "Patch", "Rows"),
+    "loader.order.shuffle": ("BlockShuffle",),
     "nodes.array": ("Array",),
     "nodes.create": ("create_array",),
     "nodes.many": ("ReadFailure", "read_many"),

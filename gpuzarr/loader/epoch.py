@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpuzarr.loader.batches import Batches
+from gpuzarr.loader.batches.batches import Batches
 from gpuzarr.loader.contract import View
 from gpuzarr.loader.output import converted, device_of, stream_of
 from gpuzarr.loader.settings import Settings

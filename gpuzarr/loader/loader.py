@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.batches import Batches
+from gpuzarr.loader.batches.batches import Batches
+from gpuzarr.loader.batches.feed import Terms
 from gpuzarr.loader.epoch import Epoch, Place
-from gpuzarr.loader.feed import Terms
-from gpuzarr.loader.inputs import parsed
-from gpuzarr.loader.order import EpochOrder
+from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.output import checked
-from gpuzarr.loader.parted import domains
 from gpuzarr.loader.plan import LoaderPlan, planned
 from gpuzarr.loader.processes import check_process, warn_of_ranks
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
+from gpuzarr.loader.space.inputs import parsed
+from gpuzarr.loader.space.parted import domains
 from gpuzarr.loader.state import loaded, state
 from gpuzarr.per_process import PROCESS
 
 if TYPE_CHECKING:
-    from gpuzarr.loader.report import EpochReport
-    from gpuzarr.loader.samples import Part, Patch, Rows
-    from gpuzarr.loader.shuffle import BlockShuffle
+    from gpuzarr.loader.batches.report import EpochReport
+    from gpuzarr.loader.order.shuffle import BlockShuffle
+    from gpuzarr.loader.space.samples import Part, Patch, Rows
 
 
 class Loader:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.batches import batch_bytes
+from gpuzarr.loader.batches.batches import batch_bytes
+from gpuzarr.loader.batches.needs import Planner
 from gpuzarr.loader.contract import Order, Space, View
-from gpuzarr.loader.needs import Planner
-from gpuzarr.loader.quality import quality
+from gpuzarr.loader.order.quality import quality
 from gpuzarr.loader.settings import Settings
 
 MAX_SAMPLED_BLOCKS = 16  # from which the expectation for all blocks is made

@@ -7,8 +7,8 @@ from typing import Any
 
 from gpuzarr.checks import flag, number, one_of
 from gpuzarr.errors import ArgumentError
+from gpuzarr.loader.order.shuffle import BlockShuffle, shuffle_of
 from gpuzarr.loader.randomness import SEED_MAX
-from gpuzarr.loader.shuffle import BlockShuffle, shuffle_of
 from gpuzarr.read.memory import parse_bytes
 
 MAX_PREFETCH = 1 << 10  # batches

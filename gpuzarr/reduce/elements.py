@@ -16,7 +16,7 @@ from gpuzarr.reduce import rows as loops
 from gpuzarr.reduce.bins import Bins
 from gpuzarr.reduce.blocks import Box, cell_boxes, pieces
 from gpuzarr.reduce.moments import mean_and_std, merged, nothing
-from gpuzarr.reduce.rows import ABOVE, BELOW, FINITE, LEAST, MEAN, MOST, NANS, NUMBERS
+from gpuzarr.reduce.rows import ABOVE, BELOW, FINITE, LEAST, MEAN, MOST, NANS, NUMBERS, REST
 from gpuzarr.reduce.totals import Totals, extremes
 
 PIECE_ELEMENTS = 1 << 16  # of a CPU: with what is made of them, they fit a core's cache
@@ -103,7 +103,11 @@ class Elements:
                 of_box = kept[index]
                 better(of_box, found.reshape(of_box.shape), out=of_box)
         found = loops.moments(shifted, self._device)
-        found[:, MEAN] += [float(low - (self._pivot or 0)) for low in least.tolist()]
+        distances = [low - (self._pivot or 0) for low in least.tolist()]
+        high = [float(distance) for distance in distances]
+        found[:, REST] += found[:, MEAN]
+        found[:, REST] += [float(distance - int(one)) for distance, one in zip(distances, high, strict=True)]
+        found[:, MEAN] = high
         self._bin(rows.astype(np.float64), float(least.min()), float(most.max()), box, bins, self._device)
         return found
 

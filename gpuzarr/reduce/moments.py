@@ -42,7 +42,9 @@ def mean_and_std(found: np.ndarray, pivot: int = 0) -> tuple[np.ndarray, np.ndar
     """
     count, above, below = (found[..., number] for number in (FINITE, ABOVE, BELOW))
     with np.errstate(all="ignore"):
-        mean = np.where(count > 0, found[..., REST] + found[..., MEAN] + pivot, np.nan)
+        high = float(pivot)  # parts that nearly cancel come first, so that what is left of them is exact
+        mean = (found[..., MEAN] + high) + (found[..., REST] + float(pivot - int(high)))
+        mean = np.where(count > 0, mean, np.nan)
         mean = np.where(
             (above > 0) & (below > 0), np.nan, np.where(above > 0, np.inf, np.where(below > 0, -np.inf, mean))
         )

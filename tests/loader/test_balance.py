@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.errors import ArgumentError, ChangedError, ChunkError, GpuZarrWarning
-from gpuzarr.loader import masses
-from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.balance import BalancedSpace
-from gpuzarr.loader.grids import Domain, Domains, Origins
-from gpuzarr.loader.ground import Balance
+from gpuzarr.loader.balance import masses
+from gpuzarr.loader.balance.balanced_space import BalancedSpace
+from gpuzarr.loader.balance.ground import Balance
+from gpuzarr.loader.space.alignment import Scale
+from gpuzarr.loader.space.grids import Domain, Domains, Origins
 from tests.conftest import examples
 
 

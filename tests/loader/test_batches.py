@@ -22,13 +22,13 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ChunkError, ClosedError, NoMemoryError
 from gpuzarr.line import _LINES
-from gpuzarr.loader.batches import Batches
-from gpuzarr.loader.feed import Feed, Terms
-from gpuzarr.loader.held import Held, Seen
-from gpuzarr.loader.making import Maker
-from gpuzarr.loader.needs import Planner
-from gpuzarr.loader.order import EpochOrder
-from gpuzarr.loader.shuffle import BlockShuffle
+from gpuzarr.loader.batches.batches import Batches
+from gpuzarr.loader.batches.feed import Feed, Terms
+from gpuzarr.loader.batches.held import Held, Seen
+from gpuzarr.loader.batches.making import Maker
+from gpuzarr.loader.batches.needs import Planner
+from gpuzarr.loader.order.epoch_order import EpochOrder
+from gpuzarr.loader.order.shuffle import BlockShuffle
 from gpuzarr.nodes.casting import Casting
 from tests.conftest import examples
 from tests.hardware import DEVICES, held, host_array
@@ -186,7 +186,7 @@ def test_a_chunk_is_decoded_once_while_a_block_needs_it(device: Device, tmp_path
 @pytest.mark.parametrize("window", [1, 2, 4])
 def test_a_chunk_is_held_until_there_is_no_room_for_it(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """So a block finds what blocks beside it have left; with room for one window, it may not, and nothing is lost."""
-    monkeypatch.setattr("gpuzarr.loader.held.MAX_SLAB_BYTES", 1)  # a slab has one slot
+    monkeypatch.setattr("gpuzarr.loader.batches.held.MAX_SLAB_BYTES", 1)  # a slab has one slot
     x = [gpuzarr.array(VALUES, chunks=(4, 3, 7))]
     space, views = Grid([(18, 8, 7)], (4, 3, 7), 2), [PatchView("x", x, (3, 2, 2))]
     every = list(steps_of(space, 0, 4, window))
@@ -213,8 +213,8 @@ def test_what_is_far_is_loaded_in_parts(device: Device) -> None:
     x = [gpuzarr.array(VALUES, chunks=(4, 3, 7), device=device) for _ in range(2)]
     space, views = Grid([VALUES.shape] * 2, (4, 9, 7), 2), [PatchView("x", x, (2, 3, 4))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpuzarr.loader.feed.FAR_PART_BYTES", 300)
-        patch.setattr("gpuzarr.loader.feed.concurrency", lambda store: 16)
+        patch.setattr("gpuzarr.loader.batches.feed.FAR_PART_BYTES", 300)
+        patch.setattr("gpuzarr.loader.batches.feed.concurrency", lambda store: 16)
         batches = Batches(steps_of(space, 0, 7), space, views, 0, Terms())
         patch.setattr("gpuzarr.read.requests.MAX_BOXES", 1)
         assert batches._feed._sizes.threads == 2
@@ -238,7 +238,7 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     for owner, name in ((Held, "load"), (Maker, "batch"), (Feed, "walk"), (Batches, "_begin")):
         slow(owner, name)
         assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
-    monkeypatch.setattr("gpuzarr.loader.needs.MAX_COMPARED", 1)  # samples are sorted by their blocks
+    monkeypatch.setattr("gpuzarr.loader.batches.needs.MAX_COMPARED", 1)  # samples are sorted by their blocks
     assert origins(2) == first
 
 
@@ -254,7 +254,7 @@ def test_of_many_samples_the_chunks_between_are_needed(block: Any, shape: Any, s
     planner = Planner.of(space, [view], 0)
     exact = [planner.block(one)[2] for one in range(space.blocks) if len(space.origins(one, 0))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpuzarr.loader.needs.MAX_LISTED_SAMPLES", 3)
+        patch.setattr("gpuzarr.loader.batches.needs.MAX_LISTED_SAMPLES", 3)
         between = [planner.block(one)[2] for one in range(space.blocks) if len(space.origins(one, 0))]
     for few, many in zip(exact, between, strict=True):
         assert set(few[0].tolist()) <= set(many[0].tolist())
@@ -324,7 +324,7 @@ def test_what_is_held_stays_within_the_least_limit(prefetch: int, device: Device
     views = [PatchView("x", x, (4, 4, 4)), PatchView("y", y, (2, 2, 2))]
     every = list(steps_of(space, 0, 5))
     least = largest(space, views, every)
-    monkeypatch.setattr("gpuzarr.loader.held.MAX_SHARED_BYTES", 1)  # a slab has one slot
+    monkeypatch.setattr("gpuzarr.loader.batches.held.MAX_SHARED_BYTES", 1)  # a slab has one slot
     batches = Batches(iter(every), space, views, 0, Terms(prefetch, least))
     check(batches, views, [[VALUES, VALUES[:16]]] * 2)
     assert 0 < batches.report.asdict()["peak_held_bytes"] <= least
@@ -343,7 +343,7 @@ def test_forms_of_chunks_make_room_for_each_other(slots: int, seed: int, window:
     every = list(steps_of(space, 0, 4, window, seed))
     least, slab = largest(space, views, every), slots * 84 * 2
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpuzarr.loader.held.MAX_SHARED_BYTES", slab)
+        patch.setattr("gpuzarr.loader.batches.held.MAX_SHARED_BYTES", slab)
         batches = Batches(iter(every), space, views, 0, Terms(1, least))
     check(batches, views, [[VALUES + np.uint16(i) for i in range(4)]])
     assert batches.report.asdict()["peak_held_bytes"] <= least + len(chunks) * max(slab, 343 * 2)

@@ -13,13 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader import brackets, lanes
-from gpuzarr.loader import order as loader_order
-from gpuzarr.loader.order import EpochOrder
-from gpuzarr.loader.quality import missed, quality
+from gpuzarr.loader.order import brackets, lanes
+from gpuzarr.loader.order import epoch_order as loader_order
+from gpuzarr.loader.order.epoch_order import EpochOrder
+from gpuzarr.loader.order.quality import missed, quality
+from gpuzarr.loader.order.share import Batching
+from gpuzarr.loader.order.shuffle import BlockShuffle, shuffle_of
 from gpuzarr.loader.randomness import Purpose, permutation, raw
-from gpuzarr.loader.share import Batching
-from gpuzarr.loader.shuffle import BlockShuffle, shuffle_of
 from gpuzarr.loader.state import loaded, state
 
 Sample = tuple[int, int]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.alignment import Scale, lattice
-from gpuzarr.loader.inputs import parsed
-from gpuzarr.loader.patch_views import folded
 from gpuzarr.loader.settings import Settings
+from gpuzarr.loader.space.alignment import Scale, lattice
+from gpuzarr.loader.space.inputs import parsed
+from gpuzarr.loader.space.patch_views import folded
 from tests.conftest import examples
 
 DEFAULTS = {

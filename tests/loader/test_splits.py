@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.splits import Line, split
+from gpuzarr.loader.space.splits import Line, split
 from tests.conftest import examples
 
 LINES = st.builds(

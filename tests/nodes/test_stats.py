@@ -107,6 +107,11 @@ def test_integers_beyond_floats(device, dtype):
     np.testing.assert_allclose([found.mean, found.std], [wide.astype("f8").mean(), 2.0**63], rtol=1e-15, atol=1)
 
 
+def test_integers_far_from_the_first_one(device):
+    values = np.array([-8907199254740993, 100000000000001], "i8")
+    assert gpuzarr.stats(filled(device, values, 1), per=0).mean.tolist() == values.astype("f8").tolist()
+
+
 def test_an_outlier_comes_first(device):
     values = np.concatenate([[-1e30], np.random.default_rng(2).normal(5, 1e-3, 10_000)])
     a = filled(device, values, 100, fill_value=-1e30)

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.cpu import CPU
-from gpuzarr.loader import draws
-from gpuzarr.loader.classes import Classes
-from gpuzarr.loader.grids import Domains
-from gpuzarr.loader.ground import Balance, Ground
-from gpuzarr.loader.masses import Cells, Masses
+from gpuzarr.loader.balance import draws
+from gpuzarr.loader.balance.classes import Classes
+from gpuzarr.loader.balance.ground import Balance, Ground
+from gpuzarr.loader.balance.masses import Cells, Masses
 from gpuzarr.loader.randomness import Purpose, fractions
+from gpuzarr.loader.space.grids import Domains
 from gpuzarr.nodes.array import Array
 
 KEPT_BLOCKS = 64  # whose origins are remembered: the plan of an epoch asks for some, and then the epoch does

@@ -8,8 +8,8 @@ from typing import Any
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.alignment import Lattice, Scale
-from gpuzarr.loader.samples import Patch, Rows
+from gpuzarr.loader.space.alignment import Lattice, Scale
+from gpuzarr.loader.space.samples import Patch, Rows
 
 Arrays = Mapping[str, Sequence[Any]]  # gpuzarr.Array, by name; of each store
 Box = tuple[tuple[int, int], ...]  # the first element and the one behind the last, along each axis of samples

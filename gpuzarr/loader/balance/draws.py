@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.loader.masses import Masses
+from gpuzarr.loader.balance.masses import Masses
 
 
 def of_classes(shares: np.ndarray, samples: int, offset: float) -> np.ndarray:

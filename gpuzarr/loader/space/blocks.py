@@ -10,10 +10,10 @@ from operator import itemgetter
 import numpy as np
 
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.columns import Arrays, Box, Column
-from gpuzarr.loader.samples import Patch, Rows
-from gpuzarr.loader.shuffle import BlockShuffle
+from gpuzarr.loader.order.shuffle import BlockShuffle
+from gpuzarr.loader.space.alignment import Scale
+from gpuzarr.loader.space.columns import Arrays, Box, Column
+from gpuzarr.loader.space.samples import Patch, Rows
 from gpuzarr.metadata import Axis, RectilinearAxis
 
 WINDOW_BYTES = 1 << 30  # of decoded chunks, up to which blocks become larger than the largest chunk

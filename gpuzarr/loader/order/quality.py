@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuzarr.loader.arrangement import Arrangement
-from gpuzarr.loader.lanes import Lane
-from gpuzarr.loader.shuffle import BlockShuffle
+from gpuzarr.loader.order.arrangement import Arrangement
+from gpuzarr.loader.order.lanes import Lane
+from gpuzarr.loader.order.shuffle import BlockShuffle
 
 SAMPLED_BATCHES = 256  # of an epoch, evenly spread
 EXACT_SAMPLES = 1 << 16  # up to which logarithms of factorials are looked up in a table

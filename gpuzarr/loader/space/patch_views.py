@@ -11,7 +11,7 @@ import numpy as np
 
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing.selection import Outer
-from gpuzarr.loader.view_axes import Along, RowAxis, Whole
+from gpuzarr.loader.space.view_axes import Along, RowAxis, Whole
 
 _ALL = slice(None)
 

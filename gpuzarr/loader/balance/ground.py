@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.grids import Domain, Origins
-from gpuzarr.loader.masses import Cells
+from gpuzarr.loader.balance.masses import Cells
+from gpuzarr.loader.space.alignment import Scale
+from gpuzarr.loader.space.grids import Domain, Origins
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.line import Line
+from gpuzarr.loader.batches.held import Held, Loaded
+from gpuzarr.loader.batches.making import Batch, Maker, OnError, Room
+from gpuzarr.loader.batches.needs import Block, Needs, Planner, Source, added, both, union, without
+from gpuzarr.loader.batches.report import Account
 from gpuzarr.loader.contract import Step
-from gpuzarr.loader.held import Held, Loaded
-from gpuzarr.loader.making import Batch, Maker, OnError, Room
-from gpuzarr.loader.needs import Block, Needs, Planner, Source, added, both, union, without
-from gpuzarr.loader.report import Account
 from gpuzarr.stores.contract import concurrency
 from gpuzarr.stores.spread import each
 from gpuzarr.tasks import Task

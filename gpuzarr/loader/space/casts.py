@@ -11,8 +11,8 @@ import numpy as np
 from gpuzarr.checks import shown
 from gpuzarr.dtypes.cast import Cast, Spread, is_float, spread
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.columns import Arrays
-from gpuzarr.loader.view_axes import Along, Whole
+from gpuzarr.loader.space.columns import Arrays
+from gpuzarr.loader.space.view_axes import Along, Whole
 from gpuzarr.nodes.casting import Casting, result
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpuzarr.loader.arrangement import Arrangement
-from gpuzarr.loader.lanes import Lane
-from gpuzarr.loader.share import Batching
+from gpuzarr.loader.order.arrangement import Arrangement
+from gpuzarr.loader.order.lanes import Lane
+from gpuzarr.loader.order.share import Batching
 
 
 def live(arrangement: Arrangement, batching: Batching, samples: int) -> int:

@@ -17,11 +17,11 @@ from typing import Any
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import ClosedError, NoMemoryError
 from gpuzarr.interrupts import ensured
+from gpuzarr.loader.batches.feed import Feed, Item, Terms
+from gpuzarr.loader.batches.making import Batch, Room
+from gpuzarr.loader.batches.needs import Planner
+from gpuzarr.loader.batches.report import EpochReport
 from gpuzarr.loader.contract import Space, Step, View
-from gpuzarr.loader.feed import Feed, Item, Terms
-from gpuzarr.loader.making import Batch, Room
-from gpuzarr.loader.needs import Planner
-from gpuzarr.loader.report import EpochReport
 from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.reading import allocated
 from gpuzarr.per_process import PROCESS

@@ -11,7 +11,7 @@ from typing import Any
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
-from gpuzarr.loader.held import Held
+from gpuzarr.loader.batches.held import Held
 from gpuzarr.read.report import stage_seconds
 
 LOADING = {"storage": "storage", "copy": "copy", "decode": "decode", "place": "decode"}  # stages of reads, and ours

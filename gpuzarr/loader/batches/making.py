@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.loader.batches.cut import Cutter, Failed, Group
+from gpuzarr.loader.batches.held import Failure, Held
+from gpuzarr.loader.batches.needs import Block, Planner
+from gpuzarr.loader.batches.report import Account
+from gpuzarr.loader.batches.slots import complete
 from gpuzarr.loader.contract import Step
-from gpuzarr.loader.cut import Cutter, Failed, Group
-from gpuzarr.loader.held import Failure, Held
-from gpuzarr.loader.needs import Block, Planner
-from gpuzarr.loader.report import Account
-from gpuzarr.loader.slots import complete
 
 OnError = Literal["raise", "skip", "fill"]
 

@@ -19,8 +19,8 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.indexing.grid import of_one_shape
-from gpuzarr.loader.needs import Form, Needs, Source, Sources, added, union, without
-from gpuzarr.loader.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
+from gpuzarr.loader.batches.needs import Form, Needs, Source, Sources, added, union, without
+from gpuzarr.loader.batches.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
 from gpuzarr.nodes.reading import look_for_chunks, reported
 from gpuzarr.read import read_tables
 from gpuzarr.read.faults import Fault

@@ -12,8 +12,8 @@ import numpy as np
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError, ChangedError, GpuZarrWarning, warn
-from gpuzarr.loader import draws
-from gpuzarr.loader.masses import Cells, Masses, as_weights, voxels, weights
+from gpuzarr.loader.balance import draws
+from gpuzarr.loader.balance.masses import Cells, Masses, as_weights, voxels, weights
 
 SUM_TOLERANCE = 1e-9  # of weights, relative: sums in another order differ
 BOOL = np.dtype(bool)

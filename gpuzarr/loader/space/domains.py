@@ -10,11 +10,11 @@ import numpy as np
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.blocks import Cuts, cuts_of
-from gpuzarr.loader.columns import Arrays, Box, Column
-from gpuzarr.loader.grids import Domain, Domains, Origins
-from gpuzarr.loader.samples import Patch, Region, Rows
-from gpuzarr.loader.shuffle import BlockShuffle
+from gpuzarr.loader.order.shuffle import BlockShuffle
+from gpuzarr.loader.space.blocks import Cuts, cuts_of
+from gpuzarr.loader.space.columns import Arrays, Box, Column
+from gpuzarr.loader.space.grids import Domain, Domains, Origins
+from gpuzarr.loader.space.samples import Patch, Region, Rows
 
 MAX_BLOCKS = 1 << 22
 

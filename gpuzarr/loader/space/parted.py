@@ -10,12 +10,12 @@ from typing import Any
 
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.columns import Arrays, Box, Column
-from gpuzarr.loader.domains import boxes, origins
-from gpuzarr.loader.inputs import arrays_of, columns_of, offsets_of, sample_of
-from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings
-from gpuzarr.loader.splits import Interval, Line, split
+from gpuzarr.loader.space.columns import Arrays, Box, Column
+from gpuzarr.loader.space.domains import boxes, origins
+from gpuzarr.loader.space.inputs import arrays_of, columns_of, offsets_of, sample_of
+from gpuzarr.loader.space.samples import Patch, Rows
+from gpuzarr.loader.space.splits import Interval, Line, split
 from gpuzarr.metadata import RectilinearAxis
 
 Placed = tuple[int, Box]  # a store, and a box in it

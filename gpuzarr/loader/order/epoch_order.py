@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.arrangement import Arrangement
-from gpuzarr.loader.brackets import Bracketed, bracketed
 from gpuzarr.loader.contract import Step
-from gpuzarr.loader.live import live
-from gpuzarr.loader.share import Batching, Share
-from gpuzarr.loader.shuffle import BlockShuffle
+from gpuzarr.loader.order.arrangement import Arrangement
+from gpuzarr.loader.order.brackets import Bracketed, bracketed
+from gpuzarr.loader.order.live import live
+from gpuzarr.loader.order.share import Batching, Share
+from gpuzarr.loader.order.shuffle import BlockShuffle
 
 RUN_SAMPLES = 1 << 14  # of a rank whose places are found in one go
 

@@ -10,10 +10,10 @@ from math import isqrt
 import numpy as np
 
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.lanes import Group, Lane, equal
+from gpuzarr.loader.order.lanes import Group, Lane, equal
+from gpuzarr.loader.order.shuffle import BlockShuffle
+from gpuzarr.loader.order.turns import Turns
 from gpuzarr.loader.randomness import Purpose, permutation
-from gpuzarr.loader.shuffle import BlockShuffle
-from gpuzarr.loader.turns import Turns
 
 MAX_WINDOW_SAMPLES = 1 << 28  # 1 GiB for each lane while they are needed, and some 10 GiB while they are shuffled
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from gpuzarr.checks import iterated, number, shown
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.alignment import Scale, exact, lattice, ratio
-from gpuzarr.loader.columns import Arrays, Column, Wanted, axes_in, wanted
 from gpuzarr.loader.contract import Space, View
-from gpuzarr.loader.domains import boxes, check_fit
-from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings
-from gpuzarr.loader.spaces import space_of
-from gpuzarr.loader.views import Offsets, views_of
+from gpuzarr.loader.space.alignment import Scale, exact, lattice, ratio
+from gpuzarr.loader.space.columns import Arrays, Column, Wanted, axes_in, wanted
+from gpuzarr.loader.space.domains import boxes, check_fit
+from gpuzarr.loader.space.samples import Patch, Rows
+from gpuzarr.loader.space.spaces import space_of
+from gpuzarr.loader.space.views import Offsets, views_of
 from gpuzarr.nodes.array import Array
 
 MAX_OFFSETS = 1 << 16

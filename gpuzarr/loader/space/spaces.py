@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from math import prod
 
-from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.balance import BalancedSpace
-from gpuzarr.loader.balances import balances
-from gpuzarr.loader.columns import Arrays, Box, Column
+from gpuzarr.loader.balance.arrays import balances
+from gpuzarr.loader.balance.balanced_space import BalancedSpace
 from gpuzarr.loader.contract import Space
-from gpuzarr.loader.domains import domains
-from gpuzarr.loader.grids import Domains, GridSpace, RandomSpace
-from gpuzarr.loader.samples import Patch, Rows
 from gpuzarr.loader.settings import Settings
+from gpuzarr.loader.space.alignment import Scale
+from gpuzarr.loader.space.columns import Arrays, Box, Column
+from gpuzarr.loader.space.domains import domains
+from gpuzarr.loader.space.grids import Domains, GridSpace, RandomSpace
+from gpuzarr.loader.space.samples import Patch, Rows
 
 MAX_TEXT = 120  # characters of a text of a geometry; of longer ones there is a digest
 

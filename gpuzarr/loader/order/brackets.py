@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gpuzarr.loader.arrangement import Arrangement
-from gpuzarr.loader.lanes import Group
-from gpuzarr.loader.share import Share
+from gpuzarr.loader.order.arrangement import Arrangement
+from gpuzarr.loader.order.lanes import Group
+from gpuzarr.loader.order.share import Share
 
 PIECE_SAMPLES = 1 << 20  # of a large window, looked at in one go
 

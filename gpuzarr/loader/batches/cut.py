@@ -19,10 +19,10 @@ from gpuzarr.cpu.boxes import Placement
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing.boxes import ChunkBoxes, Targets, boxes
+from gpuzarr.loader.batches.held import Failure, Held
+from gpuzarr.loader.batches.needs import Source
+from gpuzarr.loader.batches.pieces import Piece, in_bytes, moved, of_corners, rows_of, runs
 from gpuzarr.loader.contract import View
-from gpuzarr.loader.held import Failure, Held
-from gpuzarr.loader.needs import Source
-from gpuzarr.loader.pieces import Piece, in_bytes, moved, of_corners, rows_of, runs
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 
 CAST_BYTES = 1 << 19  # of samples that are cast at once

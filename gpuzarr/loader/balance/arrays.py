@@ -8,9 +8,9 @@ from typing import Any
 
 from gpuzarr.checks import shown
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.alignment import Scale
-from gpuzarr.loader.columns import Arrays, Column
-from gpuzarr.loader.ground import Balance
+from gpuzarr.loader.balance.ground import Balance
+from gpuzarr.loader.space.alignment import Scale
+from gpuzarr.loader.space.columns import Arrays, Column
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.many import same_arrays
 

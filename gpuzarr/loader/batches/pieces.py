@@ -14,7 +14,7 @@ import numpy as np
 from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.boxes import ChunkBoxes
-from gpuzarr.loader.needs import Source
+from gpuzarr.loader.batches.needs import Source
 
 _OF_BOXES = ("chunk", "begin", "result", "target", "shape")
 

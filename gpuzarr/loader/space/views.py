@@ -9,14 +9,14 @@ import numpy as np
 
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError
-from gpuzarr.loader.casts import casts, dtype_of, spread_over
-from gpuzarr.loader.columns import Arrays, Column
 from gpuzarr.loader.contract import View
-from gpuzarr.loader.patch_views import PatchView
-from gpuzarr.loader.row_views import RowsView
-from gpuzarr.loader.samples import Part, Patch, Rows
 from gpuzarr.loader.settings import Settings
-from gpuzarr.loader.view_axes import Along, PatchAxis, RowAxis, Whole
+from gpuzarr.loader.space.casts import casts, dtype_of, spread_over
+from gpuzarr.loader.space.columns import Arrays, Column
+from gpuzarr.loader.space.patch_views import PatchView
+from gpuzarr.loader.space.row_views import RowsView
+from gpuzarr.loader.space.samples import Part, Patch, Rows
+from gpuzarr.loader.space.view_axes import Along, PatchAxis, RowAxis, Whole
 
 Offsets = Mapping[str, tuple[int, ...] | None]  # of a window, by the name of the array; None: it has none
 Axes = dict[str, list[Along]]  # of each array, by name

@@ -1,0 +1,1 @@
+"""Samples whose centres are drawn by labels or weights."""

@@ -1,0 +1,1 @@
+"""Batches: chunks are read ahead and held, samples are cut out of them by other threads."""
