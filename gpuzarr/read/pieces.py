@@ -11,7 +11,7 @@ from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.region import Chunk
 from gpuzarr.read import many_arrays
 from gpuzarr.read.chunks import Chunks
-from gpuzarr.read.faults import Fault, halved
+from gpuzarr.read.faults import TOLERATED, Fault, halved
 from gpuzarr.read.thresholds import MAX_PIECE_CHUNKS, MAX_REGION_CHUNKS, MIN_PIECES
 
 
@@ -50,10 +50,20 @@ class ChunkWork:
     def run(self) -> None:
         """Read all of them. ChunkError for one that is damaged."""
         arrays, waits = many_arrays.left_of(self.arrays, self.threads), self.piece_bytes > 0
-        if not waits and self.faults is None and len(arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
-            arrays[0].read(list(arrays[0].chunks), self.threads, largest_first=True)
-        elif arrays:
+        if not waits and len(arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
+            arrays = self._left_of_few(replace(arrays[0], chunks=list(arrays[0].chunks)))
+        if arrays:
             self.device.share(self._read_all, self._pieces(arrays), self.threads, waits)
+
+    def _left_of_few(self, one: Chunks) -> Sequence[Chunks]:
+        """Read few chunks of one array. Returns the array if one is damaged, and that is to be noted."""
+        try:
+            one.read(cast(list[Chunk], one.chunks), self.threads, largest_first=True)
+        except TOLERATED:
+            if self.faults is None:
+                raise
+            return (one,)
+        return ()
 
     def _pieces(self, arrays: Sequence[Chunks]) -> Iterator[Piece]:
         """Pieces that do not depend on threads; so neither does which of several errors is raised."""

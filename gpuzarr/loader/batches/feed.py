@@ -6,6 +6,7 @@ its chunks are held and that there is memory for it, has it cut.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ FAR_PART_BYTES = 64 << 20  # of one read of a store whose requests take long
 MAX_HURRIED_STEPS = 16  # for which chunks are loaded in the order in which they are wanted, at once
 MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
 MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
+
+MAX_CUTTERS = 2  # threads that cut batches of a CPU at the same time
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Feed:
     """Loads and cuts. `published`: items for which there is no memory yet; the iterator takes them, counts them in
     `taken`, and offers memory. `error`: ends everything.
 
-    The load thread alone changes `_steps`, `_waiting` and `_prepared`, the cut thread alone `_cut_count`; each change
-    of `items` and `live` is one call of C.
+    The load thread alone changes `_steps`, `_waiting` and `_prepared`, cut threads alone, one at a time, `_cut_count`
+    (so many items at the head are cut); each change of `items` and `live` is one call of C.
     """
 
     def __init__(self, steps: Iterator[Step], planner: Planner, terms: Terms) -> None:
@@ -66,7 +69,8 @@ class Feed:
         self.held = Held(planner.sources, terms.held_limit, terms.options)
         self.account = Account()
         self._sizes = _Sizes.of(planner.sources.all)
-        self.loading, self.cutting = Line(), Line()
+        self.loading, self.cutting = Line(), Line(self._sizes.cutters)
+        self._lock, self._cut_steps = threading.Lock(), dict[int, Step]()  # by number, of those behind `_cut_count`
         self.published: deque[Item] = deque()
         self.items: dict[int, Item] = {}
         self._waiting: deque[Item] = deque()
@@ -170,6 +174,8 @@ class Feed:
 
     def _prepare(self, block: int) -> Block:
         if block not in self._prepared:
+            if not self._prepared and not self.live:  # the first one
+                self.held.wanted_again |= self.planner.shared(block)
             self._prepared[block] = self.planner.block(block)
         return self._prepared[block]
 
@@ -231,7 +237,7 @@ class Feed:
         for item in list(self.items.values()):
             self._loaded(item)
 
-    # ---- The cut thread ----
+    # ---- The cut threads ----
 
     def _cut(self, number: int) -> tuple[Batch | None, Exception | None]:
         """Cut a batch: it, or the error in its place."""
@@ -244,32 +250,38 @@ class Feed:
         except Exception as error:
             return None, error
         finally:
-            self.account.stages["cut"] += time.perf_counter() - begin
-            self._done(item.step)
+            self._done(number, item.step, time.perf_counter() - begin)
 
-    def _done(self, step: Step) -> None:
-        """Let go of the blocks that a step was the last of."""
-        for block in step.leaves.tolist():
-            _, _, needs = self.live.pop(block)
-            self.held.leave(needs)
-        self._cut_count += 1
+    def _done(self, number: int, step: Step, seconds: float) -> None:
+        """Let go of the blocks that a step was the last of, once those before it are done, too."""
+        with self._lock:
+            self.account.stages["cut"] += seconds
+            self._cut_steps[number] = step
+            while (done := self._cut_steps.pop(self._cut_count, None)) is not None:
+                for block in done.leaves.tolist():
+                    _, _, needs = self.live.pop(block)
+                    self.held.leave(needs)
+                self._cut_count += 1
         if self._is_waiting:
             self.poke()
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """Bytes of chunks of several steps that are best loaded together, `whole`, in parts on so many threads."""
+    """Bytes of chunks of several steps that are best loaded together, `whole`, in parts on so many threads; and how
+    many threads cut."""
 
     whole: int
     part: int
     threads: int
+    cutters: int
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> _Sizes:
         """On a GPU, or of a store whose requests take long, one part comes from the store while another is decoded."""
         on_gpu = max((source.device.batch_bytes for source in sources if source.device.gpu), default=0)
+        cutters = 1 if on_gpu else min([MAX_CUTTERS, *(source.device.threads for source in sources)])
         if on_gpu or any(concurrency(source.array.store) > 1 for source in sources):
             part = max(on_gpu, FAR_PART_BYTES)
-            return cls(4 * part, part, 2)
-        return cls(NEAR_BYTES, NEAR_PART_BYTES, 1)
+            return cls(4 * part, part, 2, cutters)
+        return cls(NEAR_BYTES, NEAR_PART_BYTES, 1, cutters)

@@ -30,6 +30,8 @@ Loaded = tuple[Device, Trace]  # a read that was done
 _PAGE_BITS = 12
 Failure = tuple[int, int]  # numbers of the source and of the chunk
 
+_NONE = np.zeros(0, np.int64)
+
 
 @dataclass
 class Table:
@@ -130,12 +132,22 @@ class Seen:
             page[within] = True
         return new
 
+    def has_any(self, numbers: np.ndarray) -> bool:
+        """Whether some of these were seen."""
+        mask = (1 << _PAGE_BITS) - 1
+        pages = (
+            (self._pages.get(page), numbers[numbers >> _PAGE_BITS == page])
+            for page in set((numbers >> _PAGE_BITS).tolist())
+        )
+        return any(page is not None and bool(page[some & mask].any()) for page, some in pages)
+
 
 class Held:
     """Chunks of the sources that are held. `budget`: bytes that may be, where the caller need not have more; and less
     than a slab of each form beside them, if there are several forms.
 
-    `failed`: errors of chunks that could not be read, which have the fill value.
+    `failed`: errors of chunks that could not be read, which have the fill value. `wanted_again`: sources whose chunks
+    are worth their memory after all blocks have left them, as blocks that come later want them.
     """
 
     def __init__(self, sources: Sources, budget: int, options: dict[str, Any]) -> None:
@@ -147,6 +159,7 @@ class Held:
         self.decoded = self.distinct = self.decoded_bytes = self.peak_bytes = self._now = 0
         self._left: dict[Form, set[int]] = {source.form: set() for source in sources.all}  # sources with idle chunks
         self._seen = [Seen() for _ in sources.all]
+        self.wanted_again: set[int] = set()
         forms = {source.form: source for source in sources.all}
         most = MAX_SLAB_BYTES if len(forms) == 1 else MAX_SHARED_BYTES
         for form, source in forms.items():
@@ -234,6 +247,7 @@ class Held:
         with self.lock:
             wanted = union(needs)
             missing = self._missing(wanted)
+            self._note_again(wanted, missing)
             self._make_room(missing, wanted)
             for number, chunks in missing.items():
                 self.tables[number].add(chunks, self.slots[self.sources.all[number].form].take(len(chunks)))
@@ -243,15 +257,26 @@ class Held:
             self.peak_bytes = max(self.peak_bytes, self.nbytes)
         return missing
 
+    def _note_again(self, wanted: Needs, missing: Needs) -> None:
+        """Note of which sources chunks are wanted that all blocks had left: such chunks are worth their memory."""
+        for number, chunks in wanted.items():
+            if number not in self.wanted_again:
+                gone = missing.get(number, _NONE)
+                is_idle = len(self.tables[number].unused(chunks)) > len(gone)
+                if is_idle or self._seen[number].has_any(gone):
+                    self.wanted_again.add(number)
+
     def _make_room(self, missing: Needs, needed: Needs) -> None:
-        """Give back slots of chunks that no block needs, so that others take no more memory than the budget has."""
+        """Give back slots of chunks that no block needs, so that others take no more memory than the budget has; and
+        where chunks are not wanted again, no more than they must: memory that was used before is faster."""
         counts = self._by_form({number: len(chunks) for number, chunks in missing.items()})
         beyond = self.nbytes + self._growth({n: len(chunks) for n, chunks in missing.items()}) - self.budget
+        kept = {self.sources.all[number].form for number in self.wanted_again}
         for form, count in counts.items():
             each = max(self.slots[form].slot_bytes, 1)
-            some = min(
-                -(-max(beyond, 0) // each), self.slots[form].growth(count) // each, len(self._idle(form, needed))
-            )
+            some = self.slots[form].growth(count) // each
+            some = min(some, -(-max(beyond, 0) // each)) if form in kept else some
+            some = min(some, len(self._idle(form, needed)))
             self._evict(form, some, needed)
             beyond -= some * each
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, starmap
+from itertools import accumulate, pairwise, starmap
 from math import prod
 from typing import Any
 
@@ -23,6 +23,7 @@ from gpuzarr.metadata import Axis, RegularAxis
 from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.many import same_arrays
 
+MAX_JOINED_ORIGINS = 1 << 15  # of the blocks of a step, which are joined to find those of its samples
 MAX_LISTED_SAMPLES = (
     1024  # of a block, each with a selection of its own; of more, the chunks between the outermost ones
 )
@@ -158,8 +159,21 @@ class Planner:
             found.setdefault(of[store], []).append(touched(view, source, store, origins))
         return store, origins, {number: _union(some) for number, some in found.items()}
 
+    def shared(self, block: int) -> set[int]:
+        """Sources of which a block and the one before it or behind it want the same chunk."""
+        beside = [i for i in (block - 1, block + 1) if 0 <= i < len(self.space.counts(self.epoch))]
+        return {number for i in beside for number in both(self.block(block)[2], self.block(i)[2])}
+
     def samples(self, step: Step, live: Mapping[int, Block]) -> tuple[np.ndarray, np.ndarray]:
         """The store and the origin of each sample of a step, int64 (n,) and (n, axes); all blocks are `live`."""
+        distinct = sorted(set(step.blocks.tolist()))
+        some = [live[block] for block in distinct]
+        sizes = [len(of) for _, of, _ in some]
+        if sum(sizes) <= MAX_JOINED_ORIGINS:
+            which = np.searchsorted(distinct, step.blocks)
+            heads = np.array([0, *accumulate(sizes)], np.int64)
+            joined = np.concatenate([of for _, of, _ in some]) if some else np.zeros((0, self.space.axes), np.int64)
+            return np.array([store for store, _, _ in some], np.int64)[which], joined[heads[which] + step.indices]
         stores = np.empty(len(step.blocks), np.int64)
         origins = np.empty((len(step.blocks), self.space.axes), np.int64)
         for block, mine in _alike(step.blocks):
