@@ -67,6 +67,7 @@ class Feed:
     def __init__(self, steps: Iterator[Step], planner: Planner, terms: Terms) -> None:
         self._steps, self.planner, self._terms = steps, planner, terms
         self.held = Held(planner.sources, terms.held_limit, terms.options)
+        self.held.wanted_again |= planner.shared()
         self.account = Account()
         self._sizes = _Sizes.of(planner.sources.all)
         self.loading, self.cutting = Line(), Line(self._sizes.cutters)
@@ -174,8 +175,6 @@ class Feed:
 
     def _prepare(self, block: int) -> Block:
         if block not in self._prepared:
-            if not self._prepared and not self.live:  # the first one
-                self.held.wanted_again |= self.planner.shared(block)
             self._prepared[block] = self.planner.block(block)
         return self._prepared[block]
 

@@ -24,6 +24,7 @@ from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.many import same_arrays
 
 MAX_JOINED_ORIGINS = 1 << 15  # of the blocks of a step, which are joined to find those of its samples
+MAX_COMPARED_BLOCKS = 8  # with the one behind each
 MAX_LISTED_SAMPLES = (
     1024  # of a block, each with a selection of its own; of more, the chunks between the outermost ones
 )
@@ -159,10 +160,13 @@ class Planner:
             found.setdefault(of[store], []).append(touched(view, source, store, origins))
         return store, origins, {number: _union(some) for number, some in found.items()}
 
-    def shared(self, block: int) -> set[int]:
-        """Sources of which a block and the one before it or behind it want the same chunk."""
-        beside = [i for i in (block - 1, block + 1) if 0 <= i < len(self.space.counts(self.epoch))]
-        return {number for i in beside for number in both(self.block(block)[2], self.block(i)[2])}
+    def shared(self) -> set[int]:
+        """Sources of which blocks that follow each other want the same chunk, as far as a look at some of them tells."""
+        counts = self.space.counts(self.epoch)
+        there = np.flatnonzero(counts)
+        first = np.unique(np.linspace(0, max(len(there) - 2, 0), MAX_COMPARED_BLOCKS).astype(np.int64))
+        pairs = [there[i : i + 2].tolist() for i in first]
+        return {n for pair in pairs if len(pair) == 2 for n in both(*(self.block(block)[2] for block in pair))}
 
     def samples(self, step: Step, live: Mapping[int, Block]) -> tuple[np.ndarray, np.ndarray]:
         """The store and the origin of each sample of a step, int64 (n,) and (n, axes); all blocks are `live`."""
