@@ -178,7 +178,7 @@ class Loader:
         check_process(self._process, self._running is not None)
         warn_of_ranks(self.settings.world_size)
         settings, place = self.settings, self._place
-        if to != settings.to:
+        if to is not settings.to:
             settings = replace(settings, to=checked(to, self.views))
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)

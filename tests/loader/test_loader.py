@@ -236,3 +236,10 @@ def test_a_progress_bar_is_shown_on_request(capsys: pytest.CaptureFixture[str]) 
     assert "13" in capsys.readouterr().err
     batches(patches("cpu"))
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("to", ["list", 1, np.array(["numpy", "torch"])])
+def test_arrays_of_other_libraries_are_refused(to: Any) -> None:
+    loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2])})
+    with pytest.raises(ArgumentError, match="to is one of"):
+        loader.iterate(to)

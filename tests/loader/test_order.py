@@ -328,7 +328,8 @@ def test_shuffles() -> None:
     assert [BlockShuffle(blocks).lanes for blocks in (1, 6, 12, 24)] == [1, 2, 4, 8]
     assert BlockShuffle(np.int64(9), 3, np.array([4, 5])) == BlockShuffle(9, 3, (4, 5))  # type: ignore[arg-type]
     assert BlockShuffle(9, 3).blocks_of_a_lane == 3 and BlockShuffle(block=7).block == 7
-    for wrong in ({"blocks": 0}, {"blocks": 9, "lanes": 2}, {"lanes": 0}, {"block": 0}, {"block": ()}, {"block": "a"}):
+    blocks = [{"block": block} for block in (0, (), "a", np.array(3), np.zeros(0, int), {3}, [[3]])]
+    for wrong in ({"blocks": 0}, {"blocks": 9, "lanes": 2}, {"lanes": 0}, *blocks):
         with pytest.raises(ArgumentError, match="|".join(wrong)):
             BlockShuffle(**wrong)  # type: ignore[arg-type]
     for other in (None, 1, "yes", np.ones(2)):

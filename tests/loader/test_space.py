@@ -509,6 +509,29 @@ def test_the_geometry_is_what_decides_about_the_order():
     assert all(isinstance(text, str) and len(text) < 200 for each in others for text in each.values())
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"sample": gpuzarr.Rows("t")}),
+        ({}, {"sample": gpuzarr.Rows(-2)}),
+        ({}, {"window": [0]}),
+        ({"window": [-1, 2]}, {"window": {"x": [2, 0, -1]}}),
+        ({"sample": gpuzarr.Patch((4, 6))}, {"sample": gpuzarr.Patch((4, 6), axes=("t", -1), stride=(4, 6))}),
+        ({"sample": gpuzarr.Patch((None, 6))}, {"sample": gpuzarr.Patch(6, pad=[0])}),
+        ({"sample": gpuzarr.Patch(6)}, {"sample": gpuzarr.Patch(6), "spacing": {"x": [2.5]}, "translation": {}}),
+        ({"sample": gpuzarr.Patch(6)}, {"sample": gpuzarr.Patch(6), "translation": {"x": [9]}}),
+    ],
+)
+def test_a_state_is_taken_however_the_same_samples_are_said(one, other):
+    x = gpuzarr.create_array({}, shape=(24, 12), chunks=(4, 4), dtype="i4", dimension_names=("t", "c"))
+    first, second = (gpuzarr.Loader({"x": x}, 2, shuffle=True, origins=True, **given) for given in (one, other))
+    batches = iter(first)
+    next(batches)
+    second.load_state_dict(first.state_dict())
+    pairs = zip(batches, second, strict=True)
+    assert all(np.array_equal(its["origins"], theirs["origins"]) for its, theirs in pairs)
+
+
 X, Y = stored(numbers((10, 12))), stored(numbers((10, 9)))
 
 

@@ -233,6 +233,23 @@ def test_other_axes_and_regions():
         gpuzarr.Loader({"x": x}, 1, sample=overlapping).split([0.5, 0.5])
 
 
+@given(
+    regions=st.lists(st.tuples(st.integers(0, 17), st.integers(0, 17)), min_size=2, max_size=4),
+    pad=st.integers(0, 2),
+    edge=st.sampled_from(["shift", "pad"]),
+)
+def test_regions_that_come_near_each_other_are_refused(regions, pad, edge):
+    x = gpuzarr.zeros((20, 20), chunks=(10, 10))
+    boxes = [(slice(i, i + 3), slice(j, j + 3)) for i, j in regions]
+    loader = gpuzarr.Loader({"x": x}, 1, sample=gpuzarr.Patch((3, 3), region=boxes, pad=pad, edge=edge))
+    reach = 3 + 2 * (pad + (3 if edge == "pad" else 0))
+    if any(max(abs(a[0] - b[0]), abs(a[1] - b[1])) < reach for a, b in combinations(regions, 2)):
+        with pytest.raises(ArgumentError, match="share elements"):
+            loader.split([0.5, 0.5])
+    else:
+        disjoint(loader.split([0.5, 0.5]))
+
+
 def test_a_part_without_a_sample_is_refused():
     loader = gpuzarr.Loader({"x": gpuzarr.zeros(10, chunks=2)}, 1, sample=gpuzarr.Patch(4))
     with pytest.raises(ArgumentError, match=r"a part would have no sample: 3 parts of 10"):

@@ -76,7 +76,8 @@ class BlockShuffle:
 def _block(given: Any) -> int | tuple[int, ...] | None:
     """The elements of a block, checked."""
     name = "BlockShuffle(block=...)"
-    if isinstance(given, list | tuple | np.ndarray) and len(given):
+    are_several = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.ndim > 0)
+    if are_several and len(given):
         return tuple(number(elements, name, 1) for elements in given)
     return None if given is None else number(given, name, 1)
 

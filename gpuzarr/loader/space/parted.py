@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, groupby
+from itertools import groupby
 from math import ceil, lcm
 from operator import itemgetter
 from typing import Any
+
+import numpy as np
 
 from gpuzarr.checks import number
 from gpuzarr.errors import ArgumentError
@@ -51,11 +53,16 @@ def _has_samples(columns: Sequence[Column], box: Box, sample: Patch | Rows) -> b
 
 def _check_apart(placed: Sequence[Placed], columns: Sequence[Column], sample: Patch | Rows) -> None:
     """ArgumentError for boxes that share elements: samples of two parts could have the same."""
-    reach = [column.pad + (column.size if _may_overhang(column, sample) else 0) for column in columns]
+    reach = np.array([column.pad + (column.size if _may_overhang(column, sample) else 0) for column in columns])
     for _, of_store in groupby(placed, itemgetter(0)):
-        for (_, one), (_, other) in combinations(of_store, 2):
-            if all(a[0] - n < b[1] + n and b[0] - n < a[1] + n for a, b, n in zip(one, other, reach, strict=True)):
-                raise ArgumentError(f"split: samples of the regions {one} and {other} may share elements")
+        given = [box for _, box in of_store]
+        ends = np.array(given, np.int64)
+        for i, one in enumerate(ends[:-1]):
+            others = ends[i + 1 :]
+            apart = np.maximum(one[:, 0] - others[:, :, 1], others[:, :, 0] - one[:, 1]) >= 2 * reach
+            if (shared := np.flatnonzero(~apart.any(axis=1))).size:
+                other = given[i + 1 + int(shared[0])]
+                raise ArgumentError(f"split: samples of the regions {given[i]} and {other} may share elements")
 
 
 def _may_overhang(column: Column, sample: Patch | Rows) -> bool:

@@ -59,13 +59,14 @@ def _geometry(
     bounds = (bound.tobytes() for domain in all_of_them.all for bound in domain.bounds)
     blocks = int(all_of_them.ends[-1]) if len(all_of_them.ends) else 0
     scales = {name: list(map(_text, each)) for name, each in _scales(columns).items()}
-    rows = [(column.before, column.after) for column in columns if not column.is_patch]
+    are_one = all(scale.is_one for each in _scales(columns).values() for scale in each)
+    rows = [(column.before, column.after) for column in columns if column.before or column.after]
     return {
-        "sample": _told(sample),
+        "sample": _told(columns, sample),
         "regions": _short(str([list(of_store) for of_store in found])),
         "blocks": f"{blocks} ({_digest(bounds)})",
-        "window": "none" if settings.window is None else f"rows before and after: {rows}",
-        "spacing": "none" if settings.spacing is None and settings.translation is None else _short(str(scales)),
+        "window": f"rows before and after: {rows}" if rows else "none",
+        "spacing": "none" if are_one else _short(str(scales)),
     }
 
 
@@ -77,12 +78,16 @@ def _scales(columns: Sequence[Column]) -> Mapping[str, list[Scale]]:
     return {name: [column.scales[name] for column in columns] for name in columns[0].axes}
 
 
-def _told(sample: Patch | Rows) -> str:
-    """A sample as text, without what does not decide about its places."""
+def _told(columns: Sequence[Column], sample: Patch | Rows) -> str:
+    """A sample as text, without what does not decide about its places; the same for all ways to say it."""
+    of = columns if isinstance(sample, Rows) else [column for column in columns if column.is_patch]
+    axes = tuple(next(iter(column.axes.values())) for column in of)
+    stride = tuple(column.stride for column in of)
     if isinstance(sample, Rows):
-        return f"Rows(axis={sample.axis!r}, stride={sample.stride})"
-    terms = f"stride={sample.stride!r}, edge={sample.edge!r}, pad={sample.pad}, axes={sample.axes}"
-    return f"Patch({sample.shape}, {terms})"
+        return f"Rows(axis={axes[0]}, stride={stride[0]})"
+    shape, pad = (tuple(getattr(column, name) for column in of) for name in ("size", "pad"))
+    terms = f"stride={'random' if sample.is_random else stride}, edge={sample.edge!r}, pad={pad}, axes={axes}"
+    return f"Patch({shape}, {terms})"
 
 
 def _short(text: str) -> str:
