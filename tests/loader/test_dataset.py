@@ -11,6 +11,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.devices.contract import Device
+from gpuzarr.errors import ArgumentError, SelectionError
 from tests.hardware import host_array
 from tests.loader import rows
 from tests.loader.packages import package
@@ -74,6 +75,15 @@ def test_there_are_no_others(folder: Path, index: int) -> None:
     with pytest.raises(IndexError, match=f"sample {index} is out of range: there are {rows.SAMPLES}"):
         dataset.__getitems__([0, index])
     assert dataset.__getitems__([]) == []
+
+
+@pytest.mark.parametrize("wrong", ["a", 1.5, None, (), slice(1), np.array([1, 2])])
+def test_what_is_no_index_is_refused(folder: Path, wrong: Any) -> None:
+    dataset = rows.loader(folder).as_dataset()
+    with pytest.raises(SelectionError, match="a sample is chosen by an integer"):
+        dataset[wrong]
+    with pytest.raises(ArgumentError, match="samples are chosen by a list of integers"):
+        dataset.__getitems__(3)
 
 
 def test_it_can_be_iterated_over_and_pickled(folder: Path) -> None:

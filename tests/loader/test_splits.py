@@ -31,7 +31,11 @@ def on_the_line(line, intervals):
 
 
 def has_samples(line, intervals):
-    return any(stop - start >= line.extent for start, stop in intervals)
+    """Whether there is room for one, or a whole store."""
+    pairs = zip(intervals, line.stores, strict=True)
+    return any(
+        stop > start and (stop - start >= line.extent or (start, stop) == whole) for (start, stop), whole in pairs
+    )
 
 
 def places(line, block):
@@ -246,7 +250,7 @@ def test_regions_that_come_near_each_other_are_refused(regions, pad, edge):
     if any(max(abs(a[0] - b[0]), abs(a[1] - b[1])) < reach for a, b in combinations(regions, 2)):
         with pytest.raises(ArgumentError, match="share elements"):
             loader.split([0.5, 0.5])
-    else:
+    else:  # each region has a sample, also where it is smaller than one
         disjoint(loader.split([0.5, 0.5]))
 
 

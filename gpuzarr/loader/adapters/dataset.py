@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.checks import shown
+from gpuzarr.checks import iterated, shown
 from gpuzarr.errors import SelectionError
 from gpuzarr.loader.contract import Space, View
 from gpuzarr.loader.output import converted, device_of, stream_of
@@ -23,6 +23,7 @@ from gpuzarr.nodes.many import fill
 from gpuzarr.nodes.region_results import Region
 
 Sample = dict[str, Any]
+EXPECTED = "samples are chosen by a list of integers"
 At = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -55,7 +56,7 @@ class Samples:
 
     def __getitems__(self, indices: Iterable[int]) -> list[Sample]:
         """The samples of several indices, by one read: dicts of views of its arrays."""
-        positions = np.array([self._position(index) for index in indices], np.int64)
+        positions = np.array([self._position(index) for index in iterated(indices, EXPECTED)], np.int64)
         if not len(positions):
             return []
         batch = self._batch(*self.at(positions))
@@ -64,7 +65,10 @@ class Samples:
     _getitems = __getitems__  # as grain names it
 
     def _position(self, index: int) -> int:
-        position = integer(index)
+        try:
+            position = integer(index)
+        except TypeError as error:
+            raise SelectionError(f"a sample is chosen by an integer, not {shown(index)}") from error
         if not -self.count <= position < self.count:
             raise SelectionError(f"sample {shown(index)} is out of range: there are {self.count}")
         return position % self.count

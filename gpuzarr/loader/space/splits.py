@@ -23,8 +23,9 @@ Interval = tuple[int, int]  # the first element, and the one behind the last
 class Line:
     """What is split: elements of stores along the axis, one store after the other.
 
-    `stores`: the interval of each. `extent`: elements of a sample, at least 1. `blocks`: where cuts may be in a store
-    (beside its ends): at the multiples of the first of these sizes that are nearest to what fractions say; where that
+    `stores`: the interval of each, which has a sample as a whole. `extent`: elements of a sample, at least 1. `blocks`:
+    where cuts may be in a store (beside its ends): at the multiples of the first of these sizes that are nearest to
+    what fractions say; where that
     leaves a part without a sample, of the next. The last one is 1: where also that does, cuts are moved.
     """
 
@@ -39,12 +40,20 @@ class Line:
 
     def first_end(self, begin: int) -> int | None:
         """The least end of a part with a sample that begins here; None if there is none."""
-        ends = (max(begin, a) + self.extent for a, b in pairwise(self.edges) if max(begin, a) + self.extent <= b)
+        ends = (
+            min(max(begin, a) + self.extent, b)
+            for a, b in pairwise(self.edges)
+            if begin <= a < b or max(begin, a) + self.extent <= b  # a whole store has a sample, however small it is
+        )
         return min(ends, default=None)
 
     def last_begin(self, end: int) -> int | None:
         """The last begin of a part with a sample that ends here; None if there is none."""
-        begins = (min(end, b) - self.extent for a, b in pairwise(self.edges) if min(end, b) - self.extent >= a)
+        begins = (
+            max(min(end, b) - self.extent, a)
+            for a, b in pairwise(self.edges)
+            if a < b <= end or min(end, b) - self.extent >= a
+        )
         return max(begins, default=None)
 
     def around(self, place: int, block: int) -> Interval:
