@@ -158,7 +158,7 @@ class Planner:
         return store, origins, {number: _union(some) for number, some in found.items()}
 
     def shared(self) -> set[int]:
-        """Sources of which blocks that follow each other want the same chunk, as far as a look at some blocks tells."""
+        """Sources of which blocks that follow each other want the same chunk, as far as some of them tell."""
         counts = self.space.counts(self.epoch)
         there = np.flatnonzero(counts)
         first = np.unique(np.linspace(0, max(len(there) - 2, 0), MAX_COMPARED_BLOCKS).astype(np.int64))
