@@ -129,7 +129,7 @@ class Loader:
         on_error: Literal["raise", "skip", "fill"] = "raise",
         progress: bool = False,
     ) -> None:
-        given = dict(locals())
+        given = dict(locals())  # all arguments: `Settings` has a field for each, and refuses others
         del given["self"]
         self._begin(Settings.of(**given))
 

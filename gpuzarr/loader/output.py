@@ -145,9 +145,8 @@ def _as_jax(array: Array, device: Device) -> Any:
 def _is_shared_by_jax(array: np.ndarray) -> bool:
     import jax
 
-    is_same = (
-        array.dtype.isbuiltin == 1 and jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype
-    )  # DLPack has the others as bits
+    # DLPack has dtypes that are not NumPy's own as bits
+    is_same = array.dtype.isbuiltin == 1 and jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype
     return is_same and array.ctypes.data % ALIGNMENT == 0 and jax.default_backend() == "cpu"
 
 

@@ -26,7 +26,7 @@ from gpuzarr.loader.batches.batches import Batches
 from gpuzarr.loader.batches.feed import Feed, Terms
 from gpuzarr.loader.batches.held import Held, Seen
 from gpuzarr.loader.batches.making import Maker
-from gpuzarr.loader.batches.needs import Planner
+from gpuzarr.loader.batches.needs import Planner, Sources, added
 from gpuzarr.loader.batches.report import Account, EpochReport
 from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.order.shuffle import BlockShuffle
@@ -199,6 +199,19 @@ def test_a_chunk_is_held_until_there_is_no_room_for_it(window: int, monkeypatch:
         assert said["peak_held_bytes"] <= budget
         rereads.append(said["chunks_reread"])
     assert rereads[0] > 0 and rereads[1] == 0
+
+
+def test_a_chunk_that_is_needed_is_no_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its last block leaves it after the sizes were counted, as the cut threads may have it."""
+    monkeypatch.setattr("gpuzarr.loader.batches.held.MAX_SLAB_BYTES", 1)  # a slab has one slot
+    sources = Sources([RowsView("x", [gpuzarr.array(np.arange(6), chunks=2)])])
+    first, every = {0: np.array([0])}, {0: np.array([0, 1, 2])}
+    for chunks, fits in ((2, False), (3, True)):
+        held = Held(sources, chunks * sources.all[0].chunk_bytes, {})
+        held.load(held.enter([first]))
+        sizes = added({}, held.unused([every]))
+        held.leave(first)
+        assert sizes == {0: 2} and held.has_room(sizes, [every]) == fits
 
 
 @given(st.lists(st.sets(st.integers(0, 1 << 40) | st.integers(4090, 4100)), max_size=5))

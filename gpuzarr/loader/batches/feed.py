@@ -30,7 +30,6 @@ FAR_PART_BYTES = 64 << 20  # of one read of a store whose requests take long
 MAX_HURRIED_STEPS = 16  # for which chunks are loaded in the order in which they are wanted, at once
 MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
 MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
-
 MAX_CUTTERS = 2  # threads that cut batches of a CPU at the same time
 
 

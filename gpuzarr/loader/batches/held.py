@@ -1,5 +1,6 @@
 """Decoded chunks that are held while blocks that need them are live: each is fetched and decoded once for that time.
-They are held on until others need the room, for a block beside may need them next.
+Where blocks share chunks they are held on until others need the room, for a block beside may need them next; elsewhere
+their slots are used again before there are more of them.
 
 Threads of the loader use it, one at a time. The main thread does not: an interrupt might leave the lock held.
 """
@@ -27,9 +28,9 @@ from gpuzarr.read.faults import Fault
 from gpuzarr.read.requests import SeveralSelections
 
 Loaded = tuple[Device, Trace]  # a read that was done
-_PAGE_BITS = 12
 Failure = tuple[int, int]  # numbers of the source and of the chunk
 
+_PAGE_BITS = 12
 _NONE = np.zeros(0, np.int64)
 
 

@@ -25,10 +25,7 @@ from gpuzarr.nodes.many import same_arrays
 
 MAX_JOINED_ORIGINS = 1 << 15  # of the blocks of a step, which are joined to find those of its samples
 MAX_COMPARED_BLOCKS = 8  # with the one behind each
-MAX_LISTED_SAMPLES = (
-    1024  # of a block, each with a selection of its own; of more, the chunks between the outermost ones
-)
-
+MAX_LISTED_SAMPLES = 1024  # of a block, each with a selection; of more, the chunks between the outermost ones
 MAX_COMPARED = 32  # blocks of a batch, of which each is compared with all samples
 
 Needs = dict[int, np.ndarray]  # by the number of the source: numbers of chunks in C order, int64, ascending, each once

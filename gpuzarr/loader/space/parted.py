@@ -1,4 +1,4 @@
-"""Where the samples of each part of a split data set lie."""
+"""Where the samples of each part of a split data set lie: boxes of stores, of the arithmetic of `splits.py`."""
 
 from __future__ import annotations
 
