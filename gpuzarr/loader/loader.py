@@ -14,7 +14,7 @@ from gpuzarr.loader.batches.feed import Terms
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.output import checked
-from gpuzarr.loader.plan import LoaderPlan, planned
+from gpuzarr.loader.plan import LoaderPlan, fitting, planned
 from gpuzarr.loader.processes import check_process, warn_of_ranks
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
@@ -140,8 +140,7 @@ class Loader:
         self._place, self._process = Place(), PROCESS.value
         self._running: weakref.ref[Epoch] | None = None
         self._report: EpochReport | None = None
-        if self.space.is_known:
-            self.plan()
+        self._is_planned = self.space.is_known and bool(self.plan())
 
     @classmethod
     def _of(cls, settings: Settings) -> Loader:
@@ -182,7 +181,8 @@ class Loader:
             settings = replace(settings, to=checked(to, self.views))
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)
-        terms = Terms(settings.prefetch, self.plan().held_limit, settings.on_error)
+        plan = self._planned() if self._is_planned else self.plan()  # a later epoch, or less memory, ends no training
+        terms, self._is_planned = Terms(settings.prefetch, plan.held_limit, settings.on_error), True
         batches = Batches(order.steps(place.position), self.space, self.views, place.epoch, terms)
         self._report = batches.report
         shown = bar(order.count(place.position), place.epoch) if settings.progress else None
@@ -271,6 +271,9 @@ class Loader:
         >>> loader.plan().batches, loader.plan().decoded_per_delivered
         (2, 1.0)
         """
+        return fitting(self._planned())
+
+    def _planned(self) -> LoaderPlan:
         return planned(self.settings, self.space, self.views, self.order(self.epoch), self.epoch)
 
     def split(self, fractions: Sequence[float], gap: int = 0, axis: int = 0) -> list[Loader]:

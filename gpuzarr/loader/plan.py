@@ -86,7 +86,7 @@ class LoaderPlan:
 
 
 def planned(settings: Settings, space: Space, views: Sequence[View], order: Order, epoch: int) -> LoaderPlan:
-    """The plan of an epoch. ArgumentError where there are no samples, or where a window does not fit the limit."""
+    """The plan of an epoch. ArgumentError where there are no samples."""
     if not order.samples:
         raise ArgumentError("there is no sample: no patch or window fits the arrays, or they are empty")
     counts = space.counts(epoch)
@@ -98,7 +98,7 @@ def planned(settings: Settings, space: Space, views: Sequence[View], order: Orde
     window = live * max(nbytes)
     flight = batch_bytes(views, settings.batch_size) * (settings.prefetch + IN_HAND)
     limit = settings.memory_limit or min(_free_bytes(views) // 2, flight + max(MIN_HELD_BYTES, AHEAD * window))
-    made = LoaderPlan(
+    return LoaderPlan(
         samples=order.samples,
         batches=order.count(),
         blocks=len(counts),
@@ -112,12 +112,17 @@ def planned(settings: Settings, space: Space, views: Sequence[View], order: Orde
         decoded_per_delivered=sum(nbytes) / max(delivered, 1),
         shuffle_quality=quality(counts, settings.shuffle, settings.batch_size * settings.world_size),
     )
-    if window + flight > limit:
+
+
+def fitting(plan: LoaderPlan) -> LoaderPlan:
+    """A plan of which a window fits the limit; else ArgumentError."""
+    if plan.window_bytes + plan.batches_bytes > plan.memory_limit:
         raise ArgumentError(
-            f"memory_limit {limit} is too small: a window of {live} blocks holds {window} bytes, and {flight} are for "
-            "batches; give more, or BlockShuffle of fewer or smaller blocks, a smaller batch_size or prefetch"
+            f"memory_limit {plan.memory_limit} is too small: a window of {plan.live_blocks} blocks holds "
+            f"{plan.window_bytes} bytes, and {plan.batches_bytes} are for batches; give more, or BlockShuffle of fewer "
+            "or smaller blocks, a smaller batch_size or prefetch"
         )
-    return made
+    return plan
 
 
 def _free_bytes(views: Sequence[View]) -> int:

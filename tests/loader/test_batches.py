@@ -27,6 +27,7 @@ from gpuzarr.loader.batches.feed import Feed, Terms
 from gpuzarr.loader.batches.held import Held, Seen
 from gpuzarr.loader.batches.making import Maker
 from gpuzarr.loader.batches.needs import Planner, Sources, added
+from gpuzarr.loader.batches.report import Account, EpochReport
 from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.order.shuffle import BlockShuffle
 from gpuzarr.nodes.casting import Casting
@@ -407,6 +408,48 @@ def test_a_chunk_that_failed_is_tried_again(damaged: gpuzarr.Array, tmp_path: Pa
     assert found[3] == [0, 1, 2, 3] and found[4] == [16, 17, 18, 19] and len(found) == 10
 
 
+@pytest.mark.parametrize("on_error", ["raise", "skip", "fill"])
+def test_batches_that_meet_a_damaged_chunk_at_once_tell_of_it_once(
+    on_error: Any, damaged: gpuzarr.Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both know that it could not be read before either has told of it."""
+    cut, cuts = Maker._cut, list[int]()
+
+    def cut_together(self: Maker, groups: Any, room: Any) -> Any:
+        failed = cut(self, groups, room)
+        cuts.append(len(cuts))
+        for _ in range(20):  # on a GPU one thread cuts, and none comes
+            time.sleep(0.01 if len(cuts) == 1 else 0)
+        return failed
+
+    monkeypatch.setattr(Maker, "_cut", cut_together)
+    batches, errors = rows(RowsView("x", [damaged]), [12, 13], 1, on_error=on_error), 0
+    for _ in range(2):
+        try:
+            next(batches)
+        except ChunkError:
+            errors += 1
+    said = batches.report.asdict()
+    assert errors == (2 if on_error == "raise" else 0) and said["failures"] == 1
+    assert said["chunks_reread"] == (1 if on_error == "raise" else 0)
+
+
+def test_a_chunk_that_fails_again_is_known_as_such_all_the_time(damaged: gpuzarr.Array) -> None:
+    """A thread that cuts beside the read would take the fill value for what is stored."""
+    planner = Planner.of(Grid([(40,)], (40,)), [RowsView("x", [damaged])], 0)
+    held = Held(planner.sources, 1 << 20, {})
+    held.load(held.enter([planner.block(0)[2]]))
+
+    class Watched(dict[Any, Any]):
+        def pop(self, *arguments: Any) -> Any:
+            raise AssertionError(f"{arguments[0]} is taken out")
+
+    assert list(held.failed) == [(0, 3)]
+    held.failed = Watched(held.failed)
+    held.load({0: np.array([3])})
+    assert list(held.failed) == [(0, 3)] and held.tables[0].read.tolist() == [i != 3 for i in range(10)]
+
+
 @pytest.mark.parametrize("on_error", ["skip", "fill"])
 def test_what_cannot_be_read_is_left_out_or_filled(on_error: Any, damaged: gpuzarr.Array) -> None:
     """In all arrays of the batch."""
@@ -424,6 +467,19 @@ def test_what_cannot_be_read_is_left_out_or_filled(on_error: Any, damaged: gpuza
     assert (
         said["failures"] == 1 and said["samples"] + said["skipped_samples"] == 39 == len(kept) + said["skipped_samples"]
     )
+
+
+def test_the_wait_for_the_first_batch_does_not_hide_that_the_consumer_limits() -> None:
+    """In a short epoch it is a large part; unless it is longer than all that the consumer did."""
+
+    def limit(first: float, waited: float) -> str:
+        account = Account(waited=waited, waited_first=first, seconds=10, loading=1)
+        account.stages.update(decode=1, cut=0.5)
+        return EpochReport(DEVICES["cpu"](), account).limited_by
+
+    assert [limit(0.3, 0.4), limit(2, 2.3), limit(6, 6.3), limit(2, 3), limit(0, 1)] == [
+        "consumer", "consumer", "decode", "decode", "decode"
+    ]  # fmt: skip
 
 
 def test_other_errors_end_it(device: Device, monkeypatch: Any) -> None:

@@ -199,6 +199,27 @@ def test_what_does_not_fit_is_refused_before_anything_is_read() -> None:
     assert plan.decoded_per_delivered > 1 and "50 samples" in str(plan)
 
 
+def test_a_limit_that_was_taken_is_enough_for_all_epochs() -> None:
+    """Though random patches of a later one lie across more chunks."""
+    a = gpuzarr.array(np.arange(40, dtype="uint8"), chunks=10)
+    sample = gpuzarr.Patch((3,), stride="random", samples=1)
+
+    def loader(seed: int, limit: int | None = None) -> gpuzarr.Loader:
+        return gpuzarr.Loader({"x": a}, sample=sample, shuffle=True, seed=seed, memory_limit=limit, origins=True)
+
+    def window(seed: int, epoch: int) -> int:
+        made = loader(seed)
+        made.set_epoch(epoch)
+        return made.plan().window_bytes + made.plan().batches_bytes
+
+    seed = next(seed for seed in range(99) if window(seed, 0) < window(seed, 1))
+    made = loader(seed, window(seed, 0))
+    for epoch in range(3):
+        found = list(made)
+        assert all(batch["x"].tolist() == [[batch["origins"][0, 1] + i for i in range(3)]] for batch in found)
+        assert len(found) == len(made) and made.epoch == epoch + 1
+
+
 def test_a_damaged_chunk_is_an_error_after_which_the_loader_goes_on(device: Any) -> None:
     store: dict[str, bytes] = {}
     values = np.arange(40, dtype="int64").reshape(40, 1)

@@ -138,7 +138,8 @@ class Batches:
     def _count(self, batch: Batch | None, begin: float) -> None:
         """Count a batch, and the time for which the caller waited."""
         now, account = time.perf_counter(), self._account
-        self._begun = begin if self._begun is None else self._begun
+        if self._begun is None:
+            self._begun, account.waited_first = begin, now - begin
         account.waited, account.seconds = account.waited + now - begin, now - self._begun
         if batch is not None:
             account.batches, account.samples = account.batches + 1, account.samples + len(batch)

@@ -359,7 +359,15 @@ class Held:
             yield {n: missing[n][cut] for n, cut in cuts.items() if cut.stop > cut.start}
 
     def _note(self, missing: Needs, faults: Sequence[Fault]) -> None:
-        """Count what was decoded, and note what was not."""
+        """Count what was decoded, and note what was not. What fails again stays in `failed` all the time: cut threads
+        look there."""
+        by_array = {id(self.sources.all[number].array): number for number in missing}
+        failed: dict[Failure, GpuZarrError] = {}
+        for fault in faults:
+            number = by_array[id(fault.source)]
+            coords = np.array([fault.chunk], np.int64).reshape(1, -1)
+            failed[number, int(self.sources.all[number].numbers(coords)[0])] = fault.error
+        self.failed.update(failed)
         for number, chunks in missing.items():
             source = self.sources.all[number]
             self.distinct += self._seen[number].add(chunks)
@@ -367,11 +375,7 @@ class Held:
             self.decoded_bytes += len(chunks) * source.chunk_bytes
             self.tables[number].note_read(chunks, True)
             for chunk in chunks.tolist() if self.failed else ():
-                self.failed.pop((number, chunk), None)
-        by_array = {id(self.sources.all[number].array): number for number in missing}
-        for fault in faults:
-            number = by_array[id(fault.source)]
-            coords = np.array([fault.chunk], np.int64).reshape(1, -1)
-            failed = self.sources.all[number].numbers(coords)
-            self.tables[number].note_read(failed, False)
-            self.failed[number, int(failed[0])] = fault.error
+                if (number, chunk) in failed:
+                    self.tables[number].note_read(np.array([chunk], np.int64), False)
+                else:
+                    self.failed.pop((number, chunk), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -43,7 +44,11 @@ class Room:
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes the batches of one epoch. `live`: the blocks of which there are samples."""
+    """Makes the batches of one epoch, several at a time. `live`: the blocks of which there are samples.
+
+    One thread at a time deals with chunks that could not be read, while others cut: they are in `Held.failed` until
+    they were read again.
+    """
 
     planner: Planner
     held: Held
@@ -51,19 +56,22 @@ class Maker:
     account: Account
     on_error: OnError
     met: set[Failure] = field(default_factory=set)  # of which a batch has told
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def batch(self, step: Step, room: Room) -> Batch:
         """Cut the batch of a step, complete on its device. ChunkError or StoreError where it needs a chunk that could
         not be read, and is not to be left out or filled."""
         stores, origins = self.planner.samples(step, self.live)
         groups = [(store, of := np.flatnonzero(stores == store), origins[of]) for store in np.unique(stores).tolist()]
-        failed = self._cut(groups, room)
-        if failed and self.on_error == "raise" and self._has_read_again(failed):
-            failed = self._cut(groups, room)
-        self._tell(failed)
         arrays = {view.name: out for view, out in zip(self.planner.views, room.arrays, strict=True)}
         made = Batch(arrays, step, np.concatenate([stores[:, None], origins], axis=1))
-        return made if not failed or self.on_error == "fill" else self._without(made, failed, room)
+        if failed := self._cut(groups, room):
+            with self.lock:
+                if self.on_error == "raise" and self._has_read_again(failed):
+                    failed = self._cut(groups, room)
+                self._tell(failed)
+                return made if not failed or self.on_error == "fill" else self._without(made, failed, room)
+        return made
 
     def _cut(self, groups: Sequence[Group], room: Room) -> dict[Failure, np.ndarray]:
         failed: dict[Failure, np.ndarray] = {}
@@ -78,13 +86,15 @@ class Maker:
         return failed
 
     def _has_read_again(self, failed: Failed) -> bool:
-        """Read the chunks again of which a batch before has told. Whether any of them can be read now."""
-        again = [chunk for chunk in failed if chunk in self.met]
+        """Read the chunks again of which a batch before has told. Whether any of all can be read now: by this, or by
+        a batch beside it."""
+        again = [chunk for chunk in failed if chunk in self.met and chunk in self.held.failed]
         needs = {n: np.unique([chunk for of, chunk in again if of == n]) for n in {of for of, _ in again}}
         if needs:
             for device, trace in self.held.load(needs):
                 self.account.add_load(device, trace)
-        return any(chunk not in self.held.failed for chunk in again)
+            self.account.add_held(self.held)
+        return any(chunk not in self.held.failed for chunk in failed)
 
     def _tell(self, failed: Failed) -> None:
         """Note what failed, once for each chunk."""

@@ -34,6 +34,7 @@ class Account:
     requests: int | None = 0
     peak_bytes: int = 0
     waited: float = 0
+    waited_first: float = 0  # of that, for the first batch, whatever the consumer does then
     seconds: float = 0
     loading: float = 0  # of the clock; those of its stages overlap
     stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -99,10 +100,11 @@ class EpochReport:
 
     @property
     def limited_by(self) -> str:
-        """The consumer, if it hardly ever waited for a batch; else the stage that took the longest, where threads of
-        one stage side by side count as one."""
+        """The consumer, if it hardly ever waited for a batch after the first one, and not longer for that than it did
+        its work; else the stage that took the longest, where threads that load side by side count as one."""
         account, stages = self.account, self.stages
-        if account.waited <= MAX_WAITING * account.seconds:
+        later = account.waited - account.waited_first
+        if later <= MAX_WAITING * account.seconds and account.waited_first <= stages["consumer"]:
             return "consumer"
         busy = {name: stages[name] for name in LOADING.values() if name in stages}
         scale = account.loading / (sum(busy.values()) or 1)
