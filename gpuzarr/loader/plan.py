@@ -16,6 +16,7 @@ from gpuzarr.loader.batches.needs import Planner
 from gpuzarr.loader.contract import Order, Space, View
 from gpuzarr.loader.order.quality import quality
 from gpuzarr.loader.settings import Settings
+from gpuzarr.read.memory import bytes_text
 
 MAX_SAMPLED_BLOCKS = 16  # from which the expectation for all blocks is made
 MIN_HELD_BYTES = 1 << 30  # of chunks, and
@@ -74,11 +75,14 @@ class LoaderPlan:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.samples} samples in {self.blocks} blocks; {self.batches} batches of {self.batch_bytes} bytes",
-                f"a window of {self.live_blocks} blocks holds {self.window_chunks} chunks, {self.window_bytes} bytes; "
-                f"batches {self.batches_bytes}; limit {self.memory_limit}",
-                f"bytes decoded for each delivered: {self.decoded_per_delivered:.3g}; "
-                f"shuffle quality {self.shuffle_quality:.3g} of 1",
+                f"{self.samples} samples in {self.blocks} blocks; "
+                f"{self.batches} batches of {bytes_text(self.batch_bytes)} each",
+                f"memory: a window of {self.live_blocks} blocks has at most {self.window_chunks} chunks, "
+                f"{bytes_text(self.window_bytes)}; batches in flight take {bytes_text(self.batches_bytes)}; "
+                f"the limit is {bytes_text(self.memory_limit)}",
+                f"bytes decoded for each byte delivered: {self.decoded_per_delivered:.3g}",
+                f"shuffle quality: {self.shuffle_quality:.3g} of 1, a shuffle of everything; "
+                "more blocks in BlockShuffle raise it",
             ]
         )
 
@@ -114,8 +118,9 @@ def planned(settings: Settings, space: Space, views: Sequence[View], order: Orde
     )
     if window + flight > limit:
         raise ArgumentError(
-            f"memory_limit {limit} is too small: a window of {live} blocks holds {window} bytes, and {flight} are for "
-            "batches; give more, or BlockShuffle of fewer or smaller blocks, a smaller batch_size or prefetch"
+            f"memory_limit={limit} ({bytes_text(limit)}) is too small: a window of {live} blocks takes "
+            f"{bytes_text(window)}, and batches in flight take {bytes_text(flight)}. Give at least "
+            f"{window + flight}, or BlockShuffle with fewer or smaller blocks, or a smaller batch_size or prefetch"
         )
     return made
 
