@@ -161,7 +161,7 @@ class Planner:
         return store, origins, {number: _union(some) for number, some in found.items()}
 
     def shared(self) -> set[int]:
-        """Sources of which blocks that follow each other want the same chunk, as a look at some of them tells."""
+        """Sources of which blocks that follow each other want the same chunk, as far as some of them tell."""
         counts = self.space.counts(self.epoch)
         there = np.flatnonzero(counts)
         first = np.unique(np.linspace(0, max(len(there) - 2, 0), MAX_COMPARED_BLOCKS).astype(np.int64))

@@ -116,10 +116,9 @@ def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...])
 
 def _cast(name: str, array: Any, dtype: Any, normalize: Any, fill_to_nan: Any) -> Cast | None:
     scale, offset = scaled(name, normalize[name], array.ndim) if normalize and name in normalize else (None, None)
-    over = None if isinstance(scale, float | None) else (scale, offset)
-    if over is not None:
-        _check_broadcast(name, scale.shape, array.shape)
-        _check_broadcast(name, offset.shape, array.shape)
+    over: Any = None if isinstance(scale, float | None) else (scale, offset)
+    for spread_numbers in over or ():
+        _check_broadcast(name, spread_numbers.shape, array.shape)
     scale, offset = (scale, offset) if over is None else (1.0, 0.0)
     its_dtype = dtype.get(name) if isinstance(dtype, Mapping) else None
     try:
