@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, GpuZarrWarning, warn
 from gpuzarr.loader.batches.batches import Batches
 from gpuzarr.loader.batches.feed import Terms
 from gpuzarr.loader.epoch import Epoch, Place
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gpuzarr.loader.order.shuffle import BlockShuffle
     from gpuzarr.loader.space.samples import Part, Patch, Rows
 
+NONE_LEFT = "the samples do not fill one batch of all ranks; give a smaller batch_size, or drop_last=False"
+
 
 class Loader:
     """Iterates over batches of samples of Zarr arrays, for training: a chunk is decoded once while it is needed.
@@ -46,39 +48,42 @@ class Loader:
     sample
         "rows": `a[i]` for each i; a `gpuzarr.Rows`, or a `gpuzarr.Patch`, which says how patches are taken.
     window
-        Offsets of the rows that a sample has, such as `[-1, 0, 1, 4]`; or a dict of them, by name. Only samples all
-        of whose rows exist are taken.
+        Offsets of the rows in a sample, such as `[-1, 0, 1, 4]`; or a dict of them, by name. Samples that would need
+        rows before the first or after the last one are left out.
     shuffle
-        False: in the order of the arrays, block by block. A `gpuzarr.BlockShuffle`, or True for the default one.
+        False: in the order of the arrays, block by block. True: `gpuzarr.BlockShuffle()`; or one of your own.
     seed
         An integer from which the order of all epochs follows.
     rank, world_size
-        Which of how many processes this is. Each has the same number of batches, and together they have every sample
-        once. Processes that have parts of the same samples (`part`) have the same rank here.
+        The number of this process, and of all processes. Each gets the same number of batches, and together they get
+        every sample once. Processes that read parts of the same samples (`part`) have the same rank.
     drop_last
-        Whether to leave out what does not fill a last batch of all ranks.
+        Whether to leave out the last samples, where they do not fill a batch for every rank.
     dtype
-        Of the batch: one for arrays of floats, and those that `normalize` makes floats; or a dict, by name.
+        The dtype of the batch: one for all arrays of floats, and those that `normalize` makes floats; or a dict, by
+        name, also for integers.
     normalize
         A dict of name and (mean, standard deviation), as `gpuzarr.stats(a).normalize` has them: values become (value -
-        mean) / std. Numbers, or arrays that broadcast against the array, of length 1 where samples have an origin.
+        mean) / std. Numbers, or arrays that broadcast against the array (such as one number for each channel), of
+        length 1 along the axes from which samples are taken.
     fill_to_nan
-        As of `Array.get`, for arrays that are, or become, floats; or a dict, by name.
+        True: elements that equal the fill value become NaN, in arrays that are, or become, floats. A number: elements
+        that equal it. Or a dict of these, by name.
     spacing, translation
-        Dicts of name and the physical size of an element, and the physical place at which the first one begins, along
-        each axis of a patch: arrays of other voxel sizes then have the same physical box.
+        Dicts of name and, for each axis of a patch, the physical size of an element, and the place at which the first
+        one begins: patches of arrays with different voxel sizes then cover the same physical box.
     part
-        A `gpuzarr.Part`, of each sample, that this process reads.
+        The part of each sample that this process reads, a `gpuzarr.Part`. Default: all of it.
     origins
         Whether a batch has "origins", too: int64 (n, 1 + axes) of NumPy, the number of each sample's store, and its
         first element in the first array.
     to
         "numpy", "cupy", "torch" or "jax": whose arrays batches have. Default: those of the arrays' device.
     prefetch
-        Batches that are ready beyond the one that the caller has.
+        Batches that are prepared ahead, beyond the one that the caller has.
     memory_limit
-        Bytes (an int, or a text such as "4GiB") that held chunks and batches may take. Default: as many as three
-        windows of chunks take, at least 1 GiB, but at most half of the memory that is free.
+        Bytes (an int, or a text such as "4GiB") that held chunks and batches may take. Default: enough for the batches
+        and three windows of chunks (at least 1 GiB), but at most half of the free memory.
     on_error
         Where a chunk cannot be read: "raise" its error in the place of the batch, after which the next batch can be
         had; "skip" the samples that touch it; or "fill" its elements with the fill value. `last_epoch` tells of it.
@@ -140,7 +145,9 @@ class Loader:
         self._place, self._process = Place(), PROCESS.value
         self._running: weakref.ref[Epoch] | None = None
         self._report: EpochReport | None = None
-        self._is_planned = self.space.is_known and bool(self.plan())
+        self._is_planned = self.space.is_known
+        if self._is_planned and not self.plan().batches:
+            warn(f"{self!r} has no batches: with drop_last=True {NONE_LEFT}", GpuZarrWarning)
 
     @classmethod
     def _of(cls, settings: Settings) -> Loader:
@@ -159,6 +166,13 @@ class Loader:
     def __len__(self) -> int:
         """Batches of this rank in an epoch."""
         return self.order(self.epoch).count()
+
+    def __getitem__(self, index: Any) -> Any:
+        """Refused, with what to use instead: a `DataLoader` of PyTorch that is given a loader as it is comes here."""
+        raise TypeError(
+            "a gpuzarr.Loader has batches, not items: iterate over it; give a DataLoader loader.as_torch() with "
+            "batch_size=None, or loader.as_dataset()[i] for single samples"
+        )
 
     def __iter__(self) -> Epoch:
         """Begin the epoch, or go on with it where `load_state_dict` has put it; when it is complete, the next one is

@@ -16,6 +16,7 @@ from gpuzarr.loader.batches.needs import Planner
 from gpuzarr.loader.contract import Order, Space, View
 from gpuzarr.loader.order.quality import quality
 from gpuzarr.loader.settings import Settings
+from gpuzarr.read.memory import bytes_text
 
 MAX_SAMPLED_BLOCKS = 16  # from which the expectation for all blocks is made
 MIN_HELD_BYTES = 1 << 30  # of chunks, and
@@ -74,11 +75,14 @@ class LoaderPlan:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.samples} samples in {self.blocks} blocks; {self.batches} batches of {self.batch_bytes} bytes",
-                f"a window of {self.live_blocks} blocks holds {self.window_chunks} chunks, {self.window_bytes} bytes; "
-                f"batches {self.batches_bytes}; limit {self.memory_limit}",
-                f"bytes decoded for each delivered: {self.decoded_per_delivered:.3g}; "
-                f"shuffle quality {self.shuffle_quality:.3g} of 1",
+                f"{self.samples} samples in {self.blocks} blocks; "
+                f"{self.batches} batches of {bytes_text(self.batch_bytes)} each",
+                f"memory: a window of {self.live_blocks} blocks has at most {self.window_chunks} chunks, "
+                f"{bytes_text(self.window_bytes)}; batches in flight take {bytes_text(self.batches_bytes)}; "
+                f"the limit is {bytes_text(self.memory_limit)}",
+                f"bytes decoded for each byte delivered: {self.decoded_per_delivered:.3g}",
+                f"shuffle quality: {self.shuffle_quality:.3g} of 1, a shuffle of everything; "
+                "more blocks in BlockShuffle raise it",
             ]
         )
 
@@ -118,9 +122,10 @@ def fitting(plan: LoaderPlan) -> LoaderPlan:
     """A plan of which a window fits the limit; else ArgumentError."""
     if plan.window_bytes + plan.batches_bytes > plan.memory_limit:
         raise ArgumentError(
-            f"memory_limit {plan.memory_limit} is too small: a window of {plan.live_blocks} blocks holds "
-            f"{plan.window_bytes} bytes, and {plan.batches_bytes} are for batches; give more, or BlockShuffle of fewer "
-            "or smaller blocks, a smaller batch_size or prefetch"
+            f"memory_limit={plan.memory_limit} ({bytes_text(plan.memory_limit)}) is too small: a window of "
+            f"{plan.live_blocks} blocks takes {bytes_text(plan.window_bytes)}, and batches in flight take "
+            f"{bytes_text(plan.batches_bytes)}. Give at least {plan.window_bytes + plan.batches_bytes}, or BlockShuffle "
+            "with fewer or smaller blocks, or a smaller batch_size or prefetch"
         )
     return plan
 

@@ -159,7 +159,9 @@ def stats(
     >>> gpuzarr.stats(a, per=0).mean
     array([1.5, 5.5, 9.5])
     """
-    wanted = _outer(array, selection)
+    from gpuzarr.nodes.given import array_given
+
+    wanted = _outer(array_given(array, "stats: array"), selection)
     kept = _kept(per, wanted, array.ndim)
     limit = array.options.changed(memory_limit=memory_limit).memory_limit or array.device.memory_limit
     cast = _cast(array, dtype, scale, offset, fill_to_nan)

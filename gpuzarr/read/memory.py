@@ -42,6 +42,18 @@ def parse_bytes(value: int | str, name: str = "memory_limit") -> int:
     return min(int(value), INT64_MAX)
 
 
+def bytes_text(nbytes: int) -> str:
+    """A number of bytes for people, with three digits.
+
+    >>> bytes_text(3145728), bytes_text(1023), bytes_text(1288490189)
+    ('3 MiB', '1023 bytes', '1.2 GiB')
+    """
+    if nbytes < 1024:
+        return f"{nbytes} bytes"
+    power = min(int(nbytes).bit_length() - 1, 49) // 10
+    return f"{nbytes / 1024**power:.4g} {'KMGT'[power - 1]}iB"
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bytes that a read may hold beyond its result, and of them in pinned memory."""

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpuzarr
-from gpuzarr.errors import ArgumentError, ChunkError, ClosedError
+from gpuzarr.errors import ArgumentError, ChunkError, ClosedError, GpuZarrWarning
 from tests import hardware
 from tests.conftest import examples
 
@@ -185,7 +185,7 @@ def test_parts_of_the_data_share_no_element() -> None:
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_read() -> None:
-    with pytest.raises(ArgumentError, match=r"memory_limit 1000 .*window"):
+    with pytest.raises(ArgumentError, match=r"memory_limit=1000 \(1000 bytes\) is too small: a window .*KiB"):
         patches("cpu", memory_limit=1000)
     with pytest.raises(ArgumentError, match="no sample"):
         gpuzarr.Loader({"x": gpuzarr.array(np.zeros((0, 3)))})
@@ -196,7 +196,26 @@ def test_what_does_not_fit_is_refused_before_anything_is_read() -> None:
             patches("cpu", **wrong)
     plan = patches("cpu").plan()
     assert plan.samples == 50 and plan.batches == 13 and 0 < plan.shuffle_quality <= 1
-    assert plan.decoded_per_delivered > 1 and "50 samples" in str(plan)
+    assert plan.decoded_per_delivered > 1 and "50 samples" in str(plan) and "the limit is 1" in str(plan)
+
+
+def test_texts_for_people_have_units_and_say_what_limited() -> None:
+    loader = patches("cpu")
+    assert " KiB each" in str(loader.plan()) and "GiB" in str(loader.plan())
+    batches(loader)
+    text = str(loader.last_epoch)
+    assert "KiB" in text and "the caller waited" in text and f"limited by {loader.last_epoch.limited_by}: " in text
+
+
+def test_common_mistakes_are_told_of() -> None:
+    x = gpuzarr.array(np.arange(10, dtype="uint8"), chunks=4)
+    with pytest.raises(TypeError, match=r"as_torch\(\)"):
+        gpuzarr.Loader({"x": x})[0]
+    with pytest.warns(GpuZarrWarning, match="has no batches.*drop_last"):
+        assert len(gpuzarr.Loader({"x": x}, batch_size=11, drop_last=True)) == 0
+    for wrong, how in ((np.zeros(3), r"gpuzarr.array\("), ("a.zarr", r"open_array\("), ([x, x], "one array at a time")):
+        with pytest.raises(ArgumentError, match=rf"stats: array must be a gpuzarr.Array, .*{how}"):
+            gpuzarr.stats(wrong)  # type: ignore[arg-type]
 
 
 def test_a_limit_that_was_taken_is_enough_for_all_epochs() -> None:

@@ -12,11 +12,19 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.loader.batches.held import Held
+from gpuzarr.read.memory import bytes_text
 from gpuzarr.read.report import stage_seconds
 
 LOADING = {"storage": "storage", "copy": "copy", "decode": "decode", "place": "decode"}  # stages of reads, and ours
 MAX_WAITING = 0.05  # part of the time for which `next` may wait where the consumer is what limits
 MAX_FAILURES = 1000  # that a report names
+_MEANINGS = {
+    "storage": "reads from the store; larger chunks or shards, or faster storage, would help",
+    "copy": "copies from host memory to the GPU",
+    "decode": "decoding of chunks; chunks that fit the samples, or a faster codec, would help",
+    "cut": "cutting samples out of chunks, with casts and normalisation",
+    "consumer": "the work between batches; the loader keeps up with it",
+}
 
 
 @dataclass
@@ -139,17 +147,21 @@ class EpochReport:
 
     def __str__(self) -> str:
         said = self.asdict()
-        times = ", ".join(f"{name} {seconds * 1e3:.3g}" for name, seconds in said["seconds"].items())
+        seconds = said["seconds"]
+        times = ", ".join(f"{name} {time:.3g}" for name, time in self.stages.items())
         skipped = f", {said['skipped_samples']} left out" if said["skipped_samples"] else ""
         lines = [
             f"{said['samples']} samples in {said['batches']} batches on {said['device']}{skipped}",
-            f"decoded {said['chunks']} chunks, {said['chunks_reread']} of them again: {said['decoded_bytes']} bytes, "
-            f"{said['amplification']:.3g} for each byte delivered; held at most {said['peak_held_bytes']} bytes",
+            f"decoded {said['chunks']} chunks ({said['chunks_reread']} of them again), "
+            f"{bytes_text(said['decoded_bytes'])}, {said['amplification']:.3g} times the bytes delivered; "
+            f"held at most {bytes_text(said['peak_held_bytes'])}",
         ]
         if said["read_bytes"] is not None:
-            lines.append(f"came from the store: {said['read_bytes']} bytes in {said['requests']} requests")
+            lines.append(f"read {bytes_text(said['read_bytes'])} from the store in {said['requests']} requests")
         if said["failures"]:
             lines.append(f"chunks that could not be read: {said['failures']}, the first: {self.account.failures[0]}")
-        return "\n".join([*lines, f"milliseconds: {times}; limited by {said['limited_by']}"])
+        lines.append(f"took {seconds['epoch']:.3g} s, of which the caller waited {seconds['waited']:.3g} s for batches")
+        lines.append(f"seconds of each stage, side by side: {times}")
+        return "\n".join([*lines, f"limited by {self.limited_by}: {_MEANINGS[self.limited_by]}"])
 
     __repr__ = __str__

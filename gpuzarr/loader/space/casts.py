@@ -24,7 +24,22 @@ def casts(arrays: Arrays, dtype: Any, normalize: Any, fill_to_nan: Any) -> dict[
             raise ArgumentError(f"{argument} has {shown(unknown[0])}, which is no array; those are {list(arrays)}")
     if normalize is not None and not isinstance(normalize, Mapping):
         raise ArgumentError(f"normalize takes a dict of name and (mean, standard deviation), not {shown(normalize)}")
-    return {name: tuple([_cast(name, array, **given) for array in each]) for name, each in arrays.items()}
+    found = {name: tuple([_cast(name, array, **given) for array in each]) for name, each in arrays.items()}
+    for argument in ("dtype", "fill_to_nan"):
+        _check_use(argument, given[argument], arrays, found)
+    return found
+
+
+def _check_use(argument: str, value: Any, arrays: Arrays, found: Mapping[str, Sequence[Cast | None]]) -> None:
+    """ArgumentError if one value is given for all floats, but there are none."""
+    if value is None or value is False or isinstance(value, Mapping):
+        return
+    if not any(is_float(result(array, cast)[0]) for name in arrays for array, cast in zip(arrays[name], found[name])):  # noqa: B905
+        raise ArgumentError(
+            f"{argument}={shown(value)} is for arrays of floats, or those that normalize makes floats, but "
+            f"{', '.join(f'{name!r} is {each[0].dtype}' for name, each in arrays.items())}; name arrays of other "
+            f"dtypes: {argument}={{{next(iter(arrays))!r}: {shown(value)}}}"
+        )
 
 
 def dtype_of(name: str, arrays: Any, casts: tuple[Cast | None, ...]) -> np.dtype[Any]:
@@ -42,7 +57,8 @@ def scaled(name: str, given: Any, ndim: int) -> tuple[Any, Any]:
     try:
         mean, std = given
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"normalize[{name!r}] is (mean, standard deviation), not {shown(given)}") from error
+        how = "; give its `.normalize`" if hasattr(given, "normalize") else ""
+        raise ArgumentError(f"normalize[{name!r}] is (mean, standard deviation), not {shown(given)}{how}") from error
     mean, std = (_numbers(name, each) for each in (mean, std))
     if not np.all(std > 0):
         raise ArgumentError(f"normalize[{name!r}]: standard deviations must be above 0, not {shown(given[1])}")
@@ -89,9 +105,20 @@ def _over(name: str, number: Spread, axes: Sequence[Along]) -> Spread:
     return Spread.of(number.values[tuple(index)])
 
 
+def _check_broadcast(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    for axis, (length, of_array) in enumerate(zip(shape, wanted, strict=True)):
+        if length not in (1, of_array):
+            raise ArgumentError(
+                f"normalize[{name!r}] has length {length} along axis {axis}, along which the array has {of_array}; it "
+                "takes numbers that broadcast against the array"
+            )
+
+
 def _cast(name: str, array: Any, dtype: Any, normalize: Any, fill_to_nan: Any) -> Cast | None:
     scale, offset = scaled(name, normalize[name], array.ndim) if normalize and name in normalize else (None, None)
-    over = None if isinstance(scale, float | None) else (scale, offset)
+    over: Any = None if isinstance(scale, float | None) else (scale, offset)
+    for spread_numbers in over or ():
+        _check_broadcast(name, spread_numbers.shape, array.shape)
     scale, offset = (scale, offset) if over is None else (1.0, 0.0)
     its_dtype = dtype.get(name) if isinstance(dtype, Mapping) else None
     try:

@@ -61,8 +61,12 @@ def wanted(sample: Patch | Rows, first: Any, name: str, is_windowed: bool) -> li
         found.append(Wanted(number, given, size, stride or size or 1, pad or 0, True))
     places = [one.axis for one in found]
     if len(set(places)) < len(places):
-        what = "the window is along axis 0, which the patch covers, too" if is_windowed and places.count(0) > 1 else ""
-        raise ArgumentError(f"Patch: axis {_twice(places)} of array {name!r} is there twice; {what or 'check axes='}")
+        if is_windowed and places.count(0) > 1:
+            raise ArgumentError(
+                f"Patch: both the window and the patch are along axis 0 of array {name!r}; leave out the window, or "
+                "give the patch one axis less"
+            )
+        raise ArgumentError(f"Patch: axes= names axis {_twice(places)} of array {name!r} twice")
     return found
 
 

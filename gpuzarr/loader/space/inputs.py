@@ -17,6 +17,7 @@ from gpuzarr.loader.space.samples import Patch, Rows
 from gpuzarr.loader.space.spaces import space_of
 from gpuzarr.loader.space.views import Offsets, views_of
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.given import array_given
 
 MAX_OFFSETS = 1 << 16
 MAX_OFFSET = 1 << 40  # rows
@@ -36,7 +37,7 @@ def parsed(settings: Settings) -> tuple[Space, list[View]]:
 
 def arrays_of(given: Any) -> dict[str, tuple[Array, ...]]:
     """For each name its array of each store."""
-    expected = "arrays must be a dict of names and arrays, or of names and lists of arrays, one for each store"
+    expected = 'arrays must be a dict such as {"x": array}, or {"x": [array, ...]} with one array for each store'
     if not isinstance(given, Mapping) or not given:
         raise ArgumentError(f"{expected}, not {shown(given)}")
     found = {}
@@ -44,7 +45,7 @@ def arrays_of(given: Any) -> dict[str, tuple[Array, ...]]:
         if not isinstance(name, str) or (isinstance(each, list | tuple) and not each):
             raise ArgumentError(f"{expected}, not {shown({name: each})}")
         several = tuple(each) if isinstance(each, list | tuple) else (each,)
-        found[name] = tuple([_array(array, name) for array in several])
+        found[name] = tuple([array_given(array, f"array {name!r}") for array in several])
     first = next(iter(found))
     for name, each in found.items():
         if len(each) != len(found[first]):
@@ -55,15 +56,6 @@ def arrays_of(given: Any) -> dict[str, tuple[Array, ...]]:
             if array.ndim != each[0].ndim:
                 raise ArgumentError(f"array {name!r} has {each[0].ndim} axes in store 0, {array.ndim} in store {store}")
     return found
-
-
-def _array(given: Any, name: str) -> Array:
-    if not isinstance(given, Array):
-        raise ArgumentError(
-            f"array {name!r} is no gpuzarr.Array, but {shown(given)}: gpuzarr.open_array opens paths, URLs and the "
-            "stores of other libraries"
-        )
-    return given
 
 
 def sample_of(given: Any) -> Patch | Rows:

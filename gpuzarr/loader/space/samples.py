@@ -25,10 +25,10 @@ class Patch:
     shape
         Elements along the last axes of the arrays, or along `axes`; None for all of an axis.
     stride
-        None: a grid of patches beside each other. Elements from patch to patch, one number or one for each axis: a grid
-        with overlap, or with gaps. "random": patches at random places, each of which is equally likely.
+        None: a grid of patches side by side. A number of elements from patch to patch, or one for each axis: a grid
+        with overlaps or gaps. "random": patches at random places, all equally likely.
     samples
-        Random patches in an epoch. Default: as many as are as large as the region together.
+        The number of random patches in an epoch. Default: as many as have the volume of the region together.
     edge
         The last patches of a grid, which may reach beyond the end: "shift" moves them back, so that they fit; "pad"
         fills what lies beyond the array; "drop" leaves them out. "pad" is needed for patches larger than an array.
@@ -44,9 +44,9 @@ class Patch:
         The elements in which patches lie: a slice for each axis of `shape` (with a `window`, there may be one more for
         the rows, in first place), or a list of such tuples, each a region of its own.
     balance
-        An array of labels (integers: each that occurs is the centre equally often) or of weights (bools, floats) that
-        says where the centres of random patches are; a list of them, one for each store. It may be coarser than the
-        first array, and lack the axis of a window. It is read once when samples are first asked for.
+        An array that says where the centres of random patches are: of labels (integers; each label that occurs is at
+        the centre equally often) or of weights (bools, floats). Or a list of arrays, one for each store. It may be
+        coarser than the first array, and lack the axis of a window. It is read once, when samples are first needed.
     classes
         A dict of label and weight: which labels are centres, and how often. Default: all, equally often.
 
@@ -82,6 +82,8 @@ class Patch:
 
     def __post_init__(self) -> None:
         shape = _each(self.shape, "Patch(shape=...)", 1)
+        if self.is_random and self.stride != "random":
+            raise ArgumentError(f'Patch(stride=...) takes numbers of elements, or "random", not {shown(self.stride)}')
         one_of(self.edge, "Patch(edge=...)", "shift", "pad", "drop")
         one_of(self.pad_mode, "Patch(pad_mode=...)", "constant", "edge", "reflect", "symmetric", "wrap")
         if all(size is None for size in shape):
@@ -102,7 +104,7 @@ class Patch:
     @property
     def is_random(self) -> bool:
         """Whether patches are at random places."""
-        return isinstance(self.stride, str) and one_of(self.stride, "Patch(stride=...)", "random") == "random"
+        return isinstance(self.stride, str)
 
     def _check_random(self) -> None:
         if not self.is_random and (self.samples is not None or self.balance is not None):
