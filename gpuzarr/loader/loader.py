@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpuzarr.checks import number
-from gpuzarr.errors import ArgumentError, GpuZarrWarning, warn
+from gpuzarr.errors import ArgumentError
 from gpuzarr.loader.batches.batches import Batches
 from gpuzarr.loader.batches.feed import Terms
 from gpuzarr.loader.epoch import Epoch, Place
 from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.output import checked
-from gpuzarr.loader.plan import LoaderPlan, fitting, planned
+from gpuzarr.loader.plan import LoaderPlan, fitting, planned, warn_of_none
 from gpuzarr.loader.processes import check_process, warn_of_ranks
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from gpuzarr.loader.batches.report import EpochReport
     from gpuzarr.loader.order.shuffle import BlockShuffle
     from gpuzarr.loader.space.samples import Part, Patch, Rows
-
-NONE_LEFT = "the samples do not fill one batch of all ranks; give a smaller batch_size, or drop_last=False"
 
 
 class Loader:
@@ -146,8 +144,8 @@ class Loader:
         self._running: weakref.ref[Epoch] | None = None
         self._report: EpochReport | None = None
         self._is_planned = self.space.is_known
-        if self._is_planned and not self.plan().batches:
-            warn(f"{self!r} has no batches: with drop_last=True {NONE_LEFT}", GpuZarrWarning)
+        if self._is_planned:
+            warn_of_none(self.plan(), self)
 
     @classmethod
     def _of(cls, settings: Settings) -> Loader:
@@ -175,8 +173,7 @@ class Loader:
         )
 
     def __iter__(self) -> Epoch:
-        """Begin the epoch, or go on with it where `load_state_dict` has put it; when it is complete, the next one is
-        the next to begin."""
+        """Begin the epoch, or go on where `load_state_dict` has put it. After the last batch comes the next epoch."""
         return self.iterate(self.settings.to)
 
     def iterate(self, to: str | None) -> Epoch:
@@ -196,7 +193,7 @@ class Loader:
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)
         plan = self._planned() if self._is_planned else self.plan()  # a later epoch, or less memory, ends no training
-        terms, self._is_planned = Terms(settings.prefetch, plan.held_limit, settings.on_error), True
+        self._is_planned, terms = True, Terms(settings.prefetch, plan.held_limit, settings.on_error)
         batches = Batches(order.steps(place.position), self.space, self.views, place.epoch, terms)
         self._report = batches.report
         shown = bar(order.count(place.position), place.epoch) if settings.progress else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, GpuZarrWarning, warn
 from gpuzarr.loader.batches.batches import batch_bytes
 from gpuzarr.loader.batches.needs import Planner
 from gpuzarr.loader.contract import Order, Space, View
@@ -124,10 +124,17 @@ def fitting(plan: LoaderPlan) -> LoaderPlan:
         raise ArgumentError(
             f"memory_limit={plan.memory_limit} ({bytes_text(plan.memory_limit)}) is too small: a window of "
             f"{plan.live_blocks} blocks takes {bytes_text(plan.window_bytes)}, and batches in flight take "
-            f"{bytes_text(plan.batches_bytes)}. Give at least {plan.window_bytes + plan.batches_bytes}, or BlockShuffle "
-            "with fewer or smaller blocks, or a smaller batch_size or prefetch"
+            f"{bytes_text(plan.batches_bytes)}. Give at least {plan.window_bytes + plan.batches_bytes}, or "
+            "BlockShuffle with fewer or smaller blocks, or a smaller batch_size or prefetch"
         )
     return plan
+
+
+def warn_of_none(plan: LoaderPlan, loader: object) -> None:
+    """Warn of a loader that has samples, but no batch."""
+    if not plan.batches:
+        left = "the samples do not fill one batch of all ranks; give a smaller batch_size, or drop_last=False"
+        warn(f"{loader!r} has no batches: with drop_last=True {left}", GpuZarrWarning)
 
 
 def _free_bytes(views: Sequence[View]) -> int:
