@@ -1,4 +1,4 @@
-"""What the threads of a loader do: one walks the steps and loads chunks ahead, one cuts batches.
+"""What the threads of a loader do: one walks the steps and loads chunks ahead, others cut batches.
 
 They do not know the iterator, which may be dropped meanwhile. Who learns last of the two that a batch can be cut, that
 its chunks are held and that there is memory for it, has it cut.
