@@ -64,6 +64,36 @@ def read_many(folder: Path) -> str:
     return table(["ms: gpuzarr / best peer", *layouts], lines)
 
 
+def loader(folder: Path) -> str:
+    """Thousands of random samples a second on the CPU: ours, and the best of each kind of the others."""
+    result = json.loads((folder / "loader.json").read_text())
+    rows = []
+    for row in result["rows"]:
+        found = [row["seconds"].get("gpuzarr cpu", float("inf"))]
+        found += [
+            min((s for name, s in row["seconds"].items() if fits(name)), default=float("inf"))
+            for fits in KINDS.values()
+        ]
+        rates = [per_second(row, s) for s in found]
+        rows.append([row["row"], *rates, f"{ratio(row):.2f}"])
+    return table(["samples/s", "gpuzarr", *KINDS, "x best peer"], rows)
+
+
+def per_second(row: dict[str, Any], seconds: float) -> str:
+    """Samples, with three digits; "-" where nothing was measured."""
+    rate = row["samples"] / seconds
+    return f"{float(f'{rate:.3g}'):,.0f}" if rate else "-"
+
+
+KINDS: dict[str, Callable[[str], bool]] = {
+    "zarr-python, 2 workers": lambda name: name.startswith("zarr-python"),
+    "tensorstore, 2 workers": lambda name: name.startswith("tensorstore") and " in " in name,
+    "tensorstore, reads ahead": lambda name: name.startswith("tensorstore") and name.endswith("ahead"),
+    "annbatch": lambda name: name == "annbatch",
+    "insitubatch": lambda name: name == "insitubatch",
+}
+
+
 def both(row: dict[str, Any]) -> str:
     """Milliseconds of gpuzarr and of the best peer, with two digits."""
     return " / ".join(f"{float(f'{s * 1e3:.2g}'):g}" for s in (row["seconds"]["gpuzarr cpu"], best_peer(row)))
@@ -206,6 +236,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "write_local": write_local,
     "read_many": read_many,
     "read_remote": read_remote,
+    "loader": loader,
     "attack": attack,
     "gpu": gpu,
 }
