@@ -132,8 +132,7 @@ class Loader:
         on_error: Literal["raise", "skip", "fill"] = "raise",
         progress: bool = False,
     ) -> None:
-        given = dict(locals())  # all arguments: `Settings` has a field for each, and refuses others
-        del given["self"]
+        given = {name: value for name, value in locals().items() if name != "self"}  # `Settings` has a field for each
         self._begin(Settings.of(**given))
 
     def _begin(self, settings: Settings) -> None:
@@ -143,9 +142,7 @@ class Loader:
         self._place, self._process = Place(), PROCESS.value
         self._running: weakref.ref[Epoch] | None = None
         self._report: EpochReport | None = None
-        self._is_planned = self.space.is_known
-        if self._is_planned:
-            warn_of_none(self.plan(), self)
+        self._held_limit = self._planned_limit() if self.space.is_known else None
 
     @classmethod
     def _of(cls, settings: Settings) -> Loader:
@@ -192,8 +189,9 @@ class Loader:
             settings = replace(settings, to=checked(to, self.views))
         self._place = place = Place(place.epoch, place.position if place.is_loaded else 0)
         order = self.order(place.epoch)
-        plan = self._planned() if self._is_planned else self.plan()  # a later epoch, or less memory, ends no training
-        self._is_planned, terms = True, Terms(settings.prefetch, plan.held_limit, settings.on_error)
+        if self._held_limit is None:  # planned once: no later epoch ends a training
+            self._held_limit = self._planned_limit()
+        terms = Terms(settings.prefetch, self._held_limit, settings.on_error)
         batches = Batches(order.steps(place.position), self.space, self.views, place.epoch, terms)
         self._report = batches.report
         shown = bar(order.count(place.position), place.epoch) if settings.progress else None
@@ -282,10 +280,12 @@ class Loader:
         >>> loader.plan().batches, loader.plan().decoded_per_delivered
         (2, 1.0)
         """
-        return fitting(self._planned())
+        return fitting(planned(self.settings, self.space, self.views, self.order(self.epoch), self.epoch))
 
-    def _planned(self) -> LoaderPlan:
-        return planned(self.settings, self.space, self.views, self.order(self.epoch), self.epoch)
+    def _planned_limit(self) -> int:
+        """The bytes that chunks may take. ArgumentError where that is too little for a window."""
+        warn_of_none(plan := self.plan(), self)
+        return plan.held_limit
 
     def split(self, fractions: Sequence[float], gap: int = 0, axis: int = 0) -> list[Loader]:
         """Loaders of contiguous parts of the data, such as for training and validation, which share no element.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from gpuzarr.checks import flag, number, one_of
 from gpuzarr.errors import ArgumentError
+from gpuzarr.loader.order.share import Batching
 from gpuzarr.loader.order.shuffle import BlockShuffle, shuffle_of
 from gpuzarr.loader.randomness import SEED_MAX
 from gpuzarr.read.memory import parse_bytes
@@ -44,15 +45,12 @@ class Settings:
     @classmethod
     def of(cls, **given: Any) -> Settings:
         """Those that a user gives. ArgumentError where one is wrong by itself."""
-        world_size = number(given["world_size"], "world_size", 1)
         limit = given["memory_limit"]
+        batching = Batching(given["batch_size"], given["rank"], given["world_size"], given["drop_last"])
         checked = {
-            "batch_size": number(given["batch_size"], "batch_size", 1),
+            **vars(batching),
             "shuffle": shuffle_of(given["shuffle"]),
             "seed": number(given["seed"], "seed", 0, SEED_MAX),
-            "world_size": world_size,
-            "rank": number(given["rank"], "rank", 0, world_size - 1),
-            "drop_last": flag(given["drop_last"], "drop_last"),
             "origins": flag(given["origins"], "origins"),
             "to": one_of(given["to"], "to", None, "numpy", "cupy", "torch", "jax"),
             "prefetch": number(given["prefetch"], "prefetch", 0, MAX_PREFETCH),
@@ -63,7 +61,3 @@ class Settings:
         if given["origins"] and "origins" in given["arrays"]:
             raise ArgumentError("origins=True adds 'origins' to each batch: no array may have that name")
         return cls(**(given | checked))
-
-    def asdict(self) -> dict[str, Any]:
-        """By their names."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}

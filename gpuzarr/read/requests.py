@@ -5,10 +5,10 @@ A share is what one plan reads of one array: one selection, or the boxes of seve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from gpuzarr.indexing.grid import parts
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.read.source import Source
 
+T = TypeVar("T")
 MAX_BOXES = 1 << 19  # of one plan; selections of more are read one after the other
 
 
@@ -98,17 +99,7 @@ def plannable(requests: Sequence[Request]) -> Sequence[Sequence[Request]]:
 
 def fitting(tables: Sequence[SeveralSelections]) -> Iterator[Sequence[SeveralSelections]]:
     """Tables in order, as many together as fit one plan; one alone does."""
-    some: list[SeveralSelections] = []
-    total = 0
-    for table in tables:
-        here = sum(len(boxes.chunk) for boxes in table.boxes)
-        if some and total + here > MAX_BOXES:
-            yield some
-            some, total = [], 0
-        some.append(table)
-        total += here
-    if some:
-        yield some
+    return _together(tables, lambda table: sum(len(boxes.chunk) for boxes in table.boxes))
 
 
 def _most_boxes(request: Request) -> int:
@@ -120,14 +111,19 @@ def _most_boxes(request: Request) -> int:
 
 
 def _plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    some: list[Request] = []
+    return _together(requests, lambda request: count(ascending(request.selection), request.source.layout.axes))
+
+
+def _together(items: Sequence[T], boxes_of: Callable[[T], int]) -> Iterator[Sequence[T]]:
+    """Items in order, as many together as have no more boxes than fit one plan; one alone may have more."""
+    some: list[T] = []
     total = 0
-    for request in requests:
-        here = count(ascending(request.selection), request.source.layout.axes)
+    for item in items:
+        here = boxes_of(item)
         if some and total + here > MAX_BOXES:
             yield some
             some, total = [], 0
-        some.append(request)
+        some.append(item)
         total += here
     if some:
         yield some

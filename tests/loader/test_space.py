@@ -426,7 +426,7 @@ def test_regions_are_domains_of_their_own():
     ]
     assert origins(meant(x, sample=gpuzarr.Rows(region=[slice(2, 4), slice(9, 10)]))[0])[:, 1].tolist() == [2, 3, 9]
     given = Settings.of(**(DEFAULTS | {"arrays": x, "sample": gpuzarr.Patch((4, 4))}))
-    part = parsed(Settings(**(given.asdict() | {"domains": [[((0, 3), (0, 20)), ((4, 8), (0, 9))]]})))[0]
+    part = parsed(replace(given, domains=[[((0, 3), (0, 20)), ((4, 8), (0, 9))]]))[0]
     assert origins(part)[:, 1:].tolist() == [[4, 0], [4, 4], [4, 5]]  # a part that holds no patch is no error
 
 

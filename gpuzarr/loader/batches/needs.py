@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise, starmap
+from itertools import pairwise, starmap
 from math import prod
 from typing import Any
 
@@ -23,7 +23,6 @@ from gpuzarr.metadata import Axis, RegularAxis
 from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.many import same_arrays
 
-MAX_JOINED_ORIGINS = 1 << 15  # of the blocks of a step, which are joined to find those of its samples
 MAX_COMPARED_BLOCKS = 8  # with the one behind each
 MAX_LISTED_SAMPLES = 1024  # of a block, each with a selection; of more, the chunks between the outermost ones
 MAX_COMPARED = 32  # blocks of a batch, of which each is compared with all samples
@@ -167,14 +166,6 @@ class Planner:
 
     def samples(self, step: Step, live: Mapping[int, Block]) -> tuple[np.ndarray, np.ndarray]:
         """The store and the origin of each sample of a step, int64 (n,) and (n, axes); all blocks are `live`."""
-        distinct = sorted(set(step.blocks.tolist()))
-        some = [live[block] for block in distinct]
-        sizes = [len(of) for _, of, _ in some]
-        if sum(sizes) <= MAX_JOINED_ORIGINS:
-            which = np.searchsorted(distinct, step.blocks)
-            heads = np.array([0, *accumulate(sizes)], np.int64)
-            joined = np.concatenate([of for _, of, _ in some]) if some else np.zeros((0, self.space.axes), np.int64)
-            return np.array([store for store, _, _ in some], np.int64)[which], joined[heads[which] + step.indices]
         stores = np.empty(len(step.blocks), np.int64)
         origins = np.empty((len(step.blocks), self.space.axes), np.int64)
         for block, mine in _alike(step.blocks):
