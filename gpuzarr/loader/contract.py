@@ -15,6 +15,8 @@ import numpy as np
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing.selection import Outer
 
+Corners = tuple[np.ndarray, tuple[int, ...]]  # first elements of boxes, int64 (m, ndim), and the shape of each
+
 
 class Space(Protocol):
     """All samples of a data set, in blocks. Blocks are numbered from 0, in the order of stores, then in C order."""
@@ -93,9 +95,9 @@ class View(Protocol):
         (`Outer.full_shape`)."""
         ...
 
-    def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
-        """The same where samples are whole boxes of one shape that follow each other in `out` in C order, one or
-        several a sample: the first element of each box in the array, int64 (m, ndim), and that shape. Else None."""
+    def corners(self, store: int, origins: np.ndarray) -> Corners | None:
+        """The same where samples are whole boxes of one shape that follow each other in `out` in C order, as many of
+        them for each sample. Else None."""
         ...
 
     def padding(self, store: int, origins: np.ndarray, out: Any) -> list[Any]:

@@ -48,7 +48,7 @@ class Epoch:
         if self._bar is not None:
             self._bar.update()
         if self._has_origins:
-            found["origins"] = made.origins
+            found["origins"] = made.origins.copy()  # of an array that has those of other steps, too
         return found
 
     def close(self) -> None:

@@ -11,10 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-VERSION = 12  # of version.c: one more whenever the arguments of a function change
+VERSION = 13  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
+    "touched": ("n", "ana"),
+    "cut": ("n", "annanaaann"),
     "read": ("n", "anaa"),
     "call": ("n", "anaaaaa"),
     "checksums": ("", "anaaa"),

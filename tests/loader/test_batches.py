@@ -252,7 +252,7 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     for owner, name in ((Held, "load"), (Maker, "batch"), (Feed, "walk"), (Batches, "_begin")):
         slow(owner, name)
         assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
-    monkeypatch.setattr("gpuzarr.loader.batches.needs.MAX_COMPARED", 1)  # samples are sorted by their blocks
+    monkeypatch.setattr("gpuzarr.loader.batches.live_blocks.MAX_TOGETHER", 1)  # each step is planned by itself
     assert origins(2) == first
 
 

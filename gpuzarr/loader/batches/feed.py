@@ -16,9 +16,11 @@ from typing import Any
 
 from gpuzarr.line import Line
 from gpuzarr.loader.batches.held import Held, Loaded
+from gpuzarr.loader.batches.live_blocks import LiveBlocks, Samples, together
 from gpuzarr.loader.batches.making import Batch, Maker, OnError, Room
-from gpuzarr.loader.batches.needs import Block, Needs, Planner, Source, added, both, union, without
+from gpuzarr.loader.batches.needs import Block, Needs, Planner, added, both, union, without
 from gpuzarr.loader.batches.report import Account
+from gpuzarr.loader.batches.sources import Source
 from gpuzarr.loader.contract import Step
 from gpuzarr.stores.contract import concurrency
 from gpuzarr.stores.spread import each
@@ -46,11 +48,12 @@ class Terms:
 
 @dataclass(eq=False)
 class Item:
-    """A step on its way."""
+    """A step on its way. `samples`: what it wants, once its blocks are live."""
 
     number: int
     step: Step
     task: Task
+    samples: Samples | None = None
     room: Room | None = None
     is_loaded: bool = False
 
@@ -60,7 +63,7 @@ class Feed:
     `taken`, and offers memory. `error`: ends everything.
 
     The load thread alone changes `_steps`, `_waiting` and `_prepared`, cut threads alone, one at a time, `_cut_count`
-    (so many items at the head are cut); each change of `items` and `live` is one call of C.
+    (so many items at the head are cut); each change of `items` is one call of C.
     """
 
     def __init__(self, steps: Iterator[Step], planner: Planner, terms: Terms) -> None:
@@ -75,8 +78,8 @@ class Feed:
         self.items: dict[int, Item] = {}
         self._waiting: deque[Item] = deque()
         self._prepared: dict[int, Block] = {}
-        self.live: dict[int, Block] = {}
-        self._maker = Maker(planner, self.held, self.live, self.account, terms.on_error)
+        self.live = LiveBlocks(planner)
+        self._maker = Maker(planner.views, self.held, self.account, terms.on_error)
         self.walked = self.taken = self._cut_count = self._walked_samples = self.taken_samples = 0
         self._ahead = terms.prefetch + 2
         self.is_ended = self.is_walked = self._is_waiting = False
@@ -139,11 +142,11 @@ class Feed:
             items, entering = self._wanted()
             if entering:
                 self._load(items, entering)
+            for item in self._found(items):
+                self._loaded(item)
         except Exception as error:
             self._fail(error)
             return
-        for item in items:
-            self._loaded(item)
         if items:
             self._ahead = min(2 * self._ahead, max(MAX_STEPS_AHEAD, self._terms.prefetch + 2))
             self.poke()
@@ -180,7 +183,7 @@ class Feed:
     def _load(self, items: Sequence[Item], entering: dict[int, Needs]) -> None:
         """Enter blocks and load what is missing; where the consumer waits, what the next items want comes first."""
         missing = self.held.enter(list(entering.values()))
-        self.live.update({block: self._prepared.pop(block) for block in entering})
+        self.live.enter({block: self._prepared.pop(block) for block in entering})
         if items[0].number <= self.taken:
             missing = self._load_in_order(deque(items), missing)
         self._read(missing)
@@ -192,13 +195,22 @@ class Feed:
             while len(items) < count and (item := self._entering_nothing()) is not None:
                 items.append(item)
             some = [items.popleft() for _ in range(min(count, len(items)))]
-            wanted = [both(missing, self.planner.step(item.step, self.live)) for item in some]
+            wanted = [both(missing, item.samples.needs(self.planner)) for item in self._found(some) if item.samples]
             now = union(wanted)
             self._read(now)
             missing, count = without(missing, now), 2 * count
             for item in some:
                 self._loaded(item)
         return missing
+
+    def _found(self, items: Sequence[Item]) -> Iterator[Item]:
+        """The items, each with its samples, which are found now unless they were before."""
+        new = [item for item in items if item.samples is None]
+        yield from (item for item in items if item.samples is not None)
+        for part in together([item.step for item in new]):
+            for item, samples in zip(new[part], self.live.samples([item.step for item in new[part]]), strict=True):
+                item.samples = samples
+                yield item
 
     def _entering_nothing(self) -> Item | None:
         """The next item, if it enters no block."""
@@ -240,11 +252,11 @@ class Feed:
     def _cut(self, number: int) -> tuple[Batch | None, Exception | None]:
         """Cut a batch: it, or the error in its place."""
         item = self.items.pop(number, None)
-        if item is None or item.room is None or self.is_ended or self.error is not None:
+        if item is None or item.room is None or item.samples is None or self.is_ended or self.error is not None:
             return None, self.error
         begin = time.perf_counter()
         try:
-            return self._maker.batch(item.step, item.room), None
+            return self._maker.batch(item.samples, item.room), None
         except Exception as error:
             return None, error
         finally:
@@ -257,8 +269,7 @@ class Feed:
             self._cut_steps[number] = step
             while (done := self._cut_steps.pop(self._cut_count, None)) is not None:
                 for block in done.leaves.tolist():
-                    _, _, needs = self.live.pop(block)
-                    self.held.leave(needs)
+                    self.held.leave(self.live.leave(block))
                 self._cut_count += 1
         if self._is_waiting:
             self.poke()

@@ -20,8 +20,9 @@ from gpuzarr.devices.trace import Trace
 from gpuzarr.errors import GpuZarrError
 from gpuzarr.indexing.boxes import ChunkBoxes
 from gpuzarr.indexing.grid import of_one_shape
-from gpuzarr.loader.batches.needs import Form, Needs, Source, Sources, added, union, without
+from gpuzarr.loader.batches.needs import Needs, added, union, without
 from gpuzarr.loader.batches.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
+from gpuzarr.loader.batches.sources import Form, Source, Sources
 from gpuzarr.nodes.reading import look_for_chunks, reported
 from gpuzarr.read import read_tables
 from gpuzarr.read.faults import Fault
@@ -36,18 +37,22 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass
 class Table:
-    """The chunks of one source that are held: `numbers`, ascending; the slot of each, by how many blocks it is needed,
-    whether it was read, and when the last block left it. int64 or bool (n,) each."""
+    """The chunks of one source that are held: `numbers`, ascending; the slot of each and its address, by how many
+    blocks it is needed, whether it was read, and when the last block left it. int64 or bool (n,) each.
+
+    Numbers, slots and addresses change as whole arrays, of which others may go on reading the old ones.
+    """
 
     numbers: np.ndarray
     slots: np.ndarray
+    addresses: np.ndarray
     uses: np.ndarray
     read: np.ndarray
     left: np.ndarray
 
     @classmethod
     def empty(cls) -> Table:
-        return cls(*(np.zeros(0, dtype) for dtype in (np.int64, np.int64, np.int64, bool, np.int64)))
+        return cls(*(np.zeros(0, dtype) for dtype in (np.int64, np.int64, np.int64, np.int64, bool, np.int64)))
 
     def missing(self, numbers: np.ndarray) -> np.ndarray:
         """Those of some numbers that are not held."""
@@ -69,10 +74,11 @@ class Table:
         found = self.numbers[self.uses == 0]
         return found if needed is None else found[~np.isin(found, needed)]
 
-    def add(self, numbers: np.ndarray, slots: np.ndarray) -> None:
+    def add(self, numbers: np.ndarray, slots: np.ndarray, addresses: np.ndarray) -> None:
         """Add chunks that were missing."""
         at = np.searchsorted(self.numbers, numbers)
         self.numbers, self.slots = np.insert(self.numbers, at, numbers), np.insert(self.slots, at, slots)
+        self.addresses = np.insert(self.addresses, at, addresses)
         self.uses, self.left = np.insert(self.uses, at, 0), np.insert(self.left, at, 0)
         self.read = np.insert(self.read, at, False)
 
@@ -95,7 +101,7 @@ class Table:
         """Remove some that are held. Returns their slots."""
         at = np.searchsorted(self.numbers, numbers)
         slots = self.slots[at]
-        for name in ("numbers", "slots", "uses", "read", "left"):
+        for name in ("numbers", "slots", "addresses", "uses", "read", "left"):
             setattr(self, name, np.delete(getattr(self, name), at))
         return slots
 
@@ -211,6 +217,7 @@ class Held:
                 for table in tables if len(left) else ():
                     at = np.minimum(np.searchsorted(left, table.slots), len(left) - 1)
                     table.slots = np.where(left[at] == table.slots, taken[at], table.slots)
+                    table.addresses = slots.addresses(table.slots)
 
     def _idle(self, form: Form, needed: Needs) -> np.ndarray:
         """Chunks of a form that no block needs, nor `needed` has, int64 (n, 3): when a block left them, the number of
@@ -251,7 +258,9 @@ class Held:
             self._note_again(wanted, missing)
             self._make_room(missing, wanted)
             for number, chunks in missing.items():
-                self.tables[number].add(chunks, self.slots[self.sources.all[number].form].take(len(chunks)))
+                slots = self.slots[self.sources.all[number].form]
+                taken = slots.take(len(chunks))
+                self.tables[number].add(chunks, taken, slots.addresses(taken))
             for one in needs:
                 for number, chunks in one.items():
                     self.tables[number].use(chunks)
@@ -307,6 +316,11 @@ class Held:
         """The slots of chunks of a source."""
         with self.lock:
             return self.tables[number].find(chunks)
+
+    def addresses(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of the chunks of a source that are held, ascending, and their addresses, int64 (n,)."""
+        with self.lock:
+            return self.tables[number].numbers, self.tables[number].addresses
 
     def load(self, missing: Needs) -> list[Loaded]:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have

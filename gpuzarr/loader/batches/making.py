@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gpuzarr.devices.contract import Device
-from gpuzarr.loader.batches.cut import Cutter, Failed, Group
+from gpuzarr.loader.batches.cut import Cutter, Failed
 from gpuzarr.loader.batches.held import Failure, Held
-from gpuzarr.loader.batches.needs import Block, Planner
+from gpuzarr.loader.batches.live_blocks import Group, Samples
 from gpuzarr.loader.batches.report import Account
 from gpuzarr.loader.batches.slots import complete
-from gpuzarr.loader.contract import Step
+from gpuzarr.loader.contract import Step, View
 
 OnError = Literal["raise", "skip", "fill"]
 
@@ -44,27 +44,24 @@ class Room:
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes the batches of one epoch, several at a time. `live`: the blocks of which there are samples.
+    """Makes the batches of one epoch, several at a time, of arrays that some views want.
 
     One thread at a time deals with chunks that could not be read, while others cut: they are in `Held.failed` until
     they were read again.
     """
 
-    planner: Planner
+    views: Sequence[View]
     held: Held
-    live: dict[int, Block]
     account: Account
     on_error: OnError
     met: set[Failure] = field(default_factory=set)  # of which a batch has told
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def batch(self, step: Step, room: Room) -> Batch:
+    def batch(self, samples: Samples, room: Room) -> Batch:
         """Cut the batch of a step, complete on its device. ChunkError or StoreError where it needs a chunk that could
         not be read, and is not to be left out or filled."""
-        stores, origins = self.planner.samples(step, self.live)
-        groups = [(store, of := np.flatnonzero(stores == store), origins[of]) for store in np.unique(stores).tolist()]
-        arrays = {view.name: out for view, out in zip(self.planner.views, room.arrays, strict=True)}
-        made = Batch(arrays, step, np.concatenate([stores[:, None], origins], axis=1))
+        arrays, groups = {view.name: out for view, out in zip(self.views, room.arrays, strict=True)}, samples.groups
+        made = Batch(arrays, samples.step, samples.origins)
         if failed := self._cut(groups, room):
             with self.lock:
                 if self.on_error == "raise" and self._has_read_again(failed):
@@ -77,7 +74,7 @@ class Maker:
         failed: dict[Failure, np.ndarray] = {}
         for device, begun in room.begun:
             with device.after(begun, "cutting"):
-                for number, (view, out) in enumerate(zip(self.planner.views, room.arrays, strict=True)):
+                for number, (view, out) in enumerate(zip(self.views, room.arrays, strict=True)):
                     cutter = Cutter(view, number, self.held)
                     if cutter.device is device:
                         for chunk, rows in cutter.cut(groups, out).items():
@@ -111,11 +108,11 @@ class Maker:
         arrays = dict[str, Any]()
         for device, _ in room.begun:
             with device.after(None, "cutting"):
-                for number, view in enumerate(self.planner.views):
+                for number, view in enumerate(self.views):
                     if Cutter(view, number, self.held).device is device:
                         out = batch.arrays[view.name]
                         out[: len(kept)] = out[device.xp.asarray(kept)]
                         arrays[view.name] = out[: len(kept)]
                 complete(device)
-        ordered = {view.name: arrays[view.name] for view in self.planner.views}
+        ordered = {view.name: arrays[view.name] for view in self.views}
         return replace(batch, arrays=ordered, origins=batch.origins[kept], skipped=len(batch) - len(kept))

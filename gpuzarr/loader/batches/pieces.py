@@ -14,7 +14,8 @@ import numpy as np
 from gpuzarr.batch import Boxes
 from gpuzarr.devices.contract import Device
 from gpuzarr.indexing.boxes import ChunkBoxes
-from gpuzarr.loader.batches.needs import Source
+from gpuzarr.loader.batches.sources import Source
+from gpuzarr.loader.contract import Corners
 
 _OF_BOXES = ("chunk", "begin", "result", "target", "shape")
 
@@ -59,17 +60,14 @@ def in_bytes(table: ChunkBoxes, source: Source, targets: Sequence[Any], out: Any
     return replace(found, target=found.target + base[found.result], result=np.zeros_like(found.result))
 
 
-def of_corners(
-    source: Source, starts: np.ndarray, shape: tuple[int, ...], item: int
-) -> tuple[np.ndarray, Boxes] | None:
-    """Boxes of this shape that begin at these elements of an array, (m, ndim), cut where chunks end.
+def of_corners(source: Source, corners: Corners, item: int) -> tuple[np.ndarray, Boxes]:
+    """Boxes of one shape, cut where chunks end, which are all equally large.
 
     Returns the coordinates of the chunk of each, and the boxes, with places in an array in which they follow each
-    other, with elements of `item` bytes. None unless all chunks are equally large.
+    other, with elements of `item` bytes.
     """
-    if (covered := source.covered(starts, shape)) is None:
-        return None
-    of, coords = covered
+    starts, shape = corners
+    of, coords = source.covered(corners)
     size, extents = np.array(source.chunk_shape, np.int64), np.array(shape, np.int64)
     start = np.take(starts, of, axis=0)
     begin = coords * size

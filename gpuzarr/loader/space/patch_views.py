@@ -11,6 +11,7 @@ import numpy as np
 
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing.selection import Outer
+from gpuzarr.loader.contract import Corners
 from gpuzarr.loader.space.view_axes import Along, RowAxis, Whole
 
 _ALL = slice(None)
@@ -63,7 +64,7 @@ class PatchView:
             found[i] = found[i][tuple([boxes.within(i, axis) for axis in range(len(self.axes))])]
         return list(found.values())
 
-    def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
+    def corners(self, store: int, origins: np.ndarray) -> Corners | None:
         """Where they begin, and their shape with every axis of the array, if none is padded."""
         boxes = self._boxes(store, origins)
         if any(isinstance(axis, RowAxis) and axis.first is None for axis in self.axes) or boxes.is_cut.any():

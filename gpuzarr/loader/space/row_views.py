@@ -11,6 +11,7 @@ import numpy as np
 
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing.selection import Outer
+from gpuzarr.loader.contract import Corners
 from gpuzarr.loader.space.view_axes import RowAxis, Whole
 
 _ALL = slice(None)
@@ -67,7 +68,7 @@ class RowsView:
         before = (_ALL,) * (place + 1)
         return [_moved(out[(*before, i)], place) for i in range(len(self._rows.offsets))]
 
-    def corners(self, store: int, origins: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]] | None:
+    def corners(self, store: int, origins: np.ndarray) -> Corners | None:
         """Where the rows of each sample begin, if they follow each other; or each row, along the first axis."""
         rows, place = self._rows, self._place
         if rows.first is not None:
