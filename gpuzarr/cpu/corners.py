@@ -41,11 +41,14 @@ class CornerBoxes:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def touched(self) -> np.ndarray:
-        """The numbers of the chunks that they touch, counted in C order, int64, ascending and each once."""
-        touched = native.library().gpuzarr_touched
-        numbers = np.empty(touched(self._at, len(self.starts), None), np.int64)
-        return numbers[: touched(self._at, len(self.starts), address(numbers))]
+    def touched(self, edges: np.ndarray) -> list[np.ndarray]:
+        """The numbers of the chunks that groups of boxes touch, counted in C order, int64, ascending and each once.
+        `edges`: the first box of each group, and the end of the last one, int64 (groups + 1,)."""
+        touched, groups, where = native.library().gpuzarr_touched, len(edges) - 1, address(edges)
+        numbers = np.empty(touched(self._at, groups, where, None, None), np.int64)
+        counts = np.empty(groups, np.int64)
+        touched(self._at, groups, where, address(numbers), address(counts))
+        return np.split(numbers, np.cumsum(counts))[:-1]
 
     def cut(
         self,

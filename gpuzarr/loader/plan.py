@@ -96,7 +96,7 @@ def planned(settings: Settings, space: Space, views: Sequence[View], order: Orde
     counts = space.counts(epoch)
     live, planner = order.live_blocks(), Planner.of(space, views, epoch)
     some = _sampled(counts)
-    each = [planner.block(block)[2] for block in some]
+    each = [needs for _, _, needs in planner.blocks(some)]
     nbytes = [sum(planner.nbytes([one]).values()) for one in each]
     delivered = sum(int(counts[block]) for block in some) * sum(_sample_bytes(view) for view in views)
     window = live * max(nbytes)

@@ -71,16 +71,13 @@ static i64 distinct(i64 *numbers, i64 n, i64 low, i64 high, unsigned char *marks
     return found;
 }
 
-// The numbers of the chunks that boxes touch, ascending and each once. Returns how many; where `numbers` is NULL, for how
-// many there must be room.
-EXPORT i64 gpuzarr_touched(const Corners *of, i64 boxes, i64 *numbers)
+// The numbers of the chunks that boxes `first` to `last` - 1 touch, ascending and each once. Returns how many.
+static i64 touched(const Corners *of, i64 first, i64 last, i64 *numbers)
 {
     Walk walk;
     i64 n = 0, low = INT64_MAX, high = -1;
-    for (i64 box = 0; box < boxes; box++) {
-        i64 chunks = begin(&walk, of, box);
-        if (!numbers) n += chunks;
-        if (!numbers || !chunks) continue;
+    for (i64 box = first; box < last; box++) {
+        if (!begin(&walk, of, box)) continue;
         do {
             i64 found = number(&walk, of);
             if (n && found == numbers[n - 1]) continue;
@@ -88,10 +85,24 @@ EXPORT i64 gpuzarr_touched(const Corners *of, i64 boxes, i64 *numbers)
             low = found < low ? found : low, high = found > high ? found : high;
         } while (next(&walk, of));
     }
-    if (!numbers || !n) return n;
+    if (!n) return 0;
     unsigned char *marks = high - low < SPARSE * n ? calloc((size_t)(high - low + 1), 1) : NULL;
     n = distinct(numbers, n, low, high, marks);
     free(marks);
+    return n;
+}
+
+// The same for groups of boxes, one after another, which begin and end at `edges`, and in `counts` how many chunks each
+// touches. Where `numbers` is NULL, it returns for how many there must be room.
+EXPORT i64 gpuzarr_touched(const Corners *of, i64 groups, const i64 *edges, i64 *numbers, i64 *counts)
+{
+    Walk walk;
+    i64 n = 0;
+    if (!numbers)
+        for (i64 box = edges[0]; box < edges[groups]; box++) n += begin(&walk, of, box);
+    else
+        for (i64 group = 0; group < groups; group++)
+            n += counts[group] = touched(of, edges[group], edges[group + 1], numbers + n);
     return n;
 }
 

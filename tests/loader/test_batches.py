@@ -266,10 +266,10 @@ def test_of_many_samples_the_chunks_between_are_needed(block: Any, shape: Any, s
     """Where they lie close together these are those that they touch; in any case all of those are among them."""
     space, view = Grid([VALUES.shape], block, stride), PatchView("x", [stored("v3", "cpu", 0)], shape)
     planner = Planner.of(space, [view], 0)
-    exact = [planner.block(one)[2] for one in range(space.blocks) if len(space.origins(one, 0))]
+    exact = [planner.blocks([one])[0][2] for one in range(space.blocks) if len(space.origins(one, 0))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gpuzarr.loader.batches.needs.MAX_LISTED_SAMPLES", 3)
-        between = [planner.block(one)[2] for one in range(space.blocks) if len(space.origins(one, 0))]
+        between = [planner.blocks([one])[0][2] for one in range(space.blocks) if len(space.origins(one, 0))]
     for few, many in zip(exact, between, strict=True):
         assert set(few[0].tolist()) <= set(many[0].tolist())
         assert stride > 1 or few[0].tolist() == many[0].tolist()
@@ -324,7 +324,7 @@ def largest(space: Grid, views: list[Any], every: list[Any]) -> int:
     planner, live, most = Planner.of(space, views, 0), set[int](), 0
     for step in every:
         live |= set(step.enters.tolist())
-        most = max(most, sum(planner.nbytes([planner.block(block)[2] for block in live]).values()))
+        most = max(most, sum(planner.nbytes([needs for _, _, needs in planner.blocks(list(live))]).values()))
         live -= set(step.leaves.tolist())
     return most
 
@@ -438,7 +438,7 @@ def test_a_chunk_that_fails_again_is_known_as_such_all_the_time(damaged: gpuzarr
     """A thread that cuts beside the read would take the fill value for what is stored."""
     planner = Planner.of(Grid([(40,)], (40,)), [RowsView("x", [damaged])], 0)
     held = Held(planner.sources, 1 << 20, {})
-    held.load(held.enter([planner.block(0)[2]]))
+    held.load(held.enter([planner.blocks([0])[0][2]]))
 
     class Watched(dict[Any, Any]):
         def pop(self, *arguments: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 from gpuzarr.line import Line
 from gpuzarr.loader.batches.held import Held, Loaded
-from gpuzarr.loader.batches.live_blocks import LiveBlocks, Samples, together
+from gpuzarr.loader.batches.live_blocks import MAX_TOGETHER, LiveBlocks, Samples, together
 from gpuzarr.loader.batches.making import Batch, Maker, OnError, Room
 from gpuzarr.loader.batches.needs import Block, Needs, Planner, added, both, union, without
 from gpuzarr.loader.batches.report import Account
@@ -29,9 +29,10 @@ from gpuzarr.tasks import Task
 NEAR_BYTES = 32 << 20  # of chunks of several steps that are read together from local files,
 NEAR_PART_BYTES = 256 << 20  # and of one read, if one step wants more
 FAR_PART_BYTES = 64 << 20  # of one read of a store whose requests take long
-MAX_HURRIED_STEPS = 16  # for which chunks are loaded in the order in which they are wanted, at once
+MAX_HURRIED_STEPS = 16  # first ones, for which chunks are loaded at once, in the order in which they are wanted
 MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
 MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
+MAX_PREPARED = 64  # blocks whose needs are found together, of fewer samples than MAX_TOGETHER
 MAX_CUTTERS = 2  # threads that cut batches of a CPU at the same time
 
 
@@ -158,7 +159,8 @@ class Feed:
         items, entering, sizes = list[Item](), dict[int, Needs](), dict[int, int]()
         while self._waiting and not self.is_ended:
             item = self._waiting[0]
-            more = {block: self._prepare(block)[2] for block in item.step.enters.tolist()}
+            self._prepare(item)
+            more = {block: self._prepared[block][2] for block in item.step.enters.tolist()}
             if more:
                 is_next = not items and self._cut_count == item.number  # so all is freed that will be
                 wanted = added(sizes, self.held.unused(more.values()))
@@ -175,16 +177,23 @@ class Feed:
             self._is_waiting = False
         return items, entering
 
-    def _prepare(self, block: int) -> Block:
-        if block not in self._prepared:
-            self._prepared[block] = self.planner.block(block)
-        return self._prepared[block]
+    def _prepare(self, item: Item) -> None:
+        """Find what the blocks that enter with an item need; and those of some items behind it, as these are next."""
+        new, samples = list[int](), 0
+        if self._prepared.keys() >= set(item.step.enters.tolist()):
+            return
+        for one in self._waiting:
+            new += [block for block in one.step.enters.tolist() if block not in self._prepared]
+            samples += int(self.planner.counts[one.step.enters].sum())
+            if samples > MAX_TOGETHER or len(new) > MAX_PREPARED:
+                break
+        self._prepared.update(zip(new, self.planner.blocks(new), strict=True))
 
     def _load(self, items: Sequence[Item], entering: dict[int, Needs]) -> None:
-        """Enter blocks and load what is missing; where the consumer waits, what the next items want comes first."""
+        """Enter blocks and load what is missing; at the beginning, what the first items want comes first."""
         missing = self.held.enter(list(entering.values()))
         self.live.enter({block: self._prepared.pop(block) for block in entering})
-        if items[0].number <= self.taken:
+        if items[0].number == 0:
             missing = self._load_in_order(deque(items), missing)
         self._read(missing)
 

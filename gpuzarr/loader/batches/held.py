@@ -40,7 +40,7 @@ class Table:
     """The chunks of one source that are held: `numbers`, ascending; the slot of each and its address, by how many
     blocks it is needed, whether it was read, and when the last block left it. int64 or bool (n,) each.
 
-    Numbers, slots and addresses change as whole arrays, of which others may go on reading the old ones.
+    `places`: numbers and addresses, as others may read them at any time; these arrays do not change.
     """
 
     numbers: np.ndarray
@@ -49,6 +49,9 @@ class Table:
     uses: np.ndarray
     read: np.ndarray
     left: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.places = self.numbers, self.addresses
 
     @classmethod
     def empty(cls) -> Table:
@@ -69,10 +72,20 @@ class Table:
         there, at = self._there(numbers)
         return numbers[there][~self.read[at[there]]]
 
-    def idle(self, needed: np.ndarray | None = None) -> np.ndarray:
+    def idle(self, needed: np.ndarray = _NONE) -> np.ndarray:
         """The numbers of those that no block needs, without those that are `needed`."""
-        found = self.numbers[self.uses == 0]
-        return found if needed is None else found[~np.isin(found, needed)]
+        return self.numbers[self._idle(needed)]
+
+    def count_idle(self, needed: np.ndarray = _NONE) -> int:
+        """How many these are."""
+        return int(np.count_nonzero(self._idle(needed)))
+
+    def _idle(self, needed: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self.uses == 0
+        if len(needed):
+            there, at = self._there(needed)
+            found[at[there]] = False
+        return found
 
     def add(self, numbers: np.ndarray, slots: np.ndarray, addresses: np.ndarray) -> None:
         """Add chunks that were missing."""
@@ -81,6 +94,7 @@ class Table:
         self.addresses = np.insert(self.addresses, at, addresses)
         self.uses, self.left = np.insert(self.uses, at, 0), np.insert(self.left, at, 0)
         self.read = np.insert(self.read, at, False)
+        self.places = self.numbers, self.addresses
 
     def use(self, numbers: np.ndarray) -> None:
         """Note one more block that needs these chunks."""
@@ -103,7 +117,13 @@ class Table:
         slots = self.slots[at]
         for name in ("numbers", "slots", "addresses", "uses", "read", "left"):
             setattr(self, name, np.delete(getattr(self, name), at))
+        self.places = self.numbers, self.addresses
         return slots
+
+    def move(self, slots: np.ndarray, addresses: np.ndarray) -> None:
+        """Note other slots of the same chunks."""
+        self.slots, self.addresses = slots, addresses
+        self.places = self.numbers, self.addresses
 
     def find(self, numbers: np.ndarray) -> np.ndarray:
         """The slots of chunks that are held."""
@@ -198,9 +218,11 @@ class Held:
             needed = union(needs)
             if self._fits(needed):
                 return True
+            if len(self.slots) == 1:
+                return False
             wanted = {self.sources.all[number].form for number in needed}
             for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept
-                self._evict(form, len(self._idle(form, needed)), needed)
+                self._evict(form, self._count_idle(form, needed), needed)
                 self.slots[form].trim()
                 if self._fits(needed):
                     return True
@@ -211,13 +233,13 @@ class Held:
         with self.lock:
             needed = union(needs)
             for form, slots in self.slots.items():
-                self._evict(form, len(self._idle(form, needed)), needed)
+                self._evict(form, self._count_idle(form, needed), needed)
                 tables = [t for t, source in zip(self.tables, self.sources.all, strict=True) if source.form == form]
                 left, taken = slots.compact(np.concatenate([table.slots for table in tables]))
                 for table in tables if len(left) else ():
                     at = np.minimum(np.searchsorted(left, table.slots), len(left) - 1)
-                    table.slots = np.where(left[at] == table.slots, taken[at], table.slots)
-                    table.addresses = slots.addresses(table.slots)
+                    moved = np.where(left[at] == table.slots, taken[at], table.slots)
+                    table.move(moved, slots.addresses(moved))
 
     def _idle(self, form: Form, needed: Needs) -> np.ndarray:
         """Chunks of a form that no block needs, nor `needed` has, int64 (n, 3): when a block left them, the number of
@@ -225,11 +247,15 @@ class Held:
         found = [np.zeros((0, 3), np.int64)]
         for number in sorted(self._left[form]):
             table = self.tables[number]
-            idle = table.idle(needed.get(number))
+            idle = table.idle(needed.get(number, _NONE))
             found.append(np.stack([table.ages(idle), np.full_like(idle, number), idle], axis=1))
             if not len(idle) and number not in needed:
                 self._left[form].discard(number)
         return np.concatenate(found)
+
+    def _count_idle(self, form: Form, needed: Needs) -> int:
+        """How many these are."""
+        return sum(self.tables[number].count_idle(needed.get(number, _NONE)) for number in self._left[form])
 
     def _evict(self, form: Form, count: int, needed: Needs) -> None:
         """Give back the slots of so many chunks that no block needs, those first that were left first."""
@@ -243,7 +269,7 @@ class Held:
 
     def _fits(self, needed: Needs) -> bool:
         counts = self._by_form({number: len(chunks) for number, chunks in self._missing(needed).items()})
-        grown = sum(self.slots[form].growth(n - len(self._idle(form, needed))) for form, n in counts.items())
+        grown = sum(self.slots[form].growth(n - self._count_idle(form, needed)) for form, n in counts.items())
         return self.nbytes + grown <= self.budget
 
     def _growth(self, sizes: Mapping[int, int]) -> int:
@@ -286,7 +312,7 @@ class Held:
             each = max(self.slots[form].slot_bytes, 1)
             some = self.slots[form].growth(count) // each
             some = min(some, -(-max(beyond, 0) // each)) if form in kept else some
-            some = min(some, len(self._idle(form, needed)))
+            some = min(some, self._count_idle(form, needed))
             self._evict(form, some, needed)
             beyond -= some * each
 
@@ -306,8 +332,7 @@ class Held:
                 table = self.tables[number]
                 table.leave(chunks, self._now)
                 self._left[self.sources.all[number].form].add(number)
-                gone = np.intersect1d(table.unread(chunks), table.idle())
-                if len(gone):
+                if len(gone := table.unread(chunks)) and len(gone := np.intersect1d(gone, table.idle())):
                     self.slots[self.sources.all[number].form].give(table.remove(gone))
                     for chunk in gone.tolist() if self.failed else ():
                         self.failed.pop((number, chunk), None)
@@ -319,8 +344,7 @@ class Held:
 
     def addresses(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of the chunks of a source that are held, ascending, and their addresses, int64 (n,)."""
-        with self.lock:
-            return self.tables[number].numbers, self.tables[number].addresses
+        return self.tables[number].places
 
     def load(self, missing: Needs) -> list[Loaded]:
         """Read chunks into their slots, in one read for each device. Those that fail are noted in `failed`, and have

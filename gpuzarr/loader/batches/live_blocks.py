@@ -45,9 +45,9 @@ class Samples:
     def needs(self, planner: Planner) -> Needs:
         """The chunks that they touch."""
         return union(
-            {of[group.store]: touched(view, planner.sources.all[of[group.store]], group.store, group.origins, corners)}
+            {of[group.store]: touched(view, planner.sources.all[of[group.store]], group.store, [group.origins])[0]}
             for group in self.groups
-            for view, of, corners in zip(planner.views, planner.sources.of, group.corners, strict=True)
+            for view, of in zip(planner.views, planner.sources.of, strict=True)
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gpuzarr.indexing import counts
 from gpuzarr.indexing.box_rows import rows_of
 from gpuzarr.loader.batches.sources import Form, Source, Sources
-from gpuzarr.loader.contract import Corners, Space, View
+from gpuzarr.loader.contract import Space, View
 
 MAX_COMPARED_BLOCKS = 8  # with the one behind each
 MAX_LISTED_SAMPLES = 1024  # of a block, each with a selection; of more, the chunks between the outermost ones
@@ -38,23 +38,27 @@ class Planner:
         """Samples of each block, int64 (blocks,)."""
         return self.space.counts(self.epoch)
 
-    def block(self, block: int) -> Block:
-        """What a block is, and needs."""
-        store = int(self.space.stores(np.array([block], np.int64))[0])
-        origins = self.space.origins(block, self.epoch)
-        found: dict[int, list[np.ndarray]] = {}
-        for view, of in zip(self.views, self.sources.of, strict=True):
-            source = self.sources.all[of[store]]
-            corners = view.corners(store, origins)
-            found.setdefault(of[store], []).append(touched(view, source, store, origins, corners))
-        return store, origins, {number: _union(some) for number, some in found.items()}
+    def blocks(self, blocks: Sequence[int]) -> list[Block]:
+        """What some blocks are, and need."""
+        stores = self.space.stores(np.array(blocks, np.int64)).tolist()
+        origins = [self.space.origins(block, self.epoch) for block in blocks]
+        found: list[dict[int, list[np.ndarray]]] = [{} for _ in blocks]
+        for store in dict.fromkeys(stores):
+            mine = [i for i, of in enumerate(stores) if of == store]
+            for view, of in zip(self.views, self.sources.of, strict=True):
+                each = touched(view, self.sources.all[of[store]], store, [origins[i] for i in mine])
+                for i, chunks in zip(mine, each, strict=True):
+                    found[i].setdefault(of[store], []).append(chunks)
+        needs = [{number: _union(some) for number, some in each.items()} for each in found]
+        return list(zip(stores, origins, needs, strict=True))
 
     def shared(self) -> set[int]:
         """Sources of which blocks that follow each other want the same chunk, as far as some of them tell."""
         there = np.flatnonzero(self.counts)
         first = np.unique(np.linspace(0, max(len(there) - 2, 0), MAX_COMPARED_BLOCKS).astype(np.int64))
-        pairs = [there[i : i + 2].tolist() for i in first]
-        return {n for pair in pairs if len(pair) == 2 for n in both(*(self.block(block)[2] for block in pair))}
+        pairs = [there[i : i + 2].tolist() for i in first if len(there) > 1]
+        needs = [needs for _, _, needs in self.blocks([block for pair in pairs for block in pair])]
+        return {n for pair in zip(needs[::2], needs[1::2], strict=True) for n in both(*pair)}
 
     def nbytes(self, needs: Iterable[Needs]) -> dict[Form, int]:
         """Bytes that hold these needs together, of slots of each form."""
@@ -65,14 +69,24 @@ class Planner:
         return found
 
 
-def touched(view: View, source: Source, store: int, origins: np.ndarray, corners: Corners | None) -> np.ndarray:
-    """Numbers of the chunks of which a view wants some for samples with these origins and corners, ascending, each
-    once."""
+def touched(view: View, source: Source, store: int, groups: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Numbers of the chunks of which a view wants some for samples with these origins, of each group of samples,
+    ascending, each once."""
+    if source.is_regular and max(map(len, groups)) <= MAX_LISTED_SAMPLES:
+        origins = np.concatenate(groups)
+        if (corners := view.corners(store, origins)) is not None:
+            edges = np.cumsum([0, *map(len, groups)]) * (len(corners[0]) // max(len(origins), 1))
+            return source.touched(corners, edges)
+    return [_touched(view, source, store, origins) for origins in groups]
+
+
+def _touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
     if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:
         return _between(view, source, store, origins)
-    if corners is None or not source.is_regular:
+    corners = view.corners(store, origins) if source.is_regular else None
+    if corners is None:
         return np.unique(source.numbers(rows_of(view.selections(store, origins), source.axes).coords))
-    return source.touched(corners)
+    return source.touched(corners, np.array([0, len(corners[0])]))[0]
 
 
 def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:

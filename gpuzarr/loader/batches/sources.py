@@ -94,10 +94,14 @@ class Source:
             return None
         return CornerBoxes(starts, shape, self.chunk_shape, self.grid, item)
 
-    def touched(self, corners: Corners) -> np.ndarray:
-        """The numbers of the chunks that boxes touch, ascending and each once, where all chunks are equally large."""
-        boxes = self.boxes(corners)
-        return np.unique(self.numbers(self.covered(corners)[1])) if boxes is None else boxes.touched()
+    def touched(self, corners: Corners, edges: np.ndarray) -> list[np.ndarray]:
+        """The numbers of the chunks that groups of boxes touch, ascending and each once, where all chunks are equally
+        large. `edges`: the first box of each group, and the end of the last one, int64 (groups + 1,)."""
+        if (boxes := self.boxes(corners)) is not None:
+            return boxes.touched(edges)
+        of, coords = self.covered(corners)
+        groups = pairwise(np.searchsorted(of, edges).tolist())
+        return [np.unique(self.numbers(coords[a:b])) for a, b in groups]
 
     def covered(self, corners: Corners) -> tuple[np.ndarray, np.ndarray]:
         """The chunks that each of some boxes touches, where all chunks are equally large: the number of the box of

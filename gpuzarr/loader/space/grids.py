@@ -142,6 +142,8 @@ class GridSpace:
             origins.at(np.arange(*span, dtype=np.int64))
             for origins, span in zip(domain.axes, domain.spans(number), strict=True)
         ]
+        if len(along) == 1:
+            return along[0][:, None]
         return np.stack([mesh.reshape(-1) for mesh in np.meshgrid(*along, indexing="ij")], axis=1)
 
     def stores(self, blocks: np.ndarray) -> np.ndarray:
