@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.checks import shown
+from gpuzarr.dtypes import cast_loop
 from gpuzarr.dtypes.elements import element
 from gpuzarr.errors import ArgumentError, ValueKindError
 
@@ -72,6 +73,8 @@ class Cast:
         with np.errstate(all="ignore"):
             if self.work is None or self.is_plain:
                 np.copyto(target, values, casting="unsafe")
+                return
+            if not self.is_spread and cast_loop.cast(target, values, self.work, self.scale, self.offset, self.nan_of):
                 return
             most = _PIECE_BYTES // self.work.itemsize
             scratch = np.empty(min(target.size, most), self.work)

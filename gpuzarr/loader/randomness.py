@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 SEED_MAX = 2**64 - 1
 WORDS_PER_COUNT = 4  # of Philox4x64
@@ -27,6 +28,17 @@ class Purpose(IntEnum):
     DRAWS = 3  # which samples are taken by weight
 
 
+class _Key(ISeedSequence):
+    """A seed that is the key of a bit generator as it is. (With `key=` it asks the system for random bits, for nothing,
+    which takes longer than all the rest.)"""
+
+    def __init__(self, seed: int) -> None:
+        self._key = np.array([seed, 0], np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return self._key
+
+
 def raw(seed: int, *counter: int, n: int, start: int = 0) -> np.ndarray:
     """Words `start` to `start + n` of a stream, uint64 (n,).
 
@@ -35,7 +47,8 @@ def raw(seed: int, *counter: int, n: int, start: int = 0) -> np.ndarray:
     """
     skipped = start % WORDS_PER_COUNT
     words = [start // WORDS_PER_COUNT, *counter, *[0] * (3 - len(counter))]
-    philox = np.random.Philox(key=np.array([seed, 0], np.uint64), counter=np.array(words, np.uint64))
+    key: Any = _Key(seed)
+    philox = np.random.Philox(key, counter=np.array(words, np.uint64))
     drawn: np.ndarray = philox.random_raw(skipped + n)
     return drawn[skipped:]
 

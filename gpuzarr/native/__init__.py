@@ -15,6 +15,7 @@ VERSION = 13  # of version.c: one more whenever the arguments of a function chan
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
+    "cast": ("", "nnaanaaa"),
     "touched": ("n", "anaaa"),
     "cut": ("n", "annanaaann"),
     "read": ("n", "anaa"),

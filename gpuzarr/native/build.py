@@ -15,7 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LIBRARY = HERE / "gpuzarr_native.so"
-FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread")
+FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread")
 
 
 def build(target: Path = LIBRARY, *flags: str) -> bool:

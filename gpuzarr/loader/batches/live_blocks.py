@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -80,11 +81,11 @@ class LiveBlocks:
         blocks = np.concatenate([step.blocks for step in steps])
         rows = self._first[blocks] + np.concatenate([step.indices for step in steps])
         found = np.empty((len(rows), 1 + self._planner.space.axes), np.int64)
-        found[:, 0] = stores = self._planner.space.stores(blocks)
+        found[:, 0] = stores = self._stores(blocks)
         found[:, 1:] = np.take(self._origins, rows, axis=0)
         edges = np.cumsum([0, *(len(step.blocks) for step in steps)])
         groups: list[list[Group]] = [[] for _ in steps]
-        distinct = np.unique(stores).tolist()
+        distinct = [0] if self._has_one_store else np.unique(stores).tolist()
         for store in distinct:
             mine = None if len(distinct) == 1 else np.flatnonzero(stores == store)
             for of_step, group in zip(groups, self._of_store(store, mine, found[:, 1:], edges), strict=True):
@@ -105,6 +106,13 @@ class LiveBlocks:
                 for view, found in zip(views, together, strict=True)
             ]
             yield Group(store, None if mine is None or b - a == last - first else mine[a:b] - first, some, corners)
+
+    @cached_property
+    def _has_one_store(self) -> bool:
+        return all(len(view.arrays) == 1 for view in self._planner.views)
+
+    def _stores(self, blocks: np.ndarray) -> np.ndarray:
+        return np.zeros(len(blocks), np.int64) if self._has_one_store else self._planner.space.stores(blocks)
 
     def _make_room(self, rows: int) -> None:
         if self._end + rows <= len(self._origins):

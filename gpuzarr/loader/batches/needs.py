@@ -13,7 +13,7 @@ from gpuzarr.indexing.box_rows import rows_of
 from gpuzarr.loader.batches.sources import Form, Source, Sources
 from gpuzarr.loader.contract import Space, View
 
-MAX_COMPARED_BLOCKS = 8  # with the one behind each
+MAX_COMPARED_BLOCKS = 3  # with the one behind each
 MAX_LISTED_SAMPLES = 1024  # of a block, each with a selection; of more, the chunks between the outermost ones
 
 Needs = dict[int, np.ndarray]  # by the number of the source: numbers of chunks in C order, int64, ascending, each once
@@ -101,7 +101,13 @@ def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.
 
 
 def _union(some: Sequence[np.ndarray]) -> np.ndarray:
-    return some[0] if len(some) == 1 else np.unique(np.concatenate(some))
+    if len(some) == 1:
+        return some[0]
+    found = np.concatenate(some)
+    found.sort()
+    is_new = np.ones(len(found), bool)
+    np.not_equal(found[1:], found[:-1], out=is_new[1:])
+    return found[is_new]  # in a third of the time of `np.unique`, for some hundred numbers
 
 
 def union(needs: Iterable[Needs]) -> Needs:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuzarr.loader.randomness import Purpose, raw, shuffled
 
-GROUP_SAMPLES = 1 << 14  # of small windows that are shuffled in one call
+GROUP_SAMPLES = 1 << 12  # of small windows that are shuffled in one call
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from math import prod
 from typing import ClassVar
 
@@ -184,7 +184,7 @@ class RandomSpace:
     def _begins(self, shares: np.ndarray, epoch: int) -> np.ndarray:
         """Samples of all blocks before some, by the shares of these."""
         all_of_them = self._shares[-1]
-        begins = np.floor(shares + fractions(self.seed, Purpose.DRAWS, epoch, n=1)).astype(np.int64)
+        begins = np.floor(shares + _drawn(self.seed, epoch)).astype(np.int64)
         return np.where(shares < all_of_them, np.minimum(begins, int(all_of_them)), int(all_of_them))
 
     def origins(self, block: int, epoch: int) -> np.ndarray:
@@ -200,3 +200,9 @@ class RandomSpace:
     def stores(self, blocks: np.ndarray) -> np.ndarray:
         """The number of the store in which each block lies, int64 (n,)."""
         return self.domains.stores(blocks)
+
+
+@lru_cache(maxsize=8)
+def _drawn(seed: int, epoch: int) -> float:
+    """The random number for an epoch."""
+    return float(fractions(seed, Purpose.DRAWS, epoch, n=1)[0])
