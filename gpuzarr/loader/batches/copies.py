@@ -17,6 +17,7 @@ from gpuzarr.loader.batches.pieces import Piece
 from gpuzarr.read.thresholds import MIN_PLACED_BYTES
 
 CAST_BYTES = 1 << 19  # of samples that are cast at once
+MAX_CUTTERS = 2  # batches that are cut at the same time
 Copy = Callable[[int], None]  # of the samples of a part, by its number
 
 
@@ -44,7 +45,8 @@ class BoxCopies:
         if out.nbytes < 2 * MIN_PLACED_BYTES:
             placement.place(self.piece.addresses)
         else:
-            device.each(partial(placement.place_some, self.piece.addresses), placement.runs(MIN_PLACED_BYTES))
+            runs = placement.runs(MIN_PLACED_BYTES)
+            device.each(partial(placement.place_some, self.piece.addresses), runs, threads(device))
 
     def in_parts(self, rows: int, like: np.ndarray) -> Callable[[np.ndarray], Copy]:
         step = like.strides[0]
@@ -68,14 +70,15 @@ class CornerCopies:
     which: np.ndarray | None
 
     def place(self, out: np.ndarray, device: Any) -> None:
-        parts = max(len(self.boxes) * self.boxes.nbytes // MIN_PLACED_BYTES, 1)
+        nbytes = len(self.boxes) * self.boxes.nbytes
+        parts = max(nbytes // MIN_PLACED_BYTES, 1) if threads(device) > 1 else 1
         places = self._places(0, len(self.boxes) // self.each, 0)
         run, target = (0, len(self.boxes)), address(out)
         if parts == 1:
             self.boxes.cut(run, self.chunks, target, places)
         else:
             each = [(part, parts) for part in range(parts)]
-            device.each(partial(self.boxes.cut, run, self.chunks, target, places), each)
+            device.each(partial(self.boxes.cut, run, self.chunks, target, places), each, threads(device))
 
     def in_parts(self, rows: int, like: np.ndarray) -> Callable[[np.ndarray], Copy]:
         def copy(target: int, part: int) -> None:
@@ -110,4 +113,9 @@ def cast_all(copies: Sequence[Copies], out: np.ndarray, cast: Cast, device: Any)
             some = out[part * rows : (part + 1) * rows]
             cast.put(some, scratch[: len(some)])
 
-    device.share(work, parts, 1 if out.nbytes < 2 * MIN_PLACED_BYTES else min(device.threads, len(parts)))
+    device.share(work, parts, 1 if out.nbytes < 2 * MIN_PLACED_BYTES else min(threads(device), len(parts)))
+
+
+def threads(device: Any) -> int:
+    """Threads that are worth it for one batch, as others are cut beside it."""
+    return max(device.threads // MAX_CUTTERS, 1)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.line import Line
+from gpuzarr.loader.batches.copies import MAX_CUTTERS
 from gpuzarr.loader.batches.held import Held, Loaded
 from gpuzarr.loader.batches.live_blocks import MAX_TOGETHER, LiveBlocks, Samples, together
 from gpuzarr.loader.batches.making import Batch, Maker, OnError, Room
@@ -33,7 +34,6 @@ MAX_HURRIED_STEPS = 16  # first ones, for which chunks are loaded at once, in th
 MAX_STEPS_AHEAD = 4096  # that are walked, whether there is room for their chunks or not,
 MAX_SAMPLES_AHEAD = 1 << 20  # and of samples
 MAX_PREPARED = 64  # blocks whose needs are found together, of fewer samples than MAX_TOGETHER
-MAX_CUTTERS = 2  # threads that cut batches of a CPU at the same time
 
 
 @dataclass(frozen=True)
