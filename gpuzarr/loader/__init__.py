@@ -10,7 +10,7 @@ Loader -> Space (which samples there are) -> Order (which are a batch) -> Batche
    (`columns.py`), along which arrays of other voxel sizes are aligned (`alignment.py`); boxes in which samples lie are
    domains (`domains.py`), cut into blocks along chunks (`blocks.py`). `grids.py` has the origins of each block,
    `patch_views.py` and `row_views.py` which elements of an array these mean, `casts.py` what becomes of them. A split
-   is a loader with fewer boxes (`parted.py`, by the arithmetic of `splits.py`).
+   is a loader with fewer boxes (`split_boxes.py`, by the arithmetic of `splits.py`).
 3. `balance/`: the space of patches whose centres are drawn by labels or weights. What each block has of each class is
    counted once (`masses.py`), each epoch is shared out among blocks and classes (`draws.py`).
 4. `plan.py`: what an epoch will take. A window of blocks that does not fit the memory limit is refused here.

@@ -19,7 +19,7 @@ from gpuzarr.loader.processes import check_process, warn_of_ranks
 from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
 from gpuzarr.loader.space.inputs import parsed
-from gpuzarr.loader.space.parted import domains
+from gpuzarr.loader.space.split_boxes import domains
 from gpuzarr.loader.state import loaded, state
 from gpuzarr.per_process import PROCESS
 

@@ -88,7 +88,7 @@ def test_dtypes_as_numpy(source):
 @pytest.mark.parametrize("source", [*ON_GPU, *SMALL, *INTS], ids=str)
 @pytest.mark.parametrize("given", [{"scale": 0.1}, {"offset": -273.15}, {"scale": -3, "offset": 7.1}, {}])
 @pytest.mark.parametrize("to_nan", [False, True])
-def test_the_formula(source, given, to_nan):
+def test_the_formula(source, given, to_nan, loops):
     values = numbers(source)
     for dtype in [None, *FLOATS] if given else FLOATS:
         if not given and not to_nan:

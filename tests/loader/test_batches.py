@@ -24,10 +24,12 @@ from gpuzarr.errors import ChunkError, ClosedError, NoMemoryError
 from gpuzarr.line import _LINES
 from gpuzarr.loader.batches.batches import Batches
 from gpuzarr.loader.batches.feed import Feed, Terms
-from gpuzarr.loader.batches.held import Held, Seen
+from gpuzarr.loader.batches.held import Held
 from gpuzarr.loader.batches.making import Maker
-from gpuzarr.loader.batches.needs import Planner, Sources, added
+from gpuzarr.loader.batches.needs import Planner, added
 from gpuzarr.loader.batches.report import Account, EpochReport
+from gpuzarr.loader.batches.sources import Sources
+from gpuzarr.loader.batches.table import Seen
 from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.order.shuffle import BlockShuffle
 from gpuzarr.nodes.casting import Casting
@@ -252,7 +254,8 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     for owner, name in ((Held, "load"), (Maker, "batch"), (Feed, "walk"), (Batches, "_begin")):
         slow(owner, name)
         assert all(origins(prefetch) == first for prefetch in (0, 1, 7))
-    monkeypatch.setattr("gpuzarr.loader.batches.live_blocks.MAX_TOGETHER", 1)  # each step is planned by itself
+    monkeypatch.setattr("gpuzarr.loader.batches.live_blocks.MAX_TOGETHER", 1)  # the samples of each step by themselves,
+    monkeypatch.setattr("gpuzarr.loader.batches.live_blocks.MIN_ROWS", 1)  # and of blocks that have left none is kept
     assert origins(2) == first
 
 

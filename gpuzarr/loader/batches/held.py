@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from gpuzarr.indexing.grid import of_one_shape
 from gpuzarr.loader.batches.needs import Needs, added, union, without
 from gpuzarr.loader.batches.slots import MAX_SHARED_BYTES, MAX_SLAB_BYTES, Slots, complete
 from gpuzarr.loader.batches.sources import Form, Source, Sources
+from gpuzarr.loader.batches.table import NONE, Seen, Table
 from gpuzarr.nodes.reading import look_for_chunks, reported
 from gpuzarr.read import read_tables
 from gpuzarr.read.faults import Fault
@@ -30,143 +29,6 @@ from gpuzarr.read.requests import SeveralSelections
 
 Loaded = tuple[Device, Trace]  # a read that was done
 Failure = tuple[int, int]  # numbers of the source and of the chunk
-
-_PAGE_BITS = 12
-_NONE = np.zeros(0, np.int64)
-
-
-@dataclass
-class Table:
-    """The chunks of one source that are held: `numbers`, ascending; the slot of each and its address, by how many
-    blocks it is needed, whether it was read, and when the last block left it. int64 or bool (n,) each.
-
-    `places`: numbers and addresses, as others may read them at any time; these arrays do not change.
-    """
-
-    numbers: np.ndarray
-    slots: np.ndarray
-    addresses: np.ndarray
-    uses: np.ndarray
-    read: np.ndarray
-    left: np.ndarray
-
-    def __post_init__(self) -> None:
-        self.places = self.numbers, self.addresses
-
-    @classmethod
-    def empty(cls) -> Table:
-        return cls(*(np.zeros(0, dtype) for dtype in (np.int64, np.int64, np.int64, np.int64, bool, np.int64)))
-
-    def missing(self, numbers: np.ndarray) -> np.ndarray:
-        """Those of some numbers that are not held."""
-        return numbers[~self._there(numbers)[0]]
-
-    def unused(self, numbers: np.ndarray) -> np.ndarray:
-        """Those of some numbers that no block needs, held or not."""
-        there, at = self._there(numbers)
-        there[there] = self.uses[at[there]] > 0
-        return numbers[~there]
-
-    def unread(self, numbers: np.ndarray) -> np.ndarray:
-        """Those of some numbers that are held, and not read yet."""
-        there, at = self._there(numbers)
-        return numbers[there][~self.read[at[there]]]
-
-    def idle(self, needed: np.ndarray = _NONE) -> np.ndarray:
-        """The numbers of those that no block needs, without those that are `needed`."""
-        return self.numbers[self._idle(needed)]
-
-    def count_idle(self, needed: np.ndarray = _NONE) -> int:
-        """How many these are."""
-        return int(np.count_nonzero(self._idle(needed)))
-
-    def _idle(self, needed: np.ndarray) -> np.ndarray:
-        found: np.ndarray = self.uses == 0
-        if len(needed):
-            there, at = self._there(needed)
-            found[at[there]] = False
-        return found
-
-    def add(self, numbers: np.ndarray, slots: np.ndarray, addresses: np.ndarray) -> None:
-        """Add chunks that were missing."""
-        at = np.searchsorted(self.numbers, numbers)
-        self.numbers, self.slots = np.insert(self.numbers, at, numbers), np.insert(self.slots, at, slots)
-        self.addresses = np.insert(self.addresses, at, addresses)
-        self.uses, self.left = np.insert(self.uses, at, 0), np.insert(self.left, at, 0)
-        self.read = np.insert(self.read, at, False)
-        self.places = self.numbers, self.addresses
-
-    def use(self, numbers: np.ndarray) -> None:
-        """Note one more block that needs these chunks."""
-        self.uses[np.searchsorted(self.numbers, numbers)] += 1
-
-    def leave(self, numbers: np.ndarray, now: int) -> None:
-        """Note one block less."""
-        at = np.searchsorted(self.numbers, numbers)
-        self.uses[at] -= 1
-        self.left[at] = now
-
-    def note_read(self, numbers: np.ndarray, is_read: bool) -> None:
-        """Note of those that are held whether they were read."""
-        there, at = self._there(numbers)
-        self.read[at[there]] = is_read
-
-    def remove(self, numbers: np.ndarray) -> np.ndarray:
-        """Remove some that are held. Returns their slots."""
-        at = np.searchsorted(self.numbers, numbers)
-        slots = self.slots[at]
-        for name in ("numbers", "slots", "addresses", "uses", "read", "left"):
-            setattr(self, name, np.delete(getattr(self, name), at))
-        self.places = self.numbers, self.addresses
-        return slots
-
-    def move(self, slots: np.ndarray, addresses: np.ndarray) -> None:
-        """Note other slots of the same chunks."""
-        self.slots, self.addresses = slots, addresses
-        self.places = self.numbers, self.addresses
-
-    def find(self, numbers: np.ndarray) -> np.ndarray:
-        """The slots of chunks that are held."""
-        there, at = self._there(numbers)
-        assert there.all(), "a chunk is needed that no live block needs"
-        return self.slots[at]
-
-    def ages(self, numbers: np.ndarray) -> np.ndarray:
-        """When the last block left these, which are held."""
-        return self.left[np.searchsorted(self.numbers, numbers)]
-
-    def _there(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if not len(self.numbers):
-            return np.zeros(len(numbers), bool), np.zeros(len(numbers), np.int64)
-        at = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
-        return self.numbers[at] == numbers, at
-
-
-class Seen:
-    """Numbers that were seen, in pages of which most are not there where numbers are far from each other."""
-
-    def __init__(self) -> None:
-        self._pages: dict[int, np.ndarray] = {}
-
-    def add(self, numbers: np.ndarray) -> int:
-        """Add numbers, ascending and each once. Returns how many were not seen before."""
-        new, pages = 0, numbers >> _PAGE_BITS
-        heads = np.flatnonzero(np.diff(pages, prepend=-1)).tolist()
-        for a, b in pairwise([*heads, len(numbers)]):
-            page = self._pages.setdefault(int(pages[a]), np.zeros(1 << _PAGE_BITS, bool))
-            within = numbers[a:b] & ((1 << _PAGE_BITS) - 1)
-            new += int(np.count_nonzero(~page[within]))
-            page[within] = True
-        return new
-
-    def has_any(self, numbers: np.ndarray) -> bool:
-        """Whether some of these were seen."""
-        mask = (1 << _PAGE_BITS) - 1
-        pages = (
-            (self._pages.get(page), numbers[numbers >> _PAGE_BITS == page])
-            for page in set((numbers >> _PAGE_BITS).tolist())
-        )
-        return any(page is not None and bool(page[some & mask].any()) for page, some in pages)
 
 
 class Held:
@@ -247,7 +109,7 @@ class Held:
         found = [np.zeros((0, 3), np.int64)]
         for number in sorted(self._left[form]):
             table = self.tables[number]
-            idle = table.idle(needed.get(number, _NONE))
+            idle = table.idle(needed.get(number, NONE))
             found.append(np.stack([table.ages(idle), np.full_like(idle, number), idle], axis=1))
             if not len(idle) and number not in needed:
                 self._left[form].discard(number)
@@ -255,7 +117,7 @@ class Held:
 
     def _count_idle(self, form: Form, needed: Needs) -> int:
         """How many these are."""
-        return sum(self.tables[number].count_idle(needed.get(number, _NONE)) for number in self._left[form])
+        return sum(self.tables[number].count_idle(needed.get(number, NONE)) for number in self._left[form])
 
     def _evict(self, form: Form, count: int, needed: Needs) -> None:
         """Give back the slots of so many chunks that no block needs, those first that were left first."""
@@ -297,7 +159,7 @@ class Held:
         """Note of which sources chunks are wanted that all blocks had left: such chunks are worth their memory."""
         for number, chunks in wanted.items():
             if number not in self.wanted_again:
-                gone = missing.get(number, _NONE)
+                gone = missing.get(number, NONE)
                 is_idle = len(self.tables[number].unused(chunks)) > len(gone)
                 if is_idle or self._seen[number].has_any(gone):
                     self.wanted_again.add(number)

@@ -13,7 +13,7 @@ from gpuzarr.loader.batches.needs import Block, Needs, Planner, touched, union
 from gpuzarr.loader.contract import Corners, Step
 
 MAX_TOGETHER = 1 << 14  # samples of steps that are found together
-_MIN_ROWS = 1 << 10
+MIN_ROWS = 1 << 10  # for samples of live blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ class LiveBlocks:
             return
         live, old = list(self._live.items()), self._origins
         kept = sum(count for _, (count, _) in live)
-        self._origins, self._end = np.empty((max(2 * (kept + rows), _MIN_ROWS), old.shape[1]), np.int64), 0
+        self._origins, self._end = np.empty((max(2 * (kept + rows), MIN_ROWS), old.shape[1]), np.int64), 0
         for block, (count, _) in live:
             first = int(self._first[block])
             self._put(block, old[first : first + count])
