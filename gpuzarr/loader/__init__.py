@@ -17,9 +17,11 @@ Loader -> Space (which samples there are) -> Order (which are a batch) -> Batche
 5. `order/`: `arrangement.py` has the order of all samples, in lanes of blocks (`lanes.py`) that take turns
    (`turns.py`); `share.py` which positions of it are a batch of this rank; `brackets.py` where this rank has the first
    and the last sample of a block. `epoch_order.py` makes steps of that. All random numbers are of `randomness.py`.
-6. `batches/`: `feed.py` walks the steps ahead on a thread. Chunks that blocks need (`needs.py`) are read into slots
-   (`held.py`, `slots.py`), in which they stay at least until all blocks have left them; other threads cut samples out
-   of them (`making.py`, `cut.py`, `pieces.py`). `batches.py` allocates the memory, and hands batches over in order.
+6. `batches/`: `feed.py` walks the steps ahead on a thread. Chunks (`sources.py`) that blocks need (`needs.py`) are read
+   into slots (`held.py`, `table.py`, `slots.py`), in which they stay at least until all blocks have left them. The
+   samples of many steps are found together (`live_blocks.py`). Other threads cut them out of the slots (`making.py`,
+   `cut.py`): on a CPU the C library does, with one call for an array of a batch (`copies.py`), on a GPU one launch
+   (`pieces.py`). `batches.py` allocates the memory, and hands batches over in order.
 7. `epoch.py`: the iterator that a `for` loop has. It makes the batch what `to=` says (`output.py`), and keeps the place
    that `state_dict` tells (`state.py`). `batches/report.py` tells what happened.
 
