@@ -77,9 +77,12 @@ def of_corners(source: Source, corners: Corners, item: int) -> tuple[np.ndarray,
     steps = np.array([prod(shape[axis:]) for axis in range(1, len(shape) + 1)], np.int64) * item
     target = of * (prod(shape) * item) + outside @ steps
     every, sources = np.arange(len(of)), np.array(source.strides, np.int64)
+    of_shape = every
+    if len(of) and (within == within[0]).all():  # as rows of chunks that are no wider are
+        within, of_shape = within[:1], np.zeros_like(of)
     same = partial(np.broadcast_to, shape=within.shape)
     columns = within, same(sources), same(steps), same(np.int64(-1)), np.zeros((0, 2), np.int64)
-    return coords, Boxes(every, inside @ sources, np.zeros_like(of), target, every, *columns)
+    return coords, Boxes(every, inside @ sources, np.zeros_like(of), target, of_shape, *columns)
 
 
 def moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:
