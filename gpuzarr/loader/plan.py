@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import ArgumentError, GpuZarrWarning, warn
-from gpuzarr.loader.batches.batches import batch_bytes
+from gpuzarr.loader.batches.batches import batch_bytes, scratch_bytes
 from gpuzarr.loader.batches.needs import Planner
 from gpuzarr.loader.contract import Order, Space, View
 from gpuzarr.loader.order.quality import quality
@@ -100,7 +100,8 @@ def planned(settings: Settings, space: Space, views: Sequence[View], order: Orde
     nbytes = [sum(planner.nbytes([one]).values()) for one in each]
     delivered = sum(int(counts[block]) for block in some) * sum(_sample_bytes(view) for view in views)
     window = live * max(nbytes)
-    flight = batch_bytes(views, settings.batch_size) * (settings.prefetch + IN_HAND)
+    size = settings.batch_size
+    flight = batch_bytes(views, size) * (settings.prefetch + IN_HAND) + scratch_bytes(views, size)
     limit = settings.memory_limit or min(_free_bytes(views) // 2, flight + max(MIN_HELD_BYTES, AHEAD * window))
     return LoaderPlan(
         samples=order.samples,

@@ -33,6 +33,16 @@ def batch_bytes(views: Sequence[View], samples: int) -> int:
     return sum(samples * prod(view.shape) * int(view.dtype.itemsize) for view in views)
 
 
+def scratch_bytes(views: Sequence[View], samples: int) -> int:
+    """The most bytes of a GPU that are taken while a batch of so many samples is cut, beside those of the batch."""
+    casts = [(view, cast) for view in views if view.arrays[0].device.gpu for cast in view.cast]
+    scaled = [
+        (view, cast.work) for view, cast in casts if cast is not None and cast.work is not None and cast.is_spread
+    ]
+    some = [each for each in scaled if each[0].dtype != each[1] or len(each[0].arrays) > 1]
+    return samples * max((prod(view.shape) * int(work.itemsize) for view, work in some), default=0)
+
+
 class Batches:
     """Iterator over the batches of an epoch, of one rank.
 

@@ -96,16 +96,18 @@ class Cutter:
         return None if self.held.failed or not self._source(group.store).is_regular else corners
 
     def _place_and_scale(self, groups: Sequence[Group], out: Any, cast: Cast, device: Device, failed: Failed) -> None:
-        """Where scales are spread over samples: as they are, in scratch, and from there to the batch."""
-        made = device.array(out.shape, cast.unscaled.dtype)
+        """Where scales are spread over samples: as they are, in the batch or in scratch, and scaled there."""
+        is_all = sum(map(len, groups)) == len(out)
+        made = out if is_all and out.dtype == cast.work else device.array(out.shape, cast.unscaled.dtype)
         self._place(groups, made, cast.unscaled, device, failed)
-        rows = np.concatenate([group.rows for group in groups])
-        if device.gpu:
-            made = gpu.cast.scale_all(device, made, cast)
-            rows = device.upload(rows)
-        else:
-            made = replace(cast, source=cast.unscaled.dtype, nan_of=None).of(made)
-        out[rows] = made[rows]
+        scaled = replace(cast, source=cast.unscaled.dtype, nan_of=None)
+        found = gpu.cast.scale_all(device, made, cast) if device.gpu else scaled.of(made)
+        if is_all and found is not out:
+            out[...] = found
+        elif not is_all:
+            rows = np.concatenate([group.rows for group in groups])
+            rows = device.upload(rows) if device.gpu else rows
+            out[rows] = found[rows]
 
     def _place(self, groups: Sequence[Group], out: Any, cast: Cast | None, device: Device, failed: Failed) -> None:
         """Of samples of stores whose elements are alike: in one launch, or what is more than bytes box by box."""
