@@ -146,7 +146,7 @@ def test_wrong_shapes_are_refused(normalize: Any, told: str) -> None:
 def test_what_is_taken_while_a_batch_is_cut_is_planned(device: Any, dtype: str, stores: int, scratch: int) -> None:
     """On a GPU: of samples that are not computed where they belong, in bytes of an element."""
     arrays = [stored(device, np.ones(SHAPE, "u2"), (2, 8, 8)) for _ in range(stores)]
-    sample, options: Any = gpuzarr.Patch((None, 9, 7)), {"batch_size": 4, "dtype": dtype, "prefetch": 1}
-    plan = gpuzarr.Loader({"x": arrays}, sample=sample, normalize={"x": (MEAN, STD)}, **options).plan()
+    options: Any = {"batch_size": 4, "dtype": dtype, "prefetch": 1, "sample": gpuzarr.Patch((None, 9, 7))}
+    plan = gpuzarr.Loader({"x": arrays}, normalize={"x": (MEAN, STD)}, **options).plan()
     in_flight = 3 * plan.batch_bytes
     assert plan.batches_bytes == in_flight + (4 * 3 * 9 * 7 * scratch if device.gpu else 0)
