@@ -61,8 +61,8 @@ class CornerBoxes:
         """Copy a run of boxes, first and last + 1, out of chunks: their numbers, ascending, and the addresses of their
         elements, which lie in C order; int64 (n,) each.
 
-        Boxes lie side by side from the address `target` on: the first of the run in the first place, or box i in place
-        places[i], int64. `part`: its number, and of how many equal parts of the work. KeyError where a chunk is not
+        Boxes lie side by side from the address `target` on: one after another, or each in its place of `places`, int64
+        (boxes of the run,). `part`: its number, and of how many equal parts of the work. KeyError where a chunk is not
         there.
         """
         numbers, addresses = chunks

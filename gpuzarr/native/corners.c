@@ -118,9 +118,9 @@ static i64 address_of(i64 chunk, i64 count, const i64 *numbers, const i64 *addre
     return low < count && numbers[low] == chunk ? addresses[low] : 0;
 }
 
-// Copy boxes `first` to `last` - 1 out of `count` chunks, which lie in C order at `addresses`: box i to place places[i] of
-// `target`, where boxes lie side by side in C order; or the first to the first. Of all that is copied it does one of so
-// many equal `parts`. Returns 0, or 1 where a chunk is not there.
+// Copy boxes `first` to `last` - 1 out of `count` chunks, which lie in C order at `addresses`, to `target`, where boxes lie
+// side by side in C order: one after another, or each to its place, places[0] being that of the first. Of all that is
+// copied it does one of so many equal `parts`. Returns 0, or 1 where a chunk is not there.
 EXPORT i64 gpuzarr_cut(const Corners *of, i64 first, i64 last, const i64 *places, i64 count, const i64 *numbers,
                        const i64 *addresses, char *target, i64 part, i64 parts)
 {
@@ -137,7 +137,7 @@ EXPORT i64 gpuzarr_cut(const Corners *of, i64 first, i64 last, const i64 *places
         do {
             if (turn++ % parts != part) continue;
             i64 address = address_of(number(&walk, of), count, numbers, addresses), zero = 0;
-            i64 to = (i64)(intptr_t)target + (places ? places[box] : box - first) * box_bytes;
+            i64 to = (i64)(intptr_t)target + (places ? places[box - first] : box - first) * box_bytes;
             if (!address) return 1;
             for (i64 axis = 0; axis < of->axes; axis++) {
                 i64 edge = (walk.first[axis] + walk.at[axis]) * of->chunk[axis], end = edge + of->chunk[axis];

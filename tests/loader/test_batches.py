@@ -129,15 +129,21 @@ def there(part: int) -> np.ndarray:
     batch=st.integers(1, 40),
     window=st.integers(1, 4),
     prefetch=st.integers(0, 3),
+    part=st.sampled_from([1, 300, 1 << 22]),
 )
 def test_values_are_those_of_direct_indexing(
-    layout: str, on: str, block: Any, shape: Any, casting: Casting, batch: int, window: int, prefetch: int
+    layout: str, on: str, block: Any, shape: Any, casting: Casting, batch: int, window: int, prefetch: int, part: int
 ) -> None:
-    """Of patches with padding, in two stores of one array each; each sample once."""
+    """Of patches with padding, in two stores of one array each; each sample once. Threads copy parts of so many bytes
+    of a batch, and cast them."""
     space = Grid([VALUES.shape, (11, 9, 7)], block, stride=3)
     views = [PatchView("x", [stored(layout, on, 0), stored(layout, on, 1)], shape, casting)]
     batches = Batches(steps_of(space, 0, batch, window), space, views, 0, Terms(prefetch=prefetch))
-    assert sorted(check(batches, views, [[there(0), there(1)]])) == samples(space)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gpuzarr.loader.batches.copies.CAST_BYTES", part)
+        patch.setattr("gpuzarr.loader.batches.copies.MIN_PLACED_BYTES", part)
+        patch.setattr("gpuzarr.loader.batches.copies.MAX_CUTTERS", 1)
+        assert sorted(check(batches, views, [[there(0), there(1)]])) == samples(space)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "?", "c16", "S3", [("a", "u1"), ("b", "f8")]])
