@@ -161,6 +161,32 @@ def test_rows_of_many_stores_and_kinds(dtype: Any, device: Device) -> None:
     assert sorted(check(batches, views, [values, labels])) == samples(space)
 
 
+@pytest.mark.parametrize("on", ["cpu", "emulated", "cuda"])
+@settings(max_examples=examples(25), deadline=None)
+@given(
+    chunks=st.lists(st.sampled_from([(4,), ([3, 9, 1, 7, 10],), ([30],)]), min_size=1, max_size=3),
+    window=st.lists(st.integers(-3, 3), min_size=1, max_size=4, unique=True),
+    dtype=st.sampled_from([None, {"x": "f8"}]),
+    batch=st.integers(1, 100),
+    blocks=st.integers(1, 9),
+    part=st.sampled_from([1, 30, 1 << 22]),
+)
+def test_windows_of_rows_of_several_stores(
+    on: str, chunks: Any, window: list[int], dtype: Any, batch: int, blocks: int, part: int
+) -> None:
+    """Rows that follow each other in a chunk and in the batch may be of several samples."""
+    values = [np.arange(30, dtype="i4") + 100 * store for store in range(len(chunks))]
+    arrays = [gpuzarr.array(of, chunks=each, device=DEVICES[on]()) for of, each in zip(values, chunks, strict=True)]
+    shuffle = gpuzarr.BlockShuffle(blocks, lanes=1, block=4)
+    options: Any = {"window": window, "shuffle": shuffle, "dtype": dtype, "origins": True}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gpuzarr.loader.batches.copies.CAST_BYTES", part)
+        for batch_of in gpuzarr.Loader({"x": arrays}, batch, **options):
+            x, origins = batch_of["x"], batch_of["origins"]
+            found = x.get() if DEVICES[on]().gpu else x
+            assert found.tolist() == [[values[store][row + i] for i in window] for store, row in origins.tolist()]
+
+
 def test_texts(device: Device) -> None:
     values = np.array([["a", "bc", ""], ["d", "e" * 40, "f"], ["g", "", "h"]] * 3, object)
     a = gpuzarr.array(values, dtype="string", chunks=(2, 2), device=device)
@@ -270,18 +296,17 @@ def test_order_and_values_do_not_depend_on_threads(monkeypatch: Any) -> None:
     block=st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 7)),
     shape=st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 7)),
     stride=st.integers(1, 3),
+    layout=st.sampled_from(["v3", "uneven"]),
 )
-def test_of_many_samples_the_chunks_between_are_needed(block: Any, shape: Any, stride: int) -> None:
-    """Where they lie close together these are those that they touch; in any case all of those are among them."""
-    space, view = Grid([VALUES.shape], block, stride), PatchView("x", [stored("v3", "cpu", 0)], shape)
+def test_chunks_of_many_samples_are_found_part_by_part(block: Any, shape: Any, stride: int, layout: str) -> None:
+    """They are those of all samples, padded ones too."""
+    space, view = Grid([VALUES.shape], block, stride), PatchView("x", [stored(layout, "cpu", 0)], shape)
     planner = Planner.of(space, [view], 0)
     exact = [planner.blocks([one])[0][2] for one in range(space.blocks) if len(space.origins(one, 0))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gpuzarr.loader.batches.needs.MAX_LISTED_SAMPLES", 3)
-        between = [planner.blocks([one])[0][2] for one in range(space.blocks) if len(space.origins(one, 0))]
-    for few, many in zip(exact, between, strict=True):
-        assert set(few[0].tolist()) <= set(many[0].tolist())
-        assert stride > 1 or few[0].tolist() == many[0].tolist()
+        found = [planner.blocks([one])[0][2] for one in range(space.blocks) if len(space.origins(one, 0))]
+    assert [each[0].tolist() for each in exact] == [each[0].tolist() for each in found]
 
 
 @settings(max_examples=examples(25), deadline=None)

@@ -8,13 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from gpuzarr.indexing import counts
 from gpuzarr.indexing.box_rows import rows_of
 from gpuzarr.loader.batches.sources import Form, Source, Sources
 from gpuzarr.loader.contract import Space, View
 
 MAX_COMPARED_BLOCKS = 3  # with the one behind each
-MAX_LISTED_SAMPLES = 1024  # of a block, each with a selection; of more, the chunks between the outermost ones
+MAX_LISTED_SAMPLES = 1024  # whose chunks are found together, with a selection for each where that needs to be
 
 Needs = dict[int, np.ndarray]  # by the number of the source: numbers of chunks in C order, int64, ascending, each once
 Block = tuple[int, np.ndarray, Needs]  # its store, the origins of its samples, and the chunks that these touch
@@ -81,23 +80,15 @@ def touched(view: View, source: Source, store: int, groups: Sequence[np.ndarray]
 
 
 def _touched(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
-    if len(origins) > MAX_LISTED_SAMPLES and len(view.selections(store, origins[:4])) > 3:
-        return _between(view, source, store, origins)
+    parts = range(0, len(origins), MAX_LISTED_SAMPLES) or range(1)
+    return _union([_listed(view, source, store, origins[i : i + MAX_LISTED_SAMPLES]) for i in parts])
+
+
+def _listed(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
     corners = view.corners(store, origins) if source.is_regular else None
     if corners is None:
         return np.unique(source.numbers(rows_of(view.selections(store, origins), source.axes).coords))
     return source.touched(corners, np.array([0, len(corners[0])]))[0]
-
-
-def _between(view: View, source: Source, store: int, origins: np.ndarray) -> np.ndarray:
-    """The chunks between the outermost ones that samples touch: all that many samples near each other want."""
-    ends = np.stack([origins.min(axis=0), origins.max(axis=0)])
-    boxes = [counts.box(one, source.axes) for one in view.selections(store, ends) if 0 not in one.full_shape]
-    if not boxes:
-        return np.zeros(0, np.int64)
-    spans = [np.arange(min(r.start for r in along), max(r.stop for r in along)) for along in zip(*boxes, strict=True)]
-    mesh = np.meshgrid(*spans, indexing="ij")
-    return source.numbers(np.stack([one.reshape(-1) for one in mesh], axis=1).astype(np.int64))
 
 
 def _union(some: Sequence[np.ndarray]) -> np.ndarray:

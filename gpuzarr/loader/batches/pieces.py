@@ -93,13 +93,15 @@ def moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:
 
 
 def of_one_row(found: Boxes, step: int) -> Boxes:
-    """The same boxes, cut where they are of several rows."""
-    along = (found.extents > 1) & (found.targets >= step)
-    if not along.any():
+    """The same boxes, cut where they are of several rows of `step` bytes: along the axis of the longest steps. (A box of
+    rows of an array may be of several samples, also where each has several rows.)"""
+    spans = ((found.extents - 1) * found.targets).sum(axis=1)
+    is_long = np.zeros(len(spans), bool)
+    is_long[found.shape[found.target % step + spans[found.shape] >= step]] = True
+    if not is_long.any():
         return found
-    axis = along.argmax(axis=1)
+    axis = np.where(found.extents > 1, found.targets, -1).argmax(axis=1)
     shapes = np.arange(len(axis))
-    is_long = along[shapes, axis]
     rows = np.where(is_long, found.extents[shapes, axis], 1)
     source, target = (np.where(is_long, column[shapes, axis], 0) for column in (found.sources, found.targets))
     extents = found.extents.copy()
