@@ -283,3 +283,9 @@ def test_arrays_of_other_libraries_are_refused(to: Any) -> None:
     loader = gpuzarr.Loader({"x": gpuzarr.array([1, 2])})
     with pytest.raises(ArgumentError, match="to is one of"):
         loader.iterate(to)
+
+
+def test_a_grid_of_more_chunks_than_have_numbers_is_refused() -> None:
+    a = gpuzarr.create_array({}, shape=(2**40, 2**40), chunks=(1, 1), dtype="u1", fill_value=3)
+    with pytest.raises(ArgumentError, match=r"'x'.* has 1208925819614629174706176 chunks"):
+        gpuzarr.Loader({"x": a}, 4, sample=gpuzarr.Patch((2, 2), stride="random", samples=8))

@@ -93,8 +93,10 @@ def moved(found: Boxes, which: np.ndarray, step: int) -> Boxes:
 
 
 def of_one_row(found: Boxes, step: int) -> Boxes:
-    """The same boxes, cut where they are of several rows of `step` bytes: along the axis of the longest steps. (A box of
-    rows of an array may be of several samples, also where each has several rows.)"""
+    """The same boxes, cut where they are of several rows of `step` bytes: along the axis of the longest steps.
+
+    Also where a sample, which is one of these rows, has several rows of the array: a box may begin and end in any.
+    """
     spans = ((found.extents - 1) * found.targets).sum(axis=1)
     is_long = np.zeros(len(spans), bool)
     is_long[found.shape[found.target % step + spans[found.shape] >= step]] = True

@@ -16,12 +16,14 @@ import numpy as np
 
 from gpuzarr.cpu.corners import CornerBoxes, countable
 from gpuzarr.devices.contract import Device
+from gpuzarr.errors import ArgumentError
 from gpuzarr.indexing.axis import starts_of
 from gpuzarr.loader.contract import Corners, View
 from gpuzarr.metadata import Axis, RegularAxis
 from gpuzarr.nodes.casting import result
 from gpuzarr.nodes.many import same_arrays
 
+MAX_CHUNKS = 2**63 - 1  # of an array, whose numbers are int64
 Form = tuple[int, tuple[int, ...], np.dtype[Any]]  # of slots: id of the device, shape, dtype
 
 
@@ -140,11 +142,17 @@ class Sources:
         for view in views:
             self.of.append([])
             for array, cast in zip(view.arrays, view.cast, strict=True):
+                _check_grid(view.name, array)
                 first, device = same[id(array)], result(array, cast)[1]
                 number = numbers.setdefault((id(first), id(device)), len(numbers))
                 if number == len(self.all):
                     self.all.append(Source(first, device))
                 self.of[-1].append(number)
+
+
+def _check_grid(name: str, array: Any) -> None:
+    if (chunks := prod(axis.count for axis in array.layout.axes)) > MAX_CHUNKS:
+        raise ArgumentError(f"array {name!r}, {array!r}, has {chunks} chunks: a loader can tell {MAX_CHUNKS} apart")
 
 
 def longest(axis: Axis) -> int:
