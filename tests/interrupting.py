@@ -48,6 +48,10 @@ class Interrupted:
             if self._kept is not None:
                 self._kept.append(stop)
             return True
+        except ctypes.ArgumentError as error:  # it came once more, while the arguments of `_SET` were converted
+            if f": {Stop.__name__}" not in str(error):
+                raise
+            return True
         finally:
             sys.settrace(None)
             sys.unraisablehook = sys.__unraisablehook__
