@@ -10,8 +10,13 @@ from gpuzarr import native
 from gpuzarr.batch import address
 
 _SOURCES = {np.dtype(name): i for i, name in enumerate(("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"))}
-_RESULTS = {("float32",) * 2: 0, ("float64",) * 2: 1, ("float32", "bfloat16"): 2, ("float64", "float32"): 3}
-_RESULTS["float64", "bfloat16"] = 4
+_RESULTS = {  # what is computed with, and what it becomes, as numbered by native/cast.c
+    ("float32", "float32"): 0,
+    ("float64", "float64"): 1,
+    ("float32", "bfloat16"): 2,
+    ("float64", "float32"): 3,
+    ("float64", "bfloat16"): 4,
+}
 
 
 def cast(target: np.ndarray, values: np.ndarray, work: np.dtype[Any], scale: Any, offset: Any, nan_of: Any) -> bool:

@@ -3,11 +3,6 @@
 #include <string.h>
 #include "native.h"
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define FOR_CORES __attribute__((target_clones("avx2", "default")))
-#else
-#define FOR_CORES
-#endif
 enum { PIECE = 1 << 12 };  // elements that are computed before they are rounded to another type
 enum { FLOAT, DOUBLE, FLOAT_TO_BFLOAT16, DOUBLE_TO_FLOAT, DOUBLE_TO_BFLOAT16 };
 

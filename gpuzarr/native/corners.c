@@ -3,7 +3,7 @@
 #include <string.h>
 #include "place.h"
 
-enum { MAX_AXES = 64, SPARSE = 8 };
+enum { SPARSE = 8 };  // numbers in a range this many times as long as they are many are sorted, not marked
 
 // `extents`: of each box; `chunk`: the shape of a chunk; `grid`: how many there are along each axis; `starts`: the first
 // element of each box. A chunk's number counts chunks in C order.

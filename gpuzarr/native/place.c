@@ -2,8 +2,6 @@
 #include "place.h"
 #include "read.h"
 
-enum { MAX_AXES = 64 };
-
 // The axes of a box, the outermost first, and the bytes that are copied at each of their steps.
 typedef struct {
     int axes;

@@ -3,11 +3,6 @@
 
 // Numbers about rows of elements, of `width` bytes: floats of 4 or 8, and for `tally` patterns of 1 or 2. Sums have 16
 // partial sums, added in one order, so they are the same whatever instructions a core has.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define FOR_CORES __attribute__((target_clones("avx2", "default")))
-#else
-#define FOR_CORES
-#endif
 enum { LANES = 4, VECTORS = 4, STEP = LANES * VECTORS };
 typedef float float_x4 __attribute__((vector_size(16)));
 typedef double double_x4 __attribute__((vector_size(32)));

@@ -5,7 +5,7 @@
 // are neighbours in the target, and the one whose are in the source. If these are two, tiles of both are copied through
 // a buffer, so that each line of the cache is read and written once.
 
-enum { MAX_AXES = 64, TILE = 32, CROWDED = 512 };
+enum { TILE = 32, CROWDED = 512 };
 
 typedef struct {
     i64 count, from, to;  // elements, and bytes from one to the next in the source and in the target

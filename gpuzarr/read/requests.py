@@ -99,7 +99,7 @@ def plannable(requests: Sequence[Request]) -> Sequence[Sequence[Request]]:
 
 def fitting(tables: Sequence[SeveralSelections]) -> Iterator[Sequence[SeveralSelections]]:
     """Tables in order, as many together as fit one plan; one alone does."""
-    return _together(tables, lambda table: sum(len(boxes.chunk) for boxes in table.boxes))
+    return together(tables, lambda table: sum(len(boxes.chunk) for boxes in table.boxes), MAX_BOXES)
 
 
 def _most_boxes(request: Request) -> int:
@@ -111,16 +111,16 @@ def _most_boxes(request: Request) -> int:
 
 
 def _plannable(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    return _together(requests, lambda request: count(ascending(request.selection), request.source.layout.axes))
+    return together(requests, lambda one: count(ascending(one.selection), one.source.layout.axes), MAX_BOXES)
 
 
-def _together(items: Sequence[T], boxes_of: Callable[[T], int]) -> Iterator[Sequence[T]]:
-    """Items in order, as many together as have no more boxes than fit one plan; one alone may have more."""
+def together(items: Sequence[T], size_of: Callable[[T], int], most: int) -> Iterator[Sequence[T]]:
+    """Items in order, as many together as have no more than the `most` in sum; one alone may have more."""
     some: list[T] = []
     total = 0
     for item in items:
-        here = boxes_of(item)
-        if some and total + here > MAX_BOXES:
+        here = size_of(item)
+        if some and total + here > most:
             yield some
             some, total = [], 0
         some.append(item)

@@ -289,3 +289,20 @@ def test_a_grid_of_more_chunks_than_have_numbers_is_refused() -> None:
     a = gpuzarr.create_array({}, shape=(2**40, 2**40), chunks=(1, 1), dtype="u1", fill_value=3)
     with pytest.raises(ArgumentError, match=r"'x'.* has 1208925819614629174706176 chunks"):
         gpuzarr.Loader({"x": a}, 4, sample=gpuzarr.Patch((2, 2), stride="random", samples=8))
+
+
+def test_blocks_whose_last_samples_are_all_padding(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many samples all chunks are needed, not those between the first and the last one."""
+    monkeypatch.setattr("gpuzarr.loader.batches.needs.MAX_LISTED_SAMPLES", 3)
+    values = np.arange(1, 41)
+    loader = gpuzarr.Loader(
+        {"x": stored(device, values, 4)},
+        batch_size=5,
+        sample=gpuzarr.Patch((2,), stride=1, pad=5),
+        shuffle=gpuzarr.BlockShuffle(1, block=24),
+        origins=True,
+    )
+    padded = np.pad(values, 10)
+    for batch in loader:
+        rows = [padded[origin + 10 : origin + 12].tolist() for _, origin in batch["origins"].tolist()]
+        assert on_host(batch["x"]).tolist() == rows

@@ -17,12 +17,13 @@ from typing import Any
 from gpuzarr.line import Line
 from gpuzarr.loader.batches.copies import MAX_CUTTERS
 from gpuzarr.loader.batches.held import Held, Loaded
-from gpuzarr.loader.batches.live_blocks import MAX_TOGETHER, LiveBlocks, Samples, together
+from gpuzarr.loader.batches.live_blocks import MAX_TOGETHER, LiveBlocks, Samples
 from gpuzarr.loader.batches.making import Batch, Maker, OnError, Room
 from gpuzarr.loader.batches.needs import Block, Needs, Planner, added, both, union, without
 from gpuzarr.loader.batches.report import Account
 from gpuzarr.loader.batches.sources import Source
 from gpuzarr.loader.contract import Step
+from gpuzarr.read.requests import together
 from gpuzarr.stores.contract import concurrency
 from gpuzarr.stores.spread import each
 from gpuzarr.tasks import Task
@@ -143,7 +144,7 @@ class Feed:
             items, entering = self._wanted()
             if entering:
                 self._load(items, entering)
-            for item in self._found(items):
+            for item, _ in self._found(items):
                 self._loaded(item)
         except Exception as error:
             self._fail(error)
@@ -204,7 +205,7 @@ class Feed:
             while len(items) < count and (item := self._entering_nothing()) is not None:
                 items.append(item)
             some = [items.popleft() for _ in range(min(count, len(items)))]
-            wanted = [both(missing, item.samples.needs(self.planner)) for item in self._found(some) if item.samples]
+            wanted = [both(missing, samples.needs(self.planner)) for _, samples in self._found(some)]
             now = union(wanted)
             self._read(now)
             missing, count = without(missing, now), 2 * count
@@ -212,14 +213,13 @@ class Feed:
                 self._loaded(item)
         return missing
 
-    def _found(self, items: Sequence[Item]) -> Iterator[Item]:
-        """The items, each with its samples, which are found now unless they were before."""
-        new = [item for item in items if item.samples is None]
-        yield from (item for item in items if item.samples is not None)
-        for part in together([item.step for item in new]):
-            for item, samples in zip(new[part], self.live.samples([item.step for item in new[part]]), strict=True):
-                item.samples = samples
-                yield item
+    def _found(self, items: Sequence[Item]) -> Iterator[tuple[Item, Samples]]:
+        """The items with their samples, which are found now unless they were before."""
+        for some in together(items, lambda item: len(item.step.blocks), MAX_TOGETHER):
+            if new := [item for item in some if item.samples is None]:
+                for item, samples in zip(new, self.live.samples([item.step for item in new]), strict=True):
+                    item.samples = samples
+            yield from ((item, item.samples) for item in some if item.samples is not None)
 
     def _entering_nothing(self) -> Item | None:
         """The next item, if it enters no block."""

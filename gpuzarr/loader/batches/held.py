@@ -80,7 +80,7 @@ class Held:
             needed = union(needs)
             if self._fits(needed):
                 return True
-            if len(self.slots) == 1:
+            if len(self.slots) == 1:  # all that can be freed was counted
                 return False
             wanted = {self.sources.all[number].form for number in needed}
             for form in sorted(self.slots, key=wanted.__contains__):  # slots that are wanted are best kept

@@ -130,18 +130,6 @@ class LiveBlocks:
         self._end = end
 
 
-def together(steps: Sequence[Step]) -> Iterator[slice]:
-    """Steps in runs whose samples are found together."""
-    begin = samples = 0
-    for i, step in enumerate(steps):
-        if samples and samples + len(step.blocks) > MAX_TOGETHER:
-            yield slice(begin, i)
-            begin, samples = i, 0
-        samples += len(step.blocks)
-    if begin < len(steps):
-        yield slice(begin, len(steps))
-
-
 def _part(corners: Corners, a: int, b: int, samples: int) -> Corners:
     """The corners of samples a to b - 1."""
     starts, shape = corners
