@@ -16,6 +16,8 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["__main__"],
     ["cli"],
     ["__init__"],
+    ["zarr"],
+    ["integrations"],
     ["api", "dtype", "storage"],
     ["loader"],
     ["nodes"],
