@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValueKindError,
     )
+    from gpuzarr.integrations.dask.reading import to_dask
+    from gpuzarr.integrations.dask.writing import from_dask
     from gpuzarr.loader.loader import Loader
     from gpuzarr.loader.order.shuffle import BlockShuffle
     from gpuzarr.loader.space.samples import Part, Patch, Rows
@@ -76,6 +78,8 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
         ),
         *("UnsupportedError", "ValueKindError"),
     ),
+    "integrations.dask.reading": ("to_dask",),
+    "integrations.dask.writing": ("from_dask",),
     "loader.loader": ("Loader",),
     "loader.space.samples": ("Part", "Patch", "Rows"),
     "loader.order.shuffle": ("BlockShuffle",),
@@ -141,6 +145,7 @@ __all__ = [
     "empty",
     "empty_like",
     "from_array",
+    "from_dask",
     "full",
     "full_like",
     "group",
@@ -159,6 +164,7 @@ __all__ = [
     "save_array",
     "save_group",
     "stats",
+    "to_dask",
     "tree",
     "warmup",
     "zeros",
