@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValueKindError,
     )
+    from gpuzarr.integrations.xarray.writing import to_zarr
     from gpuzarr.loader.loader import Loader
     from gpuzarr.loader.order.shuffle import BlockShuffle
     from gpuzarr.loader.space.samples import Part, Patch, Rows
@@ -76,6 +77,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
         ),
         *("UnsupportedError", "ValueKindError"),
     ),
+    "integrations.xarray.writing": ("to_zarr",),
     "loader.loader": ("Loader",),
     "loader.space.samples": ("Part", "Patch", "Rows"),
     "loader.order.shuffle": ("BlockShuffle",),
@@ -159,6 +161,7 @@ __all__ = [
     "save_array",
     "save_group",
     "stats",
+    "to_zarr",
     "tree",
     "warmup",
     "zeros",
