@@ -292,7 +292,7 @@ class Array:
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
         return About(array_facts(self.metadata, access | {"Problem": problem(self)}))
 
-    info_complete, nbytes_stored = about.info_complete, about.nbytes_stored
+    info_complete, nbytes_stored, _repr_html_ = about.info_complete, about.nbytes_stored, about.as_html
 
     @property
     def attrs(self) -> Attributes:
