@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ConfigError,
         DeviceError,
         ExistsError,
+        ExportError,
         GpuZarrError,
         MetadataError,
         NoMemoryError,
@@ -66,6 +67,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "devices.select": ("release",),
     "errors": (
         *("ArgumentError", "ChunkError", "ClosedError", "ConfigError", "DeviceError", "ExistsError"),
+        "ExportError",
         *(
             "GpuZarrError",
             "MetadataError",
@@ -114,6 +116,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "ExistsError",
+    "ExportError",
     "GpuZarrError",
     "Group",
     "Loader",
