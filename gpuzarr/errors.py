@@ -246,6 +246,10 @@ class UnguardedWriteWarning(GpuZarrWarning):
     """A part of a chunk or a shard is written that nothing guards from other processes; the message says what to do."""
 
 
+class DefaultPipelineWarning(GpuZarrWarning):
+    """zarr-python reads or writes an array by its own pipeline, not by this library; the message says why."""
+
+
 class ZarrFutureWarning(FutureWarning):
     """A name of zarr-python for filters of warnings; this library does not warn by it."""
 
