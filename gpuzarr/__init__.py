@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gpuzarr import dtype as dtype
     from gpuzarr import errors as errors
     from gpuzarr import storage as storage
+    from gpuzarr import zarr as zarr
     from gpuzarr.api.copying import copy, copy_all, copy_store
     from gpuzarr.api.creating import array, empty, from_array, full, ones, zeros
     from gpuzarr.api.debug_info import print_debug_info
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ConfigError,
         DeviceError,
         ExistsError,
+        ExportError,
         GpuZarrError,
         MetadataError,
         NoMemoryError,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     )
     from gpuzarr.integrations.dask.reading import to_dask
     from gpuzarr.integrations.dask.writing import from_dask
+    from gpuzarr.integrations.xarray.writing import to_zarr
     from gpuzarr.loader.loader import Loader
     from gpuzarr.loader.order.shuffle import BlockShuffle
     from gpuzarr.loader.space.samples import Part, Patch, Rows
@@ -67,6 +70,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "devices.select": ("release",),
     "errors": (
         *("ArgumentError", "ChunkError", "ClosedError", "ConfigError", "DeviceError", "ExistsError"),
+        "ExportError",
         *(
             "GpuZarrError",
             "MetadataError",
@@ -80,6 +84,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     ),
     "integrations.dask.reading": ("to_dask",),
     "integrations.dask.writing": ("from_dask",),
+    "integrations.xarray.writing": ("to_zarr",),
     "loader.loader": ("Loader",),
     "loader.space.samples": ("Part", "Patch", "Rows"),
     "loader.order.shuffle": ("BlockShuffle",),
@@ -92,7 +97,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "read.cache": ("ChunkCache",),
     "stores.local.store": ("LocalStore",),
 }
-_SUBMODULES = ("codecs", "config", "dtype", "errors", "storage")  # with the names of those of zarr-python
+_SUBMODULES = ("codecs", "config", "dtype", "errors", "storage", "zarr")  # the last one needs zarr-python
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 _INSTEAD = {  # names of zarr-python that are not here, and what to use
     **dict.fromkeys(("DirectoryStore", "NestedDirectoryStore", "TempStore"), "give the path, or a gpuzarr.LocalStore"),
@@ -116,6 +121,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "ExistsError",
+    "ExportError",
     "GpuZarrError",
     "Group",
     "Loader",
@@ -165,6 +171,7 @@ __all__ = [
     "save_group",
     "stats",
     "to_dask",
+    "to_zarr",
     "tree",
     "warmup",
     "zeros",

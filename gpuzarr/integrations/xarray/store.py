@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from xarray import coding
@@ -9,16 +10,92 @@ from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore, _comp
 from xarray.core import indexing
 from xarray.core.variable import Variable
 
+from gpuzarr.api.opening import open_group
+from gpuzarr.api.saving import consolidate_metadata
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
 from gpuzarr.integrations.xarray.lazy import StoredValues
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.group import Group
+from gpuzarr.stores.handles import complete
 
 
 class GpuZarrStore(ZarrStore):
-    """`xarray.backends.ZarrStore` over a group of gpuzarr, so that what it writes is what xarray writes."""
+    """`xarray.backends.ZarrStore` over a group of gpuzarr, so that what it writes is what xarray writes.
 
-    __slots__ = ()
+    The group is on the CPU, as xarray reads coordinates with it; `device` is where values to write are encoded.
+    """
+
+    __slots__ = ("consolidates", "device")
+    device: Device
+    consolidates: bool
+
+    @classmethod
+    def open_group(
+        cls,
+        store: Any,
+        mode: Any = "r",
+        group: str | None = None,
+        consolidated: bool | None = False,
+        consolidate_on_close: bool = False,
+        storage_options: dict[str, Any] | None = None,
+        *,
+        zarr_format: Any = None,
+        use_zarr_fill_value_as_mask: bool | None = None,
+        device: str | Device = "auto",
+        **options: Any,
+    ) -> GpuZarrStore:
+        """Open a group, or make one as `mode` says; `options` are others of `ZarrStore`."""
+        found = device_of(device)  # before anything is replaced, for its error
+        node = open_group(
+            store,
+            group or "",
+            mode="a" if mode == "a-" else mode,
+            device="cpu",
+            consolidated=consolidated,
+            storage_options=storage_options,
+            zarr_format=zarr_format,
+        )
+        masks = node.zarr_format == 2 if use_zarr_fill_value_as_mask is None else use_zarr_fill_value_as_mask
+        made = cls(node, mode, use_zarr_fill_value_as_mask=masks, **options)
+        made.device, made.consolidates = found, consolidate_on_close
+        return made
+
+    @classmethod
+    def open_store(cls, store: Any, mode: Any = "r", group: Any = None, **options: Any) -> dict[Any, GpuZarrStore]:
+        """Open a group and those below it, by their paths."""
+        root = cls.open_group(store, mode, group, **options)
+        above = "/" if group is None else group
+        return {path: root if path == above else root._below(node) for path, node in groups(above, root.zarr_group)}
+
+    def get_child_store(self, group: str) -> GpuZarrStore:
+        """The group at a path below this one, which is made if there is none."""
+        return self._below(self.zarr_group.require_group(group))
+
+    def _below(self, group: Group) -> GpuZarrStore:
+        made = type(self)(
+            group,
+            self._mode,
+            False,
+            self._append_dim,
+            self._write_region,
+            self._safe_chunks,
+            self._write_empty,
+            self._close_store_on_close,
+            self._use_zarr_fill_value_as_mask,
+            self._align_chunks,
+            self._cache_members,
+        )
+        made.device, made.consolidates = self.device, self.consolidates
+        return made
+
+    def close(self) -> None:
+        """Have a store that others see only when it is complete, such as an archive, be that now."""
+        if self._mode != "r":
+            complete(self.zarr_group.store)
 
     def array_keys(self) -> tuple[str, ...]:
         """The names of the arrays."""
@@ -69,6 +146,39 @@ class GpuZarrStore(ZarrStore):
             encoding["fill_value"] = array.fill_value
         if "_FillValue" in attributes:
             attributes["_FillValue"] = FillValueCoder.decode(attributes["_FillValue"], array.dtype)
+
+    def store(self, variables: Any, attributes: Any, *others: Any, **options: Any) -> None:
+        """Write variables and attributes, as `ZarrStore.store` does, and consolidate metadata if that was asked for."""
+        super().store(variables, attributes, *others, **options)
+        if self.consolidates:
+            consolidate_metadata(self.zarr_group.store, zarr_format=self.zarr_group.zarr_format)
+
+    def _open_existing_array(self, *, name: str) -> Array:
+        array = self.zarr_group[name]
+        if self._write_empty is not None:
+            array = array.with_config({"write_empty_chunks": self._write_empty})
+        return self._on_device(array)
+
+    def _create_new_array(self, **options: Any) -> Array:
+        return self._on_device(super()._create_new_array(**options))
+
+    def _on_device(self, array: Array) -> Array:
+        """An array as it is written: index coordinates on the CPU, others on the device."""
+        device = CPU if array.dimension_names == (array.basename,) else self.device
+        return on(array, device)
+
+
+def on(array: Array, device: Device) -> Array:
+    """The same array on another device."""
+    a = array
+    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+
+
+def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
+    """A group at a path, and all groups below it."""
+    yield path, group
+    for name, below in group.groups():
+        yield from groups(f"{path.rstrip('/')}/{name}", below)
 
 
 class MissingDimensionsError(MetadataError, KeyError):
