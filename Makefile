@@ -93,6 +93,7 @@ bench: $(DEMO)
 	$(BIN)/python -m benchmarks.questions.write_local
 	$(BIN)/python -m benchmarks.questions.loader
 	$(BIN)/python -m benchmarks.questions.stats
+	$(BIN)/python -m benchmarks.questions.xarray_open
 
 bench-gpu: $(DEMO)
 	$(BIN)/python -m benchmarks.sessions.prove --session 2 $(ARGS)

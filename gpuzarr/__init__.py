@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ConfigError,
         DeviceError,
         ExistsError,
+        ExportError,
         GpuZarrError,
         MetadataError,
         NoMemoryError,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValueKindError,
     )
+    from gpuzarr.integrations.dask.reading import to_dask
+    from gpuzarr.integrations.dask.writing import from_dask
+    from gpuzarr.integrations.xarray.writing import to_zarr
     from gpuzarr.loader.loader import Loader
     from gpuzarr.loader.order.shuffle import BlockShuffle
     from gpuzarr.loader.space.samples import Part, Patch, Rows
@@ -66,6 +70,7 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
     "devices.select": ("release",),
     "errors": (
         *("ArgumentError", "ChunkError", "ClosedError", "ConfigError", "DeviceError", "ExistsError"),
+        "ExportError",
         *(
             "GpuZarrError",
             "MetadataError",
@@ -77,6 +82,9 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
         ),
         *("UnsupportedError", "ValueKindError"),
     ),
+    "integrations.dask.reading": ("to_dask",),
+    "integrations.dask.writing": ("from_dask",),
+    "integrations.xarray.writing": ("to_zarr",),
     "loader.loader": ("Loader",),
     "loader.space.samples": ("Part", "Patch", "Rows"),
     "loader.order.shuffle": ("BlockShuffle",),
@@ -113,6 +121,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "ExistsError",
+    "ExportError",
     "GpuZarrError",
     "Group",
     "Loader",
@@ -142,6 +151,7 @@ __all__ = [
     "empty",
     "empty_like",
     "from_array",
+    "from_dask",
     "full",
     "full_like",
     "group",
@@ -160,6 +170,8 @@ __all__ = [
     "save_array",
     "save_group",
     "stats",
+    "to_dask",
+    "to_zarr",
     "tree",
     "warmup",
     "zeros",

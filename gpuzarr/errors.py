@@ -125,6 +125,10 @@ class DeviceError(GpuZarrError, RuntimeError):
     """A device does not exist, lacks a package, or cannot do what was asked for."""
 
 
+class ExportError(GpuZarrError, BufferError):
+    """An array cannot be given to another library by DLPack."""
+
+
 class StoreError(GpuZarrError, OSError):
     """A store cannot be read or written. `errno` is that of the operating system, if it has one."""
 

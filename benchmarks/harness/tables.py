@@ -94,6 +94,18 @@ KINDS: dict[str, Callable[[str], bool]] = {
 }
 
 
+def xarray_open(folder: Path) -> str:
+    """Milliseconds of xarray's engines on the CPU."""
+    result = json.loads((folder / "xarray_open.json").read_text())
+    names = {"zarr": "default pipeline", "zarr fused": "fused", "zarr, zarrs' pipeline": "zarrs"}
+    rows = []
+    for row in result["rows"]:
+        times = [row["seconds"].get(name) for name in ("gpuzarr cpu", *names)]
+        cells = ["-" if s is None else f"{float(f'{s * 1e3:.3g}'):,g}" for s in times]
+        rows.append([row["row"], *cells, f"{ratio(row):.2f}"])
+    return table(["ms", 'engine="gpuzarr"', *(f'"zarr", {name}' for name in names.values()), "x best peer"], rows)
+
+
 def both(row: dict[str, Any]) -> str:
     """Milliseconds of gpuzarr and of the best peer, with two digits."""
     return " / ".join(f"{float(f'{s * 1e3:.2g}'):g}" for s in (row["seconds"]["gpuzarr cpu"], best_peer(row)))
@@ -237,6 +249,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "read_many": read_many,
     "read_remote": read_remote,
     "loader": loader,
+    "xarray_open": xarray_open,
     "attack": attack,
     "gpu": gpu,
 }

@@ -26,6 +26,7 @@ TINY = {
     "write_local": ["--smaller", "16"],
     "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
     "stats": ["--side", "70"],
+    "xarray_open": ["--tiny"],
 }
 
 TINY_GPU = {
@@ -59,6 +60,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_references": 7,
         "loader": 4,
         "stats": 4,
+        "xarray_open": 12,
     }
     assert len(measured) == expected[name]
     assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)

@@ -1,0 +1,71 @@
+"""Lazy values of a variable: indexing reads what is asked for by one call, and decodes it on the device."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from xarray.backends.common import BackendArray
+from xarray.core import indexing
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.indexing import selection as select
+from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
+from gpuzarr.nodes.array import Array
+
+
+@dataclass(frozen=True, eq=False)
+class StoredValues(BackendArray):
+    """The values of a stored array, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
+
+    array: Array
+    steps: tuple[Step, ...] = ()
+    seen: np.dtype | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return dtype_after(self.seen or self.array.dtype, self.steps)
+
+    @property
+    def device(self) -> Device:
+        """Where values are."""
+        return self.array.device
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return self._read(_MEANINGS[type(key)](key.tuple, self.shape))
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read on a thread, for `Dataset.load_async`."""
+        return await asyncio.to_thread(self.__getitem__, key)
+
+    def on(self, device: Device) -> StoredValues:
+        """These values on another device."""
+        a = self.array
+        return replace(self, array=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+
+    def behind(self, steps: tuple[Step, ...]) -> StoredValues:
+        """These values, decoded by `steps`."""
+        return replace(self, steps=steps)
+
+    def _read(self, elements: Any) -> Any:
+        if (cast := cast_for(self.array.dtype, self.steps)) is not None:
+            return self.array.read_elements(elements, cast=cast)
+        values = self.array.read_elements(elements)
+        for step in self.steps:
+            values = step(values)
+        if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts
+            return np.asarray(values, dtype=self.dtype)
+        return values
+
+
+_MEANINGS = {
+    indexing.BasicIndexer: select.basic,
+    indexing.OuterIndexer: select.orthogonal,
+    indexing.VectorizedIndexer: select.pointwise,
+}
