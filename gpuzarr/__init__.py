@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValueKindError,
     )
+    from gpuzarr.integrations.dask.reading import to_dask
+    from gpuzarr.integrations.dask.writing import from_dask
     from gpuzarr.integrations.xarray.writing import to_zarr
     from gpuzarr.loader.loader import Loader
     from gpuzarr.loader.order.shuffle import BlockShuffle
@@ -80,6 +82,8 @@ _MODULES = {  # where the public names are; loaded by the first use of one of th
         ),
         *("UnsupportedError", "ValueKindError"),
     ),
+    "integrations.dask.reading": ("to_dask",),
+    "integrations.dask.writing": ("from_dask",),
     "integrations.xarray.writing": ("to_zarr",),
     "loader.loader": ("Loader",),
     "loader.space.samples": ("Part", "Patch", "Rows"),
@@ -147,6 +151,7 @@ __all__ = [
     "empty",
     "empty_like",
     "from_array",
+    "from_dask",
     "full",
     "full_like",
     "group",
@@ -165,6 +170,7 @@ __all__ = [
     "save_array",
     "save_group",
     "stats",
+    "to_dask",
     "to_zarr",
     "tree",
     "warmup",

@@ -32,6 +32,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["dtypes", "empty_chunk", "formats", "stores"],
     ["config"],
     ["line"],
+    ["progress"],
     ["batch", "checks", "native", "threads"],
     ["interrupts", "tasks"],
     ["per_process"],

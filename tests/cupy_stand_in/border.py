@@ -95,7 +95,8 @@ def host_copies(cp: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def noted(name: str, method: Any) -> Any:
         def copying(self: Any, *args: Any, **options: Any) -> Any:
-            found.append(name)
+            if self.size:  # CuPy copies nothing of an array without elements, as dask has it for `meta`
+                found.append(name)
             return method(self, *args, **options)
 
         return copying

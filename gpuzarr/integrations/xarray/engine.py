@@ -135,7 +135,7 @@ def dataset_of(group: Group, device: Device, fill_value_masks: bool | None, opti
 def _device(place: Any, device: str | Device | None) -> Device:
     """The device of values; an error if there is none, before anything is read."""
     if device is None:
-        return place.device if isinstance(place, Group) else device_of("auto")
+        device = place.device if isinstance(place, Group) else "auto"
     return device_of(device)
 
 
