@@ -6,15 +6,16 @@ import os
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from gpuzarr.errors import StoreError
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.mapping import MappingStore
 from gpuzarr.stores.memory import is_of_this_process
 
-_number = count()
-_kept: WeakValueDictionary[int, Any] = WeakValueDictionary()  # what tasks of this process write to, by number
+_numbers = count()
+_kept: WeakValueDictionary[int, Any] = WeakValueDictionary()  # what tasks of this process write to, by its number
+_number_of: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 
 def is_in_memory(store: Store) -> bool:
@@ -37,7 +38,7 @@ def reference(held: Any, text: str) -> tuple[Any, ...]:
 
     `text` says in errors what would be written.
     """
-    number = next(_number)
+    number = _number_of.setdefault(held, next(_numbers))
     _kept[number] = held
     return _found, (text, number, os.getpid())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import warnings
 from collections import Counter
@@ -18,6 +19,7 @@ import gpuzarr
 from gpuzarr.devices.contract import Device
 from gpuzarr.errors import GpuZarrWarning
 from gpuzarr.integrations.dask.layouts import fitting
+from gpuzarr.integrations.dask.target import Target
 from tests.conftest import examples
 from tests.hardware import host_array, on
 from tests.integrations.dask import blocks
@@ -208,3 +210,16 @@ def test_a_block_of_another_shape_than_dask_thinks_is_refused() -> None:
     x = da.ones((4, 4), chunks=2).map_blocks(lambda block: block[:1], dtype="f8", meta=np.empty((0, 0)))
     with pytest.raises(gpuzarr.ValueKindError, match=r"block \(\d, \d\).*shape \(1, 2\), not \(2, 2\)"):
         gpuzarr.from_dask(x, {})
+
+
+def test_a_graph_has_the_target_once() -> None:
+    """Its size grows by little for each block."""
+    sent = {}
+    for count in (10, 1000):
+        write = gpuzarr.from_dask(da.zeros(count * 10, chunks=10), {}, chunks=10, compute=False)
+        targets = [task for task in dict(write.dask).values() if isinstance(getattr(task, "value", task), Target)]
+        assert len(targets) == 1
+        sent[count] = len(
+            pickle.dumps(gpuzarr.from_dask(da.zeros(count * 10, chunks=10), {}, chunks=10, compute=False))
+        )
+    assert sent[1000] < sent[10] + 300 * 1000
