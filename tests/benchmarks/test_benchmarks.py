@@ -26,6 +26,7 @@ TINY = {
     "write_local": ["--smaller", "16"],
     "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
     "stats": ["--side", "70"],
+    "dask_sum": ["--chunks", "1"],
     "xarray_open": ["--tiny"],
 }
 
@@ -60,6 +61,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_references": 7,
         "loader": 4,
         "stats": 4,
+        "dask_sum": 3,
         "xarray_open": 12,
     }
     assert len(measured) == expected[name]

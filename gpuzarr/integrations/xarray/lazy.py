@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
 from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
@@ -45,18 +47,26 @@ class StoredValues(BackendArray):
         return await asyncio.to_thread(self.__getitem__, key)
 
     def on(self, device: Device) -> StoredValues:
-        """These values on another device."""
+        """These values on a device."""
         a = self.array
+        if a.device is device:
+            return self
         return replace(self, array=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
         return replace(self, steps=steps)
 
+    @cached_property
+    def _cast(self) -> Cast | None:
+        return cast_for(self.array.dtype, self.steps)
+
     def _read(self, elements: Any) -> Any:
-        if (cast := cast_for(self.array.dtype, self.steps)) is not None:
-            return self.array.read_elements(elements, cast=cast)
+        if self._cast is not None:
+            return self.array.read_elements(elements, cast=self._cast)
         values = self.array.read_elements(elements)
+        if self.steps and not self.device.gpu:
+            values = np.asarray(values)  # of a single element, too
         for step in self.steps:
             values = step(values)
         if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts
