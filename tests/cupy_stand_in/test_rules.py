@@ -265,6 +265,9 @@ def test_every_copy_to_the_host_is_noticed(cp, a, host_copies):
     assert host_copies == []
     a.get(), float(a[0, 0]), bool(a[0, 0]), a[0, 0].item(), repr(a)
     assert {"get", "__float__", "__bool__", "item", "__repr__"} <= set(host_copies)
+    host_copies.clear()
+    a[a > 3] = 0
+    assert "mask" in host_copies
 
 
 def test_the_tables_are_those_of_cupy():
