@@ -18,6 +18,7 @@ KINDS = {  # the stored dtype, and attributes of CF
     "big-endian": (">i2", {}),
     "scaled": ("i2", {"scale_factor": 0.01, "add_offset": 273.15}),
     "scaled in float32": ("u1", {"scale_factor": np.float32(0.1)}),
+    "scaled by lists": ("i2", {"scale_factor": [0.5], "add_offset": [-7.0], "_FillValue": 3}),
     "only offset": ("i4", {"add_offset": -7}),
     "scaled floats": ("f4", {"scale_factor": 2.5, "add_offset": np.float64(1e-3)}),
     "fill of integers": ("i4", {"_FillValue": 3}),
@@ -112,6 +113,18 @@ def test_what_is_not_to_be_decoded(tmp_path, cupy_device, cp, host_copies, zarr_
     path = stored(tmp_path, "i2", {"_FillValue": 3, "scale_factor": 0.1}, zarr_format)
     assert_decoded(path, cupy_device, cp, host_copies, mask_and_scale=False)
     assert_decoded(path, cupy_device, cp, host_copies, decode_cf=False)
+
+
+def test_groups_of_a_tree(tmp_path, cupy_device, cp, host_copies, zarr_format):
+    packed = xr.Dataset({"v": ("x", values("i2").ravel(), {"_FillValue": np.int16(3), "scale_factor": 0.5})})
+    tree = xr.DataTree.from_dict({"/": packed, "/a/b": packed.isel(x=slice(5)).rename(x="y")})
+    tree.to_zarr(tmp_path / "a.zarr", zarr_format=zarr_format)
+    theirs = xr.open_datatree(tmp_path / "a.zarr", engine="zarr")
+    ours = xr.open_datatree(tmp_path / "a.zarr", engine="gpuzarr", device=cupy_device).load()
+    assert host_copies == []
+    for path in ("/v", "/a/b/v"):
+        assert isinstance(ours[path].data, cp.ndarray)
+        assert_same_bits(host_array(ours[path].data), theirs[path].values)
 
 
 @pytest.mark.parametrize(("dtype", "attributes"), HOST_KINDS.values(), ids=HOST_KINDS)
