@@ -1,10 +1,20 @@
 """CF decoding of each kind happens on the GPU, with the bits of xarray on a CPU, and copies nothing to the host."""
 
+import hypothesis.extra.numpy as npst
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from xarray import conventions
+from xarray.core import indexing
 
+import gpuzarr
+from gpuzarr.integrations.xarray.lazy import StoredValues
+from gpuzarr.integrations.xarray.placement import placed
+from tests.conftest import examples
 from tests.hardware import host_array
+from tests.integrations.xarray.datasets import NUMBERS, marked
 from tests.integrations.xarray.identical import assert_same_bits
 
 pytest.importorskip("zarr")
@@ -113,6 +123,43 @@ def test_what_is_not_to_be_decoded(tmp_path, cupy_device, cp, host_copies, zarr_
     path = stored(tmp_path, "i2", {"_FillValue": 3, "scale_factor": 0.1}, zarr_format)
     assert_decoded(path, cupy_device, cp, host_copies, mask_and_scale=False)
     assert_decoded(path, cupy_device, cp, host_copies, decode_cf=False)
+
+
+def decoded(variable):
+    """A variable as xarray decodes it; or the error that it raises."""
+    try:
+        return conventions.decode_cf_variable("v", variable)
+    except Exception as error:
+        return error
+
+
+@given(data=st.data(), shape=st.sampled_from([(), (5,), (2, 3), (0, 2)]))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_attributes(cupy_device, cp, host_copies, data, shape):
+    dtype = np.dtype(data.draw(st.sampled_from(NUMBERS)))
+    attributes = data.draw(marked(dtype))
+    few = st.integers(0, 3).map(dtype.type) | npst.from_dtype(dtype)
+    stored_values, names = data.draw(npst.arrays(dtype, shape, elements=few)), tuple("xyz"[: len(shape)])
+    theirs = decoded(xr.Variable(names, stored_values, attributes))
+    lazy = indexing.LazilyIndexedArray(StoredValues(gpuzarr.array(stored_values, device="cpu")))
+    ours = decoded(xr.Variable(names, lazy, attributes))
+    if isinstance(theirs, Exception):
+        assert type(ours) is type(theirs)
+        return
+    ours = placed({"v": ours}, set(), cupy_device)["v"]
+    assert (ours.dtype, ours.attrs.keys()) == (theirs.dtype, theirs.attrs.keys())
+    try:
+        expected = theirs.values
+    except Exception as error:
+        with pytest.raises(type(error)):
+            ours.load()
+        return
+    host_copies.clear()  # of what is shown of an example before
+    loaded = ours.load().data
+    assert host_copies == []
+    if expected.dtype.kind in "biufc" and not {"units", "dtype"} & attributes.keys():  # else there may be times between
+        assert isinstance(loaded, cp.ndarray)
+    assert_same_bits(host_array(loaded), np.asarray(expected))
 
 
 def test_groups_of_a_tree(tmp_path, cupy_device, cp, host_copies, zarr_format):
