@@ -15,9 +15,10 @@ from gpuzarr.api.opening import open_group
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.integrations.xarray.placement import placed
 from gpuzarr.integrations.xarray.store import GpuZarrStore
+from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ def _opened(place: Any, group: str | None, consolidated: Any, options: Any, vers
         opener: Any = place.opener
         on_cpu = Group(place.store, place.path, place.metadata, replace(opener, device=CPU), CPU)
         return on_cpu.get_group(group) if group and group.strip("/") else on_cpu
+    if isinstance(place, Array):
+        raise NotFoundError(f"{place!r} is an array, not a group: variables are the arrays of a group")
     return open_group(
         _normalize_path(place),
         group or "",
