@@ -178,7 +178,7 @@ def test_sessions_of_icechunk(tmp_path):
 
 def test_arrays_without_names_of_dimensions(tmp_path):
     gpuzarr.create_array(tmp_path / "n.zarr", name="a", data=np.zeros((2, 3)))
-    with pytest.raises(KeyError, match="'a'.* is missing the `dimension_names` metadata"):
+    with pytest.raises(KeyError, match=r"'a'.* is missing the `dimension_names` metadata"):
         opened(tmp_path / "n.zarr")
 
 
