@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from gpuzarr.api.opening import open_group
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, NotFoundError
+from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
 from gpuzarr.integrations.xarray.placement import placed
 from gpuzarr.integrations.xarray.store import GpuZarrStore
 from gpuzarr.nodes.array import Array
@@ -147,15 +148,12 @@ def _opened(place: Any, group: str | None, consolidated: Any, options: Any, vers
         return on_cpu.get_group(group) if group and group.strip("/") else on_cpu
     if isinstance(place, Array):
         raise NotFoundError(f"{place!r} is an array, not a group: variables are the arrays of a group")
-    return open_group(
-        _normalize_path(place),
-        group or "",
-        device="cpu",
-        consolidated=consolidated,
-        storage_options=options,
-        zarr_format=version,
-        memory_limit=limit,
-    )
+    where, path = _normalize_path(place), (group or "").strip("/")
+    given = {"device": "cpu", "storage_options": options, "zarr_format": version, "memory_limit": limit}
+    if path and consolidated is not False:
+        with suppress(NotFoundError, MetadataError):  # metadata are consolidated at the root, if anywhere
+            return open_group(where, "", consolidated=consolidated, **given).get_group(path)
+    return open_group(where, path, consolidated=consolidated, **given)
 
 
 def _without_options(**options: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import gpuzarr
+from tests.integrations.xarray.folders import objects
 from tests.integrations.xarray.identical import assert_identical, assert_same_bits
 
 zarr = pytest.importorskip("zarr")
@@ -44,12 +45,6 @@ def assert_sample(found):
 def zipped(folder):
     """The path of a zip with what is in a folder."""
     return shutil.make_archive(str(folder), "zip", folder)
-
-
-def objects(folder):
-    """A dict with the objects of a store."""
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def in_fsspec(folder):

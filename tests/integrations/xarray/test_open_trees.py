@@ -9,6 +9,7 @@ from xarray.backends.zarr import ZarrStore
 
 import gpuzarr
 from gpuzarr.integrations.xarray.store import GpuZarrStore
+from tests.integrations.xarray.folders import objects
 from tests.integrations.xarray.identical import assert_identical, assert_identical_variables, assert_same_bits
 from tests.n5 import attributes, below, dataset
 
@@ -71,6 +72,20 @@ def test_groups_below_a_group(stored, group):
 
 def test_trees_are_open_groups_too(stored):
     xr.testing.assert_identical(xr.open_datatree(gpuzarr.open_group(stored), **OURS), tree())
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_metadata_that_are_consolidated_at_the_root(tmp_path, zarr_format):
+    made = xr.Dataset({"v": ("x", [1, 2])})
+    made.to_zarr(tmp_path / "a.zarr", group="some/group", zarr_format=zarr_format, consolidated=True)
+    for consolidated in (None, True, False):
+        found = xr.open_dataset(tmp_path / "a.zarr", **OURS, group="some/group", consolidated=consolidated)
+        xr.testing.assert_identical(found, made)
+    alone = {key[11:]: data for key, data in objects(tmp_path / "a.zarr").items() if key.startswith("some/group/")}
+    store = {f"in/{key}": data for key, data in alone.items()}
+    xr.testing.assert_identical(xr.open_dataset(store, **OURS, group="in"), made)
+    with pytest.raises(gpuzarr.errors.MetadataError, match=r"'/in' .* has no consolidated metadata"):
+        xr.open_dataset(store, **OURS, group="in", consolidated=True)
 
 
 @pytest.mark.parametrize("parallel", [False, True])
