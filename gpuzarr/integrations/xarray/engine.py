@@ -145,15 +145,21 @@ def _opened(place: Any, group: str | None, consolidated: Any, options: Any, vers
         _without_options(consolidated=consolidated, storage_options=options, zarr_format=version, memory_limit=limit)
         opener: Any = place.opener
         on_cpu = Group(place.store, place.path, place.metadata, replace(opener, device=CPU), CPU)
-        return on_cpu.get_group(group) if group and group.strip("/") else on_cpu
+        return _group(on_cpu[group]) if group and group.strip("/") else on_cpu
     if isinstance(place, Array):
-        raise NotFoundError(f"{place!r} is an array, not a group: variables are the arrays of a group")
+        return _group(place)
     where, path = _normalize_path(place), (group or "").strip("/")
     given = {"device": "cpu", "storage_options": options, "zarr_format": version, "memory_limit": limit}
     if path and consolidated is not False:
         with suppress(NotFoundError, MetadataError):  # metadata are consolidated at the root, if anywhere
-            return open_group(where, "", consolidated=consolidated, **given).get_group(path)
+            return _group(open_group(where, "", consolidated=consolidated, **given)[path])
     return open_group(where, path, consolidated=consolidated, **given)
+
+
+def _group(node: Array | Group) -> Group:
+    if isinstance(node, Array):
+        raise NotFoundError(f"{node!r} is an array, not a group: variables are the arrays of a group")
+    return node
 
 
 def _without_options(**options: Any) -> None:
