@@ -87,6 +87,8 @@ for module, names in CLASSES.items():
     for name in names:
         above = getattr(module, name)
         tests = inspect.getmembers(above, inspect.iscoroutinefunction)
-        globals()[name] = type(name, (above,), {each: _awaited(test) for each, test in tests} | {"__module__": __name__})
+        globals()[name] = type(
+            name, (above,), {each: _awaited(test) for each, test in tests} | {"__module__": __name__}
+        )
 for name in FUNCTIONS:
     globals()[name] = getattr(theirs, name)
