@@ -18,24 +18,27 @@ from gpuzarr.nodes.array import Array
 
 @dataclass(frozen=True, eq=False)
 class StoredValues(BackendArray):
-    """The values of a stored array, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
+    """The values of an array, behind `steps` that decode them. `seen` is the dtype that xarray is told.
 
-    array: Array
+    The array is not called `array`: by that name xarray looks for what lazy values are made of.
+    """
+
+    stored: Array
     steps: tuple[Step, ...] = ()
     seen: np.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+        return self.stored.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return dtype_after(self.seen or self.array.dtype, self.steps)
+        return dtype_after(self.seen or self.stored.dtype, self.steps)
 
     @property
     def device(self) -> Device:
         """Where values are."""
-        return self.array.device
+        return self.stored.device
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         support = indexing.IndexingSupport.VECTORIZED
@@ -47,8 +50,8 @@ class StoredValues(BackendArray):
 
     def on(self, device: Device) -> StoredValues:
         """These values on another device."""
-        a = self.array
-        return replace(self, array=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+        a = self.stored
+        return replace(self, stored=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
@@ -64,9 +67,9 @@ class StoredValues(BackendArray):
         return self._read(select.pointwise(key, self.shape))
 
     def _read(self, elements: Any) -> Any:
-        if (cast := cast_for(self.array.dtype, self.steps)) is not None:
-            return self.array.read_elements(elements, cast=cast)
-        values = self.array.read_elements(elements)
+        if (cast := cast_for(self.stored.dtype, self.steps)) is not None:
+            return self.stored.read_elements(elements, cast=cast)
+        values = self.stored.read_elements(elements)
         for step in self.steps:
             values = step(values)
         if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts

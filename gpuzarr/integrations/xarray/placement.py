@@ -42,7 +42,7 @@ def _placed(variable: Variable, device: Device) -> Variable:
     values, steps = found
     if device.gpu and any(dtype.kind not in NUMBERS for dtype in (values.dtype, variable.dtype)):
         return variable
-    if device.gpu or cast_for(values.array.dtype, steps) is not None:  # what a CPU reads as xarray does stays as it is
+    if device.gpu or cast_for(values.stored.dtype, steps) is not None:  # what a CPU reads as xarray does stays as it is
         values = values.on(device).behind(steps)
         data = indexing.LazilyIndexedArray(values)
         return LazyVariable(variable.dims, data, variable._attrs, variable._encoding, fastpath=True)
