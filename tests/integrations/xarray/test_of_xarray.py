@@ -77,8 +77,9 @@ def default_zarr_format(request):
 
 
 @pytest.fixture(autouse=True)
-def engine(request, monkeypatch):
+def engine(request, monkeypatch, tmp_path):
     """Have xarray open and write Zarr by gpuzarr."""
+    monkeypatch.chdir(tmp_path)  # where some write
     parameters = getattr(getattr(request.node, "callspec", None), "id", "").split("-")
     for mark in request.node.iter_markers("skip_if_param"):
         given = {str(each) for name, each in mark.kwargs.items() if name not in ("reason", "condition")}
