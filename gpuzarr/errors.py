@@ -125,6 +125,10 @@ class DeviceError(GpuZarrError, RuntimeError):
     """A device does not exist, lacks a package, or cannot do what was asked for."""
 
 
+class ExportError(GpuZarrError, BufferError):
+    """An array cannot be given to another library by DLPack."""
+
+
 class StoreError(GpuZarrError, OSError):
     """A store cannot be read or written. `errno` is that of the operating system, if it has one."""
 
@@ -240,6 +244,10 @@ class MisplacedChunksWarning(GpuZarrWarning):
 
 class UnguardedWriteWarning(GpuZarrWarning):
     """A part of a chunk or a shard is written that nothing guards from other processes; the message says what to do."""
+
+
+class DefaultPipelineWarning(GpuZarrWarning):
+    """zarr-python reads or writes an array by its own pipeline, not by this library; the message says why."""
 
 
 class ZarrFutureWarning(FutureWarning):

@@ -10,6 +10,7 @@ from gpuzarr import native
 from gpuzarr.stores.local import open_files
 from tests import hardware
 from tests.attack.rounds import COUNTS, told
+from tests.cupy_stand_in.border import cp, cupy_device, host_copies  # noqa: F401 (fixtures)
 from tests.isolation import (  # noqa: F401 (hooks of pytest)
     pytest_configure,
     pytest_pyfunc_call,

@@ -1,4 +1,4 @@
-"""`gpuzarr stats PATH [--per AXIS] [--bins N] [--json]`: mean, standard deviation, min, max and counts of an array.
+"""`gpuzarr stats PATH [--axis AXIS] [--quantile Q] [--json]`: mean, standard deviation, min, max, quantiles and counts.
 
 Each chunk is read once; the array may be larger than memory. PATH may be a URL.
 """
@@ -16,12 +16,20 @@ from gpuzarr.cli.places import add_place, storage_options
 
 def add(commands: Any) -> None:
     """Declare the arguments."""
-    parser = commands.add_parser("stats", help="mean, deviation, min, max and histogram", description=__doc__)
+    parser = commands.add_parser(
+        "stats", help="mean, deviation, min, max, quantiles and histogram", description=__doc__
+    )
     add_place(parser)
-    help_ = "an axis, such as that of channels, whose indices get numbers of their own; may be given many times"
-    parser.add_argument("--per", metavar="AXIS", action="append", type=int, help=help_)
-    parser.add_argument("--bins", type=int, default=256, help="the most bins of the histogram, which --json shows")
+    help_ = "an axis that is reduced, as in NumPy; may be given many times; by default all axes are"
+    parser.add_argument("--axis", metavar="AXIS", action="append", type=int, help=help_)
+    help_ = "a quantile to tell, such as 0.5, by the histogram; may be given many times"
+    parser.add_argument("--quantile", metavar="Q", action="append", type=float, default=[], help=help_)
+    help_ = "the most bins of the histogram, which --json shows; 0: no histogram"
+    parser.add_argument("--bins", type=int, default=256, help=help_)
+    help_ = "the first and the last edge of the histogram; by default the least and the greatest element"
+    parser.add_argument("--range", metavar=("FIRST", "LAST"), nargs=2, type=float, help=help_)
     parser.add_argument("--fill-to-nan", action="store_true", help="leave out elements that equal the fill value")
+    parser.add_argument("--progress", action="store_true", help="show a progress bar on stderr")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
     parser.set_defaults(run=run)
 
@@ -29,8 +37,15 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the numbers of the array at options.path."""
     array = gpuzarr.open_array(options.path, mode="r", storage_options=storage_options(options))
-    per = None if options.per is None else tuple(options.per)
-    found = gpuzarr.stats(array, per=per, bins=options.bins, fill_to_nan=options.fill_to_nan or None)
+    found = gpuzarr.stats(
+        array,
+        axis=None if options.axis is None else tuple(options.axis),
+        bins=options.bins,
+        range=options.range,
+        quantiles=options.quantile,
+        fill_to_nan=options.fill_to_nan or None,
+        progress=options.progress,
+    )
     print(json.dumps(_finite(found.asdict()), allow_nan=False) if options.json else found)
 
 

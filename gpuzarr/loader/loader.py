@@ -16,12 +16,12 @@ from gpuzarr.loader.order.epoch_order import EpochOrder
 from gpuzarr.loader.output import checked
 from gpuzarr.loader.plan import LoaderPlan, fitting, planned, warn_of_none
 from gpuzarr.loader.processes import check_process, warn_of_ranks
-from gpuzarr.loader.progress import bar
 from gpuzarr.loader.settings import Settings
 from gpuzarr.loader.space.inputs import parsed
 from gpuzarr.loader.space.split_boxes import domains
 from gpuzarr.loader.state import loaded, state
 from gpuzarr.per_process import PROCESS
+from gpuzarr.progress import bar
 
 if TYPE_CHECKING:
     from gpuzarr.loader.batches.report import EpochReport
@@ -194,7 +194,7 @@ class Loader:
         terms = Terms(settings.prefetch, self._held_limit, settings.on_error)
         batches = Batches(order.steps(place.position), self.space, self.views, place.epoch, terms)
         self._report = batches.report
-        shown = bar(order.count(place.position), place.epoch) if settings.progress else None
+        shown = bar(order.count(place.position), f"epoch {place.epoch}", "batch") if settings.progress else None
         epoch = Epoch(batches, place, self.views, settings, shown)
         self._running = weakref.ref(epoch)
         return epoch

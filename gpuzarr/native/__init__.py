@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-VERSION = 13  # of version.c: one more whenever the arguments of a function change
+VERSION = 14  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
@@ -30,7 +30,7 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "read_ranges": ("n", "naaaaaa"),
     "versions": ("", "naa"),
     "moments": ("", "nnnaa"),
-    "bin": ("", "nnnaanaa"),
+    "bin": ("", "nnnaanaaa"),
     "tally": ("", "nnnaa"),
 }
 

@@ -127,16 +127,16 @@ EXPORT void gpuzarr_moments(i64 width, i64 rows, i64 n, const void *elements, do
             moments_double((const double *)elements + r * n, n, found + r * NUMBERS);
 }
 
-// Add the elements of each row to its `bins` counts, between `bins + 1` ascending edges; the last one belongs to the last
-// bin. `per`: about how many bins there are in 1.
+// Add the elements of row r to the `bins` counts of number `places[r]`, between `bins + 1` ascending edges; the last one
+// belongs to the last bin. `per`: about how many bins there are in 1.
 EXPORT void gpuzarr_bin(i64 width, i64 rows, i64 n, const void *elements, const double *edges, i64 bins, const double *per,
-                        i64 *counts)
+                        const i64 *places, i64 *counts)
 {
     for (i64 r = 0; r < rows; r++)
         if (width == 4)
-            bin_float((const float *)elements + r * n, n, edges, bins, *per, counts + r * bins);
+            bin_float((const float *)elements + r * n, n, edges, bins, *per, counts + places[r] * bins);
         else
-            bin_double((const double *)elements + r * n, n, edges, bins, *per, counts + r * bins);
+            bin_double((const double *)elements + r * n, n, edges, bins, *per, counts + places[r] * bins);
 }
 
 // Add to the counts of each pattern in each row: 256 counts for patterns of one byte, 65536 for those of two.

@@ -14,17 +14,18 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
-from gpuzarr.errors import ArgumentError, NotFoundError, ReadOnlyError
+from gpuzarr.errors import NotFoundError, ReadOnlyError
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.layout import Layout, layout
 from gpuzarr.indexing.locate import Locator
 from gpuzarr.metadata import ArrayMetadata, files
-from gpuzarr.nodes import ahead, attributes, for_dask, many, misplaced, reading, refreshing, selections, writing
+from gpuzarr.nodes import ahead, attributes, exports, for_dask, many, reading, refreshing, selections, writing
 from gpuzarr.nodes import info as about
 from gpuzarr.nodes.attributes import Attributes, attributes_of
 from gpuzarr.nodes.config import ArrayConfig, config_of, with_config
 from gpuzarr.nodes.indexers import Indexer, Selection
 from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_compressor
+from gpuzarr.nodes.misplaced import problem
 from gpuzarr.nodes.mistakes import array_lacks, explained
 from gpuzarr.nodes.operators import comparable, without_arithmetic
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
@@ -289,9 +290,9 @@ class Array:
     def info(self) -> About:
         """Facts about the array: as text by `print`, as a dict by `asdict()`."""
         access = {"Read-only": self.read_only, "Store": self.store, "Device": self.device.name}
-        return About(array_facts(self.metadata, access | {"Problem": misplaced.problem(self)}))
+        return About(array_facts(self.metadata, access | {"Problem": problem(self)}))
 
-    info_complete, nbytes_stored = about.info_complete, about.nbytes_stored
+    info_complete, nbytes_stored, _repr_html_ = about.info_complete, about.nbytes_stored, about.as_html
 
     @property
     def attrs(self) -> Attributes:
@@ -308,7 +309,9 @@ class Array:
 
     get, explain, read_elements = reading.get, reading.explain, reading.read_elements
     get_many, reader = many.get_many, ahead.reader
-    __iter__, __array__, __cupy_get_ndarray__ = reading.iterate, reading.as_numpy, reading.as_cupy
+    __len__, __iter__ = reading.length, reading.iterate
+    __array__, __cupy_get_ndarray__ = exports.as_numpy, exports.as_cupy
+    __dlpack__, __dlpack_device__ = exports.as_dlpack, exports.dlpack_device
 
     def __getitem__(self, selection: Any) -> Any:
         fields, rest = select.fields(selection)
@@ -355,11 +358,6 @@ class Array:
 
     def _indexer(self, normalize: Callable[[Any], Selection]) -> Indexer:
         return Indexer(normalize, self.read_elements, self.write_elements)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise ArgumentError("len() of an array without axes")
-        return self.shape[0]
 
     __class__, __dask_tokenize__ = property(for_dask.seen_class), for_dask.token
     __class_getitem__: Any = classmethod(GenericAlias)  # annotations of zarr-python: `Array[Any]`

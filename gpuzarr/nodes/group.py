@@ -242,7 +242,7 @@ class Group:
         return [group for _, group in self.groups()]
 
     get_array, get_group = requiring.get_array, requiring.get_group
-    members, names, tree = listing.members, listing.names, listing.tree
+    members, names, tree, _repr_html_ = listing.members, listing.names, listing.tree, listing.as_html
 
     # writing
 

@@ -214,3 +214,10 @@ def info_complete(self: Described) -> About:
 def nbytes_stored(self: Described) -> int:
     """Bytes of all that the store holds of the array, metadata included. Lists the store."""
     return sum(size for _, size in self.store.objects(self.path))
+
+
+def as_html(self: Described) -> str:
+    """The array in a notebook: facts, and its chunk grid. Nothing is read, and it never fails."""
+    from gpuzarr.nodes.html_array import array_html
+
+    return array_html(self)

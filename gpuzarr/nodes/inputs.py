@@ -80,6 +80,8 @@ def as_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, device: Device) ->
 
 
 def _array(value: Any, dtype: np.dtype, device: Device) -> Any:
+    if hasattr(value, "read_elements"):  # a stored array, whose values stay on the GPU if it is the same
+        value = value[...] if value.device.name == device.name else np.asarray(value)
     if device.gpu and (isinstance(value, device.xp.ndarray) or _is_cuda(value)):
         there = value if isinstance(value, device.xp.ndarray) else device.xp.from_dlpack(value)
         device.address(there)  # an error for an array of another GPU, for whose streams nothing here waits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -115,6 +115,14 @@ def tree(
     depth, most = None if level is None else number(level, "level", 0), number(max_nodes, "max_nodes", 0)
     lines = list(islice(_lines(self, depth), most + 1))
     return Tree((Line("", self.name), *lines[:most]), len(lines) > most, flag(plain, "plain"))
+
+
+def as_html(self: Lists) -> str:
+    """The group in a notebook: its nodes, as a tree that folds. It lists groups, and never fails."""
+    from gpuzarr.nodes.html_group import group_html
+
+    listed = cache(lambda: _listing(self))
+    return group_html(self, lambda group: _names_in(group, listed()))
 
 
 class Line(NamedTuple):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from gpuzarr.checks import INT64_MAX, shown
+from gpuzarr.checks import INT64_MAX
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.trace import Trace
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.errors import ArgumentError, NoMemoryError, SelectionError, no_memory
@@ -236,30 +235,16 @@ def allocated(self: Readable, shape: tuple[int, ...], dtype: np.dtype, device: D
         raise no_memory(self, error) from error
 
 
+def length(self: Readable) -> int:
+    """The length of the first axis, for `len(a)`. ArgumentError for an array without axes."""
+    if not self.shape:
+        raise ArgumentError("len() of an array without axes")
+    return self.shape[0]
+
+
 def iterate(self: Readable) -> Iterator[Any]:
     if not self.shape:
         raise ArgumentError("iteration over an array without axes")
     row = max(prod(self.shape[1:]) * self.dtype.itemsize, 1)
     chunk = self.layout.outer.spec.shape[0] if self.metadata.regular else 1
     return rows(self.__getitem__, len(self), max(1, min(chunk, MAX_ITERATED_BYTES // row)))
-
-
-def as_numpy(self: Readable, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    if copy is False:
-        raise ArgumentError("a stored array cannot become a NumPy array without a copy")
-    try:
-        dtype = None if dtype is None else np.dtype(dtype)
-    except Exception as error:  # NumPy raises many kinds
-        raise ArgumentError(f"{shown(dtype)} is not a dtype: {error}") from error
-    result = self[...]
-    result = self.device.download(result) if self.device.gpu else np.asarray(result)
-    try:
-        return result if dtype is None else result.astype(dtype, copy=False)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{self!r} cannot become an array of {dtype}: {error}") from error
-
-
-def as_cupy(self: Readable) -> Any:
-    """The values on a GPU, for `cupy.asarray(a)`."""
-    result = self[...]
-    return result if self.device.gpu else device_of("cuda").upload(np.asarray(result))

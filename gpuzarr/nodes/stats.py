@@ -1,9 +1,9 @@
-"""Mean, standard deviation, extremes and histogram of an array, in one pass."""
+"""Mean, standard deviation, extremes, histogram and quantiles of an array, in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from gpuzarr.errors import ArgumentError
 from gpuzarr.indexing import selection as select
 from gpuzarr.indexing.selection import Outer
 from gpuzarr.nodes.casting import Casting
+from gpuzarr.progress import reporting
+from gpuzarr.reduce.quantiles import fractions, quantiles
 from gpuzarr.reduce.stream import totals
 from gpuzarr.reduce.totals import Totals
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
 
 MAX_BINS = 1 << 20
+_SHOWN = ("mean", "std", "min", "max", "count", "nan_count", "fill_count")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class Stats:
 
     They are text by `print`, and a dict by `asdict()`.
 
-    Where axes are kept (`per=`), each is an array of their shape, else a scalar.
+    Where axes are left (`axis=`), each is an array of their shape, else a scalar.
 
     Attributes
     ----------
@@ -41,13 +44,19 @@ class Stats:
         The least and the greatest element but NaNs; NaN where there are none.
     count, nan_count, fill_count
         The elements that are not NaN; those that are, `fill_to_nan` included; those that equal the fill value.
+    below
+        The elements that are less than the first edge of the histogram.
     histogram, edges
-        How many elements lie between an edge and the next, int64, (*kept, bins); and the edges, float64 (bins + 1,).
+        How many elements lie between an edge and the next, int64, (*shape, bins); and the edges, float64 (bins + 1,).
         The last bin has the last edge, too. Infinities are in no bin.
-    per
-        The axes that were kept.
+    range
+        The first and the last edge, where they were given.
+    quantiles
+        What `quantile` gives, by the numbers that `gpuzarr.stats` was asked for.
+    axis
+        The axes that were reduced.
     broadcast_shape
-        The shape with which `mean` broadcasts against the array.
+        The shape with which `mean` broadcasts against the elements.
     """
 
     mean: Any
@@ -57,35 +66,77 @@ class Stats:
     count: Any
     nan_count: Any
     fill_count: Any
+    below: Any
     histogram: np.ndarray
     edges: np.ndarray
-    per: tuple[int, ...] = ()
-    broadcast_shape: tuple[int, ...] = ()
+    range: tuple[float, float] | None
+    quantiles: dict[float, Any]
+    axis: tuple[int, ...]
+    broadcast_shape: tuple[int, ...]
+
+    def quantile(self, q: Any) -> Any:
+        """A quantile of all elements but NaNs, by the histogram: `q=0.5` is about the median.
+
+        It is at most the width of a bin, `np.diff(edges).max()`, away from what `numpy.nanquantile` has of the elements
+        themselves; where integers have bins of width 1, it is the same but for rounding. Within a bin elements are
+        taken to be equally spaced. `q=0` is the least element, `q=1` the greatest one.
+
+        Parameters
+        ----------
+        q
+            A number from 0 to 1, or several.
+
+        Returns
+        -------
+        float64
+            Of the shape of `mean`, before which there is an axis for several `q`. NaN where there are no elements, or
+            where the quantile lies outside of the `range` of the histogram.
+
+        Raises
+        ------
+        ArgumentError
+            `q` is no such number, or there is no histogram (`bins=0`).
+
+        Examples
+        --------
+        >>> found = gpuzarr.stats(gpuzarr.array(np.arange(101)))
+        >>> found.quantile(0.5), found.quantile([0.25, 0.75])
+        (50.0, array([25., 75.]))
+        """
+        wanted = fractions(q, "q")
+        if not len(self.edges):
+            raise ArgumentError("there are no quantiles without a histogram: give stats(bins=256)")
+        found = quantiles(self, wanted)
+        found = found if np.ndim(q) else found[0]
+        return found if found.ndim else found.item()
 
     @property
     def normalize(self) -> tuple[Any, Any]:
-        """Mean and standard deviation, as the loader takes them; where axes are kept, they broadcast against the array.
+        """Mean and standard deviation, as the loader takes them; where axes are left, they broadcast against the array.
 
         Of elements that are all the same the standard deviation is 1 here, so that one may divide by it.
         """
-        if not self.per:
+        if not np.ndim(self.mean):
             return self.mean, self.std or 1.0
         std = np.where(self.std == 0, 1.0, self.std)
         return self.mean.reshape(self.broadcast_shape), std.reshape(self.broadcast_shape)
 
     def asdict(self) -> dict[str, Any]:
         """All numbers, as lists, ints and floats."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        found = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return found | {"quantiles": {str(q): _plain(value) for q, value in self.quantiles.items()}}
 
     def __str__(self) -> str:
-        names = ("mean", "std", "min", "max", "count", "nan_count", "fill_count")
-        columns = [np.atleast_1d(np.asarray(getattr(self, name))).reshape(-1) for name in names]
-        rows = [["", *names], *([_place(i, self.mean), *map(_text, row)] for i, row in enumerate(zip(*columns)))]  # noqa: B905
+        numbers = {name: getattr(self, name) for name in _SHOWN}
+        numbers |= {f"quantile {q:g}": value for q, value in self.quantiles.items()}
+        columns = [np.atleast_1d(np.asarray(values)).reshape(-1) for values in numbers.values()]
+        rows = [["", *numbers], *([_place(i, self.mean), *map(_text, row)] for i, row in enumerate(zip(*columns)))]  # noqa: B905
         if len(rows) > 24:
-            rows = [*rows[:21], ["..."] + [""] * len(names), rows[-1]]
-        if not self.per:
-            return "\n".join(f"{name:<10}  {text}" for name, text in zip(names, rows[1][1:], strict=True))
+            rows = [*rows[:21], ["..."] + [""] * len(numbers), rows[-1]]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        if not np.ndim(self.mean):
+            width = max(map(len, numbers))
+            return "\n".join(f"{name:<{width}}  {text}" for name, text in zip(numbers, rows[1][1:], strict=True))
         return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)
 
 
@@ -93,17 +144,18 @@ def stats(
     array: Array,
     selection: Any = ...,
     *,
-    per: int | tuple[int, ...] | None = None,
+    axis: int | tuple[int, ...] | None = None,
     bins: int = 256,
     range: tuple[float, float] | None = None,
+    quantiles: float | Sequence[float] = (),
     dtype: Any = None,
     scale: float | None = None,
     offset: float | None = None,
     fill_to_nan: bool | float | None = None,
     memory_limit: int | str | None = None,
-    progress: Callable[[int, int], Any] | None = None,
+    progress: bool | Callable[[int, int], Any] = False,
 ) -> Stats:
-    """Mean, standard deviation, min, max and histogram of an array, which may be larger than memory.
+    """Mean, standard deviation, min, max, histogram and quantiles of an array, which may be larger than memory.
 
     Each chunk is read and decoded once, on the device of the array, while others are reduced.
 
@@ -113,22 +165,28 @@ def stats(
         An array of bools, integers or real floats.
     selection
         Slices and ints, as between the brackets of `a[...]`. Default: the whole array.
-    per
-        An axis of the array, or several: each of their indices gets numbers of its own, as `per=0` for the channels of
-        an image whose first axis they are. Default: one set of numbers for all elements.
+    axis
+        The axis that is reduced, or several, as in NumPy: `stats(a, selection, axis=0).mean` is about
+        `numpy.nanmean(a[selection], axis=0)`. `axis=(1, 2)` tells numbers for each channel of an image of which they
+        are the first axis. Default: all axes, so one set of numbers for all elements.
     bins
-        The number of bins of the histogram; without `range`, the most there may be (at least 2: one ends at 0).
+        The number of bins of the histogram; without `range`, the most there may be (at least 2: one ends at 0). 0: no
+        histogram and no quantiles, which saves time and memory where many indices are left.
     range
         The first and the last edge of the histogram; what lies outside is not in it. Default: from the least to the
         greatest element, in at least bins / 2 bins, whose width is a power of two, and not below 1 for integers; so
         uint8 has exact counts of each value, and `bins=65536` gives those of uint16.
+    quantiles
+        Numbers from 0 to 1, such as (0.01, 0.5, 0.99): the result has these quantiles. See `Stats.quantile`, which
+        gives others later, and says how exact they are.
     dtype, scale, offset, fill_to_nan
         As for `Array.get`: numbers are about what it returns. `fill_to_nan` leaves out missing elements.
     memory_limit
         Bytes (an int, or a text such as "1GiB") of counts, and of blocks that are read ahead, of which there is one at
         least. Default: as the array was opened. A block is 16 MiB (256 MiB on a GPU), or a chunk if that is larger.
     progress
-        Called as progress(elements done, all elements) after each block.
+        True: a progress bar is shown, of `tqdm` where it is installed, else a line of text on stderr. A function is
+        called as progress(elements done, all elements) after each block. Default: nothing is shown.
 
     Returns
     -------
@@ -156,42 +214,51 @@ def stats(
     >>> found = gpuzarr.stats(a)
     >>> found.mean, found.max, found.histogram.tolist()
     (5.5, 11, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
-    >>> gpuzarr.stats(a, per=0).mean
+    >>> gpuzarr.stats(a, axis=1).mean
     array([1.5, 5.5, 9.5])
+    >>> gpuzarr.stats(a, quantiles=(0.25, 0.5)).quantiles
+    {0.25: 2.75, 0.5: 5.5}
     """
     from gpuzarr.nodes.given import array_given
 
     wanted = _outer(array_given(array, "stats: array"), selection)
-    kept = _kept(per, wanted, array.ndim)
+    kept, reduced = _axes(axis, wanted)
+    asked = fractions(quantiles, "quantiles")
     limit = array.options.changed(memory_limit=memory_limit).memory_limit or array.device.memory_limit
     cast = _cast(array, dtype, scale, offset, fill_to_nan)
-    total, done = prod(wanted.full_shape), 0
-
-    def report(size: int) -> None:
-        nonlocal done
-        done += size
-        if progress is not None:
-            progress(done, total)
+    bins = _bins(bins, range, asked)
+    edges = None if range is None else _edges(range, bins)
 
     def read(selections: Iterator[Any]) -> Any:
         return array.reader(selections, memory_limit=limit)
 
-    bins = number(bins, "bins", 2 if range is None else 1, MAX_BINS)
-    edges = None if range is None else _edges(range, bins)
-    found = totals(array, wanted.axes, kept, bins, edges, cast, limit, read, report)
+    with reporting(progress, prod(wanted.full_shape)) as report:
+        found = totals(array, wanted.axes, kept, bins, edges, cast, limit, read, report)
     is_whole = not is_float(array.dtype if cast is None else cast.dtype)
     result = array.dtype if cast is None else cast.dtype
     shape = tuple(n if axis in kept else 1 for axis, n in enumerate(wanted.full_shape) if axis not in wanted.squeeze)
-    return _stats(found, result if is_whole else None, kept, shape)
+    ends = None if edges is None else (float(edges[0]), float(edges[-1]))
+    return _stats(found, result if is_whole else None, reduced, shape, ends, asked)
 
 
-def _stats(found: Totals, whole: np.dtype | None, kept: tuple[int, ...], shape: tuple[int, ...]) -> Stats:
+def _stats(
+    found: Totals,
+    whole: np.dtype | None,
+    reduced: tuple[int, ...],
+    shape: tuple[int, ...],
+    ends: tuple[float, float] | None,
+    asked: np.ndarray,
+) -> Stats:
     """The numbers as users see them. `whole`: the dtype of elements that are integers."""
     least, most = (_elements(values, whole) for values in (found.least, found.most))
     count = found.count.astype(np.int64)
-    numbers = [found.mean, found.std, least, most, count, found.nans, found.fills]
-    mean, std, least, most, count, nans, fills = numbers if kept else [values.item() for values in numbers]
-    return Stats(mean, std, least, most, count, nans, fills, found.histogram, found.edges, kept, shape)
+    numbers = [found.mean, found.std, least, most, count, found.nans, found.fills, found.below]
+    mean, std, least, most, count, nans, fills, below = (
+        numbers if found.mean.ndim else [values.item() for values in numbers]
+    )
+    histogram = found.histogram, found.edges
+    result = Stats(mean, std, least, most, count, nans, fills, below, *histogram, ends, {}, reduced, shape)
+    return replace(result, quantiles={q: result.quantile(q) for q in asked.tolist()})
 
 
 def _elements(values: np.ndarray, whole: np.dtype | None) -> np.ndarray:
@@ -206,15 +273,23 @@ def _outer(array: Any, selection: Any) -> Any:
     return found
 
 
-def _kept(per: Any, wanted: Outer, ndim: int) -> tuple[int, ...]:
-    """The axes that are kept, in ascending order."""
-    given = () if per is None else per if isinstance(per, tuple | list) else (per,)
-    axes = [number(axis, "per", -ndim, ndim - 1) % ndim for axis in given]
-    if len(set(axes)) < len(axes):
-        raise ArgumentError(f"per={per} has an axis twice")
-    if gone := [axis for axis in axes if axis in wanted.squeeze]:
-        raise ArgumentError(f"per={per}: the selection has one index of axis {gone[0]}, which is gone then")
-    return tuple(sorted(axes))
+def _axes(axis: Any, wanted: Outer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of the array that are kept, in ascending order, and the axes of the selection that are reduced."""
+    left = [i for i, _ in enumerate(wanted.axes) if i not in wanted.squeeze]
+    ndim = len(left)
+    given = range(ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    if not ndim and given:
+        raise ArgumentError(f"axis={shown(axis)}: what is selected has no axes")
+    reduced = sorted(number(one, "axis", -ndim, ndim - 1) % ndim for one in given)
+    if len(set(reduced)) < len(reduced):
+        raise ArgumentError(f"axis={shown(axis)} has an axis twice")
+    return tuple(axis for i, axis in enumerate(left) if i not in reduced), tuple(reduced)
+
+
+def _bins(bins: Any, range: Any, asked: np.ndarray) -> int:
+    if bins == 0 and range is None and not len(asked):
+        return number(bins, "bins", 0, 0)
+    return number(bins, "bins", 2 if range is None else 1, MAX_BINS)
 
 
 def _cast(array: Any, *casting: Any) -> Any:

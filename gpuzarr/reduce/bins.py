@@ -21,12 +21,14 @@ _DIGITS = 52  # numbers of bins have as many, so that edges are exact
 class Bins:
     """Counts of an array's cells, int64 (*cells, bins), with one range for all. Threads may share it.
 
-    `edges`: given ones, float64 (bins + 1,), which stay; None: they are found. `is_whole`: the values are integers, and
-    no bin is narrower than 1.
+    `bins`: 0 for none, where nothing but `found` may be called. `edges`: given ones, float64 (bins + 1,), which stay;
+    None: they are found. `is_whole`: the values are integers, and no bin is narrower than 1.
     """
 
     def __init__(self, cells: tuple[int, ...], bins: int, edges: np.ndarray | None, is_whole: bool) -> None:
-        self._lock, self._bins, self._given = threading.Lock(), bins, edges
+        self._lock, self._given = threading.Lock(), edges
+        self.bins, self.has_edges = bins, edges is not None
+        self.first_edge = -np.finfo(np.float64).max if edges is None else edges[0]  # less than that is -inf alone
         self._counts = np.zeros((*cells, bins), np.int64)
         self._exponent = self._smallest = 0 if is_whole else _SMALLEST
         self._first = 0
@@ -45,8 +47,18 @@ class Bins:
         with self._lock:
             self._counts[box] += self._moved(counts, exponent, first)
 
+    def table(self, least: float, most: float) -> tuple[np.ndarray, np.ndarray]:
+        """The counts themselves, int64 (number of cells, bins), and the edges, that have room for a range.
+
+        They are those of the grid as long as nobody asks for another range.
+        """
+        _, _, edges = self.edges_for(least, most)
+        return self._counts.reshape(-1, self.bins), edges
+
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """The counts and the edges; of those that were found the ones from the least value to the most."""
+        if not self.bins:
+            return self._counts, np.zeros(0)
         if self._given is not None:
             return self._counts, self._given
         if self._least == self._most and self._smallest != 0:  # as `numpy.histogram` has it
@@ -56,9 +68,9 @@ class Bins:
 
     def _include(self, least: float, most: float) -> None:
         before, largest = (self._exponent, self._first), max(abs(least), abs(most))
-        narrow = frexp(max(most / self._bins - least / self._bins, 0))[1] - 2 if most > least else self._smallest
+        narrow = frexp(max(most / self.bins - least / self.bins, 0))[1] - 2 if most > least else self._smallest
         exponent = max(self._smallest, self._exponent, narrow, frexp(largest)[1] - _DIGITS if largest else _SMALLEST)
-        while _bin(most, exponent) - _bin(least, exponent) >= self._bins:
+        while _bin(most, exponent) - _bin(least, exponent) >= self.bins:
             exponent += 1
         is_first = self._least > self._most
         self._least, self._most = least, most
@@ -71,14 +83,18 @@ class Bins:
         """Counts of another grid as those of this one."""
         if (exponent, first) == (self._exponent, self._first):
             return counts
-        found = np.zeros_like(counts)
-        for i in np.flatnonzero(counts.reshape(-1, self._bins).any(axis=0)).tolist():
-            found[..., ((first + i) >> (self._exponent - exponent)) - self._first] += counts[..., i]
+        found, used = np.zeros_like(counts), np.flatnonzero(counts.reshape(-1, self.bins).any(axis=0))
+        if len(used):
+            begin, end, shift = int(used[0]), int(used[-1]) + 1, self._exponent - exponent
+            joined = 1 << shift  # bins that become one
+            starts = [0, *range(joined - (first + begin) % joined, end - begin, joined)]
+            to = ((first + begin) >> shift) - self._first
+            found[..., to : to + len(starts)] = np.add.reduceat(counts[..., begin:end], starts, axis=-1)
         return found
 
     def _edges_now(self) -> np.ndarray:
         with np.errstate(over="ignore"):  # the last edge may lie beyond the largest number
-            return np.ldexp(np.float64(self._first) + np.arange(self._bins + 1), self._exponent)
+            return np.ldexp(np.float64(self._first) + np.arange(self.bins + 1), self._exponent)
 
 
 def _bin(value: float, exponent: int) -> int:

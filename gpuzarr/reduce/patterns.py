@@ -61,11 +61,13 @@ class Patterns:
         found = [_of(row[~is_nan], values[~is_nan]) for row in counts]
         nans = counts[:, is_nan].sum(axis=1)
         same = (raw == fill) | (np.isnan(raw) & np.isnan(fill)) if self._fill is not None else np.zeros(len(raw), bool)
-        _bin(counts, values, bins, cells)
+        if bins.bins:
+            _bin(counts, values, bins, cells)
+        below = counts[:, values < bins.first_edge].sum(axis=1).reshape(cells)
         numbers = [np.array(column).reshape(cells) for column in zip(*found, strict=True)] or [np.zeros(cells)] * 5
         mean, std, least, most, count = numbers
         fills, (histogram, edges) = counts[:, same].sum(axis=1), bins.found()
-        return Totals(mean, std, least, most, count, nans.reshape(cells), fills.reshape(cells), histogram, edges)
+        return Totals(mean, std, least, most, count, nans.reshape(cells), fills.reshape(cells), below, histogram, edges)
 
 
 def _of(counts: np.ndarray, values: np.ndarray) -> tuple[float, float, float, float, int]:

@@ -15,6 +15,7 @@ from gpuzarr.devices.contract import Device
 
 FINITE, NANS, ABOVE, BELOW, MEAN, REST, SQUARES, LEAST, MOST = range(9)  # numbers of a row
 NUMBERS = 9
+MANY_ELEMENTS = 1000  # of a row, beside which a call of NumPy takes no time
 
 
 def moments(rows: Any, device: Device) -> np.ndarray:
@@ -44,17 +45,18 @@ def _moments(xp: Any, rows: Any) -> Any:
     return xp.stack([number.astype(np.float64) for number in numbers], axis=1)
 
 
-def binned(rows: Any, edges: np.ndarray, device: Device) -> np.ndarray:
-    """How many elements of each row lie between neighbouring edges; the last edge belongs to the last bin. int64."""
+def binned(rows: Any, edges: np.ndarray, table: np.ndarray, places: np.ndarray, device: Device) -> None:
+    """Add how many elements of each row lie between neighbouring edges; the last edge belongs to the last bin.
+
+    `table`: counts, int64 (cells, bins), C-contiguous; row i is added to `table[places[i]]`, no two to one.
+    """
     bins = len(edges) - 1
     if not device.gpu and (library := native.library()) is not None:
-        found = np.zeros((len(rows), bins), np.int64)
         with np.errstate(over="ignore"):
             per = np.array([bins / (edges[-1] - edges[0])])
-        library.gpuzarr_bin(
-            rows.dtype.itemsize, *rows.shape, address(rows), address(edges), bins, address(per), address(found)
-        )
-        return found
+        said = (address(edges), bins, address(per), address(places), address(table))
+        library.gpuzarr_bin(rows.dtype.itemsize, *rows.shape, address(rows), *said)
+        return
     xp = device.xp
     edges = device.upload(edges) if device.gpu else edges
     values = rows.astype(np.float64)
@@ -62,7 +64,12 @@ def binned(rows: Any, edges: np.ndarray, device: Device) -> np.ndarray:
     number = xp.where(values == edges[-1], bins - 1, number)  # NaNs are behind all edges
     number = xp.where((number < 0) | (number >= bins), bins, number) + xp.arange(len(rows))[:, None] * (bins + 1)
     counts = xp.bincount(number.reshape(-1), minlength=len(rows) * (bins + 1))
-    return _on_host(counts, device).reshape(len(rows), bins + 1)[:, :bins].astype(np.int64)
+    table[places] += _on_host(counts, device).reshape(len(rows), bins + 1)[:, :bins]
+
+
+def less(rows: Any, edge: np.float64, device: Device) -> np.ndarray:
+    """How many elements of each row are less than a number. int64 (n,)."""
+    return _on_host((rows < edge).sum(axis=1), device).astype(np.int64)
 
 
 def tally(rows: Any, counts: np.ndarray, device: Device) -> None:
@@ -78,7 +85,7 @@ def tally(rows: Any, counts: np.ndarray, device: Device) -> None:
 def equal(rows: Any, value: Any, device: Device) -> np.ndarray:
     """How many elements of each row equal a value, NaN being equal to NaN. int64 (n,)."""
     same = rows != rows if value != value else rows == value
-    if not device.gpu:
+    if not device.gpu and rows.shape[1] > MANY_ELEMENTS:
         return np.array([np.count_nonzero(row) for row in same], np.int64)  # several times as fast as a sum
     return _on_host(same.sum(axis=1), device).astype(np.int64)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,12 @@ from gpuzarr.reduce.bins import Bins
 from gpuzarr.reduce.blocks import blocks
 from gpuzarr.reduce.elements import Elements
 from gpuzarr.reduce.patterns import Patterns
+from gpuzarr.reduce.rows import NUMBERS
 from gpuzarr.reduce.totals import Totals
 
 BLOCK_BYTES = 16 << 20  # of a CPU. The same for each limit of memory: sums are rounded in the order of blocks
 GPU_BLOCK_BYTES = 256 << 20
+MAX_PATTERN_COUNTS = 1 << 22  # of all cells; where there would be more, or more than elements, patterns are not counted
 
 Read = Callable[[Iterator[Any]], Any]  # a context manager whose value iterates over the results of selections
 
@@ -32,9 +36,12 @@ def totals(
     """
     dtype, device = array.dtype, array.device
     cells = tuple(len(axes[axis]) for axis in kept)
-    _check_memory(cells, bins, dtype, limit)
+    patterns = 1 << 8 * dtype.itemsize if dtype.itemsize <= 2 else 0
+    if patterns * prod(cells) > max(min(MAX_PATTERN_COUNTS, prod(map(len, axes))), patterns):
+        patterns = 0
+    _check_memory(cells, bins, patterns, limit)
     histogram = Bins(cells, bins, edges, not is_float(dtype if cast is None else cast.dtype))
-    kind: type[Patterns | Elements] = Patterns if dtype.itemsize <= 2 else Elements
+    kind: type[Patterns | Elements] = Patterns if patterns else Elements
     found = kind(device, cells, dtype, cast, array.fill_value)
     order = [*kept, *(axis for axis in range(len(axes)) if axis not in kept)]
     most = (GPU_BLOCK_BYTES if device.gpu else BLOCK_BYTES) // dtype.itemsize
@@ -51,7 +58,7 @@ def totals(
             boxes[number] = None
             progress(int(np.size(block)))
             del block
-    return found.totals(histogram)
+    return _in_order(found.totals(histogram), [axes[axis] for axis in kept])
 
 
 def _add(found: Any, device: Device, block: Any, order: Sequence[int], box: Any, bins: Bins) -> None:
@@ -59,14 +66,21 @@ def _add(found: Any, device: Device, block: Any, order: Sequence[int], box: Any,
     found.add(block.transpose(order), box, bins)
 
 
-def _check_memory(cells: Sequence[int], bins: int, dtype: np.dtype, limit: int) -> None:
-    patterns = 1 << 8 * dtype.itemsize if dtype.itemsize <= 2 else 0
-    needed = 8 * (patterns + bins)
-    for length in cells:
-        needed *= length
+def _in_order(found: Totals, kept: Sequence[range]) -> Totals:
+    """The numbers of cells in the order of the selection; blocks come in that of the array."""
+    if all(indices.step > 0 for indices in kept):
+        return found
+    flip = tuple(slice(None, None, -1 if indices.step < 0 else 1) for indices in kept)
+    cells = {field.name: getattr(found, field.name)[flip] for field in fields(found) if field.name != "edges"}
+    return replace(found, **cells)
+
+
+def _check_memory(cells: Sequence[int], bins: int, patterns: int, limit: int) -> None:
+    """`patterns`: those that are counted in each cell, 0 where moments are made."""
+    needed = 8 * prod(cells) * ((patterns or 4 * NUMBERS) + bins)
     if needed > limit:
-        advice = "; dtype='float32' and fewer bins need less" if patterns > 256 else "; give fewer bins"
+        advice = "reduce more axes, give fewer bins (0: none), or a larger memory_limit"
         raise NoMemoryError(
-            f"counts of {' x '.join(map(str, cells)) or 1} cells of {dtype} need {needed} bytes, "
-            f"more than the memory_limit of {limit}{advice}"
+            f"counts of {' x '.join(map(str, cells)) or 1} cells, with {bins} bins each, need {needed} bytes, "
+            f"more than the memory_limit of {limit}: {advice}"
         )

@@ -11,7 +11,8 @@ import numpy as np
 class Totals:
     """Numbers of each cell: arrays of the shape of the cells; `histogram` has one more axis, of bins, with `edges`.
 
-    `count`: elements that are not NaN. `fills`: those that equal the fill value. `least`, `most`: NaN of no elements.
+    `count`: elements that are not NaN. `fills`: those that equal the fill value. `below`: those that are
+    less than the first edge. `least`, `most`: NaN of no elements.
     """
 
     mean: np.ndarray
@@ -21,6 +22,7 @@ class Totals:
     count: np.ndarray
     nans: np.ndarray
     fills: np.ndarray
+    below: np.ndarray
     histogram: np.ndarray
     edges: np.ndarray
 

@@ -23,6 +23,19 @@ class Tensor:
         return self.memory.__dlpack__(**options)
 
 
+class OnHost:
+    """What lies "on the GPU", for NumPy."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def __dlpack__(self, stream: Any = None, **options: Any) -> Any:
+        return self.value.__dlpack__(**options)
+
+
 class DeviceArray(np.ndarray):
     """NumPy memory that stands for memory of a device."""
 
@@ -42,6 +55,15 @@ class DeviceArray(np.ndarray):
         out = np.empty(self.shape, self.dtype) if out is None else out
         out[...] = self.view(np.ndarray)
         return out
+
+    def __dlpack_device__(self):
+        return CUDA, 0
+
+    def __dlpack__(self, **options):
+        """A capsule of host memory, which only `Xp.from_dlpack` and `OnHost` can take."""
+        stream = options.pop("stream", None)
+        assert stream in (None, -1, 1, 2), f"no stream is numbered {stream}"
+        return self.view(np.ndarray).__dlpack__(**options)
 
     def __setitem__(self, where, value):
         super().__setitem__(where, plain(value))
@@ -105,7 +127,7 @@ class Xp(_Module):
         """Make a device array of a tensor on a GPU. TypeError for one in host memory, as CuPy raises."""
         if value.__dlpack_device__()[0] != CUDA:
             raise TypeError("CPU arrays cannot be directly imported to CuPy")
-        return np.from_dlpack(value.memory).view(DeviceArray)
+        return np.from_dlpack(OnHost(value)).view(DeviceArray)
 
     def asnumpy(self, value: DeviceArray) -> np.ndarray:
         return np.array(value.view(np.ndarray))

@@ -1,7 +1,10 @@
 """`gpuzarr.stats`: what NumPy says of the whole array, in one pass."""
 
 import json
+import sys
+import warnings
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -26,6 +29,11 @@ def filled(device, values, chunks, **options):
     a = gpuzarr.create_array({}, data=values, chunks=chunks, device=device, **options)
     assert a.dtype == values.dtype
     return a
+
+
+def others(axes, ndim):
+    """The axes that are reduced where these are kept."""
+    return tuple(axis for axis in range(ndim) if axis not in axes)
 
 
 def agrees(found, values, whole=False):
@@ -73,9 +81,12 @@ def test_as_numpy_for_any_numbers(thresholds, data):
     agrees(found, values, whole=dtype.kind in "iu")
     assert len(found.histogram) <= bins or not np.isfinite(values.astype("f8")).any()
     axes = tuple(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1)))
-    parts = gpuzarr.stats(a, per=axes, bins=bins)
+    parts = gpuzarr.stats(a, axis=others(axes, len(shape)), bins=bins)
     assert parts.edges.tolist() == found.edges.tolist()
     assert parts.histogram.sum(axis=tuple(range(len(axes)))).tolist() == found.histogram.tolist()
+    without = gpuzarr.stats(a, axis=others(axes, len(shape)), bins=0)
+    for name in ("mean", "std", "min", "max", "count", "nan_count", "fill_count", "below"):
+        np.testing.assert_array_equal(getattr(without, name), getattr(parts, name))
     for cell in np.ndindex(*parts.mean.shape):
         place = [slice(None)] * len(shape)
         for axis, i in zip(sorted(axes), cell, strict=True):
@@ -109,7 +120,7 @@ def test_integers_beyond_floats(device, dtype):
 
 def test_integers_far_from_the_first_one(device):
     values = np.array([-8907199254740993, 100000000000001], "i8")
-    assert gpuzarr.stats(filled(device, values, 1), per=0).mean.tolist() == values.astype("f8").tolist()
+    assert gpuzarr.stats(filled(device, values, 1), axis=()).mean.tolist() == values.astype("f8").tolist()
 
 
 def test_an_outlier_comes_first(device):
@@ -144,7 +155,7 @@ def test_empty_and_zero_dimensional(device, dtype):
     assert not none.histogram.sum()
     one = gpuzarr.stats(gpuzarr.full((), 7, dtype=dtype, device=device))
     assert (one.mean, one.std, one.min, one.count, one.fill_count) == (7, 0, 7, 1, 1)
-    assert gpuzarr.stats(gpuzarr.zeros((2, 0), dtype=dtype, device=device), per=0).count.tolist() == [0, 0]
+    assert gpuzarr.stats(gpuzarr.zeros((2, 0), dtype=dtype, device=device), axis=1).count.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8", "i4"])
@@ -160,18 +171,112 @@ def test_missing_chunks_and_shards(device, dtype, shards):
     assert found.fill_count == (values == 5).sum()
 
 
-def test_kept_axes_as_numpy(device):
-    values = np.random.default_rng(3).normal(0, 5, (20, 3, 30, 2)).astype("f4")
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8", "i8"])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2, 3), (0, 2), [1], (3, 1), (), (0, 1, 2, 3)], ids=str)
+def test_axes_are_reduced_as_by_numpy(device, axis, dtype):
+    values = np.random.default_rng(3).normal(0, 50, (20, 3, 30, 2)).astype(dtype)
     a = filled(device, values, (6, 2, 30, 2))
-    for per, others in [(1, (0, 2, 3)), ((1, 3), (0, 2)), (-1, (0, 1, 2)), ((0, 1, 2, 3), ())]:
-        found = gpuzarr.stats(a, per=per)
-        np.testing.assert_allclose(found.mean, values.astype("f8").mean(others), rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(found.std, values.astype("f8").std(others), rtol=1e-12, atol=1e-14)
-        np.testing.assert_array_equal(found.max, values.max(others))
-        mean, std = found.normalize
-        assert np.broadcast_shapes(mean.shape, std.shape, values.shape) == values.shape
-    mean, std = gpuzarr.stats(a, 4, per=1).normalize
-    assert mean.shape == std.shape == (3, 1, 1)
+    numpys = tuple(axis) if isinstance(axis, list) else axis
+    found = gpuzarr.stats(a, axis=axis)
+    wide = values.astype("f8")
+    np.testing.assert_allclose(found.mean, wide.mean(numpys), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.std, wide.std(numpys), rtol=1e-11, atol=1e-11)
+    np.testing.assert_array_equal(found.max, values.max(numpys))
+    np.testing.assert_array_equal(found.min, values.min(numpys))
+    assert np.shape(found.mean) == np.shape(found.count) == found.histogram.shape[:-1] == wide.mean(numpys).shape
+    assert found.axis == tuple(np.arange(4)) if axis is None else len(found.axis) == np.size(axis)
+    mean, std = found.normalize
+    assert np.broadcast_shapes(np.shape(mean), np.shape(std), values.shape) == values.shape
+    np.testing.assert_allclose(mean, wide.mean(numpys, keepdims=np.ndim(mean) > 0), rtol=1e-12, atol=1e-12)
+
+
+def test_axes_are_those_of_what_is_selected(device):
+    values = np.random.default_rng(3).normal(0, 5, (20, 3, 30)).astype("f4")
+    a = filled(device, values, (6, 2, 30))
+    for selection in (4, (slice(None, None, 3), 1), (slice(4, 2, -1), slice(1, 3)), (..., 5)):
+        part = values[selection].astype("f8")
+        for axis in range(-part.ndim, part.ndim):
+            found = gpuzarr.stats(a, selection, axis=axis)
+            np.testing.assert_allclose(found.mean, part.mean(axis), rtol=1e-12, atol=1e-14)
+            assert found.broadcast_shape == part.mean(axis, keepdims=True).shape
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4", "i8"])
+@pytest.mark.parametrize("elements_of_a_piece", [7, 200, 1 << 16])
+def test_many_cells_of_few_elements(device, thresholds, dtype, elements_of_a_piece):
+    """However blocks are cut; the range grows from block to block."""
+    values = np.random.default_rng(5).normal(0, 20, (12, 23, 31))
+    values *= np.arange(1, 13)[:, None, None]
+    values = np.clip(values, 0 if dtype == "u1" else -200, 250).astype(dtype)
+    if dtype == "f4":
+        values[:, 3, 4], values[5, 6], values[2, 7, 9] = np.nan, np.inf, -np.inf
+    a = filled(device, values, (3, 10, 31))
+    thresholds(
+        "gpuzarr.reduce", BLOCK_BYTES=5000, GPU_BLOCK_BYTES=5000, MAX_PATTERN_COUNTS=0,
+        PIECE_ELEMENTS=elements_of_a_piece, GPU_PIECE_ELEMENTS=elements_of_a_piece, GPU_PIECE_CELLS=4,
+        GPU_PIECE_COUNTS=900,
+    )  # fmt: skip
+    found = gpuzarr.stats(a, axis=0, bins=40)
+    with np.errstate(all="ignore"):
+        for i, j in np.ndindex(23, 31):
+            some = values[:, i, j].astype("f8")
+            assert found.count[i, j] == (~np.isnan(some)).sum()
+            inside = some[np.isfinite(some)]
+            assert found.histogram[i, j].tolist() == np.histogram(inside, found.edges)[0].tolist()
+            np.testing.assert_array_equal(found.min[i, j], np.fmin.reduce(some))
+            np.testing.assert_allclose(found.mean[i, j], some[~np.isnan(some)].mean() if len(inside) else np.nan)
+    np.testing.assert_array_equal(found.below, (values == -np.inf).sum(axis=0) if dtype == "f4" else 0)
+
+
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_quantiles_are_within_a_bin_of_those_of_numpy(data):
+    dtype = np.dtype(data.draw(st.sampled_from(["u1", "i2", "f2", "i4", "f4", "f8"])))
+    shape = data.draw(arrays.array_shapes(min_dims=1, max_dims=3, max_side=6))
+    limits = {"min_value": -1e6, "max_value": 1e6} if dtype.kind == "f" and dtype.itemsize > 2 else {}
+    finite = {"allow_infinity": False} if dtype.kind == "f" else {}
+    values = data.draw(arrays.arrays(dtype, shape, elements=arrays.from_dtype(dtype, **(limits or finite))))
+    axis = data.draw(st.none() | st.integers(0, len(shape) - 1))
+    q = data.draw(st.lists(st.floats(0, 1), min_size=1, max_size=5))
+    found = gpuzarr.stats(filled("cpu", values, shape), axis=axis, bins=data.draw(st.integers(2, 70)), quantiles=q)
+    wide = values.astype("f8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of slices that are NaN
+        truth = np.nanquantile(wide, q, axis=axis)
+    width = np.diff(found.edges).max(initial=0)
+    tolerance = width * (1 + 1e-9) + 1e-9 * np.abs(np.nan_to_num(wide)).max()
+    if dtype.kind in "iu" and width == 1:
+        tolerance = 1e-9 * max(np.abs(wide).max(), 1)
+    np.testing.assert_allclose(found.quantile(q), truth, rtol=0, atol=tolerance)
+    for one, values_of_one in found.quantiles.items():
+        np.testing.assert_array_equal(values_of_one, found.quantile(one))
+    np.testing.assert_array_equal(found.quantile([0, 1]), [np.float64(found.min), np.float64(found.max)])
+
+
+def test_quantiles_of_infinities_and_of_a_range(device):
+    values = np.array([-np.inf, -np.inf, 1, 2, 3, 4, 5, 6, 7, np.inf, np.nan], "f8")
+    found = gpuzarr.stats(filled(device, values, 4))
+    assert found.below == 2
+    assert found.quantile([0, 1 / 9, 1]).tolist() == [-np.inf, -np.inf, np.inf]
+    np.testing.assert_allclose(found.quantile([2 / 9, 5 / 9]), [1, 4], rtol=0, atol=np.diff(found.edges).max())
+    for dtype in ("f4", "u1", "i8"):
+        a = filled(device, np.arange(100).astype(dtype), 30)
+        ranged = gpuzarr.stats(a, range=(20, 80), bins=30)
+        assert ranged.below == 20 and gpuzarr.stats(a, axis=(), range=(20, 80), bins=30).below.sum() == 20
+        assert np.isnan(ranged.quantile([0.1, 0.9])).all() and abs(ranged.quantile(0.5) - 49.5) <= 2
+        assert ranged.quantile(0) == 0 and ranged.quantile(1) == 99
+
+
+def test_no_quantiles_of_nothing():
+    none = gpuzarr.stats(gpuzarr.zeros((0, 3), device="cpu"), axis=0, quantiles=0.5)
+    assert np.isnan(none.quantiles[0.5]).all() and none.quantiles[0.5].shape == (3,)
+    without = gpuzarr.stats(gpuzarr.zeros(3, device="cpu"), bins=0)
+    assert without.histogram.shape == without.edges.shape == (0,)
+    with pytest.raises(ArgumentError, match="bins=256"):
+        without.quantile(0.5)
+    for wrong in (-0.1, 1.5, "x", [[0.5]], np.nan, None):
+        with pytest.raises(ArgumentError, match="from 0 to 1"):
+            gpuzarr.stats(gpuzarr.zeros(3, device="cpu")).quantile(wrong)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "i4", "f8"])
@@ -220,8 +325,8 @@ def test_the_same_for_any_number_of_threads_and_limit(monkeypatch):
         assert all(other == first for other in others)
 
 
-@pytest.mark.parametrize("per", [None, 0, 1])
-def test_devices_agree(per):
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_devices_agree(axis):
     from tests import hardware
 
     for dtype in ("f4", "u1", "i8"):
@@ -229,7 +334,7 @@ def test_devices_agree(per):
         store = {}
         gpuzarr.create_array(store, data=values, chunks=(2, 99))
         one, two = (
-            gpuzarr.stats(gpuzarr.open(store, device=d), per=per).asdict() for d in ("cpu", hardware.emulated())
+            gpuzarr.stats(gpuzarr.open(store, device=d), axis=axis).asdict() for d in ("cpu", hardware.emulated())
         )
         for name in ("mean", "std"):
             np.testing.assert_allclose(one.pop(name), two.pop(name), rtol=1e-13, atol=1e-13)
@@ -261,6 +366,30 @@ def test_each_chunk_is_read_once(device):
     assert seen[-1] == (1000, 1000)
 
 
+def test_a_progress_bar_is_shown_on_request(capsys, monkeypatch, tmp_path):
+    a = filled("cpu", np.arange(1000.0), 100)
+    gpuzarr.stats(a)
+    assert not capsys.readouterr().err
+    gpuzarr.stats(a, progress=True)
+    assert "1000 of 1000 elements" in capsys.readouterr().err
+    shown = []
+
+    class Bar:
+        def __init__(self, **options):
+            shown.append(options["total"])
+
+        def update(self, steps):
+            shown.append(steps)
+
+        def close(self):
+            shown.append("closed")
+
+    monkeypatch.setitem(sys.modules, "tqdm", ModuleType("tqdm"))
+    monkeypatch.setitem(sys.modules, "tqdm.auto", SimpleNamespace(tqdm=Bar))
+    gpuzarr.stats(a, progress=True)
+    assert shown[0] == sum(shown[1:-1]) == 1000 and shown[-1] == "closed"
+
+
 def test_a_damaged_chunk_is_an_error_that_names_it(device):
     store = {}
     a = gpuzarr.create_array(store, data=np.arange(1000.0), chunks=100, device=device)
@@ -272,9 +401,14 @@ def test_a_damaged_chunk_is_an_error_that_names_it(device):
 def test_wrong_arguments():
     a = gpuzarr.zeros((4, 5), dtype="u2", device="cpu")
     for options in (
-        {"per": 2},
-        {"per": (0, -2)},
+        {"axis": 2},
+        {"axis": (0, -2)},
+        {"axis": 1.5},
+        {"axis": "x"},
         {"bins": 1},
+        {"bins": 0, "quantiles": 0.5},
+        {"quantiles": 2},
+        {"progress": np.ones(2)},
         {"bins": 0, "range": (0, 1)},
         {"range": (1, 1)},
         {"range": 3},
@@ -282,14 +416,16 @@ def test_wrong_arguments():
     ):
         with pytest.raises(ArgumentError):
             gpuzarr.stats(a, **options)
-    with pytest.raises(ArgumentError, match="per=0"):
-        gpuzarr.stats(a, 1, per=0)
+    with pytest.raises(ArgumentError, match="no axes"):
+        gpuzarr.stats(a, (1, 1), axis=0)
+    with pytest.raises(ArgumentError, match="axis"):
+        gpuzarr.stats(a, 1, axis=1)
     with pytest.raises(ArgumentError):
         gpuzarr.stats(a, ([0, 1],))
     with pytest.raises(SelectionError):
         gpuzarr.stats(a, 9)
     with pytest.raises(NoMemoryError, match="memory_limit"):
-        gpuzarr.stats(a, per=(0, 1), memory_limit="1MB")
+        gpuzarr.stats(gpuzarr.zeros((300, 200), dtype="u2", device="cpu"), axis=(), memory_limit="1MB")
     for other in (gpuzarr.array(["x"]), gpuzarr.zeros(2, dtype="c8"), gpuzarr.zeros(2, dtype="M8[s]")):
         with pytest.raises(ArgumentError, match="stats takes"):
             gpuzarr.stats(other)
@@ -300,7 +436,10 @@ def test_as_text_and_dict():
     found = gpuzarr.stats(a)
     assert json.loads(json.dumps(found.asdict()))["histogram"] == [1] * 6
     assert str(found).splitlines()[0].split() == ["mean", "2.5"]
-    assert str(gpuzarr.stats(a, per=0)).splitlines()[2].split() == ["1", "4", "0.816497", "3", "5", "3", "0", "0"]
+    assert str(gpuzarr.stats(a, axis=1)).splitlines()[2].split() == ["1", "4", "0.816497", "3", "5", "3", "0", "0"]
+    asked = gpuzarr.stats(a, quantiles=(0.25, 0.5))
+    assert json.loads(json.dumps(asked.asdict()))["quantiles"] == {"0.25": 1.25, "0.5": 2.5}
+    assert str(asked).splitlines()[-1].split() == ["quantile", "0.5", "2.5"]
     assert gpuzarr.stats(gpuzarr.ones(3)).normalize == (1, 1)
 
 
@@ -310,6 +449,11 @@ def test_command(capsys, tmp_path: Path):
     gpuzarr.save(str(tmp_path / "a.zarr"), np.arange(6, dtype="i2").reshape(2, 3))
     assert main(["stats", str(tmp_path / "a.zarr")]) == 0
     assert "2.5" in capsys.readouterr().out
-    assert main(["stats", str(tmp_path / "a.zarr"), "--per", "0", "--json", "--bins", "4"]) == 0
-    assert json.loads(capsys.readouterr().out)["mean"] == [1, 4]
-    assert main(["stats", str(tmp_path / "a.zarr"), "--per", "7"]) == 1
+    asked = ["--quantile", "0.5", "--quantile", "1", "--range", "0", "10", "--progress"]
+    assert main(["stats", str(tmp_path / "a.zarr"), "--axis", "-1", "--json", "--bins", "10", *asked]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert found["mean"] == [1, 4] and found["quantiles"] == {"0.5": [1, 4], "1.0": [2, 5]}
+    assert found["axis"] == [1] and len(found["edges"]) == 11 and "6 of 6 elements" in told.err
+    assert main(["stats", str(tmp_path / "a.zarr"), "--axis", "7"]) == 1
+    assert main(["stats", str(tmp_path / "a.zarr"), "--quantile", "7"]) == 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
 from gpuzarr.nodes.array import Array
+
+FORMAT = {"zarr_format": 3, "node_type": "array", "chunk_key_encoding": {"name": "default"}}
 
 
 def codecs_as_encoding(array: Array) -> dict[str, Any]:
@@ -16,29 +19,45 @@ def codecs_as_encoding(array: Array) -> dict[str, Any]:
     Codecs of v2 are objects of numcodecs. Those of v3 are objects of zarr-python, which xarray's own writer wants; or
     where that is not installed, or does not know one, documents, which all take.
     """
-    found = {"compressors": array.compressors, "filters": array.filters, "shards": array.shards}
     if array.zarr_format == 2:
-        return found
-    return {
-        "compressors": tuple(map(_foreign, array.compressors)),
-        "filters": tuple(map(_foreign, array.filters)),
-        "shards": array.shards,
-        "serializer": _foreign(array.serializer),
-    }
+        return {"compressors": array.compressors, "filters": array.filters, "shards": None}
+    filters, serializer, compressors = _of_zarr_python(_asked(array)) or _documents(array)
+    return {"compressors": compressors, "filters": filters, "shards": array.shards, "serializer": serializer}
 
 
-def _foreign(codec: Any) -> Any:
-    return _of_zarr_python(json.dumps(codec.to_dict(), sort_keys=True, default=str))
+def _asked(array: Array) -> str:
+    """A document of an array that has the same codecs. It is the same for many arrays: its shape is that of a chunk."""
+    document = array.metadata.document
+    asked = {name: document.get(name) for name in ("codecs", "data_type", "fill_value")}
+    chunk = [1] * array.ndim if array.shards is None else document["chunk_grid"]["configuration"].get("chunk_shape")
+    grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
+    return json.dumps(asked | FORMAT | {"shape": chunk, "chunk_grid": grid}, default=str)
+
+
+def _documents(array: Array) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
+    """Filters, serializer and compressors as documents."""
+    filters, compressors = ([codec.to_dict() for codec in each] for each in (array.filters, array.compressors))
+    return tuple(filters), array.serializer.to_dict(), tuple(compressors)
 
 
 @lru_cache(maxsize=256)
-def _of_zarr_python(document: str) -> Any:
-    member = json.loads(document)
+def _of_zarr_python(document: str) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]] | None:
+    """Filters, serializer and compressors of an array as objects of zarr-python; None if it cannot make them.
+
+    It fits codecs to the data type, as a serializer of bytes that have no order.
+    """
     if find_spec("zarr") is None:
-        return member
-    from zarr.registry import get_codec_class
+        return None
+    from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+    from zarr.core.metadata.v3 import ArrayV3Metadata
 
     try:
-        return get_codec_class(member["name"]).from_dict(member)
-    except Exception:  # it raises many kinds for codecs that it does not know
-        return member
+        with warnings.catch_warnings():  # xarray's own engine warns when it opens the array
+            warnings.simplefilter("ignore")
+            codecs = ArrayV3Metadata.from_dict(json.loads(document)).inner_codecs
+    except Exception:  # it raises many kinds for codecs and data types that it does not know
+        return None
+    by_kind = [
+        tuple(c for c in codecs if isinstance(c, k)) for k in (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
+    ]
+    return by_kind[0], by_kind[1][0], by_kind[2]

@@ -41,8 +41,7 @@ class StoredValues(BackendArray):
         return self.stored.device
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        support = indexing.IndexingSupport.VECTORIZED
-        return indexing.explicit_indexing_adapter(key, self.shape, support, _MEANINGS[type(key)](self))
+        return self._read(_MEANINGS[type(key)](key.tuple, self.shape))
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
         """Read on a thread, for `Dataset.load_async`."""
@@ -57,15 +56,6 @@ class StoredValues(BackendArray):
         """These values, decoded by `steps`."""
         return replace(self, steps=steps)
 
-    def _basic(self, key: Any) -> Any:
-        return self._read(select.basic(key, self.shape))
-
-    def _orthogonal(self, key: Any) -> Any:
-        return self._read(select.orthogonal(key, self.shape))
-
-    def _pointwise(self, key: Any) -> Any:
-        return self._read(select.pointwise(key, self.shape))
-
     def _read(self, elements: Any) -> Any:
         if (cast := cast_for(self.stored.dtype, self.steps)) is not None:
             return self.stored.read_elements(elements, cast=cast)
@@ -78,7 +68,7 @@ class StoredValues(BackendArray):
 
 
 _MEANINGS = {
-    indexing.BasicIndexer: lambda values: values._basic,
-    indexing.OuterIndexer: lambda values: values._orthogonal,
-    indexing.VectorizedIndexer: lambda values: values._pointwise,
+    indexing.BasicIndexer: select.basic,
+    indexing.OuterIndexer: select.orthogonal,
+    indexing.VectorizedIndexer: select.pointwise,
 }

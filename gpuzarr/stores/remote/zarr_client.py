@@ -24,7 +24,7 @@ class ZarrClient:
 
     Such stores tell no versions, and give lengths only with whole objects. `keys_like`: what the keys of objects look
     like in a store that takes no others, and raises errors for them; None: it takes any. `absent`: what errors say that
-    mean that an object is missing.
+    mean that an object is missing. `loop`: the event loop that runs its coroutines; None: that of zarr-python.
     """
 
     store: Any
@@ -32,6 +32,7 @@ class ZarrClient:
     concurrency: int = CONCURRENCY
     keys_like: re.Pattern[str] | None = None
     absent: re.Pattern[str] | None = None
+    loop: Any = None
     has_conditional_put: ClassVar[bool] = False
 
     def __repr__(self) -> str:
@@ -137,7 +138,7 @@ class ZarrClient:
         return joined(self.path, key)
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return zarr_loop.run(self._opened(work), self.store)
+        return zarr_loop.run(self._opened(work), self.store, self.loop)
 
     async def _opened(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do the work in a store that is open: whoever makes one need not open it."""

@@ -1,7 +1,7 @@
 """Coroutines of zarr-python's stores, run for threads that have no event loop.
 
-They run on the loop of zarr-python itself, and no other: what a store binds to a loop, such as the sessions of HTTP
-clients and the locks of caches, may then be used by both libraries.
+They run on the loop of zarr-python itself, or on that which calls it, and no other: what a store binds to a loop, such
+as the sessions of HTTP clients and the locks of caches, may then be used by both libraries.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from gpuzarr.tasks import CANCELLED, RUN, Latch, lost
 T = TypeVar("T")
 
 
-def run(work: Coroutine[Any, Any, T], store: Any) -> T:
+def run(work: Coroutine[Any, Any, T], store: Any, loop: asyncio.AbstractEventLoop | None = None) -> T:
     """Return what a coroutine of a store returns, or raise its error. If this is interrupted, it is cancelled first.
 
     StoreError in a forked child, where the store waits for threads of the parent.
     """
-    from zarr.core.sync import _get_loop
+    if loop is None:
+        from zarr.core.sync import _get_loop
 
-    loop = _get_loop()
+        loop = _get_loop()
     if asyncio._get_running_loop() is loop:
         work.close()
-        raise StoreError("a coroutine on the event loop of zarr-python cannot wait for another: use another thread")
+        raise StoreError("a coroutine on an event loop cannot wait for another: use another thread")
     if (library := library_threads.library_of(store)) is not None:
         try:
             library_threads.use(library, " ".join(repr(store).split()))

@@ -1,0 +1,120 @@
+"""Arrays of zarr-python as arrays of this library: the same chunks, found in the same store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices.contract import Device
+from gpuzarr.devices.select import device as device_of
+from gpuzarr.devices.select import holds
+from gpuzarr.errors import UnsupportedError
+from gpuzarr.integrations.zarr_python.batches import path_of
+from gpuzarr.metadata import ArrayMetadata, Axis, RegularAxis, files, v2, v3
+from gpuzarr.nodes.array import Array
+from gpuzarr.stores.contract import Store
+from gpuzarr.stores.zarr_python import store_of as own_store_of
+
+LIBRARIES = ("zarr", "numcodecs")  # whose codecs do what the codecs here of the same names do
+OWN_STORES = ("LocalStore", "MemoryStore", "ManagedMemoryStore")  # of zarr-python, whose objects are reached here
+NOT_DECODED = ("pickle",)  # codecs that run code, which only zarr-python's own settings allow
+MAX_KEPT_ARRAYS = 16
+
+
+class Arrays:
+    """The arrays that a pipeline works with: one for each path, device and event loop, kept from call to call.
+
+    A pipeline is made for one array, but is not told where that is; its chunks have paths.
+    """
+
+    def __init__(self, metadata: Any, store: Any) -> None:
+        self._metadata, self._store = metadata, store
+        self._kept: dict[tuple[str, str, Any], Array] = {}
+
+    @cached_property
+    def metadata(self) -> ArrayMetadata:
+        """The metadata. GpuZarrError, saying why, if this library has no such arrays."""
+        return metadata_of(self._metadata)
+
+    def at(self, key: str, is_on_gpu: bool, loop: Any) -> Array:
+        """The array whose chunk has a key. `loop`: the event loop of the caller. GpuZarrError as for `metadata`."""
+        path, device = path_of(key, self.metadata), device_of("cuda" if is_on_gpu else "cpu")
+        name = path, device.name, None if is_own(self._store) else loop
+        if (found := self._kept.get(name)) is None:
+            if len(self._kept) >= MAX_KEPT_ARRAYS:
+                self._kept.clear()
+            found = self._kept[name] = array_of(self.metadata, self._store, path, device, loop)
+        return found
+
+
+def metadata_of(given: Any) -> ArrayMetadata:
+    """The metadata of an array of zarr-python, as this library has it. GpuZarrError, saying why, if it has no such."""
+    for codec in codecs_of(given):
+        kind = type(codec)
+        if kind.__module__.partition(".")[0] not in LIBRARIES:
+            raise UnsupportedError(f"the codec {kind.__module__}.{kind.__qualname__} is not one of zarr-python's own")
+        if getattr(codec, "codec_id", "") in NOT_DECODED:
+            raise UnsupportedError(f"the codec {codec.codec_id!r} is left to zarr-python")
+    document = files.plain(given.to_dict())
+    attributes = document.pop("attributes", None) or {}
+    where = "metadata of zarr-python"
+    is_v3 = document["zarr_format"] == 3
+    found = v3.parse_array(document, where) if is_v3 else v2.parse_array(document, attributes, where)
+    theirs = given.dtype.to_native_dtype()
+    if native(theirs) != found.data_type.dtype:
+        raise UnsupportedError(f"the data type {given.dtype!r} is {theirs} there, and {found.data_type.dtype} here")
+    return found
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The same dtype in the byte order of this machine."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
+def codecs_of(given: Any) -> Iterator[Any]:
+    """Every codec of the metadata of zarr-python, also those inside of shards."""
+    if given.zarr_format == 2:
+        yield from [codec for codec in (*(given.filters or ()), given.compressor) if codec is not None]
+        return
+    waiting = list(given.codecs)
+    while waiting:
+        yield (codec := waiting.pop())
+        waiting += [*getattr(codec, "codecs", ()), *getattr(codec, "index_codecs", ())]
+
+
+def is_own(store: Any) -> bool:
+    """Whether the objects of a store of zarr-python are reached without its coroutines."""
+    kind = type(store)
+    return kind.__module__.partition(".")[0] == "zarr" and kind.__name__ in OWN_STORES
+
+
+def store_of(store: Any, loop: Any) -> Store:
+    """The store of zarr-python as one of this library. `loop`: the event loop that runs its coroutines."""
+    if is_own(store):
+        return own_store_of(store)
+    from gpuzarr.stores.remote.store import RemoteStore
+    from gpuzarr.stores.remote.zarr_client import ZarrClient
+
+    return RemoteStore(ZarrClient(store, loop=loop))
+
+
+def array_of(metadata: ArrayMetadata, store: Any, path: str, device: Device, loop: Any) -> Array:
+    """The array at a path of a store of zarr-python. UnsupportedError if the device cannot hold its elements."""
+    if not holds(device, metadata.data_type.dtype):
+        raise UnsupportedError(f"{device.name} cannot hold elements of {metadata.data_type.dtype}")
+    array = Array(store_of(store, loop), path, metadata, device)
+    array.layout.check()
+    return array
+
+
+def with_shape(array: Array, shape: tuple[int, ...]) -> Array:
+    """The same array in another shape: zarr-python does not tell a pipeline when an array is resized."""
+    axes: tuple[Axis, ...] = tuple(
+        replace(axis, length=length) if isinstance(axis, RegularAxis) else axis
+        for axis, length in zip(array.metadata.axes, shape, strict=True)
+    )
+    return Array(array.store, array.path, replace(array.metadata, shape=shape, axes=axes), array.device)

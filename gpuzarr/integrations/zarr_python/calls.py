@@ -1,0 +1,93 @@
+"""What a call of a pipeline does on a thread of its own: it reads or writes the elements that a batch asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpuzarr.devices.trace import Trace
+from gpuzarr.indexing.selection import Outer
+from gpuzarr.integrations.zarr_python.arrays import with_shape
+from gpuzarr.integrations.zarr_python.batches import Asked, Coords, Item, asked, begin_of
+from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.inputs import as_value
+from gpuzarr.read import read as read_requests
+from gpuzarr.read.requests import Request
+from gpuzarr.write.target import Target
+
+
+def read(array: Array, batch: Sequence[Item], out: Any, drop_axes: Coords) -> None:
+    """Read what a batch asks for into `out`, an array of the device. Complete when this returns.
+
+    zarr-python says nothing of streams: the caller, on another thread, may use any, and so must not have to wait.
+    """
+    wanted = asked(batch, array.metadata, array.path, drop_axes, out.shape)
+    array, device = _reaching(array, wanted), array.device
+    with device.on():
+        begin = device.timestamp()
+        is_direct = wanted.are_places_a_view and out.dtype == array.dtype
+        if is_direct:
+            target = out if wanted.places is None else out[wanted.places]
+        else:
+            target = device.array(wanted.elements.shape, array.dtype)
+        read_requests([Request(array, wanted.elements, target)], device, array.options, Trace())
+        if not is_direct:
+            out[... if wanted.places is None else wanted.places] = target
+        device.seconds(begin, device.timestamp())
+
+
+def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) -> None:
+    """Write an array of the device, or one element for all, to the elements that a batch asks for."""
+    wanted = asked(batch, array.metadata, array.path, drop_axes, value.shape or None)
+    array, device = _ending_as_told(array, batch, wanted), array.device
+    with device.on():
+        given = value if wanted.places is None else value[wanted.places]
+        values = as_value(given, array.dtype, wanted.elements.shape, device, array.metadata.data_type)
+        writes_empty = batch[0][1].config.write_empty_chunks
+        target = Target(array.store, array.path, array.layout, safe=False, write_empty_chunks=writes_empty)
+        array.write_values(wanted.elements, values, None, target=target)
+
+
+def _ends(wanted: Asked) -> list[int]:
+    """For each axis, where the elements end."""
+    indices = wanted.elements.axes if isinstance(wanted.elements, Outer) else wanted.elements.indices
+    return [each[-1] + 1 if isinstance(each, range) else int(each.max()) + 1 for each in indices]
+
+
+def _reaching(array: Array, wanted: Asked) -> Array:
+    """The array, made longer where what is wanted lies beyond: it was resized."""
+    shape = tuple(map(max, array.shape, _ends(wanted)))
+    return array if shape == array.shape else with_shape(array, shape)
+
+
+def _ending_as_told(array: Array, batch: Sequence[Item], wanted: Asked) -> Array:
+    """The array, with an end at which the same chunks are covered as a whole as zarr-python has it.
+
+    Of other chunks what was there is kept, also beyond the end of the array, where it is seen when that grows.
+    """
+    array, elements = _reaching(array, wanted), wanted.elements
+    if not isinstance(elements, Outer) or not array.shape:
+        return array
+    told = np.array([item[4] for item in batch]).reshape([len(each) for each in wanted.chunks])
+    if (told == _covered(array, elements, wanted.chunks)).all():
+        return array
+    shape = list(array.shape)
+    for axis, (grid, chunks, end) in enumerate(zip(array.metadata.axes, wanted.chunks, _ends(wanted), strict=True)):
+        last = max(chunks)
+        is_covered = told.take(chunks.index(last), axis).any()
+        shape[axis] = end if is_covered else begin_of(grid, last + 1)
+    return with_shape(array, tuple(shape))
+
+
+def _covered(array: Array, elements: Outer, chunks: Sequence[Sequence[int]]) -> np.ndarray:
+    """Whether ranges of elements cover each of these chunks, up to the end of the array; bool, an axis for each."""
+    found = np.ones((), bool)
+    for grid, indices, length, some in zip(array.metadata.axes, elements.axes, array.shape, chunks, strict=True):
+        is_range = isinstance(indices, range) and indices.step == 1
+        begins = np.array([begin_of(grid, chunk) for chunk in some])
+        ends = np.minimum([begin_of(grid, chunk + 1) for chunk in some], length)
+        along = (begins >= indices[0]) & (ends <= indices[-1] + 1) if is_range else np.zeros(len(some), bool)
+        found = found[..., None] & along
+    return found

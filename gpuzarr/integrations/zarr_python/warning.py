@@ -1,0 +1,19 @@
+"""The warning for an array that zarr-python's own pipeline reads or writes instead of this library."""
+
+from __future__ import annotations
+
+from gpuzarr.errors import DefaultPipelineWarning, warn
+from gpuzarr.per_process import PerProcess
+
+MAX_NOTED_ARRAYS = 1 << 12
+_NOTED: PerProcess[set[tuple[str, str]]] = PerProcess(set)
+
+
+def warn_once(array: str, why: str) -> None:
+    """Warn of an array, named by the array and the reason, once in each process."""
+    if (array, why) in _NOTED.value:
+        return
+    if len(_NOTED.value) >= MAX_NOTED_ARRAYS:
+        _NOTED.value.clear()
+    _NOTED.value.add((array, why))
+    warn(f"zarr-python's own pipeline is used for {array}, for gpuzarr does not take it: {why}", DefaultPipelineWarning)

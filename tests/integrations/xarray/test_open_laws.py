@@ -1,0 +1,63 @@
+"""What xarray writes, the engine opens exactly as xarray's own engine does."""
+
+import warnings
+from tempfile import TemporaryDirectory
+
+import hypothesis.strategies as st
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, assume, given, settings
+
+from tests.conftest import examples
+from tests.integrations.xarray.datasets import datasets
+from tests.integrations.xarray.identical import assert_identical
+
+pytest.importorskip("zarr")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "mask_and_scale": st.booleans(),
+        "decode_times": st.booleans(),
+        "decode_timedelta": st.booleans(),
+        "concat_characters": st.booleans(),
+        "decode_coords": st.sampled_from([True, False, "coordinates", "all"]),
+        "drop_variables": st.sampled_from(["v0", ["v1", "other"]]),
+        "decode_cf": st.booleans(),
+    },
+)
+
+
+def opened(engine, place, **options):
+    """A dataset, loaded; or the kind of the error."""
+    try:
+        return xr.open_dataset(place, engine=engine, **options).load()
+    except Exception as error:
+        return error
+
+
+def written(dataset, place, **options):
+    """Write with xarray; what it cannot write is not what is tested."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset.to_zarr(place, **options)
+    except Exception:
+        assume(False)
+
+
+@given(datasets(), st.sampled_from([2, 3]), st.sampled_from([True, False]), OPTIONS)
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_xarray_writes_opens_as_by_its_own_engine(dataset, zarr_format, consolidated, options):
+    with TemporaryDirectory() as folder:
+        place = f"{folder}/a.zarr"
+        written(dataset, place, zarr_format=zarr_format, consolidated=consolidated)
+        theirs = opened("zarr", place, **options)
+        ours = opened("gpuzarr", place, device="cpu", **options)
+        if isinstance(theirs, Exception):
+            assert isinstance(ours, Exception), (ours, theirs)
+        elif isinstance(ours, Exception):
+            raise ours
+        else:
+            assert_identical(ours, theirs)
