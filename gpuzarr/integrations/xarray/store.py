@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from xarray import coding
+from xarray.backends import zarr as of_xarray
 from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore, _compact_chunk_sizes
 from xarray.core import indexing
 from xarray.core.variable import Variable
@@ -149,7 +151,7 @@ class GpuZarrStore(ZarrStore):
 
     def store(self, variables: Any, attributes: Any, *others: Any, **options: Any) -> None:
         """Write variables and attributes, as `ZarrStore.store` does, and consolidate metadata if that was asked for."""
-        super().store(variables, attributes, *others, **options)
+        _STORE(self, variables, attributes, *others, **options)
         if self.consolidates:
             consolidate_metadata(self.zarr_group.store, zarr_format=self.zarr_group.zarr_format)
 
@@ -166,6 +168,14 @@ class GpuZarrStore(ZarrStore):
         """An array as it is written: index coordinates on the CPU, others on the device."""
         device = CPU if array.dimension_names == (array.basename,) else self.device
         return on(array, device)
+
+
+# `ZarrStore.store`, but it imports no zarr-python, by which it only consolidates metadata
+_STORE = FunctionType(
+    ZarrStore.store.__code__,
+    {**vars(of_xarray), "attempt_import": lambda name: None},
+    argdefs=ZarrStore.store.__defaults__,
+)
 
 
 def on(array: Array, device: Device) -> Array:
