@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError
 from gpuzarr.integrations.xarray.placement import placed
-from gpuzarr.integrations.xarray.store import GpuZarrStore
+from gpuzarr.integrations.xarray.store import GpuZarrStore, groups
 from gpuzarr.nodes.group import Group
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
         options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
         return {
-            path: dataset_of(each, chosen, use_zarr_fill_value_as_mask, options) for path, each in _groups("/", root)
+            path: dataset_of(each, chosen, use_zarr_fill_value_as_mask, options) for path, each in groups("/", root)
         }
 
 
@@ -161,9 +161,3 @@ def _without_options(**options: Any) -> None:
     """ArgumentError for options of opening that are given with a group, which is open."""
     if given := [name for name, value in options.items() if value is not None]:
         raise ArgumentError(f"a group that is open takes no {' and no '.join(given)}: give them to gpuzarr.open()")
-
-
-def _groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
-    yield path, group
-    for name, below in group.groups():
-        yield from _groups(f"{path.rstrip('/')}/{name}", below)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,16 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
 from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
+
+
+def on(array: Array, device: Device) -> Array:
+    """The same array on a device."""
+    a = array
+    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +56,23 @@ class StoredValues(BackendArray):
         return await asyncio.to_thread(self.__getitem__, key)
 
     def on(self, device: Device) -> StoredValues:
-        """These values on another device."""
-        a = self.stored
-        return replace(self, stored=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+        """These values on a device."""
+        return self if self.device is device else replace(self, stored=on(self.stored, device))
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
         return replace(self, steps=steps)
 
+    @cached_property
+    def _cast(self) -> Cast | None:
+        return cast_for(self.stored.dtype, self.steps)
+
     def _read(self, elements: Any) -> Any:
-        if (cast := cast_for(self.stored.dtype, self.steps)) is not None:
-            return self.stored.read_elements(elements, cast=cast)
+        if self._cast is not None:
+            return self.stored.read_elements(elements, cast=self._cast)
         values = self.stored.read_elements(elements)
+        if self.steps and not self.device.gpu:
+            values = np.asarray(values)  # of a single element, too
         for step in self.steps:
             values = step(values)
         if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts

@@ -39,6 +39,8 @@ class Mask:
     missing: Any
 
     def __call__(self, values: Any) -> Any:
+        if self.fills and self.dtype.kind in "iu" and self.missing != self.missing:
+            raise ValueError(f"cannot convert float NaN to integer: values of {self.dtype} cannot mark missing ones")
         made = values.astype(self.dtype, copy=True)
         if made.ndim == 0:  # NumPy and CuPy differ in what they return for one element
             made = made.reshape(())

@@ -19,7 +19,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
-from gpuzarr.integrations.xarray.lazy import StoredValues
+from gpuzarr.integrations.xarray.lazy import StoredValues, on
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.stores.handles import complete
@@ -176,12 +176,6 @@ _STORE = FunctionType(
     {**vars(of_xarray), "attempt_import": lambda name: None},
     argdefs=ZarrStore.store.__defaults__,
 )
-
-
-def on(array: Array, device: Device) -> Array:
-    """The same array on another device."""
-    a = array
-    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
 
 
 def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:

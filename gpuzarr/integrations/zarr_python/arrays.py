@@ -13,7 +13,6 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
 from gpuzarr.errors import UnsupportedError
-from gpuzarr.integrations.zarr_python.batches import path_of
 from gpuzarr.metadata import ArrayMetadata, Axis, RegularAxis, files, v2, v3
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.contract import Store
@@ -40,15 +39,28 @@ class Arrays:
         """The metadata. GpuZarrError, saying why, if this library has no such arrays."""
         return metadata_of(self._metadata)
 
-    def at(self, key: str, is_on_gpu: bool, loop: Any) -> Array:
-        """The array whose chunk has a key. `loop`: the event loop of the caller. GpuZarrError as for `metadata`."""
-        path, device = path_of(key, self.metadata), device_of("cuda" if is_on_gpu else "cpu")
+    @cached_property
+    def _parts(self) -> int:
+        """Parts of the key of a chunk, between slashes, behind the path of its array."""
+        return self.metadata.encode_chunk_key((0,) * len(self.metadata.shape)).count("/") + 1
+
+    def at(self, key: str, values: Any, loop: Any) -> Array:
+        """The array whose chunk has a key. GpuZarrError as for `metadata`.
+
+        `values`: an array of the device that is meant. `loop`: the event loop of the caller.
+        """
+        path, device = "/".join(key.split("/")[: -self._parts]), device_of_array(values)
         name = path, device.name, None if is_own(self._store) else loop
         if (found := self._kept.get(name)) is None:
             if len(self._kept) >= MAX_KEPT_ARRAYS:
                 self._kept.clear()
             found = self._kept[name] = array_of(self.metadata, self._store, path, device, loop)
         return found
+
+
+def device_of_array(values: Any) -> Device:
+    """The device in whose memory an array of NumPy or CuPy lies. DeviceError where it cannot be used."""
+    return device_of("cpu" if isinstance(values, np.ndarray) else f"cuda:{values.device.id}")
 
 
 def metadata_of(given: Any) -> ArrayMetadata:

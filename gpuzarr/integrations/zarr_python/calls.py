@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import le
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.selection import Outer
 from gpuzarr.integrations.zarr_python.arrays import with_shape
@@ -19,23 +21,32 @@ from gpuzarr.write.target import Target
 
 
 def read(array: Array, batch: Sequence[Item], out: Any, drop_axes: Coords) -> None:
-    """Read what a batch asks for into `out`, an array of the device. Complete when this returns.
+    """Read what a batch asks for into `out`, an array of the device. The values are there when this returns.
 
-    zarr-python says nothing of streams: the caller, on another thread, may use any, and so must not have to wait.
+    zarr-python says nothing of streams: its caller, on another thread, may use any, and cannot know which to wait for.
     """
     wanted = asked(batch, array.metadata, array.path, drop_axes, out.shape)
     array, device = _reaching(array, wanted), array.device
     with device.on():
         begin = device.timestamp()
-        is_direct = wanted.are_places_a_view and out.dtype == array.dtype
-        if is_direct:
-            target = out if wanted.places is None else out[wanted.places]
+        if wanted.are_places_a_view and out.dtype == array.dtype:
+            _read(array, wanted, out if wanted.places is None else out[wanted.places])
         else:
-            target = device.array(wanted.elements.shape, array.dtype)
-        read_requests([Request(array, wanted.elements, target)], device, array.options, Trace())
-        if not is_direct:
-            out[... if wanted.places is None else wanted.places] = target
+            found = device.array(wanted.elements.shape, array.dtype)
+            _read(array, wanted, found)
+            out[_places(wanted, device)] = found
         device.seconds(begin, device.timestamp())
+
+
+def _read(array: Array, wanted: Asked, into: Any) -> None:
+    read_requests([Request(array, wanted.elements, into)], array.device, array.options, Trace())
+
+
+def _places(wanted: Asked, device: Device) -> Any:
+    """The places as an index of an array of the device."""
+    if wanted.places is None or wanted.are_places_a_view:
+        return ... if wanted.places is None else wanted.places
+    return tuple(map(device.xp.asarray, wanted.places))
 
 
 def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) -> None:
@@ -43,7 +54,7 @@ def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) ->
     wanted = asked(batch, array.metadata, array.path, drop_axes, value.shape or None)
     array, device = _ending_as_told(array, batch, wanted), array.device
     with device.on():
-        given = value if wanted.places is None else value[wanted.places]
+        given = value[_places(wanted, device)] if value.shape else value
         values = as_value(given, array.dtype, wanted.elements.shape, device, array.metadata.data_type)
         writes_empty = batch[0][1].config.write_empty_chunks
         target = Target(array.store, array.path, array.layout, safe=False, write_empty_chunks=writes_empty)
@@ -58,8 +69,10 @@ def _ends(wanted: Asked) -> list[int]:
 
 def _reaching(array: Array, wanted: Asked) -> Array:
     """The array, made longer where what is wanted lies beyond: it was resized."""
-    shape = tuple(map(max, array.shape, _ends(wanted)))
-    return array if shape == array.shape else with_shape(array, shape)
+    shape, ends = array.shape, _ends(wanted)
+    if all(map(le, ends, shape)):
+        return array
+    return with_shape(array, tuple(map(max, shape, ends)))
 
 
 def _ending_as_told(array: Array, batch: Sequence[Item], wanted: Asked) -> Array:
