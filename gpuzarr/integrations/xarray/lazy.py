@@ -20,24 +20,24 @@ from gpuzarr.nodes.array import Array
 
 @dataclass(frozen=True, eq=False)
 class StoredValues(BackendArray):
-    """The values of a stored array, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
+    """The values of the array `stored`, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
 
-    array: Array
+    stored: Array  # not `array`: xarray looks for arrays in memory under that name
     steps: tuple[Step, ...] = ()
     seen: np.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+        return self.stored.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return dtype_after(self.seen or self.array.dtype, self.steps)
+        return dtype_after(self.seen or self.stored.dtype, self.steps)
 
     @property
     def device(self) -> Device:
         """Where values are."""
-        return self.array.device
+        return self.stored.device
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return self._read(_MEANINGS[type(key)](key.tuple, self.shape))
@@ -48,10 +48,10 @@ class StoredValues(BackendArray):
 
     def on(self, device: Device) -> StoredValues:
         """These values on a device."""
-        a = self.array
+        a = self.stored
         if a.device is device:
             return self
-        return replace(self, array=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+        return replace(self, stored=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
@@ -59,12 +59,12 @@ class StoredValues(BackendArray):
 
     @cached_property
     def _cast(self) -> Cast | None:
-        return cast_for(self.array.dtype, self.steps)
+        return cast_for(self.stored.dtype, self.steps)
 
     def _read(self, elements: Any) -> Any:
         if self._cast is not None:
-            return self.array.read_elements(elements, cast=self._cast)
-        values = self.array.read_elements(elements)
+            return self.stored.read_elements(elements, cast=self._cast)
+        values = self.stored.read_elements(elements)
         if self.steps and not self.device.gpu:
             values = np.asarray(values)  # of a single element, too
         for step in self.steps:
