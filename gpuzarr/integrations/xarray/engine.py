@@ -31,7 +31,6 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
     """Open Zarr, and what else `gpuzarr.open` takes, with arrays of a GPU: `engine="gpuzarr"`."""
 
     description = "Open Zarr with the GPU (values are CuPy arrays; without a GPU NumPy arrays)"
-    url = "https://github.com/gpuzarr/gpuzarr"
     supports_groups = True
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:

@@ -18,11 +18,20 @@ from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
 
 
+def on(array: Array, device: Device) -> Array:
+    """The same array on a device."""
+    a = array
+    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+
+
 @dataclass(frozen=True, eq=False)
 class StoredValues(BackendArray):
-    """The values of the array `stored`, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
+    """The values of an array, behind `steps` that decode them. `seen` is the dtype that xarray is told.
 
-    stored: Array  # not `array`: xarray looks for arrays in memory under that name
+    The array is not called `array`: by that name xarray looks for what lazy values are made of.
+    """
+
+    stored: Array
     steps: tuple[Step, ...] = ()
     seen: np.dtype | None = None
 
@@ -48,10 +57,7 @@ class StoredValues(BackendArray):
 
     def on(self, device: Device) -> StoredValues:
         """These values on a device."""
-        a = self.stored
-        if a.device is device:
-            return self
-        return replace(self, stored=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+        return self if self.device is device else replace(self, stored=on(self.stored, device))
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
