@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from hashlib import sha256
 from typing import Any, Protocol
 
+from gpuzarr.devices.contract import Device
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.identity import identity
 
 
 class Stored(Protocol):
@@ -15,6 +18,7 @@ class Stored(Protocol):
     store: Store
     path: str
     metadata: ArrayMetadata
+    device: Device
 
 
 def seen_class(self: Any) -> type:
@@ -30,7 +34,9 @@ def seen_class(self: Any) -> type:
 
 
 def token(self: Stored) -> tuple[Any, ...]:
-    """The identity of an array in a graph of dask, without its data."""
-    mapping = getattr(self.store, "mapping", None)
-    place = repr(self.store) if mapping is None else f"mapping {id(mapping)}"
-    return type(self).__name__, place, self.path, repr(self.metadata.document)
+    """The identity of an array in a graph of dask, without its data: its place, its metadata, and where values are."""
+    place, path = identity(self.store, self.path)
+    if not isinstance(place, str | int):  # neither a folder nor a mapping, which have many names
+        place, path = repr(self.store), self.path
+    document = sha256(repr(self.metadata.document).encode(errors="backslashreplace")).hexdigest()
+    return type(self).__name__, place, path, document, self.device.name

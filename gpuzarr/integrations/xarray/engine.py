@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xarray import conventions
@@ -12,9 +15,12 @@ from xarray.core.dataset import Dataset
 
 from gpuzarr.api.opening import open_group
 from gpuzarr.devices.contract import Device
+from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
+from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
 from gpuzarr.integrations.xarray.placement import placed
 from gpuzarr.integrations.xarray.store import GpuZarrStore
+from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 
 if TYPE_CHECKING:
@@ -25,7 +31,6 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
     """Open Zarr, and what else `gpuzarr.open` takes, with arrays of a GPU: `engine="gpuzarr"`."""
 
     description = "Open Zarr with the GPU (values are CuPy arrays; without a GPU NumPy arrays)"
-    url = "https://github.com/gpuzarr/gpuzarr"
     supports_groups = True
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -48,7 +53,7 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         storage_options: dict[str, Any] | None = None,
         zarr_format: Any = None,
         use_zarr_fill_value_as_mask: bool | None = None,
-        device: str | Device = "auto",
+        device: str | Device | None = None,
         memory_limit: int | str | None = None,
     ) -> Dataset:
         """Open the variables of a group; `xarray.open_dataset` calls it with the arguments that it was given.
@@ -56,22 +61,24 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         Parameters
         ----------
         filename_or_obj, consolidated, storage_options, zarr_format, memory_limit
-            As `store` and the others of `gpuzarr.open`.
+            As `store` and the others of `gpuzarr.open`; or a `gpuzarr.Group`, which has been opened with them.
         group
             The path of the group in the store.
         device
-            Where data are decoded, and are: "auto" (default: a GPU if there is one), "cpu", "cuda", "cuda:1".
+            Where data are decoded, and are: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1". Default: that of a
+            `gpuzarr.Group`, else "auto".
             Coordinates, times and texts are NumPy arrays in any case.
         use_zarr_fill_value_as_mask
             Whether Zarr's fill value marks missing values, as `_FillValue` does. Default: in Zarr v2 only.
         **others
             As those of `xarray.open_dataset`.
         """
-        found = _opened(filename_or_obj, group, device, consolidated, storage_options, zarr_format, memory_limit)
+        chosen = _device(filename_or_obj, device)
+        found = _opened(filename_or_obj, group, consolidated, storage_options, zarr_format, memory_limit)
         options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
         options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
         options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
-        return dataset_of(found, device_of(device), use_zarr_fill_value_as_mask, options)
+        return dataset_of(_store(found, use_zarr_fill_value_as_mask), chosen, options)
 
     def open_datatree(self, filename_or_obj: Any, **options: Any) -> DataTree:
         """Open a group and all groups below it, each as by `open_dataset`."""
@@ -93,27 +100,24 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         storage_options: dict[str, Any] | None = None,
         zarr_format: Any = None,
         use_zarr_fill_value_as_mask: bool | None = None,
-        device: str | Device = "auto",
+        device: str | Device | None = None,
         memory_limit: int | str | None = None,
     ) -> dict[str, Dataset]:
-        """Open a group and all groups below it: datasets by their paths, of which that of the group is "/".
+        """Open a group and all groups below it: datasets by their paths; with `group`, by those relative to it.
 
         Parameters are those of `open_dataset`.
         """
-        root = _opened(filename_or_obj, group, device, consolidated, storage_options, zarr_format, memory_limit)
+        chosen = _device(filename_or_obj, device)
+        root = _opened(filename_or_obj, group, consolidated, storage_options, zarr_format, memory_limit)
         options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
         options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
         options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
-        chosen = device_of(device)
-        return {
-            path: dataset_of(each, chosen, use_zarr_fill_value_as_mask, options) for path, each in _groups("/", root)
-        }
+        stores = _stores("" if group else "/", _store(root, use_zarr_fill_value_as_mask))
+        return {path or ".": dataset_of(store, chosen, options) for path, store in stores}
 
 
-def dataset_of(group: Group, device: Device, fill_value_masks: bool | None, options: dict[str, Any]) -> Dataset:
+def dataset_of(store: GpuZarrStore, device: Device, options: dict[str, Any]) -> Dataset:
     """The variables of a group, decoded by `options` of `xarray.conventions.decode_cf_variables`."""
-    masks = group.zarr_format == 2 if fill_value_masks is None else fill_value_masks
-    store = GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=masks)
     variables, attributes = store.load()
     decoded, attributes, coordinates = conventions.decode_cf_variables(variables, attributes, **options)
     variables = placed(decoded, coordinates, device)
@@ -127,24 +131,50 @@ def dataset_of(group: Group, device: Device, fill_value_masks: bool | None, opti
     return made
 
 
-def _opened(
-    place: Any, group: str | None, device: str | Device, consolidated: Any, options: Any, version: Any, limit: Any
-) -> Group:
-    """A group on the CPU, of which variables are placed on the device later."""
-    device_of(device)  # before anything is read, for its error
-    where = _normalize_path(place)
-    return open_group(
-        where,
-        group or "",
-        device="cpu",
-        consolidated=consolidated,
-        storage_options=options,
-        zarr_format=version,
-        memory_limit=limit,
-    )
+def _device(place: Any, device: str | Device | None) -> Device:
+    """The device of values; an error if there is none, before anything is read."""
+    if device is None:
+        device = place.device if isinstance(place, Group) else "auto"
+    return device_of(device)
 
 
-def _groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
-    yield path, group
-    for name, below in group.groups():
-        yield from _groups(f"{path.rstrip('/')}/{name}", below)
+def _opened(place: Any, group: str | None, consolidated: Any, options: Any, version: Any, limit: Any) -> Group:
+    """A group on the CPU, of which variables are placed on a device later."""
+    if isinstance(place, Group):
+        _without_options(consolidated=consolidated, storage_options=options, zarr_format=version, memory_limit=limit)
+        opener: Any = place.opener
+        on_cpu = Group(place.store, place.path, place.metadata, replace(opener, device=CPU), CPU)
+        return _group(on_cpu[group]) if group and group.strip("/") else on_cpu
+    if isinstance(place, Array):
+        return _group(place)
+    where, path = _normalize_path(place), (group or "").strip("/")
+    given = {"device": "cpu", "storage_options": options, "zarr_format": version, "memory_limit": limit}
+    if path and consolidated is not False:
+        with suppress(NotFoundError, MetadataError):  # metadata are consolidated at the root, if anywhere
+            return _group(open_group(where, "", consolidated=consolidated, **given)[path])
+    return open_group(where, path, consolidated=consolidated, **given)
+
+
+def _group(node: Array | Group) -> Group:
+    if isinstance(node, Array):
+        raise NotFoundError(f"{node!r} is an array, not a group: variables are the arrays of a group")
+    return node
+
+
+def _without_options(**options: Any) -> None:
+    """ArgumentError for options of opening that are given with a group, which is open."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ArgumentError(f"a group that is open takes no {' and no '.join(given)}: give them to gpuzarr.open()")
+
+
+def _store(group: Group, fill_value_masks: bool | None) -> GpuZarrStore:
+    masks = group.zarr_format == 2 if fill_value_masks is None else fill_value_masks
+    return GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=masks)
+
+
+def _stores(path: str, store: GpuZarrStore) -> Iterator[tuple[str, GpuZarrStore]]:
+    """A group and those below it, by their paths, of which `path` is that of the first."""
+    yield path, store
+    for name, node in store.members.items():
+        if isinstance(node, Group):
+            yield from _stores(posixpath.join(path, name), _store(node, store._use_zarr_fill_value_as_mask))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from xarray.core import indexing
+from xarray.core import dtypes, indexing
 from xarray.core.variable import Variable
 
 from gpuzarr.integrations.xarray.lazy import StoredValues
@@ -30,8 +30,37 @@ class LazyVariable(Variable):
         given = dict(kwargs.pop("from_array_kwargs", None) or {})
         given.setdefault("meta", values.device.array((0,) * self.ndim, self.dtype))
         given.setdefault("asarray", False)
-        plain = Variable(self.dims, Blocks(lazy), self._attrs, self._encoding, fastpath=True)
-        return plain.chunk(chunks, *args, **kwargs, from_array_kwargs=given)
+        return self._plain(Blocks(lazy)).chunk(chunks, *args, **kwargs, from_array_kwargs=given)
+
+    def set_dims(self, dim: Any, shape: Any = None) -> Any:
+        """Add dimensions, as `xarray.Variable.set_dims` does, which needs the values if there are more of them then."""
+        is_same = set([dim] if isinstance(dim, str) else dim) == set(self.dims)
+        return super().set_dims(dim, shape) if is_same else self._plain(self.data).set_dims(dim, shape)
+
+    def _getitem_with_mask(self, key: Any, fill_value: Any = dtypes.NA) -> Any:
+        """Select for `reindex`, in which -1 stands for a missing value: xarray computes with what it selects."""
+        lazy = self._data
+        data = Selected(lazy) if isinstance(lazy, indexing.ExplicitlyIndexed) else lazy
+        return self._plain(data)._getitem_with_mask(key, fill_value)
+
+    def _plain(self, data: Any) -> Variable:
+        return Variable(self.dims, data, self._attrs, self._encoding, fastpath=True)
+
+
+class Selected(indexing.ExplicitlyIndexedNDArrayMixin):
+    """Lazy values of which those that are selected are read at once."""
+
+    def __init__(self, array: indexing.ExplicitlyIndexed) -> None:
+        self.array = array
+
+    def get_duck_array(self) -> Any:
+        """All values."""
+        return self.array.get_duck_array()
+
+    def __getitem__(self, indexer: indexing.ExplicitIndexer) -> Any:
+        return indexing.apply_indexer(self.array, indexer).get_duck_array()
+
+    _oindex_get = _vindex_get = __getitem__
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,12 +38,6 @@ class Asked:
     are_places_a_view: bool = True
 
 
-def path_of(key: str, metadata: ArrayMetadata) -> str:
-    """The path of the array whose chunk has this key."""
-    name = metadata.encode_chunk_key((0,) * len(metadata.shape))
-    return "/".join(key.split("/")[: -1 - name.count("/")])
-
-
 def asked(batch: Sequence[Item], metadata: ArrayMetadata, path: str, drop_axes: Coords, result: Coords | None) -> Asked:
     """What a batch asks for, with a result of this shape. SelectionError if that is no selection that is known here.
 
@@ -91,15 +85,15 @@ def _outer(
 ) -> Asked:
     """An outer product: along each axis, every item with the same coordinate wants the same of its chunk."""
     ndim = len(metadata.shape)
-    chunks = [list(dict.fromkeys([each[axis] for each in coords])) for axis in range(ndim)]
-    is_grid = prod(map(len, chunks)) == len(batch) and (len(batch) == 1 or list(product(*chunks)) == coords)
+    chunks = [list(dict.fromkeys(each)) for each in zip(*coords, strict=True)]
+    is_grid = len(batch) == 1 or (prod(map(len, chunks)) == len(batch) and list(product(*chunks)) == coords)
     _check(is_grid, "chunks in no known order")
     wanted = _along_axes([_members(item[2], ndim) for item in batch], chunks)
     squeezed = drop_axes or tuple(axis for axis in range(ndim) if isinstance(wanted[axis][0], int | np.integer))
     kept = [axis for axis in range(ndim) if axis not in squeezed]
     _check(all(len(chunks[axis]) == 1 for axis in squeezed), "several chunks for one index")
     indices = [
-        _joined([_moved(_indices(one, _size(grid, c)), begin_of(grid, c)) for one, c in zip(some, found, strict=True)])
+        _joined([_of_chunk(one, grid, chunk) for one, chunk in zip(some, found, strict=True)])
         for some, grid, found in zip(wanted, metadata.axes, chunks, strict=True)
     ]
     elements = Outer(tuple(indices), squeezed)
@@ -121,6 +115,8 @@ def _members(selector: Any, ndim: int) -> tuple[Any, ...]:
 
 def _along_axes(members: Sequence[tuple[Any, ...]], chunks: Sequence[Sequence[int]]) -> list[list[Any]]:
     """For each axis the member of each of its coordinates. SelectionError if items with the same have others."""
+    if len(members) == 1:
+        return [[each] for each in members[0]]
     counts = [len(each) for each in chunks]
     steps = [prod(counts[axis + 1 :]) for axis in range(len(counts))]
     found = [
@@ -131,7 +127,7 @@ def _along_axes(members: Sequence[tuple[Any, ...]], chunks: Sequence[Sequence[in
         pairs = zip(members, product(*found), strict=True)
         is_product = all(all(map(np.array_equal, some, others)) for some, others in pairs)
     else:
-        is_product = len(members) == 1 or list(product(*found)) == list(members)
+        is_product = list(product(*found)) == list(members)
     _check(is_product, "elements that are no outer product")
     return found
 
@@ -151,12 +147,17 @@ def begin_of(axis: Axis, chunk: int) -> int:
     return chunk * axis.size if isinstance(axis, RegularAxis) else axis.edges[chunk]
 
 
-def _size(axis: Axis, chunk: int) -> int:
+def size_of(axis: Axis, chunk: int) -> int:
+    """The elements of a chunk along an axis."""
     return axis.size if isinstance(axis, RegularAxis) else axis.sizes[chunk]
 
 
-def _moved(indices: Indices, by: int) -> Indices:
-    return range(indices.start + by, indices.stop + by, indices.step) if isinstance(indices, range) else indices + by
+def _of_chunk(member: Any, axis: Axis, chunk: int) -> Indices:
+    """The indices of an axis of the array that a member of a selection of a chunk means."""
+    inside, begin = _indices(member, size_of(axis, chunk)), begin_of(axis, chunk)
+    return (
+        range(inside.start + begin, inside.stop + begin, inside.step) if isinstance(inside, range) else inside + begin
+    )
 
 
 def _joined(parts: Sequence[Indices]) -> Indices:

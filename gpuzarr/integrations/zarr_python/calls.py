@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import le
 from typing import Any
 
 import numpy as np
 
+from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.selection import Outer
-from gpuzarr.integrations.zarr_python.arrays import with_shape
-from gpuzarr.integrations.zarr_python.batches import Asked, Coords, Item, asked, begin_of
+from gpuzarr.integrations.zarr_python.arrays import with_shape, with_sizes
+from gpuzarr.integrations.zarr_python.batches import Asked, Coords, Item, asked, begin_of, size_of
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.read import read as read_requests
@@ -19,35 +21,60 @@ from gpuzarr.write.target import Target
 
 
 def read(array: Array, batch: Sequence[Item], out: Any, drop_axes: Coords) -> None:
-    """Read what a batch asks for into `out`, an array of the device. Complete when this returns.
+    """Read what a batch asks for into `out`, an array of the device. The values are there when this returns.
 
-    zarr-python says nothing of streams: the caller, on another thread, may use any, and so must not have to wait.
+    zarr-python says nothing of streams: its caller, on another thread, may use any, and cannot know which to wait for.
     """
+    array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, out.shape)
     array, device = _reaching(array, wanted), array.device
     with device.on():
         begin = device.timestamp()
-        is_direct = wanted.are_places_a_view and out.dtype == array.dtype
-        if is_direct:
-            target = out if wanted.places is None else out[wanted.places]
+        if wanted.are_places_a_view and out.dtype == array.dtype:
+            _read(array, wanted, out if wanted.places is None else out[wanted.places])
         else:
-            target = device.array(wanted.elements.shape, array.dtype)
-        read_requests([Request(array, wanted.elements, target)], device, array.options, Trace())
-        if not is_direct:
-            out[... if wanted.places is None else wanted.places] = target
+            found = device.array(wanted.elements.shape, array.dtype)
+            _read(array, wanted, found)
+            out[_places(wanted, device)] = found
         device.seconds(begin, device.timestamp())
+
+
+def _read(array: Array, wanted: Asked, into: Any) -> None:
+    read_requests([Request(array, wanted.elements, into)], array.device, array.options, Trace())
+
+
+def _places(wanted: Asked, device: Device) -> Any:
+    """The places as an index of an array of the device."""
+    if wanted.places is None or wanted.are_places_a_view:
+        return ... if wanted.places is None else wanted.places
+    return tuple(map(device.xp.asarray, wanted.places))
 
 
 def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) -> None:
     """Write an array of the device, or one element for all, to the elements that a batch asks for."""
+    array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, value.shape or None)
     array, device = _ending_as_told(array, batch, wanted), array.device
     with device.on():
-        given = value if wanted.places is None else value[wanted.places]
+        given = value[_places(wanted, device)] if value.shape else value
         values = as_value(given, array.dtype, wanted.elements.shape, device, array.metadata.data_type)
         writes_empty = batch[0][1].config.write_empty_chunks
         target = Target(array.store, array.path, array.layout, safe=False, write_empty_chunks=writes_empty)
         array.write_values(wanted.elements, values, None, target=target)
+
+
+def _with_grid(array: Array, batch: Sequence[Item]) -> Array:
+    """The array, with chunks as long as zarr-python has them now, where they are not all alike."""
+    if array.metadata.regular:
+        return array
+    told: list[dict[int, int]] = [{} for _ in array.shape]
+    for place, spec, *_ in batch:
+        coords = array.metadata.chunk_keys.decode(place.path, array.path) or ()
+        for sizes, coordinate, size in zip(told, coords, spec.shape, strict=False):
+            sizes[coordinate] = size
+    pairs = zip(array.metadata.axes, told, strict=True)
+    is_known = all(c < axis.count and size_of(axis, c) == n for axis, sizes in pairs for c, n in sizes.items())
+    return array if is_known or not all(told) else with_sizes(array, told)
 
 
 def _ends(wanted: Asked) -> list[int]:
@@ -58,8 +85,10 @@ def _ends(wanted: Asked) -> list[int]:
 
 def _reaching(array: Array, wanted: Asked) -> Array:
     """The array, made longer where what is wanted lies beyond: it was resized."""
-    shape = tuple(map(max, array.shape, _ends(wanted)))
-    return array if shape == array.shape else with_shape(array, shape)
+    shape, ends = array.shape, _ends(wanted)
+    if all(map(le, ends, shape)):
+        return array
+    return with_shape(array, tuple(map(max, shape, ends)))
 
 
 def _ending_as_told(array: Array, batch: Sequence[Item], wanted: Asked) -> Array:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
 from zarr.abc.codec import CodecPipeline
 from zarr.core.array import create_codec_pipeline
 from zarr.core.codec_pipeline import BatchedCodecPipeline
@@ -16,16 +15,13 @@ from gpuzarr.errors import UnsupportedError
 from gpuzarr.integrations.zarr_python import calls
 from gpuzarr.integrations.zarr_python.arrays import Arrays
 from gpuzarr.integrations.zarr_python.batches import Coords, Item
+from gpuzarr.integrations.zarr_python.hop import on_thread
 from gpuzarr.integrations.zarr_python.warning import warn_once
 from gpuzarr.nodes.array import Array
-from gpuzarr.per_process import PerProcess
 
 T = TypeVar("T")
 Call = Callable[[Array, Sequence[Item], Any, Coords], None]
 STORED, MISSING = {"status": "present"}, {"status": "missing"}
-MAX_CALLS = 64  # that are made at once; others wait
-# not the threads of the event loop, which stores need while a call waits for them
-_THREADS: PerProcess[ThreadPoolExecutor] = PerProcess(lambda: ThreadPoolExecutor(MAX_CALLS, "gpuzarr-zarr"))
 
 
 class Pipeline(CodecPipeline):
@@ -131,11 +127,11 @@ class Pipeline(CodecPipeline):
     async def _problem(self, call: Call, batch: Sequence[Item], values: Any, drop_axes: Coords) -> Exception | None:
         """Read or write what a batch asks for; the error if that cannot be done."""
         try:
-            array_like, loop = values.as_ndarray_like(), asyncio.get_running_loop()
+            array_like = values.as_ndarray_like()
             if getattr(batch[0][0], "store", None) is not self.store:
                 raise UnsupportedError("its chunks are not in its store")
-            array = self._arrays.at(batch[0][0].path, not isinstance(array_like, np.ndarray), loop)
-            await loop.run_in_executor(_THREADS.value, call, array, batch, array_like, drop_axes)
+            array = self._arrays.at(batch[0][0].path, array_like, asyncio.get_running_loop())
+            await on_thread(partial(call, array, batch, array_like, drop_axes))
         except Exception as error:  # zarr-python's own pipeline tries it, and raises an error of its own
             return error
         return None
