@@ -61,7 +61,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_remote": 4,
         "read_references": 7,
         "loader": 4,
-        "stats": 4,
+        "stats": 6,
         "dask_sum": 3,
         "xarray_open": 12,
     }
