@@ -7,13 +7,24 @@ Source: the Zarr storage specification version 2; where it is silent, zarr-pytho
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from gpuzarr.batch import ChunkSpec
 from gpuzarr.checks import at, lengths, mapping, required, shown
 from gpuzarr.dtypes import parse_v2
 from gpuzarr.errors import MetadataError
-from gpuzarr.metadata import ArrayMetadata, ChunkKeys, GroupMetadata, Node, Nodes, chunk_grids, node_path, spellings
+from gpuzarr.metadata import (
+    ArrayMetadata,
+    ChunkKeys,
+    GroupMetadata,
+    Node,
+    Nodes,
+    alike,
+    chunk_grids,
+    node_path,
+    spellings,
+)
 from gpuzarr.metadata.codecs_v2 import chain, members, object_codec
 from gpuzarr.metadata.dimensions import of_nczarr, of_xarray
 from gpuzarr.metadata.v3 import check_chunk_size
@@ -32,6 +43,13 @@ def parse_array(zarray: Any, attributes: Any, where: str) -> ArrayMetadata:
 
 
 def _array(zarray: dict[str, Any], attributes: dict[str, Any]) -> ArrayMetadata:
+    made = alike.parsed(zarray, (), _common)
+    names = _dimension_names(zarray, attributes, len(made.shape))
+    return replace(made, attributes=attributes, dimension_names=names, document=zarray)
+
+
+def _common(zarray: dict[str, Any]) -> ArrayMetadata:
+    """An array without attributes and names."""
     shape = lengths(required(zarray, "shape"), "shape")
     codec_members = members(zarray)
     descr = required(zarray, "dtype")
@@ -51,10 +69,7 @@ def _array(zarray: dict[str, Any], attributes: dict[str, Any]) -> ArrayMetadata:
         chunk_keys=ChunkKeys("", _one_of(zarray, "dimension_separator", (".", "/")), "0"),
         fill_value=fill_value,
         codecs=chain(codec_members, spec, stored, order),
-        attributes=attributes,
-        dimension_names=_dimension_names(zarray, attributes, len(shape)),
         order=order,
-        document=zarray,
     )
 
 

@@ -6,6 +6,8 @@ Source: the Zarr core specification 3.1, and the registry of extensions (github.
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from math import prod
 from typing import Any
@@ -22,6 +24,7 @@ from gpuzarr.metadata import (
     Node,
     Nodes,
     RegularAxis,
+    alike,
     chunk_grids,
     node_path,
     spellings,
@@ -32,6 +35,7 @@ _ARRAY_MEMBERS = (
     *("zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value"),
     *("codecs", "attributes", "dimension_names", "storage_transformers"),
 )
+_OWN_MEMBERS = ("attributes", "dimension_names")
 _GROUP_MEMBERS = ("zarr_format", "node_type", "attributes", "consolidated_metadata")
 
 
@@ -41,8 +45,9 @@ def parse_node(document: Any, where: str, with_summary: bool = True) -> Node:
     `with_summary`: see `parse_group`.
     """
     with at(where):
-        kind = _node_type(document)
-    return parse_array(document, where) if kind == "array" else parse_group(document, where, with_summary)
+        if _node_type(document) == "array":
+            return _parsed_array(document)
+    return parse_group(document, where, with_summary)
 
 
 def parse_array(document: Any, where: str) -> ArrayMetadata:
@@ -50,9 +55,13 @@ def parse_array(document: Any, where: str) -> ArrayMetadata:
     with at(where):
         if _node_type(document) != "array":
             raise MetadataError("node_type is 'group', expected 'array'")
-        with suppress(MetadataError):
-            return _array(spellings.formatted(document))
-        return _array(_with_fill_value(spellings.array_v3(spellings.formatted(document))))
+        return _parsed_array(document)
+
+
+def _parsed_array(document: dict[str, Any]) -> ArrayMetadata:
+    with suppress(MetadataError):
+        return _array(spellings.formatted(document))
+    return _array(_with_fill_value(spellings.array_v3(spellings.formatted(document))))
 
 
 def parse_group(document: Any, where: str, with_summary: bool = True) -> GroupMetadata:
@@ -77,6 +86,18 @@ def parse_group(document: Any, where: str, with_summary: bool = True) -> GroupMe
 
 
 def _array(document: dict[str, Any]) -> ArrayMetadata:
+    made = alike.parsed(document, _OWN_MEMBERS, _common)
+    attributes = mapping(document.get("attributes", {}), "attributes")
+    return replace(
+        made,
+        attributes=attributes,
+        dimension_names=_dimension_names(document.get("dimension_names"), attributes, len(made.shape)),
+        document=_completed(document, made.document["codecs"]),
+    )
+
+
+def _common(document: dict[str, Any]) -> ArrayMetadata:
+    """An array without attributes and names."""
     _check_members(document, _ARRAY_MEMBERS)
     _check_storage_transformers(document.get("storage_transformers", []))
     shape = lengths(required(document, "shape"), "shape")
@@ -92,11 +113,14 @@ def _array(document: dict[str, Any]) -> ArrayMetadata:
         chunk_keys=_chunk_keys(required(document, "chunk_key_encoding")),
         fill_value=_fill_value(document, data_type),
         codecs=_codecs(members),
-        attributes=(attributes := mapping(document.get("attributes", {}), "attributes")),
-        dimension_names=_dimension_names(document.get("dimension_names"), attributes, len(shape)),
         order=_order(members, len(shape)),
-        document=document if members is document["codecs"] else {**document, "codecs": members},
+        document={"codecs": members},
     )
+
+
+def _completed(document: dict[str, Any], members: list[Any]) -> dict[str, Any]:
+    """The document with the codecs as they are understood; they are not shared with other arrays."""
+    return document if members == document["codecs"] else {**document, "codecs": deepcopy(members)}
 
 
 def _with_fill_value(document: dict[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import InitVar, dataclass, field
+from copy import deepcopy
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,8 +34,10 @@ MAX_REQUEST_BYTES = 1 << 24
 class MappingStore:
     """A mapping from keys to bytes as a store; `gpuzarr.storage.MemoryStore` is this class, too.
 
-    Pickling pickles the mapping. Reads of several threads of the caller, and reads ahead, reach it from these threads.
-    If it has a method `getsize(key)`, sizes are asked of that, and values are not fetched for them.
+    Pickling pickles the mapping. What came out of a pickle of a dict is a copy of what is in the memory of a process:
+    it can only be read, as what another process writes to it would be lost. Reads of several threads of the caller, and
+    reads ahead, reach the mapping from these threads. If it has a method `getsize(key)`, sizes are asked of that, and
+    values are not fetched for them.
 
     Parameters
     ----------
@@ -60,6 +64,7 @@ class MappingStore:
     read_only: bool = False
     store_dict: InitVar[Mapping[str, Any] | None] = None
     concurrency: int = 1
+    copied_from: int | None = field(default=None, init=False)  # the process that pickled the mapping
 
     def __post_init__(self, store_dict: Mapping[str, Any] | None) -> None:
         given: Any = self.mapping if store_dict is None else store_dict
@@ -68,6 +73,14 @@ class MappingStore:
         object.__setattr__(self, "mapping", {} if given is None else with_buffers(given))
 
     close, __enter__, __exit__, with_read_only = handles.close, handles.enter, handles.leave, handles.with_read_only
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.copied_from is None and (self.read_only or not memory.is_of_this_process(self.mapping)):
+            return MappingStore, (self.mapping, self.read_only, None, self.concurrency)
+        return _copied, (self.mapping, self.concurrency, self.copied_from or os.getpid())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MappingStore:
+        return replace(self, mapping=deepcopy(self.mapping, memo))
 
     def __repr__(self) -> str:
         return f"MappingStore({memory.shown(self.mapping)})"
@@ -85,6 +98,9 @@ class MappingStore:
         return f"{self!r} is not a folder of files"
 
     def why_read_only(self, keys: Sequence[str]) -> str | None:
+        if self.copied_from is not None:
+            where = f"process {self.copied_from}, which would not have what is written here"
+            return f"it is a copy, by pickle, of what is in the memory of {where}"
         return "it was given with read_only=True" if self.read_only else read_only.why_read_only(self.mapping)
 
     @property
@@ -217,6 +233,12 @@ class MappingStore:
             return memoryview(value).cast("B")
         except (TypeError, ValueError) as error:
             raise StoreError(f"the value of {key!r} of {self!r} is {type(value).__name__}, not bytes") from error
+
+
+def _copied(mapping: Mapping[str, Any], concurrency: int, process: int) -> MappingStore:
+    made = MappingStore(mapping, read_only=True, concurrency=concurrency)
+    object.__setattr__(made, "copied_from", process)
+    return made
 
 
 class MappingObjects:

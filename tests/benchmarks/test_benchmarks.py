@@ -15,17 +15,19 @@ from benchmarks.harness import cases, data, layouts, memory, timing
 from benchmarks.questions import read_local
 
 ROOT = Path(__file__).parents[2]
+EACH_CHAIN = "smooth 32x1024x1024;smooth 16x;counts 64x1024x1024 in 8x"
 TINY = {
-    "read_local": ["--smaller", "8"],
+    "read_local": ["--smaller", "8", "--cases", EACH_CHAIN],
     "read_many": ["--tiny"],
     "read_regions": ["--side", "128", "--count", "4"],
     "read_n5": ["--side", "40", "--edges", "16"],
     "read_remote": ["--smaller", "4", "--latencies", "10", "--stores", "raw, 8 shards"],
     "read_references": ["--smaller", "20"],
     "host_cost": ["--scale", "32"],
-    "write_local": ["--smaller", "16"],
+    "write_local": ["--smaller", "16", "--cases", EACH_CHAIN],
     "loader": ["--tiny", "--questions", "rows", "--readers", "gpuzarr,tensorstore cached ahead"],
     "stats": ["--side", "70"],
+    "dask_sum": ["--chunks", "1"],
     "xarray_open": ["--tiny"],
     "zarr_pipeline": ["--side", "64", "--edge", "16", "--count", "2"],
 }
@@ -49,7 +51,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     results = json.loads(output.read_text())
     assert results["benchmark"] == name and results["cores"] >= 1 and "numpy" in results["versions"]
     measured = results.get("rows") or list((results.get("milliseconds") or results["microseconds"]).values())
-    whole = len(cases.DEFAULT)
+    whole = len(cases.chosen(False, EACH_CHAIN))
     expected = {
         "read_local": whole,
         "write_local": whole,
@@ -61,6 +63,7 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_references": 7,
         "loader": 4,
         "stats": 4,
+        "dask_sum": 3,
         "xarray_open": 12,
         "zarr_pipeline": 20,
     }
@@ -121,6 +124,7 @@ def test_limit_decodes_the_whole_array(case: cases.Case, tmp_path: Path) -> None
 
 
 def test_cases_have_all_chains_and_many_sizes_of_chunks() -> None:
+    assert {case.kind for case in cases.chosen(False, EACH_CHAIN)} >= set(cases.CHAINS)
     sizes = [cases.nbytes(case, case.smaller(64).values()) for case in cases.DEFAULT]
     assert {case.chain for case in cases.DEFAULT} == set(cases.CHAINS)
     assert {case.data for case in cases.DEFAULT} == set(data.DATA)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
@@ -32,27 +32,34 @@ def _is_memory(file_system: Any) -> bool:
     return "memory" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
+def reference(held: Any, text: str) -> tuple[Any, ...]:
+    """What to pickle for an object: it is itself in this process, as long as it lives, and `Elsewhere` in others.
+
+    `text` says in errors what would be written.
+    """
+    number = next(_number)
+    _kept[number] = held
+    return _found, (text, number, os.getpid())
+
+
 @dataclass(frozen=True)
-class Kept:
-    """A reference to an object of this process, which another process cannot follow."""
+class Elsewhere:
+    """What stands in a process for a target that is in the memory of another one.
+
+    A task raises the error: a worker to which a task cannot be sent at all would die.
+    """
 
     text: str
-    number: int
-    process: int = field(default_factory=os.getpid)
+    process: int
 
-    @classmethod
-    def of(cls, held: Any, text: str) -> Kept:
-        """A reference that is valid as long as the object lives. `text` says in errors what it is."""
-        made = cls(text, next(_number))
-        _kept[made.number] = held
-        return made
+    def write(self, values: Any, block: tuple[int, ...]) -> None:
+        """Raise a StoreError."""
+        raise StoreError(
+            f"{self.text} is in the memory of process {self.process}, and cannot be written by process {os.getpid()}: "
+            "give from_dask a folder or a URL, or compute with threads"
+        )
 
-    def found(self) -> Any:
-        """The object. StoreError in another process."""
-        held = _kept.get(self.number) if self.process == os.getpid() else None
-        if held is None:
-            raise StoreError(
-                f"{self.text} is in the memory of process {self.process}, and cannot be written by process "
-                f"{os.getpid()}: give from_dask a folder or a URL, or compute with threads"
-            )
-        return held
+
+def _found(text: str, number: int, process: int) -> Any:
+    held = _kept.get(number) if process == os.getpid() else None
+    return Elsewhere(text, process) if held is None else held

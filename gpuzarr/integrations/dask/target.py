@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.errors import ValueKindError
-from gpuzarr.integrations.dask.processes import Kept, is_in_memory
+from gpuzarr.integrations.dask.processes import Elsewhere, is_in_memory, reference
 from gpuzarr.integrations.dask.stored import parts
 from gpuzarr.integrations.dask.turns import in_turn
 from gpuzarr.nodes.array import Array
@@ -50,11 +50,11 @@ class Target:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if is_in_memory(self.array.store):
-            return Kept.found, (Kept.of(self, repr(self.array.store)),)
+            return reference(self, repr(self.array.store))
         return _target, (self.places, *parts(self.array))
 
 
-def write_block(values: Any, target: Target, block_id: tuple[int, ...] = ()) -> np.ndarray:
+def write_block(values: Any, target: Target | Elsewhere, block_id: tuple[int, ...] = ()) -> np.ndarray:
     """Write a block; the task of dask. Returns an array of one element, the number of blocks that were written."""
     target.write(values, block_id)
     return np.ones((1,) * len(block_id), np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,31 +12,41 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
 from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
 
 
+def on(array: Array, device: Device) -> Array:
+    """The same array on a device."""
+    a = array
+    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+
+
 @dataclass(frozen=True, eq=False)
 class StoredValues(BackendArray):
-    """The values of a stored array, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
+    """The values of an array, behind `steps` that decode them. `seen` is the dtype that xarray is told.
 
-    array: Array
+    The array is not called `array`: by that name xarray looks for what lazy values are made of.
+    """
+
+    stored: Array
     steps: tuple[Step, ...] = ()
     seen: np.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+        return self.stored.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return dtype_after(self.seen or self.array.dtype, self.steps)
+        return dtype_after(self.seen or self.stored.dtype, self.steps)
 
     @property
     def device(self) -> Device:
         """Where values are."""
-        return self.array.device
+        return self.stored.device
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return self._read(_MEANINGS[type(key)](key.tuple, self.shape))
@@ -45,18 +56,23 @@ class StoredValues(BackendArray):
         return await asyncio.to_thread(self.__getitem__, key)
 
     def on(self, device: Device) -> StoredValues:
-        """These values on another device."""
-        a = self.array
-        return replace(self, array=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+        """These values on a device."""
+        return self if self.device is device else replace(self, stored=on(self.stored, device))
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
         return replace(self, steps=steps)
 
+    @cached_property
+    def _cast(self) -> Cast | None:
+        return cast_for(self.stored.dtype, self.steps)
+
     def _read(self, elements: Any) -> Any:
-        if (cast := cast_for(self.array.dtype, self.steps)) is not None:
-            return self.array.read_elements(elements, cast=cast)
-        values = self.array.read_elements(elements)
+        if self._cast is not None:
+            return self.stored.read_elements(elements, cast=self._cast)
+        values = self.stored.read_elements(elements)
+        if self.steps and not self.device.gpu:
+            values = np.asarray(values)  # of a single element, too
         for step in self.steps:
             values = step(values)
         if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts

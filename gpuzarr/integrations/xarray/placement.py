@@ -12,7 +12,7 @@ from xarray.core.variable import Variable
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.integrations.xarray.lazy import StoredValues
-from gpuzarr.integrations.xarray.steps import AsType, Step, cast_for, step_of
+from gpuzarr.integrations.xarray.steps import AsType, Step, step_of
 from gpuzarr.integrations.xarray.variable import LazyVariable
 
 NUMBERS = "biufc"  # kinds of dtypes that a GPU has
@@ -40,13 +40,12 @@ def _placed(variable: Variable, device: Device) -> Variable:
     if (found := _taken_apart(variable._data)) is None:
         return variable
     values, steps = found
-    if device.gpu and any(dtype.kind not in NUMBERS for dtype in (values.dtype, variable.dtype)):
+    dtypes = (values.dtype, *[step.dtype for step in steps], variable.dtype)  # xarray scales bools as objects
+    are_numbers = all(dtype.kind in NUMBERS for dtype in dtypes)
+    if not are_numbers or not (steps or device.gpu):
         return variable
-    if device.gpu or cast_for(values.array.dtype, steps) is not None:  # what a CPU reads as xarray does stays as it is
-        values = values.on(device).behind(steps)
-        data = indexing.LazilyIndexedArray(values)
-        return LazyVariable(variable.dims, data, variable._attrs, variable._encoding, fastpath=True)
-    return variable
+    data = indexing.LazilyIndexedArray(values.on(device).behind(steps))
+    return LazyVariable(variable.dims, data, variable._attrs, variable._encoding, fastpath=True)
 
 
 def _taken_apart(data: Any) -> tuple[StoredValues, tuple[Step, ...]] | None:

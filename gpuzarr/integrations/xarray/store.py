@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from xarray import coding
+from xarray.backends import zarr as of_xarray
 from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore, _compact_chunk_sizes
 from xarray.core import indexing
 from xarray.core.variable import Variable
@@ -17,7 +19,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
-from gpuzarr.integrations.xarray.lazy import StoredValues
+from gpuzarr.integrations.xarray.lazy import StoredValues, on
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.stores.handles import complete
@@ -149,7 +151,7 @@ class GpuZarrStore(ZarrStore):
 
     def store(self, variables: Any, attributes: Any, *others: Any, **options: Any) -> None:
         """Write variables and attributes, as `ZarrStore.store` does, and consolidate metadata if that was asked for."""
-        super().store(variables, attributes, *others, **options)
+        _STORE(self, variables, attributes, *others, **options)
         if self.consolidates:
             consolidate_metadata(self.zarr_group.store, zarr_format=self.zarr_group.zarr_format)
 
@@ -168,10 +170,12 @@ class GpuZarrStore(ZarrStore):
         return on(array, device)
 
 
-def on(array: Array, device: Device) -> Array:
-    """The same array on another device."""
-    a = array
-    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+# `ZarrStore.store`, but it imports no zarr-python, by which it only consolidates metadata
+_STORE = FunctionType(
+    ZarrStore.store.__code__,
+    {**vars(of_xarray), "attempt_import": lambda name: None},
+    argdefs=ZarrStore.store.__defaults__,
+)
 
 
 def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:

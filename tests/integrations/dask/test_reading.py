@@ -102,7 +102,7 @@ def test_other_dtypes(name: str, chunks: Any) -> None:
 def test_slices_read_no_more_than_they_need() -> None:
     """dask makes one selection of a block and a slice of it, and the array gets that."""
     a = gpuzarr.array(np.arange(100), chunks=10, device="cpu")
-    for key in (slice(25, 27), slice(38, 33, -2), 99):
+    for key in (slice(25, 27), slice(30, 40, 3), 99):
         got = gpuzarr.to_dask(a, -1)[key].compute(scheduler="sync")
         np.testing.assert_array_equal(got, np.arange(100)[key])
         assert a.last_read is not None and a.last_read.asdict()["chunks"] == 1
