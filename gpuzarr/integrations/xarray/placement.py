@@ -40,7 +40,8 @@ def _placed(variable: Variable, device: Device) -> Variable:
     if (found := _taken_apart(variable._data)) is None:
         return variable
     values, steps = found
-    are_numbers = all(dtype.kind in NUMBERS for dtype in (values.dtype, variable.dtype))
+    dtypes = (values.dtype, *[step.dtype for step in steps], variable.dtype)  # xarray scales bools as objects
+    are_numbers = all(dtype.kind in NUMBERS for dtype in dtypes)
     if not are_numbers or not (steps or device.gpu):
         return variable
     data = indexing.LazilyIndexedArray(values.on(device).behind(steps))
