@@ -20,6 +20,7 @@ from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
 from gpuzarr.integrations.xarray.lazy import StoredValues, on
+from gpuzarr.metadata.files import plain
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.stores.handles import complete
@@ -161,8 +162,30 @@ class GpuZarrStore(ZarrStore):
             array = array.with_config({"write_empty_chunks": self._write_empty})
         return self._on_device(array)
 
-    def _create_new_array(self, **options: Any) -> Array:
-        return self._on_device(super()._create_new_array(**options))
+    def _create_new_array(
+        self, *, name: str, dtype: Any, encoding: dict[str, Any], attrs: dict[str, Any], **options: Any
+    ) -> Array:
+        """Make an array with its attributes: xarray writes the document again to put them in."""
+        of_encoding = encoding.pop("write_empty_chunks", None)
+        config = [empty for empty in (self._write_empty, of_encoding) if empty is not None]
+        if len(set(config)) > 1:
+            raise ValueError(
+                f"write_empty_chunks is {self._write_empty}, and in the encoding of {name!r} {of_encoding}"
+            )
+        encoding.pop("fill_value", None)  # it is among the options
+        try:
+            attributes = plain(attrs)
+        except TypeError as error:
+            raise TypeError(f"Invalid attribute in Dataset.attrs. {error}") from error
+        made = self.zarr_group.create(
+            name,
+            dtype=str if coding.strings.check_vlen_dtype(dtype) is str else dtype,
+            attributes=attributes,
+            config={"write_empty_chunks": config[0]} if config else None,
+            **encoding,
+            **options,
+        )
+        return self._on_device(made)
 
     def _on_device(self, array: Array) -> Array:
         """An array as it is written: index coordinates on the CPU, others on the device."""
