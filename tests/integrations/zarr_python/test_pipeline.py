@@ -104,6 +104,22 @@ def test_a_resized_array_is_that_of_zarr_python(tmp_path):
     pair.do(change)
 
 
+@pytest.mark.skipif("rectilinear_chunks" not in zarr.config.get("array"), reason="this zarr-python has no such grids")
+def test_a_resized_array_whose_chunks_differ_is_that_of_zarr_python(tmp_path):
+    with zarr.config.set({"array.rectilinear_chunks": True}):
+        pair = Pair.of("memory", tmp_path, shape=(10, 9), chunks=[[3, 5, 2], [4, 5]], dtype="i4")
+    pair.do(lambda array: array.__setitem__(..., NUMBERS[:10, :9]))
+    pair.do(lambda array: array[2:9, ::2])
+    for change in (
+        lambda array: array.append(NUMBERS[:7, :9]),
+        lambda array: array.resize((6, 7)),
+        lambda array: array.append(NUMBERS[:6, :3], axis=1),
+        lambda array: array.__setitem__((slice(2, 6), 5), 8),
+        lambda array: array.oindex[[5, 0], 3:],
+    ):
+        pair.do(change)
+
+
 def test_pickled_and_read_in_other_processes(tmp_path):
     a = created(LocalStore(tmp_path))
     code = f"import pickle; a = pickle.loads({pickle.dumps(a)!r}); print(type(a.async_array.codec_pipeline), a[3, 4])"
