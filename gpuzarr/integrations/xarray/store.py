@@ -8,7 +8,7 @@ from typing import Any
 
 from xarray import coding
 from xarray.backends import zarr as of_xarray
-from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore, _compact_chunk_sizes
+from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore
 from xarray.core import indexing
 from xarray.core.variable import Variable
 
@@ -241,5 +241,9 @@ def _encoding(array: Array, dimensions: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ."""
-    return _compact_chunk_sizes(tuple(each if isinstance(each, tuple) else (each,) for each in sizes))
+    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ, but for a shorter last one."""
+    return tuple(each[0] if isinstance(each, tuple) and _is_regular(each) else each for each in sizes)
+
+
+def _is_regular(sizes: tuple[int, ...]) -> bool:
+    return bool(sizes) and len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0]
