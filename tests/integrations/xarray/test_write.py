@@ -139,6 +139,15 @@ class TestDask:
             gpuzarr.to_zarr(ds[["wind", "t2m"]].chunk(time=12), tmp_path / "a")
         xr.testing.assert_identical(read(tmp_path / "a"), ds[["wind", "t2m"]])
 
+    def test_workers_of_a_cluster(self, ds, tmp_path):
+        pytest.importorskip("distributed")
+        from tests.integrations.dask.cluster import client
+
+        made = gpuzarr.to_zarr(ds[["wind", "t2m"]].chunk(time=12), tmp_path / "a", compute=False)
+        with client() as workers, workers.cluster:
+            workers.compute(made).result(timeout=60)
+        xr.testing.assert_identical(read(tmp_path / "a"), ds[["wind", "t2m"]])
+
     def test_blocks_that_share_a_shard_are_refused(self, ds, tmp_path):
         encoding = {"wind": {"chunks": (6, 6, 8), "shards": (24, 6, 8)}}
         with pytest.raises(ValueError, match="would overlap multiple Dask chunks"):
