@@ -41,8 +41,7 @@ def _placed(variable: Variable, device: Device) -> Variable:
         return variable
     values, steps = found
     dtypes = (values.dtype, *[step.dtype for step in steps], variable.dtype)  # xarray scales bools as objects
-    are_numbers = all(dtype.kind in NUMBERS for dtype in dtypes)
-    if not are_numbers or not (steps or device.gpu):
+    if any(dtype.kind not in NUMBERS for dtype in dtypes):
         return variable
     data = indexing.LazilyIndexedArray(values.on(device).behind(steps))
     return LazyVariable(variable.dims, data, variable._attrs, variable._encoding, fastpath=True)
