@@ -50,6 +50,9 @@ class NotFoundError(GpuZarrError, ValueError, FileNotFoundError, KeyError):
 
     in_zarr = ("ArrayNotFoundError", "GroupNotFoundError")
 
+    def __new__(cls, *args: Any) -> NotFoundError:  # tblib, of distributed, calls it; ValueError's would refuse
+        return FileNotFoundError.__new__(cls, *args)
+
     def __str__(self) -> str:  # KeyError would show the repr
         return str(self.args[0]) if self.args else ""
 
@@ -119,6 +122,9 @@ class SelectionError(GpuZarrError, IndexError):
 
 class NoMemoryError(GpuZarrError, MemoryError):
     """There is not enough memory for a read or a write; the message names the array."""
+
+    def __new__(cls, *args: Any) -> NoMemoryError:  # tblib, of distributed, calls it; MemoryError's would refuse
+        return Exception.__new__(cls, *args)
 
 
 class DeviceError(GpuZarrError, RuntimeError):

@@ -16,7 +16,7 @@ FLOORS = [  # top to bottom, a folder or file each; a file may import from its o
     ["__main__"],
     ["cli"],
     ["__init__"],
-    ["zarr"],
+    ["xarray", "zarr"],
     ["integrations"],
     ["api", "dtype", "storage"],
     ["loader"],

@@ -87,14 +87,16 @@ def test_names_of_zarr_python_that_are_not_there(name: str) -> None:
 
 def test_completion_shows_public_names_only() -> None:
     names = [name for name in dir(gpuzarr) if not name.startswith("__")]
-    assert names == sorted([*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage", "zarr"])
+    assert names == sorted([*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage", "xarray", "zarr"])
 
 
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(Path(gpuzarr.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     names = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    assert sorted(names) == sorted([*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage", "zarr"])
+    assert sorted(names) == sorted(
+        [*gpuzarr.__all__, "codecs", "config", "dtype", "errors", "storage", "xarray", "zarr"]
+    )
     assert (Path(gpuzarr.__file__).parent / "py.typed").is_file()
 
 

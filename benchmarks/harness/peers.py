@@ -86,13 +86,13 @@ def zarr_fused(**settings: Any) -> Reader | None:
     return zarr_python("zarr fused", codec_pipeline__path="zarr.core.codec_pipeline.FusedCodecPipeline", **settings)
 
 
-def zarrs() -> Reader | None:
-    """Strict: what it cannot do is refused, not handed to zarr-python."""
+def zarrs(strict: bool = True) -> Reader | None:
+    """`strict`: what it cannot do is refused, not handed to zarr-python."""
     if importlib.util.find_spec("zarrs") is None:
         return None
     import zarrs  # noqa: F401 (registers the pipeline)
 
-    return zarr_python("zarrs", codec_pipeline__path="zarrs.ZarrsCodecPipeline", codec_pipeline__strict=True)
+    return zarr_python("zarrs", codec_pipeline__path="zarrs.ZarrsCodecPipeline", codec_pipeline__strict=strict)
 
 
 def tensorstore() -> Reader | None:

@@ -68,11 +68,11 @@ def _grow(branch: Branch, names: Names, most: int) -> None:
     """Find the members of a group, of which `most` are opened; several at once where each costs a request."""
     try:
         found = names(branch.node)
+        opened = [Branch(name, None, branch.level + 1) for name in found[:most]]
+        each(partial(_open, branch.node), opened, max(concurrency(branch.node.store), 1))
     except Exception as error:  # of a store that lists nothing, and of one that somebody else wrote
         branch.members, branch.problem = [], reason(error)
         return
-    opened = [Branch(name, None, branch.level + 1) for name in found[:most]]
-    each(partial(_open, branch.node), opened, max(concurrency(branch.node.store), 1))
     branch.members = [member for member in opened if member.node is not None or member.problem]
     branch.left = len(found) - len(opened)
 
@@ -86,10 +86,10 @@ def _open(group: Any, member: Branch) -> None:
 
 def _members(top: Branch) -> str:
     """The HTML of all that is below a branch. No function calls itself here more often than there are levels."""
+    items = [_drawn(member) for member in top.members or ()]
     if top.members is None:
-        return _item(f'<span style="{DIM}">not listed here</span>')
-    items = [_drawn(member) for member in top.members]
-    if top.problem:
+        items.append(_item(f'<span style="{DIM}">not listed here</span>'))
+    elif top.problem:
         items.append(_item(f'<span style="{DIM}">cannot be listed: {top.problem}</span>'))
     elif not items and not top.left:
         items.append(_item(f'<span style="{DIM}">no members</span>'))

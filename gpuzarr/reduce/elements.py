@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr import gpu
+from gpuzarr.cpu import turning
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.dtypes.cast import FLOAT32, Cast
@@ -68,12 +69,13 @@ class Elements:
             self._pivot = int(self._host(block[(*(slice(1),) * block.ndim, ...)]).reshape(-1)[0])
         cut = Cut.of(block.shape, len(box), bins.bins, self._device.gpu)
         shape = (1 + len(cut.rest), *block.shape[: len(box)])
-        found, fills, below = np.empty((*shape, NUMBERS)), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        found, fills = np.empty((*shape, NUMBERS)), np.zeros(shape, np.int64)
+        below = np.zeros(shape if bins.has_edges else 0, np.int64)
         found[0] = self._moments[box]
 
         def reduce(item: tuple[int, Box]) -> None:
             number, some = item
-            rows = _rows(block[some + cut.rest[number]], _size(some), self._device.xp)
+            rows = rows_of(block[some + cut.rest[number]], _size(some), self._device)
             of: Any = (1 + number, *some)
             if self._fill is not None:
                 fills[of] = loops.equal(rows, self._fill, self._device).reshape(fills[of].shape)
@@ -90,7 +92,8 @@ class Elements:
             self._bin_few(block, box, cut, bins, (found[1:, ..., LEAST].min(), found[1:, ..., MOST].max()))
         self._moments[box] = merged(found)
         self._fills[box] += fills.sum(axis=0)
-        self._below[box] += below.sum(axis=0)
+        if bins.has_edges:
+            self._below[box] += below.sum(axis=0)
 
     def totals(self, bins: Bins) -> Totals:
         """Of all blocks."""
@@ -165,7 +168,7 @@ class Elements:
 
         def count(some: Box) -> None:
             for rest in cut.rest:
-                values, device = self._values(_rows(block[some + rest], _size(some), self._device.xp))
+                values, device = self._values(rows_of(block[some + rest], _size(some), self._device))
                 loops.binned(values, edges, table, np.ascontiguousarray(places[some]).reshape(-1), device)
 
         each(self._device, count, cut.cells)
@@ -183,8 +186,13 @@ def each(device: Any, work: Any, items: list[Any]) -> None:
         device.each(work, items)
 
 
-def _rows(part: Any, count: int, xp: Any) -> Any:
-    return xp.ascontiguousarray(part).reshape(count, -1)
+def rows_of(part: Any, count: int, device: Device) -> Any:
+    """A part of a block as contiguous rows, of which each has the elements of a cell."""
+    if device.gpu or part.flags.c_contiguous:
+        return device.xp.ascontiguousarray(part).reshape(count, -1)
+    rows = np.empty(part.shape, part.dtype)
+    turning.copy(rows, part)
+    return rows.reshape(count, -1)
 
 
 def _size(box: Box) -> int:

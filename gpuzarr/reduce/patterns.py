@@ -13,7 +13,7 @@ from gpuzarr.dtypes.cast import Cast
 from gpuzarr.reduce import rows as loops
 from gpuzarr.reduce.bins import Bins
 from gpuzarr.reduce.blocks import Box, cell_boxes, pieces
-from gpuzarr.reduce.elements import GPU_PIECE_ELEMENTS, each
+from gpuzarr.reduce.elements import GPU_PIECE_ELEMENTS, each, rows_of
 from gpuzarr.reduce.totals import Totals
 
 PIECE_ELEMENTS = 1 << 17
@@ -41,7 +41,7 @@ class Patterns:
             found = counts[some].reshape(-1, counts.shape[-1])  # a view: `some` is one run of cells
             table = found if parts == 1 else np.zeros_like(found)
             for one in rest[part::parts]:
-                loops.tally(device.xp.ascontiguousarray(block[some + one]).reshape(len(found), -1), table, device)
+                loops.tally(rows_of(block[some + one], len(found), device), table, device)
             if table is not found:
                 with self._lock:
                     found += table

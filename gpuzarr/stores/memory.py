@@ -45,8 +45,8 @@ class Buffers(MutableMapping[str, Any]):
         return bytes_of(self.inner[key])
 
     def __setitem__(self, key: str, value: bytes) -> None:
-        prototype = sys.modules["zarr.core.buffer"].default_buffer_prototype()
-        self.inner[key] = prototype.buffer.from_bytes(value)
+        # of host memory, also where zarr-python is configured to use a GPU
+        self.inner[key] = sys.modules["zarr.core.buffer.cpu"].Buffer.from_bytes(value)
 
     def __delitem__(self, key: str) -> None:
         del self.inner[key]

@@ -82,6 +82,16 @@ def test_an_error_stays_what_it_is(kind: type) -> None:
             assert isinstance(other, kind) and other.args == args and str(other) == str(error)
 
 
+@pytest.mark.parametrize("kind", SIMPLE, ids=lambda kind: kind.__name__)
+def test_workers_of_dask_send_it(kind: type) -> None:
+    """They pickle errors by tblib, which calls `__new__` and sets the attributes."""
+    tblib = pytest.importorskip("tblib.pickling_support")
+    error = kind("no {0} 'node'")
+    make, arguments, *_ = tblib.pickle_exception(error)
+    other = make(*arguments)
+    assert isinstance(other, kind) and other.args == error.args and str(other) == str(error)
+
+
 def test_attributes_are_pickled() -> None:
     error = gpuzarr.NotFoundError("nothing")
     error.add_note("a note")

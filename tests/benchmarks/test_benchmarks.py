@@ -29,6 +29,7 @@ TINY = {
     "stats": ["--side", "70"],
     "dask_sum": ["--chunks", "1"],
     "xarray_open": ["--tiny"],
+    "zarr_pipeline": ["--side", "64", "--edge", "16", "--count", "2"],
 }
 
 TINY_GPU = {
@@ -61,12 +62,14 @@ def test_benchmark_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "read_remote": 4,
         "read_references": 7,
         "loader": 4,
-        "stats": 4,
+        "stats": 6,
         "dask_sum": 3,
         "xarray_open": 12,
+        "zarr_pipeline": 20,
     }
     assert len(measured) == expected[name]
-    assert all("gpuzarr cpu" in row.get("seconds", row) for row in measured)
+    ours = "gpuzarr pipeline" if name == "zarr_pipeline" else "gpuzarr cpu"
+    assert all(ours in row.get("seconds", row) for row in measured)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulated GPU needs g++")

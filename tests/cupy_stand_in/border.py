@@ -90,17 +90,36 @@ def cp(cupy_device: Any) -> Any:
 
 @pytest.fixture
 def host_copies(cp: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the methods of arrays that were called and copy to the host, each time that one was."""
+    """What was done that copies from a GPU to the host, or waits for it, apart from the inside of reads and writes.
+
+    That are names of methods of arrays, and "mask" for arrays of bools between brackets, which CuPy has to count.
+    """
     found: list[str] = []
+
+    def note(what: str, array: Any) -> None:
+        caller = sys._getframe(2).f_globals["__name__"]
+        is_inside = caller.startswith("gpuzarr.") and not caller.startswith("gpuzarr.integrations.")
+        if array.size and not is_inside:  # CuPy copies nothing of an array without elements, which dask has as `meta`
+            found.append(what)
 
     def noted(name: str, method: Any) -> Any:
         def copying(self: Any, *args: Any, **options: Any) -> Any:
-            if self.size:  # CuPy copies nothing of an array without elements, as dask has it for `meta`
-                found.append(name)
+            note(name, self)
             return method(self, *args, **options)
 
         return copying
 
+    def noted_masks(method: Any) -> Any:
+        def indexing(self: Any, key: Any, *value: Any) -> Any:
+            parts = key if isinstance(key, tuple) else (key,)
+            if any(getattr(part, "dtype", None) == np.bool_ for part in parts):
+                note("mask", self)
+            return method(self, key, *value)
+
+        return indexing
+
     for name in COPIES:
         monkeypatch.setattr(cp.ndarray, name, noted(name, getattr(cp.ndarray, name)))
+    for name in ("__getitem__", "__setitem__"):
+        monkeypatch.setattr(cp.ndarray, name, noted_masks(getattr(cp.ndarray, name)))
     return found

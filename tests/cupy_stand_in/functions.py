@@ -52,12 +52,16 @@ UNTAKEN = {
     "argsort": ("order", "stable"),
     "broadcast_arrays": ("subok",),
     "broadcast_to": ("subok",),
+    "clip": ("min", "max"),
     "count_nonzero": ("keepdims",),
     "isin": ("kind",),
     "percentile": ("weights",),
     "quantile": ("weights",),
+    "reshape": ("shape",),
     "sort": ("order", "stable"),
+    "stack": ("arrays",),
     "take": ("mode",),
+    "take_along_axis": ("arr",),
     "unique": ("sorted",),
 }
 

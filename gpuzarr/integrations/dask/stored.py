@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuzarr.devices.contract import Device
+from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
 from gpuzarr.integrations.dask.turns import alone, in_turn
 from gpuzarr.nodes.array import Array
@@ -37,19 +38,24 @@ class Stored:
         return self.array.dtype
 
     def __getitem__(self, selection: Any) -> Any:
-        elements, device = select.orthogonal(selection, self.shape), self.array.device
-        given = self.array.options.memory_limit
-        limit = device.memory_limit if given is None else given
-
-        def read(share: int) -> Any:
-            out = None if elements.shape else device.array((), self.dtype)  # an array, where brackets give a scalar
-            return self.array.read_elements(elements, None, out, self.array.options.changed(memory_limit=share))
-
-        needs_all = given is not None and self.dtype.kind in VARIABLE  # it may allow for long elements
-        return (alone if needs_all else in_turn)(device, "read", limit, read)
+        elements = select.orthogonal(selection, self.shape)
+        out = None if elements.shape else self.array.device.array((), self.dtype)  # where brackets give a scalar
+        return read_in_turn(self.array, elements, out)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _stored, parts(self.array)
+
+
+def read_in_turn(array: Array, elements: Any, out: Any = None, cast: Cast | None = None) -> Any:
+    """Read elements when it is their turn, with a share of the memory limit."""
+    device, given = array.device, array.options.memory_limit
+    limit = device.memory_limit if given is None else given
+
+    def read(share: int) -> Any:
+        return array.read_elements(elements, None, out, array.options.changed(memory_limit=share), cast=cast)
+
+    needs_all = given is not None and array.dtype.kind in VARIABLE  # it may allow for long elements
+    return (alone if needs_all else in_turn)(device, "read", limit, read)
 
 
 def parts(array: Array) -> tuple[Any, ...]:

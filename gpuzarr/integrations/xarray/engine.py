@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,10 @@ from gpuzarr.api.opening import open_group
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
 from gpuzarr.integrations.xarray.placement import placed
 from gpuzarr.integrations.xarray.store import GpuZarrStore
+from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
     """Open Zarr, and what else `gpuzarr.open` takes, with arrays of a GPU: `engine="gpuzarr"`."""
 
     description = "Open Zarr with the GPU (values are CuPy arrays; without a GPU NumPy arrays)"
-    url = "https://github.com/gpuzarr/gpuzarr"
     supports_groups = True
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -76,7 +78,7 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
         options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
         options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
-        return dataset_of(found, chosen, use_zarr_fill_value_as_mask, options)
+        return dataset_of(_store(found, use_zarr_fill_value_as_mask), chosen, options)
 
     def open_datatree(self, filename_or_obj: Any, **options: Any) -> DataTree:
         """Open a group and all groups below it, each as by `open_dataset`."""
@@ -101,7 +103,7 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         device: str | Device | None = None,
         memory_limit: int | str | None = None,
     ) -> dict[str, Dataset]:
-        """Open a group and all groups below it: datasets by their paths, of which that of the group is "/".
+        """Open a group and all groups below it: datasets by their paths; with `group`, by those relative to it.
 
         Parameters are those of `open_dataset`.
         """
@@ -110,15 +112,12 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
         options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
         options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
-        return {
-            path: dataset_of(each, chosen, use_zarr_fill_value_as_mask, options) for path, each in _groups("/", root)
-        }
+        stores = _stores("" if group else "/", _store(root, use_zarr_fill_value_as_mask))
+        return {path or ".": dataset_of(store, chosen, options) for path, store in stores}
 
 
-def dataset_of(group: Group, device: Device, fill_value_masks: bool | None, options: dict[str, Any]) -> Dataset:
+def dataset_of(store: GpuZarrStore, device: Device, options: dict[str, Any]) -> Dataset:
     """The variables of a group, decoded by `options` of `xarray.conventions.decode_cf_variables`."""
-    masks = group.zarr_format == 2 if fill_value_masks is None else fill_value_masks
-    store = GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=masks)
     variables, attributes = store.load()
     decoded, attributes, coordinates = conventions.decode_cf_variables(variables, attributes, **options)
     variables = placed(decoded, coordinates, device)
@@ -145,16 +144,21 @@ def _opened(place: Any, group: str | None, consolidated: Any, options: Any, vers
         _without_options(consolidated=consolidated, storage_options=options, zarr_format=version, memory_limit=limit)
         opener: Any = place.opener
         on_cpu = Group(place.store, place.path, place.metadata, replace(opener, device=CPU), CPU)
-        return on_cpu.get_group(group) if group and group.strip("/") else on_cpu
-    return open_group(
-        _normalize_path(place),
-        group or "",
-        device="cpu",
-        consolidated=consolidated,
-        storage_options=options,
-        zarr_format=version,
-        memory_limit=limit,
-    )
+        return _group(on_cpu[group]) if group and group.strip("/") else on_cpu
+    if isinstance(place, Array):
+        return _group(place)
+    where, path = _normalize_path(place), (group or "").strip("/")
+    given = {"device": "cpu", "storage_options": options, "zarr_format": version, "memory_limit": limit}
+    if path and consolidated is not False:
+        with suppress(NotFoundError, MetadataError):  # metadata are consolidated at the root, if anywhere
+            return _group(open_group(where, "", consolidated=consolidated, **given)[path])
+    return open_group(where, path, consolidated=consolidated, **given)
+
+
+def _group(node: Array | Group) -> Group:
+    if isinstance(node, Array):
+        raise NotFoundError(f"{node!r} is an array, not a group: variables are the arrays of a group")
+    return node
 
 
 def _without_options(**options: Any) -> None:
@@ -163,7 +167,14 @@ def _without_options(**options: Any) -> None:
         raise ArgumentError(f"a group that is open takes no {' and no '.join(given)}: give them to gpuzarr.open()")
 
 
-def _groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
-    yield path, group
-    for name, below in group.groups():
-        yield from _groups(f"{path.rstrip('/')}/{name}", below)
+def _store(group: Group, fill_value_masks: bool | None) -> GpuZarrStore:
+    masks = group.zarr_format == 2 if fill_value_masks is None else fill_value_masks
+    return GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=masks)
+
+
+def _stores(path: str, store: GpuZarrStore) -> Iterator[tuple[str, GpuZarrStore]]:
+    """A group and those below it, by their paths, of which `path` is that of the first."""
+    yield path, store
+    for name, node in store.members.items():
+        if isinstance(node, Group):
+            yield from _stores(posixpath.join(path, name), _store(node, store._use_zarr_fill_value_as_mask))

@@ -14,30 +14,42 @@ from xarray.core import indexing
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
+from gpuzarr.integrations.dask.stored import parts, read_in_turn
 from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
 
 
+def on(array: Array, device: Device) -> Array:
+    """The same array on a device."""
+    a = array
+    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+
+
 @dataclass(frozen=True, eq=False)
 class StoredValues(BackendArray):
-    """The values of a stored array, behind `steps` that decode them. `seen` is the dtype that xarray is told."""
+    """The values of an array, behind `steps` that decode them. `seen` is the dtype that xarray is told.
 
-    array: Array
+    The array is not called `array`: by that name xarray looks for what lazy values are made of. Where dask reads blocks
+    of it, each `waits` for its turn, as those of `gpuzarr.to_dask`.
+    """
+
+    stored: Array
     steps: tuple[Step, ...] = ()
     seen: np.dtype | None = None
+    waits: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+        return self.stored.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return dtype_after(self.seen or self.array.dtype, self.steps)
+        return dtype_after(self.seen or self.stored.dtype, self.steps)
 
     @property
     def device(self) -> Device:
         """Where values are."""
-        return self.array.device
+        return self.stored.device
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return self._read(_MEANINGS[type(key)](key.tuple, self.shape))
@@ -46,12 +58,16 @@ class StoredValues(BackendArray):
         """Read on a thread, for `Dataset.load_async`."""
         return await asyncio.to_thread(self.__getitem__, key)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.steps, self.seen, self.waits, *parts(self.stored))
+
     def on(self, device: Device) -> StoredValues:
         """These values on a device."""
-        a = self.array
-        if a.device is device:
-            return self
-        return replace(self, array=Array(a.store, a.path, a.metadata, device, a.writable, a.options))
+        return self if self.device is device else replace(self, stored=on(self.stored, device))
+
+    def waiting(self) -> StoredValues:
+        """These values, as dask reads them."""
+        return replace(self, waits=True)
 
     def behind(self, steps: tuple[Step, ...]) -> StoredValues:
         """These values, decoded by `steps`."""
@@ -59,12 +75,13 @@ class StoredValues(BackendArray):
 
     @cached_property
     def _cast(self) -> Cast | None:
-        return cast_for(self.array.dtype, self.steps)
+        return cast_for(self.stored.dtype, self.steps)
 
     def _read(self, elements: Any) -> Any:
-        if self._cast is not None:
-            return self.array.read_elements(elements, cast=self._cast)
-        values = self.array.read_elements(elements)
+        array, cast = self.stored, self._cast
+        values = read_in_turn(array, elements, cast=cast) if self.waits else array.read_elements(elements, cast=cast)
+        if cast is not None:
+            return values
         if self.steps and not self.device.gpu:
             values = np.asarray(values)  # of a single element, too
         for step in self.steps:
@@ -72,6 +89,10 @@ class StoredValues(BackendArray):
         if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts
             return np.asarray(values, dtype=self.dtype)
         return values
+
+
+def _unpickled(steps: tuple[Step, ...], seen: np.dtype | None, waits: bool, *parts: Any) -> StoredValues:
+    return StoredValues(Array(*parts), steps, seen, waits)
 
 
 _MEANINGS = {

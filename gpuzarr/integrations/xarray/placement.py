@@ -40,8 +40,8 @@ def _placed(variable: Variable, device: Device) -> Variable:
     if (found := _taken_apart(variable._data)) is None:
         return variable
     values, steps = found
-    are_numbers = all(dtype.kind in NUMBERS for dtype in (values.dtype, variable.dtype))
-    if not are_numbers or not (steps or device.gpu):
+    dtypes = (values.dtype, *[step.dtype for step in steps], variable.dtype)  # xarray scales bools as objects
+    if any(dtype.kind not in NUMBERS for dtype in dtypes):
         return variable
     data = indexing.LazilyIndexedArray(values.on(device).behind(steps))
     return LazyVariable(variable.dims, data, variable._attrs, variable._encoding, fastpath=True)

@@ -41,15 +41,11 @@ class Mask:
     def __call__(self, values: Any) -> Any:
         if self.fills and self.dtype.kind in "iu" and self.missing != self.missing:
             raise ValueError(f"cannot convert float NaN to integer: values of {self.dtype} cannot mark missing ones")
-        made = values.astype(self.dtype, copy=True)
-        if made.ndim == 0:  # NumPy and CuPy differ in what they return for one element
-            made = made.reshape(())
-        is_fill: Any = False
+        made, is_fill = values.astype(self.dtype, copy=False), None
         for fill in self.fills:
-            is_fill = is_fill | (made == fill)
-        if self.fills:
-            made[is_fill] = self.missing
-        return made
+            is_fill = made == fill if is_fill is None else is_fill | (made == fill)
+        # not by an assignment: for a mask between brackets CuPy may wait for the GPU
+        return made if is_fill is None else np.where(is_fill, self.dtype.type(self.missing), made)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from xarray import coding
-from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore, _compact_chunk_sizes
+from xarray.backends import zarr as of_xarray
+from xarray.backends.zarr import DIMENSION_KEY, FillValueCoder, ZarrStore
 from xarray.core import indexing
 from xarray.core.variable import Variable
 
@@ -17,7 +19,8 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import MetadataError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
-from gpuzarr.integrations.xarray.lazy import StoredValues
+from gpuzarr.integrations.xarray.lazy import StoredValues, on
+from gpuzarr.metadata.files import plain
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 from gpuzarr.stores.handles import complete
@@ -149,7 +152,7 @@ class GpuZarrStore(ZarrStore):
 
     def store(self, variables: Any, attributes: Any, *others: Any, **options: Any) -> None:
         """Write variables and attributes, as `ZarrStore.store` does, and consolidate metadata if that was asked for."""
-        super().store(variables, attributes, *others, **options)
+        _STORE(self, variables, attributes, *others, **options)
         if self.consolidates:
             consolidate_metadata(self.zarr_group.store, zarr_format=self.zarr_group.zarr_format)
 
@@ -159,8 +162,30 @@ class GpuZarrStore(ZarrStore):
             array = array.with_config({"write_empty_chunks": self._write_empty})
         return self._on_device(array)
 
-    def _create_new_array(self, **options: Any) -> Array:
-        return self._on_device(super()._create_new_array(**options))
+    def _create_new_array(
+        self, *, name: str, dtype: Any, encoding: dict[str, Any], attrs: dict[str, Any], **options: Any
+    ) -> Array:
+        """Make an array with its attributes: xarray writes the document again to put them in."""
+        of_encoding = encoding.pop("write_empty_chunks", None)
+        config = [empty for empty in (self._write_empty, of_encoding) if empty is not None]
+        if len(set(config)) > 1:
+            raise ValueError(
+                f"write_empty_chunks is {self._write_empty}, and in the encoding of {name!r} {of_encoding}"
+            )
+        encoding.pop("fill_value", None)  # it is among the options
+        try:
+            attributes = plain(attrs)
+        except TypeError as error:
+            raise TypeError(f"Invalid attribute in Dataset.attrs. {error}") from error
+        made = self.zarr_group.create(
+            name,
+            dtype=str if coding.strings.check_vlen_dtype(dtype) is str else dtype,
+            attributes=attributes,
+            config={"write_empty_chunks": config[0]} if config else None,
+            **encoding,
+            **options,
+        )
+        return self._on_device(made)
 
     def _on_device(self, array: Array) -> Array:
         """An array as it is written: index coordinates on the CPU, others on the device."""
@@ -168,10 +193,12 @@ class GpuZarrStore(ZarrStore):
         return on(array, device)
 
 
-def on(array: Array, device: Device) -> Array:
-    """The same array on another device."""
-    a = array
-    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+# `ZarrStore.store`, but it imports no zarr-python, by which it only consolidates metadata
+_STORE = FunctionType(
+    ZarrStore.store.__code__,
+    {**vars(of_xarray), "attempt_import": lambda name: None},
+    argdefs=ZarrStore.store.__defaults__,
+)
 
 
 def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
@@ -214,5 +241,9 @@ def _encoding(array: Array, dimensions: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ."""
-    return _compact_chunk_sizes(tuple(each if isinstance(each, tuple) else (each,) for each in sizes))
+    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ, but for a shorter last one."""
+    return tuple(each[0] if isinstance(each, tuple) and _is_regular(each) else each for each in sizes)
+
+
+def _is_regular(sizes: tuple[int, ...]) -> bool:
+    return bool(sizes) and len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class LazyVariable(Variable):
         given = dict(kwargs.pop("from_array_kwargs", None) or {})
         given.setdefault("meta", values.device.array((0,) * self.ndim, self.dtype))
         given.setdefault("asarray", False)
-        return self._plain(Blocks(lazy)).chunk(chunks, *args, **kwargs, from_array_kwargs=given)
+        return self._plain(Blocks(_waiting(lazy))).chunk(chunks, *args, **kwargs, from_array_kwargs=given)
 
     def set_dims(self, dim: Any, shape: Any = None) -> Any:
         """Add dimensions, as `xarray.Variable.set_dims` does, which needs the values if there are more of them then."""
@@ -86,6 +87,15 @@ class Blocks:
     def __getitem__(self, key: Any) -> Any:
         indexer = indexing.OuterIndexer(indexing.expanded_indexer(key, self.ndim))
         return indexing.apply_indexer(self.lazy, indexer).get_duck_array()
+
+
+def _waiting(lazy: Any) -> Any:
+    """The same lazy values, of which reads take turns."""
+    if isinstance(lazy, StoredValues):
+        return lazy.waiting()
+    made = copy(lazy)
+    made.array = _waiting(lazy.array)
+    return made
 
 
 def _stored(lazy: Any) -> StoredValues | None:

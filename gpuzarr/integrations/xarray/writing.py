@@ -124,6 +124,8 @@ def to_zarr(
 
 def _put(dataset: Dataset, store: GpuZarrStore, writer: ArrayWriter, encoding: Mapping[Any, Any]) -> None:
     """Write metadata and values of a dataset; those of dask arrays are left to the writer."""
+    empty = [name for name, each in dataset.variables.items() if each.size == 0 and each.chunks is not None]
+    dataset = dataset.assign({name: dataset.variables[name].compute() for name in empty})  # blocks may be of length 0
     dataset = store._validate_and_autodetect_region(dataset)
     store._validate_encoding(encoding)
     dump_to_store(dataset, store, writer, encoding=encoding)

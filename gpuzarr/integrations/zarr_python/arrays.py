@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from gpuzarr.devices.contract import Device
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.devices.select import holds
 from gpuzarr.errors import UnsupportedError
-from gpuzarr.metadata import ArrayMetadata, Axis, RegularAxis, files, v2, v3
+from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis, files, v2, v3
 from gpuzarr.nodes.array import Array
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.zarr_python import store_of as own_store_of
@@ -21,6 +22,7 @@ from gpuzarr.stores.zarr_python import store_of as own_store_of
 LIBRARIES = ("zarr", "numcodecs")  # whose codecs do what the codecs here of the same names do
 OWN_STORES = ("LocalStore", "MemoryStore", "ManagedMemoryStore")  # of zarr-python, whose objects are reached here
 NOT_DECODED = ("pickle",)  # codecs that run code, which only zarr-python's own settings allow
+WRITE_ORDERS = ("morton", "lexicographic", "unordered")  # the default of zarr-python, what it is here, and any
 MAX_KEPT_ARRAYS = 16
 
 
@@ -50,7 +52,8 @@ class Arrays:
         `values`: an array of the device that is meant. `loop`: the event loop of the caller.
         """
         path, device = "/".join(key.split("/")[: -self._parts]), device_of_array(values)
-        name = path, device.name, None if is_own(self._store) else loop
+        place = getattr(self._store, "root", None) if is_own(self._store) else loop  # a LocalStore may be moved
+        name = path, device.name, place
         if (found := self._kept.get(name)) is None:
             if len(self._kept) >= MAX_KEPT_ARRAYS:
                 self._kept.clear()
@@ -69,6 +72,8 @@ def metadata_of(given: Any) -> ArrayMetadata:
         kind = type(codec)
         if kind.__module__.partition(".")[0] not in LIBRARIES:
             raise UnsupportedError(f"the codec {kind.__module__}.{kind.__qualname__} is not one of zarr-python's own")
+        if getattr(codec, "subchunk_write_order", "morton") not in WRITE_ORDERS:
+            raise UnsupportedError(f"chunks in shards are to be written in the order {codec.subchunk_write_order!r}")
         if getattr(codec, "codec_id", "") in NOT_DECODED:
             raise UnsupportedError(f"the codec {codec.codec_id!r} is left to zarr-python")
     document = files.plain(given.to_dict())
@@ -121,6 +126,21 @@ def array_of(metadata: ArrayMetadata, store: Any, path: str, device: Device, loo
     array = Array(store_of(store, loop), path, metadata, device)
     array.layout.check()
     return array
+
+
+def with_sizes(array: Array, sizes: Sequence[Mapping[int, int]]) -> Array:
+    """The same array with chunks of these sizes, for each axis by their coordinates; others are as they were.
+
+    A grid that is not regular gets other chunks when the array is resized. Elements are counted along the new grid.
+    """
+    axes: list[Axis] = []
+    for axis, found in zip(array.metadata.axes, sizes, strict=True):
+        known = [axis.size] * axis.count if isinstance(axis, RegularAxis) else list(axis.sizes)
+        every = [found.get(i, known[i] if i < len(known) else 1) for i in range(max(len(known), max(found) + 1))]
+        axes.append(RectilinearAxis(sum(every), (0, *accumulate(every))))
+    shape = tuple(axis.length for axis in axes)
+    metadata = replace(array.metadata, shape=shape, axes=tuple(axes))
+    return Array(array.store, array.path, metadata, array.device)
 
 
 def with_shape(array: Array, shape: tuple[int, ...]) -> Array:

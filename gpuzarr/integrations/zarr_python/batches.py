@@ -93,7 +93,7 @@ def _outer(
     kept = [axis for axis in range(ndim) if axis not in squeezed]
     _check(all(len(chunks[axis]) == 1 for axis in squeezed), "several chunks for one index")
     indices = [
-        _joined([_moved(_indices(one, _size(grid, c)), begin_of(grid, c)) for one, c in zip(some, found, strict=True)])
+        _joined([_of_chunk(one, grid, chunk) for one, chunk in zip(some, found, strict=True)])
         for some, grid, found in zip(wanted, metadata.axes, chunks, strict=True)
     ]
     elements = Outer(tuple(indices), squeezed)
@@ -147,12 +147,17 @@ def begin_of(axis: Axis, chunk: int) -> int:
     return chunk * axis.size if isinstance(axis, RegularAxis) else axis.edges[chunk]
 
 
-def _size(axis: Axis, chunk: int) -> int:
+def size_of(axis: Axis, chunk: int) -> int:
+    """The elements of a chunk along an axis."""
     return axis.size if isinstance(axis, RegularAxis) else axis.sizes[chunk]
 
 
-def _moved(indices: Indices, by: int) -> Indices:
-    return range(indices.start + by, indices.stop + by, indices.step) if isinstance(indices, range) else indices + by
+def _of_chunk(member: Any, axis: Axis, chunk: int) -> Indices:
+    """The indices of an axis of the array that a member of a selection of a chunk means."""
+    inside, begin = _indices(member, size_of(axis, chunk)), begin_of(axis, chunk)
+    return (
+        range(inside.start + begin, inside.stop + begin, inside.step) if isinstance(inside, range) else inside + begin
+    )
 
 
 def _joined(parts: Sequence[Indices]) -> Indices:

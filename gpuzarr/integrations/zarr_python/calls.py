@@ -11,8 +11,8 @@ import numpy as np
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.trace import Trace
 from gpuzarr.indexing.selection import Outer
-from gpuzarr.integrations.zarr_python.arrays import with_shape
-from gpuzarr.integrations.zarr_python.batches import Asked, Coords, Item, asked, begin_of
+from gpuzarr.integrations.zarr_python.arrays import with_shape, with_sizes
+from gpuzarr.integrations.zarr_python.batches import Asked, Coords, Item, asked, begin_of, size_of
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.inputs import as_value
 from gpuzarr.read import read as read_requests
@@ -25,6 +25,7 @@ def read(array: Array, batch: Sequence[Item], out: Any, drop_axes: Coords) -> No
 
     zarr-python says nothing of streams: its caller, on another thread, may use any, and cannot know which to wait for.
     """
+    array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, out.shape)
     array, device = _reaching(array, wanted), array.device
     with device.on():
@@ -51,6 +52,7 @@ def _places(wanted: Asked, device: Device) -> Any:
 
 def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) -> None:
     """Write an array of the device, or one element for all, to the elements that a batch asks for."""
+    array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, value.shape or None)
     array, device = _ending_as_told(array, batch, wanted), array.device
     with device.on():
@@ -59,6 +61,20 @@ def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) ->
         writes_empty = batch[0][1].config.write_empty_chunks
         target = Target(array.store, array.path, array.layout, safe=False, write_empty_chunks=writes_empty)
         array.write_values(wanted.elements, values, None, target=target)
+
+
+def _with_grid(array: Array, batch: Sequence[Item]) -> Array:
+    """The array, with chunks as long as zarr-python has them now, where they are not all alike."""
+    if array.metadata.regular:
+        return array
+    told: list[dict[int, int]] = [{} for _ in array.shape]
+    for place, spec, *_ in batch:
+        coords = array.metadata.chunk_keys.decode(place.path, array.path) or ()
+        for sizes, coordinate, size in zip(told, coords, spec.shape, strict=False):
+            sizes[coordinate] = size
+    pairs = zip(array.metadata.axes, told, strict=True)
+    is_known = all(c < axis.count and size_of(axis, c) == n for axis, sizes in pairs for c, n in sizes.items())
+    return array if is_known or not all(told) else with_sizes(array, told)
 
 
 def _ends(wanted: Asked) -> list[int]:

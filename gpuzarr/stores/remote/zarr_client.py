@@ -80,11 +80,13 @@ class ZarrClient:
         self._run(self._all(one, range(len(keys))))
 
     def delete(self, keys: Sequence[str]) -> None:
-        if keys and not self.store.supports_deletes:
-            raise StoreError(f"cannot delete {keys[0]!r} of {self!r}: it does not support that")
-
         async def one(key: str) -> None:
-            await self._attempt("delete", key, lambda: self.store.delete(self._key(key)))
+            try:
+                await self._attempt("delete", key, lambda: self.store.delete(self._key(key)))
+            except StoreError as error:
+                if self.store.supports_deletes:
+                    raise
+                raise StoreError(f"cannot delete {key!r} of {self!r}: it does not support that") from error
 
         self._run(self._all(one, [key for key in keys if self._may_be(key)]))
 

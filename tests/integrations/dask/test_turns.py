@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,10 @@ def read_gate(device: Device, monkeypatch: pytest.MonkeyPatch) -> Gate:
     """A gate before each read of an array."""
     gate, read = Gate(turns.at_once(device)), Array.read_elements
 
-    def gated(self: Array, elements: Any, fields: Any = None, out: Any = None, options: Any = None, *more: Any) -> Any:
+    def gated(self: Array, elements: Any, fields: Any = None, out: Any = None, options: Any = None, **more: Any) -> Any:
         if 0 not in elements.shape:
             gate(options.memory_limit)
-        return read(self, elements, fields, out, options, *more)
+        return read(self, elements, fields, out, options, **more)
 
     monkeypatch.setattr(Array, "read_elements", gated)
     return gate
@@ -55,6 +56,17 @@ def test_reads_together_hold_no_more_than_one(device: Device, read_gate: Gate) -
     a = Array(a.store, a.path, a.metadata, device, options=a.options.changed(memory_limit=LIMIT))
     total = gpuzarr.to_dask(a).map_blocks(lambda block: block).compute(scheduler="threads", num_workers=THREADS)
     np.testing.assert_array_equal(device.download(total) if device.gpu else total, values)
+    assert read_gate.highest == turns.at_once(device) < THREADS and len(read_gate.limits) == 64
+    assert turns.at_once(device) * max(read_gate.limits) <= LIMIT
+
+
+def test_blocks_of_xarray_take_turns_too(device: Device, read_gate: Gate, tmp_path: Path) -> None:
+    xr = pytest.importorskip("xarray")
+    gpuzarr.create_array(tmp_path, name="v", data=np.arange(64.0), chunks=1, dimension_names=["x"])
+    lazy = xr.open_dataset(tmp_path, engine="gpuzarr", chunks={}, device=device, memory_limit=LIMIT)["v"].data
+    read_gate.limits.clear()
+    total = lazy.map_blocks(lambda block: block).compute(scheduler="threads", num_workers=THREADS)
+    np.testing.assert_array_equal(device.download(total) if device.gpu else total, np.arange(64.0))
     assert read_gate.highest == turns.at_once(device) < THREADS and len(read_gate.limits) == 64
     assert turns.at_once(device) * max(read_gate.limits) <= LIMIT
 
@@ -80,9 +92,9 @@ def test_elements_of_any_length_keep_the_limit_that_was_asked_for(
     """It may allow for a long element, which a share would not; so there is one such read at a time."""
     gate, read = Gate(1), Array.read_elements
 
-    def gated(self: Array, elements: Any, fields: Any, out: Any, options: Any, *more: Any) -> Any:
+    def gated(self: Array, elements: Any, fields: Any, out: Any, options: Any, **more: Any) -> Any:
         gate(options.memory_limit)
-        return read(self, elements, fields, out, options, *more)
+        return read(self, elements, fields, out, options, **more)
 
     a = gpuzarr.create_array({}, data=np.array(["a"] * 30, np.dtypes.StringDType()), chunks=1, device="cpu")
     a = Array(a.store, a.path, a.metadata, "cpu", options=a.options.changed(memory_limit=LIMIT))

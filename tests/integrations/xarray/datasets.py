@@ -82,13 +82,15 @@ def marked(draw, dtype):
 
 
 @st.composite
-def variables(draw):
+def variables(draw, zarr_format=2):
     """A variable, with an encoding that fits it, and attributes."""
     names = draw(dimensions())
     shape = tuple(DIMENSIONS[name] for name in names)
     encoding = {}
     if draw(st.booleans()):
         encoding["chunks"] = tuple(draw(st.integers(1, 4)) for _ in names)
+        if zarr_format == 3 and names and draw(st.booleans()):
+            encoding["shards"] = tuple(size * draw(st.integers(1, 2)) for size in encoding["chunks"])
     kind = draw(st.sampled_from(["packed", "marked", "plain"]))
     if kind == "marked":
         dtype = np.dtype(draw(st.sampled_from(NUMBERS)))
@@ -111,14 +113,17 @@ def attributes():
 
 
 @st.composite
-def datasets(draw):
+def datasets(draw, zarr_format=2):
     """A dataset with some variables, and coordinates for some dimensions."""
-    made = {f"v{i}": each for i, each in enumerate(draw(st.lists(variables(), max_size=3)))}
+    made = {f"v{i}": each for i, each in enumerate(draw(st.lists(variables(zarr_format), max_size=3)))}
+    if made and draw(st.integers(0, 3)) == 0:  # what CF says of variables that belong together
+        made["v0"].attrs["grid_mapping"] = "other"
+        made["v0"].attrs["ancillary_variables"] = "v1"
     coordinates = {}
     used = {name for each in made.values() for name in each.dims}
     for name in sorted(used):
         if draw(st.booleans()):
             coordinates[name] = (name, draw(values((DIMENSIONS[name],))))
     if draw(st.booleans()):
-        coordinates["other"] = draw(variables())
+        coordinates["other"] = draw(variables(zarr_format))
     return xr.Dataset(made, coordinates, draw(attributes()))

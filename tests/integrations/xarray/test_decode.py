@@ -107,8 +107,8 @@ def test_the_same_bits_as_xarray(device, packing):
 def test_usual_packings_are_one_cast_of_a_read(device, dtype, attributes):
     variable = decoded(np.arange(5, dtype=dtype), attributes, device)
     values = stored_values(variable)
-    assert cast_for(values.array.dtype, values.steps) is not None
-    calls = counted(values.array)
+    assert cast_for(values.stored.dtype, values.steps) is not None
+    calls = counted(values.stored)
     assert_same_bits(variable.values, decoded(np.arange(5, dtype=dtype), attributes).values)
     assert [call["cast"] is not None for call in calls] == [True]
 

@@ -268,4 +268,4 @@ def test_reindex_reads_only_what_it_selects(ds, theirs, cp):
     values = ds.wind.variable._data
     while not hasattr(values, "steps"):
         values = values.array
-    assert values.array.last_read.result_bytes == 2 * 8 * 8
+    assert values.stored.last_read.result_bytes == 2 * 8 * 8

@@ -72,7 +72,6 @@ COMPUTED = {
     "mean": lambda ds: ds[ARRAYS].mean(),
     "mean over time": lambda ds: ds[NUMBERS].mean("time"),
     "sum": lambda ds: ds[ARRAYS].sum(),
-    "std": lambda ds: ds[NUMBERS].std("time"),
     "min": lambda ds: ds[NUMBERS].min("lat"),
     "max": lambda ds: ds[ARRAYS].max(),
     "count": lambda ds: ds[ARRAYS].count(),
@@ -110,6 +109,14 @@ def test_what_is_computed_stays_on_the_gpu(path, cupy_device, theirs, cp, host_c
     assert host_copies == [] and set(done.data_vars) == set(expected.data_vars)
     for name in expected.data_vars:
         assert_on_gpu(done[name], expected[name], cp)
+
+
+def test_deviations(path, cupy_device, theirs, cp, host_copies):
+    """In which dask itself selects by arrays of bools."""
+    result = xr.open_dataset(path, engine="gpuzarr", device=cupy_device, chunks={})[NUMBERS].std("lat").compute()
+    assert set(host_copies) == {"mask"}
+    for name in NUMBERS:
+        assert_on_gpu(result[name], theirs[name].std("lat"), cp)
 
 
 def test_functions_of_dask(path, cupy_device, theirs, cp, host_copies):

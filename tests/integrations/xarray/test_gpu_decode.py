@@ -1,10 +1,20 @@
 """CF decoding of each kind happens on the GPU, with the bits of xarray on a CPU, and copies nothing to the host."""
 
+import hypothesis.extra.numpy as npst
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from xarray import conventions
+from xarray.core import indexing
 
+import gpuzarr
+from gpuzarr.integrations.xarray.lazy import StoredValues
+from gpuzarr.integrations.xarray.placement import placed
+from tests.conftest import examples
 from tests.hardware import host_array
+from tests.integrations.xarray.datasets import NUMBERS, marked
 from tests.integrations.xarray.identical import assert_same_bits
 
 pytest.importorskip("zarr")
@@ -18,6 +28,7 @@ KINDS = {  # the stored dtype, and attributes of CF
     "big-endian": (">i2", {}),
     "scaled": ("i2", {"scale_factor": 0.01, "add_offset": 273.15}),
     "scaled in float32": ("u1", {"scale_factor": np.float32(0.1)}),
+    "scaled by lists": ("i2", {"scale_factor": [0.5], "add_offset": [-7.0], "_FillValue": 3}),
     "only offset": ("i4", {"add_offset": -7}),
     "scaled floats": ("f4", {"scale_factor": 2.5, "add_offset": np.float64(1e-3)}),
     "fill of integers": ("i4", {"_FillValue": 3}),
@@ -112,6 +123,55 @@ def test_what_is_not_to_be_decoded(tmp_path, cupy_device, cp, host_copies, zarr_
     path = stored(tmp_path, "i2", {"_FillValue": 3, "scale_factor": 0.1}, zarr_format)
     assert_decoded(path, cupy_device, cp, host_copies, mask_and_scale=False)
     assert_decoded(path, cupy_device, cp, host_copies, decode_cf=False)
+
+
+def decoded(variable):
+    """A variable as xarray decodes it; or the error that it raises."""
+    try:
+        return conventions.decode_cf_variable("v", variable)
+    except Exception as error:
+        return error
+
+
+@given(data=st.data(), shape=st.sampled_from([(), (5,), (2, 3), (0, 2)]))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_attributes(cupy_device, cp, host_copies, data, shape):
+    dtype = np.dtype(data.draw(st.sampled_from(NUMBERS)))
+    attributes = data.draw(marked(dtype))
+    few = st.integers(0, 3).map(dtype.type) | npst.from_dtype(dtype)
+    stored_values, names = data.draw(npst.arrays(dtype, shape, elements=few)), tuple("xyz"[: len(shape)])
+    theirs = decoded(xr.Variable(names, stored_values, attributes))
+    lazy = indexing.LazilyIndexedArray(StoredValues(gpuzarr.array(stored_values, device="cpu")))
+    ours = decoded(xr.Variable(names, lazy, attributes))
+    if isinstance(theirs, Exception):
+        assert type(ours) is type(theirs)
+        return
+    ours = placed({"v": ours}, set(), cupy_device)["v"]
+    assert (ours.dtype, ours.attrs.keys()) == (theirs.dtype, theirs.attrs.keys())
+    try:
+        expected = theirs.values
+    except Exception as error:
+        with pytest.raises(type(error)):
+            ours.load()
+        return
+    host_copies.clear()  # of what is shown of an example before
+    loaded = ours.load().data
+    assert host_copies == []
+    if expected.dtype.kind in "biufc" and not {"units", "dtype"} & attributes.keys():  # else there may be times between
+        assert isinstance(loaded, cp.ndarray)
+    assert_same_bits(host_array(loaded), np.asarray(expected))
+
+
+def test_groups_of_a_tree(tmp_path, cupy_device, cp, host_copies, zarr_format):
+    packed = xr.Dataset({"v": ("x", values("i2").ravel(), {"_FillValue": np.int16(3), "scale_factor": 0.5})})
+    tree = xr.DataTree.from_dict({"/": packed, "/a/b": packed.isel(x=slice(5)).rename(x="y")})
+    tree.to_zarr(tmp_path / "a.zarr", zarr_format=zarr_format)
+    theirs = xr.open_datatree(tmp_path / "a.zarr", engine="zarr")
+    ours = xr.open_datatree(tmp_path / "a.zarr", engine="gpuzarr", device=cupy_device).load()
+    assert host_copies == []
+    for path in ("/v", "/a/b/v"):
+        assert isinstance(ours[path].data, cp.ndarray)
+        assert_same_bits(host_array(ours[path].data), theirs[path].values)
 
 
 @pytest.mark.parametrize(("dtype", "attributes"), HOST_KINDS.values(), ids=HOST_KINDS)

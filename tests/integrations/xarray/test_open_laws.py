@@ -25,6 +25,10 @@ OPTIONS = st.fixed_dictionaries(
         "decode_coords": st.sampled_from([True, False, "coordinates", "all"]),
         "drop_variables": st.sampled_from(["v0", ["v1", "other"]]),
         "decode_cf": st.booleans(),
+        "use_cftime": st.sampled_from([None, False]),
+        "consolidated": st.sampled_from([None, True, False]),
+        "zarr_format": st.sampled_from([None, 2, 3]),
+        "group": st.sampled_from([None, "", "/", "some/group"]),
     },
 )
 
@@ -47,12 +51,16 @@ def written(dataset, place, **options):
         assume(False)
 
 
-@given(datasets(), st.sampled_from([2, 3]), st.sampled_from([True, False]), OPTIONS)
+STORES = st.sampled_from([2, 3]).flatmap(lambda zarr_format: st.tuples(datasets(zarr_format), st.just(zarr_format)))
+
+
+@given(STORES, st.booleans(), OPTIONS)
 @settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_xarray_writes_opens_as_by_its_own_engine(dataset, zarr_format, consolidated, options):
+def test_what_xarray_writes_opens_as_by_its_own_engine(made, consolidated, options):
+    dataset, zarr_format = made
     with TemporaryDirectory() as folder:
-        place = f"{folder}/a.zarr"
-        written(dataset, place, zarr_format=zarr_format, consolidated=consolidated)
+        place, group = f"{folder}/a.zarr", options.get("group")
+        written(dataset, place, zarr_format=zarr_format, consolidated=consolidated, group=group)
         theirs = opened("zarr", place, **options)
         ours = opened("gpuzarr", place, device="cpu", **options)
         if isinstance(theirs, Exception):
