@@ -54,12 +54,15 @@ def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) ->
     """Write an array of the device, or one element for all, to the elements that a batch asks for."""
     array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, value.shape or None)
-    array, device = _ending_as_told(array, batch, wanted), array.device
+    is_any_covered = any(item[4] for item in batch)
+    array = _ending_as_told(array, batch, wanted) if is_any_covered else _reaching(array, wanted)
+    device = array.device
     with device.on():
         given = value[_places(wanted, device)] if value.shape else value
         values = as_value(given, array.dtype, wanted.elements.shape, device, array.metadata.data_type)
         writes_empty = batch[0][1].config.write_empty_chunks
-        target = Target(array.store, array.path, array.layout, safe=False, write_empty_chunks=writes_empty)
+        grows = not is_any_covered  # then elements beyond the end that is known here must stay
+        target = Target(array.store, array.path, array.layout, False, writes_empty, grows)
         array.write_values(wanted.elements, values, None, target=target)
 
 

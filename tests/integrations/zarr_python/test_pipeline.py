@@ -104,6 +104,24 @@ def test_a_resized_array_is_that_of_zarr_python(tmp_path):
     pair.do(change)
 
 
+@pytest.mark.parametrize("indexer, selection", [("basic", slice(2, None, 2)), ("oindex", [2]), ("vindex", [2])])
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_elements_that_an_array_got_when_it_grew_stay(ndim, indexer, selection, tmp_path):
+    """A write ends within what was appended: the rest of the last chunk is not the end of the array."""
+    pair = Pair.of("memory", tmp_path, shape=(1,) * ndim, chunks=(2,) * ndim, dtype="i4")
+    where = (selection,) * ndim
+
+    def change(array):
+        array.resize((4,) * ndim)
+        array[...] = 1
+        if indexer == "basic":
+            array[where] = 2
+        else:
+            getattr(array, indexer)[where] = 2
+
+    pair.do(change)
+
+
 @pytest.mark.skipif("rectilinear_chunks" not in zarr.config.get("array"), reason="this zarr-python has no such grids")
 def test_a_resized_array_whose_chunks_differ_is_that_of_zarr_python(tmp_path):
     with zarr.config.set({"array.rectilinear_chunks": True}):
