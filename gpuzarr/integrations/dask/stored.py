@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
 from gpuzarr.integrations.dask.turns import alone, in_turn
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.parts import parts
 
 VARIABLE = "OT"  # kinds of dtypes whose elements have any length
 
@@ -43,7 +43,7 @@ class Stored:
         return read_in_turn(self.array, elements, out)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _stored, parts(self.array)
+        return _stored, parts_elsewhere(self.array)
 
 
 def read_in_turn(array: Array, elements: Any, out: Any = None, cast: Cast | None = None) -> Any:
@@ -58,10 +58,9 @@ def read_in_turn(array: Array, elements: Any, out: Any = None, cast: Cast | None
     return (alone if needs_all else in_turn)(device, "read", limit, read)
 
 
-def parts(array: Array) -> tuple[Any, ...]:
-    """What an Array is made of in another process: with the current GPU there instead of one by its number."""
-    device: str | Device = "cuda" if array.device.name.startswith("cuda:") else array.device
-    return array.store, array.path, array.metadata, device, array.writable, array.options
+def parts_elsewhere(array: Array) -> tuple[Any, ...]:
+    """The arguments of `Array` in another process: the device is the current GPU there, not the one of this number."""
+    return parts(array, device="cuda" if array.device.name.startswith("cuda:") else array.device)
 
 
 def _stored(*parts: Any) -> Stored:

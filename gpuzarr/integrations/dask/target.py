@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuzarr.errors import ValueKindError
 from gpuzarr.integrations.dask.processes import Elsewhere, is_in_memory, reference
-from gpuzarr.integrations.dask.stored import parts
+from gpuzarr.integrations.dask.stored import parts_elsewhere
 from gpuzarr.integrations.dask.turns import in_turn
 from gpuzarr.nodes.array import Array
 
@@ -51,7 +51,7 @@ class Target:
     def __reduce__(self) -> tuple[Any, ...]:
         if is_in_memory(self.array.store):
             return reference(self, repr(self.array.store))
-        return _target, (self.places, *parts(self.array))
+        return _target, (self.places, *parts_elsewhere(self.array))
 
 
 def write_block(values: Any, target: Target | Elsewhere, block_id: tuple[int, ...] = ()) -> np.ndarray:

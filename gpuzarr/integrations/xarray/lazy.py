@@ -14,15 +14,15 @@ from xarray.core import indexing
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
-from gpuzarr.integrations.dask.stored import parts, read_in_turn
+from gpuzarr.integrations.dask.stored import parts_elsewhere, read_in_turn
 from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.parts import parts
 
 
 def on(array: Array, device: Device) -> Array:
     """The same array on a device."""
-    a = array
-    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+    return array if array.device is device else Array(*parts(array, device=device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class StoredValues(BackendArray):
         return await asyncio.to_thread(self.__getitem__, key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self.steps, self.seen, self.waits, *parts(self.stored))
+        return _unpickled, (self.steps, self.seen, self.waits, *parts_elsewhere(self.stored))
 
     def on(self, device: Device) -> StoredValues:
         """These values on a device."""

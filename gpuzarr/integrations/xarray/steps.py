@@ -1,7 +1,7 @@
 """What xarray's CF decoding does to values, as steps that run on any array module, or as one cast of a read.
 
 xarray decodes lazily: around the stored values it puts functions, one for each coder, that take NumPy arrays.
-`steps_of` reads them back as data; the functions and their order are those of `xarray.coding.variables`.
+`step_of` reads each back as data; the functions and their order are those of `xarray.coding.variables`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from gpuzarr.devices.select import holds
 from gpuzarr.errors import UnsupportedError
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis, files, v2, v3
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.parts import parts
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.zarr_python import store_of as own_store_of
 
@@ -140,7 +141,7 @@ def with_sizes(array: Array, sizes: Sequence[Mapping[int, int]]) -> Array:
         axes.append(RectilinearAxis(sum(every), (0, *accumulate(every))))
     shape = tuple(axis.length for axis in axes)
     metadata = replace(array.metadata, shape=shape, axes=tuple(axes))
-    return Array(array.store, array.path, metadata, array.device)
+    return Array(*parts(array, metadata=metadata))
 
 
 def with_shape(array: Array, shape: tuple[int, ...]) -> Array:
@@ -149,4 +150,4 @@ def with_shape(array: Array, shape: tuple[int, ...]) -> Array:
         replace(axis, length=length) if isinstance(axis, RegularAxis) else axis
         for axis, length in zip(array.metadata.axes, shape, strict=True)
     )
-    return Array(array.store, array.path, replace(array.metadata, shape=shape, axes=axes), array.device)
+    return Array(*parts(array, metadata=replace(array.metadata, shape=shape, axes=axes)))

@@ -45,9 +45,9 @@ def _read(array: Array, wanted: Asked, into: Any) -> None:
 
 def _places(wanted: Asked, device: Device) -> Any:
     """The places as an index of an array of the device."""
-    if wanted.places is None or wanted.are_places_a_view:
-        return ... if wanted.places is None else wanted.places
-    return tuple(map(device.xp.asarray, wanted.places))
+    if wanted.places is None:
+        return ...
+    return wanted.places if wanted.are_places_a_view else tuple(map(device.xp.asarray, wanted.places))
 
 
 def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) -> None:
