@@ -85,7 +85,7 @@ def _open(group: Any, member: Branch) -> None:
 
 
 def _members(top: Branch) -> str:
-    """The HTML of all that is below a branch. No function calls itself here more often than there are levels."""
+    """The HTML of all that is below a branch. The recursion is no deeper than MAX_LEVELS."""
     items = [_drawn(member) for member in top.members or ()]
     if top.members is None:
         items.append(_item(f'<span style="{DIM}">not listed here</span>'))

@@ -18,9 +18,9 @@ VARIABLE = "OT"  # kinds of dtypes whose elements have any length
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """An array whose brackets read a block, when it is its turn. An axis may have a list of indices, as in `oindex`.
+    """An array whose indexing reads a block when it is its turn. An axis may have a list of indices, as in `oindex`.
 
-    In another process its device is the GPU that is the current one there: a worker has its own.
+    In another process its device is the current GPU there: each worker has its own.
     """
 
     array: Array
@@ -39,7 +39,7 @@ class Stored:
 
     def __getitem__(self, selection: Any) -> Any:
         elements = select.orthogonal(selection, self.shape)
-        out = None if elements.shape else self.array.device.array((), self.dtype)  # where brackets give a scalar
+        out = None if elements.shape else self.array.device.array((), self.dtype)  # where indexing would give a scalar
         return read_in_turn(self.array, elements, out)
 
     def __reduce__(self) -> tuple[Any, ...]:

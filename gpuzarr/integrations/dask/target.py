@@ -18,9 +18,9 @@ Place = int | tuple[int, ...]  # along an axis: one index, or the edges of the b
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The region of an array that blocks are written to. `places`: for each axis of the array where the blocks lie.
+    """The region of an array that blocks are written to. `places`: where the blocks lie along each axis of the array.
 
-    In another process its device is the GPU that is the current one there. A store in memory is not copied there.
+    In another process its device is the current GPU there. A store in memory is not copied there.
     """
 
     array: Array

@@ -29,8 +29,8 @@ def on(array: Array, device: Device) -> Array:
 class StoredValues(BackendArray):
     """The values of an array, behind `steps` that decode them. `seen` is the dtype that xarray is told.
 
-    The array is not called `array`: by that name xarray looks for what lazy values are made of. Where dask reads blocks
-    of it, each `waits` for its turn, as those of `gpuzarr.to_dask`.
+    The array is not called `array`: by that name xarray looks for what lazy values are made of. `waits`: reads
+    wait for their turn, as blocks of `gpuzarr.to_dask` do, because dask reads many at once.
     """
 
     stored: Array
@@ -86,7 +86,7 @@ class StoredValues(BackendArray):
             values = np.asarray(values)  # of a single element, too
         for step in self.steps:
             values = step(values)
-        if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts
+        if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of strings
             return np.asarray(values, dtype=self.dtype)
         return values
 

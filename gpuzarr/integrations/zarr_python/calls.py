@@ -23,7 +23,7 @@ from gpuzarr.write.target import Target
 def read(array: Array, batch: Sequence[Item], out: Any, drop_axes: Coords) -> None:
     """Read what a batch asks for into `out`, an array of the device. The values are there when this returns.
 
-    zarr-python says nothing of streams: its caller, on another thread, may use any, and cannot know which to wait for.
+    zarr-python knows no streams: its caller, on another thread, may use any stream, and cannot know which to wait for.
     """
     array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, out.shape)
@@ -84,7 +84,7 @@ def _ends(wanted: Asked) -> list[int]:
 
 
 def _reaching(array: Array, wanted: Asked) -> Array:
-    """The array, made longer where what is wanted lies beyond: it was resized."""
+    """The array, longer if elements beyond its end are wanted: it has been resized then."""
     shape, ends = array.shape, _ends(wanted)
     if all(map(le, ends, shape)):
         return array
