@@ -23,10 +23,10 @@ def bar(total: int, name: str, unit: str) -> Any:
 
 
 @contextmanager
-def reporting(progress: Any, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of elements of each block that is done.
+def reporting(progress: Any, total: int, name: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """A function to call with the number of steps that are done since the last call.
 
-    `progress`: True for a bar, False for nothing, or a function, called as progress(elements done, all elements).
+    `progress`: True for a bar, False for nothing, or a function, called as progress(steps done, total).
     ArgumentError for anything else.
     """
     done = 0
@@ -39,7 +39,7 @@ def reporting(progress: Any, total: int) -> Iterator[Callable[[int], None]]:
     if callable(progress):
         yield report
         return
-    shown = bar(total, "stats", "element") if flag(progress, "progress") else None
+    shown = bar(total, name, unit) if flag(progress, "progress") else None
     try:
         yield (lambda size: None) if shown is None else shown.update
     finally:

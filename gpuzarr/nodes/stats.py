@@ -231,7 +231,7 @@ def stats(
     def read(selections: Iterator[Any]) -> Any:
         return array.reader(selections, memory_limit=limit)
 
-    with reporting(progress, prod(wanted.full_shape)) as report:
+    with reporting(progress, prod(wanted.full_shape), "stats", "element") as report:
         found = totals(array, wanted.axes, kept, bins, edges, cast, limit, read, report)
     is_whole = not is_float(array.dtype if cast is None else cast.dtype)
     result = array.dtype if cast is None else cast.dtype
