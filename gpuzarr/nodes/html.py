@@ -66,6 +66,12 @@ def attributes_of(attributes: Mapping[str, Any]) -> str:
     return f"<details><summary>Attributes ({len(attributes):,})</summary>{table(rows)}</details>"
 
 
+def version(node: Any) -> str:
+    """The format of an array or a group, and whether it can be written."""
+    kind = "read-only" if node.read_only else "writable"
+    return f"{node.metadata.foreign or f'Zarr v{node.zarr_format}'}, {kind}"
+
+
 def size(nbytes: int) -> str:
     """Bytes in the unit that suits them: "1.5 GiB"."""
     unit = min(max(nbytes.bit_length() - 1, 0) // 10, len(_UNITS) - 1)

@@ -30,7 +30,7 @@ def block_sizes(array: Array, chunks: Any) -> Sizes:
         return _normalized(array, chunks, None)
     if not array.size:
         return tuple((length,) for length in array.shape)
-    for units, sizes in ((_units(array), array.write_chunk_sizes), (array.chunks, array.read_chunk_sizes)):
+    for units, sizes in ((write_units(array), array.write_chunk_sizes), (array.chunks, array.read_chunk_sizes)):
         found = _normalized(array, chunks, sizes)
         if all(snapped(found[axis], units[axis]) == found[axis] for axis in chosen):
             return found
@@ -55,7 +55,8 @@ def edges(sizes: tuple[int, ...], start: int = 0) -> tuple[int, ...]:
     return tuple(accumulate(sizes, initial=start))
 
 
-def _units(array: Array) -> tuple[Unit, ...]:
+def write_units(array: Array) -> tuple[Unit, ...]:
+    """The lengths of the objects of the store along each axis: of shards, or of chunks if there are none."""
     return array.chunks if array.shards is None else array.shards
 
 

@@ -13,7 +13,7 @@ from gpuzarr.integrations.dask.turns import alone, in_turn
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.parts import parts
 
-VARIABLE = "OT"  # kinds of dtypes whose elements have any length
+VARIABLE_LENGTH = "OT"  # kinds of dtypes whose elements have any length
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def read_in_turn(array: Array, elements: Any, out: Any = None, cast: Cast | None
     def read(share: int) -> Any:
         return array.read_elements(elements, None, out, array.options.changed(memory_limit=share), cast=cast)
 
-    needs_all = given is not None and array.dtype.kind in VARIABLE  # it may allow for long elements
+    needs_all = given is not None and array.dtype.kind in VARIABLE_LENGTH  # it may allow for long elements
     return (alone if needs_all else in_turn)(device, "read", limit, read)
 
 

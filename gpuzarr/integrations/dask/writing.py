@@ -11,7 +11,7 @@ import numpy as np
 from gpuzarr.checks import flag, shown
 from gpuzarr.errors import ArgumentError, GpuZarrWarning, SelectionError, warn
 from gpuzarr.indexing import selection as select
-from gpuzarr.integrations.dask.blocks import Sizes, edges, snapped
+from gpuzarr.integrations.dask.blocks import Sizes, edges, snapped, write_units
 from gpuzarr.integrations.dask.layouts import fitting
 from gpuzarr.integrations.dask.packages import dask_array
 from gpuzarr.integrations.dask.sources import check_not_lost
@@ -141,8 +141,7 @@ def _spans(array: Array, region: Any, x: Any) -> tuple[int | slice, ...]:
 
 def _aligned(x: Any, array: Array, spans: tuple[int | slice, ...]) -> Any:
     """The dask array in blocks that end where objects of the store do; GpuZarrWarning if it had other blocks."""
-    units = zip(array.chunks if array.shards is None else array.shards, spans, strict=True)
-    cut = [(unit, span.start) for unit, span in units if isinstance(span, slice)]
+    cut = [(unit, span.start) for unit, span in zip(write_units(array), spans, strict=True) if isinstance(span, slice)]
     sizes: Sizes = tuple(snapped(each, *where) for each, where in zip(x.chunks, cut, strict=True))
     is_cut = [tuple(filter(None, old)) != tuple(filter(None, new)) for old, new in zip(x.chunks, sizes, strict=True)]
     if not any(is_cut):
