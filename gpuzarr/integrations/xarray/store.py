@@ -62,7 +62,7 @@ class GpuZarrStore(ZarrStore):
             storage_options=storage_options,
             zarr_format=zarr_format,
         )
-        masks = node.zarr_format == 2 if use_zarr_fill_value_as_mask is None else use_zarr_fill_value_as_mask
+        masks = is_mask(use_zarr_fill_value_as_mask, node)
         made = cls(node, mode, use_zarr_fill_value_as_mask=masks, **options)
         made.device, made.consolidates = found, consolidate_on_close
         return made
@@ -96,7 +96,7 @@ class GpuZarrStore(ZarrStore):
         return made
 
     def close(self) -> None:
-        """Have a store that others see only when it is complete, such as an archive, be that now."""
+        """Complete a store that others see only as a whole, such as an archive."""
         if self._mode != "r":
             complete(self.zarr_group.store)
 
@@ -193,12 +193,17 @@ class GpuZarrStore(ZarrStore):
         return on(array, device)
 
 
-# `ZarrStore.store`, but it imports no zarr-python, by which it only consolidates metadata
+# `ZarrStore.store` without its import of zarr-python, which it needs only to consolidate metadata
 _STORE = FunctionType(
     ZarrStore.store.__code__,
     {**vars(of_xarray), "attempt_import": lambda name: None},
     argdefs=ZarrStore.store.__defaults__,
 )
+
+
+def is_mask(asked: bool | None, group: Group) -> bool:
+    """Whether fill values mark missing values: as was asked for; by default in Zarr v2 only, as xarray has it."""
+    return group.zarr_format == 2 if asked is None else asked
 
 
 def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
@@ -224,13 +229,13 @@ def _attributes(array: Array) -> dict[str, Any]:
 
 
 def _seen_dtype(array: Array) -> Any:
-    """The dtype that xarray is told, with a note in it where objects are texts; None for that of the array."""
+    """The dtype that xarray is told: for strings as objects, one that says so; None: that of the array."""
     is_text = array.dtype.kind == "O" and array.metadata.data_type.name == "string"
     return coding.strings.create_vlen_dtype(str) if is_text else None
 
 
 def _encoding(array: Array, dimensions: tuple[Any, ...]) -> dict[str, Any]:
-    """How the array is stored, by the names of xarray's encodings. Blocks of dask are to be whole shards, if any."""
+    """How the array is stored, by the names of xarray's encodings. dask blocks are to be whole shards, if any."""
     chunks = _sizes(array.chunks)
     preferred = chunks if array.shards is None else _sizes(array.shards)
     return {
@@ -241,7 +246,7 @@ def _encoding(array: Array, dimensions: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ, but for a shorter last one."""
+    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ in more than a shorter last one."""
     return tuple(each[0] if isinstance(each, tuple) and _is_regular(each) else each for each in sizes)
 
 

@@ -1,4 +1,4 @@
-"""Write what xarray has: `gpuzarr.to_zarr`, which writes what the `to_zarr` of xarray's objects would write."""
+"""`gpuzarr.to_zarr`, which writes the same as the method `to_zarr` of xarray's objects."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def to_zarr(
         Whether each group of a tree gets the coordinates that it has from a group above, too.
     device
         Where values are encoded: "auto" (default: a GPU if there is one), "cpu", "cuda", "cuda:1". Index coordinates,
-        times and texts are encoded on the CPU.
+        times and strings are encoded on the CPU.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def to_zarr(
         As for `gpuzarr.open`.
     ValueError, TypeError, KeyError
         xarray's own, for what it does not write: a region or an `append_dim` that does not fit, blocks of dask that
-        share a chunk or a shard, encodings and names that there are not.
+        share a chunk or a shard, unknown encodings, invalid names.
 
     Examples
     --------
