@@ -9,7 +9,8 @@ from uuid import uuid4
 import numpy as np
 
 from gpuzarr.checks import flag, shown
-from gpuzarr.errors import ArgumentError, GpuZarrWarning, SelectionError, warn
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.errors import ArgumentError, ExistsError, GpuZarrWarning, SelectionError, warn
 from gpuzarr.indexing import selection as select
 from gpuzarr.integrations.dask.blocks import Sizes, edges, snapped, write_units
 from gpuzarr.integrations.dask.layouts import fitting
@@ -19,6 +20,7 @@ from gpuzarr.integrations.dask.target import Place, Target, write_block
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import create_array, placed
 from gpuzarr.nodes.keywords import OLDER, PARAMETERS, known, own
+from gpuzarr.nodes.opener import Opener
 
 OPTIONS = {*PARAMETERS, *OLDER} - {"store"}
 
@@ -118,6 +120,11 @@ def _new(x: Any, store: Any, path: str | None, options: dict[str, Any]) -> Array
     place, name = placed(store, path, options.get("storage_options"))
     if options.get("overwrite"):
         check_not_lost(x, place, name)
+    elif Opener(place, CPU).exists(name):
+        raise ExistsError(
+            f"something exists at {name or '/'!r} in {place!r}: overwrite=True replaces it; to write to an array that "
+            "exists, give the Array as the store"
+        )
     given = {"dtype": x.dtype, **options}
     if not {"chunk_shape", "codecs"} & options.keys():
         given |= fitting(x.chunks, x.dtype, options.get("chunks", "auto"), options.get("shards"))
