@@ -51,18 +51,19 @@ class ChunkWork:
         """Read all of them. ChunkError for one that is damaged."""
         arrays, waits = many_arrays.left_of(self.arrays, self.threads), self.piece_bytes > 0
         if not waits and len(arrays) == 1 and self.count <= MAX_REGION_CHUNKS:
-            arrays = self._left_of_few(replace(arrays[0], chunks=list(arrays[0].chunks)))
+            arrays = self._left_of_few(arrays[0])
         if arrays:
             self.device.share(self._read_all, self._pieces(arrays), self.threads, waits)
 
     def _left_of_few(self, one: Chunks) -> Sequence[Chunks]:
         """Read few chunks of one array. Returns the array if one is damaged, and that is to be noted."""
+        chunks = list(one.chunks)
         try:
-            one.read(cast(list[Chunk], one.chunks), self.threads, largest_first=True)
+            one.read(chunks, self.threads, largest_first=True)
         except TOLERATED:
             if self.faults is None:
                 raise
-            return (one,)
+            return (replace(one, chunks=chunks),)
         return ()
 
     def _pieces(self, arrays: Sequence[Chunks]) -> Iterator[Piece]:
