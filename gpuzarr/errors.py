@@ -50,7 +50,7 @@ class NotFoundError(GpuZarrError, ValueError, FileNotFoundError, KeyError):
 
     in_zarr = ("ArrayNotFoundError", "GroupNotFoundError")
 
-    def __new__(cls, *args: Any) -> NotFoundError:  # tblib, of distributed, calls it; ValueError's would refuse
+    def __new__(cls, *args: Any) -> NotFoundError:  # tblib (in distributed) calls it; ValueError's would refuse
         return FileNotFoundError.__new__(cls, *args)
 
     def __str__(self) -> str:  # KeyError would show the repr
@@ -123,7 +123,7 @@ class SelectionError(GpuZarrError, IndexError):
 class NoMemoryError(GpuZarrError, MemoryError):
     """There is not enough memory for a read or a write; the message names the array."""
 
-    def __new__(cls, *args: Any) -> NoMemoryError:  # tblib, of distributed, calls it; MemoryError's would refuse
+    def __new__(cls, *args: Any) -> NoMemoryError:  # tblib (in distributed) calls it; MemoryError's would refuse
         return Exception.__new__(cls, *args)
 
 
@@ -253,7 +253,7 @@ class UnguardedWriteWarning(GpuZarrWarning):
 
 
 class DefaultPipelineWarning(GpuZarrWarning):
-    """zarr-python reads or writes an array by its own pipeline, not by this library; the message says why."""
+    """zarr-python reads or writes an array with its own pipeline instead of this library; the message says why."""
 
 
 class ZarrFutureWarning(FutureWarning):

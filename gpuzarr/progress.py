@@ -1,4 +1,4 @@
-"""Progress bars: of tqdm where that is installed, else a line of text on stderr."""
+"""Progress bars: those of tqdm where it is installed, else a line of text on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 0.5  # between two lines
 
 
 def bar(total: int, name: str, unit: str) -> Any:
-    """A bar for so many steps, with `update(steps)` when some are done, and `close()`."""
+    """A bar of `total` steps. Call `update(steps)` when some are done, and `close()` at the end."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
@@ -23,10 +23,10 @@ def bar(total: int, name: str, unit: str) -> Any:
 
 
 @contextmanager
-def reporting(progress: Any, total: int) -> Iterator[Callable[[int], None]]:
-    """What is called with the number of elements of each block that is done.
+def reporting(progress: Any, total: int, name: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """A function to call with the number of steps that are done since the last call.
 
-    `progress`: True for a bar, False for nothing, or a function, called as progress(elements done, all elements).
+    `progress`: True for a bar, False for nothing, or a function, called as progress(steps done, total).
     ArgumentError for anything else.
     """
     done = 0
@@ -39,7 +39,7 @@ def reporting(progress: Any, total: int) -> Iterator[Callable[[int], None]]:
     if callable(progress):
         yield report
         return
-    shown = bar(total, "stats", "element") if flag(progress, "progress") else None
+    shown = bar(total, name, unit) if flag(progress, "progress") else None
     try:
         yield (lambda size: None) if shown is None else shown.update
     finally:
@@ -55,7 +55,7 @@ class Line:
         self._begun = self._shown = time.monotonic()
 
     def update(self, steps: int = 1) -> None:
-        """Some steps are done."""
+        """Count steps that are done."""
         self._done += steps
         if time.monotonic() - self._shown >= SECONDS:
             self._show("\r")

@@ -1,4 +1,4 @@
-"""gpuzarr under zarr-python: its arrays, and those of all libraries that use it, decode and encode by this library.
+"""gpuzarr as a codec pipeline of zarr-python, and so of every library that reads and writes with zarr-python.
 
 `gpuzarr.zarr.enable()` switches it on for all arrays that are opened from then on. zarr-python 3.1 or newer is needed.
 """
@@ -19,7 +19,7 @@ register_pipeline(Pipeline)
 
 
 def enable() -> Any:
-    """Have zarr-python read and write by this library: all arrays that are opened or created from now on.
+    """Have zarr-python read and write with this library: all arrays that are opened or created from now on.
 
     An array keeps the pipeline with which it was opened. The same as
     `zarr.config.set({"codec_pipeline.path": "gpuzarr.zarr.Pipeline"})`.

@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows |= measure(options, edge, name, is_cut)
     clock = {kind: {name: took.seconds * 1e3 for name, took in row.items()} for kind, row in rows.items()}
     processor = {kind: {name: took.processor * 1e3 for name, took in row.items()} for kind, row in rows.items()}
-    print(timing.speeds("ms", clock), timing.speeds("ms of processors", processor), sep="\n\n")
+    print(timing.speeds("ms", clock), timing.speeds("ms of CPU time", processor), sep="\n\n")
     missed = [f"slower than tensorstore: {kind}" for kind, row in clock.items() if slower(row)]
     timing.finish("read_n5", options, missed, milliseconds=clock, processor=processor)
 

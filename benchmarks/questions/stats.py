@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     clock = {kind: {name: took.seconds * 1e3 for name, took in row.items()} for kind, row in rows.items()}
     processor = {kind: {name: took.processor * 1e3 for name, took in row.items()} for kind, row in rows.items()}
-    print(timing.speeds("ms", clock), timing.speeds("ms of processors", processor), sep="\n\n")
+    print(timing.speeds("ms", clock), timing.speeds("ms of CPU time", processor), sep="\n\n")
     missed = [f"slower than {name}: {kind}" for kind, row in clock.items() for name in faster(row)]
     timing.finish("stats", options, missed, milliseconds=clock, processor=processor)
 

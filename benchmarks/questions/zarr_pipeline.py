@@ -25,7 +25,7 @@ from benchmarks.harness.peers import Reader, zarr_default, zarr_fused, zarr_pyth
 from benchmarks.harness.timing import Took
 
 OURS, THEIRS = "gpuzarr pipeline", "zarrs"
-LEAST = 0.95  # times zarrs: what is measured of two equal ones differs by so much
+LEAST = 0.95  # times the speed of zarrs: two runs of the same differ by so much
 
 
 def layouts(edge: int) -> list[Layout]:
@@ -90,6 +90,7 @@ def measure(options: argparse.Namespace, layout: Layout, choice: list[Reader]) -
 
 
 def slower(row: dict[str, float]) -> bool:
+    """Whether ours is slower than theirs, or one of them was not measured."""
     nothing = float("nan")
     return not row.get(OURS, nothing) * LEAST <= row.get(THEIRS, nothing)
 
@@ -97,7 +98,7 @@ def slower(row: dict[str, float]) -> bool:
 def main(arguments: list[str] | None = None) -> None:
     parser = timing.parser("zarr_pipeline", __doc__)
     parser.add_argument("--side", type=int, default=256, help="the array is side**3 of uint16 (default 256: 34 MB)")
-    parser.add_argument("--edge", type=int, default=64, help="side of chunks; of those in shards the half")
+    parser.add_argument("--edge", type=int, default=64, help="side of chunks (half of it in shards)")
     parser.add_argument("--count", type=int, default=64, help="small chunks read in each round")
     options = parser.parse_args(arguments)
     choice, rows = pipelines(options.readers), {}
@@ -106,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     clock = {kind: {name: took.seconds * 1e3 for name, took in row.items()} for kind, row in rows.items()}
     processor = {kind: {name: took.processor * 1e3 for name, took in row.items()} for kind, row in rows.items()}
     ratios = [row[THEIRS] / row[OURS] for row in clock.values() if {OURS, THEIRS} <= row.keys()]
-    print(timing.speeds("ms", clock), timing.speeds("ms of processors", processor), sep="\n\n")
+    print(timing.speeds("ms", clock), timing.speeds("ms of CPU time", processor), sep="\n\n")
     print(f"\ntimes as fast as {THEIRS}, geometric mean: {timing.mean(ratios):.2f}")
     missed = [f"slower than {THEIRS}: {kind}" for kind, row in clock.items() if slower(row)]
     timing.finish("zarr_pipeline", options, missed, milliseconds=clock, processor=processor, mean=timing.mean(ratios))

@@ -28,6 +28,7 @@ from gpuzarr.nodes.info import About, array_facts, chunks_stored, codecs, only_c
 from gpuzarr.nodes.misplaced import problem
 from gpuzarr.nodes.mistakes import array_lacks, explained
 from gpuzarr.nodes.operators import comparable, without_arithmetic
+from gpuzarr.nodes.parts import parts
 from gpuzarr.nodes.sizes import chunk_counts, chunk_shape, read_sizes, shard_shape, write_sizes
 from gpuzarr.read.cache import ChunkCache
 from gpuzarr.read.report import ReadReport
@@ -94,7 +95,7 @@ class Array:
         self.device: Device = chosen if holds(chosen, self.dtype) else CPU
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array, (self.store, self.path, self.metadata, self.device, self.writable, self.options)
+        return Array, parts(self)
 
     def __repr__(self) -> str:
         place = f"{self.store!r} {self.path!r}" if self.path else repr(self.store)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gpuzarr.checks import options
-from gpuzarr.devices.contract import Device
-from gpuzarr.metadata import ArrayMetadata
-from gpuzarr.read.strategy import Options
-from gpuzarr.stores.contract import Store
+from gpuzarr.nodes.parts import Made, parts
 
 if TYPE_CHECKING:
     from gpuzarr.nodes.array import Array
@@ -56,18 +53,7 @@ def config_of(writable: Writable | None) -> ArrayConfig:
     return ArrayConfig() if writable is None else ArrayConfig(writable.write_empty_chunks, writable.safe)
 
 
-class Configured(Protocol):
-    """The members of an array that `with_config` uses."""
-
-    store: Store
-    path: str
-    metadata: ArrayMetadata
-    device: Device
-    writable: Writable | None
-    options: Options
-
-
-def with_config(self: Configured, config: Any) -> Array:
+def with_config(self: Made, config: Any) -> Array:
     """The same array, read and written in another way.
 
     `config` is a dict of what changes (see `gpuzarr.open`), or the `config` of another array. ArgumentError for members
@@ -84,4 +70,4 @@ def with_config(self: Configured, config: Any) -> Array:
     given = options(config.to_dict() if hasattr(config, "to_dict") else config, "config")
     found = Writable.of(config_of(self.writable).to_dict() | given)
     writable = None if self.writable is None else found
-    return Array(self.store, self.path, self.metadata, self.device, writable, self.options)
+    return Array(*parts(self, writable=writable))

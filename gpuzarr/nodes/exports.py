@@ -1,4 +1,4 @@
-"""Whole arrays as those of other libraries: `numpy.asarray(a)`, `cupy.asarray(a)`, and DLPack for all that take it.
+"""Whole arrays, converted to those of other libraries: `numpy.asarray(a)`, `cupy.asarray(a)`, and DLPack.
 
 DLPack is the protocol of the Python array API standard (https://data-apis.org/array-api/latest, "Data interchange"),
 by which `torch.from_dlpack`, `jax.dlpack.from_dlpack`, `cupy.from_dlpack` and `numpy.from_dlpack` take an array.
@@ -57,7 +57,7 @@ def as_dlpack(
     dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """Read the whole array, and give it as a DLPack capsule, which other libraries use without another copy.
+    """Read the whole array, and return a DLPack capsule of it, which other libraries use without another copy.
 
     Parameters
     ----------
@@ -66,14 +66,15 @@ def as_dlpack(
     max_version
         The newest version of DLPack that the caller knows.
     dl_device
-        Where the values shall be: where they are read, or `(1, 0)`, host memory. Default: where they are read.
+        Where the values should be: on the device of the array, which is the default, or `(1, 0)`, host memory.
     copy
-        False is refused: what is read is always new memory. So True costs no second copy.
+        False is refused, as values are always read into new memory. So True costs no second copy.
 
     Raises
     ------
     ExportError
-        DLPack has no such dtype; or `dl_device` is neither; or copy=False. (It is a BufferError, as the standard says.)
+        DLPack does not have the dtype; `dl_device` is another device; or copy=False.
+        It is a BufferError, as the standard wants it.
 
     Examples
     --------
@@ -111,7 +112,7 @@ def _check(array: Readable, xp: Any, host_stream: Any) -> None:
     try:
         xp.empty(0, array.dtype).__dlpack__()
     except Exception as error:  # NumPy and CuPy raise several kinds
-        advice = "a.get(dtype='float32') reads floats and integers as what it has"
+        advice = "a.get(dtype='float32') converts numbers to a dtype that it has"
         name = f"the DLPack of {xp.__name__}"
         raise ExportError(f"{name} has no dtype {array.dtype}, which is that of {array!r} ({advice})") from error
 

@@ -1,7 +1,7 @@
 """Pieces of the HTML that notebooks show of arrays and groups: text, tables of facts, attributes.
 
-Colours are those of the page (`currentColor`), so they fit light and dark themes. Everything is inline: notebooks keep
-neither style sheets nor scripts of others.
+Colours are those of the page (`currentColor`), so they fit light and dark themes. Everything is inline, as notebooks
+remove style sheets and scripts from what is shown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DIM = "opacity:.65"
 
 
 def text(value: Any, most: int = MAX_TEXT_CHARACTERS) -> str:
-    """Any value as escaped text, cut to so many characters; control characters and halves of pairs are spelt out."""
+    """Any value as escaped text of at most so many characters; control characters and lone surrogates as escapes."""
     whole = str(value)
     cut = whole if len(whole) <= most else f"{whole[: most - 1]}…"
     plain = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
@@ -29,7 +29,7 @@ def text(value: Any, most: int = MAX_TEXT_CHARACTERS) -> str:
 
 
 def told(fact: Callable[[], Any]) -> str:
-    """Escaped text of a fact; the reason where it cannot be told, as a drawing never fails."""
+    """Escaped text of a fact, or the error with which it failed: what a notebook shows never fails."""
     try:
         return text(fact())
     except Exception as error:  # of a damaged node, and of the `repr` of a store that somebody else wrote
@@ -64,6 +64,12 @@ def attributes_of(attributes: Mapping[str, Any]) -> str:
     if (left := len(attributes) - len(rows)) > 0:
         rows.append(("…", f"{left:,} more"))
     return f"<details><summary>Attributes ({len(attributes):,})</summary>{table(rows)}</details>"
+
+
+def version(node: Any) -> str:
+    """The format of an array or a group, and whether it can be written."""
+    kind = "read-only" if node.read_only else "writable"
+    return f"{node.metadata.foreign or f'Zarr v{node.zarr_format}'}, {kind}"
 
 
 def size(nbytes: int) -> str:

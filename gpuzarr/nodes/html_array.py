@@ -7,7 +7,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from gpuzarr.nodes.html import attributes_of, page, reason, size, table, told
+from gpuzarr.nodes.html import attributes_of, page, reason, size, table, told, version
 from gpuzarr.nodes.html_grid import drawing
 from gpuzarr.nodes.sizes import shards_of
 from gpuzarr.read.explain import gpu_decode
@@ -80,11 +80,6 @@ def _gpu(array: Any) -> str:
     return f"{verdict}: {why}" if why else verdict
 
 
-def _version(array: Any) -> str:
-    kind = "read-only" if array.read_only else "writable"
-    return f"{array.metadata.foreign or f'Zarr v{array.zarr_format}'}, {kind}"
-
-
 FACTS: dict[str, Callable[[Any], Any]] = {  # by their names, in the order in which they are shown
     "Shape": _shape,
     "Data type": _dtype,
@@ -94,7 +89,7 @@ FACTS: dict[str, Callable[[Any], Any]] = {  # by their names, in the order in wh
     "Codecs": _codecs,
     "Fill value": lambda array: array.fill_value if array.metadata.is_filled else "none",
     "Store": lambda array: array.store,
-    "Format": _version,
+    "Format": version,
     "Device": lambda array: array.device.name,
     "GPU decodes": _gpu,
 }

@@ -1,7 +1,7 @@
 """A drawing of the chunk grid of an array, as SVG of bounded size.
 
 The last two axes are the front of a box, the one before them is its depth; axes before that are bars. Lengths are not
-to scale, but longer axes are drawn longer. Where there are too many chunks for a line each, each k-th has one.
+to scale, but longer axes are drawn longer. Where there are too many chunks, only every k-th has a line.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def drawing(axes: Sequence[Axis], shards: Sequence[Axis] | None, names: Sequence
     rows, columns = [Side(SHORTEST)] * (2 - len(sides)) + sides[-2:]
     bottom = _box(sketch, rows, columns, sides[-3] if len(sides) > 2 else Side(0), top)
     said = ["lines: chunks" if shards is None else "thin lines: chunks, bold: shards"]
-    said += ["not each has a line"] * (not all(side.is_whole for side in sides))
+    said += ["not all are drawn"] * (not all(side.is_whole for side in sides))
     said += [f"{len(sides) - 3 - MAX_BARS} more axes"] * (len(sides) > 3 + MAX_BARS)
     return f'<div style="font-size:85%">{sketch.svg(bottom, said[0])}<div style="{DIM}">{"; ".join(said)}</div></div>'
 
@@ -98,7 +98,7 @@ def _edges(axis: Axis) -> Iterator[int]:
 
 
 def _bars(sketch: Sketch, sides: Sequence[Side]) -> float:
-    """Axes that the box has not, one below the other. Returns where the last of them ends."""
+    """Axes beyond the three of the box, one below the other. Returns where the last of them ends."""
     y = float(MARGIN)
     for side in sides:
         sketch.area((1, y), (1 + side.length, y), (1 + side.length, y + BAR), (1, y + BAR))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from gpuzarr.nodes.array import Array
-from gpuzarr.nodes.html import DIM, attributes_of, page, reason, table, text, told
+from gpuzarr.nodes.html import DIM, attributes_of, page, reason, table, text, told, version
 from gpuzarr.nodes.html_array import array_html, brief
 from gpuzarr.stores.contract import concurrency
 from gpuzarr.stores.spread import each
@@ -33,18 +33,13 @@ def group_html(group: Any, names: Names) -> str:
     facts = table(
         [
             ("Store", told(lambda: group.store)),
-            ("Format", told(lambda: _version(group))),
+            ("Format", told(lambda: version(group))),
             ("Device", told(lambda: getattr(group.device, "name", group.device))),
         ]
     )
     top = grown(group, names)
     nodes = f"<div>{_members(top)}</div>"
     return page(f"gpuzarr.Group {told(lambda: group.name)}", facts + attributes_of(group.metadata.attributes) + nodes)
-
-
-def _version(group: Any) -> str:
-    kind = "read-only" if group.read_only else "writable"
-    return f"{group.metadata.foreign or f'Zarr v{group.zarr_format}'}, {kind}"
 
 
 def grown(group: Any, names: Names) -> Branch:
@@ -85,7 +80,7 @@ def _open(group: Any, member: Branch) -> None:
 
 
 def _members(top: Branch) -> str:
-    """The HTML of all that is below a branch. No function calls itself here more often than there are levels."""
+    """The HTML of all that is below a branch. The recursion is no deeper than MAX_LEVELS."""
     items = [_drawn(member) for member in top.members or ()]
     if top.members is None:
         items.append(_item(f'<span style="{DIM}">not listed here</span>'))

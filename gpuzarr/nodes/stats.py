@@ -29,11 +29,10 @@ _SHOWN = ("mean", "std", "min", "max", "count", "nan_count", "fill_count")
 
 @dataclass(frozen=True, eq=False)
 class Stats:
-    """Numbers about the elements of an array, as `gpuzarr.stats` tells them.
+    """Statistics of the elements of an array: what `gpuzarr.stats` returns.
 
-    They are text by `print`, and a dict by `asdict()`.
-
-    Where axes are left (`axis=`), each is an array of their shape, else a scalar.
+    `print` shows them as text, `asdict()` returns them as a dict. Each is a scalar; with `axis`, it is an array whose
+    shape is that of the axes which were not reduced.
 
     Attributes
     ----------
@@ -167,8 +166,8 @@ def stats(
         Slices and ints, as between the brackets of `a[...]`. Default: the whole array.
     axis
         The axis that is reduced, or several, as in NumPy: `stats(a, selection, axis=0).mean` is about
-        `numpy.nanmean(a[selection], axis=0)`. `axis=(1, 2)` tells numbers for each channel of an image of which they
-        are the first axis. Default: all axes, so one set of numbers for all elements.
+        `numpy.nanmean(a[selection], axis=0)`. `axis=(1, 2)` gives statistics for each channel of an image whose
+        channels are its first axis. Default: all axes, so one set of statistics for all elements.
     bins
         The number of bins of the histogram; without `range`, the most there may be (at least 2: one ends at 0). 0: no
         histogram and no quantiles, which saves time and memory where many indices are left.
@@ -180,7 +179,7 @@ def stats(
         Numbers from 0 to 1, such as (0.01, 0.5, 0.99): the result has these quantiles. See `Stats.quantile`, which
         gives others later, and says how exact they are.
     dtype, scale, offset, fill_to_nan
-        As for `Array.get`: numbers are about what it returns. `fill_to_nan` leaves out missing elements.
+        As for `Array.get`: the statistics are those of what it returns. `fill_to_nan` leaves out missing elements.
     memory_limit
         Bytes (an int, or a text such as "1GiB") of counts, and of blocks that are read ahead, of which there is one at
         least. Default: as the array was opened. A block is 16 MiB (256 MiB on a GPU), or a chunk if that is larger.
@@ -195,7 +194,7 @@ def stats(
     Raises
     ------
     ArgumentError
-        The elements are no real numbers, or an argument is wrong.
+        The elements are not real numbers, or an argument is wrong.
     SelectionError
         The selection does not fit the array.
     ChunkError, StoreError, NoMemoryError, DeviceError
@@ -232,7 +231,7 @@ def stats(
     def read(selections: Iterator[Any]) -> Any:
         return array.reader(selections, memory_limit=limit)
 
-    with reporting(progress, prod(wanted.full_shape)) as report:
+    with reporting(progress, prod(wanted.full_shape), "stats", "element") as report:
         found = totals(array, wanted.axes, kept, bins, edges, cast, limit, read, report)
     is_whole = not is_float(array.dtype if cast is None else cast.dtype)
     result = array.dtype if cast is None else cast.dtype
@@ -249,7 +248,7 @@ def _stats(
     ends: tuple[float, float] | None,
     asked: np.ndarray,
 ) -> Stats:
-    """The numbers as users see them. `whole`: the dtype of elements that are integers."""
+    """The statistics as users see them. `whole`: the dtype of elements that are integers."""
     least, most = (_elements(values, whole) for values in (found.least, found.most))
     count = found.count.astype(np.int64)
     numbers = [found.mean, found.std, least, most, count, found.nans, found.fills, found.below]

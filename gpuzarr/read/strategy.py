@@ -33,6 +33,7 @@ from gpuzarr.read.thresholds import (
     FETCHES,
     MAX_COMING_BYTES,
     MAX_FETCHED_BYTES,
+    MAX_FEW_CHUNKS,
     MAX_REGION_BYTES,
     MAX_REGION_CHUNKS,
     MIN_FETCHED_BYTES,
@@ -189,12 +190,14 @@ def _chunks_or_parts(share: Share, device: Device) -> ChunkList | list[ReadPart]
     """The chunks, if they are large, or of a small region; the parts where batches are faster."""
     layout, selection = share.source.layout, share.selection
     nbytes = layout.spec.nbytes or 0
-    if nbytes < MIN_REGION_CHUNK_BYTES or len(layout.levels) > 1 or not layout.is_regular:
+    if not nbytes or len(layout.levels) > 1 or not layout.is_regular:
         return share.parts(device)
     runs = None if selection is None else region.runs(selection, layout.axes)
     parts = share.parts(device) if runs is None else []
     chunks = sum(map(len, parts)) if runs is None else region.count(runs)
-    is_small = chunks <= MAX_REGION_CHUNKS and chunks * nbytes <= MAX_REGION_BYTES
+    few = MAX_FEW_CHUNKS if runs is not None else 0
+    most = MAX_REGION_CHUNKS if nbytes >= MIN_REGION_CHUNK_BYTES else few
+    is_small = chunks <= most and chunks * nbytes <= MAX_REGION_BYTES
     if chunks and (is_small or nbytes >= MIN_LONE_CHUNK_BYTES):
         chain, found = layout.chain(layout.first_chunk_shape), parts if runs is None else runs
         return ChunkList(share, chain, found, runs is not None, chunks, nbytes)

@@ -2,7 +2,8 @@
 
 MAX_REGION_CHUNKS = 64  # a region of so few chunks is read chunk by chunk, if they have
 MAX_REGION_BYTES = 1 << 24  # decoded, all of them,
-MIN_REGION_CHUNK_BYTES = 1 << 14  # and each; smaller ones are sooner decoded together
+MIN_REGION_CHUNK_BYTES = 1 << 14  # and each; smaller ones are sooner decoded together, if there are more of them
+MAX_FEW_CHUNKS = 16  # than so many of a region, for which the preparations of a batch take longer than all else
 MIN_LONE_CHUNK_BYTES = 1 << 18  # decoded bytes of chunks that are read chunk by chunk, however many there are
 MIN_THREAD_BYTES = 1 << 18  # decoded bytes; less are not worth a second thread
 MIN_PLACED_BYTES = 1 << 22  # of chunks that a cache has; to place less is not worth a second thread

@@ -39,7 +39,7 @@ class Cut:
 
     @classmethod
     def of(cls, shape: tuple[int, ...], axes: int, bins: int, is_gpu: bool) -> Cut:
-        """Of a block of this shape, whose first so many axes are those of cells."""
+        """The pieces of a block of this shape, whose first `axes` axes are those of cells."""
         elements, cells = (GPU_PIECE_ELEMENTS, GPU_PIECE_CELLS) if is_gpu else (PIECE_ELEMENTS, PIECE_CELLS)
         room = elements // max(prod(shape[axes:]), 1)
         if room <= cells:
@@ -121,7 +121,7 @@ class Elements:
         )
 
     def _values(self, rows: Any) -> tuple[Any, Any]:
-        """Rows as floats, cast if they shall be, and the device that they are on then."""
+        """Rows as floats, cast if that was asked for, and the device that they are on then."""
         device: Any = self._device
         if self._cast is not None:
             if device.gpu and self._cast.dtype.isbuiltin == 2:  # which a GPU's array functions do not have
@@ -155,7 +155,7 @@ class Elements:
         return found
 
     def _bin(self, values: Any, made: np.ndarray, box: Box, bins: Bins, device: Device) -> None:
-        """Add the histogram of rows, of which these moments were made."""
+        """Add the histogram of rows whose moments these are."""
         exponent, first, edges = bins.edges_for(float(made[:, LEAST].min()), float(made[:, MOST].max()))
         counts = np.zeros((len(values), len(edges) - 1), np.int64)
         loops.binned(values, edges, counts, np.arange(len(values)), device)

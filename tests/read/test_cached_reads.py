@@ -41,7 +41,10 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "transposed": {"chunks": (32, 40), "filters": [gpuzarr.codecs.TransposeCodec(order=(1, 0))]},
     "v2": {"chunks": (32, 32), "zarr_format": 2},
 }
-KINDS = {"batch by batch": {}, "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1}}
+KINDS = {
+    "batch by batch": {"MAX_FEW_CHUNKS": 0},
+    "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1},
+}
 SELECTIONS: list[Any] = [np.s_[:], np.s_[3:70, 20:50], np.s_[40, ::3], np.s_[90:10:-7, -1], np.s_[5:5]]
 
 
@@ -67,8 +70,7 @@ def counts(a: gpuzarr.Array) -> tuple[int, int]:
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, thresholds: Any) -> str:
     """Both kinds of work."""
-    if KINDS[request.param]:
-        thresholds("gpuzarr.read", **KINDS[request.param])
+    thresholds("gpuzarr.read", **KINDS[request.param])
     return str(request.param)
 
 

@@ -16,7 +16,10 @@ from tests.conftest import examples
 
 SHAPE = (23, 17, 12)
 DTYPES = {"f4": "f4", "odd size": "S5", "structured": [("a", "u1"), ("b", "<f8")]}
-KINDS = {"batch by batch": {}, "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1}}
+KINDS = {
+    "batch by batch": {"MAX_FEW_CHUNKS": 0},
+    "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1},
+}
 REUSED = [HealthCheck.function_scoped_fixture]
 
 
@@ -47,8 +50,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, np
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, thresholds: Any) -> str:
     """Both kinds of work."""
-    if KINDS[request.param]:
-        thresholds("gpuzarr.read", **KINDS[request.param])
+    thresholds("gpuzarr.read", **KINDS[request.param])
     return str(request.param)
 
 

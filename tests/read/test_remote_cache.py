@@ -20,15 +20,17 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "chunks": {"chunks": (32, 32)},
     "shards": {"chunks": (16, 16), "shards": (48, 32)},
 }
-KINDS = {"batch by batch": {}, "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1}}
+KINDS = {
+    "batch by batch": {"MAX_FEW_CHUNKS": 0},
+    "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1},
+}
 Case = tuple[gpuzarr.Array, CountingClient, np.ndarray]
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, thresholds: Any) -> str:
     """Both kinds of work."""
-    if KINDS[request.param]:
-        thresholds("gpuzarr.read", **KINDS[request.param])
+    thresholds("gpuzarr.read", **KINDS[request.param])
     return str(request.param)
 
 

@@ -40,7 +40,12 @@ CHAINS: dict[str, dict[str, Any]] = {
     "v2 zlib shuffle": {"filters": [numcodecs.Shuffle(2)], "compressors": numcodecs.Zlib(1), "zarr_format": 2},
 }
 SIZES = {"small chunks": (16, 32), "chunks": (32, 64), "large chunks": (96, 128)}  # 1, 4 and 24 KiB
-THRESHOLDS = {"MIN_REGION_CHUNK_BYTES": 2 << 10, "MIN_LONE_CHUNK_BYTES": 16 << 10, "MAX_REGION_CHUNKS": 4}
+THRESHOLDS = {
+    "MIN_REGION_CHUNK_BYTES": 2 << 10,
+    "MIN_LONE_CHUNK_BYTES": 16 << 10,
+    "MAX_REGION_CHUNKS": 4,
+    "MAX_FEW_CHUNKS": 2,
+}
 MANY_BLOCKS = (320, 448)  # 280 KiB: more than two blocks of zstd, and beyond the thresholds as they are
 LAYOUTS = ("chunks", "shards", "shards, index first")
 OPTIONS: list[dict[str, Any]] = [

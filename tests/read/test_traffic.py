@@ -23,7 +23,10 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "shards": {"chunks": (16, 16), "shards": (48, 32)},
     "uncompressed shards": {"chunks": (16, 16), "shards": (48, 32), "compressors": None},
 }
-KINDS = {"batch by batch": {}, "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1}}
+KINDS = {
+    "batch by batch": {"MAX_FEW_CHUNKS": 0},
+    "chunk by chunk": {"MIN_REGION_CHUNK_BYTES": 1, "MIN_LONE_CHUNK_BYTES": 1},
+}
 SELECTIONS: list[Any] = [np.s_[:], np.s_[3:70, 20:50], np.s_[40, ::3], np.s_[:8, :8], np.s_[5:5]]
 
 
@@ -42,8 +45,7 @@ class Counted(dict[str, bytes]):
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, thresholds: Any) -> str:
     """Both kinds of work."""
-    if KINDS[request.param]:
-        thresholds("gpuzarr.read", **KINDS[request.param])
+    thresholds("gpuzarr.read", **KINDS[request.param])
     return str(request.param)
 
 

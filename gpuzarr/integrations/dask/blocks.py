@@ -17,10 +17,10 @@ Unit = int | tuple[int, ...]  # the length of chunks (or shards) along an axis, 
 
 
 def block_sizes(array: Array, chunks: Any) -> Sizes:
-    """The blocks that `chunks` means, as `dask.array.from_array` takes it; None: the objects of the store.
+    """The blocks that `chunks` means, in the form that `dask.array.from_array` takes; None: the objects of the store.
 
-    Where it leaves the choice to dask ("auto", a number of bytes), blocks end where chunks do, of shards where dask can
-    make them as large as that. ArgumentError for chunks that do not fit the array.
+    Where it leaves the choice to dask ("auto", a number of bytes), blocks end where shards do, or, where shards are
+    larger than dask makes blocks, where chunks do. ArgumentError for chunks that do not fit the array.
     """
     if chunks is None:
         return tuple(sizes or (0,) for sizes in array.write_chunk_sizes)
@@ -30,7 +30,7 @@ def block_sizes(array: Array, chunks: Any) -> Sizes:
         return _normalized(array, chunks, None)
     if not array.size:
         return tuple((length,) for length in array.shape)
-    for units, sizes in ((_units(array), array.write_chunk_sizes), (array.chunks, array.read_chunk_sizes)):
+    for units, sizes in ((write_units(array), array.write_chunk_sizes), (array.chunks, array.read_chunk_sizes)):
         found = _normalized(array, chunks, sizes)
         if all(snapped(found[axis], units[axis]) == found[axis] for axis in chosen):
             return found
@@ -55,7 +55,8 @@ def edges(sizes: tuple[int, ...], start: int = 0) -> tuple[int, ...]:
     return tuple(accumulate(sizes, initial=start))
 
 
-def _units(array: Array) -> tuple[Unit, ...]:
+def write_units(array: Array) -> tuple[Unit, ...]:
+    """The lengths of the objects of the store along each axis: of shards, or of chunks if there are none."""
     return array.chunks if array.shards is None else array.shards
 
 
@@ -80,7 +81,7 @@ def _check_axes(array: Array, chunks: Any) -> None:
 
 
 def _normalized(array: Array, chunks: Any, previous: Sizes | None) -> Sizes:
-    """Blocks as dask makes them. Objects and texts count as pointers to them, as in `Array.nbytes`."""
+    """Blocks as dask makes them. Objects and strings count as the pointers to them, as in `Array.nbytes`."""
     from dask.array.core import normalize_chunks
 
     counted = np.dtype((np.void, max(array.dtype.itemsize, 1)))

@@ -14,10 +14,10 @@ Shape = tuple[int, ...]
 
 
 def fitting(blocks: Sequence[Sequence[int]], dtype: np.dtype, chunks: Any, shards: Any) -> dict[str, Any]:
-    """The parameters `chunks` and `shards` of `create_array`, with chosen sizes where both are left to choice.
+    """The parameters `chunks` and `shards` of `create_array`, with sizes chosen for them where they are left open.
 
     They are the divisors of a block's sides that are nearest to what `create_array` would choose for the block. Where
-    blocks differ along an axis there may be none: then it is the largest block that counts.
+    blocks differ along an axis, the largest one counts, and chunks may cross the ends of others.
     """
     if not _is_auto(chunks) or not (shards is None or _is_auto(shards)):
         return {"chunks": chunks, "shards": shards}

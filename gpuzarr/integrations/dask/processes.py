@@ -34,9 +34,9 @@ def _is_memory(file_system: Any) -> bool:
 
 
 def reference(held: Any, text: str) -> tuple[Any, ...]:
-    """What to pickle for an object: it is itself in this process, as long as it lives, and `Elsewhere` in others.
+    """What `__reduce__` returns for an object of this process: unpickled here it is the same object, while that lives.
 
-    `text` says in errors what would be written.
+    In another process it is an `Elsewhere`. `text` names in errors what would be written.
     """
     number = _number_of.setdefault(held, next(_numbers))
     _kept[number] = held
@@ -45,9 +45,9 @@ def reference(held: Any, text: str) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What stands in a process for a target that is in the memory of another one.
+    """Stands for a target that is in the memory of another process.
 
-    A task raises the error: a worker to which a task cannot be sent at all would die.
+    Its error is raised by the task, not when it is unpickled: a worker that cannot unpickle a task would die.
     """
 
     text: str

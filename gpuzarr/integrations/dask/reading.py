@@ -1,4 +1,4 @@
-"""dask arrays of stored arrays."""
+"""Read stored arrays as dask arrays."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gpuzarr.nodes.array import Array
 def to_dask(array: Array, chunks: Any = None) -> Any:
     """Make a dask array whose blocks are read from a stored array when they are needed.
 
-    Blocks are arrays of the array's device: of CuPy on a GPU. In other processes, such as workers of a cluster, that is
-    the GPU that is the current one there. The graph has the array once, without values, so it is small. All tasks of a
-    process together hold no more memory beyond their results than a single read may (`memory_limit`).
+    Blocks are on the array's device: CuPy arrays on a GPU. In other processes, such as workers of a cluster, that is
+    the current GPU there. The graph holds the array once, without values, so it is small. All tasks of a process
+    together hold no more memory beyond their results than a single read may (`memory_limit`).
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def to_dask(array: Array, chunks: Any = None) -> Any:
     Raises
     ------
     ArgumentError
-        The chunks do not fit the array, or `array` is none of gpuzarr.
+        The chunks do not fit the array, or `array` is not an array of gpuzarr.
     NoMemoryError
-        There are too many blocks to be listed.
+        There are too many blocks to list.
     UnsupportedError
         dask is not installed.
 
@@ -55,7 +55,7 @@ def to_dask(array: Array, chunks: Any = None) -> Any:
     from dask.base import tokenize
 
     if not isinstance(array, Array):
-        raise ArgumentError(f"to_dask() takes an array of gpuzarr, not {shown(array)}")
+        raise ArgumentError(f"to_dask() takes an array of gpuzarr, such as gpuzarr.open_array(path), not {shown(array)}")
     sizes = block_sizes(array, chunks)
     meta = array.device.array((0,) * array.ndim, array.dtype)
     name = f"gpuzarr-{tokenize(array, sizes)}"

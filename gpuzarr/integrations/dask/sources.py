@@ -20,7 +20,7 @@ def check_not_lost(x: Any, store: Store, path: str) -> None:
 
 
 def _sources(x: Any) -> Iterator[Array]:
-    """The arrays of gpuzarr in a graph that dask did not optimise yet: each is a layer of its own."""
+    """The arrays of gpuzarr in a graph that dask has not yet optimised: each is a layer of its own."""
     for name, layer in getattr(x.dask, "layers", {}).items():
         if name.startswith("original-"):
             held = getattr(layer[name], "value", layer[name])

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpuzarr.errors import ValueKindError
 from gpuzarr.integrations.dask.processes import Elsewhere, is_in_memory, reference
-from gpuzarr.integrations.dask.stored import parts
+from gpuzarr.integrations.dask.stored import parts_elsewhere
 from gpuzarr.integrations.dask.turns import in_turn
 from gpuzarr.nodes.array import Array
 
@@ -18,9 +18,9 @@ Place = int | tuple[int, ...]  # along an axis: one index, or the edges of the b
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The region of an array that blocks are written to. `places`: for each axis of the array where the blocks lie.
+    """The region of an array that blocks are written to. `places`: where the blocks lie along each axis of the array.
 
-    In another process its device is the GPU that is the current one there. A store in memory is not copied there.
+    In another process its device is the current GPU there. A store in memory is not copied there.
     """
 
     array: Array
@@ -51,7 +51,7 @@ class Target:
     def __reduce__(self) -> tuple[Any, ...]:
         if is_in_memory(self.array.store):
             return reference(self, repr(self.array.store))
-        return _target, (self.places, *parts(self.array))
+        return _target, (self.places, *parts_elsewhere(self.array))
 
 
 def write_block(values: Any, target: Target | Elsewhere, block_id: tuple[int, ...] = ()) -> np.ndarray:

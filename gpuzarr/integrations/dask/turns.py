@@ -47,7 +47,10 @@ def in_turn(device: Device, work: str, limit: int, call: Callable[[int], T]) -> 
 
 
 def alone(device: Device, work: str, limit: int, call: Callable[[int], T]) -> T:
-    """Return call(limit) when no other such call runs on the device: it cannot do with a share."""
+    """Return call(limit) when no other call by `alone` runs on the device: this one cannot do with a share.
+
+    It does not wait for calls by `in_turn`, which have their shares beside it.
+    """
     return _holding(_TURNS.value.queue(device, f"{work} alone", 1), lambda: call(limit))
 
 

@@ -1,4 +1,4 @@
-"""Stored arrays of dask arrays."""
+"""Write dask arrays to stored arrays."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from uuid import uuid4
 import numpy as np
 
 from gpuzarr.checks import flag, shown
-from gpuzarr.errors import ArgumentError, GpuZarrWarning, SelectionError, warn
+from gpuzarr.devices.cpu import CPU
+from gpuzarr.errors import ArgumentError, ExistsError, GpuZarrWarning, SelectionError, warn
 from gpuzarr.indexing import selection as select
-from gpuzarr.integrations.dask.blocks import Sizes, edges, snapped
+from gpuzarr.integrations.dask.blocks import Sizes, edges, snapped, write_units
 from gpuzarr.integrations.dask.layouts import fitting
 from gpuzarr.integrations.dask.packages import dask_array
 from gpuzarr.integrations.dask.sources import check_not_lost
@@ -19,6 +20,7 @@ from gpuzarr.integrations.dask.target import Place, Target, write_block
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.create import create_array, placed
 from gpuzarr.nodes.keywords import OLDER, PARAMETERS, known, own
+from gpuzarr.nodes.opener import Opener
 
 OPTIONS = {*PARAMETERS, *OLDER} - {"store"}
 
@@ -59,12 +61,12 @@ def from_dask(
     Raises
     ------
     ArgumentError
-        `x` is no dask array, or its chunk sizes are not known; an option is unknown; `overwrite` would delete what `x`
+        `x` is not a dask array, or its chunk sizes are unknown; an option is unknown; `overwrite` would delete what `x`
         is read from.
     SelectionError
         The region does not fit the array, or has another shape than `x`.
     StoreError
-        A store in memory should be written by another process.
+        Another process would have to write to a store in the memory of this one.
     ReadOnlyError, ExistsError, MetadataError, ValueKindError
         As for `create_array`, and for writing to an array.
     UnsupportedError
@@ -105,7 +107,7 @@ def from_dask(
 
 
 def _check(x: Any, da: Any) -> None:
-    """ArgumentError for what is no dask array, or does not know its shape."""
+    """ArgumentError for what is not a dask array, or does not know its shape."""
     if not isinstance(x, da.Array):
         raise ArgumentError(f"from_dask() takes a dask array, not {shown(x)}; gpuzarr.from_array takes other arrays")
     if any(isnan(n) for n in x.shape):
@@ -118,6 +120,11 @@ def _new(x: Any, store: Any, path: str | None, options: dict[str, Any]) -> Array
     place, name = placed(store, path, options.get("storage_options"))
     if options.get("overwrite"):
         check_not_lost(x, place, name)
+    elif Opener(place, CPU).exists(name):
+        raise ExistsError(
+            f"something exists at {name or '/'!r} in {place!r}: overwrite=True replaces it; to write to an array that "
+            "exists, give the Array as the store"
+        )
     given = {"dtype": x.dtype, **options}
     if not {"chunk_shape", "codecs"} & options.keys():
         given |= fitting(x.chunks, x.dtype, options.get("chunks", "auto"), options.get("shards"))
@@ -131,7 +138,7 @@ def _spans(array: Array, region: Any, x: Any) -> tuple[int | slice, ...]:
     spans: tuple[int | slice, ...] = ()
     for axis, indices in enumerate(elements.axes):
         if not isinstance(indices, range) or indices.step != 1:
-            raise SelectionError(f"region {shown(region)} has more than integers and slices without a step")
+            raise SelectionError(f"region {shown(region)} is not made of integers and slices without a step only")
         spans += (indices[0] if axis in elements.squeeze else slice(indices.start, indices.stop),)
     shape = tuple(span.stop - span.start for span in spans if isinstance(span, slice))
     if shape != x.shape:
@@ -140,9 +147,8 @@ def _spans(array: Array, region: Any, x: Any) -> tuple[int | slice, ...]:
 
 
 def _aligned(x: Any, array: Array, spans: tuple[int | slice, ...]) -> Any:
-    """The array in blocks that end where objects of the store do; GpuZarrWarning if it has others."""
-    units = zip(array.chunks if array.shards is None else array.shards, spans, strict=True)
-    cut = [(unit, span.start) for unit, span in units if isinstance(span, slice)]
+    """The dask array in blocks that end where objects of the store do; GpuZarrWarning if it had other blocks."""
+    cut = [(unit, span.start) for unit, span in zip(write_units(array), spans, strict=True) if isinstance(span, slice)]
     sizes: Sizes = tuple(snapped(each, *where) for each, where in zip(x.chunks, cut, strict=True))
     is_cut = [tuple(filter(None, old)) != tuple(filter(None, new)) for old, new in zip(x.chunks, sizes, strict=True)]
     if not any(is_cut):
@@ -153,8 +159,8 @@ def _aligned(x: Any, array: Array, spans: tuple[int | slice, ...]) -> Any:
         for axis in filter(is_cut.__getitem__, range(x.ndim))
     )
     warn(
-        f"blocks of the dask array end within {kind} of {array!r}, and no two tasks may write one of these: it is "
-        f"rechunked {axes}, for which values move between tasks. Rechunk it before, or choose {kind} that fit",
+        f"blocks of the dask array end within {kind} of {array!r}, and no two tasks may write the same one: it is "
+        f"rechunked {axes}, which moves values between tasks. Rechunk it yourself, or choose {kind} that fit",
         GpuZarrWarning,
     )
     return x.rechunk(sizes)

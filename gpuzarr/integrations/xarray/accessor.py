@@ -1,6 +1,6 @@
 """`ds.gpuzarr`, on Datasets, DataArrays and DataTrees of xarray.
 
-xarray has no entry point for accessors: one exists when the module that registers it was imported. This one is
+xarray has no entry point for accessors: one exists once the module that registers it is imported. This one is
 imported with any module of this folder: by `import gpuzarr.xarray`, by the first use of `gpuzarr.to_zarr`, and by
 xarray itself when it opens something, as it then loads all engines. `import gpuzarr` alone must not load xarray, which
 takes long.
@@ -41,7 +41,7 @@ class GpuZarrAccessor:
         encoding: Mapping[Any, Any] | None = None,
         **options: Any,
     ) -> Any:
-        """Write it to a Zarr group: `gpuzarr.to_zarr` with these parameters."""
+        """Write it to a Zarr group, as `gpuzarr.to_zarr` does, with its parameters."""
         from gpuzarr.integrations.xarray.writing import to_zarr
 
         return to_zarr(self._data, store, mode, group, encoding, **options)

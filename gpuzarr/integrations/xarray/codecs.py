@@ -16,22 +16,22 @@ FORMAT = {"zarr_format": 3, "node_type": "array", "chunk_key_encoding": {"name":
 def codecs_as_encoding(array: Array) -> dict[str, Any]:
     """`compressors`, `filters`, `shards` and, in Zarr v3, `serializer`, as `Dataset.to_zarr` takes them.
 
-    Codecs of v2 are objects of numcodecs. Those of v3 are objects of zarr-python, which xarray's own writer wants; or
-    where that is not installed, or does not know one, documents, which all take.
+    Codecs of v2 are objects of numcodecs. Those of v3 are objects of zarr-python, as xarray's own writer wants; or,
+    where that is not installed or does not know a codec, dicts as in metadata, which every writer takes.
     """
     if array.zarr_format == 2:
         return {"compressors": array.compressors, "filters": array.filters, "shards": None}
-    filters, serializer, compressors = _of_zarr_python(_asked(array)) or _documents(array)
+    filters, serializer, compressors = _of_zarr_python(_codecs_document(array)) or _documents(array)
     return {"compressors": compressors, "filters": filters, "shards": array.shards, "serializer": serializer}
 
 
-def _asked(array: Array) -> str:
-    """A document of an array that has the same codecs. It is the same for many arrays: its shape is that of a chunk."""
+def _codecs_document(array: Array) -> str:
+    """The document of an array of one chunk with the same codecs, which many arrays share: it is parsed once."""
     document = array.metadata.document
-    asked = {name: document.get(name) for name in ("codecs", "data_type", "fill_value")}
+    members = {name: document.get(name) for name in ("codecs", "data_type", "fill_value")}
     chunk = [1] * array.ndim if array.shards is None else document["chunk_grid"]["configuration"].get("chunk_shape")
     grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
-    return json.dumps(asked | FORMAT | {"shape": chunk, "chunk_grid": grid}, default=str)
+    return json.dumps(members | FORMAT | {"shape": chunk, "chunk_grid": grid}, default=str)
 
 
 def _documents(array: Array) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
@@ -44,7 +44,7 @@ def _documents(array: Array) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
 def _of_zarr_python(document: str) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]] | None:
     """Filters, serializer and compressors of an array as objects of zarr-python; None if it cannot make them.
 
-    It fits codecs to the data type, as a serializer of bytes that have no order.
+    zarr-python adapts codecs to the data type: elements of one byte need no byte order, for example.
     """
     if find_spec("zarr") is None:
         return None

@@ -17,7 +17,7 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.integrations.xarray.placement import placed
-from gpuzarr.integrations.xarray.store import GpuZarrStore, opened
+from gpuzarr.integrations.xarray.store import GpuZarrStore, is_mask, opened
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class GpuZarrBackendEntrypoint(BackendEntrypoint):
-    """Open Zarr, and what else `gpuzarr.open` takes, with arrays of a GPU: `engine="gpuzarr"`."""
+    """Open Zarr, and whatever else `gpuzarr.open` takes, with values on a GPU: `engine="gpuzarr"`."""
 
     description = "Open Zarr with the GPU (values are CuPy arrays; without a GPU NumPy arrays)"
     supports_groups = True
@@ -63,9 +63,8 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         group
             The path of the group in the store.
         device
-            Where data are decoded, and are: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1". Default: that of a
-            `gpuzarr.Group`, else "auto".
-            Coordinates, times and texts are NumPy arrays in any case.
+            Where data are decoded and stay: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1". Default: that of a
+            `gpuzarr.Group`, else "auto". Coordinates, times and strings are NumPy arrays in any case.
         use_zarr_fill_value_as_mask
             Whether Zarr's fill value marks missing values, as `_FillValue` does. Default: in Zarr v2 only.
         **others
@@ -162,12 +161,11 @@ def _without_options(**options: Any) -> None:
 
 
 def _store(group: Group, fill_value_masks: bool | None) -> GpuZarrStore:
-    masks = group.zarr_format == 2 if fill_value_masks is None else fill_value_masks
-    return GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=masks)
+    return GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=is_mask(fill_value_masks, group))
 
 
 def _stores(path: str, store: GpuZarrStore) -> Iterator[tuple[str, GpuZarrStore]]:
-    """A group and those below it, by their paths, of which `path` is that of the first."""
+    """A group, which is at `path`, and those below it, by their paths."""
     yield path, store
     for name, node in store.members.items():
         if isinstance(node, Group):

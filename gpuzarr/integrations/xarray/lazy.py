@@ -14,23 +14,23 @@ from xarray.core import indexing
 from gpuzarr.devices.contract import Device
 from gpuzarr.dtypes.cast import Cast
 from gpuzarr.indexing import selection as select
-from gpuzarr.integrations.dask.stored import parts, read_in_turn
+from gpuzarr.integrations.dask.stored import parts_elsewhere, read_in_turn
 from gpuzarr.integrations.xarray.steps import Step, cast_for, dtype_after
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.parts import parts
 
 
 def on(array: Array, device: Device) -> Array:
     """The same array on a device."""
-    a = array
-    return array if a.device is device else Array(a.store, a.path, a.metadata, device, a.writable, a.options)
+    return array if array.device is device else Array(*parts(array, device=device))
 
 
 @dataclass(frozen=True, eq=False)
 class StoredValues(BackendArray):
     """The values of an array, behind `steps` that decode them. `seen` is the dtype that xarray is told.
 
-    The array is not called `array`: by that name xarray looks for what lazy values are made of. Where dask reads blocks
-    of it, each `waits` for its turn, as those of `gpuzarr.to_dask`.
+    The array is not called `array`: by that name xarray looks for what lazy values are made of. `waits`: reads
+    wait for their turn, as blocks of `gpuzarr.to_dask` do, because dask reads many at once.
     """
 
     stored: Array
@@ -59,7 +59,7 @@ class StoredValues(BackendArray):
         return await asyncio.to_thread(self.__getitem__, key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self.steps, self.seen, self.waits, *parts(self.stored))
+        return _unpickled, (self.steps, self.seen, self.waits, *parts_elsewhere(self.stored))
 
     def on(self, device: Device) -> StoredValues:
         """These values on a device."""
@@ -86,7 +86,7 @@ class StoredValues(BackendArray):
             values = np.asarray(values)  # of a single element, too
         for step in self.steps:
             values = step(values)
-        if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of texts
+        if self.dtype.kind == "T" and isinstance(values, str):  # an element of an array of strings
             return np.asarray(values, dtype=self.dtype)
         return values
 

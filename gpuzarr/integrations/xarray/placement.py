@@ -23,8 +23,8 @@ def placed(
 ) -> dict[Hashable, Variable]:
     """Decoded variables, of which those with data are on the device.
 
-    Coordinates (`coordinates`, and variables that have the name of their only dimension), times, texts and objects stay
-    on the CPU, where pandas, and what else of xarray needs NumPy, can use them.
+    Coordinates (`coordinates`, and variables that have the name of their only dimension), times, strings and objects
+    stay on the CPU, for pandas and those parts of xarray that need NumPy.
     """
     return {
         name: variable if _is_coordinate(name, variable, coordinates) else _placed(variable, device)
@@ -48,7 +48,7 @@ def _placed(variable: Variable, device: Device) -> Variable:
 
 
 def _taken_apart(data: Any) -> tuple[StoredValues, tuple[Step, ...]] | None:
-    """The stored values and the steps that lazy data of xarray consist of; None if they do something else, too."""
+    """The stored values and the steps that lazy data of xarray consist of; None if it does something else, too."""
     steps: list[Step] = []
     while not isinstance(data, indexing.LazilyIndexedArray):
         if isinstance(data, _ElementwiseFunctionArray):

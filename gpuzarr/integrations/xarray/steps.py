@@ -1,7 +1,7 @@
 """What xarray's CF decoding does to values, as steps that run on any array module, or as one cast of a read.
 
 xarray decodes lazily: around the stored values it puts functions, one for each coder, that take NumPy arrays.
-`steps_of` reads them back as data; the functions and their order are those of `xarray.coding.variables`.
+`step_of` reads each back as data; the functions and their order are those of `xarray.coding.variables`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AsType:
 
 @dataclass(frozen=True)
 class Mask:
-    """Values in a dtype of their own, in which those that equal one of `fills` become `missing`."""
+    """Values converted to `dtype`, of which those that equal one of `fills` become `missing`."""
 
     dtype: Dtype
     fills: tuple[Any, ...]
@@ -44,13 +44,13 @@ class Mask:
         made, is_fill = values.astype(self.dtype, copy=False), None
         for fill in self.fills:
             is_fill = made == fill if is_fill is None else is_fill | (made == fill)
-        # not by an assignment: for a mask between brackets CuPy may wait for the GPU
+        # not `made[is_fill] = ...`: CuPy may wait for the GPU when it indexes with a mask
         return made if is_fill is None else np.where(is_fill, self.dtype.type(self.missing), made)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """values * scale + offset in a dtype of their own; None: not done."""
+    """values * scale + offset, computed in `dtype`; None: this part is left out."""
 
     dtype: Dtype
     scale: Any

@@ -56,7 +56,7 @@ class GpuZarrStore(ZarrStore):
         found = device_of(device)  # before anything is replaced, for its error
         given = {"device": "cpu", "storage_options": storage_options, "zarr_format": zarr_format}
         node = opened(store, group, consolidated, mode="a" if mode == "a-" else mode, **given)
-        masks = node.zarr_format == 2 if use_zarr_fill_value_as_mask is None else use_zarr_fill_value_as_mask
+        masks = is_mask(use_zarr_fill_value_as_mask, node)
         made = cls(node, mode, use_zarr_fill_value_as_mask=masks, **options)
         made.device, made.consolidates = found, consolidate_on_close
         return made
@@ -90,7 +90,7 @@ class GpuZarrStore(ZarrStore):
         return made
 
     def close(self) -> None:
-        """Have a store that others see only when it is complete, such as an archive, be that now."""
+        """Complete a store that others see only as a whole, such as an archive."""
         if self._mode != "r":
             complete(self.zarr_group.store)
 
@@ -187,7 +187,7 @@ class GpuZarrStore(ZarrStore):
         return on(array, device)
 
 
-# `ZarrStore.store`, but it imports no zarr-python, by which it only consolidates metadata
+# `ZarrStore.store` without its import of zarr-python, which it needs only to consolidate metadata
 _STORE = FunctionType(
     ZarrStore.store.__code__,
     {**vars(of_xarray), "attempt_import": lambda name: None},
@@ -203,6 +203,11 @@ def opened(place: Any, group: str | None, consolidated: bool | None, **given: An
             if isinstance(found := open_group(place, "", consolidated=consolidated, **given)[path], Group):
                 return found
     return open_group(place, path, consolidated=consolidated, **given)
+
+
+def is_mask(asked: bool | None, group: Group) -> bool:
+    """Whether fill values mark missing values: as was asked for; by default in Zarr v2 only, as xarray has it."""
+    return group.zarr_format == 2 if asked is None else asked
 
 
 def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
@@ -228,13 +233,13 @@ def _attributes(array: Array) -> dict[str, Any]:
 
 
 def _seen_dtype(array: Array) -> Any:
-    """The dtype that xarray is told, with a note in it where objects are texts; None for that of the array."""
+    """The dtype that xarray is told: for strings as objects, one that says so; None: that of the array."""
     is_text = array.dtype.kind == "O" and array.metadata.data_type.name == "string"
     return coding.strings.create_vlen_dtype(str) if is_text else None
 
 
 def _encoding(array: Array, dimensions: tuple[Any, ...]) -> dict[str, Any]:
-    """How the array is stored, by the names of xarray's encodings. Blocks of dask are to be whole shards, if any."""
+    """How the array is stored, by the names of xarray's encodings. dask blocks are to be whole shards, if any."""
     chunks = _sizes(array.chunks)
     preferred = chunks if array.shards is None else _sizes(array.shards)
     return {
@@ -245,7 +250,7 @@ def _encoding(array: Array, dimensions: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ, but for a shorter last one."""
+    """Sizes of chunks as xarray has them: a tuple for an axis whose chunks differ in more than a shorter last one."""
     return tuple(each[0] if isinstance(each, tuple) and _is_regular(each) else each for each in sizes)
 
 

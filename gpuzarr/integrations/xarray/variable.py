@@ -34,7 +34,7 @@ class LazyVariable(Variable):
         return self._plain(Blocks(_waiting(lazy))).chunk(chunks, *args, **kwargs, from_array_kwargs=given)
 
     def set_dims(self, dim: Any, shape: Any = None) -> Any:
-        """Add dimensions, as `xarray.Variable.set_dims` does, which needs the values if there are more of them then."""
+        """Add dimensions, as `xarray.Variable.set_dims` does, which reads the values if there are new ones."""
         is_same = set([dim] if isinstance(dim, str) else dim) == set(self.dims)
         return super().set_dims(dim, shape) if is_same else self._plain(self.data).set_dims(dim, shape)
 
@@ -49,7 +49,7 @@ class LazyVariable(Variable):
 
 
 class Selected(indexing.ExplicitlyIndexedNDArrayMixin):
-    """Lazy values of which those that are selected are read at once."""
+    """Lazy values that are read as soon as they are indexed."""
 
     def __init__(self, array: indexing.ExplicitlyIndexed) -> None:
         self.array = array
@@ -66,7 +66,7 @@ class Selected(indexing.ExplicitlyIndexedNDArrayMixin):
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Lazy values as dask takes them: a tuple of slices between brackets reads a block."""
+    """Lazy values as dask takes them: indexing by a tuple of slices reads a block."""
 
     lazy: Any
 

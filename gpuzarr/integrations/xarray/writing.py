@@ -1,4 +1,4 @@
-"""Write what xarray has: `gpuzarr.to_zarr`, which writes what the `to_zarr` of xarray's objects would write."""
+"""`gpuzarr.to_zarr`, which writes the same as the method `to_zarr` of xarray's objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xarray.core.datatree import DataTree
 
 from gpuzarr.checks import shown
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
 from gpuzarr.integrations.xarray.store import GpuZarrStore
 
 Member = tuple[str, Dataset, Mapping[Any, Any]]  # the path of a group, what it is to hold, and encodings of variables
@@ -64,7 +64,7 @@ def to_zarr(
         Whether each group of a tree gets the coordinates that it has from a group above, too.
     device
         Where values are encoded: "auto" (default: a GPU if there is one), "cpu", "cuda", "cuda:1". Index coordinates,
-        times and texts are encoded on the CPU.
+        times and strings are encoded on the CPU.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def to_zarr(
         As for `gpuzarr.open`.
     ValueError, TypeError, KeyError
         xarray's own, for what it does not write: a region or an `append_dim` that does not fit, blocks of dask that
-        share a chunk or a shard, encodings and names that there are not.
+        share a chunk or a shard, unknown encodings, invalid names.
 
     Examples
     --------
@@ -92,25 +92,30 @@ def to_zarr(
     (6, 2)
     """
     members = list(_members(data, encoding or {}, group, append_dim, write_inherited_coords))
-    for _, dataset, _ in members:
+    for _, dataset, encodings in members:
         _validate_dataset_names(dataset)
+        _check_names(dataset, encodings)
     mode = _choose_default_mode(mode=mode, append_dim=append_dim, region=region)
     exists = mode == "r+"
-    root = GpuZarrStore.open_group(
-        _normalize_path(store),
-        mode,
-        group,
-        consolidated=consolidated if exists else False,
-        consolidate_on_close=not exists and consolidated is not False,
-        storage_options=storage_options,
-        append_dim=append_dim,
-        write_region=region,
-        safe_chunks=safe_chunks,
-        align_chunks=align_chunks,
-        zarr_format=zarr_format,
-        write_empty=write_empty_chunks,
-        device=device,
-    )
+    try:
+        root = GpuZarrStore.open_group(
+            _normalize_path(store),
+            mode,
+            group,
+            consolidated=consolidated if exists else False,
+            consolidate_on_close=not exists and consolidated is not False,
+            storage_options=storage_options,
+            append_dim=append_dim,
+            write_region=region,
+            safe_chunks=safe_chunks,
+            align_chunks=align_chunks,
+            zarr_format=zarr_format,
+            write_empty=write_empty_chunks,
+            device=device,
+        )
+    except ExistsError as error:
+        advice = 'mode="w" replaces it, mode="a" adds variables to it, `append_dim` and `region` write to its variables'
+        raise ExistsError(f"{error}: {advice}") from error
     writer = ArrayWriter()
     try:
         for path, dataset, encodings in members:
@@ -120,6 +125,13 @@ def to_zarr(
         if compute:
             root.close()
     return root if compute else delayed_close_after_writes(writes, root)
+
+
+def _check_names(dataset: Dataset, encoding: Mapping[Any, Any]) -> None:
+    """NotFoundError (also a KeyError) for the encoding of a variable that there is not, before anything is written."""
+    if unknown := [name for name in encoding if name not in dataset.variables]:
+        names = ", ".join(map(repr, dataset.variables))
+        raise NotFoundError(f"encoding is given for {unknown[0]!r}, which is none of the variables: {names}")
 
 
 def _put(dataset: Dataset, store: GpuZarrStore, writer: ArrayWriter, encoding: Mapping[Any, Any]) -> None:

@@ -16,11 +16,12 @@ from gpuzarr.devices.select import holds
 from gpuzarr.errors import UnsupportedError
 from gpuzarr.metadata import ArrayMetadata, Axis, RectilinearAxis, RegularAxis, files, v2, v3
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.parts import parts
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.zarr_python import store_of as own_store_of
 
-LIBRARIES = ("zarr", "numcodecs")  # whose codecs do what the codecs here of the same names do
-OWN_STORES = ("LocalStore", "MemoryStore", "ManagedMemoryStore")  # of zarr-python, whose objects are reached here
+LIBRARIES = ("zarr", "numcodecs")  # their codecs do the same as the codecs of the same names here
+OWN_STORES = ("LocalStore", "MemoryStore", "ManagedMemoryStore")  # of zarr-python, read by this library itself
 NOT_DECODED = ("pickle",)  # codecs that run code, which only zarr-python's own settings allow
 WRITE_ORDERS = ("morton", "unordered")  # the default of zarr-python, which few mean; and any, which it is here
 MAX_KEPT_ARRAYS = 16
@@ -38,18 +39,18 @@ class Arrays:
 
     @cached_property
     def metadata(self) -> ArrayMetadata:
-        """The metadata. GpuZarrError, saying why, if this library has no such arrays."""
+        """The metadata. GpuZarrError, which says why, if this library cannot work with such arrays."""
         return metadata_of(self._metadata)
 
     @cached_property
     def _parts(self) -> int:
-        """Parts of the key of a chunk, between slashes, behind the path of its array."""
+        """How many parts, between slashes, the key of a chunk has after the path of its array."""
         return self.metadata.encode_chunk_key((0,) * len(self.metadata.shape)).count("/") + 1
 
     def at(self, key: str, values: Any, loop: Any) -> Array:
         """The array whose chunk has a key. GpuZarrError as for `metadata`.
 
-        `values`: an array of the device that is meant. `loop`: the event loop of the caller.
+        `values`: an array in the memory of the device to use. `loop`: the event loop of the caller.
         """
         path, device = "/".join(key.split("/")[: -self._parts]), device_of_array(values)
         place = getattr(self._store, "root", None) if is_own(self._store) else loop  # a LocalStore may be moved
@@ -67,7 +68,7 @@ def device_of_array(values: Any) -> Device:
 
 
 def metadata_of(given: Any) -> ArrayMetadata:
-    """The metadata of an array of zarr-python, as this library has it. GpuZarrError, saying why, if it has no such."""
+    """The metadata of an array of zarr-python, in the form of this library. GpuZarrError says why it has none."""
     for codec in codecs_of(given):
         kind = type(codec)
         if kind.__module__.partition(".")[0] not in LIBRARIES:
@@ -93,7 +94,7 @@ def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def codecs_of(given: Any) -> Iterator[Any]:
-    """Every codec of the metadata of zarr-python, also those inside of shards."""
+    """Every codec in the metadata of zarr-python, also those inside shards."""
     if given.zarr_format == 2:
         yield from [codec for codec in (*(given.filters or ()), given.compressor) if codec is not None]
         return
@@ -104,7 +105,7 @@ def codecs_of(given: Any) -> Iterator[Any]:
 
 
 def is_own(store: Any) -> bool:
-    """Whether the objects of a store of zarr-python are reached without its coroutines."""
+    """Whether this library reads the objects of a store of zarr-python itself, without its coroutines."""
     kind = type(store)
     return kind.__module__.partition(".")[0] == "zarr" and kind.__name__ in OWN_STORES
 
@@ -129,7 +130,7 @@ def array_of(metadata: ArrayMetadata, store: Any, path: str, device: Device, loo
 
 
 def with_sizes(array: Array, sizes: Sequence[Mapping[int, int]]) -> Array:
-    """The same array with chunks of these sizes, for each axis by their coordinates; others are as they were.
+    """The same array with chunks of these sizes, for each axis by chunk coordinate; other chunks keep their sizes.
 
     A grid that is not regular gets other chunks when the array is resized. Elements are counted along the new grid.
     """
@@ -140,7 +141,7 @@ def with_sizes(array: Array, sizes: Sequence[Mapping[int, int]]) -> Array:
         axes.append(RectilinearAxis(sum(every), (0, *accumulate(every))))
     shape = tuple(axis.length for axis in axes)
     metadata = replace(array.metadata, shape=shape, axes=tuple(axes))
-    return Array(array.store, array.path, metadata, array.device)
+    return Array(*parts(array, metadata=metadata))
 
 
 def with_shape(array: Array, shape: tuple[int, ...]) -> Array:
@@ -149,4 +150,4 @@ def with_shape(array: Array, shape: tuple[int, ...]) -> Array:
         replace(axis, length=length) if isinstance(axis, RegularAxis) else axis
         for axis, length in zip(array.metadata.axes, shape, strict=True)
     )
-    return Array(array.store, array.path, replace(array.metadata, shape=shape, axes=axes), array.device)
+    return Array(*parts(array, metadata=replace(array.metadata, shape=shape, axes=axes)))

@@ -28,7 +28,7 @@ Indices = range | np.ndarray
 class Asked:
     """The elements that a batch asks for, and their `places` in the result: an index of it, or None for all of it.
 
-    `chunks`: for each axis the coordinates of the chunks, which may repeat themselves for points.
+    `chunks`: for each axis the coordinates of the chunks; those of points may repeat.
     `are_places_a_view`: indexing by the places makes no copy.
     """
 
@@ -39,11 +39,10 @@ class Asked:
 
 
 def asked(batch: Sequence[Item], metadata: ArrayMetadata, path: str, drop_axes: Coords, result: Coords | None) -> Asked:
-    """What a batch asks for, with a result of this shape. SelectionError if that is no selection that is known here.
+    """What a batch asks for. SelectionError if it is not one of the selections that are known here.
 
-    `result` is None where one element is for all places, which are not looked at then.
-
-    `drop_axes`: axes that the result lacks though items have index arrays for them.
+    `result`: the shape of the result; None where one element is written everywhere, for which places do not matter.
+    `drop_axes`: axes that the result lacks although items have index arrays for them.
     """
     keys = [item[0].path for item in batch]
     if not metadata.shape:
@@ -114,7 +113,7 @@ def _members(selector: Any, ndim: int) -> tuple[Any, ...]:
 
 
 def _along_axes(members: Sequence[tuple[Any, ...]], chunks: Sequence[Sequence[int]]) -> list[list[Any]]:
-    """For each axis the member of each of its coordinates. SelectionError if items with the same have others."""
+    """For each axis the member of each coordinate. SelectionError if items with the same coordinate differ in it."""
     if len(members) == 1:
         return [[each] for each in members[0]]
     counts = [len(each) for each in chunks]

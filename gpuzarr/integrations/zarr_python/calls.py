@@ -23,7 +23,7 @@ from gpuzarr.write.target import Target
 def read(array: Array, batch: Sequence[Item], out: Any, drop_axes: Coords) -> None:
     """Read what a batch asks for into `out`, an array of the device. The values are there when this returns.
 
-    zarr-python says nothing of streams: its caller, on another thread, may use any, and cannot know which to wait for.
+    zarr-python knows no streams: its caller, on another thread, may use any stream, and cannot know which to wait for.
     """
     array = _with_grid(array, batch)
     wanted = asked(batch, array.metadata, array.path, drop_axes, out.shape)
@@ -45,9 +45,9 @@ def _read(array: Array, wanted: Asked, into: Any) -> None:
 
 def _places(wanted: Asked, device: Device) -> Any:
     """The places as an index of an array of the device."""
-    if wanted.places is None or wanted.are_places_a_view:
-        return ... if wanted.places is None else wanted.places
-    return tuple(map(device.xp.asarray, wanted.places))
+    if wanted.places is None:
+        return ...
+    return wanted.places if wanted.are_places_a_view else tuple(map(device.xp.asarray, wanted.places))
 
 
 def write(array: Array, batch: Sequence[Item], value: Any, drop_axes: Coords) -> None:
@@ -87,7 +87,7 @@ def _ends(wanted: Asked) -> list[int]:
 
 
 def _reaching(array: Array, wanted: Asked) -> Array:
-    """The array, made longer where what is wanted lies beyond: it was resized."""
+    """The array, longer if elements beyond its end are wanted: it has been resized then."""
     shape, ends = array.shape, _ends(wanted)
     if all(map(le, ends, shape)):
         return array

@@ -1,4 +1,4 @@
-"""A call that a thread makes while a coroutine waits for it.
+"""A call that runs on a thread while a coroutine waits for it.
 
 `loop.run_in_executor` takes three times as long (measured: 200 microseconds instead of 70, where a read of one small
 chunk takes 700). The threads are not those of the event loop, which stores need while a call waits for them.
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from gpuzarr.per_process import PerProcess
 from gpuzarr.threads import ThreadPool
 
-MAX_CALLS = 64  # that are made at once; others wait
+MAX_CALLS = 64  # that run at once; others wait
 _POOL: PerProcess[ThreadPool] = PerProcess(lambda: ThreadPool(MAX_CALLS, queues=True, name="gpuzarr-zarr"))
 
 
 async def on_thread(call: Callable[[], None]) -> None:
-    """Wait for the end of a call that a thread makes, and raise its error."""
+    """Make a call on a thread, wait for its end, and raise its error."""
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 

@@ -25,12 +25,12 @@ STORED, MISSING = {"status": "present"}, {"status": "missing"}
 
 
 class Pipeline(CodecPipeline):
-    """Codec pipeline for zarr-python that reads and writes by this library.
+    """Codec pipeline for zarr-python that reads and writes with this library.
 
-    zarr-python makes one for each array that is opened while it is configured, by `gpuzarr.zarr.enable()` or by
+    zarr-python makes one for each array that is opened while this is configured, by `gpuzarr.zarr.enable()` or by
     `zarr.config.set({"codec_pipeline.path": "gpuzarr.zarr.Pipeline"})`. All chunks of a selection are decoded, or
     encoded, as one batch: by threads, or on a GPU after `zarr.config.enable_gpu()`. What this library cannot do, and
-    what fails in it, is done by zarr-python's own pipeline, with one warning that says of which array, and why.
+    what fails in it, is done by zarr-python's own pipeline, with one warning that names the array and says why.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Pipeline(CodecPipeline):
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Any]) -> Any:
-        """zarr-python's own pipeline: without metadata nobody knows of which array the codecs are."""
+        """Return zarr-python's own pipeline: without metadata it is not known which array the codecs belong to."""
         return BatchedCodecPipeline.from_codecs(codecs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ class Pipeline(CodecPipeline):
     # what this library does
 
     async def read(self, batch_info: Iterable[Item], out: Any, drop_axes: Coords = ()) -> Any:
-        """Read elements of chunks into `out`, an NDBuffer. What it returns says of each chunk whether it is stored."""
+        """Read elements of chunks into `out`, an NDBuffer. Returns whether each chunk is stored."""
         batch = list(batch_info)
         if batch and (problem := await self._problem(calls.read, batch, out, drop_axes)) is not None:
             return await self._instead(self.default.read(batch, out, drop_axes), batch, problem)
@@ -120,7 +120,7 @@ class Pipeline(CodecPipeline):
         """Write elements of `value`, an NDBuffer, to chunks."""
         batch = list(batch_info)
         if batch and self.store.read_only:
-            await self.default.write(batch, value, drop_axes)  # it raises an error
+            await self.default.write(batch, value, drop_axes)  # which raises the error
         elif batch and (problem := await self._problem(calls.write, batch, value, drop_axes)) is not None:
             await self._instead(self.default.write(batch, value, drop_axes), batch, problem)
 
@@ -137,7 +137,7 @@ class Pipeline(CodecPipeline):
         return None
 
     async def _instead(self, work: Awaitable[T], batch: Sequence[Item], problem: Exception) -> T:
-        """Have zarr-python do it. If it fails, too, its error is raised because of this library's, which says more."""
+        """Have zarr-python do it. If that fails, too, its error is raised from this library's, which says more."""
         try:
             found = await work
         except Exception as error:
@@ -148,7 +148,7 @@ class Pipeline(CodecPipeline):
 
 
 async def _statuses(batch: Sequence[Item]) -> tuple[dict[str, str], ...]:
-    """Of each chunk, whether it is stored, for arrays in which a missing chunk is an error; of others nobody asks."""
+    """Whether each chunk is stored. It is looked up only where missing chunks are errors: else nobody asks."""
     if not batch or getattr(batch[0][1].config, "read_missing_chunks", True):
         return (STORED,) * len(batch)
     are_there = await asyncio.gather(*(item[0].exists() for item in batch))

@@ -10,10 +10,10 @@ _NOTED: PerProcess[set[tuple[str, str]]] = PerProcess(set)
 
 
 def warn_once(array: str, why: str) -> None:
-    """Warn of an array, named by the array and the reason, once in each process."""
+    """Warn, once in each process for an array and a reason."""
     if (array, why) in _NOTED.value:
         return
     if len(_NOTED.value) >= MAX_NOTED_ARRAYS:
         _NOTED.value.clear()
     _NOTED.value.add((array, why))
-    warn(f"zarr-python's own pipeline is used for {array}, for gpuzarr does not take it: {why}", DefaultPipelineWarning)
+    warn(f"zarr-python's own pipeline is used for {array} instead of gpuzarr: {why}", DefaultPipelineWarning)
