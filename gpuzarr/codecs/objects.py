@@ -295,7 +295,8 @@ class CastValue:
 class ShardingCodec:
     """A shard: many chunks, each encoded by itself, and an index of their places.
 
-    `subchunk_write_order` is taken and means nothing: chunks are written in C order, which readers do not notice.
+    `subchunk_write_order` is taken and means nothing: chunks lie in the order in which they are encoded, which
+    readers do not notice.
     """
 
     name: ClassVar[str] = "sharding_indexed"

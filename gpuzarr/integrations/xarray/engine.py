@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,12 @@ from xarray.backends.common import BackendEntrypoint, _normalize_path, datatree_
 from xarray.core.coordinates import Coordinates
 from xarray.core.dataset import Dataset
 
-from gpuzarr.api.opening import open_group
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import ArgumentError, MetadataError, NotFoundError
+from gpuzarr.errors import ArgumentError, NotFoundError
 from gpuzarr.integrations.xarray.placement import placed
-from gpuzarr.integrations.xarray.store import GpuZarrStore, is_mask
+from gpuzarr.integrations.xarray.store import GpuZarrStore, is_mask, opened
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
 
@@ -146,12 +144,8 @@ def _opened(place: Any, group: str | None, consolidated: Any, options: Any, vers
         return _group(on_cpu[group]) if group and group.strip("/") else on_cpu
     if isinstance(place, Array):
         return _group(place)
-    where, path = _normalize_path(place), (group or "").strip("/")
     given = {"device": "cpu", "storage_options": options, "zarr_format": version, "memory_limit": limit}
-    if path and consolidated is not False:
-        with suppress(NotFoundError, MetadataError):  # metadata are consolidated at the root, if anywhere
-            return _group(open_group(where, "", consolidated=consolidated, **given)[path])
-    return open_group(where, path, consolidated=consolidated, **given)
+    return opened(_normalize_path(place), group, consolidated, **given)
 
 
 def _group(node: Array | Group) -> Group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -17,7 +18,7 @@ from gpuzarr.api.saving import consolidate_metadata
 from gpuzarr.devices.contract import Device
 from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.select import device as device_of
-from gpuzarr.errors import MetadataError
+from gpuzarr.errors import MetadataError, NotFoundError
 from gpuzarr.integrations.xarray.codecs import codecs_as_encoding
 from gpuzarr.integrations.xarray.lazy import StoredValues, on
 from gpuzarr.metadata.files import plain
@@ -53,15 +54,8 @@ class GpuZarrStore(ZarrStore):
     ) -> GpuZarrStore:
         """Open a group, or make one as `mode` says; `options` are others of `ZarrStore`."""
         found = device_of(device)  # before anything is replaced, for its error
-        node = open_group(
-            store,
-            group or "",
-            mode="a" if mode == "a-" else mode,
-            device="cpu",
-            consolidated=consolidated,
-            storage_options=storage_options,
-            zarr_format=zarr_format,
-        )
+        given = {"device": "cpu", "storage_options": storage_options, "zarr_format": zarr_format}
+        node = opened(store, group, consolidated, mode="a" if mode == "a-" else mode, **given)
         masks = is_mask(use_zarr_fill_value_as_mask, node)
         made = cls(node, mode, use_zarr_fill_value_as_mask=masks, **options)
         made.device, made.consolidates = found, consolidate_on_close
@@ -199,6 +193,16 @@ _STORE = FunctionType(
     {**vars(of_xarray), "attempt_import": lambda name: None},
     argdefs=ZarrStore.store.__defaults__,
 )
+
+
+def opened(place: Any, group: str | None, consolidated: bool | None, **given: Any) -> Group:
+    """The group at a path of a store. `given`: others of `open_group`."""
+    path = (group or "").strip("/")
+    if path and consolidated is not False and given.get("mode", "r") in ("r", "r+"):
+        with suppress(NotFoundError, MetadataError):  # metadata are consolidated at the root, if anywhere
+            if isinstance(found := open_group(place, "", consolidated=consolidated, **given)[path], Group):
+                return found
+    return open_group(place, path, consolidated=consolidated, **given)
 
 
 def is_mask(asked: bool | None, group: Group) -> bool:

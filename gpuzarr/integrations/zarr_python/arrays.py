@@ -23,7 +23,7 @@ from gpuzarr.stores.zarr_python import store_of as own_store_of
 LIBRARIES = ("zarr", "numcodecs")  # their codecs do the same as the codecs of the same names here
 OWN_STORES = ("LocalStore", "MemoryStore", "ManagedMemoryStore")  # of zarr-python, read by this library itself
 NOT_DECODED = ("pickle",)  # codecs that run code, which only zarr-python's own settings allow
-WRITE_ORDERS = ("morton", "lexicographic", "unordered")  # the default of zarr-python, what it is here, and any
+WRITE_ORDERS = ("morton", "unordered")  # the default of zarr-python, which few mean; and any, which it is here
 MAX_KEPT_ARRAYS = 16
 
 

@@ -108,6 +108,14 @@ def test_consolidated_metadata(ds, tmp_path):
         assert ("consolidated_metadata" in json.loads((tmp_path / "a" / "zarr.json").read_text())) == expected
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_group_that_exists_is_found_by_the_metadata_consolidated_at_the_root(ds, zarr_format, tmp_path):
+    options = {"group": "one/two", "consolidated": True}
+    gpuzarr.to_zarr(ds[["height"]], tmp_path / "a", zarr_format=zarr_format, **options)
+    gpuzarr.to_zarr(ds[["height"]] * 2, tmp_path / "a", mode="r+", **options)
+    assert (read(tmp_path / "a", group="one/two")["height"] == ds["height"] * 2).all()
+
+
 def test_archives_are_complete(ds, tmp_path):
     gpuzarr.to_zarr(ds, str(tmp_path / "a.zip"))
     xr.testing.assert_identical(xr.open_dataset(tmp_path / "a.zip", engine="gpuzarr", device="cpu"), ds)

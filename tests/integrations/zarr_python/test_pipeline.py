@@ -17,11 +17,13 @@ from gpuzarr.errors import ChunkError, DefaultPipelineWarning, GpuZarrError
 
 zarr = pytest.importorskip("zarr", minversion="3.1")
 from zarr.abc.codec import BytesBytesCodec  # noqa: E402 (without zarr-python there is nothing to import)
+from zarr.codecs import ShardingCodec  # noqa: E402
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore  # noqa: E402
 
 from tests.integrations.zarr_python.pairs import OWN, STORES, Pair, by_own, keys, outcome  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("error::gpuzarr.errors.DefaultPipelineWarning")
+HAS_WRITE_ORDERS = "subchunk_write_order" in ShardingCodec.__dataclass_fields__
 NUMBERS = np.arange(400, dtype="i4").reshape(20, 20)
 
 
@@ -136,6 +138,18 @@ def test_a_resized_array_whose_chunks_differ_is_that_of_zarr_python(tmp_path):
         lambda array: array.oindex[[5, 0], 3:],
     ):
         pair.do(change)
+
+
+@pytest.mark.skipif(not HAS_WRITE_ORDERS, reason="shards of this zarr-python have no such order")
+def test_shards_whose_chunks_shall_be_in_order_are_left_to_zarr_python(refused):
+    codec = ShardingCodec(chunk_shape=(4,), subchunk_write_order="lexicographic")
+    with gpuzarr.zarr.enable():
+        a = zarr.create_array(store := {}, shape=16, chunks=16, dtype="i4", serializer=codec, compressors=None)
+    with refused():
+        a[:] = 1
+    a[0] = 2
+    offsets = np.frombuffer(store["c/0"].to_bytes()[-4 - 4 * 16 : -4], "u8")[::2]
+    assert (np.diff(offsets) > 0).all()
 
 
 def test_pickled_and_read_in_other_processes(tmp_path):
