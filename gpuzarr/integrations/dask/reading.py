@@ -55,7 +55,7 @@ def to_dask(array: Array, chunks: Any = None) -> Any:
     from dask.base import tokenize
 
     if not isinstance(array, Array):
-        raise ArgumentError(f"to_dask() takes an array of gpuzarr, such as gpuzarr.open_array(path), not {shown(array)}")
+        raise ArgumentError(f"to_dask() takes an array of gpuzarr, as open_array() opens one, not {shown(array)}")
     sizes = block_sizes(array, chunks)
     meta = array.device.array((0,) * array.ndim, array.dtype)
     name = f"gpuzarr-{tokenize(array, sizes)}"
