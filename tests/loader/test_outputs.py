@@ -16,12 +16,19 @@ from gpuzarr.devices.cpu import CPU
 from gpuzarr.devices.results import MIN_RESULT_BYTES
 from gpuzarr.loader import output
 from gpuzarr.loader.output import checked, converted, stream_of
+from tests.emulator.arrays import DeviceArray
 from tests.hardware import host_array, on
 from tests.loader.packages import package
 
 BUILTIN = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 SMALL = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
 NONE = ["M8[s]", "m8[ns]", "S3", "U2", "V4", "O", "g", [("a", "i4")]]
+
+
+@pytest.fixture(autouse=True)
+def host_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch and JAX without CUDA take what is on the emulated device, which is memory of the host."""
+    monkeypatch.setattr(DeviceArray, "__dlpack_device__", lambda self: (1, 0))
 
 
 def dtype_of(name: Any) -> np.dtype:
