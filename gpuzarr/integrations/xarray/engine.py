@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +108,7 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
         options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
         options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
-        stores = _stores("" if group else "/", _store(root, use_zarr_fill_value_as_mask))
+        stores = _store(root, use_zarr_fill_value_as_mask).subtree("" if group else "/")
         return {path or ".": dataset_of(store, chosen, options) for path, store in stores}
 
 
@@ -162,11 +161,3 @@ def _without_options(**options: Any) -> None:
 
 def _store(group: Group, fill_value_masks: bool | None) -> GpuZarrStore:
     return GpuZarrStore(group, "r", use_zarr_fill_value_as_mask=is_mask(fill_value_masks, group))
-
-
-def _stores(path: str, store: GpuZarrStore) -> Iterator[tuple[str, GpuZarrStore]]:
-    """A group, which is at `path`, and those below it, by their paths."""
-    yield path, store
-    for name, node in store.members.items():
-        if isinstance(node, Group):
-            yield from _stores(posixpath.join(path, name), _store(node, store._use_zarr_fill_value_as_mask))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from contextlib import suppress
 from types import FunctionType
@@ -37,6 +38,10 @@ class GpuZarrStore(ZarrStore):
     device: Device
     consolidates: bool
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.device, self.consolidates = CPU, False
+
     @classmethod
     def open_group(
         cls,
@@ -64,9 +69,14 @@ class GpuZarrStore(ZarrStore):
     @classmethod
     def open_store(cls, store: Any, mode: Any = "r", group: Any = None, **options: Any) -> dict[Any, GpuZarrStore]:
         """Open a group and those below it, by their paths."""
-        root = cls.open_group(store, mode, group, **options)
-        above = "/" if group is None else group
-        return {path: root if path == above else root._below(node) for path, node in groups(above, root.zarr_group)}
+        return dict(cls.open_group(store, mode, group, **options).subtree("/" if group is None else group))
+
+    def subtree(self, path: str) -> Iterator[tuple[str, GpuZarrStore]]:
+        """This group, which is at `path`, and those below it, by their paths."""
+        yield path, self
+        for name, node in self.members.items():
+            if isinstance(node, Group):
+                yield from self._below(node).subtree(posixpath.join(path, name))
 
     def get_child_store(self, group: str) -> GpuZarrStore:
         """The group at a path below this one, which is made if there is none."""
@@ -208,13 +218,6 @@ def opened(place: Any, group: str | None, consolidated: bool | None, **given: An
 def is_mask(asked: bool | None, group: Group) -> bool:
     """Whether fill values mark missing values: as was asked for; by default in Zarr v2 only, as xarray has it."""
     return group.zarr_format == 2 if asked is None else asked
-
-
-def groups(path: str, group: Group) -> Iterator[tuple[str, Group]]:
-    """A group at a path, and all groups below it."""
-    yield path, group
-    for name, below in group.groups():
-        yield from groups(f"{path.rstrip('/')}/{name}", below)
 
 
 class MissingDimensionsError(MetadataError, KeyError):
