@@ -71,10 +71,10 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         """
         chosen = _device(filename_or_obj, device)
         found = _opened(filename_or_obj, group, consolidated, storage_options, zarr_format, memory_limit)
-        options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
-        options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
-        options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
-        return dataset_of(_store(found, use_zarr_fill_value_as_mask), chosen, options)
+        decoders = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
+        decoders |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
+        decoders |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
+        return dataset_of(_store(found, use_zarr_fill_value_as_mask), chosen, decoders)
 
     def open_datatree(self, filename_or_obj: Any, **options: Any) -> DataTree:
         """Open a group and all groups below it, each as by `open_dataset`."""
@@ -84,13 +84,6 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         self,
         filename_or_obj: Any,
         *,
-        mask_and_scale: Any = True,
-        decode_times: Any = True,
-        concat_characters: Any = True,
-        decode_coords: Any = True,
-        drop_variables: str | Iterable[str] | None = None,
-        use_cftime: Any = None,
-        decode_timedelta: Any = None,
         group: str | None = None,
         consolidated: bool | None = None,
         storage_options: dict[str, Any] | None = None,
@@ -98,24 +91,22 @@ class GpuZarrBackendEntrypoint(BackendEntrypoint):
         use_zarr_fill_value_as_mask: bool | None = None,
         device: str | Device | None = None,
         memory_limit: int | str | None = None,
+        **decoders: Any,
     ) -> dict[str, Dataset]:
         """Open a group and all groups below it: datasets by their paths; with `group`, by those relative to it.
 
-        Parameters are those of `open_dataset`.
+        Parameters, with those of decoding, are those of `open_dataset`.
         """
         chosen = _device(filename_or_obj, device)
         root = _opened(filename_or_obj, group, consolidated, storage_options, zarr_format, memory_limit)
-        options = {"mask_and_scale": mask_and_scale, "decode_times": decode_times, "use_cftime": use_cftime}
-        options |= {"concat_characters": concat_characters, "decode_coords": decode_coords}
-        options |= {"drop_variables": drop_variables, "decode_timedelta": decode_timedelta}
         stores = _store(root, use_zarr_fill_value_as_mask).subtree("" if group else "/")
-        return {path or ".": dataset_of(store, chosen, options) for path, store in stores}
+        return {path or ".": dataset_of(store, chosen, decoders) for path, store in stores}
 
 
-def dataset_of(store: GpuZarrStore, device: Device, options: dict[str, Any]) -> Dataset:
-    """The variables of a group, decoded by `options` of `xarray.conventions.decode_cf_variables`."""
+def dataset_of(store: GpuZarrStore, device: Device, decoders: dict[str, Any]) -> Dataset:
+    """The variables of a group, decoded as parameters of `xarray.conventions.decode_cf_variables` say."""
     variables, attributes = store.load()
-    decoded, attributes, coordinates = conventions.decode_cf_variables(variables, attributes, **options)
+    decoded, attributes, coordinates = conventions.decode_cf_variables(variables, attributes, **decoders)
     variables = placed(decoded, coordinates, device)
     are_coordinates = {name for name, each in variables.items() if name in coordinates or each.dims == (name,)}
     made = Dataset(
