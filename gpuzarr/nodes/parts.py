@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gpuzarr.devices.contract import Device
 from gpuzarr.metadata import ArrayMetadata
 from gpuzarr.read.strategy import Options
 from gpuzarr.stores.contract import Store
-from gpuzarr.write.target import Writable
+
+if TYPE_CHECKING:
+    from gpuzarr.write.target import Writable
 
 
 class Made(Protocol):

@@ -22,7 +22,7 @@ from tests.integrations.dask import blocks
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
-SLOWLY = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOWLY = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def cuts(sizes: tuple[int, ...]) -> set[int]:

@@ -26,7 +26,7 @@ from tests.integrations.dask import blocks
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
-SLOWLY = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOWLY = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def dask_array(values: np.ndarray, chunks: Any, device: Device) -> Any:

@@ -77,7 +77,7 @@ def stored_values(variable):
 
 
 @given(packings())
-@settings(max_examples=examples(400), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_same_bits_as_xarray(device, packing):
     values, attributes = packing
     try:

@@ -134,7 +134,7 @@ def decoded(variable):
 
 
 @given(data=st.data(), shape=st.sampled_from([(), (5,), (2, 3), (0, 2)]))
-@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_attributes(cupy_device, cp, host_copies, data, shape):
     dtype = np.dtype(data.draw(st.sampled_from(NUMBERS)))
     attributes = data.draw(marked(dtype))

@@ -5,6 +5,7 @@ Of each test that is expected to fail, `FAILURES` has the reason. One that passe
 
 import asyncio
 import functools
+import gc
 import inspect
 import re
 
@@ -17,6 +18,7 @@ of_trees = pytest.importorskip("xarray.tests.test_backends_datatree")
 import xarray  # noqa: E402
 import zarr  # noqa: E402
 from xarray.backends import plugins  # noqa: E402
+from xarray.backends.file_manager import FILE_CACHE  # noqa: E402
 from xarray.tests.conftest import create_test_datatree, simple_datatree, time_unit, use_cftime, use_dask  # noqa: E402, F401
 from xarray.tests.test_backends import fsspec_memory_zarr_stores, tmp_store  # noqa: E402, F401 (fixtures)
 from xarray.tests.test_backends_datatree import unaligned_datatree_zarr_factory  # noqa: E402, F401 (fixture)
@@ -74,6 +76,16 @@ class Engine(GpuZarrBackendEntrypoint):
 def default_zarr_format(request):
     with zarr.config.set(default_zarr_format=request.param), gpuzarr.config.set(default_zarr_format=request.param):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files_of_xarray():
+    """Close what some of these tests leave open, which other tests would miss when it is closed later."""
+    yield
+    gc.collect()
+    for file in list(FILE_CACHE.values()):
+        file.close()
+    FILE_CACHE.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ STORES = st.sampled_from([2, 3]).flatmap(lambda zarr_format: st.tuples(datasets(
 
 
 @given(STORES, st.booleans(), OPTIONS)
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_xarray_writes_opens_as_by_its_own_engine(made, consolidated, options):
     dataset, zarr_format = made
     with TemporaryDirectory() as folder:

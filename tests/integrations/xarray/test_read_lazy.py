@@ -96,7 +96,7 @@ def steps(draw):
 
 @pytest.mark.parametrize("name", ["v", "packed"])
 @given(selections=steps())
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_selection_is_one_read_of_its_chunks(name, selections):
     memory, store = stored()
     lazy, wanted = xr.open_dataset(store, engine="gpuzarr", device="cpu"), memory[name]

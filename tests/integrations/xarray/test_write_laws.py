@@ -20,7 +20,7 @@ SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @given(datasets(), st.sampled_from([2, 3]), st.booleans(), st.booleans())
-@settings(max_examples=examples(150), **SLOW)
+@settings(max_examples=examples(60), **SLOW)
 def test_the_same_bytes_as_xarray(dataset, zarr_format, consolidated, empty):
     for variable in dataset.variables.values():
         variable.encoding["compressors"] = ()
@@ -59,7 +59,7 @@ def parts(draw, length):
 
 
 @given(st.data(), st.sampled_from([2, 3]), st.sampled_from([None, False]))
-@settings(max_examples=examples(40), **SLOW)
+@settings(max_examples=examples(20), **SLOW)
 def test_regions_and_appending_are_what_they_are_in_memory(data, zarr_format, consolidated):
     model = data.draw(blocks(**LENGTHS)).assign_coords(t=np.arange(5.0), x=list("abcd"))
     chunks = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
@@ -90,7 +90,7 @@ def test_regions_and_appending_are_what_they_are_in_memory(data, zarr_format, co
 
 
 @given(blocks(8, 8), st.sampled_from([2, 3]), st.integers(1, 8), st.integers(1, 8), st.booleans())
-@settings(max_examples=examples(30), **SLOW)
+@settings(max_examples=examples(15), **SLOW)
 def test_blocks_of_dask_are_written_as_their_values(dataset, zarr_format, t, x, is_later):
     """Whatever the blocks: `align_chunks` makes them fit the chunks, or the blocks are the chunks."""
     encoding = {"a": {"chunks": (3, 2)}, "b": {"chunks": (2, 3)} | PACKED}
