@@ -60,7 +60,7 @@ def outer(draw, sizes):
         kind = draw(st.sampled_from(["none", "int", "slice", "array", "mask"]))
         index = st.integers(-size, size - 1) if size else st.nothing()
         if kind == "slice" or (kind == "int" and not size):
-            chosen[name] = draw(st.slices(size))
+            chosen[name] = draw(st.slices(max(size, 1)))
         elif kind == "int":
             chosen[name] = draw(index | index.map(np.int64))
         elif kind == "array":
@@ -82,7 +82,7 @@ def pointwise(draw, sizes):
             made = xr.DataArray(np.array(indices, dtype=int).reshape(shape), dims=("p", "q")[: len(shape)])
             chosen[name] = made.isel(p=0) if draw(st.booleans()) and shape[0] else made
         elif kind == "slice":
-            chosen[name] = draw(st.slices(size))
+            chosen[name] = draw(st.slices(max(size, 1)))
     return chosen
 
 
