@@ -43,15 +43,15 @@ def at_once(device: Device) -> int:
 def in_turn(device: Device, work: str, limit: int, call: Callable[[int], T]) -> T:
     """Return call(share of `limit`) when fewer than `at_once` calls of this kind run on the device."""
     count = at_once(device)
-    return _holding(_TURNS.value.queue(device, work, count), lambda: call(max(limit // count, 1)))
+    return _holding(_TURNS.value.queue(device, work, count), 1, lambda: call(max(limit // count, 1)))
 
 
 def alone(device: Device, work: str, limit: int, call: Callable[[int], T]) -> T:
-    """Return call(limit) when no other call by `alone` runs on the device: this one cannot do with a share.
-
-    It does not wait for calls by `in_turn`, which have their shares beside it.
-    """
-    return _holding(_TURNS.value.queue(device, f"{work} alone", 1), lambda: call(limit))
+    """Return call(limit) when no other call of this kind runs on the device: this one cannot do with a share."""
+    count, turns = at_once(device), _TURNS.value
+    every = turns.queue(device, work, count)
+    # one at a time collects tokens, or two might wait for each other's
+    return _holding(turns.queue(device, f"{work} alone", 1), 1, lambda: _holding(every, count, lambda: call(limit)))
 
 
 def _filled(count: int) -> SimpleQueue[int]:
@@ -61,12 +61,12 @@ def _filled(count: int) -> SimpleQueue[int]:
     return made
 
 
-def _holding(queue: SimpleQueue[int], work: Callable[[], T]) -> T:
-    """Return work(), holding a token meanwhile."""
+def _holding(queue: SimpleQueue[int], tokens: int, work: Callable[[], T]) -> T:
+    """Return work(), holding so many tokens meanwhile."""
     held = [BOTTOM]
 
     def run() -> T:
-        held.extend(map(SimpleQueue.get, repeat(queue, 1)))  # one call of C, as `gpuzarr.interrupts` wants it
+        held.extend(map(SimpleQueue.get, repeat(queue, tokens)))  # one call of C, as `gpuzarr.interrupts` wants it
         return work()
 
     return ensured(run, lambda: release_all(held, queue.put))

@@ -15,7 +15,7 @@ from xarray.core.datatree import DataTree
 
 from gpuzarr.checks import shown
 from gpuzarr.devices.contract import Device
-from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError
+from gpuzarr.errors import ArgumentError, ExistsError, NotFoundError, UnsupportedCallError
 from gpuzarr.integrations.xarray.store import GpuZarrStore
 
 Member = tuple[str, Dataset, Mapping[Any, Any]]  # the path of a group, what it is to hold, and encodings of variables
@@ -154,9 +154,9 @@ def _members(
     elif isinstance(data, DataTree):
         for name, given in {"a root group": group, "``append_dim``": append_dim}.items():
             if given is not None:
-                raise NotImplementedError(f"specifying {name} with ``DataTree.to_zarr`` has not been implemented")
+                raise UnsupportedCallError(f"specifying {name} with ``DataTree.to_zarr`` has not been implemented")
         if unknown := set(encoding) - set(data.groups):
-            raise ValueError(f"unexpected encoding group name(s) provided: {unknown}")
+            raise ArgumentError(f"unexpected encoding group name(s) provided: {unknown}")
         for path, node in data.subtree_with_keys:
             at_root = node is data
             dataset = node.to_dataset(inherit=inherited or at_root)

@@ -120,3 +120,27 @@ def test_turns_come_back_after_errors(device: Device) -> None:
 def test_a_nested_call_of_another_kind_does_not_wait(device: Device) -> None:
     within = turns.in_turn(device, "read", 8, lambda _: turns.in_turn(device, "write", 8, lambda share: share))
     assert within == max(8 // turns.at_once(device), 1)
+
+
+def test_who_needs_all_waits_for_those_with_shares(device: Device) -> None:
+    """And none begins beside it."""
+    events, within, go = list[str](), threading.Event(), threading.Event()
+
+    def share(limit: int) -> None:
+        within.set()
+        go.wait(20)
+        events.append("share")
+
+    first = threading.Thread(target=turns.in_turn, args=(device, "test", LIMIT, share))
+    first.start()
+    within.wait(20)
+    second = threading.Thread(target=turns.alone, args=(device, "test", LIMIT, lambda limit: events.append("all")))
+    second.start()
+    second.join(0.1)
+    assert not events and second.is_alive()
+    go.set()
+    first.join(20)
+    second.join(20)
+    assert events == ["share", "all"]
+    turns.in_turn(device, "test", LIMIT, share)
+    assert events[-1] == "share"

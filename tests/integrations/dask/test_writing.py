@@ -223,3 +223,14 @@ def test_a_graph_has_the_target_once() -> None:
             pickle.dumps(gpuzarr.from_dask(da.zeros(count * 10, chunks=10), {}, chunks=10, compute=False))
         )
     assert sent[1000] < sent[10] + 300 * 1000
+
+
+def test_what_exists_is_not_written_unless_that_is_said(tmp_path: Path) -> None:
+    """Not even an array that means the same."""
+    first, other = da.zeros(3, chunks=3), da.ones(3, chunks=3)
+    a = gpuzarr.from_dask(first, tmp_path, "a")
+    with pytest.raises(gpuzarr.ExistsError, match="overwrite=True"):
+        gpuzarr.from_dask(other, tmp_path, "a")
+    np.testing.assert_array_equal(a[...], 0)
+    gpuzarr.from_dask(other, tmp_path, "a", overwrite=True)
+    np.testing.assert_array_equal(a[...], 1)

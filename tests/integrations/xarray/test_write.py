@@ -222,3 +222,15 @@ def test_zarr_python_is_not_needed(ds, tmp_path):
     """
     pytest.importorskip("h5netcdf")
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
+
+
+def test_a_misspelt_variable_is_found_before_anything_is_written(ds, tmp_path):
+    with pytest.raises(KeyError, match="none of the variables"):
+        gpuzarr.to_zarr(ds, tmp_path / "new", encoding={"no such": {}})
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_to_do_where_something_exists_is_told(ds, tmp_path):
+    gpuzarr.to_zarr(ds, tmp_path / "a")
+    with pytest.raises(gpuzarr.ExistsError, match='mode="w" replaces it'):
+        gpuzarr.to_zarr(ds, tmp_path / "a")
