@@ -1,0 +1,1 @@
+"""Arrays in several resolutions: each level is made of the one before it."""
