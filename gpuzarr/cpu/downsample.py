@@ -127,7 +127,7 @@ def _none(windows: Windows, dtype: np.dtype[Any]) -> int | None:
 def _keys(rows: np.ndarray, windows: Windows) -> np.ndarray:
     """Integers in the order of the elements. Of floats see gpuzarr/native/ranks.h."""
     if windows.kind in (UNSIGNED, SIGNED):
-        return rows.view(f"{'ui'[windows.kind]}{rows.itemsize}").copy()
+        return rows.view(f"{'u' if windows.kind == UNSIGNED else 'i'}{rows.itemsize}").copy()
     bits = rows.view(f"i{rows.itemsize}")
     sizes = np.iinfo(bits.dtype).max
     keys = _elements_of_keys(bits)

@@ -23,6 +23,7 @@ KERNELS = next((p for p in (_HERE / "_kernels", _HERE.parent / "kernels") if p.i
 WIDTHS = {
     "place_planes.cu": (1, 2, 4, 8, 16),
     "place_cast.cu": (1, 2, 4, 8),
+    "downsample.cu": (1, 2, 4, 8),
 }  # bytes of an element, for each of which a file is compiled by itself
 _MAGIC = b"\x7fELF", b"//"  # first bytes of a cubin, and of PTX
 

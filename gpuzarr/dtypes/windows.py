@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 MEAN, MODE, MAX, MIN, MEDIAN = range(5)  # methods of gpuzarr/native/downsample.c
-UNSIGNED, SIGNED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64 = range(6)  # kinds of elements there
+UNSIGNED, SIGNED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64 = range(1, 7)  # kinds there, and in kernels/numbers.cuh
 _FLOATS = {"float16": FLOAT16, "bfloat16": BFLOAT16, "float32": FLOAT32, "float64": FLOAT64}
 _INFINITIES = {FLOAT16: 0x7C00, BFLOAT16: 0x7F80, FLOAT32: 0x7F80_0000, FLOAT64: 0x7FF0_0000_0000_0000}
 
@@ -55,6 +55,10 @@ class Windows:
         """Bits of the NaN that is made."""
         return self.infinity | self.infinity >> 1
 
+    def of(self, shape: tuple[int, ...]) -> Windows:
+        """The same of arrays of another shape."""
+        return replace(self, shape=shape)
+
     def folded(self, strides: Sequence[int]) -> Windows:
         """The same, where axes that mean nothing are no axes: those of length 1, and those of factor 1 whose elements
         continue the next axis, of arrays with these strides. Such arrays have a view of the new shape."""
@@ -71,7 +75,7 @@ class Windows:
         return replace(self, shape=tuple(shape), factors=tuple(factors))
 
     def regions(self) -> Iterator[tuple[tuple[slice, ...], Windows]]:
-        """Regions of the source in which all windows are whole, with these windows; and the regions of the target."""
+        """Regions of the source in which all windows have one size, with these windows."""
         axes: list[list[tuple[slice, int, int]]] = []
         for length, factor in zip(self.shape, self.factors, strict=True):
             whole = length // factor * factor
@@ -81,13 +85,26 @@ class Windows:
             where, shape, factors = zip(*chosen, strict=True)
             yield where, replace(self, shape=shape, factors=factors)
 
+    def parts(self, most: int) -> Iterator[tuple[slice, ...]]:
+        """Regions of the source with at most so many windows each, or with one."""
+        counts = self.target_shape
+        each, left = [], most
+        for count in reversed(counts):
+            each.append(max(1, min(count, left)))
+            left //= count
+        axes = []
+        for length, factor, windows in zip(self.shape, self.factors, reversed(each), strict=True):
+            step = windows * factor
+            axes.append([slice(begin, min(begin + step, length)) for begin in range(0, length, step)])
+        return product(*axes)
+
     def target_of(self, where: tuple[slice, ...]) -> tuple[slice, ...]:
         """Where the elements are that are made of a region."""
         ends = zip(where, self.factors, strict=True)
         return tuple([slice(one.start // factor, -(-one.stop // factor)) for one, factor in ends])
 
     def rows(self, values: Any) -> Any:
-        """The elements of each window, in C order, as a row of a new array; all windows are whole."""
+        """The elements of each window, in C order, as a row of a matrix, which may be a view; all windows are whole."""
         counts, n = self.target_shape, len(self.shape)
         form = [length for pair in zip(counts, self.factors, strict=True) for length in pair]
         order = *range(0, 2 * n, 2), *range(1, 2 * n, 2)

@@ -4,8 +4,8 @@
 
 // Make one element of the elements of a window, which is `factors` elements wide, or what is left at the end of an axis.
 // A window is rows along one axis, `inner`. What is done to a row is done to that of many neighbouring windows at once.
-enum { MEAN, MODE, MAX, MIN, MEDIAN };  // as methods of cpu/downsample.py
-enum { UNSIGNED, SIGNED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64 };  // as kinds there
+enum { MEAN, MODE, MAX, MIN, MEDIAN };  // methods; these and the kinds are those of dtypes/windows.py
+enum { UNSIGNED = 1, SIGNED, FLOAT16, BFLOAT16, FLOAT32, FLOAT64 };  // kinds of elements
 enum {
     UNIT = 4096,        // windows of a row that are one item of work
     BLOCK = 1024,       // whose sums, or most, are made at once
@@ -86,6 +86,8 @@ static inline uint16_t bfloat_bits(float value)
 #include "means_of_types.h"
 #include "ranks_of_types.h"
 
+static int family(const Windows *w) { return w->kind < FLOAT16 ? w->kind - UNSIGNED : 2; }
+
 static int width(const Windows *w) { return w->item == 8 ? 3 : w->item == 4 ? 2 : w->item == 2 ? 1 : 0; }
 
 static const Ranks *ranks_of(const Windows *w)
@@ -93,7 +95,7 @@ static const Ranks *ranks_of(const Windows *w)
     static const Ranks *const of[3][4] = {
         {&ranks_u1, &ranks_u2, &ranks_u4, &ranks_u8}, {&ranks_i1, &ranks_i2, &ranks_i4, &ranks_i8},
         {&ranks_i1, &ranks_f2, &ranks_f4, &ranks_f8}};
-    return of[w->kind < 2 ? w->kind : 2][width(w)];
+    return of[family(w)][width(w)];
 }
 
 static const Fold *fold_of(const Windows *w, i64 size)
@@ -105,8 +107,8 @@ static const Fold *fold_of(const Windows *w, i64 size)
     static const Fold *const most[3][4] = {
         {&fold_u1, &fold_u2, &fold_u4, &fold_u8}, {&fold_i1, &fold_i2, &fold_i4, &fold_i8},
         {&fold_i1, &fold_f2, &fold_f4, &fold_f8}};
-    if (w->method != MEAN) return most[w->kind < 2 ? w->kind : 2][width(w)];
-    return w->kind < FLOAT16 ? means[size > INT32_COUNT][w->kind][width(w)] : floats[w->kind - FLOAT16];
+    if (w->method != MEAN) return most[family(w)][width(w)];
+    return w->kind < FLOAT16 ? means[size > INT32_COUNT][family(w)][width(w)] : floats[w->kind - FLOAT16];
 }
 
 // Windows that lie side by side along the inner axis: where the first row of the first one begins, how many elements

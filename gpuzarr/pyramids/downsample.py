@@ -15,9 +15,9 @@ from gpuzarr.cpu import downsample as on_cpu
 from gpuzarr.cpu import turning
 from gpuzarr.cpu.elements import part
 from gpuzarr.devices.contract import Device
-from gpuzarr.devices.cpu import CPU
 from gpuzarr.dtypes.windows import MAX, MEAN, MEDIAN, MIN, MODE, Windows, kind_of
 from gpuzarr.errors import ArgumentError
+from gpuzarr.gpu import downsample as on_gpu
 
 METHODS = ("mean", "mode", "nearest", "max", "min", "median")
 MAX_WINDOW_ELEMENTS = 2**31 - 1
@@ -39,9 +39,9 @@ def downsample(values: Any, factors: Sequence[int], method: str, device: Device,
     - "max", "min": with -0.0 less than 0.0.
     - "median": the element in the middle when they are sorted; of two in the middle the lesser.
 
-    NaNs are no numbers to the last five: they count only where a window has nothing else. (What TensorStore makes of
-    them in a mode or a median depends on their places, and its max of NaNs alone is -inf.) A NaN that was computed is
-    the positive quiet one without payload.
+    Modes, extremes and medians pass over NaNs, unless a window has nothing else. (What TensorStore makes of them in a
+    mode or a median depends on their places, and its max of NaNs alone is -inf.) A NaN is then the positive quiet one
+    without payload, and so is that of a mean.
 
     Parameters: `values`, an array of the device, of any strides. `factors`: one for each axis, 1 or more.
     `background`: modes ignore this value unless a window has no other. Returns a new array of the device in C order,
@@ -76,12 +76,7 @@ def downsample(values: Any, factors: Sequence[int], method: str, device: Device,
         source = _numbers(values, number, parts, device)
         target = _numbers(made, number.newbyteorder("="), parts, device)
         windows = Windows(_MADE[method], kind, source.shape, (*factors, *([1] * (parts > 1))), ignored)
-        if device.gpu:  # where the CPU does it until there is a kernel
-            on_host = device.download(target)
-            on_cpu.make(device.download(source), on_host, windows, CPU)
-            target[...] = device.upload(on_host)
-        else:
-            on_cpu.make(source, target, windows, device)
+        (on_gpu if device.gpu else on_cpu).make(source, target, windows, device)
     return made if made.dtype == dtype else made.astype(dtype)
 
 
@@ -100,36 +95,38 @@ def _factors(factors: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _bits(background: Any, dtype: np.dtype[Any]) -> int | None:
-    """The bits of an element; None for NaN, which modes ignore anyway. ArgumentError for what is no value of it."""
+    """The bits of an element, the nearest where it is a float; None for NaN, which modes ignore anyway."""
     try:
         with np.errstate(all="ignore"):
             value = np.array(background)
             made = value.astype(dtype.newbyteorder("="))
-            is_exact = value.ndim == 0 and bool(made == value)
+            if value.ndim == 0 and dtype.kind not in "biu":
+                return None if made != made else int.from_bytes(made.tobytes(), byteorder)
+            if value.ndim == 0 and made == value:
+                return int.from_bytes(made.tobytes(), byteorder)
     except (TypeError, ValueError, OverflowError):
-        is_exact = False
-    if is_exact:
-        return int.from_bytes(made.tobytes(), byteorder)
-    if background != background:
-        return None
+        pass
     raise ArgumentError(f"background: {shown(background)} is no value of {dtype}")
 
 
 def _numbers(values: Any, number: np.dtype[Any], parts: int, device: Device) -> Any:
     """The numbers that are an array's elements, aligned and in native byte order, with an axis for several parts."""
     if parts > 1:
-        values = device.xp.ascontiguousarray(values)[..., None].view(number)
+        values = device.xp.ascontiguousarray(values).reshape(*values.shape, 1).view(number)
     if not number.isnative:
         return values.astype(number.newbyteorder("="))
     if any(stride % number.itemsize for stride in values.strides) or not getattr(values.flags, "aligned", True):
-        return device.xp.ascontiguousarray(values)
+        return values.copy()
     return values
 
 
 def _choose(elements: Any, made: Any, device: Any) -> None:
     """Copy a view of an array to a new one: on a CPU in pieces along the longest axis."""
     if device.gpu:
-        made[...] = elements
+        if made.dtype.itemsize in (1, 2, 4, 8):
+            elements, made = elements.view(f"u{made.dtype.itemsize}"), made.view(f"u{made.dtype.itemsize}")
+        with device.on():
+            made[...] = elements
         return
     axis = max(range(made.ndim), key=lambda axis: made.shape[axis], default=None)
     if axis is None:
