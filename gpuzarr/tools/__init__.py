@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
+    from gpuzarr.tools.picture_output import save_png
+    from gpuzarr.tools.picture_plane import Picture, picture
+    from gpuzarr.tools.show_text import values_text
 
-_MODULES = {"diff_report": ("Difference",), "diff_trees": ("diff",)}
+_MODULES = {
+    "diff_report": ("Difference",),
+    "diff_trees": ("diff",),
+    "picture_output": ("save_png",),
+    "picture_plane": ("Picture", "picture"),
+    "show_text": ("values_text",),
+}
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["Difference", "diff"]
+__all__ = ["Difference", "Picture", "diff", "picture", "save_png", "values_text"]
 
 
 def _loaded(name: str) -> Any:

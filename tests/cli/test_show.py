@@ -1,0 +1,154 @@
+"""`gpuzarr show`: values, pictures and histograms as they are printed, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpuzarr
+from gpuzarr.cli import main
+from gpuzarr.tools import picture
+from gpuzarr.tools.picture_output import characters
+from tests.cli.places import unreadable
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """An array of (3, 8, 10), uint16."""
+    root = gpuzarr.create_group(str(tmp_path / "s.zarr"))
+    root.create_array("v", data=np.arange(240, dtype="u2").reshape(3, 8, 10), chunks=(1, 4, 5))
+    return str(tmp_path / "s.zarr" / "v")
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["show", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_values(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, path, "0, :2, ::4") == (
+        "[[ 0  4  8]\n [10 14 18]]\n"
+        "array     /\nof shape  (3, 8, 10)\nshape     (2, 3)\n"
+        "dtype     uint16\nmin       0\nmax       18\nmean      9\n"
+    )
+    assert shown(capsys, path, "[-1, 0, 0]").startswith("160\n")
+
+
+def test_a_histogram(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = shown(capsys, path, "--histogram").splitlines()
+    assert rows[4:6] == ["min       0", "max       239"]
+    assert sum(int(row.split()[-1]) for row in rows if ".." in row) == 240
+    assert rows[-2].split()[3] == "#" * 40
+
+
+def test_json(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(shown(capsys, path, "0, 0", "--json"))
+    assert (found["mean"], found["shape"], found["values"]) == (4.5, [10], "[0 1 2 3 4 5 6 7 8 9]")
+    found = json.loads(shown(capsys, path, "--json", "--histogram"))
+    assert sum(found["histogram"]["counts"]) == 240 and found["values"] is None
+
+
+def test_what_is_large_is_not_read(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gpuzarr.cli.show.MAX_UNASKED_BYTES", 100)
+    assert "mean" not in shown(capsys, path) and "mean" in shown(capsys, path, "0, 0")
+    assert "mean" in shown(capsys, path, "--histogram")
+
+
+def test_strings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = gpuzarr.create_array(str(tmp_path / "w"), shape=2, dtype=str)
+    words[:] = np.array(["a", "\x1b[2J"], object)
+    text = shown(capsys, str(tmp_path / "w"))
+    assert text.startswith("['a' '\\x1b[2J']\n") and "min" not in text
+
+
+def test_a_png(path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = pytest.importorskip("PIL.Image")
+    text = shown(capsys, path, "--png", str(tmp_path / "p.png"), "--size", "5", "--window", "0", "200")
+    assert "plane   [1, 0:8:2, 0:10:2]\npixels  (4, 5)\nblack   0.0\nwhite   200.0\n" in text
+    values = gpuzarr.open_array(path)[1, ::2, ::2]
+    expected = np.floor(255 * np.clip(values / 200, 0, 1) + 0.5)
+    found = np.asarray(image.open(tmp_path / "p.png"))
+    assert (found == expected[..., None]).all()
+
+
+def test_a_png_without_pillow(path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert main(["show", path, "--png", "p.png"]) == 1
+    assert capsys.readouterr().err == "gpuzarr: a PNG needs Pillow: pip install 'gpuzarr[tools]'\n"
+    assert not os.path.exists("p.png")
+
+
+def test_a_picture_of_characters(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = shown(capsys, path, "--picture", "--window", "80", "159").splitlines()
+    pixels = picture(gpuzarr.open_array(path), window=(80, 159)).pixels
+    assert rows[:4] == list(characters(pixels)) and rows[3] == "%%%%%%%@@@"
+    assert rows[4] == "/ [1, 0:8, 0:10], black 80, white 159"
+
+
+def test_a_picture_in_colours(path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("gpuzarr.cli.show.has_colours", lambda: True)
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    rows = shown(capsys, path, "--picture").splitlines()
+    pixels = picture(gpuzarr.open_array(path)).pixels
+    assert rows[0].startswith("\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*pixels[0, 0], *pixels[1, 0]))
+    assert [row.count("▀") for row in rows] == [10, 10, 10, 10, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["{path}/none"], "none"),
+        (["{path}", "a"], "a selection is ints and slices"),
+        (["{path}", "9"], "out of range"),
+        (["{path}", "0, 0", "--picture"], "a picture needs two axes"),
+        (["{path}", "--resolution", "1"], "there is no resolution 1"),
+        (["{path}/.."], "is a group: give the path of an array in it (v)"),
+        (["{path}", "--png", "{path}/none/p.png"], "No such file"),
+    ],
+)
+def test_errors_are_one_line(arguments: list[str], told: str, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if "--png" in arguments:
+        pytest.importorskip("PIL")
+    assert main(["show", *(each.format(path=path) for each in arguments)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and told in captured.err
+
+
+def test_a_half_written_chunk(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (Path(path) / "c/0/0/0").write_bytes(b"half")
+    assert main(["show", path]) == 1
+    assert "chunk (0, 0, 0)" in capsys.readouterr().err
+    assert shown(capsys, path, "2, 0, 0").startswith("160\n")
+
+
+def test_without_permission(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with unreadable(Path(path) / "c/0/0/0"):
+        assert main(["show", path]) == 1
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_error(path: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "gpuzarr", "show", path], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_interrupt(path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpuzarr.stats", interrupted, raising=False)
+    assert main(["show", path]) == 130
+    assert capsys.readouterr().err == "gpuzarr: interrupted\n"
