@@ -18,6 +18,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import gpuzarr
+from gpuzarr.cli.output import add_output, printable
 from gpuzarr.cli.places import add_place, storage_options
 from gpuzarr.errors import GpuZarrError, NotFoundError, StoreError
 from gpuzarr.nodes.info import Stored
@@ -30,7 +31,7 @@ def add(commands: Any) -> None:
     """Declare the arguments."""
     parser = commands.add_parser("info", help="the tree of a store, and how its arrays are stored", description=__doc__)
     add_place(parser)
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,7 +42,8 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({"path": shown(options.path), "nodes": nodes}, indent=1, allow_nan=False))
     else:
-        print("\n".join(details(nodes[0]) if nodes[0]["kind"] == "array" else tree(nodes)))
+        lines = details(nodes[0]) if nodes[0]["kind"] == "array" else tree(nodes)
+        print("\n".join(map(printable, lines)))
 
 
 # facts about nodes, as JSON

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpuzarr.tools.bench_report import BenchReport
+    from gpuzarr.tools.bench_run import bench
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
     from gpuzarr.tools.picture_output import save_png
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from gpuzarr.tools.show_text import values_text
 
 _MODULES = {
+    "bench_report": ("BenchReport",),
+    "bench_run": ("bench",),
     "diff_report": ("Difference",),
     "diff_trees": ("diff",),
     "picture_output": ("save_png",),
@@ -23,7 +27,7 @@ _MODULES = {
     "show_text": ("values_text",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["Difference", "Picture", "diff", "picture", "save_png", "values_text"]
+__all__ = ["BenchReport", "Difference", "Picture", "bench", "diff", "picture", "save_png", "values_text"]
 
 
 def _loaded(name: str) -> Any:
