@@ -61,6 +61,11 @@ class Blend:
     extra
         The shape of the axes that values have before those of the array, such as one of channels.
 
+    Attributes
+    ----------
+    dtype
+        Of averages: float32 or float64.
+
     Raises
     ------
     ArgumentError
@@ -90,10 +95,10 @@ class Blend:
         extra: Sequence[int] = (),
     ) -> None:
         self._blocks, self._device, self._cell, self._extra = blocks, device, tuple(cell), tuple(extra)
-        self._dtype = sums_dtype(dtype)
+        self.dtype = sums_dtype(dtype)
         self._arrivals = Arrivals(blocks, extra)
         self._regions = np.array(blocks.region, np.int64).reshape(len(blocks.region), len(blocks.shape), 2)
-        host = weights.array(self._dtype)
+        host = weights.array(self.dtype)
         with device.on():
             self._weights = device.upload(host) if device.gpu else host
         self._open: dict[Bounds, _Sums] = {}
@@ -114,7 +119,7 @@ class Blend:
         sums_dtype(values.dtype)
         final: list[tuple[Bounds, Any]] = []
         with self._device.on():
-            weighted = self._device.xp.multiply(values.astype(self._dtype, copy=False), self._weight(block, bounds))
+            weighted = self._device.xp.multiply(values.astype(self.dtype, copy=False), self._weight(block, bounds))
             for cell in self._cells(bounds):
                 final += self._add(cell, block, bounds, weighted)
         self._arrivals.note(block)
@@ -157,7 +162,7 @@ class Blend:
 
     def _put(self, sums: _Sums, box: Bounds, part: Any) -> None:
         if sums.sums is None:
-            sums.sums = self._device.xp.zeros((*self._extra, *_shape(sums.bounds)), self._dtype)
+            sums.sums = self._device.xp.zeros((*self._extra, *_shape(sums.bounds)), self.dtype)
             self._nbytes += sums.sums.nbytes
         place = sums.sums[(..., *within(box, sums.bounds))]
         self._device.xp.add(place, part, out=place)
@@ -167,7 +172,7 @@ class Blend:
         """Divide final sums by those of weights, which are not kept until then: they follow from the blocks."""
         xp, made = self._device.xp, sums.sums
         self._nbytes -= made.nbytes
-        total = xp.zeros(_shape(sums.bounds), self._dtype)
+        total = xp.zeros(_shape(sums.bounds), self.dtype)
         for block in sums.blocks:
             box = common(self._blocks.bounds(block), sums.bounds)
             assert box is not None
@@ -183,7 +188,7 @@ class Blend:
 
 def sums_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype of sums of values. ArgumentError for values that are no real numbers."""
-    if dtype.kind in "biu" and dtype.isbuiltin == 1:
+    if dtype.kind in "biu":
         return FLOAT32 if dtype.itemsize <= 2 else FLOAT64
     if not is_float(dtype):
         raise ArgumentError(f"values of {dtype} cannot be averaged: only bools, integers and real floats can")

@@ -16,7 +16,7 @@ UINT64 = np.dtype("u8")
 
 def is_whole(dtype: Dtype) -> bool:
     """Return True for bools and integers of NumPy."""
-    return dtype.kind in "biu" and dtype.isbuiltin == 1
+    return dtype.kind in "biu"
 
 
 def limits(dtype: Dtype, clamp: tuple[Any, Any] | None = None) -> Limits:

@@ -73,24 +73,21 @@ def weights(given: Any, blocks: Blocks) -> Weights:
     """
     lengths = tuple(axis.size + 2 * axis.halo for axis in blocks.axes)
     used = tuple(map(_used, blocks.axes))
-    if isinstance(given, str):
+    if isinstance(given, str) and given in NAMES:
         return _named(given, blocks, used)
     if (vectors := _vectors(given, lengths)) is not None:
         parts = [_scaled(vector)[part] for vector, part in zip(vectors, used, strict=True)]
         return _checked(Weights(tuple(_upright(part, i, len(parts)) for i, part in enumerate(parts))))
-    values = _numbers(given)
-    if values.shape != lengths:
-        raise ArgumentError(
-            f"weights must be one of {', '.join(map(repr, NAMES))}, an array of shape {lengths}, that of a block with "
-            f"its halo, or a tuple of vectors of these lengths, not {shown(given)}"
-        )
-    return _checked(Weights((_scaled(values)[used],)))
+    if (values := _array(given, lengths)) is not None:
+        return _checked(Weights((_scaled(values)[used],)))
+    raise ArgumentError(
+        f"weights must be one of {', '.join(map(repr, NAMES))}, an array of real numbers of shape {lengths}, that of a "
+        f"block with its halo, or a tuple of vectors of these lengths, not {shown(given)}"
+    )
 
 
 def _named(name: str, blocks: Blocks, used: Sequence[slice]) -> Weights:
     """Weights with a name; of each vector the part that is used."""
-    if name not in NAMES:
-        raise ArgumentError(f"weights must be one of {', '.join(map(repr, NAMES))} or numbers, not {shown(name)}")
     vectors = []
     for axis, part in zip(blocks.axes, used, strict=True):
         length, places = axis.size + 2 * axis.halo, np.arange(part.start, part.stop, dtype=np.float64)
@@ -121,18 +118,18 @@ def _vectors(given: Any, lengths: Sequence[int]) -> list[np.ndarray] | None:
     """What a user gave as vectors of these lengths; None if it is something else."""
     if not isinstance(given, tuple | list) or len(given) != len(lengths):
         return None
-    vectors = list(map(_numbers, given))
-    return vectors if all(v.shape == (n,) for v, n in zip(vectors, lengths, strict=True)) else None
+    vectors = [_array(each, (length,)) for each, length in zip(given, lengths, strict=True)]
+    found = [vector for vector in vectors if vector is not None]
+    return found if len(found) == len(lengths) else None
 
 
-def _numbers(given: Any) -> np.ndarray:
+def _array(given: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """What a user gave as an array of real numbers of a shape; None if it is something else."""
     try:
         values = np.asarray(given)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"weights must be numbers in host memory, not {shown(given)}: {error}") from error
-    if values.dtype.kind not in "biuf":
-        raise ArgumentError(f"weights must be real numbers, not {shown(given)}")
-    return values
+    except (TypeError, ValueError):  # rows of different lengths, or memory of a GPU
+        return None
+    return values if values.shape == shape and values.dtype.kind in "biuf" else None
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
