@@ -2,7 +2,8 @@
 
 Of a group, the largest array is read. Each library reads the same selection several times, in turn; its values are
 compared first. It says how fast each is, what limits this library, and what would help. After the first read the files
-are in the memory of the operating system.
+are in the memory of the operating system. The table has the median of the times in milliseconds, bytes a second as they
+are decoded and as they are stored, and how many times as long as the first one each takes.
 
 Examples:
 
@@ -31,7 +32,7 @@ from gpuzarr.cli.output import (
 from gpuzarr.cli.places import add_place, storage_options
 from gpuzarr.errors import ArgumentError
 
-HEADERS = ("reader", "median ms", "reads", "decoded", "stored", "times as long", "limited by, or why not")
+HEADERS = ("reader", "ms", "reads", "decoded", "stored", "ratio", "limited by")
 
 
 def add(commands: Any) -> None:
@@ -78,7 +79,10 @@ def show(found: Any) -> None:
     what |= {"read": f"{byte_text(found.result_bytes)}, stored in {byte_text(found.stored_bytes)}"}
     key_values(what)
     line()
-    table(HEADERS, [row(timing) for timing in found.timings])
+    table(HEADERS, [row(timing) for timing in found.timings if timing.seconds is not None])
+    for timing in found.timings:
+        if timing.problem:
+            line(f"{timing.name} is not compared: {timing.problem}")
     line()
     for text in found.plan.splitlines():
         line(text)
@@ -87,15 +91,7 @@ def show(found: Any) -> None:
 
 
 def row(timing: Any) -> list[Any]:
-    """A row of the table."""
-    if timing.seconds is None:
-        return [timing.name, "", "", "", "", "", timing.problem]
+    """A row of the table: the median, the number of reads, bytes a second, and how many times as long it took."""
     rates = rate_text(timing.decoded_rate), rate_text(timing.stored_rate)
-    return [
-        timing.name,
-        f"{timing.seconds * 1e3:.4g}",
-        timing.repeats,
-        *rates,
-        f"{timing.ratio:.2f}",
-        timing.limited_by or "",
-    ]
+    limit = timing.limited_by or ""
+    return [timing.name, f"{timing.seconds * 1e3:.4g}", timing.repeats, *rates, f"{timing.ratio:.2f}", limit]

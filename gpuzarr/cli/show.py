@@ -1,15 +1,16 @@
 """Show values of an array: as text, as a picture, as a histogram, with min, max and mean.
 
 SELECTION is what stands between the brackets of `a[...]`: ints, slices and an ellipsis, in brackets if it begins with a
-minus: "[-1, ::2]". Of an image of OME-Zarr one of its resolutions is shown.
+minus: "[-1, ::2]". Of an image of OME-Zarr one of its levels is shown, by default the finest.
 
 A picture is a plane of the array: the last two axes, and the middle of those before them. Each pixel is an element;
-where a plane is too large, a coarser resolution is shown, or every n-th element. Only what is shown is read.
+where a plane is too large, a coarser level is shown, or every n-th element. Only what is shown is read.
 
 Examples:
 
     gpuzarr show data.zarr/image "0, :10, :10"
     gpuzarr show scan.zarr --png scan.png --size 1024
+    gpuzarr show scan.zarr --resolution 2.5 --picture
     gpuzarr show data.zarr/image 12 --picture --window 0 4000
     gpuzarr show data.zarr/image --histogram
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,14 @@ import gpuzarr
 from gpuzarr.cli.output import add_output, has_colours, is_terminal, key_values, line, print_json, wants_progress
 from gpuzarr.cli.places import add_place, storage_options
 from gpuzarr.dtypes.cast import is_float
-from gpuzarr.errors import ArgumentError
+from gpuzarr.errors import ArgumentError, NotFoundError
+from gpuzarr.pyramids.image import Image
+from gpuzarr.pyramids.opening import image_of
 
 MAX_UNASKED_BYTES = 256 << 20  # of a selection whose min, max and mean are computed though nobody asked
 HISTOGRAM_BINS = 16
 BAR_LENGTH = 40  # of the longest bar of a histogram, in characters
+MAX_NAMES = 12  # of members of a group that a message lists
 PNG_PIXELS = 1024  # along each axis, of a picture whose size was not given
 
 
@@ -49,8 +54,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--window", metavar=("BLACK", "WHITE"), nargs=2, type=float, help=help_)
     help_ = "grey, labels (a colour for each integer) or rgb (the last axis has the colours)"
     parser.add_argument("--colours", choices=("auto", "grey", "labels", "rgb"), default="auto", help=help_)
-    help_ = "of an image, the number of a resolution; 0 is the finest"
-    parser.add_argument("--resolution", metavar="NUMBER", type=int, help=help_)
+    which = parser.add_mutually_exclusive_group()
+    help_ = "of an image, the coarsest level whose samples are at most of this size, in the image's unit"
+    which.add_argument("--resolution", metavar="SIZE", type=float, help=help_)
+    which.add_argument(
+        "--level", metavar="NUMBER", type=int, help="of an image, the level of this number; 0 is the finest"
+    )
     parser.add_argument(
         "--histogram", action="store_true", help="how many elements have which values; reads all of them"
     )
@@ -62,24 +71,48 @@ def run(options: argparse.Namespace) -> None:
     """Print what was asked for of the array at options.path."""
     from gpuzarr.tools.show_selection import parsed
 
-    node = gpuzarr.open(options.path, mode="r", storage_options=storage_options(options))
-    selection = parsed(options.selection)
-    levels = levels_of(node)
+    what, selection = opened(options), parsed(options.selection)
     if options.png is not None:
-        save(levels, selection, options)
+        save(what, selection, options)
     if options.picture:
-        draw(levels, selection, options)
+        draw(what, selection, options)
     if options.histogram or not (options.png is not None or options.picture):
-        array = levels[_level(levels, options) or 0]
-        show(array, selection, options)
+        show(what.arrays[what.level(options) or 0], selection, options)
 
 
-def levels_of(node: Any) -> Sequence[gpuzarr.Array]:
-    """The arrays of which one is shown, the finest first: of an image its resolutions, else one."""
+@dataclass(frozen=True)
+class Shown:
+    """What is shown: the resolutions of an image, the finest first, or one array alone."""
+
+    arrays: Sequence[gpuzarr.Array]
+    axes: Sequence[str | None]
+    image: Image | None = None
+
+    def level(self, options: argparse.Namespace) -> int | None:
+        """The number of the resolution that was asked for; None if none was. ArgumentError if there is none."""
+        number: int | None = options.level
+        if options.resolution is not None:
+            if self.image is None:
+                raise ArgumentError("--resolution is for images of OME-Zarr, and this is an array")
+            return self.image.level_index(options.resolution)
+        if number is not None and not 0 <= number < len(self.arrays):
+            raise ArgumentError(f"there is no level {number}: there are {len(self.arrays)}, 0 is the finest")
+        return number
+
+
+def opened(options: argparse.Namespace) -> Shown:
+    """The image at options.path, or the array that is there."""
+    node = gpuzarr.open(options.path, mode="r", storage_options=storage_options(options))
     if isinstance(node, gpuzarr.Array):
-        return [node]
-    names = ", ".join(node.array_keys()) or "none"
-    raise ArgumentError(f"{node!r} is a group: give the path of an array in it ({names})")
+        return Shown([node], node.dimension_names or (None,) * node.ndim)
+    try:
+        image = image_of(node)
+    except NotFoundError as error:
+        names = ", ".join(node.keys()[:MAX_NAMES]) or "nothing"
+        raise ArgumentError(
+            f"{error}; give the path of an array or an image: in this group there is {names}"
+        ) from error
+    return Shown(image.levels, image.axes, image)
 
 
 def show(array: gpuzarr.Array, selection: Any, options: argparse.Namespace) -> None:
@@ -139,12 +172,12 @@ def bars(histogram: dict[str, Any]) -> list[str]:
     ]
 
 
-def save(levels: Sequence[gpuzarr.Array], selection: Any, options: argparse.Namespace) -> None:
+def save(what: Shown, selection: Any, options: argparse.Namespace) -> None:
     """Write a PNG, and say what is in it."""
     from gpuzarr.tools import save_png
 
     size = (options.size or PNG_PIXELS,) * 2
-    level, found = pictured(levels, selection, size, options)
+    level, found = pictured(what, selection, size, options)
     save_png(found.pixels, options.png)
     facts = {"file": options.png, "of": level.name, "plane": plane_text(found.plane), "pixels": found.size}
     facts |= {"black": found.window[0], "white": found.window[1]} if found.window else {}
@@ -154,13 +187,13 @@ def save(levels: Sequence[gpuzarr.Array], selection: Any, options: argparse.Name
         key_values(facts)
 
 
-def draw(levels: Sequence[gpuzarr.Array], selection: Any, options: argparse.Namespace) -> None:
+def draw(what: Shown, selection: Any, options: argparse.Namespace) -> None:
     """Print a picture: in colours where the terminal has them, else of characters."""
     from gpuzarr.tools.picture_output import characters, colour_count, half_blocks
 
     columns, lines = shutil.get_terminal_size()
     size = (min(options.size or 2 * (lines - 3), 2 * (lines - 3)), min(options.size or columns, columns))
-    level, found = pictured(levels, selection, size, options)
+    level, found = pictured(what, selection, size, options)
     rows = half_blocks(found.pixels, colour_count()) if has_colours() else characters(found.pixels)
     for row in rows:
         print(row)
@@ -169,18 +202,20 @@ def draw(levels: Sequence[gpuzarr.Array], selection: Any, options: argparse.Name
 
 
 def pictured(
-    levels: Sequence[gpuzarr.Array], selection: Any, size: tuple[int, int], options: argparse.Namespace
+    what: Shown, selection: Any, size: tuple[int, int], options: argparse.Namespace
 ) -> tuple[gpuzarr.Array, Any]:
     """The array that is shown, and the picture of it: without a selection, of the finest resolution that fits."""
     from gpuzarr.tools import picture
     from gpuzarr.tools.picture_plane import fits
 
-    number = _level(levels, options)
+    number, arrays = what.level(options), what.arrays
     if number is None:
         is_whole = selection in ((), (...,))
-        number = next((i for i, level in enumerate(levels) if fits(level, size)), len(levels) - 1) if is_whole else 0
-    found = picture(levels[number], selection, size=size, window=options.window, colours=options.colours)
-    return levels[number], found
+        number = next((i for i, array in enumerate(arrays) if fits(array, size)), len(arrays) - 1) if is_whole else 0
+    is_labels = what.image is not None and what.image.is_labels
+    colours: Any = "labels" if is_labels and options.colours == "auto" else options.colours
+    window, array = options.window, arrays[number]
+    return array, picture(array, selection, size=size, window=window, colours=colours, names=what.axes)
 
 
 def plane_text(plane: Sequence[Any]) -> str:
@@ -193,13 +228,6 @@ def plane_text(plane: Sequence[Any]) -> str:
         else:
             parts.append(str(part))
     return f"[{', '.join(parts)}]"
-
-
-def _level(levels: Sequence[gpuzarr.Array], options: argparse.Namespace) -> int | None:
-    number: int | None = options.resolution
-    if number is not None and not 0 <= number < len(levels):
-        raise ArgumentError(f"there is no resolution {number}: there are {len(levels)}, 0 is the finest")
-    return number
 
 
 def _has_numbers(dtype: np.dtype) -> bool:

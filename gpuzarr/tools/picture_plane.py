@@ -52,6 +52,7 @@ def picture(
     size: int | tuple[int, int] = 512,
     window: tuple[float, float] | None = None,
     colours: Literal["auto", "grey", "labels", "rgb"] = "auto",
+    names: Sequence[str | None] | None = None,
 ) -> Picture:
     """A picture of a plane of an array.
 
@@ -73,6 +74,8 @@ def picture(
     colours
         "grey"; "labels": a colour for each integer, which depends on it alone, and black for 0; "rgb": the last axis
         has the colours. "auto" (default): "rgb" where there is such an axis, else "grey".
+    names
+        The names of the axes. Default: those that the array has.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def picture(
     array_given(array, "picture: array")
     one_of(colours, "colours", *COLOURS)
     limits = _limits(size)
-    plane, is_rgb = _plane(array, selection, limits, colours)
+    plane, is_rgb = _plane(array, selection, limits, colours, names or array.dimension_names or (None,) * array.ndim)
     values = on_host(array, array[plane])
     pixels, window = _coloured(values, window, "rgb" if is_rgb else colours)
     return Picture(pixels, plane, window)
@@ -115,7 +118,9 @@ def _limits(size: Any) -> tuple[int, int]:
     return height, width
 
 
-def _plane(array: Array, selection: Any, limits: tuple[int, int], colours: str) -> tuple[tuple[int | slice, ...], bool]:
+def _plane(
+    array: Array, selection: Any, limits: tuple[int, int], colours: str, names: Sequence[str | None]
+) -> tuple[tuple[int | slice, ...], bool]:
     """What is read: an int or a slice for each axis, and whether the last axis has colours."""
     wanted = ranges(selection, array.shape)
     left = [i for i in range(array.ndim) if i not in wanted.squeeze]
@@ -127,7 +132,6 @@ def _plane(array: Array, selection: Any, limits: tuple[int, int], colours: str) 
     if not all(len(axis) for axis in wanted.axes):
         raise ArgumentError(f"there is no picture of no elements, which {shown(selection)} of {array!r} selects")
     step = max(-(-len(wanted.axes[i]) // limit) for i, limit in zip(drawn, limits, strict=True))
-    names = array.dimension_names or (None,) * array.ndim
     plane: list[int | slice] = []
     for i, axis in enumerate(cast(tuple[range, ...], wanted.axes)):
         if i in drawn or i in behind:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ import pytest
 import gpuzarr
 from gpuzarr.cli import main
 from gpuzarr.tools import picture
+from gpuzarr.tools.picture_colours import label_colours
 from gpuzarr.tools.picture_output import characters
 from tests.cli.places import unreadable
+from tests.tools.images import written
 
 
 @pytest.fixture
@@ -111,8 +114,9 @@ def test_a_picture_in_colours(path: str, monkeypatch: pytest.MonkeyPatch, capsys
         (["{path}", "a"], "a selection is ints and slices"),
         (["{path}", "9"], "out of range"),
         (["{path}", "0, 0", "--picture"], "a picture needs two axes"),
-        (["{path}", "--resolution", "1"], "there is no resolution 1"),
-        (["{path}/.."], "is a group: give the path of an array in it (v)"),
+        (["{path}", "--level", "1"], "there is no level 1"),
+        (["{path}", "--resolution", "1"], "--resolution is for images"),
+        (["{path}/.."], "give the path of an array or an image: in this group there is v"),
         (["{path}", "--png", "{path}/none/p.png"], "No such file"),
     ],
 )
@@ -152,3 +156,61 @@ def test_an_interrupt(path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("gpuzarr.stats", interrupted, raising=False)
     assert main(["show", path]) == 130
     assert capsys.readouterr().err == "gpuzarr: interrupted\n"
+
+
+# images of OME-Zarr
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+def test_the_picture_of_a_pyramid(version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pixel by pixel: the middle plane of the first channel, of the finest level that fits."""
+    image = pytest.importorskip("PIL.Image")
+    values = np.random.default_rng(0).integers(0, 60_000, (2, 5, 64, 96)).astype("u2")
+    levels = written(str(tmp_path / "i.zarr"), values, "czyx", version)
+    for size, number in (("96", 0), ("95", 1), ("48", 1), ("40", 2)):
+        text = shown(capsys, str(tmp_path / "i.zarr"), "--png", str(tmp_path / "p.png"), "--size", size)
+        plane = levels[number][0, 2].astype("f8")
+        first, second = np.percentile(plane, 0.1), np.percentile(plane, 99.9)
+        expected = np.floor(255 * np.clip((plane - first) / (second - first), 0, 1) + 0.5)
+        assert (np.asarray(image.open(tmp_path / "p.png")) == expected[..., None]).all()
+        assert f"of      /{number}\nplane   [0, 2, 0:{plane.shape[0]}, 0:{plane.shape[1]}]\n" in text
+
+
+def test_a_level_and_a_selection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    levels = written(str(tmp_path / "i"), np.arange(64 * 64, dtype="u4").reshape(1, 64, 64), "zyx")
+    path = str(tmp_path / "i")
+    assert shown(capsys, path, "0, 5:7, 3").startswith(f"{levels[0][0, 5:7, 3]}\narray     /0\n")
+    assert shown(capsys, path, "0, 5:7, 3", "--level", "2").startswith(f"{levels[2][0, 5:7, 3]}\narray     /2\n")
+    assert "/0 [0, 0:40:" in shown(capsys, path, "0, :40", "--picture", "--size", "9")
+    assert "/1 [0, 0:32:" in shown(capsys, path, "--level", "1", "--picture", "--size", "9")
+    for size, level in (("0.1", 0), ("1.5", 1), ("99", 2)):  # micrometers, of 0.5, 1 and 2
+        assert f"array     /{level}\n" in shown(capsys, path, "0, 0, 0", "--resolution", size)
+    assert main(["show", path, "--level", "3"]) == 1
+    assert "there is no level 3: there are 3" in capsys.readouterr().err
+
+
+def test_labels_have_their_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = pytest.importorskip("PIL.Image")
+    values = np.random.default_rng(0).integers(0, 5, (8, 8)).astype("u8") * 10**18
+    written(str(tmp_path / "l"), values, "yx", levels=1, **{"image-label": {}})
+    shown(capsys, str(tmp_path / "l"), "--png", str(tmp_path / "p.png"))
+    assert (np.asarray(image.open(tmp_path / "p.png")) == label_colours(values)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda root: (root / "1" / "zarr.json").unlink(), "1"),
+        (lambda root: (root / "zarr.json").write_text((root / "zarr.json").read_text()[:-9]), "zarr.json"),
+        (
+            lambda root: (root / "zarr.json").write_text((root / "zarr.json").read_text().replace("0.5,", '"x",')),
+            "scale",
+        ),
+    ],
+)
+def test_a_half_written_image(change: Any, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(str(tmp_path / "i"), np.zeros((64, 64), "u1"), "yx")
+    change(tmp_path / "i")
+    assert main(["show", str(tmp_path / "i")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and told in captured.err
