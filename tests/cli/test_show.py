@@ -18,7 +18,7 @@ from gpuzarr.tools import picture
 from gpuzarr.tools.picture_colours import label_colours
 from gpuzarr.tools.picture_output import characters
 from tests.cli.places import unreadable
-from tests.tools.images import written
+from tests.tools.images import commonest, halved, written
 
 
 @pytest.fixture
@@ -214,3 +214,22 @@ def test_a_half_written_image(change: Any, told: str, tmp_path: Path, capsys: py
     assert main(["show", str(tmp_path / "i")]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1 and told in captured.err
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+@pytest.mark.parametrize("method", ["mean", "mode"])
+def test_the_picture_of_a_pyramid_that_this_library_wrote(
+    version: Any, method: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    values = np.random.default_rng(0).integers(0, 1000, (4, 64, 64)).astype("u2")
+    factors = [(1, 2, 2)] * 2
+    options: dict[str, Any] = {"axes": "zyx", "factors": factors, "method": method, "version": version}
+    made = gpuzarr.ome.create_image(str(tmp_path / "i"), values.shape, values.dtype, chunks=(1, 16, 16), **options)
+    with made.writer() as writer:
+        writer[...] = values
+    reduce = halved if method == "mean" else commonest
+    plane = reduce(reduce(values))[2]
+    shown(capsys, str(tmp_path / "i"), "--png", str(tmp_path / "p.png"), "--size", "16", "--window", "100", "900")
+    expected = np.floor(255 * np.clip((plane - 100.0) / 800, 0, 1) + 0.5)
+    assert (np.asarray(image.open(tmp_path / "p.png")) == expected[..., None]).all()
