@@ -9,17 +9,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpuzarr.tools.census import ArrayCensus, AxisCensus
+    from gpuzarr.tools.check_report import Finding, Repair, Report
+    from gpuzarr.tools.check_tree import check
     from gpuzarr.tools.codec_tables import CodecRow, codec_table
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
 
 _MODULES = {
+    "census": ("ArrayCensus", "AxisCensus"),
+    "check_report": ("Finding", "Repair", "Report"),
+    "check_tree": ("check",),
     "codec_tables": ("CodecRow", "codec_table"),
     "diff_report": ("Difference",),
     "diff_trees": ("diff",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["CodecRow", "Difference", "codec_table", "diff"]
+__all__ = [
+    "ArrayCensus",
+    "AxisCensus",
+    "CodecRow",
+    "Difference",
+    "Finding",
+    "Repair",
+    "Report",
+    "check",
+    "codec_table",
+    "diff",
+]
 
 
 def _loaded(name: str) -> Any:
