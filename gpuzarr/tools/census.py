@@ -12,7 +12,7 @@ from gpuzarr.indexing.layout import Layout
 from gpuzarr.metadata import RegularAxis
 
 MAX_AXIS_CHUNKS = 1 << 20  # of an axis along which chunks are counted
-SIZE_BITS = 12  # of a size that are kept for the median: it is exact to 1 in 4096
+SIZE_BITS = 12  # of a size that are kept for the median: it is exact to 1 in 2048
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ArrayCensus:
     decoded_bytes
         The bytes of the chunks that exist, decoded; None for elements of variable length.
     min_bytes, median_bytes, max_bytes
-        Sizes of stored chunks; the median is exact to 1 in 4096. None where there are no chunks.
+        Sizes of stored chunks; the median is exact to 1 in 2048. None where there are no chunks.
     checked
         The chunks that were decoded.
     axes

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from gpuzarr.errors import ChunkError, GpuZarrError, StoreError
+from gpuzarr.errors import ChunkError, StoreError, UnsupportedError
 from gpuzarr.nodes.array import Array
 from gpuzarr.read.memory import bytes_text
 from gpuzarr.tools.census import ArrayCensus, Counting
@@ -34,16 +34,13 @@ class Wanted:
 def check_array(array: Array, wanted: Wanted, note: Note, report: Callable[[int], object]) -> ArrayCensus:
     """Check an array, and count what is there. `report` is called with the numbers of objects that are done."""
     counting = Counting(array.path, array.layout, wanted.by_axis)
-    decodes = not wanted.fast and _may_decode(array, wanted.limit, note)
+    checking = _Checking(array, wanted, note, counting, not wanted.fast and _may_decode(array, wanted.limit, note))
+    together = max(CHUNKS_BETWEEN_REPORTS // max(prod(array.layout.per_object), 1), OBJECTS_BETWEEN_REPORTS)
     for objects in objects_of(array, note):
-        for some in objects.split(_objects_together(array)):
-            _check_objects(array, some, counting, decodes, wanted, note)
+        for some in objects.split(together):
+            checking.objects(some)
             report(len(some))
     return counting.result()
-
-
-def _objects_together(array: Array) -> int:
-    return max(CHUNKS_BETWEEN_REPORTS // max(prod(array.layout.per_object), 1), OBJECTS_BETWEEN_REPORTS)
 
 
 def _may_decode(array: Array, limit: int, note: Note) -> bool:
@@ -54,32 +51,42 @@ def _may_decode(array: Array, limit: int, note: Note) -> bool:
     return False
 
 
-def _check_objects(array: Array, some: Objs, counting: Counting, decodes: bool, wanted: Wanted, note: Note) -> None:
-    counting.add_objects(some.sizes)
-    if array.layout.levels:
-        for inner in inner_chunks(array, some, note):
-            _check_chunks(array, inner, counting, decodes, wanted, note)
-        return
-    inner = Inner(some.coords, some.sizes)
-    _check_chunks(array, inner, counting, decodes, wanted, note)
+@dataclass
+class _Checking:
+    """The check of an array, some objects at a time. `decodes`: until a chunk cannot be decoded here at all."""
 
+    array: Array
+    wanted: Wanted
+    note: Note
+    counting: Counting
+    decodes: bool
 
-def _check_chunks(array: Array, inner: Inner, counting: Counting, decodes: bool, wanted: Wanted, note: Note) -> None:
-    counting.add(inner.coords, inner.sizes)
-    if not len(inner.coords):
-        return
-    if not decodes:
-        _check_sizes(array, inner, note)
-        return
-    counting.checked += len(inner.coords)
-    try:
-        faults = damaged(array, inner.coords, wanted.limit)
-    except GpuZarrError as error:  # such as a codec whose package is not installed
-        counting.checked -= len(inner.coords)
-        note(Finding("warning", "not-checked", array.path, f"its chunks cannot be decoded here: {error}"))
-        return
-    for fault in faults:
-        note(_finding(array, fault))
+    def objects(self, some: Objs) -> None:
+        self.counting.add_objects(some.sizes)
+        if not self.array.layout.levels:
+            self.chunks(Inner(some.coords, some.sizes))
+            return
+        for inner in inner_chunks(self.array, some, self.note):
+            self.chunks(inner)
+
+    def chunks(self, inner: Inner) -> None:
+        self.counting.add(inner.coords, inner.sizes)
+        if self.decodes and len(inner.coords):
+            self._decode(inner)
+        elif len(inner.coords):
+            _check_sizes(self.array, inner, self.note)
+
+    def _decode(self, inner: Inner) -> None:
+        try:
+            faults = damaged(self.array, inner.coords, self.wanted.limit)
+        except UnsupportedError as error:  # such as a codec whose package is not installed
+            text = f"its chunks cannot be decoded here: {error}"
+            self.note(Finding("warning", "not-checked", self.array.path, text))
+            self.decodes = False
+            return
+        self.counting.checked += len(inner.coords)
+        for fault in faults:
+            self.note(_finding(self.array, fault))
 
 
 def _finding(array: Array, fault: Fault) -> Finding:

@@ -41,21 +41,18 @@ class _Others:
 def objects_of(array: Array, note: Note) -> Iterator[Objs]:
     """The objects that hold the chunks of an array, some at a time; what else is there is noted at the end."""
     keys = array.metadata.chunk_keys
-    if isinstance(keys, ChunkKeys):
-        try:
-            yield from _listed(array, keys, note)
-            return
-        except NotImplementedError:
-            pass
-    yield from _asked(array, note)
+    if isinstance(keys, ChunkKeys) and _can_list(array):
+        yield from _listed(array, keys, note)
+    else:
+        yield from _asked(array, note)
 
 
-def can_list(array: Array) -> bool:
-    """Whether the store of an array can list its keys; web servers cannot."""
+def _can_list(array: Array) -> bool:
+    """Whether the store of an array can list its keys; web servers cannot. True where that fails for another reason."""
     try:
         next(iter(array.store.objects(array.path)), None)
-    except StoreError:
-        return False
+    except StoreError as error:
+        return error.errno is not None
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from gpuzarr.errors import GpuZarrError, ReadOnlyError
+from gpuzarr.errors import ChunkError, GpuZarrError, ReadOnlyError
 from gpuzarr.metadata import files, summaries
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.opener import Opener
@@ -94,7 +94,8 @@ class Repairing:
 
     def _is_damaged(self, array: Array, chunk: tuple[int, ...]) -> bool:
         """Whether a chunk is damaged still: somebody may have written it meanwhile."""
-        return bool(damaged(array, np.array([chunk], np.int64).reshape(1, len(chunk)), self.limit))
+        faults = damaged(array, np.array([chunk], np.int64).reshape(1, len(chunk)), self.limit)
+        return any(isinstance(fault.error, ChunkError) for fault in faults)
 
     def _delete_chunk(self, finding: Finding) -> Repair | None:
         array, chunk = self._array(finding.path), finding.chunk or ()
