@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gpuzarr.tools.codec_tables import CodecRow, codec_table
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
+    from gpuzarr.tools.doctor_machine import doctor
+    from gpuzarr.tools.doctor_report import Diagnosis, Examined
 
 _MODULES = {
     "census": ("ArrayCensus", "AxisCensus"),
@@ -23,19 +25,24 @@ _MODULES = {
     "codec_tables": ("CodecRow", "codec_table"),
     "diff_report": ("Difference",),
     "diff_trees": ("diff",),
+    "doctor_machine": ("doctor",),
+    "doctor_report": ("Diagnosis", "Examined"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "ArrayCensus",
     "AxisCensus",
     "CodecRow",
+    "Diagnosis",
     "Difference",
+    "Examined",
     "Finding",
     "Repair",
     "Report",
     "check",
     "codec_table",
     "diff",
+    "doctor",
 ]
 
 
