@@ -1,81 +1,73 @@
-"""Check the metadata of OME-Zarr of a group: that what they name is there, and that its shapes and types fit together.
+"""Check the metadata of OME-Zarr of a group: its form, that what it names is there, and that levels fit together.
 
-Source: https://ngff.openmicroscopy.org/specifications/ (0.1 to 0.5), "multiscales", "labels", "plate", "well".
+Source: https://ngff.openmicroscopy.org/specifications/ (0.1 to 0.6), "multiscales", "labels", "plate", "well".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, pairwise
 from typing import Any
 
 from gpuzarr.checks import shown
-from gpuzarr.errors import GpuZarrError
+from gpuzarr.errors import GpuZarrError, MetadataError, UnsupportedError
 from gpuzarr.nodes.array import Array
 from gpuzarr.nodes.group import Group
+from gpuzarr.pyramids.metadata import namespace, parse_image
+from gpuzarr.pyramids.metadata.model import Axis, Multiscale
 from gpuzarr.tools.check_report import Finding
 
 Note = Callable[[Finding], object]
-MAX_LEVELS = 64  # of an image, that are looked at
-MAX_WELLS = 10_000
+Tell = Callable[[str], object]
+MAX_NAMED_GROUPS = 10_000  # of labels, wells or fields of a well
 
 
 def check_ome(group: Group, note: Note) -> None:
     """Note what is wrong with the OME-Zarr metadata of a group, if it has any."""
-    attributes = group.attrs.asdict()
-    given = attributes.get("ome")
-    ome = given if isinstance(given, dict) else attributes
 
     def tell(text: str) -> None:
         note(Finding("error", "ome", group.path, text))
 
-    images = ome.get("multiscales")
-    if images is not None and not isinstance(images, list):
-        tell(f"'multiscales' must be a list, not {shown(images)}")
-    elif images == [] and ome is given:
-        tell("'multiscales' is an empty list")
-    for image in images[:MAX_LEVELS] if isinstance(images, list) else ():
-        _check_image(group, image, tell)
-    for what, path in (*_labels(ome), *_plates(ome, tell)):
+    try:
+        attributes = group.attrs.asdict()
+        parts, _ = namespace(attributes)
+        image = parse_image(attributes)
+    except UnsupportedError as error:
+        note(Finding("note", "not-checked", group.path, f"its OME metadata are not checked: {error}"))
+        return
+    except MetadataError as error:
+        tell(f"its OME metadata are wrong: {error}")
+        return
+    for multiscale in () if image is None else image.multiscales:
+        _check_levels(group, multiscale, tell)
+    for what, path in islice(_named(parts, tell), MAX_NAMED_GROUPS):
         if not isinstance(path, str) or not isinstance(_member(group, path), Group):
             tell(f"{what} names {shown(path)}, and there is no such group")
 
 
-def _labels(ome: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    labels = ome.get("labels")
-    for path in labels[:MAX_WELLS] if isinstance(labels, list) else ():
-        yield "'labels'", path
-
-
-def _plates(ome: dict[str, Any], tell: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
-    """What a plate and a well say that there is."""
+def _named(parts: Mapping[str, Any], tell: Tell) -> Iterator[tuple[str, Any]]:
+    """The groups that lists of labels, a plate and a well say that there are."""
+    labels = parts.get("labels")
+    yield from (("'labels'", path) for path in (labels if isinstance(labels, list) else ()))
     for name, member in (("plate", "wells"), ("well", "images")):
-        if (found := ome.get(name)) is None:
+        if (found := parts.get(name)) is None:
             continue
         listed = found.get(member) if isinstance(found, dict) else None
         if not isinstance(listed, list):
             tell(f"{name!r} needs a list {member!r}")
             continue
-        for one in listed[:MAX_WELLS]:
-            yield f"{name!r}", one.get("path") if isinstance(one, dict) else None
+        yield from ((f"{name!r}", one.get("path") if isinstance(one, dict) else None) for one in listed)
 
 
-def _check_image(group: Group, image: Any, tell: Callable[[str], None]) -> None:
-    datasets = image.get("datasets") if isinstance(image, dict) else None
-    if not isinstance(datasets, list) or not datasets:
-        tell("an image of 'multiscales' needs a list 'datasets' that is not empty")
-        return
+def _check_levels(group: Group, multiscale: Multiscale, tell: Tell) -> None:
     levels: list[tuple[str, Array]] = []
-    for dataset in datasets[:MAX_LEVELS]:
-        path = dataset.get("path") if isinstance(dataset, dict) else None
-        level = _member(group, path) if isinstance(path, str) else None
-        if isinstance(level, Array):
-            levels.append((str(path), level))
+    for dataset in multiscale.datasets:
+        if isinstance(level := _member(group, dataset.path), Array):
+            levels.append((dataset.path, level))
         else:
-            tell(f"level {shown(path)} of an image is missing: there is no such array")
-    axes = _axes(image)
+            tell(f"level {dataset.path!r} of an image is missing: there is no such array")
     for path, level in levels:
-        _check_axes(path, level, axes, tell)
+        _check_axes(path, level, multiscale.axes, tell)
     for (before, finer), (after, coarser) in pairwise(levels):
         if finer.dtype != coarser.dtype:
             tell(f"level {after!r} is of {coarser.dtype}, and level {before!r} of {finer.dtype}")
@@ -83,22 +75,12 @@ def _check_image(group: Group, image: Any, tell: Callable[[str], None]) -> None:
             tell(f"level {after!r} has shape {coarser.shape}, larger than that of {before!r}, {finer.shape}")
 
 
-def _axes(image: Any) -> list[Any] | None:
-    """The names of the axes; None where the version has none, or they are not where versions to 0.5 have them."""
-    axes = image.get("axes")
-    if not isinstance(axes, list):
-        return None
-    return [axis.get("name") if isinstance(axis, dict) else axis for axis in axes]
-
-
-def _check_axes(path: str, level: Array, axes: list[Any] | None, tell: Callable[[str], None]) -> None:
-    if axes is None:
-        return
-    names = level.dimension_names
+def _check_axes(path: str, level: Array, axes: tuple[Axis, ...], tell: Tell) -> None:
+    names, wanted = level.dimension_names, [axis.name for axis in axes]
     if level.ndim != len(axes):
         tell(f"level {path!r} has {level.ndim} axes, and the image {len(axes)}")
-    elif level.zarr_format == 3 and names is not None and list(names) != axes:
-        tell(f"level {path!r} has the dimension_names {list(names)}, and the image the axes {shown(axes)}")
+    elif level.zarr_format == 3 and names is not None and list(names) != wanted:
+        tell(f"level {path!r} has the dimension_names {list(names)}, and the image the axes {wanted}")
 
 
 def _member(group: Group, path: str) -> Any:

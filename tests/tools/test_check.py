@@ -153,25 +153,37 @@ def test_unusual_members_are_notes():
     assert [f.kind for f in check(store).findings] == ["unknown-member"]
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+def test_images_that_this_library_writes_are_right(version):
+    store = {}
+    image = gpuzarr.ome.write_image(store, np.arange(64, dtype="u2").reshape(8, 8), axes="yx", version=version)
+    assert len(image.levels) > 0 and not check(store).findings
+
+
+def dataset(path, scale=1.0):
+    return {"path": path, "coordinateTransformations": [{"type": "scale", "scale": [scale, scale]}]}
+
+
 def test_ome_metadata():
     store = {}
     root = gpuzarr.create_group(store)
     for name, shape, dtype in (("0", (8, 8), "u2"), ("1", (4, 4), "u2"), ("2", (9, 2), "u1")):
         root.create_array(name, shape=shape, dtype=dtype, dimension_names=("y", "x"))
-    axes = [{"name": "y"}, {"name": "x"}]
-    levels = [{"path": "0"}, {"path": "1"}]
+    axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    levels = [dataset("0"), dataset("1", 2.0)]
     root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
-    assert not check(store)
-    wrong = [*levels, {"path": "2"}, {"path": "3"}, {"path": "../0"}, {}]
-    root.attrs["ome"] = {
-        "version": "0.5",
-        "multiscales": [{"axes": axes[::-1], "datasets": wrong}],
-        "labels": ["cells"],
-    }
+    assert not check(store).findings
+    wrong = [*levels, dataset("2", 4.0), dataset("3", 8.0)]
+    image = {"axes": axes[::-1], "datasets": wrong}
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [image], "labels": ["cells"], "plate": {}}
     texts = [f.message for f in check(store).findings if f.kind == "ome"]
-    for part in ("level '3' of", "level '../0'", "level None", "is of uint8", "larger than", "'labels' names 'cells'"):
+    for part in ("level '3' of", "is of uint8", "larger than", "'labels' names 'cells'", "'plate' needs a list"):
         assert sum(part in text for text in texts) == 1, part
     assert sum("dimension_names" in text for text in texts) == 3
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{}]}]}
+    assert [(f.kind, f.severity) for f in check(store).findings] == [("ome", "error")]
+    root.attrs["ome"] = {"version": "0.9", "multiscales": [image]}
+    assert [(f.kind, f.severity) for f in check(store).findings] == [("not-checked", "note")]
 
 
 @pytest.mark.parametrize("name", nasty.STORES)
