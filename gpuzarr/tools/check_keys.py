@@ -18,7 +18,7 @@ from gpuzarr.nodes.misplaced import problem
 from gpuzarr.stores.contract import Objects, expect_at_most
 from gpuzarr.stores.ranges import MISSING
 from gpuzarr.tools.check_indexes import Objs
-from gpuzarr.tools.check_report import Finding
+from gpuzarr.tools.check_report import Finding, Severity
 
 BATCH_OBJECTS = 1 << 14  # that are looked at together
 ASKED_OBJECTS = 256  # whose lengths are asked for together, where nothing can be listed
@@ -31,11 +31,12 @@ Note = Callable[[Finding], object]
 class _Others:
     """What is below an array and no chunk: the first of each kind, and how many."""
 
-    found: dict[str, Finding] = field(default_factory=dict)
+    found: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
-        known = self.found.get(finding.kind)
-        self.found[finding.kind] = finding if known is None else replace(known, count=known.count + 1)
+        kind = finding.kind, finding.severity
+        known = self.found.get(kind)
+        self.found[kind] = finding if known is None else replace(known, count=known.count + 1)
 
 
 def objects_of(array: Array, note: Note) -> Iterator[Objs]:
@@ -108,7 +109,13 @@ def _other(key: str, path: str, others: _Others) -> None:
         text = "a file of a write that did not end, it seems: of another library, so delete it if nothing is writing"
         others.add(Finding("warning", "partial-file", path, text, key))
     else:
-        others.add(Finding("warning", "stray-object", path, "an object that is no chunk of the array", key))
+        others.add(Finding(stray_severity(name), "stray-object", path, "an object that is no chunk of the array", key))
+
+
+def stray_severity(name: str) -> Severity:
+    """How bad an object of this name is that belongs to nobody: one whose name begins as those of chunks do may be one
+    that is missing elsewhere; others, as README and .DS_Store, do no harm."""
+    return "warning" if name[:1].isdecimal() or name == "c" or name.startswith("c.") else "note"
 
 
 def _made(some: list[tuple[str, tuple[int, ...], int]], ndim: int) -> Objs:

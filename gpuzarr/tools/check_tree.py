@@ -14,6 +14,7 @@ from gpuzarr.devices.select import device as device_of
 from gpuzarr.errors import ArgumentError
 from gpuzarr.metadata import files
 from gpuzarr.nodes.array import Array
+from gpuzarr.nodes.group import Group
 from gpuzarr.nodes.opener import Opener
 from gpuzarr.progress import reporting
 from gpuzarr.read.memory import parse_bytes
@@ -60,7 +61,7 @@ def check(
     Parameters
     ----------
     store, path, device, storage_options
-        As for `gpuzarr.open`. Chunks are decoded by a GPU where there is one; what it refuses, the CPU decides.
+        As for `gpuzarr.open`; `store` may also be an open array or group. Chunks are decoded by a GPU where there is one; what it refuses, the CPU decides.
     fast
         True: chunks are not read, only what the names and sizes of objects and the indexes of shards tell.
     census
@@ -106,6 +107,7 @@ def check(
         raise ArgumentError("dry_run=True needs repair='safe' or 'delete-damaged'")
     wanted = Wanted(parse_bytes(memory_limit), flag(fast, "fast"), flag(census, "census"))
     top = files.clean(path)
+    store = store.store_path if isinstance(store, Array | Group) else store
     found = store_of(store, storage_options, "r" if repair is None or dry_run else "r+")
     opener = Opener(found, device_of(device), wanted_format(store, None), consolidated=False)
     report = Report(device=None if wanted.fast else opener.device.name)

@@ -16,7 +16,7 @@ from gpuzarr.nodes.opener import Opener
 from gpuzarr.stores.contract import Store
 from gpuzarr.stores.hidden import hidden
 from gpuzarr.stores.ranges import MISSING
-from gpuzarr.tools.check_keys import FOREIGN
+from gpuzarr.tools.check_keys import FOREIGN, stray_severity
 from gpuzarr.tools.check_report import Finding
 
 MAX_FOLDERS_WITHOUT_NODE = 1000  # that are looked into below a group, for nodes
@@ -129,8 +129,11 @@ class _Walk:
             store = self.opener.store
             if within(store.open([here.path]), lambda objects: objects.lengths()[0]) != MISSING:
                 known = self.strays.get(here.parent)
-                first = Finding("warning", "stray-object", here.parent, "an object that belongs to no node", here.path)
-                self.strays[here.parent] = first if known is None else replace(known, count=known.count + 1)
+                severity = stray_severity(here.path.rpartition("/")[2])
+                first = Finding(severity, "stray-object", here.parent, "an object that belongs to no node", here.path)
+                worse = known is None or (known.severity == "note" and severity == "warning")
+                count = 1 if known is None else known.count + 1
+                self.strays[here.parent] = replace(first if worse or known is None else known, count=count)
 
 
 def documents_at(store: Store, path: str) -> frozenset[str]:
