@@ -1,6 +1,11 @@
-"""`gpuzarr info PATH [--json] [--storage-option KEY=VALUE]`: list the nodes of a store, and how they are stored.
+"""List the nodes of a store, and how they are stored.
 
 For each array it says whether a GPU decodes it. PATH may be a URL.
+
+Examples:
+
+    gpuzarr info data.zarr
+    gpuzarr info s3://bucket/data.zarr --storage-option skip_signature=true --json
 """
 
 from __future__ import annotations

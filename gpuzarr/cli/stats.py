@@ -1,6 +1,11 @@
-"""`gpuzarr stats PATH [--axis AXIS] [--quantile Q] [--json]`: mean, standard deviation, min, max, quantiles and counts.
+"""Mean, standard deviation, min, max, quantiles, counts and histogram of an array.
 
 Each chunk is read once; the array may be larger than memory. PATH may be a URL.
+
+Examples:
+
+    gpuzarr stats data.zarr/image --quantile 0.5 --quantile 0.99
+    gpuzarr stats data.zarr/image --axis 1 --axis 2 --json
 """
 
 from __future__ import annotations
