@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpuzarr.tools.copying.copying import copy
+    from gpuzarr.tools.copying.report import CopiedNode, CopyReport
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
 
 _MODULES = {"diff_report": ("Difference",), "diff_trees": ("diff",)}
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["Difference", "diff"]
+__all__ = ["CopiedNode", "CopyReport", "Difference", "copy", "diff"]
 
 
 def _loaded(name: str) -> Any:
