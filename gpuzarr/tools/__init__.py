@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
 
-_MODULES = {"diff_report": ("Difference",), "diff_trees": ("diff",)}
+_MODULES = {
+    "copying.copying": ("copy",),
+    "copying.report": ("CopiedNode", "CopyReport"),
+    "diff_report": ("Difference",),
+    "diff_trees": ("diff",),
+}
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = ["CopiedNode", "CopyReport", "Difference", "copy", "diff"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -176,8 +177,12 @@ def copy(
         return replace(report, seconds=time.perf_counter() - begin)
     run = _Run(plan, place, _workers(workers, node.store, place.store), memory, device, on_error == "fill")
     run.begin(wanted["overwrite"], wanted["resume"])
-    run.copy_arrays(progress)
-    run.make_nodes()
+    try:
+        run.copy_arrays(progress)
+        run.make_nodes()
+    except BaseException:
+        place.discard()
+        raise
     if wanted["verify"]:
         run.verify(progress)
     run.end()
@@ -301,7 +306,8 @@ def _workers(given: Any, *stores: Store) -> int:
 def _destination(dest: Any, path: Any, options: Any, is_dry: bool) -> Destination:
     if isinstance(dest, Group):
         return Destination(dest.store, dest.below(files.clean(path)))
-    return Destination(store_of(dest, options, "r" if is_dry else "a"), files.clean(path))
+    is_named = isinstance(dest, str | os.PathLike)
+    return Destination(store_of(dest, options, "r" if is_dry else "a"), files.clean(path), is_named)
 
 
 def _check_apart(node: Array | Group, place: Destination) -> None:

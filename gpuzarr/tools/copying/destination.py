@@ -19,6 +19,7 @@ from gpuzarr.interrupts import within
 from gpuzarr.metadata import files
 from gpuzarr.stores import kept
 from gpuzarr.stores.contract import Store
+from gpuzarr.stores.handles import complete
 from gpuzarr.stores.hidden import COPY_JOURNAL, JOURNAL
 from gpuzarr.stores.keys import joined
 from gpuzarr.stores.moving import holds
@@ -33,6 +34,7 @@ class Destination:
 
     store: Store
     path: str
+    is_ours: bool = False  # the store was opened for the copy alone
 
     def __str__(self) -> str:
         return f"{self.path or '/'!r} of {self.store!r}"
@@ -52,6 +54,8 @@ class Destination:
         ExistsError for anything else that is there, unless it is a node, or the rest of a copy, that is overwritten.
         """
         files.check_writable(self.store, self.path)
+        if not self.has_journals and self.store.names(""):
+            complete(self.store)  # what was written to the archive before stays
         found = self.store.get(self._note) if self.has_journals else None
         if resume and self._is_resumed(found, fingerprint):
             return True
@@ -74,6 +78,11 @@ class Destination:
         is_noted = self.has_journals and self.store.get(self._note) is not None
         if not overwrite and not resume and (is_noted or holds(self.store, self.path)):
             raise ExistsError(f"there is something at {self} already: overwrite (--overwrite) replaces it")
+
+    def discard(self) -> None:
+        """Leave nothing of a copy that failed in an archive, which would be taken for complete."""
+        if self.is_ours and (discard := getattr(self.store, "discard", None)) is not None:
+            discard()
 
     def end(self, arrays: list[str]) -> None:
         """Delete the journals."""
