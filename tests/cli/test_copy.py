@@ -16,7 +16,7 @@ import pytest
 
 import gpuzarr
 from gpuzarr.cli import copy, main
-from tests.tools.test_copy import files_of
+from tests.copies import files_of
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import gpuzarr
 from gpuzarr.tools import copy
 from gpuzarr.tools.copying import work
-from tests.tools.test_copy import everything, files_of
+from tests.copies import everything, files_of
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "stored bytes": {},
@@ -37,7 +37,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def check_same(a: Path, b: Path, has_shards: bool) -> None:
-    """Both have the same files, but for what a killed process was writing. The order of chunks in a shard may differ."""
+    """The same files, but for what a killed process was writing. The order of chunks in a shard may differ."""
     old, new = ({k: v for k, v in files_of(path).items() if not k.endswith(".partial")} for path in (a, b))
     if has_shards:
         assert everything(a) == everything(b)

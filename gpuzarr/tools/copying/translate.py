@@ -129,8 +129,9 @@ def _v3_as_v2(metadata: ArrayMetadata) -> Coding:
     members, kinds = _members(metadata)
     i = kinds.index("array->bytes")
     filters, serializer, after = members[:i], members[i], members[i + 1 :]
-    if filters and metadata.order == "F" and filters[0]["name"] == "transpose":
-        filters = filters[1:]
+    order = list(range(len(metadata.shape)))[::-1]
+    is_turned = bool(filters) and filters[0] == {"name": "transpose", "configuration": {"order": order}}
+    filters = filters[1:] if is_turned else filters
     if filters and filters[0]["name"] == "transpose":
         raise UnsupportedError("Zarr v2 has no codec 'transpose' but for order F, in which all axes are reversed")
     is_plain = serializer["name"] == "bytes" or serializer["name"] in _OF_TEXT
@@ -142,7 +143,7 @@ def _v3_as_v2(metadata: ArrayMetadata) -> Coding:
         made.insert(len(filters), {"id": serializer["name"]})
     count = len(after[-1:])
     compressors = made[len(made) - count :]
-    return Coding(made[: len(made) - count], "auto", compressors, "F" if metadata.order == "F" else "C", is_big)
+    return Coding(made[: len(made) - count], "auto", compressors, "F" if is_turned else "C", is_big)
 
 
 def _as_v2(codec: Json, itemsize: int) -> Json:
