@@ -142,7 +142,7 @@ class Conversion:
             if self.nan_to is not None:
                 made = xp.where(xp.isnan(made), made.dtype.type(self.nan_to), made)
             return _as_float(made, device, dtype)
-        if self.nan_to is None:
+        if self.nan_to is None and is_float(source):  # products and sums of finite numbers are not NaN
             _check_nan(made, device, f"{where}: NaN cannot become {dtype}", checks)
         whole = integers.of_floats(xp, made, dtype, integers.limits(dtype, self.clamp))
         return whole if self.nan_to is None else xp.where(xp.isnan(made), self._nan(dtype), whole)
@@ -159,7 +159,7 @@ class Conversion:
 def _work(source: Dtype, dtype: Dtype | None) -> Dtype:
     """The dtype of computations: float32 where it holds all of `source` and no float64 is asked for, else float64."""
     is_narrow = source.itemsize <= (4 if is_float(source) else 2)
-    return FLOAT32 if is_narrow and dtype != FLOAT64 else FLOAT64
+    return FLOAT32 if is_narrow and (dtype is None or dtype != FLOAT64) else FLOAT64  # NumPy has None == float64
 
 
 def _as_float(values: Any, device: Device, dtype: Dtype, scale: Any = None, offset: Any = None) -> Any:
@@ -174,7 +174,7 @@ def _check_nan(values: Any, device: Device, problem: str, checks: list[Check]) -
     """Look for NaN, which the greatest element is if there is any: now on a CPU, else when the check is called."""
     if not values.size:
         return
-    greatest = device.xp.max(values).reshape(1)
+    greatest = device.xp.max(values, keepdims=True).reshape(1)
     fetched = device.download_async(greatest) if device.gpu else lambda: greatest
 
     def check() -> None:
