@@ -69,7 +69,7 @@ class Blend:
     Raises
     ------
     ArgumentError
-        Elements of `dtype` are no real numbers.
+        Elements of `dtype` are no real numbers, or the halo of the blocks is cut off.
 
     Examples
     --------
@@ -96,6 +96,8 @@ class Blend:
     ) -> None:
         self._blocks, self._device, self._cell, self._extra = blocks, device, tuple(cell), tuple(extra)
         self.dtype = sums_dtype(dtype)
+        if blocks.is_cut:
+            raise ArgumentError(f"{blocks!r} cannot be averaged: their halo is cut off")
         self._arrivals = Arrivals(blocks, extra)
         self._regions = np.array(blocks.region, np.int64).reshape(len(blocks.region), len(blocks.shape), 2)
         host = weights.array(self.dtype)

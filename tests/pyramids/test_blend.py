@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -167,6 +169,12 @@ def test_nothing_waits_in_c_order_and_sums_are_in_float32() -> None:
     ]  # the cell of a block is final when the next block comes, which begins the next but one
 
 
+@pytest.mark.parametrize("name", ["arrivals", "blend", "blocks", "convert", "cut", "integers", "weights"])
+def test_examples_run(name: str) -> None:
+    module = import_module(f"gpuzarr.pyramids.{name}")
+    assert not doctest.testmod(module, extraglobs={"np": np}).failed
+
+
 @given(kind=st.sampled_from(["gaussian", "linear", "constant"]), grid=grids())
 def test_named_weights_are_by_their_definitions(kind: str, grid: dict[str, Any]) -> None:
     found, whole = weights(kind, Blocks(**grid)).array(FLOAT32), plain_weights(kind, grid["block"], grid["halo"])
@@ -236,6 +244,9 @@ def test_values_that_are_no_numbers_are_refused() -> None:
     made = Blend(blocks, weights("constant", blocks), hardware.DEVICES["cpu"](), FLOAT32, (4,))
     with pytest.raises(ArgumentError, match="cannot be averaged"):
         made.add(((0, 4),), np.zeros(4, "c8"))
+    cut = Blocks((4,), 2, 1, is_cut=True)
+    with pytest.raises(ArgumentError, match="their halo is cut off"):
+        Blend(cut, weights("constant", blocks), hardware.DEVICES["cpu"](), FLOAT32, (4,))
 
 
 @given(data=st.data(), grid=grids())
