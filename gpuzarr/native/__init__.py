@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-VERSION = 14  # of version.c: one more whenever the arguments of a function change
+VERSION = 15  # of version.c: one more whenever the arguments of a function change
 _NUMBER, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
 _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "place": ("", "annna"),
@@ -29,6 +29,7 @@ _FUNCTIONS = {  # results and arguments: n numbers, a addresses
     "write_files": ("n", "naaaa"),
     "read_ranges": ("n", "naaaaaa"),
     "versions": ("", "naa"),
+    "downsample": ("", "anna"),
     "moments": ("", "nnnaa"),
     "bin": ("", "nnnaanaaa"),
     "tally": ("", "nnnaa"),

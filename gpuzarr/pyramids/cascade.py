@@ -1,6 +1,6 @@
 """All levels of an image in one pass: what is written to the finest level is reduced while it is there.
 
-    level 0: store the box -> whole cells of it -> downsample -> level 1: whole cells -> store, downsample -> level 2 ...
+    level 0: store the box -> its whole cells -> downsample -> level 1: whole cells -> store, downsample -> level 2 ...
 
 A box of level 0 goes to the store at once. The elements of the next level that its whole windows make are stored when
 their chunk is complete; shards are filled chunk by chunk, in files that nobody sees (`write/open_shards.py`). So each
@@ -21,9 +21,9 @@ from gpuzarr.indexing.flip import flipped
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.indexing.selection import Outer, Points
 from gpuzarr.nodes.array import Array
-from gpuzarr.pyramids.cells import Cell, Cells, within
+from gpuzarr.pyramids.cells import Box, Cell, Cells
 from gpuzarr.write.coverage import Bounds, common, volume
-from gpuzarr.write.journal import Completed
+from gpuzarr.write.journal import Completed, Journal
 from gpuzarr.write.merge import bounds_of
 from gpuzarr.write.open_shards import OpenShards
 
@@ -35,7 +35,7 @@ class Cascade:
     """Writes boxes to all levels of an image; on one thread at a time.
 
     `factors[i]`: the shape of the windows of level i. `limit`: bytes that each write may hold; `max_bytes`: those of
-    cells that wait. `completed`: who notes what is done of each level, if anybody does.
+    cells that wait. `journals`: those of all levels, in which is noted what is done; or none.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Cascade:
         reduce: Reduce,
         limit: int,
         max_bytes: int,
-        completed: Callable[[int, OpenShards], Completed] | None = None,
+        journals: Sequence[Journal] = (),
     ) -> None:
         self._levels, self._factors, self._reduce = tuple(levels), tuple(factors), reduce
         self._limit, self._max_bytes = limit, max_bytes
@@ -56,7 +56,8 @@ class Cascade:
         self._cells = [
             Cells(level.shape, cell, level.dtype, self.device) for level, cell in zip(levels, self._shapes, strict=True)
         ]
-        self._completed = [completed(i, one) for i, one in enumerate(self._open_shards)] if completed else []
+        noted = zip(journals, levels, self._open_shards, strict=True) if journals else ()
+        self._completed = [Completed(journal, level.layout, shards) for journal, level, shards in noted]
 
     def write(self, selection: Outer | Points, values: Any) -> None:
         """Write a box of level 0, and all that it makes complete of the others."""
@@ -66,16 +67,17 @@ class Cascade:
         with self.device.after(mark):
             values = flipped(selection, self.device.xp.broadcast_to(values, selection.shape))
             values = values.astype(self._levels[0].dtype, copy=False)
-            self._store(0, bounds, values)
-            self.reduce(0, bounds, values)
+            box = Box(bounds, values)
+            self._store(0, box)
+            self.reduce(0, box)
 
-    def reduce(self, level: int, bounds: Bounds, values: Any) -> None:
+    def reduce(self, level: int, box: Box) -> None:
         """Take a box of a level that is in the store, or on its way there, for the levels above it."""
         if level == len(self._factors):
             return
-        for piece in self._pieces(level, bounds):
-            for box, complete in self._cells[level].add(piece, values[within(piece, bounds)]):
-                self._reduce_cells(level, box, complete)
+        for piece in self._pieces(level, box.bounds):
+            for complete in self._cells[level].add(box.part(piece)):
+                self._reduce_cells(level, complete)
         self._bound()
 
     def close(self) -> None:
@@ -83,35 +85,30 @@ class Cascade:
         with self.device.on(), self.device.after():
             for level in range(len(self._levels)):
                 self._complete(level, self._cells[level].take())
-        for shards in self._open_shards:
-            shards.close()
-        for completed in self._completed:
-            completed.save()
+        for each in self._completed or self._open_shards:
+            each.close()
 
     def abort(self) -> None:
         """Leave nothing of what is not in the store."""
         for cells in self._cells:
             cells.take()
-        for shards in self._open_shards:
-            shards.abort()
+        for each in self._completed or self._open_shards:
+            each.abort()
 
-    def _reduce_cells(self, level: int, bounds: Bounds, values: Any) -> None:
-        """Reduce whole windows, and write what that makes of the next level."""
-        reduced = reduced_bounds(bounds, self._factors[level])
-        self._add(level + 1, reduced, self._reduce(values, self._factors[level]))
+    def _reduce_cells(self, level: int, box: Box) -> None:
+        """Reduce whole windows, and take what they become for the next level: whole cells are stored and reduced."""
+        window = self._factors[level]
+        reduced = Box(reduced_bounds(box.bounds, window), self._reduce(box.values, window), box.is_final)
+        for complete in self._cells[level + 1].add(reduced):
+            self._store(level + 1, complete)
+            if level + 1 < len(self._factors):
+                self._reduce_cells(level + 1, complete)
 
-    def _add(self, level: int, bounds: Bounds, values: Any) -> None:
-        """Take elements of a level above the finest: whole cells are stored and reduced."""
-        for box, complete in self._cells[level].add(bounds, values):
-            self._store(level, box, complete)
-            if level < len(self._factors):
-                self._reduce_cells(level, box, complete)
-
-    def _store(self, level: int, bounds: Bounds, values: Any) -> None:
-        selection = Outer(tuple(range(a, b) for a, b in bounds))
-        self._levels[level].write_values(selection, values, self._limit, self._open_shards[level])
-        if self._completed:
-            self._completed[level].wrote(bounds)
+    def _store(self, level: int, box: Box) -> None:
+        selection = Outer(tuple(range(a, b) for a, b in box.bounds))
+        self._levels[level].write_values(selection, box.values, self._limit, self._open_shards[level])
+        if self._completed and box.is_final:
+            self._completed[level].wrote(box.bounds)
 
     def _bound(self) -> None:
         """Complete the oldest cells, of the finest levels first, where more than `max_bytes` wait."""
@@ -121,26 +118,25 @@ class Cascade:
 
     def _complete(self, level: int, cells: list[Cell]) -> None:
         """Store what is there of cells, unless it is, and reduce the windows of which something was written."""
-        if level > 0:
-            for cell in cells:
-                for box in cell.coverage.boxes:
-                    self._store(level, box, cell.part(box))
+        boxes = [box for cell in cells for box in cell.boxes]
+        for box in boxes if level > 0 else ():
+            self._store(level, box)
         if level == len(self._factors):
             return
         for cell in cells:
-            for box in cell.coverage.boxes:
-                windows = whole_windows(box, self._factors[level], cell.bounds)
-                values = cell.part(box) if windows == box else self._read(level, windows)
-                self._reduce_cells(level, windows, values)
+            for box in cell.boxes:
+                windows = whole_windows(box.bounds, self._factors[level], cell.bounds)
+                self._reduce_cells(level, box if windows == box.bounds else self._read(level, windows))
 
-    def _read(self, level: int, bounds: Bounds) -> Any:
+    def _read(self, level: int, bounds: Bounds) -> Box:
         """The elements of a box of a level as they are in the store, with what is in shards that are open."""
         self._open_shards[level].close()
-        return self._levels[level][tuple(slice(a, b) for a, b in bounds)]
+        values = self._levels[level][tuple(slice(a, b) for a, b in bounds)]
+        return Box(bounds, values, is_final=False)
 
     def _pieces(self, level: int, bounds: Bounds) -> Iterator[Bounds]:
         """Cut a box between cells, so that little more than itself is in memory while it is reduced."""
-        most = max(MIN_PIECE_BYTES, self._max_bytes // 8) // self._levels[level].dtype.itemsize
+        most = max(MIN_PIECE_BYTES, self._max_bytes // 2) // self._levels[level].dtype.itemsize
         return cut(bounds, self._shapes[level], most)
 
 

@@ -1,7 +1,7 @@
 """Values of one level that wait until their cell is complete.
 
-A cell is a box of whole chunks, and of whole windows, of which each becomes one element of the next level. So a complete
-cell can be encoded and reduced, and is not needed after that.
+A cell is a box of whole chunks, and of whole windows, each of which becomes one element of the next level. So a
+complete cell can be encoded and reduced, and is not needed after that.
 """
 
 from __future__ import annotations
@@ -20,16 +20,32 @@ Coords = tuple[int, ...]
 
 
 @dataclass(frozen=True)
+class Box:
+    """Elements of a level. `is_final`: none of them was made of elements that were still to be written."""
+
+    bounds: Bounds
+    values: Any
+    is_final: bool = True
+
+    def part(self, bounds: Bounds) -> Box:
+        """The elements of a box within."""
+        return Box(bounds, self.values[within(bounds, self.bounds)], self.is_final)
+
+
+@dataclass
 class Cell:
     """A cell that is not complete. `values`: all of its elements, of which `coverage` says which are there."""
 
     bounds: Bounds
     values: Any
     coverage: Coverage
+    is_final: bool = True
 
-    def part(self, bounds: Bounds) -> Any:
-        """View of the values of a box within."""
-        return self.values[within(bounds, self.bounds)]
+    @property
+    def boxes(self) -> list[Box]:
+        """What is there of it."""
+        whole = Box(self.bounds, self.values, self.is_final)
+        return [whole.part(bounds) for bounds in self.coverage.boxes]
 
 
 class Cells:
@@ -48,20 +64,19 @@ class Cells:
         """Bytes of the cells that wait."""
         return self._elements * self._dtype.itemsize
 
-    def add(self, bounds: Bounds, values: Any) -> Iterator[tuple[Bounds, Any]]:
-        """Take the values of a box, and yield boxes of whole cells that are complete by them.
+    def add(self, box: Box) -> Iterator[Box]:
+        """Take the elements of a box, and yield boxes of whole cells that are complete by them.
 
         Where the box has whole cells, they are views of its values; the rest is copied. What comes again replaces what
         was there before.
         """
-        for piece in product(*map(self._segments, range(len(bounds)), bounds)):
-            box: Bounds = tuple((a, b) for a, b, _ in piece)
-            view = values[within(box, bounds)]
-            if all(is_whole for _, _, is_whole in piece):
-                self._drop(box)
-                yield box, view
+        for spans in product(*map(self._segments, range(len(box.bounds)), box.bounds)):
+            part = box.part(tuple((a, b) for a, b, _ in spans))
+            if all(is_whole for _, _, is_whole in spans):
+                self._drop(part.bounds)
+                yield part
             else:
-                yield from self._fill(box, view)
+                yield from self._fill(part)
 
     def take(self) -> list[Cell]:
         """Remove and return all cells."""
@@ -87,16 +102,17 @@ class Cells:
         found = [(begin, first, False), (first, last, True), (last, end, False)]
         return [(a, b, is_whole) for a, b, is_whole in found if a < b]
 
-    def _fill(self, bounds: Bounds, values: Any) -> Iterator[tuple[Bounds, Any]]:
-        for coords in self._coords(bounds):
+    def _fill(self, box: Box) -> Iterator[Box]:
+        for coords in self._coords(box.bounds):
             cell = self._open.get(coords) or self._begin(coords)
-            shared = common(cell.bounds, bounds)
+            shared = common(cell.bounds, box.bounds)
             assert shared is not None
-            cell.values[within(shared, cell.bounds)] = values[within(shared, bounds)]
+            cell.values[within(shared, cell.bounds)] = box.part(shared).values
             cell.coverage.add(shared)
+            cell.is_final = cell.is_final and box.is_final
             if not cell.coverage.left:
                 self._pop(coords)
-                yield cell.bounds, cell.values
+                yield Box(cell.bounds, cell.values, cell.is_final)
 
     def _coords(self, bounds: Bounds) -> Iterator[Coords]:
         return product(*(range(a // n, (b - 1) // n + 1) for (a, b), n in zip(bounds, self._cell, strict=True)))

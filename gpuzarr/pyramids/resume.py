@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gpuzarr.nodes.missing import as_slices
-from gpuzarr.pyramids.cascade import Cascade, reduced_bounds
+from gpuzarr.pyramids.cascade import Cascade, Reduce, reduced_bounds
+from gpuzarr.pyramids.cells import Box
+from gpuzarr.pyramids.downsample import downsample
 from gpuzarr.pyramids.ownership import of_level, scales
 from gpuzarr.write.coverage import Bounds, common
-from gpuzarr.write.journal import Completed, Journal
+from gpuzarr.write.journal import Journal
 from gpuzarr.write.objects import bounds_of_object, objects_of
-from gpuzarr.write.open_shards import OpenShards
 
 
-def completed(image: Any) -> Callable[[int, OpenShards], Completed]:
-    """Who notes what is done of each level, in journals beside the chunks of the levels."""
+def reducer(image: Any) -> Reduce:
+    """The method of an image, on its device."""
+    device, method, background = image.levels[0].device, image.method, image.background
 
-    def of(level: int, open_shards: OpenShards) -> Completed:
-        array = image.levels[level]
-        return Completed(Journal(array.store, array.path, array.layout), array.layout, open_shards)
+    def reduce(values: Any, window: tuple[int, ...]) -> Any:
+        return downsample(values, window, method, device, background)
 
-    return of
+    return reduce
+
+
+def journals(image: Any) -> list[Journal]:
+    """The journal of each level, which all are in the store from here on."""
+    found = [Journal(level.store, level.path, level.layout) for level in image.levels]
+    for journal in found:
+        journal.save()
+    return found
 
 
 def restore(cascade: Cascade, image: Any, owned: Sequence[Bounds]) -> None:
@@ -41,7 +50,7 @@ def restore(cascade: Cascade, image: Any, owned: Sequence[Bounds]) -> None:
             for region in mine:
                 if (box := common(shard, region)) is not None:
                     for part in _below(levels[i + 1], done[i + 1], box, window):
-                        cascade.reduce(i, part, levels[i][as_slices(part)])
+                        cascade.reduce(i, Box(part, levels[i][as_slices(part)]))
 
 
 def _below(upper: Any, done: np.ndarray, box: Bounds, window: Sequence[int]) -> list[Bounds]:

@@ -16,13 +16,14 @@ import json
 import time
 import zlib
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from hashlib import sha256
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from gpuzarr.errors import NoMemoryError
+from gpuzarr.errors import GpuZarrError, NoMemoryError
 from gpuzarr.indexing.layout import Layout
 from gpuzarr.interrupts import within
 from gpuzarr.stores import versioned
@@ -120,6 +121,7 @@ class Completed:
         self.journal, self._layout, self._open_shards = journal, layout, open_shards
         self._partial: dict[tuple[int, ...], Coverage] = {}
         self._full: set[tuple[int, ...]] = set()
+        journal.save()  # from here on it says what is done, not what is stored: that may be a part
         self._saved = time.monotonic()
 
     def wrote(self, bounds: Bounds) -> None:
@@ -144,8 +146,11 @@ class Completed:
         self.save()
 
     def abort(self) -> None:
-        """Leave nothing of the open shards."""
+        """Leave nothing of the open shards; what was noted by now stays done."""
+        self._full.clear()  # shards that are no longer open may be lost
         self._open_shards.abort()
+        with suppress(GpuZarrError):  # the error that ends the writer is raised
+            self.journal.save()
 
     def save(self) -> None:
         """Write the journal, with what is in the store by now."""

@@ -123,7 +123,7 @@ class Writer:
             place, values = self._accept(selection, value)
         if values.nbytes > self._max_bytes:
             self._or_stop(self._wait)
-            self._write(place, values)
+            self._or_stop(lambda: self._write(place, values))
             return
         while self._waiting and self._held + values.nbytes > self._max_bytes:
             self._or_stop(self._oldest)

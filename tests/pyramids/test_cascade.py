@@ -1,4 +1,4 @@
-"""Whatever boxes come in whatever order: after `close`, each level is the one below it, reduced; nothing else is held."""
+"""Whatever boxes come in whatever order: after `close`, each level is the one below it, reduced."""
 
 from __future__ import annotations
 
