@@ -51,8 +51,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     from rich.text import Text
 
     drawn = Table(box=SIMPLE_HEAD, title=title and Text(printable(title)), title_justify="left", title_style="bold")
-    for header, right in zip(headers, _numeric(len(headers), cells), strict=True):
-        drawn.add_column(Text(header), justify="right" if right else "left", overflow="fold")
+    for i, (header, right) in enumerate(zip(headers, _numeric(len(headers), cells), strict=True)):
+        drawn.add_column(Text(header), justify="right" if right else "left", overflow="fold", no_wrap=i == 0)
     for row in cells:
         drawn.add_row(*(Text(cell, style=WORDS.get(cell, "")) for cell in row))
     console.print(drawn)
