@@ -61,7 +61,8 @@ def check(
     Parameters
     ----------
     store, path, device, storage_options
-        As for `gpuzarr.open`; `store` may also be an open array or group. Chunks are decoded by a GPU where there is one; what it refuses, the CPU decides.
+        As for `gpuzarr.open`; `store` may also be an open array or group. Chunks are
+        decoded by a GPU where there is one; what it refuses, the CPU decides.
     fast
         True: chunks are not read, only what the names and sizes of objects and the indexes of shards tell.
     census
