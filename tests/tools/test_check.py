@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gpuzarr
 from benchmarks.latency_server import serving
-from gpuzarr.errors import ArgumentError, DeviceError, GpuZarrError, NotFoundError
+from gpuzarr.errors import ArgumentError, DeviceError, GpuZarrError, NotFoundError, StoreError
 from gpuzarr.tools import check
 from tests import corpus, hostile, nasty
 from tests.cli.places import unreadable
@@ -302,7 +302,9 @@ def test_what_may_not_be_read(tmp_path):
     (found,) = report.findings
     assert (found.kind, found.path, found.key, found.repair) == ("unreadable", "a", "a/c/1", None)
     with unreadable(tmp_path / "s" / "a" / "zarr.json"):
-        assert {f.kind for f in check(tmp_path / "s").findings} >= {"unreadable"}
+        assert {(f.kind, f.path) for f in check(tmp_path / "s").findings} == {("unreadable", "a")}
+    with unreadable(tmp_path / "s" / "zarr.json"), pytest.raises(StoreError):
+        check(tmp_path / "s")
 
 
 def test_an_open_node():
