@@ -211,7 +211,11 @@ def pictured(
     number, arrays = what.level(options), what.arrays
     if number is None:
         is_whole = selection in ((), (...,))
-        number = next((i for i, array in enumerate(arrays) if fits(array, size)), len(arrays) - 1) if is_whole else 0
+        number = (
+            next((i for i, array in enumerate(arrays) if fits(array, size, what.axes)), len(arrays) - 1)
+            if is_whole
+            else 0
+        )
     is_labels = what.image is not None and what.image.is_labels
     colours: Any = "labels" if is_labels and options.colours == "auto" else options.colours
     window, array = options.window, arrays[number]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gpuzarr.tools.check_report import Finding, Repair, Report
     from gpuzarr.tools.check_tree import check
     from gpuzarr.tools.codec_tables import CodecRow, codec_table
+    from gpuzarr.tools.copying.copying import copy
+    from gpuzarr.tools.copying.report import CopiedNode, CopyReport
     from gpuzarr.tools.diff_report import Difference
     from gpuzarr.tools.diff_trees import diff
     from gpuzarr.tools.doctor_machine import doctor
@@ -30,6 +32,8 @@ _MODULES = {
     "check_report": ("Finding", "Repair", "Report"),
     "check_tree": ("check",),
     "codec_tables": ("CodecRow", "codec_table"),
+    "copying.copying": ("copy",),
+    "copying.report": ("CopiedNode", "CopyReport"),
     "diff_report": ("Difference",),
     "diff_trees": ("diff",),
     "doctor_machine": ("doctor",),
@@ -44,6 +48,8 @@ __all__ = [
     "AxisCensus",
     "BenchReport",
     "CodecRow",
+    "CopiedNode",
+    "CopyReport",
     "Diagnosis",
     "Difference",
     "Examined",
@@ -54,6 +60,7 @@ __all__ = [
     "bench",
     "check",
     "codec_table",
+    "copy",
     "diff",
     "doctor",
     "picture",

@@ -19,7 +19,27 @@ CUBE = 6  # shades of red, green and blue of a terminal of 256 colours: 16 to 23
 
 
 def save_png(pixels: np.ndarray, file: str | Path) -> None:
-    """Write pixels, uint8 (height, width, 3 or 4), to a PNG file, by Pillow. ArgumentError where that is not there."""
+    """Write a picture to a PNG file, by Pillow.
+
+    Parameters
+    ----------
+    pixels
+        uint8 (height, width, 3 or 4): red, green, blue, and alpha.
+    file
+        The path of the file. One that exists is replaced.
+
+    Raises
+    ------
+    ArgumentError
+        Pillow is not installed.
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> a = gpuzarr.array(np.arange(100).reshape(10, 10))
+    >>> gpuzarr.tools.save_png(gpuzarr.tools.picture(a).pixels, "a.png")
+    """
     try:
         from PIL import Image
     except ImportError as error:

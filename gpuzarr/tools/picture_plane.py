@@ -18,6 +18,7 @@ from gpuzarr.tools.show_text import on_host
 
 MAX_SIZE = 1 << 14  # of a picture, along each axis
 FIRST_OF = frozenset(("c", "channel", "channels", "t", "time"))  # axes of which the first index is shown
+COLOUR_AXES = frozenset(("none", "c", "channel", "channels", "rgb", "rgba", "s", "sample", "samples", "band"))
 COLOURS = ("auto", "grey", "labels", "rgb")
 
 
@@ -64,9 +65,9 @@ def picture(
     array
         An array of numbers, bools or dates.
     selection
-        Ints and slices. Of what it leaves, the last two axes are height and width (and the axis behind them, if it has
-        3 or 4 elements of uint8: colours, and alpha). Of each axis before them the middle is shown; of axes with names
-        such as "c" and "time", the first index.
+        Ints and slices. Of what it leaves, the last two axes are height and width (and the axis behind them has colours,
+        and alpha, if it has 3 or 4 elements of uint8, and no name or one such as "c"). Of each axis before them the
+        middle is shown; of axes with names such as "c" and "time", the first index.
     size
         The most pixels along both axes, or the most of (height, width).
     window
@@ -90,7 +91,7 @@ def picture(
 
     Examples
     --------
-    >>> a = gpuzarr.array(np.arange(24, dtype="uint8").reshape(2, 3, 4))
+    >>> a = gpuzarr.array(np.arange(24, dtype="int16").reshape(2, 3, 4))
     >>> found = gpuzarr.tools.picture(a, window=(0, 255))
     >>> found.plane, found.pixels[..., 0].tolist()
     ((1, slice(0, 3, 1), slice(0, 4, 1)), [[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]])
@@ -98,18 +99,22 @@ def picture(
     array_given(array, "picture: array")
     one_of(colours, "colours", *COLOURS)
     limits = _limits(size)
-    plane, is_rgb = _plane(array, selection, limits, colours, names or array.dimension_names or (None,) * array.ndim)
+    plane, is_rgb = _plane(array, selection, limits, colours, _names(array, names))
     values = on_host(array, array[plane])
     pixels, window = _coloured(values, window, "rgb" if is_rgb else colours)
     return Picture(pixels, plane, window)
 
 
-def fits(array: Array, size: int | tuple[int, int]) -> bool:
-    """Whether a picture of a plane of the array shows all of its elements."""
+def fits(array: Array, size: int | tuple[int, int], names: Sequence[str | None] | None = None) -> bool:
+    """Whether a picture of a plane of the array shows all of its elements. `names`: as for `picture`."""
     limits = _limits(size)
     axes = [range(length) for length in array.shape]
-    shown_axes = axes[-3:-1] if _has_colours(array, axes, "auto") else axes[-2:]
+    shown_axes = axes[-3:-1] if _has_colours(array, axes, "auto", _names(array, names)[-1:]) else axes[-2:]
     return all(len(axis) <= limit for axis, limit in zip(shown_axes, limits, strict=False))
+
+
+def _names(array: Array, names: Sequence[str | None] | None) -> Sequence[str | None]:
+    return names or array.dimension_names or (None,) * array.ndim
 
 
 def _limits(size: Any) -> tuple[int, int]:
@@ -124,7 +129,7 @@ def _plane(
     """What is read: an int or a slice for each axis, and whether the last axis has colours."""
     wanted = ranges(selection, array.shape)
     left = [i for i in range(array.ndim) if i not in wanted.squeeze]
-    is_rgb = _has_colours(array, [wanted.axes[i] for i in left], colours) and array.ndim - 1 in left
+    is_rgb = _has_colours(array, [wanted.axes[i] for i in left], colours, names[-1:]) and array.ndim - 1 in left
     behind = left[-1:] if is_rgb else []
     drawn = left[-2 - len(behind) : len(left) - len(behind)]
     if len(drawn) < 2:
@@ -141,12 +146,13 @@ def _plane(
     return tuple(plane), is_rgb
 
 
-def _has_colours(array: Array, axes: Sequence[Any], colours: str) -> bool:
-    """Whether the last axis has the colours of a pixel."""
+def _has_colours(array: Array, axes: Sequence[Any], colours: str, name: Sequence[str | None]) -> bool:
+    """Whether the last axis, of this name, has the colours of a pixel."""
     found = len(axes) > 2 and len(axes[-1]) in (3, 4) and array.dtype == np.uint8
     if colours == "rgb" and not found:
         raise ArgumentError(f"{array!r} has no last axis of 3 or 4 elements of uint8, which colours='rgb' needs")
-    return found and colours in ("auto", "rgb")
+    is_named = all(str(each).lower() in COLOUR_AXES for each in name)
+    return found and (colours == "rgb" or (colours == "auto" and is_named))
 
 
 def _coloured(

@@ -92,6 +92,14 @@ def test_colours_as_they_are(device, colours):
         picture(volume(device)[1], colours="rgb")
 
 
+def test_an_axis_of_space_has_no_colours():
+    values = np.arange(60, dtype="u1").reshape(4, 5, 3)
+    a = gpuzarr.array(values, dimension_names=("z", "y", "x"))
+    assert (picture(a, window=(0, 60)).pixels == grey(values[2], (0, 60))).all() and fits(a, (5, 3))
+    assert (picture(a, colours="rgb").pixels == values).all()
+    assert (picture(a, names=("y", "x", "c")).pixels == values).all() and not fits(a, (4, 4), ("y", "x", "c"))
+
+
 def test_labels_have_fixed_colours(device):
     values, a = volume(device, "u8")
     found = picture(a, colours="labels").pixels
